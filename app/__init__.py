@@ -1,0 +1,1 @@
+"""Botkeys keeps the exchange API keys of automated trading bots."""

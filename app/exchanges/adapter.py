@@ -1,0 +1,43 @@
+"""What every exchange adapter does. A caller needs no other knowledge of an exchange."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from app.exchanges.model import (
+    ContractType,
+    CredentialReport,
+    Credentials,
+    Endpoints,
+    Environment,
+    Instrument,
+    Ticker,
+)
+
+
+class ExchangeAdapter(Protocol):
+    """One exchange. Stateless but for its transport and clock; safe to share between tasks.
+
+    Every method raises `ExchangeError` and nothing else.
+    """
+
+    def endpoints(
+        self, environment: Environment, region: str | None, contract_type: ContractType
+    ) -> Endpoints: ...
+
+    async def instruments(
+        self, environment: Environment, region: str | None, contract_type: ContractType
+    ) -> Sequence[Instrument]:
+        """All perpetuals open for trading, every page followed."""
+
+    async def tickers(
+        self, environment: Environment, region: str | None, contract_type: ContractType
+    ) -> Sequence[Ticker]: ...
+
+    async def check_credentials(
+        self,
+        credentials: Credentials,
+        environment: Environment,
+        region: str | None,
+        contract_type: ContractType,
+    ) -> CredentialReport:
+        """Prove the credentials with a signed call and tell what they permit."""
