@@ -67,7 +67,7 @@ class Refused(ExchangeError):
 
 
 class CredentialsRefused(Refused):
-    """`possible` lists the causes that the exchange does not tell apart (then `reason` is `refused`)."""
+    """`possible`: the causes that the exchange does not tell apart, `reason` being `refused`."""
 
     reason: RefusalReason = RefusalReason.REFUSED
 

@@ -40,7 +40,7 @@ class Availability(StrEnum):
 
 
 class RefusalReason(StrEnum):
-    """Why an exchange refused credentials. `REFUSED` where it does not tell several causes apart."""
+    """Why an exchange refused credentials. `REFUSED`: it does not tell the causes apart."""
 
     INVALID_KEY = "invalid_key"
     BAD_SIGNATURE = "bad_signature"
@@ -111,7 +111,7 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Ticker:
-    """`volume_24h` is in the quote asset, whatever unit the exchange counts in; `None`: not told."""
+    """`volume_24h` is in the quote asset, whatever the exchange counts in; `None`: not told."""
 
     symbol: str
     price: Decimal | None
