@@ -1,0 +1,149 @@
+"""The errors that a caller may see, as one tree. HTTP is made of them in `problems.py` alone.
+
+AppError
+├── NotFound                 404 not_found
+├── InvalidRequest           422 invalid_request, with `errors`
+├── PreconditionFailed       412 precondition_failed
+├── RequestInProgress        409 request_in_progress
+├── IdempotencyKeyReused     422 idempotency_key_reused
+├── BodyTooLarge             413 body_too_large
+├── UnsupportedMediaType     415 unsupported_media_type
+├── MethodNotAllowed         405 method_not_allowed
+├── RateLimited              429 rate_limited, with `retry_after`
+├── Unavailable              503 unavailable, with `retry_after`
+├── InternalError            500 internal_error
+└── each domain's own, beside its service (`app/<domain>/errors.py`)
+"""
+
+from typing import Any, ClassVar
+
+
+class AppError(Exception):
+    """An answer that is not the one asked for.
+
+    `status` and `code` are the contract; `detail` is a sentence of ours, safe to show, that says
+    what is wrong and how to put it right; `members` are the typed extras of the problem document.
+    """
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Something went wrong on our side"
+    detail: str = "The request failed for a reason of ours. Nothing was changed."
+
+    def __init__(self, detail: str | None = None, **members: Any) -> None:
+        if detail is not None:
+            self.detail = detail
+        self.members = members
+        super().__init__(self.code)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that go with the answer."""
+        return {}
+
+
+class InternalError(AppError):
+    pass
+
+
+class NotFound(AppError):
+    status = 404
+    code = "not_found"
+    title = "Not found"
+    detail = "There is nothing at this address in your account."
+
+
+class MethodNotAllowed(AppError):
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+    detail = "This address does not take that method."
+
+
+class BodyTooLarge(AppError):
+    status = 413
+    code = "body_too_large"
+    title = "Body too large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The body is larger than {limit} bytes. Send less at a time.", limit=limit
+        )
+
+
+class UnsupportedMediaType(AppError):
+    status = 415
+    code = "unsupported_media_type"
+    title = "Unsupported media type"
+    detail = "Send the body as JSON, with the header `Content-Type: application/json`."
+
+
+class InvalidRequest(AppError):
+    """`errors` is a list of `{loc, type, msg}` and never holds what was sent."""
+
+    status = 422
+    code = "invalid_request"
+    title = "The request is not valid"
+    detail = "Part of the request is not valid; `errors` says which and why."
+
+    def __init__(self, errors: list[dict[str, Any]], detail: str | None = None) -> None:
+        super().__init__(detail, errors=errors)
+
+
+class PreconditionFailed(AppError):
+    status = 412
+    code = "precondition_failed"
+    title = "Changed by someone else"
+    detail = "This has changed since you read it. Read it again and repeat the change if it holds."
+
+
+class RequestInProgress(AppError):
+    status = 409
+    code = "request_in_progress"
+    title = "The same request is in progress"
+    detail = "A request with this Idempotency-Key is still running. Repeat it in a few seconds."
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "2"}
+
+
+class IdempotencyKeyReused(AppError):
+    status = 422
+    code = "idempotency_key_reused"
+    title = "Idempotency-Key reused"
+    detail = "This Idempotency-Key was used for another request. Use a new one for each request."
+
+
+class RateLimited(AppError):
+    """`retry_after` is in whole seconds."""
+
+    status = 429
+    code = "rate_limited"
+    title = "Too many requests"
+
+    def __init__(self, retry_after: int, detail: str | None = None) -> None:
+        self.retry_after = max(1, retry_after)
+        text = detail or f"Too many requests. Try again in {self.retry_after} seconds."
+        super().__init__(text, retry_after=self.retry_after)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
+
+
+class Unavailable(AppError):
+    """`retry_after` is in whole seconds."""
+
+    status = 503
+    code = "unavailable"
+    title = "Not available at the moment"
+    detail = "The service cannot answer at the moment. Nothing was changed; try again shortly."
+
+    def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:
+        self.retry_after = retry_after
+        super().__init__(detail, retry_after=retry_after)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
