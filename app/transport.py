@@ -1,0 +1,360 @@
+"""The only module that imports httpx: one HTTP client for every call that leaves the service.
+
+    TransportError
+    ├── Unreachable      no connection, or it broke before the whole answer was here (retryable)
+    │   └── TimedOut     …because the time was over (retryable)
+    ├── Redirected       the host sent us elsewhere: never followed, a signature is for one path
+    ├── Unsendable       not a request at all: an address or a header that HTTP cannot carry
+    └── AnswerTooLarge   more bytes than the limit, or an encoding that was not offered
+
+No error and no log record of this module holds an address, a header or a body: Binance's signature
+stands in the query, and OKX is sent the passphrase in clear.
+"""
+
+import asyncio
+import logging
+import random
+import zlib
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import ClassVar, Self
+
+import httpx
+import stamina
+from aiolimiter import AsyncLimiter
+from httpx import ASGITransport, Auth, Request, Response
+
+__all__ = [
+    "ASGITransport",
+    "AnswerTooLarge",
+    "Auth",
+    "AuthFlow",
+    "Deadline",
+    "HttpAnswer",
+    "HttpTransport",
+    "Rate",
+    "Redirected",
+    "Request",
+    "Response",
+    "TimedOut",
+    "TransportError",
+    "TransportLimits",
+    "Unreachable",
+    "Unsendable",
+    "retry_after",
+    "set_target",
+    "target_of",
+]
+
+AuthFlow = Generator[Request, Response, None]
+
+_RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
+_TOO_MANY = 429
+_UNSENDABLE = (httpx.InvalidURL, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
+_GZIP = 31  # zlib's window bits for a gzip header
+
+
+class TransportError(Exception):
+    """`host` and `cause` (the name of the underlying error's class) are safe to log."""
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, host: str, cause: str) -> None:
+        self.host = host
+        self.cause = cause
+        super().__init__(f"{type(self).__name__} at {host}: {cause}")
+
+
+class Unreachable(TransportError):
+    retryable = True
+
+
+class TimedOut(Unreachable):
+    pass
+
+
+class Redirected(TransportError):
+    pass
+
+
+class Unsendable(TransportError):
+    pass
+
+
+class AnswerTooLarge(TransportError):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `calls` requests to one host in any `seconds`; more wait within their deadline."""
+
+    calls: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class TransportLimits:
+    """Times in seconds, sizes in bytes. `total_timeout` holds where a caller names no deadline."""
+
+    connect_timeout: float = 3.0
+    read_timeout: float = 5.0
+    total_timeout: float = 15.0
+    attempts: int = 3
+    max_answer_bytes: int = 16 * 1024 * 1024
+    concurrency_per_host: int = 8
+    rate_per_host: Rate = Rate(10, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """`headers` are found in any case. Not shown by repr: an answer may echo what was sent."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class Deadline:
+    """A moment on the monotonic clock until which a whole group of calls must be done."""
+
+    __slots__ = ("_at",)
+
+    def __init__(self, seconds: float) -> None:
+        self._at = asyncio.get_running_loop().time() + seconds
+
+    def left(self) -> float:
+        """Seconds left, never negative."""
+        return max(0.0, self._at - asyncio.get_running_loop().time())
+
+    def earlier(self, seconds: float) -> "Deadline":
+        """The deadline that comes first: this one or `seconds` from now."""
+        return Deadline(min(self.left(), seconds))
+
+
+def target_of(request: Request) -> str:
+    """Path and query of a request exactly as they will be sent: what an `Auth` signs."""
+    return request.url.raw_path.decode("ascii")
+
+
+def set_target(request: Request, target: str) -> None:
+    """Let an `Auth` add its signature to path and query. Never sends other bytes than `target`."""
+    request.url = request.url.copy_with(raw_path=target.encode("ascii"))
+    if target_of(request) != target:
+        raise ValueError("the target has characters that would be escaped after signing")
+
+
+class _Quiet(logging.Filter):
+    """httpx logs every address, signatures included, at INFO; httpcore logs headers at DEBUG."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.WARNING
+
+
+_QUIET = _Quiet()
+_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
+
+
+class _Again(Exception):
+    """An answer that is worth another try."""
+
+    def __init__(self, answer: HttpAnswer) -> None:
+        self.answer = answer
+        super().__init__(answer.status)
+
+
+def _raise_if_again(answer: HttpAnswer) -> None:
+    if answer.status == _TOO_MANY or answer.status in _RETRYABLE_STATUS:
+        raise _Again(answer)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Call:
+    """What one request sends, try for try."""
+
+    method: str
+    url: str
+    host: str
+    headers: Mapping[str, str] | None
+    content: bytes | None
+    auth: Auth | None
+
+
+class _Host:
+    """How busy one host is kept."""
+
+    def __init__(self, concurrency: int, rate: Rate) -> None:
+        self.slots = asyncio.Semaphore(concurrency)
+        self.rate = AsyncLimiter(rate.calls, rate.seconds)
+
+
+class HttpTransport:
+    """Bounded calls to hosts that may be slow, broken or hostile. One per event loop.
+
+    `proxy` is used only if given: the environment's proxies and netrc are not read. Cookies are
+    not kept. `transport` replaces the network in tests, as in `ASGITransport(app)`.
+    """
+
+    def __init__(
+        self,
+        limits: TransportLimits | None = None,
+        *,
+        proxy: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._limits = limits or TransportLimits()
+        self._rates: dict[str, Rate] = {}
+        self._hosts: dict[str, _Host] = {}
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(_QUIET)
+        self._client = httpx.AsyncClient(
+            headers={"User-Agent": "botkeys", "Accept-Encoding": "gzip"},
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+            timeout=httpx.Timeout(self._limits.read_timeout, connect=self._limits.connect_timeout),
+            follow_redirects=False,
+            trust_env=False,
+            proxy=proxy,
+            transport=transport,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    def set_rate(self, url: str, rate: Rate) -> None:
+        """Replace the default rate for the host (and port) of `url`; before its first call."""
+        self._rates[_authority(url)] = rate
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        auth: Auth | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  # also bounds retries and queueing
+        deadline: Deadline | None = None,
+        safe: bool | None = None,
+    ) -> HttpAnswer:
+        """One call with its retries, over within `timeout` seconds and before `deadline`.
+
+        `safe`: the call changes nothing, so it may be repeated; by default GET and HEAD are. Only a
+        broken connection, a 5xx and a 429 or 503 whose `Retry-After` fits into the time left are
+        tried again, each try signed anew. Any status but a redirect is an answer, not an error.
+        Raises `TransportError` and nothing else.
+        """
+        host = _authority(url)
+        call = _Call(method, url, host, headers, content, auth)
+        whole = Deadline(self._limits.total_timeout if timeout is None else timeout)
+        if deadline is not None:
+            whole = whole.earlier(deadline.left())
+        may_retry = method in {"GET", "HEAD"} if safe is None else safe
+        last: HttpAnswer | TransportError = TimedOut(host, "no time left")
+        try:
+            async with asyncio.timeout(whole.left()):
+                async for attempt in stamina.retry_context(
+                    on=_whether_again(whole, may_retry=may_retry),
+                    attempts=self._limits.attempts,
+                    timeout=None,
+                    wait_initial=0.05,
+                    wait_max=1.0,
+                    wait_jitter=0.2,
+                ):
+                    with attempt:
+                        last = TimedOut(host, "total time")
+                        try:
+                            answer = await self._once(call)
+                        except TransportError as error:
+                            last = error
+                            raise
+                        last = answer
+                        _raise_if_again(answer)
+        except (_Again, TransportError, TimeoutError):
+            pass  # `last` says what became of the last try, also when time ended in a pause
+        if isinstance(last, TransportError):
+            raise last
+        return last
+
+    async def _once(self, call: "_Call") -> HttpAnswer:
+        busy = self._hosts.get(call.host)
+        if busy is None:
+            rate = self._rates.get(call.host, self._limits.rate_per_host)
+            busy = self._hosts[call.host] = _Host(self._limits.concurrency_per_host, rate)
+        async with busy.slots:
+            await busy.rate.acquire()
+            try:
+                return await self._exchange(call)
+            except httpx.TimeoutException as error:
+                failure: TransportError = TimedOut(call.host, type(error).__name__)
+            except (*_UNSENDABLE, UnicodeError) as error:
+                failure = Unsendable(call.host, type(error).__name__)
+            except (httpx.HTTPError, httpx.StreamError) as error:
+                failure = Unreachable(call.host, type(error).__name__)
+            except zlib.error:
+                failure = Unreachable(call.host, "gzip that cannot be unpacked")
+        # Raised here, outside the except blocks, so that no reference to httpx's error stays
+        # behind in the chain: that error holds the request with its signature and its headers
+        # (UnicodeError: the header's text).
+        raise failure
+
+    async def _exchange(self, call: "_Call") -> HttpAnswer:
+        request = self._client.build_request(
+            call.method, call.url, headers=call.headers, content=call.content
+        )
+        response = await self._client.send(request, auth=call.auth, stream=True)
+        try:
+            if response.has_redirect_location:
+                raise Redirected(call.host, f"status {response.status_code}")
+            body = await self._read(response, call.host)
+        finally:
+            await response.aclose()
+        return HttpAnswer(response.status_code, response.headers, body)
+
+    async def _read(self, response: Response, host: str) -> bytes:
+        """The whole body, unpacked, in memory that the limit bounds whatever the packing."""
+        limit = self._limits.max_answer_bytes
+        encoding = response.headers.get("content-encoding", "identity").strip().lower()
+        if encoding not in {"identity", "gzip"}:
+            raise AnswerTooLarge(host, "an encoding that was not offered")
+        unpack = zlib.decompressobj(_GZIP) if encoding == "gzip" else None
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += unpack.decompress(chunk, limit + 1 - len(body)) if unpack else chunk
+            if len(body) > limit:
+                raise AnswerTooLarge(host, f"more than {limit} bytes")
+        if unpack is not None and not unpack.eof and body:
+            raise Unreachable(host, "gzip cut off")
+        return bytes(body)
+
+
+def _whether_again(deadline: Deadline, *, may_retry: bool) -> Callable[[Exception], bool | float]:
+    """For stamina: no, yes with its own growing pause, or yes after so many seconds."""
+
+    def decide(error: Exception) -> bool | float:
+        if not may_retry or not isinstance(error, _Again):
+            return may_retry and isinstance(error, TransportError) and error.retryable
+        wish = retry_after(error.answer.headers)
+        if wish is None:
+            return error.answer.status != _TOO_MANY
+        # A little later than asked, and not all at once: every caller was told the same second.
+        pause = wish + random.uniform(0.01, 0.2)  # noqa: S311  # spreads load, guards nothing
+        return pause if pause < deadline.left() else False
+
+    return decide
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a `Retry-After` header (RFC 9110 10.2.3); `None` if absent or given as a date."""
+    text = headers.get("retry-after", "").strip()
+    return float(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None  # noqa: PLR2004  # thirty years of seconds
+
+
+def _authority(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0].partition("?")[0]
