@@ -1,0 +1,87 @@
+"""The pool of connections of one process."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.pool import NullPool
+
+
+def driver_url(url: str) -> URL:
+    """The address of a database in the form that SQLAlchemy wants for asyncpg.
+
+    A Unix socket (`?host=/folder`) and TLS (`?sslmode=require`) are named as libpq names them.
+    """
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    query = dict(parsed.query)
+    if "sslmode" in query:
+        query["ssl"] = query.pop("sslmode")
+    return parsed.set(query=query)
+
+
+def _dumps(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An engine and its sessions. `hide_parameters` keeps values out of errors and logs."""
+
+    engine: AsyncEngine
+    sessions: async_sessionmaker[AsyncSession]
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def open_database(
+    url: str,
+    *,
+    application_name: str,
+    pool_size: int | None = 10,
+    pool_overflow: int = 10,
+    pool_timeout: float = 5,
+    statement_timeout: float = 10,
+    pooler: bool = False,
+) -> Database:
+    """Open a pool; `pool_size=None` opens a connection for each use (migrations, short commands).
+
+    `statement_timeout` is in seconds. With `pooler` a transaction pooler stands before the server:
+    it hands each transaction another server connection, so nothing may be kept on one (prepared
+    statements) nor set on one at its start but what every pooler passes on; the time limits are
+    then set on the login role (docs/deployment.md).
+    """
+    settings = {"application_name": application_name, "timezone": "UTC"}
+    connect: dict[str, Any] = {"server_settings": settings, "timeout": 10}
+    if pooler:
+        connect["statement_cache_size"] = 0
+        connect["prepared_statement_cache_size"] = 0
+        connect["prepared_statement_name_func"] = lambda: f"botkeys_{uuid4().hex}"
+    else:
+        settings["statement_timeout"] = str(int(statement_timeout * 1000))
+        settings["idle_in_transaction_session_timeout"] = "60000"
+    pool: dict[str, Any] = {"poolclass": NullPool}
+    if pool_size is not None:
+        pool = {
+            "pool_size": pool_size,
+            "max_overflow": pool_overflow,
+            "pool_timeout": pool_timeout,
+            "pool_use_lifo": True,
+        }
+    engine = create_async_engine(
+        driver_url(url),
+        hide_parameters=True,
+        json_serializer=_dumps,
+        json_deserializer=orjson.loads,
+        connect_args=connect,
+        **pool,
+    )
+    return Database(engine, async_sessionmaker(engine, expire_on_commit=False, autoflush=False))

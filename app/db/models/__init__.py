@@ -1,0 +1,28 @@
+"""All tables, a file each. Importing this package fills the metadata that Alembic compares."""
+
+from app.db.models.account import Account
+from app.db.models.audit import AuditEvent, AuditHead
+from app.db.models.bot import Bot, BotToken, Presence
+from app.db.models.bot_event import BotEvent
+from app.db.models.credential import KeyCredential
+from app.db.models.idempotency import IdempotencyRecord
+from app.db.models.key import Key
+from app.db.models.master_key import MasterKeyVersion
+from app.db.models.position import Position
+from app.db.models.release import Release
+
+__all__ = [
+    "Account",
+    "AuditEvent",
+    "AuditHead",
+    "Bot",
+    "BotEvent",
+    "BotToken",
+    "IdempotencyRecord",
+    "Key",
+    "KeyCredential",
+    "MasterKeyVersion",
+    "Position",
+    "Presence",
+    "Release",
+]

@@ -1,0 +1,49 @@
+"""The audit log: rows are only ever added, and each is chained to the one before it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import AccountId, Base, one_of
+
+OUTCOMES = ("allowed", "refused")
+
+
+class AuditHead(Base):
+    """The newest entry of an account's chain. Its row lock is the last of the locking order."""
+
+    __tablename__ = "audit_heads"
+
+    account_id: Mapped[AccountId]
+    sequence: Mapped[int]
+    mac: Mapped[bytes]
+
+
+class AuditEvent(Base):
+    """`mac` is HMAC(audit key, mac of the entry before ‖ this entry); docs/custody.md."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id"], ["audit_heads.account_id"]),
+        CheckConstraint(one_of("outcome", OUTCOMES), "outcome"),
+    )
+
+    account_id: Mapped[AccountId]
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    id: Mapped[UUID]
+    at: Mapped[datetime]
+    actor: Mapped[str]
+    actor_id: Mapped[str]
+    action: Mapped[str]
+    outcome: Mapped[str]
+    code: Mapped[str | None]
+    target: Mapped[str | None]
+    target_id: Mapped[str | None]
+    environment: Mapped[str | None]
+    address: Mapped[str | None]
+    request_id: Mapped[str]
+    details: Mapped[dict[str, Any]]
+    mac: Mapped[bytes]

@@ -1,0 +1,67 @@
+"""Bots, their tokens and their presence."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, false, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import AccountId, Base, RowId
+from app.db.models.account import NOW
+
+
+class Bot(Base):
+    """The unique (account, key) is the rule "one bot per key"; the foreign key the rule that an
+    assigned key cannot be deleted.
+    """
+
+    __tablename__ = "bots"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+        ForeignKeyConstraint(["account_id", "key_id"], ["keys.account_id", "keys.id"]),
+        UniqueConstraint("account_id", "key_id"),
+        CheckConstraint("revision >= 1", "counted_from_one"),
+        Index("ix_bots_page", "account_id", text("id DESC")),
+    )
+
+    account_id: Mapped[AccountId]
+    id: Mapped[RowId]
+    name: Mapped[str]
+    paused: Mapped[bool] = mapped_column(server_default=false())
+    key_id: Mapped[UUID | None]
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class BotToken(Base):
+    """A keyed hash of the one token of a bot; only the role `runtime` can make or check one."""
+
+    __tablename__ = "bot_tokens"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["account_id", "bot_id"], ["bots.account_id", "bots.id"], ondelete="CASCADE"
+        ),
+        CheckConstraint("octet_length(token_hash) = 32", "hash_length"),
+    )
+
+    account_id: Mapped[AccountId]
+    bot_id: Mapped[RowId]
+    token_hash: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Presence(Base):
+    """When a bot was last heard, in a row of its own: heartbeats never touch the bot's."""
+
+    __tablename__ = "presence"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["account_id", "bot_id"], ["bots.account_id", "bots.id"], ondelete="CASCADE"
+        ),
+    )
+
+    account_id: Mapped[AccountId]
+    bot_id: Mapped[RowId]
+    last_heartbeat_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]

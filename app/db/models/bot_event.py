@@ -1,0 +1,37 @@
+"""What a bot reports of itself, and what the service has to tell about it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import AccountId, Base, RowId, one_of
+from app.db.models.account import NOW
+from app.exchanges.model import Environment
+
+LEVELS = ("info", "warning", "error")
+
+
+class BotEvent(Base):
+    """`key_id` names no row: an event outlives its key and its bot."""
+
+    __tablename__ = "bot_events"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+        CheckConstraint(one_of("level", LEVELS), "level"),
+        CheckConstraint(one_of("environment", Environment), "environment"),
+        Index("ix_bot_events_page", "account_id", "environment", text("at DESC"), text("id DESC")),
+    )
+
+    account_id: Mapped[AccountId]
+    id: Mapped[RowId]
+    bot_id: Mapped[UUID]
+    key_id: Mapped[UUID | None]
+    environment: Mapped[str | None]
+    kind: Mapped[str]
+    level: Mapped[str]
+    message: Mapped[str]
+    data: Mapped[dict[str, Any] | None]
+    at: Mapped[datetime] = mapped_column(server_default=NOW)

@@ -1,0 +1,61 @@
+"""Keys: all that may be shown of them. What may not is in `key_credentials`."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import AccountId, Base, RowId, one_of
+from app.db.models.account import NOW
+from app.exchanges.model import Answer, ContractType, Environment
+
+VERIFICATION = ("verified", "unreachable", "skipped", "rejected")
+
+
+class Key(Base):
+    """`fingerprint` finds the same key entered twice; `revision` is the ETag; `version` counts
+    replaced credentials. `exchange_account` is a keyed hash of the exchange's account id.
+    """
+
+    __tablename__ = "keys"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+        UniqueConstraint("account_id", "fingerprint"),
+        CheckConstraint(one_of("environment", Environment), "environment"),
+        CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
+        CheckConstraint(one_of("verification_status", VERIFICATION), "verification_status"),
+        *(
+            CheckConstraint(one_of(f"permission_{name}", Answer), f"permission_{name}")
+            for name in ("read", "trade", "withdraw", "ip_restricted")
+        ),
+        CheckConstraint("version >= 1 AND revision >= 1", "counted_from_one"),
+        Index("ix_keys_page", "account_id", text("id DESC")),
+    )
+
+    account_id: Mapped[AccountId]
+    id: Mapped[RowId]
+    label: Mapped[str]
+    exchange: Mapped[str]
+    environment: Mapped[str]
+    region: Mapped[str | None]
+    contract_type: Mapped[str]
+    masked_key: Mapped[str]
+    fingerprint: Mapped[bytes]
+    active: Mapped[bool]
+    permission_read: Mapped[str]
+    permission_trade: Mapped[str]
+    permission_withdraw: Mapped[str]
+    permission_ip_restricted: Mapped[str]
+    expires_at: Mapped[datetime | None]
+    exchange_account: Mapped[bytes | None]
+    verification_status: Mapped[str]
+    verification_reason: Mapped[str | None]
+    verification_possible: Mapped[list[Any] | None]
+    verification_checked_at: Mapped[datetime | None]
+    last_release_at: Mapped[datetime | None]
+    last_release_from: Mapped[str | None]
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)

@@ -1,0 +1,18 @@
+"""The versions of the master key that were ever sealed with."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base
+from app.db.models.account import NOW
+
+
+class MasterKeyVersion(Base):
+    """`fingerprint` is the hash of the public key, so that a wrong file is found at start."""
+
+    __tablename__ = "master_keys"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    fingerprint: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)

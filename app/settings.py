@@ -1,0 +1,221 @@
+"""Every setting of the service, read from `BOTKEYS_*` environment variables and nothing else."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings.sources import PydanticBaseSettingsSource
+
+PREFIX = "BOTKEYS_"
+
+
+class Mode(StrEnum):
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class Role(StrEnum):
+    """Which routes a process serves, and so which keys it may hold."""
+
+    ALL = "all"
+    API = "api"
+    RUNTIME = "runtime"
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; the text says which variable and why, never its value."""
+
+
+def _words(value: Any) -> Any:
+    """Lists are written as words with commas or spaces between them."""
+    if isinstance(value, str):
+        return tuple(value.replace(",", " ").split())
+    return value
+
+
+def _postgresql(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
+        raise ValueError("must be a postgresql:// address")
+    return url
+
+
+DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
+Words = Annotated[tuple[str, ...], NoDecode]
+
+_ASYMMETRIC = {
+    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
+    *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
+}
+
+
+class Settings(BaseSettings):
+    """The settings with their defaults. Each is the variable `BOTKEYS_<NAME>`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    mode: Mode = Field(
+        Mode.PRODUCTION,
+        description="`development` has an issuer of its own, simulated exchanges and an embedded "
+        "database; `production` has none of these and refuses to start without its keys.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    data_dir: Path = Field(
+        Path(".botkeys"), description="Folder of the embedded database and the development keys."
+    )
+    keys_dir: Path | None = Field(
+        None, description="Folder with this process's key files; default `keys` in the data folder."
+    )
+
+    database_url: DatabaseUrl = Field(
+        None,
+        description="PostgreSQL 15 or later, for requests; may lead through a transaction pooler. "
+        "In development the default is the embedded server.",
+    )
+    direct_database_url: DatabaseUrl = Field(
+        None, description="The same database without a pooler, for migrations; default the same."
+    )
+    database_pool_size: int = Field(
+        10, ge=1, le=500, description="Connections kept by one process."
+    )
+    database_pool_overflow: int = Field(
+        10, ge=0, le=500, description="Further connections opened under load."
+    )
+    database_pool_timeout: float = Field(
+        5, gt=0, description="Seconds that a request waits for a connection; then 503."
+    )
+    database_statement_timeout: float = Field(
+        10, gt=0, description="Seconds after which PostgreSQL ends a statement; then 503."
+    )
+
+    oidc_issuer: str | None = Field(
+        None, description="The issuer of users' tokens, exactly as in their `iss`."
+    )
+    oidc_audience: str = Field("botkeys", description="The audience that tokens must name.")
+    oidc_jwks_url: str | None = Field(
+        None, description="Where the issuer's keys are; default: by discovery at the issuer."
+    )
+    oidc_algorithms: Words = Field(
+        ("RS256", "ES256", "EdDSA"), description="Signature algorithms accepted, all asymmetric."
+    )
+    oidc_account_claim: str = Field("sub", description="The claim that names the account.")
+    oidc_leeway: int = Field(
+        30, ge=0, le=300, description="Seconds of clock difference allowed to the issuer."
+    )
+
+    exchanges: Literal["simulated", "real"] | None = Field(
+        None,
+        description="`simulated` talks to the built-in simulator only, the default and only "
+        "possible in development; `real` is the default in production.",
+    )
+    exchange_hosts: dict[str, dict[str, dict[str, str]]] = Field(
+        default_factory=dict,
+        description="Hosts that replace the built-in ones, as JSON: "
+        '`{"binance": {"testnet": {"rest_linear": "https://…"}}}`; see docs/exchanges.md.',
+    )
+    key_check_timeout: float = Field(
+        5, gt=0, le=30, description="Seconds in all for checking a key at its exchange."
+    )
+    key_checks_per_minute: int = Field(
+        300, ge=1, description="Key checks that one account may cause per minute and process."
+    )
+    withdrawal_policy: Literal["reject", "warn"] = Field(
+        "reject", description="What happens to a key that is known to be able to withdraw."
+    )
+    releases_per_hour: int = Field(
+        12, ge=1, description="How often one bot may fetch its credentials in an hour."
+    )
+    heartbeat_lease: float = Field(
+        30, gt=0, description="Seconds for which a heartbeat keeps a bot online."
+    )
+
+    body_limit: int = Field(4 * 1024 * 1024, ge=1024, description="Largest body in bytes.")
+    cors_origins: Words = Field(
+        (), description="Origins of dashboards that may call the API from a browser."
+    )
+    trusted_proxies: Words = Field(
+        (), description="Addresses of proxies whose X-Forwarded-For is believed."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls, dotenv_settings, file_secret_settings
+        return init_settings, env_settings
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_words(cls, values: Any) -> Any:
+        if isinstance(values, dict):
+            for name in ("oidc_algorithms", "cors_origins", "trusted_proxies"):
+                if name in values:
+                    values[name] = _words(values[name])
+        return values
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        symmetric = [name for name in self.oidc_algorithms if name not in _ASYMMETRIC]
+        if symmetric or not self.oidc_algorithms:
+            raise ValueError(
+                f"BOTKEYS_OIDC_ALGORITHMS may hold only {', '.join(sorted(_ASYMMETRIC))}"
+            )
+        if self.mode is Mode.PRODUCTION and self.exchanges == "simulated":
+            raise ValueError("BOTKEYS_EXCHANGES=simulated is for development only")
+        return self
+
+    @property
+    def simulated(self) -> bool:
+        if self.exchanges is None:
+            return self.mode is Mode.DEVELOPMENT
+        return self.exchanges == "simulated"
+
+    @property
+    def keys_folder(self) -> Path:
+        return self.keys_dir or self.data_dir / "keys"
+
+
+def load_settings(
+    environ: Mapping[str, str] | None = None, *, default_mode: Mode = Mode.PRODUCTION
+) -> Settings:
+    """Read the settings, refusing variables that no setting answers to.
+
+    `default_mode` holds where `BOTKEYS_MODE` is not set: commands for a developer's machine name
+    development, all others are production unless told otherwise. Raises `SettingsError` with a
+    sentence for each thing that is wrong.
+    """
+    environment = os.environ if environ is None else environ
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    problems = []
+    for name in sorted(environment):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            close = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f" Did you mean {close[0]}?" if close else ""
+            problems.append(f"{name} is not a setting of Botkeys.{hint}")
+    if problems:
+        raise SettingsError("\n".join(problems))
+    try:
+        if PREFIX + "MODE" in environment:
+            return Settings()
+        return Settings(mode=default_mode)
+    except ValidationError as error:
+        lines = []
+        for item in error.errors(include_input=False, include_url=False, include_context=False):
+            where = ".".join(str(part) for part in item["loc"])
+            lines.append(f"{PREFIX}{where.upper()}: {item['msg']}" if where else item["msg"])
+        raise SettingsError("\n".join(lines)) from None
