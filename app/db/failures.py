@@ -1,0 +1,43 @@
+"""What a failure of the database means for the request that met it."""
+
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+_CONFLICTS = {"40001", "40P01"}
+"""Serialisation failure and deadlock: nothing was done, and a second try will likely succeed."""
+
+_OUTAGES = ("08", "53", "57", "58", "25006", "3D000", "28")
+"""Connection lost, out of a resource (disk full among them), ended by the operator or a time
+limit, a system error, a read-only standby, no such database, login refused."""
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's code for an error raised through SQLAlchemy or asyncpg, if it has one."""
+    if isinstance(error, DBAPIError):
+        error = error.orig or error
+    code = getattr(error, "sqlstate", None)
+    return code if isinstance(code, str) else None
+
+
+def is_conflict(error: BaseException) -> bool:
+    return sqlstate(error) in _CONFLICTS
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether the database cannot be used at the moment, through no fault of the request."""
+    if isinstance(error, PoolTimeout | InterfaceError | ConnectionError | TimeoutError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return (sqlstate(error) or "").startswith(_OUTAGES)
+
+
+def violated_constraint(error: DBAPIError) -> str | None:
+    """The name of the constraint that refused a row, if that is what happened."""
+    cause: BaseException | None = error.orig
+    while cause is not None:
+        name = getattr(cause, "constraint_name", None)
+        if isinstance(name, str):
+            return name
+        cause = cause.__cause__
+    return None

@@ -1,0 +1,42 @@
+"""Keyset pages: an opaque cursor that says after which row the next page begins."""
+
+import base64
+import binascii
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+
+from app.errors import InvalidRequest
+
+MAX_LIMIT = 200
+DEFAULT_LIMIT = 50
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
+Cursor = Annotated[
+    str | None,
+    Query(max_length=200, description="`next_cursor` of the page before; omit for the first."),
+]
+
+
+def encode_cursor(row_id: UUID) -> str:
+    return base64.urlsafe_b64encode(row_id.bytes).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str | None) -> UUID | None:
+    """The id after which the page begins. Raises `InvalidRequest` for anything not from here."""
+    if cursor is None:
+        return None
+    try:
+        raw = base64.b64decode(cursor + "==", altchars=b"-_", validate=True)
+        row_id = UUID(bytes=raw)
+    except (binascii.Error, ValueError):
+        row_id = None
+    if row_id is None or encode_cursor(row_id) != cursor:
+        fault = {
+            "loc": ["query", "cursor"],
+            "type": "cursor_invalid",
+            "msg": "Not a cursor of this list: use `next_cursor` as it was given",
+        }
+        raise InvalidRequest([fault])
+    return row_id
