@@ -1,0 +1,51 @@
+"""From a request's headers to the caller, in the order in which the answers must come."""
+
+from app.auth.authorization_header import RawHeaders, read_account_header, read_bearer_token
+from app.auth.bot_tokens import ParsedBotToken, looks_like_bot_token
+from app.auth.bot_tokens import parse as parse_bot_token
+from app.auth.errors import (
+    AccountHeaderMalformed,
+    ActAsNotAllowed,
+    TokenFault,
+    Unauthenticated,
+    WrongTokenKind,
+)
+from app.auth.principal import UserPrincipal
+from app.auth.scopes import Scope
+from app.auth.verifier import TokenVerifier, looks_like_jwt
+from app.secret import Secret
+
+
+async def authenticate_user(verifier: TokenVerifier, headers: RawHeaders) -> UserPrincipal:
+    """The user or service that calls a user's route.
+
+    Raises, in this order: `Unauthenticated`, `WrongTokenKind` for a well-formed bot token,
+    `IssuerUnavailable`, then the refusals that concern X-Account-Id.
+    """
+    pairs = list(headers)
+    token = read_bearer_token(pairs)
+    if looks_like_bot_token(token):
+        parse_bot_token(token)
+        raise WrongTokenKind(expected="user")
+    claims = await verifier.verify(token)
+    try:
+        account = read_account_header(pairs)
+    except AccountHeaderMalformed:
+        if Scope.ACT_AS not in claims.scopes:
+            raise ActAsNotAllowed from None
+        raise
+    return verifier.principal(claims, account)
+
+
+def read_bot_token(headers: RawHeaders) -> tuple[Secret, ParsedBotToken]:
+    """The bot's token on a runtime route, and whose it says it is.
+
+    Nothing is proved until `bot_tokens.matches` has said so of the hash in the database. Raises
+    `Unauthenticated`, and `WrongTokenKind` for what has the form of a JWT.
+    """
+    token = read_bearer_token(headers)
+    if looks_like_bot_token(token):
+        return Secret(token), parse_bot_token(token)
+    if looks_like_jwt(token):
+        raise WrongTokenKind(expected="bot")
+    raise Unauthenticated(TokenFault.MALFORMED)

@@ -1,0 +1,143 @@
+"""Refusals of callers. Each sentence is fixed: nothing of a token ever stands in one.
+
+AppError
+├── Unauthenticated          401 unauthenticated, with `reason` (a `TokenFault`)
+├── MissingScope             403 missing_scope, with `required`
+│   └── ActAsNotAllowed      the header X-Account-Id without the scope `act_as`
+├── WrongTokenKind           403 wrong_token_kind, with `expected`
+├── AccountHeaderRequired    400 account_header_required: `act_as` without the header
+├── AccountHeaderMalformed   400 account_header_malformed
+└── Unavailable
+    └── IssuerUnavailable    503 unavailable
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from app.errors import AppError, Unavailable
+
+REALM = 'Bearer realm="botkeys"'
+
+
+class TokenFault(StrEnum):
+    """What is wrong with a token, in the most general words that still help its owner."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    TOO_LARGE = "too_large"
+    ALGORITHM = "algorithm"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_SIGNATURE = "bad_signature"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    WRONG_ISSUER = "wrong_issuer"
+    WRONG_AUDIENCE = "wrong_audience"
+    NO_EXPIRY = "no_expiry"
+    NO_ACCOUNT = "no_account"
+    REVOKED = "revoked"
+
+
+# These also stand in a quoted string of WWW-Authenticate, so: ASCII, no quotes, no backslash.
+_SENTENCES = {
+    TokenFault.MISSING: "Send a token in the header Authorization, as: Bearer <token>.",
+    TokenFault.MALFORMED: "The token or its header is malformed. Send it exactly as issued.",
+    TokenFault.TOO_LARGE: "The token is larger than 8 KiB.",
+    TokenFault.ALGORITHM: "The token is signed with an algorithm that is not accepted here.",
+    TokenFault.UNKNOWN_KEY: "The token names a signing key that its issuer does not publish.",
+    TokenFault.BAD_SIGNATURE: "The token's signature does not hold.",
+    TokenFault.EXPIRED: "The token has expired. Get a new one.",
+    TokenFault.NOT_YET_VALID: "The token is not valid yet. Check the clock of its issuer.",
+    TokenFault.WRONG_ISSUER: "The token comes from an issuer that is not accepted here.",
+    TokenFault.WRONG_AUDIENCE: "The token was issued for another service.",
+    TokenFault.NO_EXPIRY: "The token has no time of expiry.",
+    TokenFault.NO_ACCOUNT: "The token does not name an account in the claim that is used here.",
+    TokenFault.REVOKED: "The token is not valid any more, or never was. Get a new one.",
+}
+
+
+class Unauthenticated(AppError):
+    """`REVOKED` is for a well-formed bot token that the database does not know."""
+
+    status = 401
+    code = "unauthenticated"
+    title = "Not authenticated"
+
+    def __init__(self, fault: TokenFault) -> None:
+        self.fault = fault
+        super().__init__(_SENTENCES[fault], reason=fault.value)
+
+    @property
+    def www_authenticate(self) -> str:
+        """RFC 6750, section 3: no error code where no token was sent."""
+        if self.fault is TokenFault.MISSING:
+            return REALM
+        return f'{REALM}, error="invalid_token", error_description="{self.detail}"'
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": self.www_authenticate}
+
+
+class MissingScope(AppError):
+    """`required`: the scopes that the token lacks, with spaces between them."""
+
+    status = 403
+    code = "missing_scope"
+    title = "The token lacks a scope"
+
+    def __init__(self, required: str | Iterable[str], detail: str | None = None) -> None:
+        self.required = required if isinstance(required, str) else " ".join(sorted(required))
+        sentence = detail or f"The token does not carry the scope this needs: {self.required}."
+        super().__init__(sentence, required=self.required)
+
+    @property
+    def www_authenticate(self) -> str:
+        return f'{REALM}, error="insufficient_scope", scope="{self.required}"'
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": self.www_authenticate}
+
+
+class ActAsNotAllowed(MissingScope):
+    def __init__(self) -> None:
+        super().__init__(
+            "act_as", "Only a token with the scope act_as may send the header X-Account-Id."
+        )
+
+
+class WrongTokenKind(AppError):
+    """`expected` is `user` or `bot`."""
+
+    status = 403
+    code = "wrong_token_kind"
+    title = "The wrong kind of token"
+
+    def __init__(self, *, expected: str) -> None:
+        detail = (
+            "This address is for bots: send the bot's own token (bkb_...)."
+            if expected == "bot"
+            else "This address is for users: send a user's token, not a bot's."
+        )
+        super().__init__(detail, expected=expected)
+
+
+class AccountHeaderRequired(AppError):
+    status = 400
+    code = "account_header_required"
+    title = "The account is not named"
+    detail = "A token with the scope act_as must name the account in the header X-Account-Id."
+
+
+class AccountHeaderMalformed(AppError):
+    status = 400
+    code = "account_header_malformed"
+    title = "The account is not named properly"
+    detail = (
+        "Send the header X-Account-Id once, with the account's name as UTF-8: "
+        "1 to 255 characters, no control characters, no white space at its ends."
+    )
+
+
+class IssuerUnavailable(Unavailable):
+    detail = "Tokens cannot be checked: their issuer's keys cannot be fetched. Try again shortly."

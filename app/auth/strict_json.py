@@ -1,0 +1,39 @@
+"""JSON as it must be where someone else's bytes decide who a caller is."""
+
+import json
+from typing import Any
+
+
+class NotAnObject(ValueError):
+    """Not one JSON object in UTF-8. The text says nothing of the content."""
+
+    def __init__(self) -> None:
+        super().__init__("not a JSON object")
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """One JSON object; a member named twice is refused, since readers differ in which they take.
+
+    NaN and the infinities, which Python would take, are no JSON. Nesting that would exhaust the
+    stack is refused like any other nonsense.
+    """
+    try:
+        value = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_each_once, parse_constant=_no_constant
+        )
+    except (ValueError, RecursionError):
+        raise NotAnObject from None
+    if not isinstance(value, dict):
+        raise NotAnObject
+    return value
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise NotAnObject
+    return members
+
+
+def _no_constant(_: str) -> None:
+    raise NotAnObject
