@@ -1,0 +1,103 @@
+"""The operating-system users: the one that we run as, and the one that PostgreSQL runs as."""
+
+import logging
+import os
+import pwd
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from app.db.embedded.errors import NoOsAccount, WrongOwner
+
+DEDICATED = "botkeys-postgres"
+PACKAGED = "postgres"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class OsAccount:
+    name: str
+    uid: int
+    gid: int
+
+    @classmethod
+    def named(cls, name: str) -> Self | None:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            return None
+        return cls(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+    @classmethod
+    def numbered(cls, uid: int) -> Self | None:
+        try:
+            entry = pwd.getpwuid(uid)
+        except KeyError:
+            return None
+        return cls(entry.pw_name, entry.pw_uid, entry.pw_gid)
+
+
+def service_account() -> OsAccount:
+    """Who we are: the one whom the server lets in. Raises NoOsAccount."""
+    account = OsAccount.numbered(os.geteuid())
+    if account is None:
+        raise NoOsAccount(
+            f"user id {os.geteuid()} has no name in the system's user list, which PostgreSQL "
+            "needs: add one, or set BOTKEYS_DATABASE_URL to a PostgreSQL of your own"
+        )
+    return account
+
+
+def server_account(folder: Path) -> OsAccount:
+    """Whom the server of the cluster in `folder` runs as: us, or as root an unprivileged user.
+
+    A cluster that is there keeps the user who made it. For a new one root uses, and makes if need
+    be, a user that owns nothing else; the user of a packaged PostgreSQL is the second choice.
+
+    Raises NoOsAccount, WrongOwner.
+    """
+    owner = folder.stat().st_uid if folder.exists() and any(folder.iterdir()) else None
+    if os.geteuid() != 0:
+        if owner not in (None, os.geteuid()):
+            raise WrongOwner(folder, _name(folder.stat().st_uid))
+        return service_account()
+    if owner is not None:
+        account = OsAccount.numbered(owner)
+        if owner == 0 or account is None:
+            raise WrongOwner(folder, _name(owner))
+        return account
+    account = OsAccount.named(DEDICATED) or _add_dedicated() or OsAccount.named(PACKAGED)
+    if account is None:
+        raise NoOsAccount(
+            "PostgreSQL refuses to run as root, and no user for it could be added: "
+            f"run the service as another user, or add one named {DEDICATED}"
+        )
+    return account
+
+
+def _name(uid: int) -> str:
+    account = OsAccount.numbered(uid)
+    return f"user {account.name}" if account else f"user id {uid}"
+
+
+def _add_dedicated() -> OsAccount | None:
+    useradd = shutil.which("useradd", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if useradd is not None:
+        subprocess.run(  # noqa: S603  # fixed arguments
+            [
+                useradd,
+                *("--system", "--user-group", "--no-create-home"),
+                *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"),
+                DEDICATED,
+            ],
+            check=False,  # two first starts may race: what counts is that the user is there
+            capture_output=True,
+            timeout=30,
+        )
+    account = OsAccount.named(DEDICATED)
+    if account is not None:
+        logger.info("added the system user %s for the embedded PostgreSQL", DEDICATED)
+    return account

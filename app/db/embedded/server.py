@@ -1,0 +1,275 @@
+"""The supervisor of the embedded PostgreSQL."""
+
+import asyncio
+import errno
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+from urllib.parse import quote, urlencode
+
+from app.datafolder import FileIsLocked, locked_file
+from app.db.embedded import cluster
+from app.db.embedded.account import server_account, service_account
+from app.db.embedded.binaries import find_binaries
+from app.db.embedded.child import Child
+from app.db.embedded.errors import (
+    ClusterInUse,
+    DiskFull,
+    FolderUnreadable,
+    StartAborted,
+    StartFailed,
+)
+from app.db.embedded.socket_folder import (
+    PORT,
+    prepare_socket_folder,
+    remove_short_folder,
+    socket_folder,
+)
+
+# Together below the ten seconds within which everything stops.
+FAST_SECONDS = 5.0
+IMMEDIATE_SECONDS = 3.0
+READY_POLL_SECONDS = 0.02
+TELL_EVERY_SECONDS = 5.0
+
+# The server's log must name no statement and no value: both can hold what is secret. Errors go to
+# the client that made them; `log_min_messages=log` also keeps a client from filling the disk.
+SETTINGS = {
+    "listen_addresses": "",
+    "port": str(PORT),
+    "unix_socket_permissions": "0700",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_destination": "stderr",
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
+    "log_min_messages": "log",
+    "log_parameter_max_length": "0",
+    "log_statement": "none",
+    "logging_collector": "off",
+}
+
+logger = logging.getLogger(__name__)
+
+
+class EmbeddedPostgres:
+    """PostgreSQL on `folder`, alive exactly as long as this process, reached over a socket.
+
+    The first start makes the cluster, with the roles `postgres` (superuser), `botkeys_owner` (owns
+    the database `botkeys`, migrates, may make roles and databases) and `botkeys_service`.
+    `settings` are further server settings, by name. `on_wait` is told now and then for how many
+    seconds the server has been starting: recovery after a crash takes as long as it takes.
+
+    Use as a context manager, plain or async, or by `start` and `stop` (or their `_sync` forms).
+    Every failure is an EmbeddedPostgresError.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Mapping[str, str] | None = None,
+        on_wait: Callable[[float], None] | None = None,
+    ) -> None:
+        self.folder = folder.resolve()
+        self.log = self.folder.with_name(f"{self.folder.name}.log")
+        self._settings = dict(settings or {})
+        self._on_wait = on_wait
+        self._abort = threading.Event()
+        self._holds = ExitStack()
+        self._child: Child | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process id; None while it does not run."""
+        return self._child.pid if self._child and not self._child.exited.done() else None
+
+    @property
+    def socket_folder(self) -> Path:
+        return socket_folder(self.folder)
+
+    def url(self, role: str = cluster.SERVICE, database: str = cluster.DATABASE) -> str:
+        """`postgresql://role@/database?host=…&port=…`: no password, the system vouches for us.
+
+        The port is named because a client would else follow PGPORT to another socket.
+        """
+        query = urlencode({"host": str(self.socket_folder), "port": PORT}, quote_via=quote, safe="")
+        return f"postgresql://{quote(role, safe='')}@/{quote(database, safe='')}?{query}"
+
+    def start_sync(self) -> None:
+        """Return once connections are accepted."""
+        if self._child is not None:
+            raise RuntimeError("it has been started already")
+        with ExitStack() as holds, self._telling():
+            self._lock(holds)
+            self._child = self._spawn()
+            try:
+                self._wait_until_ready(self._child)
+            except BaseException:
+                self._end_child()
+                raise
+            self._holds = holds.pop_all()
+
+    def stop_sync(self) -> None:
+        """Return once the server is gone, within ten seconds. Without a server: does nothing."""
+        self._abort.set()
+        self._end_child()
+        self._holds.close()
+        self._abort.clear()
+
+    async def start(self) -> None:
+        """As `start_sync`. Cancelled, it leaves nothing running."""
+        starting = asyncio.ensure_future(asyncio.to_thread(self.start_sync))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            self._abort.set()
+            await asyncio.wait([starting])
+            await asyncio.to_thread(self.stop_sync)
+            if not starting.cancelled():
+                starting.exception()  # looked at, so that asyncio does not report it as lost
+            raise
+
+    async def stop(self) -> None:
+        """As `stop_sync`; goes on to its end when cancelled."""
+        stopping = asyncio.ensure_future(asyncio.to_thread(self.stop_sync))
+        try:
+            await asyncio.shield(stopping)
+        except asyncio.CancelledError:
+            await asyncio.wait([stopping])
+            raise
+
+    async def wait(self) -> int:
+        """The server's exit status, once it has ended, by `stop` or by itself.
+
+        Negative: minus the number of the signal that ended it.
+        """
+        if self._child is None:
+            raise RuntimeError("it has not been started")
+        return await asyncio.wrap_future(self._child.exited)
+
+    def __enter__(self) -> Self:
+        self.start_sync()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_sync()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _lock(self, holds: ExitStack) -> None:
+        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = self.folder.with_name(f"{self.folder.name}.lock")
+        try:
+            holds.enter_context(locked_file(lock, f"{os.getpid()}\n"))
+        except FileIsLocked as locked:
+            pid = locked.holder.strip()
+            raise ClusterInUse(self.folder, int(pid) if pid.isdecimal() else None) from None
+
+    def _spawn(self) -> Child:
+        service = service_account()
+        server = server_account(self.folder)
+        account = None if server == service else server
+        binaries = find_binaries(for_another_user=account is not None)
+        cluster.discard_half_done(self.folder)
+        with ExitStack() as opened:
+            output = self._open_log()
+            opened.callback(os.close, output)
+            if not cluster.is_finished(self.folder):
+                try:
+                    cluster.create(
+                        self.folder,
+                        binaries,
+                        account=account,
+                        output=output,
+                        log=self.log,
+                        abort=self._abort,
+                    )
+                except BaseException:
+                    cluster.discard_half_done(self.folder)
+                    raise
+            descriptor = cluster.open_folder(self.folder)
+            opened.callback(os.close, descriptor)
+            self._make_way(descriptor)
+            cluster.write_access_rules(descriptor, service, account)
+            settings = {
+                **SETTINGS,
+                "unix_socket_directories": prepare_socket_folder(self.folder, descriptor, account),
+                **self._settings,
+            }
+            where = cluster.data_directory(descriptor, self.folder)
+            arguments = [part for item in settings.items() for part in ("-c", "=".join(item))]
+            return Child(
+                [binaries.postgres, "-D", where, *arguments],
+                account=account,
+                keep=[descriptor],
+                output=output,
+            )
+
+    def _make_way(self, descriptor: int) -> None:
+        # Part of the extra, like the binaries; that it is there has been checked by now.
+        from app.db.embedded.leftover import end_leftovers  # noqa: PLC0415  # see above
+
+        end_leftovers(self.folder, descriptor)
+
+    def _open_log(self) -> int:
+        if self.log.exists():
+            self.log.replace(self.log.with_name(f"{self.log.name}.1"))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        return os.open(self.log, flags, 0o600)
+
+    def _wait_until_ready(self, child: Child) -> None:
+        began = time.monotonic()
+        told = 0.0
+        while not self._says_ready(child.pid):
+            if child.ends_within(READY_POLL_SECONDS):
+                raise StartFailed("PostgreSQL", child.exited.result(), self.log)
+            if self._abort.is_set():
+                raise StartAborted
+            waited = time.monotonic() - began
+            if waited - told >= TELL_EVERY_SECONDS:
+                told = waited
+                logger.info("PostgreSQL is still starting after %.0f s", waited)
+                if self._on_wait is not None:
+                    self._on_wait(waited)
+
+    def _says_ready(self, pid: int) -> bool:
+        # Line 1 is the process, line 8 its state: the same that pg_ctl waits for.
+        try:
+            lines = (self.folder / "postmaster.pid").read_text().splitlines()
+        except (FileNotFoundError, UnicodeDecodeError):
+            return False
+        return len(lines) > 7 and lines[0] == str(pid) and lines[7].strip() == "ready"
+
+    def _end_child(self) -> None:
+        if self._child is None:
+            return
+        self._child.stop(fast=FAST_SECONDS, immediate=IMMEDIATE_SECONDS)
+        self._child = None
+        remove_short_folder(self.folder)
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Turn what the system and the server's log say into the tree."""
+        try:
+            yield
+        except StartFailed as failure:
+            if b"No space left on device" in self.log.read_bytes():
+                raise DiskFull(self.folder) from failure
+            raise
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise DiskFull(self.folder) from error
+            path = Path(os.fsdecode(error.filename)) if error.filename else self.folder
+            raise FolderUnreadable(path, error) from error
