@@ -1,0 +1,47 @@
+"""Keyed hashes that find a duplicate without opening anything, and the mask that a list shows."""
+
+import hashlib
+import hmac
+
+from app.exchanges.model import Environment
+from app.secret import Secret
+from app.vault.binding import encode
+from app.vault.boxes import SecretBytes
+
+API_KEY_LABEL = "botkeys/fingerprint/1"
+EXCHANGE_ACCOUNT_LABEL = "botkeys/exchange-account/1"
+
+_MOST_SHOWN_AT_AN_END = 4
+_PART_SHOWN_AT_AN_END = 6  # one sixth at each end: a third of the key at most
+
+
+def fingerprint(
+    hmac_key: SecretBytes, exchange: str, environment: Environment, api_key: Secret
+) -> bytes:
+    """HMAC-SHA256, 32 bytes: the same for the same API key of one exchange and environment."""
+    return _keyed_hash(hmac_key, API_KEY_LABEL, exchange, environment, api_key.reveal())
+
+
+def account_hash(
+    hmac_key: SecretBytes, exchange: str, environment: Environment, exchange_account: str
+) -> bytes:
+    """The same of the exchange's own id of an account, to see that a replacement is of the same."""
+    return _keyed_hash(hmac_key, EXCHANGE_ACCOUNT_LABEL, exchange, environment, exchange_account)
+
+
+def mask(api_key: Secret) -> str:
+    """The ends of an API key with an ellipsis between, never more than a third of it.
+
+    | length   | shown | length   | shown |
+    | -------- | ----- | -------- | ----- |
+    | 0 to 5   | 0 + 0 | 18 to 23 | 3 + 3 |
+    | 6 to 11  | 1 + 1 | 24 and more | 4 + 4 |
+    | 12 to 17 | 2 + 2 | | |
+    """
+    text = api_key.reveal()
+    shown = min(_MOST_SHOWN_AT_AN_END, len(text) // _PART_SHOWN_AT_AN_END)
+    return f"{text[:shown]}…{text[len(text) - shown :]}"
+
+
+def _keyed_hash(hmac_key: SecretBytes, label: str, *fields: str) -> bytes:
+    return hmac.new(hmac_key.reveal(), encode(label, *fields), hashlib.sha256).digest()
