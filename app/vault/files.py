@@ -1,10 +1,14 @@
-"""Reading and publishing files that others must not read, alter, or see half written."""
+"""Reading and publishing files that others must not read, alter, or see half written.
+
+Contents travel in boxes: a log of a failure may show the local variables of every frame.
+"""
 
 import os
 import secrets
 import stat
 from pathlib import Path
 
+from app.vault.boxes import SecretBytes
 from app.vault.errors import KeyFileExposed, KeyFileGarbled, KeyFileMissing, KeyFileUnusable
 
 FOLDER_MODE = 0o700
@@ -43,7 +47,7 @@ def create_folder(path: Path) -> None:
     check_folder(path)
 
 
-def read(path: Path, *, private: bool) -> bytes:
+def read(path: Path, *, private: bool) -> SecretBytes:
     """The content, its mode and owner checked on the file that is read, not on its name.
 
     A public file may be read by all, but written by its owner only. Raises KeyFileError.
@@ -66,10 +70,10 @@ def read(path: Path, *, private: bool) -> bytes:
             raise KeyFileExposed(path, f"others can {verb} it. Mend it: chmod {mode} '{path}'")
         if found.st_size > _LONGEST_FILE:
             raise KeyFileGarbled(path, "is larger than any key file. It is left as it is.")
-        return file.read(_LONGEST_FILE)
+        return SecretBytes(file.read(_LONGEST_FILE))
 
 
-def publish(path: Path, content: bytes) -> bool:
+def publish(path: Path, content: SecretBytes) -> bool:
     """Give a complete file its name at once; False, and nothing changes, if the name is taken.
 
     A hard link is the one step that both fails on a taken name and never shows half a file. The
@@ -105,11 +109,11 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: SecretBytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, FILE_MODE), "wb") as file:
         os.fchmod(file.fileno(), FILE_MODE)  # as for the folder
-        file.write(content)
+        file.write(content.reveal())
         file.flush()
         os.fsync(file.fileno())
 

@@ -60,12 +60,12 @@ class KeyFolder:
     def read_opaque(self, kind: KeyKind) -> SecretBytes:
         """The content as it is of a private file whose format is its owner's."""
         files.check_folder(self.path)
-        return SecretBytes(files.read(self.path / kind, private=True))
+        return files.read(self.path / kind, private=True)
 
     def create_opaque(self, kind: KeyKind, content: bytes) -> SecretBytes:
         """What the file holds afterwards: `content`, unless another process was first."""
         files.create_folder(self.path)
-        files.publish(self.path / kind, content)
+        files.publish(self.path / kind, SecretBytes(content))
         return self.read_opaque(kind)
 
     def load_public_master_keys(self) -> dict[int, MasterPublicKey]:

@@ -16,7 +16,7 @@ import hashlib
 import hmac
 from pathlib import Path
 
-from app.vault.boxes import SecretBytes
+from app.vault.boxes import SecretBytes, Uncopyable
 from app.vault.errors import InvalidPublicKey, KeyFileGarbled
 from app.vault.masterkeys import MASTER_SUITE, MasterPrivateKey, MasterPublicKey
 from app.vault.suites import SEED_BYTES, PublicKey
@@ -28,89 +28,107 @@ _CHECK_LABEL = b"botkeys/check/1"
 _CHECK_BYTES = 8
 
 
-def encode_master_private(seed: bytearray, public: MasterPublicKey) -> bytes:
+def encode_master_private(seed: bytearray, public: MasterPublicKey) -> SecretBytes:
     return _encode("master-private", seed, public.fingerprint, public.version)
 
 
-def encode_master_public(public: MasterPublicKey) -> bytes:
+def encode_master_public(public: MasterPublicKey) -> SecretBytes:
     return _encode("master-public", public.raw, public.fingerprint, public.version)
 
 
-def encode_secret(kind: str, content: bytearray) -> bytes:
+def encode_secret(kind: str, content: bytearray) -> SecretBytes:
     return _encode(kind, content, _check(content))
 
 
-def decode_master_private(path: Path, content: bytes, version: int) -> MasterPrivateKey:
+def decode_master_private(path: Path, content: SecretBytes, version: int) -> MasterPrivateKey:
     """Raises KeyFileGarbled."""
-    seed, check = _decode(path, content, "master-private", SEED_BYTES, version)
-    with seed:
+    file = _Text(path, content, "master-private", version)
+    with file.body(SEED_BYTES) as seed:
         key = MasterPrivateKey(version, seed.reveal())
-    _compare(path, key.fingerprint, check)
+    file.compare(key.fingerprint)
     return key
 
 
-def decode_master_public(path: Path, content: bytes, version: int) -> MasterPublicKey:
+def decode_master_public(path: Path, content: SecretBytes, version: int) -> MasterPublicKey:
     """Raises KeyFileGarbled."""
-    body, check = _decode(path, content, "master-public", MASTER_SUITE.public_key_bytes, version)
+    file = _Text(path, content, "master-public", version)
+    body = file.body(MASTER_SUITE.public_key_bytes)
     try:
         key = MasterPublicKey(version, PublicKey(MASTER_SUITE, bytes(body.reveal())))
     except InvalidPublicKey:
-        raise _garbled(path, "what it holds is no public key") from None
-    _compare(path, key.fingerprint, check)
+        raise file.garbled("what it holds is no public key") from None
+    file.compare(key.fingerprint)
     return key
 
 
-def decode_secret(path: Path, content: bytes, kind: str) -> SecretBytes:
+def decode_secret(path: Path, content: SecretBytes, kind: str) -> SecretBytes:
     """Raises KeyFileGarbled."""
-    secret, check = _decode(path, content, kind, SECRET_BYTES, None)
-    _compare(path, _check(secret.reveal()), check)
+    file = _Text(path, content, kind)
+    secret = file.body(SECRET_BYTES)
+    file.compare(_check(secret.reveal()))
     return secret
 
 
-def _encode(kind: str, body: bytes | bytearray, check: str, version: int | None = None) -> bytes:
-    lines = [f"botkeys {kind} {_FORMAT}".encode()]
-    if version is not None:
-        lines.append(f"version {version}".encode())
-    lines += [f"check {check}".encode(), base64.urlsafe_b64encode(body).rstrip(b"="), b""]
-    return b"\n".join(lines)
+class _Text(Uncopyable):
+    """The lines of one file. Its errors leave from frames that hold boxes only."""
+
+    __slots__ = ("_body", "_check", "_path")
+
+    def __init__(
+        self, path: Path, content: SecretBytes, kind: str, version: int | None = None
+    ) -> None:
+        self._path = path
+        heading = _heading(kind, version).encode()
+        if not content.reveal().startswith(heading):
+            raise self.garbled("it does not begin with: " + heading.decode().replace("\n", ", "))
+        with SecretBytes(content.reveal()[len(heading) :]) as rest:
+            if rest.reveal().count(b"\n") != 2 or not rest.reveal().endswith(b"\n"):
+                raise self.garbled("it is cut off or has lines too many")
+            if not rest.reveal().startswith(b"check "):
+                raise self.garbled("its check line is not there")
+            self._check = bytes(rest.reveal().split(b"\n")[0].removeprefix(b"check "))
+            self._body = SecretBytes(rest.reveal().split(b"\n")[1])
+
+    def body(self, length: int) -> SecretBytes:
+        with self._body as text:
+            decoded = _base64url(text)
+        if decoded is None:
+            raise self.garbled("its last line is not base64url")
+        if len(decoded.reveal()) != length:
+            raise self.garbled(f"it holds {len(decoded.reveal())} bytes where {length} belong")
+        return decoded
+
+    def compare(self, computed: str) -> None:
+        if not hmac.compare_digest(computed.encode(), self._check):
+            raise self.garbled("its check does not agree with its content")
+
+    def garbled(self, what: str) -> KeyFileGarbled:
+        return KeyFileGarbled(
+            self._path,
+            f"is not a whole key file: {what}. It is left as it is; restore it from a backup.",
+        )
 
 
-def _decode(
-    path: Path, content: bytes, kind: str, length: int, version: int | None
-) -> tuple[SecretBytes, str]:
-    lines = content.split(b"\n")
-    first = f"botkeys {kind} ".encode()
-    if not lines[0].startswith(first):
-        raise _garbled(path, f"its first line does not begin with '{first.decode()}'")
-    if lines[0] != first + str(_FORMAT).encode():
-        raise _garbled(path, f"its format is not version {_FORMAT}")
-    expected = 4 if version is None else 5
-    if len(lines) != expected or lines[-1]:
-        raise _garbled(path, "it is cut off or has lines too many")
-    if version is not None and lines[1] != f"version {version}".encode():
-        raise _garbled(path, "the version in it is not the one in its name")
-    word, _, check = lines[-3].partition(b" ")
-    if word != b"check":
-        raise _garbled(path, "its check line is not there")
+def _heading(kind: str, version: int | None) -> str:
+    return f"botkeys {kind} {_FORMAT}\n" + ("" if version is None else f"version {version}\n")
+
+
+def _encode(
+    kind: str, body: bytes | bytearray, check: str, version: int | None = None
+) -> SecretBytes:
+    text = base64.urlsafe_b64encode(body).rstrip(b"=")
+    return SecretBytes(
+        b"%scheck %s\n%s\n" % (_heading(kind, version).encode(), check.encode(), text)
+    )
+
+
+def _base64url(text: SecretBytes) -> SecretBytes | None:
+    padding = b"=" * (-len(text.reveal()) % 4)
     try:
-        body = base64.b64decode(lines[-2] + b"=" * (-len(lines[-2]) % 4), b"-_", validate=True)
+        return SecretBytes(base64.b64decode(text.reveal() + padding, b"-_", validate=True))
     except (binascii.Error, ValueError):
-        raise _garbled(path, "its last line is not base64url") from None
-    if len(body) != length:
-        raise _garbled(path, f"it holds {len(body)} bytes where {length} belong")
-    return SecretBytes(body), check.decode("ascii", "replace")
+        return None
 
 
 def _check(content: bytearray) -> str:
     return hashlib.sha256(_CHECK_LABEL + content).digest()[:_CHECK_BYTES].hex()
-
-
-def _compare(path: Path, computed: str, written: str) -> None:
-    if not hmac.compare_digest(computed.encode(), written.encode()):
-        raise _garbled(path, "its check does not agree with its content")
-
-
-def _garbled(path: Path, what: str) -> KeyFileGarbled:
-    return KeyFileGarbled(
-        path, f"is not a whole key file: {what}. It is left as it is; restore it from a backup."
-    )

@@ -1,5 +1,7 @@
 """Values that the tests of the vault share. Nothing here is used outside them."""
 
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from uuid import UUID
 
@@ -47,3 +49,15 @@ def master() -> MasterPrivateKey:
 @pytest.fixture
 def folder(tmp_path: Path) -> KeyFolder:
     return KeyFolder(tmp_path / "keys")
+
+
+@pytest.fixture
+def with_locals() -> Callable[[BaseException], str]:
+    """The fullest traceback there is of an error, but for the frame of the test itself."""
+
+    def show(error: BaseException) -> str:
+        below = error.__traceback__.tb_next if error.__traceback__ else None
+        shown = traceback.TracebackException(type(error), error, below, capture_locals=True)
+        return "".join(shown.format())
+
+    return show

@@ -1,9 +1,11 @@
+import base64
 import copy
 import errno
 import os
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.vault import files
+from app.vault.boxes import SecretBytes
 from app.vault.errors import (
     KeyFileError,
     KeyFileExposed,
@@ -205,14 +208,28 @@ def test_an_endless_file_is_refused_without_being_read_whole(filled: KeyFolder) 
         filled.read_secret(KeyKind.AUDIT_HMAC)
 
 
-@every_file
-def test_no_error_of_a_damaged_file_quotes_it(name: str, filled: KeyFolder) -> None:
+@pytest.mark.parametrize("name", [name for name in FILES if not name.endswith("public")])
+@pytest.mark.parametrize("damage", ["cut off", "garbled", "extended", "headless"])
+def test_no_failure_of_a_damaged_file_shows_it_even_with_local_variables(
+    name: str, damage: str, filled: KeyFolder, with_locals: Callable[[BaseException], str]
+) -> None:
     path = filled.path / name
-    body = path.read_bytes().split(b"\n")[-2]
-    path.write_bytes(path.read_bytes()[:-9])
+    whole = path.read_bytes()
+    body = whole.split(b"\n")[-2].decode()
+    path.write_bytes(
+        {
+            "cut off": whole[:-9],
+            "garbled": whole.replace(b"check ", b"check 0"),
+            "extended": whole + b"more\n",
+            "headless": whole[8:],
+        }[damage]
+    )
     with pytest.raises(KeyFileError) as caught:
         load_everything(filled)
-    assert body[:12].decode() not in str(caught.value)
+    shown = with_locals(caught.value)
+    assert "SecretBytes(…)" in shown
+    assert body[:12] not in shown
+    assert repr(base64.urlsafe_b64decode(body + "="))[2:14] not in shown
 
 
 STARTER = """
@@ -248,8 +265,8 @@ def test_processes_that_start_at_once_end_with_the_same_keys(tmp_path: Path) -> 
 
 
 def test_losing_the_race_for_a_name_keeps_what_the_winner_wrote(tmp_path: Path) -> None:
-    assert files.publish(tmp_path / "name", b"first")
-    assert not files.publish(tmp_path / "name", b"second")
+    assert files.publish(tmp_path / "name", SecretBytes(b"first"))
+    assert not files.publish(tmp_path / "name", SecretBytes(b"second"))
     assert [path.name for path in tmp_path.iterdir()] == ["name"]
     assert (tmp_path / "name").read_bytes() == b"first"
 

@@ -3,6 +3,8 @@
 import copy
 import json
 import pickle
+import secrets
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 from uuid import UUID, uuid4
@@ -280,3 +282,51 @@ def test_vault_objects_do_not_talk_and_cannot_be_copied(
                 attempt(thing)
     sealed = sealer.seal(credentials, binding)
     assert "b'" not in repr(sealed)
+
+
+@pytest.mark.parametrize("broken", ["ciphertext", "data key"])
+def test_an_error_while_sealing_shows_no_secret_even_with_local_variables(
+    broken: str,
+    binding: Binding,
+    credentials: Credentials,
+    monkeypatch: pytest.MonkeyPatch,
+    with_locals: Callable[[BaseException], str],
+) -> None:
+    master = MasterPrivateKey(1, bytes(range(32)))
+    fixed = iter([b"nonce-nonce-", b"PLANTED-data-key-PLANTED-data-ke"])
+    monkeypatch.setattr(secrets, "token_bytes", lambda _: next(fixed))
+
+    def fail(*_: object) -> bytes:
+        raise MemoryError
+
+    if broken == "ciphertext":
+        monkeypatch.setattr("app.vault.sealing.AESGCM", fail)
+    else:
+        monkeypatch.setattr("app.vault.masterkeys.PublicKey.seal", fail)
+    with pytest.raises(MemoryError) as caught:
+        Sealer(master.public).seal(credentials, binding)
+    shown = with_locals(caught.value)
+    assert "data_key = bytearray(b'\\x00" in shown
+    assert "PLANTED" not in shown
+
+
+def test_an_error_while_releasing_shows_no_data_key_even_with_local_variables(
+    binding: Binding,
+    bot_id: UUID,
+    monkeypatch: pytest.MonkeyPatch,
+    with_locals: Callable[[BaseException], str],
+) -> None:
+    master = MasterPrivateKey(1, bytes(range(32)))
+    bot = PrivateKey.generate(SuiteName.X25519)
+    sealed = Sealed(b"", b"", b"", 1)
+
+    def fail(*_: object) -> bytes:
+        raise MemoryError
+
+    monkeypatch.setattr(MasterPrivateKey, "open", lambda *_: bytearray(b"PLANTED data key"))
+    monkeypatch.setattr("app.vault.release.PublicKey.seal", fail)
+    with pytest.raises(MemoryError) as caught:
+        release(master, sealed, binding, bot_id, bot)
+    shown = with_locals(caught.value)
+    assert "data_key = bytearray(b'\\x00" in shown
+    assert "PLANTED" not in shown
