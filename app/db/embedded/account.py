@@ -51,24 +51,22 @@ def service_account() -> OsAccount:
     return account
 
 
-def server_account(folder: Path) -> OsAccount:
-    """Whom the server of the cluster in `folder` runs as: us, or as root an unprivileged user.
+def server_account(cluster: Path | None) -> OsAccount:
+    """Whom the server of `cluster` runs as: us, or as root an unprivileged user.
 
-    A cluster that is there keeps the user who made it. For a new one root uses, and makes if need
-    be, a user that owns nothing else; the user of a packaged PostgreSQL is the second choice.
+    A cluster that is there keeps the user who made it. For a new one (None) root uses, and makes
+    if need be, a user that owns nothing else; a packaged PostgreSQL's user is the second choice.
 
-    Raises NoOsAccount, WrongOwner.
+    Raises NoOsAccount, WrongOwner, OSError.
     """
-    owner = folder.stat().st_uid if folder.exists() and any(folder.iterdir()) else None
-    if os.geteuid() != 0:
-        if owner not in (None, os.geteuid()):
-            raise WrongOwner(folder, _name(folder.stat().st_uid))
-        return service_account()
-    if owner is not None:
+    if cluster is not None:
+        owner = cluster.stat().st_uid
         account = OsAccount.numbered(owner)
-        if owner == 0 or account is None:
-            raise WrongOwner(folder, _name(owner))
+        if account is None or owner == 0 or os.geteuid() not in (0, owner):
+            raise WrongOwner(cluster, f"user {account.name if account else owner}")
         return account
+    if os.geteuid() != 0:
+        return service_account()
     account = OsAccount.named(DEDICATED) or _add_dedicated() or OsAccount.named(PACKAGED)
     if account is None:
         raise NoOsAccount(
@@ -76,11 +74,6 @@ def server_account(folder: Path) -> OsAccount:
             f"run the service as another user, or add one named {DEDICATED}"
         )
     return account
-
-
-def _name(uid: int) -> str:
-    account = OsAccount.numbered(uid)
-    return f"user {account.name}" if account else f"user id {uid}"
 
 
 def _add_dedicated() -> OsAccount | None:

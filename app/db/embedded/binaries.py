@@ -11,7 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,9 +40,10 @@ class Binaries:
         return str(self.folder / "initdb")
 
 
-def find_binaries(*, for_another_user: bool) -> Binaries:
+def find_binaries(*, for_another_user: bool, copies: Sequence[Path] = COPY_FOLDERS) -> Binaries:
     """`for_another_user`: the server runs as a user who may be unable to enter the wheel's folder
-    (a virtual environment below /root); then, and only then, a copy is made, once per wheel.
+    (a virtual environment below /root); then, and only then, a copy is made, once per wheel, in the
+    first of `copies` that root can make and nobody else can write to.
 
     Raises NotInstalled, FolderUnreadable.
     """
@@ -54,7 +55,7 @@ def find_binaries(*, for_another_user: bool) -> Binaries:
     if not (installation / "bin" / "postgres").exists():
         raise NotInstalled
     if for_another_user and not _open_to_all(installation):
-        installation = _copy(package.parent) / PACKAGE / INSTALLATION
+        installation = _copy(package.parent, copies) / PACKAGE / INSTALLATION
     return Binaries(installation / "bin")
 
 
@@ -68,18 +69,18 @@ def _parts(installation: Path) -> Iterator[Path]:
     yield from (installation / name for name in ("bin", "lib", "share"))
 
 
-def _copy(site_packages: Path) -> Path:
+def _copy(site_packages: Path, folders: Sequence[Path]) -> Path:
     distribution = importlib.metadata.distribution(DISTRIBUTION)
     # RECORD holds the digest of every file of the wheel.
     record = (distribution.read_text("RECORD") or "").encode()
     name = f"postgresql-{distribution.version}-{hashlib.sha256(record).hexdigest()[:16]}"
     refusal: OSError | None = None
-    for folder in COPY_FOLDERS:
+    for folder in folders:
         try:
             folder.mkdir(mode=0o755, exist_ok=True)
-            folder.chmod(0o755) if _is_roots(folder) else None
             if not _is_roots(folder):
                 continue
+            folder.chmod(0o755)  # whatever the umask made of it
             copy = folder / name
             if not copy.exists():
                 _fill(site_packages, copy)
@@ -87,7 +88,7 @@ def _copy(site_packages: Path) -> Path:
                 return copy
         except OSError as error:
             refusal = error
-    raise FolderUnreadable(COPY_FOLDERS[0], refusal or PermissionError(13, ""))
+    raise FolderUnreadable(folders[0], refusal or PermissionError(13, ""))
 
 
 def _is_roots(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from app.db.embedded.account import OsAccount
 from app.db.embedded.binaries import MAJOR_VERSION, Binaries
 from app.db.embedded.child import Child
 from app.db.embedded.errors import NotACluster, OtherVersion, StartFailed, WrongMode
+from app.db.embedded.folder_lock import lock_folder
 
 SUPERUSER = "postgres"
 OWNER = "botkeys_owner"
@@ -67,12 +68,17 @@ def is_finished(folder: Path) -> bool:
 
 
 def discard_half_done(folder: Path) -> None:
-    """Remove what a killed `create` left aside."""
+    """Remove what a killed `create` left aside. Raises ClusterInUse, OSError."""
     aside = _aside(folder)
-    deadline = time.monotonic() + REMOVAL_PATIENCE_SECONDS
-    while aside.exists():
-        # A killed initdb's own children write for another moment, into what is being removed.
-        shutil.rmtree(aside, ignore_errors=time.monotonic() < deadline)
+    if not aside.exists():
+        return
+    descriptor = open_folder(aside)
+    try:
+        # A killed initdb's own children write for another moment into what is to be removed.
+        lock_folder(folder, descriptor, REMOVAL_PATIENCE_SECONDS)
+        shutil.rmtree(aside)
+    finally:
+        os.close(descriptor)
 
 
 def create(
@@ -96,6 +102,7 @@ def create(
     aside.mkdir(mode=0o700)
     descriptor = open_folder(aside)
     try:
+        lock_folder(folder, descriptor, 0)
         if account is not None:
             os.fchown(descriptor, account.uid, account.gid)
         where = data_directory(descriptor, aside)

@@ -14,8 +14,8 @@ from urllib.parse import quote, urlencode
 
 from app.datafolder import FileIsLocked, locked_file
 from app.db.embedded import cluster
-from app.db.embedded.account import server_account, service_account
-from app.db.embedded.binaries import find_binaries
+from app.db.embedded.account import OsAccount, server_account, service_account
+from app.db.embedded.binaries import Binaries, find_binaries
 from app.db.embedded.child import Child
 from app.db.embedded.errors import (
     ClusterInUse,
@@ -24,6 +24,7 @@ from app.db.embedded.errors import (
     StartAborted,
     StartFailed,
 )
+from app.db.embedded.folder_lock import cluster_name
 from app.db.embedded.socket_folder import (
     PORT,
     prepare_socket_folder,
@@ -82,6 +83,7 @@ class EmbeddedPostgres:
         self._settings = dict(settings or {})
         self._on_wait = on_wait
         self._abort = threading.Event()
+        self._turn = threading.Lock()
         self._holds = ExitStack()
         self._child: Child | None = None
 
@@ -104,9 +106,10 @@ class EmbeddedPostgres:
 
     def start_sync(self) -> None:
         """Return once connections are accepted."""
-        if self._child is not None:
-            raise RuntimeError("it has been started already")
-        with ExitStack() as holds, self._telling():
+        with self._turn, ExitStack() as holds, self._telling():
+            if self._child is not None:
+                raise RuntimeError("it has been started already")
+            self._abort.clear()
             self._lock(holds)
             self._child = self._spawn()
             try:
@@ -118,10 +121,10 @@ class EmbeddedPostgres:
 
     def stop_sync(self) -> None:
         """Return once the server is gone, within ten seconds. Without a server: does nothing."""
-        self._abort.set()
-        self._end_child()
-        self._holds.close()
-        self._abort.clear()
+        self._abort.set()  # a start in another thread gives up and lets us have our turn
+        with self._turn:
+            self._end_child()
+            self._holds.close()
 
     async def start(self) -> None:
         """As `start_sync`. Cancelled, it leaves nothing running."""
@@ -179,32 +182,23 @@ class EmbeddedPostgres:
 
     def _spawn(self) -> Child:
         service = service_account()
-        server = server_account(self.folder)
+        finished = cluster.is_finished(self.folder)
+        server = server_account(self.folder if finished else None)
         account = None if server == service else server
         binaries = find_binaries(for_another_user=account is not None)
         cluster.discard_half_done(self.folder)
         with ExitStack() as opened:
             output = self._open_log()
             opened.callback(os.close, output)
-            if not cluster.is_finished(self.folder):
-                try:
-                    cluster.create(
-                        self.folder,
-                        binaries,
-                        account=account,
-                        output=output,
-                        log=self.log,
-                        abort=self._abort,
-                    )
-                except BaseException:
-                    cluster.discard_half_done(self.folder)
-                    raise
+            if not finished:
+                self._create(binaries, account, output)
             descriptor = cluster.open_folder(self.folder)
             opened.callback(os.close, descriptor)
-            self._make_way(descriptor)
+            self._end_leftovers(descriptor)
             cluster.write_access_rules(descriptor, service, account)
             settings = {
                 **SETTINGS,
+                "cluster_name": cluster_name(descriptor),
                 "unix_socket_directories": prepare_socket_folder(self.folder, descriptor, account),
                 **self._settings,
             }
@@ -217,11 +211,25 @@ class EmbeddedPostgres:
                 output=output,
             )
 
-    def _make_way(self, descriptor: int) -> None:
-        # Part of the extra, like the binaries; that it is there has been checked by now.
+    def _end_leftovers(self, descriptor: int) -> None:
+        # It needs psutil, of the same extra as the binaries, and those have been found by now.
         from app.db.embedded.leftover import end_leftovers  # noqa: PLC0415  # see above
 
         end_leftovers(self.folder, descriptor)
+
+    def _create(self, binaries: Binaries, account: OsAccount | None, output: int) -> None:
+        try:
+            cluster.create(
+                self.folder,
+                binaries,
+                account=account,
+                output=output,
+                log=self.log,
+                abort=self._abort,
+            )
+        except BaseException:
+            cluster.discard_half_done(self.folder)
+            raise
 
     def _open_log(self) -> int:
         if self.log.exists():
