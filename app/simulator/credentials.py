@@ -1,0 +1,37 @@
+"""The simulated exchanges' API keys, known without a running simulator."""
+
+from app.simulator.keys import DEFAULT_SEED, KeyText, Material, Variant
+from app.simulator.names import ENVIRONMENTS
+from app.simulator.venues import VENUES
+
+
+def key_texts(seed: str, exchange: str, environment: str) -> dict[Variant, KeyText]:
+    make = VENUES[exchange].key_text
+    return {
+        variant: make(Material(seed, exchange, environment, variant.value)) for variant in Variant
+    }
+
+
+def credentials(seed: str = DEFAULT_SEED) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
+    """`{exchange: {environment: {variant: {api_key, api_secret, api_passphrase?}}}}`.
+
+    `api_passphrase` is there where the exchange has one. Plain text on purpose: these keys open
+    nothing but the simulator of the same seed.
+    """
+    return {
+        exchange: {
+            environment: {
+                variant.value: _fields(text)
+                for variant, text in key_texts(seed, exchange, environment).items()
+            }
+            for environment in ENVIRONMENTS
+        }
+        for exchange in VENUES
+    }
+
+
+def _fields(text: KeyText) -> dict[str, str]:
+    fields = {"api_key": text.api_key, "api_secret": text.api_secret}
+    if text.api_passphrase is not None:
+        fields["api_passphrase"] = text.api_passphrase
+    return fields

@@ -1,0 +1,106 @@
+"""All simulated exchanges, up for as long as the context lasts."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from app.simulator import names
+from app.simulator.base import Clock, Venue, World
+from app.simulator.credentials import key_texts
+from app.simulator.faults import Faults
+from app.simulator.keys import DEFAULT_SEED, KeyStore, issue
+from app.simulator.venues import VENUES
+from app.simulator.wire import Handler, HttpServer, Request, Response
+
+
+class Simulator:
+    """Simulated exchanges on free loopback ports, in the event loop that enters the context.
+
+    `seed` decides keys and prices, `clock` what time it is there (seconds since 1970). `faults` are
+    the failures to begin with. `perpetuals` is how many perpetuals that trade each exchange lists
+    for each contract type, odd rows not counted; at least two.
+
+    While it runs, `hosts` maps exchange and environment to a base address, `keys` holds the keys
+    the exchanges know, and `faults` may be set and cleared.
+    """
+
+    def __init__(
+        self,
+        seed: str = DEFAULT_SEED,
+        *,
+        clock: Clock = time.time,
+        faults: Faults | None = None,
+        perpetuals: int = 40,
+    ) -> None:
+        self.faults = Faults() if faults is None else faults
+        self.keys = KeyStore()
+        self._hosts: dict[str, dict[str, str]] = {}
+        self._servers: list[HttpServer] = []
+        now_ms = int(clock() * 1000)
+        self._world = World(seed, clock, self.keys, self.faults, perpetuals, now_ms)
+        self._venues: dict[str, dict[str, Venue]] = {}
+        for exchange, venue in VENUES.items():
+            self._venues[exchange] = {name: venue(self._world, name) for name in names.ENVIRONMENTS}
+            for environment in names.ENVIRONMENTS:
+                texts = key_texts(seed, exchange, environment)
+                for key in issue(seed, exchange, environment, texts, now_ms):
+                    self.keys.add(key)
+
+    @property
+    def hosts(self) -> Mapping[str, Mapping[str, str]]:
+        """`{exchange: {environment: "http://127.0.0.1:PORT"}}`; empty before the start."""
+        return self._hosts
+
+    def calls(self, exchange: str, environment: str, path: str = "") -> int:
+        """How many requests came in whose path starts with `path`, failed ones included."""
+        names.check(exchange, environment)
+        return sum(
+            number
+            for (which, where, called), number in self._world.calls.items()
+            if (which, where) == (exchange, environment) and called.startswith(path)
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            for exchange, venues in self._venues.items():
+                self._hosts[exchange] = await self._open(venues)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._close()
+
+    async def _open(self, venues: Mapping[str, Venue]) -> dict[str, str]:
+        one = next(iter(venues.values()))
+        if one.one_port:
+            address = await self._listen(_by_header(venues))
+            return dict.fromkeys(venues, address)
+        return {name: await self._listen(venue.answer) for name, venue in venues.items()}
+
+    async def _listen(self, handler: Handler) -> str:
+        server = HttpServer(handler)
+        self._servers.append(server)
+        return await server.start()
+
+    async def _close(self) -> None:
+        await asyncio.gather(*(server.stop() for server in self._servers))
+        self._servers.clear()
+        self._hosts.clear()
+
+
+def _by_header(venues: Mapping[str, Venue]) -> Handler:
+    choose = next(iter(venues.values())).environment_of
+
+    async def answer(request: Request) -> Response:
+        return await venues[choose(request)].answer(request)
+
+    return answer
