@@ -44,6 +44,7 @@ class _Registry(jws.JWSRegistry):
 
     max_header_length = MAX_TOKEN_BYTES
     max_payload_length = MAX_TOKEN_BYTES
+    max_signature_length = 2048  # RSA of 8192 bits takes 1366 characters
 
     def __init__(self, allowed: frozenset[str]) -> None:
         super().__init__(algorithms=allowed, strict_check_header=False)
