@@ -1,0 +1,79 @@
+"""The ten exchanges by id: what each offers, and the adapter that talks to it."""
+
+from collections.abc import Mapping
+
+from app.exchanges.absent import AbsentAdapter
+from app.exchanges.adapter import ExchangeAdapter
+from app.exchanges.binance import BinanceAdapter
+from app.exchanges.hosts import HostOverrides, merged
+from app.exchanges.model import Environment
+from app.exchanges.okx import OkxAdapter
+from app.exchanges.profile import ExchangeProfile
+from app.exchanges.profiles import ALL
+from app.exchanges.rest import Clock, Context, RestAdapter, utc_now
+from app.transport import HttpTransport
+
+EXCHANGES: Mapping[str, ExchangeProfile] = {profile.exchange: profile for profile in ALL}
+"""All ten, in the order in which they are listed."""
+
+ADAPTERS: Mapping[str, type[RestAdapter]] = {
+    adapter.exchange: adapter for adapter in (BinanceAdapter, OkxAdapter)
+}
+
+
+def passphrase_required(exchange: str) -> bool:
+    """Whether keys of this exchange have a third part, the passphrase."""
+    return EXCHANGES[exchange].passphrase_required
+
+
+def simulated_hosts(addresses: Mapping[str, Mapping[str, str]]) -> HostOverrides:
+    """The host setting for simulated exchanges.
+
+    `addresses` is `{exchange: {environment: "http://127.0.0.1:PORT"}}`. Whatever is not simulated
+    has no host at all, websockets included: no development machine reaches a real exchange.
+    """
+    overrides: dict[str, dict[str, Mapping[str, str | None]]] = {}
+    for exchange, adapter in ADAPTERS.items():
+        overrides[exchange] = {}
+        for environment in Environment:
+            address = addresses.get(exchange, {}).get(environment)
+            overrides[exchange][environment] = (
+                dict.fromkeys(adapter.hosts[environment])
+                if address is None
+                else adapter.simulated(environment, address)
+            )
+    return overrides
+
+
+class Exchanges:
+    """The adapters of all exchanges. Stateless but for `http`; one for the whole process.
+
+    `hosts` replaces single hosts, see `app.exchanges.hosts`; `check_seconds` bounds one credential
+    check. Raises `ValueError` for a host setting that cannot be right.
+    """
+
+    def __init__(
+        self,
+        http: HttpTransport,
+        *,
+        clock: Clock = utc_now,
+        hosts: HostOverrides | None = None,
+        check_seconds: float = 5.0,
+    ) -> None:
+        hosts = hosts or {}
+        unknown = set(hosts) - set(ADAPTERS)
+        if unknown:
+            raise ValueError(f"hosts are set for {', '.join(sorted(unknown))}, which has none")
+        context = Context(http, clock, check_seconds)
+        self._adapters: dict[str, ExchangeAdapter] = {}
+        for exchange in EXCHANGES:
+            adapter = ADAPTERS.get(exchange)
+            if adapter is None:
+                self._adapters[exchange] = AbsentAdapter(exchange)
+            else:
+                table = merged(exchange, adapter.hosts, hosts.get(exchange, {}))
+                self._adapters[exchange] = adapter(context, table)
+
+    def adapter(self, exchange: str) -> ExchangeAdapter:
+        """The adapter of one of `EXCHANGES`; `KeyError` for any other id."""
+        return self._adapters[exchange]
