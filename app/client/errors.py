@@ -1,0 +1,142 @@
+"""What can go wrong between a bot and its credentials. No message holds a secret.
+
+BotClientError           with `code`
+├── InsecureAddress      insecure_address: http:// to a host that is not this machine
+├── MalformedToken       malformed_token: not a bot's token, or one with a typing error
+├── Unreachable          unreachable: no answer
+├── MalformedAnswer      malformed_answer: an answer that this client does not understand
+├── WrongKey             wrong_key: for another account, bot, key, exchange or environment
+├── OlderVersion         older_version: a version that was replaced before
+├── CannotOpen           cannot_open: altered on the way, or sealed to someone else
+├── Forgotten            forgotten: dropped before this use
+└── Refused              the service's own `code`, with `status`, `detail`, `request_id`
+    ├── NotAuthenticated     401
+    ├── Forbidden            403
+    ├── NoKey                no_key
+    ├── KeyInactive          key_inactive
+    ├── RateLimited          429, with `retry_after`
+    └── ServiceUnavailable   503, with `retry_after`
+"""
+
+from typing import ClassVar
+
+
+class BotClientError(Exception):
+    """`code` is for programs; the text is for people."""
+
+    code: str = "client_error"
+
+
+class InsecureAddress(BotClientError):
+    code = "insecure_address"
+
+
+class MalformedToken(BotClientError):
+    code = "malformed_token"
+
+    def __init__(self) -> None:
+        super().__init__("This is not a bot's token (bkb_ and 92 characters). Copy it anew.")
+
+
+class Unreachable(BotClientError):
+    """`retryable`: whether the same call may succeed later."""
+
+    code = "unreachable"
+
+    def __init__(self, cause: str, *, retryable: bool) -> None:
+        self.retryable = retryable
+        super().__init__(f"The service gave no answer: {cause}.")
+
+
+class MalformedAnswer(BotClientError):
+    code = "malformed_answer"
+
+
+class WrongKey(BotClientError):
+    """`field` is what differs; `expected` and `received` are ids or names, never secrets."""
+
+    code = "wrong_key"
+
+    def __init__(self, field: str, *, expected: str, received: str) -> None:
+        self.field = field
+        self.expected = expected
+        self.received = received
+        super().__init__(f"The answer is for {field} {received}; this bot expects {expected}.")
+
+
+class OlderVersion(BotClientError):
+    code = "older_version"
+
+    def __init__(self, *, seen: int, received: int) -> None:
+        self.seen = seen
+        self.received = received
+        super().__init__(
+            f"The service offers version {received} of the credentials, after version {seen}."
+        )
+
+
+class CannotOpen(BotClientError):
+    code = "cannot_open"
+
+    def __init__(self) -> None:
+        super().__init__("The credentials do not open: altered on the way, or not for this bot.")
+
+
+class Forgotten(BotClientError):
+    code = "forgotten"
+
+    def __init__(self) -> None:
+        super().__init__("These credentials were dropped. Fetch them again.")
+
+
+class Refused(BotClientError):
+    """A problem document of the service; `detail` is its sentence, which is safe to show."""
+
+    matches: ClassVar[frozenset[int | str]] = frozenset()
+
+    def __init__(
+        self, *, status: int, code: str, detail: str, request_id: str, retry_after: float | None
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.request_id = request_id
+        self.retry_after = retry_after
+        super().__init__(f"{status} {code}: {detail}")
+
+
+class NotAuthenticated(Refused):
+    matches = frozenset({401})
+
+
+class Forbidden(Refused):
+    matches = frozenset({403})
+
+
+class NoKey(Refused):
+    matches = frozenset({"no_key"})
+
+
+class KeyInactive(Refused):
+    matches = frozenset({"key_inactive"})
+
+
+class RateLimited(Refused):
+    """`retry_after` is in seconds; `None` if the service did not say."""
+
+    matches = frozenset({429})
+
+
+class ServiceUnavailable(Refused):
+    """`retry_after` is in seconds; `None` if the service did not say."""
+
+    matches = frozenset({503})
+
+
+def refused_class(status: int, code: str) -> type[Refused]:
+    """The class for an answer, by its code first."""
+    for key in (code, status):
+        for child in Refused.__subclasses__():
+            if key in child.matches:
+                return child
+    return Refused
