@@ -3,6 +3,7 @@
 from app.auth.authorization_header import RawHeaders, read_account_header, read_bearer_token
 from app.auth.bot_tokens import ParsedBotToken, looks_like_bot_token
 from app.auth.bot_tokens import parse as parse_bot_token
+from app.auth.compact import looks_like_jwt
 from app.auth.errors import (
     AccountHeaderMalformed,
     ActAsNotAllowed,
@@ -12,7 +13,7 @@ from app.auth.errors import (
 )
 from app.auth.principal import UserPrincipal
 from app.auth.scopes import Scope
-from app.auth.verifier import TokenVerifier, looks_like_jwt
+from app.auth.verifier import TokenVerifier
 from app.secret import Secret
 
 

@@ -7,8 +7,8 @@ framework's dictionary would hide a header sent twice, and proxies differ in whi
 import re
 from collections.abc import Iterable
 
+from app.auth.compact import MAX_TOKEN_BYTES
 from app.auth.errors import AccountHeaderMalformed, TokenFault, Unauthenticated
-from app.auth.verifier import MAX_TOKEN_BYTES
 
 RawHeaders = Iterable[tuple[bytes, bytes]]
 

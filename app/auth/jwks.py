@@ -37,7 +37,8 @@ class KeyTimes:
 
     `fresh`: how long keys are used without asking again; `usable`: how long when asking fails.
     `between_refreshes`: the least time between two attempts while there are keys to go on with;
-    `between_failures`: the same while there are none. `fetch`: the time for one attempt.
+    `between_failures`: the same while there are none. `fetch`: the time for one attempt, or
+    `renewal` where the one request that renews could go on with older keys.
     """
 
     fresh: float = 600
@@ -45,6 +46,7 @@ class KeyTimes:
     between_refreshes: float = 10
     between_failures: float = 1
     fetch: float = 5
+    renewal: float = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,8 @@ class RemoteKeys:
         return self._last_attempt is not None and self._clock() - self._last_attempt < pause
 
     async def _fetch(self) -> tuple[VerificationKey, ...]:
-        deadline = Deadline(self._times.fetch)
+        usable = self._is_younger_than(self._times.usable)
+        deadline = Deadline(self._times.renewal if usable else self._times.fetch)
         url = self._jwks_url or await self._discover(deadline)
         try:
             return parse_key_set(await self._get(url, deadline))

@@ -27,9 +27,7 @@ class Remote:
 
     def __init__(self, issuer: LoopbackIssuer, transport: HttpTransport, clock: Clock) -> None:
         self.clock = clock
-        self.keys = RemoteKeys(
-            transport, jwks_url=issuer.jwks_url, times=KeyTimes(fetch=2), clock=clock
-        )
+        self.keys = RemoteKeys(transport, jwks_url=issuer.jwks_url, clock=clock)
         self.verifier = TokenVerifier(
             ISSUER, AUDIENCE, ["ES256"], self.keys, clock=lambda: claims()["iat"]
         )
@@ -232,6 +230,19 @@ async def test_an_issuer_too_slow_is_given_up(
     keys = RemoteKeys(transport, jwks_url=issuer.jwks_url, times=KeyTimes(fetch=0.05))
     with pytest.raises(IssuerUnavailable):
         await keys.find(key.kid, "ES256")
+
+
+async def test_a_slow_renewal_is_given_up_in_favour_of_the_older_keys(
+    issuer: LoopbackIssuer, transport: HttpTransport, clock: Clock, key: ECKey
+) -> None:
+    issuer.keys = public(key)
+    times = KeyTimes(renewal=0.05)
+    keys = RemoteKeys(transport, jwks_url=issuer.jwks_url, times=times, clock=clock)
+    assert await keys.find(key.kid, "ES256")
+    issuer.may_answer.clear()
+    clock.advance(600)
+    assert await keys.find(key.kid, "ES256")
+    assert issuer.key_requests == 2
 
 
 async def test_a_caller_that_goes_away_leaves_the_fetch_to_the_next(
