@@ -12,6 +12,7 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from functools import lru_cache
 
 DAY_S = 86_400.0
+SLOT_S = 600.0
 # Three waves: amplitude as a part of the price, and period in seconds.
 _WAVES = ((0.03, 6.3 * 3600), (0.006, 47 * 60.0), (0.0008, 61.0))
 _LEVERAGES = (125, 100, 100, 75, 75, 50, 50, 25, 20)
@@ -125,6 +126,7 @@ class Market:
         self._venue = venue
         self._share = share
         self._phases: dict[str, tuple[float, ...]] = {}
+        self._days: dict[str, tuple[float, tuple[float, float, float]]] = {}
 
     def _angles(self, name: str) -> tuple[float, ...]:
         if (found := self._phases.get(name)) is None:
@@ -140,6 +142,18 @@ class Market:
             moved += size * math.sin(math.tau * (at % period) / period + angle)
         return asset.price * moved
 
+    def _day(self, asset: Asset, at: float) -> tuple[float, float, float]:
+        """Opening, highest and lowest price of the 24 hours before the last ten minutes began.
+
+        Kept until the next ten minutes begin: it is most of the work of a long listing.
+        """
+        slot = at // SLOT_S
+        kept = self._days.get(asset.name)
+        if kept is None or kept[0] != slot:
+            past = [self.price(asset, slot * SLOT_S - DAY_S * part / 4) for part in range(5)]
+            kept = self._days[asset.name] = (slot, (past[-1], max(past), min(past)))
+        return kept[1]
+
     def quote(
         self, asset: Asset, at: float, size: Decimal, *, scale: int = 1, share: float = 1.0
     ) -> Quote:
@@ -154,9 +168,9 @@ class Market:
 
         now = self.price(asset, at)
         times = 1 + 0.0008 * math.sin(basis[0])
-        past = [self.price(asset, at - DAY_S * part / 4) for part in range(5)]
-        last, opened = shown(now, times), shown(past[-1], times)
-        high, low = shown(max(past), times), shown(min(past), times)
+        opened_at, highest, lowest = self._day(asset, at)
+        last, opened = shown(now, times), shown(opened_at, times)
+        high, low = shown(max(highest, now), times), shown(min(lowest, now), times)
         turnover = asset.turnover * self._share * share * (1 + 0.1 * math.sin(at / 7000 + basis[1]))
         return Quote(
             last=last,

@@ -118,6 +118,7 @@ class HttpServer:
         self._handler = handler
         self._server: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     async def start(self) -> str:
         """Listen, and return the base address: `http://127.0.0.1:PORT`."""
@@ -129,6 +130,7 @@ class HttpServer:
         """Close the port and cut every open connection; waits for no caller."""
         if self._server is None:
             return
+        self._stopping = True
         self._server.close()
         for conversation in self._conversations:
             conversation.cancel()
@@ -139,6 +141,10 @@ class HttpServer:
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         conversation = asyncio.current_task()
         assert conversation is not None  # noqa: S101  # streams run their callback as a task
+        if self._stopping:
+            # Accepted just before the port closed, begun just after.
+            writer.transport.abort()
+            return
         self._conversations.add(conversation)
         try:
             await self._converse(reader, writer)
