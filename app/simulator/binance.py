@@ -49,6 +49,8 @@ class Binance(Venue):
             Route("GET", "/fapi/v1/accountConfig", self._account_config, read, 5),
             Route("GET", "/fapi/v1/leverageBracket", partial(self._brackets, "fapi"), read),
             Route("GET", "/fapi/v2/balance", partial(self._balance, "fapi"), read, 5),
+            Route("GET", "/fapi/v3/balance", partial(self._balance, "fapi"), read, 5),
+            Route("GET", "/fapi/v3/account", partial(self._account, "fapi"), read, 5),
             Route("GET", "/dapi/v1/account", self._coin_account, read, 5),
             Route("GET", "/dapi/v1/balance", partial(self._balance, "dapi"), read),
             Route("GET", "/dapi/v1/leverageBracket", self._pair_brackets, read),
@@ -261,6 +263,10 @@ class Binance(Venue):
         }
 
     def _coin_account(self, call: Call) -> dict[str, Any]:
+        return {**_ACCOUNT_FLAGS, **self._account("dapi", call)}
+
+    def _account(self, family: Family, call: Call) -> dict[str, Any]:
+        """Funds without positions: a market order is filled and forgotten."""
         assets = [
             {
                 "asset": row["asset"],
@@ -270,9 +276,9 @@ class Binance(Venue):
                 "unrealizedProfit": "0.00000000",
                 "updateTime": call.now_ms,
             }
-            for row in self._balance("dapi", call)
+            for row in self._balance(family, call)
         ]
-        return {**_ACCOUNT_FLAGS, "assets": assets, "positions": []}
+        return {"assets": assets, "positions": []}
 
     def _balance(self, family: Family, call: Call) -> list[dict[str, Any]]:
         funds = {"USDT": "10000.00000000"} if family == "fapi" else {"BTC": "1.00000000"}

@@ -24,6 +24,7 @@ from app.simulator.okx_listing import UNBORN, Swap, listing
 from app.simulator.wire import Request, Response
 
 TOLERANCE_MS = 30_000
+MOST_IN_A_BATCH = 20
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _SPOT_MODE = "1"
 _HEADERS = (
@@ -67,6 +68,7 @@ class Okx(Venue):
             Route("GET", "/api/v5/account/config", self._config, read),
             Route("GET", "/api/v5/account/balance", self._balance, read),
             Route("POST", "/api/v5/trade/order", self._order, trade),
+            Route("POST", "/api/v5/trade/batch-orders", self._batch, trade),
         ]
 
     def envelope(self, payload: Any, call: Call) -> Any:
@@ -258,22 +260,35 @@ class Okx(Venue):
 
     # Orders
 
-    def _order(self, call: Call) -> Any:
-        """Take an order. What is wrong with its content is told per order, under HTTP 200."""
+    def _order(self, call: Call) -> Response:
+        return self._place(call, [self._read(call)])
+
+    def _batch(self, call: Call) -> Response:
+        """Up to twenty orders in one call, each with a result of its own."""
+        orders = self._read(call)
+        if not isinstance(orders, list) or not 0 < len(orders) <= MOST_IN_A_BATCH:
+            raise self._refusal(400, "50002", "JSON syntax error")
+        return self._place(call, orders)
+
+    def _read(self, call: Call) -> Any:
         try:
-            order = orjson.loads(call.request.body)
+            return orjson.loads(call.request.body)
         except orjson.JSONDecodeError:
             raise self._refusal(400, "50002", "JSON syntax error") from None
-        if not isinstance(order, dict):
-            raise self._refusal(400, "50002", "JSON syntax error")
-        for name in ("instId", "tdMode", "side", "ordType", "sz"):
-            if not order.get(name):
-                raise self._refusal(400, "50014", f"Parameter {name} can not be empty")
-        if flaw := self._flaw(order, call.signer):
-            code, message = flaw
-            result = self._result(order, call, "", code, message)
-            return self.json(200, {"code": "1", "msg": "All operations failed", "data": [result]})
-        return [self._result(order, call, str(next(self._order_ids)), "0", "Order placed")]
+
+    def _place(self, call: Call, orders: Sequence[Any]) -> Response:
+        """Take orders. What is wrong with one's content is told in its result, under HTTP 200."""
+        for order in orders:
+            if not isinstance(order, dict):
+                raise self._refusal(400, "50002", "JSON syntax error")
+            for name in ("instId", "tdMode", "side", "ordType", "sz"):
+                if not order.get(name):
+                    raise self._refusal(400, "50014", f"Parameter {name} can not be empty")
+        results = [self._result(order, call, self._flaw(order, call.signer)) for order in orders]
+        failed = sum(result["sCode"] != "0" for result in results)
+        code = "0" if not failed else "1" if failed == len(results) else "2"
+        message = {"0": "", "1": "All operations failed", "2": "Bulk operation partially succeeded"}
+        return self.json(200, {"code": code, "msg": message[code], "data": results})
 
     def _flaw(self, order: Mapping[str, Any], key: SimulatedKey) -> tuple[str, str] | None:
         if key.trait("acctLv", "2") == _SPOT_MODE:
@@ -295,12 +310,12 @@ class Okx(Venue):
             ("51121", "Order count should be the integer multiples of lot size") if wrong else None
         )
 
-    @staticmethod
     def _result(
-        order: Mapping[str, Any], call: Call, order_id: str, code: str, message: str
+        self, order: Mapping[str, Any], call: Call, flaw: tuple[str, str] | None
     ) -> dict[str, str]:
+        code, message = flaw or ("0", "Order placed")
         return {
-            "ordId": order_id,
+            "ordId": "" if flaw else str(next(self._order_ids)),
             "clOrdId": str(order.get("clOrdId", "")),
             "tag": str(order.get("tag", "")),
             "ts": str(call.now_ms),

@@ -37,9 +37,7 @@ UNBORN: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """One row of the SWAP listing. A contract is `value * multiplier` of the base coin (linear) or
-    of USD (inverse).
-    """
+    """One row of the SWAP listing. A contract is `value` of the base coin (linear) or of USD."""
 
     inst_id: str
     uly: str
@@ -51,7 +49,6 @@ class Swap:
     tick: Decimal
     lot: Decimal
     code: int
-    multiplier: Decimal = Decimal(1)
     state: str = "live"
     rule: str = "normal"
     share: float = 0.5
@@ -71,7 +68,7 @@ class Swap:
             "settleCcy": self.settle,
             "ctType": "inverse" if self.inverse else "linear",
             "ctVal": text(self.value),
-            "ctMult": text(self.multiplier),
+            "ctMult": "1",
             "ctValCcy": "USD" if self.inverse else base,
             "tickSz": text(self.tick),
             "lotSz": text(self.lot),
@@ -88,10 +85,9 @@ class Swap:
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, str]:
         """`vol24h` counts contracts, `volCcy24h` base coins, in linear and inverse rows alike."""
-        size = self.value * self.multiplier
         coin = Decimal(1) if self.inverse else quote.average
-        contracts = to_step(quote.turnover / size / coin, self.lot)
-        base = contracts * size / (quote.average if self.inverse else 1)
+        contracts = to_step(quote.turnover / self.value / coin, self.lot)
+        base = contracts * self.value / (quote.average if self.inverse else 1)
         return {
             "instType": "SWAP",
             "instId": self.inst_id,
@@ -115,9 +111,6 @@ class Swap:
 def _linear(asset: Asset, code: int, quote: str = "USDT") -> Swap:
     pair = f"{asset.name}-{quote}"
     known = {"BTC": Decimal("0.01"), "ETH": Decimal("0.1")}
-    value = known.get(asset.name) or 10 / step(asset.price, 0)
-    # A large number of coins is written as value times multiplier here and there.
-    multiplier = Decimal(10) if asset.thousands else Decimal(1)
     return Swap(
         inst_id=f"{pair}-SWAP",
         uly=pair,
@@ -125,8 +118,7 @@ def _linear(asset: Asset, code: int, quote: str = "USDT") -> Swap:
         settle=quote,
         asset=asset,
         inverse=False,
-        value=value / multiplier,
-        multiplier=multiplier,
+        value=known.get(asset.name) or 10 / step(asset.price, 0),
         tick=tick(asset.price),
         lot=Decimal("0.01") if asset.name in known else Decimal("0.1"),
         code=code,

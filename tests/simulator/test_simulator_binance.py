@@ -82,6 +82,15 @@ async def test_a_bound_key_says_so_where_it_is_let_in(market: Market) -> None:
     assert response.json()["ipRestrict"] is True
 
 
+@pytest.mark.parametrize(
+    ("path", "asset"), [("/fapi/v3/account", "USDT"), ("/dapi/v1/account", "BTC")]
+)
+async def test_an_account_has_funds_and_no_positions(market: Market, path: str, asset: str) -> None:
+    answer = (await market.binance("readonly", path)).json()
+    assert [row["asset"] for row in answer["assets"]] == [asset]
+    assert answer["positions"] == []
+
+
 async def test_test_hosts_have_no_sapi(market: Market) -> None:
     path = "/sapi/v1/account/apiRestrictions"
     response = await market.binance("trade", path, environment="testnet")

@@ -173,6 +173,19 @@ async def test_a_flawed_order_fails_under_http_200(
     assert response.json()["data"][0]["sCode"] == code
 
 
+async def test_orders_of_a_batch_succeed_or_fail_each_for_itself(market: Market) -> None:
+    wrong = {**ORDER, "sz": "lots"}
+    cases = {"0": [ORDER, ORDER], "1": [wrong], "2": [ORDER, wrong]}
+    for code, orders in cases.items():
+        response = await market.okx("trade", "/api/v5/trade/batch-orders", json.dumps(orders))
+        assert refusal(response) == (200, code)
+        results = response.json()["data"]
+        assert [bool(result["ordId"]) for result in results] == [order == ORDER for order in orders]
+    for unreadable in ("[]", json.dumps(ORDER), "[1]", json.dumps([ORDER] * 21)):
+        response = await market.okx("trade", "/api/v5/trade/batch-orders", unreadable)
+        assert refusal(response) == (400, "50002")
+
+
 @pytest.mark.parametrize(
     ("body", "code"), [("{", "50002"), ("[]", "50002"), ('{"instId": "X"}', "50014")]
 )
@@ -212,7 +225,7 @@ async def test_the_listing_holds_both_contract_types_and_odd_rows(market: Market
     assert rows["BTC-USDT-SWAP"]["ctVal"] == rows["BTC-USDT-SWAP"]["lotSz"] == "0.01"
     assert rows["BTC-USD_UM-SWAP"]["ctType"] == "linear"
     assert rows["BTC-USD_UM-SWAP"]["instFamily"] == "BTC-USD_UM"
-    assert rows["SHIB-USDT-SWAP"]["ctMult"] == "10"
+    assert rows["SHIB-USDT-SWAP"]["ctVal"] == "10000000"
     unborn = rows["DAWN-USDT-SWAP"]
     assert unborn["state"] == "preopen"
     assert {unborn[name] for name in ("ctType", "ctVal", "tickSz", "lever", "uly")} == {""}
