@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import orjson
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -21,6 +20,8 @@ from app.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from app.jsontext import dumps
+from app.schemas import safe_location
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger("botkeys.problems")
@@ -54,7 +55,7 @@ def problem_document(error: AppError, request_id: str) -> dict[str, Any]:
 def problem_response(error: AppError, request: Request) -> Response:
     request_id = request.scope.get("state", {}).get("request_id", "")
     return Response(
-        orjson.dumps(problem_document(error, request_id), default=str),
+        dumps(problem_document(error, request_id)),
         status_code=error.status,
         headers=error.headers,
         media_type=MEDIA_TYPE,
@@ -65,7 +66,7 @@ def validation_problem(error: RequestValidationError) -> InvalidRequest:
     """Keep where and what, drop what was sent: it may be a secret."""
     return InvalidRequest(
         [
-            {"loc": list(item["loc"]), "type": item["type"], "msg": item["msg"]}
+            {"loc": safe_location(item["loc"]), "type": item["type"], "msg": item["msg"]}
             for item in error.errors()
         ]
     )

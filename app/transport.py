@@ -353,7 +353,9 @@ def _whether_again(deadline: Deadline, *, may_retry: bool) -> Callable[[Exceptio
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds of a `Retry-After` header (RFC 9110 10.2.3); `None` if absent or given as a date."""
     text = headers.get("retry-after", "").strip()
-    return float(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None  # noqa: PLR2004  # thirty years of seconds
+    return (
+        float(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+    )  # thirty years of seconds
 
 
 def _authority(url: str) -> str:

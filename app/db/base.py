@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import uuid_utils
-from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, Text, Uuid
+from sqlalchemy import BigInteger, DateTime, LargeBinary, MetaData, Row, Select, Text, Uuid
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, mapped_column
 
@@ -29,6 +29,12 @@ Timestamp = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 def new_id() -> uuid.UUID:
     """A version 7 UUID: ids sort by the time of their making, which keeps indexes dense."""
     return uuid.UUID(int=uuid_utils.uuid7().int)
+
+
+AnyRow = Row[*tuple[Any, ...]]
+"""A row of selected columns, by name."""
+
+AnySelect = Select[*tuple[Any, ...]]
 
 
 def one_of(column: str, values: Iterable[str]) -> str:

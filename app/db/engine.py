@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import NullPool
 
+from app.jsontext import dumps
+
 
 def driver_url(url: str) -> URL:
     """The address of a database in the form that SQLAlchemy wants for asyncpg.
@@ -28,7 +30,7 @@ def driver_url(url: str) -> URL:
 
 
 def _dumps(value: Any) -> str:
-    return orjson.dumps(value).decode()
+    return dumps(value).decode()
 
 
 @dataclass(frozen=True, slots=True)

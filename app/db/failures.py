@@ -25,7 +25,7 @@ def is_conflict(error: BaseException) -> bool:
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database cannot be used at the moment, through no fault of the request."""
-    if isinstance(error, PoolTimeout | InterfaceError | ConnectionError | TimeoutError):
+    if isinstance(error, PoolTimeout | InterfaceError | OSError | TimeoutError):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True

@@ -1,0 +1,45 @@
+"""One entry of the audit log, and the chain that it is a link of."""
+
+import hashlib
+import hmac
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.jsontext import dumps_sorted
+
+CHAIN_LABEL = b"botkeys/audit/1"
+GENESIS = bytes(32)
+"""What stands for the entry before an account's first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Who did what to what, when, from where, and how it ended. Never a secret."""
+
+    account_id: UUID
+    sequence: int
+    id: UUID
+    at: datetime
+    actor: str
+    actor_id: str
+    action: str
+    outcome: str
+    code: str | None
+    target: str | None
+    target_id: str | None
+    environment: str | None
+    address: str | None
+    request_id: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+def link(hmac_key: bytes | bytearray, previous: bytes, entry: Entry) -> bytes:
+    """HMAC-SHA256(key, label ‖ MAC of the entry before ‖ entry), 32 bytes.
+
+    The entry is JSON with its members in alphabetical order, times in RFC 3339 UTC with
+    microseconds as PostgreSQL keeps them.
+    """
+    text = dumps_sorted(asdict(entry))
+    return hmac.new(bytes(hmac_key), CHAIN_LABEL + previous + text, hashlib.sha256).digest()

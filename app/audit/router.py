@@ -1,0 +1,48 @@
+"""Reads the audit log."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Response
+
+from app.audit.repository import AuditRepository
+from app.audit.schemas import AuditPage
+from app.auth.scopes import Scope
+from app.edge.access import for_users
+from app.edge.answers import json_answer
+from app.edge.responses import reading
+from app.edge.route import EdgeRoute, unit_of
+from app.edge.unit import Unit
+from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+
+router = APIRouter(prefix="/v1/audit-events", tags=["audit"], route_class=EdgeRoute)
+
+
+def audit_repository(unit: Annotated[Unit, Depends(unit_of)]) -> AuditRepository:
+    return AuditRepository(unit.session, unit.caller.account_id)
+
+
+@router.get(
+    "",
+    operation_id="listAuditEvents",
+    summary="List audit events",
+    response_model=AuditPage,
+    responses=reading(),
+)
+@for_users(Scope.AUDIT_READ)
+async def list_audit_events(
+    audit: Annotated[AuditRepository, Depends(audit_repository)],
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Every change, refusal and release in the account, newest first."""
+    after = decode_cursor(cursor)
+    rows = await audit.page(None if after is None else after.int, limit + 1)
+    items = [dict(row._mapping) for row in rows[:limit]]  # noqa: SLF001  # SQLAlchemy's public API
+    more = len(rows) > limit
+    return json_answer(
+        {
+            "items": items,
+            "next_cursor": encode_cursor(UUID(int=items[-1]["sequence"])) if more else None,
+        }
+    )

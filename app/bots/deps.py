@@ -1,0 +1,37 @@
+"""Makes the bot services of a request."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.accounts.repository import AccountRepository
+from app.bots.repository import BotRepository
+from app.bots.service import BotService
+from app.bots.token_repository import BotTokenRepository
+from app.bots.token_service import BotTokenService
+from app.edge.route import unit_of
+from app.edge.unit import Unit
+
+
+def bot_service(unit: Annotated[Unit, Depends(unit_of)]) -> BotService:
+    return BotService(
+        BotRepository(unit.session, unit.caller.account_id),
+        AccountRepository(unit.session),
+        unit.audit(),
+    )
+
+
+def bot_token_service(unit: Annotated[Unit, Depends(unit_of)]) -> BotTokenService:
+    if unit.context.runtime is None:
+        raise RuntimeError("tokens are minted by a process without the role runtime")
+    return BotTokenService(
+        BotRepository(unit.session, unit.caller.account_id),
+        BotTokenRepository(unit.session),
+        AccountRepository(unit.session),
+        unit.audit(),
+        unit.context.runtime.token,
+    )
+
+
+Service = Annotated[BotService, Depends(bot_service)]
+TokenService = Annotated[BotTokenService, Depends(bot_token_service)]

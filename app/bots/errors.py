@@ -1,0 +1,29 @@
+"""Refusals that concern bots.
+
+AppError
+├── OpenPositions     409 open_positions, with `count`
+└── NoKey             409 no_key
+"""
+
+from app.errors import AppError
+
+
+class OpenPositions(AppError):
+    status = 409
+    code = "open_positions"
+    title = "There are open positions"
+
+    def __init__(self, count: int) -> None:
+        noun = "position" if count == 1 else "positions"
+        super().__init__(
+            f"The bot has {count} open {noun}. Close them first: only their bot, with the key it "
+            "has now, can manage them.",
+            count=count,
+        )
+
+
+class NoKey(AppError):
+    status = 409
+    code = "no_key"
+    title = "The bot has no key"
+    detail = "No key is assigned to this bot. Assign one to it first."

@@ -1,0 +1,111 @@
+"""The SQL of bots and of what key each has. Every statement names the account."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.base import AnyRow, AnySelect
+from app.db.models import Bot, Key, Position, Presence
+
+BotRow = AnyRow
+"""A bot with its presence, its key and the number of its open positions."""
+
+
+def holds() -> ColumnElement[bool]:
+    """Positions that lock a bot's key: open ones, and openings that have not lapsed."""
+    return or_(
+        Position.status == "open",
+        (Position.status == "opening") & (Position.expires_at > func.clock_timestamp()),
+    )
+
+
+class BotRepository:
+    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+        self._session = session
+        self._account_id = account_id
+
+    def _bots(self) -> AnySelect:
+        held = (
+            select(func.count())
+            .where(Position.account_id == Bot.account_id, Position.bot_id == Bot.id, holds())
+            .scalar_subquery()
+        )
+        online = func.coalesce(Presence.lease_until > func.clock_timestamp(), False)
+        return (
+            select(
+                Bot.id,
+                Bot.name,
+                Bot.paused,
+                Bot.key_id,
+                Bot.revision,
+                Bot.created_at,
+                Bot.updated_at,
+                online.label("online"),
+                Presence.last_heartbeat_at,
+                Key.label.label("key_label"),
+                Key.exchange.label("key_exchange"),
+                Key.environment.label("key_environment"),
+                held.label("open_positions"),
+            )
+            .select_from(Bot)
+            .outerjoin(
+                Presence, (Presence.account_id == Bot.account_id) & (Presence.bot_id == Bot.id)
+            )
+            .outerjoin(Key, (Key.account_id == Bot.account_id) & (Key.id == Bot.key_id))
+            .where(Bot.account_id == self._account_id)
+        )
+
+    async def page(self, after: UUID | None, limit: int) -> list[BotRow]:
+        """Newest first; up to `limit` rows that come after the id `after`."""
+        query = self._bots().order_by(Bot.id.desc()).limit(limit)
+        if after is not None:
+            query = query.where(Bot.id < after)
+        return list((await self._session.execute(query)).all())
+
+    async def get(self, bot_id: UUID) -> BotRow | None:
+        return (await self._session.execute(self._bots().where(Bot.id == bot_id))).one_or_none()
+
+    async def add(self, bot_id: UUID, name: str) -> None:
+        await self._session.execute(
+            insert(Bot).values(account_id=self._account_id, id=bot_id, name=name)
+        )
+
+    async def change(self, bot_id: UUID, **columns: Any) -> None:
+        await self._session.execute(
+            update(Bot)
+            .where(*self._row(bot_id))
+            .values(**columns, revision=Bot.revision + 1, updated_at=func.clock_timestamp())
+        )
+
+    async def delete(self, bot_id: UUID) -> None:
+        await self._session.execute(delete(Bot).where(*self._row(bot_id)))
+
+    async def lock(self, bot_id: UUID) -> bool:
+        """Take the bot's lock; whether it is there. Look at it in the next statement only."""
+        lock = select(Bot.id).where(*self._row(bot_id)).with_for_update()
+        return await self._session.scalar(lock) is not None
+
+    async def lock_keys(self, key_ids: Iterable[UUID]) -> None:
+        """Take the locks of keys in the order of their ids, so that two takers never cross."""
+        await self._session.execute(
+            select(Key.id)
+            .where(Key.account_id == self._account_id, Key.id.in_(set(key_ids)))
+            .order_by(Key.id)
+            .with_for_update()
+        )
+
+    async def assignment(self, key_id: UUID) -> AnyRow | None:
+        """The key's `active`, `environment`, and the `bot_id` and `bot_name` that it is with."""
+        query = (
+            select(Key.active, Key.environment, Bot.id.label("bot_id"), Bot.name.label("bot_name"))
+            .select_from(Key)
+            .outerjoin(Bot, (Bot.account_id == Key.account_id) & (Bot.key_id == Key.id))
+            .where(Key.account_id == self._account_id, Key.id == key_id)
+        )
+        return (await self._session.execute(query)).one_or_none()
+
+    def _row(self, bot_id: UUID) -> tuple[Any, Any]:
+        return Bot.account_id == self._account_id, Bot.id == bot_id

@@ -1,0 +1,134 @@
+"""The rules of bots, and of which bot has which key."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.accounts.repository import AccountRepository
+from app.audit.log import AuditLog
+from app.auth.principal import UserPrincipal
+from app.bots.errors import OpenPositions
+from app.bots.repository import BotRepository, BotRow
+from app.bots.schemas import BotChange
+from app.db.base import new_id
+from app.errors import NotFound, PreconditionFailed
+from app.keys.errors import KeyAssigned, KeyInactive
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: list[BotRow]
+    next_after: UUID | None
+
+
+class BotService:
+    """Bots of one account. Locks in the order account, bot, presence, key, audit head."""
+
+    def __init__(self, bots: BotRepository, accounts: AccountRepository, audit: AuditLog) -> None:
+        self._bots = bots
+        self._accounts = accounts
+        self._audit = audit
+
+    async def page(self, after: UUID | None, limit: int) -> Page:
+        rows = await self._bots.page(after, limit + 1)
+        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+    async def get(self, bot_id: UUID) -> BotRow:
+        row = await self._bots.get(bot_id)
+        if row is None:
+            raise NotFound
+        return row
+
+    async def add(self, principal: UserPrincipal, name: str) -> BotRow:
+        await self._accounts.enter(principal)
+        bot_id = new_id()
+        await self._bots.add(bot_id, name)
+        await self._audit.record("bot.add", target="bot", target_id=bot_id, name=name)
+        return await self.get(bot_id)
+
+    async def change(
+        self, principal: UserPrincipal, bot_id: UUID, change: BotChange, revision: int | None
+    ) -> BotRow:
+        row = await self._locked(principal, bot_id, revision)
+        wanted = {"name": change.name, "paused": change.paused}
+        changed: dict[str, Any] = {
+            name: value
+            for name, value in wanted.items()
+            if value is not None and value != getattr(row, name)
+        }
+        if not changed:
+            return row
+        await self._bots.change(bot_id, **changed)
+        await self._audit.record("bot.change", target="bot", target_id=bot_id, **changed)
+        return await self.get(bot_id)
+
+    async def delete(self, principal: UserPrincipal, bot_id: UUID, revision: int | None) -> None:
+        """Remove the bot and its token, and give its key back; not while it has open positions."""
+        row = await self._locked(principal, bot_id, revision)
+        self._refuse_open_positions(row)
+        await self._bots.delete(bot_id)
+        await self._audit.record("bot.delete", target="bot", target_id=bot_id, name=row.name)
+
+    async def assign(
+        self, principal: UserPrincipal, bot_id: UUID, key_id: UUID, revision: int | None
+    ) -> BotRow:
+        """Give the bot this key, in place of the one it has. Giving it the same changes nothing."""
+        row = await self._locked(principal, bot_id, revision)
+        if row.key_id == key_id:
+            return row
+        await self._bots.lock_keys([key_id] if row.key_id is None else [key_id, row.key_id])
+        key = await self._bots.assignment(key_id)
+        if key is None:
+            raise NotFound
+        if not key.active:
+            raise KeyInactive
+        if key.bot_id is not None:
+            raise KeyAssigned(key.bot_id, key.bot_name)
+        # Counted after the locks: an opening takes them too, so none can come in between.
+        row = await self.get(bot_id)
+        self._refuse_open_positions(row)
+        await self._bots.change(bot_id, key_id=key_id)
+        await self._audit.record(
+            "bot.assign_key",
+            target="bot",
+            target_id=bot_id,
+            environment=key.environment,
+            key_id=str(key_id),
+            former_key_id=None if row.key_id is None else str(row.key_id),
+        )
+        return await self.get(bot_id)
+
+    async def unassign(
+        self, principal: UserPrincipal, bot_id: UUID, revision: int | None
+    ) -> BotRow:
+        """Take the bot's key away. One that has none stays as it is: a repeat is answered alike."""
+        row = await self._locked(principal, bot_id, revision)
+        if row.key_id is None:
+            return row
+        await self._bots.lock_keys([row.key_id])
+        row = await self.get(bot_id)
+        self._refuse_open_positions(row)
+        await self._bots.change(bot_id, key_id=None)
+        await self._audit.record(
+            "bot.unassign_key",
+            target="bot",
+            target_id=bot_id,
+            environment=row.key_environment,
+            key_id=str(row.key_id),
+        )
+        return await self.get(bot_id)
+
+    async def _locked(self, principal: UserPrincipal, bot_id: UUID, revision: int | None) -> BotRow:
+        """The bot under its lock, read in a statement of its own after the lock was taken."""
+        await self._accounts.enter(principal)
+        if not await self._bots.lock(bot_id):
+            raise NotFound
+        row = await self.get(bot_id)
+        if revision is not None and row.revision != revision:
+            raise PreconditionFailed
+        return row
+
+    @staticmethod
+    def _refuse_open_positions(row: BotRow) -> None:
+        if row.open_positions:
+            raise OpenPositions(row.open_positions)

@@ -1,0 +1,31 @@
+"""Bot tokens in the database: a keyed hash, found by (account, bot). Role `runtime` alone."""
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import BotToken
+
+
+class BotTokenRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def token_hash(self, account_id: UUID, bot_id: UUID) -> bytes | None:
+        return await self._session.scalar(
+            select(BotToken.token_hash).where(
+                BotToken.account_id == account_id, BotToken.bot_id == bot_id
+            )
+        )
+
+    async def replace(self, account_id: UUID, bot_id: UUID, token_hash: bytes) -> None:
+        """The bot's one token; a former one is dead when this is committed."""
+        new = insert(BotToken).values(account_id=account_id, bot_id=bot_id, token_hash=token_hash)
+        await self._session.execute(
+            new.on_conflict_do_update(
+                index_elements=[BotToken.account_id, BotToken.bot_id],
+                set_={"token_hash": token_hash, "created_at": func.clock_timestamp()},
+            )
+        )

@@ -1,0 +1,203 @@
+"""The command `botkeys`. Modules are imported by the command that needs them: help stays quick."""
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="botkeys",
+    help="Keeps the exchange API keys of automated trading bots.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+master_key = typer.Typer(help="Make, renew and look at master keys.", no_args_is_help=True)
+simulator = typer.Typer(help="The simulated exchanges of development.", no_args_is_help=True)
+audit = typer.Typer(help="The audit log.", no_args_is_help=True)
+app.add_typer(master_key, name="master-key")
+app.add_typer(simulator, name="simulator")
+app.add_typer(audit, name="audit")
+
+
+class RoleName(StrEnum):
+    ALL = "all"
+    API = "api"
+    RUNTIME = "runtime"
+
+
+@app.command()
+def dev() -> None:
+    """Run everything for development: database, migrations, worker, simulator and API."""
+    from app.development import run_development
+
+    run_development()
+
+
+@app.command()
+def serve(
+    role: Annotated[RoleName, typer.Option(help="Which routes, and so which keys.")] = RoleName.ALL,
+) -> None:
+    """Serve the API. The database must be migrated, the keys in place."""
+    from app.serving import run_server
+    from app.settings import Role, load_settings
+
+    run_server(load_settings(), Role(role.value))
+
+
+@app.command()
+def worker() -> None:
+    """Do the background work. Any number may run side by side."""
+    from app.settings import load_settings
+    from app.worker.run import run_worker
+
+    run_worker(load_settings())
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest migration."""
+    import asyncio
+
+    from app.db.migrate import head
+    from app.db.migrate import migrate as run
+    from app.settings import SettingsError, load_settings
+
+    settings = load_settings()
+    url = settings.direct_database_url or settings.database_url
+    if url is None:
+        raise SettingsError("BOTKEYS_DATABASE_URL is not set, and this command needs a database.")
+    asyncio.run(run(url.get_secret_value()))
+    typer.echo(f"The database is at {head()}.")
+
+
+@app.command()
+def token(
+    account: Annotated[str, typer.Option(help="The account's name, any text.")],
+    scopes: Annotated[
+        str | None, typer.Option(help="Scopes with spaces between; default: all of a user.")
+    ] = None,
+) -> None:
+    """Print a user's token of the development issuer, and nothing else."""
+    from app.auth.development import DevelopmentIssuer
+    from app.auth.scopes import USER_SCOPES
+    from app.datafolder import DataFolder
+    from app.settings import Mode, SettingsError, load_settings
+
+    settings = load_settings(default_mode=Mode.DEVELOPMENT)
+    if settings.mode is not Mode.DEVELOPMENT:
+        raise SettingsError("Only development has an issuer of its own: ask yours for a token.")
+    if settings.keys_dir is None:
+        DataFolder(settings.data_dir).prepare()
+    issuer = DevelopmentIssuer(settings.keys_folder)
+    try:
+        typer.echo(issuer.token(account, USER_SCOPES if scopes is None else scopes))
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+
+
+@app.command()
+def openapi() -> None:
+    """Print the OpenAPI document."""
+    import json
+
+    from app.documentation import openapi_document
+    from app.main import create_app
+    from app.settings import Mode, Settings
+
+    document = openapi_document(create_app(Settings(mode=Mode.DEVELOPMENT)))
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True))
+
+
+@master_key.command()
+def create(
+    directory: Annotated[
+        Path | None, typer.Option("--dir", help="Folder for the files; default BOTKEYS_KEYS_DIR.")
+    ] = None,
+) -> None:
+    """Make what a service needs: a new master key, and the HMAC keys that are missing.
+
+    Give the files to the roles as docs/deployment.md says: no process holds them all.
+    """
+    from app.settings import load_settings
+    from app.vault.keyfiles import KeyFolder, KeyKind
+
+    folder = KeyFolder(directory or load_settings().keys_folder)
+    version = folder.create_master_key()
+    folder.create_missing([KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC])
+    typer.echo(f"Master key {version} is in {folder.path}.")
+
+
+@master_key.command()
+def rotate() -> None:
+    """Seal all data keys to the newest master key, making one if there is none newer.
+
+    Runs beside the service, can be stopped at any point, and goes on where it stopped.
+    """
+    import asyncio
+
+    from app.master_keys import rotate_master_key
+    from app.settings import load_settings
+
+    asyncio.run(rotate_master_key(load_settings(), typer.echo))
+
+
+@master_key.command()
+def status() -> None:
+    """Tell how many data keys are sealed to each master key."""
+    import asyncio
+
+    from app.master_keys import tell_master_keys
+    from app.settings import load_settings
+
+    asyncio.run(tell_master_keys(load_settings(), typer.echo))
+
+
+@simulator.command()
+def credentials() -> None:
+    """Print the simulated exchanges' keys as JSON. They open nothing but the simulator."""
+    import json
+
+    from app.simulator import credentials as simulated
+
+    typer.echo(json.dumps(simulated(), indent=2))
+
+
+@audit.command()
+def verify() -> None:
+    """Check the chain of every account's audit log; exits with 1 where one is broken."""
+    import asyncio
+
+    from app.audit.command import verify_all
+    from app.settings import load_settings
+
+    raise typer.Exit(0 if asyncio.run(verify_all(load_settings(), typer.echo)) else 1)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    """Failures that are told in a sentence: the configuration or the machine is not as needed."""
+    found: list[type[Exception]] = []
+    for module, name in (
+        ("app.settings", "SettingsError"),
+        ("app.vault.errors", "KeyFileError"),
+        ("app.auth.development", "UnusableIssuerKey"),
+        ("app.datafolder", "DataFolderError"),
+        ("app.db.embedded.errors", "EmbeddedPostgresError"),
+    ):
+        if module in sys.modules:
+            found.append(getattr(sys.modules[module], name))
+    return tuple(found)
+
+
+def main() -> None:
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not isinstance(error, _expected()):
+            raise
+        typer.secho(f"botkeys: {error}", err=True, fg="red")
+        sys.exit(1)

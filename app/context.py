@@ -1,0 +1,45 @@
+"""All that a process holds open, made once by `create_app` and handed to what needs it."""
+
+from dataclasses import dataclass
+
+from limits.aio.strategies import MovingWindowRateLimiter
+
+from app.auth.verifier import TokenVerifier
+from app.db.engine import Database
+from app.exchanges.registry import Exchanges
+from app.settings import Role, Settings
+from app.telemetry import Metrics
+from app.vault.boxes import SecretBytes
+from app.vault.keyring import ReleasingKeyring, SealingKeyring
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeys:
+    """What the role `api` holds: a key to seal with, and one to find duplicates by."""
+
+    sealing: SealingKeyring
+    fingerprint: SecretBytes
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeKeys:
+    """What the role `runtime` holds: the master private keys, and the key of bot tokens."""
+
+    releasing: ReleasingKeyring
+    token: SecretBytes
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """`api` and `runtime` are `None` in a process that does not have that role."""
+
+    settings: Settings
+    role: Role
+    database: Database
+    verifier: TokenVerifier
+    exchanges: Exchanges
+    audit: SecretBytes
+    metrics: Metrics
+    limiter: MovingWindowRateLimiter
+    api: ApiKeys | None = None
+    runtime: RuntimeKeys | None = None

@@ -1,0 +1,1 @@
+"""The edge: where a request is proved, bounded, made one transaction, and answered."""

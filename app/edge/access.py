@@ -1,0 +1,55 @@
+"""Who may call a route, said beside the route and enforced by `EdgeRoute`."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from app.auth.scopes import Scope
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Awaitable[Any]])
+
+_MARK = "__botkeys_access__"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """`action` names a write in the audit log; a refused one is recorded under the same name.
+
+    `replayable` writes take an Idempotency-Key; their answers hold nothing secret.
+    """
+
+    for_bots: bool
+    scopes: tuple[Scope, ...] = ()
+    action: str | None = None
+    replayable: bool = False
+
+
+def for_users(
+    *scopes: Scope, action: str | None = None, replayable: bool | None = None
+) -> Callable[[Endpoint], Endpoint]:
+    """A route for users, and services on their behalf, whose token carries all these scopes."""
+    if replayable is None:
+        replayable = action is not None
+    access = Access(for_bots=False, scopes=scopes, action=action, replayable=replayable)
+    return _mark(access)
+
+
+def for_bots(*, action: str | None = None) -> Callable[[Endpoint], Endpoint]:
+    """A route for bots, each for its own account and bot alone."""
+    return _mark(Access(for_bots=True, action=action))
+
+
+def access_of(endpoint: Callable[..., Any]) -> Access:
+    """What the route says; a route that says nothing is a mistake found at start."""
+    access = getattr(endpoint, _MARK, None)
+    if not isinstance(access, Access):
+        raise TypeError(f"{endpoint.__qualname__} does not say who may call it")
+    return access
+
+
+def _mark(access: Access) -> Callable[[Endpoint], Endpoint]:
+    def mark(endpoint: Endpoint) -> Endpoint:
+        setattr(endpoint, _MARK, access)
+        return endpoint
+
+    return mark

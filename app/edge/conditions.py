@@ -1,0 +1,44 @@
+"""ETag and If-Match: a change may say which state of the object it means."""
+
+import re
+from typing import Annotated
+
+from fastapi import Header
+
+from app.errors import InvalidRequest, PreconditionFailed
+
+_TAG = re.compile(r'"(\d{1,18})"')
+
+IfMatchHeader = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description="The `ETag` of the state that the change was made for; 412 if it has changed.",
+        max_length=500,
+    ),
+]
+
+
+def etag(revision: int) -> str:
+    return f'"{revision}"'
+
+
+def expected_revision(if_match: IfMatchHeader = None) -> int | None:
+    """The revision that If-Match names; `None` where any will do.
+
+    Raises `PreconditionFailed` for a weak or unknown tag: it cannot be that of the present state.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    tags = [tag.strip() for tag in if_match.split(",")]
+    if len(tags) != 1:
+        fault = {
+            "loc": ["header", "If-Match"],
+            "type": "if_match_invalid",
+            "msg": "Send one entity tag, as the header ETag gave it",
+        }
+        raise InvalidRequest([fault])
+    strong = _TAG.fullmatch(tags[0])
+    if strong is None:
+        raise PreconditionFailed
+    return int(strong[1])

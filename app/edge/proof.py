@@ -1,0 +1,39 @@
+"""From the headers of a request to its proved caller."""
+
+from fastapi import Request
+
+from app.auth.authenticator import authenticate_user, read_bot_token
+from app.auth.bot_tokens import matches
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import BotPrincipal
+from app.bots.token_repository import BotTokenRepository
+from app.edge.caller import Caller
+from app.edge.unit import Unit
+
+
+async def prove(request: Request, unit: Unit) -> None:
+    """Make the caller known to the unit.
+
+    Raises 401 for a bad token, 403 for the wrong kind or a missing scope. A caller who lacks a
+    scope is known all the same: the refusal is recorded under its name.
+    """
+    address = request.client.host if request.client else ""
+    request_id: str = request.state.request_id
+    headers = request.scope["headers"]
+    if unit.access.for_bots:
+        unit.enter(Caller(await _bot(headers, unit), address, request_id))
+        return
+    user = await authenticate_user(unit.context.verifier, headers)
+    unit.enter(Caller(user, address, request_id))
+    user.require(*unit.access.scopes)
+
+
+async def _bot(headers: list[tuple[bytes, bytes]], unit: Unit) -> BotPrincipal:
+    token, claimed = read_bot_token(headers)
+    if unit.context.runtime is None:
+        raise RuntimeError("a route for bots is served by a process without the role runtime")
+    stored = await BotTokenRepository(unit.session).token_hash(claimed.account_id, claimed.bot_id)
+    key = bytes(unit.context.runtime.token.reveal())
+    if stored is None or not matches(key, token, stored):
+        raise Unauthenticated(TokenFault.REVOKED)
+    return BotPrincipal(claimed.account_id, claimed.bot_id)

@@ -1,0 +1,96 @@
+"""The route class of the whole API: prove the caller, then one transaction, then the answer."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import stamina
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from app.context import Context
+from app.db.failures import is_conflict
+from app.edge.access import access_of
+from app.edge.proof import prove
+from app.edge.unit import Unit
+from app.errors import AppError, UnsupportedMediaType
+from app.problems import validation_problem
+
+ATTEMPTS = 5
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class EdgeRoute(APIRoute):
+    """Each route must say who may call it (`app.edge.access`).
+
+    The order is: token (401, 403), media type (415), Idempotency-Key, then body and rules. The
+    commit comes before the answer leaves; a deadlock or serialisation failure is tried again.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.access = access_of(endpoint)
+        scheme = "botToken" if self.access.for_bots else "userToken"
+        extra = dict(options.get("openapi_extra") or {})
+        extra["security"] = [{scheme: [str(scope) for scope in self.access.scopes]}]
+        options["openapi_extra"] = extra
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Handler:
+        handle = super().get_route_handler()
+        access = self.access
+
+        async def at_the_edge(request: Request) -> Response:
+            context: Context = request.app.state.context
+            async with context.database.sessions() as session:
+                unit = Unit(context, access, session)
+                request.state.unit = unit
+                try:
+                    return await _answer(request, unit, handle)
+                except (AppError, RequestValidationError) as error:
+                    known = error if isinstance(error, AppError) else validation_problem(error)
+                    context.metrics.refusals.labels(known.code).inc()
+                    await unit.refuse(known)
+                    raise known from None
+                except BaseException:
+                    await unit.abandon()
+                    raise
+
+        return at_the_edge
+
+
+async def _answer(request: Request, unit: Unit, handle: Handler) -> Response:
+    await prove(request, unit)
+    _check_media_type(request)
+    stored = await unit.claim(request)
+    if stored is not None:
+        return stored
+    async for attempt in stamina.retry_context(
+        on=is_conflict,
+        attempts=ATTEMPTS,
+        timeout=5,
+        wait_initial=0.005,
+        wait_max=0.2,
+        wait_jitter=0.05,
+    ):
+        with attempt:
+            if attempt.num > 1:
+                await unit.rollback()
+            response = await handle(request)
+            await unit.commit(response)
+    return response
+
+
+def _check_media_type(request: Request) -> None:
+    """A body must be JSON. One without a type and without content is no body."""
+    length = request.headers.get("content-length", "")
+    has_body = "transfer-encoding" in request.headers or length not in ("", "0")
+    if has_body:
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != "application/json" and not media_type.endswith("+json"):
+            raise UnsupportedMediaType
+
+
+def unit_of(request: Request) -> Unit:
+    """The unit of work of this request, for the dependencies of the domains."""
+    unit: Unit = request.state.unit
+    return unit

@@ -1,0 +1,110 @@
+"""One request's unit of work: its session, its caller, its claim, its transaction."""
+
+from contextlib import suppress
+
+from fastapi import Request, Response
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.repository import AccountRepository
+from app.audit.log import AuditLog
+from app.auth.principal import UserPrincipal
+from app.context import Context
+from app.edge.access import Access
+from app.edge.caller import Caller
+from app.errors import AppError
+from app.idempotency import Claim, IdempotencyRepository, read_key, request_hash
+
+
+class Unit:
+    """Holds one session, so one connection at most. Only this class commits."""
+
+    def __init__(self, context: Context, access: Access, session: AsyncSession) -> None:
+        self.context = context
+        self.access = access
+        self.session = session
+        self._caller: Caller | None = None
+        self._claim: Claim | None = None
+
+    @property
+    def caller(self) -> Caller:
+        if self._caller is None:
+            raise RuntimeError("the caller was not proved")
+        return self._caller
+
+    def enter(self, caller: Caller) -> None:
+        self._caller = caller
+
+    def audit(self) -> AuditLog:
+        return AuditLog(self.session, self.context.audit, self.caller)
+
+    async def claim(self, request: Request) -> Response | None:
+        """Claim the request's Idempotency-Key, if it has one and the route takes one.
+
+        The claim is committed at once: no transaction stays open while an exchange is asked.
+        """
+        header = request.headers.get("idempotency-key")
+        if header is None or not self.access.replayable:
+            return None
+        target = request.url.path + "?" + request.url.query
+        claim = Claim(
+            self.caller.account_id,
+            read_key(header),
+            request_hash(self.context.audit, request.method, target, await request.body()),
+        )
+        if isinstance(self.caller.principal, UserPrincipal):
+            await AccountRepository(self.session).enter(self.caller.principal)
+        stored = await IdempotencyRepository(self.session).claim(claim)
+        await self.session.commit()
+        if stored is None:
+            self._claim = claim
+        return stored
+
+    async def checkpoint(self) -> None:
+        """Make what was done so far lasting, before something that must not go unrecorded."""
+        await self.session.commit()
+
+    async def commit(self, response: Response) -> None:
+        """Make the work lasting, and with it the answer that a repeated request will get."""
+        if self._claim is not None:
+            await IdempotencyRepository(self.session).store(self._claim, response)
+        await self.session.commit()
+        self._claim = None
+
+    async def rollback(self) -> None:
+        await self.session.rollback()
+
+    async def refuse(self, error: AppError) -> None:
+        """Undo everything, then record the refusal of a write in a transaction of its own."""
+        await self.session.rollback()
+        if self.access.action is None or self._caller is None:
+            return
+        if isinstance(self._caller.principal, UserPrincipal):
+            await AccountRepository(self.session).enter(self._caller.principal)
+        await self._release_claim()
+        await self.audit().record(
+            self.access.action, outcome="refused", code=error.code, **_told(error)
+        )
+        await self.session.commit()
+
+    async def abandon(self) -> None:
+        """Undo everything after a failure that is ours, or a client that went away."""
+        with suppress(SQLAlchemyError, OSError):
+            await self.session.rollback()
+            if self._claim is not None:
+                await self._release_claim()
+                await self.session.commit()
+
+    async def _release_claim(self) -> None:
+        if self._claim is not None:
+            await IdempotencyRepository(self.session).release(self._claim)
+            self._claim = None
+
+
+def _told(error: AppError) -> dict[str, str]:
+    """The members of a problem that an audit entry repeats: short words only."""
+    return {
+        name: value
+        for name, value in error.members.items()
+        if name in ("reason", "required") and isinstance(value, str)
+    }

@@ -1,0 +1,129 @@
+"""`Idempotency-Key`: a repeated write is answered again, not done again.
+
+A first request claims its key in a transaction of its own, before anything else is done; its answer
+is stored in the transaction that does the work. A claim whose request died lapses. Refusals are not
+stored: they changed nothing, so doing them again is safe and may by then succeed.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from fastapi import Response
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import IdempotencyRecord
+from app.errors import IdempotencyKeyReused, InvalidRequest, RequestInProgress
+from app.vault.binding import encode
+from app.vault.boxes import SecretBytes
+
+MAX_KEY_LENGTH = 255
+CLAIM = timedelta(seconds=60)
+RETENTION = timedelta(hours=24)
+_LABEL = "botkeys/idempotency/1"
+_KEPT_HEADERS = ("location", "etag", "content-type")
+
+
+def read_key(value: str) -> str:
+    """The header's value. Raises `InvalidRequest` unless 1 to 255 visible ASCII characters."""
+    if not 0 < len(value) <= MAX_KEY_LENGTH or not all("!" <= c <= "~" for c in value):
+        fault = {
+            "loc": ["header", "Idempotency-Key"],
+            "type": "idempotency_key_invalid",
+            "msg": f"Use 1 to {MAX_KEY_LENGTH} visible ASCII characters without spaces",
+        }
+        raise InvalidRequest([fault])
+    return value
+
+
+def request_hash(hmac_key: SecretBytes, method: str, target: str, body: bytes) -> bytes:
+    """Keyed, since a body may hold a secret: 32 bytes."""
+    text = encode(_LABEL, method, target) + hashlib.sha256(body).digest()
+    return hmac.new(bytes(hmac_key.reveal()), text, hashlib.sha256).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One request's hold on its key."""
+
+    account_id: UUID
+    key: str
+    hash: bytes
+
+
+class IdempotencyRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def claim(self, claim: Claim) -> Response | None:
+        """Take the key, or give the stored answer of the request that had it.
+
+        Raises `RequestInProgress` while that request still runs, `IdempotencyKeyReused` where it
+        was another request.
+        """
+        table = IdempotencyRecord
+        now = func.clock_timestamp()
+        fresh: dict[str, Any] = {
+            "request_hash": claim.hash,
+            "claimed_until": now + CLAIM,
+            "status": None,
+            "headers": None,
+            "body": None,
+            "created_at": now,
+        }
+        new = insert(table).values(account_id=claim.account_id, idempotency_key=claim.key, **fresh)
+        lapsed = table.status.is_(None) & (table.claimed_until < now)
+        aged = table.created_at < now - RETENTION
+        taken = await self._session.scalar(
+            new.on_conflict_do_update(
+                index_elements=[table.account_id, table.idempotency_key],
+                set_=fresh,
+                where=lapsed | aged,
+            ).returning(table.idempotency_key)
+        )
+        if taken is not None:
+            return None
+        row = (
+            await self._session.execute(
+                select(table.request_hash, table.status, table.headers, table.body).where(
+                    *self._row(claim)
+                )
+            )
+        ).one_or_none()
+        if row is None:
+            raise RequestInProgress
+        if not hmac.compare_digest(row.request_hash, claim.hash):
+            raise IdempotencyKeyReused
+        if row.status is None:
+            raise RequestInProgress
+        headers = {**row.headers, "Idempotency-Replayed": "true"}
+        return Response(row.body, status_code=row.status, headers=headers)
+
+    async def store(self, claim: Claim, response: Response) -> None:
+        """Keep the answer, in the transaction that did the work."""
+        headers = {
+            name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers
+        }
+        await self._session.execute(
+            update(IdempotencyRecord)
+            .where(*self._row(claim))
+            .values(status=response.status_code, headers=headers, body=bytes(response.body))
+        )
+
+    async def release(self, claim: Claim) -> None:
+        """Give the key back: the request was refused or failed, and changed nothing."""
+        await self._session.execute(
+            delete(IdempotencyRecord).where(*self._row(claim), IdempotencyRecord.status.is_(None))
+        )
+
+    @staticmethod
+    def _row(claim: Claim) -> tuple[Any, Any]:
+        return (
+            IdempotencyRecord.account_id == claim.account_id,
+            IdempotencyRecord.idempotency_key == claim.key,
+        )

@@ -1,0 +1,37 @@
+"""Makes the key service of a request."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.accounts.repository import AccountRepository
+from app.edge.route import unit_of
+from app.edge.unit import Unit
+from app.keys.repository import KeyRepository
+from app.keys.service import KeyService
+from app.keys.verification import CredentialCheck
+
+
+def key_service(unit: Annotated[Unit, Depends(unit_of)]) -> KeyService:
+    context = unit.context
+    if context.api is None:
+        raise RuntimeError("routes of keys are served by a process without the role api")
+    settings = context.settings
+    return KeyService(
+        unit.session,
+        KeyRepository(unit.session, unit.caller.account_id),
+        AccountRepository(unit.session),
+        context.api,
+        CredentialCheck(
+            context.exchanges,
+            context.metrics,
+            context.limiter,
+            timeout=settings.key_check_timeout,
+            per_minute=settings.key_checks_per_minute,
+        ),
+        unit.audit(),
+        refuse_withdrawal=settings.withdrawal_policy == "reject",
+    )
+
+
+Service = Annotated[KeyService, Depends(key_service)]

@@ -1,0 +1,144 @@
+"""Refusals that concern keys.
+
+AppError
+├── EnvironmentImmutable      409 environment_immutable
+├── KeyAlreadyAdded           409 key_already_added, with `key_id`
+├── KeyAssigned               409 key_assigned, with `bot`
+├── KeyInactive               409 key_inactive
+├── ContractTypeNotOffered    422 contract_type_not_offered, with `contract_types`
+├── RegionNotOffered          422 region_not_offered, with `regions`
+├── PassphraseRequired        422 passphrase_required
+├── PassphraseTwice           422 passphrase_twice
+├── PassphraseNotUsed         422 passphrase_not_used
+├── MalformedCredentials      422 malformed_credentials
+├── CredentialsRejected       422 credentials_rejected, with `reason` and `possible`
+└── WithdrawalPermission      422 withdrawal_permission
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from app.errors import AppError
+
+
+class EnvironmentImmutable(AppError):
+    status = 409
+    code = "environment_immutable"
+    title = "The environment cannot be changed"
+    detail = (
+        "A key belongs to the environment it was added for: testnet and live keys use different "
+        "credentials. Add the other key as a new one."
+    )
+
+
+class KeyAlreadyAdded(AppError):
+    status = 409
+    code = "key_already_added"
+    title = "This key was added before"
+    detail = "Your account holds this API key already; `key_id` says where."
+
+    def __init__(self, key_id: UUID | None) -> None:
+        super().__init__(key_id=key_id)
+
+
+class KeyAssigned(AppError):
+    """`bot` is `{id, name}`."""
+
+    status = 409
+    code = "key_assigned"
+    title = "The key is assigned to a bot"
+    detail = "Each key serves one bot at a time. Unassign it from that bot first."
+
+    def __init__(self, bot_id: UUID, bot_name: str) -> None:
+        super().__init__(bot={"id": bot_id, "name": bot_name})
+
+
+class KeyInactive(AppError):
+    status = 409
+    code = "key_inactive"
+    title = "The key is not active"
+    detail = "Only an active key can be assigned to a bot. Activate it first."
+
+
+class ContractTypeNotOffered(AppError):
+    status = 422
+    code = "contract_type_not_offered"
+    title = "The exchange does not offer this contract type"
+
+    def __init__(self, name: str, offered: Sequence[str]) -> None:
+        super().__init__(
+            f"{name} offers {' and '.join(offered)} contracts only.", contract_types=list(offered)
+        )
+
+
+class RegionNotOffered(AppError):
+    status = 422
+    code = "region_not_offered"
+    title = "The exchange has no such region"
+
+    def __init__(self, name: str, regions: Sequence[str]) -> None:
+        known = f"Its regions are {', '.join(regions)}." if regions else "Leave `region` out."
+        super().__init__(f"{name} does not have this region. {known}", regions=list(regions))
+
+
+class PassphraseRequired(AppError):
+    status = 422
+    code = "passphrase_required"
+    title = "The passphrase is missing"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name} keys have a passphrase: send `api_secret` as `secret:passphrase`, or send the "
+            "passphrase as `api_passphrase`."
+        )
+
+
+class PassphraseTwice(AppError):
+    status = 422
+    code = "passphrase_twice"
+    title = "The passphrase was sent twice"
+    detail = (
+        "Send the passphrase either within `api_secret`, as `secret:passphrase`, or as "
+        "`api_passphrase`, not both."
+    )
+
+
+class PassphraseNotUsed(AppError):
+    status = 422
+    code = "passphrase_not_used"
+    title = "This exchange has no passphrase"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} keys have no passphrase. Leave `api_passphrase` out.")
+
+
+class MalformedCredentials(AppError):
+    """`detail` says what is wrong with the form, never what was sent."""
+
+    status = 422
+    code = "malformed_credentials"
+    title = "The credentials cannot be right"
+
+
+class CredentialsRejected(AppError):
+    """`possible` is there where the exchange does not tell several causes apart."""
+
+    status = 422
+    code = "credentials_rejected"
+    title = "The exchange refused the credentials"
+
+    def __init__(self, detail: str, reason: str, possible: Sequence[str] = ()) -> None:
+        extra = {"possible": list(possible)} if possible else {}
+        super().__init__(detail, reason=reason, **extra)
+
+
+class WithdrawalPermission(AppError):
+    status = 422
+    code = "withdrawal_permission"
+    title = "The key can withdraw funds"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"This key may withdraw funds from {name}. Make one with trading permission only: "
+            "a bot never needs to withdraw, and a stolen key that cannot does less harm."
+        )

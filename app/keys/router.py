@@ -1,0 +1,142 @@
+"""Routes of keys."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from app.auth.scopes import Scope
+from app.edge.access import for_users
+from app.edge.answers import json_answer
+from app.edge.conditions import etag, expected_revision
+from app.edge.responses import changing, reading, reading_one, writing
+from app.edge.route import EdgeRoute, unit_of
+from app.edge.unit import Unit
+from app.exchanges.model import Environment, ExchangeId
+from app.keys import errors
+from app.keys.deps import Service
+from app.keys.documents import key_document
+from app.keys.repository import KeyFilter, KeyRow
+from app.keys.schemas import DeletionReceipt, Key, KeyChange, KeyPage, NewKey
+from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from app.schemas import Search
+
+router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=EdgeRoute)
+
+Revision = Annotated[int | None, Depends(expected_revision)]
+CurrentUnit = Annotated[Unit, Depends(unit_of)]
+
+
+def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
+    return json_answer(
+        key_document(row), status=status, headers={"ETag": etag(row.revision), **headers}
+    )
+
+
+@router.post(
+    "",
+    operation_id="addKey",
+    summary="Add a key",
+    status_code=201,
+    response_model=Key,
+    responses=writing(
+        errors.ContractTypeNotOffered,
+        errors.RegionNotOffered,
+        errors.PassphraseRequired,
+        errors.PassphraseTwice,
+        errors.PassphraseNotUsed,
+        errors.MalformedCredentials,
+        errors.KeyAlreadyAdded,
+        errors.CredentialsRejected,
+        errors.WithdrawalPermission,
+    ),
+)
+@for_users(Scope.KEYS_WRITE, action="key.add")
+async def add_key(new: NewKey, service: Service, unit: CurrentUnit) -> Response:
+    """The exchange is asked whether it accepts the key, then the credentials are sealed.
+
+    They are never shown again. A key that the exchange cannot be asked about is taken, with
+    `verification.status` `unreachable`.
+    """
+    row = await service.add(unit.caller.user, new)
+    return _one(row, status=201, Location=f"/v1/keys/{row.id}")
+
+
+@router.get(
+    "",
+    operation_id="listKeys",
+    summary="List keys",
+    response_model=KeyPage,
+    responses=reading(),
+)
+@for_users(Scope.KEYS_READ)
+async def list_keys(
+    service: Service,
+    environment: Environment | None = None,
+    exchange: ExchangeId | None = None,
+    active: bool | None = None,
+    assigned: Annotated[bool | None, Query(description="Whether a bot has it.")] = None,
+    search: Annotated[
+        Search | None, Query(description="In label, exchange and mask, whatever the case.")
+    ] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Newest first."""
+    wanted = KeyFilter(environment, exchange, active, assigned, search)
+    page = await service.page(wanted, decode_cursor(cursor), limit)
+    return json_answer(
+        {
+            "items": [key_document(row) for row in page.items],
+            "next_cursor": page.next_after and encode_cursor(page.next_after),
+        }
+    )
+
+
+@router.get(
+    "/{key_id}",
+    operation_id="getKey",
+    summary="Get a key",
+    response_model=Key,
+    responses=reading_one(),
+)
+@for_users(Scope.KEYS_READ)
+async def get_key(key_id: UUID, service: Service) -> Response:
+    return _one(await service.get(key_id))
+
+
+@router.patch(
+    "/{key_id}",
+    operation_id="changeKey",
+    summary="Rename, activate or deactivate a key",
+    response_model=Key,
+    responses=changing(errors.EnvironmentImmutable),
+)
+@for_users(Scope.KEYS_WRITE, action="key.change")
+async def change_key(
+    key_id: UUID, change: KeyChange, service: Service, unit: CurrentUnit, revision: Revision
+) -> Response:
+    """Deactivating stops new positions at once and leaves open ones to the bot's exit rules."""
+    return _one(await service.change(unit.caller.user, key_id, change, revision))
+
+
+@router.delete(
+    "/{key_id}",
+    operation_id="deleteKey",
+    summary="Delete a key",
+    response_model=DeletionReceipt,
+    responses=changing(errors.KeyAssigned),
+)
+@for_users(Scope.KEYS_WRITE, action="key.delete")
+async def delete_key(
+    key_id: UUID,
+    service: Service,
+    unit: CurrentUnit,
+    revision: Revision,
+    associated_data: Annotated[
+        Literal["keep"], Query(description="Trading data are kept.")
+    ] = "keep",
+) -> Response:
+    """The credentials are gone when the answer arrives."""
+    deleted = await service.delete(unit.caller.user, key_id, revision)
+    return json_answer({"key_id": key_id, "associated_data": associated_data, "deleted": deleted})

@@ -1,0 +1,191 @@
+"""The rules of keys."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts.repository import AccountRepository
+from app.audit.log import AuditLog
+from app.auth.principal import UserPrincipal
+from app.context import ApiKeys
+from app.db.base import new_id
+from app.errors import NotFound, PreconditionFailed
+from app.exchanges.model import Answer
+from app.exchanges.registry import EXCHANGES
+from app.keys.credentials import KeyRequest, read_request
+from app.keys.errors import (
+    EnvironmentImmutable,
+    KeyAlreadyAdded,
+    KeyAssigned,
+    WithdrawalPermission,
+)
+from app.keys.repository import KeyFilter, KeyRepository, KeyRow
+from app.keys.schemas import KeyChange, NewKey
+from app.keys.verification import SKIPPED, CredentialCheck, Verified
+from app.vault.binding import Binding
+from app.vault.fingerprint import account_hash, fingerprint, mask
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: list[KeyRow]
+    next_after: UUID | None
+
+
+class KeyService:
+    """Keys of one account. Locks in the order account, bot, presence, key, audit head."""
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        keys: KeyRepository,
+        accounts: AccountRepository,
+        vault: ApiKeys,
+        check: CredentialCheck,
+        audit: AuditLog,
+        *,
+        refuse_withdrawal: bool,
+    ) -> None:
+        self._session = session
+        self._keys = keys
+        self._accounts = accounts
+        self._vault = vault
+        self._check = check
+        self._audit = audit
+        self._refuse_withdrawal = refuse_withdrawal
+
+    async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> Page:
+        rows = await self._keys.page(wanted, after, limit + 1)
+        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+    async def get(self, key_id: UUID) -> KeyRow:
+        row = await self._keys.get(key_id)
+        if row is None:
+            raise NotFound
+        return row
+
+    async def add(self, principal: UserPrincipal, new: NewKey) -> KeyRow:
+        """Check the form, look for a duplicate, ask the exchange, then seal and store."""
+        request = read_request(new)
+        mark = fingerprint(
+            self._vault.fingerprint,
+            request.exchange,
+            request.environment,
+            request.credentials.api_key,
+        )
+        known = await self._keys.find(mark)
+        if known is not None:
+            raise KeyAlreadyAdded(known)
+        # Nothing is written yet: give the connection back before the exchange is asked.
+        await self._session.rollback()
+        verified = SKIPPED
+        if request.verify:
+            verified = await self._check.run(request, str(principal.account_id))
+        if self._refuse_withdrawal and verified.report.permissions.withdraw is Answer.YES:
+            raise WithdrawalPermission(EXCHANGES[request.exchange].name)
+        return await self._store(principal, request, verified, mark)
+
+    async def _store(
+        self, principal: UserPrincipal, request: KeyRequest, verified: Verified, mark: bytes
+    ) -> KeyRow:
+        account_id = await self._accounts.enter(principal)
+        key_id = new_id()
+        sealed = self._vault.sealing.sealer().seal(
+            request.credentials,
+            Binding(account_id, key_id, 1, request.exchange, request.environment),
+        )
+        report = verified.report
+        exchange_account = report.exchange_account and account_hash(
+            self._vault.fingerprint,
+            request.exchange,
+            request.environment,
+            report.exchange_account,
+        )
+        added = await self._keys.add(
+            key_id,
+            sealed,
+            label=request.label,
+            exchange=request.exchange,
+            environment=request.environment,
+            region=request.region,
+            contract_type=request.contract_type,
+            masked_key=mask(request.credentials.api_key),
+            fingerprint=mark,
+            active=request.active,
+            permission_read=report.permissions.read,
+            permission_trade=report.permissions.trade,
+            permission_withdraw=report.permissions.withdraw,
+            permission_ip_restricted=report.permissions.ip_restricted,
+            expires_at=report.expires_at,
+            exchange_account=exchange_account or None,
+            verification_status=verified.status,
+            verification_reason=verified.reason,
+            verification_checked_at=None if verified is SKIPPED else func.clock_timestamp(),
+        )
+        if not added:
+            raise KeyAlreadyAdded(await self._keys.find(mark))
+        await self._audit.record(
+            "key.add",
+            target="key",
+            target_id=key_id,
+            environment=request.environment,
+            exchange=request.exchange,
+            verification=verified.status,
+        )
+        return await self.get(key_id)
+
+    async def change(
+        self, principal: UserPrincipal, key_id: UUID, change: KeyChange, revision: int | None
+    ) -> KeyRow:
+        """Rename, activate or deactivate. `revision` is that of If-Match, if it was sent."""
+        row = await self._locked(principal, key_id, revision)
+        if change.environment is not None and change.environment != row.environment:
+            raise EnvironmentImmutable
+        wanted = {"label": change.label, "active": change.active}
+        changed: dict[str, Any] = {
+            name: value
+            for name, value in wanted.items()
+            if value is not None and value != getattr(row, name)
+        }
+        if not changed:
+            return row
+        await self._keys.change(key_id, **changed)
+        await self._audit.record(
+            "key.change",
+            target="key",
+            target_id=key_id,
+            environment=row.environment,
+            **changed,
+        )
+        return await self.get(key_id)
+
+    async def delete(
+        self, principal: UserPrincipal, key_id: UUID, revision: int | None
+    ) -> dict[str, int]:
+        """Remove the key and its credentials at once; how many rows of each kind went."""
+        row = await self._locked(principal, key_id, revision)
+        if row.bot_id is not None:
+            raise KeyAssigned(row.bot_id, row.bot_name)
+        credentials = await self._keys.delete(key_id)
+        await self._audit.record(
+            "key.delete",
+            target="key",
+            target_id=key_id,
+            environment=row.environment,
+            exchange=row.exchange,
+            label=row.label,
+        )
+        return {"keys": 1, "credentials": credentials}
+
+    async def _locked(self, principal: UserPrincipal, key_id: UUID, revision: int | None) -> KeyRow:
+        """The key under its lock, read in a statement of its own after the lock was taken."""
+        await self._accounts.enter(principal)
+        if not await self._keys.lock(key_id):
+            raise NotFound
+        row = await self.get(key_id)
+        if revision is not None and row.revision != revision:
+            raise PreconditionFailed
+        return row

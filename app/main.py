@@ -1,0 +1,71 @@
+"""Makes the application: which routes for which role, and what stands around them."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+
+from app import documentation, health
+from app.audit.router import router as audit
+from app.bots.router import router as bots
+from app.bots.router import token_router as bot_tokens
+from app.catalogue.router import router as catalogue
+from app.context import Context
+from app.keys.router import router as keys
+from app.problems import add_problem_handlers
+from app.runtime.router import router as runtime
+from app.settings import Role, Settings
+from app.startup import open_context
+from app.telemetry import TelemetryMiddleware
+
+ROUTERS = {
+    Role.API: (catalogue, keys, bots, audit),
+    Role.RUNTIME: (bot_tokens, runtime),
+}
+
+
+def create_app(
+    settings: Settings,
+    role: Role = Role.ALL,
+    *,
+    context: AbstractAsyncContextManager[Context] | None = None,
+) -> FastAPI:
+    """The application of one process. `context` takes the place of what the settings describe."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with context or open_context(settings, role) as opened:
+            app.state.context = opened
+            yield {}
+
+    app = FastAPI(
+        title="Botkeys",
+        version="1",
+        summary="Keeps the exchange API keys of automated trading bots.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        openapi_url=None,
+    )
+    for served, routers in ROUTERS.items():
+        if role in {Role.ALL, served}:
+            for router in routers:
+                app.include_router(router)
+    app.include_router(health.router)
+    documentation.add_documentation(app)
+    add_problem_handlers(app)
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_limit)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
+            expose_headers=["ETag", "Location", "Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(TelemetryMiddleware)
+    return app

@@ -1,0 +1,44 @@
+"""Makes the runtime services of a request."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.context import RuntimeKeys
+from app.edge.route import unit_of
+from app.edge.unit import Unit
+from app.runtime.config_service import ConfigService
+from app.runtime.release_service import ReleaseService
+from app.runtime.repository import RuntimeRepository
+
+CurrentUnit = Annotated[Unit, Depends(unit_of)]
+
+
+def _keys(unit: Unit) -> RuntimeKeys:
+    if unit.context.runtime is None:
+        raise RuntimeError("runtime routes are served by a process without the role runtime")
+    return unit.context.runtime
+
+
+def _repository(unit: Unit) -> RuntimeRepository:
+    return RuntimeRepository(unit.session, unit.caller.account_id, unit.caller.bot_id)
+
+
+def release_service(unit: CurrentUnit) -> ReleaseService:
+    return ReleaseService(
+        _repository(unit),
+        unit.context.exchanges,
+        _keys(unit).releasing,
+        unit.audit(),
+        account_id=unit.caller.account_id,
+        bot_id=unit.caller.bot_id,
+        limit=unit.context.settings.releases_per_hour,
+    )
+
+
+def config_service(unit: CurrentUnit) -> ConfigService:
+    return ConfigService(_repository(unit), unit.context.exchanges)
+
+
+Releases = Annotated[ReleaseService, Depends(release_service)]
+Configs = Annotated[ConfigService, Depends(config_service)]

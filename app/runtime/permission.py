@@ -1,0 +1,31 @@
+"""May this bot open positions? The one place that knows every reason why not."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the answer depends on. `has_key` false leaves the members after it without meaning."""
+
+    paused: bool
+    has_key: bool
+    key_active: bool
+    key_trades: str
+    credentials_rejected: bool
+    enabled_assets: int
+
+
+def blocked_by(situation: Situation) -> list[str]:
+    """Every reason, in the order of the contract; empty where the bot may open positions.
+
+    None of these touches positions that are open already.
+    """
+    reasons = {
+        "bot_paused": situation.paused,
+        "no_key": not situation.has_key,
+        "key_inactive": situation.has_key and not situation.key_active,
+        "key_cannot_trade": situation.has_key and situation.key_trades == "no",
+        "credentials_rejected": situation.has_key and situation.credentials_rejected,
+        "no_trading_assets": situation.has_key and not situation.enabled_assets,
+    }
+    return [reason for reason, holds in reasons.items() if holds]

@@ -1,0 +1,64 @@
+"""Routes of bots, for their own bot only (role `runtime`)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Response
+
+from app.bots.errors import NoKey
+from app.edge.access import for_bots
+from app.edge.answers import json_answer
+from app.edge.responses import reading
+from app.edge.route import EdgeRoute, unit_of
+from app.edge.unit import Unit
+from app.runtime import errors
+from app.runtime.deps import Configs, Releases
+from app.runtime.schemas import Config, Release, ReleaseRequest
+
+router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
+
+
+@router.post(
+    "/credentials",
+    operation_id="releaseCredentials",
+    summary="Release the bot's credentials",
+    response_model=Release,
+    responses=reading(NoKey, errors.CredentialsUnreadable),
+)
+@for_bots(action="key.release")
+async def release_credentials(
+    request: ReleaseRequest, service: Releases, unit: Annotated[Unit, Depends(unit_of)]
+) -> Response:
+    """What is answered opens with the one-time key that the bot made for this request, and not
+    with anything that this service holds. The release is recorded before it is made.
+    """
+    ticket = await service.grant(request, unit.caller.address)
+    await unit.checkpoint()
+    unit.context.metrics.releases.inc()
+    return json_answer(service.fulfil(ticket))
+
+
+@router.get(
+    "/config",
+    operation_id="getConfig",
+    summary="Get the bot's configuration",
+    response_model=Config,
+    responses={304: {"description": "Unchanged since the version in If-None-Match"}, **reading()},
+)
+@for_bots()
+async def get_config(
+    service: Configs,
+    if_none_match: Annotated[
+        str | None, Header(description="The `ETag` of the configuration that the bot has.")
+    ] = None,
+) -> Response:
+    config = await service.config()
+    tag = f'"{config["version"]}"'
+    if if_none_match is not None and _names(if_none_match, tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    return json_answer(config, headers={"ETag": tag})
+
+
+def _names(if_none_match: str, tag: str) -> bool:
+    """RFC 9110, section 13.1.2, with weak comparison."""
+    tags = [item.strip().removeprefix("W/") for item in if_none_match.split(",")]
+    return "*" in tags or tag in tags

@@ -1,0 +1,78 @@
+"""What a bot sends and gets."""
+
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from app.exchanges.model import ContractType, Environment, ExchangeId
+from app.schemas import Document, Input
+
+
+class ReleaseRequest(Input):
+    """A one-time public key, made in the bot's memory for this one request."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "suite": "x25519",
+                    "public_key": "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo",
+                }
+            ]
+        }
+    )
+
+    suite: Literal["mlkem768-x25519", "x25519"]
+    public_key: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_-]+={0,2}$",
+            max_length=2000,
+            description="base64url of ML-KEM-768 (1184 B) and X25519 (32 B), or of X25519 alone.",
+        ),
+    ]
+
+
+class Endpoints(Document):
+    """Where the bot connects to at its exchange; `null` where no host is known."""
+
+    rest: str | None
+    websocket: str | None
+
+
+class Release(Document):
+    """Sealed to the bot's one-time key (docs/custody.md). Binary members are base64url."""
+
+    release_id: UUID
+    account_id: UUID
+    bot_id: UUID
+    key_id: UUID
+    version: int
+    exchange: ExchangeId
+    environment: Environment
+    suite: Literal["mlkem768-x25519", "x25519"]
+    sealed_data_key: str
+    nonce: str
+    ciphertext: str
+    endpoints: Endpoints
+
+
+class ConfigKey(Document):
+    id: UUID
+    label: str
+    exchange: ExchangeId
+    environment: Environment
+    contract_type: ContractType
+    version: int
+
+
+class Config(Document):
+    """`version` changes exactly when the rest does. `blocked_by` lists every reason, in order."""
+
+    version: str
+    may_open_positions: bool
+    blocked_by: Annotated[list[str], Field(examples=[["key_inactive", "no_trading_assets"]])]
+    key: ConfigKey | None
+    endpoints: Endpoints
+    assets: list[dict[str, Any]]

@@ -1,0 +1,60 @@
+"""Types that several domains' documents share."""
+
+import re
+import unicodedata
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, GetPydanticSchema, StringConstraints
+from pydantic_core import core_schema
+
+from app.secret import Secret
+
+_INVISIBLE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def _visible(text: str) -> str:
+    if any(unicodedata.category(character) in _INVISIBLE for character in text):
+        raise ValueError("must not hold control characters")
+    return text
+
+
+Label = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(_visible),
+]
+"""A name that a person gave: 1 to 100 characters, none of them invisible."""
+
+Search = Annotated[str, StringConstraints(max_length=100), AfterValidator(_visible)]
+
+
+def _secret_schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
+    text = core_schema.str_schema(min_length=1, max_length=8192, strict=True)
+    return core_schema.no_info_after_validator_function(Secret, text)
+
+
+SecretText = Annotated[Secret, GetPydanticSchema(_secret_schema)]
+"""Text of 1 to 8192 characters that is boxed as soon as it is read."""
+
+
+class Document(BaseModel):
+    """An answer. Built from rows that the database has checked."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Input(BaseModel):
+    """A request's body. A member that does not exist is refused: it is a typing error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+_MEMBER = re.compile(r"[a-z_]{1,40}")
+
+
+def safe_location(loc: tuple[Any, ...]) -> list[Any]:
+    """Where a fault is, without names that were made up by the sender and may be a secret."""
+    return [
+        part if isinstance(part, int) or _MEMBER.fullmatch(str(part).lower()) else "[member]"
+        for part in loc
+    ]
