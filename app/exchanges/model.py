@@ -9,6 +9,21 @@ from enum import StrEnum
 from app.secret import Secret
 
 
+class ExchangeId(StrEnum):
+    """In the order in which they are listed."""
+
+    BITMEX = "bitmex"
+    BYBIT = "bybit"
+    BINANCE = "binance"
+    KRAKEN = "kraken"
+    OKX = "okx"
+    KUCOIN = "kucoin"
+    DERIBIT = "deribit"
+    GEMINI = "gemini"
+    PHEMEX = "phemex"
+    WOOX = "woox"
+
+
 class Environment(StrEnum):
     LIVE = "live"
     TESTNET = "testnet"
