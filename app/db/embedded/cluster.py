@@ -12,8 +12,8 @@ from pathlib import Path
 from app.db.embedded.account import OsAccount
 from app.db.embedded.binaries import MAJOR_VERSION, Binaries
 from app.db.embedded.child import Child
-from app.db.embedded.errors import NotACluster, OtherVersion, StartFailed, WrongMode
-from app.db.embedded.folder_lock import lock_folder
+from app.db.embedded.errors import ClusterInUse, NotACluster, OtherVersion, StartFailed, WrongMode
+from app.db.embedded.folder_lock import locked_within
 
 SUPERUSER = "postgres"
 OWNER = "botkeys_owner"
@@ -75,7 +75,8 @@ def discard_half_done(folder: Path) -> None:
     descriptor = open_folder(aside)
     try:
         # A killed initdb's own children write for another moment into what is to be removed.
-        lock_folder(folder, descriptor, REMOVAL_PATIENCE_SECONDS)
+        if not locked_within(descriptor, REMOVAL_PATIENCE_SECONDS):
+            raise ClusterInUse(folder, None)
         shutil.rmtree(aside)
     finally:
         os.close(descriptor)
@@ -88,6 +89,7 @@ def create(
     account: OsAccount | None,
     output: int,
     log: Path,
+    durable: bool,
     abort: threading.Event,
 ) -> None:
     """Make the cluster, its roles and its database beside `folder`, then rename it there.
@@ -95,6 +97,7 @@ def create(
     The rename is the moment at which the cluster exists: killed at any point before, nothing is
     there and the next start begins anew; after it, all is there.
     `account`: the server's user where that is not ours. `output`: descriptor of the open log.
+    `durable`: on disk before it is renamed; tests, whose data nobody misses, do without.
     Raises StartFailed, StartAborted, OSError.
     """
     began = time.monotonic()
@@ -102,7 +105,7 @@ def create(
     aside.mkdir(mode=0o700)
     descriptor = open_folder(aside)
     try:
-        lock_folder(folder, descriptor, 0)
+        locked_within(descriptor, 0)
         if account is not None:
             os.fchown(descriptor, account.uid, account.gid)
         where = data_directory(descriptor, aside)
@@ -114,11 +117,15 @@ def create(
                     *("--auth-local", "peer", "--auth-host", "reject"),
                     *("--encoding", "UTF8", "--locale", "C"),
                     *("--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"),
+                    *(() if durable else ("--no-sync",)),
                 ],
                 "",
             ),
             "creation of roles and database": (
-                [binaries.postgres, "--single", "-D", where, "-c", "exit_on_error=on", SUPERUSER],
+                [
+                    *(binaries.postgres, "--single", "-D", where, "-c", "exit_on_error=on"),
+                    *("-c", f"fsync={'on' if durable else 'off'}", SUPERUSER),
+                ],
                 FIRST_STATEMENTS,
             ),
         }

@@ -7,10 +7,18 @@ from pathlib import Path
 
 import psutil
 
-from app.db.embedded.folder_lock import MARK, cluster_name, lock_folder, try_lock
+from app.db.embedded.errors import ClusterInUse
+from app.db.embedded.folder_lock import MARK, cluster_name, locked_within
 
-FAST_SECONDS = 10.0
-IMMEDIATE_SECONDS = 5.0
+# Signal, to all or to the main process alone, and the seconds to wait: fast shutdown, immediate
+# shutdown. Children of a killed server leave by themselves at their next wait; one that computes
+# does not, and keeps the shared memory.
+STEPS = (
+    (signal.SIGINT, False, 10.0),
+    (signal.SIGQUIT, False, 5.0),
+    (signal.SIGTERM, True, 5.0),
+    (signal.SIGKILL, True, 5.0),
+)
 
 logger = logging.getLogger(__name__)
 
@@ -22,18 +30,21 @@ def end_leftovers(folder: Path, descriptor: int) -> None:
     The caller holds the supervisor's lock, so no living owner has a claim on them.
     Raises ClusterInUse where processes hold on that we cannot see or end.
     """
-    if not try_lock(descriptor):
+    if not locked_within(descriptor, 0):
         logger.warning("ending a PostgreSQL that an earlier run left behind")
-        name = cluster_name(descriptor)
-        main = [process for process in _members(name) if process.pid == _recorded_pid(folder)]
-        _end(main, signal.SIGINT, FAST_SECONDS)
-        _end(main, signal.SIGQUIT, IMMEDIATE_SECONDS)
-        # Children of a killed server leave by themselves at their next wait; one that computes
-        # does not, and keeps the shared memory.
-        _end(_members(name), signal.SIGTERM, IMMEDIATE_SECONDS)
-        _end(_members(name), signal.SIGKILL, IMMEDIATE_SECONDS)
-        lock_folder(folder, descriptor, IMMEDIATE_SECONDS)
+        _end(folder, descriptor)
     _forget_reused_pid(folder, descriptor)
+
+
+def _end(folder: Path, descriptor: int) -> None:
+    name = cluster_name(descriptor)
+    for number, everyone, seconds in STEPS:
+        main = _recorded_pid(folder)
+        found = [process for process in _members(name) if everyone or process.pid == main]
+        _signal(found, number)
+        if locked_within(descriptor, seconds if found or everyone else 0):
+            return
+    raise ClusterInUse(folder, None)
 
 
 def _members(name: str) -> list[psutil.Process]:
@@ -49,15 +60,13 @@ def _command_line(process: psutil.Process) -> str:
     return ""
 
 
-def _end(processes: list[psutil.Process], number: signal.Signals, seconds: float) -> None:
-    alive = [process for process in processes if process.is_running()]
-    for process in alive:
+def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
         try:
             process.send_signal(number)
             process.send_signal(signal.SIGCONT)  # a stopped one hears nothing else
         except psutil.Error:
             continue
-    psutil.wait_procs(alive, timeout=seconds)
 
 
 def _forget_reused_pid(folder: Path, descriptor: int) -> None:
@@ -73,10 +82,8 @@ def _forget_reused_pid(folder: Path, descriptor: int) -> None:
         process = psutil.Process(pid)
         if process.name() == "postgres" and MARK not in " ".join(process.cmdline()):
             return
-    except psutil.NoSuchProcess:
-        return
-    except psutil.AccessDenied:
-        pass  # not the server's user's, so not a server's
+    except psutil.Error:
+        pass  # dead and not yet reaped, or not the server's user's: neither is a server
     os.unlink("postmaster.pid", dir_fd=descriptor)
 
 

@@ -225,6 +225,7 @@ class EmbeddedPostgres:
                 account=account,
                 output=output,
                 log=self.log,
+                durable=self._settings.get("fsync") != "off",
                 abort=self._abort,
             )
         except BaseException:

@@ -18,9 +18,13 @@ SHORT_BASE = Path("/tmp")  # noqa: S108  # a folder of our own below it, 0700 an
 
 
 def socket_folder(cluster: Path) -> Path:
-    """`cluster`/socket, or a short path made from the cluster's own where that is too long."""
+    """`cluster`/socket, or a short path made from the cluster's own where that will not do.
+
+    It will not where it is too long, nor with a comma, at which clients part a list of hosts.
+    """
     inside = cluster / INSIDE
-    if len(os.fsencode(inside / SOCKET)) <= LONGEST_SOCKET_PATH:
+    path = os.fsencode(inside / SOCKET)
+    if len(path) <= LONGEST_SOCKET_PATH and b"," not in path:
         return inside
     digest = hashlib.sha256(os.fsencode(cluster)).hexdigest()[:16]
     return SHORT_BASE / f"botkeys-{os.geteuid()}-{digest}"
