@@ -106,9 +106,8 @@ class RemoteKeys:
         usable = self._is_younger_than(self._times.usable)
         if self._fetching.locked() and usable and not wait:
             return
-        seen = self._fetched
         async with self._fetching:
-            if self._fetched is not seen or self._was_tried_just_now():
+            if self._was_tried_just_now():  # perhaps by the one that was waited for
                 return
             try:
                 keys = await self._fetch()

@@ -130,11 +130,12 @@ async def test_a_key_id_must_be_a_text(key: ECKey, verifier: TokenVerifier, kid:
     assert await fault_of(verifier, token) is TokenFault.MALFORMED
 
 
-@pytest.mark.parametrize("crit", [["exp"], ["b64"], ["kid"], [], "b64", None])
+@pytest.mark.parametrize("crit", [["exp"], ["b64"], ["kid"], [], "kid", None])
+@pytest.mark.parametrize("other", [{}, {"b64": False}, {"b64": True}])
 async def test_no_critical_extension_is_understood(
-    key: ECKey, verifier: TokenVerifier, crit: Any
+    key: ECKey, verifier: TokenVerifier, crit: Any, other: dict[str, bool]
 ) -> None:
-    header = json.dumps({"alg": "ES256", "kid": "one", "crit": crit, "b64": False}).encode()
+    header = json.dumps({"alg": "ES256", "kid": "one", "crit": crit, **other}).encode()
     token = sign_segments(key, header, json.dumps(claims()).encode())
     assert await fault_of(verifier, token) is TokenFault.MALFORMED
 
@@ -208,6 +209,14 @@ async def test_a_signed_payload_that_is_no_json_object_is_refused(
     verifier: TokenVerifier, key: ECKey, payload: bytes
 ) -> None:
     assert await fault_of(verifier, sign_bytes(key, payload)) is TokenFault.MALFORMED
+
+
+async def test_a_number_that_json_does_not_have_is_refused_in_any_claim(
+    verifier: TokenVerifier, key: ECKey
+) -> None:
+    for number in (b"NaN", b"Infinity", b"-Infinity"):
+        payload = json.dumps(claims()).encode()[:-1] + b',"other":' + number + b"}"
+        assert await fault_of(verifier, sign_bytes(key, payload)) is TokenFault.MALFORMED
 
 
 async def test_a_header_nested_without_end_is_refused(verifier: TokenVerifier) -> None:

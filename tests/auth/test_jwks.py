@@ -1,6 +1,7 @@
 """Keys fetched from an issuer that rotates, hides, dawdles, lies or falls over."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from joserfc.jwk import ECKey
 from app.auth.errors import IssuerUnavailable, TokenFault, Unauthenticated
 from app.auth.jwks import KeyTimes, RemoteKeys, is_trustworthy
 from app.auth.verifier import TokenVerifier
-from app.transport import HttpTransport
+from app.transport import HttpAnswer, HttpTransport
 from tests.auth.conftest import (
     AUDIENCE,
     ISSUER,
@@ -223,6 +224,37 @@ async def test_while_one_request_renews_the_others_go_on_with_the_old_keys(
     assert await renewing
 
 
+async def test_a_token_of_an_unknown_key_waits_for_the_renewal_under_way(
+    remote: Remote, issuer: LoopbackIssuer, key: ECKey
+) -> None:
+    assert await remote.accepts(sign(key, claims()))
+    second = ec_key("two")
+    issuer.keys = public(key, second)
+    remote.clock.advance(600)
+    issuer.arrived.clear()
+    issuer.may_answer.clear()
+    renewing = asyncio.ensure_future(remote.accepts(sign(key, claims())))
+    await issuer.arrived.wait()
+    rotated = asyncio.ensure_future(remote.accepts(sign(second, claims())))
+    issuer.may_answer.set()
+    assert await rotated
+    assert await renewing
+    assert issuer.key_requests == 2
+
+
+async def test_a_refresh_tells_whether_the_keys_changed(
+    remote: Remote, issuer: LoopbackIssuer, key: ECKey
+) -> None:
+    assert await remote.keys.refresh()
+    remote.clock.advance(11)
+    assert not await remote.keys.refresh()
+    issuer.keys = public(key, ec_key("two"))
+    assert not await remote.keys.refresh()
+    remote.clock.advance(11)
+    assert await remote.keys.refresh()
+    assert issuer.key_requests == 3
+
+
 async def test_an_issuer_too_slow_is_given_up(
     issuer: LoopbackIssuer, transport: HttpTransport, key: ECKey
 ) -> None:
@@ -302,6 +334,27 @@ async def test_a_discovery_document_that_does_not_fit_is_not_followed(
     with pytest.raises(IssuerUnavailable):
         await RemoteKeys(transport, issuer=issuer.url).find("one", "ES256")
     assert issuer.key_requests == 0
+
+
+class OnlyDiscovery(HttpTransport):
+    """Answers the discovery document itself and notes every address asked for."""
+
+    def __init__(self, jwks_uri: str) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self._body = json.dumps({"issuer": ISSUER, "jwks_uri": jwks_uri}).encode()
+
+    async def request(self, method: str, url: str, **_: Any) -> HttpAnswer:
+        self.asked.append(f"{method} {url}")
+        return HttpAnswer(200, {}, self._body)
+
+
+@pytest.mark.parametrize("url", ["http://issuer.example/jwks", "file:///etc/passwd", "jwks"])
+async def test_discovery_never_leads_to_an_address_that_is_not_https(url: str) -> None:
+    async with OnlyDiscovery(url) as transport:
+        with pytest.raises(IssuerUnavailable):
+            await RemoteKeys(transport, issuer=ISSUER).find("one", "ES256")
+        assert transport.asked == [f"GET {ISSUER}/.well-known/openid-configuration"]
 
 
 async def test_a_discovery_document_that_is_no_object_is_refused(

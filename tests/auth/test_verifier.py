@@ -25,6 +25,7 @@ from tests.auth.conftest import (
     Clock,
     SigningKey,
     claims,
+    ec_key,
     make_verifier,
     sign,
     sign_bytes,
@@ -115,6 +116,8 @@ async def test_a_token_lives_from_its_issue_to_its_expiry_with_the_leeway(
         ({"exp": [NOW]}, TokenFault.MALFORMED),
         ({"iat": -1e300}, TokenFault.MALFORMED),
         ({"iat": "yesterday"}, TokenFault.MALFORMED),
+        ({"iat": True}, TokenFault.MALFORMED),
+        ({"jti": 7}, TokenFault.MALFORMED),
         ({"nbf": NOW + 31}, TokenFault.NOT_YET_VALID),
         ({"nbf": {}}, TokenFault.MALFORMED),
         ({"iss": None}, TokenFault.WRONG_ISSUER),
@@ -148,6 +151,21 @@ async def test_a_claim_that_does_not_hold_is_refused_with_its_reason(
     verifier: TokenVerifier, key: ECKey, changes: dict[str, Any], fault: TokenFault
 ) -> None:
     assert await fault_of(verifier, sign(key, claims(**changes))) is fault
+
+
+@pytest.mark.parametrize("token_id", ["", "x" * 256, "a\x00b"])
+async def test_a_token_id_that_cannot_be_shown_is_left_out(
+    verifier: TokenVerifier, key: ECKey, token_id: str
+) -> None:
+    assert (await verifier.verify(sign(key, claims(jti=token_id)))).token_id is None
+
+
+async def test_a_token_that_names_no_key_is_tried_with_each(clock: Clock) -> None:
+    keys = [ec_key(None) for _ in range(3)]
+    verifier = make_verifier(keys, clock)
+    for each in keys:
+        assert (await verifier.verify(sign(each, claims()))).subject == "alice"
+    assert await fault_of(verifier, sign(ec_key(None), claims())) is TokenFault.BAD_SIGNATURE
 
 
 async def test_a_lone_surrogate_names_no_account(verifier: TokenVerifier, key: ECKey) -> None:
