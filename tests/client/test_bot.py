@@ -1,6 +1,7 @@
 import copy
 import logging
 import pickle
+import traceback
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
@@ -115,6 +116,15 @@ async def test_a_relabelled_answer_does_not_open_even_for_a_client_without_expec
     field: str, value: object, service: Service, transport: HttpTransport
 ) -> None:
     service.lie = lambda answer: answer.update({field: value})
+    async with BotClient(ADDRESS, service.token, transport=transport) as client:
+        with pytest.raises(CannotOpen):
+            await client.credentials()
+
+
+async def test_a_name_too_long_to_be_bound_does_not_open(
+    service: Service, transport: HttpTransport
+) -> None:
+    service.lie = lambda answer: answer.update(exchange="x" * 0x10000)
     async with BotClient(ADDRESS, service.token, transport=transport) as client:
         with pytest.raises(CannotOpen):
             await client.credentials()
@@ -418,6 +428,8 @@ async def test_an_error_after_opening_shows_no_plaintext_even_with_local_variabl
     shown = with_locals(caught.value)
     assert "plaintext = SecretBytes(…)" in shown
     assert "PLANTED" not in shown
+    frame = [frame for frame, _ in traceback.walk_tb(caught.tb)][-1]
+    assert frame.f_locals["plaintext"].reveal() == bytes(len(content))
 
 
 async def test_an_error_while_credentials_are_held_shows_none_even_with_local_variables(
