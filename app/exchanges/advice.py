@@ -22,7 +22,9 @@ class _Words:
 
 
 _WORDS = {
-    "bitmex": _Words("BitMEX", "API Keys", "the permission Order", "the CIDR of the key"),
+    "bitmex": _Words(
+        "BitMEX", "API Keys", "the permission Order", "the addresses (CIDR) of the key"
+    ),
     "bybit": _Words(
         "Bybit", "API", "Read-Write with Contract Orders and Positions", "the IP addresses"
     ),
@@ -33,24 +35,26 @@ _WORDS = {
         "Kraken",
         "Settings → Connections & API → Futures trading API",
         "General API: Full access",
-        "the IP address restriction",
+        "the allowed IP addresses",
     ),
     "okx": _Words("OKX", "API", "the permissions Read and Trade", "the linked IP addresses"),
     "kucoin": _Words(
         "KuCoin",
         "API Management",
         "the permissions General and Futures Trading",
-        "the IP restriction",
+        "the allowed IP addresses",
     ),
     "deribit": _Words(
         "Deribit",
         "Account → API",
         "the scopes account:read and trade:read_write",
-        "the IP whitelist",
+        "the whitelisted IP addresses",
     ),
     "gemini": _Words("Gemini", "Settings → API", "the role Trader", "the trusted IPs"),
     "phemex": _Words("Phemex", "API Management", "Read and Trade", "the bound IP addresses"),
-    "woox": _Words("WOO X", "API Management", "the permissions Read and Trade", "the IP list"),
+    "woox": _Words(
+        "WOO X", "API Management", "the permissions Read and Trade", "the allowed IP addresses"
+    ),
 }
 
 _SENTENCES = {
@@ -99,7 +103,7 @@ _CAUSES = {
     RefusalReason.INVALID_KEY: "the key or its secret is wrong or was deleted",
     RefusalReason.BAD_SIGNATURE: "the secret does not belong to the key",
     RefusalReason.PASSPHRASE: "the passphrase is wrong",
-    RefusalReason.IP_NOT_ALLOWED: "our address is not among {addresses}",
+    RefusalReason.IP_NOT_ALLOWED: "{addresses} leave our address out",
     RefusalReason.PERMISSION: "it lacks {trading}",
     RefusalReason.EXPIRED: "it has expired",
     RefusalReason.CLOCK_SKEW: "the time of our request was too far off",

@@ -1,0 +1,191 @@
+"""A stand-in for an exchange: a loopback server that answers by path with prepared bytes."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from app.exchanges.hosts import HostOverrides
+from app.exchanges.model import Environment
+from app.exchanges.registry import ADAPTERS, Exchanges, simulated_hosts
+from app.transport import HttpAnswer, HttpTransport, Rate, TransportLimits
+
+FIXTURES = Path(__file__).parent / "fixtures"
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+
+@dataclass
+class Reply:
+    """`cut` bytes are missing at the end though announced; `silent` never answers at all."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    cut: int = 0
+    silent: bool = False
+
+    @classmethod
+    def of(cls, content: object, status: int = 200) -> "Reply":
+        return cls(status, json.dumps(content).encode())
+
+
+@dataclass
+class Received:
+    method: str
+    target: str
+    headers: dict[str, str]
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+
+class FakeExchange:
+    """`routes` answers by path; `fault` answers everything while it is set."""
+
+    def __init__(self) -> None:
+        self.routes: dict[str, Reply] = {}
+        self.fault: Reply | None = None
+        self.received: list[Received] = []
+        self.url = ""
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            method, target, _ = head[0].split(" ")
+            pairs = [line.partition(": ") for line in head[1:] if line]
+            received = Received(method, target, {name.lower(): text for name, _, text in pairs})
+            self.received.append(received)
+            reply = self.fault or self.routes.get(received.path) or Reply(404, b"<html>")
+            if reply.silent:
+                await reader.read()  # until the client hangs up
+            lines = [f"HTTP/1.1 {reply.status} X", f"Content-Length: {len(reply.body)}"]
+            lines += [f"{name}: {text}" for name, text in reply.headers.items()]
+            body = reply.body[: len(reply.body) - reply.cut]
+            writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode() + body)
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    @contextmanager
+    def failing(self, fault: Reply) -> Iterator[None]:
+        self.fault = fault
+        try:
+            yield
+        finally:
+            self.fault = None
+
+    def asked(self, path: str) -> list[Received]:
+        return [request for request in self.received if request.path == path]
+
+
+class UnhurriedTransport(HttpTransport):
+    """Leaves the exchanges' rates aside, since the stand-in has none."""
+
+    def set_rate(self, url: str, rate: Rate) -> None:
+        pass
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeExchange]:
+    server = FakeExchange()
+    listening = await asyncio.start_server(server.handle, "127.0.0.1", 0)
+    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    yield server
+    listening.close()
+
+
+class MemoryTransport(HttpTransport):
+    """Answers from a stand-in's routes without a network, for tests that ask a thousand times."""
+
+    def __init__(self, fake: FakeExchange) -> None:
+        self._fake = fake
+
+    def set_rate(self, url: str, rate: Rate) -> None:
+        pass
+
+    async def request(self, method: str, url: str, **_: object) -> HttpAnswer:
+        path = "/" + url.partition("://")[2].partition("/")[2].partition("?")[0]
+        reply = self._fake.routes[path]
+        self._fake.received.append(Received(method, path, {}))
+        return HttpAnswer(reply.status, reply.headers, reply.body)
+
+
+@pytest.fixture(scope="session")
+async def http() -> AsyncIterator[HttpTransport]:
+    limits = TransportLimits(
+        read_timeout=0.3,
+        total_timeout=3,
+        attempts=1,
+        max_answer_bytes=200_000,
+        rate_per_host=Rate(10_000, 1),
+    )
+    async with UnhurriedTransport(limits) as transport:
+        yield transport
+
+
+@pytest.fixture
+def sample() -> Callable[[str], dict[str, Any]]:
+    """`sample("okx")`: answers written from the field lists, and what must be read from them."""
+
+    def load(exchange: str) -> dict[str, Any]:
+        text = (FIXTURES / f"{exchange}.json").read_text(encoding="utf-8")
+        return cast("dict[str, Any]", json.loads(text))
+
+    return load
+
+
+@pytest.fixture
+def hosts_at() -> Callable[[str | None], HostOverrides]:
+    """`hosts_at(url)`: every host of every exchange there; with `None` no host at all."""
+
+    def hosts(url: str | None) -> HostOverrides:
+        if url is None:
+            return simulated_hosts({})
+        everywhere = {environment.value: url for environment in Environment}
+        return simulated_hosts(dict.fromkeys(ADAPTERS, everywhere))
+
+    return hosts
+
+
+@pytest.fixture
+def exchanges(
+    http: HttpTransport, fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]
+) -> Exchanges:
+    return Exchanges(http, clock=lambda: NOW, hosts=hosts_at(fake.url), check_seconds=1.5)
+
+
+@pytest.fixture
+def remembered(fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]) -> Exchanges:
+    """As `exchanges`, without a network."""
+    hosts = hosts_at("http://127.0.0.1:1")
+    return Exchanges(MemoryTransport(fake), clock=lambda: NOW, hosts=hosts)
+
+
+@pytest.fixture
+def make_reply() -> type[Reply]:
+    return Reply
+
+
+@pytest.fixture
+def reply_of() -> Callable[..., Reply]:
+    return Reply.of
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with reference data outside this repository; tests that read it skip without."""
+    beside = Path(__file__).parents[3] / "shared" / "exchanges"
+    folder = Path(os.environ.get("BOTKEYS_SHARED_EXCHANGES", beside))
+    if not folder.is_dir():
+        pytest.skip("the exchanges' reference data are not beside this repository")
+    return folder

@@ -1,0 +1,394 @@
+"""What every adapter promises, run over all of them: right values, and the right error each time.
+
+An adapter joins by its entry in `ADAPTERS` and a file `fixtures/<exchange>.json` with `routes`
+(answers by path), `expected` (per contract type), `report` (permissions per environment),
+`refusals`, `unreachable`, `rate_limited` and `refused` (error answers).
+"""
+
+import asyncio
+import copy
+import json
+from collections.abc import Awaitable, Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from app.exchanges.errors import (
+    BadPayload,
+    CredentialsRefused,
+    ExchangeError,
+    InvalidKey,
+    NoEndpoint,
+    RateLimited,
+    Refused,
+    Unreachable,
+)
+from app.exchanges.model import ContractType, Credentials, Environment
+from app.exchanges.registry import ADAPTERS, EXCHANGES, Exchanges, passphrase_required
+from app.secret import Secret
+
+Sample = dict[str, Any]
+Operation = Callable[[], Awaitable[object]]
+
+HTML = b"<!DOCTYPE html><title>Maintenance</title>"
+DEEP = b"[" * 100_000
+OPERATIONS = ("instruments", "tickers", "check_credentials")
+
+
+@pytest.fixture(params=sorted(ADAPTERS))
+def exchange(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(params=list(Environment))
+def environment(request: pytest.FixtureRequest) -> Environment:
+    return Environment(request.param)
+
+
+@pytest.fixture(params=list(ContractType))
+def contract_type(request: pytest.FixtureRequest, exchange: str) -> ContractType:
+    chosen = ContractType(request.param)
+    if chosen not in EXCHANGES[exchange].contract_types:
+        pytest.skip(f"{exchange} has no {chosen} contracts")
+    return chosen
+
+
+@pytest.fixture(params=OPERATIONS)
+def operation(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def keys(exchange: str) -> Credentials:
+    passphrase = Secret("p-planted") if passphrase_required(exchange) else None
+    return Credentials(Secret("k-planted"), Secret("s-planted"), passphrase)
+
+
+@pytest.fixture
+def world(
+    exchange: str, sample: Callable[[str], Sample], fake: Any, reply_of: Callable[..., Any]
+) -> Sample:
+    content = sample(exchange)
+    fake.routes = {path: reply_of(answer) for path, answer in content["routes"].items()}
+    return content
+
+
+@pytest.fixture(params=list(Environment))
+def does(
+    request: pytest.FixtureRequest,
+    exchange: str,
+    operation: str,
+    keys: Credentials,
+    world: Sample,  # noqa: ARG001  # the answers must be in place
+) -> Callable[[Exchanges], Operation]:
+    """One operation, live with the first contract type and on testnet with the last."""
+    environment = Environment(request.param)
+    kinds = EXCHANGES[exchange].contract_types
+    kind = kinds[0] if environment is Environment.LIVE else kinds[-1]
+
+    def bound(exchanges: Exchanges) -> Operation:
+        adapter = exchanges.adapter(exchange)
+
+        def run() -> Awaitable[object]:
+            if operation == "check_credentials":
+                return adapter.check_credentials(keys, environment, None, kind)
+            if operation == "tickers":
+                return adapter.tickers(environment, None, kind)
+            return adapter.instruments(environment, None, kind)
+
+        return run
+
+    return bound
+
+
+@pytest.fixture
+def act(does: Callable[[Exchanges], Operation], exchanges: Exchanges) -> Operation:
+    return does(exchanges)
+
+
+async def test_instruments_are_the_perpetuals_open_for_trading(
+    exchanges: Exchanges,
+    exchange: str,
+    environment: Environment,
+    contract_type: ContractType,
+    world: Sample,
+) -> None:
+    listed = await exchanges.adapter(exchange).instruments(environment, None, contract_type)
+    expected = world["expected"][contract_type]
+    assert [instrument.symbol for instrument in listed] == expected["listed"]
+    first = listed[0]
+    told = {name: getattr(first, name) for name in expected["instrument"]}
+    assert {name: None if x is None else str(x) for name, x in told.items()} == (
+        expected["instrument"]
+    )
+    assert first.contract_type is contract_type
+    assert first.margin_modes == EXCHANGES[exchange].margin_modes
+    numbers = ("contract_size", "tick_size", "lot_size", "min_quantity")
+    assert all(isinstance(getattr(item, name), Decimal) for item in listed for name in numbers)
+
+
+async def test_tickers_count_volume_in_the_quote_asset(
+    exchanges: Exchanges,
+    exchange: str,
+    environment: Environment,
+    contract_type: ContractType,
+    world: Sample,
+) -> None:
+    tickers = await exchanges.adapter(exchange).tickers(environment, None, contract_type)
+    expected = world["expected"][contract_type]["ticker"]
+    found = next(ticker for ticker in tickers if ticker.symbol == expected["symbol"])
+    assert found.price == Decimal(expected["price"])
+    assert found.volume_24h == Decimal(expected["volume_24h"])
+
+
+async def test_accepted_credentials_come_with_what_is_known_of_their_permissions(
+    exchanges: Exchanges,
+    exchange: str,
+    environment: Environment,
+    contract_type: ContractType,
+    keys: Credentials,
+    world: Sample,
+) -> None:
+    adapter = exchanges.adapter(exchange)
+    report = await adapter.check_credentials(keys, environment, None, contract_type)
+    told = {name: getattr(report.permissions, name) for name in world["report"][environment]}
+    assert told == world["report"][environment]
+
+
+def _faults() -> Iterator[tuple[str, dict[str, Any], type[ExchangeError]]]:
+    html = {"body": HTML}
+    yield "rate limit", {"status": 429, "headers": {"Retry-After": "7"}, **html}, RateLimited
+    yield "banned address", {"status": 418, "headers": {"Retry-After": "7"}, **html}, RateLimited
+    for status in (500, 502, 503, 504):
+        yield f"status {status}", {"status": status, **html}, Unreachable
+    yield "firewall", {"status": 403, **html}, Unreachable
+    yield "country", {"status": 451, **html}, Unreachable
+    yield "redirect", {"status": 302, "headers": {"Location": "http://a.invalid/"}}, Unreachable
+    yield "silence", {"silent": True}, Unreachable
+    yield "cut connection", {"body": b'{"code":"0","data":[]}', "cut": 9}, Unreachable
+    yield "nothing at all", {"body": b"xxxx", "cut": 4}, Unreachable
+    yield "false gzip", {"headers": {"Content-Encoding": "gzip"}, **html}, Unreachable
+    yield "HTML", html, BadPayload
+    yield "HTML 404", {"status": 404, **html}, BadPayload
+    yield "HTML 401", {"status": 401, **html}, BadPayload
+    yield "truncated JSON", {"body": b'{"code":"0","data":[{"instId":"BTC-'}, BadPayload
+    yield "empty body", {}, BadPayload
+    yield "depth", {"body": DEEP}, BadPayload
+    yield "size", {"body": b" " * 200_001}, BadPayload
+    yield "bytes", {"body": b"\xff\xfe\x00"}, BadPayload
+    for text in ("null", "[]", "{}", "[null]", '"x"', "7", "NaN", '{"code":"0","data":[]}'):
+        yield text, {"body": text.encode()}, BadPayload
+    for text in ('{"symbols":[]}', '{"data":[{}]}', "[{}]", '{"x":1e9999999999999999999}'):
+        yield text, {"body": text.encode()}, BadPayload
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"), [pytest.param(*fault[1:], id=fault[0]) for fault in _faults()]
+)
+async def test_a_fault_becomes_the_right_error(
+    fake: Any,
+    make_reply: Callable[..., Any],
+    act: Operation,
+    reply: dict[str, Any],
+    error: type[ExchangeError],
+) -> None:
+    with fake.failing(make_reply(**reply)), pytest.raises(error) as caught:
+        await act()
+    assert type(caught.value) is error
+    if isinstance(caught.value, RateLimited):
+        assert caught.value.retry_after == 7
+    assert b"planted" not in repr(caught.value).encode()
+
+
+async def test_a_closed_port_is_unreachable(
+    http: Any,
+    hosts_at: Callable[[str], Any],
+    exchange: str,
+    environment: Environment,
+    contract_type: ContractType,
+    keys: Credentials,
+) -> None:
+    adapter = Exchanges(http, hosts=hosts_at("http://127.0.0.1:1")).adapter(exchange)
+    with pytest.raises(Unreachable):
+        await adapter.tickers(environment, None, contract_type)
+    with pytest.raises(Unreachable):
+        await adapter.check_credentials(keys, environment, None, contract_type)
+
+
+async def test_error_codes_find_their_place(
+    fake: Any, reply_of: Callable[..., Any], act: Operation, world: Sample
+) -> None:
+    for kind, error in (("unreachable", Unreachable), ("rate_limited", RateLimited)):
+        for answer in world[kind]:
+            with fake.failing(reply_of(answer["body"], answer["status"])):
+                with pytest.raises(error) as caught:
+                    await act()
+                assert type(caught.value) is error, answer
+    answer = world["refused"]
+    with fake.failing(reply_of(answer["body"], answer["status"])), pytest.raises(Refused) as no:
+        await act()
+    assert type(no.value) is Refused
+
+
+async def test_refused_credentials_come_with_the_exact_reason(
+    fake: Any,
+    reply_of: Callable[..., Any],
+    exchanges: Exchanges,
+    exchange: str,
+    environment: Environment,
+    keys: Credentials,
+    world: Sample,
+) -> None:
+    adapter = exchanges.adapter(exchange)
+    contract_type = EXCHANGES[exchange].contract_types[0]
+    for answer in world["refusals"]:
+        fault = fake.failing(reply_of(answer["body"], answer["status"]))
+        with fault, pytest.raises(CredentialsRefused) as caught:
+            await adapter.check_credentials(keys, environment, None, contract_type)
+        told = (caught.value.reason, list(caught.value.possible))
+        assert told == (answer["reason"], answer["possible"]), answer
+
+
+async def test_no_error_passes_on_what_an_exchange_writes(
+    fake: Any,
+    reply_of: Callable[..., Any],
+    act: Operation,
+) -> None:
+    for code in ("k-planted", -1, "50111", "s-planted" * 20):
+        body: Sample = {"code": code, "msg": "your key is k-planted", "data": []}
+        for status in (200, 400, 401, 403, 429, 500):
+            with fake.failing(reply_of(body, status)), pytest.raises(ExchangeError) as caught:
+                await act()
+            assert "planted" not in f"{caught.value!r} {vars(caught.value)}"
+
+
+def _leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _leaves(item, (*path, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _leaves(item, (*path, index))
+    else:
+        yield path
+
+
+def _with(value: Any, path: tuple[Any, ...], leaf: Any) -> Any:
+    changed = copy.deepcopy(value)
+    inner = changed
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = leaf
+    return changed
+
+
+@pytest.mark.parametrize("leaf", ["NEVER_SEEN", "", None, -1, [], {}, True], ids=repr)
+async def test_one_odd_value_anywhere_breaks_nothing(
+    fake: Any,
+    reply_of: Callable[..., Any],
+    does: Callable[[Exchanges], Operation],
+    remembered: Exchanges,
+    world: Sample,
+    leaf: Any,
+) -> None:
+    act = does(remembered)
+    await act()
+    paths = {received.path for received in fake.received}
+    outcomes = []
+    for path in paths:
+        answer = world["routes"][path]
+        for place in _leaves(answer):
+            fake.routes[path] = reply_of(_with(answer, place, leaf))
+            try:
+                await act()
+                outcomes.append("read")
+            except ExchangeError as error:
+                outcomes.append(type(error).__name__)
+        fake.routes[path] = reply_of(answer)
+    assert "read" in outcomes
+    assert outcomes.count("read") > len(outcomes) // 2
+
+
+async def test_a_listing_without_one_usable_row_is_not_an_empty_catalogue(
+    fake: Any,
+    reply_of: Callable[..., Any],
+    exchanges: Exchanges,
+    exchange: str,
+    contract_type: ContractType,
+    world: Sample,
+) -> None:
+    adapter = exchanges.adapter(exchange)
+    await adapter.instruments(Environment.LIVE, None, contract_type)
+    path = fake.received[0].path
+    strange = json.loads(json.dumps(world["routes"][path]).replace('"TRADING"', '"NEW"'))
+    strange = json.loads(json.dumps(strange).replace('"live"', '"NEW"'))
+    fake.routes[path] = reply_of(strange)
+    with pytest.raises(BadPayload):
+        await adapter.instruments(Environment.LIVE, None, contract_type)
+
+
+async def test_a_whole_check_is_over_in_its_time(
+    fake: Any,
+    make_reply: Callable[..., Any],
+    http: Any,
+    exchange: str,
+    environment: Environment,
+    keys: Credentials,
+    hosts_at: Callable[[str], Any],
+) -> None:
+    exchanges = Exchanges(http, hosts=hosts_at(fake.url), check_seconds=0.1)
+    begun = asyncio.get_running_loop().time()
+    with fake.failing(make_reply(silent=True)), pytest.raises(Unreachable):
+        await exchanges.adapter(exchange).check_credentials(
+            keys, environment, None, EXCHANGES[exchange].contract_types[0]
+        )
+    assert asyncio.get_running_loop().time() - begun < 0.3
+
+
+async def test_without_a_host_everything_is_no_endpoint(
+    http: Any,
+    exchange: str,
+    environment: Environment,
+    contract_type: ContractType,
+    keys: Credentials,
+    hosts_at: Callable[[str | None], Any],
+) -> None:
+    adapter = Exchanges(http, hosts=hosts_at(None)).adapter(exchange)
+    endpoints = adapter.endpoints(environment, None, contract_type)
+    assert (endpoints.rest, endpoints.websocket) == (None, None)
+    with pytest.raises(NoEndpoint):
+        await adapter.instruments(environment, None, contract_type)
+    with pytest.raises(NoEndpoint):
+        await adapter.tickers(environment, None, contract_type)
+    with pytest.raises(NoEndpoint):
+        await adapter.check_credentials(keys, environment, None, contract_type)
+
+
+async def test_an_unknown_region_is_no_endpoint(
+    exchanges: Exchanges, exchange: str, environment: Environment, contract_type: ContractType
+) -> None:
+    with pytest.raises(NoEndpoint):
+        exchanges.adapter(exchange).endpoints(environment, "atlantis", contract_type)
+
+
+async def test_credentials_that_cannot_be_right_are_not_sent(
+    fake: Any, exchanges: Exchanges, exchange: str, environment: Environment, keys: Credentials
+) -> None:
+    bent = Credentials(Secret("k\r\nX-Other: 1"), keys.api_secret, keys.api_passphrase)
+    with pytest.raises(InvalidKey):
+        await exchanges.adapter(exchange).check_credentials(
+            bent, environment, None, EXCHANGES[exchange].contract_types[0]
+        )
+    assert fake.received == []
+
+
+async def test_only_the_check_carries_the_key_and_nothing_carries_the_secret(
+    fake: Any, act: Operation, operation: str
+) -> None:
+    await act()
+    sent = json.dumps([vars(request) for request in fake.received])
+    assert ("k-planted" in sent) == (operation == "check_credentials")
+    assert "s-planted" not in sent
