@@ -1,0 +1,126 @@
+"""Fixtures for all: one PostgreSQL and one simulator a run, one rolled-back transaction a test."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from app.auth.development import DevelopmentIssuer
+from app.context import Context
+from app.db.engine import Database, open_database
+from app.exchanges.registry import simulated_hosts
+from app.settings import Mode, Role, Settings
+from app.simulator import Simulator, credentials
+from app.startup import open_context
+from tests.support.database import (
+    TEMPLATE,
+    Server,
+    database_copy,
+    make_template,
+    rolled_back,
+    running_server,
+)
+from tests.support.world import World, application, served
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running_server(tmp_path_factory.mktemp("data")) as running:
+        asyncio.run(make_template(running))
+        yield running
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    return Settings(mode=Mode.DEVELOPMENT, data_dir=tmp_path_factory.mktemp("service"))
+
+
+@pytest_asyncio.fixture(scope="session")
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session")
+async def shared_database(server: Server) -> AsyncIterator[Database]:
+    database = open_database(server.url(TEMPLATE), application_name="botkeys-tests", pool_size=2)
+    yield database
+    await database.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def shared_context(
+    settings: Settings, simulator: Simulator, shared_database: Database
+) -> AsyncIterator[Context]:
+    async with open_context(
+        settings,
+        Role.ALL,
+        database=shared_database,
+        hosts=simulated_hosts(simulator.hosts),
+    ) as context:
+        yield context
+
+
+@asynccontextmanager
+async def open_world(context: Context, simulator: Simulator) -> AsyncIterator[World]:
+    app = application(context)
+    async with served(app) as http:
+        yield World(
+            app,
+            context,
+            simulator,
+            DevelopmentIssuer(context.settings.keys_folder),
+            credentials(),
+            http,
+        )
+
+
+@pytest_asyncio.fixture
+async def database(shared_database: Database) -> AsyncIterator[Database]:
+    """One connection, rolled back after the test: for tests whose requests come one by one."""
+    async with rolled_back(shared_database) as undone:
+        yield undone
+
+
+@pytest_asyncio.fixture
+async def world(
+    shared_context: Context, simulator: Simulator, database: Database
+) -> AsyncIterator[World]:
+    simulator.faults.clear()
+    async with open_world(replace(shared_context, database=database), simulator) as opened:
+        yield opened
+    simulator.faults.clear()
+
+
+@pytest_asyncio.fixture
+async def copied_database(server: Server) -> AsyncIterator[Database]:
+    """A database of the test's own with a real pool: for tests where requests cross."""
+    async with database_copy(server) as name:
+        database = open_database(
+            server.url(name), application_name="botkeys-tests", pool_size=60, pool_overflow=0
+        )
+        yield database
+        await database.close()
+
+
+@pytest_asyncio.fixture
+async def busy_world(
+    shared_context: Context, simulator: Simulator, copied_database: Database
+) -> AsyncIterator[World]:
+    simulator.faults.clear()
+    async with open_world(replace(shared_context, database=copied_database), simulator) as opened:
+        yield opened
+    simulator.faults.clear()
+
+
+@pytest.fixture(scope="session")
+def shared_facts() -> Path:
+    """The folder of recorded facts beside the project; tests that need it skip without it."""
+    folder = Path(__file__).resolve().parents[2] / "shared" / "exchanges"
+    if not folder.is_dir():
+        pytest.skip("the folder ../shared/exchanges is not there")
+    return folder

@@ -1,0 +1,176 @@
+"""A service to talk to, and the people who talk to it."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import httpx
+from fastapi import FastAPI
+
+from app.auth.bot_tokens import parse
+from app.auth.development import DevelopmentIssuer
+from app.auth.scopes import USER_SCOPES
+from app.context import Context
+from app.main import create_app
+from app.simulator import Simulator
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Person:
+    """A caller with a token of its own."""
+
+    http: httpx.AsyncClient
+    token: str
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        return await self.http.request(
+            method,
+            path,
+            content=None if body is None else json.dumps(body),
+            headers={
+                "Authorization": f"Bearer {self.token}",
+                **({} if body is None else {"Content-Type": "application/json"}),
+                **(headers or {}),
+            },
+        )
+
+    async def get(self, path: str, **options: Any) -> httpx.Response:
+        return await self.call("GET", path, **options)
+
+    async def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        return await self.call("POST", path, body, **options)
+
+    async def put(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        return await self.call("PUT", path, body, **options)
+
+    async def patch(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
+        return await self.call("PATCH", path, body, **options)
+
+    async def delete(self, path: str, **options: Any) -> httpx.Response:
+        return await self.call("DELETE", path, **options)
+
+
+@dataclass(slots=True)
+class User(Person):
+    """A user, with short ways to what most tests begin with."""
+
+    world: "World"
+
+    async def add_key(self, variant: str = "trade", **changes: Any) -> Json:
+        """A key that the service took; OKX, testnet and linear unless changed."""
+        answer = await self.post("/v1/keys", self.world.new_key(variant, **changes))
+        assert answer.status_code == 201, answer.text
+        document: Json = answer.json()
+        return document
+
+    async def add_bot(self, name: str = "Grid BTC") -> Json:
+        answer = await self.post("/v1/bots", {"name": name})
+        assert answer.status_code == 201, answer.text
+        document: Json = answer.json()
+        return document
+
+    async def mint(self, bot_id: str) -> "Bot":
+        answer = await self.post(f"/v1/bots/{bot_id}/token")
+        assert answer.status_code == 201, answer.text
+        return Bot(self.http, answer.json()["token"])
+
+    async def assign(self, bot_id: str, key_id: str) -> httpx.Response:
+        return await self.put(f"/v1/bots/{bot_id}/key", {"key_id": key_id})
+
+    async def ready_bot(self, variant: str = "trade") -> tuple["Bot", Json, Json]:
+        """A bot with a token and a key: the bot, its document and its key's."""
+        key = await self.add_key(variant)
+        bot = await self.add_bot()
+        assigned = await self.assign(bot["id"], key["id"])
+        assert assigned.status_code == 200, assigned.text
+        return await self.mint(bot["id"]), assigned.json(), key
+
+
+@dataclass(slots=True)
+class Bot(Person):
+    """A bot with its own token."""
+
+    @property
+    def id(self) -> UUID:
+        return parse(self.token).bot_id
+
+    @property
+    def account_id(self) -> UUID:
+        return parse(self.token).account_id
+
+
+@dataclass(slots=True)
+class World:
+    """A running service and its simulated exchanges."""
+
+    app: FastAPI
+    context: Context
+    simulator: Simulator
+    issuer: DevelopmentIssuer
+    credentials: dict[str, dict[str, dict[str, dict[str, str]]]]
+    http: httpx.AsyncClient
+
+    def user(self, account: str = "alice", scopes: str | None = None) -> User:
+        token = self.issuer.token(account, USER_SCOPES if scopes is None else scopes)
+        return User(self.http, token, self)
+
+    def nobody(self) -> httpx.AsyncClient:
+        return self.http
+
+    def new_key(
+        self,
+        variant: str = "trade",
+        *,
+        exchange: str = "okx",
+        environment: str = "testnet",
+        **changes: Any,
+    ) -> Json:
+        """The body of `addKey` for one of the simulator's keys."""
+        return {
+            "label": f"{exchange} {variant}",
+            "exchange": exchange,
+            "environment": environment,
+            "contract_type": "linear",
+            **self.credentials[exchange][environment][variant],
+            **changes,
+        }
+
+    def unchecked_key(self, number: int = 1, **changes: Any) -> Json:
+        """The body of `addKey` for a key that no exchange is asked about."""
+        return {
+            "label": f"Key {number}",
+            "exchange": "binance",
+            "environment": "testnet",
+            "contract_type": "linear",
+            "api_key": f"{number:064}",
+            "api_secret": f"secret{number:058}",
+            "verify": False,
+            **changes,
+        }
+
+
+@asynccontextmanager
+async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application, without a network between them."""
+    transport = httpx.ASGITransport(app, raise_app_exceptions=True)
+    async with httpx.AsyncClient(transport=transport, base_url="http://botkeys.test") as http:
+        yield http
+
+
+def application(context: Context) -> FastAPI:
+    """The application over a context that someone else opened and will close."""
+    app = create_app(context.settings, context.role)
+    app.state.context = context
+    return app
