@@ -58,11 +58,11 @@ async def _database(context: Context) -> dict[str, str]:
 
 def _master_key(context: Context) -> str:
     """A key file that cannot be read any more shows here before it is needed."""
-    problems = [
-        context.api.sealing.problem if context.api else None,
-        context.runtime.releasing.problem if context.runtime else None,
-    ]
-    for problem in problems:
-        if problem is not None:
-            return type(problem).__name__
-    return "ok"
+    problems = []
+    if context.api:
+        context.api.sealing.sealer()  # looks at the folder
+        problems.append(context.api.sealing.problem)
+    if context.runtime:
+        context.runtime.releasing.releaser()
+        problems.append(context.runtime.releasing.problem)
+    return next((type(problem).__name__ for problem in problems if problem), "ok")

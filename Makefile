@@ -1,0 +1,58 @@
+# Everything a developer does with Botkeys. `make run` and `make test` set up what they need.
+
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := requirements/development.lock
+
+.PHONY: run install test torture demo check bench lock openapi clean
+
+run: install
+	@exec $(BIN)/botkeys dev
+
+install: .venv/.installed
+
+.venv/.installed: $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Botkeys needs Python 3.11 or later; name one with PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -m venv .venv \
+		|| { echo "$(PYTHON) cannot make virtual environments: install its venv module" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+test: install
+	$(BIN)/python -m pytest -m "not torture"
+
+# Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
+torture: install
+	$(BIN)/python -m pytest -m torture
+
+demo: install
+	@exec $(BIN)/python -m examples.demo
+
+bench: install
+	@exec $(BIN)/python -m benchmarks
+
+check: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/python -m scripts.check_migrations
+	$(BIN)/python -m scripts.check_openapi
+
+# What the code says of itself, written down. `make check` fails where they differ.
+openapi: install
+	$(BIN)/botkeys openapi > openapi/openapi.json
+
+# New pins; needs `uv`. Hashes are kept, addresses of package indexes are not.
+lock:
+	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --upgrade -o requirements/production.lock
+	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --upgrade --extra embedded --extra dev \
+		-c requirements/production.lock -o $(LOCK)
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
