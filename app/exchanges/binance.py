@@ -126,15 +126,18 @@ class BinanceAuth(Auth):
     percent-encoded base64. For GET and DELETE, which is all that this service sends.
     """
 
-    def __init__(self, credentials: Credentials, clock: Clock) -> None:
+    def __init__(
+        self, credentials: Credentials, clock: Clock, receive_window_ms: int = RECEIVE_WINDOW_MS
+    ) -> None:
         self._credentials = credentials
         self._clock = clock
+        self._receive_window_ms = receive_window_ms
 
     def auth_flow(self, request: Request) -> AuthFlow:
         path, _, query = target_of(request).partition("?")
         parameters = [f"timestamp={milliseconds(self._clock())}"]
         parameters += [query] if query else []
-        parameters.append(f"recvWindow={RECEIVE_WINDOW_MS}")
+        parameters.append(f"recvWindow={self._receive_window_ms}")
         signed = "&".join(parameters)
         signature = sign(self._credentials.api_secret, signed)
         set_target(request, f"{path}?{signed}&signature={signature}")

@@ -12,7 +12,7 @@ from app.exchanges.pem import PrivateKey, is_pem, private_key
 _PASSPHRASE_EXCHANGES = frozenset({"okx", "kucoin"})
 
 # Exchanges that let a user register a public key, with the kinds they take. The API secret is
-# then the private key as PEM: the one kind of credential that rightly has line breaks.
+# then the private key as PEM, the one credential that rightly has line breaks.
 _PEM_KINDS: dict[str, tuple[type[PrivateKey], ...]] = {
     "binance": (RSAPrivateKey, Ed25519PrivateKey),
     "bybit": (RSAPrivateKey,),

@@ -25,7 +25,7 @@ def private_key(pem: str) -> PrivateKey:
     except TypeError:
         raise ValueError("is protected by a password: enter the key without one") from None
     except (ValueError, UnsupportedAlgorithm):
-        raise ValueError("is not a readable PEM private key, with its line breaks") from None
+        raise ValueError("is not a readable PEM private key") from None
     if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
         raise ValueError("is a private key of a kind that exchanges do not take")  # noqa: TRY004  # a fault of the text, not of its type
     return key

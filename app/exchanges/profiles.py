@@ -88,7 +88,7 @@ BYBIT = ExchangeProfile(
     margin_mode_scope=MarginModeScope.ACCOUNT,
     leverage=LeverageKind.PER_SYMBOL,
     credential_fields=_fields(
-        "The API key.", "The secret; for an RSA key the private key as PEM text, line breaks kept."
+        "The API key.", "The secret; for an RSA key the private key as PEM text."
     ),
     required_permissions=("Read-Write", "Contract: Orders and Positions"),
     setup_steps=(
@@ -117,8 +117,7 @@ BINANCE = ExchangeProfile(
     leverage=LeverageKind.PER_SYMBOL,
     credential_fields=_fields(
         "The API key.",
-        "The secret; for an RSA or Ed25519 key the private key as PEM text without a password,"
-        " line breaks kept.",
+        "The secret; for an RSA or Ed25519 key the private key as PEM text without a password.",
     ),
     required_permissions=("Enable Reading", "Enable Futures"),
     setup_steps=(

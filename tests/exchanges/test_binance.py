@@ -1,0 +1,289 @@
+import base64
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+)
+
+from app.exchanges import binance
+from app.exchanges.errors import (
+    BadPayload,
+    CredentialsRefused,
+    RateLimited,
+    Unreachable,
+)
+from app.exchanges.model import (
+    Answer,
+    ContractType,
+    CredentialReport,
+    Credentials,
+    Environment,
+    Instrument,
+)
+from app.exchanges.reading import read_json
+from app.exchanges.registry import Exchanges
+from app.secret import Secret
+from app.transport import Request
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+VECTOR_TIME = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+RESTRICTIONS = "/sapi/v1/account/apiRestrictions"
+ACCOUNT = "/fapi/v1/accountConfig"
+LEVERAGE = "/fapi/v1/leverageBracket"
+REFUSED = {"code": -2015, "msg": "Invalid API-key, IP, or permissions for action."}
+KEYS = Credentials(Secret("k-planted"), Secret("s-planted"))
+
+
+def signed(url: str, secret: str, window: int = binance.RECEIVE_WINDOW_MS) -> Request:
+    credentials = Credentials(Secret("k-test"), Secret(secret))
+    auth = binance.BinanceAuth(credentials, lambda: VECTOR_TIME, window)
+    return next(auth.auth_flow(Request("GET", url)))
+
+
+def test_signatures_equal_those_of_an_independent_implementation(shared: Path) -> None:
+    vectors = json.loads((shared / "signing-vectors.json").read_text())["binance"]
+    assert vectors
+    for vector in vectors:
+        bare, _, query = vector["url"].partition("?")
+        parameters = dict(part.split("=") for part in query.split("&"))
+        window = int(parameters["recvWindow"])
+        own = "&".join(
+            f"{name}={text}"
+            for name, text in parameters.items()
+            if name not in {"timestamp", "recvWindow", "signature"}
+        )
+        request = signed(f"{bare}?{own}" if own else bare, vector["secret"], window)
+        assert str(request.url) == vector["url"]
+        assert request.headers["X-MBX-APIKEY"] == vector["api_key"]
+
+
+def test_a_hash_signature_is_that_of_the_documented_text() -> None:
+    # Computed with: printf %s TEXT | openssl dgst -sha256 -hmac s-test
+    request = signed("https://fapi.example/fapi/v1/accountConfig", "s-test")
+    assert request.url.query == (
+        b"timestamp=1700000000000&recvWindow=10000"
+        b"&signature=eead89d51c3575da4d2ba0ad07d437c79f55c7f350aa9e3fd9bac6c0da08ecd2"
+    )
+
+
+def test_a_pem_secret_signs_with_its_private_key() -> None:
+    edwards = Ed25519PrivateKey.generate()
+    rsa = generate_private_key(public_exponent=65537, key_size=2048)
+    for key in (edwards, rsa):
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        query = signed("https://fapi.example/a?symbol=BTCUSDT", pem).url.query.decode()
+        text, _, signature = query.partition("&signature=")
+        raw = base64.b64decode(unquote(signature), validate=True)
+        if isinstance(key, Ed25519PrivateKey):
+            key.public_key().verify(raw, text.encode())
+        else:
+            key.public_key().verify(raw, text.encode(), PKCS1v15(), SHA256())
+        assert not set("+/=") & set(signature)
+
+
+def test_recordings_are_read(shared: Path) -> None:
+    def recorded(name: str) -> object:
+        return read_json((shared / "recorded" / f"binance-{name}.json").read_bytes())
+
+    def instruments(name: str, kind: ContractType) -> Sequence[Instrument]:
+        return binance.parse_instruments(recorded(f"exchangeinfo-{name}"), kind)
+
+    linear = instruments("fapi", ContractType.LINEAR)
+    odd = instruments("fapi-odd-synthetic", ContractType.LINEAR)
+    inverse = instruments("dapi", ContractType.INVERSE)
+    dated = instruments("dapi-2021-dated", ContractType.INVERSE)
+    assert (len(linear), len(inverse)) == (25, 24)
+    assert [item.symbol for item in odd] == ["BTCUSDT", "BTCUSDC", "TSLAUSDT", "1000SHIBUSDT"]
+    assert {item.symbol[-5:] for item in dated} == {"_PERP"}
+    sizes = {item.symbol: item.contract_size for item in inverse}
+    tickers = binance.parse_inverse_tickers(recorded("ticker24hr-dapi"), sizes)
+    assert (tickers[0].symbol, tickers[0].volume_24h) == ("BTCUSD_PERP", Decimal(4071702900))
+    assert binance.parse_linear_tickers(recorded("ticker24hr-fapi"))
+    permissions, lapse = binance.parse_restrictions(recorded("apirestrictions-synthetic"), NOW)
+    assert (permissions.trade, permissions.ip_restricted) == (Answer.YES, Answer.YES)
+    assert lapse is not None
+    assert binance.parse_can_trade(recorded("accountconfig-fapi-synthetic")) is True
+    assert binance.parse_leverage(recorded("leveragebracket-fapi-synthetic"))["BTCUSDT"] == 125
+
+
+@pytest.fixture
+def world(sample: Callable[[str], Any], fake: Any, reply_of: Callable[..., Any]) -> Any:
+    content = sample("binance")
+    fake.routes = {path: reply_of(answer) for path, answer in content["routes"].items()}
+    return fake
+
+
+@pytest.fixture
+def check(exchanges: Exchanges, world: Any) -> Callable[..., Any]:  # noqa: ARG001  # in place
+    async def run(environment: Environment = Environment.LIVE) -> CredentialReport:
+        adapter = exchanges.adapter("binance")
+        return await adapter.check_credentials(KEYS, environment, None, ContractType.LINEAR)
+
+    return run
+
+
+async def test_the_maximum_leverage_is_learned_while_a_key_is_checked(
+    check: Callable[..., Any], exchanges: Exchanges
+) -> None:
+    assert (await check()).max_leverage == {"BTCUSDT": 125, "1000SHIBUSDT": 75}
+    inverse = await exchanges.adapter("binance").check_credentials(
+        KEYS, Environment.TESTNET, None, ContractType.INVERSE
+    )
+    assert inverse.max_leverage == {"BTCUSD_PERP": 125}
+
+
+async def test_a_check_without_the_leverage_table_is_a_check_all_the_same(
+    check: Callable[..., Any], world: Any, reply_of: Callable[..., Any], make_reply: Any
+) -> None:
+    faults = (
+        reply_of(REFUSED, 401),
+        reply_of({"no": "list"}),
+        make_reply(500),
+        make_reply(body=b"<"),
+        make_reply(silent=True),
+    )
+    for fault in faults:
+        world.routes[LEVERAGE] = fault
+        report = await check()
+        assert (report.permissions.trade, report.max_leverage) == (Answer.YES, {})
+
+
+async def test_the_test_environment_has_no_account_host_and_tells_no_permissions(
+    check: Callable[..., Any], world: Any
+) -> None:
+    permissions = (await check(Environment.TESTNET)).permissions
+    assert (permissions.trade, permissions.withdraw) == (Answer.UNKNOWN, Answer.UNKNOWN)
+    assert world.asked(RESTRICTIONS) == []
+
+
+async def test_an_account_that_may_not_trade_makes_a_key_that_may_not(
+    check: Callable[..., Any], world: Any, reply_of: Callable[..., Any]
+) -> None:
+    world.routes[ACCOUNT] = reply_of({"canTrade": False})
+    for environment in Environment:
+        assert (await check(environment)).permissions.trade is Answer.NO
+
+
+async def test_refused_by_the_account_host_is_refused_and_asks_no_further(
+    check: Callable[..., Any], world: Any, reply_of: Callable[..., Any]
+) -> None:
+    world.routes[RESTRICTIONS] = reply_of(REFUSED, 401)
+    with pytest.raises(CredentialsRefused) as caught:
+        await check()
+    assert caught.value.possible == ("invalid_key", "ip_not_allowed", "permission")
+    assert world.asked(ACCOUNT) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "error"), [(503, Unreachable), (429, RateLimited), (200, BadPayload)]
+)
+async def test_a_silent_account_host_leaves_the_check_undecided(
+    check: Callable[..., Any], world: Any, make_reply: Any, status: int, error: type[Exception]
+) -> None:
+    world.routes[RESTRICTIONS] = make_reply(status, b"<html>")
+    with pytest.raises(error):
+        await check()
+
+
+async def test_what_is_known_of_withdrawal_survives_a_dead_futures_host(
+    check: Callable[..., Any], world: Any, reply_of: Callable[..., Any], make_reply: Any
+) -> None:
+    world.routes[RESTRICTIONS] = reply_of(
+        {"enableReading": True, "enableFutures": True, "enableWithdrawals": True}
+    )
+    for fault in (make_reply(503), make_reply(body=b"<html>"), make_reply(silent=True)):
+        world.routes[ACCOUNT] = world.routes[LEVERAGE] = fault
+        permissions = (await check()).permissions
+        assert permissions.withdraw is Answer.YES
+        assert permissions.trade is Answer.UNKNOWN
+
+
+async def test_a_valid_key_that_the_futures_host_refuses_is_a_key_that_may_not_trade(
+    check: Callable[..., Any], world: Any, reply_of: Callable[..., Any]
+) -> None:
+    world.routes[ACCOUNT] = world.routes[LEVERAGE] = reply_of(REFUSED, 401)
+    assert (await check()).permissions.trade is Answer.NO
+    world.routes[ACCOUNT] = reply_of({"code": -1021, "msg": "late"}, 400)
+    assert (await check()).permissions.trade is Answer.UNKNOWN
+
+
+async def test_a_key_without_the_futures_right_is_taken_as_one_that_may_not_trade(
+    check: Callable[..., Any], world: Any, reply_of: Callable[..., Any]
+) -> None:
+    world.routes[RESTRICTIONS] = reply_of({"enableReading": True, "enableFutures": False})
+    world.routes[ACCOUNT] = reply_of(REFUSED, 401)
+    permissions = (await check()).permissions
+    assert (permissions.read, permissions.trade) == (Answer.YES, Answer.NO)
+
+
+LAPSED = int((NOW - timedelta(seconds=1)).timestamp() * 1000)
+LAPSES = int((NOW + timedelta(days=30)).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("flags", "trade", "ip_restricted", "expires"),
+    [
+        ({"enableFutures": True, "ipRestrict": True}, "yes", "yes", False),
+        ({"enableFutures": True}, "yes", "unknown", False),
+        ({"enableFutures": "true", "enableReading": True}, "unknown", "unknown", False),
+        ({"enableFutures": 1, "enableReading": True}, "unknown", "unknown", False),
+        ({"enableReading": True}, "unknown", "unknown", False),
+        (
+            {"enableFutures": False, "enablePortfolioMarginTrading": True},
+            "unknown",
+            "unknown",
+            False,
+        ),
+        ({"enableFutures": True, "tradingAuthorityExpirationTime": LAPSES}, "yes", "unknown", True),
+        ({"enableFutures": True, "tradingAuthorityExpirationTime": LAPSED}, "no", "unknown", True),
+        (
+            {"enableFutures": True, "ipRestrict": True, "tradingAuthorityExpirationTime": LAPSED},
+            "yes",
+            "yes",
+            True,
+        ),
+        ({"enableFutures": True, "tradingAuthorityExpirationTime": 0}, "yes", "unknown", False),
+        ({"enableFutures": True, "tradingAuthorityExpirationTime": "x"}, "yes", "unknown", False),
+    ],
+)
+def test_permissions_are_read_and_never_guessed(
+    flags: dict[str, object], trade: str, ip_restricted: str, *, expires: bool
+) -> None:
+    permissions, lapses_at = binance.parse_restrictions(flags, NOW)
+    assert permissions.trade == trade
+    assert permissions.ip_restricted == ip_restricted
+    assert permissions.withdraw is Answer.UNKNOWN
+    assert (lapses_at is not None) is expires
+
+
+def test_a_permission_answer_without_any_known_flag_is_no_answer() -> None:
+    with pytest.raises(BadPayload):
+        binance.parse_restrictions({"code": 0}, NOW)
+
+
+async def test_each_environment_and_contract_type_has_its_own_hosts(http: Any) -> None:
+    adapter = Exchanges(http).adapter("binance")
+    rest = {
+        (environment, kind): adapter.endpoints(environment, None, kind).rest
+        for environment in Environment
+        for kind in ContractType
+    }
+    assert rest == {
+        (Environment.LIVE, ContractType.LINEAR): "https://fapi.binance.com",
+        (Environment.LIVE, ContractType.INVERSE): "https://dapi.binance.com",
+        (Environment.TESTNET, ContractType.LINEAR): "https://demo-fapi.binance.com",
+        (Environment.TESTNET, ContractType.INVERSE): "https://demo-dapi.binance.com",
+    }

@@ -1,0 +1,124 @@
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
+from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from app.exchanges.credential_form import malformed
+from app.exchanges.model import Credentials
+from app.exchanges.registry import EXCHANGES
+from app.secret import Secret
+
+EDWARDS = Ed25519PrivateKey.generate()
+KRAKEN_SECRET = "c2VjcmV0LXRlc3Qtc2VjcmV0LXRlc3Q="
+
+
+def fault(
+    exchange: str, key: str = "k-test", secret: str = "s-test", passphrase: str | None = None
+) -> str | None:
+    boxed = None if passphrase is None else Secret(passphrase)
+    return malformed(exchange, Credentials(Secret(key), Secret(secret), boxed))
+
+
+def pem(key: Ed25519PrivateKey = EDWARDS, password: bytes | None = None) -> str:
+    encryption = BestAvailableEncryption(password) if password else NoEncryption()
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, encryption).decode()
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_ordinary_credentials_are_well_formed(exchange: str) -> None:
+    secret = KRAKEN_SECRET if exchange == "kraken" else "s-test+/=!:"
+    passphrase = "p!@#" if EXCHANGES[exchange].passphrase_required else None
+    assert fault(exchange, secret=secret, passphrase=passphrase) is None
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "is empty"),
+        ("planted text", "white space"),
+        ("planted\n", "white space"),
+        ("\tplanted", "white space"),
+        ("planted\x00", "control"),
+        ("planted\x7f", "control"),
+        ("planted\u00a0", "not ASCII"),
+        ("plantéd", "not ASCII"),
+        ("planted\ud800", "not ASCII"),
+        ("planted" * 100, "longer than"),
+    ],
+)
+def test_what_cannot_be_right_is_told_by_field_and_never_repeated(
+    exchange: str, text: str, said: str
+) -> None:
+    for field, message in (
+        ("api_key", fault(exchange, key=text)),
+        ("api_secret", fault(exchange, secret=text)),
+        ("api_passphrase", fault("okx", passphrase=text)),
+    ):
+        assert message is not None
+        assert message.startswith(field)
+        assert said in message
+        assert "plant" not in message
+
+
+def test_a_kraken_secret_is_base64() -> None:
+    assert fault("kraken", secret=KRAKEN_SECRET) is None
+    for secret in ("not-base64!", KRAKEN_SECRET[:-1], "c2Vj*mV0"):
+        assert "base64" in (fault("kraken", secret=secret) or "")
+
+
+def test_a_passphrase_where_there_is_none_is_refused() -> None:
+    assert "no passphrase" in (fault("binance", passphrase="p") or "")
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_a_pem_secret_is_taken_where_the_exchange_takes_that_kind(exchange: str) -> None:
+    rsa = generate_rsa(public_exponent=65537, key_size=2048)
+    text = rsa.private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
+    ).decode()
+    assert (fault(exchange, secret=text) is None) == (exchange in {"binance", "bybit"})
+    assert (fault(exchange, secret=pem()) is None) == (exchange == "binance")
+
+
+def test_line_breaks_that_a_form_or_a_system_changed_do_no_harm() -> None:
+    assert fault("binance", secret=pem().replace("\n", " ")) is None
+    assert fault("binance", secret=pem().replace("\n", "\r\n")) is None
+    assert fault("binance", secret="\n" + pem() + "\n\n") is None
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        (pem().replace("-----END", ""), "not a readable PEM"),
+        (pem()[:60], "not a readable PEM"),
+        (pem(password=b"secret"), "protected by a password"),
+        (
+            EDWARDS.public_key()
+            .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+            .decode(),
+            "not a readable PEM private key",
+        ),
+        (
+            generate_ec(SECP256R1())
+            .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            .decode(),
+            "a kind that exchanges do not take",
+        ),
+        (pem() + "x" * 5_000, "longer than 4096"),
+        (pem() + "é", "not ASCII"),
+    ],
+)
+def test_a_pem_that_cannot_sign_is_told_why(secret: str, said: str) -> None:
+    message = fault("binance", secret=secret)
+    assert message is not None
+    assert said in message
+    assert secret[40:60] not in message
