@@ -17,7 +17,6 @@ from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
 from app.startup import open_context
 from tests.support.database import (
-    TEMPLATE,
     Server,
     database_copy,
     make_template,
@@ -47,9 +46,11 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 @pytest_asyncio.fixture(scope="session")
 async def shared_database(server: Server) -> AsyncIterator[Database]:
-    database = open_database(server.url(TEMPLATE), application_name="botkeys-tests", pool_size=2)
-    yield database
-    await database.close()
+    """A copy of the template, which can be copied only while nobody is connected to it."""
+    async with database_copy(server) as name:
+        database = open_database(server.url(name), application_name="botkeys-tests", pool_size=2)
+        yield database
+        await database.close()
 
 
 @pytest_asyncio.fixture(scope="session")
