@@ -60,11 +60,12 @@ def server_account(cluster: Path | None) -> OsAccount:
     Raises NoOsAccount, WrongOwner, OSError.
     """
     if cluster is not None:
-        owner = cluster.stat().st_uid
-        account = OsAccount.numbered(owner)
-        if account is None or owner == 0 or os.geteuid() not in (0, owner):
-            raise WrongOwner(cluster, f"user {account.name if account else owner}")
-        return account
+        status = cluster.stat()
+        named = OsAccount.numbered(status.st_uid)
+        if status.st_uid == 0 or os.geteuid() not in (0, status.st_uid):
+            raise WrongOwner(cluster, f"user {named.name if named else status.st_uid}")
+        # A container made anew has forgotten the name; the server only needs the number.
+        return named or OsAccount(str(status.st_uid), status.st_uid, status.st_gid)
     if os.geteuid() != 0:
         return service_account()
     account = OsAccount.named(DEDICATED) or _add_dedicated() or OsAccount.named(PACKAGED)

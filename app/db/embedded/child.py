@@ -74,11 +74,15 @@ class Child:
         return True
 
     def wait(self, abort: threading.Event) -> int:
-        """The exit status. Raises StartAborted, with the child ended, once `abort` is set."""
-        while not self.ends_within(ABORT_POLL_SECONDS):
-            if abort.is_set():
+        """The exit status. Raises StartAborted once `abort` is set; raising, it ends the child."""
+        try:
+            while not self.ends_within(ABORT_POLL_SECONDS) and not abort.is_set():
+                pass
+        finally:
+            if not self.exited.done():
                 self.stop(fast=1, immediate=1)
-                raise StartAborted
+        if abort.is_set():
+            raise StartAborted
         return self.exited.result()
 
     def stop(self, *, fast: float, immediate: float) -> None:

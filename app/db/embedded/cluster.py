@@ -23,7 +23,8 @@ DATABASE = "botkeys"
 REMOVAL_PATIENCE_SECONDS = 10.0
 
 # Run in single-user mode, one statement a line: no server listens before the rules stand.
-# A database that a test makes is open to its own cluster's roles by PostgreSQL's default.
+# What is made here has object ids below 16384, like all before a first real start; nothing minds.
+# Databases made later are open to the cluster's roles by PostgreSQL's default.
 FIRST_STATEMENTS = f"""\
 CREATE ROLE {OWNER} LOGIN CREATEROLE CREATEDB
 CREATE ROLE {SERVICE} LOGIN

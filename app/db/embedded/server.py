@@ -280,5 +280,6 @@ class EmbeddedPostgres:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(self.folder) from error
-            path = Path(os.fsdecode(error.filename)) if error.filename else self.folder
+            # Names below an open folder come without it.
+            path = self.folder / os.fsdecode(error.filename or "")
             raise FolderUnreadable(path, error) from error

@@ -71,11 +71,17 @@ def test_a_user_who_reaches_the_socket_is_refused(long_folder: Path, made: Path)
 
 async def test_no_network_port_is_open(quick: EmbeddedPostgres) -> None:
     await quick.start()
+    connection = await asyncpg.connect(quick.url())
+    assert await connection.fetchval("SHOW listen_addresses") == ""
+    await connection.close()
     server = psutil.Process(quick.pid)
-    for process in (server, *server.children(recursive=True)):
-        assert process.net_connections(kind="inet") == []
-    sockets = [str(item.laddr) for item in server.net_connections(kind="unix")]
-    assert [path for path in sockets if path.endswith(".s.PGSQL.5432")]
+    try:
+        sockets = [str(item.laddr) for item in server.net_connections(kind="unix")]
+        assert [path for path in sockets if path.endswith(".s.PGSQL.5432")]
+        for process in (server, *server.children(recursive=True)):
+            assert process.net_connections(kind="inet") == []
+    except psutil.AccessDenied:
+        pytest.skip("this system hides the server's sockets from root")
 
 
 async def test_folders_and_files_are_private(quick: EmbeddedPostgres) -> None:

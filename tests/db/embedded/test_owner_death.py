@@ -68,11 +68,16 @@ def test_the_server_inherits_no_lock_and_no_secret(
     monkeypatch.setenv("BOTKEYS_PLANTED", "planted-secret")
     owner = own(made)
     owner.answer()
-    assert "BOTKEYS_PLANTED" not in owner.server.environ()
-    assert "BOTKEYS_PLANTED" in psutil.Process(owner.process.pid).environ()
-    lock = made.with_name("postgres.lock")
-    assert str(lock) in {file.path for file in psutil.Process(owner.process.pid).open_files()}
-    assert str(lock) not in {file.path for file in owner.server.open_files()}
+    process = psutil.Process(owner.process.pid)
+    lock = str(made.with_name("postgres.lock"))
+    assert "BOTKEYS_PLANTED" in process.environ()
+    assert lock in {file.path for file in process.open_files()}
+    try:
+        environment, files = owner.server.environ(), owner.server.open_files()
+    except psutil.AccessDenied:
+        pytest.skip("this system hides the server's environment from root")
+    assert "BOTKEYS_PLANTED" not in environment
+    assert lock not in {file.path for file in files}
 
 
 @pytest.mark.parametrize(
@@ -80,17 +85,17 @@ def test_the_server_inherits_no_lock_and_no_secret(
     [
         "PG_VERSION",
         "base/5",
-        pytest.param("", marks=pytest.mark.torture),
+        pytest.param("pg_wal", marks=pytest.mark.torture),
         pytest.param("base/1", marks=pytest.mark.torture),
         pytest.param("global/pg_control", marks=pytest.mark.torture),
-        pytest.param("base/16385", marks=pytest.mark.torture),
+        pytest.param("base/1[0-9]*", marks=pytest.mark.torture),
     ],
 )
 def test_a_creation_killed_half_way_is_done_again(own: Own, folder: Path, stage: str) -> None:
     aside = folder.with_name("postgres.new")
     owner = own(folder)
     deadline = time.monotonic() + 10
-    while not (aside / stage).exists():
+    while not any(aside.glob(stage)):
         assert time.monotonic() < deadline
         time.sleep(0.001)
     owner.kill()

@@ -6,6 +6,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 
 from app.db.embedded import (
@@ -88,6 +89,19 @@ def test_a_cluster_that_belongs_to_root_is_refused(made: Path) -> None:
         assert isinstance(refusal(made), WrongOwner)
     finally:
         os.chown(made, owner.st_uid, owner.st_gid)
+
+
+@AS_ROOT
+def test_a_cluster_whose_owner_has_lost_his_name_still_starts(made: Path) -> None:
+    owner = made.stat()
+    try:
+        for path in [made, *made.rglob("*")]:
+            os.chown(path, 54321, 54321)
+        with EmbeddedPostgres(made, settings={"fsync": "off"}) as postgres:
+            assert psutil.Process(postgres.pid).uids().real == 54321
+    finally:
+        for path in [made, *made.rglob("*")]:
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 @AS_ROOT

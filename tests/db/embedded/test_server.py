@@ -235,6 +235,28 @@ def test_a_long_path_has_its_socket_in_a_private_folder_elsewhere(long_folder: P
     assert not sockets.exists()
 
 
+@pytest.mark.torture
+async def test_a_slow_start_is_told_and_waited_for(made: Path) -> None:
+    told: list[float] = []
+    postgres = EmbeddedPostgres(made, settings={"fsync": "off"}, on_wait=told.append)
+    starting = asyncio.ensure_future(postgres.start())
+    await asyncio.to_thread(has_process, postgres)
+    server = psutil.Process(postgres.pid)
+    server.suspend()
+    _, pending = await asyncio.wait([starting], timeout=12)
+    assert pending
+    assert [round(seconds) for seconds in told] == [5, 10]
+    server.resume()
+    await starting
+    assert await ask(postgres.url(), "SELECT 1") == 1
+    await postgres.stop()
+
+
+def has_process(postgres: EmbeddedPostgres) -> None:
+    while postgres.pid is None:
+        time.sleep(0.001)
+
+
 async def test_a_client_is_not_led_astray_by_the_environment(
     quick: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
