@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
+from hypothesis import settings
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
@@ -22,6 +23,9 @@ ISSUER = "https://issuer.example"
 AUDIENCE = "botkeys"
 
 SigningKey = RSAKey | ECKey | OKPKey
+
+# A deadline for each example would test how busy the machine is.
+patient = settings(deadline=None)
 
 
 class Clock:
@@ -100,16 +104,19 @@ class LoopbackIssuer:
         self.may_answer.set()
         self.url = ""
         self._server: asyncio.Server | None = None
+        self._conversations: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
-        self.may_answer.set()
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
+        for conversation in self._conversations:
+            conversation.cancel()
+        await asyncio.gather(*self._conversations, return_exceptions=True)
 
     @property
     def jwks_url(self) -> str:
@@ -119,7 +126,20 @@ class LoopbackIssuer:
     def key_requests(self) -> int:
         return self.asked.count("/jwks")
 
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversation = asyncio.ensure_future(self._serve(reader, writer))
+        self._conversations.add(conversation)
+        conversation.add_done_callback(self._conversations.discard)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._answer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the client went away, as some tests make it do
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         path = head.split(b" ", 2)[1].decode()
         self.asked.append(path)
@@ -132,8 +152,6 @@ class LoopbackIssuer:
         )
         writer.write(body)
         await writer.drain()
-        writer.close()
-        await writer.wait_closed()
 
     def _answer_to(self, path: str) -> bytes:
         if path.endswith("/.well-known/openid-configuration"):

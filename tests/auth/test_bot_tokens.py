@@ -18,6 +18,7 @@ from app.auth.bot_tokens import (
 )
 from app.auth.errors import Unauthenticated
 from app.secret import Secret
+from tests.auth.conftest import patient
 
 ACCOUNT = UUID("11111111-2222-5333-8444-555555555555")
 BOT = UUID("0190a1b2-c3d4-7e5f-8a6b-7c8d9e0f1a2b")
@@ -43,6 +44,7 @@ def with_checksum(text: str) -> str:
     return text + digits.rjust(6, "0")
 
 
+@patient
 @given(st.uuids(), st.uuids(), st.binary(min_size=32, max_size=32))
 @example(ZERO, ZERO, bytes(32))
 @example(LAST, LAST, b"\xff" * 32)
@@ -70,6 +72,7 @@ def test_a_broken_source_of_random_bytes_mints_nothing() -> None:
         mint(ACCOUNT, BOT, lambda _: b"short")
 
 
+@patient
 @given(tokens, st.integers(0, 95), st.characters())
 def test_any_one_character_changed_is_refused(token: str, at: int, character: str) -> None:
     assume(token[at] != character)
@@ -77,6 +80,7 @@ def test_any_one_character_changed_is_refused(token: str, at: int, character: st
         parse(token[:at] + character + token[at + 1 :])
 
 
+@patient
 @given(tokens, st.integers(0, 94))
 def test_two_neighbours_swapped_are_refused(token: str, at: int) -> None:
     swapped = token[:at] + token[at + 1] + token[at] + token[at + 2 :]
@@ -85,6 +89,7 @@ def test_two_neighbours_swapped_are_refused(token: str, at: int) -> None:
         parse(swapped)
 
 
+@patient
 @given(tokens, st.integers(0, 95))
 def test_a_token_cut_off_or_lengthened_is_refused(token: str, at: int) -> None:
     for other in (token[:at], token[:at] + token[at + 1 :], token[:at] + "0" + token[at:]):
@@ -104,6 +109,7 @@ def test_a_number_too_large_for_its_64_bytes_is_refused_despite_its_checksum() -
         parse(with_checksum(largest[:89] + last))
 
 
+@patient
 @given(st.one_of(st.text(), st.text().map("bkb_".__add__), st.from_regex(BOT_TOKEN_PATTERN)))
 @example(with_checksum("bkb_" + "z" * 86))
 @example("bkb_" + "٣" * 92)
@@ -113,6 +119,7 @@ def test_reading_raises_nothing_but_unauthenticated(text: str) -> None:
         assert parse(text)
 
 
+@patient
 @given(tokens)
 def test_what_is_read_could_have_been_minted(token: str) -> None:
     number = sum(ALPHABET.index(c) * 62**i for i, c in enumerate(reversed(token[4:90])))

@@ -22,6 +22,7 @@ from tests.auth.conftest import (
     claims,
     ec_key,
     make_verifier,
+    patient,
     public,
     sign,
     sign_bytes,
@@ -288,6 +289,7 @@ segments = st.one_of(
 )
 
 
+@patient
 @given(st.one_of(st.text(), st.binary(), st.lists(segments, max_size=5).map(".".join)))
 @example("\ud800.\ud800.\ud800")
 @example("eyJhbGciOiJFUzI1NiJ9..")
@@ -303,6 +305,7 @@ json_values = st.recursive(
 )
 
 
+@patient
 @given(
     st.dictionaries(
         st.sampled_from(["iss", "aud", "sub", "exp", "nbf", "iat", "jti", "scope", "scp"]),

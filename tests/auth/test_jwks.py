@@ -10,7 +10,7 @@ from joserfc.jwk import ECKey
 from app.auth.errors import IssuerUnavailable, TokenFault, Unauthenticated
 from app.auth.jwks import KeyTimes, RemoteKeys, is_trustworthy
 from app.auth.verifier import TokenVerifier
-from app.transport import HttpAnswer, HttpTransport
+from app.transport import HttpAnswer, HttpTransport, TimedOut
 from tests.auth.conftest import (
     AUDIENCE,
     ISSUER,
@@ -264,17 +264,32 @@ async def test_an_issuer_too_slow_is_given_up(
         await keys.find(key.kid, "ES256")
 
 
-async def test_a_slow_renewal_is_given_up_in_favour_of_the_older_keys(
-    issuer: LoopbackIssuer, transport: HttpTransport, clock: Clock, key: ECKey
+class AnswersOnce(HttpTransport):
+    """Gives the keys at first and is too slow after; notes the seconds it was given."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__()
+        self.given: list[float] = []
+        self._body = body
+
+    async def request(self, method: str, url: str, **options: Any) -> HttpAnswer:
+        self.given.append(options["deadline"].left())
+        if len(self.given) > 1:
+            raise TimedOut("issuer.example", f"{method} {url}")
+        return HttpAnswer(200, {}, self._body)
+
+
+async def test_a_renewal_is_given_less_time_since_there_are_older_keys(
+    clock: Clock, key: ECKey
 ) -> None:
-    issuer.keys = public(key)
-    times = KeyTimes(renewal=0.05)
-    keys = RemoteKeys(transport, jwks_url=issuer.jwks_url, times=times, clock=clock)
-    assert await keys.find(key.kid, "ES256")
-    issuer.may_answer.clear()
-    clock.advance(600)
-    assert await keys.find(key.kid, "ES256")
-    assert issuer.key_requests == 2
+    async with AnswersOnce(json.dumps({"keys": public(key)}).encode()) as transport:
+        times = KeyTimes(fetch=50, renewal=20)
+        keys = RemoteKeys(transport, jwks_url=f"{ISSUER}/jwks", times=times, clock=clock)
+        assert await keys.find(key.kid, "ES256")
+        clock.advance(600)
+        assert await keys.find(key.kid, "ES256")
+        first, second = transport.given
+        assert first > 20 >= second
 
 
 async def test_a_caller_that_goes_away_leaves_the_fetch_to_the_next(

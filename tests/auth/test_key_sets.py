@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
 from app.auth.keys import BadKeySet, FixedKeys, matching, parse_key_set, same_keys
-from tests.auth.conftest import ec_key, public
+from tests.auth.conftest import ec_key, patient, public
 
 RSA = RSAKey.generate_key(2048, {"kid": "rsa"})
 EC = ec_key("ec")
@@ -109,6 +109,7 @@ def test_what_is_no_key_set_is_refused(body: bytes) -> None:
         parse_key_set(body)
 
 
+@patient
 @given(
     st.lists(
         st.dictionaries(
