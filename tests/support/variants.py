@@ -1,0 +1,52 @@
+"""The same world with something about it changed."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from app.db.engine import Database, open_database
+from tests.support.database import Server
+from tests.support.world import World, application, served
+
+
+@asynccontextmanager
+async def changed(
+    world: World,
+    *,
+    settings: dict[str, Any] | None = None,
+    address: str | None = None,
+    **context: Any,
+) -> AsyncIterator[World]:
+    """Another process over the same database: other settings, or other members of its context.
+
+    With `address`, the callers seem to come from there.
+    """
+    new_settings = world.context.settings.model_copy(update=settings or {})
+    new_context = replace(world.context, settings=new_settings, **context)
+    app = application(new_context)
+    async with served(app) as http:
+        if address is None:
+            yield replace(world, app=app, context=new_context, http=http)
+            return
+    transport = httpx.ASGITransport(app, client=(address, 40_000))
+    async with httpx.AsyncClient(transport=transport, base_url="http://botkeys.test") as elsewhere:
+        yield replace(world, app=app, context=new_context, http=elsewhere)
+
+
+@asynccontextmanager
+async def narrow(world: World, server: Server, **pool: Any) -> AsyncIterator[World]:
+    """The same database through a pool of one connection."""
+    name = world.context.database.engine.url.database
+    assert name is not None
+    options: dict[str, Any] = {"pool_size": 1, "pool_overflow": 0, "pool_timeout": 1, **pool}
+    database: Database = open_database(
+        server.url(name), application_name="botkeys-narrow", **options
+    )
+    try:
+        async with changed(world, database=database) as narrowed:
+            yield narrowed
+    finally:
+        await database.close()
