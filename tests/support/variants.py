@@ -9,7 +9,15 @@ import httpx
 
 from app.db.engine import Database, open_database
 from tests.support.database import Server
-from tests.support.world import World, application, served
+from tests.support.world import Json, User, World, application, served
+
+
+async def add_unchecked(user: User, number: int = 1, **changes: Any) -> Json:
+    """A key that no exchange was asked about."""
+    answer = await user.post("/v1/keys", user.world.unchecked_key(number, **changes))
+    assert answer.status_code == 201, answer.text
+    document: Json = answer.json()
+    return document
 
 
 @asynccontextmanager
