@@ -6,10 +6,10 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 
 from app import documentation, health
 from app.audit.router import router as audit
+from app.body_limit import BodyLimitMiddleware
 from app.bots.router import router as bots
 from app.bots.router import token_router as bot_tokens
 from app.catalogue.router import router as catalogue
@@ -50,6 +50,9 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         openapi_url=None,
+        # The framework's own, once a provider is set, writes query strings and the texts of
+        # exceptions: what a caller sent may stand in both.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     for served, routers in ROUTERS.items():
         if role in {Role.ALL, served}:
@@ -58,7 +61,7 @@ def create_app(
     app.include_router(health.router)
     documentation.add_documentation(app)
     add_problem_handlers(app)
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=settings.body_limit)
+    app.add_middleware(BodyLimitMiddleware, limit=settings.body_limit)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
