@@ -7,6 +7,7 @@ import stamina
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from app.context import Context
 from app.db.failures import is_conflict
@@ -14,7 +15,7 @@ from app.edge.access import access_of
 from app.edge.proof import prove
 from app.edge.unit import Unit
 from app.errors import AppError, UnsupportedMediaType
-from app.problems import validation_problem
+from app.problems import from_http_exception, validation_problem
 
 ATTEMPTS = 5
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -46,8 +47,8 @@ class EdgeRoute(APIRoute):
                 request.state.unit = unit
                 try:
                     return await _answer(request, unit, handle)
-                except (AppError, RequestValidationError) as error:
-                    known = error if isinstance(error, AppError) else validation_problem(error)
+                except (AppError, RequestValidationError, HTTPException) as error:
+                    known = _in_our_words(error, request)
                     context.metrics.refusals.labels(known.code).inc()
                     await unit.refuse(known)
                     raise known from None
@@ -78,6 +79,16 @@ async def _answer(request: Request, unit: Unit, handle: Handler) -> Response:
             response = await handle(request)
             await unit.commit(response)
     return response
+
+
+def _in_our_words(
+    error: AppError | RequestValidationError | HTTPException, request: Request
+) -> AppError:
+    if isinstance(error, AppError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return validation_problem(error)
+    return from_http_exception(error, request)
 
 
 def _check_media_type(request: Request) -> None:
