@@ -11,6 +11,7 @@ from app.errors import InvalidRequest
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
+_LARGEST_NUMBER = 2**63 - 1
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
 Cursor = Annotated[
@@ -33,10 +34,29 @@ def decode_cursor(cursor: str | None) -> UUID | None:
     except (binascii.Error, ValueError):
         row_id = None
     if row_id is None or encode_cursor(row_id) != cursor:
-        fault = {
-            "loc": ["query", "cursor"],
-            "type": "cursor_invalid",
-            "msg": "Not a cursor of this list: use `next_cursor` as it was given",
-        }
-        raise InvalidRequest([fault])
+        raise _foreign_cursor()
     return row_id
+
+
+def encode_number_cursor(number: int) -> str:
+    """For lists that are ordered by a number of 64 bits."""
+    return encode_cursor(UUID(int=number))
+
+
+def decode_number_cursor(cursor: str | None) -> int | None:
+    """As `decode_cursor`; another list's cursor, an id, is refused too."""
+    row_id = decode_cursor(cursor)
+    if row_id is None:
+        return None
+    if row_id.int > _LARGEST_NUMBER:
+        raise _foreign_cursor()
+    return row_id.int
+
+
+def _foreign_cursor() -> InvalidRequest:
+    fault = {
+        "loc": ["query", "cursor"],
+        "type": "cursor_invalid",
+        "msg": "Not a cursor of this list: use `next_cursor` as it was given",
+    }
+    return InvalidRequest([fault])

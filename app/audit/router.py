@@ -1,7 +1,6 @@
 """Reads the audit log."""
 
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 
@@ -13,7 +12,13 @@ from app.edge.answers import json_answer
 from app.edge.responses import reading
 from app.edge.route import EdgeRoute, unit_of
 from app.edge.unit import Unit
-from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from app.pagination import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    decode_number_cursor,
+    encode_number_cursor,
+)
 
 router = APIRouter(prefix="/v1/audit-events", tags=["audit"], route_class=EdgeRoute)
 
@@ -36,13 +41,12 @@ async def list_audit_events(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Every change, refusal and release in the account, newest first."""
-    after = decode_cursor(cursor)
-    rows = await audit.page(None if after is None else after.int, limit + 1)
+    rows = await audit.page(decode_number_cursor(cursor), limit + 1)
     items = [dict(row._mapping) for row in rows[:limit]]  # noqa: SLF001  # SQLAlchemy's public API
     more = len(rows) > limit
     return json_answer(
         {
             "items": items,
-            "next_cursor": encode_cursor(UUID(int=items[-1]["sequence"])) if more else None,
+            "next_cursor": encode_number_cursor(items[-1]["sequence"]) if more else None,
         }
     )
