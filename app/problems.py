@@ -66,7 +66,11 @@ def validation_problem(error: RequestValidationError) -> InvalidRequest:
     """Keep where and what, drop what was sent: it may be a secret."""
     return InvalidRequest(
         [
-            {"loc": safe_location(item["loc"]), "type": item["type"], "msg": item["msg"]}
+            {
+                "loc": safe_location(item["loc"], item["type"]),
+                "type": item["type"],
+                "msg": item["msg"],
+            }
             for item in error.errors()
         ]
     )

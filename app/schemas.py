@@ -49,12 +49,15 @@ class Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
-_MEMBER = re.compile(r"[a-z_]{1,40}")
+_MEMBER = re.compile(r"[a-z_-]{1,40}")
 
 
-def safe_location(loc: tuple[Any, ...]) -> list[Any]:
-    """Where a fault is, without names that were made up by the sender and may be a secret."""
-    return [
+def safe_location(loc: tuple[Any, ...], fault: str) -> list[Any]:
+    """Where a fault of this type is, without names that the sender made up and may be a secret."""
+    safe = [
         part if isinstance(part, int) or _MEMBER.fullmatch(str(part).lower()) else "[member]"
         for part in loc
     ]
+    if fault == "extra_forbidden":
+        safe[-1] = "[member]"
+    return safe
