@@ -1,0 +1,32 @@
+"""The whole database as text, every table and column: what changed, and what stands there."""
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.engine import Database
+
+Dump = dict[str, list[str]]
+
+_TABLES = text(
+    "SELECT quote_ident(table_name) FROM information_schema.tables "
+    "WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+)
+
+
+async def dump(database: Database) -> Dump:
+    """By table, each row in PostgreSQL's own text form; `bytea` is hexadecimal there."""
+    async with database.sessions() as session:
+        return await dump_of(session)
+
+
+async def dump_of(session: AsyncSession) -> Dump:
+    names = list(await session.scalars(_TABLES))
+    rows = " UNION ALL ".join(f"SELECT '{name}', t::text FROM {name} t" for name in names)  # noqa: S608  # names from the catalogue
+    found: Dump = {name: [] for name in names}
+    for name, row in await session.execute(text(rows)):
+        found[name].append(row)
+    return {name: sorted(rows) for name, rows in found.items()}
+
+
+def without(found: Dump, *tables: str) -> Dump:
+    return {name: rows for name, rows in found.items() if name not in tables}

@@ -1,0 +1,185 @@
+"""Every route of the service, read from the application, and a call of each that succeeds.
+
+What a route's path and body need is made from its own OpenAPI description; a route that needs more
+is taught here. One that cannot be called fails the tests that walk over all routes.
+"""
+
+import base64
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+
+from app.documentation import openapi_document
+from app.edge.access import Access
+from app.edge.route import EdgeRoute
+from app.main import create_app
+from app.settings import Mode, Role, Settings
+from app.vault.suites import PrivateKey, SuiteName
+from tests.support.world import Bot, Json, Person, User, World
+
+PUBLIC = {"/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/static"}
+"""What anyone may ask for: nothing of any account is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteUnderTest:
+    """`path` is the template, `parameters` are the names in it."""
+
+    operation_id: str
+    method: str
+    path: str
+    access: Access
+    operation: Json
+
+    @property
+    def parameters(self) -> list[str]:
+        found = self.operation.get("parameters", [])
+        return [parameter["name"] for parameter in found if parameter["in"] == "path"]
+
+    @property
+    def takes_body(self) -> bool:
+        return "requestBody" in self.operation
+
+
+@dataclass(slots=True)
+class Stage:
+    """What was set up for one call of one route: who calls, with what, and the objects it names."""
+
+    world: World
+    route: RouteUnderTest
+    caller: Person
+    values: dict[str, str] = field(default_factory=dict)
+    body: Any = None
+
+    @property
+    def path(self) -> str:
+        return self.route.path.format(**self.values)
+
+    def elsewhere(self, **values: str) -> str:
+        """The same address with other objects in it."""
+        return self.route.path.format(**{**self.values, **values})
+
+    async def call(self, **headers: str) -> Any:
+        return await self.caller.call(self.route.method, self.path, self.body, headers=headers)
+
+
+def application_of(role: Role) -> FastAPI:
+    return create_app(Settings(mode=Mode.DEVELOPMENT), role)
+
+
+def paths_of(app: FastAPI) -> set[str]:
+    """All addresses that the application answers, edge or not."""
+    return {str(context.path) for context in iter_route_contexts(app.routes)}
+
+
+def edge_paths_of(app: FastAPI) -> set[str]:
+    return {
+        str(context.path)
+        for context in iter_route_contexts(app.routes)
+        if isinstance(context.original_route, EdgeRoute)
+    }
+
+
+def routes_of(app: FastAPI) -> list[RouteUnderTest]:
+    """The routes that prove their caller, which is all but `PUBLIC`."""
+    document = openapi_document(app)
+    return [
+        RouteUnderTest(
+            str(context.original_route.operation_id),
+            method,
+            str(context.path),
+            context.original_route.access,
+            _resolved(document, document["paths"][str(context.path)][method.lower()]),
+        )
+        for context in iter_route_contexts(app.routes)
+        if isinstance(context.original_route, EdgeRoute)
+        for method in sorted(context.original_route.methods or ())
+    ]
+
+
+def _resolved(document: Json, operation: Json) -> Json:
+    """The operation with the example of its body in place of the body's schema."""
+    if "requestBody" not in operation:
+        return operation
+    content = operation["requestBody"]["content"]["application/json"]
+    schema = content["schema"]
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    assert schema.get("examples"), f"{operation['operationId']} shows no example of its body"
+    return {**operation, "example": schema["examples"][0]}
+
+
+async def set_up(world: World, route: RouteUnderTest, account: str = "alice") -> Stage:
+    """All that one successful call needs, as a user of the account or as one of its bots."""
+    user = world.user(account)
+    if route.access.for_bots:
+        bot_id = await _make_bot(user)
+        await user.assign(bot_id, await _make_key(user))
+        stage = Stage(world, route, await user.mint(bot_id))
+    else:
+        stage = Stage(world, route, user)
+    for name in route.parameters:
+        assert name in MAKERS, f"teach tests/support/routes.py to make a {name}"
+        stage.values[name] = await MAKERS[name](user)
+    if route.takes_body:
+        stage.body = route.operation["example"]
+    if route.operation_id in LESSONS:
+        await LESSONS[route.operation_id](stage, user)
+    return stage
+
+
+async def _make_key(user: User) -> str:
+    answer = await user.post("/v1/keys", user.world.unchecked_key(uuid4().int % 10**9))
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def _make_bot(user: User) -> str:
+    return str((await user.add_bot())["id"])
+
+
+MAKERS: dict[str, Callable[[User], Awaitable[str]]] = {"key_id": _make_key, "bot_id": _make_bot}
+
+
+async def _new_key(stage: Stage, user: User) -> None:
+    stage.body = user.world.unchecked_key()
+
+
+async def _key_to_assign(stage: Stage, user: User) -> None:
+    stage.body = {"key_id": await _make_key(user)}
+
+
+async def _bot_with_key(stage: Stage, user: User) -> None:
+    assigned = await user.assign(stage.values["bot_id"], await _make_key(user))
+    assert assigned.status_code == 200, assigned.text
+
+
+async def _one_time_key(stage: Stage, user: User) -> None:
+    del user
+    public = PrivateKey.generate(SuiteName.X25519).public.raw
+    stage.body = {
+        "suite": "x25519",
+        "public_key": base64.urlsafe_b64encode(public).rstrip(b"=").decode(),
+    }
+
+
+LESSONS: dict[str, Callable[[Stage, User], Awaitable[None]]] = {
+    "addKey": _new_key,
+    "assignKey": _key_to_assign,
+    "unassignKey": _bot_with_key,
+    "releaseCredentials": _one_time_key,
+}
+
+
+def bot_of(stage: Stage) -> Bot:
+    assert isinstance(stage.caller, Bot)
+    return stage.caller
+
+
+def user_of(stage: Stage) -> User:
+    assert isinstance(stage.caller, User)
+    return stage.caller
