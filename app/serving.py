@@ -5,6 +5,7 @@ import resource
 import socket
 import sys
 from contextlib import suppress
+from typing import Any
 
 import uvicorn
 
@@ -25,24 +26,27 @@ def forbid_core_dumps() -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
-def server_config(settings: Settings, role: Role, **options: object) -> uvicorn.Config:
-    return uvicorn.Config(
-        create_app(settings, role),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        date_header=True,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
-        timeout_graceful_shutdown=_GRACE,
-        **options,  # type: ignore[arg-type]  # each caller names options of uvicorn.Config
-    )
+def uvicorn_options(settings: Settings) -> dict[str, Any]:
+    """How uvicorn is run, whatever it serves: the benchmarks' floor is run the same way."""
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "date_header": True,
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": list(settings.trusted_proxies),
+        "timeout_graceful_shutdown": _GRACE,
+    }
+
+
+def server_config(settings: Settings, role: Role) -> uvicorn.Config:
+    return uvicorn.Config(create_app(settings, role), **uvicorn_options(settings))
 
 
 def listen(settings: Settings) -> socket.socket:
