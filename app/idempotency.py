@@ -26,6 +26,7 @@ MAX_KEY_LENGTH = 255
 CLAIM = timedelta(seconds=60)
 RETENTION = timedelta(hours=24)
 _LABEL = "botkeys/idempotency/1"
+_KEY_LABEL = "botkeys/idempotency-key/1"
 _KEPT_HEADERS = ("location", "etag", "content-type")
 
 
@@ -41,6 +42,12 @@ def read_key(value: str) -> str:
     return value
 
 
+def key_hash(hmac_key: SecretBytes, key: str) -> str:
+    """What is stored of a key: 64 characters. Someone may have put a secret into the header."""
+    text = encode(_KEY_LABEL, key)
+    return hmac.new(bytes(hmac_key.reveal()), text, hashlib.sha256).hexdigest()
+
+
 def request_hash(hmac_key: SecretBytes, method: str, target: str, body: bytes) -> bytes:
     """Keyed, since a body may hold a secret: 32 bytes."""
     text = encode(_LABEL, method, target) + hashlib.sha256(body).digest()
@@ -49,7 +56,7 @@ def request_hash(hmac_key: SecretBytes, method: str, target: str, body: bytes) -
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One request's hold on its key."""
+    """One request's hold on its key, of which `key` is the hash."""
 
     account_id: UUID
     key: str

@@ -13,7 +13,7 @@ from app.context import Context
 from app.edge.access import Access
 from app.edge.caller import Caller
 from app.errors import AppError
-from app.idempotency import Claim, IdempotencyRepository, read_key, request_hash
+from app.idempotency import Claim, IdempotencyRepository, key_hash, read_key, request_hash
 
 
 class Unit:
@@ -49,7 +49,7 @@ class Unit:
         target = request.url.path + "?" + request.url.query
         claim = Claim(
             self.caller.account_id,
-            read_key(header),
+            key_hash(self.context.audit, read_key(header)),
             request_hash(self.context.audit, request.method, target, await request.body()),
         )
         if isinstance(self.caller.principal, UserPrincipal):

@@ -11,8 +11,9 @@ from app.db.models.account import NOW
 
 
 class IdempotencyRecord(Base):
-    """`request_hash` is keyed, since the request may hold a secret; `status` is null while the
-    first request runs, and its claim lapses at `claimed_until`.
+    """`idempotency_key` and `request_hash` are keyed hashes, since the header and the request may
+    hold a secret; `status` is null while the first request runs, and its claim lapses at
+    `claimed_until`.
     """
 
     __tablename__ = "idempotency_records"
