@@ -100,7 +100,7 @@ _SPECIAL = {
 }
 
 _CAUSES = {
-    RefusalReason.INVALID_KEY: "the key or its secret is wrong or was deleted",
+    RefusalReason.INVALID_KEY: "it is wrong, was deleted or belongs to the other environment",
     RefusalReason.BAD_SIGNATURE: "the secret does not belong to the key",
     RefusalReason.PASSPHRASE: "the passphrase is wrong",
     RefusalReason.IP_NOT_ALLOWED: "{addresses} leave our address out",

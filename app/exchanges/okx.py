@@ -81,6 +81,7 @@ _ACCOUNT = "/api/v5/account/config"
 _DEMO = {"x-simulated-trading": "1"}
 _SUFFIXES = {None: "", GLOBAL: "", EEA: "_eea", US: "_us"}
 _MARGIN_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
+_PERMISSIONS = frozenset({"read_only", "trade", "withdraw"})
 _SPOT_MODE = "1"  # acctLv: an account in spot mode cannot trade swaps
 _SWAP_MODES = frozenset({"2", "3", "4"})
 
@@ -200,8 +201,10 @@ def parse_account(payload: object) -> CredentialReport:
     granted = _words(told) if isinstance(told, str) else frozenset()
     trade = withdraw = Answer.UNKNOWN
     if granted:
-        trade = Answer.YES if "trade" in granted else Answer.NO
-        withdraw = Answer.YES if "withdraw" in granted else Answer.NO
+        # Besides a word that we do not know, the absence of one that we know tells nothing.
+        absent = Answer.NO if granted <= _PERMISSIONS else Answer.UNKNOWN
+        trade = Answer.YES if "trade" in granted else absent
+        withdraw = Answer.YES if "withdraw" in granted else absent
     if mode == _SPOT_MODE:
         trade = Answer.NO
     elif mode not in _SWAP_MODES and trade is Answer.YES:

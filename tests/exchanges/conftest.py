@@ -185,7 +185,7 @@ def reply_of() -> Callable[..., Reply]:
 def shared() -> Path:
     """The folder with reference data outside this repository; tests that read it skip without."""
     beside = Path(__file__).parents[3] / "shared" / "exchanges"
-    folder = Path(os.environ.get("BOTKEYS_SHARED_EXCHANGES", beside))
+    folder = Path(os.environ.get("EXCHANGE_REFERENCE", beside))
     if not folder.is_dir():
         pytest.skip("the exchanges' reference data are not beside this repository")
     return folder

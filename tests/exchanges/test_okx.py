@@ -83,6 +83,8 @@ def account(**fields: object) -> object:
         ({"perm": "read_only,trade", "ip": ""}, "yes", "no", "no"),
         ({"perm": "trade, withdraw ,read_only", "ip": "1.2.3.4"}, "yes", "yes", "yes"),
         ({"perm": "read_only", "ip": "1.2.3.4,::1"}, "no", "no", "yes"),
+        ({"perm": "read_only,trade,stake"}, "yes", "unknown", "unknown"),
+        ({"perm": "read_only,swap_trade"}, "unknown", "unknown", "unknown"),
         ({"perm": "read_only,trade", "acctLv": "1"}, "no", "no", "unknown"),
         ({"perm": "read_only,trade", "acctLv": "4"}, "yes", "no", "unknown"),
         ({"perm": "read_only,trade", "acctLv": "9"}, "unknown", "no", "unknown"),

@@ -187,5 +187,5 @@ def test_causes_that_an_exchange_does_not_tell_apart_are_all_named() -> None:
         RefusalReason.PERMISSION,
     )
     sentence = advice("binance", RefusalReason.REFUSED, possible)
-    for part in ("secret is wrong", "trusted IPs", "Enable Futures", "API Management"):
+    for part in ("was deleted", "trusted IPs", "Enable Futures", "API Management"):
         assert part in sentence
