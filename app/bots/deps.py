@@ -13,7 +13,7 @@ from app.edge.route import unit_of
 from app.edge.unit import Unit
 
 
-def bot_service(unit: Annotated[Unit, Depends(unit_of)]) -> BotService:
+async def bot_service(unit: Annotated[Unit, Depends(unit_of)]) -> BotService:
     return BotService(
         BotRepository(unit.session, unit.caller.account_id),
         AccountRepository(unit.session),
@@ -21,7 +21,7 @@ def bot_service(unit: Annotated[Unit, Depends(unit_of)]) -> BotService:
     )
 
 
-def bot_token_service(unit: Annotated[Unit, Depends(unit_of)]) -> BotTokenService:
+async def bot_token_service(unit: Annotated[Unit, Depends(unit_of)]) -> BotTokenService:
     if unit.context.runtime is None:
         raise RuntimeError("tokens are minted by a process without the role runtime")
     return BotTokenService(

@@ -101,7 +101,7 @@ def _check_media_type(request: Request) -> None:
             raise UnsupportedMediaType
 
 
-def unit_of(request: Request) -> Unit:
+async def unit_of(request: Request) -> Unit:
     """The unit of work of this request, for the dependencies of the domains."""
     unit: Unit = request.state.unit
     return unit

@@ -12,7 +12,7 @@ from app.keys.service import KeyService
 from app.keys.verification import CredentialCheck
 
 
-def key_service(unit: Annotated[Unit, Depends(unit_of)]) -> KeyService:
+async def key_service(unit: Annotated[Unit, Depends(unit_of)]) -> KeyService:
     context = unit.context
     if context.api is None:
         raise RuntimeError("routes of keys are served by a process without the role api")

@@ -24,7 +24,7 @@ def _repository(unit: Unit) -> RuntimeRepository:
     return RuntimeRepository(unit.session, unit.caller.account_id, unit.caller.bot_id)
 
 
-def release_service(unit: CurrentUnit) -> ReleaseService:
+async def release_service(unit: CurrentUnit) -> ReleaseService:
     return ReleaseService(
         _repository(unit),
         unit.context.exchanges,
@@ -36,7 +36,7 @@ def release_service(unit: CurrentUnit) -> ReleaseService:
     )
 
 
-def config_service(unit: CurrentUnit) -> ConfigService:
+async def config_service(unit: CurrentUnit) -> ConfigService:
     return ConfigService(_repository(unit), unit.context.exchanges)
 
 
