@@ -1,26 +1,66 @@
 """The SQL of keys. Every statement names the account."""
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.base import AnyRow, AnySelect
 from app.db.models import Bot, Key, KeyCredential
 from app.vault.sealing import Sealed
 
-KeyRow = AnyRow
-"""The columns of `_COLUMNS`: a key's without fingerprint, with the bot that has it."""
+_KEYS = Key.__table__
+_BOTS = Bot.__table__
 
-_HIDDEN = {"account_id", "fingerprint", "exchange_account"}
-_COLUMNS = [
-    *(column for column in Key.__table__.columns if column.name not in _HIDDEN),
-    Bot.id.label("bot_id"),
-    Bot.name.label("bot_name"),
-]
+
+class KeyRow(NamedTuple):
+    """A key without its fingerprint, with the bot that has it. Named like the table's columns."""
+
+    id: UUID
+    label: str
+    exchange: str
+    environment: str
+    region: str | None
+    contract_type: str
+    masked_key: str
+    active: bool
+    permission_read: str
+    permission_trade: str
+    permission_withdraw: str
+    permission_ip_restricted: str
+    expires_at: datetime | None
+    verification_status: str
+    verification_reason: str | None
+    verification_possible: list[str] | None
+    verification_checked_at: datetime | None
+    last_release_at: datetime | None
+    last_release_from: str | None
+    version: int
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    bot_id: UUID | None
+    bot_name: str | None
+
+
+_OF_BOT = {"bot_id": _BOTS.c.id.label("bot_id"), "bot_name": _BOTS.c.name.label("bot_name")}
+
+# Made once, of columns and not of entities: building and unpacking a statement anew takes longer
+# than PostgreSQL takes to answer it.
+_OF_ACCOUNT = (
+    select(*(_OF_BOT[name] if name in _OF_BOT else _KEYS.c[name] for name in KeyRow._fields))
+    .select_from(
+        _KEYS.outerjoin(
+            _BOTS, (_BOTS.c.account_id == _KEYS.c.account_id) & (_BOTS.c.key_id == _KEYS.c.id)
+        )
+    )
+    .where(_KEYS.c.account_id == bindparam("account"))
+)
+_PAGE = _OF_ACCOUNT.order_by(_KEYS.c.id.desc()).limit(bindparam("most", type_=BigInteger))
+_ONE = _OF_ACCOUNT.where(_KEYS.c.id == bindparam("key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +79,37 @@ class KeyRepository:
         self._session = session
         self._account_id = account_id
 
-    def _keys(self) -> AnySelect:
-        return (
-            select(*_COLUMNS)
-            .select_from(Key)
-            .outerjoin(Bot, (Bot.account_id == Key.account_id) & (Bot.key_id == Key.id))
-            .where(Key.account_id == self._account_id)
-        )
-
     async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> list[KeyRow]:
         """Newest first; up to `limit` rows that come after the id `after`."""
-        query = self._keys().order_by(Key.id.desc()).limit(limit)
+        query = _PAGE
         if after is not None:
-            query = query.where(Key.id < after)
+            query = query.where(_KEYS.c.id < after)
         if wanted.environment is not None:
-            query = query.where(Key.environment == wanted.environment)
+            query = query.where(_KEYS.c.environment == wanted.environment)
         if wanted.exchange is not None:
-            query = query.where(Key.exchange == wanted.exchange)
+            query = query.where(_KEYS.c.exchange == wanted.exchange)
         if wanted.active is not None:
-            query = query.where(Key.active.is_(wanted.active))
+            query = query.where(_KEYS.c.active.is_(wanted.active))
         if wanted.assigned is not None:
-            query = query.where(Bot.id.is_not(None) if wanted.assigned else Bot.id.is_(None))
+            query = query.where(
+                _BOTS.c.id.is_not(None) if wanted.assigned else _BOTS.c.id.is_(None)
+            )
         if wanted.search:
             query = query.where(
                 or_(
                     *(
                         column.icontains(wanted.search, autoescape=True)
-                        for column in (Key.label, Key.exchange, Key.masked_key)
+                        for column in (_KEYS.c.label, _KEYS.c.exchange, _KEYS.c.masked_key)
                     )
                 )
             )
-        return list((await self._session.execute(query)).all())
+        rows = await self._session.execute(query, {"account": self._account_id, "most": limit})
+        return [KeyRow._make(row) for row in rows]
 
     async def get(self, key_id: UUID) -> KeyRow | None:
-        return (await self._session.execute(self._keys().where(Key.id == key_id))).one_or_none()
+        rows = await self._session.execute(_ONE, {"account": self._account_id, "key": key_id})
+        row = rows.one_or_none()
+        return None if row is None else KeyRow._make(row)
 
     async def lock(self, key_id: UUID) -> bool:
         """Take the key's lock; whether the key is there. Look at it in the next statement only."""

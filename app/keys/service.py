@@ -167,7 +167,7 @@ class KeyService:
     ) -> dict[str, int]:
         """Remove the key and its credentials at once; how many rows of each kind went."""
         row = await self._locked(principal, key_id, revision)
-        if row.bot_id is not None:
+        if row.bot_id is not None and row.bot_name is not None:
             raise KeyAssigned(row.bot_id, row.bot_name)
         credentials = await self._keys.delete(key_id)
         await self._audit.record(
