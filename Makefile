@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := requirements/development.lock
 
-.PHONY: run install test torture demo check bench lock openapi clean
+.PHONY: run install test torture demo check bench lock documents clean
 
 run: install
 	@exec $(BIN)/botkeys dev
@@ -40,11 +40,11 @@ check: install
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/python -m scripts.check_migrations
-	$(BIN)/python -m scripts.check_openapi
+	$(BIN)/python -m scripts.documents
 
 # What the code says of itself, written down. `make check` fails where they differ.
-openapi: install
-	$(BIN)/botkeys openapi > openapi/openapi.json
+documents: install
+	$(BIN)/python -m scripts.documents --write
 
 # New pins; needs `uv`. Hashes are kept, addresses of package indexes are not.
 lock:
@@ -53,6 +53,8 @@ lock:
 	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --upgrade --extra embedded --extra dev \
 		-c requirements/production.lock -o $(LOCK)
+	echo setuptools | uv pip compile - --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header -c $(LOCK) -o requirements/build.lock
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

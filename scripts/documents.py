@@ -1,0 +1,72 @@
+"""Documents that the code writes itself: the OpenAPI document and the table of settings.
+
+`python -m scripts.documents` checks that the committed ones are what the code says now, and exits
+with 1 where one is not; with `--write` it writes them.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from app.documentation import openapi_document
+from app.main import create_app
+from app.settings import PREFIX, Mode, Settings
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_SETTINGS_HEAD = f"""\
+# Settings
+
+Every setting is an environment variable. A variable that begins with `{PREFIX}` and is none of
+these is refused at start, with the name that was probably meant. This page is made by
+`make documents`.
+
+| variable | default | meaning |
+| --- | --- | --- |
+"""
+
+
+def openapi() -> str:
+    document = openapi_document(create_app(Settings(mode=Mode.DEVELOPMENT)))
+    return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def settings() -> str:
+    rows = []
+    for name, field in Settings.model_fields.items():
+        default = _default(field.get_default(call_default_factory=True))
+        meaning = (field.description or "").replace("|", "\\|")
+        rows.append(f"| `{PREFIX}{name.upper()}` | {default} | {meaning} |\n")
+    return _SETTINGS_HEAD + "".join(rows)
+
+
+def _default(value: Any) -> str:
+    if value is None or value in ((), {}):
+        return ""
+    if isinstance(value, tuple):
+        return f"`{' '.join(value)}`"
+    return f"`{value}`"
+
+
+DOCUMENTS = {"openapi/openapi.json": openapi, "docs/settings.md": settings}
+
+
+def main(arguments: list[str]) -> int:
+    stale = []
+    for name, make in DOCUMENTS.items():
+        path = ROOT / name
+        content = make()
+        if "--write" in arguments:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != content:
+            stale.append(name)
+    if stale:
+        print(f"Out of date: {', '.join(stale)}. Run `make documents`.", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
