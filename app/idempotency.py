@@ -1,14 +1,15 @@
 """`Idempotency-Key`: a repeated write is answered again, not done again.
 
 A first request claims its key in a transaction of its own, before anything else is done; its answer
-is stored in the transaction that does the work. A claim whose request died lapses. Refusals are not
+is stored in the transaction that does the work. A claim whose request died lapses; a request
+that lived on, and comes to its end after another took its key, undoes its work. Refusals are not
 stored: they changed nothing, so doing them again is safe and may by then succeed.
 """
 
 import hashlib
 import hmac
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -56,19 +57,23 @@ def request_hash(hmac_key: SecretBytes, method: str, target: str, body: bytes) -
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One request's hold on its key, of which `key` is the hash."""
+    """One request's hold on its key, of which `key` is the hash.
+
+    `until` tells this hold from a later one; it is known once the key was taken.
+    """
 
     account_id: UUID
     key: str
     hash: bytes
+    until: datetime | None = None
 
 
 class IdempotencyRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def claim(self, claim: Claim) -> Response | None:
-        """Take the key, or give the stored answer of the request that had it.
+    async def claim(self, claim: Claim) -> Claim | Response:
+        """Take the key and give the hold on it, or the stored answer of the request that had it.
 
         Raises `RequestInProgress` while that request still runs, `IdempotencyKeyReused` where it
         was another request.
@@ -86,15 +91,15 @@ class IdempotencyRepository:
         new = insert(table).values(account_id=claim.account_id, idempotency_key=claim.key, **fresh)
         lapsed = table.status.is_(None) & (table.claimed_until < now)
         aged = table.created_at < now - RETENTION
-        taken = await self._session.scalar(
+        until = await self._session.scalar(
             new.on_conflict_do_update(
                 index_elements=[table.account_id, table.idempotency_key],
                 set_=fresh,
                 where=lapsed | aged,
-            ).returning(table.idempotency_key)
+            ).returning(table.claimed_until)
         )
-        if taken is not None:
-            return None
+        if until is not None:
+            return replace(claim, until=until)
         row = (
             await self._session.execute(
                 select(table.request_hash, table.status, table.headers, table.body).where(
@@ -112,20 +117,31 @@ class IdempotencyRepository:
         return Response(row.body, status_code=row.status, headers=headers)
 
     async def store(self, claim: Claim, response: Response) -> None:
-        """Keep the answer, in the transaction that did the work."""
+        """Keep the answer, in the transaction that did the work.
+
+        Raises `RequestInProgress` where the claim lapsed and another request has the key by now.
+        """
         headers = {
             name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers
         }
-        await self._session.execute(
+        kept = await self._session.scalar(
             update(IdempotencyRecord)
-            .where(*self._row(claim))
+            .where(*self._held(claim))
             .values(status=response.status_code, headers=headers, body=bytes(response.body))
+            .returning(IdempotencyRecord.idempotency_key)
         )
+        if kept is None:
+            raise RequestInProgress
 
     async def release(self, claim: Claim) -> None:
         """Give the key back: the request was refused or failed, and changed nothing."""
-        await self._session.execute(
-            delete(IdempotencyRecord).where(*self._row(claim), IdempotencyRecord.status.is_(None))
+        await self._session.execute(delete(IdempotencyRecord).where(*self._held(claim)))
+
+    def _held(self, claim: Claim) -> tuple[Any, ...]:
+        return (
+            *self._row(claim),
+            IdempotencyRecord.status.is_(None),
+            IdempotencyRecord.claimed_until == claim.until,
         )
 
     @staticmethod

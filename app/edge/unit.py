@@ -54,11 +54,12 @@ class Unit:
         )
         if isinstance(self.caller.principal, UserPrincipal):
             await AccountRepository(self.session).enter(self.caller.principal)
-        stored = await IdempotencyRepository(self.session).claim(claim)
+        held = await IdempotencyRepository(self.session).claim(claim)
         await self.session.commit()
-        if stored is None:
-            self._claim = claim
-        return stored
+        if isinstance(held, Response):
+            return held
+        self._claim = held
+        return None
 
     async def checkpoint(self) -> None:
         """Make what was done so far lasting, before something that must not go unrecorded."""
