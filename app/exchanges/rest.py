@@ -63,6 +63,7 @@ _SERVER_FAULT = 500
 _CLIENT_FAULT = 400
 _UNAUTHORISED = 401
 _NUMERIC_CODE = re.compile(r"-?[0-9]{1,8}", re.ASCII)
+_UNREADABLE = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,18 @@ class Market:
     environment: Environment
     region: str | None
     contract_type: ContractType
+
+
+def _payload(answer: HttpAnswer) -> object:
+    """The answer's JSON, or `_UNREADABLE`.
+
+    The parser's error holds the whole text, which may echo the key: it must not stand behind the
+    error that is raised, not even as its context.
+    """
+    try:
+        return read_json(answer.body)
+    except ValueError:
+        return _UNREADABLE
 
 
 class RestAdapter(ABC):
@@ -205,10 +218,9 @@ class RestAdapter(ABC):
 
     def _read(self, answer: HttpAnswer, *, signed: bool) -> object:
         status = answer.status
-        try:
-            payload = read_json(answer.body)
-        except ValueError:
-            raise self._by_status(answer, signed=False, code=None) from None
+        payload = _payload(answer)
+        if payload is _UNREADABLE:
+            raise self._by_status(answer, signed=False, code=None)
         error = self.error_of(payload)
         if error is None:
             if status < _CLIENT_FAULT:
