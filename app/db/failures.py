@@ -6,9 +6,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 _CONFLICTS = {"40001", "40P01"}
 """Serialisation failure and deadlock: nothing was done, and a second try will likely succeed."""
 
-_OUTAGES = ("08", "53", "57", "58", "25006", "3D000", "28")
+_OUTAGES = ("08", "53", "57", "58", "25006", "3D000", "28", "55000")
 """Connection lost, out of a resource (disk full among them), ended by the operator or a time
-limit, a system error, a read-only standby, no such database, login refused."""
+limit, a system error, a read-only standby, no such database, login refused, a database that the
+operator has closed to connections."""
 
 
 def sqlstate(error: BaseException) -> str | None:
