@@ -1,0 +1,132 @@
+"""Deadlocks and serialisation failures are tried again at the edge, and never answered with 500."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import DBAPIError
+
+from app.bots.repository import BotRepository
+from app.db.models import AuditEvent, AuditHead, Bot, IdempotencyRecord
+from app.edge.route import ATTEMPTS
+from tests.support.variants import add_unchecked
+from tests.support.world import World
+
+
+class Conflict(Exception):
+    def __init__(self, code: str) -> None:
+        self.sqlstate = code
+
+
+class Failing:
+    """`BotRepository.add`, failing the first few times."""
+
+    def __init__(self, code: str, times: int) -> None:
+        self.code, self.left, self.calls = code, times, 0
+        self._add = BotRepository.add
+
+    async def __call__(self, repository: BotRepository, *arguments: Any) -> None:
+        self.calls += 1
+        await self._add(repository, *arguments)
+        if self.left:
+            self.left -= 1
+            raise DBAPIError("INSERT", {}, Conflict(self.code))
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        async def add(repository: BotRepository, *arguments: Any) -> None:
+            await self(repository, *arguments)
+
+        patch.setattr(BotRepository, "add", add)
+
+
+async def entries(world: World, action: str) -> int:
+    async with world.context.database.sessions() as session:
+        query = select(func.count()).select_from(AuditEvent).where(AuditEvent.action == action)
+        return await session.scalar(query) or 0
+
+
+@pytest.mark.parametrize("code", ["40P01", "40001"])
+async def test_a_conflict_is_tried_again_and_done_once(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    failing = Failing(code, times=2)
+    failing.install(monkeypatch)
+    user = world.user()
+
+    answer = await user.post("/v1/bots", {"name": "x"}, headers={"Idempotency-Key": "one"})
+    replayed = await user.post("/v1/bots", {"name": "x"}, headers={"Idempotency-Key": "one"})
+
+    assert answer.status_code == 201
+    assert failing.calls == 3
+    assert replayed.json() == answer.json()
+    assert len((await user.get("/v1/bots")).json()["items"]) == 1
+    assert await entries(world, "bot.add") == 1
+
+
+async def test_conflicts_without_end_are_an_outage_that_changed_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Failing("40P01", times=1000)
+    failing.install(monkeypatch)
+    user = world.user()
+
+    answer = await user.post("/v1/bots", {"name": "x"}, headers={"Idempotency-Key": "one"})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert failing.calls == ATTEMPTS
+    assert (await user.get("/v1/bots")).json()["items"] == []
+    async with world.context.database.sessions() as session:
+        assert (await session.scalars(select(IdempotencyRecord.status))).all() == []
+
+
+async def test_a_failure_that_is_no_conflict_is_not_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = Failing("22012", times=1)
+    failing.install(monkeypatch)
+
+    answer = await world.user().post("/v1/bots", {"name": "x"})
+
+    assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
+    assert failing.calls == 1
+
+
+async def waits(world: World) -> int:
+    """How many connections to this database wait for a lock."""
+    async with world.context.database.sessions() as session:
+        query = text(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return await session.scalar(query) or 0
+
+
+async def test_a_real_deadlock_is_sat_out(busy_world: World) -> None:
+    user = busy_world.user()
+    key, bot = await add_unchecked(user), await user.add_bot()
+
+    async with busy_world.context.database.sessions() as other, asyncio.timeout(20):
+        await other.execute(select(AuditHead.sequence).with_for_update())
+        request = asyncio.create_task(user.assign(bot["id"], key["id"]))
+        while not await waits(busy_world):  # noqa: ASYNC110  # another process's lock has no event
+            await asyncio.sleep(0.01)
+        # The request holds the bot and waits for the audit head. PostgreSQL looks for a deadlock
+        # a second after a wait began, so the request, which waited first, is the one it ends.
+        await other.execute(select(Bot.id).where(Bot.id == UUID(bot["id"])).with_for_update())
+        await other.commit()
+        answer = await request
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["key"]["id"] == key["id"]
+    assert answer.headers["etag"] == '"2"'
+    assert await entries(busy_world, "bot.assign_key") == 1
+    async with busy_world.context.database.sessions() as session:
+        deadlocks = text(
+            "SELECT pg_stat_get_db_deadlocks(oid) FROM pg_database"
+            " WHERE datname = current_database()"
+        )
+        await session.execute(text("SELECT pg_stat_force_next_flush()"))
+        assert await session.scalar(deadlocks) == 1

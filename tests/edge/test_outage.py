@@ -1,0 +1,195 @@
+"""A database that is away, slow, full up or not ready: 503, and what is amiss at /readyz."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+
+from app.context import ApiKeys
+from app.db.engine import open_database
+from app.db.models import Key
+from app.vault.keyfiles import KeyFolder, KeyKind
+from app.vault.keyring import SealingKeyring
+from tests.support.database import Server, execute
+from tests.support.variants import add_unchecked, changed, narrow
+from tests.support.world import Bot, Person, World
+
+SOMETHING = str(uuid4())
+USER_REQUESTS: list[tuple[str, str, Any]] = [
+    ("GET", "/v1/keys", None),
+    ("GET", f"/v1/keys/{SOMETHING}", None),
+    ("PATCH", f"/v1/keys/{SOMETHING}", {"label": "x"}),
+    ("DELETE", f"/v1/keys/{SOMETHING}", None),
+    ("GET", "/v1/bots", None),
+    ("POST", "/v1/bots", {"name": "x"}),
+    ("POST", "/v1/bots", {"name": ""}),
+    ("GET", f"/v1/bots/{SOMETHING}", None),
+    ("PATCH", f"/v1/bots/{SOMETHING}", {"name": "x"}),
+    ("DELETE", f"/v1/bots/{SOMETHING}", None),
+    ("PUT", f"/v1/bots/{SOMETHING}/key", {"key_id": SOMETHING}),
+    ("DELETE", f"/v1/bots/{SOMETHING}/key", None),
+    ("POST", f"/v1/bots/{SOMETHING}/token", None),
+    ("GET", "/v1/audit-events", None),
+]
+BOT_REQUESTS: list[tuple[str, str, Any]] = [
+    ("GET", "/v1/runtime/config", None),
+    ("POST", "/v1/runtime/credentials", {"suite": "x25519", "public_key": "AAAA"}),
+]
+
+
+async def documented(world: World) -> set[tuple[str, str]]:
+    """Method and path of every route that needs the database, each id written `{id}`."""
+    paths = (await world.http.get("/openapi.json")).json()["paths"]
+    return {
+        (method.upper(), path.replace("{key_id}", "{id}").replace("{bot_id}", "{id}"))
+        for path, methods in paths.items()
+        for method in methods
+        if path.startswith("/v1/") and path != "/v1/exchanges"
+    }
+
+
+async def test_without_a_database_every_route_says_503_and_when_to_come_back(
+    world: World, tmp_path: Path
+) -> None:
+    bot = await world.user().mint((await world.user().add_bot())["id"])
+    gone = open_database(
+        f"postgresql:///botkeys?host={tmp_path}", application_name="botkeys-tests", pool_size=1
+    )
+    async with changed(world, database=gone) as cut_off:
+        user, there = cut_off.user(), Bot(cut_off.http, bot.token)
+        requests: list[tuple[Person, str, str, Any]] = [
+            *((user, *request) for request in USER_REQUESTS),
+            (user, "POST", "/v1/keys", cut_off.unchecked_key()),
+            *((there, *request) for request in BOT_REQUESTS),
+        ]
+        for caller, method, path, body in requests:
+            for headers in ({}, {"Idempotency-Key": "one"}):
+                answer = await caller.call(method, path, body, headers=headers)
+                assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), path
+                assert answer.headers["retry-after"] == str(answer.json()["retry_after"])
+        asked = {
+            (method, path.replace(SOMETHING, "{id}").split("?")[0])
+            for _, method, path, _ in requests
+        }
+        known = await documented(cut_off)
+        alive = await cut_off.http.get("/livez")
+        ready = await cut_off.http.get("/readyz")
+        exchanges = await user.get("/v1/exchanges")
+        refused = await cut_off.http.get("/v1/keys")
+
+    assert known
+    assert asked >= known
+    assert alive.status_code == 200
+    assert (ready.status_code, ready.json()) == (
+        503,
+        {
+            "status": "unavailable",
+            "checks": {"database": "unreachable", "migrations": "unknown", "master_key": "ok"},
+        },
+    )
+    assert exchanges.status_code == 200
+    assert refused.status_code == 401
+
+
+async def test_a_server_that_ended_all_connections_is_found_again(
+    busy_world: World, server: Server
+) -> None:
+    user = busy_world.user()
+    await user.add_bot()
+    name = busy_world.context.database.engine.url.database
+    await execute(
+        server.superuser,
+        f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",  # noqa: S608  # a name of ours
+    )
+
+    answers = [await user.get("/v1/bots") for _ in range(3)]
+
+    assert answers[0].status_code in {200, 503}
+    assert [answer.status_code for answer in answers[1:]] == [200, 200]
+
+
+async def test_a_statement_that_waits_too_long_for_a_lock_is_an_outage(
+    busy_world: World, server: Server
+) -> None:
+    user = busy_world.user()
+    key = await add_unchecked(user)
+    async with (
+        busy_world.context.database.sessions() as other,
+        narrow(busy_world, server, statement_timeout=0.2) as hasty,
+    ):
+        await other.execute(select(Key.id).with_for_update())
+        answer = await hasty.user().patch(f"/v1/keys/{key['id']}", {"label": "new"})
+        await other.rollback()
+        again = await hasty.user().patch(f"/v1/keys/{key['id']}", {"label": "new"})
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert again.status_code == 200
+
+
+async def test_no_free_connection_is_an_outage_that_passes(
+    busy_world: World, server: Server
+) -> None:
+    async with narrow(busy_world, server, pool_timeout=0.2) as one:
+        async with one.context.database.engine.connect():
+            busy = await one.user().get("/v1/keys")
+        free = await one.user().get("/v1/keys")
+
+    assert (busy.status_code, busy.json()["code"]) == (503, "unavailable")
+    assert free.status_code == 200
+
+
+async def test_a_connection_is_given_back_whatever_becomes_of_a_request(
+    busy_world: World, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any) -> Any:
+        raise RuntimeError("a fault of ours")
+
+    async with narrow(busy_world, server, pool_timeout=0.5) as one:
+        user = one.user()
+        for _ in range(3):
+            assert (await user.post("/v1/bots", {"name": ""})).status_code == 422
+            assert (await user.get(f"/v1/keys/{SOMETHING}")).status_code == 404
+            assert (await one.http.get("/v1/keys")).status_code == 401
+            with monkeypatch.context() as broken:
+                broken.setattr("app.bots.router.bot_document", crash)
+                assert (await user.post("/v1/bots", {"name": "x"})).status_code == 500
+            waiting = asyncio.create_task(user.get("/v1/keys"))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        assert (await user.get("/v1/keys")).status_code == 200
+
+
+async def test_readiness_tells_which_check_fails(
+    busy_world: World, server: Server, tmp_path: Path
+) -> None:
+    ready = await busy_world.http.get("/readyz")
+    name = busy_world.context.database.engine.url.database
+    assert name is not None
+    await execute(server.url(name, superuser=True), "UPDATE alembic_version SET version_num = 'x'")
+    behind = await busy_world.http.get("/readyz")
+    await execute(server.url(name, superuser=True), "DELETE FROM alembic_version")
+    empty = await busy_world.http.get("/readyz")
+    folder = KeyFolder(tmp_path / "keys")
+    folder.create_missing({KeyKind.MASTER})
+    assert busy_world.context.api is not None
+    keyring = SealingKeyring(folder)
+    api = ApiKeys(keyring, busy_world.context.api.fingerprint)
+    for path in folder.path.glob("master-*"):
+        path.unlink()
+    keyring.sealer()
+    async with changed(busy_world, api=api) as keyless:
+        without_key = await keyless.http.get("/readyz")
+
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "master_key": "ok"}},
+    )
+    assert (behind.status_code, behind.json()["checks"]["migrations"]) == (503, "not at head")
+    assert (empty.status_code, empty.json()["checks"]["migrations"]) == (503, "not at head")
+    assert without_key.status_code == 503
+    assert without_key.json()["checks"]["master_key"] == "KeyFileMissing"
