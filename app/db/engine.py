@@ -35,10 +35,15 @@ def _dumps(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An engine and its sessions. `hide_parameters` keeps values out of errors and logs."""
+    """An engine and its sessions. `hide_parameters` keeps values out of errors and logs.
+
+    Each statement of a session of `readers` is a transaction of its own: reading takes one round
+    trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else.
+    """
 
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
+    readers: async_sessionmaker[AsyncSession]
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -86,4 +91,9 @@ def open_database(
         connect_args=connect,
         **pool,
     )
-    return Database(engine, async_sessionmaker(engine, expire_on_commit=False, autoflush=False))
+    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return Database(engine, _sessions(engine), _sessions(autocommit))
+
+
+def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:
+    return async_sessionmaker(engine, expire_on_commit=False, autoflush=False)

@@ -39,10 +39,12 @@ class EdgeRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
         access = self.access
+        reads = self.methods == {"GET"}
 
         async def at_the_edge(request: Request) -> Response:
             context: Context = request.app.state.context
-            async with context.database.sessions() as session:
+            database = context.database
+            async with database.readers() if reads else database.sessions() as session:
                 unit = Unit(context, access, session)
                 request.state.unit = unit
                 try:
@@ -65,19 +67,28 @@ async def _answer(request: Request, unit: Unit, handle: Handler) -> Response:
     stored = await unit.claim(request)
     if stored is not None:
         return stored
+    try:
+        return await _attempt(request, unit, handle)
+    except Exception as error:
+        if not is_conflict(error):
+            raise
     async for attempt in stamina.retry_context(
         on=is_conflict,
-        attempts=ATTEMPTS,
+        attempts=ATTEMPTS - 1,
         timeout=5,
         wait_initial=0.005,
         wait_max=0.2,
         wait_jitter=0.05,
     ):
         with attempt:
-            if attempt.num > 1:
-                await unit.rollback()
-            response = await handle(request)
-            await unit.commit(response)
+            await unit.rollback()
+            response = await _attempt(request, unit, handle)
+    return response
+
+
+async def _attempt(request: Request, unit: Unit, handle: Handler) -> Response:
+    response = await handle(request)
+    await unit.commit(response)
     return response
 
 

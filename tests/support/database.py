@@ -102,6 +102,6 @@ async def rolled_back(database: Database) -> AsyncIterator[Database]:
             join_transaction_mode="create_savepoint",
         )
         try:
-            yield Database(database.engine, sessions)
+            yield Database(database.engine, sessions, sessions)
         finally:
             await transaction.rollback()
