@@ -5,12 +5,13 @@ Field names and the odd values are those of FACTS.md section 3 and of the record
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 from zlib import crc32
 
 from app.simulator.market import EQUITY, METAL, Asset, Quote, assets, lot, text, tick, to_step
+from app.simulator.notation import delivery_ms, quarter_end
 
 Family = Literal["fapi", "dapi"]
 
@@ -189,14 +190,6 @@ def _notional(asset: Asset) -> str:
     return {"BTC": "100", "ETH": "20"}.get(asset.name, "5")
 
 
-def quarter_end(after: date, quarters: int) -> date:
-    """The last Friday of a quarter's last month, on which dated contracts are delivered."""
-    month = (after.month - 1) // 3 * 3 + 3 + 3 * quarters
-    year, month = after.year + month // 12, month % 12 + 1
-    last = date(year, month, 1) - timedelta(days=1)
-    return last - timedelta(days=(last.weekday() - 4) % 7)
-
-
 def _linear(asset: Asset, quote: str = "USDT", share: float = 1.0) -> Contract:
     scale = 1000 if asset.thousands else 1
     base = f"{scale}{asset.name}" if asset.thousands else asset.name
@@ -247,12 +240,11 @@ def _odd(family: Family, now_ms: int) -> Iterator[Contract]:
     for asset in (btc, eth):
         for quarters, kind in enumerate(("CURRENT_QUARTER", "NEXT_QUARTER")):
             end = quarter_end(today, quarters)
-            at = datetime(end.year, end.month, end.day, 8, tzinfo=UTC)
             yield replace(
                 make(asset),
                 symbol=f"{make(asset).pair}_{end:%y%m%d}",
                 kind=kind,
-                delivery=int(at.timestamp() * 1000),
+                delivery=delivery_ms(end),
                 share=0.01,
             )
     if family == "dapi":

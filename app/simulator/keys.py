@@ -126,6 +126,12 @@ class KeyStore:
     def find(self, exchange: str, environment: str, api_key: str) -> SimulatedKey | None:
         return self._keys.get((exchange, environment, api_key))
 
+    def of_account(self, exchange: str, environment: str, account: str) -> Iterator[SimulatedKey]:
+        """All keys of one account, which some exchanges show to any of them."""
+        for key in self._keys.values():
+            if (key.exchange, key.environment, key.account) == (exchange, environment, account):
+                yield key
+
 
 def account_of(seed: str, exchange: str, environment: str, variant: Variant) -> str:
     """All variants belong to one account of the exchange, but for `other_account`."""

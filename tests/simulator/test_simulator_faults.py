@@ -1,6 +1,7 @@
 """Bad days on request, each as a client sees it."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -9,21 +10,38 @@ import pytest
 from app.simulator import FaultKind, Faults, Simulator
 from tests.simulator.conftest import Market, client
 
-PATHS = {
-    "binance": "/fapi/v1/exchangeInfo",
-    "okx": "/api/v5/public/instruments?instType=SWAP",
+
+@dataclass(frozen=True)
+class Listing:
+    """Where an exchange lists its perpetuals: path, keys down to the rows, name of their state.
+
+    `banned` is the status under which it keeps a caller out.
+    """
+
+    path: str
+    rows: tuple[str, ...]
+    state: str
+    banned: int = 418
+
+
+LISTINGS = {
+    "binance": Listing("/fapi/v1/exchangeInfo", ("symbols",), "status"),
+    "okx": Listing("/api/v5/public/instruments?instType=SWAP", ("data",), "state"),
 }
-EXCHANGES = sorted(PATHS)
+PATHS = {exchange: listing.path for exchange, listing in LISTINGS.items()}
+EXCHANGES = sorted(LISTINGS)
 
 
 async def rows(market: Market, exchange: str) -> list[dict[str, Any]]:
     answer = (await market.get(exchange, PATHS[exchange])).json()
-    found: list[dict[str, Any]] = answer["symbols" if exchange == "binance" else "data"]
+    for name in LISTINGS[exchange].rows:
+        answer = answer[name]
+    found: list[dict[str, Any]] = answer
     return found
 
 
-def states(listed: list[dict[str, Any]]) -> list[str]:
-    return [row["status"] if "status" in row else row["state"] for row in listed]
+def states(exchange: str, listed: list[dict[str, Any]]) -> list[str]:
+    return [row[LISTINGS[exchange].state] for row in listed]
 
 
 async def test_a_rate_limit_speaks_the_exchanges_words(market: Market) -> None:
@@ -43,7 +61,7 @@ async def test_a_rate_limit_speaks_the_exchanges_words(market: Market) -> None:
 async def test_a_ban_tells_how_long(market: Market, exchange: str) -> None:
     market.simulator.faults.set(exchange, "live", "banned", retry_after=60)
     response = await market.get(exchange, PATHS[exchange])
-    assert response.status_code == 418
+    assert response.status_code == LISTINGS[exchange].banned
     assert response.headers["retry-after"] == "60"
 
 
@@ -94,9 +112,9 @@ async def test_a_body_can_be_no_json_under_http_200(
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
 async def test_unknown_words_stand_in_every_second_row(market: Market, exchange: str) -> None:
-    before = states(await rows(market, exchange))
+    before = states(exchange, await rows(market, exchange))
     market.simulator.faults.set(exchange, "live", "unknown_words")
-    after = states(await rows(market, exchange))
+    after = states(exchange, await rows(market, exchange))
     assert set(after[::2]) == {"NEVER_SEEN_BEFORE"}
     assert after[1::2] == before[1::2]
 

@@ -6,6 +6,7 @@ import uuid
 
 from app.simulator import Simulator, Variant, credentials
 from app.simulator.keys import Material
+from app.simulator.venues import VENUES
 
 VARIANTS = {
     *("trade", "trade_2", "other_account", "readonly"),
@@ -31,7 +32,7 @@ def test_every_exchange_has_every_variant_in_both_environments() -> None:
 
 
 def test_only_exchanges_that_are_simulated_have_keys() -> None:
-    assert set(credentials()) == {"binance", "okx"}
+    assert set(credentials()) == set(VENUES)
 
 
 def test_keys_are_the_same_on_every_run_and_others_under_another_seed() -> None:

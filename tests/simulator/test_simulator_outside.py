@@ -13,12 +13,16 @@ import httpx
 import pytest
 
 from app.simulator import KeyText, Permission, SimulatedKey, Simulator
+from app.simulator.venues import VENUES
 from tests.simulator.conftest import Clock, Market, client
 
 FACTS = Path(__file__).parents[3] / "shared" / "exchanges"
 VECTORS = FACTS / "signing-vectors.json"
 RECORDED = FACTS / "recorded"
-SIMULATED = ("binance", "okx")
+# Hosts that no simulator speaks for: Kraken's spot keys are other keys than those for its futures.
+ELSEWHERE = {"api.kraken.com"}
+# Headers that take no part in a signature.
+UNSIGNED = {"x-simulated-trading", "content-type", "accept", "kc-api-key-version"}
 ENVIRONMENTS = {"live": "live", "demo": "testnet", "testnet": "testnet"}
 
 
@@ -28,9 +32,20 @@ def vectors() -> Iterator[Any]:
         yield pytest.param("", {}, marks=pytest.mark.skip(reason=reason))
         return
     listed = json.loads(VECTORS.read_text())
-    for exchange in SIMULATED:
+    for exchange in VENUES:
         for at, vector in enumerate(listed[exchange]):
-            yield pytest.param(exchange, vector, id=f"{exchange}-{at}")
+            if httpx.URL(vector["url"]).host not in ELSEWHERE:
+                yield pytest.param(exchange, vector, id=f"{exchange}-{at}")
+
+
+def accepted(answer: httpx.Response) -> bool:
+    """Whether the call went through; some exchanges refuse under HTTP 200 as well."""
+    if answer.status_code != 200:
+        assert answer.status_code in (400, 401, 403), answer.text
+        return False
+    body = answer.json()
+    told = body if isinstance(body, dict) else {}
+    return told.get("result") != "error" and told.get("retCode", 0) == 0
 
 
 def changed(written: str, at: int) -> str:
@@ -53,7 +68,7 @@ async def test_a_vector_is_accepted_and_refused_after_any_change(
         ENVIRONMENTS[vector["environment"]],
         KeyText(vector["api_key"], vector["secret"], vector["passphrase"]),
         "1",
-        frozenset({Permission.READ}),
+        frozenset({Permission.READ, Permission.TRADE}),
     )
     url = httpx.URL(vector["url"])
     target, headers = url.raw_path.decode(), vector["headers"]
@@ -61,20 +76,23 @@ async def test_a_vector_is_accepted_and_refused_after_any_change(
         simulator.keys.add(key)
         base = simulator.hosts[exchange][key.environment]
 
-        async def status(target: str, headers: dict[str, str]) -> int:
-            answer = await http.request(vector["method"], base + target, headers=headers)
-            return answer.status_code
+        async def goes_through(target: str, headers: dict[str, str]) -> bool:
+            return accepted(
+                await http.request(
+                    vector["method"], base + target, headers=headers, content=vector["body"]
+                )
+            )
 
-        assert await status(target, headers) == 200
+        assert await goes_through(target, headers)
         # Every character of the query, and of each header that takes part in the signature.
         for at in range(target.find("?") + 1 or len(target), len(target)):
             if target[at] not in "=&":
-                assert await status(changed(target, at), headers) in (400, 401), at
+                assert not await goes_through(changed(target, at), headers), at
         for name, value in headers.items():
-            if name != "x-simulated-trading":
+            if name.lower() not in UNSIGNED:
                 for at in (0, len(value) // 2, len(value) - 2):
                     altered = {**headers, name: changed(value, at)}
-                    assert await status(target, altered) in (400, 401), name
+                    assert not await goes_through(target, altered), name
 
 
 def recorded(name: str) -> Any:
@@ -169,7 +187,7 @@ def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
         assert type(ours[name]) is type(value), name
 
 
-@pytest.mark.parametrize("exchange", SIMULATED)
+@pytest.mark.parametrize("exchange", ["binance", "okx"])
 async def test_refusals_have_the_recorded_codes_and_statuses(market: Market, exchange: str) -> None:
     recordings = {case["body"]["code"]: case for case in recorded(f"{exchange}-errors.json")}
     if exchange == "binance":
