@@ -199,8 +199,12 @@ class RestAdapter(ABC):
         content: bytes | None = None,
         auth: Auth | None = None,
         deadline: Deadline | None = None,
+        safe: bool | None = None,
     ) -> object:
-        """One call, read and classified: JSON that is no error of the exchange."""
+        """One call, read and classified: JSON that is no error of the exchange.
+
+        `safe`: may be repeated though it is a POST, since it changes nothing.
+        """
         try:
             answer = await self._http.request(
                 method,
@@ -209,6 +213,7 @@ class RestAdapter(ABC):
                 content=content,
                 auth=auth,
                 deadline=deadline,
+                safe=safe,
             )
         except transport.AnswerTooLarge:
             raise BadPayload(self.exchange) from None

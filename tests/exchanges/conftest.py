@@ -41,6 +41,7 @@ class Received:
     method: str
     target: str
     headers: dict[str, str]
+    body: str = ""
 
     @property
     def path(self) -> str:
@@ -48,7 +49,7 @@ class Received:
 
 
 class FakeExchange:
-    """`routes` answers by path; `fault` answers everything while it is set."""
+    """`routes` answers by path with query, else by path; `fault` everything while it is set."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Reply] = {}
@@ -61,20 +62,25 @@ class FakeExchange:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             method, target, _ = head[0].split(" ")
             pairs = [line.partition(": ") for line in head[1:] if line]
-            received = Received(method, target, {name.lower(): text for name, _, text in pairs})
+            headers = {name.lower(): text for name, _, text in pairs}
+            body = await reader.readexactly(int(headers.get("content-length", "0")))
+            received = Received(method, target, headers, body.decode())
             self.received.append(received)
-            reply = self.fault or self.routes.get(received.path) or Reply(404, b"<html>")
+            reply = self.fault or self.reply(received) or Reply(404, b"<html>")
             if reply.silent:
                 await reader.read()  # until the client hangs up
             lines = [f"HTTP/1.1 {reply.status} X", f"Content-Length: {len(reply.body)}"]
             lines += [f"{name}: {text}" for name, text in reply.headers.items()]
-            body = reply.body[: len(reply.body) - reply.cut]
-            writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode() + body)
+            sent = reply.body[: len(reply.body) - reply.cut]
+            writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode() + sent)
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
+
+    def reply(self, received: Received) -> Reply | None:
+        return self.routes.get(received.target) or self.routes.get(received.path)
 
     @contextmanager
     def failing(self, fault: Reply) -> Iterator[None]:
@@ -114,9 +120,9 @@ class MemoryTransport(HttpTransport):
         pass
 
     async def request(self, method: str, url: str, **_: object) -> HttpAnswer:
-        path = "/" + url.partition("://")[2].partition("/")[2].partition("?")[0]
-        reply = self._fake.routes[path]
-        self._fake.received.append(Received(method, path, {}))
+        received = Received(method, "/" + url.partition("://")[2].partition("/")[2], {})
+        reply = self._fake.reply(received) or Reply(404, b"<html>")
+        self._fake.received.append(received)
         return HttpAnswer(reply.status, reply.headers, reply.body)
 
 
