@@ -6,8 +6,10 @@ LOCK := requirements/development.lock
 
 .PHONY: run install test torture demo check bench lock documents clean
 
+# A Ctrl-C before the service can take it would show a traceback of Python's own start: it is left
+# to make, whom the service watches.
 run: install
-	@exec $(BIN)/botkeys dev
+	@trap '' INT; exec $(BIN)/botkeys dev --parent $$PPID
 
 install: .venv/.installed
 

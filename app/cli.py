@@ -29,11 +29,18 @@ class RoleName(StrEnum):
 
 
 @app.command()
-def dev() -> None:
+def dev(
+    parent: Annotated[
+        int | None, typer.Option(hidden=True, help="Process id of the `make` that runs this.")
+    ] = None,
+) -> None:
     """Run everything for development: database, migrations, worker, simulator and API."""
+    from app.parent import live_with_parent
+
+    live_with_parent(parent)
     from app.development import run_development
 
-    run_development()
+    raise typer.Exit(run_development())
 
 
 @app.command()
@@ -44,7 +51,7 @@ def serve(
     from app.serving import run_server
     from app.settings import Role, load_settings
 
-    run_server(load_settings(), Role(role.value))
+    raise typer.Exit(run_server(load_settings(), Role(role.value)))
 
 
 @app.command()
@@ -53,7 +60,7 @@ def worker() -> None:
     from app.settings import load_settings
     from app.worker.run import run_worker
 
-    run_worker(load_settings())
+    raise typer.Exit(run_worker(load_settings()))
 
 
 @app.command()

@@ -2,60 +2,57 @@
 
 import asyncio
 import os
-import signal
+import shlex
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
-import uvicorn
-import uvloop
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from app.context import Context
 from app.datafolder import DataFolder
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import open_database
 from app.db.migrate import migrate
 from app.logging import configure_logging
-from app.parent import die_with_parent
-from app.serving import forbid_core_dumps, listen, server_config
+from app.serving import Server, first, forbid_core_dumps, listen
 from app.settings import Mode, Role, Settings, SettingsError, load_settings
-from app.startup import open_settings_database, prepare_key_folder
+from app.startup import open_context, open_settings_database, prepare_key_folder
+from app.stopping import StopRequest
 from app.worker.run import work
 
 SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker")
 
+GRACE = 1
+"""Seconds for requests under way. The database may need eight, and all must stop within ten."""
 
-def run_development() -> None:
-    """Run until SIGINT, SIGTERM, SIGHUP or the death of the parent; exit 0 if asked to stop."""
+
+def run_development() -> int:
+    """Run until SIGINT, SIGTERM or SIGHUP. The exit status: 0 if asked to stop."""
     settings = load_settings(default_mode=Mode.DEVELOPMENT)
     if settings.mode is not Mode.DEVELOPMENT:
         raise SettingsError("`botkeys dev` is for development; use `botkeys serve` in production.")
-    die_with_parent()
     forbid_core_dumps()
     configure_logging(settings.log_level)
-    folder = DataFolder(settings.data_dir)
-    folder.prepare()
-    with (
-        folder.lock(settings.port),
-        listen(settings) as listener,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
-        status = runner.run(_run(settings, folder, listener))
-    sys.exit(status)
+    with StopRequest() as stop:
+        folder = DataFolder(settings.data_dir)
+        folder.prepare()
+        with folder.lock(settings.port), listen(settings) as listener:
+            prepare_key_folder(settings, Role.ALL)
+            return stop.run(_run(settings, folder, listener, stop))
 
 
-async def _run(settings: Settings, folder: DataFolder, listener: socket.socket) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, stop.set)
-    async with _database(settings, folder) as (ready, database_died):
-        if not stop.is_set():
-            prepare_key_folder(ready, Role.ALL)
-            return await _serve(ready, listener, stop, database_died)
-    return 0
+async def _run(
+    settings: Settings, folder: DataFolder, listener: socket.socket, stop: StopRequest
+) -> int:
+    async with AsyncExitStack() as stack:
+        ready, database_died = await stop.unless_asked(
+            stack.enter_async_context(_database(settings, folder))
+        )
+        context = await stop.unless_asked(stack.enter_async_context(open_context(ready, Role.ALL)))
+        return await _serve(context, listener, stop, database_died)
 
 
 @asynccontextmanager
@@ -110,68 +107,44 @@ async def _let_service_in(superuser_url: str) -> None:
 
 
 async def _serve(
-    settings: Settings,
+    context: Context,
     listener: socket.socket,
-    stop: asyncio.Event,
+    stop: StopRequest,
     database_died: asyncio.Event,
 ) -> int:
     """API and worker until told to stop, or until one of them ends by itself (status 1)."""
-    server = _Server(server_config(settings, Role.ALL))
-    workers_database = open_settings_database(settings, "botkeys-worker")
+    server = Server(context)
+    server.config.timeout_graceful_shutdown = GRACE
+    database = open_settings_database(context.settings, "botkeys-worker")
     serving = asyncio.create_task(server.serve([listener]))
-    working = asyncio.create_task(work(workers_database, stop))
+    working = asyncio.create_task(work(database, stop.event))
     try:
-        await _first(serving, server.ready)
+        await first(serving, server.ready)
         if server.started:
-            _welcome(settings)
-        await _first(serving, working, stop, database_died)
-        asked = stop.is_set()
-        if database_died.is_set():
+            _welcome(context.settings)
+        await first(serving, working, stop.event, database_died)
+        asked = stop.asked
+        if database_died.is_set() and not asked:
             print(  # noqa: T201
                 "botkeys: PostgreSQL has stopped by itself; its log is beside its folder in the "
                 "data folder.",
                 file=sys.stderr,
             )
-        stop.set()
+        stop.event.set()
         server.should_exit = True
-        await asyncio.wait([serving, working], timeout=8)
+        await asyncio.wait([serving])
         return 0 if asked else 1
     finally:
-        await workers_database.close()
-
-
-async def _first(*awaited: asyncio.Task[None] | asyncio.Event) -> None:
-    """Wait until one of these tasks is done or one of these events is set."""
-    waits = [
-        asyncio.create_task(item.wait()) for item in awaited if isinstance(item, asyncio.Event)
-    ]
-    tasks = [item for item in awaited if isinstance(item, asyncio.Task)]
-    await asyncio.wait([*tasks, *waits], return_when=asyncio.FIRST_COMPLETED)
-    for wait in waits:
-        wait.cancel()
-
-
-class _Server(uvicorn.Server):
-    """Signals are `_run`'s: it stops the server, then the database, in this order."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
+        working.cancel()
+        await asyncio.wait([working], timeout=1)
+        await database.close()
 
 
 def _welcome(settings: Settings) -> None:
     address = f"http://{settings.host}:{settings.port}"
     environment = ""
     if "BOTKEYS_DATA_DIR" in os.environ:
-        environment = f"BOTKEYS_DATA_DIR={settings.data_dir} "
+        environment = f"BOTKEYS_DATA_DIR={shlex.quote(str(settings.data_dir))} "
     print(  # noqa: T201  # for the person at the terminal
         f"\nBotkeys is running.\n"
         f"  API and docs   {address}/docs\n"

@@ -1,31 +1,57 @@
-"""Ends this process when its parent dies."""
+"""Ends this process when its parent ends, or when the parent is `make` and waits for that."""
 
 import ctypes
 import os
+import re
 import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.25
+_MAKES = {"make", "gmake"}
 
 
-def die_with_parent() -> None:
+def live_with_parent(parent: int | None = None) -> None:
     """Have SIGTERM sent to this process when the one that started it is gone.
 
-    Linux sends it itself. Elsewhere a thread looks twice a second who the parent is.
+    `parent` is its process id where that is known for certain: without it, a parent that died
+    before this call goes unnoticed. Linux sends the signal itself. Elsewhere a thread looks.
+
+    A SIGINT that only `make` got (`kill -INT` of it, not Ctrl-C) is taken up as well: make passes
+    nothing on and waits for its command to end.
     """
-    parent = os.getppid()
+    expected = os.getppid() if parent is None else parent
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-        if os.getppid() != parent:
+        if os.getppid() != expected:
             os.kill(os.getpid(), signal.SIGTERM)
-        return
-    threading.Thread(target=_watch, args=(parent,), daemon=True, name="parent-watch").start()
+        if _name(expected) not in _MAKES:
+            return
+    threading.Thread(target=_watch, args=(expected,), daemon=True, name="parent-watch").start()
 
 
 def _watch(parent: int) -> None:
-    while os.getppid() == parent:
+    while os.getppid() == parent and not _waits_for_us(parent):
         time.sleep(_POLL_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _status(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/status").read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _name(pid: int) -> str:
+    found = re.match(r"Name:\t(.*)", _status(pid))
+    return found[1] if found else ""
+
+
+def _waits_for_us(make: int) -> bool:
+    """Whether it has been interrupted: it sets SIGINT back to its default before it waits."""
+    caught = re.search(r"^SigCgt:\t([0-9a-f]+)$", _status(make), re.MULTILINE)
+    return caught is not None and not int(caught[1], 16) & (1 << (signal.SIGINT - 1))

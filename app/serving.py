@@ -1,20 +1,25 @@
 """Runs uvicorn for one process of the service."""
 
+import asyncio
 import ctypes
 import resource
 import socket
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, nullcontext
 from typing import Any
 
 import uvicorn
 
+from app.context import Context
 from app.logging import configure_logging
 from app.main import create_app
 from app.settings import Role, Settings, SettingsError
-from app.startup import prepare_key_folder
+from app.startup import open_context
+from app.stopping import StopRequest
 
 _GRACE = 5
+_BACKLOG = 2048
 _PR_SET_DUMPABLE = 4
 
 
@@ -45,8 +50,24 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
     }
 
 
-def server_config(settings: Settings, role: Role) -> uvicorn.Config:
-    return uvicorn.Config(create_app(settings, role), **uvicorn_options(settings))
+class Server(uvicorn.Server):
+    """Signals are not its business: a `StopRequest` takes them, and sets `should_exit`.
+
+    `ready` is set once requests are answered, or it is known that none will be.
+    """
+
+    def __init__(self, context: Context) -> None:
+        app = create_app(context.settings, context.role, context=nullcontext(context))
+        super().__init__(uvicorn.Config(app, **uvicorn_options(context.settings)))
+        self.ready = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
 
 
 def listen(settings: Settings) -> socket.socket:
@@ -56,6 +77,8 @@ def listen(settings: Settings) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
+        # Bound alone, it would still let another process take the port with this option set.
+        listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise SettingsError(
@@ -65,19 +88,36 @@ def listen(settings: Settings) -> socket.socket:
     return listener
 
 
-def run_server(settings: Settings, role: Role) -> None:
-    """Serve until SIGINT or SIGTERM."""
-    if settings.database_url is None:
-        raise SettingsError(
-            "BOTKEYS_DATABASE_URL is not set. `make run` brings a database of its own; this "
-            "command does not."
-        )
+def run_server(settings: Settings, role: Role) -> int:
+    """Serve until SIGINT, SIGTERM or SIGHUP. The exit status: 0 if asked to stop.
+
+    Raises `SettingsError` and `KeyFileError` for what is missing, or there and must not be.
+    """
     forbid_core_dumps()
     configure_logging(settings.log_level)
-    # Checked here as well, so that what is missing is told in a sentence and not in a log line.
-    prepare_key_folder(settings, role)
-    server = uvicorn.Server(server_config(settings, role))
-    with suppress(KeyboardInterrupt):  # uvicorn raises the signal again once it has stopped
-        server.run(sockets=[listen(settings)])
-    if not server.started:
-        sys.exit(1)
+    with StopRequest() as stop:
+        return stop.run(_serve(settings, role, stop))
+
+
+async def _serve(settings: Settings, role: Role, stop: StopRequest) -> int:
+    # Opened before the server starts: what is missing is told in a sentence, not in its log.
+    opening = open_context(settings, role)
+    async with AsyncExitStack() as stack:
+        context = await stop.unless_asked(stack.enter_async_context(opening))
+        server = Server(context)
+        serving = asyncio.create_task(server.serve([stack.enter_context(listen(settings))]))
+        await first(serving, stop.event)
+        server.should_exit = True
+        await serving
+        return 0 if stop.asked else 1
+
+
+async def first(*awaited: asyncio.Task[None] | asyncio.Event) -> None:
+    """Wait until one of these tasks is done or one of these events is set."""
+    waits = [
+        asyncio.create_task(item.wait()) for item in awaited if isinstance(item, asyncio.Event)
+    ]
+    tasks = [item for item in awaited if isinstance(item, asyncio.Task)]
+    await asyncio.wait([*tasks, *waits], return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()

@@ -1,7 +1,6 @@
 """The worker process: does what is due, again and again, until told to stop."""
 
 import asyncio
-import signal
 from contextlib import suppress
 
 import structlog
@@ -9,8 +8,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import Database
 from app.logging import configure_logging
+from app.serving import forbid_core_dumps
 from app.settings import Settings
 from app.startup import open_settings_database
+from app.stopping import StopRequest
 from app.worker.housekeeping import sweep
 
 INTERVAL = 300.0
@@ -30,19 +31,19 @@ async def work(database: Database, stop: asyncio.Event, interval: float = INTERV
             await asyncio.wait_for(stop.wait(), interval)
 
 
-def run_worker(settings: Settings) -> None:
-    """Work until SIGINT or SIGTERM."""
+def run_worker(settings: Settings) -> int:
+    """Work until SIGINT, SIGTERM or SIGHUP; the exit status."""
+    forbid_core_dumps()
     configure_logging(settings.log_level)
-    asyncio.run(_run(settings))
+    with StopRequest() as stop:
+        return stop.run(_run(settings, stop))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, stop: StopRequest) -> int:
     database = open_settings_database(settings, "botkeys-worker")
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     try:
-        await work(database, stop)
+        # What is under way is a batch of deletions, which undoes itself.
+        await stop.unless_asked(work(database, stop.event))
     finally:
         await database.close()
+    return 0

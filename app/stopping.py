@@ -1,0 +1,83 @@
+"""How a process is asked to stop: by a signal, at any moment, once or many times."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from types import FrameType
+from typing import Any, Self, TypeVar
+
+import uvloop
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+T = TypeVar("T")
+
+
+class Stopped(Exception):
+    """The process was asked to stop before this was done."""
+
+
+class StopRequest:
+    """Takes the three signals for the rest of the process's life.
+
+    The handlers only note that they were called, so a signal never interrupts anything half-way.
+    They stay until the end, and then the signals are ignored: an impatient Ctrl-C while the
+    interpreter shuts down would else show a traceback of it.
+
+        with StopRequest() as stop:
+            status = stop.run(main(stop))
+    """
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self._asked = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def asked(self) -> bool:
+        return self._asked
+
+    def ask(self) -> None:
+        """As a signal does; in the main thread or any other."""
+        self._asked = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
+                self._loop.call_soon_threadsafe(self.event.set)
+
+    def run(self, main: Coroutine[Any, Any, int]) -> int:
+        """The exit status of `main`, in an event loop of its own; 0 if it raises `Stopped`."""
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            self._loop = runner.get_loop()
+            if self._asked:
+                self.event.set()
+            try:
+                return runner.run(main)
+            except Stopped:
+                return 0
+
+    async def unless_asked(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`; asked to stop, cancel it, let it tidy up, and raise `Stopped`."""
+        working = asyncio.ensure_future(work)
+        asked = asyncio.ensure_future(self.event.wait())
+        try:
+            await asyncio.wait([working, asked], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asked.cancel()
+            if not working.done():
+                working.cancel()
+                await asyncio.wait([working])
+        if self._asked and (working.cancelled() or working.exception() is not None):
+            raise Stopped  # what fails while it is being cancelled is no news
+        return working.result()
+
+    def __enter__(self) -> Self:
+        for number in SIGNALS:
+            signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.ask()
