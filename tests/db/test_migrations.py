@@ -1,0 +1,149 @@
+"""Migrations: the models and they agree, up and down, and two deployments do not race."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.engine import open_database
+from app.db.migrate import ADVISORY_LOCK, alembic_config, check, current, head, migrate
+from scripts.check_migrations import migration_sql
+from tests.support.database import Server, execute
+from tests.support.postgresql import newer_than_15
+
+SCHEMA = """
+    SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable
+        || ' ' || coalesce(column_default, '')
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL
+    SELECT conrelid::regclass || ' ' || conname || ' ' || pg_get_constraintdef(oid)
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL
+    SELECT table_name || ' ' || grantee || ' ' || privilege_type
+    FROM information_schema.table_privileges WHERE table_schema = 'public'
+    ORDER BY 1"""
+
+
+@pytest.fixture
+async def empty(server: Server) -> AsyncIterator[str]:
+    """The address of a database of its own without any table."""
+    name = f"test_{uuid4().hex}"
+    await execute(server.superuser, f"CREATE DATABASE {name} TEMPLATE template0")
+    yield server.url(name, superuser=True)
+    await execute(server.superuser, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def connected(url: str) -> AsyncIterator[AsyncConnection]:
+    database = open_database(url, application_name="botkeys-tests", pool_size=None)
+    async with database.engine.connect() as connection:
+        yield connection
+    await database.close()
+
+
+@pytest.fixture
+async def connection(empty: str) -> AsyncIterator[AsyncConnection]:
+    async for opened in connected(empty):
+        yield opened
+
+
+async def schema(connection: AsyncConnection) -> list[str]:
+    found = list((await connection.execute(text(SCHEMA))).scalars())
+    await connection.rollback()
+    return found
+
+
+async def test_the_migrations_end_at_what_the_models_say(
+    empty: str, connection: AsyncConnection
+) -> None:
+    assert await current(connection) is None
+    await connection.rollback()
+
+    await migrate(empty)
+
+    assert await current(connection) == head()
+    await connection.run_sync(check)
+
+
+async def test_down_to_nothing_and_up_again_gives_the_same_schema(
+    empty: str, connection: AsyncConnection
+) -> None:
+    def downgrade(sync: Connection) -> None:
+        config = alembic_config()
+        config.attributes["connection"] = sync
+        command.downgrade(config, "base")
+
+    await migrate(empty)
+    first = await schema(connection)
+
+    await connection.run_sync(downgrade)
+    await connection.commit()
+    nothing = await schema(connection)
+    await migrate(empty)
+
+    assert len(first) > 100
+    assert {line.split()[0].split(".")[0] for line in nothing if "CREATE" not in line} == {
+        "alembic_version"
+    }
+    assert await schema(connection) == first
+
+
+async def test_deployments_at_once_migrate_once(empty: str, connection: AsyncConnection) -> None:
+    await asyncio.gather(*(migrate(empty) for _ in range(4)))
+
+    assert await current(connection) == head()
+    await connection.run_sync(check)
+
+
+async def test_a_second_deployment_waits_for_the_first(
+    empty: str, connection: AsyncConnection
+) -> None:
+    await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+    second = asyncio.create_task(migrate(empty))
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND wait_event = 'advisory' AND application_name = 'botkeys-migrate'"
+    )
+    async with asyncio.timeout(10):
+        while not await connection.scalar(waiting):  # noqa: ASYNC110  # a lock has no event
+            await asyncio.sleep(0.01)
+    assert await current(connection) is None
+    await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
+    await connection.commit()
+    await second
+
+    assert await current(connection) == head()
+
+
+async def test_migrating_again_changes_nothing(empty: str, connection: AsyncConnection) -> None:
+    await migrate(empty)
+    first = await schema(connection)
+
+    await migrate(empty)
+
+    assert await schema(connection) == first
+
+
+def test_no_migration_uses_what_postgresql_15_does_not_have() -> None:
+    sql = migration_sql()
+
+    assert "CREATE TABLE keys" in sql
+    assert newer_than_15(sql) == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT any_value(x) FROM t",
+        "ALTER TABLE t ADD c int GENERATED ALWAYS AS (x) VIRTUAL",
+        "UPDATE t SET x = 1 RETURNING old.x",
+        "CREATE TABLE t (id uuid DEFAULT uuidv7())",
+    ],
+)
+def test_what_is_newer_would_be_noticed(sql: str) -> None:
+    assert newer_than_15(sql) != []

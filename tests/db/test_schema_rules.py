@@ -1,0 +1,159 @@
+"""The rules that every table keeps, read from the catalog of a migrated database."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.base import ACCOUNTLESS
+from app.db.engine import Database
+
+PERMITTED = {
+    "master_keys",
+    # The catalogue: what the exchanges tell everyone.
+    "catalogues",
+    "instruments",
+    "instrument_prices",
+    "learned_leverages",
+}
+"""All that DESIGN.md, section 7, lets be distributed otherwise than by account."""
+
+UNDISTRIBUTED = sorted(ACCOUNTLESS | {"alembic_version"})
+
+TABLES = """
+    SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')"""
+
+FIRST_COLUMNS = """
+    SELECT c.relname, k.conname, k.contype::text, a.attname AS first,
+        target.relname AS target, f.attname AS target_first
+    FROM pg_constraint AS k
+    JOIN pg_class AS c ON c.oid = k.conrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = 'public'
+    JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
+    LEFT JOIN pg_class AS target ON target.oid = k.confrelid AND k.contype = 'f'
+    LEFT JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = k.confkey[1]
+    WHERE k.contype IN ('p', 'u', 'f', 'x')"""
+
+INDEXES = """
+    SELECT c.relname, i.relname AS index, a.attname AS first
+    FROM pg_index AS x
+    JOIN pg_class AS c ON c.oid = x.indrelid
+    JOIN pg_class AS i ON i.oid = x.indexrelid
+    JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = 'public'
+    LEFT JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
+    WHERE x.indisunique"""
+
+
+@pytest.fixture
+async def catalog(shared_database: Database) -> AsyncIterator[AsyncConnection]:
+    async with shared_database.engine.connect() as connection:
+        yield connection
+
+
+async def distributed(catalog: AsyncConnection) -> set[str]:
+    tables = set((await catalog.execute(text(TABLES))).scalars())
+    assert len(tables) > 10, "the database was not migrated"
+    return tables - set(UNDISTRIBUTED)
+
+
+async def test_only_these_tables_are_not_distributed_by_account() -> None:
+    assert ACCOUNTLESS <= PERMITTED
+
+
+async def test_every_other_table_has_an_account_that_is_never_null(
+    catalog: AsyncConnection,
+) -> None:
+    having = (
+        await catalog.execute(
+            text(
+                "SELECT table_name FROM information_schema.columns WHERE table_schema = 'public'"
+                " AND column_name = 'account_id' AND data_type = 'uuid' AND is_nullable = 'NO'"
+            )
+        )
+    ).scalars()
+
+    assert set(having) == await distributed(catalog)
+
+
+async def test_every_key_of_such_a_table_begins_with_the_account(catalog: AsyncConnection) -> None:
+    tables = await distributed(catalog)
+    constraints = (await catalog.execute(text(FIRST_COLUMNS))).all()
+
+    with_primary_key = {row.relname for row in constraints if row.contype == "p"}
+    wrong = [
+        row.conname for row in constraints if row.relname in tables and row.first != "account_id"
+    ]
+
+    assert with_primary_key >= tables
+    assert wrong == []
+    assert {row.contype for row in constraints if row.relname in tables} == {"p", "u", "f"}
+
+
+async def test_every_foreign_key_leads_to_the_same_account(catalog: AsyncConnection) -> None:
+    constraints = (await catalog.execute(text(FIRST_COLUMNS))).all()
+    foreign = [row for row in constraints if row.contype == "f"]
+
+    assert len(foreign) > 5
+    for row in foreign:
+        assert row.relname not in UNDISTRIBUTED or row.target in UNDISTRIBUTED, row.conname
+        if row.relname not in UNDISTRIBUTED:
+            assert row.target not in UNDISTRIBUTED, row.conname
+            assert row.target_first == "account_id", row.conname
+
+
+async def test_every_unique_index_begins_with_the_account(catalog: AsyncConnection) -> None:
+    tables = await distributed(catalog)
+    indexes = (await catalog.execute(text(INDEXES))).all()
+
+    wrong = [row.index for row in indexes if row.relname in tables and row.first != "account_id"]
+
+    assert {row.relname for row in indexes} >= tables
+    assert wrong == []
+
+
+async def test_no_trigger_rule_or_extension_does_anything_unseen(catalog: AsyncConnection) -> None:
+    triggers = await catalog.execute(text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"))
+    extensions = await catalog.execute(text("SELECT extname FROM pg_extension"))
+    functions = await catalog.execute(
+        text("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
+    )
+
+    assert list(triggers.scalars()) == []
+    assert list(extensions.scalars()) == ["plpgsql"]
+    assert list(functions.scalars()) == []
+
+
+async def test_times_have_a_zone_and_amounts_no_binary_fractions(catalog: AsyncConnection) -> None:
+    types = await catalog.execute(
+        text(
+            "SELECT DISTINCT data_type FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND table_name <> 'alembic_version'"
+        )
+    )
+
+    assert set(types.scalars()) <= {
+        "ARRAY",
+        "bigint",
+        "boolean",
+        "bytea",
+        "date",
+        "integer",
+        "jsonb",
+        "numeric",
+        "text",
+        "timestamp with time zone",
+        "uuid",
+    }
+
+
+@pytest.mark.parametrize("role", ["botkeys_api", "botkeys_runtime", "botkeys_worker"])
+async def test_no_role_of_the_service_can_alter_or_forget_an_audit_entry(
+    catalog: AsyncConnection, role: str
+) -> None:
+    for right in ("UPDATE", "DELETE", "TRUNCATE"):
+        query = text("SELECT has_table_privilege(:role, 'audit_events', :right)")
+        assert not await catalog.scalar(query, {"role": role, "right": right})
+    owned = text("SELECT count(*) FROM pg_class WHERE pg_get_userbyid(relowner) = :role")
+    assert await catalog.scalar(owned, {"role": role}) == 0

@@ -1,0 +1,85 @@
+"""What the service says to the database: every statement names the account, and is old enough."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import event
+
+from app.db.base import ACCOUNTLESS, Base
+from tests.support.postgresql import newer_than_15
+from tests.support.variants import add_unchecked
+from tests.support.world import World
+
+BODY = {"suite": "x25519", "public_key": "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}
+
+
+@contextmanager
+def listening(world: World) -> Iterator[list[str]]:
+    """The statements that the service sends meanwhile."""
+    said: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        said.append(statement)
+
+    engine = world.context.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield said
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+async def everything(world: World) -> None:
+    """Each route at least once, with its refusals."""
+    user = world.user()
+    one, two = await add_unchecked(user, 1), await add_unchecked(user, 2)
+    await user.post("/v1/keys", world.unchecked_key(1))
+    await user.post("/v1/keys", world.unchecked_key(3), headers={"Idempotency-Key": "one"})
+    await user.post("/v1/keys", world.unchecked_key(3), headers={"Idempotency-Key": "one"})
+    query = "environment=testnet&exchange=binance&active=true&assigned=false&search=x&limit=1"
+    await user.get(f"/v1/keys?{query}")
+    await user.get(f"/v1/keys/{one['id']}")
+    await user.patch(f"/v1/keys/{one['id']}", {"label": "new"})
+    bot = await user.add_bot()
+    machine = await user.mint(bot["id"])
+    await user.get("/v1/bots?limit=1")
+    await user.patch(f"/v1/bots/{bot['id']}", {"paused": True})
+    await user.assign(bot["id"], one["id"])
+    await user.assign(bot["id"], two["id"])
+    await machine.get("/v1/runtime/config")
+    await machine.post("/v1/runtime/credentials", BODY)
+    await user.delete(f"/v1/keys/{two['id']}")
+    await user.delete(f"/v1/bots/{bot['id']}/key")
+    await user.delete(f"/v1/keys/{two['id']}")
+    await user.delete(f"/v1/bots/{bot['id']}")
+    await user.get("/v1/audit-events?limit=1")
+
+
+async def test_every_statement_on_an_accounts_rows_names_the_account(world: World) -> None:
+    distributed = set(Base.metadata.tables) - ACCOUNTLESS
+    with listening(world) as said:
+        await everything(world)
+
+    seen: set[str] = set()
+    for statement in set(said):
+        tables = set(re.findall(r"(?:FROM|JOIN|UPDATE|INTO) (\w+)", statement)) & distributed
+        seen |= tables
+        named = statement.startswith("INSERT") or re.search(
+            r"WHERE [\s\S]*\baccount_id = \$", statement
+        )
+        assert named or not tables, statement
+        for joined in re.findall(r"JOIN (\w+) (?:AS \w+ )?ON ([\s\S]*?)(?:JOIN|WHERE)", statement):
+            assert "account_id = " in joined[1], statement
+    assert seen >= {"accounts", "keys", "key_credentials", "bots", "bot_tokens", "releases"}
+    assert seen >= {"audit_events", "audit_heads", "idempotency_records", "positions", "presence"}
+
+
+async def test_no_statement_uses_what_postgresql_15_does_not_have(world: World) -> None:
+    with listening(world) as said:
+        await everything(world)
+
+    assert said
+    for statement in set(said):
+        assert newer_than_15(statement) == [], statement
