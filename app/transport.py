@@ -2,7 +2,9 @@
 
     TransportError
     ├── Unreachable      no connection, or it broke before the whole answer was here (retryable)
-    │   └── TimedOut     …because the time was over (retryable)
+    │   ├── TimedOut     …because the time was over (retryable)
+    │   └── CircuitOpen  not even asked: the host failed again and again a moment ago
+    ├── Held             not asked: the host told us to wait longer than there is time
     ├── Redirected       the host sent us elsewhere: never followed, a signature is for one path
     ├── Unsendable       not a request at all: an address or a header that HTTP cannot carry
     └── AnswerTooLarge   more bytes than the limit, or an encoding that was not offered
@@ -22,15 +24,20 @@ from typing import ClassVar, Self
 
 import httpx
 import stamina
-from aiolimiter import AsyncLimiter
 from httpx import ASGITransport, Auth, Request, Response
+
+from app.deadline import Deadline
+from app.host_gate import CircuitRule, HostGate, Rate
 
 __all__ = [
     "ASGITransport",
     "AnswerTooLarge",
     "Auth",
     "AuthFlow",
+    "CircuitOpen",
+    "CircuitRule",
     "Deadline",
+    "Held",
     "HttpAnswer",
     "HttpTransport",
     "Rate",
@@ -51,6 +58,7 @@ AuthFlow = Generator[Request, Response, None]
 
 _RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
 _TOO_MANY = 429
+_SERVER_FAULT = 500
 _UNSENDABLE = (httpx.InvalidURL, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 _GZIP = 31  # zlib's window bits for a gzip header
 
@@ -74,6 +82,22 @@ class TimedOut(Unreachable):
     pass
 
 
+class _Unanswered(TimedOut):
+    """Our time was over, in line or on the way: `_once` knows whether the host had had its own."""
+
+
+class CircuitOpen(Unreachable):
+    retryable = False
+
+
+class Held(TransportError):
+    """`seconds`: how much longer the host wants to be left alone."""
+
+    def __init__(self, host: str, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(host, "asked to wait")
+
+
 class Redirected(TransportError):
     pass
 
@@ -87,14 +111,6 @@ class AnswerTooLarge(TransportError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
-    """At most `calls` requests to one host in any `seconds`; more wait within their deadline."""
-
-    calls: float
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class TransportLimits:
     """Times in seconds, sizes in bytes. `total_timeout` holds where a caller names no deadline."""
 
@@ -104,7 +120,8 @@ class TransportLimits:
     attempts: int = 3
     max_answer_bytes: int = 16 * 1024 * 1024
     concurrency_per_host: int = 8
-    rate_per_host: Rate = Rate(10, 1.0)
+    rate_per_host: Rate = field(default_factory=lambda: Rate(10, 1.0))
+    circuit: CircuitRule = field(default_factory=CircuitRule)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,23 +131,6 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-
-
-class Deadline:
-    """A moment on the monotonic clock until which a whole group of calls must be done."""
-
-    __slots__ = ("_at",)
-
-    def __init__(self, seconds: float) -> None:
-        self._at = asyncio.get_running_loop().time() + seconds
-
-    def left(self) -> float:
-        """Seconds left, never negative."""
-        return max(0.0, self._at - asyncio.get_running_loop().time())
-
-    def earlier(self, seconds: float) -> "Deadline":
-        """The deadline that comes first: this one or `seconds` from now."""
-        return Deadline(min(self.left(), seconds))
 
 
 def target_of(request: Request) -> str:
@@ -179,14 +179,7 @@ class _Call:
     headers: Mapping[str, str] | None
     content: bytes | None
     auth: Auth | None
-
-
-class _Host:
-    """How busy one host is kept."""
-
-    def __init__(self, concurrency: int, rate: Rate) -> None:
-        self.slots = asyncio.Semaphore(concurrency)
-        self.rate = AsyncLimiter(rate.calls, rate.seconds)
+    until: Deadline
 
 
 class HttpTransport:
@@ -205,7 +198,7 @@ class HttpTransport:
     ) -> None:
         self._limits = limits or TransportLimits()
         self._rates: dict[str, Rate] = {}
-        self._hosts: dict[str, _Host] = {}
+        self._gates: dict[str, HostGate] = {}
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(_QUIET)
         self._client = httpx.AsyncClient(
@@ -231,6 +224,14 @@ class HttpTransport:
         """Replace the default rate for the host (and port) of `url`; before its first call."""
         self._rates[_authority(url)] = rate
 
+    def hold(self, url: str, seconds: float, *, signed_too: bool = False) -> None:
+        """Keep public calls, or all with `signed_too`, from the host of `url` for some seconds.
+
+        For limits that an answer tells. Later calls wait if that fits into their time, and are
+        `Held` at once if it does not.
+        """
+        self._gate(_authority(url)).hold(seconds, signed_too=signed_too)
+
     async def request(
         self,
         method: str,
@@ -248,15 +249,16 @@ class HttpTransport:
         `safe`: the call changes nothing, so it may be repeated; by default GET and HEAD are. Only a
         broken connection, a 5xx and a 429 or 503 whose `Retry-After` fits into the time left are
         tried again, each try signed anew. Any status but a redirect is an answer, not an error.
+        Calls that fail in a row, 5xx included, open the host's circuit: see `CircuitRule`.
         Raises `TransportError` and nothing else.
         """
         host = _authority(url)
-        call = _Call(method, url, host, headers, content, auth)
         whole = Deadline(self._limits.total_timeout if timeout is None else timeout)
         if deadline is not None:
             whole = whole.earlier(deadline.left())
+        call = _Call(method, url, host, headers, content, auth, whole)
         may_retry = method in {"GET", "HEAD"} if safe is None else safe
-        last: HttpAnswer | TransportError = TimedOut(host, "no time left")
+        last: HttpAnswer | TransportError = _Unanswered(host, "no time left")
         try:
             async with asyncio.timeout(whole.left()):
                 async for attempt in stamina.retry_context(
@@ -268,7 +270,7 @@ class HttpTransport:
                     wait_jitter=0.2,
                 ):
                     with attempt:
-                        last = TimedOut(host, "total time")
+                        last = _Unanswered(host, "total time")
                         try:
                             answer = await self._once(call)
                         except TransportError as error:
@@ -278,19 +280,49 @@ class HttpTransport:
                         _raise_if_again(answer)
         except (_Again, TransportError, TimeoutError):
             pass  # `last` says what became of the last try, also when time ended in a pause
+        self._judge(host, last)
         if isinstance(last, TransportError):
             raise last
         return last
 
+    def _judge(self, host: str, outcome: HttpAnswer | TransportError) -> None:
+        """Tell the host's circuit how a whole call ended; some ends say nothing of the host."""
+        circuit = self._gate(host).circuit
+        if isinstance(outcome, HttpAnswer):
+            (circuit.failed if outcome.status >= _SERVER_FAULT else circuit.succeeded)()
+        elif isinstance(outcome, Unreachable) and not isinstance(
+            outcome, _Unanswered | CircuitOpen
+        ):
+            circuit.failed()
+
+    def _gate(self, host: str) -> HostGate:
+        gate = self._gates.get(host)
+        if gate is None:
+            limits = self._limits
+            rate = self._rates.get(host, limits.rate_per_host)
+            gate = HostGate(limits.concurrency_per_host, rate, limits.circuit)
+            self._gates[host] = gate
+        return gate
+
     async def _once(self, call: "_Call") -> HttpAnswer:
-        busy = self._hosts.get(call.host)
-        if busy is None:
-            rate = self._rates.get(call.host, self._limits.rate_per_host)
-            busy = self._hosts[call.host] = _Host(self._limits.concurrency_per_host, rate)
-        async with busy.slots:
-            await busy.rate.acquire()
+        gate = self._gate(call.host)
+        while (pause := gate.held(signed=call.auth is not None)) > 0:
+            if pause > call.until.left():
+                raise Held(call.host, pause)
+            await asyncio.sleep(pause)
+        async with gate.slots:
+            if gate.circuit.admit() > 0:
+                raise CircuitOpen(call.host, "failed again and again")
+            await gate.rate.acquire()
+            begun = asyncio.get_running_loop().time()
             try:
                 return await self._exchange(call)
+            except asyncio.CancelledError:
+                # The time was over, or the caller went away. If the host had had its time, it
+                # failed; if not, nothing is known of it.
+                if asyncio.get_running_loop().time() - begun >= self._limits.connect_timeout:
+                    gate.circuit.failed()
+                raise
             except httpx.TimeoutException as error:
                 failure: TransportError = TimedOut(call.host, type(error).__name__)
             except (*_UNSENDABLE, UnicodeError) as error:

@@ -4,11 +4,12 @@ import asyncio
 import gzip
 import logging
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
 from app import transport
-from app.transport import HttpTransport, Rate, TransportLimits
+from app.transport import CircuitRule, HttpTransport, Rate, TransportLimits
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
@@ -326,3 +327,98 @@ async def test_headers_are_found_in_any_case_and_an_answer_shows_no_body(
     answer = await http.request("GET", server.url)
     assert answer.headers["x-USED"] == "7"
     assert "secret" not in repr(answer)
+
+
+DOWN = b"HTTP/1.1 500 Down\r\nContent-Length: 0\r\n\r\n"
+TOUCHY = TransportLimits(
+    attempts=1, circuit=CircuitRule(failures=3, window=60, pause=0.2), read_timeout=0.3
+)
+
+
+async def fail(client: HttpTransport, url: str, times: int) -> None:
+    for _ in range(times):
+        assert (await client.request("GET", url)).status == 500
+
+
+async def test_a_host_that_is_down_is_left_alone_for_a_while_and_then_tried_again(
+    server: RawServer,
+) -> None:
+    server.replies = [DOWN, DOWN, DOWN, OK]
+    async with HttpTransport(TOUCHY) as client:
+        await fail(client, server.url, 3)
+        begun = asyncio.get_running_loop().time()
+        with pytest.raises(transport.CircuitOpen) as caught:
+            await client.request("GET", server.url)
+        assert asyncio.get_running_loop().time() - begun < 0.1
+        assert not caught.value.retryable
+        assert len(server.heads) == 3
+        async with asyncio.timeout(2):
+            answer = None
+            while answer is None:
+                await asyncio.sleep(0.02)
+                with suppress(transport.CircuitOpen):
+                    answer = await client.request("GET", server.url)
+        assert asyncio.get_running_loop().time() - begun >= 0.2
+        assert (answer.status, len(server.heads)) == (200, 4)
+        assert (await client.request("GET", server.url)).status == 200
+
+
+async def test_another_host_is_not_held_responsible(server: RawServer) -> None:
+    async with HttpTransport(TOUCHY) as client:
+        for _ in range(4):
+            with pytest.raises(transport.Unreachable):
+                await client.request("GET", "http://127.0.0.1:1/")
+        assert (await client.request("GET", server.url)).status == 200
+
+
+async def test_refusals_and_rate_limits_open_no_circuit(server: RawServer) -> None:
+    server.replies = [b"HTTP/1.1 429 Slow\r\nContent-Length: 0\r\n\r\n"]
+    async with HttpTransport(TOUCHY) as client:
+        for _ in range(6):
+            assert (await client.request("GET", server.url)).status == 429
+
+
+async def test_a_host_that_lets_a_callers_time_run_out_has_failed(server: RawServer) -> None:
+    server.replies = [SILENCE]
+    limits = TransportLimits(connect_timeout=0.1, read_timeout=5, circuit=TOUCHY.circuit)
+    async with HttpTransport(limits) as client:
+        for _ in range(3):
+            with pytest.raises(transport.TimedOut):
+                await client.request("GET", server.url, timeout=0.15)
+        with pytest.raises(transport.CircuitOpen):
+            await client.request("GET", server.url)
+
+
+async def test_a_caller_without_patience_says_nothing_of_the_host(server: RawServer) -> None:
+    server.replies = [SILENCE]
+    limits = TransportLimits(connect_timeout=2, read_timeout=5, circuit=TOUCHY.circuit)
+    async with HttpTransport(limits) as client:
+        for _ in range(5):
+            with pytest.raises(transport.TimedOut):
+                await client.request("GET", server.url, timeout=0.05)
+        server.replies = [OK]
+        assert (await client.request("GET", server.url)).status == 200
+
+
+async def test_a_host_that_asks_for_quiet_is_waited_for_when_there_is_time(
+    server: RawServer, http: HttpTransport
+) -> None:
+    http.hold(server.url + "/path", 0.3)
+    begun = asyncio.get_running_loop().time()
+    assert (await http.request("GET", server.url)).status == 200
+    assert asyncio.get_running_loop().time() - begun >= 0.3
+
+
+async def test_a_longer_quiet_is_told_at_once_and_signed_calls_go_on(
+    server: RawServer, http: HttpTransport
+) -> None:
+    http.hold(server.url, 60)
+    with pytest.raises(transport.Held) as caught:
+        await http.request("GET", server.url)
+    assert 59 < caught.value.seconds <= 60
+    assert server.heads == []
+    assert (await http.request("GET", server.url + "/a?b=c", auth=QuerySigner())).status == 200
+    http.hold(server.url, 60, signed_too=True)
+    with pytest.raises(transport.Held):
+        await http.request("GET", server.url + "/a?b=c", auth=QuerySigner())
+    assert len(server.heads) == 1
