@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from app.auth.verifier import TokenVerifier
+from app.catalogue.refresh import CatalogueRefresher
 from app.db.engine import Database
 from app.exchanges.registry import Exchanges
 from app.settings import Role, Settings
@@ -41,5 +42,6 @@ class Context:
     audit: SecretBytes
     metrics: Metrics
     limiter: MovingWindowRateLimiter
+    catalogues: CatalogueRefresher
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None

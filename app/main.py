@@ -12,7 +12,8 @@ from app.audit.router import router as audit
 from app.body_limit import BodyLimitMiddleware
 from app.bots.router import router as bots
 from app.bots.router import token_router as bot_tokens
-from app.catalogue.router import router as catalogue
+from app.catalogue.router import instruments_router as instruments
+from app.catalogue.router import router as exchanges
 from app.context import Context
 from app.keys.router import router as keys
 from app.problems import add_problem_handlers
@@ -22,7 +23,7 @@ from app.startup import open_context
 from app.telemetry import TelemetryMiddleware
 
 ROUTERS = {
-    Role.API: (catalogue, keys, bots, audit),
+    Role.API: (exchanges, keys, instruments, bots, audit),
     Role.RUNTIME: (bot_tokens, runtime),
 }
 

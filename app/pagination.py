@@ -16,7 +16,7 @@ _LARGEST_NUMBER = 2**63 - 1
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
 Cursor = Annotated[
     str | None,
-    Query(max_length=200, description="`next_cursor` of the page before; omit for the first."),
+    Query(max_length=500, description="`next_cursor` of the page before; omit for the first."),
 ]
 
 
@@ -34,7 +34,7 @@ def decode_cursor(cursor: str | None) -> UUID | None:
     except (binascii.Error, ValueError):
         row_id = None
     if row_id is None or encode_cursor(row_id) != cursor:
-        raise _foreign_cursor()
+        raise foreign_cursor()
     return row_id
 
 
@@ -49,11 +49,12 @@ def decode_number_cursor(cursor: str | None) -> int | None:
     if row_id is None:
         return None
     if row_id.int > _LARGEST_NUMBER:
-        raise _foreign_cursor()
+        raise foreign_cursor()
     return row_id.int
 
 
-def _foreign_cursor() -> InvalidRequest:
+def foreign_cursor() -> InvalidRequest:
+    """The answer to a cursor that this list never gave."""
     fault = {
         "loc": ["query", "cursor"],
         "type": "cursor_invalid",

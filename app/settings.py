@@ -126,6 +126,12 @@ class Settings(BaseSettings):
     key_checks_per_minute: int = Field(
         300, ge=1, description="Key checks that one account may cause per minute and process."
     )
+    prices_interval: float = Field(
+        60, ge=1, description="Seconds between two fetches of an exchange's prices."
+    )
+    instruments_interval: float = Field(
+        3600, ge=1, description="Seconds between two fetches of an exchange's instruments."
+    )
     withdrawal_policy: Literal["reject", "warn"] = Field(
         "reject", description="What happens to a key that is known to be able to withdraw."
     )

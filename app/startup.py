@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 import structlog
 from limits.aio.storage import MemoryStorage
@@ -10,6 +11,7 @@ from limits.aio.strategies import MovingWindowRateLimiter
 from app.auth.development import DevelopmentIssuer
 from app.auth.jwks import RemoteKeys
 from app.auth.verifier import TokenVerifier
+from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.context import ApiKeys, Context, RuntimeKeys
 from app.db.engine import Database, open_database
 from app.exchanges.hosts import HostOverrides
@@ -55,6 +57,8 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
     if settings.mode is Mode.DEVELOPMENT and role is Role.ALL:
         folder.create_missing(kinds)
     violations = folder.role_violations(role.value)
+    if settings.mode is Mode.PRODUCTION and (folder.path / KeyKind.DEVELOPMENT_ISSUER).exists():
+        violations.append(KeyKind.DEVELOPMENT_ISSUER)
     if violations:
         raise SettingsError(
             f"A process of the role {role} must not be able to read {', '.join(violations)} in "
@@ -78,6 +82,13 @@ def _verifier(settings: Settings, transport: HttpTransport) -> TokenVerifier:
         raise SettingsError("BOTKEYS_OIDC_ISSUER is not set: production has no issuer of its own.")
     issuer = DevelopmentIssuer(settings.keys_folder)
     return TokenVerifier(issuer.issuer, issuer.audience, issuer.algorithms, issuer.keys)
+
+
+def intervals(settings: Settings) -> Intervals:
+    return Intervals(
+        prices=timedelta(seconds=settings.prices_interval),
+        instruments=timedelta(seconds=settings.instruments_interval),
+    )
 
 
 async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOverrides:
@@ -128,6 +139,8 @@ async def open_context(
         if database is None:
             database = open_settings_database(settings, f"botkeys-{role}")
             stack.push_async_callback(database.close)
+        catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
+        stack.push_async_callback(catalogues.close)
         yield Context(
             settings=settings,
             role=role,
@@ -137,6 +150,7 @@ async def open_context(
             audit=audit,
             metrics=Metrics(),
             limiter=MovingWindowRateLimiter(MemoryStorage()),
+            catalogues=catalogues,
             api=api,
             runtime=runtime,
         )

@@ -10,12 +10,13 @@ import pytest
 import pytest_asyncio
 
 from app.auth.development import DevelopmentIssuer
+from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.db.engine import Database, open_database
 from app.exchanges.registry import simulated_hosts
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
-from app.startup import open_context
+from app.startup import intervals, open_context
 from tests.support.database import (
     Server,
     database_copy,
@@ -67,7 +68,14 @@ async def shared_context(
 
 
 @asynccontextmanager
-async def open_world(context: Context, simulator: Simulator) -> AsyncIterator[World]:
+async def open_world(
+    shared: Context, database: Database, simulator: Simulator, *, background: bool
+) -> AsyncIterator[World]:
+    """The service on this database. Without `background` it does nothing that nobody waits for."""
+    catalogues = CatalogueRefresher(
+        database, shared.exchanges, intervals(shared.settings), background=background
+    )
+    context = replace(shared, database=database, catalogues=catalogues)
     app = application(context)
     async with served(app) as http:
         yield World(
@@ -78,6 +86,7 @@ async def open_world(context: Context, simulator: Simulator) -> AsyncIterator[Wo
             credentials(),
             http,
         )
+    await catalogues.close()
 
 
 @pytest_asyncio.fixture
@@ -92,7 +101,7 @@ async def world(
     shared_context: Context, simulator: Simulator, database: Database
 ) -> AsyncIterator[World]:
     simulator.faults.clear()
-    async with open_world(replace(shared_context, database=database), simulator) as opened:
+    async with open_world(shared_context, database, simulator, background=False) as opened:
         yield opened
     simulator.faults.clear()
 
@@ -113,7 +122,7 @@ async def busy_world(
     shared_context: Context, simulator: Simulator, copied_database: Database
 ) -> AsyncIterator[World]:
     simulator.faults.clear()
-    async with open_world(replace(shared_context, database=copied_database), simulator) as opened:
+    async with open_world(shared_context, copied_database, simulator, background=True) as opened:
         yield opened
     simulator.faults.clear()
 

@@ -1,17 +1,31 @@
-"""What the exchanges offer."""
+"""What the exchanges offer, and what can be traded with a key."""
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+from uuid import UUID
 
-from app.catalogue.schemas import Exchange, ExchangeList
+from fastapi import APIRouter, Query, Response
+
+from app.auth.scopes import Scope
+from app.catalogue import cursor as cursors
+from app.catalogue.deps import Service
+from app.catalogue.documents import instrument_document
+from app.catalogue.errors import RefreshLimited
+from app.catalogue.schemas import Exchange, ExchangeList, Freshness, InstrumentPage
 from app.edge.access import for_users
-from app.edge.responses import reading
+from app.edge.answers import json_answer
+from app.edge.responses import reading, reading_one
 from app.edge.route import EdgeRoute
 from app.exchanges.registry import EXCHANGES
+from app.pagination import DEFAULT_LIMIT, Cursor, Limit
+from app.schemas import Search
 
 _ITEMS = [Exchange.model_validate(profile) for profile in EXCHANGES.values()]
 _LIST = ExchangeList(items=_ITEMS, next_cursor=None).model_dump_json()
 
 router = APIRouter(prefix="/v1/exchanges", tags=["exchanges"], route_class=EdgeRoute)
+instruments_router = APIRouter(
+    prefix="/v1/keys/{key_id}/instruments", tags=["instruments"], route_class=EdgeRoute
+)
 
 
 @router.get(
@@ -25,3 +39,49 @@ router = APIRouter(prefix="/v1/exchanges", tags=["exchanges"], route_class=EdgeR
 async def list_exchanges() -> Response:
     """All ten, with what each offers in either environment and what a key there must permit."""
     return Response(_LIST, media_type="application/json")
+
+
+@instruments_router.get(
+    "",
+    operation_id="listInstruments",
+    summary="List a key's instruments",
+    response_model=InstrumentPage,
+    responses=reading_one(),
+)
+@for_users(Scope.KEYS_READ)
+async def list_instruments(
+    key_id: UUID,
+    service: Service,
+    search: Annotated[
+        Search, Query(description="In symbol, base and quote, in both spellings of Bitcoin.")
+    ] = "",
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Perpetuals of the key's exchange, environment and contract type, by symbol.
+
+    Those that begin with the search come first.
+    """
+    page = await service.instruments(key_id, search, cursors.decode(cursor, search), limit)
+    return json_answer(
+        {
+            "items": [instrument_document(row) for row in page.items],
+            "next_cursor": page.next_after and cursors.encode(page.next_after, search),
+            "fetched_at": page.freshness.fetched_at,
+            "stale": page.freshness.stale,
+            "reason": page.freshness.reason,
+        }
+    )
+
+
+@instruments_router.post(
+    "/refresh",
+    operation_id="refreshInstruments",
+    summary="Fetch a key's instruments anew",
+    response_model=Freshness,
+    responses=reading_one(RefreshLimited),
+)
+@for_users(Scope.KEYS_READ)
+async def refresh_instruments(key_id: UUID, service: Service) -> Response:
+    """Instruments and prices are fetched from the exchange; at most once in ten seconds."""
+    return json_answer(await service.refresh(key_id))

@@ -1,5 +1,6 @@
 """What an exchange offers, as the dashboard needs it to ask for a key."""
 
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
@@ -35,6 +36,44 @@ class Exchange(Document):
     credential_fields: list[CredentialField]
     required_permissions: list[str]
     setup_steps: list[str]
+
+
+class Instrument(Document):
+    """A perpetual contract. `symbol` is the exchange's own; the assets are normalised (XBT: BTC).
+
+    `price` and `volume_24h` (in the quote asset) are those of the last fetch. `max_leverage` is
+    null where it is not known. `contract_size` is what one unit of quantity is worth, in the base
+    asset (linear) or the quote asset (inverse). `added`: it is one of the key's trading assets.
+    """
+
+    symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
+    base: Annotated[str, Field(examples=["BTC"])]
+    quote: Annotated[str, Field(examples=["USDT"])]
+    settle: Annotated[str, Field(examples=["USDT"])]
+    price: Annotated[str | None, Field(examples=["97012.5"])]
+    volume_24h: Annotated[str | None, Field(examples=["1840223114.2"])]
+    max_leverage: Annotated[str | None, Field(examples=["100"])]
+    margin_modes: list[MarginMode]
+    tick_size: Annotated[str, Field(examples=["0.1"])]
+    lot_size: Annotated[str, Field(examples=["0.01"])]
+    contract_size: Annotated[str, Field(examples=["0.01"])]
+    added: bool
+
+
+class Freshness(Document):
+    """`stale`: prices are older than they should be, or the last attempt failed: `reason`."""
+
+    fetched_at: datetime | None
+    stale: bool
+    reason: Annotated[
+        str | None,
+        Field(description="`no_endpoint`, `no_answer`, `rate_limited`, `bad_answer`, or null."),
+    ]
+
+
+class InstrumentPage(Freshness):
+    items: list[Instrument]
+    next_cursor: str | None
 
 
 class ExchangeList(Document):

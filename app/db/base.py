@@ -18,7 +18,9 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 
-ACCOUNTLESS = frozenset({"master_keys"})
+ACCOUNTLESS = frozenset(
+    {"master_keys", "catalogues", "instruments", "instrument_prices", "learned_leverages"}
+)
 """Tables that are not distributed by account. A test reads this list: nothing else may join it."""
 
 AccountId = Annotated[uuid.UUID, mapped_column(Uuid, primary_key=True, sort_order=-2)]

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.accounts.repository import AccountRepository
+from app.catalogue.repository import CatalogueRepository
 from app.edge.route import unit_of
 from app.edge.unit import Unit
 from app.keys.repository import KeyRepository
@@ -29,6 +30,8 @@ async def key_service(unit: Annotated[Unit, Depends(unit_of)]) -> KeyService:
             timeout=settings.key_check_timeout,
             per_minute=settings.key_checks_per_minute,
         ),
+        CatalogueRepository(unit.session),
+        context.catalogues,
         unit.audit(),
         refuse_withdrawal=settings.withdrawal_policy == "reject",
     )

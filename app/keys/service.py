@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts.repository import AccountRepository
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
+from app.catalogue.refresh import CatalogueRefresher
+from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.context import ApiKeys
 from app.db.base import new_id
 from app.errors import NotFound, PreconditionFailed
@@ -45,6 +47,8 @@ class KeyService:
         accounts: AccountRepository,
         vault: ApiKeys,
         check: CredentialCheck,
+        catalogue: CatalogueRepository,
+        refresher: CatalogueRefresher,
         audit: AuditLog,
         *,
         refuse_withdrawal: bool,
@@ -54,6 +58,8 @@ class KeyService:
         self._accounts = accounts
         self._vault = vault
         self._check = check
+        self._catalogue = catalogue
+        self._refresher = refresher
         self._audit = audit
         self._refuse_withdrawal = refuse_withdrawal
 
@@ -127,6 +133,11 @@ class KeyService:
         )
         if not added:
             raise KeyAlreadyAdded(await self._keys.find(mark))
+        name = CatalogueName(
+            request.exchange, request.environment, request.region, request.contract_type
+        )
+        await self._catalogue.learn_leverage(name, report.max_leverage)
+        self._refresher.start(name)
         await self._audit.record(
             "key.add",
             target="key",

@@ -4,6 +4,12 @@ from app.db.models.account import Account
 from app.db.models.audit import AuditEvent, AuditHead
 from app.db.models.bot import Bot, BotToken, Presence
 from app.db.models.bot_event import BotEvent
+from app.db.models.catalogue import (
+    Catalogue,
+    CatalogueInstrument,
+    InstrumentPrice,
+    LearnedLeverage,
+)
 from app.db.models.credential import KeyCredential
 from app.db.models.idempotency import IdempotencyRecord
 from app.db.models.key import Key
@@ -18,9 +24,13 @@ __all__ = [
     "Bot",
     "BotEvent",
     "BotToken",
+    "Catalogue",
+    "CatalogueInstrument",
     "IdempotencyRecord",
+    "InstrumentPrice",
     "Key",
     "KeyCredential",
+    "LearnedLeverage",
     "MasterKeyVersion",
     "Position",
     "Presence",

@@ -1,0 +1,23 @@
+"""Makes the catalogue service of a request."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.catalogue.repository import CatalogueRepository
+from app.catalogue.service import CatalogueService
+from app.edge.route import unit_of
+from app.edge.unit import Unit
+from app.keys.repository import KeyRepository
+
+
+async def catalogue_service(unit: Annotated[Unit, Depends(unit_of)]) -> CatalogueService:
+    return CatalogueService(
+        unit.session,
+        KeyRepository(unit.session, unit.caller.account_id),
+        CatalogueRepository(unit.session),
+        unit.context.catalogues,
+    )
+
+
+Service = Annotated[CatalogueService, Depends(catalogue_service)]

@@ -1,0 +1,373 @@
+"""The SQL of the catalogue. Shared by all accounts, so no statement names one."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Self
+from uuid import UUID
+
+from sqlalchemy import (
+    ARRAY,
+    Float,
+    Numeric,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    false,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.base import AnyRow
+from app.db.models import (
+    Catalogue,
+    CatalogueInstrument,
+    InstrumentPrice,
+    Key,
+    LearnedLeverage,
+)
+from app.exchanges.model import ContractType, Environment, Instrument, Ticker
+
+CLAIM = timedelta(seconds=45)
+"""Longer than any fetch may take: a claim that lapses belonged to a process that is gone."""
+
+_SPELLINGS = {"BTC": "XBT"}
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueName:
+    """The four words that name a catalogue; `region` is `None` where the exchange has none."""
+
+    exchange: str
+    environment: Environment
+    region: str | None
+    contract_type: ContractType
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {
+            "exchange": self.exchange,
+            "environment": self.environment,
+            "region": self.region or "",
+            "contract_type": self.contract_type,
+        }
+
+    @classmethod
+    def of(cls, row: Any) -> Self:
+        """The catalogue that a row with those columns belongs to."""
+        return cls(
+            row.exchange,
+            Environment(row.environment),
+            row.region or None,
+            ContractType(row.contract_type),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """When a catalogue was fetched last, and why the last attempt failed, if it did.
+
+    `attempt_age`, `instruments_age` and `prices_age` are in seconds.
+    """
+
+    fetched_at: datetime | None
+    failure: str | None
+    claimed: bool
+    attempt_age: float | None
+    instruments_age: float | None
+    prices_age: float | None
+
+
+def _is(table: Any, name: CatalogueName) -> Any:
+    return and_(*(getattr(table, column) == value for column, value in name.columns.items()))
+
+
+def search_text(instrument: Instrument) -> str:
+    """What a search looks in: symbol, base and quote, in both spellings of Bitcoin."""
+    words = [instrument.symbol, instrument.base, instrument.quote]
+    words += [_SPELLINGS[word] for word in words[1:] if word in _SPELLINGS]
+    for ours, theirs in _SPELLINGS.items():
+        if theirs in instrument.symbol.upper():
+            words.append(instrument.symbol.upper().replace(theirs, ours))
+        elif ours in instrument.symbol.upper():
+            words.append(instrument.symbol.upper().replace(ours, theirs))
+    return " ".join(words).lower()
+
+
+def _age(moment: Any) -> Any:
+    return cast(func.extract("epoch", func.clock_timestamp() - moment), Float)
+
+
+_STATE = (
+    Catalogue.prices_fetched_at,
+    Catalogue.failure,
+    func.coalesce(Catalogue.claimed_until > func.clock_timestamp(), false()),
+    _age(Catalogue.attempted_at),
+    _age(Catalogue.instruments_fetched_at),
+    _age(Catalogue.prices_fetched_at),
+)
+
+
+class CatalogueRepository:
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+
+    async def state(self, name: CatalogueName) -> State | None:
+        """`None` for a catalogue that nobody ever looked at."""
+        query = select(*_STATE).where(_is(Catalogue, name))
+        row = (await self._session.execute(query)).one_or_none()
+        return None if row is None else State(*row)
+
+    async def claim(self, name: CatalogueName, claim: UUID) -> State | None:
+        """Claim the catalogue's refresh; its state before, or `None` while another has it."""
+        now = func.clock_timestamp()
+        await self._session.execute(
+            insert(Catalogue).values(**name.columns).on_conflict_do_nothing()
+        )
+        row = (
+            await self._session.execute(
+                update(Catalogue)
+                .where(
+                    _is(Catalogue, name),
+                    or_(Catalogue.claimed_until.is_(None), Catalogue.claimed_until < now),
+                )
+                .values(claim=claim, claimed_until=now + CLAIM, attempted_at=now)
+                .returning(*_STATE)
+            )
+        ).one_or_none()
+        return None if row is None else State(*row)
+
+    async def hold(self, name: CatalogueName, claim: UUID) -> bool:
+        """Lock the catalogue; whether it is still claimed by this token."""
+        held = await self._session.scalar(
+            select(Catalogue.claim).where(_is(Catalogue, name)).with_for_update()
+        )
+        return held == claim
+
+    async def finish(
+        self, name: CatalogueName, *, instruments: bool, prices: bool, failure: str | None
+    ) -> None:
+        """Give the claim back and note what was fetched."""
+        now = func.clock_timestamp()
+        fetched: dict[str, Any] = {}
+        if instruments:
+            fetched["instruments_fetched_at"] = now
+        if prices:
+            fetched["prices_fetched_at"] = now
+        await self._session.execute(
+            update(Catalogue)
+            .where(_is(Catalogue, name))
+            .values(claim=None, claimed_until=None, failure=failure, **fetched)
+        )
+
+    async def store_instruments(
+        self, name: CatalogueName, instruments: Sequence[Instrument]
+    ) -> int:
+        """Write what differs, mark what is no longer listed; how many rows were written."""
+        table = CatalogueInstrument
+        fields = [
+            *("symbol", "base", "quote", "settle", "contract_size", "tick_size", "lot_size"),
+            *("min_quantity", "max_leverage", "margin_modes", "listed", "search_text"),
+        ]
+        stored = {
+            row.symbol: tuple(row)
+            for row in await self._session.execute(
+                select(*(getattr(table, field) for field in fields)).where(_is(table, name))
+            )
+        }
+        fresh = {instrument.symbol: _values(instrument) for instrument in instruments}
+        changed = [
+            {**name.columns, **dict(zip(fields, values, strict=True))}
+            for symbol, values in fresh.items()
+            if stored.get(symbol) != values
+        ]
+        for start in range(0, len(changed), 500):
+            new = insert(table).values(changed[start : start + 500])
+            await self._session.execute(
+                new.on_conflict_do_update(
+                    index_elements=[*name.columns, "symbol"],
+                    set_={field: new.excluded[field] for field in fields[1:]},
+                )
+            )
+        gone = [
+            symbol
+            for symbol, values in stored.items()
+            if symbol not in fresh and values[fields.index("listed")]
+        ]
+        if gone:
+            await self._session.execute(
+                update(table).where(_is(table, name), table.symbol.in_(gone)).values(listed=False)
+            )
+        return len(changed) + len(gone)
+
+    async def store_prices(self, name: CatalogueName, tickers: Iterable[Ticker]) -> None:
+        """Write the prices that moved, of instruments that are known."""
+        by_symbol = {ticker.symbol: ticker for ticker in tickers}
+        await self._session.execute(
+            _STORE_PRICES,
+            {
+                **name.columns,
+                "symbols": list(by_symbol),
+                "prices": [ticker.price for ticker in by_symbol.values()],
+                "volumes": [ticker.volume_24h for ticker in by_symbol.values()],
+            },
+        )
+
+    async def learn_leverage(self, name: CatalogueName, maxima: Mapping[str, Decimal]) -> None:
+        """Keep what a signed call told while a key was verified."""
+        table = LearnedLeverage
+        for start in range(0, len(maxima), 500):
+            rows = [
+                {**name.columns, "symbol": symbol, "max_leverage": maximum}
+                for symbol, maximum in sorted(maxima.items())[start : start + 500]
+            ]
+            new = insert(table).values([{**row, "learned_at": func.now()} for row in rows])
+            await self._session.execute(
+                new.on_conflict_do_update(
+                    index_elements=[*name.columns, "symbol"],
+                    set_={
+                        "max_leverage": new.excluded.max_leverage,
+                        "learned_at": new.excluded.learned_at,
+                    },
+                    where=table.max_leverage != new.excluded.max_leverage,
+                )
+            )
+
+    async def page(
+        self, name: CatalogueName, search: str, after: tuple[int, str] | None, limit: int
+    ) -> list[AnyRow]:
+        """Listed instruments, those that begin with the search first, then by symbol.
+
+        Each row has its `rank` (0 begins with it, 1 holds it); `after` is rank and symbol of the
+        last row of the page before.
+        """
+        table = CatalogueInstrument
+        term = search.strip().lower()
+        rank = case(
+            (
+                or_(
+                    table.search_text.startswith(term, autoescape=True),
+                    table.search_text.contains(" " + term, autoescape=True),
+                ),
+                0,
+            ),
+            else_=1,
+        )
+        query = (
+            select(
+                table.symbol,
+                table.base,
+                table.quote,
+                table.settle,
+                InstrumentPrice.price,
+                InstrumentPrice.volume_24h,
+                func.coalesce(table.max_leverage, LearnedLeverage.max_leverage).label(
+                    "max_leverage"
+                ),
+                table.margin_modes,
+                table.tick_size,
+                table.lot_size,
+                table.contract_size,
+                rank.label("rank"),
+            )
+            .outerjoin(InstrumentPrice, _same_instrument(InstrumentPrice))
+            .outerjoin(LearnedLeverage, _same_instrument(LearnedLeverage))
+            .where(_is(table, name), table.listed)
+            .order_by(rank, table.symbol)
+            .limit(limit)
+        )
+        if term:
+            query = query.where(table.search_text.contains(term, autoescape=True))
+        if after is not None:
+            query = query.where(tuple_(rank, table.symbol) > tuple_(*after))
+        return list((await self._session.execute(query)).all())
+
+    async def due(self, every: timedelta) -> list[CatalogueName]:
+        """Catalogues whose time has come and that nobody is refreshing, those in use first."""
+        now = func.clock_timestamp()
+        used = (
+            select(Key.exchange)
+            .where(
+                Key.exchange == Catalogue.exchange,
+                Key.environment == Catalogue.environment,
+                func.coalesce(Key.region, "") == Catalogue.region,
+                Key.contract_type == Catalogue.contract_type,
+            )
+            .exists()
+        )
+        rows = await self._session.execute(
+            select(
+                Catalogue.exchange,
+                Catalogue.environment,
+                Catalogue.region,
+                Catalogue.contract_type,
+            )
+            .where(
+                or_(Catalogue.claimed_until.is_(None), Catalogue.claimed_until < now),
+                or_(Catalogue.attempted_at.is_(None), Catalogue.attempted_at < now - every),
+            )
+            .order_by(used.desc(), Catalogue.attempted_at.asc().nulls_first())
+        )
+        return [CatalogueName.of(row) for row in rows]
+
+
+def _same_instrument(other: Any) -> Any:
+    table = CatalogueInstrument
+    columns = ("exchange", "environment", "region", "contract_type", "symbol")
+    return and_(*(getattr(other, column) == getattr(table, column) for column in columns))
+
+
+def _values(instrument: Instrument) -> tuple[Any, ...]:
+    return (
+        instrument.symbol,
+        instrument.base,
+        instrument.quote,
+        instrument.settle,
+        instrument.contract_size,
+        instrument.tick_size,
+        instrument.lot_size,
+        instrument.min_quantity,
+        instrument.max_leverage,
+        [str(mode) for mode in instrument.margin_modes],
+        True,
+        search_text(instrument),
+    )
+
+
+_STORE_PRICES = text(
+    """
+    INSERT INTO instrument_prices AS stored
+        (exchange, environment, region, contract_type, symbol, price, volume_24h)
+    SELECT :exchange, :environment, :region, :contract_type, symbol, price, volume
+    FROM unnest(
+        CAST(:symbols AS text[]), CAST(:prices AS numeric[]), CAST(:volumes AS numeric[])
+    ) AS fresh (symbol, price, volume)
+    WHERE EXISTS (
+        SELECT FROM instruments AS known
+        WHERE known.exchange = :exchange AND known.environment = :environment
+          AND known.region = :region AND known.contract_type = :contract_type
+          AND known.symbol = fresh.symbol
+    )
+    ON CONFLICT (exchange, environment, region, contract_type, symbol) DO UPDATE
+    SET price = excluded.price, volume_24h = excluded.volume_24h
+    WHERE (stored.price, stored.volume_24h)
+        IS DISTINCT FROM (excluded.price, excluded.volume_24h)
+    """
+).bindparams(
+    bindparam("exchange", type_=Text()),
+    bindparam("environment", type_=Text()),
+    bindparam("region", type_=Text()),
+    bindparam("contract_type", type_=Text()),
+    bindparam("symbols", type_=ARRAY(Text())),
+    bindparam("prices", type_=ARRAY(Numeric())),
+    bindparam("volumes", type_=ARRAY(Numeric())),
+)

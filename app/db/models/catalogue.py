@@ -1,0 +1,84 @@
+"""What the exchanges list: shared by all accounts, so without one; no foreign key points here."""
+
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Numeric, Text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import Base, one_of
+from app.exchanges.model import ContractType, Environment
+
+
+class _OfCatalogue:
+    """The four words that name a catalogue. `region` is empty where the exchange has none."""
+
+    exchange: Mapped[str] = mapped_column(primary_key=True, sort_order=-1)
+    environment: Mapped[str] = mapped_column(primary_key=True, sort_order=-1)
+    region: Mapped[str] = mapped_column(primary_key=True, sort_order=-1)
+    contract_type: Mapped[str] = mapped_column(primary_key=True, sort_order=-1)
+
+
+class Catalogue(_OfCatalogue, Base):
+    """When it was fetched, and who is fetching it now: a claim that lapses, held by its token.
+
+    `failure` is why the last attempt failed; what was fetched before it stays.
+    """
+
+    __tablename__ = "catalogues"
+    __table_args__ = (
+        CheckConstraint(one_of("environment", Environment), "environment"),
+        CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
+        CheckConstraint("(claim IS NULL) = (claimed_until IS NULL)", "claims_lapse"),
+    )
+
+    instruments_fetched_at: Mapped[datetime | None]
+    prices_fetched_at: Mapped[datetime | None]
+    attempted_at: Mapped[datetime | None]
+    failure: Mapped[str | None]
+    claim: Mapped[UUID | None]
+    claimed_until: Mapped[datetime | None]
+
+
+class CatalogueInstrument(_OfCatalogue, Base):
+    """An instrument as its exchange listed it last. A delisted one is kept and marked.
+
+    `search_text` is symbol, base and quote in lower case, in both spellings of Bitcoin.
+    """
+
+    __tablename__ = "instruments"
+
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    base: Mapped[str]
+    quote: Mapped[str]
+    settle: Mapped[str]
+    contract_size: Mapped[Decimal] = mapped_column(Numeric)
+    tick_size: Mapped[Decimal] = mapped_column(Numeric)
+    lot_size: Mapped[Decimal] = mapped_column(Numeric)
+    min_quantity: Mapped[Decimal] = mapped_column(Numeric)
+    max_leverage: Mapped[Decimal | None] = mapped_column(Numeric)
+    margin_modes: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    listed: Mapped[bool]
+    search_text: Mapped[str]
+
+
+class InstrumentPrice(_OfCatalogue, Base):
+    """Apart from the instrument: prices move every minute, instruments hardly ever."""
+
+    __tablename__ = "instrument_prices"
+
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    price: Mapped[Decimal | None] = mapped_column(Numeric)
+    volume_24h: Mapped[Decimal | None] = mapped_column(Numeric)
+
+
+class LearnedLeverage(_OfCatalogue, Base):
+    """A maximum that only a signed call tells, learned while a key was verified."""
+
+    __tablename__ = "learned_leverages"
+
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    max_leverage: Mapped[Decimal] = mapped_column(Numeric)
+    learned_at: Mapped[datetime]
