@@ -59,6 +59,8 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
     violations = folder.role_violations(role.value)
     if settings.mode is Mode.PRODUCTION and (folder.path / KeyKind.DEVELOPMENT_ISSUER).exists():
         violations.append(KeyKind.DEVELOPMENT_ISSUER)
+    if settings.mode is Mode.PRODUCTION and (folder.path / KeyKind.DEVELOPMENT_ISSUER).exists():
+        violations.append(KeyKind.DEVELOPMENT_ISSUER)
     if violations:
         raise SettingsError(
             f"A process of the role {role} must not be able to read {', '.join(violations)} in "
