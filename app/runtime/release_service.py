@@ -14,7 +14,7 @@ from app.bots.errors import NoKey
 from app.db.base import new_id
 from app.errors import InvalidRequest
 from app.exchanges.model import Endpoints
-from app.exchanges.registry import Exchanges
+from app.exchanges.registry import EXCHANGES, Exchanges
 from app.runtime.errors import CredentialsUnreadable, MasterKeyMissing, ReleaseLimited
 from app.runtime.repository import RuntimeRepository
 from app.runtime.schemas import ReleaseRequest
@@ -72,6 +72,8 @@ class ReleaseService:
         sealed = await self._runtime.sealed()
         if sealed is None:
             raise NoKey
+        if sealed.exchange not in EXCHANGES:
+            raise CredentialsUnreadable
         waiting = await self._runtime.seconds_until_release(self._limit, WINDOW)
         if waiting is not None:
             raise ReleaseLimited(self._limit, math.ceil(waiting))

@@ -24,7 +24,7 @@ class RuntimeRepository:
         query = (
             select(
                 Bot.paused,
-                Bot.key_id,
+                Key.id.label("key_id"),
                 Key.label,
                 Key.exchange,
                 Key.environment,
