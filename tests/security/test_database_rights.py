@@ -1,0 +1,216 @@
+"""What the logins of the roles may do in the database: what their work needs, and nothing else."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app.db.base import Base
+from app.db.engine import Database
+from app.db.failures import sqlstate
+from app.settings import Role
+from app.simulator import Simulator
+from tests.support.database import Server
+from tests.support.split import Split, split_service
+
+DENIED = "42501"
+
+
+@pytest_asyncio.fixture(scope="module")
+async def split(
+    server: Server, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Split]:
+    async with split_service(server, simulator, tmp_path_factory.mktemp("rights")) as running:
+        key = await running.add_key("alice", 1)
+        await running.add_bot("alice", key["id"])
+        yield running
+
+
+def database_of(split: Split, role: Role) -> Database:
+    return (split.api if role is Role.API else split.runtime).context.database
+
+
+async def tried(database: Database, statement: str) -> str | None:
+    """The SQLSTATE of the refusal, or `None`; whatever it did is undone."""
+    async with database.sessions() as session:
+        try:
+            await session.execute(text(statement))
+        except DBAPIError as error:
+            return sqlstate(error)
+        finally:
+            await session.rollback()
+    return None
+
+
+NEITHER = [
+    *(
+        statement
+        for table in ("audit_events", "audit_heads")
+        for statement in (
+            f"DELETE FROM {table}",  # noqa: S608  # names of our own, here and below
+            f"TRUNCATE {table} CASCADE",
+            f"ALTER TABLE {table} DISABLE TRIGGER ALL",
+            f"ALTER TABLE {table} DROP COLUMN mac",
+            f"ALTER TABLE {table} OWNER TO CURRENT_USER",
+            f"DROP TABLE {table} CASCADE",
+            f"CREATE RULE quiet AS ON INSERT TO {table} DO INSTEAD NOTHING",
+            f"CREATE TRIGGER t AFTER INSERT ON {table} EXECUTE FUNCTION no_such_function()",
+        )
+    ),
+    "LOCK TABLE audit_events IN ACCESS EXCLUSIVE MODE",
+    "UPDATE audit_events SET details = details",
+    "UPDATE audit_events SET mac = mac",
+    "UPDATE key_credentials SET ciphertext = ciphertext",
+    "UPDATE key_credentials SET nonce = nonce",
+    "UPDATE key_credentials SET version = version",
+    "UPDATE key_credentials SET account_id = account_id",
+    "UPDATE master_keys SET fingerprint = fingerprint",
+    "DELETE FROM master_keys",
+    "DELETE FROM releases",
+    "UPDATE releases SET at = at",
+    "DELETE FROM accounts",
+    "DELETE FROM bot_events",
+    "UPDATE alembic_version SET version_num = '0'",
+    "CREATE TABLE mine (a int)",
+    "CREATE FUNCTION mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "CREATE SCHEMA mine",
+    "CREATE ROLE mine SUPERUSER",
+    "SET ROLE postgres",
+    "SET session_replication_role = replica",
+    "COPY (SELECT 1) TO PROGRAM 'cat'",
+    "COPY (SELECT 1) TO '/dev/null'",
+    "SELECT pg_read_file('/etc/passwd')",
+    "SELECT pg_ls_dir('/')",
+    "SELECT lo_import('/etc/passwd')",
+    "SELECT * FROM pg_authid",
+]
+
+OVERWRITING = (
+    "INSERT INTO key_credentials (account_id, key_id, version) VALUES (NULL, NULL, 1) "
+    "ON CONFLICT (account_id, key_id, version) DO UPDATE SET ciphertext = ''"
+)
+
+NOT_API = [
+    "SELECT ciphertext FROM key_credentials",
+    "SELECT nonce FROM key_credentials",
+    "SELECT sealed_data_key FROM key_credentials",
+    "SELECT * FROM key_credentials",
+    "SELECT k FROM key_credentials k",
+    "SELECT xmin FROM key_credentials",
+    "COPY key_credentials TO STDOUT",
+    "DELETE FROM key_credentials RETURNING ciphertext",
+    "SELECT count(*) FROM key_credentials WHERE ciphertext > '\\x00'",
+    "UPDATE key_credentials SET sealed_data_key = sealed_data_key",
+    "UPDATE key_credentials SET master_key_version = 2",
+    OVERWRITING,
+    "SELECT * FROM bot_tokens",
+    "SELECT account_id FROM bot_tokens",
+    "SELECT count(*) FROM bot_tokens",
+    "UPDATE bot_tokens SET token_hash = token_hash",
+    "INSERT INTO bot_tokens SELECT account_id, id, sha256('') FROM bots",
+    "DELETE FROM bot_tokens",
+    "TRUNCATE bot_tokens",
+    "INSERT INTO releases SELECT * FROM releases",
+    "INSERT INTO bot_events SELECT * FROM bot_events",
+    "UPDATE positions SET status = 'closed'",
+    "DELETE FROM positions",
+    "UPDATE presence SET lease_until = now()",
+    "TRUNCATE keys CASCADE",
+    "SET ROLE botkeys_runtime",
+    "SET ROLE botkeys_worker",
+]
+
+NOT_RUNTIME = [
+    *(
+        f"UPDATE keys SET {column.name} = {column.name}"  # noqa: S608
+        for column in Base.metadata.tables["keys"].columns
+        if column.name not in {"last_release_at", "last_release_from", "updated_at"}
+    ),
+    *(
+        f"UPDATE bots SET {column.name} = {column.name}"  # noqa: S608
+        for column in Base.metadata.tables["bots"].columns
+        if column.name != "updated_at"
+    ),
+    "INSERT INTO keys SELECT * FROM keys",
+    "DELETE FROM keys",
+    "INSERT INTO bots SELECT * FROM bots",
+    "DELETE FROM bots",
+    "INSERT INTO key_credentials SELECT * FROM key_credentials",
+    "DELETE FROM key_credentials",
+    "TRUNCATE key_credentials",
+    "UPDATE accounts SET subject = subject",
+    "UPDATE accounts SET issuer = issuer",
+    "DELETE FROM positions",
+    "DELETE FROM presence",
+    "SET ROLE botkeys_api",
+    "SET ROLE botkeys_worker",
+]
+
+
+@pytest.mark.parametrize("role", [Role.API, Role.RUNTIME])
+async def test_no_login_may_rewrite_the_audit_log_or_leave_its_rights(
+    split: Split, role: Role
+) -> None:
+    told = {statement: await tried(database_of(split, role), statement) for statement in NEITHER}
+    assert {statement: code for statement, code in told.items() if code != DENIED} == {}
+
+
+async def test_api_may_neither_read_what_is_sealed_nor_touch_tokens(split: Split) -> None:
+    database = database_of(split, Role.API)
+    told = {statement: await tried(database, statement) for statement in NOT_API}
+    assert {statement: code for statement, code in told.items() if code != DENIED} == {}
+
+
+async def test_runtime_may_change_nothing_of_keys_and_bots_but_what_it_reports(
+    split: Split,
+) -> None:
+    database = database_of(split, Role.RUNTIME)
+    told = {statement: await tried(database, statement) for statement in NOT_RUNTIME}
+    assert {statement: code for statement, code in told.items() if code != DENIED} == {}
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        (Role.API, "SELECT account_id, key_id, version FROM key_credentials"),
+        (Role.API, "DELETE FROM key_credentials"),
+        (Role.API, "UPDATE keys SET label = label"),
+        (Role.RUNTIME, "SELECT ciphertext FROM key_credentials"),
+        (Role.RUNTIME, "UPDATE keys SET last_release_at = now()"),
+        (Role.RUNTIME, "DELETE FROM bot_tokens"),
+    ],
+)
+async def test_what_their_work_needs_is_allowed(split: Split, role: Role, statement: str) -> None:
+    assert await tried(database_of(split, role), statement) is None
+
+
+async def test_the_roles_own_nothing_and_are_no_superusers(split: Split) -> None:
+    async with split.superuser.sessions() as session:
+        owned = await session.scalars(
+            text(
+                "SELECT c.relname FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner "
+                "WHERE r.rolname LIKE 'botkeys_%' AND r.rolname <> 'botkeys_owner'"
+            )
+        )
+        assert list(owned) == []
+        mighty = await session.scalars(
+            text(
+                "SELECT rolname FROM pg_roles WHERE rolname IN ('botkeys_api', 'botkeys_runtime', "
+                "'botkeys_worker') AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls "
+                "OR rolreplication OR rolcanlogin)"
+            )
+        )
+        assert list(mighty) == []
+
+
+async def test_nothing_of_ours_is_open_to_every_login(split: Split) -> None:
+    async with split.superuser.sessions() as session:
+        public = await session.scalars(
+            text(
+                "SELECT table_name FROM information_schema.role_table_grants "
+                "WHERE grantee = 'PUBLIC' AND table_schema = 'public'"
+            )
+        )
+        assert list(public) == []

@@ -1,0 +1,399 @@
+"""The role `api` is taken over, and the database with it: what it holds opens nothing.
+
+The attacker has the process's settings, key files and memory, its login, and beyond that the
+superuser's write access to every table, with triggers and foreign keys switched off.
+"""
+
+import base64
+import gc
+import types
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+import pytest_asyncio
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+
+from app.auth.bot_tokens import mint, token_hash
+from app.auth.development import DevelopmentIssuer
+from app.client import CannotOpen, OlderVersion, Refused
+from app.client.answers import ReleaseAnswer, parse_answer
+from app.client.opening import open_release
+from app.exchanges.model import Credentials, Environment
+from app.secret import Secret
+from app.settings import Role
+from app.simulator import Simulator
+from app.vault.binding import Binding
+from app.vault.keyfiles import KeyKind
+from app.vault.keyring import ReleasingKeyring
+from app.vault.masterkeys import MasterPrivateKey
+from app.vault.release import Releaser
+from app.vault.suites import PrivateKey, SuiteName
+from tests.support.database import Server
+from tests.support.split import Split, split_service
+from tests.support.world import Bot, Json
+
+OPENING = (
+    MasterPrivateKey,
+    PrivateKey,
+    Releaser,
+    ReleasingKeyring,
+    X25519PrivateKey,
+    MLKEM768PrivateKey,
+    MLKEM768X25519PrivateKey,
+    DevelopmentIssuer,
+)
+CODE = (type, types.ModuleType, types.FunctionType, types.FrameType, types.CodeType)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def running(
+    server: Server, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Split]:
+    async with split_service(server, simulator, tmp_path_factory.mktemp("split")) as split:
+        yield split
+
+
+@pytest_asyncio.fixture
+async def split(running: Split) -> Split:
+    await running.write("TRUNCATE accounts, audit_heads CASCADE")
+    return running
+
+
+def reachable(*roots: object) -> list[object]:
+    """All objects that can be reached from these, code left out."""
+    found: dict[int, object] = {}
+    waiting = list(roots)
+    while waiting:
+        item = waiting.pop()
+        if id(item) in found or isinstance(item, CODE):
+            continue
+        found[id(item)] = item
+        waiting.extend(gc.get_referents(item))
+    return list(found.values())
+
+
+def bytes_in(objects: list[object]) -> list[bytes]:
+    return [bytes(item) for item in objects if isinstance(item, bytes | bytearray)]
+
+
+def texts_in(objects: list[object]) -> list[str]:
+    return [item for item in objects if isinstance(item, str)]
+
+
+async def release(bot: Bot) -> tuple[httpx.Response, PrivateKey]:
+    one_time = PrivateKey.generate(SuiteName.X25519)
+    public = base64.urlsafe_b64encode(one_time.public.raw).rstrip(b"=").decode()
+    body = {"suite": "x25519", "public_key": public}
+    return await bot.post("/v1/runtime/credentials", body), one_time
+
+
+async def opened(bot: Bot) -> str:
+    """The api_secret that the bot gets, or the problem that it is told, or `shut`."""
+    answer, one_time = await release(bot)
+    if answer.status_code != 200:
+        assert answer.status_code in {401, 409, 503}, answer.text
+        return str(answer.json()["code"])
+    try:
+        return open_release(
+            one_time, parse_answer(ReleaseAnswer, answer.content)
+        ).api_secret.reveal()
+    except CannotOpen:
+        return "shut"
+
+
+def secret_of(key: Json) -> str:
+    return str(key["label"]).replace(" ", "").rjust(64, "s")
+
+
+async def test_the_two_processes_do_the_whole_job_together(split: Split) -> None:
+    key = await split.add_key("alice", 1)
+    bot = await split.add_bot("alice", key["id"])
+
+    assert await opened(bot) == secret_of(key)
+
+
+async def test_neither_process_serves_the_other_s_routes(split: Split) -> None:
+    key = await split.add_key("alice", 1)
+    bot = await split.add_bot("alice", key["id"])
+    user = split.user("alice")
+    for path in (f"/v1/bots/{bot.id}/token", "/v1/runtime/credentials"):
+        for token in (user.token, bot.token):
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = await split.api.http.post(path, json={}, headers=headers)
+            assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    there = split.user("alice", Role.RUNTIME)
+    for path in ("/v1/keys", f"/v1/keys/{key['id']}", "/v1/bots", "/v1/audit-events"):
+        assert (await there.get(path)).status_code == 404
+    assert (await there.post("/v1/keys", {})).status_code == 404
+
+
+async def test_nothing_in_the_memory_of_api_opens_anything(split: Split) -> None:
+    key = await split.add_key("alice", 1)
+    held = reachable(split.api.context, split.api.app, vars(split.api.app))
+    secret_bytes = {
+        bytes(split.keys.read_secret(KeyKind.TOKEN_HMAC).reveal()),
+        (split.keys.path / "master-0001.private").read_bytes().split(b"\n")[-2],
+        (split.keys.path / "token-hmac").read_bytes().split(b"\n")[-2],
+    }
+    master = base64.urlsafe_b64decode(
+        (split.keys.path / "master-0001.private").read_bytes().split(b"\n")[-2] + b"="
+    )
+    assert len(master) == 32
+
+    assert not [item for item in held if isinstance(item, OPENING)]
+    assert not [
+        content
+        for content in bytes_in(held)
+        if master in content or any(secret in content for secret in secret_bytes)
+    ]
+    assert not [told for told in texts_in(held) if secret_of(key) in told]
+
+
+async def test_the_walk_through_memory_finds_what_runtime_holds(split: Split) -> None:
+    held = reachable(split.runtime.context)
+    assert {MasterPrivateKey, PrivateKey, Releaser} <= {type(item) for item in held}
+    token_key = bytes(split.keys.read_secret(KeyKind.TOKEN_HMAC).reveal())
+    assert token_key in bytes_in(held)
+
+
+async def test_a_token_made_with_all_that_api_holds_is_not_valid(split: Split) -> None:
+    key = await split.add_key("alice", 1)
+    victim = await split.add_bot("alice", key["id"])
+    context = split.api.context
+    assert context.api is not None
+    known = [
+        bytes(context.audit.reveal()),
+        bytes(context.api.fingerprint.reveal()),
+        split.keys.newest_public().raw,
+        split.keys.newest_public().raw[:32],
+        b"",
+        bytes(32),
+        *(path.read_bytes() for path in sorted(context.settings.keys_folder.iterdir())),
+        *{content for content in bytes_in(reachable(context.api)) if len(content) == 32},
+    ]
+    assert len(known) >= 9
+    for hmac_key in known:
+        forged = mint(victim.account_id, victim.id).reveal()
+        await split.write(
+            "UPDATE bot_tokens SET token_hash = :hash WHERE bot_id = :bot",
+            hash=token_hash(hmac_key, forged),
+            bot=victim.id,
+        )
+        assert await opened(Bot(victim.http, forged)) == "unauthenticated"
+
+
+@pytest.mark.parametrize("whose", ["alice", "mallory"])
+async def test_the_hash_of_a_token_is_worth_nothing_at_another_bot(
+    split: Split, whose: str
+) -> None:
+    """Moved from a bot of the same account, and from one of the attacker's."""
+    key = await split.add_key("alice", 1)
+    victim = await split.add_bot("alice", key["id"])
+    own = await split.add_bot(whose)
+    await split.write(
+        "UPDATE bot_tokens SET token_hash = (SELECT token_hash FROM bot_tokens "
+        "WHERE bot_id = :own) WHERE bot_id = :victim",
+        own=own.id,
+        victim=victim.id,
+    )
+    assert await opened(own) == "no_key"
+    assert await opened(victim) == "unauthenticated"
+    tampered = mint(
+        victim.account_id, victim.id, lambda count: _random_part(own.token)[-count:]
+    ).reveal()
+    assert await opened(Bot(victim.http, tampered)) == "unauthenticated"
+
+    await split.write("DELETE FROM bot_tokens WHERE bot_id = :own", own=own.id)
+    assert await opened(own) == "unauthenticated"
+
+
+def _random_part(token: str) -> bytes:
+    alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    number = 0
+    for character in token[4:90]:
+        number = number * 62 + alphabet.index(character)
+    return number.to_bytes(64, "big")
+
+
+async def test_a_bot_s_row_moved_under_its_victim_s_name_does_not_release(split: Split) -> None:
+    """The attacker's own bot and token, their rows rewritten to be the victim's."""
+    key = await split.add_key("alice", 1)
+    victim = await split.add_bot("alice", key["id"])
+    own = await split.add_bot("mallory")
+    await split.write(
+        "DELETE FROM bot_tokens WHERE bot_id = :victim",
+        "DELETE FROM bots WHERE id = :victim",
+        "UPDATE bots SET account_id = :account, key_id = :key WHERE id = :own",
+        "UPDATE bot_tokens SET account_id = :account WHERE bot_id = :own",
+        victim=victim.id,
+        own=own.id,
+        account=victim.account_id,
+        key=UUID(key["id"]),
+    )
+    assert await opened(own) == "unauthenticated"
+
+
+COPY = (
+    "UPDATE key_credentials mine SET ciphertext = theirs.ciphertext, nonce = theirs.nonce, "
+    "sealed_data_key = theirs.sealed_data_key FROM key_credentials theirs "
+    "WHERE mine.key_id = :mine AND theirs.key_id = :theirs"
+)
+
+
+@pytest.mark.parametrize("thief", ["alice", "mallory"])
+async def test_credentials_copied_to_another_key_do_not_open(split: Split, thief: str) -> None:
+    """Not within the account and not in the attacker's, where bot and token are their own."""
+    theirs = await split.add_key("alice", 1)
+    mine = await split.add_key(thief, 2)
+    bot = await split.add_bot(thief, mine["id"])
+    await split.write(COPY, mine=UUID(mine["id"]), theirs=UUID(theirs["id"]))
+
+    assert await opened(bot) == "credentials_unreadable"
+
+
+async def test_a_key_taken_over_with_its_rows_does_not_open(split: Split) -> None:
+    """Key and credentials keep their ids, and get the attacker's account."""
+    key = await split.add_key("alice", 1)
+    bot = await split.add_bot("mallory")
+    await split.write(
+        "UPDATE keys SET account_id = :account WHERE id = :key",
+        "UPDATE key_credentials SET account_id = :account WHERE key_id = :key",
+        "UPDATE bots SET key_id = :key WHERE id = :bot",
+        account=bot.account_id,
+        key=UUID(key["id"]),
+        bot=bot.id,
+    )
+    assert await opened(bot) == "credentials_unreadable"
+
+
+async def test_a_bot_that_names_another_account_s_key_has_none(split: Split) -> None:
+    key = await split.add_key("alice", 1)
+    bot = await split.add_bot("mallory")
+    await split.write(
+        "UPDATE bots SET key_id = :key WHERE id = :bot", key=UUID(key["id"]), bot=bot.id
+    )
+    assert await opened(bot) == "no_key"
+    assert (await bot.get("/v1/runtime/config")).json()["blocked_by"][0] == "no_key"
+
+
+ALTERED = {
+    "another version": "UPDATE keys SET version = 2; UPDATE key_credentials SET version = 2",
+    "another exchange": "UPDATE keys SET exchange = 'okx'",
+    "an exchange that there is not": "UPDATE keys SET exchange = 'nowhere'",
+    "another environment": "UPDATE keys SET environment = 'live'",
+    "another master key": "UPDATE key_credentials SET master_key_version = 2",
+    "no master key": "UPDATE key_credentials SET master_key_version = -1",
+    "a cut data key": "UPDATE key_credentials SET sealed_data_key = "
+    "substring(sealed_data_key FROM 1 FOR 1000)",
+    "an empty data key": "UPDATE key_credentials SET sealed_data_key = ''",
+    "a changed data key": "UPDATE key_credentials SET sealed_data_key = "
+    "set_byte(sealed_data_key, 1167, get_byte(sealed_data_key, 1167) # 1)",
+    "a changed encapsulation": "UPDATE key_credentials SET sealed_data_key = "
+    "set_byte(sealed_data_key, 0, get_byte(sealed_data_key, 0) # 1)",
+    "another ciphertext": "UPDATE key_credentials SET ciphertext = "
+    "set_byte(ciphertext, 0, get_byte(ciphertext, 0) # 1)",
+    "an empty ciphertext": "UPDATE key_credentials SET ciphertext = ''",
+    "another nonce": "UPDATE key_credentials SET nonce = "
+    "set_byte(nonce, 0, get_byte(nonce, 0) # 1)",
+}
+
+
+@pytest.mark.parametrize("what", ALTERED)
+async def test_credentials_under_another_name_or_altered_do_not_open(
+    split: Split, what: str
+) -> None:
+    key = await split.add_key("alice", 1)
+    bot = await split.add_bot("alice", key["id"])
+    assert await opened(bot) == secret_of(key)
+
+    await split.write(*ALTERED[what].split("; "))
+
+    expected = {"shut"} if "ciphertext" in what or "nonce" in what else {"credentials_unreadable"}
+    if "master" in what:
+        expected = {"unavailable"}
+    assert {await opened(bot)} == expected
+
+
+@pytest.mark.parametrize("column", ["sealed_data_key", "ciphertext", "nonce"])
+async def test_parts_of_two_keys_exchanged_do_not_open_at_their_bots(
+    split: Split, column: str
+) -> None:
+    keys = [await split.add_key("alice", number) for number in (1, 2)]
+    bots = [await split.add_bot("alice", key["id"]) for key in keys]
+    await split.write(
+        f"UPDATE key_credentials a SET {column} = b.{column} FROM key_credentials b "  # noqa: S608  # names of our own
+        "WHERE a.key_id <> b.key_id"
+    )
+    for bot in bots:
+        assert await opened(bot) in {"shut", "credentials_unreadable"}
+
+
+async def test_an_earlier_version_put_back_is_refused_by_the_bot(split: Split) -> None:
+    """It opens as what it is; the bot knows that it has seen a later one."""
+    key = await split.add_key("alice", 1)
+    bot = await split.add_bot("alice", key["id"])
+    api = split.api.context.api
+    assert api is not None
+    replaced = api.sealing.sealer().seal(
+        Credentials(Secret("k" * 64), Secret("replaced" * 8)),
+        Binding(bot.account_id, UUID(key["id"]), 2, "binance", Environment.TESTNET),
+    )
+    await split.write(
+        "INSERT INTO key_credentials (account_id, key_id, version, ciphertext, nonce, "
+        "sealed_data_key, master_key_version) VALUES (:account, :key, 2, :ciphertext, :nonce, "
+        ":sealed, 1)",
+        "UPDATE keys SET version = 2",
+        account=bot.account_id,
+        key=UUID(key["id"]),
+        ciphertext=replaced.ciphertext,
+        nonce=replaced.nonce,
+        sealed=replaced.sealed_data_key,
+    )
+    async with split.client(bot) as client:
+        assert (await client.credentials()).api_secret.reveal() == "replaced" * 8
+        await split.write("UPDATE keys SET version = 1")
+        with pytest.raises(OlderVersion):
+            await client.credentials(fresh=True)
+        # The later one under the earlier number does not open, so it cannot be passed off as it.
+        await split.write(
+            "DELETE FROM key_credentials WHERE version = 1",
+            "UPDATE key_credentials SET version = 1",
+        )
+        with pytest.raises(Refused) as refused:
+            await client.credentials(fresh=True)
+        assert refused.value.code == "credentials_unreadable"
+
+
+async def test_a_refused_release_is_recorded_with_its_reason(split: Split) -> None:
+    key = await split.add_key("alice", 1)
+    bot = await split.add_bot("alice", key["id"])
+    await split.write("UPDATE key_credentials SET sealed_data_key = ''")
+
+    assert await opened(bot) == "credentials_unreadable"
+
+    events = (await split.user("alice").get("/v1/audit-events")).json()["items"]
+    assert [(event["action"], event["outcome"], event["code"]) for event in events[:2]] == [
+        ("key.release", "refused", "credentials_unreadable"),
+        ("key.release", "allowed", None),
+    ]
+
+
+async def test_what_runtime_says_of_a_release_opens_with_the_bot_s_key_alone(
+    split: Split,
+) -> None:
+    """Not with the key of a later call, nor with any that the service holds."""
+    key = await split.add_key("alice", 1)
+    bot = await split.add_bot("alice", key["id"])
+    answer, right = await release(bot)
+    _, later = await release(bot)
+    told = parse_answer(ReleaseAnswer, answer.content)
+
+    with pytest.raises(CannotOpen):
+        open_release(later, told)
+    assert open_release(right, told).api_secret.reveal() == secret_of(key)
+    with pytest.raises(CannotOpen):
+        open_release(right, told.model_copy(update={"bot_id": uuid4()}))

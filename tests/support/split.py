@@ -1,0 +1,176 @@
+"""The service as production runs it: api and runtime apart, each with its own keys and login."""
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+from fastapi import FastAPI
+from pydantic import SecretStr
+from sqlalchemy import event, text
+
+from app.auth.development import DevelopmentIssuer
+from app.auth.scopes import USER_SCOPES
+from app.auth.verifier import TokenVerifier
+from app.client import BotClient
+from app.context import Context
+from app.db.engine import Database, open_database
+from app.exchanges.registry import simulated_hosts
+from app.settings import Mode, Role, Settings
+from app.simulator import Simulator
+from app.startup import open_context
+from app.transport import ASGITransport, HttpTransport, Rate, TransportLimits
+from app.vault.files import create_folder
+from app.vault.keyfiles import KeyFolder, KeyKind
+from tests.support.database import Server, database_copy, execute
+from tests.support.world import Bot, Json, Person, application, served
+
+HELD = {
+    Role.API: ("master-0001.public", "fingerprint-hmac", "audit-hmac"),
+    Role.RUNTIME: ("master-0001.private", "token-hmac", "audit-hmac"),
+}
+KINDS = [KeyKind.MASTER, KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC]
+
+
+def all_keys(folder: Path) -> KeyFolder:
+    """A folder with every kind of key, as the operator's own machine would have it."""
+    keys = KeyFolder(folder)
+    keys.create_missing(KINDS)
+    return keys
+
+
+def hand_out(keys: KeyFolder, folder: Path, names: tuple[str, ...]) -> Path:
+    """A folder of its own with copies of these files."""
+    create_folder(folder)
+    for name in names:
+        shutil.copy(keys.path / name, folder / name)
+        (folder / name).chmod(0o600)
+    return folder
+
+
+def production(folder: Path, url: str) -> Settings:
+    return Settings(
+        mode=Mode.PRODUCTION,
+        keys_dir=folder,
+        database_url=SecretStr(url),
+        oidc_issuer="https://issuer.test",
+    )
+
+
+def login(url: str, name: str) -> Database:
+    """A pool whose every connection has the rights of this login and no others."""
+    database = open_database(url, application_name=f"as {name}", pool_size=5)
+
+    @event.listens_for(database.engine.sync_engine, "connect")
+    def become(connection: object, _record: object) -> None:
+        connection.run_async(  # type: ignore[attr-defined]  # SQLAlchemy's adapter of asyncpg
+            lambda driver: driver.execute(f"SET SESSION AUTHORIZATION {name}")
+        )
+
+    return database
+
+
+@dataclass(slots=True)
+class Process:
+    """One process of the service, in this one."""
+
+    context: Context
+    app: FastAPI
+    http: httpx.AsyncClient
+
+
+@dataclass(slots=True)
+class Split:
+    """Two processes over one database, and the database's superuser."""
+
+    api: Process
+    runtime: Process
+    issuer: DevelopmentIssuer
+    superuser: Database
+    keys: KeyFolder
+
+    def user(self, account: str, role: Role = Role.API) -> Person:
+        process = self.api if role is Role.API else self.runtime
+        return Person(process.http, self.issuer.token(account, USER_SCOPES))
+
+    async def add_key(self, account: str, number: int, **changes: object) -> Json:
+        body = {
+            "label": f"{account} {number}",
+            "exchange": "binance",
+            "environment": "testnet",
+            "contract_type": "linear",
+            "api_key": f"{account}{number}".rjust(64, "k"),
+            "api_secret": f"{account}{number}".rjust(64, "s"),
+            "verify": False,
+            **changes,
+        }
+        answer = await self.user(account).post("/v1/keys", body)
+        assert answer.status_code == 201, answer.text
+        document: Json = answer.json()
+        return document
+
+    async def add_bot(self, account: str, key_id: str | None = None) -> Bot:
+        """A bot with a token, and the key if one is named."""
+        made = await self.user(account).post("/v1/bots", {"name": "a bot"})
+        bot_id = made.json()["id"]
+        minted = await self.user(account, Role.RUNTIME).post(f"/v1/bots/{bot_id}/token")
+        assert minted.status_code == 201, minted.text
+        if key_id is not None:
+            path = f"/v1/bots/{bot_id}/key"
+            assigned = await self.user(account).put(path, {"key_id": key_id})
+            assert assigned.status_code == 200, assigned.text
+        return Bot(self.runtime.http, minted.json()["token"])
+
+    @asynccontextmanager
+    async def client(self, bot: Bot) -> AsyncIterator[BotClient]:
+        limits = TransportLimits(attempts=1, rate_per_host=Rate(10_000, 1.0))
+        async with (
+            HttpTransport(limits, transport=ASGITransport(self.runtime.app)) as transport,
+            BotClient("https://botkeys.test", bot.token, transport=transport) as client,
+        ):
+            yield client
+
+    async def write(self, *statements: str, **values: object) -> None:
+        """As the superuser, with triggers and foreign keys switched off."""
+        async with self.superuser.sessions.begin() as session:
+            await session.execute(text("SET LOCAL session_replication_role = replica"))
+            for statement in statements:
+                await session.execute(text(statement), values)
+
+
+@asynccontextmanager
+async def split_service(server: Server, simulator: Simulator, folder: Path) -> AsyncIterator[Split]:
+    """Needs a server where the superuser may be anyone: the embedded one, or a named one."""
+    keys = all_keys(folder / "operator")
+    issuer = DevelopmentIssuer(folder / "issuer")
+    verifier = TokenVerifier(issuer.issuer, issuer.audience, issuer.algorithms, issuer.keys)
+    async with AsyncExitStack() as stack:
+        name = await stack.enter_async_context(database_copy(server))
+        url = server.url(name, superuser=True)
+        superuser = open_database(url, application_name="superuser", pool_size=2)
+        stack.push_async_callback(superuser.close)
+        processes = {}
+        for role, held in HELD.items():
+            who = f"{role}_{uuid4().hex}"
+            await execute(
+                server.superuser, f"CREATE ROLE {who} LOGIN INHERIT IN ROLE botkeys_{role}"
+            )
+            stack.push_async_callback(execute, server.superuser, f"DROP ROLE {who}")
+            database = login(url, who)
+            stack.push_async_callback(database.close)
+            opened = await stack.enter_async_context(
+                open_context(
+                    production(hand_out(keys, folder / role, held), url),
+                    role,
+                    database=database,
+                    hosts=simulated_hosts(simulator.hosts),
+                )
+            )
+            context = replace(opened, verifier=verifier)
+            app = application(context)
+            http = await stack.enter_async_context(served(app))
+            processes[role] = Process(context, app, http)
+        yield Split(processes[Role.API], processes[Role.RUNTIME], issuer, superuser, keys)
