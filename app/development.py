@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.datafolder import DataFolder
 from app.db.embedded import EmbeddedPostgres
@@ -19,7 +20,12 @@ from app.db.migrate import migrate
 from app.logging import configure_logging
 from app.serving import Server, first, forbid_core_dumps, listen
 from app.settings import Mode, Role, Settings, SettingsError, load_settings
-from app.startup import open_context, open_settings_database, prepare_key_folder
+from app.startup import (
+    intervals,
+    open_context,
+    open_settings_database,
+    prepare_key_folder,
+)
 from app.stopping import StopRequest
 from app.worker.run import work
 
@@ -116,8 +122,9 @@ async def _serve(
     server = Server(context)
     server.config.timeout_graceful_shutdown = GRACE
     database = open_settings_database(context.settings, "botkeys-worker")
+    catalogues = CatalogueRefresher(database, context.exchanges, intervals(context.settings))
     serving = asyncio.create_task(server.serve([listener]))
-    working = asyncio.create_task(work(database, stop.event))
+    working = asyncio.create_task(work(database, catalogues, stop.event))
     try:
         await first(serving, server.ready)
         if server.started:
@@ -137,6 +144,7 @@ async def _serve(
     finally:
         working.cancel()
         await asyncio.wait([working], timeout=1)
+        await catalogues.close()
         await database.close()
 
 

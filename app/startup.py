@@ -59,8 +59,6 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
     violations = folder.role_violations(role.value)
     if settings.mode is Mode.PRODUCTION and (folder.path / KeyKind.DEVELOPMENT_ISSUER).exists():
         violations.append(KeyKind.DEVELOPMENT_ISSUER)
-    if settings.mode is Mode.PRODUCTION and (folder.path / KeyKind.DEVELOPMENT_ISSUER).exists():
-        violations.append(KeyKind.DEVELOPMENT_ISSUER)
     if violations:
         raise SettingsError(
             f"A process of the role {role} must not be able to read {', '.join(violations)} in "
@@ -105,6 +103,21 @@ async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOver
 
 
 @asynccontextmanager
+async def open_exchanges(
+    settings: Settings, transport: HttpTransport, hosts: HostOverrides | None = None
+) -> AsyncIterator[Exchanges]:
+    """The adapters of all exchanges, over the set hosts or a simulator of our own."""
+    async with AsyncExitStack() as stack:
+        if hosts is None:
+            hosts = await _exchange_hosts(settings, stack)
+        try:
+            exchanges = Exchanges(transport, hosts=hosts, check_seconds=settings.key_check_timeout)
+        except ValueError as error:
+            raise SettingsError(f"BOTKEYS_EXCHANGE_HOSTS: {error}") from None
+        yield exchanges
+
+
+@asynccontextmanager
 async def open_context(
     settings: Settings,
     role: Role,
@@ -132,12 +145,7 @@ async def open_context(
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(HttpTransport())
         verifier = _verifier(settings, transport)
-        if hosts is None:
-            hosts = await _exchange_hosts(settings, stack)
-        try:
-            exchanges = Exchanges(transport, hosts=hosts, check_seconds=settings.key_check_timeout)
-        except ValueError as error:
-            raise SettingsError(f"BOTKEYS_EXCHANGE_HOSTS: {error}") from None
+        exchanges = await stack.enter_async_context(open_exchanges(settings, transport, hosts))
         if database is None:
             database = open_settings_database(settings, f"botkeys-{role}")
             stack.push_async_callback(database.close)

@@ -1,34 +1,61 @@
 """The worker process: does what is due, again and again, until told to stop."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.catalogue.refresh import CatalogueRefresher
 from app.db.engine import Database
 from app.logging import configure_logging
 from app.serving import forbid_core_dumps
 from app.settings import Settings
-from app.startup import open_settings_database
+from app.startup import intervals, open_exchanges, open_settings_database
 from app.stopping import StopRequest
+from app.transport import HttpTransport
+from app.worker.catalogues import refresh_due
 from app.worker.housekeeping import sweep
 
-INTERVAL = 300.0
+SWEEP_SECONDS = 300.0
+LOOK_SECONDS = 5.0
 log = structlog.get_logger("botkeys.worker")
 
 
-async def work(database: Database, stop: asyncio.Event, interval: float = INTERVAL) -> None:
+async def work(
+    database: Database,
+    catalogues: CatalogueRefresher,
+    stop: asyncio.Event,
+    *,
+    sweep_seconds: float = SWEEP_SECONDS,
+    look_seconds: float = LOOK_SECONDS,
+) -> None:
     """Work until `stop` is set. A database that is away is tried again at the next turn."""
+
+    async def swept() -> None:
+        rows = await sweep(database.sessions)
+        if rows:
+            log.info("swept", rows=rows)
+
+    async def refreshed() -> None:
+        await refresh_due(database.sessions, catalogues)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_again_and_again(swept, sweep_seconds, stop))
+        group.create_task(_again_and_again(refreshed, look_seconds, stop))
+
+
+async def _again_and_again(
+    turn: Callable[[], Awaitable[None]], seconds: float, stop: asyncio.Event
+) -> None:
     while not stop.is_set():
         try:
-            swept = await sweep(database.sessions)
-            if swept:
-                log.info("swept", rows=swept)
+            await turn()
         except (SQLAlchemyError, OSError) as error:
             log.warning("worker_turn_failed", exception=type(error).__name__)
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), interval)
+            await asyncio.wait_for(stop.wait(), seconds)
 
 
 def run_worker(settings: Settings) -> int:
@@ -40,10 +67,13 @@ def run_worker(settings: Settings) -> int:
 
 
 async def _run(settings: Settings, stop: StopRequest) -> int:
-    database = open_settings_database(settings, "botkeys-worker")
-    try:
-        # What is under way is a batch of deletions, which undoes itself.
-        await stop.unless_asked(work(database, stop.event))
-    finally:
-        await database.close()
+    async with AsyncExitStack() as stack:
+        database = open_settings_database(settings, "botkeys-worker")
+        stack.push_async_callback(database.close)
+        transport = await stack.enter_async_context(HttpTransport())
+        exchanges = await stack.enter_async_context(open_exchanges(settings, transport))
+        catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
+        stack.push_async_callback(catalogues.close)
+        # What is under way undoes itself or lapses: batches of deletions, claimed refreshes.
+        await stop.unless_asked(work(database, catalogues, stop.event))
     return 0

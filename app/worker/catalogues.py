@@ -1,0 +1,18 @@
+"""Keeps the catalogues fresh that anybody ever looked at, those in use first."""
+
+import asyncio
+
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.catalogue.refresh import CatalogueRefresher
+from app.catalogue.repository import CatalogueRepository
+
+
+async def refresh_due(
+    sessions: async_sessionmaker[AsyncSession], catalogues: CatalogueRefresher
+) -> int:
+    """Refresh what is due, all at once: how many were. Exchanges do not wait for one another."""
+    async with sessions() as session:
+        due = await CatalogueRepository(session).due(catalogues.intervals.prices)
+    await asyncio.gather(*(catalogues.refresh(name) for name in due))
+    return len(due)

@@ -1,0 +1,88 @@
+"""The worker keeps catalogues fresh."""
+
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from app.catalogue.refresh import CatalogueRefresher, Intervals
+from app.catalogue.repository import CatalogueName, CatalogueRepository
+from app.exchanges.model import ContractType, Environment
+from app.worker.catalogues import refresh_due
+from tests.support.world import World
+
+EVERY = Intervals(prices=timedelta(minutes=1), instruments=timedelta(hours=1))
+
+
+def name(contract_type: ContractType) -> CatalogueName:
+    return CatalogueName("okx", Environment.TESTNET, None, contract_type)
+
+
+async def age(world: World, seconds: int) -> None:
+    """Let that much time pass for all catalogues."""
+    async with world.context.database.sessions.begin() as session:
+        await session.execute(
+            text(
+                "UPDATE catalogues SET attempted_at = attempted_at - CAST(:age AS interval), "
+                "prices_fetched_at = prices_fetched_at - CAST(:age AS interval), "
+                "instruments_fetched_at = instruments_fetched_at - CAST(:age AS interval)"
+            ),
+            {"age": timedelta(seconds=seconds)},
+        )
+
+
+async def test_only_what_is_due_is_fetched_and_instruments_hourly(world: World) -> None:
+    context = world.context
+    catalogues = CatalogueRefresher(context.database, context.exchanges, EVERY, background=False)
+    await catalogues.refresh(name(ContractType.LINEAR))
+    instruments = "/api/v5/public/instruments"
+    tickers = "/api/v5/market/tickers"
+
+    async def calls_of_a_turn() -> tuple[int, int, int]:
+        before = [world.simulator.calls("okx", "testnet", path) for path in (instruments, tickers)]
+        done = await refresh_due(context.database.sessions, catalogues)
+        after = [world.simulator.calls("okx", "testnet", path) for path in (instruments, tickers)]
+        return done, after[0] - before[0], after[1] - before[1]
+
+    assert await calls_of_a_turn() == (0, 0, 0)
+    await age(world, 61)
+    # OKX's tickers do not say which contract type they are of: the listing is asked for that.
+    assert await calls_of_a_turn() == (1, 1, 1)
+    await age(world, 3601)
+    assert await calls_of_a_turn() == (1, 2, 1)
+
+
+async def test_a_catalogue_in_use_comes_first(world: World) -> None:
+    context = world.context
+    catalogues = CatalogueRefresher(context.database, context.exchanges, EVERY, background=False)
+    for contract_type in ContractType:
+        await catalogues.refresh(name(contract_type))
+    await world.user().add_key(contract_type="inverse")
+    await age(world, 61)
+
+    async with context.database.sessions() as session:
+        due = await CatalogueRepository(session).due(EVERY.prices)
+
+    assert due == [name(ContractType.INVERSE), name(ContractType.LINEAR)]
+
+
+async def test_a_claim_of_a_process_that_died_lapses(world: World) -> None:
+    context = world.context
+    catalogues = CatalogueRefresher(context.database, context.exchanges, EVERY, background=False)
+    linear = name(ContractType.LINEAR)
+    await catalogues.refresh(linear)
+    async with context.database.sessions.begin() as session:
+        await session.execute(
+            text(
+                "UPDATE catalogues SET claim = gen_random_uuid(), "
+                "claimed_until = clock_timestamp() + interval '1 minute'"
+            )
+        )
+    await age(world, 61)
+    assert await refresh_due(context.database.sessions, catalogues) == 0
+
+    async with context.database.sessions.begin() as session:
+        await session.execute(
+            text("UPDATE catalogues SET claimed_until = clock_timestamp() - interval '1 second'")
+        )
+
+    assert await refresh_due(context.database.sessions, catalogues) == 1
