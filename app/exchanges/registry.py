@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from app.exchanges.absent import AbsentAdapter
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.binance import BinanceAdapter
+from app.exchanges.deribit import DeribitAdapter
 from app.exchanges.hosts import HostOverrides, merged
 from app.exchanges.model import Environment
 from app.exchanges.okx import OkxAdapter
@@ -17,7 +18,12 @@ EXCHANGES: Mapping[str, ExchangeProfile] = {profile.exchange: profile for profil
 """All ten, in the order in which they are listed."""
 
 ADAPTERS: Mapping[str, type[RestAdapter]] = {
-    adapter.exchange: adapter for adapter in (BinanceAdapter, OkxAdapter)
+    adapter.exchange: adapter
+    for adapter in (
+        BinanceAdapter,
+        OkxAdapter,
+        DeribitAdapter,
+    )
 }
 
 
