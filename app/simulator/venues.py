@@ -4,6 +4,15 @@ from collections.abc import Mapping
 
 from app.simulator.base import Venue
 from app.simulator.binance import Binance
+from app.simulator.bitmex import Bitmex
+from app.simulator.deribit import Deribit
 from app.simulator.okx import Okx
 
-VENUES: Mapping[str, type[Venue]] = {venue.exchange: venue for venue in (Binance, Okx)}
+_ALL: tuple[type[Venue], ...] = (
+    Binance,
+    Bitmex,
+    Deribit,
+    Okx,
+)
+
+VENUES: Mapping[str, type[Venue]] = {venue.exchange: venue for venue in _ALL}

@@ -26,6 +26,7 @@ class Listing:
 
 LISTINGS = {
     "binance": Listing("/fapi/v1/exchangeInfo", ("symbols",), "status"),
+    "deribit": Listing("/api/v2/public/get_instruments?kind=future", ("result",), "state"),
     "okx": Listing("/api/v5/public/instruments?instType=SWAP", ("data",), "state"),
 }
 PATHS = {exchange: listing.path for exchange, listing in LISTINGS.items()}

@@ -23,7 +23,10 @@ RECORDED = FACTS / "recorded"
 ELSEWHERE = {"api.kraken.com"}
 # Headers that take no part in a signature.
 UNSIGNED = {"x-simulated-trading", "content-type", "accept", "kc-api-key-version"}
-ENVIRONMENTS = {"live": "live", "demo": "testnet", "testnet": "testnet"}
+ENVIRONMENTS = {
+    "live": "live",
+    **dict.fromkeys(("demo", "testnet", "sandbox", "staging"), "testnet"),
+}
 
 
 def vectors() -> Iterator[Any]:
