@@ -110,7 +110,7 @@ async def test_a_second_deployment_waits_for_the_first(
         " AND wait_event = 'advisory' AND application_name = 'botkeys-migrate'"
     )
     async with asyncio.timeout(10):
-        while not await connection.scalar(waiting):  # noqa: ASYNC110  # a lock has no event
+        while not await connection.scalar(waiting):  # a lock has no event
             await connection.rollback()  # within one transaction the view never changes
             await asyncio.sleep(0.01)
     assert await current(connection) is None
