@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from app.exchanges.errors import BadPayload
@@ -20,6 +20,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
 _LARGEST_EXPONENT = 30  # 10^30 of anything is no price and no volume
 _LONGEST_TEXT = 64
+_SMALLEST_MARGIN = Decimal("0.001")
+_HUNDREDTH = Decimal("0.01")
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
 # Spellings of one asset; the right-hand one is the one users type.
 _ASSET_NAMES = {"XBT": "BTC", "XBt": "BTC", "USDt": "USDT"}
@@ -83,6 +85,15 @@ def as_positive(value: object) -> Decimal | None:
     return number if number is not None and number > 0 else None
 
 
+def as_leverage(initial_margin: object) -> Decimal | None:
+    """The maximum leverage of an initial margin rate: 0.02 is 50, 0.03 is 33.33."""
+    rate = as_decimal(initial_margin)
+    if rate is None or not _SMALLEST_MARGIN <= rate <= 1:
+        return None
+    leverage = (1 / rate).quantize(_HUNDREDTH, ROUND_DOWN)
+    return leverage.to_integral_value() if leverage == leverage.to_integral_value() else leverage
+
+
 def as_answer(value: object) -> Answer:
     """What a flag says: only a real `true` or `false` is an answer."""
     if value is True:
@@ -96,6 +107,17 @@ def as_time(milliseconds: object) -> datetime | None:
     if number is None or not 0 < number <= _LATEST_MS:
         return None
     return _EPOCH + timedelta(milliseconds=int(number))
+
+
+def as_moment(value: object) -> datetime | None:
+    """A moment in ISO 8601 with its zone; 1970 and before mean that none is given."""
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo and moment > _EPOCH else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def milliseconds(moment: datetime) -> int:

@@ -5,6 +5,10 @@ exact table; a text in its substring table; by status: 403 without a code, 408, 
 `Unreachable` (a firewall, a country or an outage says nothing about the credentials), a signed
 call's 401 with the exchange's own envelope is `CredentialsRefused`, other error codes `Refused`.
 What is not JSON is `BadPayload`.
+
+Limits: what an exchange tells of a limit it enforces (`Retry-After`, or its own header) is kept. A
+public share that is spent keeps further public calls waiting before they are sent, and whatever
+bans the whole address (418, or a 403 that is a rate limit) keeps all.
 """
 
 import re
@@ -58,6 +62,7 @@ class Unclear:
 Verdict = type[ExchangeError] | Unclear
 
 _RATE_LIMITED = frozenset({418, 429})
+_ADDRESS_BANNED = frozenset({403, 418})
 _SAYS_NOTHING = frozenset({403, 408, 451})
 _SERVER_FAULT = 500
 _CLIENT_FAULT = 400
@@ -127,6 +132,15 @@ class RestAdapter(ABC):
     @abstractmethod
     def error_of(self, payload: object) -> tuple[str, str] | None:
         """Code and message of an error envelope; `None` for an answer that is no error."""
+
+    def retry_after(self, headers: Mapping[str, str]) -> float | None:
+        """Seconds until a call is welcome again, as an answer to too many of them tells."""
+        return transport.retry_after(headers)
+
+    def spent(self, headers: Mapping[str, str]) -> float | None:
+        """Seconds until the next public call, where an answer says that no more are left."""
+        del headers  # most exchanges tell nothing
+        return None
 
     @abstractmethod
     def _endpoints(self, market: Market) -> Endpoints: ...
@@ -217,9 +231,24 @@ class RestAdapter(ABC):
             )
         except transport.AnswerTooLarge:
             raise BadPayload(self.exchange) from None
+        except transport.Held as held:
+            raise RateLimited(self.exchange, retry_after=held.seconds) from None
         except transport.TransportError:
             raise Unreachable(self.exchange) from None
-        return self._read(answer, signed=auth is not None)
+        return self._read_and_heed(host, answer, signed=auth is not None)
+
+    def _read_and_heed(self, host: str, answer: HttpAnswer, *, signed: bool) -> object:
+        """Read an answer, and keep away from the host for as long as it asks."""
+        spent = None if signed else self.spent(answer.headers)
+        if spent is not None:
+            self._http.hold(host, spent)
+        try:
+            return self._read(answer, signed=signed)
+        except RateLimited as limited:
+            banned = limited.status in _ADDRESS_BANNED
+            if limited.retry_after is not None and (banned or not signed):
+                self._http.hold(host, limited.retry_after, signed_too=banned)
+            raise
 
     def _read(self, answer: HttpAnswer, *, signed: bool) -> object:
         status = answer.status
@@ -265,7 +294,7 @@ class RestAdapter(ABC):
         return Refused(self.exchange, code=code, status=status)
 
     def _rate_limited(self, answer: HttpAnswer, code: str | None) -> RateLimited:
-        seconds = transport.retry_after(answer.headers)
+        seconds = self.retry_after(answer.headers)
         return RateLimited(self.exchange, retry_after=seconds, code=code, status=answer.status)
 
     def _safe(self, code: str) -> str:

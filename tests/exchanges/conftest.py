@@ -15,7 +15,7 @@ import pytest
 from app.exchanges.hosts import HostOverrides
 from app.exchanges.model import Environment
 from app.exchanges.registry import ADAPTERS, Exchanges, simulated_hosts
-from app.transport import HttpAnswer, HttpTransport, Rate, TransportLimits
+from app.transport import CircuitRule, HttpAnswer, HttpTransport, Rate, TransportLimits
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -119,6 +119,9 @@ class MemoryTransport(HttpTransport):
     def set_rate(self, url: str, rate: Rate) -> None:
         pass
 
+    def hold(self, url: str, seconds: float, *, signed_too: bool = False) -> None:
+        pass
+
     async def request(self, method: str, url: str, **_: object) -> HttpAnswer:
         received = Received(method, "/" + url.partition("://")[2].partition("/")[2], {})
         reply = self._fake.reply(received) or Reply(404, b"<html>")
@@ -134,6 +137,7 @@ async def http() -> AsyncIterator[HttpTransport]:
         attempts=1,
         max_answer_bytes=200_000,
         rate_per_host=Rate(10_000, 1),
+        circuit=CircuitRule(failures=10_000),  # a fault after the other is what tests are for
     )
     async with UnhurriedTransport(limits) as transport:
         yield transport

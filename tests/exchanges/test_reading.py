@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from app.exchanges import binance, okx
 from app.exchanges.errors import BadPayload
 from app.exchanges.model import ContractType
-from app.exchanges.reading import as_decimal, as_text, as_time, milliseconds, read_json
+from app.exchanges.reading import (
+    as_decimal,
+    as_leverage,
+    as_moment,
+    as_text,
+    as_time,
+    milliseconds,
+    read_json,
+)
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 SIZES = {"BTCUSD_PERP": Decimal(100)}
@@ -213,3 +221,29 @@ def test_milliseconds_and_back(moment: datetime) -> None:
 def test_any_time_is_a_time_or_none(value: object) -> None:
     found = as_time(value)
     assert found is None or datetime(1970, 1, 1, tzinfo=UTC) <= found
+
+
+@pytest.mark.parametrize(
+    ("margin", "leverage"),
+    [("0.01", "100"), ("0.02", "50"), ("0.03", "33.33"), (1, "1"), ("0.014", "71.42")],
+)
+def test_an_initial_margin_tells_the_maximum_leverage(margin: object, leverage: str) -> None:
+    assert str(as_leverage(margin)) == leverage
+
+
+@pytest.mark.parametrize("margin", [0, -1, "1.5", "1e-9", None, "x", True, []])
+def test_what_is_no_margin_tells_no_leverage(margin: object) -> None:
+    assert as_leverage(margin) is None
+
+
+def test_moments_in_words_are_read_and_1970_is_none() -> None:
+    assert as_moment("2026-11-22T12:00:00Z") == datetime(2026, 11, 22, 12, tzinfo=UTC)
+    assert as_moment("2026-11-22T13:00:00.000+01:00") == datetime(2026, 11, 22, 12, tzinfo=UTC)
+    for text in ("1970-01-01T00:00:00Z", "2026-11-22T12:00:00", "0001-01-01T00:00:00+23:00", "?"):
+        assert as_moment(text) is None
+
+
+@given(st.text(max_size=40) | st.integers() | st.none())
+def test_any_text_is_a_moment_or_none(value: object) -> None:
+    found = as_moment(value)
+    assert found is None or found > datetime(1970, 1, 1, tzinfo=UTC)
