@@ -22,6 +22,7 @@ MASK = "[hidden]"
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """The last line of defence: nothing secret should have come this far."""
+    event.pop("color_message", None)  # uvicorn's text once more, for terminals
     for name, value in event.items():
         if name != "event" and _SECRET_NAMES.search(name) and not isinstance(value, bool | int):
             event[name] = MASK

@@ -6,20 +6,28 @@ import resource
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, nullcontext
+from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
 from typing import Any
 
 import uvicorn
+from fastapi import Request
+from starlette.types import Receive, Scope, Send
 
 from app.context import Context
+from app.errors import Unavailable
 from app.logging import configure_logging
 from app.main import create_app
+from app.problems import problem_response
 from app.settings import Role, Settings, SettingsError
 from app.startup import open_context
 from app.stopping import StopRequest
 
 _GRACE = 5
 _BACKLOG = 2048
+_STOPPING = (
+    "The service is stopping and gave this request up. Look whether the change was made, or send "
+    "it again with the same Idempotency-Key."
+)
 _PR_SET_DUMPABLE = 4
 
 
@@ -57,13 +65,24 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, context: Context) -> None:
-        app = create_app(context.settings, context.role, context=nullcontext(context))
-        super().__init__(uvicorn.Config(app, **uvicorn_options(context.settings)))
+        self._app = create_app(context.settings, context.role, context=nullcontext(context))
+        super().__init__(uvicorn.Config(self._answer, **uvicorn_options(context.settings)))
         self.ready = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self.should_exit:
+                raise
+            # Stopping, the server gives up on it; it would answer with 500 and log a traceback.
+            response = problem_response(Unavailable(_STOPPING), Request(scope))
+            with suppress(RuntimeError):  # the answer has begun already
+                await response(scope, receive, send)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
