@@ -66,7 +66,8 @@ class Server(uvicorn.Server):
 
     def __init__(self, context: Context) -> None:
         self._app = create_app(context.settings, context.role, context=nullcontext(context))
-        super().__init__(uvicorn.Config(self._answer, **uvicorn_options(context.settings)))
+        options = uvicorn_options(context.settings)
+        super().__init__(uvicorn.Config(self._answer, interface="asgi3", **options))
         self.ready = asyncio.Event()
 
     @contextmanager
