@@ -12,6 +12,8 @@ from app.context import Context
 from app.db.engine import Database
 from app.main import create_app
 from app.simulator import Simulator, credentials
+from tests.support.database import Server
+from tests.support.split import Split, split_service
 from tests.support.world import World, served
 
 
@@ -31,3 +33,18 @@ async def world(
     async with served(shared_app) as http:
         yield World(shared_app, context, simulator, issuer, credentials(), http)
     simulator.faults.clear()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def running_split(
+    server: Server, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Split]:
+    async with split_service(server, simulator, tmp_path_factory.mktemp("split")) as running:
+        yield running
+
+
+@pytest_asyncio.fixture
+async def split(running_split: Split) -> Split:
+    """Api and runtime apart, and no account in their database yet."""
+    await running_split.write("TRUNCATE accounts, audit_heads CASCADE")
+    return running_split

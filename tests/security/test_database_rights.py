@@ -1,7 +1,5 @@
 """What the logins of the roles may do in the database: what their work needs, and nothing else."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 import pytest_asyncio
 from sqlalchemy import text
@@ -11,21 +9,15 @@ from app.db.base import Base
 from app.db.engine import Database
 from app.db.failures import sqlstate
 from app.settings import Role
-from app.simulator import Simulator
-from tests.support.database import Server
-from tests.support.split import Split, split_service
+from tests.support.split import Split
 
 DENIED = "42501"
 
 
-@pytest_asyncio.fixture(scope="module")
-async def split(
-    server: Server, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Split]:
-    async with split_service(server, simulator, tmp_path_factory.mktemp("rights")) as running:
-        key = await running.add_key("alice", 1)
-        await running.add_bot("alice", key["id"])
-        yield running
+@pytest_asyncio.fixture(autouse=True)
+async def something_to_touch(split: Split) -> None:
+    key = await split.add_key("alice", 1)
+    await split.add_bot("alice", key["id"])
 
 
 def database_of(split: Split, role: Role) -> Database:

@@ -7,12 +7,10 @@ superuser's write access to every table, with triggers and foreign keys switched
 import base64
 import gc
 import types
-from collections.abc import AsyncIterator
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
-import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
@@ -25,15 +23,13 @@ from app.client.opening import open_release
 from app.exchanges.model import Credentials, Environment
 from app.secret import Secret
 from app.settings import Role
-from app.simulator import Simulator
 from app.vault.binding import Binding
 from app.vault.keyfiles import KeyKind
 from app.vault.keyring import ReleasingKeyring
 from app.vault.masterkeys import MasterPrivateKey
 from app.vault.release import Releaser
 from app.vault.suites import PrivateKey, SuiteName
-from tests.support.database import Server
-from tests.support.split import Split, split_service
+from tests.support.split import Split
 from tests.support.world import Bot, Json
 
 OPENING = (
@@ -47,20 +43,6 @@ OPENING = (
     DevelopmentIssuer,
 )
 CODE = (type, types.ModuleType, types.FunctionType, types.FrameType, types.CodeType)
-
-
-@pytest_asyncio.fixture(scope="module")
-async def running(
-    server: Server, simulator: Simulator, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Split]:
-    async with split_service(server, simulator, tmp_path_factory.mktemp("split")) as split:
-        yield split
-
-
-@pytest_asyncio.fixture
-async def split(running: Split) -> Split:
-    await running.write("TRUNCATE accounts, audit_heads CASCADE")
-    return running
 
 
 def reachable(*roots: object) -> list[object]:

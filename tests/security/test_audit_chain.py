@@ -1,0 +1,252 @@
+"""The audit log: whole, in the transaction that it tells of, and nobody alters it unseen."""
+
+import asyncio
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import func, select, text
+
+from app.audit.verification import broken_at
+from app.auth.scopes import USER_SCOPES
+from app.db.engine import Database
+from app.db.models import AuditEvent, AuditHead, Bot
+from app.pagination import encode_number_cursor
+from app.vault.boxes import SecretBytes
+from tests.support.database import Server, execute
+from tests.support.split import Split
+from tests.support.world import World
+
+ENTRIES = 5
+
+
+async def broken(split: Split, account_id: UUID, key: SecretBytes | None = None) -> int | None:
+    async with split.superuser.sessions() as session:
+        return await broken_at(session, key or split.api.context.audit, account_id)
+
+
+async def account_with_entries(split: Split, account: str = "alice") -> UUID:
+    for number in range(ENTRIES):
+        user = split.user(account)
+        answer = await user.post("/v1/bots", {"name": f"bot {number}"})
+        assert answer.status_code == 201
+    claims = await split.api.context.verifier.verify(user.token)
+    account_id = split.api.context.verifier.principal(claims, None).account_id
+    assert await broken(split, account_id) is None
+    return account_id
+
+
+ALTERED = {
+    "id": "gen_random_uuid()",
+    "at": "at + interval '1 microsecond'",
+    "actor": "'service'",
+    "actor_id": "actor_id || ' '",
+    "action": "'bot.change'",
+    "outcome": "'refused'",
+    "code": "'not_found'",
+    "target": "NULL",
+    "target_id": "NULL",
+    "environment": "'live'",
+    "address": "NULL",
+    "request_id": "''",
+    "details": "details || '{\"more\": 1}'",
+    "mac": "set_byte(mac, 31, get_byte(mac, 31) # 1)",
+}
+
+
+def test_every_column_of_an_entry_is_tried() -> None:
+    columns = {column.name for column in AuditEvent.__table__.columns}
+    assert columns - set(ALTERED) == {"account_id", "sequence"}
+
+
+@pytest.mark.parametrize("column", ALTERED)
+async def test_an_altered_entry_is_found(split: Split, column: str) -> None:
+    account_id = await account_with_entries(split)
+    await split.write(f"UPDATE audit_events SET {column} = {ALTERED[column]} WHERE sequence = 3")  # noqa: S608  # text of our own
+    assert await broken(split, account_id) == 3
+
+
+APPEND = (
+    "INSERT INTO audit_events SELECT account_id, 6, gen_random_uuid(), at, actor, actor_id, action, "
+    "outcome, code, target, target_id, environment, address, request_id, details, {} "
+    "FROM audit_events WHERE sequence = 5"
+)
+MOVED = {
+    "an entry removed": (["DELETE FROM audit_events WHERE sequence = 3"], 3),
+    "the first removed": (["DELETE FROM audit_events WHERE sequence = 1"], 1),
+    "the newest removed": (["DELETE FROM audit_events WHERE sequence = 5"], 5),
+    "all but one removed": (["DELETE FROM audit_events WHERE sequence > 1"], 2),
+    "all removed": (["DELETE FROM audit_events"], 1),
+    "the head removed": (["DELETE FROM audit_heads"], 1),
+    "the head moved back": (["UPDATE audit_heads SET sequence = 4"], 5),
+    "the head moved on": (["UPDATE audit_heads SET sequence = 6"], 6),
+    "a gap closed": (
+        [
+            "DELETE FROM audit_events WHERE sequence = 3",
+            "UPDATE audit_events SET sequence = 3 WHERE sequence = 4",
+            "UPDATE audit_events SET sequence = 4 WHERE sequence = 5",
+            "UPDATE audit_heads SET sequence = 4",
+        ],
+        3,
+    ),
+    "two exchanged": (
+        [
+            "UPDATE audit_events SET sequence = 9 WHERE sequence = 2",
+            "UPDATE audit_events SET sequence = 2 WHERE sequence = 3",
+            "UPDATE audit_events SET sequence = 3 WHERE sequence = 9",
+        ],
+        2,
+    ),
+    "an entry appended": ([APPEND.format("mac")], 6),
+    "an entry appended and the head with it": (
+        [
+            APPEND.format("sha256(mac)"),
+            "UPDATE audit_heads SET sequence = 6, mac = sha256(mac)",
+        ],
+        6,
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MOVED)
+async def test_entries_removed_inserted_or_reordered_are_found(split: Split, what: str) -> None:
+    account_id = await account_with_entries(split)
+    statements, expected = MOVED[what]
+    await split.write(*statements)
+    assert await broken(split, account_id) == expected
+
+
+async def test_another_account_s_entries_do_not_pass_for_one_s_own(split: Split) -> None:
+    alice = await account_with_entries(split)
+    bob = await account_with_entries(split, "bob")
+    await split.write(
+        "DELETE FROM audit_events WHERE account_id = :alice",
+        "UPDATE audit_events SET account_id = :alice WHERE account_id = :bob",
+        "UPDATE audit_heads a SET mac = b.mac FROM audit_heads b "
+        "WHERE a.account_id = :alice AND b.account_id = :bob",
+        alice=alice,
+        bob=bob,
+    )
+    assert await broken(split, alice) == 1
+    assert await broken(split, bob) == 1
+
+
+async def test_a_chain_does_not_hold_under_another_key(split: Split) -> None:
+    account_id = await account_with_entries(split)
+    assert await broken(split, account_id, SecretBytes(bytes(32))) == 1
+
+
+async def test_50_crossing_writes_and_refusals_keep_the_chain_whole(busy_world: World) -> None:
+    user = busy_world.user()
+    weak = busy_world.user("alice", " ".join(USER_SCOPES - {"bots:write"}))
+    answers = await asyncio.gather(
+        *(user.post("/v1/bots", {"name": f"bot {number}"}) for number in range(30)),
+        *(user.post("/v1/bots", {"name": ""}) for _ in range(10)),
+        *(weak.post("/v1/bots", {"name": "never"}) for _ in range(10)),
+    )
+    assert sorted({answer.status_code for answer in answers}) == [201, 403, 422]
+
+    async with busy_world.context.database.sessions() as session:
+        heads = (await session.execute(select(AuditHead.account_id, AuditHead.sequence))).all()
+        assert [head.sequence for head in heads] == [50]
+        account_id = heads[0].account_id
+        assert await broken_at(session, busy_world.context.audit, account_id) is None
+        entries = (
+            await session.execute(
+                select(AuditEvent.sequence, AuditEvent.request_id).order_by(AuditEvent.sequence)
+            )
+        ).all()
+    assert [entry.sequence for entry in entries] == list(range(1, 51))
+    assert {entry.request_id for entry in entries} == {
+        answer.headers["x-request-id"] for answer in answers
+    }
+
+
+async def counts(database: Database) -> tuple[int, int]:
+    """Entries of the log, and bots."""
+    async with database.sessions() as session:
+        entries = await session.scalar(select(func.count()).select_from(AuditEvent))
+        bots = await session.scalar(select(func.count()).select_from(Bot))
+    return entries or 0, bots or 0
+
+
+AT_COMMIT = """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'not now'; END $$"""
+
+
+def superuser_url(world: World, server: Server) -> str:
+    name = world.context.database.engine.url.database
+    assert name is not None
+    return server.url(name, superuser=True)
+
+
+async def test_a_change_that_is_rolled_back_leaves_no_entry(
+    busy_world: World, server: Server
+) -> None:
+    """The commit itself fails, when bot and entry have both been written."""
+    await execute(
+        superuser_url(busy_world, server),
+        AT_COMMIT,
+        "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON bots DEFERRABLE INITIALLY DEFERRED "
+        "FOR EACH ROW EXECUTE FUNCTION refuse()",
+    )
+    answer = await busy_world.user().post("/v1/bots", {"name": "never"})
+    assert answer.status_code == 500
+    assert await counts(busy_world.context.database) == (0, 0)
+
+
+async def test_a_change_that_cannot_be_recorded_is_not_made(
+    busy_world: World, server: Server
+) -> None:
+    await execute(
+        superuser_url(busy_world, server),
+        "ALTER TABLE audit_events ADD CONSTRAINT full_up CHECK (false) NOT VALID",
+    )
+    answer = await busy_world.user().post("/v1/bots", {"name": "never"})
+    assert answer.status_code == 500
+    assert await counts(busy_world.context.database) == (0, 0)
+
+
+async def test_a_release_that_cannot_be_recorded_is_not_made(
+    busy_world: World, server: Server
+) -> None:
+    bot, _, _ = await busy_world.user().ready_bot()
+    await execute(
+        superuser_url(busy_world, server),
+        "ALTER TABLE audit_events ADD CONSTRAINT full_up CHECK (false) NOT VALID",
+    )
+    public_key = "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"
+    answer = await bot.post(
+        "/v1/runtime/credentials", {"suite": "x25519", "public_key": public_key}
+    )
+    assert answer.status_code == 500
+    assert "sealed_data_key" not in answer.text
+    async with busy_world.context.database.sessions() as session:
+        assert await session.scalar(text("SELECT count(*) FROM releases")) == 0
+
+
+async def test_an_account_sees_its_own_log_alone_page_by_page(world: World) -> None:
+    bob, alice = world.user("bob"), world.user("alice")
+    for number in range(7):
+        await bob.post("/v1/bots", {"name": f"of bob {number}"})
+        await alice.post("/v1/bots", {"name": f"of alice {number}"})
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = (await alice.get(f"/v1/audit-events?limit=3{cursor}")).json()
+        seen += page["items"]
+        cursor = page["next_cursor"] and f"&cursor={page['next_cursor']}"
+    assert [entry["sequence"] for entry in seen] == list(range(7, 0, -1))
+    assert {entry["actor_id"] for entry in seen} == {"alice"}
+    assert all(entry["details"]["name"].startswith("of alice") for entry in seen)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2**31, 2**63 - 1])
+async def test_a_made_up_cursor_reaches_no_other_account(world: World, number: int) -> None:
+    await world.user("bob").post("/v1/bots", {"name": "of bob"})
+    page = await world.user().get(f"/v1/audit-events?cursor={encode_number_cursor(number)}")
+    assert page.json() == {"items": [], "next_cursor": None}
+
+
+async def test_a_reader_without_the_scope_sees_nothing(world: World) -> None:
+    user = world.user("alice", " ".join(USER_SCOPES - {"audit:read"}))
+    assert (await user.get("/v1/audit-events")).status_code == 403
+    assert (await user.get(f"/v1/audit-events?cursor={uuid4()}")).status_code == 403
