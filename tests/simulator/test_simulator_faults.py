@@ -25,6 +25,7 @@ class Listing:
 
 
 LISTINGS = {
+    "bitmex": Listing("/api/v1/instrument/active", (), "state"),
     "binance": Listing("/fapi/v1/exchangeInfo", ("symbols",), "status"),
     "deribit": Listing("/api/v2/public/get_instruments?kind=future", ("result",), "state"),
     "okx": Listing("/api/v5/public/instruments?instType=SWAP", ("data",), "state"),

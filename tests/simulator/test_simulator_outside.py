@@ -6,7 +6,6 @@ Both lie beside the repository and are not part of it; without them these tests 
 import json
 import string
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,10 +14,9 @@ import pytest
 from app.simulator import KeyText, Permission, SimulatedKey, Simulator
 from app.simulator.venues import VENUES
 from tests.simulator.conftest import Clock, Market, client
+from tests.simulator.recordings import FACTS, compare, recorded
 
-FACTS = Path(__file__).parents[3] / "shared" / "exchanges"
 VECTORS = FACTS / "signing-vectors.json"
-RECORDED = FACTS / "recorded"
 # Hosts that no simulator speaks for: Kraken's spot keys are other keys than those for its futures.
 ELSEWHERE = {"api.kraken.com"}
 # Headers that take no part in a signature.
@@ -98,13 +96,6 @@ async def test_a_vector_is_accepted_and_refused_after_any_change(
                     assert not await goes_through(target, altered), name
 
 
-def recorded(name: str) -> Any:
-    path = RECORDED / name
-    if not path.is_file():
-        pytest.skip("the recorded answers are not beside this repository")
-    return json.loads(path.read_text())
-
-
 def binance_row(answer: Any) -> dict[str, Any]:
     listed = answer["symbols"] if isinstance(answer, dict) else answer
     row: dict[str, Any] = next(
@@ -182,12 +173,6 @@ async def test_okx_answers_have_the_recorded_fields_and_types(
     ours = (await market.okx("trade", target)).json()
     compare(ours, theirs)
     compare(ours["data"][0], theirs["data"][0])
-
-
-def compare(ours: dict[str, Any], theirs: dict[str, Any]) -> None:
-    assert set(theirs) <= set(ours), set(theirs) - set(ours)
-    for name, value in theirs.items():
-        assert type(ours[name]) is type(value), name
 
 
 @pytest.mark.parametrize("exchange", ["binance", "okx"])
