@@ -12,7 +12,8 @@ import pytest
 
 from app.simulator import KeyText, Permission, SimulatedKey, Simulator
 from tests.simulator.conftest import KEYS, Clock, Market, client
-from tests.simulator.test_simulator_outside import changed, compare, recorded, vectors
+from tests.simulator.recordings import compare, recorded
+from tests.simulator.test_simulator_outside import changed, vectors
 
 ROOT = "/api/v2"
 SUMMARIES = f"{ROOT}/private/get_account_summaries"
