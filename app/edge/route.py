@@ -11,10 +11,11 @@ from starlette.exceptions import HTTPException
 
 from app.context import Context
 from app.db.failures import is_conflict
-from app.edge.access import access_of
+from app.edge.access import Access, access_of
 from app.edge.proof import prove
 from app.edge.unit import Unit
 from app.errors import AppError, UnsupportedMediaType
+from app.idempotency import MAX_KEY_LENGTH
 from app.problems import from_http_exception, validation_problem
 
 ATTEMPTS = 5
@@ -33,6 +34,7 @@ class EdgeRoute(APIRoute):
         scheme = "botToken" if self.access.for_bots else "userToken"
         extra = dict(options.get("openapi_extra") or {})
         extra["security"] = [{scheme: [str(scope) for scope in self.access.scopes]}]
+        extra["parameters"] = _headers_at_the_edge(self.access)
         options["openapi_extra"] = extra
         super().__init__(path, endpoint, **options)
 
@@ -59,6 +61,33 @@ class EdgeRoute(APIRoute):
                     raise
 
         return at_the_edge
+
+
+def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
+    """The headers that no endpoint names because they are read here, for the OpenAPI document."""
+    headers = []
+    if not access.for_bots:
+        headers.append(
+            {
+                "name": "X-Account-Id",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+                "description": "For services with the scope `act_as` only: the account.",
+            }
+        )
+    if access.replayable:
+        headers.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+                "description": "Makes the request safe to repeat: a repeated one gets the first "
+                "one's answer.",
+            }
+        )
+    return headers
 
 
 async def _answer(request: Request, unit: Unit, handle: Handler) -> Response:
