@@ -1,0 +1,1 @@
+"""Botkeys from outside: `python -m examples.demo` tells the whole story (`make demo`)."""

@@ -1,0 +1,79 @@
+"""The main job from end to end, as a story on the terminal: `python -m examples.demo`.
+
+Starts a whole service of its own in a folder of its own (database, simulated exchanges, API), lives
+through the life of a key, and removes everything. The exit status is 0 only if every step really
+happened.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+
+import httpx
+
+from app.client import BotClientError
+from examples import chapters
+from examples.scene import Scene
+from examples.service import demo_service
+from examples.story import StepFailed, Story
+
+STEPS: list[tuple[str, Callable[[Scene], Awaitable[None]]]] = [
+    ("Start everything", chapters.start),
+    ("Alice adds a testnet key of Binance", chapters.add_binance),
+    ("Alice adds a key of OKX, its passphrase behind the secret", chapters.add_okx),
+    ("Alice tries a key that can withdraw", chapters.refuse_withdrawal),
+    ("The list shows masks", chapters.show_masks),
+    ("A bot gets a token and the OKX key", chapters.give_bot_key),
+    ("A second bot wants the same key", chapters.refuse_second_bot),
+    ("The bot opens its key and trades", chapters.trade),
+    ("Alice deactivates the key", chapters.deactivate),
+    ("Alice takes the key away and deletes both keys", chapters.unassign_and_delete),
+    ("What the audit log has of it", chapters.read_audit),
+    ("A search for every secret that was used", chapters.search_secrets),
+]
+
+
+async def tell(story: Story) -> None:
+    async with (
+        demo_service() as service,
+        httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as http,
+    ):
+        scene = Scene(story, service, http)
+        for title, act in STEPS:
+            with story.step(title):
+                await act(scene)
+
+
+async def run(story: Story) -> int:
+    """The exit status; what went wrong is told, in a sentence, with the step."""
+    task = asyncio.ensure_future(tell(story))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        await task
+    except StepFailed as failure:
+        story.fail(str(failure))
+    except asyncio.CancelledError:
+        story.fail("stopped")
+        raise
+    except (BotClientError, httpx.HTTPError, OSError, TimeoutError) as failure:
+        story.fail(f"{type(failure).__name__}: {failure}")
+    except (KeyError, TypeError, ValueError) as failure:
+        # An answer without the members that it should have. Its text may hold what was sent.
+        story.fail(f"an answer is not as expected ({type(failure).__name__})")
+    if story.told < len(STEPS):
+        return 1
+    story.end(f"All {story.told} steps happened; {story.checked} claims were checked.")
+    return 0
+
+
+def main() -> None:
+    story = Story(sys.stdout)
+    try:
+        sys.exit(asyncio.run(run(story)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

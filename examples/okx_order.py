@@ -1,0 +1,58 @@
+"""What a bot does with its key: sign an order as OKX wants it, in a few lines.
+
+https://www.okx.com/docs-v5/en/#overview-rest-authentication
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import UTC, datetime
+
+import httpx
+
+from app.client import ReleasedCredentials
+
+_ORDER = "/api/v5/trade/order"
+
+
+async def place_order(credentials: ReleasedCredentials, symbol: str, contracts: str) -> str:
+    """Buy at the market, on the host that came with the credentials; OKX's `code`, "0" is yes."""
+    api_secret = credentials.api_secret.reveal()
+    return await _send(credentials, api_secret, symbol, contracts)
+
+
+async def place_order_with_wrong_secret(credentials: ReleasedCredentials, symbol: str) -> str:
+    """The same, signed with another secret: an exchange that takes this proves nothing."""
+    return await _send(credentials, "0" * 32, symbol, "1")
+
+
+async def _send(
+    credentials: ReleasedCredentials, api_secret: str, symbol: str, contracts: str
+) -> str:
+    order = {
+        "instId": symbol,
+        "tdMode": "cross",
+        "side": "buy",
+        "ordType": "market",
+        "sz": contracts,
+    }
+    body = json.dumps(order)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    signed = f"{now}POST{_ORDER}{body}".encode()
+    signature = hmac.new(api_secret.encode(), signed, hashlib.sha256).digest()
+    passphrase = credentials.api_passphrase
+    headers = {
+        "Content-Type": "application/json",
+        "OK-ACCESS-KEY": credentials.api_key.reveal(),
+        "OK-ACCESS-SIGN": base64.b64encode(signature).decode("ascii"),
+        "OK-ACCESS-TIMESTAMP": now,
+        "OK-ACCESS-PASSPHRASE": "" if passphrase is None else passphrase.reveal(),
+    }
+    if credentials.environment == "testnet":
+        headers["x-simulated-trading"] = "1"
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.post(
+            f"{credentials.endpoints.rest}{_ORDER}", headers=headers, content=body
+        )
+    return str(answer.json()["code"])

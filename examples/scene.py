@@ -1,0 +1,44 @@
+"""What the chapters of the demo hand on to each other."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from app.client import BotClient
+from examples.service import DemoService
+from examples.story import Json, Story
+
+
+@dataclass(slots=True)
+class Scene:
+    """What the steps hand on to each other. `planted` are the secrets that must show up nowhere."""
+
+    story: Story
+    service: DemoService
+    http: httpx.AsyncClient
+    planted: dict[str, str] = field(default_factory=dict)
+    variants: Json = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    bot_id: str = ""
+    bot_token: str = ""
+    dumps: dict[str, bytes] = field(default_factory=dict)
+    logged_request: str = ""
+
+    async def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+        """A call of Alice's."""
+        headers = {"Authorization": f"Bearer {self.planted['token of Alice']}"}
+        return await self.http.request(method, path, json=body, headers=headers)
+
+    def client(self) -> BotClient:
+        """The bot's side, with the configuration that a bot brings along."""
+        return BotClient(
+            self.service.url,
+            self.bot_token,
+            key_id=self.keys["okx"],
+            exchange="okx",
+            environment="testnet",
+        )
+
+    def plant(self, whose: str, credentials: Json) -> None:
+        self.planted |= {f"{name} of {whose}": text for name, text in credentials.items()}

@@ -1,0 +1,107 @@
+"""The demo as a stranger runs it: a program with an exit status."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.simulator import credentials
+
+_ROOT = Path(__file__).resolve().parents[2]
+_SECONDS = 100
+
+NO_SERVICE = """
+from pathlib import Path
+from examples import service
+service.BOTKEYS = Path("/bin/false")
+"""
+REFUSING_EXCHANGE = """
+from examples import chapters
+async def refuse(*_):
+    return "1"
+chapters.place_order = refuse
+"""
+A_LEAK = """
+from examples import chapters
+search = chapters.search_secrets
+async def search_for_label_too(scene):
+    scene.planted["label"] = chapters.LABEL
+    await search(scene)
+chapters.search_secrets = search_for_label_too
+"""
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    """The demo with its temporary files in `folder`, beside a setting that it must not heed."""
+    return subprocess.Popen(  # noqa: S603  # our own program
+        [sys.executable, *(arguments or ("-m", "examples.demo"))],
+        cwd=_ROOT,
+        env={**os.environ, "TMPDIR": str(folder), "BOTKEYS_DATABASE_URL": "postgresql://elsewhere"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_the_demo_happens_from_start_to_end_tells_no_secret_and_leaves_nothing(
+    tmp_path: Path,
+) -> None:
+    process = start(tmp_path)
+    story, _ = process.communicate(timeout=_SECONDS)
+
+    assert process.returncode == 0, story
+    assert "All 12 steps happened" in story
+    assert list(tmp_path.iterdir()) == []
+    used = [
+        text
+        for exchange, variant in (("binance", "trade"), ("okx", "trade"), ("okx", "withdraw"))
+        for text in credentials()[exchange]["testnet"][variant].values()
+    ]
+    assert [text for text in used if text in story] == []
+
+
+@pytest.mark.parametrize(
+    ("sabotage", "step", "reason"),
+    [
+        (NO_SERVICE, "1. Start everything", "botkeys dev ended by itself"),
+        (
+            REFUSING_EXCHANGE,
+            "8. The bot opens its key and trades",
+            "this does not hold: the exchange accepts the order",
+        ),
+        (
+            A_LEAK,
+            "12. A search for every secret that was used",
+            "label in the database, keys still in it",
+        ),
+    ],
+    ids=["the service does not start", "the exchange says no", "something leaks"],
+)
+def test_a_step_that_does_not_happen_fails_the_demo_by_its_name(
+    tmp_path: Path, sabotage: str, step: str, reason: str
+) -> None:
+    process = start(tmp_path, "-c", f"{sabotage}\nfrom examples import demo\ndemo.main()")
+    story, _ = process.communicate(timeout=_SECONDS)
+
+    assert process.returncode == 1, story
+    last = story.strip().splitlines()[-1]
+    assert f"Step “{step}” failed" in last
+    assert reason in last
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_stops_the_service_and_removes_its_folder(tmp_path: Path) -> None:
+    process = start(tmp_path)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("2."):
+            break
+
+    process.send_signal(signal.SIGINT)
+    story, _ = process.communicate(timeout=_SECONDS)
+
+    assert process.returncode == 130, story
+    assert "failed: stopped" in story
+    assert list(tmp_path.iterdir()) == []
