@@ -24,15 +24,35 @@ def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     """The last line of defence: nothing secret should have come this far."""
     event.pop("color_message", None)  # uvicorn's text once more, for terminals
     for name, value in event.items():
-        if name != "event" and _SECRET_NAMES.search(name) and not isinstance(value, bool | int):
-            event[name] = MASK
-        elif isinstance(value, str):
-            event[name] = _SECRET_TEXT.sub(MASK, value)
+        event[name] = _masked(value) if name == "event" else _masked_member(name, value)
     return event
 
 
+def _masked_member(name: Any, value: Any) -> Any:
+    if _SECRET_NAMES.search(str(name)) and not isinstance(value, bool | int):
+        return MASK
+    return _masked(value)
+
+
+def _masked(value: Any) -> Any:
+    """Text with what looks secret hidden in it, however deep it stands."""
+    if isinstance(value, str):
+        return _SECRET_TEXT.sub(MASK, value)
+    if isinstance(value, dict):
+        return {name: _masked_member(name, member) for name, member in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(member) for member in value]
+    return value
+
+
+def _shown(value: Any) -> str:
+    return _SECRET_TEXT.sub(MASK, repr(value))
+
+
 def _render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    return orjson.dumps(event, default=repr).decode()
+    # A dataclass left to orjson would be written out field by field, whatever its repr hides.
+    options = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+    return orjson.dumps(event, default=_shown, option=options).decode()
 
 
 def configure_logging(level: str = "info") -> None:
