@@ -1,0 +1,95 @@
+"""GET /v1/exchanges: what each exchange offers, as a dashboard needs it."""
+
+from typing import Any
+
+from app.catalogue.schemas import ExchangeList
+from tests.support.world import World
+
+ORDER = [
+    *("bitmex", "bybit", "binance", "kraken", "okx"),
+    *("kucoin", "deribit", "gemini", "phemex", "woox"),
+]
+MEMBERS = {
+    "exchange",
+    "name",
+    "environments",
+    "contract_types",
+    "margin_modes",
+    "margin_mode_scope",
+    "leverage",
+    "credential_fields",
+    "required_permissions",
+    "setup_steps",
+}
+
+
+async def exchanges(world: World) -> dict[str, dict[str, Any]]:
+    answer = await world.user(scopes="").get("/v1/exchanges")
+    assert answer.status_code == 200, answer.text
+    ExchangeList.model_validate(answer.json())
+    assert answer.json()["next_cursor"] is None
+    return {item["exchange"]: item for item in answer.json()["items"]}
+
+
+async def test_all_ten_are_listed_in_order_whole(world: World) -> None:
+    listed = await exchanges(world)
+
+    assert list(listed) == ORDER
+    for item in listed.values():
+        assert set(item) == MEMBERS
+        assert set(item["environments"]) == {"live", "testnet"}
+        for environment in item["environments"].values():
+            assert set(environment) == {"availability", "note", "portal_url", "regions"}
+        assert item["setup_steps"]
+        assert item["required_permissions"]
+        fields = [field["name"] for field in item["credential_fields"]]
+        assert fields[:2] == ["api_key", "api_secret"]
+
+
+async def test_what_differs_between_exchanges_is_told(world: World) -> None:
+    listed = await exchanges(world)
+
+    def those(condition: Any) -> set[str]:
+        return {name for name, item in listed.items() if condition(item)}
+
+    assert those(lambda item: item["contract_types"] == ["linear"]) == {"gemini", "woox"}
+    assert those(lambda item: item["margin_modes"] == ["cross"]) == {"kraken", "deribit", "gemini"}
+    assert those(lambda item: item["leverage"] == "implicit") == {"deribit"}
+    assert those(lambda item: len(item["credential_fields"]) == 3) == {"okx", "kucoin"}
+    assert those(lambda item: item["environments"]["live"]["regions"]) == {"okx"}
+    closed = {
+        (name, environment): state["availability"]
+        for name, item in listed.items()
+        for environment, state in item["environments"].items()
+        if state["availability"] != "available"
+    }
+    assert closed == {
+        ("bitmex", "live"): "closed",
+        ("bitmex", "testnet"): "closed",
+        ("kucoin", "testnet"): "discontinued",
+    }
+
+
+async def test_the_list_needs_a_token_and_no_scope(world: World) -> None:
+    assert (await world.http.get("/v1/exchanges")).status_code == 401
+    assert (await world.user(scopes="").get("/v1/exchanges")).status_code == 200
+
+
+async def test_what_is_offered_is_what_is_taken(world: World) -> None:
+    """A form built from the list is never refused for what the list promised."""
+    user = world.user()
+    for name, item in (await exchanges(world)).items():
+        fields = {field["name"]: "c2VjcmV0" for field in item["credential_fields"]}
+        for environment in item["environments"]:
+            for contract_type in item["contract_types"]:
+                body = {
+                    "label": name,
+                    "exchange": name,
+                    "environment": environment,
+                    "contract_type": contract_type,
+                    "verify": False,
+                    **fields,
+                    "api_key": f"{name}-{environment}-{contract_type}",
+                }
+                answer = await user.post("/v1/keys", body)
+                assert answer.status_code == 201, answer.text

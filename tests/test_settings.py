@@ -1,0 +1,121 @@
+"""Settings: each is documented, a typing error is found, and no value is ever repeated."""
+
+from pathlib import Path
+
+import pytest
+
+from app.settings import Mode, Settings, SettingsError, load_settings
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment without any setting of this service."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"BOTKEYS_{name.upper()}", raising=False)
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_default_is_production_with_real_exchanges() -> None:
+    settings = load_settings()
+
+    assert settings.mode is Mode.PRODUCTION
+    assert not settings.simulated
+    assert settings.withdrawal_policy == "reject"
+    assert settings.releases_per_hour == 12
+    assert settings.heartbeat_lease == 30
+    assert settings.keys_folder == Path(".botkeys/keys")
+
+
+@pytest.mark.usefixtures("environment")
+def test_commands_for_developers_are_development_with_simulated_exchanges() -> None:
+    settings = load_settings(default_mode=Mode.DEVELOPMENT)
+
+    assert settings.mode is Mode.DEVELOPMENT
+    assert settings.simulated
+
+
+def test_a_mode_that_is_set_holds_whatever_the_command(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BOTKEYS_MODE", "production")
+
+    assert load_settings(default_mode=Mode.DEVELOPMENT).mode is Mode.PRODUCTION
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("BOTKEYS_PROT", "8001", "BOTKEYS_PORT"),
+        ("BOTKEYS_DATABSE_URL", "PLANTED", "BOTKEYS_DATABASE_URL"),
+        ("BOTKEYS_WHATEVER_ELSE", "PLANTED", "not a setting"),
+        ("botkeys_prot", "8001", "BOTKEYS_PORT"),
+        ("BOTKEYS_PORT", "PLANTED", "BOTKEYS_PORT"),
+        ("BOTKEYS_PORT", "70000", "BOTKEYS_PORT"),
+        ("BOTKEYS_MODE", "PLANTED", "BOTKEYS_MODE"),
+        ("BOTKEYS_DATABASE_URL", "mysql://root:PLANTED@db/x", "postgresql://"),
+        ("BOTKEYS_DATABASE_URL", "PLANTED", "BOTKEYS_DATABASE_URL"),
+        ("BOTKEYS_WITHDRAWAL_POLICY", "PLANTED", "BOTKEYS_WITHDRAWAL_POLICY"),
+        ("BOTKEYS_OIDC_ALGORITHMS", "HS256", "BOTKEYS_OIDC_ALGORITHMS"),
+        ("BOTKEYS_OIDC_ALGORITHMS", "RS256 none", "BOTKEYS_OIDC_ALGORITHMS"),
+        ("BOTKEYS_OIDC_ALGORITHMS", "", "BOTKEYS_OIDC_ALGORITHMS"),
+        ("BOTKEYS_EXCHANGES", "simulated", "development only"),
+        ("BOTKEYS_KEY_CHECK_TIMEOUT", "0", "BOTKEYS_KEY_CHECK_TIMEOUT"),
+        ("BOTKEYS_RELEASES_PER_HOUR", "-1", "BOTKEYS_RELEASES_PER_HOUR"),
+    ],
+)
+def test_a_setting_that_cannot_be_right_is_named_and_its_value_is_not(
+    environment: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+
+    assert told in str(refused.value)
+    assert "PLANTED" not in str(refused.value)
+
+
+def test_every_mistake_is_told_at_once(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BOTKEYS_PORT", "x")
+    environment.setenv("BOTKEYS_LOG_LEVEL", "loud")
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+
+    assert "BOTKEYS_PORT" in str(refused.value)
+    assert "BOTKEYS_LOG_LEVEL" in str(refused.value)
+
+
+def test_lists_are_words_with_commas_or_spaces(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BOTKEYS_OIDC_ALGORITHMS", "RS256, ES256")
+    environment.setenv("BOTKEYS_CORS_ORIGINS", "https://a.example https://b.example")
+
+    settings = load_settings()
+
+    assert settings.oidc_algorithms == ("RS256", "ES256")
+    assert settings.cors_origins == ("https://a.example", "https://b.example")
+
+
+def test_an_address_with_a_password_is_not_shown(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BOTKEYS_DATABASE_URL", "postgresql://botkeys:PLANTED@db/botkeys")
+
+    settings = load_settings()
+
+    assert "PLANTED" not in repr(settings)
+    assert "PLANTED" not in str(settings.model_dump())
+    assert settings.database_url is not None
+    assert settings.database_url.get_secret_value().endswith("PLANTED@db/botkeys")
+
+
+def test_no_file_in_the_working_directory_is_read(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("BOTKEYS_PORT=9999\n")
+    environment.chdir(tmp_path)
+
+    assert load_settings().port == 8000
+
+
+def test_every_setting_says_what_it_is() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+        assert field.description.rstrip().endswith((".", "503")), name

@@ -1,0 +1,91 @@
+"""The worker's sweep: what is over goes, in batches that several workers may share."""
+
+import asyncio
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.db.models import Account, Bot, IdempotencyRecord, Release
+from app.idempotency import RETENTION
+from app.worker import housekeeping
+from app.worker.housekeeping import RELEASES_KEPT, sweep
+from tests.support.world import World
+
+Sessions = async_sessionmaker[AsyncSession]
+MARGIN = timedelta(minutes=1)
+
+
+async def fill(sessions: Sessions, *, old: int, young: int) -> None:
+    """Records and releases past their time, and others just within it."""
+    account_id, bot_id = uuid4(), uuid4()
+    now = func.clock_timestamp()
+    ages = [(True, MARGIN)] * old + [(False, -MARGIN)] * young
+    async with sessions.begin() as session:
+        await session.execute(insert(Account).values(account_id=account_id, issuer="", subject=""))
+        await session.execute(insert(Bot).values(account_id=account_id, id=bot_id, name="x"))
+        for _, margin in ages:
+            await session.execute(
+                insert(IdempotencyRecord).values(
+                    account_id=account_id,
+                    idempotency_key=str(uuid4()),
+                    request_hash=b"",
+                    claimed_until=now,
+                    created_at=now - RETENTION - margin,
+                )
+            )
+            await session.execute(
+                insert(Release).values(
+                    account_id=account_id,
+                    id=uuid4(),
+                    bot_id=bot_id,
+                    key_id=uuid4(),
+                    version=1,
+                    suite="x25519",
+                    address="127.0.0.1",
+                    at=now - RELEASES_KEPT - margin,
+                )
+            )
+
+
+async def left(sessions: Sessions) -> tuple[int, int]:
+    async with sessions() as session:
+        records = await session.scalar(select(func.count()).select_from(IdempotencyRecord))
+        releases = await session.scalar(select(func.count()).select_from(Release))
+    return records or 0, releases or 0
+
+
+async def test_only_what_is_over_goes(world: World) -> None:
+    sessions = world.context.database.sessions
+    await fill(sessions, old=3, young=2)
+
+    assert await sweep(sessions) == 6
+
+    assert await left(sessions) == (2, 2)
+    assert await sweep(sessions) == 0
+
+
+async def test_more_than_one_batch_goes_in_one_sweep(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 3)
+    sessions = world.context.database.sessions
+    await fill(sessions, old=8, young=1)
+
+    assert await sweep(sessions) == 16
+    assert await left(sessions) == (1, 1)
+
+
+async def test_several_workers_share_the_work(
+    busy_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "BATCH", 4)
+    sessions = busy_world.context.database.sessions
+    await fill(sessions, old=30, young=1)
+
+    swept = await asyncio.gather(*(sweep(sessions) for _ in range(4)))
+
+    assert sum(swept) == 60
+    assert await left(sessions) == (1, 1)

@@ -1,0 +1,75 @@
+"""The worker goes on, whatever happens, until it is told to stop."""
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, insert, select
+
+from app.db.engine import open_database
+from app.db.models import Account, IdempotencyRecord
+from app.idempotency import RETENTION
+from app.worker import run
+from app.worker.run import work
+from tests.support.world import World
+
+
+async def test_what_is_due_is_done_again_and_again_until_it_is_told_to_stop(
+    busy_world: World,
+) -> None:
+    database, stop = busy_world.context.database, asyncio.Event()
+    catalogues = busy_world.context.catalogues
+    working = asyncio.create_task(
+        work(database, catalogues, stop, sweep_seconds=0.01, look_seconds=60)
+    )
+
+    for _ in range(2):
+        account_id = uuid4()
+        async with database.sessions.begin() as session:
+            new = insert(Account).values(account_id=account_id, issuer="", subject="")
+            await session.execute(new)
+            aged = func.clock_timestamp() - 2 * RETENTION
+            await session.execute(
+                insert(IdempotencyRecord).values(
+                    account_id=account_id,
+                    idempotency_key="old",
+                    request_hash=b"",
+                    claimed_until=aged,
+                    created_at=aged,
+                )
+            )
+        async with asyncio.timeout(10), database.sessions() as session:
+            count = select(func.count()).select_from(IdempotencyRecord)
+            while await session.scalar(count):  # noqa: ASYNC110  # the worker tells nobody
+                await asyncio.sleep(0.01)
+    stop.set()
+    async with asyncio.timeout(5):
+        await working
+
+
+async def test_a_database_that_is_away_is_tried_again_at_the_next_turn(
+    busy_world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = open_database(
+        f"postgresql:///botkeys?host={tmp_path}", application_name="botkeys-tests", pool_size=1
+    )
+    stop, turns = asyncio.Event(), asyncio.Semaphore(0)
+
+    class Counting:
+        def warning(self, event: str, **_: object) -> None:
+            assert event == "worker_turn_failed"
+            turns.release()
+
+    monkeypatch.setattr(run, "log", Counting())
+    working = asyncio.create_task(
+        work(gone, busy_world.context.catalogues, stop, sweep_seconds=0.01, look_seconds=0.01)
+    )
+
+    async with asyncio.timeout(5):
+        for _ in range(6):
+            await turns.acquire()
+        stop.set()
+        await working
+
+    assert working.exception() is None
