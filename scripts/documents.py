@@ -1,4 +1,4 @@
-"""Documents that the code writes itself: the OpenAPI document and the table of settings.
+"""Documents that the code writes itself: the OpenAPI document, tables of settings and exchanges.
 
 `python -m scripts.documents` checks that the committed ones are what the code says now, and exits
 with 1 where one is not; with `--write` it writes them.
@@ -10,10 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from app.documentation import openapi_document
+from app.exchanges.profile import ExchangeProfile
+from app.exchanges.registry import EXCHANGES
 from app.main import create_app
 from app.settings import PREFIX, Mode, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
+
+_BEGIN = "<!-- what stands here up to the end mark is made by `make documents` -->"
+_END = "<!-- end -->"
+_TABLE_HEAD = (
+    "| exchange | live | testnet | contracts | margin modes | leverage | credentials "
+    "| permissions to give |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+)
 
 _SETTINGS_HEAD = f"""\
 # Settings
@@ -49,7 +58,36 @@ def _default(value: Any) -> str:
     return f"`{value}`"
 
 
-DOCUMENTS = {"openapi/openapi.json": openapi, "docs/settings.md": settings}
+def exchanges() -> str:
+    """docs/exchanges.md with the table of what each exchange offers put in anew."""
+    before, _, rest = (ROOT / "docs/exchanges.md").read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    rows = [_exchange_row(profile) for profile in EXCHANGES.values()]
+    return "".join([before, _BEGIN, "\n\n", _TABLE_HEAD, *rows, "\n", _END, after])
+
+
+def _exchange_row(profile: ExchangeProfile) -> str:
+    environments = [
+        ": ".join(filter(None, [place.availability, place.note]))
+        for place in profile.environments.values()
+    ]
+    cells = [
+        f"{profile.name} `{profile.exchange}`",
+        *environments,
+        ", ".join(profile.contract_types),
+        f"{', '.join(profile.margin_modes)} (per {profile.margin_mode_scope})",
+        profile.leverage.replace("_", " "),
+        ", ".join(f"`{field.name}`" for field in profile.credential_fields),
+        "; ".join(profile.required_permissions),
+    ]
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+DOCUMENTS = {
+    "openapi/openapi.json": openapi,
+    "docs/settings.md": settings,
+    "docs/exchanges.md": exchanges,
+}
 
 
 def main(arguments: list[str]) -> int:
