@@ -183,28 +183,37 @@ def verify() -> None:
     raise typer.Exit(0 if asyncio.run(verify_all(load_settings(), typer.echo)) else 1)
 
 
-def _expected() -> tuple[type[Exception], ...]:
-    """Failures that are told in a sentence: the configuration or the machine is not as needed."""
-    found: list[type[Exception]] = []
-    for module, name in (
-        ("app.settings", "SettingsError"),
-        ("app.vault.errors", "KeyFileError"),
-        ("app.auth.development", "UnusableIssuerKey"),
-        ("app.datafolder", "DataFolderError"),
-        ("app.db.embedded.errors", "EmbeddedPostgresError"),
-    ):
-        if module in sys.modules:
-            found.append(getattr(sys.modules[module], name))
-    return tuple(found)
+_EXPECTED = (
+    ("app.settings", "SettingsError"),
+    ("app.vault.errors", "VaultError"),
+    ("app.auth.development", "UnusableIssuerKey"),
+    ("app.datafolder", "DataFolderError"),
+    ("app.db.embedded.errors", "EmbeddedPostgresError"),
+    ("app.db.migrate", "MigrationNotAllowed"),
+)
+
+
+def _sentence(error: Exception) -> str | None:
+    """For failures whose cause is the configuration or the machine; None for those of the code.
+
+    A module that was not imported cannot have raised anything.
+    """
+    for module, name in _EXPECTED:
+        if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
+            return str(error)
+    if "app.db.failures" in sys.modules:
+        from app.db.failures import outage_sentence
+
+        return outage_sentence(error)
+    return None
 
 
 def main() -> None:
     try:
         app()
-    except KeyboardInterrupt:
-        sys.exit(130)
     except Exception as error:
-        if not isinstance(error, _expected()):
+        sentence = _sentence(error)
+        if sentence is None:
             raise
-        typer.secho(f"botkeys: {error}", err=True, fg="red")
+        typer.secho(f"botkeys: {sentence}", err=True, fg="red")
         sys.exit(1)

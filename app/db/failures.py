@@ -33,6 +33,24 @@ def is_outage(error: BaseException) -> bool:
     return (sqlstate(error) or "").startswith(_OUTAGES)
 
 
+def outage_sentence(error: BaseException) -> str | None:
+    """For a command's user: what is wrong with the database; None if it is something else.
+
+    The server's own text stays out: it may name values.
+    """
+    if not is_outage(error):
+        return None
+    code = sqlstate(error)
+    if code is None:
+        kind = type(error.orig if isinstance(error, DBAPIError) else error).__name__
+        return f"The database cannot be reached ({kind}). Is BOTKEYS_DATABASE_URL right?"
+    if code.startswith("28"):
+        return f"The database refused the login in BOTKEYS_DATABASE_URL (SQLSTATE {code})."
+    if code == "3D000":
+        return "The database named in BOTKEYS_DATABASE_URL is not there: create it first."
+    return f"The database cannot be used at the moment (SQLSTATE {code}): see its log."
+
+
 def violated_constraint(error: DBAPIError) -> str | None:
     """The name of the constraint that refused a row, if that is what happened."""
     cause: BaseException | None = error.orig

@@ -7,15 +7,32 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.engine import open_database
+from app.db.failures import sqlstate
 
 ADVISORY_LOCK = 0x626F746B657973
 """The session lock that keeps two deployments from migrating at once ("botkeys" in ASCII)."""
 
+_NOT_ALLOWED = "42501"
+ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker")
+
 LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "10min"
+
+
+class MigrationNotAllowed(Exception):
+    """The login may not do what the migrations need. The text says what to do."""
+
+    def __init__(self) -> None:
+        made = "; ".join(f"CREATE ROLE {role} NOLOGIN" for role in ROLES)
+        super().__init__(
+            "The login that migrates may not change this database as needed. It must own the "
+            "database, and either have the right to make roles (ALTER ROLE … CREATEROLE) or find "
+            f"the service's roles made, once for the whole server, by an administrator: {made}"
+        )
 
 
 def alembic_config() -> Config:
@@ -60,6 +77,7 @@ async def migrate(url: str) -> None:
 
     A second process waits until the first is done and then finds nothing to do. A statement that
     cannot get its lock within 5 s gives up, so that a migration never queues all traffic behind it.
+    Raises `MigrationNotAllowed`.
     """
     database = open_database(url, application_name="botkeys-migrate", pool_size=None)
     try:
@@ -71,5 +89,9 @@ async def migrate(url: str) -> None:
             await connection.commit()
             await connection.run_sync(_upgrade)
             await connection.commit()
+    except DBAPIError as error:
+        if sqlstate(error) == _NOT_ALLOWED:
+            raise MigrationNotAllowed from None
+        raise
     finally:
         await database.close()
