@@ -21,6 +21,7 @@ _BASE64_SECRETS = frozenset({"kraken"})
 _LONGEST = {"api_key": 256, "api_secret": 512, "api_passphrase": 128}
 _LONGEST_PEM = 4096  # an RSA key of 4096 bits has 3,300 characters
 _DELETE = "\x7f"
+_GROUP_KEYS = {"gemini": "master-"}  # keys of a whole group of accounts, by how they begin
 
 
 def malformed(exchange: str, credentials: Credentials) -> str | None:
@@ -34,8 +35,19 @@ def malformed(exchange: str, credentials: Credentials) -> str | None:
         return "api_passphrase must be left out: this exchange knows no passphrase."
     return (
         _text_fault("api_key", credentials.api_key.reveal())
+        or _group_fault(exchange, credentials.api_key.reveal())
         or _secret_fault(exchange, secret)
         or (passphrase and _text_fault("api_passphrase", passphrase.reveal()))
+    )
+
+
+def _group_fault(exchange: str, api_key: str) -> str | None:
+    prefix = _GROUP_KEYS.get(exchange)
+    if prefix is None or not api_key.startswith(prefix):
+        return None
+    return (
+        f"api_key is a key of a whole group of accounts ({prefix}…): make one of the account that"
+        " your bot trades in."
     )
 
 

@@ -6,6 +6,7 @@ from app.exchanges.absent import AbsentAdapter
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.binance import BinanceAdapter
 from app.exchanges.deribit import DeribitAdapter
+from app.exchanges.gemini import GeminiAdapter
 from app.exchanges.hosts import HostOverrides, merged
 from app.exchanges.model import Environment
 from app.exchanges.okx import OkxAdapter
@@ -23,6 +24,7 @@ ADAPTERS: Mapping[str, type[RestAdapter]] = {
         BinanceAdapter,
         OkxAdapter,
         DeribitAdapter,
+        GeminiAdapter,
     )
 }
 

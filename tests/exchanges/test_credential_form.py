@@ -75,6 +75,16 @@ def test_a_kraken_secret_is_base64() -> None:
         assert "base64" in (fault("kraken", secret=secret) or "")
 
 
+def test_a_key_of_a_group_of_accounts_is_refused_where_such_keys_exist() -> None:
+    keys = Credentials(Secret("master-planted"), Secret("s"))
+    told = malformed("gemini", keys)
+    assert told is not None
+    assert "group of accounts" in told
+    assert "planted" not in told
+    assert malformed("gemini", Credentials(Secret("account-planted"), Secret("s"))) is None
+    assert malformed("okx", Credentials(Secret("master-k"), Secret("s"), Secret("p"))) is None
+
+
 def test_a_passphrase_where_there_is_none_is_refused() -> None:
     assert "no passphrase" in (fault("binance", passphrase="p") or "")
 
