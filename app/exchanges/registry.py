@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from app.exchanges.absent import AbsentAdapter
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.binance import BinanceAdapter
+from app.exchanges.bitmex import BitmexAdapter
 from app.exchanges.deribit import DeribitAdapter
 from app.exchanges.gemini import GeminiAdapter
 from app.exchanges.hosts import HostOverrides, merged
@@ -21,6 +22,7 @@ EXCHANGES: Mapping[str, ExchangeProfile] = {profile.exchange: profile for profil
 ADAPTERS: Mapping[str, type[RestAdapter]] = {
     adapter.exchange: adapter
     for adapter in (
+        BitmexAdapter,
         BinanceAdapter,
         OkxAdapter,
         DeribitAdapter,

@@ -12,9 +12,11 @@ from typing import Any, cast
 
 import pytest
 
+from app.exchanges.errors import ExchangeError
 from app.exchanges.hosts import HostOverrides
 from app.exchanges.model import Environment
 from app.exchanges.registry import ADAPTERS, Exchanges, simulated_hosts
+from app.exchanges.rest import Context
 from app.transport import CircuitRule, HttpAnswer, HttpTransport, Rate, TransportLimits
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -179,6 +181,21 @@ def remembered(fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]) -> 
     """As `exchanges`, without a network."""
     hosts = hosts_at("http://127.0.0.1:1")
     return Exchanges(MemoryTransport(fake), clock=lambda: NOW, hosts=hosts)
+
+
+@pytest.fixture
+def error_for(http: HttpTransport) -> Callable[[str, int, bytes], type[ExchangeError] | None]:
+    """`error_for("okx", 401, body)`: as what an adapter takes an answer to a signed call."""
+
+    def classified(exchange: str, status: int, body: bytes) -> type[ExchangeError] | None:
+        adapter = ADAPTERS[exchange](Context(http, lambda: NOW))
+        try:
+            adapter._read(HttpAnswer(status, {}, body), signed=True)
+        except ExchangeError as error:
+            return type(error)
+        return None
+
+    return classified
 
 
 @pytest.fixture
