@@ -113,6 +113,11 @@ def run_server(settings: Settings, role: Role) -> int:
 
     Raises `SettingsError` and `KeyFileError` for what is missing, or there and must not be.
     """
+    if settings.database_url is None:
+        raise SettingsError(
+            "BOTKEYS_DATABASE_URL is not set. `make run` brings a database of its own; this "
+            "command does not."
+        )
     forbid_core_dumps()
     configure_logging(settings.log_level)
     with StopRequest() as stop:
