@@ -1,0 +1,90 @@
+"""Real processes, each ended by the fixture that started it."""
+
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.processes.running import Running, Service
+from tests.processes.trading import Trader, new_key, new_trader
+
+Start = Callable[..., Service]
+Run = Callable[..., Running]
+
+
+@pytest.fixture
+def run() -> Iterator[Run]:
+    """Starts any command."""
+    running: list[Running] = []
+
+    def start(*command: str | Path, **options: Any) -> Running:
+        running.append(Running(*command, **options))
+        return running[-1]
+
+    yield start
+    for process in running:
+        process.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Starts the whole service on a data folder."""
+    running: list[Service] = []
+
+    def begin(folder: Path, **options: Any) -> Service:
+        running.append(Service(folder, **options))
+        return running[-1]
+
+    yield begin
+    for service in running:
+        service.close()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A service's first run on a folder: what it left there, and its last words."""
+
+    service: Service
+    trader: Trader
+    opened: bool
+    seconds_to_start: float
+    seconds_to_stop: float
+
+
+@pytest.fixture(scope="session")
+def history(tmp_path_factory: pytest.TempPathFactory) -> History:
+    service = Service(tmp_path_factory.mktemp("used") / "data")
+    try:
+        seconds_to_start = service.ready()
+        with service.http(service.token()) as http:
+            trader = new_trader(http, http, new_key())
+        opened = trader.opens(service.address)
+        return History(service, trader, opened, seconds_to_start, service.stopped_by_ctrl_c())
+    finally:
+        service.close()
+
+
+@pytest.fixture
+def data(history: History, tmp_path: Path) -> Path:
+    """A data folder of the test's own that a service has used before."""
+    folder = tmp_path / "data"
+    cp = shutil.which("cp")
+    assert cp is not None
+    # As root, PostgreSQL's part belongs to another user: Python's copies would lose that.
+    subprocess.run([cp, "-a", history.service.folder, folder], check=True)  # noqa: S603
+    return folder
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One service for the tests that only ask it things."""
+    running = Service(tmp_path_factory.mktemp("shared") / "data")
+    try:
+        running.ready()
+        yield running
+    finally:
+        running.close()

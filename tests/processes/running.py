@@ -1,0 +1,218 @@
+"""Commands run as real processes; what a test starts it ends, by process id."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+BOTKEYS = Path(sys.executable).with_name("botkeys")
+WELCOME = "Botkeys is running."
+PATIENCE = 60.0
+"""Seconds for what takes one or two on an idle machine. The promise is checked where it counts."""
+TRACES = ("Traceback (most recent call last)", "Exception ignored", "Fatal Python error")
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """Ours without settings of Botkeys, and with those given, named without their prefix."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("BOTKEYS_")}
+    # Compiled once, as it is on a machine of which this has not been forbidden.
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    return kept | {f"BOTKEYS_{name.upper()}": str(value) for name, value in settings.items()}
+
+
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """A dead one that init has not reaped has ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def all_end(processes: Sequence[psutil.Process], seconds: float) -> bool:
+    return eventually(lambda: not any(map(is_alive, processes)), seconds)
+
+
+class Running:
+    """A command in a session of its own, so that its process group is a terminal's."""
+
+    def __init__(
+        self,
+        *command: str | Path,
+        env: Mapping[str, str],
+        cwd: Path = ROOT,
+        user: int | None = None,
+    ) -> None:
+        self.began = time.monotonic()
+        self.process = subprocess.Popen(  # noqa: S603  # our own commands
+            [str(part) for part in command],
+            env=dict(env),
+            cwd=cwd,
+            user=user,
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self._texts: dict[str, list[str]] = {"stdout": [], "stderr": []}
+        self._readers = [
+            threading.Thread(target=self._read, args=(name, stream), daemon=True)
+            for name, stream in (("stdout", self.process.stdout), ("stderr", self.process.stderr))
+            if stream is not None
+        ]
+        for reader in self._readers:
+            reader.start()
+
+    def _read(self, name: str, stream: IO[bytes]) -> None:
+        for line in stream:
+            self._texts[name].append(line.decode(errors="replace"))
+        stream.close()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    @property
+    def stdout(self) -> str:
+        return "".join(self._texts["stdout"])
+
+    @property
+    def stderr(self) -> str:
+        return "".join(self._texts["stderr"])
+
+    @property
+    def text(self) -> str:
+        return self.stdout + self.stderr
+
+    @property
+    def is_clean(self) -> bool:
+        """Nothing that it printed looks like a crash."""
+        return not any(trace in self.text for trace in TRACES)
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """Its exit status, all it said having been read. Raises `subprocess.TimeoutExpired`."""
+        status = self.process.wait(seconds)
+        for reader in self._readers:
+            reader.join(5)
+        return status
+
+    def says(self, text: str, seconds: float = PATIENCE) -> bool:
+        """Whether it says this before it ends."""
+        eventually(lambda: text in self.text or self.process.poll() is not None, seconds)
+        if self.process.poll() is not None:
+            self.wait()
+        return text in self.text
+
+    def family(self) -> list[psutil.Process]:
+        """It and all that it has started, directly or not."""
+        try:
+            process = psutil.Process(self.pid)
+            return [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def send(self, number: signal.Signals) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+
+    def ctrl_c(self) -> None:
+        """What a terminal does: the whole process group gets it."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGINT)
+
+    def close(self) -> None:
+        family = self.family()
+        if self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(15)
+        for process in filter(is_alive, family):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.wait()
+
+
+class Service(Running):
+    """`botkeys dev` or `make run` on a data folder."""
+
+    def __init__(self, folder: Path, *, by_make: bool = False, **settings: object) -> None:
+        self.folder = folder
+        self.port = int(str(settings.pop("port", 0))) or free_port()
+        self.settings = environment(data_dir=folder, port=self.port, **settings)
+        command: list[str | Path] = ["make", "run"] if by_make else [BOTKEYS, "dev"]
+        super().__init__(*command, env=self.settings)
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def ready(self) -> float:
+        """Seconds from its start until it said that it runs."""
+        assert self.says("stop           Ctrl-C"), self.text
+        return time.monotonic() - self.began
+
+    def stopped_by_ctrl_c(self) -> float:
+        """Seconds from one Ctrl-C to the end of the last process."""
+        family = self.family()
+        asked = time.monotonic()
+        self.ctrl_c()
+        assert self.wait(15) == 0, self.text
+        assert all_end(family, 1), [process for process in family if is_alive(process)]
+        return time.monotonic() - asked
+
+    def http(self, token: str) -> httpx.Client:
+        return httpx.Client(
+            base_url=self.address, headers={"Authorization": f"Bearer {token}"}, timeout=30
+        )
+
+    def token(self, account: str = "alice") -> str:
+        return said(BOTKEYS, "token", "--account", account, env=self.settings).strip()
+
+
+def said(*command: str | Path, env: Mapping[str, str], cwd: Path = ROOT) -> str:
+    """The standard output of a command that succeeds."""
+    done = subprocess.run(  # noqa: S603  # our own commands
+        [str(part) for part in command],
+        env=dict(env),
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def log_lines(text: str) -> list[dict[str, Any]]:
+    """Log lines on standard output, all of which must be JSON; the welcome is left out."""
+    rest = re.sub(rf"\n{re.escape(WELCOME)}\n.*?\n\n", "", text, flags=re.DOTALL)
+    return [json.loads(line) for line in rest.splitlines()]
