@@ -6,12 +6,14 @@ from app.simulator.base import Venue
 from app.simulator.binance import Binance
 from app.simulator.bitmex import Bitmex
 from app.simulator.deribit import Deribit
+from app.simulator.gemini import Gemini
 from app.simulator.okx import Okx
 
 _ALL: tuple[type[Venue], ...] = (
     Binance,
     Bitmex,
     Deribit,
+    Gemini,
     Okx,
 )
 

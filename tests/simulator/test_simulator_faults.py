@@ -28,6 +28,7 @@ LISTINGS = {
     "bitmex": Listing("/api/v1/instrument/active", (), "state"),
     "binance": Listing("/fapi/v1/exchangeInfo", ("symbols",), "status"),
     "deribit": Listing("/api/v2/public/get_instruments?kind=future", ("result",), "state"),
+    "gemini": Listing("/v1/symbols/details/all", (), "status"),
     "okx": Listing("/api/v5/public/instruments?instType=SWAP", ("data",), "state"),
 }
 PATHS = {exchange: listing.path for exchange, listing in LISTINGS.items()}
