@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from app.simulator.base import Venue
 from app.simulator.binance import Binance
 from app.simulator.bitmex import Bitmex
+from app.simulator.bybit import Bybit
 from app.simulator.deribit import Deribit
-from app.simulator.gemini import Gemini
 from app.simulator.okx import Okx
 
 _ALL: tuple[type[Venue], ...] = (
     Binance,
     Bitmex,
+    Bybit,
     Deribit,
-    Gemini,
     Okx,
 )
 

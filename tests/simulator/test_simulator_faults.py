@@ -29,6 +29,9 @@ LISTINGS = {
     "binance": Listing("/fapi/v1/exchangeInfo", ("symbols",), "status"),
     "deribit": Listing("/api/v2/public/get_instruments?kind=future", ("result",), "state"),
     "gemini": Listing("/v1/symbols/details/all", (), "status"),
+    "bybit": Listing(
+        "/v5/market/instruments-info?category=linear", ("result", "list"), "status", banned=403
+    ),
     "okx": Listing("/api/v5/public/instruments?instType=SWAP", ("data",), "state"),
 }
 PATHS = {exchange: listing.path for exchange, listing in LISTINGS.items()}

@@ -1,0 +1,384 @@
+"""Bybit V5: linear and inverse contracts on one port per environment, told apart by `category`.
+
+Wire format, codes and field names after FACTS.md section 2. Nearly every refusal comes under
+HTTP 200.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from functools import cached_property
+from itertools import count
+from typing import Any, ClassVar
+from urllib.parse import parse_qsl, quote, unquote
+from uuid import UUID
+
+import orjson
+
+from app.simulator.base import Call, Refusal, Route, Venue, digest, html, same
+from app.simulator.bybit_listing import CATEGORIES, Category, Contract, listing
+from app.simulator.keys import DAY_MS, KeyText, Material, Permission, SimulatedKey
+from app.simulator.market import Quote
+from app.simulator.notation import iso
+from app.simulator.wire import Request, Response
+
+DEFAULT_WINDOW_MS = 5_000
+AHEAD_MS = 1_000
+MOST_ROWS = 1_000
+ROWS = 500
+CALLS_A_SECOND = 10
+_INTEGER = re.compile(r"[0-9]{1,18}")
+_QUERY_API = "/v5/user/query-api"
+_WORDS = {"side": ("Buy", "Sell"), "orderType": ("Market", "Limit")}
+# The API knows these too, and nothing is listed in them here.
+_EMPTY_CATEGORIES = ("spot", "option")
+
+
+class Bybit(Venue):
+    exchange = "bybit"
+    enum_fields: ClassVar[frozenset[str]] = frozenset(
+        {"status", "contractType", "symbolType", "copyTrading"}
+    )
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._used: Counter[tuple[int, str]] = Counter()
+        self._order_ids = count(1)
+
+    @staticmethod
+    def key_text(material: Material) -> KeyText:
+        return KeyText(material.alphanumeric("key", 18), material.alphanumeric("secret", 36))
+
+    def routes(self) -> Sequence[Route]:
+        read, trade = Permission.READ, Permission.TRADE
+        return [
+            Route("GET", "/v5/market/time", self._time),
+            Route("GET", "/v5/market/instruments-info", self._instruments),
+            Route("GET", "/v5/market/tickers", self._tickers),
+            Route("GET", _QUERY_API, self._key, read),
+            Route("GET", "/v5/account/info", self._account, read),
+            Route("GET", "/v5/account/wallet-balance", self._balance, read),
+            Route("POST", "/v5/order/create", self._order, trade),
+        ]
+
+    def envelope(self, payload: Any, call: Call) -> Any:
+        message = "" if call.request.path == _QUERY_API else "OK"
+        return self._answer(0, message, payload, call.now_ms)
+
+    def _answer(self, code: int, message: str, result: Any, now_ms: int) -> dict[str, Any]:
+        return {
+            "retCode": code,
+            "retMsg": message,
+            "result": result,
+            "retExtInfo": {},
+            "time": now_ms,
+        }
+
+    # Refusals
+
+    def _error(
+        self, code: int, message: str, status: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        now_ms = int(self.world.clock() * 1000)
+        return self.json(status, self._answer(code, message, {}, now_ms), headers)
+
+    def _refusal(self, code: int, message: str) -> Refusal:
+        return Refusal(self._error(code, message))
+
+    def _wrong(self, message: str) -> Refusal:
+        return self._refusal(10001, message)
+
+    def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
+        del key, request
+        message = "Permission denied, please check your API key permissions."
+        return self._refusal(10005, message)
+
+    def rate_limited(self, retry_after: int | None) -> Response:
+        """The headers tell when to come back, in milliseconds since 1970."""
+        seconds = 1 if retry_after is None else retry_after
+        again = int(self.world.clock() * 1000) + seconds * 1000
+        headers = {
+            "x-bapi-limit": str(CALLS_A_SECOND),
+            "x-bapi-limit-status": "0",
+            "x-bapi-limit-reset-timestamp": str(again),
+        }
+        return self._error(10006, "Too many visits. Exceeded the API Rate Limit.", headers=headers)
+
+    def banned(self, retry_after: int | None) -> Response:
+        """Too many calls from one address: ten minutes without an answer, and no JSON."""
+        told = {} if retry_after is None else {"retry-after": str(retry_after)}
+        return Response(403, b"access too frequent", {"content-type": "text/plain", **told})
+
+    def server_error(self, status: int) -> Response:
+        if status in (500, 503):
+            return self._error(10016, "Server error.", status)
+        return html(status)
+
+    def headers(self, call: Call, route: Route) -> Mapping[str, str]:
+        """Signed calls are counted for each path and second."""
+        if route.needs is None:
+            return {}
+        second = call.now_ms // 1000
+        self._used = Counter({at: used for at, used in self._used.items() if at[0] == second})
+        self._used[second, route.path] += 1
+        return {
+            "x-bapi-limit": str(CALLS_A_SECOND),
+            "x-bapi-limit-status": str(max(CALLS_A_SECOND - self._used[second, route.path], 0)),
+            "x-bapi-limit-reset-timestamp": str(call.now_ms),
+        }
+
+    # Authentication
+
+    def authenticate(self, request: Request, now_ms: int) -> SimulatedKey:
+        """The query is signed as it stands in the request line, without its question mark."""
+        headers = request.headers
+        api_key, written = headers.get("x-bapi-api-key", ""), headers.get("x-bapi-timestamp", "")
+        key = self.world.keys.find(self.exchange, self.environment, api_key)
+        if key is None:
+            # The real message does not name the key. Ours does, as some exchanges' do: whoever
+            # passes it on is found out.
+            raise self._refusal(10003, f"API key is invalid: {api_key}")
+        window = headers.get("x-bapi-recv-window", str(DEFAULT_WINDOW_MS))
+        self._check_time(written, window, now_ms)
+        payload = request.body.decode("latin-1") if request.method == "POST" else request.query
+        sent_window = headers.get("x-bapi-recv-window", "")
+        expected = digest(key.text.api_secret, written + api_key + sent_window + payload).hex()
+        if not same(expected, headers.get("x-bapi-sign", "")):
+            message = "error sign! please check your signature generation algorithm."
+            raise self._refusal(10004, message)
+        if key.expires_ms is not None and now_ms >= key.expires_ms:
+            raise self._refusal(33004, "Your api key has expired.")
+        if not key.comes_from(request.peer):
+            raise self._refusal(
+                10010, f"Unmatched IP, please check your API key's bound IP: {request.peer}"
+            )
+        return key
+
+    def _check_time(self, written: str, window: str, now_ms: int) -> None:
+        message = "invalid request, please check your server timestamp or recv_window param."
+        if not (_INTEGER.fullmatch(written) and _INTEGER.fullmatch(window)):
+            raise self._refusal(10002, message)
+        if not now_ms - int(window) <= int(written) < now_ms + AHEAD_MS:
+            told = f" req_timestamp[{written}],server_timestamp[{now_ms}],recv_window[{window}]"
+            raise self._refusal(10002, message + told)
+
+    # Public data
+
+    def _time(self, call: Call) -> dict[str, str]:
+        return {"timeSecond": str(call.now_ms // 1000), "timeNano": str(call.now_ms * 1_000_000)}
+
+    @cached_property
+    def _contracts(self) -> Mapping[Category, Mapping[str, Contract]]:
+        world = self.world
+        return {
+            category: {c.symbol: c for c in listing(category, world.perpetuals, world.started_ms)}
+            for category in CATEGORIES
+        }
+
+    def _category(self, params: Mapping[str, str]) -> tuple[str, Sequence[Contract]]:
+        asked = params.get("category", "")
+        for category in CATEGORIES:
+            if asked == category:
+                return asked, list(self._contracts[category].values())
+        if asked in _EMPTY_CATEGORIES:
+            return asked, []
+        raise self._wrong("params error: Category is invalid")
+
+    def _instruments(self, call: Call) -> dict[str, Any]:
+        params = _params(call.request)
+        category, contracts = self._category(params)
+        status = params.get("status", "Trading")
+        wanted = (params.get("symbol"), params.get("baseCoin"))
+        rows = [
+            contract
+            for contract in contracts
+            if contract.status == status
+            and wanted[0] in (None, contract.symbol)
+            and wanted[1] in (None, contract.base)
+        ]
+        return {"category": category, **self._page(rows, params, status)}
+
+    def _page(
+        self, contracts: Sequence[Contract], params: Mapping[str, str], status: str
+    ) -> dict[str, Any]:
+        """A page and where the next one begins.
+
+        The cursor is percent-encoded before it is told: `first%3DAUSDT%26last%3DBUSDT`. A full last
+        page, and any page of contracts before their launch, tells one though nothing follows.
+        """
+        limit = params.get("limit", str(ROWS))
+        if not _INTEGER.fullmatch(limit) or not 1 <= int(limit) <= MOST_ROWS:
+            raise self._wrong("params error: Limit invalid")
+        start = 0
+        if cursor := params.get("cursor"):
+            # Clients send the text as it was told or encode it once more: UNCONFIRMED which of the
+            # two the exchange means, and ccxt does the first.
+            last = dict(parse_qsl(unquote(cursor))).get("last", "")
+            symbols = [contract.symbol for contract in contracts]
+            if last not in symbols:
+                raise self._wrong("params error: Illegal cursor")
+            start = symbols.index(last) + 1
+        page = contracts[start : start + int(limit)]
+        told = ""
+        if page and (len(page) == int(limit) or status == "PreLaunch"):
+            told = quote(f"first={page[0].symbol}&last={page[-1].symbol}", safe="")
+        return {"list": [contract.row() for contract in page], "nextPageCursor": told}
+
+    def _quote(self, contract: Contract, at: float) -> Quote:
+        return self.market.quote(
+            contract.asset, at, contract.tick, scale=contract.scale, share=contract.share
+        )
+
+    def _tickers(self, call: Call) -> dict[str, Any]:
+        params = _params(call.request)
+        category, contracts = self._category(params)
+        wanted = params.get("symbol")
+        chosen = [c for c in contracts if c.trades and wanted in (None, c.symbol)]
+        if wanted is not None and not chosen:
+            raise self._wrong("params error: symbol invalid")
+        rows = [c.ticker(self._quote(c, call.at), call.now_ms) for c in chosen]
+        return {"category": category, "list": rows}
+
+    # Account
+
+    def _key(self, call: Call) -> dict[str, Any]:
+        """Rights stay listed on a key that may only read: `readOnly` decides."""
+        key = call.signer
+        contract = key.trait("contracts", "yes") == "yes"
+        wallet = ["AccountTransfer", "SubMemberTransfer"]
+        withdraw = ["Withdraw"] if Permission.WITHDRAW in key.permissions else []
+        # Without an end this date stands there, and a number of days below zero.
+        expires_at, days = "1970-01-01T00:00:00Z", -2
+        if key.expires_ms is not None:
+            expires_at = iso(key.expires_ms, "seconds")
+            days = (key.expires_ms - call.now_ms) // DAY_MS
+        return {
+            "id": key.account[:7],
+            "note": "simulated",
+            "apiKey": key.text.api_key,
+            "readOnly": 0 if Permission.TRADE in key.permissions else 1,
+            "secret": "",
+            "permissions": {
+                "ContractTrade": ["Order", "Position"] if contract else [],
+                "Spot": ["SpotTrade"],
+                "Wallet": wallet + withdraw,
+                "Options": [],
+                "Derivatives": ["DerivativesTrade"] if contract else [],
+                "CopyTrading": [],
+                "BlockTrade": [],
+                "Exchange": ["ExchangeHistory"],
+                "NFT": [],
+                "Affiliate": [],
+                "Earn": ["Earn"],
+            },
+            "ips": list(key.addresses) or ["*"],
+            "type": 1,
+            "deadlineDay": days,
+            "expiredAt": expires_at,
+            "createdAt": "2026-01-02T03:04:05Z",
+            "unified": 0,
+            "uta": 1,
+            "userID": int(key.account),
+            "inviterID": 0,
+            "vipLevel": "No VIP",
+            "mktMakerLevel": "0",
+            "affiliateID": 0,
+            "rsaPublicKey": "",
+            "isMaster": True,
+            "parentUid": "0",
+            "kycLevel": "LEVEL_1",
+            "kycRegion": "MYS",
+        }
+
+    def _account(self, call: Call) -> dict[str, Any]:
+        return {
+            "marginMode": call.signer.trait("marginMode", "REGULAR_MARGIN"),
+            "updatedTime": str(self.world.started_ms),
+            "unifiedMarginStatus": 6,
+            "dcpStatus": "OFF",
+            "timeWindow": 10,
+            "smpGroup": 0,
+            "isMasterTrader": False,
+            "spotHedgingStatus": "OFF",
+        }
+
+    def _balance(self, call: Call) -> dict[str, Any]:
+        params = _params(call.request)
+        if params.get("accountType") != "UNIFIED":
+            raise self._wrong("accountType only support UNIFIED.")
+        funds = {"USDT": ("10000", 1), "BTC": ("1", 91_000)}
+        asked = params.get("coin", ",".join(funds)).split(",")
+        coins = [
+            {
+                "coin": coin,
+                "equity": amount,
+                "usdValue": str(Decimal(amount) * usd),
+                "walletBalance": amount,
+                "availableToWithdraw": "",
+                "locked": "0",
+                "totalOrderIM": "0",
+                "totalPositionIM": "0",
+                "totalPositionMM": "0",
+                "unrealisedPnl": "0",
+                "cumRealisedPnl": "0",
+                "marginCollateral": True,
+                "collateralSwitch": True,
+            }
+            for coin, (amount, usd) in funds.items()
+            if coin in asked
+        ]
+        total = str(sum(Decimal(amount) * usd for amount, usd in funds.values()))
+        account = {
+            "accountType": "UNIFIED",
+            "totalEquity": total,
+            "totalWalletBalance": total,
+            "totalMarginBalance": total,
+            "totalAvailableBalance": total,
+            "totalPerpUPL": "0",
+            "totalInitialMargin": "0",
+            "totalMaintenanceMargin": "0",
+            "coin": coins,
+        }
+        return {"list": [account]}
+
+    # Orders
+
+    def _order(self, call: Call) -> dict[str, str]:
+        """Take an order; what becomes of it is not told here."""
+        if call.signer.trait("contracts", "yes") == "no":
+            raise self.forbidden(call.signer, call.request)
+        try:
+            order = orjson.loads(call.request.body)
+        except orjson.JSONDecodeError:
+            raise self._wrong("params error: not a JSON object") from None
+        if not isinstance(order, dict):
+            raise self._wrong("params error: not a JSON object")
+        _, contracts = self._category({"category": str(order.get("category", ""))})
+        found = [c for c in contracts if c.trades and c.symbol == order.get("symbol")]
+        if not found:
+            raise self._wrong("params error: symbol invalid")
+        for name, words in _WORDS.items():
+            if order.get(name) not in words:
+                raise self._wrong(f"params error: {name} invalid")
+        if self._number(order, "qty") % found[0].lot:
+            raise self._wrong("Qty invalid")
+        if order["orderType"] == "Limit" and self._number(order, "price") % found[0].tick:
+            raise self._wrong("Price invalid")
+        return {
+            "orderId": str(UUID(int=next(self._order_ids))),
+            "orderLinkId": str(order.get("orderLinkId", "")),
+        }
+
+    def _number(self, order: Mapping[str, Any], name: str) -> Decimal:
+        try:
+            value = Decimal(str(order.get(name)))
+        except InvalidOperation:
+            raise self._wrong(f"params error: {name} invalid") from None
+        if not value.is_finite() or value <= 0:
+            raise self._wrong(f"params error: {name} invalid")
+        return value
+
+
+def _params(request: Request) -> dict[str, str]:
+    return dict(parse_qsl(request.query))
