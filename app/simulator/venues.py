@@ -7,6 +7,7 @@ from app.simulator.binance import Binance
 from app.simulator.bitmex import Bitmex
 from app.simulator.bybit import Bybit
 from app.simulator.deribit import Deribit
+from app.simulator.gemini import Gemini
 from app.simulator.okx import Okx
 
 _ALL: tuple[type[Venue], ...] = (
@@ -14,6 +15,7 @@ _ALL: tuple[type[Venue], ...] = (
     Bitmex,
     Bybit,
     Deribit,
+    Gemini,
     Okx,
 )
 
