@@ -190,6 +190,7 @@ _EXPECTED = (
     ("app.datafolder", "DataFolderError"),
     ("app.db.embedded.errors", "EmbeddedPostgresError"),
     ("app.db.migrate", "MigrationNotAllowed"),
+    ("app.master_keys", "RotationIncomplete"),
 )
 
 

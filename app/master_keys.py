@@ -1,19 +1,47 @@
 """Rotation of the master key: data keys are sealed anew, online, in batches."""
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database, open_database
 from app.db.models import Key, KeyCredential
 from app.settings import Settings, SettingsError
 from app.vault.binding import Binding
+from app.vault.errors import CannotOpen
 from app.vault.keyfiles import KeyFolder
 from app.vault.release import Releaser
 
 BATCH = 200
+ADVISORY_LOCK = 0x626F746B6D6B
+"""Held while it is decided whether a new master key is made ("botkmk" in ASCII)."""
+
+_PAUSE_SECONDS = 0.05
 Tell = Callable[[str], None]
+Place = tuple[UUID, UUID, int]
+
+
+class RotationIncomplete(Exception):
+    """Some data keys do not open, and stay as they are."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"{count} data keys do not open with the master key that they name: they were altered, "
+            "or sealed elsewhere. They stay as they are, and that master key with them."
+        )
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction did. `last` is where the next batch begins; None at the end."""
+
+    resealed: int = 0
+    shut: int = 0
+    last: Place | None = None
 
 
 async def counts_by_version(session: AsyncSession) -> dict[int, int]:
@@ -26,35 +54,45 @@ async def counts_by_version(session: AsyncSession) -> dict[int, int]:
     return {row[0]: row[1] for row in rows}
 
 
-async def reseal_batch(session: AsyncSession, releaser: Releaser, newest: int) -> int:
-    """Seal up to `BATCH` data keys to the newest master key; how many there were.
+def _older(newest: int, after: Place | None) -> Select[UUID, UUID, int, bytes, int, str, str]:
+    identity = (KeyCredential.account_id, KeyCredential.key_id, KeyCredential.version)
+    rows = (
+        select(
+            *identity,
+            KeyCredential.sealed_data_key,
+            KeyCredential.master_key_version,
+            Key.exchange,
+            Key.environment,
+        )
+        .join(
+            Key,
+            (Key.account_id == KeyCredential.account_id) & (Key.id == KeyCredential.key_id),
+        )
+        .where(KeyCredential.master_key_version < newest)
+        .order_by(*identity)
+        .limit(BATCH)
+        .with_for_update(of=KeyCredential, skip_locked=True)
+    )
+    return rows if after is None else rows.where(tuple_(*identity) > after)
+
+
+async def reseal_batch(
+    session: AsyncSession, releaser: Releaser, newest: int, after: Place | None
+) -> Batch:
+    """Seal up to `BATCH` data keys to the newest master key.
 
     Rows that another run has locked are its own; a row is changed only together with its version,
     so a run that is killed leaves each row under one key or the other.
     """
-    rows = (
-        await session.execute(
-            select(
-                KeyCredential.account_id,
-                KeyCredential.key_id,
-                KeyCredential.version,
-                KeyCredential.sealed_data_key,
-                KeyCredential.master_key_version,
-                Key.exchange,
-                Key.environment,
-            )
-            .join(
-                Key,
-                (Key.account_id == KeyCredential.account_id) & (Key.id == KeyCredential.key_id),
-            )
-            .where(KeyCredential.master_key_version < newest)
-            .limit(BATCH)
-            .with_for_update(of=KeyCredential, skip_locked=True)
-        )
-    ).all()
+    batch = Batch()
+    rows = (await session.execute(_older(newest, after))).all()
     for row in rows:
         binding = Binding(row.account_id, row.key_id, row.version, row.exchange, row.environment)
-        sealed, version = releaser.reseal(row.sealed_data_key, row.master_key_version, binding)
+        try:
+            sealed, version = releaser.reseal(row.sealed_data_key, row.master_key_version, binding)
+        except CannotOpen:
+            batch.shut += 1
+            continue
         await session.execute(
             update(KeyCredential)
             .where(
@@ -64,7 +102,10 @@ async def reseal_batch(session: AsyncSession, releaser: Releaser, newest: int) -
             )
             .values(sealed_data_key=sealed, master_key_version=version)
         )
-    return len(rows)
+        batch.resealed += 1
+    if len(rows) == BATCH:
+        batch.last = (rows[-1].account_id, rows[-1].key_id, rows[-1].version)
+    return batch
 
 
 def _open(settings: Settings) -> Database:
@@ -77,28 +118,57 @@ def _open(settings: Settings) -> Database:
 
 
 async def rotate_master_key(settings: Settings, tell: Tell) -> None:
-    """Make a newer master key unless one is waiting already, then seal everything to it."""
+    """Make a newer master key unless one is waiting already, then seal everything to it.
+
+    One is waiting if nothing is sealed to it yet, or not everything: a run that was killed is
+    finished by the next. Two at once share the work. Raises `RotationIncomplete`.
+    """
     folder = KeyFolder(settings.keys_folder)
     database = _open(settings)
     try:
-        async with database.sessions() as session:
-            used = await counts_by_version(session)
-        newest = max(folder.load_private_master_keys(), default=0)
-        if newest == 0 or newest in used:
-            newest = folder.create_master_key()
-            tell(f"Made master key {newest}.")
-        releaser = Releaser(folder.load_private_master_keys())
-        total = 0
-        while True:
-            async with database.sessions.begin() as session:
-                done = await reseal_batch(session, releaser, newest)
-            total += done
-            if done == 0:
-                break
-            tell(f"{total} data keys sealed to master key {newest}.")
+        newest = await _newest(database, folder, tell)
+        shut = await _reseal_all(
+            database, Releaser(folder.load_private_master_keys()), newest, tell
+        )
         await _tell(database, tell)
     finally:
         await database.close()
+    if shut:
+        raise RotationIncomplete(shut)
+
+
+async def _newest(database: Database, folder: KeyFolder, tell: Tell) -> int:
+    """The version to seal to."""
+    async with database.sessions.begin() as session:
+        await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+        used = await counts_by_version(session)
+        newest = max(folder.load_private_master_keys(), default=0)
+        if newest == 0 or set(used) == {newest}:
+            newest = folder.create_master_key()
+            tell(f"Made master key {newest}.")
+    return newest
+
+
+async def _reseal_all(database: Database, releaser: Releaser, newest: int, tell: Tell) -> int:
+    """How many data keys could not be opened; all others are sealed to `newest` afterwards."""
+    total = 0
+    while True:
+        shut, after = 0, None
+        while True:
+            async with database.sessions.begin() as session:
+                batch = await reseal_batch(session, releaser, newest, after)
+            total += batch.resealed
+            shut += batch.shut
+            if batch.resealed:
+                tell(f"{total} data keys sealed to master key {newest}.")
+            if batch.last is None:
+                break
+            after = batch.last
+        async with database.sessions() as session:
+            used = await counts_by_version(session)
+        if sum(count for version, count in used.items() if version < newest) <= shut:
+            return shut
+        await asyncio.sleep(_PAUSE_SECONDS)  # the rest is locked: another run is at it
 
 
 async def tell_master_keys(settings: Settings, tell: Tell) -> None:
