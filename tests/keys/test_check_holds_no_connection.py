@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from app.simulator.faults import FaultKind
 from tests.support.database import Server
-from tests.support.variants import changed, narrow
+from tests.support.variants import apart, changed, narrow
 from tests.support.world import World
 
 
@@ -23,7 +23,8 @@ async def test_others_are_served_through_the_only_connection_meanwhile(
     busy_world.simulator.faults.set("okx", "testnet", FaultKind.SLOW, seconds=30)
     calls = busy_world.simulator.calls("okx", "testnet")
     async with (
-        narrow(busy_world, server) as one,
+        apart(busy_world) as alone,
+        narrow(alone, server) as one,
         changed(one, settings={"key_check_timeout": 3}) as world,
         asyncio.TaskGroup() as group,
     ):

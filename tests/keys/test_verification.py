@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.simulator.faults import FaultKind
-from tests.support.variants import changed
+from tests.support.variants import apart, changed
 from tests.support.world import User, World
 
 UNKNOWN = {"read": "unknown", "trade": "unknown", "withdraw": "unknown", "ip_restricted": "unknown"}
@@ -47,7 +47,7 @@ async def test_an_exchange_on_a_bad_day_says_nothing_about_a_key(
     world.simulator.faults.set(exchange, "live", kind)
     begun = asyncio.get_running_loop().time()
 
-    async with changed(world, settings={"key_check_timeout": 0.4}) as hasty:
+    async with apart(world) as alone, changed(alone, settings={"key_check_timeout": 0.4}) as hasty:
         body = hasty.new_key(exchange=exchange, environment="live")
         answer = await hasty.user().post("/v1/keys", body)
 
@@ -65,7 +65,8 @@ async def test_an_exchange_on_a_bad_day_says_nothing_about_a_key(
 async def test_a_passing_fault_is_sat_out(world: World, times: int) -> None:
     world.simulator.faults.set("okx", "testnet", FaultKind.SERVER_ERROR, times=times)
 
-    key = await world.user().add_key()
+    async with apart(world) as alone:
+        key = await alone.user().add_key()
 
     assert key["verification"]["status"] == "verified"
 

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 
 from app.db.engine import Database, open_database
+from app.exchanges.registry import Exchanges, simulated_hosts
+from app.transport import HttpTransport
 from tests.support.database import Server
 from tests.support.world import Json, User, World, application, served
 
@@ -58,3 +60,18 @@ async def narrow(world: World, server: Server, **pool: Any) -> AsyncIterator[Wor
             yield narrowed
     finally:
         await database.close()
+
+
+@asynccontextmanager
+async def apart(world: World) -> AsyncIterator[World]:
+    """The same with connections of its own to the exchanges.
+
+    What a transport learns of a host that fails (to leave it alone for a while) then neither
+    comes from other tests nor goes to them.
+    """
+    hosts = simulated_hosts(world.simulator.hosts)
+    async with (
+        HttpTransport() as http,
+        changed(world, exchanges=Exchanges(http, hosts=hosts)) as alone,
+    ):
+        yield alone
