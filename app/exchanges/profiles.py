@@ -18,6 +18,7 @@ _LINEAR = (ContractType.LINEAR,)
 _BOTH_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
 _CROSS = (MarginMode.CROSS,)
 _OKX_REGIONS = ("global", "eea", "us")
+_BYBIT_REGIONS = ("global", "nl", "tr", "kz", "ge", "ae", "eu", "id")
 _NO_WITHDRAWAL = "Leave every withdrawal permission off: this service refuses keys that have one."
 _COPY = "Copy the key and the secret at once: the secret is shown only when the key is made."
 
@@ -76,7 +77,12 @@ BYBIT = ExchangeProfile(
     exchange="bybit",
     name="Bybit",
     environments={
-        Environment.LIVE: _available("https://www.bybit.com/app/user/api-management"),
+        Environment.LIVE: _available(
+            "https://www.bybit.com/app/user/api-management",
+            "A key works on its account's own site only: choose the region where the account was"
+            " not opened on bybit.com.",
+            _BYBIT_REGIONS,
+        ),
         Environment.TESTNET: _available(
             "https://testnet.bybit.com/app/user/api-management",
             "The testnet is a site of its own with its own accounts. Keys of Demo Trading belong"

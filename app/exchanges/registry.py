@@ -6,11 +6,13 @@ from app.exchanges.absent import AbsentAdapter
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.binance import BinanceAdapter
 from app.exchanges.bitmex import BitmexAdapter
+from app.exchanges.bybit import BybitAdapter
 from app.exchanges.deribit import DeribitAdapter
 from app.exchanges.gemini import GeminiAdapter
 from app.exchanges.hosts import HostOverrides, merged
 from app.exchanges.model import Environment
 from app.exchanges.okx import OkxAdapter
+from app.exchanges.phemex import PhemexAdapter
 from app.exchanges.profile import ExchangeProfile
 from app.exchanges.profiles import ALL
 from app.exchanges.rest import Clock, Context, RestAdapter, utc_now
@@ -23,10 +25,12 @@ ADAPTERS: Mapping[str, type[RestAdapter]] = {
     adapter.exchange: adapter
     for adapter in (
         BitmexAdapter,
+        BybitAdapter,
         BinanceAdapter,
         OkxAdapter,
         DeribitAdapter,
         GeminiAdapter,
+        PhemexAdapter,
     )
 }
 
