@@ -10,6 +10,7 @@ from app.context import Context
 from app.db.failures import is_outage
 from app.db.migrate import current, head
 from app.edge.answers import json_answer
+from app.master_key_registry import strangers
 
 router = APIRouter(tags=["operation"])
 
@@ -30,7 +31,8 @@ async def livez() -> dict[str, str]:
 async def readyz(request: Request) -> Response:
     """Database, migrations and master key; each `ok` or what is wrong with it."""
     context: Context = request.app.state.context
-    checks = {**await _database(context), "master_key": _master_key(context)}
+    checks = await _database(context)
+    checks["master_key"] = await _master_key(context, usable=checks["migrations"] == "ok")
     ready = all(result == "ok" for result in checks.values())
     return json_answer(
         {"status": "ok" if ready else "unavailable", "checks": checks},
@@ -56,13 +58,24 @@ async def _database(context: Context) -> dict[str, str]:
     return {"database": "ok", "migrations": "ok" if at == head() else "not at head"}
 
 
-def _master_key(context: Context) -> str:
-    """A key file that cannot be read any more shows here before it is needed."""
+async def _master_key(context: Context, *, usable: bool) -> str:
+    """A key file that cannot be read any more, or holds another key, shows before it is used.
+
+    `usable`: the database can be asked which key each version is.
+    """
+    held: dict[int, str] = {}
     problems = []
     if context.api:
-        context.api.sealing.sealer()  # looks at the folder
+        held |= context.api.sealing.sealer().fingerprints  # looks at the folder
         problems.append(context.api.sealing.problem)
     if context.runtime:
-        context.runtime.releasing.releaser()
+        held |= context.runtime.releasing.releaser().fingerprints
         problems.append(context.runtime.releasing.problem)
-    return next((type(problem).__name__ for problem in problems if problem), "ok")
+    for problem in problems:
+        if problem is not None:
+            return type(problem).__name__
+    if usable:
+        async with context.database.sessions.begin() as session:
+            for version in await strangers(session, held):
+                return f"version {version} is another key than before"
+    return "ok"

@@ -1,7 +1,7 @@
 """The caller, once proved."""
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeGuard
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -42,8 +42,11 @@ class UserPrincipal:
 
 @dataclass(frozen=True, slots=True)
 class BotPrincipal:
+    """`token_hash` is the stored hash that the token was proved by: a later one is another's."""
+
     account_id: UUID
     bot_id: UUID
+    token_hash: bytes = field(repr=False)
 
 
 def account_id(issuer: str, claim: str) -> UUID:

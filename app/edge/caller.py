@@ -19,11 +19,11 @@ class Caller:
         return self.principal.account_id
 
     @property
-    def bot_id(self) -> UUID:
+    def bot(self) -> BotPrincipal:
         """The calling bot. Only routes for bots ask."""
         if not isinstance(self.principal, BotPrincipal):
             raise TypeError("the caller of this route is not a bot")
-        return self.principal.bot_id
+        return self.principal
 
     @property
     def user(self) -> UserPrincipal:

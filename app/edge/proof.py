@@ -36,4 +36,4 @@ async def _bot(headers: list[tuple[bytes, bytes]], unit: Unit) -> BotPrincipal:
     key = bytes(unit.context.runtime.token.reveal())
     if stored is None or not matches(key, token, stored):
         raise Unauthenticated(TokenFault.REVOKED)
-    return BotPrincipal(claimed.account_id, claimed.bot_id)
+    return BotPrincipal(claimed.account_id, claimed.bot_id, stored)

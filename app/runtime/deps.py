@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.bots.token_repository import BotTokenRepository
 from app.context import RuntimeKeys
 from app.edge.route import unit_of
 from app.edge.unit import Unit
@@ -21,17 +22,17 @@ def _keys(unit: Unit) -> RuntimeKeys:
 
 
 def _repository(unit: Unit) -> RuntimeRepository:
-    return RuntimeRepository(unit.session, unit.caller.account_id, unit.caller.bot_id)
+    return RuntimeRepository(unit.session, unit.caller.account_id, unit.caller.bot.bot_id)
 
 
 async def release_service(unit: CurrentUnit) -> ReleaseService:
     return ReleaseService(
         _repository(unit),
+        BotTokenRepository(unit.session),
         unit.context.exchanges,
         _keys(unit).releasing,
         unit.audit(),
-        account_id=unit.caller.account_id,
-        bot_id=unit.caller.bot_id,
+        bot=unit.caller.bot,
         limit=unit.context.settings.releases_per_hour,
     )
 

@@ -10,7 +10,9 @@ from uuid import UUID
 
 from app.audit.log import AuditLog
 from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import BotPrincipal
 from app.bots.errors import NoKey
+from app.bots.token_repository import BotTokenRepository
 from app.db.base import new_id
 from app.errors import InvalidRequest
 from app.exchanges.model import Endpoints
@@ -45,20 +47,20 @@ class ReleaseService:
     def __init__(
         self,
         runtime: RuntimeRepository,
+        tokens: BotTokenRepository,
         exchanges: Exchanges,
         keyring: ReleasingKeyring,
         audit: AuditLog,
         *,
-        account_id: UUID,
-        bot_id: UUID,
+        bot: BotPrincipal,
         limit: int,
     ) -> None:
         self._runtime = runtime
+        self._tokens = tokens
         self._exchanges = exchanges
         self._keyring = keyring
         self._audit = audit
-        self._account_id = account_id
-        self._bot_id = bot_id
+        self._bot = bot
         self._limit = limit
 
     async def grant(self, request: ReleaseRequest, address: str) -> Ticket:
@@ -67,7 +69,13 @@ class ReleaseService:
         An inactive key is released all the same: its bot has exits to manage.
         """
         public_key = _public_key(request)
-        if not await self._runtime.lock_assignment():
+        # Minting takes the same lock: a token that died while this waited releases nothing.
+        locked = await self._runtime.lock_assignment()
+        if (
+            not locked
+            or await self._tokens.token_hash(self._bot.account_id, self._bot.bot_id)
+            != self._bot.token_hash
+        ):
             raise Unauthenticated(TokenFault.REVOKED)
         sealed = await self._runtime.sealed()
         if sealed is None:
@@ -95,13 +103,13 @@ class ReleaseService:
         return Ticket(
             release_id=release_id,
             binding=Binding(
-                self._account_id,
+                self._bot.account_id,
                 sealed.key_id,
                 sealed.version,
                 sealed.exchange,
                 sealed.environment,
             ),
-            bot_id=self._bot_id,
+            bot_id=self._bot.bot_id,
             suite=request.suite,
             public_key=public_key,
             sealed=sealed,

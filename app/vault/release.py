@@ -27,6 +27,11 @@ class Releaser(Uncopyable):
     def versions(self) -> tuple[int, ...]:
         return tuple(sorted(self._keys))
 
+    @property
+    def fingerprints(self) -> dict[int, str]:
+        """The fingerprints of the master keys' public halves, by version."""
+        return {version: key.fingerprint for version, key in self._keys.items()}
+
     def release(
         self,
         *,

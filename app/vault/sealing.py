@@ -43,6 +43,11 @@ class Sealer(Uncopyable):
     def master_key_version(self) -> int:
         return self._master.version
 
+    @property
+    def fingerprints(self) -> dict[int, str]:
+        """The fingerprint of the master public key, by its version."""
+        return {self._master.version: self._master.fingerprint}
+
     def seal(self, credentials: Credentials, binding: Binding) -> Sealed:
         """Credentials under a data key of their own, that key under the master public key."""
         nonce = secrets.token_bytes(NONCE_BYTES)
