@@ -8,6 +8,7 @@ from app.simulator.bitmex import Bitmex
 from app.simulator.bybit import Bybit
 from app.simulator.deribit import Deribit
 from app.simulator.gemini import Gemini
+from app.simulator.kraken import Kraken
 from app.simulator.okx import Okx
 
 _ALL: tuple[type[Venue], ...] = (
@@ -16,6 +17,7 @@ _ALL: tuple[type[Venue], ...] = (
     Bybit,
     Deribit,
     Gemini,
+    Kraken,
     Okx,
 )
 

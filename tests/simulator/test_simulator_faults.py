@@ -32,6 +32,8 @@ LISTINGS = {
     "bybit": Listing(
         "/v5/market/instruments-info?category=linear", ("result", "list"), "status", banned=403
     ),
+    "kraken": Listing("/derivatives/api/v3/instruments", ("instruments",), "type"),
+    "phemex": Listing("/public/products", ("data", "perpProductsV2"), "status"),
     "okx": Listing("/api/v5/public/instruments?instType=SWAP", ("data",), "state"),
 }
 PATHS = {exchange: listing.path for exchange, listing in LISTINGS.items()}
