@@ -8,6 +8,7 @@ import pytest_asyncio
 from fastapi import FastAPI
 
 from app.auth.development import DevelopmentIssuer
+from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.db.engine import Database
 from app.main import create_app
@@ -27,11 +28,15 @@ async def world(
     shared_app: FastAPI, shared_context: Context, simulator: Simulator, database: Database
 ) -> AsyncIterator[World]:
     simulator.faults.clear()
-    context = replace(shared_context, database=database)
+    catalogues = CatalogueRefresher(
+        database, shared_context.exchanges, shared_context.catalogues.intervals, background=False
+    )
+    context = replace(shared_context, database=database, catalogues=catalogues)
     shared_app.state.context = context
     issuer = DevelopmentIssuer(context.settings.keys_folder)
     async with served(shared_app) as http:
         yield World(shared_app, context, simulator, issuer, credentials(), http)
+    await catalogues.close()
     simulator.faults.clear()
 
 

@@ -66,8 +66,8 @@ async def test_an_altered_entry_is_found(split: Split, column: str) -> None:
 
 
 APPEND = (
-    "INSERT INTO audit_events SELECT account_id, 6, gen_random_uuid(), at, actor, actor_id, action, "
-    "outcome, code, target, target_id, environment, address, request_id, details, {} "
+    "INSERT INTO audit_events SELECT account_id, 6, gen_random_uuid(), at, actor, actor_id, "
+    "action, outcome, code, target, target_id, environment, address, request_id, details, {} "
     "FROM audit_events WHERE sequence = 5"
 )
 MOVED = {

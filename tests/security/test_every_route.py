@@ -13,7 +13,7 @@ from app.auth.bot_tokens import mint
 from app.auth.scopes import USER_SCOPES, Scope
 from app.db.models import AuditEvent
 from app.settings import Role
-from tests.support.dump import dump, without
+from tests.support.dump import dump_of_accounts, without
 from tests.support.routes import (
     PUBLIC,
     RouteUnderTest,
@@ -158,29 +158,6 @@ async def test_a_token_that_is_none_opens_no_route(world: World, route: RouteUnd
     assert await audit_count(world) == 0
 
 
-@each(ROUTES)
-async def test_two_authorization_headers_are_refused(world: World, route: RouteUnderTest) -> None:
-    stage = await set_up(world, route)
-    header = (b"Authorization", f"Bearer {stage.caller.token}".encode())
-    before = await dump(world.context.database)
-
-    answer = await world.http.request(route.method, stage.path, headers=[header, header])
-
-    assert problem(answer, 401, "unauthenticated")["reason"] == "malformed"
-    assert await dump(world.context.database) == before
-
-
-@each(USERS)
-async def test_an_expired_token_opens_no_route(world: World, route: RouteUnderTest) -> None:
-    stage = await set_up(world, route)
-    before = await dump(world.context.database)
-    stage.caller.token = world.issuer.token("alice", USER_SCOPES, timedelta(hours=-1))
-
-    assert problem(await stage.call(), 401, "unauthenticated")["reason"] == "expired"
-
-    assert await dump(world.context.database) == before
-
-
 @each(BOTS)
 async def test_a_replaced_token_and_a_made_up_one_open_no_route(
     world: World, route: RouteUnderTest
@@ -189,12 +166,12 @@ async def test_a_replaced_token_and_a_made_up_one_open_no_route(
     bot = bot_of(stage)
     former = bot.token
     await world.user().mint(str(bot.id))
-    before = await dump(world.context.database)
+    before = await dump_of_accounts(world.context.database)
 
     for token in (former, mint(bot.account_id, bot.id).reveal(), mint(uuid4(), uuid4()).reveal()):
         bot.token = token
         assert problem(await stage.call(), 401, "unauthenticated")["reason"] == "revoked"
-    assert await dump(world.context.database) == before
+    assert await dump_of_accounts(world.context.database) == before
 
 
 @each(BOTS)
@@ -207,31 +184,46 @@ async def test_a_deleted_bot_s_token_opens_no_route(world: World, route: RouteUn
 
 
 @each(USERS)
-async def test_a_bot_s_token_is_refused_on_a_user_s_route(
+async def test_a_user_s_route_refuses_other_callers_and_nothing_changes(
     world: World, route: RouteUnderTest
 ) -> None:
+    """A token that has expired, one sent twice, a bot's, and a user who names an account."""
     stage = await set_up(world, route)
     user = world.user()
     bot = await user.mint((await user.add_bot())["id"])
-    before = await dump(world.context.database)
-    stage.caller.token = bot.token
+    before = await dump_of_accounts(world.context.database)
 
+    for name in ("bob", "alice", ""):
+        answer = await stage.call(**{"X-Account-Id": name})
+        assert problem(answer, 403, "missing_scope")["required"] == "act_as"
+    header = (b"Authorization", f"Bearer {user.token}".encode())
+    twice = await world.http.request(route.method, stage.path, headers=[header, header])
+    assert problem(twice, 401, "unauthenticated")["reason"] == "malformed"
+    stage.caller.token = world.issuer.token("alice", USER_SCOPES, timedelta(hours=-1))
+    assert problem(await stage.call(), 401, "unauthenticated")["reason"] == "expired"
+    stage.caller.token = bot.token
     assert problem(await stage.call(), 403, "wrong_token_kind")["expected"] == "user"
 
-    assert await dump(world.context.database) == before
+    assert await dump_of_accounts(world.context.database) == before
 
 
 @each(BOTS)
-async def test_a_user_s_token_is_refused_on_a_bot_s_route(
+async def test_a_bot_s_route_refuses_other_callers_and_nothing_changes(
     world: World, route: RouteUnderTest
 ) -> None:
+    """A token sent twice, a user's, and a service's."""
     stage = await set_up(world, route)
-    before = await dump(world.context.database)
-    stage.caller.token = world.user().token
+    before = await dump_of_accounts(world.context.database)
 
-    assert problem(await stage.call(), 403, "wrong_token_kind")["expected"] == "bot"
+    header = (b"Authorization", f"Bearer {stage.caller.token}".encode())
+    twice = await world.http.request(route.method, stage.path, headers=[header, header])
+    assert problem(twice, 401, "unauthenticated")["reason"] == "malformed"
+    for token in (world.user().token, world.issuer.token("robot", frozenset(Scope))):
+        stage.caller.token = token
+        answer = await stage.call(**{"X-Account-Id": "alice"})
+        assert problem(answer, 403, "wrong_token_kind")["expected"] == "bot"
 
-    assert await dump(world.context.database) == before
+    assert await dump_of_accounts(world.context.database) == before
 
 
 @pytest.mark.parametrize(
@@ -242,7 +234,7 @@ async def test_a_missing_scope_is_named_and_nothing_changes(
 ) -> None:
     stage = await set_up(world, route)
     account_id = await account_of(stage)
-    before = await dump(world.context.database)
+    before = await dump_of_accounts(world.context.database)
     entries = await audit_rows(world, account_id)
     stage.caller.token = world.issuer.token("alice", USER_SCOPES - {scope})
 
@@ -250,7 +242,7 @@ async def test_a_missing_scope_is_named_and_nothing_changes(
 
     assert problem(answer, 403, "missing_scope")["required"] == scope
     assert f'scope="{scope}"' in answer.headers["www-authenticate"]
-    after = await dump(world.context.database)
+    after = await dump_of_accounts(world.context.database)
     assert without(after, *LOG_OF_REFUSALS) == without(before, *LOG_OF_REFUSALS)
     new = (await audit_rows(world, account_id))[len(entries) :]
     action = route.access.action
@@ -292,7 +284,7 @@ async def test_another_account_s_object_answers_like_one_that_is_not_there(
     """Whatever else is wrong with the request: no answer tells that the object exists."""
     theirs = await set_up(world, route, "bob")
     ours = await set_up(world, route, "alice")
-    before = without(await dump(world.context.database), *LOG_OF_REFUSALS)
+    before = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
     for name in route.parameters:
         addresses = (
             ours.elsewhere(**{name: theirs.values[name]}),
@@ -309,7 +301,7 @@ async def test_another_account_s_object_answers_like_one_that_is_not_there(
             assert told[0][0] in {404, 412, 422}
             if not headers and body is ours.body:
                 assert (told[0][0], told[0][1]["code"]) == (404, "not_found")
-    after = without(await dump(world.context.database), *LOG_OF_REFUSALS)
+    after = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
     assert after == before
 
 
@@ -353,16 +345,6 @@ async def test_a_service_must_name_the_account_and_acts_in_that_one_alone(
             assert (await session.execute(newest)).one() == ("service", "robot")
 
 
-@each(USERS)
-async def test_only_a_service_may_name_an_account(world: World, route: RouteUnderTest) -> None:
-    stage = await set_up(world, route)
-    before = await dump(world.context.database)
-    for name in ("bob", "alice", ""):
-        answer = await stage.call(**{"X-Account-Id": name})
-        assert problem(answer, 403, "missing_scope")["required"] == "act_as"
-    assert await dump(world.context.database) == before
-
-
 @each(WRITES)
 async def test_a_refused_write_is_recorded_once_and_changes_nothing(
     world: World, route: RouteUnderTest
@@ -370,7 +352,7 @@ async def test_a_refused_write_is_recorded_once_and_changes_nothing(
     """Whatever it is refused for: its form, its type, its size, its rules."""
     stage = await set_up(world, route)
     account_id = await account_of(stage)
-    before = without(await dump(world.context.database), *LOG_OF_REFUSALS)
+    before = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
     token = stage.caller.token
     refused: list[tuple[bytes, dict[str, str], int]] = [
         (b"{}", {"Content-Type": "text/plain"}, 415),
@@ -403,7 +385,7 @@ async def test_a_refused_write_is_recorded_once_and_changes_nothing(
         assert [entry[:3] for entry in new] == [
             (route.access.action, "refused", answer.json()["code"])
         ]
-    after = without(await dump(world.context.database), *LOG_OF_REFUSALS)
+    after = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
     assert after == before
 
 

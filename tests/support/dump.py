@@ -3,6 +3,7 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.base import ACCOUNTLESS
 from app.db.engine import Database
 
 Dump = dict[str, list[str]]
@@ -16,11 +17,17 @@ _TABLES = text(
 async def dump(database: Database) -> Dump:
     """By table, each row in PostgreSQL's own text form; `bytea` is hexadecimal there."""
     async with database.sessions() as session:
-        return await dump_of(session)
+        return await _rows(session, list(await session.scalars(_TABLES)))
 
 
-async def dump_of(session: AsyncSession) -> Dump:
-    names = list(await session.scalars(_TABLES))
+async def dump_of_accounts(database: Database) -> Dump:
+    """The same of what belongs to accounts: not what was fetched from exchanges for all."""
+    async with database.sessions() as session:
+        names = set(await session.scalars(_TABLES)) - ACCOUNTLESS
+        return await _rows(session, sorted(names))
+
+
+async def _rows(session: AsyncSession, names: list[str]) -> Dump:
     rows = " UNION ALL ".join(f"SELECT '{name}', t::text FROM {name} t" for name in names)  # noqa: S608  # names from the catalogue
     found: Dump = {name: [] for name in names}
     for name, row in await session.execute(text(rows)):

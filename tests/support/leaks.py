@@ -14,13 +14,15 @@ from structlog.typing import EventDict, WrappedLogger
 from app.logging import configure_logging
 
 WINDOW = 10
-"""A run of this many characters of a secret counts as a leak: the mask shows four and four."""
+STEP = 3
+"""Any run of 12 characters of a secret counts as a leak: the mask shows four and four."""
 
 
 def forms(secret: str) -> set[str]:
     """The texts that give the secret, or a good part of it, away; all in lower case."""
     secret = secret.encode("utf-8", "replace").decode()
-    runs = {secret[at : at + WINDOW] for at in range(max(1, len(secret) - WINDOW + 1))}
+    last = max(0, len(secret) - WINDOW)
+    runs = {secret[at : at + WINDOW] for at in (*range(0, last, STEP), last)}
     found = {form for run in runs for form in (run, quote(run, safe=""), run.encode().hex())}
     for shift in range(3):
         # Base64 within a longer text begins at any of three places; the ends depend on neighbours.

@@ -1,0 +1,345 @@
+"""Whatever is sent, the answer is a document with a request id, and never of the 500s."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+
+from app.pagination import encode_cursor
+from app.settings import Role
+from tests.support.routes import RouteUnderTest, application_of, routes_of, set_up
+from tests.support.world import World
+
+ROUTES = routes_of(application_of(Role.ALL))
+WITH_BODY = [route for route in ROUTES if route.takes_body]
+LISTS = [
+    route
+    for route in ROUTES
+    if "cursor" in {parameter["name"] for parameter in route.operation.get("parameters", [])}
+]
+
+ODD = {
+    "nothing": "",
+    "a NUL": "\x00",
+    "a NUL within": "a\x00b",
+    "a lone surrogate": "\ud800",
+    "a surrogate pair in two": "\udbff\udfff",
+    "not a character": "￿",
+    "a control character": "\x1b[2J",
+    "right to left": "\u202eabc",
+    "many marks": "a" + "\u0301" * 2000,
+    "very long": "x" * 100_000,
+    "quotes": "'\"`;--\\",
+    "a format": "%s%n{0}{{}}$1:name",
+    "another line": "a\r\nX-Injected: yes",
+    "an emoji": "👩‍👩‍👧‍👦",
+    "digits of another script": "١٢٣",
+}
+
+NO_TEXTS: list[Any] = [None, 0, -1, 2**63, 10**400, 1.5, True, [], {}, [[]], {"a": {"b": []}}]
+
+
+def each(routes: list[RouteUnderTest]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("route", routes, ids=lambda route: route.operation_id)
+
+
+def checked(answer: httpx.Response) -> httpx.Response:
+    """What holds of every answer."""
+    assert answer.status_code < 500, answer.text
+    request_id = answer.headers["x-request-id"]
+    assert request_id.isprintable()
+    assert "x-injected" not in answer.headers
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "cache-control" in answer.headers
+    if answer.status_code >= 400 and answer.request.method != "HEAD":
+        assert answer.headers["content-type"] == "application/problem+json"
+        document = answer.json()
+        assert {"type", "title", "status", "code", "detail", "request_id"} <= set(document)
+        assert document["request_id"] == request_id
+        assert document["status"] == answer.status_code
+        assert document["type"] == f"urn:botkeys:problem:{document['code']}"
+    return answer
+
+
+async def send(world: World, method: str, path: str, token: str, **options: Any) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {token}", **options.pop("headers", {})}
+    return checked(await world.http.request(method, path, headers=headers, **options))
+
+
+@each(WITH_BODY)
+async def test_odd_text_in_any_member_is_refused_or_taken_and_never_fails(
+    world: World, route: RouteUnderTest
+) -> None:
+    stage = await set_up(world, route)
+    token = stage.caller.token
+    texts = [name for name, value in stage.body.items() if isinstance(value, str)]
+    bodies: list[Any] = [{**stage.body, name: odd} for odd in ODD.values() for name in texts]
+    bodies += [dict.fromkeys(stage.body, odd) for odd in NO_TEXTS]
+    bodies += [{odd: 1} for odd in ODD.values()]
+    for body in bodies:
+        await send(
+            world,
+            route.method,
+            stage.path,
+            token,
+            content=json.dumps(body),
+            headers={"Content-Type": "application/json"},
+        )
+
+
+RAW = {
+    "nothing": b"",
+    "white space": b" \n",
+    "half a text": b'{"name": "a',
+    "two texts": b'{"name": "a"}{"name": "b"}',
+    "no object": b'"name"',
+    "a number": b"1",
+    "null": b"null",
+    "NaN": b'{"name": NaN, "active": Infinity, "label": -Infinity}',
+    "a long number": b'{"name": ' + b"9" * 10_000 + b"}",
+    "a large exponent": b'{"name": 1e99999}',
+    "deep lists": b"[" * 100_000,
+    "deep objects": b'{"name":' * 50_000,
+    "deep and closed": b'{"name":' + b"[" * 900 + b"]" * 900 + b"}",
+    "not UTF-8": b'{"name": "\xff\xfe\xfa"}',
+    "an overlong form": b'{"name": "\xc0\x80"}',
+    "a comment": b'{"name": "a"} // b',
+    "many members": b"{" + b",".join(b'"m%d": 1' % n for n in range(20_000)) + b"}",
+    "a member named twice": b'{"name": "a", "label": "a", "name": {}, "label": {}}',
+    "an object's own": b'{"__proto__": {}, "__class__": {}, "constructor": {}}',
+}
+
+
+@each(WITH_BODY)
+async def test_a_body_that_is_no_proper_json_is_refused(
+    world: World, route: RouteUnderTest
+) -> None:
+    stage = await set_up(world, route)
+    for content in RAW.values():
+        answer = await send(
+            world,
+            route.method,
+            stage.path,
+            stage.caller.token,
+            content=content,
+            headers={"Content-Type": "application/json"},
+        )
+        assert answer.status_code == 422
+
+
+@each(WITH_BODY)
+async def test_a_body_of_another_type_is_refused(world: World, route: RouteUnderTest) -> None:
+    stage = await set_up(world, route)
+    for kind in ("text/plain", "application/xml", "multipart/form-data", "application/jsonx", ";"):
+        answer = await send(
+            world,
+            route.method,
+            stage.path,
+            stage.caller.token,
+            content=json.dumps(stage.body),
+            headers={"Content-Type": kind},
+        )
+        assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@each(WITH_BODY)
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_body_over_the_limit_is_refused_announced_or_streamed(
+    world: World, route: RouteUnderTest, streamed: bool
+) -> None:
+    stage = await set_up(world, route)
+    limit = world.context.settings.body_limit
+    sent = 0
+
+    async def stream() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 3 * limit:
+            sent += 1 << 18
+            yield b" " * (1 << 18)
+
+    answer = await send(
+        world,
+        route.method,
+        stage.path,
+        stage.caller.token,
+        content=stream() if streamed else b" " * (limit + 1),
+        headers={"Content-Type": "application/json"},
+    )
+    assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+    assert answer.json()["limit"] == limit
+    assert sent < 2 * limit
+
+
+async def test_a_body_just_within_the_limit_is_read(world: World) -> None:
+    limit = world.context.settings.body_limit
+    body = b'{"name": "a"}'
+    answer = await send(
+        world,
+        "POST",
+        "/v1/bots",
+        world.user().token,
+        content=body + b" " * (limit - len(body)),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code == 201
+
+
+ESCAPED = ["%00", "%ed%a0%80", "%ff", "%2e%2e%2f", "%0d%0aX-Injected:%20yes", "a" * 9000]
+
+
+@each(ROUTES)
+async def test_odd_text_in_address_and_query_never_fails(
+    world: World, route: RouteUnderTest
+) -> None:
+    stage = await set_up(world, route)
+    token = stage.caller.token
+    found = route.operation.get("parameters", [])
+    queries = {parameter["name"] for parameter in found if parameter["in"] == "query"}
+    for odd in ESCAPED:
+        for name in route.parameters:
+            answer = await send(world, route.method, stage.elsewhere(**{name: odd}), token)
+            assert answer.status_code in {404, 405, 415, 422}
+        for name in (*queries, odd):
+            await send(world, route.method, f"{stage.path}?{name}={odd}", token)
+
+
+VALUES = [b"", b"\x00", b"\xff\xfe", b" ", b'"', b'"1', b"W/", b"*,*", b"," * 500, b"9" * 400]
+BY_KIND = {
+    (route.access.for_bots, route.access.action is None, route.takes_body): route
+    for route in ROUTES
+}
+
+
+@each(list(BY_KIND.values()))
+async def test_odd_headers_never_fail(world: World, route: RouteUnderTest) -> None:
+    stage = await set_up(world, route)
+    proof = (b"Authorization", f"Bearer {stage.caller.token}".encode())
+    for name in ("If-Match", "If-None-Match", "Idempotency-Key", "X-Request-ID", "X-Account-Id"):
+        for value in VALUES:
+            headers = [proof, (name.encode(), value)]
+            checked(await world.http.request(route.method, stage.path, headers=headers))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\r\nX-Injected: yes",
+        "a\nb",
+        "x" * 65,
+        "<script>",
+        "a b",
+        "ä",
+        "",
+        "../../etc",
+        "%0d%0a",
+    ],
+)
+async def test_a_request_id_that_could_be_misread_is_replaced(world: World, text: str) -> None:
+    header = (b"X-Request-ID", text.encode())
+    answer = checked(await world.http.get("/v1/keys", headers=[header]))
+    assert answer.headers["x-request-id"] != text
+    assert UUID(answer.headers["x-request-id"])
+
+
+async def test_a_proper_request_id_is_kept(world: World) -> None:
+    sent = f"client.{uuid4()}_1".replace("_", "-")
+    answer = checked(await world.http.get("/v1/keys", headers={"X-Request-ID": sent}))
+    assert answer.headers["x-request-id"] == sent
+
+
+@each(LISTS)
+async def test_a_cursor_that_was_tampered_with_is_refused(
+    world: World, route: RouteUnderTest
+) -> None:
+    stage = await set_up(world, route)
+    good = encode_cursor(uuid4())
+    bad = [
+        "",
+        "A",
+        good[:-1],
+        good + "A",
+        good + "==",
+        good.replace(good[0], "!", 1),
+        good[:-1] + ("B" if good[-1] != "B" else "C"),
+        "%00" * 16,
+        "-" * 200,
+        "ä" * 22,
+        encode_cursor(UUID(int=2**128 - 1))[:-2],
+    ]
+    for cursor in bad:
+        path = f"{stage.path}?cursor={cursor}"
+        answer = await send(world, "GET", path, stage.caller.token)
+        assert answer.status_code == 422, cursor
+        assert answer.json()["errors"][0]["loc"] == ["query", "cursor"]
+    for limit in ("0", "-1", "201", "1e3", "nan", "9" * 30, "", "٣"):
+        path = f"{stage.path}?limit={limit}"
+        answer = await send(world, "GET", path, stage.caller.token)
+        assert answer.status_code in {200, 422}
+        assert answer.status_code == 422 or limit == "٣"
+    for number in (0, 1, 2**63, 2**64, 2**128 - 1):
+        await send(
+            world,
+            "GET",
+            f"{stage.path}?cursor={encode_cursor(UUID(int=number))}",
+            stage.caller.token,
+        )
+
+
+@pytest.mark.parametrize("path", ["/v1/keys", "/livez", "/openapi.json", "/docs", "/nowhere", "/"])
+async def test_a_method_that_an_address_does_not_take_is_told_as_a_problem(
+    world: World, path: str
+) -> None:
+    for method in ("PUT", "TRACE", "OPTIONS", "HEAD", "BREW"):
+        answer = checked(await world.http.request(method, path))
+        if method == "HEAD" and path in {"/openapi.json", "/docs"}:
+            assert answer.status_code == 200
+        elif path in {"/nowhere", "/"}:
+            assert answer.status_code == 404
+        else:
+            assert answer.status_code == 405
+            assert answer.headers["allow"]
+
+
+NOWHERE = [
+    *("/v1", "/v1/", "/v1/keys/", "//v1/keys", "/V1/keys", "/v1/keys/../bots", "/.env"),
+    *("/static/../app/main.py", "/static/%2e%2e/main.py", "/static/swagger-ui/../../main.py"),
+    *("/static//etc/passwd", "/static", "/static/"),
+]
+
+
+@pytest.mark.parametrize("path", NOWHERE)
+async def test_an_address_that_is_none_is_told_as_a_problem(world: World, path: str) -> None:
+    url = httpx.URL("http://botkeys.test").copy_with(raw_path=path.encode())
+    answer = checked(await world.http.get(url))
+    assert answer.status_code in {401, 404}
+    assert "create_app" not in answer.text
+
+
+async def test_a_host_that_is_none_never_fails(world: World) -> None:
+    user = world.user()
+    for host in ("[", "[::1", "a b", "x" * 5000, "evil.example:99999999", "", "@"):
+        for path in ("/v1/bots", "/docs", "/static/none", "/nowhere"):
+            headers = {"Host": host, "Idempotency-Key": str(uuid4())}
+            await send(world, "POST", path, user.token, headers=headers, json={"name": "a"})
+
+
+@each([route for route in ROUTES if route.access.replayable])
+async def test_idempotency_keys_of_two_accounts_do_not_meet(
+    world: World, route: RouteUnderTest
+) -> None:
+    """The same key of another account is another key; it replays nobody's answer."""
+    key = {"Idempotency-Key": "the-same"}
+    bob, alice = await set_up(world, route, "bob"), await set_up(world, route, "alice")
+    first = checked(await bob.call(**key))
+    assert first.is_success
+    again = checked(await bob.call(**key))
+    assert again.headers["idempotency-replayed"] == "true"
+    assert again.content == first.content
+    other = checked(await alice.call(**key))
+    assert other.is_success
+    assert "idempotency-replayed" not in other.headers
+    problem = await bob.caller.call(route.method, bob.path + "?x=1", bob.body, headers=key)
+    assert problem.json()["code"] == "idempotency_key_reused"
