@@ -13,6 +13,7 @@ from app.exchanges.hosts import HostOverrides, merged
 from app.exchanges.model import Environment
 from app.exchanges.okx import OkxAdapter
 from app.exchanges.phemex import PhemexAdapter
+from app.exchanges.phemex import PhemexAdapter
 from app.exchanges.profile import ExchangeProfile
 from app.exchanges.profiles import ALL
 from app.exchanges.rest import Clock, Context, RestAdapter, utc_now
@@ -30,6 +31,7 @@ ADAPTERS: Mapping[str, type[RestAdapter]] = {
         OkxAdapter,
         DeribitAdapter,
         GeminiAdapter,
+        PhemexAdapter,
         PhemexAdapter,
     )
 }
