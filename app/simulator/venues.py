@@ -10,6 +10,7 @@ from app.simulator.deribit import Deribit
 from app.simulator.gemini import Gemini
 from app.simulator.kraken import Kraken
 from app.simulator.okx import Okx
+from app.simulator.phemex import Phemex
 
 _ALL: tuple[type[Venue], ...] = (
     Binance,
@@ -19,6 +20,7 @@ _ALL: tuple[type[Venue], ...] = (
     Gemini,
     Kraken,
     Okx,
+    Phemex,
 )
 
 VENUES: Mapping[str, type[Venue]] = {venue.exchange: venue for venue in _ALL}
