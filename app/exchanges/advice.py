@@ -110,6 +110,11 @@ _CAUSES = {
     RefusalReason.WRONG_ENVIRONMENT: "it belongs to another environment or region",
 }
 
+_SPECIAL_CAUSES = {
+    ("kraken", RefusalReason.INVALID_KEY): "it is wrong, was deleted, is a key for spot trading or"
+    " belongs to the other environment",
+}
+
 
 def advice(exchange: str, reason: RefusalReason, possible: Sequence[RefusalReason] = ()) -> str:
     """A sentence or two for the user. `possible`: what the exchange does not tell apart."""
@@ -120,7 +125,11 @@ def advice(exchange: str, reason: RefusalReason, possible: Sequence[RefusalReaso
         "trading": words.trading,
         "addresses": words.addresses,
     }
-    causes = [_CAUSES[cause].format(**filling) for cause in possible if cause in _CAUSES]
+    causes = [
+        _SPECIAL_CAUSES.get((exchange, cause), _CAUSES[cause]).format(**filling)
+        for cause in possible
+        if cause in _CAUSES
+    ]
     if reason is RefusalReason.REFUSED and causes:
         listed = ", or ".join(causes)
         return (

@@ -127,7 +127,6 @@ def test_one_host_is_replaced_and_the_others_stay(http: HttpTransport) -> None:
     ("hosts", "said"),
     [
         ({"binanse": {}}, "binanse"),
-        ({"kraken": {"live": {"rest": "https://a.example"}}}, "kraken"),
         ({"binance": {"demo": {"rest_linear": "https://a.example"}}}, "no environment demo"),
         ({"binance": {"live": {"rest": "https://a.example"}}}, "no host rest"),
         ({"okx": {"live": {"rest": "a.example"}}}, "https://host"),
@@ -149,7 +148,7 @@ def test_a_host_setting_that_cannot_be_right_is_refused(
 
 def test_simulated_exchanges_leave_no_way_to_a_real_one(http: HttpTransport) -> None:
     here = "http://127.0.0.1:9"
-    hosts = simulated_hosts({"okx": {"testnet": here}, "kraken": {"live": here}})
+    hosts = simulated_hosts({"okx": {"testnet": here}})
     exchanges = Exchanges(http, hosts=hosts)
     for exchange, adapter in ADAPTERS.items():
         for environment in Environment:
@@ -189,3 +188,8 @@ def test_causes_that_an_exchange_does_not_tell_apart_are_all_named() -> None:
     sentence = advice("binance", RefusalReason.REFUSED, possible)
     for part in ("was deleted", "trusted IPs", "Enable Futures", "API Management"):
         assert part in sentence
+
+
+def test_krakens_refusal_names_the_mistake_of_entering_a_spot_key() -> None:
+    possible = (RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE)
+    assert "spot" in advice("kraken", RefusalReason.REFUSED, possible)
