@@ -115,7 +115,7 @@ class Settings(BaseSettings):
         description="`simulated` talks to the built-in simulator only, the default and only "
         "possible in development; `real` is the default in production.",
     )
-    exchange_hosts: dict[str, dict[str, dict[str, str]]] = Field(
+    exchange_hosts: dict[str, dict[str, dict[str, str | None]]] = Field(
         default_factory=dict,
         description="Hosts that replace the built-in ones, as JSON: "
         '`{"binance": {"testnet": {"rest_linear": "https://…"}}}`; see docs/exchanges.md.',
