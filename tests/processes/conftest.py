@@ -1,7 +1,10 @@
 """Real processes, each ended by the fixture that started it."""
 
+import asyncio
+import json
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +12,11 @@ from typing import Any
 
 import pytest
 
+from app.exchanges.registry import simulated_hosts
+from app.simulator import Simulator
+from tests.processes import issuer, logins
+from tests.processes.issuer import Issuer
+from tests.processes.logins import Logins
 from tests.processes.running import Running, Service
 from tests.processes.trading import Trader, new_key, new_trader
 
@@ -88,3 +96,36 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
     finally:
         running.close()
+
+
+@pytest.fixture(scope="session")
+def production_logins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logins]:
+    with logins.running(tmp_path_factory.mktemp("production")) as running:
+        asyncio.run(logins.make_logins(running))
+        yield running
+
+
+@pytest.fixture(scope="session")
+def oidc() -> Iterator[Issuer]:
+    with issuer.issuing() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def exchange_hosts() -> Iterator[str]:
+    """The setting that leads a production process to simulated exchanges, which run in a thread."""
+    hosts: list[str] = []
+    ready, done = threading.Event(), threading.Event()
+
+    async def simulate() -> None:
+        async with Simulator() as simulator:
+            hosts.append(json.dumps(simulated_hosts(simulator.hosts)))
+            ready.set()
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=lambda: asyncio.run(simulate()), daemon=True)
+    thread.start()
+    assert ready.wait(30)
+    yield hosts[0]
+    done.set()
+    thread.join(10)

@@ -16,6 +16,7 @@ from typing import IO, Any
 
 import httpx
 import psutil
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BOTKEYS = Path(sys.executable).with_name("botkeys")
@@ -23,6 +24,11 @@ WELCOME = "Botkeys is running."
 PATIENCE = 60.0
 """Seconds for what takes one or two on an idle machine. The promise is checked where it counts."""
 TRACES = ("Traceback (most recent call last)", "Exception ignored", "Fatal Python error")
+
+
+def long(*values: Any) -> Any:
+    """Each start takes a second or two of imports: these are left to the long run."""
+    return pytest.param(*values, marks=pytest.mark.torture)
 
 
 def free_port() -> int:

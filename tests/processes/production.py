@@ -1,0 +1,109 @@
+"""An installation as docs/deployment.md describes it: a login and a key folder for each role."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from tests.processes.issuer import Issuer
+from tests.processes.logins import Logins
+from tests.processes.running import BOTKEYS, Running, environment, eventually, free_port, said
+
+HELD = {
+    "api": ("master-*.public", "fingerprint-hmac", "audit-hmac"),
+    "runtime": ("master-*.private", "token-hmac", "audit-hmac"),
+}
+
+
+@dataclass(slots=True)
+class Installation:
+    """`keys` holds everything, as on the machine that is trusted; each role has its part of it."""
+
+    folder: Path
+    logins: Logins
+    database: str
+    issuer: Issuer
+    exchange_hosts: str
+    running: list[Running] = field(default_factory=list)
+
+    @property
+    def keys(self) -> Path:
+        return self.folder / "keys"
+
+    def keys_of(self, role: str) -> Path:
+        return self.folder / f"keys of {role}"
+
+    def create_master_key(self) -> str:
+        return said(BOTKEYS, "master-key", "create", "--dir", self.keys, env=environment())
+
+    def hand_out(self, role: str) -> None:
+        folder = self.keys_of(role)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for pattern in HELD[role]:
+            for file in self.keys.glob(pattern):
+                if not (folder / file.name).exists():
+                    shutil.copy2(file, folder)
+
+    def settings(self, role: str, **changes: object) -> dict[str, str]:
+        """Of a role of the service; `None` takes a setting away."""
+        chosen: dict[str, object] = {
+            "database_url": self.logins.url(role, self.database),
+            "keys_dir": self.keys_of(role),
+            "oidc_issuer": self.issuer.address,
+            "exchange_hosts": self.exchange_hosts,
+            **changes,
+        }
+        return environment(**{name: value for name, value in chosen.items() if value is not None})
+
+    def serve(self, role: str, **changes: object) -> tuple[Running, str]:
+        """The process and its address."""
+        port = free_port()
+        process = Running(
+            BOTKEYS, "serve", "--role", role, env=self.settings(role, port=port, **changes)
+        )
+        self.running.append(process)
+        return process, f"http://127.0.0.1:{port}"
+
+    def command(self, *command: str, role: str, **changes: object) -> Running:
+        process = Running(BOTKEYS, *command, env=self.settings(role, **changes))
+        self.running.append(process)
+        return process
+
+    def http(self, address: str, account: str = "alice") -> httpx.Client:
+        return httpx.Client(
+            base_url=address,
+            headers={"Authorization": f"Bearer {self.issuer.token(account)}"},
+            timeout=30,
+        )
+
+    def close(self) -> None:
+        for process in self.running:
+            process.close()
+
+
+def is_ready(process: Running, address: str) -> bool:
+    def asked() -> bool:
+        try:
+            return httpx.get(f"{address}/readyz", timeout=10).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    eventually(lambda: asked() or process.process.poll() is not None)
+    return process.process.poll() is None
+
+
+@contextmanager
+def installed(
+    folder: Path, logins: Logins, database: str, issuer: Issuer, exchange_hosts: str
+) -> Iterator[Installation]:
+    installation = Installation(folder, logins, database, issuer, exchange_hosts)
+    installation.create_master_key()
+    for role in HELD:
+        installation.hand_out(role)
+    try:
+        yield installation
+    finally:
+        installation.close()

@@ -1,0 +1,184 @@
+"""The roles apart, as production runs them: each with its login, its keys, and nothing else."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.auth.development import DevelopmentIssuer
+from tests.processes.issuer import Issuer
+from tests.processes.logins import Logins
+from tests.processes.production import Installation, installed, is_ready
+from tests.processes.running import Running, environment, log_lines, long, said
+from tests.processes.trading import new_key, new_trader, sent
+
+NOBODY = 65534
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two api processes and one runtime process on one database."""
+
+    installation: Installation
+    api: str
+    other_api: str
+    runtime: str
+    processes: list[Running]
+
+
+@pytest.fixture(scope="module")
+def installation(
+    tmp_path_factory: pytest.TempPathFactory,
+    production_logins: Logins,
+    oidc: Issuer,
+    exchange_hosts: str,
+) -> Iterator[Installation]:
+    database = asyncio.run(production_logins.migrated())
+    folder = tmp_path_factory.mktemp("installation")
+    with installed(folder, production_logins, database, oidc, exchange_hosts) as installation:
+        yield installation
+
+
+@pytest.fixture(scope="module")
+def pair(installation: Installation) -> Pair:
+    started = [installation.serve(role) for role in ("api", "api", "runtime")]
+    for process, address in started:
+        assert is_ready(process, address), process.text
+    api, other_api, runtime = (address for _, address in started)
+    return Pair(installation, api, other_api, runtime, [process for process, _ in started])
+
+
+def test_a_bot_opens_its_credentials_across_the_two_roles(pair: Pair) -> None:
+    with pair.installation.http(pair.api) as api, pair.installation.http(pair.runtime) as runtime:
+        trader = new_trader(api, runtime, new_key())
+        key = sent(api.get(f"/v1/keys/{trader.key_id}"), 200)
+    assert key["verification"]["status"] == "verified"
+    assert trader.opens(pair.runtime)
+
+
+def test_processes_of_one_role_serve_the_same_data(pair: Pair) -> None:
+    with (
+        pair.installation.http(pair.api, "bob") as one,
+        pair.installation.http(pair.other_api, "bob") as other,
+    ):
+        key = sent(one.post("/v1/keys", json=new_key("binance")), 201)
+        assert sent(other.get(f"/v1/keys/{key['id']}"), 200) == sent(
+            one.get(f"/v1/keys/{key['id']}"), 200
+        )
+        again = other.post("/v1/keys", json=new_key("binance"))
+        assert (again.status_code, again.json()["code"]) == (409, "key_already_added")
+
+
+def test_a_role_does_not_have_the_other_s_routes(pair: Pair) -> None:
+    with pair.installation.http(pair.api) as api, pair.installation.http(pair.runtime) as runtime:
+        assert runtime.get("/v1/keys").status_code == 404
+        assert api.get("/v1/runtime/config").status_code == 404
+
+
+def test_a_token_of_the_development_issuer_is_worth_nothing(pair: Pair) -> None:
+    forged = DevelopmentIssuer(pair.installation.folder / "development").token("alice")
+    answer = httpx.get(f"{pair.api}/v1/keys", headers={"Authorization": f"Bearer {forged}"})
+    assert answer.status_code == 401
+
+
+def test_every_log_line_is_json_and_no_core_is_dumped(pair: Pair) -> None:
+    for process in pair.processes:
+        assert log_lines(process.stdout)
+        assert process.stderr == ""
+        limits = Path(f"/proc/{process.pid}/limits").read_text()
+        core = next(line for line in limits.splitlines() if line.startswith("Max core"))
+        assert core.split()[4:6] == ["0", "0"]
+
+
+def test_nobody_but_root_may_look_into_the_process(
+    pair: Pair,
+) -> None:
+    """The entries in /proc of a process that may not be dumped belong to root."""
+    if os.geteuid() != 0:
+        assert Path(f"/proc/{pair.processes[0].pid}/environ").stat().st_uid == 0
+        return
+    # Root's are root's in any case; so here a process gives itself to another user first.
+    script = f"""
+import os
+from app.serving import forbid_core_dumps
+os.setgid({NOBODY})
+os.setuid({NOBODY})
+forbid_core_dumps()
+print(os.stat("/proc/self/environ").st_uid, os.stat("/proc/self").st_uid)
+"""
+    assert said(sys.executable, "-c", script, env=environment()).split() == ["0", str(NOBODY)]
+
+
+@pytest.mark.parametrize(
+    ("role", "changes", "given", "told"),
+    [
+        ("api", {"oidc_issuer": None}, None, "BOTKEYS_OIDC_ISSUER is not set"),
+        long("api", {"database_url": None}, None, "BOTKEYS_DATABASE_URL is not set"),
+        long(
+            "api", {"keys_dir": "/nonexistent/keys"}, None, "the folder of key files is not there"
+        ),
+        long("api", {}, "token-hmac", "must not be able to read token-hmac"),
+        ("api", {}, "master-0001.private", "must not be able to read master-0001.private"),
+        long("runtime", {}, "fingerprint-hmac", "must not be able to read fingerprint-hmac"),
+        long("runtime", {"exchanges": "simulated"}, None, "is for development only"),
+        long("api", {"exchange_hosts": '{"binance":{"moon":{}}}'}, None, "BOTKEYS_EXCHANGE_HOSTS"),
+    ],
+)
+def test_what_production_must_not_be_without_or_with(
+    installation: Installation,
+    tmp_path: Path,
+    role: str,
+    changes: dict[str, str | None],
+    given: str | None,
+    told: str,
+) -> None:
+    if given is not None:
+        keys = tmp_path / "keys"
+        keys.mkdir(mode=0o700)
+        for file in (*installation.keys_of(role).iterdir(), installation.keys / given):
+            (keys / file.name).write_bytes(file.read_bytes())
+            (keys / file.name).chmod(0o600)
+        changes = {"keys_dir": str(keys)}
+    process, _ = installation.serve(role, **changes)
+    assert process.wait() == 1
+    assert told in process.stderr
+    assert process.is_clean, process.text
+
+
+@pytest.mark.parametrize(
+    "missing", ["audit-hmac", long("master-0001.public"), long("fingerprint-hmac")]
+)
+def test_a_missing_key_is_named(installation: Installation, tmp_path: Path, missing: str) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    for file in installation.keys_of("api").iterdir():
+        if file.name != missing:
+            (keys / file.name).write_bytes(file.read_bytes())
+            (keys / file.name).chmod(0o600)
+    process, _ = installation.serve("api", keys_dir=str(keys))
+    assert process.wait() == 1
+    assert missing in process.stderr
+    assert process.is_clean, process.text
+
+
+def test_a_bare_serve_is_production(installation: Installation) -> None:
+    process = installation.command(
+        "serve", role="api", oidc_issuer=None, keys_dir=installation.keys
+    )
+    assert process.wait() == 1
+    assert "production has no issuer of its own" in process.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", long("SIGINT")])
+def test_serve_ends_well_when_it_is_told_to(installation: Installation, name: str) -> None:
+    process, address = installation.serve("runtime")
+    assert is_ready(process, address), process.text
+    process.send(signal.Signals[name])
+    assert process.wait(10) == 0
+    assert process.is_clean, process.text
