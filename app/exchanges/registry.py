@@ -10,10 +10,8 @@ from app.exchanges.bybit import BybitAdapter
 from app.exchanges.deribit import DeribitAdapter
 from app.exchanges.gemini import GeminiAdapter
 from app.exchanges.hosts import HostOverrides, merged
-from app.exchanges.kraken import KrakenAdapter
 from app.exchanges.model import Environment
 from app.exchanges.okx import OkxAdapter
-from app.exchanges.phemex import PhemexAdapter
 from app.exchanges.phemex import PhemexAdapter
 from app.exchanges.profile import ExchangeProfile
 from app.exchanges.profiles import ALL
@@ -29,11 +27,9 @@ ADAPTERS: Mapping[str, type[RestAdapter]] = {
         BitmexAdapter,
         BybitAdapter,
         BinanceAdapter,
-        KrakenAdapter,
         OkxAdapter,
         DeribitAdapter,
         GeminiAdapter,
-        PhemexAdapter,
         PhemexAdapter,
     )
 }
