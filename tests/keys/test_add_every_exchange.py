@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.exchanges.model import Environment
 from app.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
 from app.transport import HttpTransport
 from tests.support.variants import changed
@@ -134,22 +135,18 @@ async def test_a_kraken_secret_is_base64(world: World, secret: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed_credentials")
 
 
-async def test_okx_has_regions_and_keeps_the_one_that_was_chosen(world: World) -> None:
-    for number, region in enumerate(["global", "eea", "us", None]):
-        answer = await world.user().post(
-            "/v1/keys", body("okx", api_key=f"{number}", region=region)
-        )
+async def test_a_region_is_one_of_the_exchanges_own_and_is_kept(world: World) -> None:
+    user = world.user()
+    for exchange, profile in EXCHANGES.items():
+        regions = profile.environments[Environment.LIVE].regions
+        for number, region in enumerate((*regions, None)):
+            taken = await user.post("/v1/keys", body(exchange, api_key=f"{number}", region=region))
+            assert taken.status_code == 201, taken.text
+            assert taken.json()["region"] == region
 
-        assert answer.status_code == 201
-        assert answer.json()["region"] == region
-
-
-async def test_a_region_elsewhere_is_refused(world: World) -> None:
-    for exchange in set(EVERY) - {"okx"}:
-        answer = await world.user().post("/v1/keys", body(exchange, region="eea"))
-
+        answer = await user.post("/v1/keys", body(exchange, region="atlantis"))
         assert (answer.status_code, answer.json()["code"]) == (422, "region_not_offered")
-        assert answer.json()["regions"] == []
+        assert answer.json()["regions"] == list(regions)
 
 
 async def test_without_a_host_a_key_is_taken_and_said_to_be_unreachable(world: World) -> None:
