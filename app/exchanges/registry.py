@@ -16,6 +16,7 @@ from app.exchanges.phemex import PhemexAdapter
 from app.exchanges.profile import ExchangeProfile
 from app.exchanges.profiles import ALL
 from app.exchanges.rest import Clock, Context, RestAdapter, utc_now
+from app.exchanges.woox import WooxAdapter
 from app.transport import HttpTransport
 
 EXCHANGES: Mapping[str, ExchangeProfile] = {profile.exchange: profile for profile in ALL}
@@ -31,6 +32,7 @@ ADAPTERS: Mapping[str, type[RestAdapter]] = {
         DeribitAdapter,
         GeminiAdapter,
         PhemexAdapter,
+        WooxAdapter,
     )
 }
 
