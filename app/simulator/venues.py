@@ -9,6 +9,7 @@ from app.simulator.bybit import Bybit
 from app.simulator.deribit import Deribit
 from app.simulator.gemini import Gemini
 from app.simulator.kraken import Kraken
+from app.simulator.kucoin import Kucoin
 from app.simulator.okx import Okx
 from app.simulator.phemex import Phemex
 
@@ -19,6 +20,7 @@ _ALL: tuple[type[Venue], ...] = (
     Deribit,
     Gemini,
     Kraken,
+    Kucoin,
     Okx,
     Phemex,
 )

@@ -34,7 +34,9 @@ LISTINGS = {
     ),
     "kraken": Listing("/derivatives/api/v3/instruments", ("instruments",), "type"),
     "phemex": Listing("/public/products", ("data", "perpProductsV2"), "status"),
+    "kucoin": Listing("/api/v1/contracts/active", ("data",), "status"),
     "okx": Listing("/api/v5/public/instruments?instType=SWAP", ("data",), "state"),
+    "woox": Listing("/v3/public/instruments", ("data", "rows"), "status"),
 }
 PATHS = {exchange: listing.path for exchange, listing in LISTINGS.items()}
 EXCHANGES = sorted(LISTINGS)
