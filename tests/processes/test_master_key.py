@@ -1,0 +1,190 @@
+"""A renewal of the master key that is killed, repeated and run twice at once."""
+
+import asyncio
+import json
+from dataclasses import astuple
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import text
+from sqlalchemy.engine import RowMapping
+
+from app.db.engine import open_database
+from app.exchanges.model import Credentials, Environment
+from app.secret import Secret
+from app.vault.binding import Binding
+from app.vault.keyfiles import KeyFolder, KeyKind
+from app.vault.release import Releaser
+from app.vault.sealing import Sealer
+from app.vault.suites import PrivateKey, SuiteName
+from tests.processes.conftest import Run
+from tests.processes.logins import Logins
+from tests.processes.running import BOTKEYS, Running, environment, eventually
+
+ACCOUNT = UUID("5d3f1bb2-8f64-5b39-9a0e-1f0a6f3e9c11")
+BOT = UUID("0195b1c0-61d7-7c42-9e55-0a8b3c7d2f10")
+ROWS = 700
+
+INSERT_ACCOUNT = "INSERT INTO accounts (account_id, issuer, subject) VALUES (:account, 'i', 's')"
+INSERT_KEY = """
+    INSERT INTO keys (account_id, id, label, exchange, environment, contract_type, masked_key,
+        fingerprint, active, permission_read, permission_trade, permission_withdraw,
+        permission_ip_restricted, verification_status)
+    VALUES (:account, :id, 'A key', 'binance', 'testnet', 'linear', '****',
+        uuid_send(:id), true, 'unknown', 'unknown', 'unknown', 'unknown', 'skipped')"""
+INSERT_CREDENTIAL = """
+    INSERT INTO key_credentials (account_id, key_id, version, ciphertext, nonce, sealed_data_key,
+        master_key_version)
+    VALUES (:account, :id, 1, :ciphertext, :nonce, :sealed_data_key, :master_key_version)"""
+
+
+def binding(key_id: UUID) -> Binding:
+    return Binding(ACCOUNT, key_id, 1, "binance", Environment.TESTNET)
+
+
+class Vault:
+    """A database full of sealed rows, and the folder with the keys to them."""
+
+    def __init__(self, logins: Logins, database: str, folder: Path) -> None:
+        self.logins = logins
+        self.database = database
+        self.folder = KeyFolder(folder)
+        self.folder.create_missing([KeyKind.MASTER])
+
+    async def _execute(self, statement: str, rows: list[dict[str, object]]) -> None:
+        database = open_database(
+            self.logins.postgres.url("postgres", self.database),
+            application_name="botkeys-tests",
+            pool_size=None,
+        )
+        async with database.sessions.begin() as session:
+            await session.execute(text(statement), rows)
+
+    async def _rows(self) -> list[RowMapping]:
+        database = open_database(
+            self.logins.postgres.url("postgres", self.database),
+            application_name="botkeys-tests",
+            pool_size=None,
+        )
+        async with database.sessions() as session:
+            found = await session.execute(text("SELECT * FROM key_credentials"))
+            return list(found.mappings())
+
+    def fill(self, count: int) -> None:
+        sealer = Sealer(self.folder.newest_public())
+        names = ("ciphertext", "nonce", "sealed_data_key", "master_key_version")
+        keys: list[dict[str, object]] = []
+        for number in range(1, count + 1):
+            key_id = UUID(int=number)
+            credentials = Credentials(Secret("key"), Secret(f"secret {key_id}"), None)
+            sealed = astuple(sealer.seal(credentials, binding(key_id)))
+            keys.append({"account": ACCOUNT, "id": key_id, **dict(zip(names, sealed, strict=True))})
+        asyncio.run(self._execute(INSERT_ACCOUNT, [{"account": ACCOUNT}]))
+        asyncio.run(self._execute(INSERT_KEY, [{"account": ACCOUNT, "id": k["id"]} for k in keys]))
+        asyncio.run(self._execute(INSERT_CREDENTIAL, keys))
+
+    def garble(self, number: int) -> None:
+        statement = "UPDATE key_credentials SET sealed_data_key = :value WHERE key_id = :id"
+        row: dict[str, object] = {"id": UUID(int=number), "value": bytes(1168)}
+        asyncio.run(self._execute(statement, [row]))
+
+    def rows(self) -> list[RowMapping]:
+        return asyncio.run(self._rows())
+
+    def versions(self) -> set[int]:
+        return {row["master_key_version"] for row in self.rows()}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        url = self.logins.url("runtime", self.database)
+        return environment(keys_dir=self.folder.path, database_url=url)
+
+    def all_open(self) -> bool:
+        releaser = Releaser(self.folder.load_private_master_keys())
+        return all(opened(releaser, row) == f"secret {row['key_id']}" for row in self.rows())
+
+
+def opened(releaser: Releaser, row: RowMapping) -> str:
+    """The secret, by the way that a bot's release goes."""
+    one_time, bound = PrivateKey.generate(SuiteName.X25519), binding(row["key_id"])
+    released = releaser.release(
+        sealed_data_key=row["sealed_data_key"],
+        master_key_version=row["master_key_version"],
+        binding=bound,
+        bot_id=BOT,
+        suite="x25519",
+        public_key=one_time.public.raw,
+    )
+    data_key = one_time.open(released, bound.release_info(BOT))
+    plaintext = AESGCM(data_key).decrypt(row["nonce"], row["ciphertext"], bound.seal_data())
+    secret: str = json.loads(plaintext)["api_secret"]
+    return secret
+
+
+@pytest.fixture
+def vault(production_logins: Logins, tmp_path: Path) -> Vault:
+    return Vault(production_logins, asyncio.run(production_logins.migrated()), tmp_path / "keys")
+
+
+@pytest.fixture
+def rotate(run: Run, vault: Vault) -> Run:
+    return lambda: run(BOTKEYS, "master-key", "rotate", env=vault.settings)
+
+
+def kill_after_a_batch(rotation: Running) -> None:
+    assert rotation.says("data keys sealed to master key 2")
+    rotation.process.kill()
+    rotation.wait()
+
+
+def test_a_rotation_killed_and_then_run_twice_at_once_comes_to_its_end(
+    vault: Vault, rotate: Run
+) -> None:
+    vault.fill(ROWS)
+    kill_after_a_batch(rotate())
+    assert vault.versions() == {1, 2}
+    assert vault.all_open()
+
+    together = [rotate(), rotate()]
+    assert [rotation.wait() for rotation in together] == [0, 0], together[0].text
+    assert vault.versions() == {2}
+    assert vault.all_open()
+    assert max(vault.folder.load_private_master_keys()) == 2, "nobody made one more"
+    for rotation in together:
+        assert "Master keys older than 2 are unused" in rotation.stdout
+        assert rotation.is_clean, rotation.text
+
+
+@pytest.mark.torture
+def test_a_rotation_killed_at_any_moment_leaves_every_row_open(vault: Vault, rotate: Run) -> None:
+    vault.fill(10 * ROWS)
+    kills = 0
+    while 1 in vault.versions():
+        rotation = rotate()
+        before = rotation.stdout
+        eventually(lambda r=rotation, b=before: r.stdout != b or r.process.poll() is not None)  # type: ignore[misc]  # bound now
+        rotation.process.kill()
+        rotation.wait()
+        kills += 1
+        assert vault.all_open()
+        assert kills < 10 * ROWS
+    assert kills > 3
+    assert vault.versions() == {2}
+    assert rotate().wait() == 0
+    assert max(vault.folder.load_private_master_keys()) == 3, "all was done: this is the next one"
+
+
+def test_a_row_that_does_not_open_is_told_and_does_not_hold_up_the_others(
+    vault: Vault, rotate: Run
+) -> None:
+    vault.fill(5)
+    vault.garble(2)
+    rotation = rotate()
+    assert rotation.wait() == 1
+    assert "1 data keys do not open" in rotation.stderr
+    assert "Master key 1: 1 data keys." in rotation.stdout
+    assert "Master key 2: 4 data keys." in rotation.stdout
+    assert "unused" not in rotation.stdout
+    assert rotation.is_clean, rotation.text
