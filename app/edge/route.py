@@ -9,14 +9,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from app.auth.errors import AccountHeaderMalformed, AccountHeaderRequired
 from app.context import Context
 from app.db.failures import is_conflict
 from app.edge.access import Access, access_of
 from app.edge.proof import prove
 from app.edge.unit import Unit
-from app.errors import AppError, UnsupportedMediaType
+from app.errors import AppError, BodyTooLarge, UnsupportedMediaType
 from app.idempotency import MAX_KEY_LENGTH
-from app.problems import from_http_exception, validation_problem
+from app.problems import from_http_exception, problems, validation_problem
 
 ATTEMPTS = 5
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -36,7 +37,17 @@ class EdgeRoute(APIRoute):
         extra["security"] = [{scheme: [str(scope) for scope in self.access.scopes]}]
         extra["parameters"] = _headers_at_the_edge(self.access)
         options["openapi_extra"] = extra
+        options["responses"] = {**self._usual_problems(options), **(options.get("responses") or {})}
         super().__init__(path, endpoint, **options)
+
+    def _usual_problems(self, options: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
+        """What the edge itself refuses, so that no router has to say it."""
+        usual: list[type[AppError]] = []
+        if not self.access.for_bots:
+            usual += [AccountHeaderRequired, AccountHeaderMalformed]
+        if not set(options.get("methods") or ()) <= {"GET", "DELETE"}:
+            usual += [BodyTooLarge, UnsupportedMediaType]
+        return problems(*usual)
 
     def get_route_handler(self) -> Handler:
         handle = super().get_route_handler()
