@@ -1,0 +1,132 @@
+"""The OpenAPI document says all that a client needs, and the service does what it says."""
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import CHECKS
+from schemathesis.core.failures import FailureGroup
+
+from app.documentation import openapi_document
+from app.settings import Role
+from tests.support.routes import RouteUnderTest, application_of, routes_of, set_up
+from tests.support.world import World
+
+APP = application_of(Role.ALL)
+ROUTES = routes_of(APP)
+DOCUMENT = openapi_document(APP)
+SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
+EXAMPLES = 12
+"""Cases of each kind and route; `make torture` may raise it."""
+
+DEMANDING = {"addKey", "assignKey", "releaseCredentials"}
+"""What succeeds with a body that nobody makes up."""
+
+PROMISED: list[Any] = [
+    CHECKS.get_one(name)
+    for name in (
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+    )
+]
+
+
+def each(routes: list[RouteUnderTest]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("route", routes, ids=lambda route: route.operation_id)
+
+
+@each(ROUTES)
+def test_each_operation_is_named_proved_and_tells_its_problems(route: RouteUnderTest) -> None:
+    operation = route.operation
+    assert operation["operationId"].isidentifier()
+    assert operation["operationId"][0].islower()
+    assert operation["summary"]
+    assert operation["tags"]
+    scheme = "botToken" if route.access.for_bots else "userToken"
+    assert operation["security"] == [{scheme: [str(scope) for scope in route.access.scopes]}]
+    assert any(status.startswith("2") for status in operation["responses"])
+    for status, told in operation["responses"].items():
+        assert told["description"]
+        if status >= "4":
+            examples = told["content"]["application/problem+json"]["examples"]
+            assert examples
+            for code, example in examples.items():
+                assert example["value"]["code"] == code
+                assert str(example["value"]["status"]) == status
+    assert {"401", "403", "422", "429", "503"} <= set(operation["responses"])
+    if route.takes_body:
+        assert {"413", "415"} <= set(operation["responses"])
+    if route.parameters:
+        assert "404" in operation["responses"]
+
+
+def test_no_two_operations_share_a_name() -> None:
+    names = [
+        operation["operationId"]
+        for item in DOCUMENT["paths"].values()
+        for operation in item.values()
+    ]
+    assert len(names) == len(set(names))
+
+
+def to_httpx(case: schemathesis.Case[Any]) -> dict[str, Any]:
+    """The case as arguments of httpx, whose own JSON would refuse what a fuzzer writes."""
+    sent = case.as_transport_kwargs(base_url="http://botkeys.test")
+    del sent["cookies"]
+    if "json" in sent:
+        sent["content"] = json.dumps(sent.pop("json")).encode()
+    data = sent.pop("data", None)
+    if isinstance(data, bytes | str):
+        sent["content"] = data
+    sent["headers"] = {
+        name: value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
+        for name, value in sent["headers"].items()
+    }
+    return sent
+
+
+@each(ROUTES)
+async def test_made_up_requests_are_answered_as_documented(
+    world: World, route: RouteUnderTest
+) -> None:
+    """Cases that fit the document and cases that do not, half of them about a real object."""
+    stage = await set_up(world, route)
+    loop = asyncio.get_running_loop()
+    operation = SCHEMA[route.path][route.method]
+    seen: list[int] = []
+
+    def fuzz(mode: schemathesis.GenerationMode) -> None:
+        cases = operation.as_strategy(generation_mode=mode)
+
+        @given(case=cases)
+        @settings(
+            max_examples=EXAMPLES,
+            database=None,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        def run(case: schemathesis.Case[Any]) -> None:
+            if case.id < "V":
+                case.path_parameters.update(stage.values)
+            sent = to_httpx(case)
+            sent["headers"]["Authorization"] = f"Bearer {stage.caller.token}"
+            answering = asyncio.run_coroutine_threadsafe(world.http.request(**sent), loop)
+            answer: httpx.Response = answering.result(30)
+            seen.append(answer.status_code)
+            case.validate_response(answer, checks=PROMISED)
+
+        try:
+            run()
+        except FailureGroup as failures:
+            raise AssertionError([str(failure) for failure in failures.exceptions]) from None
+
+    for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
+        await asyncio.to_thread(fuzz, mode)
+    assert len(seen) >= EXAMPLES
+    assert any(status < 300 for status in seen) or route.operation_id in DEMANDING
