@@ -12,6 +12,7 @@ from app.simulator.kraken import Kraken
 from app.simulator.kucoin import Kucoin
 from app.simulator.okx import Okx
 from app.simulator.phemex import Phemex
+from app.simulator.woox import Woox
 
 _ALL: tuple[type[Venue], ...] = (
     Binance,
@@ -23,6 +24,7 @@ _ALL: tuple[type[Venue], ...] = (
     Kucoin,
     Okx,
     Phemex,
+    Woox,
 )
 
 VENUES: Mapping[str, type[Venue]] = {venue.exchange: venue for venue in _ALL}
