@@ -10,6 +10,8 @@ from app.exchanges.bybit import BybitAdapter
 from app.exchanges.deribit import DeribitAdapter
 from app.exchanges.gemini import GeminiAdapter
 from app.exchanges.hosts import HostOverrides, merged
+from app.exchanges.kraken import KrakenAdapter
+from app.exchanges.kucoin import KucoinAdapter
 from app.exchanges.model import Environment
 from app.exchanges.okx import OkxAdapter
 from app.exchanges.phemex import PhemexAdapter
@@ -28,7 +30,9 @@ ADAPTERS: Mapping[str, type[RestAdapter]] = {
         BitmexAdapter,
         BybitAdapter,
         BinanceAdapter,
+        KrakenAdapter,
         OkxAdapter,
+        KucoinAdapter,
         DeribitAdapter,
         GeminiAdapter,
         PhemexAdapter,
