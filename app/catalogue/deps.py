@@ -14,7 +14,7 @@ from app.keys.repository import KeyRepository
 async def catalogue_service(unit: Annotated[Unit, Depends(unit_of)]) -> CatalogueService:
     return CatalogueService(
         unit.session,
-        KeyRepository(unit.session, unit.caller.account_id),
+        KeyRepository(unit.session, unit.context.database.reader, unit.caller.account_id),
         CatalogueRepository(unit.session),
         unit.context.catalogues,
     )

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import NullPool
 
+from app.db.reading import PoolReader, Reader
 from app.jsontext import dumps
 
 
@@ -38,12 +39,14 @@ class Database:
     """An engine and its sessions. `hide_parameters` keeps values out of errors and logs.
 
     Each statement of a session of `readers` is a transaction of its own: reading takes one round
-    trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else.
+    trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else. `reader`
+    is for the hottest reads, which take no session at all.
     """
 
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
     readers: async_sessionmaker[AsyncSession]
+    reader: Reader
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -91,8 +94,12 @@ def open_database(
         connect_args=connect,
         **pool,
     )
-    autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-    return Database(engine, _sessions(engine), _sessions(autocommit))
+    sessions = _sessions(engine)
+    if pooler:
+        # Without BEGIN a pooler may send a prepared statement's execution elsewhere.
+        return Database(engine, sessions, sessions, PoolReader(engine, in_transaction=True))
+    readers = _sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
+    return Database(engine, sessions, readers, PoolReader(engine))
 
 
 def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

@@ -1,5 +1,6 @@
 """What a failure of the database means for the request that met it."""
 
+from asyncpg import InterfaceError as DriverError
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -26,7 +27,7 @@ def is_conflict(error: BaseException) -> bool:
 
 def is_outage(error: BaseException) -> bool:
     """Whether the database cannot be used at the moment, through no fault of the request."""
-    if isinstance(error, PoolTimeout | InterfaceError | OSError | TimeoutError):
+    if isinstance(error, PoolTimeout | InterfaceError | DriverError | OSError | TimeoutError):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True

@@ -69,7 +69,8 @@ class Unit:
         """Make the work lasting, and with it the answer that a repeated request will get."""
         if self._claim is not None:
             await IdempotencyRepository(self.session).store(self._claim, response)
-        await self.session.commit()
+        if self.session.in_transaction():
+            await self.session.commit()
         self._claim = None
 
     async def rollback(self) -> None:

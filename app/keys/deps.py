@@ -6,8 +6,11 @@ from fastapi import Depends
 
 from app.accounts.repository import AccountRepository
 from app.catalogue.repository import CatalogueRepository
+from app.context import Context
 from app.edge.route import unit_of
 from app.edge.unit import Unit
+from app.keys.credential_repository import CredentialRepository
+from app.keys.replacement import ReplacementService
 from app.keys.repository import KeyRepository
 from app.keys.service import KeyService
 from app.keys.verification import CredentialCheck
@@ -17,24 +20,46 @@ async def key_service(unit: Annotated[Unit, Depends(unit_of)]) -> KeyService:
     context = unit.context
     if context.api is None:
         raise RuntimeError("routes of keys are served by a process without the role api")
-    settings = context.settings
     return KeyService(
         unit.session,
-        KeyRepository(unit.session, unit.caller.account_id),
+        KeyRepository(unit.session, context.database.reader, unit.caller.account_id),
         AccountRepository(unit.session),
         context.api,
-        CredentialCheck(
-            context.exchanges,
-            context.metrics,
-            context.limiter,
-            timeout=settings.key_check_timeout,
-            per_minute=settings.key_checks_per_minute,
-        ),
+        _check(context),
         CatalogueRepository(unit.session),
         context.catalogues,
         unit.audit(),
+    )
+
+
+async def replacement_service(
+    unit: Annotated[Unit, Depends(unit_of)],
+) -> ReplacementService:
+    context = unit.context
+    if context.api is None:
+        raise RuntimeError("routes of keys are served by a process without the role api")
+    return ReplacementService(
+        unit.session,
+        KeyRepository(unit.session, context.database.reader, unit.caller.account_id),
+        CredentialRepository(unit.session, unit.caller.account_id),
+        AccountRepository(unit.session),
+        context.api,
+        _check(context),
+        unit.audit(),
+    )
+
+
+def _check(context: Context) -> CredentialCheck:
+    settings = context.settings
+    return CredentialCheck(
+        context.exchanges,
+        context.metrics,
+        context.limiter,
+        timeout=settings.key_check_timeout,
+        per_minute=settings.key_checks_per_minute,
         refuse_withdrawal=settings.withdrawal_policy == "reject",
     )
 
 
+Replacements = Annotated[ReplacementService, Depends(replacement_service)]
 Service = Annotated[KeyService, Depends(key_service)]

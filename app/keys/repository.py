@@ -1,15 +1,18 @@
 """The SQL of keys. Every statement names the account."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import orjson
 from sqlalchemy import BigInteger, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import Bot, Key, KeyCredential
+from app.db.reading import Query, Reader
 from app.vault.sealing import Sealed
 
 _KEYS = Key.__table__
@@ -60,6 +63,7 @@ _OF_ACCOUNT = (
     .where(_KEYS.c.account_id == bindparam("account"))
 )
 _PAGE = _OF_ACCOUNT.order_by(_KEYS.c.id.desc()).limit(bindparam("most", type_=BigInteger))
+_FIRST_PAGE = Query(_PAGE)
 _ONE = _OF_ACCOUNT.where(_KEYS.c.id == bindparam("key"))
 
 
@@ -74,13 +78,27 @@ class KeyFilter:
     search: str | None = None
 
 
+_EVERYTHING = KeyFilter()
+
+
+def _read(values: Iterable[Any]) -> KeyRow:
+    """A row as the driver gives it, with JSON as text."""
+    row = KeyRow._make(values)
+    possible: Any = row.verification_possible
+    return row if possible is None else row._replace(verification_possible=orjson.loads(possible))
+
+
 class KeyRepository:
-    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+    def __init__(self, session: AsyncSession, reader: Reader, account_id: UUID) -> None:
         self._session = session
+        self._reader = reader
         self._account_id = account_id
 
     async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> list[KeyRow]:
         """Newest first; up to `limit` rows that come after the id `after`."""
+        parameters = {"account": self._account_id, "most": limit}
+        if after is None and wanted == _EVERYTHING:
+            return [_read(row) for row in await self._reader.fetch(_FIRST_PAGE, **parameters)]
         query = _PAGE
         if after is not None:
             query = query.where(_KEYS.c.id < after)
@@ -103,8 +121,8 @@ class KeyRepository:
                     )
                 )
             )
-        rows = await self._session.execute(query, {"account": self._account_id, "most": limit})
-        return [KeyRow._make(row) for row in rows]
+        rows = await self._session.execute(query, parameters)
+        return [KeyRow._make(row) for row in rows.all()]
 
     async def get(self, key_id: UUID) -> KeyRow | None:
         rows = await self._session.execute(_ONE, {"account": self._account_id, "key": key_id})

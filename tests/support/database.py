@@ -5,14 +5,16 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy import make_url, text
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
+from app.db.reading import Query, Rows, driver_connection
 
 TEMPLATE = "botkeys_template"
 FAST = {
@@ -87,6 +89,18 @@ async def database_copy(server: Server) -> AsyncIterator[str]:
         await execute(server.superuser, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+class OneConnectionReader:
+    """Reads over the connection of the test, so that it sees what was not committed."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+        driver = await driver_connection(self._connection)
+        rows: Rows = await driver.fetch(query.text, *query.arguments(parameters))
+        return rows
+
+
 @asynccontextmanager
 async def rolled_back(database: Database) -> AsyncIterator[Database]:
     """The same database over one connection, whose changes vanish at the end.
@@ -102,6 +116,6 @@ async def rolled_back(database: Database) -> AsyncIterator[Database]:
             join_transaction_mode="create_savepoint",
         )
         try:
-            yield Database(database.engine, sessions, sessions)
+            yield Database(database.engine, sessions, sessions, OneConnectionReader(connection))
         finally:
             await transaction.rollback()
