@@ -1,0 +1,169 @@
+"""Parsers against nearly right answers: a good one with anything in a few of its places."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from app.exchanges import bitmex, bybit, kraken, kucoin
+from app.exchanges.errors import BadPayload
+from app.exchanges.model import Answer, ContractType, CredentialReport, Instrument, Ticker
+from app.exchanges.reading import read_json
+from app.exchanges.registry import ADAPTERS
+
+Parse = Callable[[Any], object]
+BYBIT = "/v5/market/{}?category={}"
+
+# By exchange: the answer in its fixture, and who reads it.
+PARSERS: dict[str, list[tuple[str, Parse]]] = {
+    "bitmex": [
+        ("/api/v1/instrument/active", lambda x: bitmex.parse_instruments(x, ContractType.LINEAR)),
+        ("/api/v1/instrument/active", lambda x: bitmex.parse_instruments(x, ContractType.INVERSE)),
+        ("/api/v1/instrument/active", bitmex.parse_tickers),
+        ("/api/v1/apiKey", lambda x: bitmex.parse_keys(x, "k-planted")),
+    ],
+    "bybit": [
+        *[
+            (
+                f"{BYBIT.format('instruments-info', kind)}&limit=1000",
+                lambda x, kind=kind: bybit.parse_instruments(bybit.parse_page(x)[0], kind),
+            )
+            for kind in ContractType
+        ],
+        *[
+            (BYBIT.format("tickers", kind), lambda x, kind=kind: bybit.parse_tickers(x, kind))
+            for kind in ContractType
+        ],
+        ("/v5/user/query-api", bybit.parse_key),
+    ],
+    "kraken": [
+        *[
+            (
+                "/derivatives/api/v3/instruments",
+                lambda x, kind=kind: kraken.parse_instruments(x, kind),
+            )
+            for kind in ContractType
+        ],
+        ("/derivatives/api/v3/tickers", kraken.parse_tickers),
+        ("/api/auth/v1/api-keys/v3/check", kraken.parse_key),
+        ("/api/auth/v1/api-keys/v3/check", kraken.parse_accounts),
+    ],
+    "kucoin": [
+        ("/api/v1/contracts/active", lambda x: kucoin.parse_instruments(x, ContractType.LINEAR)),
+        ("/api/v1/contracts/active", lambda x: kucoin.parse_instruments(x, ContractType.INVERSE)),
+        ("/api/v1/contracts/active", kucoin.parse_tickers),
+        ("/api/v1/user/api-key", kucoin.parse_key),
+    ],
+}
+
+LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.decimals(),
+    st.text(max_size=8),
+    st.sampled_from(["0", "-1", "1e999", "NaN", "1e-40", "_", "PI_", "PF_X", "\ud800", "*", ","]),
+)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+
+
+@cache
+def answers(exchange: str) -> Any:
+    path = Path(__file__).parent / "fixtures" / f"{exchange}.json"
+    content: Any = read_json(path.read_bytes())
+    return content["routes"]
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Where something stands: every member of every object and list, the whole included."""
+    found = [path]
+    if isinstance(value, dict | list):
+        steps = value if isinstance(value, dict) else range(len(value))
+        for step in steps:
+            found += places(value[step], (*path, step))
+    return found
+
+
+def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
+    if not path:
+        return by
+    changed = value.copy()
+    with suppress(LookupError, AttributeError, TypeError):  # a place that is no more
+        changed[path[0]] = replaced(value[path[0]], path[1:], by)
+    return changed
+
+
+def sound(result: object) -> bool:
+    """Whether numbers are numbers, text fits a database, and permissions are answers."""
+    if isinstance(result, tuple):
+        return all(sound(item) for item in result)
+    if isinstance(result, Instrument):
+        numbers = (result.contract_size, result.tick_size, result.lot_size, result.min_quantity)
+        texts = (result.symbol, result.base, result.quote, result.settle)
+        leverage = result.max_leverage
+        return (
+            all(number.is_finite() and number > 0 for number in numbers)
+            and all(text.encode() for text in texts)
+            and (leverage is None or leverage > 0)
+        )
+    if isinstance(result, Ticker):
+        told = [number for number in (result.price, result.volume_24h) if number is not None]
+        return bool(result.symbol.encode()) and all(isinstance(x, Decimal) for x in told)
+    assert isinstance(result, CredentialReport)
+    expires, permissions = result.expires_at, result.permissions
+    answers = (permissions.read, permissions.trade, permissions.withdraw, permissions.ip_restricted)
+    return all(isinstance(answer, Answer) for answer in answers) and (
+        expires is None or (isinstance(expires, datetime) and expires.tzinfo is not None)
+    )
+
+
+@pytest.mark.parametrize("exchange", PARSERS)
+@given(data=st.data())
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_a_nearly_right_answer_is_read_soundly_or_is_a_bad_payload(
+    exchange: str, data: st.DataObject
+) -> None:
+    route, parse = data.draw(st.sampled_from(PARSERS[exchange]))
+    payload = answers(exchange)[route]
+    for _ in range(data.draw(st.integers(0, 4))):
+        place = data.draw(st.sampled_from(places(payload)))
+        payload = replaced(payload, place, data.draw(ANYTHING))
+    try:
+        result = parse(payload)
+    except BadPayload:
+        return
+    assert sound(result)
+
+
+@pytest.mark.parametrize("exchange", PARSERS)
+@given(payload=ANYTHING)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_anything_at_all_is_read_or_a_bad_payload(exchange: str, payload: object) -> None:
+    for _, parse in PARSERS[exchange]:
+        with suppress(BadPayload):
+            assert sound(parse(payload))
+
+
+@pytest.mark.parametrize("exchange", PARSERS)
+@given(payload=ANYTHING)
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_anything_at_all_is_an_error_envelope_or_none(exchange: str, payload: object) -> None:
+    adapter = object.__new__(ADAPTERS[exchange])
+    for shaped in (payload, {"error": payload}, {"errors": [payload]}, {"code": payload}):
+        told = adapter.error_of(shaped)
+        assert told is None or all(isinstance(part, str) for part in told)
