@@ -3,12 +3,14 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import httpx
 from fastapi import FastAPI
+from starlette.datastructures import State
 
 from app.auth.bot_tokens import parse
 from app.auth.development import DevelopmentIssuer
@@ -169,8 +171,22 @@ async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
         yield http
 
 
+_APPLICATIONS: dict[tuple[Any, ...], FastAPI] = {}
+
+
 def application(context: Context) -> FastAPI:
-    """The application over a context that someone else opened and will close."""
-    app = create_app(context.settings, context.role)
+    """The application over a context that someone else opened and will close.
+
+    The framework builds the routes of an application when it is first called, which takes longer
+    than most tests: applications of one shape share them, each with a state of its own.
+    """
+    settings = context.settings
+    shape = (context.role, settings.body_limit, tuple(settings.cors_origins))
+    if shape not in _APPLICATIONS:
+        made = create_app(settings, context.role)
+        made.middleware_stack = made.build_middleware_stack()
+        _APPLICATIONS[shape] = made
+    app = copy(_APPLICATIONS[shape])
+    app.state = State()
     app.state.context = context
     return app
