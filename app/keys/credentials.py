@@ -14,7 +14,7 @@ from app.keys.errors import (
     PassphraseTwice,
     RegionNotOffered,
 )
-from app.keys.schemas import NewKey
+from app.keys.schemas import NewCredentials, NewKey
 from app.secret import Secret
 
 
@@ -40,10 +40,7 @@ def read_request(new: NewKey) -> KeyRequest:
     regions = profile.environments[new.environment].regions
     if new.region is not None and new.region not in regions:
         raise RegionNotOffered(profile.name, regions)
-    credentials = _credentials(new, profile)
-    fault = malformed(new.exchange, credentials)
-    if fault is not None:
-        raise MalformedCredentials(fault)
+    credentials = read_credentials(new, profile)
     return KeyRequest(
         label=new.label,
         exchange=new.exchange,
@@ -56,7 +53,16 @@ def read_request(new: NewKey) -> KeyRequest:
     )
 
 
-def _credentials(new: NewKey, profile: ExchangeProfile) -> Credentials:
+def read_credentials(new: NewCredentials, profile: ExchangeProfile) -> Credentials:
+    """The credentials in the form of this exchange. Raises the refusal that fits."""
+    credentials = _split(new, profile)
+    fault = malformed(profile.exchange, credentials)
+    if fault is not None:
+        raise MalformedCredentials(fault)
+    return credentials
+
+
+def _split(new: NewCredentials, profile: ExchangeProfile) -> Credentials:
     """Split `secret:passphrase` at the first colon, where the exchange has a passphrase."""
     if not profile.passphrase_required:
         if new.api_passphrase is not None:

@@ -5,6 +5,7 @@ AppError
 ├── KeyAlreadyAdded           409 key_already_added, with `key_id`
 ├── KeyAssigned               409 key_assigned, with `bot`
 ├── KeyInactive               409 key_inactive
+├── OtherExchangeAccount      409 other_exchange_account
 ├── ContractTypeNotOffered    422 contract_type_not_offered, with `contract_types`
 ├── RegionNotOffered          422 region_not_offered, with `regions`
 ├── PassphraseRequired        422 passphrase_required
@@ -37,7 +38,7 @@ class KeyAlreadyAdded(AppError):
     title = "This key was added before"
     detail = "Your account holds this API key already; `key_id` says where."
 
-    def __init__(self, key_id: UUID | None) -> None:
+    def __init__(self, key_id: UUID | None = None) -> None:
         super().__init__(key_id=key_id)
 
 
@@ -118,6 +119,16 @@ class MalformedCredentials(AppError):
     status = 422
     code = "malformed_credentials"
     title = "The credentials cannot be right"
+
+
+class OtherExchangeAccount(AppError):
+    status = 409
+    code = "other_exchange_account"
+    title = "The key is of another exchange account"
+    detail = (
+        "These credentials belong to another account at the exchange, where the positions of this "
+        "key are not. Add them as a new key."
+    )
 
 
 class CredentialsRejected(AppError):

@@ -14,10 +14,10 @@ from app.edge.route import EdgeRoute, unit_of
 from app.edge.unit import Unit
 from app.exchanges.model import Environment, ExchangeId
 from app.keys import errors
-from app.keys.deps import Service
+from app.keys.deps import Replacements, Service
 from app.keys.documents import key_document
 from app.keys.repository import KeyFilter, KeyRow
-from app.keys.schemas import DeletionReceipt, Key, KeyChange, KeyPage, NewKey
+from app.keys.schemas import DeletionReceipt, Key, KeyChange, KeyPage, NewCredentials, NewKey
 from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
 from app.schemas import Search
 
@@ -118,6 +118,38 @@ async def change_key(
 ) -> Response:
     """Deactivating stops new positions at once and leaves open ones to the bot's exit rules."""
     return _one(await service.change(unit.caller.user, key_id, change, revision))
+
+
+@router.put(
+    "/{key_id}/credentials",
+    operation_id="replaceCredentials",
+    summary="Replace a key's credentials",
+    response_model=Key,
+    responses=changing(
+        errors.PassphraseRequired,
+        errors.PassphraseTwice,
+        errors.PassphraseNotUsed,
+        errors.MalformedCredentials,
+        errors.KeyAlreadyAdded,
+        errors.OtherExchangeAccount,
+        errors.CredentialsRejected,
+        errors.WithdrawalPermission,
+    ),
+)
+@for_users(Scope.KEYS_WRITE, action="key.replace_credentials")
+async def replace_credentials(
+    key_id: UUID,
+    new: NewCredentials,
+    service: Replacements,
+    unit: CurrentUnit,
+    revision: Revision,
+) -> Response:
+    """For a key that expires or was renewed: its bot, its positions and its settings stay.
+
+    Where the exchange tells, it must be of the same exchange account. The former credentials are
+    gone when the answer arrives; `version` goes up by one, and the bot fetches the new ones.
+    """
+    return _one(await service.replace(unit.caller.user, key_id, new, revision))
 
 
 @router.delete(

@@ -10,17 +10,38 @@ from pydantic.config import JsonDict
 from app.exchanges.model import Answer, ContractType, Environment, ExchangeId
 from app.schemas import Document, Input, Label, SecretText
 
+_CREDENTIALS_EXAMPLE: JsonDict = {
+    "api_key": "7d3ce1f0-0000-4000-8000-1c2a5b9e7f10",
+    "api_secret": "0A1B2C3D4E5F60718293A4B5C6D7E8F9:passphrase",
+}
 _KEY_EXAMPLE: JsonDict = {
     "label": "OKX paper",
     "exchange": "okx",
     "environment": "testnet",
     "contract_type": "linear",
-    "api_key": "7d3ce1f0-0000-4000-8000-1c2a5b9e7f10",
-    "api_secret": "0A1B2C3D4E5F60718293A4B5C6D7E8F9:passphrase",
+    **_CREDENTIALS_EXAMPLE,
 }
 
 
-class NewKey(Input):
+class NewCredentials(Input):
+    """What the exchange gave out for one API key."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CREDENTIALS_EXAMPLE]})
+
+    api_key: Annotated[SecretText, Field(description="Sealed at once; only a mask is kept.")]
+    api_secret: Annotated[
+        SecretText, Field(description="Never shown again. OKX, KuCoin: `secret:passphrase`.")
+    ]
+    api_passphrase: Annotated[
+        SecretText | None, Field(description="OKX, KuCoin: the passphrase, if not in the secret.")
+    ] = None
+    verify_: Annotated[
+        bool,
+        Field(alias="verify", description="Ask the exchange whether it accepts the key."),
+    ] = True
+
+
+class NewKey(NewCredentials):
     model_config = ConfigDict(json_schema_extra={"examples": [_KEY_EXAMPLE]})
 
     label: Label
@@ -31,18 +52,7 @@ class NewKey(Input):
         Field(max_length=20, description="Where the exchange has regions of its own (OKX)."),
     ] = None
     contract_type: ContractType
-    api_key: Annotated[SecretText, Field(description="Sealed at once; only a mask is kept.")]
-    api_secret: Annotated[
-        SecretText, Field(description="Never shown again. OKX, KuCoin: `secret:passphrase`.")
-    ]
-    api_passphrase: Annotated[
-        SecretText | None, Field(description="OKX, KuCoin: the passphrase, if not in the secret.")
-    ] = None
     active: bool = True
-    verify_: Annotated[
-        bool,
-        Field(alias="verify", description="Ask the exchange whether it accepts the key."),
-    ] = True
 
 
 class KeyChange(Input):

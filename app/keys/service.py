@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.repository import AccountRepository
@@ -15,20 +14,17 @@ from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.context import ApiKeys
 from app.db.base import new_id
 from app.errors import NotFound, PreconditionFailed
-from app.exchanges.model import Answer
-from app.exchanges.registry import EXCHANGES
 from app.keys.credentials import KeyRequest, read_request
 from app.keys.errors import (
     EnvironmentImmutable,
     KeyAlreadyAdded,
     KeyAssigned,
-    WithdrawalPermission,
 )
 from app.keys.repository import KeyFilter, KeyRepository, KeyRow
 from app.keys.schemas import KeyChange, NewKey
-from app.keys.verification import SKIPPED, CredentialCheck, Verified
+from app.keys.verification import CredentialCheck, Verified, hashed_account
 from app.vault.binding import Binding
-from app.vault.fingerprint import account_hash, fingerprint, mask
+from app.vault.fingerprint import fingerprint, mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +46,6 @@ class KeyService:
         catalogue: CatalogueRepository,
         refresher: CatalogueRefresher,
         audit: AuditLog,
-        *,
-        refuse_withdrawal: bool,
     ) -> None:
         self._session = session
         self._keys = keys
@@ -61,7 +55,6 @@ class KeyService:
         self._catalogue = catalogue
         self._refresher = refresher
         self._audit = audit
-        self._refuse_withdrawal = refuse_withdrawal
 
     async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> Page:
         rows = await self._keys.page(wanted, after, limit + 1)
@@ -87,11 +80,7 @@ class KeyService:
             raise KeyAlreadyAdded(known)
         # Nothing is written yet: give the connection back before the exchange is asked.
         await self._session.rollback()
-        verified = SKIPPED
-        if request.verify:
-            verified = await self._check.run(request, str(principal.account_id))
-        if self._refuse_withdrawal and verified.report.permissions.withdraw is Answer.YES:
-            raise WithdrawalPermission(EXCHANGES[request.exchange].name)
+        verified = await self._check.run(request, str(principal.account_id))
         return await self._store(principal, request, verified, mark)
 
     async def _store(
@@ -102,13 +91,6 @@ class KeyService:
         sealed = self._vault.sealing.sealer().seal(
             request.credentials,
             Binding(account_id, key_id, 1, request.exchange, request.environment),
-        )
-        report = verified.report
-        exchange_account = report.exchange_account and account_hash(
-            self._vault.fingerprint,
-            request.exchange,
-            request.environment,
-            report.exchange_account,
         )
         added = await self._keys.add(
             key_id,
@@ -121,22 +103,15 @@ class KeyService:
             masked_key=mask(request.credentials.api_key),
             fingerprint=mark,
             active=request.active,
-            permission_read=report.permissions.read,
-            permission_trade=report.permissions.trade,
-            permission_withdraw=report.permissions.withdraw,
-            permission_ip_restricted=report.permissions.ip_restricted,
-            expires_at=report.expires_at,
-            exchange_account=exchange_account or None,
-            verification_status=verified.status,
-            verification_reason=verified.reason,
-            verification_checked_at=None if verified is SKIPPED else func.clock_timestamp(),
+            exchange_account=hashed_account(self._vault.fingerprint, request, verified),
+            **verified.columns,
         )
         if not added:
             raise KeyAlreadyAdded(await self._keys.find(mark))
         name = CatalogueName(
             request.exchange, request.environment, request.region, request.contract_type
         )
-        await self._catalogue.learn_leverage(name, report.max_leverage)
+        await self._catalogue.learn_leverage(name, verified.report.max_leverage)
         self._refresher.start(name)
         await self._audit.record(
             "key.add",

@@ -2,9 +2,11 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from limits import RateLimitItemPerMinute
 from limits.aio.strategies import MovingWindowRateLimiter
+from sqlalchemy import func
 
 from app.errors import RateLimited
 from app.exchanges.advice import advice
@@ -15,11 +17,13 @@ from app.exchanges.errors import (
     NoEndpoint,
 )
 from app.exchanges.errors import RateLimited as ExchangeRateLimited
-from app.exchanges.model import CredentialReport, Permissions
-from app.exchanges.registry import Exchanges
+from app.exchanges.model import Answer, CredentialReport, Permissions
+from app.exchanges.registry import EXCHANGES, Exchanges
 from app.keys.credentials import KeyRequest
-from app.keys.errors import CredentialsRejected
+from app.keys.errors import CredentialsRejected, WithdrawalPermission
 from app.telemetry import Metrics
+from app.vault.boxes import SecretBytes
+from app.vault.fingerprint import account_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,39 @@ class Verified:
     reason: str | None
     report: CredentialReport
 
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What a key's row says of the check."""
+        permissions = self.report.permissions
+        return {
+            "permission_read": permissions.read,
+            "permission_trade": permissions.trade,
+            "permission_withdraw": permissions.withdraw,
+            "permission_ip_restricted": permissions.ip_restricted,
+            "expires_at": self.report.expires_at,
+            "verification_status": self.status,
+            "verification_reason": self.reason,
+            "verification_possible": None,
+            "verification_checked_at": None if self is SKIPPED else func.clock_timestamp(),
+        }
+
 
 SKIPPED = Verified("skipped", None, CredentialReport(Permissions()))
 
 
+def hashed_account(hmac_key: SecretBytes, request: KeyRequest, verified: Verified) -> bytes | None:
+    """The keyed hash of the exchange account, where the exchange tells which one it is."""
+    account = verified.report.exchange_account
+    if account is None:
+        return None
+    return account_hash(hmac_key, request.exchange, request.environment, account)
+
+
 class CredentialCheck:
-    """`timeout` is in seconds, for all calls of one check together."""
+    """`timeout` is in seconds, for all calls of one check together.
+
+    `refuse_withdrawal`: a key that is known to be able to withdraw is not taken.
+    """
 
     def __init__(
         self,
@@ -45,19 +76,25 @@ class CredentialCheck:
         *,
         timeout: float,
         per_minute: int,
+        refuse_withdrawal: bool,
     ) -> None:
         self._exchanges = exchanges
         self._metrics = metrics
         self._limiter = limiter
         self._timeout = timeout
         self._limit = RateLimitItemPerMinute(per_minute)
+        self._refuse_withdrawal = refuse_withdrawal
 
     async def run(self, request: KeyRequest, account: str) -> Verified:
-        """What the exchange says. Raises `CredentialsRejected` where it says no.
+        """What the exchange says; `SKIPPED` if it is not to be asked.
+
+        Raises `CredentialsRejected` where it says no, `WithdrawalPermission` by policy.
 
         An exchange that cannot be asked, or whose answer makes no sense, says nothing about the
         credentials: they are taken, and everything about them is unknown.
         """
+        if not request.verify:
+            return SKIPPED
         if not await self._limiter.hit(self._limit, "key-checks", account):
             raise RateLimited(60, "Too many keys were checked in a minute. Wait a minute.")
         try:
@@ -67,6 +104,8 @@ class CredentialCheck:
             sentence = advice(request.exchange, refusal.reason, refusal.possible)
             raise CredentialsRejected(sentence, refusal.reason, refusal.possible) from None
         self._count(request, verified.status)
+        if self._refuse_withdrawal and verified.report.permissions.withdraw is Answer.YES:
+            raise WithdrawalPermission(EXCHANGES[request.exchange].name)
         return verified
 
     async def _ask(self, request: KeyRequest) -> Verified:

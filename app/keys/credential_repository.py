@@ -1,0 +1,40 @@
+"""The SQL of sealed credentials as the role `api` may use it: it adds, removes, and reads none."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import Key, KeyCredential
+from app.vault.sealing import Sealed
+
+
+class CredentialRepository:
+    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+        self._session = session
+        self._account_id = account_id
+
+    async def exchange_account(self, key_id: UUID) -> bytes | None:
+        """The keyed hash of the exchange account that the key belongs to, where it is known."""
+        return await self._session.scalar(
+            select(Key.exchange_account).where(Key.account_id == self._account_id, Key.id == key_id)
+        )
+
+    async def replace(self, key_id: UUID, version: int, sealed: Sealed) -> None:
+        """Put this version in the place of all before it."""
+        await self._session.execute(delete(KeyCredential).where(*self._of(key_id)))
+        await self._session.execute(
+            insert(KeyCredential).values(
+                account_id=self._account_id,
+                key_id=key_id,
+                version=version,
+                ciphertext=sealed.ciphertext,
+                nonce=sealed.nonce,
+                sealed_data_key=sealed.sealed_data_key,
+                master_key_version=sealed.master_key_version,
+            )
+        )
+
+    def _of(self, key_id: UUID) -> tuple[Any, Any]:
+        return KeyCredential.account_id == self._account_id, KeyCredential.key_id == key_id
