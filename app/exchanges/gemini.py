@@ -303,14 +303,16 @@ class GeminiAdapter(RestAdapter):
         host, until = self._rest(market), Deadline(VOLUME_SECONDS)
         volumes: dict[str, Decimal | None] = {}
         for instrument in listed:
+            if not until.left():
+                break
             target = _TICKER + percent_encoded(instrument.symbol, safe="")
             try:
                 payload = await self._call(host, target, deadline=until)
                 volumes[instrument.symbol] = parse_volume(payload, instrument)
-            except (Refused, BadPayload):
-                continue
-            except ExchangeError:
+            except RateLimited:
                 break
+            except ExchangeError:
+                continue  # a host that is down answers at once, by its open circuit
         return volumes
 
     async def _check(

@@ -6,12 +6,19 @@ import pytest
 
 from app.exchanges.errors import CredentialsRefused
 from app.exchanges.model import ContractType, CredentialReport, Credentials, Environment
-from app.exchanges.registry import Exchanges, simulated_hosts
+from app.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
 from app.secret import Secret
 from app.simulator import Simulator, credentials
 from app.transport import HttpTransport
 
-SIMULATED = ("binance", "okx")
+SIMULATED = (
+    "binance",
+    "okx",
+    "deribit",
+    "gemini",
+    "phemex",
+    "woox",
+)
 TOLD = {
     "trade": ("yes", "no"),
     "trade_2": ("yes", "no"),
@@ -20,12 +27,30 @@ TOLD = {
     "withdraw": ("yes", "yes"),
     "expiring": ("yes", "no"),
 }
-REFUSED = {
-    ("binance", "ip_bound"): "refused",
-    ("binance", "revoked"): "refused",
-    ("okx", "ip_bound"): "ip_not_allowed",
-    ("okx", "revoked"): "invalid_key",
+# Where no call tells what a key may do, or none in a form that could be confirmed.
+SILENT = {
+    ("binance", "testnet"),
+    *(("phemex", environment) for environment in Environment),
+    *(("woox", environment) for environment in Environment),
 }
+DATED = {("binance", "live")}
+TELLS_LEVERAGE = {"binance", "woox"}
+TELLS_ACCOUNT = (
+    "okx",
+    "deribit",
+    "phemex",
+    "woox",
+)
+# The reasons for a key bound to other addresses, a revoked key and another secret.
+REFUSED = {
+    "binance": ("refused", "refused", "bad_signature"),
+    "okx": ("ip_not_allowed", "invalid_key", "bad_signature"),
+    "deribit": ("refused", "refused", "refused"),
+    "gemini": ("invalid_key", "invalid_key", "bad_signature"),
+    "phemex": ("ip_not_allowed", "invalid_key", "bad_signature"),
+    "woox": ("refused", "refused", "refused"),
+}
+UNTRADED = "DAWN"  # the base of a contract that was listed a moment ago
 
 
 @pytest.fixture
@@ -50,25 +75,34 @@ async def check(
     return await adapter.check_credentials(keys, environment, None, ContractType.LINEAR)
 
 
+async def refusal(
+    exchanges: Exchanges, exchange: str, environment: Environment, keys: Credentials
+) -> str:
+    with pytest.raises(CredentialsRefused) as caught:
+        await check(exchanges, exchange, environment, keys)
+    return caught.value.reason
+
+
 @pytest.mark.parametrize("exchange", SIMULATED)
 @pytest.mark.parametrize("environment", Environment)
 async def test_every_variant_of_a_key_is_seen_for_what_it_is(
     simulated: Exchanges, exchange: str, environment: Environment
 ) -> None:
     variants = credentials()[exchange][environment]
-    silent = exchange == "binance" and environment is Environment.TESTNET
+    place = (exchange, environment.value)
     for variant, (trade, withdraw) in TOLD.items():
         report = await check(simulated, exchange, environment, boxed(variants[variant]))
         told = (report.permissions.trade, report.permissions.withdraw)
-        assert told == (("unknown", "unknown") if silent else (trade, withdraw)), variant
-        dated = variant == "expiring" and exchange == "binance" and not silent
-        assert (report.expires_at is not None) is dated
-        assert bool(report.max_leverage) is (exchange == "binance")
-    for (name, variant), reason in REFUSED.items():
-        if name == exchange:
-            with pytest.raises(CredentialsRefused) as caught:
-                await check(simulated, exchange, environment, boxed(variants[variant]))
-            assert caught.value.reason == reason
+        assert told == (("unknown", "unknown") if place in SILENT else (trade, withdraw)), variant
+        assert report.permissions.read == "yes"
+        assert (report.expires_at is not None) is (variant == "expiring" and place in DATED)
+        assert bool(report.max_leverage) is (exchange in TELLS_LEVERAGE)
+    bound, revoked, _ = REFUSED[exchange]
+    told_of = [
+        await refusal(simulated, exchange, environment, boxed(variants[variant]))
+        for variant in ("ip_bound", "revoked")
+    ]
+    assert told_of == [bound, revoked]
 
 
 @pytest.mark.parametrize("exchange", SIMULATED)
@@ -76,34 +110,39 @@ async def test_a_key_of_one_environment_or_another_secret_is_refused(
     simulated: Exchanges, exchange: str
 ) -> None:
     live = boxed(credentials()[exchange]["live"]["trade"])
-    with pytest.raises(CredentialsRefused):
-        await check(simulated, exchange, Environment.TESTNET, live)
+    assert await refusal(simulated, exchange, Environment.TESTNET, live)
     forged = Credentials(live.api_key, Secret("another"), live.api_passphrase)
-    with pytest.raises(CredentialsRefused) as caught:
-        await check(simulated, exchange, Environment.LIVE, forged)
-    assert caught.value.reason == "bad_signature"
+    reason = await refusal(simulated, exchange, Environment.LIVE, forged)
+    assert reason == REFUSED[exchange][2]
 
 
-async def test_two_keys_of_one_account_are_told_to_be_that(simulated: Exchanges) -> None:
-    variants = credentials()["okx"]["live"]
+@pytest.mark.parametrize("exchange", TELLS_ACCOUNT)
+async def test_two_keys_of_one_account_are_told_to_be_that(
+    simulated: Exchanges, exchange: str
+) -> None:
+    variants = credentials()[exchange]["live"]
     first, second, other = [
-        (await check(simulated, "okx", Environment.LIVE, boxed(variants[name]))).exchange_account
+        (await check(simulated, exchange, Environment.LIVE, boxed(variants[name]))).exchange_account
         for name in ("trade", "trade_2", "other_account")
     ]
     assert first == second
     assert first not in {other, None}
 
 
-@pytest.mark.parametrize("exchange", SIMULATED)
-@pytest.mark.parametrize("contract_type", ContractType)
-async def test_every_listed_perpetual_has_a_price_and_a_volume(
-    simulated: Exchanges, exchange: str, contract_type: ContractType
+@pytest.mark.parametrize(
+    ("exchange", "contract_type"),
+    [(name, kind) for name in SIMULATED for kind in EXCHANGES[name].contract_types],
+)
+@pytest.mark.parametrize("environment", Environment)
+async def test_every_listed_perpetual_has_a_price_and_a_volume_once_it_is_traded(
+    simulated: Exchanges, exchange: str, contract_type: ContractType, environment: Environment
 ) -> None:
     adapter = simulated.adapter(exchange)
-    listed = await adapter.instruments(Environment.LIVE, None, contract_type)
-    tickers = await adapter.tickers(Environment.LIVE, None, contract_type)
+    listed = await adapter.instruments(environment, None, contract_type)
+    tickers = await adapter.tickers(environment, None, contract_type)
     found = {ticker.symbol: ticker for ticker in tickers}
-    assert len(listed) >= 5
-    for instrument in listed:
-        assert found[instrument.symbol].price is not None
-        assert found[instrument.symbol].volume_24h is not None
+    traded = [instrument.symbol for instrument in listed if UNTRADED not in instrument.base]
+    assert len(traded) >= 2
+    for symbol in traded:
+        assert found[symbol].price is not None
+        assert found[symbol].volume_24h is not None
