@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.exchanges import bitmex, bybit, kraken, kucoin
+from app.exchanges import bitmex, bybit, deribit, gemini, kraken, kucoin, phemex, woox
 from app.exchanges.errors import BadPayload
 from app.exchanges.model import Answer, ContractType, CredentialReport, Instrument, Ticker
 from app.exchanges.reading import read_json
@@ -20,6 +20,10 @@ from app.exchanges.registry import ADAPTERS
 
 Parse = Callable[[Any], object]
 BYBIT = "/v5/market/{}?category={}"
+DERIBIT_INSTRUMENTS = "/api/v2/public/get_instruments?currency=any&kind=future&expired=false"
+DERIBIT_BOOK = "/api/v2/public/get_book_summary_by_currency?kind=future&currency=BTC"
+SCALES = {"BTCUSD": phemex.Scale(4, Decimal(1))}
+INVERSE = {"result": [{"symbol": "BTCUSD", "lastEp": 600_000_000, "volume": 7}]}
 
 # By exchange: the answer in its fixture, and who reads it.
 PARSERS: dict[str, list[tuple[str, Parse]]] = {
@@ -60,6 +64,38 @@ PARSERS: dict[str, list[tuple[str, Parse]]] = {
         ("/api/v1/contracts/active", lambda x: kucoin.parse_instruments(x, ContractType.INVERSE)),
         ("/api/v1/contracts/active", kucoin.parse_tickers),
         ("/api/v1/user/api-key", kucoin.parse_key),
+    ],
+    "deribit": [
+        *[
+            (DERIBIT_INSTRUMENTS, lambda x, kind=kind: deribit.parse_instruments(x, kind))
+            for kind in ContractType
+        ],
+        (DERIBIT_BOOK, lambda x: deribit.parse_tickers([x], frozenset({"BTC-PERPETUAL"}))),
+        ("/api/v2/public/auth", lambda x: CredentialReport(deribit.parse_login(x))),
+    ],
+    "gemini": [
+        ("/v1/symbols/details/all", gemini.parse_instruments),
+        ("/v1/pricefeed", lambda x: gemini.parse_prices(x, frozenset({"BTCGUSDPERP"}))),
+        ("/v1/roles", lambda x: CredentialReport(gemini.parse_roles(x))),
+    ],
+    "phemex": [
+        ("/public/products", lambda x: phemex.parse_instruments(x, ContractType.LINEAR)),
+        ("/public/products", lambda x: phemex.parse_instruments(x, ContractType.INVERSE)),
+        (
+            "/public/products",
+            lambda x: phemex.parse_inverse_tickers(INVERSE, phemex.parse_scales(x)),
+        ),
+        ("/md/v3/ticker/24hr/all", phemex.parse_linear_tickers),
+        ("/md/v1/ticker/24hr/all", lambda x: phemex.parse_inverse_tickers(x, SCALES)),
+        ("/g-accounts/accountPositions", phemex.parse_account),
+    ],
+    "woox": [
+        ("/v3/public/instruments", woox.parse_instruments),
+        ("/v3/public/futures", woox.parse_tickers),
+        (
+            "/v3/account/credentials",
+            lambda x: CredentialReport(woox.parse_permissions(x, "k-planted")),
+        ),
     ],
 }
 
