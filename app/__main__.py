@@ -1,6 +1,9 @@
 """The command `botkeys`, and `python -m app`."""
 
+import os
 import signal
+import sys
+from contextlib import suppress
 
 
 def main() -> None:
@@ -12,7 +15,20 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     from app.cli import main as run  # noqa: PLC0415  # see above
 
-    run()
+    try:
+        run()
+    except SystemExit as end:
+        if isinstance(end.code, int):
+            _end(end.code)
+        raise
+
+
+def _end(status: int) -> None:
+    """All is closed by now. Python would take another second to take itself to pieces."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):  # whoever read it is gone
+            stream.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":

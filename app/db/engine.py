@@ -17,6 +17,9 @@ from sqlalchemy.pool import NullPool
 from app.db.reading import PoolReader, Reader
 from app.jsontext import dumps
 
+_ANSWER_SECONDS = 1
+"""For PostgreSQL to say that a statement's time is up, before we stop waiting for it."""
+
 
 def driver_url(url: str) -> URL:
     """The address of a database in the form that SQLAlchemy wants for asyncpg.
@@ -71,6 +74,10 @@ def open_database(
     """
     settings = {"application_name": application_name, "timezone": "UTC"}
     connect: dict[str, Any] = {"server_settings": settings, "timeout": 10}
+    if pool_size is not None:
+        # For a server that does not even say that the time is up: stopped, or cut off.
+        connect["timeout"] = pool_timeout
+        connect["command_timeout"] = statement_timeout + _ANSWER_SECONDS
     if pooler:
         connect["statement_cache_size"] = 0
         connect["prepared_statement_cache_size"] = 0
