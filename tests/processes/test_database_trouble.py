@@ -1,0 +1,92 @@
+"""The database stops answering, and dies, under a running service."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.processes.conftest import Start
+from tests.processes.running import Service, all_end
+from tests.processes.trading import Json, sent
+
+LIMITS = {
+    "database_statement_timeout": 2,
+    "database_pool_timeout": 2,
+    "database_pool_size": 2,
+    "database_pool_overflow": 0,
+}
+SLOWEST = 9.0
+"""A wait for a connection, the statement, and the rollback after it, on a busy machine."""
+
+
+def postgres_of(service: Service) -> list[psutil.Process]:
+    return [process for process in service.family() if process.name() == "postgres"]
+
+
+def main_process(service: Service) -> psutil.Process:
+    return next(p for p in psutil.Process(service.pid).children() if p.name() == "postgres")
+
+
+def test_a_database_that_hangs_is_answered_with_503_and_one_that_died_ends_the_service(
+    start: Start, data: Path
+) -> None:
+    service = start(data, **LIMITS)
+    service.ready()
+    with service.http(service.token()) as http:
+        sent(http.post("/v1/bots", json={"name": "before"}), 201)
+        hanging = postgres_of(service)
+        for process in hanging:
+            process.suspend()
+        try:
+            answers = _all_at_once(http)
+            ready = http.get("/readyz")
+        finally:
+            for process in hanging:
+                process.resume()
+        for answer, seconds in answers:
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+            assert int(answer.headers["Retry-After"]) > 0
+            assert seconds < SLOWEST
+        assert ready.status_code == 503
+        assert ready.json()["checks"]["database"] == "unreachable"
+
+        sent(http.post("/v1/bots", json={"name": "after"}), 201)
+        names = [bot["name"] for bot in sent(http.get("/v1/bots"), 200)["items"]]
+        assert {"before", "after"} <= set(names)
+        assert not {f"during {number}" for number in range(6)} & set(names)
+
+    family = service.family()
+    main_process(service).kill()
+    assert service.wait(15) == 1
+    assert "PostgreSQL has stopped by itself" in service.stderr
+    assert service.is_clean, service.text
+    assert all_end(family, 5)
+
+
+def _all_at_once(http: httpx.Client) -> list[tuple[httpx.Response, float]]:
+    def call(number: int) -> tuple[httpx.Response, float]:
+        began = time.monotonic()
+        if number % 2:
+            answer = http.get("/v1/keys")
+        else:
+            body: Json = {"name": f"during {number}"}
+            answer = http.post("/v1/bots", json=body)
+        return answer, time.monotonic() - began
+
+    with ThreadPoolExecutor(6) as threads:
+        return list(threads.map(call, range(6)))
+
+
+@pytest.mark.torture
+def test_a_database_that_dies_during_the_start_ends_the_service(start: Start, data: Path) -> None:
+    service = start(data)
+    while not any(process.name() == "postgres" for process in service.family()):
+        assert service.process.poll() is None
+        time.sleep(0.005)
+    main_process(service).kill()
+    assert service.wait(30) == 1
+    assert service.stderr.startswith("botkeys: ")
+    assert service.is_clean, service.text
