@@ -167,11 +167,18 @@ async def _one_time_key(stage: Stage, user: User) -> None:
     }
 
 
+async def _new_credentials(stage: Stage, user: User) -> None:
+    wanted = ("api_key", "api_secret", "verify")
+    new = user.world.unchecked_key(uuid4().int % 10**9)
+    stage.body = {name: new[name] for name in wanted}
+
+
 LESSONS: dict[str, Callable[[Stage, User], Awaitable[None]]] = {
     "addKey": _new_key,
     "assignKey": _key_to_assign,
     "unassignKey": _bot_with_key,
     "releaseCredentials": _one_time_key,
+    "replaceCredentials": _new_credentials,
 }
 
 
