@@ -206,7 +206,7 @@ def _odd(now_ms: int) -> Iterator[Contract]:
     stock = replace(EQUITY, name=f"{EQUITY.name}x")
     yield replace(_flexible(stock), category="Stocks", tradfi=True)
     yield replace(_flexible(Asset("GONE", 0.08, 1.0, 20)), tradeable=False)
-    yield replace(_flexible(Asset("QUIET", 1.3, 1.0, 20)), quiet=True)
+    yield replace(_flexible(Asset("DAWN", 1.3, 1.0, 20)), quiet=True)
     yield replace(_flexible(Asset("RETAIL", 3.1, 9_000.0, 20)), margins="retail")
     yield replace(_flexible(Asset("LAWS", 0.9, 9_000.0, 20)), margins="schedules")
     old = _inverse(Asset("DASH", 41.0, 90_000.0, 20))

@@ -284,7 +284,7 @@ async def test_volumes_fit_their_units(market: Market) -> None:
 
 async def test_quiet_rows_and_indices_lack_prices(market: Market) -> None:
     rows = await tickers(market)
-    assert not {"last", "lastTime", "bid", "ask"} & set(rows["PF_QUIETUSD"])
+    assert not {"last", "lastTime", "bid", "ask"} & set(rows["PF_DAWNUSD"])
     assert set(rows["in_xbtusd"]) == {"symbol", "last", "lastTime"}
     assert rows["PF_GONEUSD"]["suspended"] is True
 
