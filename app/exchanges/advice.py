@@ -82,8 +82,8 @@ _SPECIAL = {
     ("binance", RefusalReason.WRONG_ENVIRONMENT): "The key belongs to another environment of"
     " Binance. Enter keys of Demo Trading as testnet, all others as live.",
     ("bybit", RefusalReason.INVALID_KEY): "Bybit does not know this API key here. Copy it again"
-    " from API; keys of the testnet are other ones than live keys, and keys of Demo Trading work"
-    " in neither environment.",
+    " from API and choose the region of the site on which the account was opened; keys of the"
+    " testnet are other ones than live keys, and keys of Demo Trading work in neither environment.",
     ("bybit", RefusalReason.EXPIRED): "The key has expired: Bybit ends keys without IP addresses"
     " after about 90 days. Make a new one in API and bind addresses to it.",
     ("kraken", RefusalReason.INVALID_KEY): "Kraken does not know this futures key. Keys for spot"
@@ -93,6 +93,9 @@ _SPECIAL = {
     " region (global, eea, us) in which the account was opened.",
     ("okx", RefusalReason.REFUSED): "OKX refused the key, the API or the whole account without a"
     " cause that you could mend in the key. Sign in to OKX and look for a notice.",
+    ("kucoin", RefusalReason.PASSPHRASE): "KuCoin did not accept the passphrase, which it is sent"
+    " mixed with the secret: check both. They must be those of this very key; neither can be looked"
+    " up, so if one is lost make a new key in API Management.",
     ("gemini", RefusalReason.CLOCK_SKEW): "Gemini found the nonce of our request out of order."
     " Switch time-based nonces off for this key in Settings → API, and use it in one bot only.",
     ("deribit", RefusalReason.BAD_SIGNATURE): "Deribit found the client secret not to belong to"

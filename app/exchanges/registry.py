@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from app.exchanges.absent import AbsentAdapter
 from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.binance import BinanceAdapter
 from app.exchanges.bitmex import BitmexAdapter
@@ -83,16 +82,12 @@ class Exchanges:
         hosts = hosts or {}
         unknown = set(hosts) - set(ADAPTERS)
         if unknown:
-            raise ValueError(f"hosts are set for {', '.join(sorted(unknown))}, which has none")
+            raise ValueError(f"hosts are set for {', '.join(sorted(unknown))}: no such exchange")
         context = Context(http, clock, check_seconds)
-        self._adapters: dict[str, ExchangeAdapter] = {}
-        for exchange in EXCHANGES:
-            adapter = ADAPTERS.get(exchange)
-            if adapter is None:
-                self._adapters[exchange] = AbsentAdapter(exchange)
-            else:
-                table = merged(exchange, adapter.hosts, hosts.get(exchange, {}))
-                self._adapters[exchange] = adapter(context, table)
+        self._adapters: dict[str, ExchangeAdapter] = {
+            exchange: adapter(context, merged(exchange, adapter.hosts, hosts.get(exchange, {})))
+            for exchange, adapter in ADAPTERS.items()
+        }
 
     def adapter(self, exchange: str) -> ExchangeAdapter:
         """The adapter of one of `EXCHANGES`; `KeyError` for any other id."""

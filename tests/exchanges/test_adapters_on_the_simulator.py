@@ -12,8 +12,12 @@ from app.simulator import Simulator, credentials
 from app.transport import HttpTransport
 
 SIMULATED = (
+    "bitmex",
+    "bybit",
     "binance",
+    "kraken",
     "okx",
+    "kucoin",
     "deribit",
     "gemini",
     "phemex",
@@ -33,17 +37,26 @@ SILENT = {
     *(("phemex", environment) for environment in Environment),
     *(("woox", environment) for environment in Environment),
 }
-DATED = {("binance", "live")}
+DATED = {("binance", "live"), ("bybit", "live"), ("bybit", "testnet")}
 TELLS_LEVERAGE = {"binance", "woox"}
 TELLS_ACCOUNT = (
+    "bitmex",
+    "bybit",
+    "kraken",
     "okx",
+    "kucoin",
     "deribit",
     "phemex",
     "woox",
 )
 # The reasons for a key bound to other addresses, a revoked key and another secret.
 REFUSED = {
+    "bitmex": ("refused", "invalid_key", "bad_signature"),
+    "bybit": ("ip_not_allowed", "invalid_key", "bad_signature"),
     "binance": ("refused", "refused", "bad_signature"),
+    "kraken": ("refused", "refused", "refused"),
+    # The secret is in KuCoin's passphrase too, which is looked at first.
+    "kucoin": ("ip_not_allowed", "invalid_key", "passphrase"),
     "okx": ("ip_not_allowed", "invalid_key", "bad_signature"),
     "deribit": ("refused", "refused", "refused"),
     "gemini": ("invalid_key", "invalid_key", "bad_signature"),
@@ -111,7 +124,7 @@ async def test_a_key_of_one_environment_or_another_secret_is_refused(
 ) -> None:
     live = boxed(credentials()[exchange]["live"]["trade"])
     assert await refusal(simulated, exchange, Environment.TESTNET, live)
-    forged = Credentials(live.api_key, Secret("another"), live.api_passphrase)
+    forged = Credentials(live.api_key, Secret("YW5vdGhlcg=="), live.api_passphrase)
     reason = await refusal(simulated, exchange, Environment.LIVE, forged)
     assert reason == REFUSED[exchange][2]
 

@@ -1,11 +1,9 @@
 import pytest
 
 from app.exchanges.advice import advice
-from app.exchanges.errors import NoEndpoint
 from app.exchanges.model import (
     Availability,
     ContractType,
-    Credentials,
     Environment,
     MarginMode,
     RefusalReason,
@@ -18,7 +16,6 @@ from app.exchanges.registry import (
     passphrase_required,
     simulated_hosts,
 )
-from app.secret import Secret
 from app.transport import HttpTransport
 
 ORDER = [
@@ -88,23 +85,8 @@ def test_a_profile_and_its_adapter_agree(exchange: str) -> None:
     assert set(profile.environments[Environment.TESTNET].regions) <= adapter.regions
 
 
-@pytest.mark.parametrize("exchange", [name for name in ORDER if name not in ADAPTERS])
-async def test_an_exchange_without_an_adapter_is_honest_about_it(
-    http: HttpTransport, exchange: str
-) -> None:
-    adapter = Exchanges(http).adapter(exchange)
-    keys = Credentials(Secret("k"), Secret("s"))
-    place = (Environment.LIVE, None, ContractType.LINEAR)
-    endpoints = adapter.endpoints(*place)
-    assert (endpoints.rest, endpoints.websocket) == (None, None)
-    for call in (
-        adapter.instruments(*place),
-        adapter.tickers(*place),
-        adapter.check_credentials(keys, *place),
-    ):
-        with pytest.raises(NoEndpoint) as caught:
-            await call
-        assert caught.value.exchange == exchange
+def test_every_exchange_has_an_adapter() -> None:
+    assert list(ADAPTERS) == ORDER
 
 
 def test_an_exchange_that_is_none_of_the_ten_has_no_adapter(http: HttpTransport) -> None:
