@@ -140,6 +140,8 @@ class Kucoin(Venue):
             # passes it on is found out.
             message = f"KC-API-KEY not exists: {headers['kc-api-key']}"
             raise self._refusal(401, "400003", message)
+        # Looked at before the signature, and a MAC under the secret too: who signs with another
+        # secret is told of the passphrase (ccxt issue 9369).
         if not self._passphrase_fits(key, headers):
             raise self._refusal(401, "400004", "KC-API-PASSPHRASE error")
         text = stamp + request.method + request.target + request.body.decode("latin-1")

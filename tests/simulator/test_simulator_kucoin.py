@@ -183,6 +183,11 @@ async def test_a_passphrase_in_clear_is_refused(market: Market) -> None:
     assert refusal(await market.http.get(url, headers=headers)) == (401, "400004")
 
 
+async def test_another_secret_looks_like_another_passphrase(market: Market) -> None:
+    forged = {**KEYS["kucoin"]["live"]["trade"], "api_secret": "another"}
+    assert refusal(await told(market, forged)) == (401, "400004")
+
+
 @pytest.mark.parametrize(
     ("header", "value", "code"),
     [
