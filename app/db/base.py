@@ -49,8 +49,8 @@ class Base(DeclarativeBase):
     type_annotation_map = {  # noqa: RUF012  # declarative configuration, read once
         bytes: LargeBinary,
         datetime: DateTime(timezone=True),
-        dict[str, Any]: JSONB,
-        list[Any]: JSONB,
+        dict[str, Any]: JSONB(none_as_null=True),
+        list[Any]: JSONB(none_as_null=True),
         int: BigInteger,
         str: Text,
         uuid.UUID: Uuid,
