@@ -19,8 +19,20 @@ from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed, is_ready
 from tests.processes.running import Running, environment, log_lines, long, said
 from tests.processes.trading import new_key, new_trader, sent
+from tests.support.database import execute
 
 NOBODY = 65534
+ALTERED_ENTRY_OF_DAVE = """
+    UPDATE audit_events SET code = 'not_found' WHERE sequence = 2
+        AND account_id = (SELECT account_id FROM accounts WHERE subject = 'dave')"""
+MENDED_ENTRY_OF_DAVE = """
+    UPDATE audit_events SET code = NULL WHERE sequence = 2
+        AND account_id = (SELECT account_id FROM accounts WHERE subject = 'dave')"""
+ONE_OLD_RECORD_OF_ERIN = """
+    UPDATE idempotency_records SET created_at = created_at - interval '400 days'
+    WHERE (account_id, idempotency_key) = (
+        SELECT account_id, min(idempotency_key) FROM idempotency_records JOIN accounts
+            USING (account_id) WHERE subject = 'erin' GROUP BY account_id)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,45 @@ forbid_core_dumps()
 print(os.stat("/proc/self/environ").st_uid, os.stat("/proc/self").st_uid)
 """
     assert said(sys.executable, "-c", script, env=environment()).split() == ["0", str(NOBODY)]
+
+
+def change(installation: Installation, *statements: str) -> None:
+    """As whoever owns the server."""
+    asyncio.run(
+        execute(installation.logins.postgres.url("postgres", installation.database), *statements)
+    )
+
+
+def test_an_altered_audit_entry_is_found(pair: Pair) -> None:
+    installation = pair.installation
+    with installation.http(pair.api, "dave") as api:
+        for number in range(3):
+            sent(api.post("/v1/bots", json={"name": f"bot {number}"}), 201)
+    good = installation.command("audit", "verify", role="api")
+    assert good.wait() == 0, good.text
+    assert "all hold" in good.stdout
+
+    change(installation, ALTERED_ENTRY_OF_DAVE)
+    found = installation.command("audit", "verify", role="api")
+    assert found.wait() == 1
+    assert "entry 2 is missing or was altered" in found.stdout
+    assert "NOT all hold" in found.stdout
+    change(installation, MENDED_ENTRY_OF_DAVE)
+
+
+def test_the_worker_sweeps_old_rows_and_stops_when_it_is_told_to(pair: Pair) -> None:
+    installation = pair.installation
+    with installation.http(pair.api, "erin") as api:
+        for key in ("old", "new"):
+            headers = {"Idempotency-Key": f"{key}-0001"}
+            sent(api.post("/v1/bots", json={"name": key}, headers=headers), 201)
+    change(installation, ONE_OLD_RECORD_OF_ERIN)
+    worker = installation.command("worker", role="worker", keys_dir=None)
+    assert worker.says('"event":"swept"')
+    worker.send(signal.SIGTERM)
+    assert worker.wait(10) == 0
+    assert worker.is_clean, worker.text
+    assert [line["rows"] for line in log_lines(worker.stdout) if line["event"] == "swept"] == [1]
 
 
 def sealed_to(installation: Installation, key_id: str) -> int:

@@ -1,0 +1,125 @@
+"""The commands beside the service."""
+
+import asyncio
+import json
+import resource
+from pathlib import Path
+from typing import Any
+
+import pytest
+from joserfc import jws
+
+from app.db.migrate import head
+from tests.processes.conftest import Run, Start
+from tests.processes.logins import OWNER, WEAK_OWNER, Logins, make_logins, running
+from tests.processes.running import BOTKEYS, ROOT, environment, long, said
+from tests.processes.trading import new_key, sent
+from tests.support.database import execute
+
+COMMANDS = [
+    (),
+    ("dev",),
+    ("serve",),
+    ("worker",),
+    ("migrate",),
+    ("token",),
+    ("openapi",),
+    ("master-key",),
+    ("master-key", "create"),
+    ("master-key", "rotate"),
+    ("master-key", "status"),
+    ("simulator",),
+    ("simulator", "credentials"),
+    ("audit",),
+    ("audit", "verify"),
+]
+
+
+def test_a_token_is_one_jwt_and_can_be_had_before_the_first_start(tmp_path: Path) -> None:
+    settings = environment(data_dir=tmp_path / "new" / "data")
+    printed = said(BOTKEYS, "token", "--account", "alice", env=settings)
+    assert printed.endswith("\n")
+    assert len(printed.split()) == 1
+    claims = json.loads(jws.extract_compact(printed.strip().encode()).payload)
+    assert claims["sub"] == "alice"
+    assert "act_as" not in claims["scope"].split()
+    assert (tmp_path / "new" / "data" / "keys").stat().st_mode & 0o777 == 0o700
+
+
+def test_the_service_takes_a_token_made_before_its_first_start(start: Start, data: Path) -> None:
+    """`data` was used before, so this makes the issuer's key anew: both use the same file."""
+    (data / "keys" / "development-issuer").unlink()
+    settings = environment(data_dir=data)
+    token = said(BOTKEYS, "token", "--account", "a", "--scopes", "keys:read", env=settings).strip()
+    service = start(data)
+    service.ready()
+    with service.http(token) as http:
+        sent(http.get("/v1/keys"), 200)
+        assert http.post("/v1/keys", json=new_key()).status_code == 403
+
+
+def test_unknown_scopes_are_refused_in_a_sentence(run: Run, tmp_path: Path) -> None:
+    process = run(
+        BOTKEYS,
+        *("token", "--account", "alice", "--scopes", "keys:read keys:reed"),
+        env=environment(data_dir=tmp_path),
+    )
+    assert process.wait() == 1
+    assert process.stdout == ""
+    assert "unknown scopes: 'keys:reed'; valid are: " in process.stderr
+    assert process.is_clean
+
+
+def test_the_simulator_s_keys_are_told_without_a_running_service(tmp_path: Path) -> None:
+    printed = said(BOTKEYS, "simulator", "credentials", env=environment(data_dir=tmp_path))
+    told: dict[str, Any] = json.loads(printed)
+    assert {"api_key", "api_secret", "api_passphrase"} == told["okx"]["testnet"]["trade"].keys()
+    assert {"api_key", "api_secret"} == told["binance"]["live"]["withdraw"].keys()
+    assert not any(tmp_path.iterdir())
+
+
+def test_the_document_that_is_printed_is_the_one_in_the_repository() -> None:
+    printed = said(BOTKEYS, "openapi", env=environment())
+    assert json.loads(printed) == json.loads((ROOT / "openapi" / "openapi.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "command", [(), ("dev",), *(long(command) for command in COMMANDS if len(command) > 0)]
+)
+def test_help_takes_less_than_half_a_second(command: tuple[str, ...]) -> None:
+    settings = environment()
+
+    def seconds() -> float:
+        """Of processor time: on an idle machine, that is how long it takes."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert "Usage: botkeys" in said(BOTKEYS, *command, "--help", env=settings)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.5
+
+
+def test_migrations_may_be_run_twice_and_by_two_at_once(
+    run: Run, production_logins: Logins
+) -> None:
+    database = asyncio.run(production_logins.new_database())
+    settings = environment(database_url=production_logins.url(OWNER, database))
+    together = [run(BOTKEYS, "migrate", env=settings) for _ in range(2)]
+    assert [process.wait() for process in together] == [0, 0], together[0].text
+    again = said(BOTKEYS, "migrate", env=settings)
+    assert again == f"The database is at {head()}.\n"
+
+
+def test_an_owner_who_may_not_make_roles_is_told_what_to_do(run: Run, tmp_path: Path) -> None:
+    with running(tmp_path) as server:
+        asyncio.run(make_logins(server))
+        database = asyncio.run(server.new_database(WEAK_OWNER))
+        settings = environment(database_url=server.url(WEAK_OWNER, database))
+        refused = run(BOTKEYS, "migrate", env=settings)
+        assert refused.wait() == 1
+        advice = refused.stderr.replace("\n", " ").partition("administrator: ")[2]
+        assert refused.is_clean, refused.text
+
+        administrator = server.postgres.url("postgres", "postgres")
+        asyncio.run(execute(administrator, *advice.strip().split("; ")))
+        assert said(BOTKEYS, "migrate", env=settings) == f"The database is at {head()}.\n"
