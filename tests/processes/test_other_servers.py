@@ -1,0 +1,200 @@
+"""Other databases than the embedded one: PostgreSQL 15, a transaction pooler, a full disk."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.processes import debian
+from tests.processes.conftest import Start
+from tests.processes.debian import QUOTED, Debian15
+from tests.processes.running import BOTKEYS, ROOT, Service, said
+from tests.processes.trading import new_key, new_trader, sent
+
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
+OWNER = "botkeys_owner"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Debian15]:
+    with debian.debian15() as running:
+        password = f"PASSWORD '{debian.PASSWORD}'"
+        running.run(f"CREATE ROLE {OWNER} LOGIN CREATEROLE {password}")
+        yield running
+
+
+@pytest.fixture
+def database(server: Debian15) -> str:
+    name = f"botkeys_{uuid4().hex}"
+    server.run(f"CREATE DATABASE {name} OWNER {OWNER}")
+    return name
+
+
+def trades(service: Service) -> None:
+    """The whole way of a key, to a bot that opens it, on whatever database there is."""
+    with service.http(service.token()) as http:
+        for exchange in ("okx", "binance"):
+            trader = new_trader(http, http, new_key(exchange))
+            assert trader.opens(service.address)
+        listed = sent(http.get("/v1/keys?environment=testnet"), 200)["items"]
+        assert {key["exchange"] for key in listed} == {"okx", "binance"}
+        assert sent(http.get("/v1/audit-events"), 200)["items"]
+        sent(http.delete(f"/v1/bots/{trader.bot_id}/key"), 200)
+        assert http.delete(f"/v1/keys/{trader.key_id}").status_code == 200
+
+
+def test_postgresql_15_does_over_tcp_and_then_over_its_socket(
+    server: Debian15, database: str, start: Start, tmp_path: Path
+) -> None:
+    first = start(tmp_path / "data", database_url=server.url(OWNER, database))
+    first.ready()
+    trades(first)
+    assert not (tmp_path / "data" / "postgres").exists()
+    assert first.stopped_by_ctrl_c() < 10
+    assert QUOTED not in first.text
+    assert first.is_clean, first.text
+
+    second = start(tmp_path / "data", database_url=server.socket_url(OWNER, database))
+    second.ready()
+    with second.http(second.token()) as http:
+        assert len(sent(http.get("/v1/keys"), 200)["items"]) == 1
+    assert second.stopped_by_ctrl_c() < 10
+
+
+def test_a_wrong_password_and_a_missing_database_are_told_in_a_sentence(
+    server: Debian15, start: Start, tmp_path: Path
+) -> None:
+    wrong = server.url(OWNER, "postgres").replace(QUOTED, "wrong")
+    for url, told in (
+        (wrong, "The database refused the login"),
+        (server.url(OWNER, "not_there"), "is not there: create it first"),
+    ):
+        service = start(tmp_path / "data", database_url=url)
+        assert service.wait() == 1
+        assert told in service.stderr
+        assert service.is_clean, service.text
+
+
+def test_an_installation_works_through_a_transaction_pooler(
+    server: Debian15, database: str, start: Start, tmp_path: Path
+) -> None:
+    with debian.pgbouncer(server, OWNER, database) as port:
+        service = start(
+            tmp_path / "data",
+            database_url=server.url(OWNER, database, port),
+            direct_database_url=server.url(OWNER, database),
+            database_pool_size=40,
+        )
+        service.ready()
+        trades(service)
+        answers = asyncio.run(_two_hundred_at_once(service))
+        assert answers == Counter({("GET", 200): 100, ("POST", 201): 100})
+        assert service.stopped_by_ctrl_c() < 10
+        assert service.is_clean, service.text
+
+
+async def _two_hundred_at_once(service: Service) -> Counter[tuple[str, int]]:
+    headers = {"Authorization": f"Bearer {service.token()}"}
+    limits = httpx.Limits(max_connections=200)
+    async with httpx.AsyncClient(
+        base_url=service.address, headers=headers, timeout=60, limits=limits
+    ) as http:
+        calls = [http.get("/v1/keys") for _ in range(100)]
+        calls += [http.post("/v1/bots", json={"name": f"bot {n}"}) for n in range(100)]
+        answers = await asyncio.gather(*calls)
+    return Counter((answer.request.method, answer.status_code) for answer in answers)
+
+
+@contextmanager
+def small_disk(megabytes: int) -> Iterator[Path]:
+    mount, umount = shutil.which("mount"), shutil.which("umount")
+    if os.geteuid() != 0 or mount is None or umount is None:
+        pytest.skip("only root may mount a file system")
+    with debian.private_folder() as folder:
+        done = subprocess.run(  # noqa: S603  # fixed arguments
+            [mount, "-t", "tmpfs", "-o", f"size={megabytes}m,mode=777", "tmpfs", folder],
+            check=False,
+        )
+        if done.returncode != 0:
+            pytest.skip("this system does not let root mount a file system")
+        try:
+            yield folder
+        finally:
+            subprocess.run([umount, "--lazy", folder], check=True)  # noqa: S603
+
+
+def test_a_full_disk_is_answered_with_503_and_forgotten_when_there_is_room(
+    server: Debian15, start: Start, tmp_path: Path
+) -> None:
+    with small_disk(40) as disk:
+        table_space = disk / "tables"
+        table_space.mkdir()
+        user = debian.account()
+        assert user is not None
+        os.chown(table_space, user.pw_uid, user.pw_gid)
+        database = f"small_{uuid4().hex}"
+        server.run(
+            f"CREATE TABLESPACE small LOCATION '{table_space}'",
+            f"CREATE DATABASE {database} OWNER {OWNER} TABLESPACE small",
+        )
+        service = start(tmp_path / "data", database_url=server.url(OWNER, database))
+        try:
+            service.ready()
+            _fill_and_relieve(service, disk)
+            assert service.stopped_by_ctrl_c() < 10
+            assert service.is_clean, service.text
+        finally:
+            service.close()
+            server.run(f"DROP DATABASE {database} WITH (FORCE)", "DROP TABLESPACE small")
+
+
+def _fill_and_relieve(service: Service, disk: Path) -> None:
+    ballast = disk / "ballast"
+    with service.http(service.token()) as http:
+        trader = new_trader(http, http, new_key())
+        with ballast.open("wb", buffering=0) as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+            except OSError:
+                pass
+        made, refused = 0, 0
+        while refused < 5:
+            answer = http.post("/v1/bots", json={"name": f"bot {made} " + "x" * 60})
+            if answer.status_code == 201:
+                made += 1
+                assert made < 2000, "the disk does not get full"
+                continue
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+            refused += 1
+        assert sent(http.get(f"/v1/keys/{trader.key_id}"), 200)["version"] == 1
+        ballast.unlink()
+        sent(http.post("/v1/bots", json={"name": "the last"}), 201)
+        assert _count(http) == made + 2, "what was refused is not there, what was taken is"
+        assert trader.opens(service.address)
+    verified = said(
+        BOTKEYS, "audit", "verify", env={**service.settings, **_keys(service)}, cwd=ROOT
+    )
+    assert "all hold" in verified
+
+
+def _count(http: httpx.Client) -> int:
+    count, cursor = 0, ""
+    while True:
+        page = sent(http.get(f"/v1/bots?limit=200{cursor}"), 200)
+        count += len(page["items"])
+        if page["next_cursor"] is None:
+            return count
+        cursor = f"&cursor={page['next_cursor']}"
+
+
+def _keys(service: Service) -> dict[str, str]:
+    return {"BOTKEYS_KEYS_DIR": str(service.folder / "keys"), "BOTKEYS_MODE": "development"}
