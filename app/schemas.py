@@ -9,12 +9,22 @@ from pydantic_core import core_schema
 
 from app.secret import Secret
 
-_INVISIBLE = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
+_CONTROLS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_JOINERS = frozenset("\u200c\u200d")  # several scripts and most emoji need them
+_BLANK = frozenset({"Cf", "Mn", "Me", "Zs"})
 
 
 def _visible(text: str) -> str:
-    if any(unicodedata.category(character) in _INVISIBLE for character in text):
-        raise ValueError("must not hold control characters")
+    """No character that hides, or turns the text around it, in a list or an audit entry."""
+    for character in text:
+        if unicodedata.category(character) in _CONTROLS and character not in _JOINERS:
+            raise ValueError("must not hold control characters")
+    return text
+
+
+def _with_substance(text: str) -> str:
+    if all(unicodedata.category(character) in _BLANK for character in text):
+        raise ValueError("must hold a character that can be seen")
     return text
 
 
@@ -22,6 +32,7 @@ Label = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
     AfterValidator(_visible),
+    AfterValidator(_with_substance),
 ]
 """A name that a person gave: 1 to 100 characters, none of them invisible."""
 

@@ -13,10 +13,11 @@ from app.auth.development import DevelopmentIssuer
 from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.db.engine import Database, open_database
-from app.exchanges.registry import simulated_hosts
+from app.exchanges.registry import Exchanges, simulated_hosts
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
 from app.startup import intervals, open_context
+from app.transport import HttpTransport
 from tests.support.database import (
     Server,
     database_copy,
@@ -55,16 +56,27 @@ async def shared_database(server: Server) -> AsyncIterator[Database]:
 
 
 @pytest_asyncio.fixture(scope="session")
+async def transport() -> AsyncIterator[HttpTransport]:
+    async with HttpTransport() as shared:
+        yield shared
+
+
+@pytest_asyncio.fixture(scope="session")
 async def shared_context(
-    settings: Settings, simulator: Simulator, shared_database: Database
+    settings: Settings, simulator: Simulator, transport: HttpTransport, shared_database: Database
 ) -> AsyncIterator[Context]:
-    async with open_context(
-        settings,
-        Role.ALL,
-        database=shared_database,
-        hosts=simulated_hosts(simulator.hosts),
-    ) as context:
-        yield context
+    hosts = simulated_hosts(simulator.hosts)
+    async with open_context(settings, Role.ALL, database=shared_database, hosts=hosts) as context:
+        yield replace(context, exchanges=Exchanges(transport, hosts=hosts))
+
+
+@pytest.fixture
+def healthy(simulator: Simulator, transport: HttpTransport) -> Iterator[None]:
+    """Exchanges that answer, and a transport that has learned nothing of their bad days."""
+    simulator.faults.clear()
+    transport._gates.clear()
+    yield
+    simulator.faults.clear()
 
 
 @asynccontextmanager
@@ -98,12 +110,10 @@ async def database(shared_database: Database) -> AsyncIterator[Database]:
 
 @pytest_asyncio.fixture
 async def world(
-    shared_context: Context, simulator: Simulator, database: Database
+    shared_context: Context, simulator: Simulator, healthy: None, database: Database
 ) -> AsyncIterator[World]:
-    simulator.faults.clear()
     async with open_world(shared_context, database, simulator, background=False) as opened:
         yield opened
-    simulator.faults.clear()
 
 
 @pytest_asyncio.fixture
@@ -119,12 +129,10 @@ async def copied_database(server: Server) -> AsyncIterator[Database]:
 
 @pytest_asyncio.fixture
 async def busy_world(
-    shared_context: Context, simulator: Simulator, copied_database: Database
+    shared_context: Context, simulator: Simulator, healthy: None, copied_database: Database
 ) -> AsyncIterator[World]:
-    simulator.faults.clear()
     async with open_world(shared_context, copied_database, simulator, background=True) as opened:
         yield opened
-    simulator.faults.clear()
 
 
 @pytest.fixture(scope="session")
