@@ -306,7 +306,11 @@ WOOX = ExchangeProfile(
     exchange="woox",
     name="WOO X",
     environments={
-        Environment.LIVE: _available("https://woox.io"),
+        Environment.LIVE: _available(
+            "https://woox.io",
+            "WebSockets need the account's application id beside the key; bots read it from"
+            " GET /v3/account/info.",
+        ),
         Environment.TESTNET: EnvironmentProfile(
             Availability.AVAILABLE,
             "The staging environment has its own accounts and its own keys.",
