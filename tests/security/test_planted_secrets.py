@@ -238,7 +238,6 @@ BY_KIND = list(
         for route in ROUTES
     }.values()
 )
-QUERIES = ("search", "cursor", "limit", "environment", "exchange", "active", "associated_data")
 
 
 async def _misplace(world: World, route: RouteUnderTest, secret: str) -> None:
@@ -257,7 +256,9 @@ async def _misplace(world: World, route: RouteUnderTest, secret: str) -> None:
     if route in BY_KIND:
         for headers in wrong_headers(secret):
             await send(address, content=right, headers={**typed, **headers})
-    for name in (*QUERIES, secret):
+    found = route.operation.get("parameters", [])
+    queries = [parameter["name"] for parameter in found if parameter["in"] == "query"]
+    for name in (*queries, "unknown", secret):
         await send(address, content=right, headers=typed, params={name: secret})
     for name in route.parameters:
         await send(stage.elsewhere(**{name: secret}), content=right, headers=typed)

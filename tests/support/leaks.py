@@ -18,6 +18,9 @@ STEP = 3
 """Any run of 12 characters of a secret counts as a leak: the mask shows four and four."""
 
 
+_USUAL = frozenset(vars(logging.makeLogRecord({})))
+
+
 def forms(secret: str) -> set[str]:
     """The texts that give the secret, or a good part of it, away; all in lower case."""
     secret = secret.encode("utf-8", "replace").decode()
@@ -60,8 +63,10 @@ class Records(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         self.names.add(record.name.partition(".")[0])
-        error = record.exc_info[1] if record.exc_info else None
-        self.texts += [record.getMessage(), repr(vars(record)), whole_text_of(error)]
+        self.texts += [record.getMessage(), repr(record.args)]
+        self.texts += [repr(vars(record)[name]) for name in vars(record).keys() - _USUAL]
+        if record.exc_info:
+            self.texts.append(whole_text_of(record.exc_info[1]))
 
     def keep_event(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
         """The same of structlog, before its processors."""
