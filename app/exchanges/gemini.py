@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import ClassVar
 from urllib.parse import quote as percent_encoded
@@ -61,8 +62,11 @@ from app.transport import Auth, AuthFlow, Deadline, Rate, Request, target_of
 # --- constants
 
 EXCHANGE = "gemini"
-MOST_SYMBOLS = 60  # that are asked for one by one
-VOLUME_SECONDS = 45.0  # in which one round of them is over, before prices are due again
+MOST_SYMBOLS = 60  # whose details are asked for one by one
+# Volumes are asked for symbol by symbol: so long in one round, the oldest first. A caller who waits
+# for a first listing waits no longer, and what one round leaves out the next ones bring.
+VOLUME_SECONDS = 5.0
+VOLUME_AGE = timedelta(minutes=15)  # until a volume that was told once is no longer told
 
 # Names: rest, and websocket, to which bots append /v2/marketdata or /v1/order/events.
 HOSTS: HostTable = {
@@ -85,6 +89,7 @@ _ROLES = "/v1/roles"
 _PERPETUAL_ID = "perp"
 _UNIT = Decimal(1)
 _MS_PER_SECOND = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 # --- signing
@@ -227,6 +232,32 @@ def parse_roles(payload: object) -> Permissions:
     return Permissions(read, trade, withdraw)
 
 
+class Volumes:
+    """What was told of volumes, by symbol: public numbers, kept while one asks for the others."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._asked: dict[str, datetime] = {}
+        self._told: dict[str, tuple[datetime, Decimal | None]] = {}
+
+    def due(self, listed: Sequence[Instrument]) -> Sequence[Instrument]:
+        """Those never asked for, then the others from the one asked for longest ago."""
+        symbols = {instrument.symbol for instrument in listed}
+        self._asked = {name: at for name, at in self._asked.items() if name in symbols}
+        self._told = {name: told for name, told in self._told.items() if name in symbols}
+        return sorted(listed, key=lambda item: self._asked.get(item.symbol, _EPOCH))
+
+    def asked(self, symbol: str) -> None:
+        self._asked[symbol] = self._clock()
+
+    def told(self, symbol: str, volume: Decimal | None) -> None:
+        self._told[symbol] = (self._clock(), volume)
+
+    def of(self, symbol: str) -> Decimal | None:
+        at, volume = self._told.get(symbol, (_EPOCH, None))
+        return volume if self._clock() - at < VOLUME_AGE else None
+
+
 # --- errors
 
 EXACT_ERRORS: Mapping[str, Verdict] = {
@@ -265,6 +296,7 @@ class GeminiAdapter(RestAdapter):
     def __init__(self, context: Context, hosts: HostTable | None = None) -> None:
         super().__init__(context, hosts)
         self._nonces = Nonces(context.clock)
+        self._volumes = {environment: Volumes(context.clock) for environment in Environment}
 
     def _endpoints(self, market: Market) -> Endpoints:
         hosts = self._hosts[market.environment]
@@ -289,31 +321,32 @@ class GeminiAdapter(RestAdapter):
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
         """All prices in one call; volumes by symbol, one after the other, so that a credential
-        check never waits behind more than one of them. What time or limits leave out has none.
+        check never waits behind more than one of them.
         """
         listed = await self._instruments(market)
         payload = await self._call(self._rest(market), _PRICES)
         prices = parse_prices(payload, frozenset(instrument.symbol for instrument in listed))
-        volumes = await self._volumes(market, listed[:MOST_SYMBOLS])
-        return [replace(ticker, volume_24h=volumes.get(ticker.symbol)) for ticker in prices]
+        volumes = self._volumes[market.environment]
+        await self._ask_for_volumes(market, volumes.due(listed), volumes)
+        return [replace(ticker, volume_24h=volumes.of(ticker.symbol)) for ticker in prices]
 
-    async def _volumes(
-        self, market: Market, listed: Sequence[Instrument]
-    ) -> Mapping[str, Decimal | None]:
+    async def _ask_for_volumes(
+        self, market: Market, listed: Sequence[Instrument], volumes: Volumes
+    ) -> None:
         host, until = self._rest(market), Deadline(VOLUME_SECONDS)
-        volumes: dict[str, Decimal | None] = {}
         for instrument in listed:
             if not until.left():
-                break
-            target = _TICKER + percent_encoded(instrument.symbol, safe="")
+                return
+            volumes.asked(instrument.symbol)
             try:
-                payload = await self._call(host, target, deadline=until)
-                volumes[instrument.symbol] = parse_volume(payload, instrument)
+                target = _TICKER + percent_encoded(instrument.symbol, safe="")
+                volumes.told(
+                    instrument.symbol, parse_volume(await self._call(host, target), instrument)
+                )
             except RateLimited:
-                break
+                return
             except ExchangeError:
                 continue  # a host that is down answers at once, by its open circuit
-        return volumes
 
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline

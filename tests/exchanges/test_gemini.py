@@ -3,7 +3,8 @@ import base64
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -259,13 +260,17 @@ async def test_a_volume_without_its_quote_is_that_of_the_base_at_the_last_price(
     }
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [{"body": b"<html>"}, {"status": 503}, {"silent": True}],
+    ids=("HTML", "503", "silence"),
+)
 async def test_prices_are_told_without_a_volume_that_cannot_be_had(
-    exchanges: Exchanges, world: Any, make_reply: Callable[..., Any]
+    exchanges: Exchanges, world: Any, make_reply: Callable[..., Any], fault: dict[str, Any]
 ) -> None:
-    for fault in (make_reply(body=b"<html>"), make_reply(503), make_reply(silent=True)):
-        world.routes["/v1/pubticker/BTCGUSDPERP"] = fault
-        told = await volumes(exchanges)
-        assert (told["BTCGUSDPERP"], told["ETHGUSDPERP"]) == (None, "7500.0")
+    world.routes["/v1/pubticker/BTCGUSDPERP"] = make_reply(**fault)
+    told = await volumes(exchanges)
+    assert (told["BTCGUSDPERP"], told["ETHGUSDPERP"]) == (None, "7500.0")
 
 
 async def test_an_exchange_that_wants_rest_is_asked_no_further(
@@ -276,16 +281,49 @@ async def test_an_exchange_that_wants_rest_is_asked_no_further(
     assert world.asked("/v1/pubticker/ETHGUSDPERP") == []
 
 
-async def test_the_number_of_symbols_asked_one_by_one_is_bounded(
-    remembered: Exchanges, world: Any, reply_of: Callable[..., Any]
+def listed_as(*symbols: str) -> list[Instrument]:
+    return [replace(BITCOIN, symbol=symbol) for symbol in symbols]
+
+
+def test_volumes_are_asked_for_in_turn_and_kept_for_a_while() -> None:
+    now = VECTOR_TIME
+    kept = gemini.Volumes(lambda: now)
+    assert [item.symbol for item in kept.due(listed_as("A", "B", "C"))] == ["A", "B", "C"]
+    for symbol in ("B", "A"):
+        now += timedelta(seconds=1)
+        kept.asked(symbol)
+    kept.told("A", Decimal(7))
+    assert [item.symbol for item in kept.due(listed_as("A", "B", "C"))] == ["C", "B", "A"]
+    assert (kept.of("A"), kept.of("B"), kept.of("C")) == (Decimal(7), None, None)
+    now += gemini.VOLUME_AGE
+    assert kept.of("A") is None
+
+
+def test_the_volume_of_a_contract_that_is_gone_is_forgotten() -> None:
+    kept = gemini.Volumes(lambda: VECTOR_TIME)
+    kept.told("A", Decimal(7))
+    kept.due(listed_as("B"))
+    assert kept.of("A") is None
+
+
+async def test_what_one_round_leaves_out_the_next_brings(
+    exchanges: Exchanges, world: Any, make_reply: Callable[..., Any]
 ) -> None:
-    (row, *_) = json.loads(world.routes[ALL_DETAILS].body)
-    many = [{**row, "symbol": f"A{number}GUSDPERP"} for number in range(100)]
-    prices = [{"pair": item["symbol"], "price": "1"} for item in many]
-    world.routes = {ALL_DETAILS: reply_of(many), "/v1/pricefeed": reply_of(prices)}
-    assert len(await volumes(remembered)) == 100
-    asked = [request for request in world.received if "pubticker" in request.path]
-    assert len(asked) == gemini.MOST_SYMBOLS
+    ether = "/v1/pubticker/ETHGUSDPERP"
+    whole, world.routes[ether] = world.routes[ether], make_reply(429)
+    assert (await volumes(exchanges))["ETHGUSDPERP"] is None
+    world.routes[ether] = whole
+    assert None not in (await volumes(exchanges)).values()
+    world.routes[ether] = make_reply(503)
+    assert (await volumes(exchanges))["ETHGUSDPERP"] == "7500.0"
+
+
+async def test_one_round_of_volumes_is_over_in_its_time(
+    exchanges: Exchanges, world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gemini, "VOLUME_SECONDS", 0.0)
+    assert set((await volumes(exchanges)).values()) == {None}
+    assert [request.path for request in world.received] == [ALL_DETAILS, "/v1/pricefeed"]
 
 
 async def test_each_environment_has_its_own_hosts(http: Any) -> None:
