@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from app.db.base import AnyRow
+from app.catalogue.repository import InstrumentRow
 
 
 def _text(value: Decimal | None) -> str | None:
@@ -14,7 +14,7 @@ def _text(value: Decimal | None) -> str | None:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def instrument_document(row: AnyRow) -> dict[str, Any]:
+def instrument_document(row: InstrumentRow) -> dict[str, Any]:
     """The members of `app.catalogue.schemas.Instrument`."""
     return {
         "symbol": row.symbol,

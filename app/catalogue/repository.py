@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 from uuid import UUID
 
 from sqlalchemy import (
@@ -13,6 +13,7 @@ from sqlalchemy import (
     Numeric,
     Text,
     and_,
+    any_,
     bindparam,
     case,
     cast,
@@ -27,7 +28,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.base import AnyRow
 from app.db.models import (
     Catalogue,
     CatalogueInstrument,
@@ -85,6 +85,40 @@ class State:
     attempt_age: float | None
     instruments_age: float | None
     prices_age: float | None
+
+
+class InstrumentRow(NamedTuple):
+    """An instrument with what is known of its price. `rank`: 0 begins with the search, 1 holds it.
+
+    `learned_leverage` is what a signed call told, where the listing tells no maximum.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    settle: str
+    max_leverage_listed: Decimal | None
+    margin_modes: list[str]
+    tick_size: Decimal
+    lot_size: Decimal
+    contract_size: Decimal
+    rank: int
+    price: Decimal | None
+    volume_24h: Decimal | None
+    learned_leverage: Decimal | None
+
+    @property
+    def max_leverage(self) -> Decimal | None:
+        if self.max_leverage_listed is None:
+            return self.learned_leverage
+        return self.max_leverage_listed
+
+
+_SHOWN = (
+    *("symbol", "base", "quote", "settle", "max_leverage", "margin_modes"),
+    *("tick_size", "lot_size", "contract_size"),
+)
+_SYMBOLS = ARRAY(Text())
 
 
 def _is(table: Any, name: CatalogueName) -> Any:
@@ -244,11 +278,10 @@ class CatalogueRepository:
 
     async def page(
         self, name: CatalogueName, search: str, after: tuple[int, str] | None, limit: int
-    ) -> list[AnyRow]:
+    ) -> list[InstrumentRow]:
         """Listed instruments, those that begin with the search first, then by symbol.
 
-        Each row has its `rank` (0 begins with it, 1 holds it); `after` is rank and symbol of the
-        last row of the page before.
+        `after` is rank and symbol of the last row of the page before.
         """
         table = CatalogueInstrument
         term = search.strip().lower()
@@ -263,24 +296,7 @@ class CatalogueRepository:
             else_=1,
         )
         query = (
-            select(
-                table.symbol,
-                table.base,
-                table.quote,
-                table.settle,
-                InstrumentPrice.price,
-                InstrumentPrice.volume_24h,
-                func.coalesce(table.max_leverage, LearnedLeverage.max_leverage).label(
-                    "max_leverage"
-                ),
-                table.margin_modes,
-                table.tick_size,
-                table.lot_size,
-                table.contract_size,
-                rank.label("rank"),
-            )
-            .outerjoin(InstrumentPrice, _same_instrument(InstrumentPrice))
-            .outerjoin(LearnedLeverage, _same_instrument(LearnedLeverage))
+            select(*(getattr(table, field) for field in _SHOWN), rank)
             .where(_is(table, name), table.listed)
             .order_by(rank, table.symbol)
             .limit(limit)
@@ -289,7 +305,39 @@ class CatalogueRepository:
             query = query.where(table.search_text.contains(term, autoescape=True))
         if after is not None:
             query = query.where(tuple_(rank, table.symbol) > tuple_(*after))
-        return list((await self._session.execute(query)).all())
+        found = (await self._session.execute(query)).all()
+        symbols = [row.symbol for row in found]
+        prices = await self._prices(name, symbols)
+        learned = await self._learned(name, symbols)
+        return [
+            InstrumentRow._make(
+                (*row, *prices.get(row.symbol, (None, None)), learned.get(row.symbol))
+            )
+            for row in found
+        ]
+
+    # Looked up by the page's symbols and not joined: PostgreSQL thinks that the four words of a
+    # catalogue leave one row, and would walk through all of it once for each row of the page.
+
+    async def _prices(
+        self, name: CatalogueName, symbols: list[str]
+    ) -> dict[str, tuple[Decimal | None, Decimal | None]]:
+        table = InstrumentPrice
+        rows = await self._session.execute(
+            select(table.symbol, table.price, table.volume_24h).where(
+                _is(table, name), table.symbol == any_(bindparam("symbols", symbols, _SYMBOLS))
+            )
+        )
+        return {row.symbol: (row.price, row.volume_24h) for row in rows}
+
+    async def _learned(self, name: CatalogueName, symbols: list[str]) -> dict[str, Decimal]:
+        table = LearnedLeverage
+        rows = await self._session.execute(
+            select(table.symbol, table.max_leverage).where(
+                _is(table, name), table.symbol == any_(bindparam("symbols", symbols, _SYMBOLS))
+            )
+        )
+        return {row.symbol: row.max_leverage for row in rows}
 
     async def due(self, every: timedelta) -> list[CatalogueName]:
         """Catalogues whose time has come and that nobody is refreshing, those in use first."""
@@ -318,12 +366,6 @@ class CatalogueRepository:
             .order_by(used.desc(), Catalogue.attempted_at.asc().nulls_first())
         )
         return [CatalogueName.of(row) for row in rows]
-
-
-def _same_instrument(other: Any) -> Any:
-    table = CatalogueInstrument
-    columns = ("exchange", "environment", "region", "contract_type", "symbol")
-    return and_(*(getattr(other, column) == getattr(table, column) for column in columns))
 
 
 def _values(instrument: Instrument) -> tuple[Any, ...]:

@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogue.errors import RefreshLimited
 from app.catalogue.refresh import CatalogueRefresher
-from app.catalogue.repository import CatalogueName, CatalogueRepository, State
-from app.db.base import AnyRow
+from app.catalogue.repository import CatalogueName, CatalogueRepository, InstrumentRow, State
 from app.errors import NotFound
 from app.keys.repository import KeyRepository
 
@@ -31,7 +30,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentPage:
-    items: list[AnyRow]
+    items: list[InstrumentRow]
     next_after: tuple[int, str] | None
     freshness: Freshness
 

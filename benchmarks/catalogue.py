@@ -1,0 +1,183 @@
+"""The catalogue: refreshing all exchanges at once, and searching 5,000 instruments."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from statistics import median
+
+from sqlalchemy import text
+
+from app.catalogue.refresh import CatalogueRefresher, Intervals
+from app.catalogue.repository import CatalogueName
+from app.db.engine import Database, open_database
+from app.exchanges.model import Environment
+from app.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
+from app.transport import HttpTransport
+from benchmarks.installation import Installation
+from benchmarks.list_keys import Effort
+from benchmarks.load import Load
+from benchmarks.report import Row
+from benchmarks.simulated import LATENCY
+
+REFRESH_BUDGET = 1.3
+SEARCH_BUDGET = 10
+INSTRUMENTS = 5_000
+_EVERY = Intervals(prices=timedelta(0), instruments=timedelta(0))
+
+
+def measure_refresh(installation: Installation) -> Row:
+    """All catalogues of all exchanges together, as a multiple of the slowest exchange alone."""
+    with _exchanges() as hosts:
+        alone, together = asyncio.run(_refresh(installation.database_url, hosts))
+    slowest = max(alone, key=lambda exchange: alone[exchange])
+    return Row(
+        name="refresh of all catalogues",
+        value=together / alone[slowest],
+        unit="of the slowest exchange",
+        kind="at most",
+        budget=REFRESH_BUDGET,
+        details={
+            "all": f"{together:.2f} s",
+            **{exchange: f"{seconds:.2f} s" for exchange, seconds in alone.items()},
+            "latency of each answer": f"{LATENCY} s",
+        },
+    )
+
+
+@contextmanager
+def _exchanges() -> Iterator[Mapping[str, Mapping[str, str]]]:
+    """Simulated in a process of their own, so that they take no time of the one measured."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.simulated"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.communicate("")
+
+
+async def _refresh(
+    database_url: str, addresses: Mapping[str, Mapping[str, str]]
+) -> tuple[dict[str, float], float]:
+    """Seconds for each exchange by itself, and for all at once."""
+    database = open_database(database_url, application_name="botkeys-bench", pool_size=20)
+    hosts = simulated_hosts(addresses)
+    names = {
+        exchange: [
+            CatalogueName(exchange, environment, None, contract_type)
+            for environment in Environment
+            for contract_type in profile.contract_types
+        ]
+        for exchange, profile in EXCHANGES.items()
+    }
+    try:
+        # Once beforehand: later refreshes find most of it stored, as they do in production.
+        await _run(database, hosts, [name for some in names.values() for name in some])
+        alone = {exchange: await _run(database, hosts, some) for exchange, some in names.items()}
+        together = await _run(database, hosts, [name for some in names.values() for name in some])
+    finally:
+        await database.close()
+    return alone, together
+
+
+async def _run(
+    database: Database,
+    hosts: Mapping[str, Mapping[str, Mapping[str, str | None]]],
+    names: list[CatalogueName],
+) -> float:
+    """With connections of its own: limits of earlier runs do not count."""
+    async with HttpTransport() as transport:
+        refresher = CatalogueRefresher(database, Exchanges(transport, hosts=hosts), _EVERY)
+        started = time.perf_counter()
+        await asyncio.gather(*(refresher.refresh(name, everything=True) for name in names))
+        seconds = time.perf_counter() - started
+    async with database.sessions() as session:
+        failed = await session.scalar(
+            text("SELECT count(*) FROM catalogues WHERE failure IS NOT NULL")
+        )
+    if failed:
+        raise RuntimeError(f"{failed} catalogues were not fetched: the figure means nothing")
+    return seconds
+
+
+def measure_search(installation: Installation, effort: Effort) -> Row:
+    """A search over 5,000 instruments, one caller at a time, through the whole service."""
+    asyncio.run(_fill(installation.database_url))
+    with installation.service() as service:
+        token = installation.token()
+        key = service.call(
+            "POST",
+            "/v1/keys",
+            token,
+            {
+                "label": "Searched",
+                "exchange": "bybit",
+                "environment": "live",
+                "contract_type": "linear",
+                "api_key": "searched",
+                "api_secret": "searched",
+                "verify": False,
+            },
+        )
+        path = f"/v1/keys/{key['id']}/instruments?search=btc"
+        found = service.call("GET", path, token)
+        if not found["items"] or found["next_cursor"] is None:
+            raise RuntimeError("the search found too little for the figure to mean anything")
+        load = Load(service.port, path, token, 1, effort.warm_up, effort.seconds)
+        measured = [service.measure(load) for _ in range(3)]
+    return Row(
+        name=f"search of {INSTRUMENTS:,} instruments, p99",
+        value=median(one.p99 for one in measured),
+        unit="ms",
+        kind="at most",
+        budget=SEARCH_BUDGET,
+        details={"p50": f"{median(one.p50 for one in measured):.2f} ms"},
+    )
+
+
+async def _fill(database_url: str) -> None:
+    """One catalogue with 5,000 instruments, every tenth with a name that the search finds."""
+    database = open_database(database_url, application_name="botkeys-bench", pool_size=1)
+    try:
+        async with database.engine.begin() as connection:
+            await connection.execute(text(_CATALOGUE))
+            await connection.execute(text(_LISTED), {"instruments": INSTRUMENTS})
+            await connection.execute(text(_PRICES))
+    finally:
+        await database.close()
+
+
+_CATALOGUE = """
+INSERT INTO catalogues (exchange, environment, region, contract_type,
+                        instruments_fetched_at, prices_fetched_at, attempted_at)
+VALUES ('bybit', 'live', '', 'linear', now(), now(), now())
+ON CONFLICT (exchange, environment, region, contract_type)
+DO UPDATE SET prices_fetched_at = now(), attempted_at = now(), failure = NULL
+"""
+
+_LISTED = """
+INSERT INTO instruments (exchange, environment, region, contract_type, symbol, base, quote, settle,
+                         contract_size, tick_size, lot_size, min_quantity, max_leverage,
+                         margin_modes, listed, search_text)
+SELECT 'bybit', 'live', '', 'linear', base || 'USDT', base, 'USDT', 'USDT', 1, 0.1, 0.001, 0.001,
+       100, '{cross,isolated}', true, lower(base || 'USDT ' || base || ' USDT')
+FROM (SELECT CASE WHEN n % 10 = 0 THEN 'BTC' ELSE 'COIN' END || lpad(n::text, 4, '0') AS base
+      FROM generate_series(1, CAST(:instruments AS integer)) AS n) AS names
+"""
+
+_PRICES = """
+INSERT INTO instrument_prices (exchange, environment, region, contract_type, symbol,
+                               price, volume_24h)
+SELECT exchange, environment, region, contract_type, symbol, 97012.5, 1840223114.2
+FROM instruments WHERE exchange = 'bybit' AND environment = 'live' AND contract_type = 'linear'
+ON CONFLICT DO NOTHING
+"""
