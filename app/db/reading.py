@@ -31,7 +31,7 @@ class Query:
 
 class Reader(Protocol):
     async def fetch(self, query: Query, **parameters: Any) -> Rows:
-        """All rows, in a transaction of their own. JSON columns are text, as the driver has them.
+        """All rows, read in a transaction of their own. JSON is decoded: the pool sees to that.
 
         Raises what the driver raises: `app.db.failures` tells outages from mistakes.
         """

@@ -1,12 +1,10 @@
 """The SQL of keys. Every statement names the account."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import orjson
 from sqlalchemy import BigInteger, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -81,13 +79,6 @@ class KeyFilter:
 _EVERYTHING = KeyFilter()
 
 
-def _read(values: Iterable[Any]) -> KeyRow:
-    """A row as the driver gives it, with JSON as text."""
-    row = KeyRow._make(values)
-    possible: Any = row.verification_possible
-    return row if possible is None else row._replace(verification_possible=orjson.loads(possible))
-
-
 class KeyRepository:
     def __init__(self, session: AsyncSession, reader: Reader, account_id: UUID) -> None:
         self._session = session
@@ -98,7 +89,9 @@ class KeyRepository:
         """Newest first; up to `limit` rows that come after the id `after`."""
         parameters = {"account": self._account_id, "most": limit}
         if after is None and wanted == _EVERYTHING:
-            return [_read(row) for row in await self._reader.fetch(_FIRST_PAGE, **parameters)]
+            return [
+                KeyRow._make(row) for row in await self._reader.fetch(_FIRST_PAGE, **parameters)
+            ]
         query = _PAGE
         if after is not None:
             query = query.where(_KEYS.c.id < after)
