@@ -1,0 +1,53 @@
+"""`make bench`: measures, prints a table, writes JSON; exit status 1 where a budget is missed."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from benchmarks.installation import installation
+from benchmarks.list_keys import Effort, measure
+from benchmarks.report import Row, document, machine, table
+from benchmarks.starting import measure_cold_start, measure_help
+
+_FULL, _QUICK = Effort(), Effort(rounds=3, warm_up=0.3, seconds=1.0)
+_STARTS = 5
+
+
+def bench(
+    *,
+    output: Annotated[Path, typer.Option(help="Where the JSON goes.")] = Path(
+        "benchmarks/results.json"
+    ),
+    quick: Annotated[bool, typer.Option("--quick", help="Short and inexact, to try it.")] = False,
+    budget: Annotated[
+        bool, typer.Option(help="Whether a missed budget is a failure, or only told.")
+    ] = True,
+) -> None:
+    """Measure the service against what the same machine does by hand."""
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    with installation() as ready:
+        facts = machine(ready.postgres_version)
+        rows = measure(ready, _QUICK if quick else _FULL)
+        rows.append(measure_cold_start(ready, 1 if quick else _STARTS))
+    rows.append(measure_help(1 if quick else _STARTS))
+    console.print(table(rows, facts))
+    write(output, rows, facts)
+    console.print(f"Written to {output}.")
+    raise typer.Exit(exit_status(rows, heed_budget=budget))
+
+
+def write(output: Path, rows: list[Row], facts: dict[str, Any]) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(json.dumps(document(rows, facts), indent=2) + "\n")
+
+
+def exit_status(rows: list[Row], *, heed_budget: bool) -> int:
+    return int(heed_budget and not all(row.within for row in rows))
+
+
+if __name__ == "__main__":
+    typer.run(bench)

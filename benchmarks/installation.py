@@ -1,0 +1,95 @@
+"""A service as production runs it, on a database of its own: what the benchmarks measure."""
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+from sqlalchemy import text
+
+from app.auth.development import DevelopmentIssuer
+from app.auth.principal import account_id
+from app.db.embedded import EmbeddedPostgres
+from app.db.engine import open_database
+from app.db.migrate import migrate
+from app.development import SERVICE_ROLES
+from app.vault.keyfiles import KeyFolder, KeyKind
+from benchmarks.server import Server, running
+
+POOL_SIZE = 10
+_ACCOUNT = "benchmark"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A migrated database, and in `folder`/keys what a process of the role `api` holds."""
+
+    folder: Path
+    database_url: str
+    postgres_version: str
+
+    def token(self) -> str:
+        """For the one account that is there. The service checks it like any other."""
+        return DevelopmentIssuer(self.folder / "keys").token(_ACCOUNT)
+
+    def service(self) -> AbstractContextManager[Server]:
+        """`botkeys serve --role api`, ready."""
+        command = (Path(sys.executable).with_name("botkeys"), "serve", "--role", "api")
+        return running(command, self._environment(), "/readyz", self.folder / "service.log")
+
+    def floor(self) -> AbstractContextManager[Server]:
+        """The bare function, with its pool filled."""
+        account = str(account_id(DevelopmentIssuer.issuer, _ACCOUNT))
+        options = {"database_url": self.database_url, "account_id": account}
+        environment = {**self._environment(), "BENCHMARK_FLOOR": json.dumps(options)}
+        command = [sys.executable, "-m", "benchmarks.floor"]
+        return running(command, environment, "/", self.folder / "floor.log")
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "BOTKEYS_MODE": "development",  # the one that has an issuer of its own
+            "BOTKEYS_EXCHANGES": "real",  # no simulator in the process; no exchange is called
+            "BOTKEYS_KEYS_DIR": str(self.folder / "keys"),
+            "BOTKEYS_DATABASE_URL": self.database_url,
+            "BOTKEYS_DATABASE_POOL_SIZE": str(POOL_SIZE),
+            "BOTKEYS_DATABASE_POOL_OVERFLOW": "0",
+        }
+
+
+@contextmanager
+def installation() -> Iterator[Installation]:
+    """PostgreSQL with the durable settings of every development run, in a folder that goes."""
+    folder = Path(tempfile.mkdtemp(prefix="botkeys-bench-"))
+    try:
+        with EmbeddedPostgres(folder / "postgres") as postgres:
+            version = uvloop.run(_prepare_database(postgres))
+            _prepare_keys(folder)
+            yield Installation(folder, postgres.url(), version)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _prepare_database(postgres: EmbeddedPostgres) -> str:
+    await migrate(postgres.url("botkeys_owner"))
+    database = open_database(
+        postgres.url("postgres"), application_name="botkeys-bench", pool_size=None
+    )
+    async with database.engine.begin() as connection:
+        await connection.execute(text(f"GRANT {', '.join(SERVICE_ROLES)} TO botkeys_service"))
+        version = await connection.scalar(text("SHOW server_version"))
+    await database.close()
+    return str(version)
+
+
+def _prepare_keys(folder: Path) -> None:
+    """What the role `api` holds: a master public key, two HMAC keys; no private half of it."""
+    whole = KeyFolder(folder / "all-keys")
+    whole.create_master_key()
+    api = KeyFolder(folder / "keys")
+    api.create_missing([KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC])
+    shutil.copy2(whole.path / "master-0001.public", api.path)

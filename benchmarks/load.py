@@ -1,0 +1,165 @@
+"""Load from a process of its own: a few connections, each asking again as soon as it is answered.
+
+    python -m benchmarks.load '{"port": 8000, "path": "/v1/keys", "token": "…", …}'
+
+Reads as little of an answer as it can (status and length), so that the machine's processors are
+the server's: tens of thousands of requests a second, where a server gives a few thousand.
+"""
+
+import asyncio
+import json
+import math
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import cast
+
+import uvloop
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is asked. Seconds of warm-up are not counted; `token` may be empty."""
+
+    port: int
+    path: str
+    token: str
+    connections: int
+    warm_up: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`p50` and `p99` are milliseconds; `body_bytes` is the size of one answer's body."""
+
+    requests: int
+    per_second: float
+    p50: float
+    p99: float
+    body_bytes: int
+
+
+class NotAnswered(Exception):
+    """An answer that is not 200, or a connection that broke: such a run measures nothing."""
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection; `latencies` are the seconds from request to last byte."""
+
+    def __init__(self, request: bytes, failed: asyncio.Future[None]) -> None:
+        self.latencies: list[float] = []
+        self.body_bytes = 0
+        self._request = request
+        self._failed = failed
+        self._transport: asyncio.Transport | None = None
+        self._missing = 0
+        self._head = b""
+        self._sent_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+        self._send()
+
+    def _send(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        self._sent_at = time.perf_counter()
+        self._transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        if not self._missing:
+            self._head += data
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            try:
+                self.body_bytes = _length(self._head[:end])
+            except NotAnswered as error:
+                self._fail(error)
+                return
+            self._missing = end + 4 + self.body_bytes
+            data, self._head = self._head, b""
+        self._missing -= len(data)
+        if self._missing == 0:
+            self.latencies.append(time.perf_counter() - self._sent_at)
+            self._send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(NotAnswered(f"the connection was closed ({type(exc).__name__})"))
+
+    def stop(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _fail(self, error: NotAnswered) -> None:
+        if not self._failed.done():
+            self._failed.set_exception(error)
+
+
+def _length(head: bytes) -> int:
+    """The length of the body. Raises `NotAnswered`."""
+    status, _, rest = head.partition(b"\r\n")
+    if not status.startswith(b"HTTP/1.1 200"):
+        raise NotAnswered(f"the answer was {status.decode('latin-1')}")
+    for line in rest.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return int(value)
+    raise NotAnswered("the answer has no content-length")
+
+
+async def run(load: Load) -> Measured:
+    loop = asyncio.get_running_loop()
+    failed = loop.create_future()
+    request = f"GET {load.path} HTTP/1.1\r\nHost: 127.0.0.1:{load.port}\r\n"
+    if load.token:
+        request += f"Authorization: Bearer {load.token}\r\n"
+    raw = (request + "Accept: application/json\r\n\r\n").encode("ascii")
+    connections = []
+    for _ in range(load.connections):
+        _, protocol = await loop.create_connection(
+            lambda: _Connection(raw, failed), "127.0.0.1", load.port
+        )
+        connections.append(protocol)
+    await _pass(load.warm_up, failed)
+    for connection in connections:
+        connection.latencies.clear()
+    began = time.perf_counter()
+    await _pass(load.seconds, failed)
+    took = time.perf_counter() - began
+    latencies = sorted(value for one in connections for value in one.latencies)
+    if not latencies:
+        raise NotAnswered("not one answer came in time")
+    body_bytes = connections[0].body_bytes
+    failed.cancel()
+    for connection in connections:
+        connection.stop()
+    return Measured(
+        requests=len(latencies),
+        per_second=len(latencies) / took,
+        p50=quantile(latencies, 0.5) * 1000,
+        p99=quantile(latencies, 0.99) * 1000,
+        body_bytes=body_bytes,
+    )
+
+
+async def _pass(seconds: float, failed: asyncio.Future[None]) -> None:
+    """Let this time pass, or raise as soon as a connection fails."""
+    await asyncio.wait([failed], timeout=seconds)
+    if failed.done():
+        failed.result()
+
+
+def quantile(ordered: list[float], part: float) -> float:
+    """The smallest value that at least this part of them does not exceed (nearest rank)."""
+    return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
+
+
+def main() -> None:
+    measured = uvloop.run(run(Load(**json.loads(sys.argv[1]))))
+    print(json.dumps(asdict(measured)))
+
+
+if __name__ == "__main__":
+    main()

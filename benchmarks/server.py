@@ -1,0 +1,110 @@
+"""Server processes of our own: started, called, loaded, paused, stopped."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from benchmarks.load import Load, Measured
+
+_PATIENCE = 30.0
+_TICK = 0.01
+
+
+class NotStarted(Exception):
+    """The process ended, or did not answer in time; its log says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A process that listens on `port`; `http` calls it."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    http: httpx.Client
+
+    def call(self, method: str, path: str, token: str, body: Any = None) -> Any:
+        """One request in plain, for what is not measured; raises `HTTPStatusError`."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return self.http.request(method, path, headers=headers, json=body).raise_for_status().json()
+
+    def measure(self, load: Load) -> Measured:
+        """Load this server from another process."""
+        answer = subprocess.run(  # noqa: S603  # our own module, our own arguments
+            [sys.executable, "-m", "benchmarks.load", json.dumps(asdict(load))],
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        return Measured(**json.loads(answer.stdout))
+
+    def pause(self) -> None:
+        """Take it off the processors, so that another server has them to itself."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
+    def resident_mib(self) -> float:
+        """Resident memory, MiB, as Linux counts it (shared libraries included)."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) / 1024
+
+
+@contextmanager
+def running(
+    command: Sequence[str | Path], environment: Mapping[str, str], ready: str, log: Path
+) -> Iterator[Server]:
+    """The server once it answers `ready` with 200, until the context ends.
+
+    `environment` are the only settings of Botkeys that it sees; the port is added to them.
+    """
+    port = _free_port()
+    foreign = {name: text for name, text in os.environ.items() if not name.startswith("BOTKEYS_")}
+    with log.open("ab") as written:
+        process = subprocess.Popen(  # noqa: S603  # our own program
+            command,
+            env={**foreign, **environment, "BOTKEYS_PORT": str(port)},
+            stdout=written,
+            stderr=written,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        with httpx.Client(base_url=address, trust_env=False, timeout=_PATIENCE) as http:
+            server = Server(process, port, http)
+            _wait(server, ready)
+            yield server
+    finally:
+        process.send_signal(signal.SIGCONT)
+        process.terminate()
+        process.wait(_PATIENCE)
+
+
+def _wait(server: Server, path: str) -> None:
+    until = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            if server.http.get(path).status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            pass  # it does not listen yet
+        if server.process.poll() is not None or time.monotonic() > until:
+            raise NotStarted
+        time.sleep(_TICK)
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

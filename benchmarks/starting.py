@@ -1,0 +1,55 @@
+"""How long it takes until a process serves, and until the command line answers."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+from benchmarks.installation import Installation
+from benchmarks.report import Row
+
+COLD_START_BUDGET = 2.0
+HELP_BUDGET = 0.5
+
+
+def measure_cold_start(installation: Installation, times: int) -> Row:
+    """From starting `botkeys serve --role api` to its first 200 on /readyz; seconds."""
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        with installation.service():
+            took.append(time.perf_counter() - began)
+    return Row(
+        name="cold start of an api process",
+        value=median(took),
+        unit="s",
+        kind="at most",
+        budget=COLD_START_BUDGET,
+        details=_told(took),
+    )
+
+
+def measure_help(times: int) -> Row:
+    """`botkeys --help`; seconds."""
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        subprocess.run(  # noqa: S603  # our own program
+            [Path(sys.executable).with_name("botkeys"), "--help"],
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+        took.append(time.perf_counter() - began)
+    return Row(
+        name="botkeys --help",
+        value=median(took),
+        unit="s",
+        kind="at most",
+        budget=HELP_BUDGET,
+        details=_told(took),
+    )
+
+
+def _told(seconds: list[float]) -> dict[str, str]:
+    return {"times": " ".join(f"{value:.2f}" for value in seconds)}

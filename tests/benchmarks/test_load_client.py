@@ -1,0 +1,99 @@
+"""The load client: it must count right, and stop at anything that is no answer."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.load import Load, NotAnswered, quantile, run
+
+Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def serving(answer: Answer) -> AsyncIterator[tuple[int, list[bytes]]]:
+    """A server that answers each request head so; its port and the heads that it got."""
+    heads: list[bytes] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                heads.append(await reader.readuntil(b"\r\n\r\n"))
+                await answer(writer)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1], heads
+
+
+def load(port: int, token: str = "") -> Load:
+    return Load(port, "/v1/keys", token, connections=3, warm_up=0.02, seconds=0.1)
+
+
+async def test_every_answer_after_the_warm_up_is_counted() -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+
+    async with serving(answer) as (port, heads):
+        measured = await run(load(port, "a-token"))
+
+    assert 0 < measured.requests < len(heads)
+    assert measured.body_bytes == 5
+    assert 0 < measured.p50 <= measured.p99
+    assert heads[0].startswith(b"GET /v1/keys HTTP/1.1\r\n")
+    assert b"\r\nAuthorization: Bearer a-token\r\n" in heads[0]
+
+
+async def test_an_answer_in_pieces_is_one_answer() -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        for piece in (b"HTTP/1.1 200 OK\r\ncontent-le", b"ngth: 4\r\n\r", b"\nab", b"cd"):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+
+    async with serving(answer) as (port, _):
+        measured = await run(load(port))
+
+    assert measured.requests > 0
+    assert measured.body_bytes == 4
+
+
+@pytest.mark.parametrize(
+    ("sent", "reason"),
+    [
+        (b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n", "401 Unauthorized"),
+        (b"HTTP/1.1 200 OK\r\n\r\n", "no content-length"),
+    ],
+)
+async def test_anything_but_a_plain_200_ends_the_run(sent: bytes, reason: str) -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(sent)
+
+    async with serving(answer) as (port, _):
+        with pytest.raises(NotAnswered, match=reason):
+            await run(load(port))
+
+
+async def test_a_connection_that_is_closed_ends_the_run() -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with serving(answer) as (port, _):
+        with pytest.raises(NotAnswered, match="closed"):
+            await run(load(port))
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300), st.sampled_from([0.5, 0.9, 0.99]))
+def test_a_quantile_is_the_least_value_that_so_many_do_not_exceed(
+    values: list[float], part: float
+) -> None:
+    ordered = sorted(values)
+    found = quantile(ordered, part)
+    assert sum(value <= found for value in ordered) >= part * len(ordered)
+    assert sum(value < found for value in ordered) < part * len(ordered)
