@@ -305,6 +305,22 @@ async def test_another_account_s_object_answers_like_one_that_is_not_there(
     assert after == before
 
 
+@each([route for route in USERS if route.method == "GET" and not route.parameters])
+async def test_no_list_names_anything_of_another_account(
+    world: World, route: RouteUnderTest
+) -> None:
+    bob = world.user("bob")
+    bot, _, key = await bob.ready_bot()
+    theirs = (str(bot.id), str(bot.account_id), key["id"], key["masked_key"])
+    own = await world.user("alice").add_bot("of alice")
+    for query in ("", f"?search={key['label']}", "?assigned=true", "?limit=200"):
+        answer = await world.user("alice").get(route.path + query)
+        assert answer.is_success
+        assert not [name for name in theirs if name in answer.text]
+    if route.path in {"/v1/bots", "/v1/audit-events"}:
+        assert own["id"] in (await world.user("alice").get(route.path)).text
+
+
 @pytest.mark.parametrize("body_of", ["assignKey"])
 async def test_another_account_s_object_in_a_body_answers_like_one_that_is_not_there(
     world: World, body_of: str
