@@ -17,6 +17,7 @@ from examples import chapters
 from examples.scene import Scene
 from examples.service import demo_service
 from examples.story import StepFailed, Story
+from examples.ten_exchanges import walk_through_all
 
 STEPS: list[tuple[str, Callable[[Scene], Awaitable[None]]]] = [
     ("Start everything", chapters.start),
@@ -29,6 +30,7 @@ STEPS: list[tuple[str, Callable[[Scene], Awaitable[None]]]] = [
     ("The bot opens its key and trades", chapters.trade),
     ("Alice deactivates the key", chapters.deactivate),
     ("Alice takes the key away and deletes both keys", chapters.unassign_and_delete),
+    ("Carol walks through all ten exchanges, live and testnet", walk_through_all),
     ("What the audit log has of it", chapters.read_audit),
     ("A search for every secret that was used", chapters.search_secrets),
 ]

@@ -56,7 +56,7 @@ class CatalogueService:
         """A page; a catalogue that was never fetched is fetched now, once for all who look."""
         name = await self._name(key_id)
         state = await self._catalogue.state(name)
-        if state is None or (state.fetched_at is None and not _just_tried(state)):
+        if state is None or _worth_waiting(state):
             await self._refresh(name)
             state = await self._catalogue.state(name)
         rows = await self._catalogue.page(name, search, after, limit + 1)
@@ -91,6 +91,11 @@ class CatalogueService:
         limit = _STALE_AFTER * self._refresher.intervals.prices.total_seconds()
         stale = state.failure is not None or state.prices_age is None or state.prices_age > limit
         return Freshness(state.fetched_at, stale, state.failure)
+
+
+def _worth_waiting(state: State) -> bool:
+    """Never fetched, and either being fetched now or not tried in vain a moment ago."""
+    return state.fetched_at is None and (state.claimed or not _just_tried(state))
 
 
 def _just_tried(state: State) -> bool:

@@ -33,6 +33,21 @@ async def test_a_first_look_fetches_at_once(world: World) -> None:
     assert first["added"] is False
 
 
+async def test_a_look_right_after_adding_a_key_waits_for_the_fetch_that_adding_began(
+    busy_world: World,
+) -> None:
+    busy_world.simulator.faults.set(
+        "okx", "testnet", FaultKind.SLOW, seconds=0.3, path="/api/v5/public"
+    )
+    user = busy_world.user()
+    key = await user.add_key()
+
+    page = (await user.get(f"/v1/keys/{key['id']}/instruments")).json()
+
+    assert page["items"]
+    assert page["stale"] is False
+
+
 async def test_pages_follow_one_another_without_gap_or_repeat(world: World) -> None:
     user = world.user()
     key = await user.add_key()
