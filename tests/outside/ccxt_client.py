@@ -1,0 +1,96 @@
+"""ccxt with every address of an exchange replaced by the simulator's: a client not written here.
+
+What it signs, which paths it asks for and how it reads the answers is its own affair. Its calls
+block, so they go through a thread: the simulator answers in the tests' event loop.
+"""
+
+import asyncio
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from decimal import Decimal
+from typing import Any
+
+import ccxt
+
+from app.exchanges.model import Environment
+
+_CLASSES = {"kraken": "krakenfutures", "kucoin": "kucoinfutures", "woox": "woo"}
+_LISTINGS: Mapping[str, list[str]] = {
+    "binance": ["linear", "inverse"],
+    "bybit": ["linear", "inverse"],
+    "okx": ["swap"],
+}
+"""Where ccxt would load spot markets and options too, which no simulator has."""
+_WITHOUT_COINS = {"bybit", "gemini", "kucoin", "okx"}
+"""Where ccxt would also list coins and the networks they travel on: nothing that perpetuals need.
+The others are asked, since ccxt reads balances of BitMEX and Phemex by the scale of each coin."""
+_ORIGIN = re.compile(r"^https?://[^/]+")
+
+
+class OutsideClient:
+    """One exchange in one environment as ccxt sees it."""
+
+    def __init__(self, exchange: str, environment: Environment, address: str) -> None:
+        self.exchange = exchange
+        self._client = getattr(ccxt, _CLASSES.get(exchange, exchange))({"enableRateLimit": False})
+        self._client.number = Decimal  # instead of float, so that steps are compared exactly
+        self._choose_markets()
+        self._enter(environment, address)
+
+    def _choose_markets(self) -> None:
+        options = self._client.options
+        if self.exchange in _LISTINGS:
+            options["fetchMarkets"] = {"types": _LISTINGS[self.exchange]}
+        if self.exchange in _WITHOUT_COINS:
+            self._client.has["fetchCurrencies"] = False
+        if self.exchange == "gemini":
+            # Otherwise ccxt derives the steps of most symbols from a page of the exchange's site.
+            options["fetchMarketsFromAPI"]["fetchDetailsForAllSymbols"] = True
+        if self.exchange in {"binance", "phemex"}:
+            options["defaultType"] = "swap"  # whose account it is that a balance is asked of
+
+    def _enter(self, environment: Environment, address: str) -> None:
+        """As ccxt goes to a test environment, header and paths included; then all hosts are one."""
+        if environment is Environment.TESTNET:
+            if self.exchange == "binance":
+                self._client.enable_demo_trading(True)
+            elif self.exchange != "kucoin":  # without a test environment since 2023
+                self._client.set_sandbox_mode(True)
+        addresses = self._client.urls["api"]
+        self._client.urls["api"] = {
+            name: _ORIGIN.sub(address, url) for name, url in addresses.items()
+        }
+
+    async def load(self) -> None:
+        await asyncio.to_thread(self._client.load_markets)
+
+    @property
+    def markets(self) -> list[dict[str, Any]]:
+        """By the exchange's ids: ccxt's own names fall together where it takes spot for swaps."""
+        return [market for named in self._client.markets_by_id.values() for market in named]
+
+    @contextmanager
+    def signing_with(self, key: Mapping[str, str]) -> Iterator[None]:
+        self._client.apiKey, self._client.secret = key["api_key"], key["api_secret"]
+        self._client.password = key.get("api_passphrase")
+        try:
+            yield
+        finally:
+            self._client.apiKey = self._client.secret = self._client.password = None
+
+    async def total(self, params: Mapping[str, str]) -> dict[str, Decimal]:
+        """What the account owns by asset, as a signed call tells."""
+        balance = await asyncio.to_thread(self._client.fetch_balance, dict(params))
+        return {asset: amount for asset, amount in balance["total"].items() if amount}
+
+    async def buy(self, market: Mapping[str, Any]) -> str:
+        """Order the smallest quantity, for the order's id."""
+        quantity = market["limits"]["amount"]["min"] or market["precision"]["amount"]
+        order = await asyncio.to_thread(
+            self._client.create_order, market["id"], "limit", "buy", float(quantity), 50_000.0
+        )
+        return str(order["id"])
+
+    def close(self) -> None:
+        self._client.session.close()

@@ -1,0 +1,143 @@
+"""Where ccxt says something else of a perpetual than our adapters: each case, and why.
+
+What stands in no row here must be equal. A row tells what ccxt says instead, so that even a
+difference is held; one that no longer differs fails its test.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from decimal import ROUND_DOWN, Decimal
+from typing import Any
+
+from app.exchanges.model import ContractType, Instrument
+
+LINEAR, INVERSE = ContractType.LINEAR, ContractType.INVERSE
+_SATOSHI = 100_000_000
+_HUNDREDTH = Decimal("0.01")  # to which we round leverage down
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What both sides say of one perpetual, in our words."""
+
+    symbol: str
+    base: str
+    quote: str
+    settle: str
+    contract_type: str
+    contract_size: Decimal | None
+    tick_size: Decimal
+    lot_size: Decimal
+    min_quantity: Decimal | None
+    max_leverage: Decimal | None
+
+
+FIELDS = tuple(field.name for field in fields(Row))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """`says` is what ccxt makes of an instrument's `field`; without a contract type, of both."""
+
+    exchange: str
+    field: str
+    says: Callable[[Instrument], object]
+    reason: str
+    contract_type: ContractType | None = None
+
+    def concerns(self, exchange: str, contract_type: ContractType) -> bool:
+        return self.exchange == exchange and self.contract_type in {None, contract_type}
+
+
+def _nothing(_: Instrument) -> object:
+    return None
+
+
+DIFFERENCES = (
+    Difference(
+        "bitmex",
+        "contract_size",
+        lambda i: i.contract_size * _SATOSHI,
+        "`multiplier`: the satoshis that a contract of one quote unit is worth at a price of one.",
+        INVERSE,
+    ),
+    Difference("bitmex", "min_quantity", _nothing, "The lot is the minimum; ccxt tells none."),
+    Difference(
+        "kraken",
+        "base",
+        lambda i: i.base.upper(),
+        "Tokenised stocks are spelled in two cases, as TSLAx; ccxt writes all in capitals.",
+        LINEAR,
+    ),
+    Difference("kraken", "min_quantity", _nothing, "The step is the minimum; ccxt tells none."),
+    Difference("kraken", "max_leverage", _nothing, "ccxt does not read `marginLevels`."),
+    Difference(
+        "deribit",
+        "contract_size",
+        lambda i: i.lot_size,
+        "`contract_size` is a number of coins or dollars, and so are the amounts of orders: the"
+        " listing's smallest amount, while one unit of quantity is one coin or one dollar.",
+    ),
+    Difference("deribit", "max_leverage", _nothing, "ccxt does not read `max_leverage`."),
+    Difference("gemini", "symbol", lambda i: i.symbol.lower(), "Both cases are the same symbol."),
+    Difference(
+        "gemini",
+        "contract_size",
+        lambda i: i.tick_size,
+        "ccxt takes the price step for it; quantities are in the base asset.",
+    ),
+    Difference("phemex", "min_quantity", _nothing, "The step is the minimum; ccxt tells none."),
+    Difference(
+        "phemex",
+        "contract_size",
+        lambda i: None if i.settle == "USDC" else i.contract_size,
+        "ccxt tells none for contracts that settle in USDC; quantities are in the base asset.",
+        LINEAR,
+    ),
+    Difference("woox", "max_leverage", _nothing, "ccxt does not read `baseIMR`."),
+)
+
+CCXT_ALONE: Mapping[tuple[str, ContractType], frozenset[str]] = {
+    # Spot pairs, since they have a `contract_price_currency` too; and a contract that may be left
+    # but not entered, whose `status` is `cancel_only`.
+    ("gemini", LINEAR): frozenset(
+        {"btcgusd", "btcusd", "ethusd", "ethbtc", "batusd", "haltgusdperp"}
+    ),
+    # Settles in the asset it is quoted in, but stands among the inverse ones: of the time before
+    # contracts in USDT, and not offered any more.
+    ("phemex", LINEAR): frozenset({"ETHUSD"}),
+}
+"""What only ccxt takes for perpetuals that trade, by the exchange's id."""
+
+
+def expected(exchange: str, instrument: Instrument) -> Row:
+    """What ccxt must say of our instrument."""
+    said: dict[str, Any] = {name: getattr(instrument, name) for name in FIELDS}
+    for difference in DIFFERENCES:
+        if difference.concerns(exchange, instrument.contract_type):
+            said[difference.field] = difference.says(instrument)
+    return Row(**said)
+
+
+def of_ccxt(market: Mapping[str, Any]) -> Row:
+    """A market of ccxt in our words."""
+    leverage = market["limits"]["leverage"]["max"]
+    return Row(
+        symbol=market["id"],
+        base=market["base"],
+        quote=market["quote"],
+        settle=market["settle"],
+        contract_type="linear" if market["linear"] else "inverse" if market["inverse"] else "",
+        contract_size=market["contractSize"],
+        tick_size=market["precision"]["price"],
+        lot_size=market["precision"]["amount"],
+        min_quantity=market["limits"]["amount"]["min"],
+        max_leverage=None if leverage is None else leverage.quantize(_HUNDREDTH, ROUND_DOWN),
+    )
+
+
+def disagreements(ours: Row, theirs: Row) -> Iterator[str]:
+    for name in FIELDS:
+        one, other = getattr(ours, name), getattr(theirs, name)
+        if one != other:
+            yield f"{ours.symbol} {name}: expected {one}, ccxt says {other}"
