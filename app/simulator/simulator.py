@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -14,13 +15,16 @@ from app.simulator.keys import DEFAULT_SEED, KeyStore, issue
 from app.simulator.venues import VENUES
 from app.simulator.wire import Handler, HttpServer, Request, Response
 
+_LONG = ("bybit", "testnet")
+
 
 class Simulator:
     """Simulated exchanges on free loopback ports, in the event loop that enters the context.
 
     `seed` decides keys and prices, `clock` what time it is there (seconds since 1970). `faults` are
     the failures to begin with. `perpetuals` is how many perpetuals that trade each exchange lists
-    for each contract type, odd rows not counted; at least two.
+    for each contract type, odd rows not counted; at least two. One place lists `long_listing`
+    instead, so that pages are followed: Bybit's testnet, whose own pages hold 1,000.
 
     While it runs, `hosts` maps exchange and environment to a base address, `keys` holds the keys
     the exchanges know, and `faults` may be set and cleared.
@@ -33,6 +37,7 @@ class Simulator:
         clock: Clock = time.time,
         faults: Faults | None = None,
         perpetuals: int = 40,
+        long_listing: int = 3_000,
     ) -> None:
         self.faults = Faults() if faults is None else faults
         self.keys = KeyStore()
@@ -42,7 +47,15 @@ class Simulator:
         self._world = World(seed, clock, self.keys, self.faults, perpetuals, now_ms)
         self._venues: dict[str, dict[str, Venue]] = {}
         for exchange, venue in VENUES.items():
-            self._venues[exchange] = {name: venue(self._world, name) for name in names.ENVIRONMENTS}
+            self._venues[exchange] = {
+                name: venue(
+                    replace(self._world, perpetuals=long_listing)
+                    if (exchange, name) == _LONG
+                    else self._world,
+                    name,
+                )
+                for name in names.ENVIRONMENTS
+            }
             for environment in names.ENVIRONMENTS:
                 texts = key_texts(seed, exchange, environment)
                 for key in issue(seed, exchange, environment, texts, now_ms):

@@ -68,7 +68,7 @@ UNTRADED = "DAWN"  # the base of a contract that was listed a moment ago
 
 @pytest.fixture
 async def simulated(http: HttpTransport) -> AsyncIterator[Exchanges]:
-    async with Simulator(perpetuals=5) as simulator:
+    async with Simulator(perpetuals=5, long_listing=5) as simulator:
         yield Exchanges(http, hosts=simulated_hosts(simulator.hosts))
 
 
