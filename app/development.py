@@ -13,12 +13,13 @@ from sqlalchemy import text
 
 from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
+from app.coredumps import forbid_core_dumps
 from app.datafolder import DataFolder
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import open_database
 from app.db.migrate import migrate
 from app.logging import configure_logging
-from app.serving import Server, first, forbid_core_dumps, listen
+from app.serving import Server, first, listen
 from app.settings import Mode, Role, Settings, SettingsError, load_settings
 from app.startup import (
     intervals,

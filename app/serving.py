@@ -1,10 +1,7 @@
 """Runs uvicorn for one process of the service."""
 
 import asyncio
-import ctypes
-import resource
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
 from typing import Any
@@ -14,6 +11,7 @@ from fastapi import Request
 from starlette.types import Receive, Scope, Send
 
 from app.context import Context
+from app.coredumps import forbid_core_dumps
 from app.errors import Unavailable
 from app.logging import configure_logging
 from app.main import create_app
@@ -28,15 +26,6 @@ _STOPPING = (
     "The service is stopping and gave this request up. Look whether the change was made, or send "
     "it again with the same Idempotency-Key."
 )
-_PR_SET_DUMPABLE = 4
-
-
-def forbid_core_dumps() -> None:
-    """A crash must not write the memory of this process, secrets included, to a disk."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        # A pipe named in core_pattern ignores the limit; this it does not.
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def uvicorn_options(settings: Settings) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.catalogue.refresh import CatalogueRefresher
+from app.coredumps import forbid_core_dumps
 from app.db.engine import Database
 from app.logging import configure_logging
-from app.serving import forbid_core_dumps
 from app.settings import Settings
 from app.startup import intervals, open_exchanges, open_settings_database
 from app.stopping import StopRequest

@@ -46,6 +46,7 @@ def test_a_token_is_one_jwt_and_can_be_had_before_the_first_start(tmp_path: Path
     assert (tmp_path / "new" / "data" / "keys").stat().st_mode & 0o777 == 0o700
 
 
+@pytest.mark.torture
 def test_the_service_takes_a_token_made_before_its_first_start(start: Start, data: Path) -> None:
     """`data` was used before, so this makes the issuer's key anew: both use the same file."""
     (data / "keys" / "development-issuer").unlink()
@@ -83,9 +84,7 @@ def test_the_document_that_is_printed_is_the_one_in_the_repository() -> None:
     assert json.loads(printed) == json.loads((ROOT / "openapi" / "openapi.json").read_text())
 
 
-@pytest.mark.parametrize(
-    "command", [(), ("dev",), *(long(command) for command in COMMANDS if len(command) > 0)]
-)
+@pytest.mark.parametrize("command", [(), *(long(command) for command in COMMANDS if command)])
 def test_help_takes_less_than_half_a_second(command: tuple[str, ...]) -> None:
     settings = environment()
 

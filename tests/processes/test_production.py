@@ -120,7 +120,7 @@ def test_nobody_but_root_may_look_into_the_process(
     # Root's are root's in any case; so here a process gives itself to another user first.
     script = f"""
 import os
-from app.serving import forbid_core_dumps
+from app.coredumps import forbid_core_dumps
 os.setgid({NOBODY})
 os.setuid({NOBODY})
 forbid_core_dumps()
@@ -211,7 +211,7 @@ def test_the_master_key_is_renewed_while_both_roles_go_on(pair: Pair) -> None:
 @pytest.mark.parametrize(
     ("role", "changes", "given", "told"),
     [
-        ("api", {"oidc_issuer": None}, None, "BOTKEYS_OIDC_ISSUER is not set"),
+        long("api", {"oidc_issuer": None}, None, "BOTKEYS_OIDC_ISSUER is not set"),
         long("api", {"database_url": None}, None, "BOTKEYS_DATABASE_URL is not set"),
         long(
             "api", {"keys_dir": "/nonexistent/keys"}, None, "the folder of key files is not there"
@@ -244,7 +244,7 @@ def test_what_production_must_not_be_without_or_with(
     assert process.is_clean, process.text
 
 
-@pytest.mark.parametrize("missing", ["audit-hmac", long("fingerprint-hmac")])
+@pytest.mark.parametrize("missing", [long("audit-hmac"), long("fingerprint-hmac")])
 def test_a_missing_key_is_named(installation: Installation, tmp_path: Path, missing: str) -> None:
     keys = tmp_path / "keys"
     keys.mkdir(mode=0o700)

@@ -71,6 +71,7 @@ def test_a_port_that_is_taken_stops_the_start(
     assert not (tmp_path / "data" / "postgres").exists()
 
 
+@pytest.mark.torture
 def test_a_folder_that_cannot_be_made_stops_the_start(start: Start, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     service = start(tmp_path / "file" / "data")
@@ -87,7 +88,7 @@ def test_a_folder_that_cannot_be_made_stops_the_start(start: Start, tmp_path: Pa
         long("dev", {"mode": "production"}, "use `botkeys serve` in production"),
         long("serve", {"oidc_issuer": "https://issuer.example"}, "DATABASE_URL is not set"),
         long("serve", {"exchanges": "simulated", "database_url": NOWHERE}, "development only"),
-        ("migrate", {"database_url": NOWHERE}, "The database cannot be reached"),
+        long("migrate", {"database_url": NOWHERE}, "The database cannot be reached"),
         long("migrate", {}, "BOTKEYS_DATABASE_URL is not set"),
         long("worker", {}, "BOTKEYS_DATABASE_URL is not set"),
     ],
