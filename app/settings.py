@@ -83,10 +83,14 @@ class Settings(BaseSettings):
         None, description="The same database without a pooler, for migrations; default the same."
     )
     database_pool_size: int = Field(
-        10, ge=1, le=500, description="Connections kept by one process."
+        20, ge=1, le=500, description="Connections that one process opens as needed, and keeps."
     )
     database_pool_overflow: int = Field(
-        10, ge=0, le=500, description="Further connections opened under load."
+        0,
+        ge=0,
+        le=500,
+        description="Further connections under load, each closed after use: opening one takes "
+        "longer than most requests.",
     )
     database_pool_timeout: float = Field(
         5, gt=0, description="Seconds that a request waits for a connection; then 503."

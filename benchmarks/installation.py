@@ -21,7 +21,6 @@ from app.development import SERVICE_ROLES
 from app.vault.keyfiles import KeyFolder, KeyKind
 from benchmarks.server import Server, running
 
-POOL_SIZE = 10
 _ACCOUNT = "benchmark"
 
 
@@ -56,8 +55,6 @@ class Installation:
             "BOTKEYS_EXCHANGES": "real",  # no simulator in the process; no exchange is called
             "BOTKEYS_KEYS_DIR": str(self.folder / "keys"),
             "BOTKEYS_DATABASE_URL": self.database_url,
-            "BOTKEYS_DATABASE_POOL_SIZE": str(POOL_SIZE),
-            "BOTKEYS_DATABASE_POOL_OVERFLOW": "0",
         }
 
 

@@ -5,14 +5,17 @@ out is what it does for each execution, which takes longer than PostgreSQL takes
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, TypeAlias, cast
 
 import asyncpg
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from app.db.base import AnySelect
 
+Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Rows = Sequence[Iterable[Any]]
 
 
@@ -45,29 +48,43 @@ class PoolReader:
     """
 
     def __init__(self, engine: AsyncEngine, *, in_transaction: bool = False) -> None:
-        self._engine = engine
+        self._engine = engine.sync_engine
         self._in_transaction = in_transaction
 
     async def fetch(self, query: Query, **parameters: Any) -> Rows:
-        async with self._engine.connect() as connection:
-            driver = await driver_connection(connection)
-            if driver.is_closed():
-                # The server went away while nobody used it: the pool gives another.
-                await connection.invalidate()
-                driver = await driver_connection(connection)
-            try:
-                if self._in_transaction:
-                    async with driver.transaction():
-                        return await driver.fetch(query.text, *query.arguments(parameters))
-                return await driver.fetch(query.text, *query.arguments(parameters))
-            except BaseException as error:
-                # Only after an answer of the server's is the connection known to be in order.
-                if driver.is_closed() or not isinstance(error, asyncpg.PostgresError):
-                    await connection.invalidate()
-                raise
+        rows: Rows = await greenlet_spawn(self._fetch, query.text, query.arguments(parameters))
+        return rows
+
+    def _fetch(self, text: str, arguments: list[Any]) -> Rows:
+        """Runs in a greenlet, as the pool wants it: borrow, read and give back in one switch."""
+        lent = self._engine.raw_connection()
+        while _driver(lent).is_closed():
+            # The server went away while nobody used it: the pool gives another.
+            lent.invalidate()
+            lent = self._engine.raw_connection()
+        driver = _driver(lent)
+        try:
+            rows: Rows = await_only(self._send(driver, text, arguments))
+        except BaseException as error:
+            # Only after an answer of the server's is the connection known to be in order.
+            if driver.is_closed() or not isinstance(error, asyncpg.PostgresError):
+                lent.invalidate()
+            raise
+        finally:
+            lent.close()
+        return rows
+
+    async def _send(self, driver: Driver, text: str, arguments: list[Any]) -> Rows:
+        if self._in_transaction:
+            async with driver.transaction():
+                return await driver.fetch(text, *arguments)
+        return await driver.fetch(text, *arguments)
 
 
-async def driver_connection(connection: AsyncConnection) -> "asyncpg.Connection[asyncpg.Record]":
+def _driver(lent: PoolProxiedConnection) -> Driver:
+    return cast("Driver", lent.driver_connection)
+
+
+async def driver_connection(connection: AsyncConnection) -> Driver:
     """Asyncpg's own connection beneath SQLAlchemy's."""
-    lent = await connection.get_raw_connection()
-    return cast("asyncpg.Connection[asyncpg.Record]", lent.driver_connection)
+    return _driver(await connection.get_raw_connection())
