@@ -3,6 +3,7 @@
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal, TypeGuard
 from uuid import NAMESPACE_URL, UUID, uuid5
 
@@ -49,6 +50,7 @@ class BotPrincipal:
     token_hash: bytes = field(repr=False)
 
 
+@lru_cache(maxsize=2048)
 def account_id(issuer: str, claim: str) -> UUID:
     """The account's id in the database: UUIDv5 of the claim, in the issuer's own namespace."""
     return uuid5(uuid5(NAMESPACE_URL, issuer), claim)

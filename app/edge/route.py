@@ -1,5 +1,6 @@
 """The route class of the whole API: prove the caller, then one transaction, then the answer."""
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -57,19 +58,23 @@ class EdgeRoute(APIRoute):
         async def at_the_edge(request: Request) -> Response:
             context: Context = request.app.state.context
             database = context.database
-            async with database.readers() if reads else database.sessions() as session:
-                unit = Unit(context, access, session)
-                request.state.unit = unit
-                try:
-                    return await _answer(request, unit, handle)
-                except (AppError, RequestValidationError, HTTPException) as error:
-                    known = _in_our_words(error, request)
-                    context.metrics.refusals.labels(known.code).inc()
-                    await unit.refuse(known)
-                    raise known from None
-                except BaseException:
-                    await unit.abandon()
-                    raise
+            session = database.readers() if reads else database.sessions()
+            unit = Unit(context, access, session)
+            request.state.unit = unit
+            try:
+                return await _answer(request, unit, handle)
+            except (AppError, RequestValidationError, HTTPException) as error:
+                known = _in_our_words(error, request)
+                context.metrics.refusals.labels(known.code).inc()
+                await unit.refuse(known)
+                raise known from None
+            except BaseException:
+                await unit.abandon()
+                raise
+            finally:
+                # Outside a transaction a session holds no connection: there is nothing to close.
+                if session.in_transaction():
+                    await asyncio.shield(session.close())
 
         return at_the_edge
 

@@ -8,7 +8,7 @@ from app.keys.repository import KeyRow
 def key_document(row: KeyRow) -> dict[str, Any]:
     """The members of `app.keys.schemas.Key`."""
     return {
-        "id": row.id,
+        "id": str(row.id),
         "label": row.label,
         "exchange": row.exchange,
         "environment": row.environment,
@@ -16,7 +16,7 @@ def key_document(row: KeyRow) -> dict[str, Any]:
         "contract_type": row.contract_type,
         "masked_key": row.masked_key,
         "active": row.active,
-        "bot": None if row.bot_id is None else {"id": row.bot_id, "name": row.bot_name},
+        "bot": None if row.bot_id is None else {"id": str(row.bot_id), "name": row.bot_name},
         "permissions": {
             "read": row.permission_read,
             "trade": row.permission_trade,
