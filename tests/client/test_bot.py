@@ -37,6 +37,8 @@ from tests.client.conftest import Service
 ADDRESS = "http://127.0.0.1:8000"
 suites = pytest.mark.parametrize("suite", ["mlkem768-x25519", "x25519"])
 
+ANOTHER = "01938a5e-0000-7000-8000-00000000000a"
+
 
 @pytest.fixture
 async def client(service: Service, transport: HttpTransport) -> AsyncIterator[BotClient]:
@@ -92,9 +94,9 @@ async def test_what_is_held_is_not_fetched_again_and_each_fetch_has_its_own_key(
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("account_id", str(uuid4())),
-        ("bot_id", str(uuid4())),
-        ("key_id", str(uuid4())),
+        ("account_id", ANOTHER),
+        ("bot_id", ANOTHER),
+        ("key_id", ANOTHER),
         ("exchange", "binance"),
         ("environment", "live"),
         ("suite", "x25519"),
@@ -110,7 +112,7 @@ async def test_an_answer_for_another_row_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("key_id", str(uuid4())), ("exchange", "binance"), ("version", 4)]
+    ("field", "value"), [("key_id", ANOTHER), ("exchange", "binance"), ("version", 4)]
 )
 async def test_a_relabelled_answer_does_not_open_even_for_a_client_without_expectations(
     field: str, value: object, service: Service, transport: HttpTransport

@@ -127,7 +127,7 @@ def world(sample: Callable[[str], Any], fake: Any, reply_of: Callable[..., Any])
 
 
 @pytest.fixture
-def check(exchanges: Exchanges, world: Any) -> Callable[..., Any]:  # noqa: ARG001  # in place
+def check(exchanges: Exchanges, world: Any) -> Callable[..., Any]:  # in place
     async def run(environment: Environment = Environment.LIVE) -> CredentialReport:
         adapter = exchanges.adapter("binance")
         return await adapter.check_credentials(KEYS, environment, None, ContractType.LINEAR)

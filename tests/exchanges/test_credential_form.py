@@ -126,6 +126,7 @@ def test_line_breaks_that_a_form_or_a_system_changed_do_no_harm() -> None:
         (pem() + "x" * 5_000, "longer than 4096"),
         (pem() + "é", "not ASCII"),
     ],
+    ids=["without end", "cut", "encrypted", "public", "other curve", "long", "accented"],
 )
 def test_a_pem_that_cannot_sign_is_told_why(secret: str, said: str) -> None:
     message = fault("binance", secret=secret)
