@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import httpx
 
 from examples.scene import Scene
+from examples.search import SHORTEST
 from examples.story import Json
 
 PLACES = 20
@@ -67,7 +68,10 @@ async def _visit(
     scene: Scene, token: str, exchange: str, contract_type: str, environment: str
 ) -> Visit:
     credentials = scene.variants[exchange][environment]["trade"]
-    scene.plant(f"the {environment} key of {exchange}", credentials)
+    scene.plant(
+        f"the {environment} key of {exchange}",
+        {name: text for name, text in credentials.items() if len(text) >= SHORTEST},
+    )
     headers = {"Authorization": f"Bearer {token}"}
     body = {
         "label": f"{exchange} {environment}",

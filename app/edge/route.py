@@ -9,12 +9,14 @@ from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.auth.errors import AccountHeaderMalformed, AccountHeaderRequired
 from app.context import Context
 from app.db.failures import is_conflict
 from app.edge.access import Access, access_of
 from app.edge.proof import prove
+from app.edge.reading import Endpoint
 from app.edge.unit import Unit
 from app.errors import AppError, BodyTooLarge, UnsupportedMediaType
 from app.idempotency import MAX_KEY_LENGTH
@@ -40,6 +42,9 @@ class EdgeRoute(APIRoute):
         options["openapi_extra"] = extra
         options["responses"] = {**self._usual_problems(options), **(options.get("responses") or {})}
         super().__init__(path, endpoint, **options)
+        simple = Endpoint.simple(self.dependant) if self.methods == {"GET"} else None
+        if simple is not None:
+            self.app = _answering(self._at_the_edge(simple.answer))
 
     def _usual_problems(self, options: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
         """What the edge itself refuses, so that no router has to say it."""
@@ -51,7 +56,9 @@ class EdgeRoute(APIRoute):
         return problems(*usual)
 
     def get_route_handler(self) -> Handler:
-        handle = super().get_route_handler()
+        return self._at_the_edge(super().get_route_handler())
+
+    def _at_the_edge(self, handle: Handler) -> Handler:
         access = self.access
         reads = self.methods == {"GET"}
 
@@ -77,6 +84,14 @@ class EdgeRoute(APIRoute):
                     await asyncio.shield(session.close())
 
         return at_the_edge
+
+
+def _answering(handler: Handler) -> ASGIApp:
+    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+        response = await handler(Request(scope, receive, send))
+        await response(scope, receive, send)
+
+    return answering
 
 
 def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
