@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from benchmarks.catalogue import measure_refresh, measure_search
 from benchmarks.installation import installation
 from benchmarks.list_keys import Effort, measure
 from benchmarks.report import Row, document, machine, table
@@ -32,6 +33,8 @@ def bench(
     with installation() as ready:
         facts = machine(ready.postgres_version)
         rows = measure(ready, _QUICK if quick else _FULL)
+        rows.append(measure_search(ready, _QUICK if quick else _FULL))
+        rows.append(measure_refresh(ready))
         rows.append(measure_cold_start(ready, 1 if quick else _STARTS))
     rows.append(measure_help(1 if quick else _STARTS))
     console.print(table(rows, facts))
