@@ -23,7 +23,7 @@ from app.pagination import (
 router = APIRouter(prefix="/v1/audit-events", tags=["audit"], route_class=EdgeRoute)
 
 
-def audit_repository(unit: Annotated[Unit, Depends(unit_of)]) -> AuditRepository:
+async def audit_repository(unit: Annotated[Unit, Depends(unit_of)]) -> AuditRepository:
     return AuditRepository(unit.session, unit.caller.account_id)
 
 
