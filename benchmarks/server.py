@@ -71,6 +71,8 @@ def running(
     """
     port = _free_port()
     foreign = {name: text for name, text in os.environ.items() if not name.startswith("BOTKEYS_")}
+    # With it every start would compile every module anew, which no installed service does.
+    foreign.pop("PYTHONDONTWRITEBYTECODE", None)
     with log.open("ab") as written:
         process = subprocess.Popen(  # noqa: S603  # our own program
             command,

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.catalogue.instruments import InstrumentReader
 from app.catalogue.repository import CatalogueRepository
 from app.catalogue.service import CatalogueService
 from app.edge.route import unit_of
@@ -16,6 +17,7 @@ async def catalogue_service(unit: Annotated[Unit, Depends(unit_of)]) -> Catalogu
         unit.session,
         KeyRepository(unit.session, unit.context.database.reader, unit.caller.account_id),
         CatalogueRepository(unit.session),
+        InstrumentReader(unit.context.database.reader),
         unit.context.catalogues,
     )
 

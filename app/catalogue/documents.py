@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Any
 
-from app.catalogue.repository import InstrumentRow
+from app.catalogue.instruments import InstrumentRow
 
 
 def _text(value: Decimal | None) -> str | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import (
@@ -13,16 +13,13 @@ from sqlalchemy import (
     Numeric,
     Text,
     and_,
-    any_,
     bindparam,
-    case,
     cast,
     false,
     func,
     or_,
     select,
     text,
-    tuple_,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -31,7 +28,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.models import (
     Catalogue,
     CatalogueInstrument,
-    InstrumentPrice,
     Key,
     LearnedLeverage,
 )
@@ -85,40 +81,6 @@ class State:
     attempt_age: float | None
     instruments_age: float | None
     prices_age: float | None
-
-
-class InstrumentRow(NamedTuple):
-    """An instrument with what is known of its price. `rank`: 0 begins with the search, 1 holds it.
-
-    `learned_leverage` is what a signed call told, where the listing tells no maximum.
-    """
-
-    symbol: str
-    base: str
-    quote: str
-    settle: str
-    max_leverage_listed: Decimal | None
-    margin_modes: list[str]
-    tick_size: Decimal
-    lot_size: Decimal
-    contract_size: Decimal
-    rank: int
-    price: Decimal | None
-    volume_24h: Decimal | None
-    learned_leverage: Decimal | None
-
-    @property
-    def max_leverage(self) -> Decimal | None:
-        if self.max_leverage_listed is None:
-            return self.learned_leverage
-        return self.max_leverage_listed
-
-
-_SHOWN = (
-    *("symbol", "base", "quote", "settle", "max_leverage", "margin_modes"),
-    *("tick_size", "lot_size", "contract_size"),
-)
-_SYMBOLS = ARRAY(Text())
 
 
 def _is(table: Any, name: CatalogueName) -> Any:
@@ -275,69 +237,6 @@ class CatalogueRepository:
                     where=table.max_leverage != new.excluded.max_leverage,
                 )
             )
-
-    async def page(
-        self, name: CatalogueName, search: str, after: tuple[int, str] | None, limit: int
-    ) -> list[InstrumentRow]:
-        """Listed instruments, those that begin with the search first, then by symbol.
-
-        `after` is rank and symbol of the last row of the page before.
-        """
-        table = CatalogueInstrument
-        term = search.strip().lower()
-        rank = case(
-            (
-                or_(
-                    table.search_text.startswith(term, autoescape=True),
-                    table.search_text.contains(" " + term, autoescape=True),
-                ),
-                0,
-            ),
-            else_=1,
-        )
-        query = (
-            select(*(getattr(table, field) for field in _SHOWN), rank)
-            .where(_is(table, name), table.listed)
-            .order_by(rank, table.symbol)
-            .limit(limit)
-        )
-        if term:
-            query = query.where(table.search_text.contains(term, autoescape=True))
-        if after is not None:
-            query = query.where(tuple_(rank, table.symbol) > tuple_(*after))
-        found = (await self._session.execute(query)).all()
-        symbols = [row.symbol for row in found]
-        prices = await self._prices(name, symbols)
-        learned = await self._learned(name, symbols)
-        return [
-            InstrumentRow._make(
-                (*row, *prices.get(row.symbol, (None, None)), learned.get(row.symbol))
-            )
-            for row in found
-        ]
-
-    # Looked up by the page's symbols and not joined: PostgreSQL thinks that the four words of a
-    # catalogue leave one row, and would walk through all of it once for each row of the page.
-
-    async def _prices(
-        self, name: CatalogueName, symbols: list[str]
-    ) -> dict[str, tuple[Decimal | None, Decimal | None]]:
-        table = InstrumentPrice
-        rows = await self._session.execute(
-            select(table.symbol, table.price, table.volume_24h).where(
-                _is(table, name), table.symbol == any_(bindparam("symbols", symbols, _SYMBOLS))
-            )
-        )
-        return {row.symbol: (row.price, row.volume_24h) for row in rows}
-
-    async def _learned(self, name: CatalogueName, symbols: list[str]) -> dict[str, Decimal]:
-        table = LearnedLeverage
-        rows = await self._session.execute(
-            select(table.symbol, table.max_leverage).where(
-                _is(table, name), table.symbol == any_(bindparam("symbols", symbols, _SYMBOLS))
-            )
-        )
-        return {row.symbol: row.max_leverage for row in rows}
 
     async def due(self, every: timedelta) -> list[CatalogueName]:
         """Catalogues whose time has come and that nobody is refreshing, those in use first."""

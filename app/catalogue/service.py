@@ -8,8 +8,9 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogue.errors import RefreshLimited
+from app.catalogue.instruments import InstrumentReader, InstrumentRow
 from app.catalogue.refresh import CatalogueRefresher
-from app.catalogue.repository import CatalogueName, CatalogueRepository, InstrumentRow, State
+from app.catalogue.repository import CatalogueName, CatalogueRepository, State
 from app.errors import NotFound
 from app.keys.repository import KeyRepository
 
@@ -43,11 +44,13 @@ class CatalogueService:
         session: AsyncSession,
         keys: KeyRepository,
         catalogue: CatalogueRepository,
+        listing: InstrumentReader,
         refresher: CatalogueRefresher,
     ) -> None:
         self._session = session
         self._keys = keys
         self._catalogue = catalogue
+        self._listing = listing
         self._refresher = refresher
 
     async def instruments(
@@ -59,7 +62,7 @@ class CatalogueService:
         if state is None or _worth_waiting(state):
             await self._refresh(name)
             state = await self._catalogue.state(name)
-        rows = await self._catalogue.page(name, search, after, limit + 1)
+        rows = await self._listing.page(name, search, after, limit + 1)
         last = rows[limit - 1] if len(rows) > limit else None
         return InstrumentPage(
             rows[:limit], None if last is None else (last.rank, last.symbol), self._fresh(state)

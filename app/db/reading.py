@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
 import asyncpg
+from sqlalchemy import TextClause
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
@@ -22,7 +23,7 @@ Rows = Sequence[Iterable[Any]]
 class Query:
     """A SELECT with named parameters, as PostgreSQL wants it."""
 
-    def __init__(self, statement: AnySelect) -> None:
+    def __init__(self, statement: AnySelect | TextClause) -> None:
         compiled = statement.compile(dialect=PGDialect_asyncpg())  # type: ignore[no-untyped-call]
         self.text = compiled.string
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
