@@ -84,7 +84,7 @@ def does(
     exchange: str,
     operation: str,
     keys: Credentials,
-    world: Sample,  # noqa: ARG001  # the answers must be in place
+    world: Sample,  # the answers must be in place
 ) -> Callable[[Exchanges], Operation]:
     """One operation, live with the first contract type and on testnet with the last."""
     environment = Environment(request.param)
