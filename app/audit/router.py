@@ -10,8 +10,7 @@ from app.auth.scopes import Scope
 from app.edge.access import for_users
 from app.edge.answers import json_answer
 from app.edge.responses import reading
-from app.edge.route import EdgeRoute, unit_of
-from app.edge.unit import Unit
+from app.edge.route import CurrentUnit, EdgeRoute
 from app.pagination import (
     DEFAULT_LIMIT,
     Cursor,
@@ -23,7 +22,7 @@ from app.pagination import (
 router = APIRouter(prefix="/v1/audit-events", tags=["audit"], route_class=EdgeRoute)
 
 
-async def audit_repository(unit: Annotated[Unit, Depends(unit_of)]) -> AuditRepository:
+async def audit_repository(unit: CurrentUnit) -> AuditRepository:
     return AuditRepository(unit.session, unit.caller.account_id)
 
 

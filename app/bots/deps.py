@@ -9,11 +9,10 @@ from app.bots.repository import BotRepository
 from app.bots.service import BotService
 from app.bots.token_repository import BotTokenRepository
 from app.bots.token_service import BotTokenService
-from app.edge.route import unit_of
-from app.edge.unit import Unit
+from app.edge.route import CurrentUnit
 
 
-async def bot_service(unit: Annotated[Unit, Depends(unit_of)]) -> BotService:
+async def bot_service(unit: CurrentUnit) -> BotService:
     return BotService(
         BotRepository(unit.session, unit.caller.account_id),
         AccountRepository(unit.session),
@@ -21,7 +20,7 @@ async def bot_service(unit: Annotated[Unit, Depends(unit_of)]) -> BotService:
     )
 
 
-async def bot_token_service(unit: Annotated[Unit, Depends(unit_of)]) -> BotTokenService:
+async def bot_token_service(unit: CurrentUnit) -> BotTokenService:
     if unit.context.runtime is None:
         raise RuntimeError("tokens are minted by a process without the role runtime")
     return BotTokenService(

@@ -1,9 +1,8 @@
 """Routes of bots (role `api`), and the one that mints their tokens (role `runtime`)."""
 
-from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from app.auth.scopes import Scope
 from app.bots import errors
@@ -13,18 +12,14 @@ from app.bots.repository import BotRow
 from app.bots.schemas import Bot, BotChange, BotPage, BotToken, KeyAssignment, NewBot
 from app.edge.access import for_users
 from app.edge.answers import json_answer
-from app.edge.conditions import etag, expected_revision
+from app.edge.conditions import Revision, etag
 from app.edge.responses import changing, reading, reading_one, writing
-from app.edge.route import EdgeRoute, unit_of
-from app.edge.unit import Unit
+from app.edge.route import CurrentUnit, EdgeRoute
 from app.keys.errors import KeyAssigned, KeyInactive
 from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
 
 router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)
 token_router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)
-
-Revision = Annotated[int | None, Depends(expected_revision)]
-CurrentUnit = Annotated[Unit, Depends(unit_of)]
 
 
 def _one(row: BotRow, *, status: int = 200, **headers: str) -> Response:

@@ -7,12 +7,11 @@ from fastapi import Depends
 from app.catalogue.instruments import InstrumentReader
 from app.catalogue.repository import CatalogueRepository
 from app.catalogue.service import CatalogueService
-from app.edge.route import unit_of
-from app.edge.unit import Unit
+from app.edge.route import CurrentUnit
 from app.keys.repository import KeyRepository
 
 
-async def catalogue_service(unit: Annotated[Unit, Depends(unit_of)]) -> CatalogueService:
+async def catalogue_service(unit: CurrentUnit) -> CatalogueService:
     return CatalogueService(
         unit.session,
         KeyRepository(unit.session, unit.context.database.reader, unit.caller.account_id),

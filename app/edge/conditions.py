@@ -3,7 +3,7 @@
 import re
 from typing import Annotated
 
-from fastapi import Header
+from fastapi import Depends, Header
 
 from app.errors import InvalidRequest, PreconditionFailed
 
@@ -42,3 +42,7 @@ def expected_revision(if_match: IfMatchHeader = None) -> int | None:
     if strong is None:
         raise PreconditionFailed
     return int(strong[1])
+
+
+Revision = Annotated[int | None, Depends(expected_revision)]
+"""The revision that a change was made for; `None` where any will do."""

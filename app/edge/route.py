@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Annotated, Any
 
 import stamina
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -176,3 +176,6 @@ async def unit_of(request: Request) -> Unit:
     """The unit of work of this request, for the dependencies of the domains."""
     unit: Unit = request.state.unit
     return unit
+
+
+CurrentUnit = Annotated[Unit, Depends(unit_of)]

@@ -21,9 +21,12 @@ class CredentialRepository:
             select(Key.exchange_account).where(Key.account_id == self._account_id, Key.id == key_id)
         )
 
-    async def replace(self, key_id: UUID, version: int, sealed: Sealed) -> None:
-        """Put this version in the place of all before it."""
-        await self._session.execute(delete(KeyCredential).where(*self._of(key_id)))
+    async def remove(self, key_id: UUID) -> int:
+        """All versions; how many there were."""
+        done = await self._session.execute(delete(KeyCredential).where(*self._of(key_id)))
+        return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE counts its rows
+
+    async def add(self, key_id: UUID, version: int, sealed: Sealed) -> None:
         await self._session.execute(
             insert(KeyCredential).values(
                 account_id=self._account_id,

@@ -7,8 +7,7 @@ from fastapi import Depends
 from app.accounts.repository import AccountRepository
 from app.catalogue.repository import CatalogueRepository
 from app.context import Context
-from app.edge.route import unit_of
-from app.edge.unit import Unit
+from app.edge.route import CurrentUnit
 from app.keys.credential_repository import CredentialRepository
 from app.keys.replacement import ReplacementService
 from app.keys.repository import KeyRepository
@@ -16,13 +15,14 @@ from app.keys.service import KeyService
 from app.keys.verification import CredentialCheck
 
 
-async def key_service(unit: Annotated[Unit, Depends(unit_of)]) -> KeyService:
+async def key_service(unit: CurrentUnit) -> KeyService:
     context = unit.context
     if context.api is None:
         raise RuntimeError("routes of keys are served by a process without the role api")
     return KeyService(
         unit.session,
         KeyRepository(unit.session, context.database.reader, unit.caller.account_id),
+        CredentialRepository(unit.session, unit.caller.account_id),
         AccountRepository(unit.session),
         context.api,
         _check(context),
@@ -33,7 +33,7 @@ async def key_service(unit: Annotated[Unit, Depends(unit_of)]) -> KeyService:
 
 
 async def replacement_service(
-    unit: Annotated[Unit, Depends(unit_of)],
+    unit: CurrentUnit,
 ) -> ReplacementService:
     context = unit.context
     if context.api is None:

@@ -81,7 +81,8 @@ class ReplacementService:
             if violated_constraint(error) != "uq_keys_account_id_fingerprint":
                 raise
             raise KeyAlreadyAdded from None
-        await self._credentials.replace(key_id, version, sealed)
+        await self._credentials.remove(key_id)
+        await self._credentials.add(key_id, version, sealed)
         await self._audit.record(
             "key.replace_credentials",
             target="key",

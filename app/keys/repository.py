@@ -5,13 +5,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import Bot, Key, KeyCredential
+from app.db.models import Bot, Key
 from app.db.reading import Query, Reader
-from app.vault.sealing import Sealed
 
 _KEYS = Key.__table__
 _BOTS = Bot.__table__
@@ -132,28 +131,15 @@ class KeyRepository:
             select(Key.id).where(Key.account_id == self._account_id, Key.fingerprint == fingerprint)
         )
 
-    async def add(self, key_id: UUID, sealed: Sealed, **columns: Any) -> bool:
-        """A key and its first credentials; `False` where the account has this API key already."""
+    async def add(self, key_id: UUID, **columns: Any) -> bool:
+        """A key without its credentials; `False` where the account has this API key already."""
         new = upsert(Key).values(account_id=self._account_id, id=key_id, **columns)
         added = await self._session.scalar(
             new.on_conflict_do_nothing(index_elements=[Key.account_id, Key.fingerprint]).returning(
                 Key.id
             )
         )
-        if added is None:
-            return False
-        await self._session.execute(
-            insert(KeyCredential).values(
-                account_id=self._account_id,
-                key_id=key_id,
-                version=1,
-                ciphertext=sealed.ciphertext,
-                nonce=sealed.nonce,
-                sealed_data_key=sealed.sealed_data_key,
-                master_key_version=sealed.master_key_version,
-            )
-        )
-        return True
+        return added is not None
 
     async def change(self, key_id: UUID, **columns: Any) -> None:
         await self._session.execute(
@@ -162,15 +148,8 @@ class KeyRepository:
             .values(**columns, revision=Key.revision + 1, updated_at=func.clock_timestamp())
         )
 
-    async def delete(self, key_id: UUID) -> int:
-        """The key and all its credentials; how many versions of credentials there were."""
-        credentials = await self._session.execute(
-            delete(KeyCredential).where(
-                KeyCredential.account_id == self._account_id, KeyCredential.key_id == key_id
-            )
-        )
+    async def delete(self, key_id: UUID) -> None:
         await self._session.execute(delete(Key).where(*self._row(key_id)))
-        return int(credentials.rowcount)  # type: ignore[attr-defined]  # a DELETE counts its rows
 
     def _row(self, key_id: UUID) -> tuple[Any, Any]:
         return Key.account_id == self._account_id, Key.id == key_id

@@ -3,15 +3,14 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from app.auth.scopes import Scope
 from app.edge.access import for_users
 from app.edge.answers import json_answer
-from app.edge.conditions import etag, expected_revision
+from app.edge.conditions import Revision, etag
 from app.edge.responses import changing, reading, reading_one, writing
-from app.edge.route import EdgeRoute, unit_of
-from app.edge.unit import Unit
+from app.edge.route import CurrentUnit, EdgeRoute
 from app.exchanges.model import Environment, ExchangeId
 from app.keys import errors
 from app.keys.deps import Replacements, Service
@@ -22,9 +21,6 @@ from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_c
 from app.schemas import Search
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=EdgeRoute)
-
-Revision = Annotated[int | None, Depends(expected_revision)]
-CurrentUnit = Annotated[Unit, Depends(unit_of)]
 
 
 def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:

@@ -14,6 +14,7 @@ from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.context import ApiKeys
 from app.db.base import new_id
 from app.errors import NotFound, PreconditionFailed
+from app.keys.credential_repository import CredentialRepository
 from app.keys.credentials import KeyRequest, read_request
 from app.keys.errors import (
     EnvironmentImmutable,
@@ -40,6 +41,7 @@ class KeyService:
         self,
         session: AsyncSession,
         keys: KeyRepository,
+        credentials: CredentialRepository,
         accounts: AccountRepository,
         vault: ApiKeys,
         check: CredentialCheck,
@@ -49,6 +51,7 @@ class KeyService:
     ) -> None:
         self._session = session
         self._keys = keys
+        self._credentials = credentials
         self._accounts = accounts
         self._vault = vault
         self._check = check
@@ -94,7 +97,6 @@ class KeyService:
         )
         added = await self._keys.add(
             key_id,
-            sealed,
             label=request.label,
             exchange=request.exchange,
             environment=request.environment,
@@ -108,6 +110,7 @@ class KeyService:
         )
         if not added:
             raise KeyAlreadyAdded(await self._keys.find(mark))
+        await self._credentials.add(key_id, 1, sealed)
         name = CatalogueName(
             request.exchange, request.environment, request.region, request.contract_type
         )
@@ -155,7 +158,8 @@ class KeyService:
         row = await self._locked(principal, key_id, revision)
         if row.bot_id is not None and row.bot_name is not None:
             raise KeyAssigned(row.bot_id, row.bot_name)
-        credentials = await self._keys.delete(key_id)
+        credentials = await self._credentials.remove(key_id)
+        await self._keys.delete(key_id)
         await self._audit.record(
             "key.delete",
             target="key",

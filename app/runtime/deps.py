@@ -6,13 +6,11 @@ from fastapi import Depends
 
 from app.bots.token_repository import BotTokenRepository
 from app.context import RuntimeKeys
-from app.edge.route import unit_of
+from app.edge.route import CurrentUnit
 from app.edge.unit import Unit
 from app.runtime.config_service import ConfigService
 from app.runtime.release_service import ReleaseService
 from app.runtime.repository import RuntimeRepository
-
-CurrentUnit = Annotated[Unit, Depends(unit_of)]
 
 
 def _keys(unit: Unit) -> RuntimeKeys:

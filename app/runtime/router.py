@@ -2,14 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Response
+from fastapi import APIRouter, Header, Response
 
 from app.bots.errors import NoKey
 from app.edge.access import for_bots
 from app.edge.answers import json_answer
 from app.edge.responses import reading
-from app.edge.route import EdgeRoute, unit_of
-from app.edge.unit import Unit
+from app.edge.route import CurrentUnit, EdgeRoute
 from app.runtime import errors
 from app.runtime.deps import Configs, Releases
 from app.runtime.schemas import Config, Release, ReleaseRequest
@@ -26,7 +25,7 @@ router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute
 )
 @for_bots(action="key.release")
 async def release_credentials(
-    request: ReleaseRequest, service: Releases, unit: Annotated[Unit, Depends(unit_of)]
+    request: ReleaseRequest, service: Releases, unit: CurrentUnit
 ) -> Response:
     """What is answered opens with the one-time key that the bot made for this request, and not
     with anything that this service holds. The release is recorded before it is made.

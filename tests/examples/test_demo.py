@@ -71,10 +71,11 @@ def test_the_demo_happens_from_start_to_end_tells_no_secret_and_leaves_nothing(
             "8. The bot opens its key and trades",
             "this does not hold: the exchange accepts the order",
         ),
-        (
+        pytest.param(
             A_LEAK,
             "13. A search for every secret that was used",
             "label in the database, keys still in it",
+            marks=pytest.mark.torture,  # short: test_search_for_secrets.py
         ),
     ],
     ids=["the service does not start", "the exchange says no", "something leaks"],
