@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -133,12 +132,3 @@ async def busy_world(
 ) -> AsyncIterator[World]:
     async with open_world(shared_context, copied_database, simulator, background=True) as opened:
         yield opened
-
-
-@pytest.fixture(scope="session")
-def shared_facts() -> Path:
-    """The folder of recorded facts beside the project; tests that need it skip without it."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "exchanges"
-    if not folder.is_dir():
-        pytest.skip("the folder ../shared/exchanges is not there")
-    return folder
