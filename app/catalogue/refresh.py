@@ -13,7 +13,7 @@ from uuid import uuid4
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.catalogue.repository import CatalogueName, CatalogueRepository
+from app.catalogue.repository import CatalogueName, CatalogueRepository, State
 from app.db.engine import Database
 from app.exchanges.errors import BadPayload, ExchangeError, NoEndpoint, RateLimited
 from app.exchanges.model import Instrument, Ticker
@@ -21,6 +21,9 @@ from app.exchanges.registry import Exchanges
 
 FETCH_SECONDS = 30.0
 WAIT_SECONDS = 5.0
+RETRY_SECONDS = 10.0
+"""How long nobody is made to ask an exchange again."""
+
 _LOOK_AGAIN = 0.1
 log = structlog.get_logger("botkeys.catalogue")
 
@@ -52,6 +55,10 @@ def _reason(error: Exception) -> str:
             return "no_answer"
 
 
+def just_tried(state: State) -> bool:
+    return state.attempt_age is not None and state.attempt_age < RETRY_SECONDS
+
+
 class CatalogueRefresher:
     """One for a process. `background=False` leaves out what nobody waits for (tests)."""
 
@@ -68,11 +75,30 @@ class CatalogueRefresher:
         self.intervals = intervals
         self._background = background
         self._flights: dict[CatalogueName, asyncio.Task[None]] = {}
+        self._starting: set[asyncio.Task[None]] = set()
 
     def start(self, name: CatalogueName) -> None:
         """Have it fetched if it never was, without waiting for it."""
-        if self._background:
-            self._fly(name)
+        if self._background and name not in self._flights:
+            starting = asyncio.create_task(self.fetch_if_new(name))
+            self._starting.add(starting)
+            starting.add_done_callback(self._starting.discard)
+
+    async def fetch_if_new(self, name: CatalogueName) -> None:
+        """Have it fetched unless it was, is being, or was tried in vain a moment ago.
+
+        Whoever adds key after key cannot make us ask an exchange each time.
+        """
+        try:
+            async with self._database.sessions() as session:
+                state = await CatalogueRepository(session).state(name)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("catalogue_not_looked_at", exception=type(error).__name__)
+            return
+        if state is None or (
+            state.fetched_at is None and not state.claimed and not just_tried(state)
+        ):
+            await self.refresh(name)
 
     async def refresh(self, name: CatalogueName, *, everything: bool = False) -> None:
         """Have it fetched, and wait until it is, or a few seconds where another process does it.
@@ -84,7 +110,7 @@ class CatalogueRefresher:
 
     async def close(self) -> None:
         """End what is still being fetched; its claims lapse."""
-        flights = list(self._flights.values())
+        flights = [*self._starting, *self._flights.values()]
         for flight in flights:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)

@@ -9,13 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogue.errors import RefreshLimited
 from app.catalogue.instruments import InstrumentReader, InstrumentRow
-from app.catalogue.refresh import CatalogueRefresher
+from app.catalogue.refresh import RETRY_SECONDS, CatalogueRefresher, just_tried
 from app.catalogue.repository import CatalogueName, CatalogueRepository, State
 from app.errors import NotFound
 from app.keys.repository import KeyRepository
-
-RETRY_SECONDS = 10.0
-"""How long nobody is made to ask an exchange again."""
 
 _STALE_AFTER = 3
 
@@ -72,7 +69,7 @@ class CatalogueService:
         """Fetch instruments and prices anew. Raises `RefreshLimited` right after another fetch."""
         name = await self._name(key_id)
         state = await self._catalogue.state(name)
-        if state is not None and _just_tried(state):
+        if state is not None and just_tried(state):
             raise RefreshLimited(math.ceil(RETRY_SECONDS - (state.attempt_age or 0)))
         await self._refresh(name, everything=True)
         return self._fresh(await self._catalogue.state(name))
@@ -98,8 +95,4 @@ class CatalogueService:
 
 def _worth_waiting(state: State) -> bool:
     """Never fetched, and either being fetched now or not tried in vain a moment ago."""
-    return state.fetched_at is None and (state.claimed or not _just_tried(state))
-
-
-def _just_tried(state: State) -> bool:
-    return state.attempt_age is not None and state.attempt_age < RETRY_SECONDS
+    return state.fetched_at is None and (state.claimed or not just_tried(state))

@@ -48,6 +48,31 @@ async def test_a_look_right_after_adding_a_key_waits_for_the_fetch_that_adding_b
     assert page["stale"] is False
 
 
+async def test_adding_key_after_key_asks_the_exchange_once(world: World) -> None:
+    catalogues = world.context.catalogues
+    path = "/fapi/v1/exchangeInfo"
+    before = world.simulator.calls("binance", "testnet", path)
+
+    for _ in range(5):
+        await catalogues.fetch_if_new(BINANCE)
+
+    assert world.simulator.calls("binance", "testnet", path) - before == 1
+
+
+async def test_adding_key_after_key_does_not_hammer_an_exchange_that_is_down(world: World) -> None:
+    catalogues = world.context.catalogues
+    world.simulator.faults.set("binance", "testnet", FaultKind.HTML)
+    before = world.simulator.calls("binance", "testnet")
+    await catalogues.fetch_if_new(BINANCE)
+    after_one = world.simulator.calls("binance", "testnet")
+
+    for _ in range(5):
+        await catalogues.fetch_if_new(BINANCE)
+
+    assert after_one > before
+    assert world.simulator.calls("binance", "testnet") == after_one
+
+
 async def test_pages_follow_one_another_without_gap_or_repeat(world: World) -> None:
     user = world.user()
     key = await user.add_key()
