@@ -4,22 +4,17 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import notifications
 from app.db.base import AnyRow, AnySelect
-from app.db.models import Bot, Key, Position, Presence
+from app.db.models import Assignment, Bot, Key, Position, Presence
+from app.db.models.position import held
 
 BotRow = AnyRow
 """A bot with its presence, its key and the number of its open positions."""
-
-
-def holds() -> ColumnElement[bool]:
-    """Positions that lock a bot's key: open ones, and openings that have not lapsed."""
-    return or_(
-        Position.status == "open",
-        (Position.status == "opening") & (Position.expires_at > func.clock_timestamp()),
-    )
 
 
 class BotRepository:
@@ -28,9 +23,9 @@ class BotRepository:
         self._account_id = account_id
 
     def _bots(self) -> AnySelect:
-        held = (
+        holding = (
             select(func.count())
-            .where(Position.account_id == Bot.account_id, Position.bot_id == Bot.id, holds())
+            .where(Position.account_id == Bot.account_id, Position.bot_id == Bot.id, held())
             .scalar_subquery()
         )
         online = func.coalesce(Presence.lease_until > func.clock_timestamp(), False)
@@ -48,7 +43,7 @@ class BotRepository:
                 Key.label.label("key_label"),
                 Key.exchange.label("key_exchange"),
                 Key.environment.label("key_environment"),
-                held.label("open_positions"),
+                holding.label("open_positions"),
             )
             .select_from(Bot)
             .outerjoin(
@@ -79,9 +74,17 @@ class BotRepository:
             .where(*self._row(bot_id))
             .values(**columns, revision=Bot.revision + 1, updated_at=func.clock_timestamp())
         )
+        await self._session.execute(notifications.of_bot(self._account_id, bot_id))
+
+    async def assign(self, bot_id: UUID, key_id: UUID) -> None:
+        """Give the bot the key, and remember that it had it."""
+        await self.change(bot_id, key_id=key_id)
+        new = upsert(Assignment).values(account_id=self._account_id, bot_id=bot_id, key_id=key_id)
+        await self._session.execute(new.on_conflict_do_nothing())
 
     async def delete(self, bot_id: UUID) -> None:
         await self._session.execute(delete(Bot).where(*self._row(bot_id)))
+        await self._session.execute(notifications.of_bot(self._account_id, bot_id))
 
     async def lock(self, bot_id: UUID) -> bool:
         """Take the bot's lock; whether it is there. Look at it in the next statement only."""

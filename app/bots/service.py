@@ -50,6 +50,8 @@ class BotService:
         self, principal: UserPrincipal, bot_id: UUID, change: BotChange, revision: int | None
     ) -> BotRow:
         row = await self._locked(principal, bot_id, revision)
+        if change.paused is not None:
+            await self._lock_key(row)
         wanted = {"name": change.name, "paused": change.paused}
         changed: dict[str, Any] = {
             name: value
@@ -65,6 +67,7 @@ class BotService:
     async def delete(self, principal: UserPrincipal, bot_id: UUID, revision: int | None) -> None:
         """Remove the bot and its token, and give its key back; not while it has open positions."""
         row = await self._locked(principal, bot_id, revision)
+        await self._lock_key(row)
         self._refuse_open_positions(row)
         await self._bots.delete(bot_id)
         await self._audit.record("bot.delete", target="bot", target_id=bot_id, name=row.name)
@@ -87,7 +90,7 @@ class BotService:
         # Counted after the locks: an opening takes them too, so none can come in between.
         row = await self.get(bot_id)
         self._refuse_open_positions(row)
-        await self._bots.change(bot_id, key_id=key_id)
+        await self._bots.assign(bot_id, key_id)
         await self._audit.record(
             "bot.assign_key",
             target="bot",
@@ -105,7 +108,7 @@ class BotService:
         row = await self._locked(principal, bot_id, revision)
         if row.key_id is None:
             return row
-        await self._bots.lock_keys([row.key_id])
+        await self._lock_key(row)
         row = await self.get(bot_id)
         self._refuse_open_positions(row)
         await self._bots.change(bot_id, key_id=None)
@@ -127,6 +130,10 @@ class BotService:
         if revision is not None and row.revision != revision:
             raise PreconditionFailed
         return row
+
+    async def _lock_key(self, row: BotRow) -> None:
+        if row.key_id is not None:
+            await self._bots.lock_keys([row.key_id])
 
     @staticmethod
     def _refuse_open_positions(row: BotRow) -> None:

@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import notifications
 from app.db.models import BotToken
 
 
@@ -29,3 +30,5 @@ class BotTokenRepository:
                 set_={"token_hash": token_hash, "created_at": func.clock_timestamp()},
             )
         )
+        # Whoever is connected with the former one is to go.
+        await self._session.execute(notifications.of_bot(account_id, bot_id))

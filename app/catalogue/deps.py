@@ -16,7 +16,7 @@ async def catalogue_service(unit: CurrentUnit) -> CatalogueService:
         unit.session,
         KeyRepository(unit.session, unit.context.database.reader, unit.caller.account_id),
         CatalogueRepository(unit.session),
-        InstrumentReader(unit.context.database.reader),
+        InstrumentReader(unit.context.database.reader, unit.caller.account_id),
         unit.context.catalogues,
     )
 

@@ -2,8 +2,9 @@
 
 from decimal import Decimal
 from typing import NamedTuple
+from uuid import UUID
 
-from sqlalchemy import Integer, Text, bindparam, text
+from sqlalchemy import Integer, Text, Uuid, bindparam, text
 
 from app.catalogue.repository import CatalogueName
 from app.db.reading import Query, Reader
@@ -12,7 +13,8 @@ from app.db.reading import Query, Reader
 class InstrumentRow(NamedTuple):
     """An instrument with what is known of its price. `rank`: 0 begins with the search, 1 holds it.
 
-    `learned_leverage` is what a signed call told, where the listing tells no maximum.
+    `learned_leverage` is what a signed call told, where the listing tells no maximum. `added`: it
+    is one of the key's trading assets.
     """
 
     symbol: str
@@ -28,6 +30,7 @@ class InstrumentRow(NamedTuple):
     price: Decimal | None
     volume_24h: Decimal | None
     learned_leverage: Decimal | None
+    added: bool
 
     @property
     def max_leverage(self) -> Decimal | None:
@@ -42,7 +45,12 @@ class InstrumentRow(NamedTuple):
 _PAGE = Query(
     text(
         """
-        SELECT page.*, priced.price, priced.volume_24h, learned.max_leverage
+        SELECT page.*, priced.price, priced.volume_24h, learned.max_leverage,
+               EXISTS (
+                   SELECT FROM trading_assets
+                   WHERE account_id = :account AND key_id = :key
+                     AND contract_type = :contract_type AND symbol = page.symbol
+               )
         FROM (
             SELECT * FROM (
                 SELECT symbol, base, quote, settle, max_leverage, margin_modes, tick_size,
@@ -80,6 +88,8 @@ _PAGE = Query(
                 *("begins", "word", "holds", "after_symbol"),
             )
         ),
+        bindparam("account", type_=Uuid()),
+        bindparam("key", type_=Uuid()),
         bindparam("after_rank", type_=Integer()),
         bindparam("most", type_=Integer()),
     )
@@ -92,11 +102,19 @@ def _pattern(term: str) -> str:
 
 
 class InstrumentReader:
-    def __init__(self, reader: Reader) -> None:
+    """`account_id` is that of the keys whose trading assets are marked."""
+
+    def __init__(self, reader: Reader, account_id: UUID) -> None:
         self._reader = reader
+        self._account_id = account_id
 
     async def page(
-        self, name: CatalogueName, search: str, after: tuple[int, str] | None, limit: int
+        self,
+        name: CatalogueName,
+        key_id: UUID,
+        search: str,
+        after: tuple[int, str] | None,
+        limit: int,
     ) -> list[InstrumentRow]:
         """Listed instruments, those that begin with the search first, then by symbol.
 
@@ -107,6 +125,8 @@ class InstrumentReader:
         rows = await self._reader.fetch(
             _PAGE,
             **name.columns,
+            account=self._account_id,
+            key=key_id,
             begins=f"{term}%",
             word=f"% {term}%",
             holds=f"%{term}%",

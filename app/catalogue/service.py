@@ -59,7 +59,7 @@ class CatalogueService:
         if state is None or _worth_waiting(state):
             await self._refresh(name)
             state = await self._catalogue.state(name)
-        rows = await self._listing.page(name, search, after, limit + 1)
+        rows = await self._listing.page(name, key_id, search, after, limit + 1)
         last = rows[limit - 1] if len(rows) > limit else None
         return InstrumentPage(
             rows[:limit], None if last is None else (last.rank, last.symbol), self._fresh(state)

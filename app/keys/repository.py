@@ -5,15 +5,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, bindparam, delete, func, or_, select, update
+from sqlalchemy import BigInteger, bindparam, delete, exists, func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import Bot, Key
+from app.db import notifications
+from app.db.models import Bot, BotEvent, Key, KeyLabel, Position
 from app.db.reading import Query, Reader
 
 _KEYS = Key.__table__
 _BOTS = Bot.__table__
+_LABEL = ("label", "exchange", "environment", "contract_type")
+"""What outlives the key in its label."""
 
 
 class KeyRow(NamedTuple):
@@ -139,7 +142,13 @@ class KeyRepository:
                 Key.id
             )
         )
-        return added is not None
+        if added is None:
+            return False
+        told = {name: columns[name] for name in _LABEL}
+        await self._session.execute(
+            insert(KeyLabel).values(account_id=self._account_id, key_id=key_id, **told)
+        )
+        return True
 
     async def change(self, key_id: UUID, **columns: Any) -> None:
         await self._session.execute(
@@ -147,9 +156,24 @@ class KeyRepository:
             .where(*self._row(key_id))
             .values(**columns, revision=Key.revision + 1, updated_at=func.clock_timestamp())
         )
+        told = {name: columns[name] for name in _LABEL if name in columns}
+        if told:
+            await self._session.execute(update(KeyLabel).where(*self._label(key_id)).values(told))
+        await self._session.execute(notifications.of_key(self._account_id, key_id))
 
     async def delete(self, key_id: UUID) -> None:
+        """Its label stays as long as trading data name it."""
         await self._session.execute(delete(Key).where(*self._row(key_id)))
+        named = or_(
+            *(
+                exists().where(table.account_id == self._account_id, table.key_id == key_id)
+                for table in (Position, BotEvent)
+            )
+        )
+        await self._session.execute(delete(KeyLabel).where(*self._label(key_id), ~named))
+
+    def _label(self, key_id: UUID) -> tuple[Any, Any]:
+        return KeyLabel.account_id == self._account_id, KeyLabel.key_id == key_id
 
     def _row(self, key_id: UUID) -> tuple[Any, Any]:
         return Key.account_id == self._account_id, Key.id == key_id

@@ -36,7 +36,8 @@ async def release_service(unit: CurrentUnit) -> ReleaseService:
 
 
 async def config_service(unit: CurrentUnit) -> ConfigService:
-    return ConfigService(_repository(unit), unit.context.exchanges)
+    context = unit.context
+    return ConfigService(context.database.reader, context.exchanges, unit.caller.bot)
 
 
 Releases = Annotated[ReleaseService, Depends(release_service)]

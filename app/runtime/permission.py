@@ -1,6 +1,7 @@
 """May this bot open positions? The one place that knows every reason why not."""
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +14,7 @@ class Situation:
     key_trades: str
     credentials_rejected: bool
     enabled_assets: int
+    catalogue_known: bool
 
 
 def blocked_by(situation: Situation) -> list[str]:
@@ -27,5 +29,20 @@ def blocked_by(situation: Situation) -> list[str]:
         "key_cannot_trade": situation.has_key and situation.key_trades == "no",
         "credentials_rejected": situation.has_key and situation.credentials_rejected,
         "no_trading_assets": situation.has_key and not situation.enabled_assets,
+        "catalogue_unknown": situation.has_key and not situation.catalogue_known,
+    }
+    return [reason for reason, holds in reasons.items() if holds]
+
+
+def asset_blocked_by(
+    *, enabled: bool, delisted: bool, leverage: Decimal | None, max_leverage: Decimal | None
+) -> list[str]:
+    """Why no position may be opened on one asset; an unknown maximum blocks nothing."""
+    reasons = {
+        "asset_disabled": not enabled,
+        "asset_delisted": delisted,
+        "leverage_above_max": leverage is not None
+        and max_leverage is not None
+        and leverage > max_leverage,
     }
     return [reason for reason, holds in reasons.items() if holds]

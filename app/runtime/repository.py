@@ -19,28 +19,6 @@ class RuntimeRepository:
         self._account_id = account_id
         self._bot_id = bot_id
 
-    async def situation(self) -> AnyRow | None:
-        """The bot with what matters of its key; `None` if the bot is gone."""
-        query = (
-            select(
-                Bot.paused,
-                Key.id.label("key_id"),
-                Key.label,
-                Key.exchange,
-                Key.environment,
-                Key.region,
-                Key.contract_type,
-                Key.version,
-                Key.active,
-                Key.permission_trade,
-                Key.verification_status,
-            )
-            .select_from(Bot)
-            .outerjoin(Key, (Key.account_id == Bot.account_id) & (Key.id == Bot.key_id))
-            .where(*self._bot())
-        )
-        return (await self._session.execute(query)).one_or_none()
-
     async def lock_assignment(self) -> bool:
         """Lock the bot, so that its key stays its key, and releases to it come one by one."""
         lock = select(Bot.id).where(*self._bot()).with_for_update(key_share=True)

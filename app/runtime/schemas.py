@@ -1,11 +1,11 @@
 """What a bot sends and gets."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.exchanges.model import ContractType, Environment, ExchangeId
+from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 from app.schemas import Document, Input
 
 
@@ -67,6 +67,27 @@ class ConfigKey(Document):
     version: int
 
 
+class ConfigAsset(Document):
+    """An instrument that the bot may trade, in the exchange's units (see `Instrument`).
+
+    `leverage` is null where the exchange has none to set, `max_leverage` where it is not known.
+    """
+
+    symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
+    leverage: Annotated[str | None, Field(examples=["10"])]
+    margin_mode: MarginMode
+    enabled: bool
+    max_leverage: Annotated[str | None, Field(examples=["100"])]
+    settle: Annotated[str | None, Field(examples=["USDT"])]
+    price: Annotated[str | None, Field(examples=["97012.5"])]
+    tick_size: Annotated[str | None, Field(examples=["0.1"])]
+    lot_size: Annotated[str | None, Field(examples=["0.01"])]
+    min_quantity: Annotated[str | None, Field(examples=["0.01"])]
+    contract_size: Annotated[str | None, Field(examples=["0.01"])]
+    may_open_positions: bool
+    blocked_by: Annotated[list[str], Field(examples=[["leverage_above_max"]])]
+
+
 class Config(Document):
     """`version` changes exactly when the rest does. `blocked_by` lists every reason, in order."""
 
@@ -75,4 +96,4 @@ class Config(Document):
     blocked_by: Annotated[list[str], Field(examples=[["key_inactive", "no_trading_assets"]])]
     key: ConfigKey | None
     endpoints: Endpoints
-    assets: list[dict[str, Any]]
+    assets: list[ConfigAsset]

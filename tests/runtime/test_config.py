@@ -19,6 +19,7 @@ ORDER = [
     "key_cannot_trade",
     "credentials_rejected",
     "no_trading_assets",
+    "catalogue_unknown",
 ]
 FREE = {
     "paused": False,
@@ -27,6 +28,7 @@ FREE = {
     "key_trades": "yes",
     "credentials_rejected": False,
     "enabled_assets": 1,
+    "catalogue_known": True,
 }
 CAUSES: dict[str, dict[str, Any]] = {
     "bot_paused": {"paused": True},
@@ -34,6 +36,7 @@ CAUSES: dict[str, dict[str, Any]] = {
     "key_cannot_trade": {"key_trades": "no"},
     "credentials_rejected": {"credentials_rejected": True},
     "no_trading_assets": {"enabled_assets": 0},
+    "catalogue_unknown": {"catalogue_known": False},
 }
 
 
@@ -95,7 +98,7 @@ async def test_the_config_tells_key_and_endpoints(world: World) -> None:
         "version": 1,
     }
     assert document["endpoints"]["rest"] == world.simulator.hosts["okx"]["testnet"]
-    assert document["blocked_by"] == ["no_trading_assets"]
+    assert document["blocked_by"] == ["no_trading_assets", "catalogue_unknown"]
 
 
 async def test_all_reasons_of_a_real_bot_stand_in_order(world: World) -> None:

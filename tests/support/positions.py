@@ -38,6 +38,7 @@ async def add_position(
                 side="long",
                 status=status,
                 quantity=Decimal(1),
+                close_reason="reported" if status == "closed" else None,
                 expires_at=None if expires_in is None else func.clock_timestamp() + expires_in,
             )
         )

@@ -1,8 +1,9 @@
 """All tables, a file each. Importing this package fills the metadata that Alembic compares."""
 
 from app.db.models.account import Account
+from app.db.models.asset import TradingAsset
 from app.db.models.audit import AuditEvent, AuditHead
-from app.db.models.bot import Bot, BotToken, Presence
+from app.db.models.bot import Assignment, Bot, BotToken, Presence
 from app.db.models.bot_event import BotEvent
 from app.db.models.catalogue import (
     Catalogue,
@@ -13,12 +14,14 @@ from app.db.models.catalogue import (
 from app.db.models.credential import KeyCredential
 from app.db.models.idempotency import IdempotencyRecord
 from app.db.models.key import Key
+from app.db.models.key_label import KeyLabel
 from app.db.models.master_key import MasterKeyVersion
 from app.db.models.position import Position
 from app.db.models.release import Release
 
 __all__ = [
     "Account",
+    "Assignment",
     "AuditEvent",
     "AuditHead",
     "Bot",
@@ -30,9 +33,11 @@ __all__ = [
     "InstrumentPrice",
     "Key",
     "KeyCredential",
+    "KeyLabel",
     "LearnedLeverage",
     "MasterKeyVersion",
     "Position",
     "Presence",
     "Release",
+    "TradingAsset",
 ]

@@ -51,10 +51,10 @@ class BotToken(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
-class Presence(Base):
-    """When a bot was last heard, in a row of its own: heartbeats never touch the bot's."""
+class Assignment(Base):
+    """That a bot has a key, or once had it: its late reports may name that key still."""
 
-    __tablename__ = "presence"
+    __tablename__ = "assignments"
     __table_args__ = (
         ForeignKeyConstraint(
             ["account_id", "bot_id"], ["bots.account_id", "bots.id"], ondelete="CASCADE"
@@ -63,5 +63,27 @@ class Presence(Base):
 
     account_id: Mapped[AccountId]
     bot_id: Mapped[RowId]
+    key_id: Mapped[UUID] = mapped_column(primary_key=True)
+    first_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Presence(Base):
+    """When a bot was last heard, in a row of its own: heartbeats never touch the bot's.
+
+    `announced_online` is what the bot's events last said. Half of each page is left free, so that
+    a heartbeat finds room for its new version beside the old and moves no index.
+    """
+
+    __tablename__ = "presence"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["account_id", "bot_id"], ["bots.account_id", "bots.id"], ondelete="CASCADE"
+        ),
+        {"postgresql_with": {"fillfactor": 50}},
+    )
+
+    account_id: Mapped[AccountId]
+    bot_id: Mapped[RowId]
     last_heartbeat_at: Mapped[datetime | None]
     lease_until: Mapped[datetime | None]
+    announced_online: Mapped[bool] = mapped_column(server_default=false())

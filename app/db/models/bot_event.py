@@ -15,7 +15,9 @@ LEVELS = ("info", "warning", "error")
 
 
 class BotEvent(Base):
-    """`key_id` names no row: an event outlives its key and its bot."""
+    """`key_id` names no row: an event outlives its key and its bot. An event of a key that no bot
+    has is without a bot.
+    """
 
     __tablename__ = "bot_events"
     __table_args__ = (
@@ -27,7 +29,7 @@ class BotEvent(Base):
 
     account_id: Mapped[AccountId]
     id: Mapped[RowId]
-    bot_id: Mapped[UUID]
+    bot_id: Mapped[UUID | None]
     key_id: Mapped[UUID | None]
     environment: Mapped[str | None]
     kind: Mapped[str]

@@ -16,6 +16,7 @@ VERIFICATION = ("verified", "unreachable", "skipped", "rejected")
 class Key(Base):
     """`fingerprint` finds the same key entered twice; `revision` is the ETag; `version` counts
     replaced credentials. `exchange_account` is a keyed hash of the exchange's account id.
+    `expiry_announced` is the fewest days before `expires_at` that an event told of.
     """
 
     __tablename__ = "keys"
@@ -48,6 +49,7 @@ class Key(Base):
     permission_withdraw: Mapped[str]
     permission_ip_restricted: Mapped[str]
     expires_at: Mapped[datetime | None]
+    expiry_announced: Mapped[int | None]
     exchange_account: Mapped[bytes | None]
     verification_status: Mapped[str]
     verification_reason: Mapped[str | None]

@@ -4,7 +4,16 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Numeric, text
+from sqlalchemy import (
+    CheckConstraint,
+    ColumnElement,
+    ForeignKeyConstraint,
+    Index,
+    Numeric,
+    func,
+    or_,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
@@ -13,12 +22,15 @@ from app.exchanges.model import ContractType, Environment, MarginMode
 
 STATUSES = ("opening", "open", "closed")
 SIDES = ("long", "short")
+CLOSE_REASONS = ("reported", "by_hand", "lapsed")
+_HELD = text("status IN ('opening', 'open')")
 
 
 class Position(Base):
     """`id` is the bot's own name for it. `opening` is a reservation that holds until `expires_at`;
-    one past it counts as closed. It outlives its bot and its key. The partial index answers how
-    many hold the key of a bot.
+    one past it counts as closed. It outlives its bot and its key, and keeps the exchange,
+    environment and contract type that its key had. `revision` is the bot's own count of its
+    reports. The partial indexes answer how many hold the key of a bot, a key, or a symbol.
     """
 
     __tablename__ = "positions"
@@ -30,12 +42,12 @@ class Position(Base):
         CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
         CheckConstraint(one_of("margin_mode", MarginMode), "margin_mode"),
         CheckConstraint("(status = 'opening') = (expires_at IS NOT NULL)", "only_openings_expire"),
-        Index(
-            "ix_positions_held",
-            "account_id",
-            "bot_id",
-            postgresql_where=text("status IN ('opening', 'open')"),
-        ),
+        CheckConstraint("(status = 'closed') = (close_reason IS NOT NULL)", "closed_for_a_reason"),
+        CheckConstraint(one_of("close_reason", CLOSE_REASONS), "close_reason"),
+        CheckConstraint("quantity >= 0", "quantity_not_negative"),
+        Index("ix_positions_held", "account_id", "bot_id", postgresql_where=_HELD),
+        Index("ix_positions_held_by_key", "account_id", "key_id", "symbol", postgresql_where=_HELD),
+        Index("ix_positions_page", "account_id", "environment", text("created_at DESC")),
     )
 
     account_id: Mapped[AccountId]
@@ -50,6 +62,22 @@ class Position(Base):
     status: Mapped[str]
     quantity: Mapped[Decimal] = mapped_column(Numeric)
     margin_mode: Mapped[str | None]
+    leverage: Mapped[Decimal | None] = mapped_column(Numeric)
+    entry_price: Mapped[Decimal | None] = mapped_column(Numeric)
+    exit_price: Mapped[Decimal | None] = mapped_column(Numeric)
+    fees: Mapped[Decimal | None] = mapped_column(Numeric)
+    revision: Mapped[int | None]
+    opened_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    close_reason: Mapped[str | None]
     expires_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+def held() -> ColumnElement[bool]:
+    """Positions that lock key and margin mode: open ones, and openings that have not lapsed."""
+    return or_(
+        Position.status == "open",
+        (Position.status == "opening") & (Position.expires_at > func.clock_timestamp()),
+    )

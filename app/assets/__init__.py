@@ -1,0 +1,1 @@
+"""Trading assets: which instruments a bot may trade with a key, and how."""

@@ -1,0 +1,41 @@
+"""The instruments that a bot may trade with a key, and how."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Numeric, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import AccountId, Base, RowId, one_of
+from app.db.models.account import NOW
+from app.exchanges.model import ContractType, MarginMode
+
+
+class TradingAsset(Base):
+    """Belongs to a contract type of its key: switching the key shows the other set and keeps this.
+
+    `leverage` is null where the exchange knows none to set. `symbol` is the exchange's own and
+    names a row of the catalogue, without a foreign key: that table is of no account.
+    """
+
+    __tablename__ = "trading_assets"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["account_id", "key_id"], ["keys.account_id", "keys.id"], ondelete="CASCADE"
+        ),
+        CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
+        CheckConstraint(one_of("margin_mode", MarginMode), "margin_mode"),
+        CheckConstraint("leverage > 0", "leverage_positive"),
+        CheckConstraint("revision >= 1", "counted_from_one"),
+    )
+
+    account_id: Mapped[AccountId]
+    key_id: Mapped[RowId]
+    contract_type: Mapped[str] = mapped_column(primary_key=True)
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    leverage: Mapped[Decimal | None] = mapped_column(Numeric)
+    margin_mode: Mapped[str]
+    enabled: Mapped[bool]
+    revision: Mapped[int] = mapped_column(server_default=text("1"))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)

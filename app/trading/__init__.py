@@ -1,0 +1,1 @@
+"""What bots report of their trading, and what is read of it."""
