@@ -2,12 +2,27 @@
 
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
 from app.db.models import BotToken
+from app.db.reading import Query, Reader
+
+_TOKEN_HASH = Query(
+    select(BotToken.token_hash).where(
+        BotToken.account_id == bindparam("account"), BotToken.bot_id == bindparam("bot")
+    )
+)
+
+
+async def stored_token_hash(reader: Reader, account_id: UUID, bot_id: UUID) -> bytes | None:
+    """Hot: every call of every bot asks."""
+    rows = await reader.fetch(_TOKEN_HASH, account=account_id, bot=bot_id)
+    for (token_hash,) in rows:
+        return bytes(token_hash)
+    return None
 
 
 class BotTokenRepository:

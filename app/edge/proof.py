@@ -6,7 +6,7 @@ from app.auth.authenticator import authenticate_user, read_bot_token
 from app.auth.bot_tokens import matches
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
-from app.bots.token_repository import BotTokenRepository
+from app.bots.token_repository import stored_token_hash
 from app.edge.caller import Caller
 from app.edge.unit import Unit
 
@@ -32,7 +32,9 @@ async def _bot(headers: list[tuple[bytes, bytes]], unit: Unit) -> BotPrincipal:
     token, claimed = read_bot_token(headers)
     if unit.context.runtime is None:
         raise RuntimeError("a route for bots is served by a process without the role runtime")
-    stored = await BotTokenRepository(unit.session).token_hash(claimed.account_id, claimed.bot_id)
+    stored = await stored_token_hash(
+        unit.context.database.reader, claimed.account_id, claimed.bot_id
+    )
     key = bytes(unit.context.runtime.token.reveal())
     if stored is None or not matches(key, token, stored):
         raise Unauthenticated(TokenFault.REVOKED)
