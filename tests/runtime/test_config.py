@@ -203,6 +203,6 @@ async def test_the_client_follows_the_config_and_drops_a_key_that_was_taken_away
 
     assert unchanged is first
     assert (kept, still_kept) == (False, False)
-    assert blocked.blocked_by == ("key_inactive", "no_trading_assets")
+    assert blocked.blocked_by == ("key_inactive", "no_trading_assets", "catalogue_unknown")
     assert without.key is None
     assert released.forgotten
