@@ -10,8 +10,9 @@ from rich.console import Console
 
 from benchmarks.catalogue import measure_refresh, measure_search
 from benchmarks.installation import installation
-from benchmarks.list_keys import Effort, measure
+from benchmarks.list_keys import measure
 from benchmarks.report import Row, document, machine, table
+from benchmarks.rounds import Effort
 from benchmarks.starting import measure_cold_start, measure_help
 
 _FULL, _QUICK = Effort(), Effort(rounds=3, warm_up=0.3, seconds=1.0)

@@ -19,9 +19,9 @@ from app.exchanges.model import Environment
 from app.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
 from app.transport import HttpTransport
 from benchmarks.installation import Installation
-from benchmarks.list_keys import Effort
-from benchmarks.load import Load
+from benchmarks.load import Asked, Load
 from benchmarks.report import Row
+from benchmarks.rounds import Effort
 from benchmarks.simulated import LATENCY
 
 REFRESH_BUDGET = 1.3
@@ -132,7 +132,7 @@ def measure_search(installation: Installation, effort: Effort) -> Row:
         found = service.call("GET", path, token)
         if not found["items"] or found["next_cursor"] is None:
             raise RuntimeError("the search found too little for the figure to mean anything")
-        load = Load(service.port, path, token, 1, effort.warm_up, effort.seconds)
+        load = Load(service.port, [Asked(path, token)], 1, effort.warm_up, effort.seconds)
         measured = [service.measure(load) for _ in range(3)]
     return Row(
         name=f"search of {INSTRUMENTS:,} instruments, p50",

@@ -1,32 +1,74 @@
 """Load from a process of its own: a few connections, each asking again as soon as it is answered.
 
-    python -m benchmarks.load '{"port": 8000, "path": "/v1/keys", "token": "…", …}'
+    echo '{"port": 8000, "asked": [{"path": "/v1/keys", …}], …}' | python -m benchmarks.load
 
 Reads as little of an answer as it can (status and length), so that the machine's processors are
 the server's: tens of thousands of requests a second, where a server gives a few thousand.
 """
 
 import asyncio
+import itertools
 import json
 import math
 import sys
 import time
-from dataclasses import asdict, dataclass
-from typing import cast
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self, cast
 
 import uvloop
+
+EACH_TIME_ANEW = "{anew}"
+"""In a path: what no other request of any run has in its place."""
+
+_OK = 200
+_NOT_MODIFIED = 304
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request. `body` is JSON text; `token` may be empty."""
+
+    path: str
+    token: str = ""
+    method: str = "GET"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+
+    def encoded(self, port: int) -> bytes:
+        lines = [f"{self.method} {self.path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
+        if self.token:
+            lines.append(f"Authorization: Bearer {self.token}")
+        if self.body:
+            lines.append("Content-Type: application/json")
+        if self.body or self.method != "GET":
+            lines.append(f"Content-Length: {len(self.body.encode())}")
+        lines.append("Accept: application/json")
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        return "\r\n".join((*lines, "", self.body)).encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked. Seconds of warm-up are not counted; `token` may be empty."""
+    """What is asked, in turn over all connections. Seconds of warm-up are not counted.
+
+    Every answer must have this `status`.
+    """
 
     port: int
-    path: str
-    token: str
+    asked: list[Asked]
     connections: int
     warm_up: float
     seconds: float
+    status: int = _OK
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        members: dict[str, Any] = json.loads(text)
+        return cls(**{**members, "asked": [Asked(**one) for one in members["asked"]]})
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +83,19 @@ class Measured:
 
 
 class NotAnswered(Exception):
-    """An answer that is not 200, or a connection that broke: such a run measures nothing."""
+    """An answer with another status, or a connection that broke: such a run measures nothing."""
 
 
 class _Connection(asyncio.Protocol):
     """One keep-alive connection; `latencies` are the seconds from request to last byte."""
 
-    def __init__(self, request: bytes, failed: asyncio.Future[None]) -> None:
+    def __init__(
+        self, requests: Callable[[], bytes], status: int, failed: asyncio.Future[None]
+    ) -> None:
         self.latencies: list[float] = []
         self.body_bytes = 0
-        self._request = request
+        self._next = requests
+        self._status = status
         self._failed = failed
         self._transport: asyncio.Transport | None = None
         self._missing = 0
@@ -64,8 +109,9 @@ class _Connection(asyncio.Protocol):
     def _send(self) -> None:
         if self._transport is None or self._transport.is_closing():
             return
+        request = self._next()
         self._sent_at = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
         if not self._missing:
@@ -74,7 +120,7 @@ class _Connection(asyncio.Protocol):
             if end < 0:
                 return
             try:
-                self.body_bytes = _length(self._head[:end])
+                self.body_bytes = _length(self._head[:end], self._status)
             except NotAnswered as error:
                 self._fail(error)
                 return
@@ -97,11 +143,13 @@ class _Connection(asyncio.Protocol):
             self._failed.set_exception(error)
 
 
-def _length(head: bytes) -> int:
+def _length(head: bytes, status: int) -> int:
     """The length of the body. Raises `NotAnswered`."""
-    status, _, rest = head.partition(b"\r\n")
-    if not status.startswith(b"HTTP/1.1 200"):
-        raise NotAnswered(f"the answer was {status.decode('latin-1')}")
+    first, _, rest = head.partition(b"\r\n")
+    if not first.startswith(b"HTTP/1.1 %d" % status):
+        raise NotAnswered(f"the answer was {first.decode('latin-1')}")
+    if status == _NOT_MODIFIED:
+        return 0
     for line in rest.split(b"\r\n"):
         name, _, value = line.partition(b":")
         if name.lower() == b"content-length":
@@ -109,17 +157,30 @@ def _length(head: bytes) -> int:
     raise NotAnswered("the answer has no content-length")
 
 
+def _in_turn(load: Load) -> Callable[[], bytes]:
+    """The next request each time, all of them before any comes again."""
+    encoded = [asked.encoded(load.port) for asked in load.asked]
+    turns = itertools.cycle(encoded)
+    if not any(EACH_TIME_ANEW in asked.path for asked in load.asked):
+        return turns.__next__
+    anew = EACH_TIME_ANEW.encode()
+    run = b"%x" % time.time_ns()
+
+    def numbered() -> Iterator[bytes]:
+        for number, request in enumerate(turns):
+            yield request.replace(anew, b"%s-%d" % (run, number), 1)
+
+    return numbered().__next__
+
+
 async def run(load: Load) -> Measured:
     loop = asyncio.get_running_loop()
     failed = loop.create_future()
-    request = f"GET {load.path} HTTP/1.1\r\nHost: 127.0.0.1:{load.port}\r\n"
-    if load.token:
-        request += f"Authorization: Bearer {load.token}\r\n"
-    raw = (request + "Accept: application/json\r\n\r\n").encode("ascii")
+    requests = _in_turn(load)
     connections = []
     for _ in range(load.connections):
         _, protocol = await loop.create_connection(
-            lambda: _Connection(raw, failed), "127.0.0.1", load.port
+            lambda: _Connection(requests, load.status, failed), "127.0.0.1", load.port
         )
         connections.append(protocol)
     await _pass(load.warm_up, failed)
@@ -157,7 +218,7 @@ def quantile(ordered: list[float], part: float) -> float:
 
 
 def main() -> None:
-    measured = uvloop.run(run(Load(**json.loads(sys.argv[1]))))
+    measured = uvloop.run(run(Load.from_json(sys.stdin.read())))
     print(json.dumps(asdict(measured)))
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,9 @@ class Server:
 
     def measure(self, load: Load) -> Measured:
         """Load this server from another process."""
-        answer = subprocess.run(  # noqa: S603  # our own module, our own arguments
-            [sys.executable, "-m", "benchmarks.load", json.dumps(asdict(load))],
+        answer = subprocess.run(
+            [sys.executable, "-m", "benchmarks.load"],
+            input=load.to_json().encode(),
             stdout=subprocess.PIPE,
             check=True,
         )

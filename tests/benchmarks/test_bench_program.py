@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks import __main__ as program
 from benchmarks.installation import installation
-from benchmarks.list_keys import DifferentAnswers, Effort, compare, measure
+from benchmarks.list_keys import compare, measure
 from benchmarks.report import Row
+from benchmarks.rounds import DifferentAnswers, Effort
 
 _ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.load import Load, NotAnswered, quantile, run
+from benchmarks.load import EACH_TIME_ANEW, Asked, Load, NotAnswered, quantile, run
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -33,7 +33,7 @@ async def serving(answer: Answer) -> AsyncIterator[tuple[int, list[bytes]]]:
 
 
 def load(port: int, token: str = "") -> Load:
-    return Load(port, "/v1/keys", token, connections=3, warm_up=0.02, seconds=0.1)
+    return Load(port, [Asked("/v1/keys", token)], connections=3, warm_up=0.02, seconds=0.1)
 
 
 async def test_every_answer_after_the_warm_up_is_counted() -> None:
@@ -78,6 +78,28 @@ async def test_anything_but_a_plain_200_ends_the_run(sent: bytes, reason: str) -
     async with serving(answer) as (port, _):
         with pytest.raises(NotAnswered, match=reason):
             await run(load(port))
+
+
+async def test_requests_go_out_in_turn_with_their_bodies_and_names_of_their_own() -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        writer.write(b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n')
+
+    async with serving(answer) as (port, heads):
+        asked = [
+            Asked("/config", "one", headers={"If-None-Match": '"a"'}),
+            Asked(f"/positions/{EACH_TIME_ANEW}", "two", "PUT"),
+        ]
+        sent = Load(port, asked, connections=1, warm_up=0.02, seconds=0.1, status=304)
+        measured = await run(Load.from_json(sent.to_json()))
+
+    assert measured.requests > 0
+    assert measured.body_bytes == 0
+    assert b'\r\nIf-None-Match: "a"\r\n' in heads[0]
+    assert b"\r\nAuthorization: Bearer two\r\nContent-Length: 0\r\n" in heads[1]
+    named = [head.split()[1] for head in heads[1::2]]
+    assert named[0].startswith(b"/positions/")
+    assert len(set(named)) == len(named)
+    assert all(head.startswith(b"GET /config ") for head in heads[::2])
 
 
 async def test_a_connection_that_is_closed_ends_the_run() -> None:
