@@ -1,26 +1,19 @@
 """The only module that imports httpx: one HTTP client for every call that leaves the service.
 
-    TransportError
-    ├── Unreachable      no connection, or it broke before the whole answer was here (retryable)
-    │   ├── TimedOut     …because the time was over (retryable)
-    │   └── CircuitOpen  not even asked: the host failed again and again a moment ago
-    ├── Held             not asked: the host told us to wait longer than there is time
-    ├── Redirected       the host sent us elsewhere: never followed, a signature is for one path
-    ├── Unsendable       not a request at all: an address or a header that HTTP cannot carry
-    └── AnswerTooLarge   more bytes than the limit, or an encoding that was not offered
-
-No error and no log record of this module holds an address, a header or a body: Binance's signature
-stands in the query, and OKX is sent the passphrase in clear.
+Its errors stand in `app.transport_errors`. No error and no log record of this module holds an
+address, a header or a body: Binance's signature stands in the query, and OKX is sent the passphrase
+in clear.
 """
 
 import asyncio
 import logging
 import random
 import zlib
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import ClassVar, Self
+from typing import Self
 
 import httpx
 import stamina
@@ -28,6 +21,16 @@ from httpx import ASGITransport, Auth, Request, Response
 
 from app.deadline import Deadline
 from app.host_gate import CircuitRule, HostGate, Rate
+from app.transport_errors import (
+    AnswerTooLarge,
+    CircuitOpen,
+    Held,
+    Redirected,
+    TimedOut,
+    TransportError,
+    Unreachable,
+    Unsendable,
+)
 
 __all__ = [
     "ASGITransport",
@@ -39,6 +42,7 @@ __all__ = [
     "Deadline",
     "Held",
     "HttpAnswer",
+    "HttpStream",
     "HttpTransport",
     "Rate",
     "Redirected",
@@ -60,54 +64,13 @@ _RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
 _TOO_MANY = 429
 _SERVER_FAULT = 500
 _UNSENDABLE = (httpx.InvalidURL, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
+_FAILURES = (httpx.HTTPError, httpx.StreamError, *_UNSENDABLE, UnicodeError, zlib.error)
+_AS_IT_IS = {"Accept-Encoding": "identity", "Cache-Control": "no-store"}
 _GZIP = 31  # zlib's window bits for a gzip header
-
-
-class TransportError(Exception):
-    """`host` and `cause` (the name of the underlying error's class) are safe to log."""
-
-    retryable: ClassVar[bool] = False
-
-    def __init__(self, host: str, cause: str) -> None:
-        self.host = host
-        self.cause = cause
-        super().__init__(f"{type(self).__name__} at {host}: {cause}")
-
-
-class Unreachable(TransportError):
-    retryable = True
-
-
-class TimedOut(Unreachable):
-    pass
 
 
 class _Unanswered(TimedOut):
     """Our time was over, in line or on the way: `_once` knows whether the host had had its own."""
-
-
-class CircuitOpen(Unreachable):
-    retryable = False
-
-
-class Held(TransportError):
-    """`seconds`: how much longer the host wants to be left alone."""
-
-    def __init__(self, host: str, seconds: float) -> None:
-        self.seconds = seconds
-        super().__init__(host, "asked to wait")
-
-
-class Redirected(TransportError):
-    pass
-
-
-class Unsendable(TransportError):
-    pass
-
-
-class AnswerTooLarge(TransportError):
-    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +94,46 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+
+
+class HttpStream:
+    """An answer whose body is still on its way. `headers` are found in any case."""
+
+    def __init__(self, response: Response, host: str, limits: TransportLimits) -> None:
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._host = host
+        self._limits = limits
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body piece by piece, none of them empty, until the host ends it."""
+        if self.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise AnswerTooLarge(self._host, "an encoding that was not offered")
+        try:
+            async for chunk in self._response.aiter_raw():
+                if chunk:
+                    yield chunk
+        except _FAILURES as error:
+            failure = _failure(self._host, error)
+        else:
+            return
+        raise failure
+
+    async def answer(self) -> HttpAnswer:
+        """The whole of it, for a status that promises no stream; bounded in time and size."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(self._limits.total_timeout):
+                async for chunk in self.chunks():
+                    body += chunk
+                    if len(body) > self._limits.max_answer_bytes:
+                        raise AnswerTooLarge(self._host, "more bytes than the limit")
+        except TimeoutError:
+            pass
+        else:
+            return HttpAnswer(self.status, self.headers, bytes(body))
+        raise TimedOut(self._host, "total time")
 
 
 def target_of(request: Request) -> str:
@@ -285,6 +288,40 @@ class HttpTransport:
             raise last
         return last
 
+    @asynccontextmanager
+    async def stream(
+        self, url: str, *, headers: Mapping[str, str] | None = None, idle_timeout: float
+    ) -> AsyncIterator[HttpStream]:
+        """A GET whose body is read as it comes, for as long as it comes.
+
+        Tried once, and hung up when the block ends, however it ends. `idle_timeout` is the longest
+        silence in seconds. It takes no slot of the host's, which it would keep for hours, and says
+        nothing to its circuit: the caller minds how often it calls. Raises `TransportError`.
+        """
+        host = _authority(url)
+        limits = self._limits
+        patience = httpx.Timeout(idle_timeout, connect=limits.connect_timeout)
+        response: Response | None = None
+        failure: TransportError | None = None
+        try:
+            request = self._client.build_request(
+                "GET", url, headers={**(headers or {}), **_AS_IT_IS}, timeout=patience
+            )
+            async with asyncio.timeout(limits.total_timeout):
+                response = await self._client.send(request, stream=True)
+        except TimeoutError:
+            failure = TimedOut(host, "no answer")
+        except _FAILURES as error:
+            failure = _failure(host, error)
+        if response is None:
+            raise failure or Unreachable(host, "no answer")  # outside: see `_once`
+        try:
+            if response.has_redirect_location:
+                raise Redirected(host, f"status {response.status_code}")
+            yield HttpStream(response, host, limits)
+        finally:
+            await response.aclose()
+
     def _judge(self, host: str, outcome: HttpAnswer | TransportError) -> None:
         """Tell the host's circuit how a whole call ended; some ends say nothing of the host."""
         circuit = self._gate(host).circuit
@@ -323,14 +360,8 @@ class HttpTransport:
                 if asyncio.get_running_loop().time() - begun >= self._limits.connect_timeout:
                     gate.circuit.failed()
                 raise
-            except httpx.TimeoutException as error:
-                failure: TransportError = TimedOut(call.host, type(error).__name__)
-            except (*_UNSENDABLE, UnicodeError) as error:
-                failure = Unsendable(call.host, type(error).__name__)
-            except (httpx.HTTPError, httpx.StreamError) as error:
-                failure = Unreachable(call.host, type(error).__name__)
-            except zlib.error:
-                failure = Unreachable(call.host, "gzip that cannot be unpacked")
+            except _FAILURES as error:
+                failure = _failure(call.host, error)
         # Raised here, outside the except blocks, so that no reference to httpx's error stays
         # behind in the chain: that error holds the request with its signature and its headers
         # (UnicodeError: the header's text).
@@ -364,6 +395,18 @@ class HttpTransport:
         if unpack is not None and not unpack.eof and body:
             raise Unreachable(host, "gzip cut off")
         return bytes(body)
+
+
+def _failure(host: str, error: Exception) -> TransportError:
+    """One of `_FAILURES` in our words. To be raised outside the `except` block that caught it."""
+    name = type(error).__name__
+    if isinstance(error, httpx.TimeoutException):
+        return TimedOut(host, name)
+    if isinstance(error, (*_UNSENDABLE, UnicodeError)):
+        return Unsendable(host, name)
+    if isinstance(error, zlib.error):
+        return Unreachable(host, "gzip that cannot be unpacked")
+    return Unreachable(host, name)
 
 
 def _whether_again(deadline: Deadline, *, may_retry: bool) -> Callable[[Exception], bool | float]:
