@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app import documentation, health
+from app.assets.router import router as assets
 from app.audit.router import router as audit
 from app.body_limit import BodyLimitMiddleware
 from app.bots.router import router as bots
@@ -17,14 +18,15 @@ from app.catalogue.router import router as exchanges
 from app.context import Context
 from app.keys.router import router as keys
 from app.problems import add_problem_handlers
+from app.runtime.heartbeat_router import router as heartbeats
 from app.runtime.router import router as runtime
 from app.settings import Role, Settings
 from app.startup import open_context
 from app.telemetry import TelemetryMiddleware
 
 ROUTERS = {
-    Role.API: (exchanges, keys, instruments, bots, audit),
-    Role.RUNTIME: (bot_tokens, runtime),
+    Role.API: (exchanges, keys, instruments, assets, bots, audit),
+    Role.RUNTIME: (bot_tokens, runtime, heartbeats),
 }
 
 

@@ -5,6 +5,7 @@ import binascii
 from typing import Annotated
 from uuid import UUID
 
+import orjson
 from fastapi import Query
 
 from app.errors import InvalidRequest
@@ -51,6 +52,27 @@ def decode_number_cursor(cursor: str | None) -> int | None:
     if row_id.int > _LARGEST_NUMBER:
         raise foreign_cursor()
     return row_id.int
+
+
+def encode_text_cursor(text: str) -> str:
+    """For lists that are ordered by a text, in which every character can be seen."""
+    return base64.urlsafe_b64encode(orjson.dumps([text])).rstrip(b"=").decode()
+
+
+def decode_text_cursor(cursor: str | None) -> str | None:
+    """As `decode_cursor`; the cursors of other lists are refused too."""
+    if cursor is None:
+        return None
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        found = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        raise foreign_cursor() from None
+    match found:
+        case [str(text)] if text.isprintable() and encode_text_cursor(text) == cursor:
+            return text
+        case _:
+            raise foreign_cursor()
 
 
 def foreign_cursor() -> InvalidRequest:

@@ -2,9 +2,17 @@
 
 import re
 import unicodedata
+from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, GetPydanticSchema, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetPydanticSchema,
+    StringConstraints,
+)
 from pydantic_core import core_schema
 
 from app.secret import Secret
@@ -37,6 +45,21 @@ Label = Annotated[
 """A name that a person gave: 1 to 100 characters, none of them invisible."""
 
 Search = Annotated[str, StringConstraints(max_length=100), AfterValidator(_visible)]
+
+Symbol = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_visible)]
+"""An instrument in its exchange's own spelling, whatever that is."""
+
+_PLAIN_DIGITS = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+def _in_plain_digits(value: Any) -> Any:
+    if isinstance(value, str) and not _PLAIN_DIGITS.fullmatch(value):
+        raise ValueError("must be a number in plain digits")
+    return value
+
+
+PlainDecimal = Annotated[Decimal, BeforeValidator(_in_plain_digits)]
+"""A JSON number or text. Python's own reading takes `1_0`, exponents and digits of any script."""
 
 
 def _secret_schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:

@@ -124,9 +124,12 @@ class KeyRepository:
         row = rows.one_or_none()
         return None if row is None else KeyRow._make(row)
 
-    async def lock(self, key_id: UUID) -> bool:
-        """Take the key's lock; whether the key is there. Look at it in the next statement only."""
-        lock = select(Key.id).where(*self._row(key_id)).with_for_update()
+    async def lock(self, key_id: UUID, *, share: bool = False) -> bool:
+        """Take the key's lock; whether the key is there. Look at it in the next statement only.
+
+        `share` keeps others from changing the key, and not from sharing it too.
+        """
+        lock = select(Key.id).where(*self._row(key_id)).with_for_update(read=share)
         return await self._session.scalar(lock) is not None
 
     async def find(self, fingerprint: bytes) -> UUID | None:

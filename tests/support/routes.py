@@ -5,6 +5,7 @@ is taught here. One that cannot be called fails the tests that walk over all rou
 """
 
 import base64
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ from app.edge.route import EdgeRoute
 from app.main import create_app
 from app.settings import Mode, Role, Settings
 from app.vault.suites import PrivateKey, SuiteName
+from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.world import Bot, Json, Person, User, World
 
 PUBLIC = {"/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/static"}
@@ -142,7 +144,31 @@ async def _make_bot(user: User) -> str:
     return str((await user.add_bot())["id"])
 
 
-MAKERS: dict[str, Callable[[User], Awaitable[str]]] = {"key_id": _make_key, "bot_id": _make_bot}
+_SYMBOLS = [f"COIN{number}USDT" for number in range(50)]
+_NEXT = itertools.cycle(_SYMBOLS)
+
+
+async def _make_symbol(user: User) -> str:
+    """One that the keys of here may have, and that no call before has."""
+    await list_instruments(user.world, BINANCE, *map(instrument, _SYMBOLS))
+    return next(_NEXT)
+
+
+MAKERS: dict[str, Callable[[User], Awaitable[str]]] = {
+    "key_id": _make_key,
+    "bot_id": _make_bot,
+    "symbol": _make_symbol,
+}
+
+
+async def _symbol_to_add(stage: Stage, user: User) -> None:
+    stage.body = {**stage.body, "symbol": await _make_symbol(user)}
+
+
+async def _asset(stage: Stage, user: User) -> None:
+    path = f"/v1/keys/{stage.values['key_id']}/assets"
+    added = await user.post(path, {"symbol": stage.values["symbol"], "leverage": "10"})
+    assert added.status_code == 201, added.text
 
 
 async def _new_key(stage: Stage, user: User) -> None:
@@ -174,8 +200,12 @@ async def _new_credentials(stage: Stage, user: User) -> None:
 
 
 LESSONS: dict[str, Callable[[Stage, User], Awaitable[None]]] = {
+    "addAsset": _symbol_to_add,
     "addKey": _new_key,
     "assignKey": _key_to_assign,
+    "changeAsset": _asset,
+    "getAsset": _asset,
+    "removeAsset": _asset,
     "unassignKey": _bot_with_key,
     "releaseCredentials": _one_time_key,
     "replaceCredentials": _new_credentials,

@@ -1,0 +1,102 @@
+"""Refusals that concern trading assets.
+
+AppError
+├── AssetAlreadyAdded         409 asset_already_added
+├── CatalogueUnknown          409 catalogue_unknown, with `reason`
+├── PositionOpen              409 position_open, with `count`
+├── LeverageAboveMax          422 leverage_above_max, with `max_leverage`
+├── LeverageNotSettable       422 leverage_not_settable
+├── MarginModeNotSupported    422 margin_mode_not_supported, with `margin_modes`
+└── UnknownSymbol             422 unknown_symbol
+"""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from app.errors import AppError
+from app.jsontext import plain
+
+
+class AssetAlreadyAdded(AppError):
+    status = 409
+    code = "asset_already_added"
+    title = "The symbol is among the key's trading assets"
+    detail = "This key has this symbol already. Change that asset instead of adding it again."
+
+
+class CatalogueUnknown(AppError):
+    """`reason` is why the last attempt to fetch the instruments failed."""
+
+    status = 409
+    code = "catalogue_unknown"
+    title = "The key's instruments are not known yet"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            f"The instruments of {name} could not be fetched yet, so no symbol can be checked. "
+            "Try again in a minute, or refresh the key's instruments to see what is wrong.",
+            reason=reason,
+        )
+
+
+class PositionOpen(AppError):
+    status = 409
+    code = "position_open"
+    title = "A position is open on this symbol"
+
+    def __init__(self, count: int) -> None:
+        positions = "A position is" if count == 1 else f"{count} positions are"
+        super().__init__(
+            f"{positions} open on this symbol. Until it is closed its asset stays, with its "
+            "margin mode; disabling the asset stops new positions.",
+            count=count,
+        )
+
+
+class LeverageAboveMax(AppError):
+    """`max_leverage` is a decimal as text."""
+
+    status = 422
+    code = "leverage_above_max"
+    title = "The leverage is above the exchange's maximum"
+
+    def __init__(self, maximum: Decimal) -> None:
+        text = plain(maximum)
+        super().__init__(
+            f"The exchange allows a leverage of up to {text} on this symbol.", max_leverage=text
+        )
+
+
+class LeverageNotSettable(AppError):
+    status = 422
+    code = "leverage_not_settable"
+    title = "Leverage cannot be set on this exchange"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"On {name} leverage follows from position size and margin. Leave `leverage` out."
+        )
+
+
+class MarginModeNotSupported(AppError):
+    status = 422
+    code = "margin_mode_not_supported"
+    title = "The exchange does not have this margin mode"
+
+    def __init__(self, offered: Sequence[str]) -> None:
+        super().__init__(
+            f"On this symbol the margin mode can be {' or '.join(offered)}.",
+            margin_modes=list(offered),
+        )
+
+
+class UnknownSymbol(AppError):
+    status = 422
+    code = "unknown_symbol"
+    title = "The exchange does not list this symbol"
+
+    def __init__(self, name: str, environment: str, contract_type: str) -> None:
+        super().__init__(
+            f"{name} lists no {contract_type} perpetual of this symbol ({environment}). Use a "
+            "symbol of the key's instruments, spelt as there."
+        )
