@@ -8,6 +8,7 @@ from app.auth.verifier import TokenVerifier
 from app.catalogue.refresh import CatalogueRefresher
 from app.db.engine import Database
 from app.exchanges.registry import Exchanges
+from app.runtime.streams import ConfigStreams
 from app.settings import Role, Settings
 from app.telemetry import Metrics
 from app.vault.boxes import SecretBytes
@@ -43,5 +44,6 @@ class Context:
     metrics: Metrics
     limiter: MovingWindowRateLimiter
     catalogues: CatalogueRefresher
+    streams: ConfigStreams
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None

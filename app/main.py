@@ -20,13 +20,14 @@ from app.keys.router import router as keys
 from app.problems import add_problem_handlers
 from app.runtime.heartbeat_router import router as heartbeats
 from app.runtime.router import router as runtime
+from app.runtime.stream_router import router as streams
 from app.settings import Role, Settings
 from app.startup import open_context
 from app.telemetry import TelemetryMiddleware
 
 ROUTERS = {
     Role.API: (exchanges, keys, instruments, assets, bots, audit),
-    Role.RUNTIME: (bot_tokens, runtime, heartbeats),
+    Role.RUNTIME: (bot_tokens, runtime, streams, heartbeats),
 }
 
 

@@ -59,6 +59,7 @@ class Server(uvicorn.Server):
         options = uvicorn_options(context.settings)
         super().__init__(uvicorn.Config(self._answer, interface="asgi3", **options))
         self.ready = asyncio.Event()
+        self._streams = context.streams
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -79,6 +80,11 @@ class Server(uvicorn.Server):
         await super().startup(sockets)
         _spare_the_collector()
         self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Other requests end by themselves, and are waited for; streams would go on for an hour.
+        await self._streams.close()
+        await super().shutdown(sockets)
 
 
 def _spare_the_collector() -> None:

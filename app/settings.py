@@ -80,7 +80,9 @@ class Settings(BaseSettings):
         "In development the default is the embedded server.",
     )
     direct_database_url: DatabaseUrl = Field(
-        None, description="The same database without a pooler, for migrations; default the same."
+        None,
+        description="The same database without a pooler, for migrations and for listening to "
+        "changes; default the same.",
     )
     database_pool_size: int = Field(
         20, ge=1, le=500, description="Connections that one process opens as needed, and keeps."
@@ -144,6 +146,21 @@ class Settings(BaseSettings):
     )
     heartbeat_lease: float = Field(
         30, gt=0, description="Seconds for which a heartbeat keeps a bot online."
+    )
+    stream_reread: float = Field(
+        5,
+        gt=0,
+        description="Seconds between two readings of the configurations of all bots with a "
+        "stream, should no notification have told of a change.",
+    )
+    stream_keep_alive: float = Field(
+        15, gt=0, description="Seconds after which a stream without news sends a comment."
+    )
+    stream_lifetime: float = Field(
+        3600, gt=0, description="Seconds after which a stream ends, give or take a tenth."
+    )
+    streams_per_process: int = Field(
+        10_000, ge=1, description="Streams that one process holds; then 503."
     )
 
     body_limit: int = Field(4 * 1024 * 1024, ge=1024, description="Largest body in bytes.")

@@ -13,9 +13,10 @@ from app.auth.jwks import RemoteKeys
 from app.auth.verifier import TokenVerifier
 from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.context import ApiKeys, Context, RuntimeKeys
-from app.db.engine import Database, open_database
+from app.db.engine import Database, driver_url, open_database
 from app.exchanges.hosts import HostOverrides
 from app.exchanges.registry import Exchanges, simulated_hosts
+from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings, SettingsError
 from app.telemetry import Metrics
 from app.transport import HttpTransport
@@ -91,6 +92,15 @@ def intervals(settings: Settings) -> Intervals:
     )
 
 
+def stream_limits(settings: Settings) -> StreamLimits:
+    return StreamLimits(
+        reread=settings.stream_reread,
+        lifetime=settings.stream_lifetime,
+        keep_alive=settings.stream_keep_alive,
+        maximum=settings.streams_per_process,
+    )
+
+
 async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOverrides:
     """The real hosts with what is set in their place; or those of a simulator of our own."""
     if not settings.simulated:
@@ -146,11 +156,19 @@ async def open_context(
         transport = await stack.enter_async_context(HttpTransport())
         verifier = _verifier(settings, transport)
         exchanges = await stack.enter_async_context(open_exchanges(settings, transport, hosts))
+        direct = settings.direct_database_url if database is None else None
         if database is None:
             database = open_settings_database(settings, f"botkeys-{role}")
             stack.push_async_callback(database.close)
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         stack.push_async_callback(catalogues.close)
+        streams = ConfigStreams(
+            database.reader,
+            exchanges,
+            stream_limits(settings),
+            database.engine.url if direct is None else driver_url(direct.get_secret_value()),
+        )
+        stack.push_async_callback(streams.close)
         yield Context(
             settings=settings,
             role=role,
@@ -161,6 +179,7 @@ async def open_context(
             metrics=Metrics(),
             limiter=MovingWindowRateLimiter(MemoryStorage()),
             catalogues=catalogues,
+            streams=streams,
             api=api,
             runtime=runtime,
         )

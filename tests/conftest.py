@@ -13,6 +13,7 @@ from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.db.engine import Database, open_database
 from app.exchanges.registry import Exchanges, simulated_hosts
+from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
 from app.startup import intervals, open_context
@@ -86,7 +87,9 @@ async def open_world(
     catalogues = CatalogueRefresher(
         database, shared.exchanges, intervals(shared.settings), background=background
     )
-    context = replace(shared, database=database, catalogues=catalogues)
+    # Without a network between them, an answer comes when it is whole: so streams end at once.
+    streams = ConfigStreams(database.reader, shared.exchanges, StreamLimits(lifetime=0.02), None)
+    context = replace(shared, database=database, catalogues=catalogues, streams=streams)
     app = application(context)
     async with served(app) as http:
         yield World(
@@ -97,6 +100,7 @@ async def open_world(
             credentials(),
             http,
         )
+    await streams.close()
     await catalogues.close()
 
 

@@ -11,6 +11,7 @@ from app.edge.unit import Unit
 from app.runtime.config_service import ConfigService
 from app.runtime.release_service import ReleaseService
 from app.runtime.repository import RuntimeRepository
+from app.runtime.streams import ConfigStreams
 
 
 def _keys(unit: Unit) -> RuntimeKeys:
@@ -40,5 +41,10 @@ async def config_service(unit: CurrentUnit) -> ConfigService:
     return ConfigService(context.database.reader, context.exchanges, unit.caller.bot)
 
 
+async def config_streams(unit: CurrentUnit) -> ConfigStreams:
+    return unit.context.streams
+
+
 Releases = Annotated[ReleaseService, Depends(release_service)]
 Configs = Annotated[ConfigService, Depends(config_service)]
+Streams = Annotated[ConfigStreams, Depends(config_streams)]

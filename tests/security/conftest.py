@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
@@ -12,6 +13,8 @@ from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.db.engine import Database
 from app.main import create_app
+from app.runtime.heartbeats import Heartbeats
+from app.runtime.streams import ConfigStreams, StreamLimits
 from app.simulator import Simulator, credentials
 from tests.support.database import Server
 from tests.support.split import Split, split_service
@@ -31,11 +34,24 @@ async def world(
     catalogues = CatalogueRefresher(
         database, shared_context.exchanges, shared_context.catalogues.intervals, background=False
     )
-    context = replace(shared_context, database=database, catalogues=catalogues)
+    streams = ConfigStreams(
+        database.reader, shared_context.exchanges, StreamLimits(lifetime=0.02), None
+    )
+    lease = timedelta(seconds=shared_context.settings.heartbeat_lease)
+    heartbeats = Heartbeats(database, shared_context.metrics, lease)
+    context = replace(
+        shared_context,
+        database=database,
+        catalogues=catalogues,
+        streams=streams,
+        heartbeats=heartbeats,
+    )
     shared_app.state.context = context
     issuer = DevelopmentIssuer(context.settings.keys_folder)
     async with served(shared_app) as http:
         yield World(shared_app, context, simulator, issuer, credentials(), http)
+    await streams.close()
+    await heartbeats.close()
     await catalogues.close()
     simulator.faults.clear()
 

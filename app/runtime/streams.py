@@ -1,0 +1,226 @@
+"""Brings every change of a bot's configuration to the streams that this process holds for it.
+
+A notification is a hint that a bot should be read again, and so is the clock: prices and catalogues
+change without one. What is to be read is gathered and read in few statements; a bot whose rows are
+what they were costs no more than that.
+"""
+
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+from sqlalchemy import URL
+
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import BotPrincipal
+from app.db import notifications
+from app.db.reading import Reader
+from app.errors import Unavailable
+from app.exchanges.registry import Exchanges
+from app.jsontext import dumps
+from app.runtime.configuration import configuration
+from app.runtime.listening import listen
+from app.runtime.situation import SituationRow, read_many
+from app.runtime.subscription import Sent, Subscription
+
+STREAMS_OF_A_BOT = 4
+_BOTS_AT_ONCE = 50
+_ROWS_AT_ONCE = 400
+"""Few enough that nothing else in the process waits for more than some milliseconds."""
+
+_FIRST_READ_SECONDS = 5.0
+_RETRY_SECONDS = 1.0
+_CLOSING_SECONDS = 0.5
+BotName = tuple[UUID, UUID]
+log = structlog.get_logger("botkeys.streams")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """Seconds, and how many streams one process holds.
+
+    `reread` is how often all bots are read without a hint; `patience` how long a reader may take
+    nothing that it is sent.
+    """
+
+    reread: float = 5
+    lifetime: float = 3600
+    keep_alive: float = 15
+    patience: float = 60
+    maximum: int = 10_000
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A bot with streams. `seen` is the hash of the rows that they were last told of."""
+
+    subscriptions: list[Subscription] = field(default_factory=list)
+    seen: int | None = None
+    rows: int = 1
+
+
+class ConfigStreams:
+    """One for a process. Without `url` nothing happens that nobody waits for (tests)."""
+
+    def __init__(
+        self, reader: Reader, exchanges: Exchanges, limits: StreamLimits, url: URL | None
+    ) -> None:
+        self.limits = limits
+        self._reader = reader
+        self._exchanges = exchanges
+        self._url = url
+        self._watched: dict[BotName, _Watched] = {}
+        self._count = 0
+        self._hinted: dict[BotName, None] = {}
+        self._due: dict[BotName, None] = {}
+        self._wanted = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    @property
+    def count(self) -> int:
+        """How many streams are open."""
+        return self._count
+
+    async def subscribe(self, bot: BotPrincipal, known: str | None) -> Subscription:
+        """A stream to a bot that has the version `known`, its configuration read.
+
+        Raises `Unauthenticated` if the token has just died, `Unavailable` where there is no place
+        or the database does not answer.
+        """
+        if self._closed or self._count >= self.limits.maximum:
+            raise Unavailable("This process holds all the streams that it may. Try again shortly.")
+        self._start()
+        name = (bot.account_id, bot.bot_id)
+        watched = self._watched.setdefault(name, _Watched())
+        while len(watched.subscriptions) >= STREAMS_OF_A_BOT:
+            watched.subscriptions[0].close()
+        # Spread, so that streams that began together do not all come back together.
+        lifetime = self.limits.lifetime * random.uniform(0.9, 1.1)  # noqa: S311  # nothing secret
+        subscription = Subscription(bot, known, lifetime, self._forget)
+        watched.subscriptions.append(subscription)
+        watched.seen = None
+        self._count += 1
+        self._hint(name)
+        try:
+            async with asyncio.timeout(_FIRST_READ_SECONDS):
+                await subscription.read.wait()
+        except TimeoutError:
+            subscription.close()
+            raise Unavailable from None
+        except BaseException:
+            subscription.close()
+            raise
+        if subscription.revoked:
+            raise Unauthenticated(TokenFault.REVOKED)
+        if subscription.closed:
+            raise Unavailable
+        return subscription
+
+    async def close(self) -> None:
+        """End all streams, and take no more."""
+        self._closed = True
+        for watched in list(self._watched.values()):
+            for subscription in list(watched.subscriptions):
+                subscription.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSING_SECONDS)
+
+    def _start(self) -> None:
+        if self._tasks:
+            return
+        self._tasks.append(asyncio.create_task(self._keep_reading()))
+        if self._url is not None:
+            listening = listen(self._url, self._hear, self._reread)
+            self._tasks.append(asyncio.create_task(listening))
+            self._tasks.append(asyncio.create_task(self._reread_again_and_again()))
+
+    def _forget(self, subscription: Subscription) -> None:
+        name = (subscription.bot.account_id, subscription.bot.bot_id)
+        watched = self._watched[name]
+        watched.subscriptions.remove(subscription)
+        self._count -= 1
+        if not watched.subscriptions:
+            del self._watched[name]
+
+    def _hear(self, payload: str) -> None:
+        with suppress(ValueError):  # anyone with a login may notify anything
+            account_id, bot_id = notifications.read(payload)
+            if bot_id is not None:
+                self._hint((account_id, bot_id))
+                return
+            for name in self._watched:
+                if name[0] == account_id:
+                    self._hint(name)
+
+    def _hint(self, name: BotName) -> None:
+        if name in self._watched:
+            self._hinted[name] = None
+            self._wanted.set()
+
+    def _reread(self) -> None:
+        self._due.update(dict.fromkeys(self._watched))
+        self._wanted.set()
+
+    async def _reread_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(self.limits.reread)
+            self._reread()
+
+    async def _keep_reading(self) -> None:
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            while names := list(self._next_few()):
+                try:
+                    found = await read_many(self._reader, names)
+                except Exception as error:  # noqa: BLE001  # no failure may end all streams for good
+                    log.warning("streams_not_read", exception=type(error).__name__)
+                    self._due.update(dict.fromkeys(names))
+                    await asyncio.sleep(_RETRY_SECONDS)
+                    continue
+                for name in names:
+                    self._publish(name, found.get(name, ()))
+
+    def _next_few(self) -> Iterator[BotName]:
+        """Of those hinted at, and when there are none, of those that are due."""
+        bots = rows = 0
+        while bots < _BOTS_AT_ONCE and rows < _ROWS_AT_ONCE:
+            waiting = self._hinted or self._due
+            if not waiting:
+                return
+            name = next(iter(waiting))
+            del waiting[name]
+            watched = self._watched.get(name)
+            if watched is not None:
+                bots += 1
+                rows += watched.rows
+                yield name
+
+    def _publish(self, name: BotName, rows: Sequence[SituationRow]) -> None:
+        watched = self._watched.get(name)
+        if watched is None:
+            return
+        for subscription in list(watched.subscriptions):
+            if not rows or rows[0].token_hash != subscription.bot.token_hash:
+                subscription.close(revoked=True)
+        seen = hash(tuple(rows))
+        if not watched.subscriptions or watched.seen == seen:
+            return
+        try:
+            config = configuration(rows, self._exchanges)
+        except Exception as error:  # noqa: BLE001  # one bot's trouble is not to be the others'
+            log.error("stream_failed", exception=type(error).__name__)  # noqa: TRY400  # as above
+            for subscription in list(watched.subscriptions):
+                subscription.close()
+            return
+        sent = Sent(config["version"], dumps(config).decode())
+        watched.seen, watched.rows = seen, len(rows)
+        for subscription in watched.subscriptions:
+            subscription.offer(sent)

@@ -1,0 +1,77 @@
+"""One stream of a bot's configurations, as the process that sends it sees it."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from app.auth.principal import BotPrincipal
+
+
+class Sent(NamedTuple):
+    """A configuration as it is sent: its version and its document as JSON."""
+
+    version: str
+    document: str
+
+
+class Subscription:
+    """Holds one configuration at most, the newest that was not taken: a slow reader costs no more.
+
+    `known` is the version that the bot has already. It ends after `lifetime` seconds, when its
+    token is replaced, its bot deleted, its place needed or its process stopped.
+    """
+
+    def __init__(
+        self,
+        bot: BotPrincipal,
+        known: str | None,
+        lifetime: float,
+        forget: Callable[["Subscription"], None],
+    ) -> None:
+        self.bot = bot
+        self.read = asyncio.Event()
+        """Set once the configuration was read for it the first time, or it has ended."""
+        self._loop = asyncio.get_running_loop()
+        self._ends_at = self._loop.time() + lifetime
+        self._offered = known
+        self._pending: Sent | None = None
+        self._news = asyncio.Event()
+        self._forget = forget
+        self.closed = False
+        self.revoked = False
+
+    @property
+    def ended(self) -> bool:
+        return self.closed or self._loop.time() >= self._ends_at
+
+    def offer(self, config: Sent) -> None:
+        """What is pending gives way, unless the bot has it or will get it anyway."""
+        if config.version != self._offered:
+            self._offered = config.version
+            self._pending = config
+            self._news.set()
+        self.read.set()
+
+    async def next(self, seconds: float) -> Sent | None:
+        """The newest configuration; `None` if there was none for so long, or it has ended.
+
+        What was read before its time was up is still given.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(min(self._loop.time() + seconds, self._ends_at)):
+                await self._news.wait()
+        if self.closed:
+            return None
+        self._news.clear()
+        config, self._pending = self._pending, None
+        return config
+
+    def close(self, *, revoked: bool = False) -> None:
+        """End it; `revoked` if its token is not valid any more."""
+        if not self.closed:
+            self.closed = True
+            self.revoked = revoked
+            self._news.set()
+            self.read.set()
+            self._forget(self)

@@ -1,0 +1,102 @@
+"""The service behind a real socket, and what a bot reads from its stream there."""
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+
+import httpx
+import uvicorn
+
+from app.runtime.streams import ConfigStreams, StreamLimits
+from app.serving import uvicorn_options
+from tests.support.world import Bot, Json, World, application
+
+SECONDS = 20.0
+"""Patience for what takes milliseconds."""
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Stream:
+    """One open stream, read event by event."""
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+        self.version: str | None = None
+        self._lines = answer.aiter_lines()
+
+    async def event(self) -> dict[str, str]:
+        """The next event's fields, a comment under the empty name; nothing at the stream's end."""
+        fields: dict[str, str] = {}
+        async with asyncio.timeout(SECONDS):
+            async for line in self._lines:
+                if not line:
+                    break
+                name, _, value = line.partition(": ")
+                fields[name.removesuffix(":")] = value
+        return fields
+
+    async def config(self) -> Json:
+        """The next configuration; what else is said before it is passed over."""
+        while "data" not in (event := await self.event()):
+            assert event, "the stream ended"
+        assert event["event"] == "config"
+        document: Json = json.loads(event["data"])
+        assert document["version"] == event["id"]
+        self.version = event["id"]
+        return document
+
+    async def ends(self) -> bool:
+        """Whether it ends without another configuration."""
+        while event := await self.event():
+            if "data" in event:
+                return False
+        return True
+
+
+class Streaming:
+    """A bot's calls of a server behind a socket."""
+
+    def __init__(self, streams: ConfigStreams, http: httpx.AsyncClient) -> None:
+        self.streams = streams
+        self.http = http
+
+    @asynccontextmanager
+    async def stream(self, bot: Bot, known: str | None = None) -> AsyncIterator[Stream]:
+        headers = {"Authorization": f"Bearer {bot.token}"}
+        if known is not None:
+            headers["Last-Event-ID"] = known
+        async with self.http.stream("GET", "/v1/runtime/stream", headers=headers) as answer:
+            if answer.status_code != httpx.codes.OK:
+                await answer.aread()
+            yield Stream(answer)
+
+
+@asynccontextmanager
+async def streaming(world: World, limits: StreamLimits) -> AsyncIterator[Streaming]:
+    """Another process's part: it shares the database of this world and nothing else."""
+    database = world.context.database
+    streams = ConfigStreams(database.reader, world.context.exchanges, limits, database.engine.url)
+    app = application(replace(world.context, streams=streams))
+    options = {**uvicorn_options(world.context.settings), "lifespan": "off"}
+    server = _Server(uvicorn.Config(app, **options))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+        serving = asyncio.create_task(server.serve([listener]))
+        try:
+            async with httpx.AsyncClient(
+                base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=SECONDS
+            ) as http:
+                yield Streaming(streams, http)
+        finally:
+            await streams.close()
+            server.should_exit = True
+            await serving
