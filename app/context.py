@@ -8,6 +8,7 @@ from app.auth.verifier import TokenVerifier
 from app.catalogue.refresh import CatalogueRefresher
 from app.db.engine import Database
 from app.exchanges.registry import Exchanges
+from app.runtime.heartbeats import Heartbeats
 from app.runtime.streams import ConfigStreams
 from app.settings import Role, Settings
 from app.telemetry import Metrics
@@ -45,5 +46,6 @@ class Context:
     limiter: MovingWindowRateLimiter
     catalogues: CatalogueRefresher
     streams: ConfigStreams
+    heartbeats: Heartbeats
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None

@@ -16,6 +16,7 @@ from app.context import ApiKeys, Context, RuntimeKeys
 from app.db.engine import Database, driver_url, open_database
 from app.exchanges.hosts import HostOverrides
 from app.exchanges.registry import Exchanges, simulated_hosts
+from app.runtime.heartbeats import Heartbeats
 from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings, SettingsError
 from app.telemetry import Metrics
@@ -169,6 +170,9 @@ async def open_context(
             database.engine.url if direct is None else driver_url(direct.get_secret_value()),
         )
         stack.push_async_callback(streams.close)
+        metrics = Metrics()
+        heartbeats = Heartbeats(database, metrics, timedelta(seconds=settings.heartbeat_lease))
+        stack.push_async_callback(heartbeats.close)
         yield Context(
             settings=settings,
             role=role,
@@ -176,10 +180,11 @@ async def open_context(
             verifier=verifier,
             exchanges=exchanges,
             audit=audit,
-            metrics=Metrics(),
+            metrics=metrics,
             limiter=MovingWindowRateLimiter(MemoryStorage()),
             catalogues=catalogues,
             streams=streams,
+            heartbeats=heartbeats,
             api=api,
             runtime=runtime,
         )

@@ -42,6 +42,12 @@ class Metrics:
         self.releases = Counter(
             "botkeys_releases_total", "Releases of credentials to bots", registry=self.registry
         )
+        self.heartbeat_batches = Histogram(
+            "botkeys_heartbeat_batch_size",
+            "Heartbeats written in one statement; the sum is how many there were",
+            buckets=(1, 3, 10, 30, 100, 300, 1000),
+            registry=self.registry,
+        )
 
 
 def _frames(error: BaseException) -> list[str]:

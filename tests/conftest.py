@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
@@ -13,6 +14,7 @@ from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.db.engine import Database, open_database
 from app.exchanges.registry import Exchanges, simulated_hosts
+from app.runtime.heartbeats import Heartbeats
 from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
@@ -87,9 +89,13 @@ async def open_world(
     catalogues = CatalogueRefresher(
         database, shared.exchanges, intervals(shared.settings), background=background
     )
+    lease = timedelta(seconds=shared.settings.heartbeat_lease)
+    heartbeats = Heartbeats(database, shared.metrics, lease)
     # Without a network between them, an answer comes when it is whole: so streams end at once.
     streams = ConfigStreams(database.reader, shared.exchanges, StreamLimits(lifetime=0.02), None)
-    context = replace(shared, database=database, catalogues=catalogues, streams=streams)
+    context = replace(
+        shared, database=database, catalogues=catalogues, heartbeats=heartbeats, streams=streams
+    )
     app = application(context)
     async with served(app) as http:
         yield World(
@@ -101,6 +107,7 @@ async def open_world(
             http,
         )
     await streams.close()
+    await heartbeats.close()
     await catalogues.close()
 
 

@@ -9,6 +9,7 @@ from app.context import RuntimeKeys
 from app.edge.route import CurrentUnit
 from app.edge.unit import Unit
 from app.runtime.config_service import ConfigService
+from app.runtime.heartbeat_service import HeartbeatService
 from app.runtime.release_service import ReleaseService
 from app.runtime.repository import RuntimeRepository
 from app.runtime.streams import ConfigStreams
@@ -41,10 +42,18 @@ async def config_service(unit: CurrentUnit) -> ConfigService:
     return ConfigService(context.database.reader, context.exchanges, unit.caller.bot)
 
 
+async def heartbeat_service(unit: CurrentUnit) -> HeartbeatService:
+    context = unit.context
+    return HeartbeatService(
+        context.heartbeats, context.database.reader, context.exchanges, unit.caller.bot
+    )
+
+
 async def config_streams(unit: CurrentUnit) -> ConfigStreams:
     return unit.context.streams
 
 
 Releases = Annotated[ReleaseService, Depends(release_service)]
 Configs = Annotated[ConfigService, Depends(config_service)]
+HeartbeatsOfBot = Annotated[HeartbeatService, Depends(heartbeat_service)]
 Streams = Annotated[ConfigStreams, Depends(config_streams)]

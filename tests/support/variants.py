@@ -3,12 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
 
 from app.db.engine import Database, open_database
 from app.exchanges.registry import Exchanges, simulated_hosts
+from app.runtime.heartbeats import Heartbeats
 from app.transport import HttpTransport
 from tests.support.database import Server
 from tests.support.world import Json, User, World, application, served
@@ -35,6 +37,10 @@ async def changed(
     With `address`, the callers seem to come from there.
     """
     new_settings = world.context.settings.model_copy(update=settings or {})
+    if "database" in context:
+        lease = timedelta(seconds=new_settings.heartbeat_lease)
+        heartbeats = Heartbeats(context["database"], world.context.metrics, lease)
+        context.setdefault("heartbeats", heartbeats)
     new_context = replace(world.context, settings=new_settings, **context)
     app = application(new_context)
     async with served(app) as http:

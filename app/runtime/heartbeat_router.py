@@ -1,0 +1,30 @@
+"""The route by which a bot says that it lives (role `runtime`)."""
+
+from fastapi import APIRouter, Response
+
+from app.edge.access import for_bots
+from app.edge.answers import json_answer
+from app.edge.responses import reading
+from app.edge.route import EdgeRoute
+from app.runtime.deps import HeartbeatsOfBot
+from app.runtime.heartbeat_schemas import Heartbeat, HeartbeatAnswer
+
+router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
+
+_PLAIN = Heartbeat()
+
+
+@router.post(
+    "/heartbeat",
+    operation_id="sendHeartbeat",
+    summary="Say that the bot lives",
+    response_model=HeartbeatAnswer,
+    responses=reading(),
+)
+@for_bots()
+async def send_heartbeat(service: HeartbeatsOfBot, heartbeat: Heartbeat = _PLAIN) -> Response:
+    """The answer comes once the heartbeat is stored. The bot is then online for the time that the
+    service is set to, 30 seconds unless changed: send one every 10.
+    """
+    del heartbeat
+    return json_answer(await service.beat())

@@ -1,0 +1,187 @@
+"""Writes heartbeats: many bots' in one statement, each acknowledged once it is stored."""
+
+import asyncio
+from collections.abc import Collection, Coroutine, Iterable
+from datetime import timedelta
+from itertools import islice
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Interval, TextClause, Uuid, bindparam, text
+
+from app.db.base import new_id
+from app.db.engine import Database
+from app.db.reading import Query
+from app.telemetry import Metrics
+
+BATCH = 1000
+_AT_ONCE = 4
+"""Bots written one by one at a time, so that they never take all the connections."""
+
+BotName: TypeAlias = tuple[UUID, UUID]
+"""Account and bot."""
+
+
+def _beat(locking: str) -> TextClause:
+    """Renew the leases of these bots, tell who came online, and name those whose row was there.
+
+    One that comes back after its lease, before a worker saw it go, goes offline first, at the time
+    when its lease ended. The clock is read row by row, after the lock. The events' foreign key
+    takes accounts FOR KEY SHARE after presence, against the usual order: whoever holds an account
+    while it waits for presence must lock it FOR NO KEY UPDATE at most.
+    """
+    return text(
+        f"""
+        WITH locked AS (
+            SELECT presence.account_id, presence.bot_id, presence.announced_online,
+                   presence.lease_until, wanted.offline_id, wanted.online_id
+            FROM unnest(:accounts, :bots, :offline_ids, :online_ids)
+                AS wanted (account_id, bot_id, offline_id, online_id)
+            JOIN presence ON presence.account_id = wanted.account_id
+                AND presence.bot_id = wanted.bot_id
+            ORDER BY presence.account_id, presence.bot_id
+            FOR UPDATE OF presence {locking}
+        ), beaten AS (
+            UPDATE presence SET last_heartbeat_at = clock_timestamp(),
+                lease_until = clock_timestamp() + :lease, announced_online = true
+            FROM locked
+            WHERE presence.account_id = locked.account_id AND presence.bot_id = locked.bot_id
+            RETURNING locked.account_id, locked.bot_id, locked.announced_online,
+                locked.lease_until, locked.offline_id, locked.online_id,
+                presence.last_heartbeat_at AS now
+        ), told AS (
+            INSERT INTO bot_events
+                (account_id, id, bot_id, key_id, environment, kind, level, message, at)
+            SELECT beaten.account_id, change.id, beaten.bot_id, keys.id, keys.environment,
+                   change.kind, change.level, change.message, change.at
+            FROM beaten
+            JOIN bots ON bots.account_id = beaten.account_id AND bots.id = beaten.bot_id
+            LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
+            CROSS JOIN LATERAL (VALUES
+                (offline_id, 'offline', 'warning', 'The bot stopped sending heartbeats.',
+                 lease_until),
+                (online_id, 'online', 'info', 'The bot sends heartbeats.', now)
+            ) AS change (id, kind, level, message, at)
+            WHERE (NOT announced_online OR lease_until <= now)
+              AND (change.kind = 'online' OR announced_online)
+        )
+        SELECT account_id, bot_id FROM beaten
+        """  # noqa: S608  # one of two words of this module
+    ).bindparams(
+        *(
+            bindparam(name, type_=ARRAY(Uuid()))
+            for name in ("accounts", "bots", "offline_ids", "online_ids")
+        ),
+        bindparam("lease", type_=Interval()),
+    )
+
+
+_BEAT_FREE = Query(_beat("SKIP LOCKED"))
+_BEAT_WAITING = _beat("")
+_MAKE_ROW = text(
+    "INSERT INTO presence (account_id, bot_id) SELECT account_id, id FROM bots"
+    " WHERE account_id = :account AND id = :bot FOR KEY SHARE ON CONFLICT DO NOTHING"
+)
+
+
+class Heartbeats:
+    """One for a process. While one batch is written the next gathers: there is no timer."""
+
+    def __init__(self, database: Database, metrics: Metrics, lease: timedelta) -> None:
+        self._database = database
+        self._metrics = metrics
+        self._lease = lease
+        self._waiting: dict[BotName, asyncio.Future[bool]] = {}
+        self._alone = asyncio.Semaphore(_AT_ONCE)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writing = False
+
+    async def beat(self, account_id: UUID, bot_id: UUID) -> bool:
+        """Store that the bot was heard; returns after the commit, `False` if the bot is gone.
+
+        Raises what the driver raises. Whoever stops waiting takes nothing from the others.
+        """
+        name = (account_id, bot_id)
+        stored = self._waiting.get(name)
+        if stored is None:
+            stored = self._waiting[name] = asyncio.get_running_loop().create_future()
+            if not self._writing:
+                self._writing = True
+                self._start(self._write())
+        return await asyncio.shield(stored)
+
+    async def close(self) -> None:
+        """Stop. What was not acknowledged may or may not be stored."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for stored in self._waiting.values():
+            stored.cancel()
+        self._waiting.clear()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _write(self) -> None:
+        """Batch after batch, until nobody waits."""
+        try:
+            while self._waiting:
+                batch = dict(islice(self._waiting.items(), BATCH))
+                for name in batch:
+                    del self._waiting[name]
+                await self._write_batch(batch)
+        finally:
+            self._writing = False
+
+    async def _write_batch(self, batch: dict[BotName, asyncio.Future[bool]]) -> None:
+        self._metrics.heartbeat_batches.observe(len(batch))
+        try:
+            # A statement sent through the reader is a transaction of its own: what is answered was
+            # committed.
+            rows = await self._database.reader.fetch(_BEAT_FREE, **self._parameters(batch))
+        except BaseException as error:
+            _fail(batch.values(), error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        for account_id, bot_id in rows:
+            batch.pop((account_id, bot_id)).set_result(True)
+        # No row yet, or one that a change of the bot holds: nobody else waits for that.
+        for name, stored in batch.items():
+            self._start(self._write_alone(name, stored))
+
+    async def _write_alone(self, name: BotName, stored: asyncio.Future[bool]) -> None:
+        try:
+            async with self._alone, self._database.sessions.begin() as session:
+                account_id, bot_id = name
+                await session.execute(_MAKE_ROW, {"account": account_id, "bot": bot_id})
+                rows = await session.execute(_BEAT_WAITING, self._parameters([name]))
+                there = rows.first() is not None
+        except BaseException as error:
+            _fail([stored], error)
+            if not isinstance(error, Exception):
+                raise
+            return
+        stored.set_result(there)
+
+    def _parameters(self, names: Collection[BotName]) -> dict[str, Any]:
+        """Each bot gets the ids of the events that it may cause."""
+        return {
+            "accounts": [account_id for account_id, _ in names],
+            "bots": [bot_id for _, bot_id in names],
+            "offline_ids": [new_id() for _ in names],
+            "online_ids": [new_id() for _ in names],
+            "lease": self._lease,
+        }
+
+
+def _fail(waiting: Iterable[asyncio.Future[bool]], error: BaseException) -> None:
+    for stored in waiting:
+        if isinstance(error, asyncio.CancelledError):
+            stored.cancel()
+        else:
+            stored.set_exception(error)
+            # Marks it as seen, for where nobody waits any more.
+            stored.exception()
