@@ -91,6 +91,14 @@ class BotRepository:
         lock = select(Bot.id).where(*self._row(bot_id)).with_for_update()
         return await self._session.scalar(lock) is not None
 
+    async def lock_presence(self, bot_id: UUID) -> None:
+        """Keep heartbeats waiting. One of a bot that has no such row yet waits for the bot's lock.
+
+        Its foreign key does, so that lock must have been taken before.
+        """
+        of_bot = Presence.account_id == self._account_id, Presence.bot_id == bot_id
+        await self._session.execute(select(Presence.bot_id).where(*of_bot).with_for_update())
+
     async def lock_keys(self, key_ids: Iterable[UUID]) -> None:
         """Take the locks of keys in the order of their ids, so that two takers never cross."""
         await self._session.execute(

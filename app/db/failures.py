@@ -13,6 +13,10 @@ limit, a system error, a read-only standby, no such database, login refused, a d
 operator has closed to connections."""
 
 
+class Overtaken(Exception):
+    """What was read to know which rows to lock is another by the time they are locked."""
+
+
 def sqlstate(error: BaseException) -> str | None:
     """PostgreSQL's code for an error raised through SQLAlchemy or asyncpg, if it has one."""
     if isinstance(error, DBAPIError):
@@ -22,7 +26,7 @@ def sqlstate(error: BaseException) -> str | None:
 
 
 def is_conflict(error: BaseException) -> bool:
-    return sqlstate(error) in _CONFLICTS
+    return isinstance(error, Overtaken) or sqlstate(error) in _CONFLICTS
 
 
 def is_outage(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.accounts.repository import AccountRepository
+from app.bots.repository import BotRepository
 from app.catalogue.repository import CatalogueRepository
 from app.context import Context
 from app.edge.route import CurrentUnit
@@ -28,6 +29,7 @@ async def key_service(unit: CurrentUnit) -> KeyService:
         _check(context),
         CatalogueRepository(unit.session),
         context.catalogues,
+        BotRepository(unit.session, unit.caller.account_id),
         unit.audit(),
     )
 

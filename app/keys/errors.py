@@ -1,10 +1,12 @@
 """Refusals that concern keys.
 
 AppError
+├── BotOnline                 409 bot_online, with `bot`
 ├── EnvironmentImmutable      409 environment_immutable
 ├── KeyAlreadyAdded           409 key_already_added, with `key_id`
 ├── KeyAssigned               409 key_assigned, with `bot`
 ├── KeyInactive               409 key_inactive
+├── OpenPositions             409 open_positions, with `count`
 ├── OtherExchangeAccount      409 other_exchange_account
 ├── ContractTypeNotOffered    422 contract_type_not_offered, with `contract_types`
 ├── RegionNotOffered          422 region_not_offered, with `regions`
@@ -20,6 +22,35 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.errors import AppError
+
+
+class BotOnline(AppError):
+    """`bot` is `{id, name}`."""
+
+    status = 409
+    code = "bot_online"
+    title = "The key's bot is online"
+    detail = (
+        "The contract type cannot change while the bot is running: it trades the instruments of "
+        "the present one. Stop the bot, or unassign the key, and wait until it shows as offline."
+    )
+
+    def __init__(self, bot_id: UUID, bot_name: str) -> None:
+        super().__init__(bot={"id": bot_id, "name": bot_name})
+
+
+class OpenPositions(AppError):
+    status = 409
+    code = "open_positions"
+    title = "There are open positions"
+
+    def __init__(self, count: int) -> None:
+        noun = "position" if count == 1 else "positions"
+        super().__init__(
+            f"The key has {count} open {noun}, in instruments of its present contract type. Close "
+            "them first.",
+            count=count,
+        )
 
 
 class EnvironmentImmutable(AppError):

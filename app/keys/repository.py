@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
 from app.db.models import Bot, BotEvent, Key, KeyLabel, Position
+from app.db.models.position import held
 from app.db.reading import Query, Reader
 
 _KEYS = Key.__table__
@@ -131,6 +132,13 @@ class KeyRepository:
         """
         lock = select(Key.id).where(*self._row(key_id)).with_for_update(read=share)
         return await self._session.scalar(lock) is not None
+
+    async def positions_held(self, key_id: UUID) -> int:
+        """How many positions any bot holds with this key, openings included."""
+        count = select(func.count()).where(
+            Position.account_id == self._account_id, Position.key_id == key_id, held()
+        )
+        return (await self._session.execute(count)).scalar_one()
 
     async def find(self, fingerprint: bytes) -> UUID | None:
         return await self._session.scalar(

@@ -104,15 +104,23 @@ async def get_key(key_id: UUID, service: Service) -> Response:
 @router.patch(
     "/{key_id}",
     operation_id="changeKey",
-    summary="Rename, activate or deactivate a key",
+    summary="Rename, activate or deactivate a key, or switch its contract type",
     response_model=Key,
-    responses=changing(errors.EnvironmentImmutable),
+    responses=changing(
+        errors.EnvironmentImmutable,
+        errors.BotOnline,
+        errors.OpenPositions,
+        errors.ContractTypeNotOffered,
+    ),
 )
 @for_users(Scope.KEYS_WRITE, action="key.change")
 async def change_key(
     key_id: UUID, change: KeyChange, service: Service, unit: CurrentUnit, revision: Revision
 ) -> Response:
-    """Deactivating stops new positions at once and leaves open ones to the bot's exit rules."""
+    """Deactivating stops new positions at once and leaves open ones to the bot's exit rules.
+
+    Each contract type has trading assets of its own: switching back finds the former ones again.
+    """
     return _one(await service.change(unit.caller.user, key_id, change, revision))
 
 

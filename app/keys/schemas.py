@@ -64,6 +64,13 @@ class KeyChange(Input):
 
     label: Label | None = None
     active: bool | None = None
+    contract_type: Annotated[
+        ContractType | None,
+        Field(
+            description="Shows the instruments and trading assets of the other type. Not while "
+            "the key's bot is online, nor while a position is open with the key."
+        ),
+    ] = None
     environment: Annotated[
         Environment | None, Field(description="Cannot be changed; refused unless it is the same.")
     ] = None

@@ -9,11 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts.repository import AccountRepository
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
+from app.bots.repository import BotRepository
 from app.catalogue.refresh import CatalogueRefresher
 from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.context import ApiKeys
 from app.db.base import new_id
+from app.db.failures import Overtaken
 from app.errors import NotFound, PreconditionFailed
+from app.keys.contract_switch import ContractSwitch
 from app.keys.credential_repository import CredentialRepository
 from app.keys.credentials import KeyRequest, read_request
 from app.keys.errors import (
@@ -47,6 +50,7 @@ class KeyService:
         check: CredentialCheck,
         catalogue: CatalogueRepository,
         refresher: CatalogueRefresher,
+        bots: BotRepository,
         audit: AuditLog,
     ) -> None:
         self._session = session
@@ -57,6 +61,7 @@ class KeyService:
         self._check = check
         self._catalogue = catalogue
         self._refresher = refresher
+        self._switch = ContractSwitch(keys, bots)
         self._audit = audit
 
     async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> Page:
@@ -129,11 +134,18 @@ class KeyService:
     async def change(
         self, principal: UserPrincipal, key_id: UUID, change: KeyChange, revision: int | None
     ) -> KeyRow:
-        """Rename, activate or deactivate. `revision` is that of If-Match, if it was sent."""
-        row = await self._locked(principal, key_id, revision)
+        """Rename, (de)activate or switch. `revision` is that of If-Match, if it was sent."""
+        switching = change.contract_type is not None
+        row = await self._locked(principal, key_id, revision, with_bot=switching)
         if change.environment is not None and change.environment != row.environment:
             raise EnvironmentImmutable
-        wanted = {"label": change.label, "active": change.active}
+        if change.contract_type is not None:
+            await self._switch.check(row, change.contract_type)
+        wanted = {
+            "label": change.label,
+            "active": change.active,
+            "contract_type": change.contract_type,
+        }
         changed: dict[str, Any] = {
             name: value
             for name, value in wanted.items()
@@ -149,7 +161,10 @@ class KeyService:
             environment=row.environment,
             **changed,
         )
-        return await self.get(key_id)
+        row = await self.get(key_id)
+        if "contract_type" in changed:
+            self._refresher.start(CatalogueName.of(row))
+        return row
 
     async def delete(
         self, principal: UserPrincipal, key_id: UUID, revision: int | None
@@ -170,12 +185,22 @@ class KeyService:
         )
         return {"keys": 1, "credentials": credentials}
 
-    async def _locked(self, principal: UserPrincipal, key_id: UUID, revision: int | None) -> KeyRow:
+    async def _locked(
+        self,
+        principal: UserPrincipal,
+        key_id: UUID,
+        revision: int | None,
+        *,
+        with_bot: bool = False,
+    ) -> KeyRow:
         """The key under its lock, read in a statement of its own after the lock was taken."""
         await self._accounts.enter(principal)
+        bot_id = await self._switch.lock_bot(key_id) if with_bot else None
         if not await self._keys.lock(key_id):
             raise NotFound
         row = await self.get(key_id)
+        if with_bot and row.bot_id != bot_id:
+            raise Overtaken
         if revision is not None and row.revision != revision:
             raise PreconditionFailed
         return row
