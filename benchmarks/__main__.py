@@ -10,12 +10,14 @@ from rich.console import Console
 
 from benchmarks.catalogue import measure_refresh, measure_search
 from benchmarks.installation import installation
-from benchmarks.list_keys import measure
+from benchmarks.list_keys import measure as measure_list
 from benchmarks.report import Row, document, machine, table
 from benchmarks.rounds import Effort
+from benchmarks.runtime import measure as measure_runtime
 from benchmarks.starting import measure_cold_start, measure_help
 
 _FULL, _QUICK = Effort(), Effort(rounds=3, warm_up=0.3, seconds=1.0)
+_BOTS = Effort(rounds=5, warm_up=0.5, seconds=2.0)
 _STARTS = 5
 
 
@@ -33,7 +35,8 @@ def bench(
     console = Console(width=None if sys.stdout.isatty() else 160)
     with installation() as ready:
         facts = machine(ready.postgres_version)
-        rows = measure(ready, _QUICK if quick else _FULL)
+        rows = measure_list(ready, _QUICK if quick else _FULL)
+        rows += measure_runtime(ready, _QUICK if quick else _BOTS)
         rows.append(measure_search(ready, _QUICK if quick else _FULL))
         rows.append(measure_refresh(ready))
         rows.append(measure_cold_start(ready, 1 if quick else _STARTS))

@@ -19,6 +19,7 @@ from app.exchanges.model import Environment
 from app.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
 from app.transport import HttpTransport
 from benchmarks.installation import Installation
+from benchmarks.listing import INSTRUMENTS, fill
 from benchmarks.load import Asked, Load
 from benchmarks.report import Row
 from benchmarks.rounds import Effort
@@ -26,7 +27,6 @@ from benchmarks.simulated import LATENCY
 
 REFRESH_BUDGET = 1.3
 SEARCH_BUDGET = 10
-INSTRUMENTS = 5_000
 _EVERY = Intervals(prices=timedelta(0), instruments=timedelta(0))
 
 
@@ -111,7 +111,7 @@ async def _run(
 
 def measure_search(installation: Installation, effort: Effort) -> Row:
     """A search over 5,000 instruments, one caller at a time, through the whole service."""
-    asyncio.run(_fill(installation.database_url))
+    asyncio.run(fill(installation.database_url))
     with installation.service() as service:
         token = installation.token()
         key = service.call(
@@ -142,42 +142,3 @@ def measure_search(installation: Installation, effort: Effort) -> Row:
         budget=SEARCH_BUDGET,
         details={"p99": f"{median(one.p99 for one in measured):.2f} ms"},
     )
-
-
-async def _fill(database_url: str) -> None:
-    """One catalogue with 5,000 instruments, every tenth with a name that the search finds."""
-    database = open_database(database_url, application_name="botkeys-bench", pool_size=1)
-    try:
-        async with database.engine.begin() as connection:
-            await connection.execute(text(_CATALOGUE))
-            await connection.execute(text(_LISTED), {"instruments": INSTRUMENTS})
-            await connection.execute(text(_PRICES))
-    finally:
-        await database.close()
-
-
-_CATALOGUE = """
-INSERT INTO catalogues (exchange, environment, region, contract_type,
-                        instruments_fetched_at, prices_fetched_at, attempted_at)
-VALUES ('bybit', 'live', '', 'linear', now(), now(), now())
-ON CONFLICT (exchange, environment, region, contract_type)
-DO UPDATE SET prices_fetched_at = now(), attempted_at = now(), failure = NULL
-"""
-
-_LISTED = """
-INSERT INTO instruments (exchange, environment, region, contract_type, symbol, base, quote, settle,
-                         contract_size, tick_size, lot_size, min_quantity, max_leverage,
-                         margin_modes, listed, search_text)
-SELECT 'bybit', 'live', '', 'linear', base || 'USDT', base, 'USDT', 'USDT', 1, 0.1, 0.001, 0.001,
-       100, '{cross,isolated}', true, lower(base || 'USDT ' || base || ' USDT')
-FROM (SELECT CASE WHEN n % 10 = 0 THEN 'BTC' ELSE 'COIN' END || lpad(n::text, 4, '0') AS base
-      FROM generate_series(1, CAST(:instruments AS integer)) AS n) AS names
-"""
-
-_PRICES = """
-INSERT INTO instrument_prices (exchange, environment, region, contract_type, symbol,
-                               price, volume_24h)
-SELECT exchange, environment, region, contract_type, symbol, 97012.5, 1840223114.2
-FROM instruments WHERE exchange = 'bybit' AND environment = 'live' AND contract_type = 'linear'
-ON CONFLICT DO NOTHING
-"""

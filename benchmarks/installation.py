@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import uvloop
 from sqlalchemy import text
@@ -21,40 +22,46 @@ from app.development import SERVICE_ROLES
 from app.vault.keyfiles import KeyFolder, KeyKind
 from benchmarks.server import Server, running
 
+Role = Literal["api", "runtime"]
+
+RELEASES_PER_HOUR = 100_000
+"""More than any run makes: measured is the release, not its refusal."""
+
 _ACCOUNT = "benchmark"
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A migrated database, and in `folder`/keys what a process of the role `api` holds."""
+    """A migrated database, and in `folder`/api and `folder`/runtime what each role holds."""
 
     folder: Path
     database_url: str
     postgres_version: str
 
-    def token(self) -> str:
-        """For the one account that is there. The service checks it like any other."""
-        return DevelopmentIssuer(self.folder / "keys").token(_ACCOUNT)
+    def token(self, account: str = _ACCOUNT) -> str:
+        """A user's. The service checks it like any other."""
+        return DevelopmentIssuer(self.folder / "api").token(account)
 
-    def service(self) -> AbstractContextManager[Server]:
-        """`botkeys serve --role api`, ready."""
-        command = (Path(sys.executable).with_name("botkeys"), "serve", "--role", "api")
-        return running(command, self._environment(), "/readyz", self.folder / "service.log")
+    def service(self, role: Role = "api") -> AbstractContextManager[Server]:
+        """`botkeys serve --role …`, ready."""
+        command = (Path(sys.executable).with_name("botkeys"), "serve", "--role", role)
+        return running(command, self._environment(role), "/readyz", self.folder / f"{role}.log")
 
     def floor(self) -> AbstractContextManager[Server]:
-        """The bare function, with its pool filled."""
+        """The bare function, with its pool filled. It holds what the role `runtime` holds."""
         account = str(account_id(DevelopmentIssuer.issuer, _ACCOUNT))
         options = {"database_url": self.database_url, "account_id": account}
-        environment = {**self._environment(), "BENCHMARK_FLOOR": json.dumps(options)}
+        environment = {**self._environment("runtime"), "BENCHMARK_FLOOR": json.dumps(options)}
         command = [sys.executable, "-m", "benchmarks.floor"]
-        return running(command, environment, "/", self.folder / "floor.log")
+        return running(command, environment, "/v1/keys", self.folder / "floor.log")
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, role: Role) -> dict[str, str]:
         return {
             "BOTKEYS_MODE": "development",  # the one that has an issuer of its own
             "BOTKEYS_EXCHANGES": "real",  # no simulator in the process; no exchange is called
-            "BOTKEYS_KEYS_DIR": str(self.folder / "keys"),
+            "BOTKEYS_KEYS_DIR": str(self.folder / role),
             "BOTKEYS_DATABASE_URL": self.database_url,
+            "BOTKEYS_RELEASES_PER_HOUR": str(RELEASES_PER_HOUR),
         }
 
 
@@ -84,9 +91,17 @@ async def _prepare_database(postgres: EmbeddedPostgres) -> str:
 
 
 def _prepare_keys(folder: Path) -> None:
-    """What the role `api` holds: a master public key, two HMAC keys; no private half of it."""
+    """To each role its own: the public master key, or its private half; and what both hold."""
     whole = KeyFolder(folder / "all-keys")
     whole.create_master_key()
-    api = KeyFolder(folder / "keys")
-    api.create_missing([KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC])
-    shutil.copy2(whole.path / "master-0001.public", api.path)
+    whole.create_missing([KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC])
+    DevelopmentIssuer(whole.path)
+    both = (KeyKind.AUDIT_HMAC, KeyKind.DEVELOPMENT_ISSUER)
+    held = {
+        "api": ("master-0001.public", KeyKind.FINGERPRINT_HMAC, *both),
+        "runtime": ("master-0001.private", KeyKind.TOKEN_HMAC, *both),
+    }
+    for role, names in held.items():
+        KeyFolder(folder / role).create_missing([])
+        for name in names:
+            shutil.copy2(whole.path / name, folder / role)

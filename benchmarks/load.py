@@ -101,6 +101,8 @@ class _Connection(asyncio.Protocol):
         self._missing = 0
         self._head = b""
         self._sent_at = 0.0
+        self._last = asyncio.Event()
+        self._stopping = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -108,6 +110,9 @@ class _Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         if self._transport is None or self._transport.is_closing():
+            return
+        if self._stopping:
+            self._last.set()
             return
         request = self._next()
         self._sent_at = time.perf_counter()
@@ -132,9 +137,15 @@ class _Connection(asyncio.Protocol):
             self._send()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._last.set()
         self._fail(NotAnswered(f"the connection was closed ({type(exc).__name__})"))
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
+        """Ask no more, and close after the last answer: no transaction is left half done, whose
+        locks would stop the next server that is measured.
+        """
+        self._stopping = True
+        await self._last.wait()
         if self._transport is not None:
             self._transport.abort()
 
@@ -193,9 +204,8 @@ async def run(load: Load) -> Measured:
     if not latencies:
         raise NotAnswered("not one answer came in time")
     body_bytes = connections[0].body_bytes
+    await asyncio.gather(*(connection.stop() for connection in connections))
     failed.cancel()
-    for connection in connections:
-        connection.stop()
     return Measured(
         requests=len(latencies),
         per_second=len(latencies) / took,

@@ -33,6 +33,10 @@ class Server:
     port: int
     http: httpx.Client
 
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
     def call(self, method: str, path: str, token: str, body: Any = None) -> Any:
         """One request in plain, for what is not measured; raises `HTTPStatusError`."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -81,9 +85,10 @@ def running(
             stdout=written,
             stderr=written,
         )
-    address = f"http://127.0.0.1:{port}"
     try:
-        with httpx.Client(base_url=address, trust_env=False, timeout=_PATIENCE) as http:
+        with httpx.Client(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=_PATIENCE
+        ) as http:
             server = Server(process, port, http)
             _wait(server, ready)
             yield server

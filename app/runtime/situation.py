@@ -23,6 +23,8 @@ class SituationRow(NamedTuple):
     account_id: UUID
     bot_id: UUID
     token_hash: bytes
+    account_closing: bool
+    frozen: bool
     paused: bool
     key_id: UUID | None
     label: str
@@ -56,7 +58,13 @@ class SituationRow(NamedTuple):
 # PostgreSQL thinks that the four words of a catalogue leave one row, and a plain join would walk
 # through a whole catalogue for each asset: OFFSET 0 keeps the look-ups by symbol apart.
 _MEMBERS = """
-    SELECT bots.account_id, bots.id, tokens.token_hash, bots.paused,
+    SELECT bots.account_id, bots.id, tokens.token_hash, accounts.closing_at IS NOT NULL,
+           EXISTS (
+               SELECT FROM freezes
+               WHERE account_id = bots.account_id
+                 AND (scope = 'account' OR exchange = keys.exchange OR key_id = keys.id)
+           ),
+           bots.paused,
            keys.id, keys.label, keys.exchange, keys.environment, keys.region, keys.contract_type,
            keys.version, keys.active, keys.permission_trade, keys.verification_status,
            coalesce(catalogue.instruments_fetched_at IS NOT NULL, false),
@@ -67,6 +75,7 @@ _MEMBERS = """
            listing.min_quantity, listing.contract_size
 """
 _TABLES = """
+    JOIN accounts ON accounts.account_id = bots.account_id
     JOIN bot_tokens AS tokens ON tokens.account_id = bots.account_id AND tokens.bot_id = bots.id
     LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
     LEFT JOIN catalogues AS catalogue
@@ -107,13 +116,13 @@ _OF_MANY = text(
     " JOIN bots ON bots.account_id = wanted.account_id AND bots.id = wanted.bot_id"
     f" {_TABLES} ORDER BY bots.account_id, bots.id, assets.symbol"
 ).bindparams(bindparam("accounts", type_=ARRAY(Uuid())), bindparam("bots", type_=ARRAY(Uuid())))
-_ONE = Query(_OF_ONE)
-_MANY = Query(_OF_MANY)
+ONE = Query(_OF_ONE)
+MANY = Query(_OF_MANY)
 
 
 async def read_one(reader: Reader, account_id: UUID, bot_id: UUID) -> list[SituationRow]:
     """The rows of one bot, by symbol; none if the bot or its token is gone."""
-    rows = await reader.fetch(_ONE, account=account_id, bot=bot_id)
+    rows = await reader.fetch(ONE, account=account_id, bot=bot_id)
     return [SituationRow._make(row) for row in rows]
 
 
@@ -132,7 +141,7 @@ async def read_many(
     wanted = list(bots)
     found: dict[tuple[UUID, UUID], list[SituationRow]] = {}
     rows: Iterable[Any] = await reader.fetch(
-        _MANY, accounts=[account for account, _ in wanted], bots=[bot for _, bot in wanted]
+        MANY, accounts=[account for account, _ in wanted], bots=[bot for _, bot in wanted]
     )
     for row in rows:
         made = SituationRow._make(row)

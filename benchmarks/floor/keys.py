@@ -1,26 +1,14 @@
-"""The floor: what the same machine does by hand. A bare ASGI function, no framework, no token.
+"""The list of keys, by hand."""
 
-    BENCHMARK_FLOOR='{"database_url": …, "account_id": …}' BOTKEYS_PORT=… python -m benchmarks.floor
-
-The same uvicorn with the service's own options, asyncpg's pool of the same size, the statement
-that the service sends, and the members that it answers with.
-"""
-
-import json
-import os
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
-import uvicorn
-import uvloop
 
 from app.jsontext import dumps
 from app.pagination import DEFAULT_LIMIT, encode_cursor
-from app.serving import uvicorn_options
-from app.settings import Mode, load_settings
+from benchmarks.floor.calls import Answer, Call
 
 LIST_KEYS = """
 SELECT k.id, k.label, k.exchange, k.environment, k.region, k.contract_type, k.masked_key, k.active,
@@ -31,8 +19,6 @@ SELECT k.id, k.label, k.exchange, k.environment, k.region, k.contract_type, k.ma
 FROM keys k LEFT OUTER JOIN bots b ON b.account_id = k.account_id AND b.key_id = k.id
 WHERE k.account_id = $1 ORDER BY k.id DESC LIMIT $2
 """
-
-Message = dict[str, Any]
 
 
 def _json(text: str | None) -> Any:
@@ -72,45 +58,14 @@ def _key(row: asyncpg.Record) -> dict[str, Any]:
     }
 
 
-class Floor:
-    """One ASGI function for every path."""
-
-    def __init__(self, account_id: UUID) -> None:
+class ListKeys:
+    def __init__(self, pool: asyncpg.Pool, account_id: UUID) -> None:
+        self._pool = pool
         self._account_id = account_id
-        self.pool: asyncpg.Pool | None = None
 
-    async def __call__(
-        self,
-        scope: Message,
-        _receive: Callable[[], Awaitable[Message]],
-        send: Callable[[Message], Awaitable[None]],
-    ) -> None:
-        if scope["type"] != "http" or self.pool is None:
-            return
+    async def __call__(self, _call: Call) -> Answer:
         limit = DEFAULT_LIMIT
-        rows = await self.pool.fetch(LIST_KEYS, self._account_id, limit + 1)
+        rows = await self._pool.fetch(LIST_KEYS, self._account_id, limit + 1)
         items = [_key(row) for row in rows[:limit]]
         after = encode_cursor(items[-1]["id"]) if len(rows) > limit else None
-        body = dumps({"items": items, "next_cursor": after})
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(body)).encode("ascii")),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-
-async def serve(options: dict[str, Any]) -> None:
-    settings = load_settings(default_mode=Mode.DEVELOPMENT)
-    floor = Floor(UUID(options["account_id"]))
-    config = uvicorn.Config(floor, **{**uvicorn_options(settings), "lifespan": "off"})
-    size = settings.database_pool_size
-    async with asyncpg.create_pool(
-        options["database_url"], min_size=size, max_size=size
-    ) as floor.pool:
-        await uvicorn.Server(config).serve()
-
-
-if __name__ == "__main__":
-    config_text = os.environ["BENCHMARK_FLOOR"]
-    uvloop.run(serve(json.loads(config_text)))
+        return Answer(dumps({"items": items, "next_cursor": after}))

@@ -1,0 +1,131 @@
+"""Bots with keys, made through the API like anybody's, and five assets for each."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+from sqlalchemy import text
+
+from app.client.token import parse_token
+from app.db.engine import open_database
+from app.secret import Secret
+from benchmarks.installation import Installation
+from benchmarks.listing import fill
+from benchmarks.load import Asked
+from benchmarks.server import Server
+
+ACCOUNTS = 20
+ASSETS = 5
+_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class FleetBot:
+    """`user_token` is its owner's."""
+
+    account_id: str
+    bot_id: str
+    key_id: str
+    token: str
+    user_token: str
+
+    def asks(self, path: str, **more: Any) -> Asked:
+        """What it asks the service, with its token."""
+        return Asked(f"/v1/runtime/{path}", self.token, **more)
+
+    def asks_floor(self, path: str, **more: Any) -> Asked:
+        """The same of the floor, which takes its word for who it is."""
+        return Asked(f"/v1/runtime/{path}?{self.account_id}/{self.bot_id}", **more)
+
+
+def make_fleet(
+    installation: Installation, api: Server, runtime: Server, bots: int
+) -> list[FleetBot]:
+    """So many bots of 20 accounts, those of an account never side by side."""
+    return asyncio.run(_make(installation, api, runtime, bots))
+
+
+async def _make(
+    installation: Installation, api: Server, runtime: Server, bots: int
+) -> list[FleetBot]:
+    await fill(installation.database_url)
+    accounts = min(ACCOUNTS, bots)
+    async with (
+        httpx.AsyncClient(base_url=api.address, trust_env=False, timeout=_PATIENCE) as users,
+        httpx.AsyncClient(base_url=runtime.address, trust_env=False, timeout=_PATIENCE) as minting,
+    ):
+        makers = [
+            _of_account(
+                users,
+                minting,
+                installation.token(f"fleet-{account}"),
+                range(account, bots, accounts),
+            )
+            for account in range(accounts)
+        ]
+        made = await asyncio.gather(*makers)
+    await _add_assets(installation.database_url)
+    return [bot for _, bot in sorted(pair for some in made for pair in some)]
+
+
+async def _of_account(
+    users: httpx.AsyncClient, minting: httpx.AsyncClient, token: str, numbers: range
+) -> list[tuple[int, FleetBot]]:
+    made = []
+    for number in numbers:
+        key = await _call(
+            users,
+            "POST",
+            "/v1/keys",
+            token,
+            {
+                "label": f"Fleet {number}",
+                "exchange": "bybit",
+                "environment": "live",
+                "contract_type": "linear",
+                "api_key": f"fleet-{number:04}",
+                "api_secret": "fleet",
+                "verify": False,
+            },
+        )
+        bot = await _call(users, "POST", "/v1/bots", token, {"name": f"Bot {number}"})
+        await _call(users, "PUT", f"/v1/bots/{bot['id']}/key", token, {"key_id": key["id"]})
+        minted = await _call(minting, "POST", f"/v1/bots/{bot['id']}/token", token)
+        ids = parse_token(Secret(minted["token"]))
+        made.append(
+            (number, FleetBot(str(ids.account_id), bot["id"], key["id"], minted["token"], token))
+        )
+    return made
+
+
+async def _add_assets(database_url: str) -> None:
+    """To every key without any. In one statement: thousands of calls would take half a minute."""
+    database = open_database(database_url, application_name="botkeys-bench", pool_size=1)
+    try:
+        async with database.engine.begin() as connection:
+            await connection.execute(text(_ASSETS), {"assets": ASSETS})
+    finally:
+        await database.close()
+
+
+_ASSETS = """
+INSERT INTO trading_assets (account_id, key_id, contract_type, symbol, leverage, margin_mode,
+                            enabled)
+SELECT keys.account_id, keys.id, keys.contract_type, listed.symbol, 5, 'cross', true
+FROM keys CROSS JOIN (
+    SELECT symbol FROM instruments
+    WHERE exchange = 'bybit' AND environment = 'live' AND contract_type = 'linear'
+    ORDER BY symbol LIMIT CAST(:assets AS integer)
+) AS listed
+WHERE keys.exchange = 'bybit' AND keys.label LIKE 'Fleet %'
+ON CONFLICT DO NOTHING
+"""
+
+
+async def _call(
+    http: httpx.AsyncClient, method: str, path: str, token: str, body: Any = None
+) -> Any:
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = await http.request(method, path, headers=headers, json=body)
+    return answer.raise_for_status().json()
