@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,15 +17,30 @@ class AccountRepository:
     async def enter(self, principal: UserPrincipal) -> UUID:
         """Lock the caller's account against closure and bulk deletion, making it if need be."""
         account_id = principal.account_id
-        lock = (
-            select(Account.account_id)
-            .where(Account.account_id == account_id)
-            .with_for_update(read=True)
-        )
+        lock = _row(account_id).with_for_update(read=True)
         if await self._session.scalar(lock) is None:
-            new = insert(Account).values(
-                account_id=account_id, issuer=principal.issuer, subject=principal.subject
-            )
-            await self._session.execute(new.on_conflict_do_nothing())
+            await self._make(principal)
             await self._session.execute(lock)
         return account_id
+
+    async def take(self, principal: UserPrincipal) -> UUID:
+        """Lock the caller's account against all that enter it; references to it stay possible.
+
+        Whoever has entered is waited for, so what they did is seen by the next statement.
+        """
+        account_id = principal.account_id
+        lock = _row(account_id).with_for_update(key_share=True)
+        if await self._session.scalar(lock) is None:
+            await self._make(principal)
+            await self._session.execute(lock)
+        return account_id
+
+    async def _make(self, principal: UserPrincipal) -> None:
+        new = insert(Account).values(
+            account_id=principal.account_id, issuer=principal.issuer, subject=principal.subject
+        )
+        await self._session.execute(new.on_conflict_do_nothing())
+
+
+def _row(account_id: UUID) -> Select[UUID]:
+    return select(Account.account_id).where(Account.account_id == account_id)

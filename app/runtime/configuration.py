@@ -18,6 +18,8 @@ def bot_blocked_by(rows: Sequence[SituationRow]) -> list[str]:
     first = rows[0]
     return blocked_by(
         Situation(
+            account_closing=first.account_closing,
+            frozen=first.frozen,
             paused=first.paused,
             has_key=first.key_id is not None,
             key_active=first.active,

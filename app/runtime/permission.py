@@ -8,6 +8,8 @@ from decimal import Decimal
 class Situation:
     """What the answer depends on. `has_key` false leaves the members after it without meaning."""
 
+    account_closing: bool
+    frozen: bool
     paused: bool
     has_key: bool
     key_active: bool
@@ -23,6 +25,8 @@ def blocked_by(situation: Situation) -> list[str]:
     None of these touches positions that are open already.
     """
     reasons = {
+        "account_closing": situation.account_closing,
+        "frozen": situation.frozen,
         "bot_paused": situation.paused,
         "no_key": not situation.has_key,
         "key_inactive": situation.has_key and not situation.key_active,

@@ -18,6 +18,8 @@ NEW = (
     ("SELECT, UPDATE (updated_at)", "trading_assets", "botkeys_runtime"),
     ("SELECT, INSERT, UPDATE, DELETE", "key_labels", "botkeys_api"),
     ("SELECT", "key_labels", "botkeys_runtime"),
+    ("SELECT, INSERT, DELETE", "freezes", "botkeys_api"),
+    ("SELECT", "freezes", "botkeys_runtime"),
     ("SELECT, INSERT", "assignments", "botkeys_api"),
     ("SELECT", "assignments", "botkeys_runtime"),
 )
@@ -34,6 +36,7 @@ MORE = (
     ("UPDATE (last_heartbeat_at)", "presence", "botkeys_api"),
     # A user closes the position of a dead bot by hand.
     (CLOSING, "positions", "botkeys_api"),
+    ("INSERT", "bot_events", "botkeys_api"),
     # What a bot finds out about its key at the exchange.
     (HEALTH, "keys", "botkeys_runtime"),
     # Who went offline, what expires, which reservations lapsed.
@@ -118,6 +121,44 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("account_id", "bot_id", "key_id", name=op.f("pk_assignments")),
     )
+    op.create_table(
+        "freezes",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("scope", sa.Text(), nullable=False),
+        sa.Column("exchange", sa.Text(), nullable=True),
+        sa.Column("key_id", sa.Uuid(), nullable=True),
+        sa.Column("reason", sa.Text(), nullable=True),
+        _now("created_at"),
+        sa.CheckConstraint(
+            "scope IN ('account', 'exchange', 'key')", name=op.f("ck_freezes_scope")
+        ),
+        sa.CheckConstraint(
+            "(scope = 'exchange') = (exchange IS NOT NULL)",
+            name=op.f("ck_freezes_exchange_of_scope"),
+        ),
+        sa.CheckConstraint(
+            "(scope = 'key') = (key_id IS NOT NULL)", name=op.f("ck_freezes_key_of_scope")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.account_id"], name=op.f("fk_freezes_account_id")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id", "key_id"],
+            ["keys.account_id", "keys.id"],
+            name=op.f("fk_freezes_account_id_key_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("account_id", "id", name=op.f("pk_freezes")),
+        sa.UniqueConstraint(
+            "account_id",
+            "scope",
+            "exchange",
+            "key_id",
+            name=op.f("uq_freezes_account_id_scope_exchange_key_id"),
+            postgresql_nulls_not_distinct=True,
+        ),
+    )
     op.execute(
         "INSERT INTO key_labels (account_id, key_id, label, exchange, environment, contract_type)"
         " SELECT account_id, id, label, exchange, environment, contract_type FROM keys"
@@ -131,7 +172,13 @@ def upgrade() -> None:
         sa.Column("announced_online", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
     op.execute("ALTER TABLE presence SET (fillfactor = 50)")
+    op.add_column("accounts", sa.Column("closing_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("keys", sa.Column("expiry_announced", sa.BigInteger(), nullable=True))
+    op.execute(
+        "-- squawk-ignore require-concurrent-index-creation\n"
+        "CREATE INDEX ix_keys_expiry ON keys (expires_at)"
+        " WHERE expires_at IS NOT NULL AND expiry_announced IS DISTINCT FROM 0"
+    )
     op.execute(
         "-- squawk-ignore ban-drop-not-null\n"
         "ALTER TABLE bot_events ALTER COLUMN bot_id DROP NOT NULL"
@@ -182,8 +229,10 @@ def downgrade() -> None:
         op.drop_column("positions", name)
     op.execute("DELETE FROM bot_events WHERE bot_id IS NULL")
     op.alter_column("bot_events", "bot_id", nullable=False)
+    op.execute("DROP INDEX ix_keys_expiry")
     op.drop_column("keys", "expiry_announced")
+    op.drop_column("accounts", "closing_at")
     op.drop_column("presence", "announced_online")
     op.execute("ALTER TABLE presence RESET (fillfactor)")
-    for table in ("assignments", "key_labels", "trading_assets"):
+    for table in ("freezes", "assignments", "key_labels", "trading_assets"):
         op.drop_table(table)

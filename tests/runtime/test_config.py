@@ -4,16 +4,18 @@ from itertools import combinations
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 
 from app.client import BotClient
-from app.db.models import Key
+from app.db.models import Account, Key
 from app.runtime.permission import Situation, blocked_by
 from app.runtime.schemas import Config
 from app.transport import ASGITransport, HttpTransport, TransportLimits
 from tests.support.world import Bot, World
 
 ORDER = [
+    "account_closing",
+    "frozen",
     "bot_paused",
     "key_inactive",
     "key_cannot_trade",
@@ -22,6 +24,8 @@ ORDER = [
     "catalogue_unknown",
 ]
 FREE = {
+    "account_closing": False,
+    "frozen": False,
     "paused": False,
     "has_key": True,
     "key_active": True,
@@ -31,6 +35,8 @@ FREE = {
     "catalogue_known": True,
 }
 CAUSES: dict[str, dict[str, Any]] = {
+    "account_closing": {"account_closing": True},
+    "frozen": {"frozen": True},
     "bot_paused": {"paused": True},
     "key_inactive": {"key_active": False},
     "key_cannot_trade": {"key_trades": "no"},
@@ -109,9 +115,12 @@ async def test_all_reasons_of_a_real_bot_stand_in_order(world: World) -> None:
     bot = await user.mint(document["id"])
     await user.patch(f"/v1/keys/{key['id']}", {"active": False})
     await user.patch(f"/v1/bots/{document['id']}", {"paused": True})
+    await user.post("/v1/freezes", {"scope": "account"})
     async with world.context.database.sessions() as session:
         rejected = update(Key).where(Key.id == UUID(key["id"]))
         await session.execute(rejected.values(verification_status="rejected"))
+        closing = update(Account).where(Account.account_id == bot.account_id)
+        await session.execute(closing.values(closing_at=func.clock_timestamp()))
         await session.commit()
 
     answer = await config(bot)

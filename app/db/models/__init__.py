@@ -12,6 +12,7 @@ from app.db.models.catalogue import (
     LearnedLeverage,
 )
 from app.db.models.credential import KeyCredential
+from app.db.models.freeze import Freeze
 from app.db.models.idempotency import IdempotencyRecord
 from app.db.models.key import Key
 from app.db.models.key_label import KeyLabel
@@ -29,6 +30,7 @@ __all__ = [
     "BotToken",
     "Catalogue",
     "CatalogueInstrument",
+    "Freeze",
     "IdempotencyRecord",
     "InstrumentPrice",
     "Key",

@@ -11,7 +11,10 @@ NOW = text("clock_timestamp()")
 
 
 class Account(Base):
-    """`account_id` is UUIDv5(issuer, subject): the two are kept for the people who operate it."""
+    """`account_id` is UUIDv5(issuer, subject): the two are kept for the people who operate it.
+
+    `closing_at` is when its closure was asked for; until it is done nothing new is opened.
+    """
 
     __tablename__ = "accounts"
 
@@ -19,3 +22,4 @@ class Account(Base):
     issuer: Mapped[str]
     subject: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    closing_at: Mapped[datetime | None]

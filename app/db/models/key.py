@@ -10,6 +10,9 @@ from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
 from app.exchanges.model import Answer, ContractType, Environment
 
+MAY_EXPIRE = text("expires_at IS NOT NULL AND expiry_announced IS DISTINCT FROM 0")
+"""Keys of which an event has to tell sooner or later: the condition of their index."""
+
 VERIFICATION = ("verified", "unreachable", "skipped", "rejected")
 
 
@@ -32,6 +35,7 @@ class Key(Base):
         ),
         CheckConstraint("version >= 1 AND revision >= 1", "counted_from_one"),
         Index("ix_keys_page", "account_id", text("id DESC")),
+        Index("ix_keys_expiry", "expires_at", postgresql_where=MAY_EXPIRE),
     )
 
     account_id: Mapped[AccountId]

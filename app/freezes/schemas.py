@@ -1,0 +1,58 @@
+"""What a freeze looks like from outside."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, model_validator
+
+from app.exchanges.model import Environment, ExchangeId
+from app.schemas import Document, Input, Label
+
+FreezeScope = Literal["account", "exchange", "key"]
+
+
+class FreezeTarget(Input):
+    """`exchange` belongs to the scope `exchange`, `key_id` to the scope `key`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"scope": "account"}]})
+
+    scope: FreezeScope
+    exchange: ExchangeId | None = None
+    key_id: UUID | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        for scope, member in (("exchange", "exchange"), ("key", "key_id")):
+            if (self.scope == scope) != (getattr(self, member) is not None):
+                raise ValueError(f"`{member}` belongs to the scope `{scope}`, and to no other")
+        return self
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        return {"scope": self.scope, "exchange": self.exchange, "key_id": self.key_id}
+
+
+class NewFreeze(FreezeTarget):
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"scope": "account", "reason": "Something is wrong"}]}
+    )
+
+    reason: Label | None = None
+
+
+class Freeze(Document):
+    """`environment` is that of the key; a freeze of an account or an exchange is of both."""
+
+    id: UUID
+    scope: FreezeScope
+    exchange: ExchangeId | None
+    key_id: UUID | None
+    environment: Environment | None
+    reason: Annotated[str | None, Field(examples=["Something is wrong"])]
+    created_at: datetime
+
+
+class FreezePage(Document):
+    items: list[Freeze]
+    next_cursor: str | None
