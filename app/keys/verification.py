@@ -44,6 +44,7 @@ class Verified:
             "permission_withdraw": permissions.withdraw,
             "permission_ip_restricted": permissions.ip_restricted,
             "expires_at": self.report.expires_at,
+            "expiry_announced": None,
             "verification_status": self.status,
             "verification_reason": self.reason,
             "verification_possible": None,

@@ -18,6 +18,9 @@ BATCH = 1000
 _AT_ONCE = 4
 """Bots written one by one at a time, so that they never take all the connections."""
 
+STOPPED = "The bot stopped sending heartbeats."
+"""What an event says when a bot went offline."""
+
 BotName: TypeAlias = tuple[UUID, UUID]
 """Account and bot."""
 
@@ -58,7 +61,7 @@ def _beat(locking: str) -> TextClause:
             JOIN bots ON bots.account_id = beaten.account_id AND bots.id = beaten.bot_id
             LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
             CROSS JOIN LATERAL (VALUES
-                (offline_id, 'offline', 'warning', 'The bot stopped sending heartbeats.',
+                (offline_id, 'offline', 'warning', '{STOPPED}',
                  lease_until),
                 (online_id, 'online', 'info', 'The bot sends heartbeats.', now)
             ) AS change (id, kind, level, message, at)
@@ -66,7 +69,7 @@ def _beat(locking: str) -> TextClause:
               AND (change.kind = 'online' OR announced_online)
         )
         SELECT account_id, bot_id FROM beaten
-        """  # noqa: S608  # one of two words of this module
+        """  # noqa: S608  # words of this module
     ).bindparams(
         *(
             bindparam(name, type_=ARRAY(Uuid()))

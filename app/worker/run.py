@@ -16,10 +16,14 @@ from app.startup import intervals, open_exchanges, open_settings_database
 from app.stopping import StopRequest
 from app.transport import HttpTransport
 from app.worker.catalogues import refresh_due
+from app.worker.expiry import announce_expiry
 from app.worker.housekeeping import sweep
+from app.worker.presence import announce_offline
 
 SWEEP_SECONDS = 300.0
 LOOK_SECONDS = 5.0
+PRESENCE_SECONDS = 2.0
+EXPIRY_SECONDS = 60.0
 log = structlog.get_logger("botkeys.worker")
 
 
@@ -30,6 +34,8 @@ async def work(
     *,
     sweep_seconds: float = SWEEP_SECONDS,
     look_seconds: float = LOOK_SECONDS,
+    presence_seconds: float = PRESENCE_SECONDS,
+    expiry_seconds: float = EXPIRY_SECONDS,
 ) -> None:
     """Work until `stop` is set. A database that is away is tried again at the next turn."""
 
@@ -41,9 +47,17 @@ async def work(
     async def refreshed() -> None:
         await refresh_due(database.sessions, catalogues)
 
+    async def gone_offline() -> None:
+        await announce_offline(database.sessions)
+
+    async def expiring() -> None:
+        await announce_expiry(database.sessions)
+
     async with asyncio.TaskGroup() as group:
         group.create_task(_again_and_again(swept, sweep_seconds, stop))
         group.create_task(_again_and_again(refreshed, look_seconds, stop))
+        group.create_task(_again_and_again(gone_offline, presence_seconds, stop))
+        group.create_task(_again_and_again(expiring, expiry_seconds, stop))
 
 
 async def _again_and_again(

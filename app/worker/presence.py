@@ -1,0 +1,71 @@
+"""Tells of bots that stopped sending heartbeats, even when nobody asks."""
+
+from sqlalchemy import ARRAY, DateTime, Uuid, bindparam, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.db.base import new_id
+from app.db.models import Presence
+from app.runtime.heartbeats import STOPPED
+
+BATCH = 1000
+
+_PRESENCE = Presence.__table__
+_BOT = (_PRESENCE.c.account_id, _PRESENCE.c.bot_id)
+_ADD_EVENTS = text(
+    """
+    INSERT INTO bot_events (account_id, id, bot_id, key_id, environment, kind, level, message, at)
+    SELECT gone.account_id, gone.id, gone.bot_id, keys.id, keys.environment,
+           'offline', 'warning', :message, gone.at
+    FROM unnest(:accounts, :bots, :ids, :times) AS gone (account_id, bot_id, id, at)
+    JOIN bots ON bots.account_id = gone.account_id AND bots.id = gone.bot_id
+    LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
+    """
+).bindparams(
+    *(bindparam(name, type_=ARRAY(Uuid())) for name in ("accounts", "bots", "ids")),
+    bindparam("times", type_=ARRAY(DateTime(timezone=True))),
+)
+
+
+async def announce_offline(sessions: async_sessionmaker[AsyncSession]) -> int:
+    """Announce every bot whose lease lapsed since it was announced online; how many there were.
+
+    Each is announced once, however many workers look and whatever heartbeats come in: whoever
+    changes `announced_online` holds the row, and writes the event with it. A row that is held is
+    left to its holder, or to the next turn.
+    """
+    total = 0
+    while True:
+        done = await _announce(sessions)
+        total += done
+        if done < BATCH:
+            return total
+
+
+async def _announce(sessions: async_sessionmaker[AsyncSession]) -> int:
+    lapsed = (
+        select(*_BOT)
+        .where(_PRESENCE.c.announced_online, _PRESENCE.c.lease_until <= func.clock_timestamp())
+        .limit(BATCH)
+        .with_for_update(skip_locked=True)
+        .cte("lapsed")
+    )
+    announce = (
+        update(Presence)
+        .where(_BOT[0] == lapsed.c.account_id, _BOT[1] == lapsed.c.bot_id)
+        .values(announced_online=False)
+        .returning(*_BOT, _PRESENCE.c.lease_until)
+    )
+    async with sessions.begin() as session:
+        rows = (await session.execute(announce)).all()
+        if rows:
+            await session.execute(
+                _ADD_EVENTS,
+                {
+                    "message": STOPPED,
+                    "accounts": [row.account_id for row in rows],
+                    "bots": [row.bot_id for row in rows],
+                    "ids": [new_id() for _ in rows],
+                    "times": [row.lease_until for row in rows],
+                },
+            )
+    return len(rows)

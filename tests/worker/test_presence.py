@@ -1,0 +1,94 @@
+"""Bots that stop sending heartbeats are told of once, by whoever notices first."""
+
+import asyncio
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text, update
+
+from app.db.models import BotEvent, Presence
+from app.worker import presence
+from app.worker.presence import announce_offline
+from tests.support.world import Bot, User, World
+
+
+async def online_bots(user: User, number: int) -> list[Bot]:
+    bots = [await user.mint((await user.add_bot(f"bot {n}"))["id"]) for n in range(number)]
+    for bot in bots:
+        assert (await bot.post("/v1/runtime/heartbeat")).status_code == 200
+    return bots
+
+
+async def lapse(world: World, **columns: Any) -> None:
+    until = func.clock_timestamp() - timedelta(seconds=5)
+    async with world.context.database.sessions.begin() as session:
+        await session.execute(update(Presence).values(lease_until=until, **columns))
+
+
+async def offline_events(world: World) -> list[BotEvent]:
+    async with world.context.database.sessions() as session:
+        query = select(BotEvent).where(BotEvent.kind == "offline")
+        return list((await session.scalars(query)).all())
+
+
+async def test_a_bot_whose_lease_lapsed_is_told_offline_at_that_time(world: World) -> None:
+    user = world.user()
+    bot, _, key = await user.ready_bot()
+    await bot.post("/v1/runtime/heartbeat")
+    sessions = world.context.database.sessions
+    assert await announce_offline(sessions) == 0
+    await lapse(world)
+
+    assert await announce_offline(sessions) == 1
+
+    [event] = await offline_events(world)
+    async with sessions() as session:
+        row = (await session.scalars(select(Presence))).one()
+    assert (event.level, event.bot_id, str(event.key_id)) == ("warning", bot.id, key["id"])
+    assert event.environment == "testnet"
+    assert event.at == row.lease_until
+    assert row.announced_online is False
+    assert await announce_offline(sessions) == 0
+
+
+async def test_several_sweeps_and_heartbeats_at_once_tell_each_change_once(
+    busy_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presence, "BATCH", 5)
+    bots = await online_bots(busy_world.user(), 24)
+    sessions = busy_world.context.database.sessions
+    for turn in range(4):
+        await lapse(busy_world)
+        returning = bots[turn::2]
+        await asyncio.gather(
+            *(announce_offline(sessions) for _ in range(3)),
+            *(bot.post("/v1/runtime/heartbeat") for bot in returning),
+        )
+        await announce_offline(sessions)
+        async with sessions() as session:
+            query = select(BotEvent.bot_id, BotEvent.kind, func.count())
+            rows = await session.execute(query.group_by(BotEvent.bot_id, BotEvent.kind))
+            told = {(bot_id, kind): count for bot_id, kind, count in rows}
+            shown = await session.execute(select(Presence.bot_id, Presence.announced_online))
+            now = {bot_id: online for bot_id, online in shown}  # noqa: C416  # rows are no pairs
+        assert {bot.id for bot in returning} == {bot_id for bot_id, online in now.items() if online}
+        for bot in bots:
+            # A bot goes as often as it came, or is still here.
+            left = told[bot.id, "online"] - told[bot.id, "offline"]
+            assert left == (1 if now[bot.id] else 0)
+    assert Counter(kind for _, kind in told)["offline"] == 24
+
+
+async def test_a_bot_whose_row_is_held_is_left_to_the_next_turn(busy_world: World) -> None:
+    held, free = await online_bots(busy_world.user(), 2)
+    await lapse(busy_world)
+    sessions = busy_world.context.database.sessions
+    async with asyncio.timeout(10), sessions() as holding:
+        await holding.execute(
+            text("SELECT 1 FROM presence WHERE bot_id = :bot FOR UPDATE"), {"bot": held.id}
+        )
+        assert await announce_offline(sessions) == 1
+        assert [event.bot_id for event in await offline_events(busy_world)] == [free.id]
+    assert await announce_offline(sessions) == 1
