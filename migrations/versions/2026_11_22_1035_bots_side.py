@@ -180,11 +180,6 @@ def upgrade() -> None:
         " WHERE expires_at IS NOT NULL AND expiry_announced IS DISTINCT FROM 0"
     )
     op.execute(
-        "-- squawk-ignore require-concurrent-index-creation\n"
-        "CREATE INDEX ix_keys_expiry ON keys (expires_at)"
-        " WHERE expires_at IS NOT NULL AND expiry_announced IS DISTINCT FROM 0"
-    )
-    op.execute(
         "-- squawk-ignore ban-drop-not-null\n"
         "ALTER TABLE bot_events ALTER COLUMN bot_id DROP NOT NULL"
     )
@@ -234,7 +229,6 @@ def downgrade() -> None:
         op.drop_column("positions", name)
     op.execute("DELETE FROM bot_events WHERE bot_id IS NULL")
     op.alter_column("bot_events", "bot_id", nullable=False)
-    op.execute("DROP INDEX ix_keys_expiry")
     op.execute("DROP INDEX ix_keys_expiry")
     op.drop_column("keys", "expiry_announced")
     op.drop_column("accounts", "closing_at")
