@@ -1,16 +1,70 @@
 """A bot's stream: what is sent, when, and what ends it."""
 
-from app.runtime.streams import StreamLimits
-from tests.support.streaming import streaming
-from tests.support.world import World
+import asyncio
+from contextlib import AsyncExitStack
+from typing import Any
+
+from sqlalchemy import text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import notifications
+from app.db.models import Bot as BotRow
+from app.runtime.stream_router import ConfigEvents
+from app.runtime.streams import STREAMS_OF_A_BOT, StreamLimits
+from tests.support.streaming import Streaming, streaming
+from tests.support.world import Bot, User, World
 
 HINTS_ALONE = StreamLimits(reread=3600)
 """Nothing is found by reading again: only a notification tells of a change."""
 
+OFTEN = StreamLimits(reread=0.05)
+
+
+async def new_bot(user: User) -> Bot:
+    """Without a key: no catalogue that is fetched meanwhile changes its configuration."""
+    return await user.mint((await user.add_bot())["id"])
+
+
+async def pause(user: User, bot: Bot, *, paused: bool = True) -> None:
+    answer = await user.patch(f"/v1/bots/{bot.id}", {"paused": paused})
+    assert answer.status_code == 200, answer.text
+
+
+async def version_of(bot: Bot) -> str:
+    answer = await bot.get("/v1/runtime/config")
+    return str(answer.headers["etag"].strip('"'))
+
+
+async def pause_quietly(session: AsyncSession, bot: Bot) -> None:
+    """Without a notification."""
+    row = (BotRow.account_id == bot.account_id, BotRow.id == bot.id)
+    await session.execute(update(BotRow).where(*row).values(paused=True))
+
+
+async def listening(world: World) -> int | None:
+    """The server's process of the connection that listens."""
+    async with world.context.database.readers() as session:
+        found = await session.scalar(
+            text(
+                "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+                " AND application_name = 'botkeys-listen' AND query LIKE 'LISTEN%'"
+            )
+        )
+    return None if found is None else int(found)
+
+
+async def listens(world: World, *, besides: int | None = None) -> int:
+    async with asyncio.timeout(10):
+        while True:
+            pid = await listening(world)
+            if pid is not None and pid != besides:
+                return pid
+            await asyncio.sleep(0.01)
+
 
 async def test_the_configuration_is_sent_at_once_and_after_each_change(busy_world: World) -> None:
     user = busy_world.user()
-    bot, document, _ = await user.ready_bot()
+    bot = await new_bot(user)
     async with streaming(busy_world, HINTS_ALONE) as server, server.stream(bot) as stream:
         assert stream.answer.status_code == 200
         assert stream.answer.headers["content-type"].startswith("text/event-stream")
@@ -25,7 +79,211 @@ async def test_the_configuration_is_sent_at_once_and_after_each_change(busy_worl
         }
 
         for paused in (True, False):
-            await user.patch(f"/v1/bots/{document['id']}", {"paused": paused})
+            await pause(user, bot, paused=paused)
             changed = await stream.config()
             assert ("bot_paused" in changed["blocked_by"]) is paused
         assert changed == present.json()
+
+
+async def test_what_the_bot_has_already_is_not_sent(busy_world: World) -> None:
+    user = busy_world.user()
+    bot = await new_bot(user)
+    present = await version_of(bot)
+    async with streaming(busy_world, HINTS_ALONE) as server:
+        async with server.stream(bot, present) as stream:
+            await user.patch(f"/v1/bots/{bot.id}", {"name": "of no concern to the bot"})
+            await pause(user, bot)
+            assert "bot_paused" in (await stream.config())["blocked_by"]
+        async with server.stream(bot, present) as stream:
+            assert (await stream.config())["version"] != present
+
+
+async def test_a_notification_of_an_account_concerns_all_its_bots_and_nonsense_nobody(
+    busy_world: World,
+) -> None:
+    user = busy_world.user()
+    bots = [await new_bot(user) for _ in range(2)]
+    bob = busy_world.user("bob")
+    stranger = await new_bot(bob)
+    key = await bob.add_key()
+    async with streaming(busy_world, HINTS_ALONE) as server, AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(server.stream(bot)) for bot in bots]
+        other = await stack.enter_async_context(server.stream(stranger))
+        for stream in (*streams, other):
+            await stream.config()
+        await listens(busy_world)
+        async with busy_world.context.database.sessions.begin() as session:
+            for bot in (*bots, stranger):
+                await pause_quietly(session, bot)
+            await session.execute(text(f"SELECT pg_notify('{notifications.CHANNEL}', 'nonsense')"))
+            await session.execute(notifications.of_account(bots[0].account_id))
+        for stream in streams:
+            assert "bot_paused" in (await stream.config())["blocked_by"]
+        await bob.assign(str(stranger.id), key["id"])
+        assert (await other.config())["key"] is not None, "it was told of what concerns another"
+
+
+async def test_a_change_without_a_notification_is_found_by_reading_again(
+    busy_world: World,
+) -> None:
+    bot = await new_bot(busy_world.user())
+    async with streaming(busy_world, OFTEN) as server, server.stream(bot) as stream:
+        await stream.config()
+        async with busy_world.context.database.sessions.begin() as session:
+            await pause_quietly(session, bot)
+        assert "bot_paused" in (await stream.config())["blocked_by"]
+
+
+async def test_what_changes_while_nobody_listens_arrives(busy_world: World) -> None:
+    user = busy_world.user()
+    bot = await new_bot(user)
+    async with streaming(busy_world, HINTS_ALONE) as server, server.stream(bot) as stream:
+        await stream.config()
+        pid = await listens(busy_world)
+        async with busy_world.context.database.sessions.begin() as session:
+            await pause_quietly(session, bot)  # no notification: as if it were lost
+            await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+        assert "bot_paused" in (await stream.config())["blocked_by"]
+
+        assert await listens(busy_world, besides=pid) != pid
+        await pause(user, bot, paused=False)
+        assert "bot_paused" not in (await stream.config())["blocked_by"]
+
+
+async def test_a_bot_that_reconnects_all_the_time_misses_nothing(busy_world: World) -> None:
+    user = busy_world.user()
+    bot, _, key = await user.ready_bot()
+    last = 25
+
+    async def change() -> None:
+        for number in range(1, last + 1):
+            answer = await user.patch(f"/v1/keys/{key['id']}", {"label": f"{number}"})
+            assert answer.status_code == 200
+
+    async def follow(server: Streaming) -> list[str]:
+        seen: list[str] = []
+        known: str | None = None
+        while not seen or seen[-1] != f"{last}":
+            async with server.stream(bot, known) as stream:
+                seen.append((await stream.config())["key"]["label"])
+                known = stream.version
+        return seen
+
+    async with streaming(busy_world, HINTS_ALONE) as server:
+        seen, _ = await asyncio.gather(follow(server), change())
+    numbers = [int(label) for label in seen if label.isdecimal()]
+    assert numbers == sorted(numbers)
+
+
+async def test_a_slow_reader_gets_the_newest_configuration_alone(busy_world: World) -> None:
+    user = busy_world.user()
+    bot = await new_bot(user)
+    async with streaming(busy_world, HINTS_ALONE) as server, server.stream(bot) as stream:
+        await stream.config()
+        principal = next(iter(server.streams._watched.values())).subscriptions[0].bot
+        slow = await server.streams.subscribe(principal, None)
+        for paused in (True, False, True):
+            await pause(user, bot, paused=paused)
+            await stream.config()
+
+        newest = await slow.next(0.01)
+        assert newest is not None
+        assert newest.version == stream.version == await version_of(bot)
+        assert await slow.next(0.01) is None
+
+
+async def test_a_reader_that_takes_nothing_loses_its_stream(busy_world: World) -> None:
+    bot = await new_bot(busy_world.user())
+    limits = StreamLimits(reread=3600, patience=0.05)
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        if message.get("body"):
+            await asyncio.Event().wait()
+
+    async with streaming(busy_world, limits) as server, server.stream(bot) as stream:
+        await stream.config()
+        principal = next(iter(server.streams._watched.values())).subscriptions[0].bot
+        stuck = await server.streams.subscribe(principal, None)
+        assert server.streams.count == 2
+        async with asyncio.timeout(10):
+            await ConfigEvents(stuck, limits)({"type": "http"}, receive, send)
+        assert stuck.closed
+        assert server.streams.count == 1
+
+
+async def test_a_replaced_token_and_a_deleted_bot_end_the_stream(busy_world: World) -> None:
+    user = busy_world.user()
+    bot = await new_bot(user)
+    async with streaming(busy_world, HINTS_ALONE) as server:
+        async with server.stream(bot) as stream:
+            await stream.config()
+            renewed = await user.mint(str(bot.id))
+            assert await stream.ends()
+        async with server.stream(bot) as refused:
+            assert refused.answer.status_code == 401
+            assert refused.answer.json()["reason"] == "revoked"
+        async with server.stream(renewed) as stream:
+            await stream.config()
+            assert (await user.delete(f"/v1/bots/{bot.id}")).is_success
+            assert await stream.ends()
+        assert server.streams.count == 0
+
+
+async def test_a_stream_without_news_says_that_it_lives(busy_world: World) -> None:
+    bot = await new_bot(busy_world.user())
+    limits = StreamLimits(keep_alive=0.02)
+    async with streaming(busy_world, limits) as server, server.stream(bot) as stream:
+        await stream.config()
+        assert [await stream.event() for _ in range(2)] == [{"": "ping"}] * 2
+
+
+async def test_a_stream_does_not_live_for_ever(busy_world: World) -> None:
+    bot = await new_bot(busy_world.user())
+    limits = StreamLimits(lifetime=0.05)
+    async with streaming(busy_world, limits) as server, server.stream(bot) as stream:
+        await stream.config()
+        assert await stream.ends()
+        assert server.streams.count == 0
+
+
+async def test_one_stream_too_many_ends_the_oldest_and_none_holds_a_connection(
+    busy_world: World,
+) -> None:
+    bot = await new_bot(busy_world.user())
+    pool: Any = busy_world.context.database.engine.pool
+    async with streaming(busy_world, HINTS_ALONE) as server, AsyncExitStack() as stack:
+        streams = []
+        for _ in range(STREAMS_OF_A_BOT + 1):
+            streams.append(await stack.enter_async_context(server.stream(bot)))
+            await streams[-1].config()
+        assert await streams[0].ends()
+        assert server.streams.count == STREAMS_OF_A_BOT
+        assert pool.checkedout() < STREAMS_OF_A_BOT
+
+
+async def test_a_process_holds_so_many_streams_and_refuses_more(busy_world: World) -> None:
+    user = busy_world.user()
+    bots = [await new_bot(user) for _ in range(2)]
+    async with streaming(busy_world, StreamLimits(maximum=1)) as server:
+        async with server.stream(bots[0]) as stream:
+            await stream.config()
+            async with server.stream(bots[1]) as refused:
+                assert refused.answer.status_code == 503
+                assert refused.answer.headers["content-type"] == "application/problem+json"
+                assert int(refused.answer.headers["retry-after"]) > 0
+        await server.until_count(0)
+        async with server.stream(bots[1]) as stream:
+            await stream.config()
+
+
+async def test_streams_end_when_the_process_is_asked_to_stop(busy_world: World) -> None:
+    bot = await new_bot(busy_world.user())
+    async with streaming(busy_world, HINTS_ALONE) as server, server.stream(bot) as stream:
+        await stream.config()
+        await server.streams.close()
+        assert await stream.ends()
+        async with server.stream(bot) as refused:
+            assert refused.answer.status_code == 503

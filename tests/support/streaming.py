@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import httpx
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 from app.runtime.streams import ConfigStreams, StreamLimits
 from app.serving import uvicorn_options
@@ -16,12 +17,6 @@ from tests.support.world import Bot, Json, World, application
 
 SECONDS = 20.0
 """Patience for what takes milliseconds."""
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Stream:
@@ -78,25 +73,36 @@ class Streaming:
                 await answer.aread()
             yield Stream(answer)
 
+    async def until_count(self, count: int) -> None:
+        async with asyncio.timeout(SECONDS):
+            while True:
+                if self.streams.count == count:
+                    return
+                await asyncio.sleep(0.01)
+
 
 @asynccontextmanager
 async def streaming(world: World, limits: StreamLimits) -> AsyncIterator[Streaming]:
     """Another process's part: it shares the database of this world and nothing else."""
     database = world.context.database
     streams = ConfigStreams(database.reader, world.context.exchanges, limits, database.engine.url)
-    app = application(replace(world.context, streams=streams))
-    options = {**uvicorn_options(world.context.settings), "lifespan": "off"}
-    server = _Server(uvicorn.Config(app, **options))
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-        serving = asyncio.create_task(server.serve([listener]))
-        try:
-            async with httpx.AsyncClient(
-                base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=SECONDS
-            ) as http:
-                yield Streaming(streams, http)
-        finally:
-            await streams.close()
-            server.should_exit = True
-            await serving
+    options = uvicorn_options(world.context.settings)
+    config = uvicorn.Config(application(replace(world.context, streams=streams)), **options)
+    config.load()
+    state = ServerState()
+    # Without uvicorn's own loop, which looks ten times a second whether it is to stop.
+    server = await asyncio.get_running_loop().create_server(
+        lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}),
+        "127.0.0.1",
+        0,
+    )
+    port = server.sockets[0].getsockname()[1]
+    try:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=SECONDS
+        ) as http:
+            yield Streaming(streams, http)
+    finally:
+        await streams.close()
+        server.close()
+        await asyncio.gather(*state.tasks)
