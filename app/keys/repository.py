@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
-from app.db.models import Bot, BotEvent, Key, KeyLabel, Position
+from app.db.models import Assignment, Bot, BotEvent, Key, KeyLabel, Position
 from app.db.models.position import held
 from app.db.reading import Query, Reader
 
@@ -173,12 +173,12 @@ class KeyRepository:
         await self._session.execute(notifications.of_key(self._account_id, key_id))
 
     async def delete(self, key_id: UUID) -> None:
-        """Its label stays as long as trading data name it."""
+        """Its label stays as long as trading data name it, or a bot that had it may report some."""
         await self._session.execute(delete(Key).where(*self._row(key_id)))
         named = or_(
             *(
                 exists().where(table.account_id == self._account_id, table.key_id == key_id)
-                for table in (Position, BotEvent)
+                for table in (Position, BotEvent, Assignment)
             )
         )
         await self._session.execute(delete(KeyLabel).where(*self._label(key_id), ~named))
