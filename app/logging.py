@@ -28,6 +28,10 @@ def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     return event
 
 
+def masked_text(text: str) -> str:
+    return _SECRET_TEXT.sub(MASK, text)
+
+
 def _masked_member(name: Any, value: Any) -> Any:
     if _SECRET_NAMES.search(str(name)) and not isinstance(value, bool | int):
         return MASK
@@ -37,7 +41,7 @@ def _masked_member(name: Any, value: Any) -> Any:
 def _masked(value: Any) -> Any:
     """Text with what looks secret hidden in it, however deep it stands."""
     if isinstance(value, str):
-        return _SECRET_TEXT.sub(MASK, value)
+        return masked_text(value)
     if isinstance(value, dict):
         return {name: _masked_member(name, member) for name, member in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -46,13 +50,25 @@ def _masked(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return _SECRET_TEXT.sub(MASK, repr(value))
+    return masked_text(repr(value))
 
 
 def _render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
     # A dataclass left to orjson would be written out field by field, whatever its repr hides.
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
     return orjson.dumps(event, default=_shown, option=options).decode()
+
+
+class Rendered(logging.LogRecord):
+    """A record whose message is the whole line, masked and ready."""
+
+    def __init__(self, logger: str, line: str) -> None:
+        super().__init__(logger, logging.INFO, "", 0, line, None, None)
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return record.getMessage() if isinstance(record, Rendered) else super().format(record)
 
 
 def configure_logging(level: str = "info") -> None:
@@ -73,7 +89,7 @@ def configure_logging(level: str = "info") -> None:
         cache_logger_on_first_use=False,
     )
     formatter = {
-        "()": structlog.stdlib.ProcessorFormatter,
+        "()": _Formatter,
         "foreign_pre_chain": [structlog.stdlib.ExtraAdder(), *shared],
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
     }

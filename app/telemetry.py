@@ -3,13 +3,13 @@
 import re
 import time
 import traceback
-from typing import Any
 
 import structlog
 from fastapi import Request
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.access_log import log_request
 from app.db.base import new_id
 from app.problems import from_exception, problem_response
 
@@ -48,6 +48,16 @@ class Metrics:
             buckets=(1, 3, 10, 30, 100, 300, 1000),
             registry=self.registry,
         )
+        self._by_answer: dict[tuple[str, str, int], Histogram] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is a template: there are few answers to tell apart, and each is found at once."""
+        answer = (method, route, status)
+        histogram = self._by_answer.get(answer)
+        if histogram is None:
+            histogram = self.requests.labels(method, route, str(status))
+            self._by_answer[answer] = histogram
+        histogram.observe(seconds)
 
 
 def _frames(error: BaseException) -> list[str]:
@@ -123,11 +133,5 @@ class TelemetryMiddleware:
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route(scope)
         metrics: Metrics = scope["app"].state.context.metrics
-        metrics.requests.labels(scope["method"], route, str(status)).observe(seconds)
-        details: dict[str, Any] = {
-            "method": scope["method"],
-            "route": route,
-            "status": status,
-            "ms": round(seconds * 1000, 2),
-        }
-        log.info("request", **details)
+        metrics.answered(scope["method"], route, status, seconds)
+        log_request(scope["method"], route, status, seconds, scope["state"]["request_id"])

@@ -1,6 +1,5 @@
 """The route class of the whole API: prove the caller, then one transaction, then the answer."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
@@ -65,8 +64,7 @@ class EdgeRoute(APIRoute):
         async def at_the_edge(request: Request) -> Response:
             context: Context = request.app.state.context
             database = context.database
-            session = database.readers() if reads else database.sessions()
-            unit = Unit(context, access, session)
+            unit = Unit(context, access, database.readers if reads else database.sessions)
             request.state.unit = unit
             try:
                 return await _answer(request, unit, handle)
@@ -79,9 +77,7 @@ class EdgeRoute(APIRoute):
                 await unit.abandon()
                 raise
             finally:
-                # Outside a transaction a session holds no connection: there is nothing to close.
-                if session.in_transaction():
-                    await asyncio.shield(session.close())
+                await unit.close()
 
         return at_the_edge
 

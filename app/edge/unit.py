@@ -1,10 +1,11 @@
 """One request's unit of work: its session, its caller, its claim, its transaction."""
 
+import asyncio
 from contextlib import suppress
 
 from fastapi import Request, Response
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.accounts.repository import AccountRepository
 from app.audit.log import AuditLog
@@ -17,14 +18,26 @@ from app.idempotency import Claim, IdempotencyRepository, key_hash, read_key, re
 
 
 class Unit:
-    """Holds one session, so one connection at most. Only this class commits."""
+    """Holds one session, so one connection at most. Only this class commits.
 
-    def __init__(self, context: Context, access: Access, session: AsyncSession) -> None:
+    The session is made when somebody asks for it: bots' hottest calls never do.
+    """
+
+    def __init__(
+        self, context: Context, access: Access, sessions: async_sessionmaker[AsyncSession]
+    ) -> None:
         self.context = context
         self.access = access
-        self.session = session
+        self._sessions = sessions
+        self._session: AsyncSession | None = None
         self._caller: Caller | None = None
         self._claim: Claim | None = None
+
+    @property
+    def session(self) -> AsyncSession:
+        if self._session is None:
+            self._session = self._sessions()
+        return self._session
 
     @property
     def caller(self) -> Caller:
@@ -69,16 +82,22 @@ class Unit:
         """Make the work lasting, and with it the answer that a repeated request will get."""
         if self._claim is not None:
             await IdempotencyRepository(self.session).store(self._claim, response)
-        if self.session.in_transaction():
-            await self.session.commit()
+        if self._session is not None and self._session.in_transaction():
+            await self._session.commit()
         self._claim = None
 
     async def rollback(self) -> None:
-        await self.session.rollback()
+        if self._session is not None:
+            await self._session.rollback()
+
+    async def close(self) -> None:
+        """Outside a transaction a session holds no connection: there is nothing to close."""
+        if self._session is not None and self._session.in_transaction():
+            await asyncio.shield(self._session.close())
 
     async def refuse(self, error: AppError) -> None:
         """Undo everything, then record the refusal of a write in a transaction of its own."""
-        await self.session.rollback()
+        await self.rollback()
         if self.access.action is None or self._caller is None:
             return
         if isinstance(self._caller.principal, UserPrincipal):
@@ -92,7 +111,7 @@ class Unit:
     async def abandon(self) -> None:
         """Undo everything after a failure that is ours, or a client that went away."""
         with suppress(SQLAlchemyError, OSError):
-            await self.session.rollback()
+            await self.rollback()
             if self._claim is not None:
                 await self._release_claim()
                 await self.session.commit()
