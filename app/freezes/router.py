@@ -13,6 +13,7 @@ from app.edge.access import for_users
 from app.edge.answers import json_answer
 from app.edge.responses import changing, reading, reading_one
 from app.edge.route import CurrentUnit, EdgeRoute
+from app.errors import BodyTooLarge, UnsupportedMediaType
 from app.exchanges.model import ExchangeId
 from app.freezes.deps import Service
 from app.freezes.schemas import Freeze, FreezePage, FreezeScope, FreezeTarget, NewFreeze
@@ -105,7 +106,7 @@ async def get_freeze(freeze_id: UUID, service: Service) -> Response:
     operation_id="liftFreeze",
     summary="Lift a freeze",
     status_code=204,
-    responses=changing(),
+    responses=changing(BodyTooLarge, UnsupportedMediaType),
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="freeze.lift")
 async def lift_freeze(target: Target, service: Service, unit: CurrentUnit) -> Response:

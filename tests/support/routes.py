@@ -8,6 +8,7 @@ import base64
 import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -109,6 +110,8 @@ def _resolved(document: Json, operation: Json) -> Json:
         return operation
     content = operation["requestBody"]["content"]["application/json"]
     schema = content["schema"]
+    if "anyOf" in schema:  # a body that may be left out
+        schema = schema["anyOf"][0]
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     assert schema.get("examples"), f"{operation['operationId']} shows no example of its body"
@@ -154,9 +157,15 @@ async def _make_symbol(user: User) -> str:
     return next(_NEXT)
 
 
+async def _make_freeze(user: User) -> str:
+    answer = await user.post("/v1/freezes", {"scope": "account"})
+    return str(answer.json()["id"])
+
+
 MAKERS: dict[str, Callable[[User], Awaitable[str]]] = {
     "key_id": _make_key,
     "bot_id": _make_bot,
+    "freeze_id": _make_freeze,
     "symbol": _make_symbol,
 }
 
@@ -199,7 +208,19 @@ async def _new_credentials(stage: Stage, user: User) -> None:
     stage.body = {name: new[name] for name in wanted}
 
 
+async def _frozen_account(stage: Stage, user: User) -> None:
+    del stage
+    await _make_freeze(user)
+
+
+async def _fresh_look(stage: Stage, user: User) -> None:
+    del user
+    look = {"version": 1, "status": "ok", "checked_at": datetime.now(UTC).isoformat()}
+    stage.body = {"credentials": look}
+
+
 LESSONS: dict[str, Callable[[Stage, User], Awaitable[None]]] = {
+    "liftFreeze": _frozen_account,
     "addAsset": _symbol_to_add,
     "addKey": _new_key,
     "assignKey": _key_to_assign,
@@ -209,6 +230,7 @@ LESSONS: dict[str, Callable[[Stage, User], Awaitable[None]]] = {
     "unassignKey": _bot_with_key,
     "releaseCredentials": _one_time_key,
     "replaceCredentials": _new_credentials,
+    "sendHeartbeat": _fresh_look,
 }
 
 
