@@ -16,18 +16,21 @@ from app.bots.router import token_router as bot_tokens
 from app.catalogue.router import instruments_router as instruments
 from app.catalogue.router import router as exchanges
 from app.context import Context
+from app.freezes.router import router as freezes
 from app.keys.router import router as keys
 from app.problems import add_problem_handlers
 from app.runtime.heartbeat_router import router as heartbeats
+from app.runtime.position_router import router as reported_positions
 from app.runtime.router import router as runtime
 from app.runtime.stream_router import router as streams
 from app.settings import Role, Settings
 from app.startup import open_context
 from app.telemetry import TelemetryMiddleware
+from app.trading.position_router import router as positions
 
 ROUTERS = {
-    Role.API: (exchanges, keys, instruments, assets, bots, audit),
-    Role.RUNTIME: (bot_tokens, runtime, streams, heartbeats),
+    Role.API: (exchanges, keys, instruments, assets, bots, freezes, positions, audit),
+    Role.RUNTIME: (bot_tokens, runtime, streams, heartbeats, reported_positions),
 }
 
 

@@ -1,0 +1,37 @@
+"""The route by which bots report their positions (role `runtime`)."""
+
+from fastapi import APIRouter, Response
+
+from app.edge.access import for_bots
+from app.edge.answers import json_answer
+from app.edge.responses import reading_one
+from app.edge.route import EdgeRoute
+from app.runtime.position_deps import Positions
+from app.runtime.position_errors import REFUSALS
+from app.runtime.position_schemas import PositionReport
+from app.trading import errors
+from app.trading.position_documents import position_document
+from app.trading.position_schemas import Position, PositionId
+
+router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class=EdgeRoute)
+
+
+@router.put(
+    "/{position_id}",
+    operation_id="reportPosition",
+    summary="Report a position, or ask to open one",
+    response_model=Position,
+    responses=reading_one(
+        *REFUSALS.values(), errors.KeyNotAssigned, errors.PositionConflict, errors.ClockAhead
+    ),
+)
+@for_bots()
+async def report_position(
+    position_id: PositionId, report: PositionReport, service: Positions
+) -> Response:
+    """`opening` asks for permission: it is refused with every reason in `blocked_by`, or recorded,
+    and then holds key and margin mode until `expires_at`; repeat it for as long as the order rests.
+    `open` and `closed` are facts and always recorded. A report may be repeated, and may come late:
+    the answer is the position as it is stored.
+    """
+    return json_answer(position_document(await service.report(position_id, report)))

@@ -1,0 +1,217 @@
+"""The rules of positions: permission to open one, and facts about those that are."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import BotPrincipal
+from app.bots.errors import NoKey
+from app.db.base import new_id
+from app.runtime.configuration import bot_blocked_by, row_blocked_by
+from app.runtime.position_changes import changes
+from app.runtime.position_errors import refused
+from app.runtime.position_repository import Origin, PositionRepository
+from app.runtime.position_schemas import PositionReport
+from app.runtime.position_states import Effect, State, effect_of, state_of
+from app.runtime.repository import RuntimeRepository
+from app.runtime.situation import SituationRow
+from app.trading.errors import ClockAhead, KeyNotAssigned, PositionConflict
+from app.trading.position_rows import PositionRow
+
+TOLERANCE = timedelta(minutes=5)
+"""How far the clock of a bot may be ahead."""
+
+_UNEXPECTED = (
+    "A position was reported as open that no reservation covered while new positions were blocked."
+)
+_REOPENED = "A position that had been closed by hand was reported as open: it is open again."
+
+
+class _Report(NamedTuple):
+    """A report with all that it is judged by, read under the locks that make it last."""
+
+    position_id: str
+    said: PositionReport
+    stored: PositionRow | None
+    situation: Sequence[SituationRow]
+
+    @property
+    def key_id(self) -> UUID | None:
+        """The bot's present key."""
+        return self.situation[0].key_id
+
+    @property
+    def asset(self) -> SituationRow | None:
+        """The present key's asset of the reported symbol."""
+        wanted = self.said.symbol
+        return next((row for row in self.situation if row.symbol == wanted), None)
+
+    @property
+    def blocked_by(self) -> list[str]:
+        """Why the bot may not open this position, in the order of the contract."""
+        reasons = bot_blocked_by(self.situation)
+        if self.asset is not None:
+            reasons += row_blocked_by(self.asset)
+        elif self.key_id is not None:
+            reasons.append("unknown_asset")
+        return reasons
+
+
+class PositionService:
+    """Positions of one bot. Locks in the order account, bot, key, asset, position."""
+
+    def __init__(
+        self, positions: PositionRepository, runtime: RuntimeRepository, bot: BotPrincipal
+    ) -> None:
+        self._positions = positions
+        self._runtime = runtime
+        self._bot = bot
+
+    async def report(self, position_id: str, said: PositionReport) -> PositionRow:
+        """Do what the report says to the position, and give it as it is stored then."""
+        row = None
+        while row is None:
+            keys = await self._lock(position_id, said)
+            situation = await self._situation()
+            stored = await self._positions.get(position_id)
+            # Another report may have been first, with a key that is not locked here.
+            if stored is None or stored.key_id in keys:
+                row = await self._apply(_Report(position_id, said, stored, situation))
+        return row
+
+    async def _lock(self, position_id: str, said: PositionReport) -> set[UUID]:
+        """Lock all that the report depends on; the keys that it may be about."""
+        keys = await self._positions.share_bot(position_id)
+        if keys is None:
+            raise Unauthenticated(TokenFault.REVOKED)
+        if said.key_id is not None:
+            keys.add(said.key_id)
+        if said.status != "closed":
+            await self._positions.share_assets(keys, said.symbol)
+        await self._positions.lock(position_id)
+        return keys
+
+    async def _situation(self) -> list[SituationRow]:
+        rows = await self._positions.situation()
+        # Minting waits for the lock of the bot: a token that died meanwhile reports nothing.
+        if not rows or rows[0].token_hash != self._bot.token_hash:
+            raise Unauthenticated(TokenFault.REVOKED)
+        return rows
+
+    async def _apply(self, report: _Report) -> PositionRow | None:
+        """The position after it; `None` where another report of it turned out to be first."""
+        now = await self._positions.now()
+        times = (report.said.opened_at, report.said.closed_at)
+        if any(time is not None and time > now + TOLERANCE for time in times):
+            raise ClockAhead(now)
+        stored = report.stored
+        if stored is not None:
+            _refuse_another(stored, report.said)
+            if _is_behind(stored, report.said):
+                return stored
+        state = state_of(stored)
+        effect = effect_of(report.said.status, state)
+        if effect is Effect.ASK:
+            _refuse_to_open(report)
+        if effect is Effect.NOTHING:
+            return stored
+        new = changes(effect, stored, report.said, now)
+        if stored is None:
+            row = await self._add(report, new)
+        else:
+            if effect is Effect.ASK and state is State.LAPSED:
+                new = {**_taken_over(report), **new}
+            row = stored._replace(**new, updated_at=now, lapsed=False) if new else stored
+            if new:
+                await self._positions.change(report.position_id, **new, updated_at=now)
+        if row is not None:
+            await self._tell(effect, state, report, row)
+        return row
+
+    async def _add(self, report: _Report, new: dict[str, Any]) -> PositionRow | None:
+        origin = await self._origin(report)
+        said = report.said
+        columns = {**origin._asdict(), **new, "symbol": said.symbol, "side": said.side}
+        if not await self._positions.add(report.position_id, **columns):
+            return None
+        return await self._positions.get(report.position_id)
+
+    async def _origin(self, report: _Report) -> Origin:
+        """The key that a first report is about: the one it names, or the present one."""
+        first = report.situation[0]
+        if report.said.key_id not in (None, first.key_id):
+            origin = await self._positions.former_key(report.said.key_id, report.said.symbol)
+            if origin is None:
+                raise KeyNotAssigned
+            return origin
+        if first.key_id is None:
+            raise NoKey
+        return Origin(
+            first.key_id,
+            first.exchange,
+            first.environment,
+            first.contract_type,
+            **_taken_over(report),
+        )
+
+    async def _tell(self, effect: Effect, state: State, report: _Report, row: PositionRow) -> None:
+        """Events of what should not have been."""
+        data: dict[str, Any] = {"position_id": row.id, "symbol": row.symbol}
+        if effect is Effect.REOPEN:
+            await self._add_event(row, "position_reopened", _REOPENED, data)
+        elif effect is Effect.OPEN and state in {State.ABSENT, State.LAPSED}:
+            reasons = report.blocked_by
+            if report.key_id is not None and report.key_id != row.key_id:
+                reasons = [KeyNotAssigned.code]
+            if reasons:
+                data["blocked_by"] = reasons
+                await self._add_event(row, "position_unexpected", _UNEXPECTED, data)
+
+    async def _add_event(
+        self, row: PositionRow, kind: str, message: str, data: dict[str, Any]
+    ) -> None:
+        await self._runtime.add_event(
+            new_id(),
+            key_id=row.key_id,
+            environment=row.environment,
+            kind=kind,
+            level="warning",
+            message=message,
+            data=data,
+        )
+
+
+def _refuse_another(stored: PositionRow, said: PositionReport) -> None:
+    if (stored.symbol, stored.side) != (said.symbol, said.side):
+        raise PositionConflict(stored.symbol, stored.side)
+
+
+def _is_behind(stored: PositionRow, said: PositionReport) -> bool:
+    """Whether the report is older than what is stored."""
+    if said.revision is None or stored.revision is None:
+        return False
+    return said.revision < stored.revision
+
+
+def _refuse_to_open(report: _Report) -> None:
+    """An opening is for the key that the bot has now, and so is a reservation that lapsed."""
+    first, stored = report.situation[0], report.stored
+    if first.key_id is not None:
+        named = {report.said.key_id or first.key_id, stored.key_id if stored else first.key_id}
+        if named != {first.key_id}:
+            raise KeyNotAssigned
+        if stored is not None and stored.contract_type != first.contract_type:
+            raise PositionConflict(stored.symbol, stored.side)
+    if reasons := report.blocked_by:
+        raise refused(reasons)
+
+
+def _taken_over(report: _Report) -> dict[str, Any]:
+    """What a position has from its asset unless the bot says otherwise."""
+    asset = report.asset
+    return {
+        "leverage": None if asset is None else asset.leverage,
+        "margin_mode": None if asset is None else asset.margin_mode,
+    }

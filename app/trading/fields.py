@@ -1,0 +1,88 @@
+"""Types of the members that trading data share."""
+
+import re
+import unicodedata
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, WithJsonSchema
+
+MAX_DIGITS = 40
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _visible(text: str) -> str:
+    # U+FFFD stands in an address where its bytes were not UTF-8: different names would be one.
+    if "\ufffd" in text or any(unicodedata.category(character) in _HIDDEN for character in text):
+        raise ValueError("must hold visible characters only")
+    return text
+
+
+RowName = Annotated[
+    str,
+    Field(min_length=1, max_length=200, pattern=r"^[^\s/\x00-\x1f\x7f]+$"),
+    AfterValidator(_visible),
+]
+"""A bot's own name for what it reports: 1 to 200 visible characters, no slash, no white space."""
+
+
+def _as_json_number(value: Any) -> Any:
+    """Python's own reading takes `1_0`, white space and the digits of any script."""
+    if isinstance(value, str) and not _NUMBER.fullmatch(value):
+        raise ValueError("must be a number")
+    return value
+
+
+def _in_plain_digits(value: Decimal) -> Decimal:
+    return Decimal(format(value, "f")) if value else Decimal(0)
+
+
+def _schema(pattern: str, **bounds: int) -> WithJsonSchema:
+    text = {"type": "string", "pattern": pattern}
+    return WithJsonSchema({"anyOf": [text, {"type": "number", **bounds}]})
+
+
+# The digits bound the exponent too, so no number is longer than it looks.
+_bounded = Field(max_digits=MAX_DIGITS, allow_inf_nan=False)
+
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(_as_json_number),
+    _bounded,
+    AfterValidator(_in_plain_digits),
+    _schema(r"^-?[0-9]{1,20}(\.[0-9]{1,20})?$"),
+]
+"""A decimal as text or as a number, of at most 40 digits in all."""
+
+NotNegative = Annotated[
+    Decimal,
+    BeforeValidator(_as_json_number),
+    _bounded,
+    Field(ge=0),
+    AfterValidator(_in_plain_digits),
+    _schema(r"^[0-9]{1,20}(\.[0-9]{1,20})?$", minimum=0),
+]
+
+Positive = Annotated[
+    Decimal,
+    BeforeValidator(_as_json_number),
+    _bounded,
+    Field(gt=0),
+    AfterValidator(_in_plain_digits),
+    _schema(r"^[0-9]{1,20}(\.[0-9]{1,20})?$", exclusiveMinimum=0),
+]
+
+
+def _as_rfc3339(value: Any) -> Any:
+    """Not as a number: nobody can tell seconds from milliseconds."""
+    if not isinstance(value, str) or not _DATE.match(value):
+        raise ValueError("must be a time as in RFC 3339, with its zone")
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_rfc3339), Field(ge=_EPOCH)]
+"""A time since 1970, with a zone, and not as a number."""
