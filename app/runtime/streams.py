@@ -33,7 +33,6 @@ _ROWS_AT_ONCE = 400
 """Few enough that nothing else in the process waits for more than some milliseconds."""
 
 _FIRST_READ_SECONDS = 5.0
-_RETRY_SECONDS = 1.0
 _CLOSING_SECONDS = 0.5
 BotName = tuple[UUID, UUID]
 log = structlog.get_logger("botkeys.streams")
@@ -43,14 +42,15 @@ log = structlog.get_logger("botkeys.streams")
 class StreamLimits:
     """Seconds, and how many streams one process holds.
 
-    `reread` is how often all bots are read without a hint; `patience` how long a reader may take
-    nothing that it is sent.
+    `reread` is how often all bots are read without a hint, `retry` how long after a reading that
+    failed; `patience` is how long a reader may take nothing that it is sent.
     """
 
     reread: float = 5
     lifetime: float = 3600
     keep_alive: float = 15
     patience: float = 60
+    retry: float = 1
     maximum: int = 10_000
 
 
@@ -183,7 +183,7 @@ class ConfigStreams:
                 except Exception as error:  # noqa: BLE001  # no failure may end all streams for good
                     log.warning("streams_not_read", exception=type(error).__name__)
                     self._due.update(dict.fromkeys(names))
-                    await asyncio.sleep(_RETRY_SECONDS)
+                    await asyncio.sleep(self.limits.retry)
                     continue
                 for name in names:
                     self._publish(name, found.get(name, ()))

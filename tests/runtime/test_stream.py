@@ -4,13 +4,18 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
+import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.principal import BotPrincipal
+from app.bots.token_repository import stored_token_hash
 from app.db import notifications
 from app.db.models import Bot as BotRow
+from app.db.reading import Query, Reader, Rows
+from app.errors import Unavailable
 from app.runtime.stream_router import ConfigEvents
-from app.runtime.streams import STREAMS_OF_A_BOT, StreamLimits
+from app.runtime.streams import STREAMS_OF_A_BOT, ConfigStreams, StreamLimits
 from tests.support.streaming import Streaming, streaming
 from tests.support.world import Bot, User, World
 
@@ -33,6 +38,13 @@ async def pause(user: User, bot: Bot, *, paused: bool = True) -> None:
 async def version_of(bot: Bot) -> str:
     answer = await bot.get("/v1/runtime/config")
     return str(answer.headers["etag"].strip('"'))
+
+
+async def principal_of(world: World, bot: Bot) -> BotPrincipal:
+    reader = world.context.database.reader
+    stored = await stored_token_hash(reader, bot.account_id, bot.id)
+    assert stored is not None
+    return BotPrincipal(bot.account_id, bot.id, stored)
 
 
 async def pause_quietly(session: AsyncSession, bot: Bot) -> None:
@@ -180,8 +192,7 @@ async def test_a_slow_reader_gets_the_newest_configuration_alone(busy_world: Wor
     bot = await new_bot(user)
     async with streaming(busy_world, HINTS_ALONE) as server, server.stream(bot) as stream:
         await stream.config()
-        principal = next(iter(server.streams._watched.values())).subscriptions[0].bot
-        slow = await server.streams.subscribe(principal, None)
+        slow = await server.streams.subscribe(await principal_of(busy_world, bot), None)
         for paused in (True, False, True):
             await pause(user, bot, paused=paused)
             await stream.config()
@@ -205,8 +216,7 @@ async def test_a_reader_that_takes_nothing_loses_its_stream(busy_world: World) -
 
     async with streaming(busy_world, limits) as server, server.stream(bot) as stream:
         await stream.config()
-        principal = next(iter(server.streams._watched.values())).subscriptions[0].bot
-        stuck = await server.streams.subscribe(principal, None)
+        stuck = await server.streams.subscribe(await principal_of(busy_world, bot), None)
         assert server.streams.count == 2
         async with asyncio.timeout(10):
             await ConfigEvents(stuck, limits)({"type": "http"}, receive, send)
@@ -287,3 +297,40 @@ async def test_streams_end_when_the_process_is_asked_to_stop(busy_world: World) 
         assert await stream.ends()
         async with server.stream(bot) as refused:
             assert refused.answer.status_code == 503
+
+
+class OnceAway:
+    """A database that does not answer the first time."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._asked = 0
+
+    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+        self._asked += 1
+        if self._asked == 1:
+            raise OSError
+        return await self._reader.fetch(query, **parameters)
+
+
+async def test_a_reading_that_failed_is_made_again(world: World) -> None:
+    bot = await principal_of(world, await new_bot(world.user()))
+    reader = OnceAway(world.context.database.reader)
+    limits = StreamLimits(retry=0.01)
+    streams = ConfigStreams(reader, world.context.exchanges, limits, None)
+    config = await (await streams.subscribe(bot, None)).next(10)
+    assert config is not None
+    await streams.close()
+
+
+async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
+    """Its key names an exchange that this process does not know."""
+    user = world.user()
+    troubled, _, _ = await user.ready_bot()
+    sound = await principal_of(world, await new_bot(user))
+    nowhere: Any = None
+    streams = ConfigStreams(world.context.database.reader, nowhere, StreamLimits(), None)
+    with pytest.raises(Unavailable):
+        await streams.subscribe(await principal_of(world, troubled), None)
+    assert await (await streams.subscribe(sound, None)).next(10) is not None
+    await streams.close()
