@@ -9,6 +9,7 @@ from app.context import RuntimeKeys
 from app.edge.route import CurrentUnit
 from app.edge.unit import Unit
 from app.runtime.config_service import ConfigService
+from app.runtime.health_repository import HealthRepository
 from app.runtime.heartbeat_service import HeartbeatService
 from app.runtime.release_service import ReleaseService
 from app.runtime.repository import RuntimeRepository
@@ -38,14 +39,20 @@ async def release_service(unit: CurrentUnit) -> ReleaseService:
 
 
 async def config_service(unit: CurrentUnit) -> ConfigService:
-    context = unit.context
-    return ConfigService(context.database.reader, context.exchanges, unit.caller.bot)
+    return ConfigService(unit.context.configurations, unit.situation)
 
 
 async def heartbeat_service(unit: CurrentUnit) -> HeartbeatService:
     context = unit.context
+    bot = unit.caller.bot
     return HeartbeatService(
-        context.heartbeats, context.database.reader, context.exchanges, unit.caller.bot
+        context.heartbeats,
+        context.database.reader,
+        context.exchanges,
+        HealthRepository(unit.session, bot.account_id, bot.bot_id),
+        _repository(unit),
+        BotTokenRepository(unit.session),
+        bot,
     )
 
 

@@ -5,9 +5,10 @@ from fastapi import APIRouter, Response
 from app.edge.access import for_bots
 from app.edge.answers import json_answer
 from app.edge.responses import reading
-from app.edge.route import EdgeRoute
+from app.edge.route import CurrentUnit, EdgeRoute
 from app.runtime.deps import HeartbeatsOfBot
 from app.runtime.heartbeat_schemas import Heartbeat, HeartbeatAnswer
+from app.trading.errors import ClockAhead
 
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
 
@@ -19,12 +20,18 @@ _PLAIN = Heartbeat()
     operation_id="sendHeartbeat",
     summary="Say that the bot lives",
     response_model=HeartbeatAnswer,
-    responses=reading(),
+    responses=reading(ClockAhead),
 )
 @for_bots()
-async def send_heartbeat(service: HeartbeatsOfBot, heartbeat: Heartbeat = _PLAIN) -> Response:
+async def send_heartbeat(
+    service: HeartbeatsOfBot, unit: CurrentUnit, heartbeat: Heartbeat = _PLAIN
+) -> Response:
     """The answer comes once the heartbeat is stored. The bot is then online for the time that the
-    service is set to, 30 seconds unless changed: send one every 10.
+    service is set to, 30 seconds unless changed: send one every 10. With `credentials` the bot
+    tells what its exchange says of them, which nobody else can ask: do that once a day, and when
+    the exchange refuses them.
     """
-    del heartbeat
+    if heartbeat.credentials is not None:
+        await service.report(heartbeat.credentials)
+        await unit.checkpoint()
     return json_answer(await service.beat())

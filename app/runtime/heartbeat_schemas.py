@@ -1,16 +1,71 @@
-"""What a bot says of itself, and what it is told."""
+"""What a bot says of itself and of its credentials, and what it is told."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
+from app.exchanges.model import Answer, RefusalReason
 from app.schemas import Document, Input
+from app.trading.fields import Moment
+
+_LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+class ReportedPermissions(Input):
+    """What the exchange says that the key may do; what is left out stays as it was."""
+
+    read: Answer | None = None
+    trade: Answer | None = None
+    withdraw: Answer | None = None
+    ip_restricted: Answer | None = None
+
+
+class CredentialsReport(Input):
+    """How the exchange answered to the bot's credentials. It becomes the key's `verification`."""
+
+    version: Annotated[int, Field(ge=1, description="Of the credentials that were tried.")]
+    status: Literal["ok", "rejected"]
+    reason: Annotated[
+        RefusalReason | None, Field(description="Why they were rejected; needed if they were.")
+    ] = None
+    possible: Annotated[
+        list[RefusalReason] | None,
+        Field(max_length=10, description="Causes that the exchange does not tell apart."),
+    ] = None
+    permissions: ReportedPermissions | None = None
+    expires_at: Annotated[
+        Annotated[Moment, Field(le=_LATEST)] | None,
+        Field(description="Left out: as before. `null`: the credentials do not expire."),
+    ] = None
+    checked_at: Annotated[Moment, Field(description="When the exchange answered.")]
+
+    @model_validator(mode="after")
+    def _reasoned(self) -> Self:
+        if self.status == "rejected" and self.reason is None:
+            raise ValueError("rejected credentials need a reason")
+        return self
 
 
 class Heartbeat(Input):
     """That the bot lives. No body at all says the same."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "credentials": {
+                        "version": 1,
+                        "status": "ok",
+                        "permissions": {"read": "yes", "trade": "yes", "withdraw": "no"},
+                        "checked_at": "2026-11-22T10:00:00Z",
+                    }
+                }
+            ]
+        }
+    )
+
+    credentials: CredentialsReport | None = None
 
 
 class HeartbeatAnswer(Document):

@@ -1,25 +1,46 @@
-"""Keeps a bot online, and tells it whether its configuration changed."""
+"""Keeps a bot online, hears how its key fares, and tells it whether its configuration changed."""
 
+from datetime import timedelta
 from typing import Any
 
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
+from app.bots.token_repository import BotTokenRepository
+from app.db.base import new_id
 from app.db.reading import Reader
 from app.exchanges.registry import Exchanges
 from app.runtime.configuration import configuration
+from app.runtime.health import differences, events
+from app.runtime.health_repository import HealthRepository
+from app.runtime.heartbeat_schemas import CredentialsReport
 from app.runtime.heartbeats import Heartbeats
+from app.runtime.repository import RuntimeRepository
 from app.runtime.situation import read_one
+from app.trading.errors import ClockAhead
+
+TOLERANCE = timedelta(minutes=5)
+"""How far the clock of a bot may be ahead."""
 
 
 class HeartbeatService:
-    """Hot: a plain heartbeat takes no session, and no transaction of its own."""
+    """Hot: `beat` takes no session, and no transaction of its own."""
 
     def __init__(
-        self, heartbeats: Heartbeats, reader: Reader, exchanges: Exchanges, bot: BotPrincipal
+        self,
+        heartbeats: Heartbeats,
+        reader: Reader,
+        exchanges: Exchanges,
+        health: HealthRepository,
+        runtime: RuntimeRepository,
+        tokens: BotTokenRepository,
+        bot: BotPrincipal,
     ) -> None:
         self._heartbeats = heartbeats
         self._reader = reader
         self._exchanges = exchanges
+        self._health = health
+        self._runtime = runtime
+        self._tokens = tokens
         self._bot = bot
 
     async def beat(self) -> dict[str, Any]:
@@ -35,3 +56,38 @@ class HeartbeatService:
             "config_version": config["version"],
             "may_open_positions": config["may_open_positions"],
         }
+
+    async def report(self, said: CredentialsReport) -> None:
+        """Make it the key's verification; commit before `beat`, which answers what follows from it.
+
+        A report about other credentials than the key has now, or older than what is known, changes
+        nothing: the bot fetches the present ones when it hears of them.
+        """
+        locked = await self._health.lock()
+        # Minting takes the bot's lock: a token that died while this waited reports nothing.
+        if (
+            not locked
+            or await self._tokens.token_hash(self._bot.account_id, self._bot.bot_id)
+            != self._bot.token_hash
+        ):
+            raise Unauthenticated(TokenFault.REVOKED)
+        key = await self._health.key()
+        if said.checked_at > key.now + TOLERANCE:
+            raise ClockAhead(key.now)
+        if key.id is None or said.version != key.version:
+            return
+        if key.verification_checked_at and said.checked_at <= key.verification_checked_at:
+            return
+        changed = differences(key, said)
+        if not changed:
+            await self._health.looked_at(key.id, verification_checked_at=said.checked_at)
+            return
+        # Another end is announced anew.
+        anew = {"expiry_announced": None} if "expires_at" in changed else {}
+        await self._health.change(
+            key.id, verification_checked_at=said.checked_at, **changed, **anew
+        )
+        for event in events(key, changed):
+            await self._runtime.add_event(
+                new_id(), key_id=key.id, environment=key.environment, **event._asdict()
+            )

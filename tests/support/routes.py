@@ -162,10 +162,21 @@ async def _make_freeze(user: User) -> str:
     return str(answer.json()["id"])
 
 
+async def _make_position(user: User) -> str:
+    bot_id, name = await _make_bot(user), uuid4().hex
+    await user.assign(bot_id, await _make_key(user))
+    bot = await user.mint(bot_id)
+    body = {"symbol": "BTCUSDT", "side": "long", "status": "open", "quantity": "0.5"}
+    answer = await bot.put(f"/v1/runtime/positions/{name}", body)
+    assert answer.status_code == 200, answer.text
+    return name
+
+
 MAKERS: dict[str, Callable[[User], Awaitable[str]]] = {
     "key_id": _make_key,
     "bot_id": _make_bot,
     "freeze_id": _make_freeze,
+    "position_id": _make_position,
     "symbol": _make_symbol,
 }
 

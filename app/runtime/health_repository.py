@@ -1,0 +1,75 @@
+"""The SQL of a key's health, for the bot that has the key."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import notifications
+from app.db.base import AnyRow
+from app.db.models import Account, Bot, Key
+
+
+class HealthRepository:
+    """Of one bot."""
+
+    def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
+        self._session = session
+        self._account_id = account_id
+        self._bot_id = bot_id
+
+    async def lock(self) -> bool:
+        """Lock account, bot and key, in that order; whether the bot is there.
+
+        The bot's key stays its key, and reports of it come one by one.
+        """
+        account = select(Account.account_id).where(Account.account_id == self._account_id)
+        await self._session.execute(account.with_for_update(read=True))
+        bot = select(Bot.key_id).where(*self._bot()).with_for_update(read=True)
+        row = (await self._session.execute(bot)).one_or_none()
+        if row is None:
+            return False
+        key = select(Key.id).where(Key.account_id == self._account_id, Key.id == row.key_id)
+        await self._session.execute(key.with_for_update())
+        return True
+
+    async def key(self) -> AnyRow:
+        """What is known of the bot's key, and the time `now`; `id` is `None` without a key."""
+        query = (
+            select(
+                func.clock_timestamp().label("now"),
+                Key.id,
+                Key.exchange,
+                Key.environment,
+                Key.version,
+                Key.permission_read,
+                Key.permission_trade,
+                Key.permission_withdraw,
+                Key.permission_ip_restricted,
+                Key.expires_at,
+                Key.verification_status,
+                Key.verification_reason,
+                Key.verification_possible,
+                Key.verification_checked_at,
+            )
+            .select_from(Bot)
+            .outerjoin(Key, (Key.account_id == Bot.account_id) & (Key.id == Bot.key_id))
+            .where(*self._bot())
+        )
+        return (await self._session.execute(query)).one()
+
+    async def looked_at(self, key_id: UUID, **columns: Any) -> None:
+        """A look that found nothing new: no new revision, and nobody is told."""
+        await self._session.execute(update(Key).where(*self._key(key_id)).values(**columns))
+
+    async def change(self, key_id: UUID, **columns: Any) -> None:
+        counted = {"revision": Key.revision + 1, "updated_at": func.clock_timestamp()}
+        await self.looked_at(key_id, **columns, **counted)
+        await self._session.execute(notifications.of_key(self._account_id, key_id))
+
+    def _bot(self) -> tuple[Any, Any]:
+        return Bot.account_id == self._account_id, Bot.id == self._bot_id
+
+    def _key(self, key_id: UUID) -> tuple[Any, Any]:
+        return Key.account_id == self._account_id, Key.id == key_id

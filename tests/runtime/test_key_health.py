@@ -1,0 +1,291 @@
+"""What a bot tells of its credentials becomes the key's verification, once, and is told of."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import event, func, select, text, update
+
+from app.db.models import BotEvent, Key
+from tests.support.world import Bot, Json, World
+
+HEALTH = {"credentials_rejected", "credentials_accepted", "permissions_changed"} | {
+    *("withdrawal_permission", "key_expiry_changed")
+}
+
+
+def now(**later: float) -> str:
+    return (datetime.now(UTC) + timedelta(**later)).isoformat()
+
+
+async def report(bot: Bot, **said: Any) -> httpx.Response:
+    look = {"version": 1, "status": "ok", "checked_at": now(), **said}
+    return await bot.post("/v1/runtime/heartbeat", {"credentials": look})
+
+
+async def shown(world: World, key: Json) -> Json:
+    document: Json = (await world.user().get(f"/v1/keys/{key['id']}")).json()
+    return document
+
+
+async def revision(world: World, key: Json) -> str:
+    return str((await world.user().get(f"/v1/keys/{key['id']}")).headers["etag"])
+
+
+async def told(world: World) -> list[BotEvent]:
+    async with world.context.database.sessions() as session:
+        query = select(BotEvent).where(BotEvent.kind.in_(HEALTH)).order_by(BotEvent.at)
+        return list((await session.scalars(query)).all())
+
+
+async def long_ago(world: World) -> None:
+    """Keys that were looked at an hour ago, when they were added."""
+    async with world.context.database.sessions.begin() as session:
+        before = func.clock_timestamp() - timedelta(hours=1)
+        await session.execute(update(Key).values(verification_checked_at=before))
+
+
+async def test_a_rejection_is_shown_told_and_blocks_until_the_key_is_accepted_again(
+    world: World,
+) -> None:
+    bot, _, key = await world.user().ready_bot()
+    await long_ago(world)
+    looked = now()
+
+    answer = await report(bot, status="rejected", reason="ip_not_allowed", checked_at=looked)
+
+    assert answer.status_code == 200, answer.text
+    document = await shown(world, key)
+    verification = document["verification"]
+    assert (verification["status"], verification["reason"]) == ("rejected", "ip_not_allowed")
+    assert datetime.fromisoformat(verification["checked_at"]) == datetime.fromisoformat(looked)
+    config = (await bot.get("/v1/runtime/config")).json()
+    assert "credentials_rejected" in config["blocked_by"]
+    assert answer.json()["config_version"] == config["version"]
+    [rejected] = await told(world)
+    assert (rejected.kind, rejected.level) == ("credentials_rejected", "error")
+    assert (rejected.bot_id, str(rejected.key_id), rejected.environment) == (
+        bot.id,
+        key["id"],
+        "testnet",
+    )
+    assert "OKX" in rejected.message
+    assert rejected.data is not None
+    assert rejected.data["before"]["status"] == "verified"
+    assert rejected.data["after"]["reason"] == "ip_not_allowed"
+
+    await report(bot)
+
+    verification = (await shown(world, key))["verification"]
+    assert (verification["status"], verification["reason"]) == ("verified", None)
+    assert [(event.kind, event.level) for event in (await told(world))[1:]] == [
+        ("credentials_accepted", "info")
+    ]
+    config = (await bot.get("/v1/runtime/config")).json()
+    assert "credentials_rejected" not in config["blocked_by"]
+
+
+async def test_causes_that_are_not_told_apart_are_shown(world: World) -> None:
+    bot, _, key = await world.user().ready_bot()
+    possible = ["invalid_key", "ip_not_allowed"]
+
+    await report(bot, status="rejected", reason="refused", possible=possible)
+
+    verification = (await shown(world, key))["verification"]
+    assert (verification["reason"], verification["possible"]) == ("refused", possible)
+
+
+async def test_a_look_that_finds_nothing_new_moves_its_time_alone(world: World) -> None:
+    bot, _, key = await world.user().ready_bot()
+    await long_ago(world)
+    before, tag = await shown(world, key), await revision(world, key)
+    same = {**before["permissions"], "withdraw": None}
+
+    await report(bot, permissions=same)
+
+    after = await shown(world, key)
+    assert after["verification"]["checked_at"] > before["verification"]["checked_at"]
+    before["verification"]["checked_at"] = after["verification"]["checked_at"]
+    assert after == before
+    assert await revision(world, key) == tag
+    assert await told(world) == []
+
+
+async def test_permissions_that_changed_are_told_with_the_words_before_and_after(
+    world: World,
+) -> None:
+    bot, _, key = await world.user().ready_bot()
+    tag = await revision(world, key)
+
+    await report(bot, permissions={"trade": "no", "withdraw": "yes"})
+
+    permissions = (await shown(world, key))["permissions"]
+    assert permissions == {**key["permissions"], "trade": "no", "withdraw": "yes"}
+    assert await revision(world, key) != tag
+    events = {event.kind: event for event in await told(world)}
+    assert {kind: event.level for kind, event in events.items()} == {
+        "permissions_changed": "warning",
+        "withdrawal_permission": "warning",
+    }
+    assert events["permissions_changed"].data == {
+        "before": {"trade": "yes", "withdraw": "no"},
+        "after": {"trade": "no", "withdraw": "yes"},
+    }
+    config = (await bot.get("/v1/runtime/config")).json()
+    assert "key_cannot_trade" in config["blocked_by"]
+
+
+async def test_permissions_that_were_unknown_are_learned_without_a_warning(world: World) -> None:
+    user = world.user()
+    key = (await user.post("/v1/keys", world.unchecked_key())).json()
+    document = await user.add_bot()
+    await user.assign(document["id"], key["id"])
+    bot = await user.mint(document["id"])
+
+    await report(bot, permissions={"read": "yes", "trade": "yes"})
+
+    levels = {event.kind: event.level for event in await told(world)}
+    assert levels == {"credentials_accepted": "info", "permissions_changed": "info"}
+
+
+async def test_another_expiry_is_stored_and_will_be_announced_anew(world: World) -> None:
+    bot, _, key = await world.user().ready_bot()
+    async with world.context.database.sessions.begin() as session:
+        await session.execute(update(Key).values(expiry_announced=7))
+    until = now(days=90)
+
+    await report(bot, expires_at=until)
+    await report(bot)
+
+    assert datetime.fromisoformat((await shown(world, key))["expires_at"]) == (
+        datetime.fromisoformat(until)
+    )
+    async with world.context.database.sessions() as session:
+        assert await session.scalar(select(Key.expiry_announced)) is None
+    await report(bot, expires_at=None)
+    assert (await shown(world, key))["expires_at"] is None
+    assert [event.kind for event in await told(world)] == ["key_expiry_changed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"version": 2}, "of credentials that the key does not have"),
+        ({"checked_at": now(days=-2)}, "older than what is known"),
+    ],
+    ids=["another version", "an older look"],
+)
+async def test_a_report_about_the_past_changes_nothing(world: World, said: Json, why: str) -> None:
+    bot, _, key = await world.user().ready_bot()
+    before = await shown(world, key)
+
+    answer = await report(bot, status="rejected", reason="expired", **said)
+
+    assert answer.status_code == 200, why
+    assert await shown(world, key) == before
+    assert await told(world) == []
+
+
+async def test_a_bot_without_a_key_has_nothing_to_tell(world: World) -> None:
+    user = world.user()
+    bot = await user.mint((await user.add_bot())["id"])
+
+    assert (await report(bot)).status_code == 200
+    assert await told(world) == []
+
+
+async def test_a_clock_that_is_ahead_is_refused(world: World) -> None:
+    bot, _, key = await world.user().ready_bot()
+    before = await shown(world, key)
+
+    answer = await report(bot, checked_at=now(minutes=6))
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "clock_ahead")
+    assert (await report(bot, checked_at=now(minutes=4))).status_code == 200
+    assert (await shown(world, key))["permissions"] == before["permissions"]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"status": "rejected"},
+        {"status": "rejected", "reason": "mood"},
+        {"status": "unreachable"},
+        {"checked_at": "2026-11-22T10:00:00"},
+        {"permissions": {"trade": "maybe"}},
+        {"expires_at": "9999-12-31T23:59:59-14:00"},
+    ],
+    ids=["no reason", "an unknown reason", "no status of theirs", "no zone", "no answer", "no end"],
+)
+async def test_what_makes_no_sense_is_refused(world: World, said: Json) -> None:
+    bot, _, _ = await world.user().ready_bot()
+
+    answer = await report(bot, **said)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_of_two_reports_at_once_the_later_look_stays_and_each_change_is_told_once(
+    busy_world: World,
+) -> None:
+    bot, _, key = await busy_world.user().ready_bot()
+    await long_ago(busy_world)
+    start = datetime.now(UTC) - timedelta(minutes=10)
+    reports = [
+        {"checked_at": (start + timedelta(seconds=n)).isoformat(), **said}
+        for n, said in enumerate(
+            [{"status": "rejected", "reason": "expired"}, {"status": "ok"}] * 8
+        )
+    ]
+
+    answers = await asyncio.gather(*(report(bot, **said) for said in reversed(reports)))
+
+    assert {answer.status_code for answer in answers} == {200}
+    document = await shown(busy_world, key)
+    assert document["verification"]["status"] == "verified"
+    looked = datetime.fromisoformat(document["verification"]["checked_at"])
+    assert looked == start + timedelta(seconds=15)
+    kinds = [event.kind for event in await told(busy_world)]
+    # A change is told when it is one: never twice the same in a row.
+    assert kinds == ["credentials_rejected", "credentials_accepted"] * (len(kinds) // 2)
+    assert await revision(busy_world, key) == f'"{1 + len(kinds)}"'
+
+
+async def test_a_token_that_dies_while_its_report_waits_reports_nothing(busy_world: World) -> None:
+    bot, _, key = await busy_world.user().ready_bot()
+    before = await shown(busy_world, key)
+    sessions = busy_world.context.database.sessions
+    async with asyncio.timeout(10), sessions() as holding:
+        await holding.execute(text("SELECT 1 FROM bots FOR UPDATE"))
+        waiting = asyncio.create_task(report(bot, status="rejected", reason="expired"))
+        async with sessions() as looking:
+            while not await looking.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                await looking.rollback()
+                await asyncio.sleep(0.01)
+        await holding.execute(text("UPDATE bot_tokens SET token_hash = sha256('another')"))
+        await holding.commit()
+        answer = await waiting
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert await shown(busy_world, key) == before
+
+
+async def test_only_a_change_is_notified(world: World) -> None:
+    """Whoever is connected for the bot reads its configuration anew then."""
+    bot, _, _ = await world.user().ready_bot()
+    said: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        said.append(statement)
+
+    engine = world.context.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        await report(bot)
+        assert not any("pg_notify" in statement for statement in said)
+        await report(bot, status="rejected", reason="expired")
+        assert sum("pg_notify" in statement for statement in said) == 1
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
