@@ -9,8 +9,7 @@ from uuid import UUID
 from fastapi import Query
 
 from app.pagination import foreign_cursor
-
-Place = tuple[datetime, UUID, str]
+from app.trading.position_rows import Place
 
 Cursor = Annotated[
     str | None,

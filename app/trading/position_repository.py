@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow
 from app.db.models import Bot, Position
-from app.trading.cursor import Place
-from app.trading.position_rows import POSITIONS, PositionRow
+from app.trading.position_rows import POSITIONS, Place, PositionRow
 
 
 @dataclass(frozen=True, slots=True)

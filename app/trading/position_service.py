@@ -10,10 +10,9 @@ from app.auth.principal import UserPrincipal
 from app.db.base import new_id
 from app.errors import NotFound
 from app.runtime.repository import RuntimeRepository
-from app.trading.cursor import Place
 from app.trading.errors import PositionAmbiguous
 from app.trading.position_repository import PositionFilter, PositionRepository
-from app.trading.position_rows import PositionRow
+from app.trading.position_rows import Place, PositionRow
 
 _BY_HAND = (
     "The user closed a position by hand. If the bot still has it at the exchange, it will report "

@@ -84,6 +84,9 @@ OVERWRITING = (
     "ON CONFLICT (account_id, key_id, version) DO UPDATE SET ciphertext = ''"
 )
 
+CLOSING = {"status", "close_reason", "closed_at", "expires_at", "updated_at"}
+"""What a user changes in a position of a dead bot."""
+
 NOT_API = [
     "SELECT ciphertext FROM key_credentials",
     "SELECT nonce FROM key_credentials",
@@ -105,8 +108,13 @@ NOT_API = [
     "DELETE FROM bot_tokens",
     "TRUNCATE bot_tokens",
     "INSERT INTO releases SELECT * FROM releases",
-    "INSERT INTO bot_events SELECT * FROM bot_events",
-    "UPDATE positions SET status = 'closed'",
+    "UPDATE bot_events SET kind = kind",
+    *(
+        f"UPDATE positions SET {column.name} = {column.name}"  # noqa: S608
+        for column in Base.metadata.tables["positions"].columns
+        if column.name not in CLOSING
+    ),
+    "INSERT INTO positions SELECT * FROM positions",
     "DELETE FROM positions",
     "UPDATE presence SET lease_until = now()",
     "TRUNCATE keys CASCADE",
@@ -114,11 +122,18 @@ NOT_API = [
     "SET ROLE botkeys_worker",
 ]
 
+HEALTH = {
+    *(f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")),
+    *(f"verification_{name}" for name in ("status", "reason", "possible", "checked_at")),
+    *("expires_at", "expiry_announced", "revision"),
+}
+"""What a bot finds out about its key at the exchange."""
+
 NOT_RUNTIME = [
     *(
         f"UPDATE keys SET {column.name} = {column.name}"  # noqa: S608
         for column in Base.metadata.tables["keys"].columns
-        if column.name not in {"last_release_at", "last_release_from", "updated_at"}
+        if column.name not in {"last_release_at", "last_release_from", "updated_at", *HEALTH}
     ),
     *(
         f"UPDATE bots SET {column.name} = {column.name}"  # noqa: S608
@@ -169,6 +184,8 @@ async def test_runtime_may_change_nothing_of_keys_and_bots_but_what_it_reports(
         (Role.API, "SELECT account_id, key_id, version FROM key_credentials"),
         (Role.API, "DELETE FROM key_credentials"),
         (Role.API, "UPDATE keys SET label = label"),
+        (Role.API, "INSERT INTO bot_events SELECT * FROM bot_events"),
+        *((Role.API, f"UPDATE positions SET {column} = {column}") for column in sorted(CLOSING)),  # noqa: S608
         (Role.RUNTIME, "SELECT ciphertext FROM key_credentials"),
         (Role.RUNTIME, "UPDATE keys SET last_release_at = now()"),
         (Role.RUNTIME, "DELETE FROM bot_tokens"),
