@@ -1,9 +1,9 @@
-"""The bot's side: fetch a key's credentials, open them in memory, follow the configuration.
+"""The bot's side: fetch a key's credentials, open them in memory, follow the configuration, report.
 
 Nothing else in this project opens credentials.
 """
 
-from app.client.answers import BotConfig
+from app.client.answers import BotConfig, ConfigAsset, Heartbeat, Position
 from app.client.bot import BotClient
 from app.client.credentials import ReleasedCredentials
 from app.client.errors import (
@@ -15,34 +15,47 @@ from app.client.errors import (
     KeyInactive,
     MalformedAnswer,
     MalformedToken,
+    MayNotOpen,
     NoKey,
     NotAuthenticated,
     OlderVersion,
     RateLimited,
     Refused,
+    ReportsPending,
     ServiceUnavailable,
+    TooManyReports,
     Unreachable,
     WrongKey,
 )
+from app.client.health import CredentialHealth
+from app.client.pace import Pace
 
 __all__ = [
     "BotClient",
     "BotClientError",
     "BotConfig",
     "CannotOpen",
+    "ConfigAsset",
+    "CredentialHealth",
     "Forbidden",
     "Forgotten",
+    "Heartbeat",
     "InsecureAddress",
     "KeyInactive",
     "MalformedAnswer",
     "MalformedToken",
+    "MayNotOpen",
     "NoKey",
     "NotAuthenticated",
     "OlderVersion",
+    "Pace",
+    "Position",
     "RateLimited",
     "Refused",
     "ReleasedCredentials",
+    "ReportsPending",
     "ServiceUnavailable",
+    "TooManyReports",
     "Unreachable",
     "WrongKey",
 ]

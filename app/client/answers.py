@@ -4,16 +4,18 @@ import base64
 import binascii
 import json
 import re
+from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
-from uuid import UUID
+from typing import Annotated, Any, TypedDict, TypeVar
+from uuid import UUID, uuid4
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from app.client.errors import MalformedAnswer, Refused, refused_class
+from app.client.errors import MalformedAnswer, MayNotOpen, Refused, refused_class
 from app.exchanges.model import Endpoints, Environment
 from app.transport import HttpAnswer, retry_after
 
+_CONFLICT = 409
 _LONGEST_DETAIL = 500
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
@@ -90,6 +92,44 @@ class BotConfig(_Answer):
     assets: tuple[ConfigAsset, ...] = ()
 
 
+class Heartbeat(_Answer):
+    """The answer to a heartbeat. Another `config_version` than the newest known: read it anew."""
+
+    config_version: int | str
+    may_open_positions: bool
+
+
+class PositionKey(_Answer):
+    id: UUID
+    label: str = ""
+
+
+class Position(_Answer):
+    """A position, as the bot reports it and as the service has it stored.
+
+    `id` is the bot's own name for it. `side` is long or short, `status` opening, open or closed;
+    `quantity` and prices are in the exchange's units, `fees` in the settle asset (positive: paid).
+    `revision`, `close_reason`, `expires_at` and `key` are the service's answer.
+    """
+
+    id: str = Field(default_factory=lambda: str(uuid4()))
+    symbol: str
+    side: str
+    status: str = "open"
+    quantity: Decimal
+    entry_price: Decimal | None = None
+    exit_price: Decimal | None = None
+    leverage: Decimal | None = None
+    margin_mode: str | None = None
+    fees: Decimal | None = None
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    key: PositionKey | None = None
+    revision: int | None = None
+    close_reason: str | None = None
+    expires_at: datetime | None = None
+
+
 _Model = TypeVar("_Model", bound=_Answer)
 
 
@@ -105,6 +145,14 @@ def parse_answer(model: type[_Model], body: bytes) -> _Model:
     raise MalformedAnswer(f"The service's answer is not understood: {', '.join(faults[:5])}.")
 
 
+class _Members(TypedDict):
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    retry_after: float | None
+
+
 def refusal(answer: HttpAnswer) -> Refused:
     """The typed error of an answer that is not the one asked for, whatever its body holds."""
     try:
@@ -114,13 +162,17 @@ def refusal(answer: HttpAnswer) -> Refused:
     if not isinstance(problem, dict):
         problem = {}
     code = _text(problem.get("code")) or f"http_{answer.status}"
-    return refused_class(answer.status, code)(
+    members = _Members(
         status=answer.status,
         code=code,
         detail=_text(problem.get("detail")) or "The service gave no reason.",
         request_id=_text(problem.get("request_id")),
         retry_after=retry_after(answer.headers),
     )
+    reasons = problem.get("blocked_by")
+    if answer.status == _CONFLICT and isinstance(reasons, list) and reasons:
+        return MayNotOpen(**members, reasons=tuple(_text(reason) for reason in reasons))
+    return refused_class(answer.status, code)(**members)
 
 
 def _text(value: object) -> str:

@@ -1,43 +1,59 @@
 """A bot's connection to the service."""
 
 import asyncio
-import base64
-import ipaddress
-import json
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import NoReturn, Self, final
-from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from app.client.answers import BotConfig, ReleaseAnswer, parse_answer, refusal
+from app.client.answers import BotConfig, Heartbeat, Position
+from app.client.connection import Connection
 from app.client.credentials import ReleasedCredentials
-from app.client.errors import InsecureAddress, NoKey, OlderVersion, WrongKey
-from app.client.errors import Unreachable as NoAnswer
-from app.client.opening import open_release
+from app.client.errors import BotClientError
+from app.client.feed import ConfigFeed
+from app.client.following import Follower
+from app.client.health import (
+    Clock,
+    CredentialCheck,
+    CredentialHealth,
+    HealthCheck,
+    exchange_check,
+)
+from app.client.heart import Heart
+from app.client.keyring import Keyring
+from app.client.outbox import Outbox, Revisions, put_position
+from app.client.pace import Pace
 from app.client.token import parse_token
 from app.exchanges.model import Environment
 from app.secret import Secret
-from app.transport import HttpAnswer, HttpTransport, TransportError
-from app.vault.suites import PrivateKey, SuiteName
+from app.transport import HttpTransport
+from app.vault.suites import SuiteName
 
-_OK = 200
-_CREATED = 201
-_NOT_MODIFIED = 304
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
 
 
 @final
 class BotClient:
-    """Credentials and configuration of one bot; use it in `async with`.
+    """Credentials, configuration and positions of one bot; use it in `async with`.
 
         async with BotClient("https://botkeys.example", token, key_id=…, exchange="okx",
-                             environment="testnet") as client:
+                             environment="testnet") as client, client.running():
             credentials = await client.credentials()
-            sign(credentials.api_secret.reveal(), …)
+            async for config in client.changes():
+                …
 
     `key_id`, `exchange` and `environment` are the bot's own configuration: an answer for others is
     refused. Give all three, or whoever controls the service chooses them. `minimum_version` (with
     `key_id`) refuses what was replaced before the bot last stopped. A `transport` of the caller's
-    own is left open. Every method raises BotClientError and nothing else.
+    own is left open. `pace` says how often what is done, `check` replaces the question to the
+    exchange, `clock` the present moment. Every method raises BotClientError and nothing else.
+
+    A token that the service refuses ends it all: what is held in memory is dropped, and
+    NotAuthenticated is raised by whatever waits.
     """
 
     def __init__(
@@ -52,25 +68,43 @@ class BotClient:
         suite: SuiteName | str = SuiteName.MLKEM768_X25519,
         transport: HttpTransport | None = None,
         allow_insecure_http: bool = False,
+        pace: Pace | None = None,
+        check: CredentialCheck | None = None,
+        clock: Clock = _utc_now,
     ) -> None:
         if minimum_version > 1 and key_id is None:
             raise ValueError("minimum_version is of one key: give key_id too")
-        self._base_url = _checked_address(base_url, allow_insecure_http=allow_insecure_http)
-        self.__token = token if isinstance(token, Secret) else Secret(token)
-        self._ids = parse_token(self.__token)
+        token = token if isinstance(token, Secret) else Secret(token)
+        pace = pace or Pace()
+        self._connection = connection = Connection(
+            base_url, token, transport, allow_insecure_http=allow_insecure_http
+        )
+        self._ids = parse_token(token)
         self._key_id = None if key_id is None else UUID(str(key_id))
-        self._exchange = exchange
-        self._environment = None if environment is None else Environment(environment)
-        self._suite = SuiteName.parse(suite)
-        self._transport = transport
-        self._owns_transport = transport is None
-        self._newest_seen: dict[UUID, int] = {}
-        if self._key_id is not None:
-            self._newest_seen[self._key_id] = minimum_version
-        self.__held: ReleasedCredentials | None = None
-        self._config: BotConfig | None = None
-        self._etag: str | None = None
-        self._fetching = asyncio.Lock()
+        self._keyring = Keyring(
+            connection,
+            self._ids,
+            SuiteName.parse(suite),
+            key_id=self._key_id,
+            exchange=exchange,
+            environment=None if environment is None else Environment(environment),
+            minimum_version=minimum_version,
+        )
+        self._feed = ConfigFeed(connection, self._keyring.follow)
+        self._follower = Follower(connection, self._feed, pace)
+        self._heart = Heart(connection, self._feed, pace)
+        self._health = HealthCheck(
+            self._keyring,
+            self._feed,
+            pace,
+            check=check or exchange_check(lambda: connection.transport),
+            clock=clock,
+            hand_on=self._hand_on,
+        )
+        self._clock = clock
+        self._revisions = Revisions(clock)
+        self._outbox = Outbox(connection, pace, self._revisions)
+        connection.on_revoked = self._drop_everything
 
     @property
     def account_id(self) -> UUID:
@@ -86,38 +120,163 @@ class BotClient:
         Each fetch makes a key pair of its own, is recorded, and counts towards the bot's limit of
         releases. What an earlier fetch handed out is dropped then.
         """
-        async with self._fetching:
-            if self.__held is None or self.__held.forgotten or fresh:
-                released = await self._fetch()
-                self.forget()
-                self.__held = released
-            return self.__held
+        return await self._keyring.credentials(fresh=fresh)
 
     async def config(self) -> BotConfig:
         """The bot's configuration now. Credentials of a key that it has no more are dropped."""
-        headers = {} if self._etag is None else {"If-None-Match": self._etag}
-        answer = await self._call("GET", "/v1/runtime/config", headers=headers)
-        if answer.status == _NOT_MODIFIED and self._config is not None:
-            config = self._config
-        elif answer.status == _OK:
-            config = parse_answer(BotConfig, answer.body)
-            self._config, self._etag = config, answer.headers.get("etag")
-        else:
-            raise refusal(answer)
-        self._follow(config)
-        return config
+        return await self._feed.read()
+
+    @property
+    def newest_config(self) -> BotConfig | None:
+        """The newest configuration that is known, from wherever; nothing is asked for it."""
+        return self._feed.newest
+
+    def changes(self) -> AsyncIterator[BotConfig]:
+        """The configuration, and then each change of it; who is slow gets the newest only.
+
+        Without `running` there are changes only where `config` finds them.
+        """
+        return self._feed.changes()
+
+    async def heartbeat(self, report: CredentialHealth | None = None) -> Heartbeat:
+        """One heartbeat: online for another lease. `report` goes with it, or with a later one."""
+        if report is not None:
+            self._heart.report = report
+        return await self._heart.beat()
+
+    async def run(self) -> NoReturn:
+        """Beat, follow the configuration, check the credentials and deliver reports, for ever.
+
+        Outages are waited out. Raises NotAuthenticated once the token is refused.
+        """
+        ended: BotClientError | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                for part in (self._heart, self._follower, self._health, self._outbox):
+                    group.create_task(part.forever())
+                group.create_task(self._until_revoked())
+        except* BotClientError as errors:
+            ended = next(error for error in errors.exceptions if isinstance(error, BotClientError))
+        raise ended or AssertionError("what goes on for ever ended")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[Self]:
+        """`run` beside the block. If it ends, the block is cancelled and its error raised here."""
+        block = asyncio.current_task()
+        assert block is not None  # noqa: S101  # for the type checker: a coroutine runs in a task
+        others, ended = block.cancelling(), False
+
+        def end_block(_: object) -> None:
+            nonlocal ended
+            ended = True
+            block.cancel()
+
+        running = asyncio.create_task(self.run())
+        running.add_done_callback(end_block)
+        try:
+            yield self
+        except asyncio.CancelledError:
+            if not ended or block.cancelling() > others + 1:
+                raise
+        finally:
+            running.remove_done_callback(end_block)
+            if ended:
+                block.uncancel()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        if ended:
+            await running
+
+    async def open_position(
+        self,
+        symbol: str,
+        side: str,
+        quantity: Decimal,
+        *,
+        position_id: str | None = None,
+        leverage: Decimal | None = None,
+        margin_mode: str | None = None,
+    ) -> Position:
+        """Ask before the order is sent. Held for 60 s, until `expires_at`; `renew` it meanwhile.
+
+        Raises MayNotOpen with all `reasons`. Leverage and margin mode are the asset's by default.
+        """
+        wish = Position(
+            id=position_id or str(uuid4()),
+            symbol=symbol,
+            side=side,
+            status="opening",
+            quantity=quantity,
+            leverage=leverage,
+            margin_mode=margin_mode,
+        )
+        return await self.renew(wish)
+
+    async def renew(self, position: Position) -> Position:
+        """Ask again for what is `opening`, as for an order that rests. Raises MayNotOpen."""
+        revision = self._revisions.following(position.id)
+        return await put_position(self._connection, position, revision)
+
+    def opened(
+        self,
+        position: Position,
+        *,
+        entry_price: Decimal,
+        quantity: Decimal | None = None,
+        fees: Decimal | None = None,
+    ) -> Position:
+        """Report that it is open: a fact, whether or not it was asked for. The new state.
+
+        Reports are delivered by `running` or `flush`, one after the other, whatever it takes.
+        Raises TooManyReports.
+        """
+        return self.report(
+            position.model_copy(
+                update={
+                    "status": "open",
+                    "entry_price": entry_price,
+                    "quantity": position.quantity if quantity is None else quantity,
+                    "fees": position.fees if fees is None else fees,
+                    "opened_at": position.opened_at or self._clock(),
+                }
+            )
+        )
+
+    def close_position(
+        self, position: Position, *, exit_price: Decimal | None, fees: Decimal | None = None
+    ) -> Position:
+        """Report that it is closed, once the exchange says so. Without a price: never opened."""
+        return self.report(
+            position.model_copy(
+                update={
+                    "status": "closed",
+                    "exit_price": exit_price,
+                    "fees": position.fees if fees is None else fees,
+                    "closed_at": position.closed_at or self._clock(),
+                }
+            )
+        )
+
+    def report(self, position: Position) -> Position:
+        """Report an open or closed position as it is now. Raises TooManyReports."""
+        self._outbox.put(position)
+        return position
+
+    async def flush(self, seconds: float | None = None) -> None:
+        """Wait until all reports are with the service; raises ReportsPending after `seconds`.
+
+        A report that the service will never take raises its Refused here, each of them once.
+        """
+        await self._outbox.flush(seconds)
 
     def forget(self) -> None:
         """Drop the plaintext, also from what `credentials` handed out."""
-        if self.__held is not None:
-            self.__held.forget()
-        self.__held = None
+        self._keyring.forget()
 
     async def aclose(self) -> None:
-        self.forget()
-        if self._owns_transport and self._transport is not None:
-            transport, self._transport = self._transport, None
-            await transport.aclose()
+        self._keyring.forget()
+        self._feed.close()
+        await self._connection.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -134,90 +293,15 @@ class BotClient:
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a BotClient cannot be pickled or copied")
 
-    async def _fetch(self) -> ReleasedCredentials:
-        one_time_key = PrivateKey.generate(self._suite)
-        public = base64.urlsafe_b64encode(one_time_key.public.raw).rstrip(b"=").decode()
-        body = json.dumps({"suite": self._suite, "public_key": public}).encode()
-        answer = await self._call(
-            "POST",
-            "/v1/runtime/credentials",
-            headers={"Content-Type": "application/json"},
-            content=body,
-        )
-        if answer.status not in {_OK, _CREATED}:
-            refused = refusal(answer)
-            if isinstance(refused, NoKey):
-                self.forget()
-            raise refused
-        release = parse_answer(ReleaseAnswer, answer.body)
-        self._compare(release)
-        credentials = open_release(one_time_key, release)
-        # Only what opened counts as seen: an answer that was made up must not lock the bot out.
-        self._newest_seen[release.key_id] = release.version
-        return ReleasedCredentials(release, credentials)
+    def _hand_on(self, health: CredentialHealth) -> None:
+        self._heart.report = health
 
-    def _compare(self, release: ReleaseAnswer) -> None:
-        for field, expected, received in (
-            ("account_id", self._ids.account_id, release.account_id),
-            ("bot_id", self._ids.bot_id, release.bot_id),
-            ("key_id", self._key_id, release.key_id),
-            ("exchange", self._exchange, release.exchange),
-            ("environment", self._environment, release.environment),
-            ("suite", self._suite, release.suite),
-        ):
-            if expected is not None and expected != received:
-                raise WrongKey(field, expected=str(expected), received=str(received))
-        seen = self._newest_seen.get(release.key_id, 1)
-        if release.version < seen:
-            raise OlderVersion(seen=seen, received=release.version)
+    def _drop_everything(self) -> None:
+        self._keyring.forget()
+        self._feed.wake()
 
-    def _follow(self, config: BotConfig) -> None:
-        held = self.__held
-        if held is None:
-            return
-        key = config.key
-        if key is None or key.id != held.key_id or key.version > held.version:
-            self.forget()
-
-    async def _call(
-        self, method: str, path: str, *, headers: Mapping[str, str], content: bytes | None = None
-    ) -> HttpAnswer:
-        if self._transport is None:
-            self._transport = HttpTransport()
-        sent = {"Accept": "application/json", **headers}
-        try:
-            return await self._transport.request(
-                method,
-                self._base_url + path,
-                headers={"Authorization": f"Bearer {self.__token.reveal()}", **sent},
-                content=content,
-            )
-        except TransportError as error:
-            failure = NoAnswer(f"{type(error).__name__} ({error.cause})", retryable=error.retryable)
-        # Outside the except block: the transport's frames hold the header with the token.
-        raise failure
-
-
-def _checked_address(base_url: str, *, allow_insecure_http: bool) -> str:
-    try:
-        parts = urlsplit(base_url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InsecureAddress("The service's address begins with https:// and names a host.")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise InsecureAddress("The service's address has no user, password, query or fragment.")
-    if parts.scheme == "http" and not (allow_insecure_http or _is_this_machine(parts.hostname)):
-        raise InsecureAddress(
-            "http:// to another machine shows the bot's token to everyone on the way: use https://."
-        )
-    return base_url.rstrip("/")
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    async def _until_revoked(self) -> None:
+        await self._connection.revoked.wait()
+        refused = self._connection.refused_token
+        assert refused is not None  # noqa: S101  # set before the event
+        raise refused

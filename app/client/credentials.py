@@ -1,5 +1,6 @@
 """Opened credentials in the bot's memory."""
 
+import asyncio
 from typing import NoReturn, final
 from uuid import UUID
 
@@ -18,6 +19,7 @@ class ReleasedCredentials:
 
     __slots__ = (
         "__credentials",
+        "__dropped",
         "bot_id",
         "endpoints",
         "environment",
@@ -36,6 +38,7 @@ class ReleasedCredentials:
         self.release_id: str = answer.release_id
         self.endpoints: Endpoints = answer.endpoints
         self.__credentials: Credentials | None = credentials
+        self.__dropped = asyncio.Event()
 
     @property
     def api_key(self) -> Secret:
@@ -56,6 +59,11 @@ class ReleasedCredentials:
     def forget(self) -> None:
         """Drop the plaintext, for every holder of this object. Later uses raise Forgotten."""
         self.__credentials = None
+        self.__dropped.set()
+
+    async def dropped(self) -> None:
+        """Wait until the plaintext is gone."""
+        await self.__dropped.wait()
 
     def __held(self) -> Credentials:
         if self.__credentials is None:

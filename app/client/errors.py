@@ -9,11 +9,14 @@ BotClientError           with `code`
 ├── OlderVersion         older_version: a version that was replaced before
 ├── CannotOpen           cannot_open: altered on the way, or sealed to someone else
 ├── Forgotten            forgotten: dropped before this use
+├── ReportsPending       reports_pending: not all reports are with the service yet, with `count`
+├── TooManyReports       too_many_reports: more reports wait than memory is set aside for
 └── Refused              the service's own `code`, with `status`, `detail`, `request_id`
     ├── NotAuthenticated     401
     ├── Forbidden            403
     ├── NoKey                no_key
     ├── KeyInactive          key_inactive
+    ├── MayNotOpen           409 to an opening, with all `reasons`
     ├── RateLimited          429, with `retry_after`
     └── ServiceUnavailable   503, with `retry_after`
 """
@@ -89,6 +92,25 @@ class Forgotten(BotClientError):
         super().__init__("These credentials were dropped. Fetch them again.")
 
 
+class ReportsPending(BotClientError):
+    """They are not lost: delivery goes on, or begins with the next `flush`."""
+
+    code = "reports_pending"
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        super().__init__(f"{count} reports are not with the service yet.")
+
+
+class TooManyReports(BotClientError):
+    """Nothing that waited was dropped; the report at hand was not taken."""
+
+    code = "too_many_reports"
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} reports wait for the service already.")
+
+
 class Refused(BotClientError):
     """A problem document of the service; `detail` is its sentence, which is safe to show."""
 
@@ -119,6 +141,29 @@ class NoKey(Refused):
 
 class KeyInactive(Refused):
     matches = frozenset({"key_inactive"})
+
+
+class MayNotOpen(Refused):
+    """`reasons`: everything that stands against it, in the service's order; `code` is the first."""
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        code: str,
+        detail: str,
+        request_id: str,
+        retry_after: float | None,
+        reasons: tuple[str, ...],
+    ) -> None:
+        self.reasons = reasons
+        super().__init__(
+            status=status,
+            code=code,
+            detail=detail,
+            request_id=request_id,
+            retry_after=retry_after,
+        )
 
 
 class RateLimited(Refused):

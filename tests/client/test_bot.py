@@ -375,8 +375,7 @@ async def test_a_transport_of_its_own_is_closed_on_leaving(service: Service) -> 
     async with BotClient("http://127.0.0.1:9", service.token) as client:
         with pytest.raises(Unreachable):
             await client.config()
-        own = client._transport
-        assert own is not None
+        own = client._connection.transport
     assert own._client.is_closed
     other = HttpTransport(transport=ASGITransport(service.app))
     async with connect(service, other) as client:
@@ -497,7 +496,7 @@ def test_every_error_of_the_client_is_one_tree_with_a_code_of_its_own() -> None:
         return [parent, *(c for child in parent.__subclasses__() for c in below(child))]
 
     own = [c.code for c in below(BotClientError) if not issubclass(c, Refused)]
-    assert len(own) == len(set(own)) == 9
+    assert len(own) == len(set(own)) == 11
 
 
 async def test_the_same_answer_replayed_to_a_later_fetch_does_not_open(
