@@ -27,6 +27,8 @@ def example(document: Json, operation: Json) -> Json | None:
     if "requestBody" not in operation:
         return None
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    if "anyOf" in schema:  # a body that may be left out
+        schema = schema["anyOf"][0]
     name = schema["$ref"].rpartition("/")[2]
     body: Json = document["components"]["schemas"][name]["examples"][0]
     return body
