@@ -12,6 +12,7 @@ from app.db.models.catalogue import (
     LearnedLeverage,
 )
 from app.db.models.credential import KeyCredential
+from app.db.models.deletion import DeletionMark, Operation
 from app.db.models.freeze import Freeze
 from app.db.models.idempotency import IdempotencyRecord
 from app.db.models.key import Key
@@ -19,6 +20,7 @@ from app.db.models.key_label import KeyLabel
 from app.db.models.master_key import MasterKeyVersion
 from app.db.models.position import Position
 from app.db.models.release import Release
+from app.db.models.trading import EquitySnapshot, Signal, Trade
 
 __all__ = [
     "Account",
@@ -30,6 +32,8 @@ __all__ = [
     "BotToken",
     "Catalogue",
     "CatalogueInstrument",
+    "DeletionMark",
+    "EquitySnapshot",
     "Freeze",
     "IdempotencyRecord",
     "InstrumentPrice",
@@ -38,8 +42,11 @@ __all__ = [
     "KeyLabel",
     "LearnedLeverage",
     "MasterKeyVersion",
+    "Operation",
     "Position",
     "Presence",
     "Release",
+    "Signal",
+    "Trade",
     "TradingAsset",
 ]

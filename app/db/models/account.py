@@ -2,10 +2,11 @@
 
 from datetime import datetime
 
-from sqlalchemy import text
+from sqlalchemy import CheckConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.db.base import AccountId, Base
+from app.db.base import AccountId, Base, one_of
+from app.exchanges.model import Environment
 
 NOW = text("clock_timestamp()")
 
@@ -13,13 +14,19 @@ NOW = text("clock_timestamp()")
 class Account(Base):
     """`account_id` is UUIDv5(issuer, subject): the two are kept for the people who operate it.
 
-    `closing_at` is when its closure was asked for; until it is done nothing new is opened.
+    `closing_at` is when its closure was asked for; until it is done nothing new is opened. Tokens
+    issued before `tokens_from` are dead: they are of an account that was closed. `timezone` is a
+    name of the IANA database, for what is told by the day.
     """
 
     __tablename__ = "accounts"
+    __table_args__ = (CheckConstraint(one_of("selected_environment", Environment), "environment"),)
 
     account_id: Mapped[AccountId]
     issuer: Mapped[str]
     subject: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     closing_at: Mapped[datetime | None]
+    tokens_from: Mapped[datetime | None]
+    selected_environment: Mapped[str] = mapped_column(server_default=Environment.LIVE)
+    timezone: Mapped[str] = mapped_column(server_default="UTC")

@@ -4,27 +4,31 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
-from app.exchanges.model import Environment
+from app.exchanges.model import ContractType, Environment
 
 LEVELS = ("info", "warning", "error")
 
 
 class BotEvent(Base):
     """`key_id` names no row: an event outlives its key and its bot. An event of a key that no bot
-    has is without a bot.
+    has is without a bot. `reported_id` is the bot's own, of those that it reported itself.
     """
 
     __tablename__ = "bot_events"
     __table_args__ = (
         ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+        UniqueConstraint("account_id", "bot_id", "reported_id"),
         CheckConstraint(one_of("level", LEVELS), "level"),
+        CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
         CheckConstraint(one_of("environment", Environment), "environment"),
         Index("ix_bot_events_page", "account_id", "environment", text("at DESC"), text("id DESC")),
+        Index("ix_bot_events_of_key", "account_id", "key_id", text("at DESC"), text("id DESC")),
+        Index("ix_bot_events_of_bot", "account_id", "bot_id", text("at DESC"), text("id DESC")),
     )
 
     account_id: Mapped[AccountId]
@@ -32,6 +36,9 @@ class BotEvent(Base):
     bot_id: Mapped[UUID | None]
     key_id: Mapped[UUID | None]
     environment: Mapped[str | None]
+    exchange: Mapped[str | None]
+    contract_type: Mapped[str | None]
+    reported_id: Mapped[str | None]
     kind: Mapped[str]
     level: Mapped[str]
     message: Mapped[str]

@@ -48,6 +48,8 @@ class Position(Base):
         Index("ix_positions_held", "account_id", "bot_id", postgresql_where=_HELD),
         Index("ix_positions_held_by_key", "account_id", "key_id", "symbol", postgresql_where=_HELD),
         Index("ix_positions_page", "account_id", "environment", text("created_at DESC")),
+        Index("ix_positions_of_key", "account_id", "key_id", text("created_at DESC")),
+        Index("ix_positions_of_bot", "account_id", "bot_id", text("created_at DESC")),
     )
 
     account_id: Mapped[AccountId]

@@ -1,0 +1,86 @@
+"""What was deleted, and the long work of deleting it."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    false,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import AccountId, Base, RowId, one_of
+from app.db.models.account import NOW
+from app.exchanges.model import Environment
+
+STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
+KINDS = ("delete_key_data", "delete_data", "close_account")
+UNFINISHED = text("status IN ('queued', 'running')")
+
+
+class DeletionMark(Base):
+    """Trading data that are deleted, whether their rows are gone yet or not.
+
+    It covers what happened before `cutoff` in `environment` with `key_id`; either that is null is
+    any. It stays for good, so that no late report brings back what was deleted; a later deletion
+    of the same scope moves the cut-off on.
+    """
+
+    __tablename__ = "deletion_marks"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+        UniqueConstraint("account_id", "environment", "key_id", postgresql_nulls_not_distinct=True),
+        CheckConstraint(one_of("environment", Environment), "environment"),
+    )
+
+    account_id: Mapped[AccountId]
+    id: Mapped[RowId]
+    environment: Mapped[str | None]
+    key_id: Mapped[UUID | None]
+    cutoff: Mapped[datetime]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Operation(Base):
+    """Long work as a row: any worker claims it, and another takes it on when the claim lapses.
+
+    `scope` is what it does its work on, `receipt` counts what it did by kind. `done` and `total`
+    are rows; `error` is a sentence of ours.
+    """
+
+    __tablename__ = "operations"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+        CheckConstraint(one_of("status", STATUSES), "status"),
+        CheckConstraint(one_of("kind", KINDS), "kind"),
+        CheckConstraint(one_of("environment", Environment), "environment"),
+        CheckConstraint("done >= 0 AND total >= 0", "counts"),
+        CheckConstraint("(claim IS NULL) = (claimed_until IS NULL)", "claims_lapse"),
+        Index("ix_operations_unfinished", "created_at", postgresql_where=UNFINISHED),
+        Index("ix_operations_page", "account_id", text("id DESC")),
+    )
+
+    account_id: Mapped[AccountId]
+    id: Mapped[RowId]
+    kind: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="queued")
+    phase: Mapped[str | None]
+    environment: Mapped[str | None]
+    done: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    total: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    scope: Mapped[dict[str, Any]]
+    receipt: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None]
+    cancel_requested: Mapped[bool] = mapped_column(server_default=false())
+    claim: Mapped[UUID | None]
+    claimed_until: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    started_at: Mapped[datetime | None]
+    last_progress_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]

@@ -1,0 +1,133 @@
+"""What bots report: trades, equity snapshots and signals, a table each."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Numeric, text
+from sqlalchemy.orm import Mapped, declared_attr, mapped_column
+from sqlalchemy.schema import SchemaItem
+
+from app.db.base import AccountId, Base, RowId, one_of
+from app.db.models.account import NOW
+from app.db.models.position import SIDES
+from app.exchanges.model import ContractType, Environment, MarginMode
+
+DIRECTIONS = ("long", "short", "flat")
+
+
+class _Reported:
+    """`id` is the bot's own: with it a report that is sent twice is stored once.
+
+    Exchange, environment and contract type are those that the key had; like bot and key they name
+    no row, since what was reported outlives both. The indexes answer the filters of a list, newest
+    first.
+    """
+
+    __time__ = "at"
+    __symbols__ = False
+
+    account_id: Mapped[AccountId]
+    bot_id: Mapped[RowId]
+    id: Mapped[str] = mapped_column(primary_key=True, sort_order=-1)
+    key_id: Mapped[UUID] = mapped_column(sort_order=-1)
+    exchange: Mapped[str] = mapped_column(sort_order=-1)
+    environment: Mapped[str] = mapped_column(sort_order=-1)
+    contract_type: Mapped[str] = mapped_column(sort_order=-1)
+    stored_at: Mapped[datetime] = mapped_column(server_default=NOW, sort_order=1)
+
+    @declared_attr.directive
+    @classmethod
+    def __table_args__(cls) -> tuple[SchemaItem, ...]:
+        name = cls.__tablename__  # type: ignore[attr-defined]  # of every table that mixes it in
+        newest = (text(f"{cls.__time__} DESC"), text("bot_id DESC"), text("id DESC"))
+        indexes = [
+            Index(f"ix_{name}_page", "account_id", "environment", *newest),
+            Index(f"ix_{name}_of_key", "account_id", "key_id", *newest),
+            Index(f"ix_{name}_of_bot", "account_id", "bot_id", "environment", newest[0], newest[2]),
+        ]
+        if cls.__symbols__:
+            indexes.append(
+                Index(f"ix_{name}_of_symbol", "account_id", "environment", "symbol", *newest)
+            )
+        return (
+            ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+            CheckConstraint(one_of("environment", Environment), "environment"),
+            CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
+            *cls._checks(),
+            *indexes,
+        )
+
+    @classmethod
+    def _checks(cls) -> tuple[CheckConstraint, ...]:
+        return ()
+
+
+class Trade(_Reported, Base):
+    """A completed round trip. `pnl` is net of fees, in the settle asset; `contract_size` is the one
+    that it was reckoned with. All three are null where nobody knew the contract: never guessed.
+    """
+
+    __tablename__ = "trades"
+    __time__ = "closed_at"
+    __symbols__ = True
+
+    symbol: Mapped[str]
+    side: Mapped[str]
+    quantity: Mapped[Decimal] = mapped_column(Numeric)
+    entry_price: Mapped[Decimal] = mapped_column(Numeric)
+    exit_price: Mapped[Decimal] = mapped_column(Numeric)
+    fees: Mapped[Decimal] = mapped_column(Numeric)
+    leverage: Mapped[Decimal | None] = mapped_column(Numeric)
+    margin_mode: Mapped[str | None]
+    position_id: Mapped[str | None]
+    contract_size: Mapped[Decimal | None] = mapped_column(Numeric)
+    settle: Mapped[str | None]
+    pnl: Mapped[Decimal | None] = mapped_column(Numeric)
+    opened_at: Mapped[datetime]
+    closed_at: Mapped[datetime]
+    exit_reason: Mapped[str | None]
+
+    @classmethod
+    def _checks(cls) -> tuple[CheckConstraint, ...]:
+        return (
+            CheckConstraint(one_of("side", SIDES), "side"),
+            CheckConstraint(one_of("margin_mode", MarginMode), "margin_mode"),
+            CheckConstraint(
+                "(pnl IS NULL) = (contract_size IS NULL) AND (pnl IS NULL) = (settle IS NULL)",
+                "pnl_of_a_known_contract",
+            ),
+        )
+
+
+class EquitySnapshot(_Reported, Base):
+    """What the exchange account was worth. `reset`: test funds were claimed anew just before."""
+
+    __tablename__ = "equity_snapshots"
+
+    at: Mapped[datetime]
+    equity: Mapped[Decimal] = mapped_column(Numeric)
+    balance: Mapped[Decimal | None] = mapped_column(Numeric)
+    unrealised_pnl: Mapped[Decimal | None] = mapped_column(Numeric)
+    settle: Mapped[str]
+    reset: Mapped[bool]
+
+
+class Signal(_Reported, Base):
+    """What a strategy said, and whether the bot acted on it."""
+
+    __tablename__ = "signals"
+    __symbols__ = True
+
+    at: Mapped[datetime]
+    symbol: Mapped[str]
+    name: Mapped[str]
+    direction: Mapped[str]
+    score: Mapped[Decimal | None] = mapped_column(Numeric)
+    acted: Mapped[bool | None]
+    data: Mapped[dict[str, Any] | None]
+
+    @classmethod
+    def _checks(cls) -> tuple[CheckConstraint, ...]:
+        return (CheckConstraint(one_of("direction", DIRECTIONS), "direction"),)

@@ -1,0 +1,48 @@
+"""What a round trip earned, in the asset that the contract settles in.
+
+With d = +1 for a long and -1 for a short position, and the contract size as the exchange tells it:
+
+    linear    d · (exit - entry) · quantity · size            size in the base asset
+    inverse   d · quantity · size · (1/entry - 1/exit)        size in the quote asset
+
+minus fees (positive: paid; negative: a rebate). These are the exchanges' own definitions of linear
+(settled in the quote asset) and inverse (settled in the base asset) perpetual contracts; see
+docs/exchanges.md for their contract sizes.
+"""
+
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+
+from app.exchanges.model import ContractType
+
+PLACES = 18
+"""Digits after the point that an inverse result is rounded to: finer than any settlement."""
+
+_EXACT = Context(prec=400, rounding=ROUND_HALF_EVEN)
+_STEP = Decimal(1).scaleb(-PLACES)
+
+
+def realised_pnl(
+    contract_type: ContractType,
+    side: str,
+    *,
+    quantity: Decimal,
+    entry_price: Decimal,
+    exit_price: Decimal,
+    contract_size: Decimal,
+    fees: Decimal,
+) -> Decimal:
+    """Net of fees. A linear result is exact; an inverse one is divided once, at the end.
+
+    `side` is `long` or `short`; prices are positive. Raises `ZeroDivisionError`'s decimal kin for a
+    price of zero, which the schemas let nobody send.
+    """
+    size = _EXACT.multiply(quantity, contract_size)
+    moved = _EXACT.subtract(exit_price, entry_price)
+    if side == "short":
+        moved = -moved
+    gross = _EXACT.multiply(moved, size)
+    if contract_type is ContractType.INVERSE:
+        # 1/entry - 1/exit is (exit - entry) / (entry · exit).
+        gross = _EXACT.divide(gross, _EXACT.multiply(entry_price, exit_price))
+        gross = _EXACT.quantize(gross, _STEP)
+    return _EXACT.subtract(gross, fees)
