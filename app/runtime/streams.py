@@ -7,10 +7,9 @@ what they were costs no more than that.
 
 import asyncio
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from uuid import UUID
 
 import structlog
 from sqlalchemy import URL
@@ -23,18 +22,14 @@ from app.errors import Unavailable
 from app.exchanges.registry import Exchanges
 from app.jsontext import dumps
 from app.runtime.configuration import configuration
+from app.runtime.hints import BotName, Hints
 from app.runtime.listening import listen
 from app.runtime.situation import SituationRow, read_many
 from app.runtime.subscription import Sent, Subscription
 
 STREAMS_OF_A_BOT = 4
-_BOTS_AT_ONCE = 50
-_ROWS_AT_ONCE = 400
-"""Few enough that nothing else in the process waits for more than some milliseconds."""
-
 _FIRST_READ_SECONDS = 5.0
 _CLOSING_SECONDS = 0.5
-BotName = tuple[UUID, UUID]
 log = structlog.get_logger("botkeys.streams")
 
 
@@ -75,9 +70,7 @@ class ConfigStreams:
         self._url = url
         self._watched: dict[BotName, _Watched] = {}
         self._count = 0
-        self._hinted: dict[BotName, None] = {}
-        self._due: dict[BotName, None] = {}
-        self._wanted = asyncio.Event()
+        self._hints = Hints()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -105,7 +98,7 @@ class ConfigStreams:
         watched.subscriptions.append(subscription)
         watched.seen = None
         self._count += 1
-        self._hint(name)
+        self._hints.changed(name)
         try:
             async with asyncio.timeout(_FIRST_READ_SECONDS):
                 await subscription.read.wait()
@@ -152,21 +145,15 @@ class ConfigStreams:
     def _hear(self, payload: str) -> None:
         with suppress(ValueError):  # anyone with a login may notify anything
             account_id, bot_id = notifications.read(payload)
-            if bot_id is not None:
-                self._hint((account_id, bot_id))
-                return
-            for name in self._watched:
-                if name[0] == account_id:
-                    self._hint(name)
-
-    def _hint(self, name: BotName) -> None:
-        if name in self._watched:
-            self._hinted[name] = None
-            self._wanted.set()
+            if bot_id is None:
+                concerned = [name for name in self._watched if name[0] == account_id]
+            else:
+                concerned = [name for name in [(account_id, bot_id)] if name in self._watched]
+            for name in concerned:
+                self._hints.changed(name)
 
     def _reread(self) -> None:
-        self._due.update(dict.fromkeys(self._watched))
-        self._wanted.set()
+        self._hints.due(self._watched)
 
     async def _reread_again_and_again(self) -> None:
         while True:
@@ -175,33 +162,22 @@ class ConfigStreams:
 
     async def _keep_reading(self) -> None:
         while True:
-            await self._wanted.wait()
-            self._wanted.clear()
-            while names := list(self._next_few()):
+            await self._hints.wait()
+            while names := self._hints.take(self._rows_of):
                 try:
                     found = await read_many(self._reader, names)
                 except Exception as error:  # noqa: BLE001  # no failure may end all streams for good
                     log.warning("streams_not_read", exception=type(error).__name__)
-                    self._due.update(dict.fromkeys(names))
+                    self._hints.due(names)
                     await asyncio.sleep(self.limits.retry)
                     continue
                 for name in names:
                     self._publish(name, found.get(name, ()))
 
-    def _next_few(self) -> Iterator[BotName]:
-        """Of those hinted at, and when there are none, of those that are due."""
-        bots = rows = 0
-        while bots < _BOTS_AT_ONCE and rows < _ROWS_AT_ONCE:
-            waiting = self._hinted or self._due
-            if not waiting:
-                return
-            name = next(iter(waiting))
-            del waiting[name]
-            watched = self._watched.get(name)
-            if watched is not None:
-                bots += 1
-                rows += watched.rows
-                yield name
+    def _rows_of(self, name: BotName) -> int:
+        """As many as it had; none if it has no stream any more."""
+        watched = self._watched.get(name)
+        return 0 if watched is None else watched.rows
 
     def _publish(self, name: BotName, rows: Sequence[SituationRow]) -> None:
         watched = self._watched.get(name)

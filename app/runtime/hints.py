@@ -1,0 +1,53 @@
+"""Which bots' configurations a process has to read for its streams, and in what order."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from uuid import UUID
+
+BotName = tuple[UUID, UUID]
+"""Account and bot."""
+
+_BOTS_AT_ONCE = 50
+_ROWS_AT_ONCE = 400
+"""Few enough that nothing else in the process waits for more than some milliseconds."""
+
+
+class Hints:
+    """Those of which a change was told come first, then those whose turn it is."""
+
+    def __init__(self) -> None:
+        self._changed: dict[BotName, None] = {}
+        self._due: dict[BotName, None] = {}
+        self._any = asyncio.Event()
+
+    def changed(self, name: BotName) -> None:
+        self._changed[name] = None
+        self._any.set()
+
+    def due(self, names: Iterable[BotName]) -> None:
+        self._due.update(dict.fromkeys(names))
+        self._any.set()
+
+    async def wait(self) -> None:
+        """Until there are some."""
+        await self._any.wait()
+        self._any.clear()
+
+    def take(self, rows_of: Callable[[BotName], int]) -> list[BotName]:
+        """The next few, each once, as far as they have rows; none if there are no more."""
+        return list(self._few(rows_of))
+
+    def _few(self, rows_of: Callable[[BotName], int]) -> Iterator[BotName]:
+        bots = rows = 0
+        while bots < _BOTS_AT_ONCE and rows < _ROWS_AT_ONCE:
+            waiting = self._changed or self._due
+            if not waiting:
+                return
+            name = next(iter(waiting))
+            self._changed.pop(name, None)
+            self._due.pop(name, None)
+            expected = rows_of(name)
+            if expected:
+                bots += 1
+                rows += expected
+                yield name
