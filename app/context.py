@@ -8,7 +8,9 @@ from app.auth.verifier import TokenVerifier
 from app.catalogue.refresh import CatalogueRefresher
 from app.db.engine import Database
 from app.exchanges.registry import Exchanges
+from app.runtime.configurations import Configurations
 from app.runtime.heartbeats import Heartbeats
+from app.runtime.situations import Situations
 from app.runtime.streams import ConfigStreams
 from app.settings import Role, Settings
 from app.telemetry import Metrics
@@ -47,5 +49,7 @@ class Context:
     catalogues: CatalogueRefresher
     streams: ConfigStreams
     heartbeats: Heartbeats
+    situations: Situations
+    configurations: Configurations
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None

@@ -16,7 +16,9 @@ from app.context import ApiKeys, Context, RuntimeKeys
 from app.db.engine import Database, driver_url, open_database
 from app.exchanges.hosts import HostOverrides
 from app.exchanges.registry import Exchanges, simulated_hosts
+from app.runtime.configurations import Configurations
 from app.runtime.heartbeats import Heartbeats
+from app.runtime.situations import Situations
 from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings, SettingsError
 from app.telemetry import Metrics
@@ -173,6 +175,8 @@ async def open_context(
         metrics = Metrics()
         heartbeats = Heartbeats(database, metrics, timedelta(seconds=settings.heartbeat_lease))
         stack.push_async_callback(heartbeats.close)
+        situations = Situations(database.reader)
+        stack.push_async_callback(situations.close)
         yield Context(
             settings=settings,
             role=role,
@@ -185,6 +189,8 @@ async def open_context(
             catalogues=catalogues,
             streams=streams,
             heartbeats=heartbeats,
+            situations=situations,
+            configurations=Configurations(exchanges),
             api=api,
             runtime=runtime,
         )

@@ -15,6 +15,7 @@ from app.context import Context
 from app.db.engine import Database, open_database
 from app.exchanges.registry import Exchanges, simulated_hosts
 from app.runtime.heartbeats import Heartbeats
+from app.runtime.situations import Situations
 from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
@@ -93,8 +94,14 @@ async def open_world(
     heartbeats = Heartbeats(database, shared.metrics, lease)
     # Without a network between them, an answer comes when it is whole: so streams end at once.
     streams = ConfigStreams(database.reader, shared.exchanges, StreamLimits(lifetime=0.02), None)
+    situations = Situations(database.reader)
     context = replace(
-        shared, database=database, catalogues=catalogues, heartbeats=heartbeats, streams=streams
+        shared,
+        database=database,
+        catalogues=catalogues,
+        heartbeats=heartbeats,
+        streams=streams,
+        situations=situations,
     )
     app = application(context)
     async with served(app) as http:
@@ -106,6 +113,7 @@ async def open_world(
             credentials(),
             http,
         )
+    await situations.close()
     await streams.close()
     await heartbeats.close()
     await catalogues.close()

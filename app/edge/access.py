@@ -15,13 +15,16 @@ _MARK = "__botkeys_access__"
 class Access:
     """`action` names a write in the audit log; a refused one is recorded under the same name.
 
-    `replayable` writes take an Idempotency-Key; their answers hold nothing secret.
+    A route that `reads_situation` is for bots, and finds the rows of `app.runtime.situation` in its
+    unit: token and situation are read together. `replayable` writes take an Idempotency-Key; their
+    answers hold nothing secret.
     """
 
     for_bots: bool
     scopes: tuple[Scope, ...] = ()
     action: str | None = None
     replayable: bool = False
+    reads_situation: bool = False
 
 
 def for_users(
@@ -34,9 +37,11 @@ def for_users(
     return _mark(access)
 
 
-def for_bots(*, action: str | None = None) -> Callable[[Endpoint], Endpoint]:
+def for_bots(
+    *, action: str | None = None, reads_situation: bool = False
+) -> Callable[[Endpoint], Endpoint]:
     """A route for bots, each for its own account and bot alone."""
-    return _mark(Access(for_bots=True, action=action))
+    return _mark(Access(for_bots=True, action=action, reads_situation=reads_situation))
 
 
 def access_of(endpoint: Callable[..., Any]) -> Access:

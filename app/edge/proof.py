@@ -32,9 +32,14 @@ async def _bot(headers: list[tuple[bytes, bytes]], unit: Unit) -> BotPrincipal:
     token, claimed = read_bot_token(headers)
     if unit.context.runtime is None:
         raise RuntimeError("a route for bots is served by a process without the role runtime")
-    stored = await stored_token_hash(
-        unit.context.database.reader, claimed.account_id, claimed.bot_id
-    )
+    if unit.access.reads_situation:
+        rows = await unit.context.situations.read(claimed.account_id, claimed.bot_id)
+        unit.situation = rows
+        stored = rows[0].token_hash if rows else None
+    else:
+        stored = await stored_token_hash(
+            unit.context.database.reader, claimed.account_id, claimed.bot_id
+        )
     key = bytes(unit.context.runtime.token.reveal())
     if stored is None or not matches(key, token, stored):
         raise Unauthenticated(TokenFault.REVOKED)

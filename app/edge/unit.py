@@ -1,6 +1,7 @@
 """One request's unit of work: its session, its caller, its claim, its transaction."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 
 from fastapi import Request, Response
@@ -15,6 +16,7 @@ from app.edge.access import Access
 from app.edge.caller import Caller
 from app.errors import AppError
 from app.idempotency import Claim, IdempotencyRepository, key_hash, read_key, request_hash
+from app.runtime.situation import SituationRow
 
 
 class Unit:
@@ -28,6 +30,8 @@ class Unit:
     ) -> None:
         self.context = context
         self.access = access
+        self.situation: Sequence[SituationRow] = ()
+        """Of the calling bot, where the route reads it."""
         self._sessions = sessions
         self._session: AsyncSession | None = None
         self._caller: Caller | None = None

@@ -1,24 +1,15 @@
 """Gives a bot its configuration."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from app.auth.errors import TokenFault, Unauthenticated
-from app.auth.principal import BotPrincipal
-from app.db.reading import Reader
-from app.exchanges.registry import Exchanges
-from app.runtime.configuration import configuration
-from app.runtime.situation import read_one
+from app.runtime.configurations import Configuration, Configurations
+from app.runtime.situation import SituationRow
 
 
 class ConfigService:
-    def __init__(self, reader: Reader, exchanges: Exchanges, bot: BotPrincipal) -> None:
-        self._reader = reader
-        self._exchanges = exchanges
-        self._bot = bot
+    def __init__(self, configurations: Configurations, situation: Sequence[SituationRow]) -> None:
+        self._configurations = configurations
+        self._situation = situation
 
-    async def config(self) -> dict[str, Any]:
-        """The members of `app.runtime.schemas.Config`."""
-        rows = await read_one(self._reader, self._bot.account_id, self._bot.bot_id)
-        if not rows:
-            raise Unauthenticated(TokenFault.REVOKED)
-        return configuration(rows, self._exchanges)
+    def config(self) -> Configuration:
+        return self._configurations.of(self._situation)

@@ -43,18 +43,18 @@ async def release_credentials(
     response_model=Config,
     responses={304: {"description": "Unchanged since the version in If-None-Match"}, **reading()},
 )
-@for_bots()
+@for_bots(reads_situation=True)
 async def get_config(
     service: Configs,
     if_none_match: Annotated[
         str | None, Header(description="The `ETag` of the configuration that the bot has.")
     ] = None,
 ) -> Response:
-    config = await service.config()
-    tag = f'"{config["version"]}"'
+    config = service.config()
+    tag = f'"{config.version}"'
     if if_none_match is not None and _names(if_none_match, tag):
         return Response(status_code=304, headers={"ETag": tag})
-    return json_answer(config, headers={"ETag": tag})
+    return Response(config.document, media_type="application/json", headers={"ETag": tag})
 
 
 def _names(if_none_match: str, tag: str) -> bool:

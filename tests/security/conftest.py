@@ -14,6 +14,7 @@ from app.context import Context
 from app.db.engine import Database
 from app.main import create_app
 from app.runtime.heartbeats import Heartbeats
+from app.runtime.situations import Situations
 from app.runtime.streams import ConfigStreams, StreamLimits
 from app.simulator import Simulator, credentials
 from tests.support.database import Server
@@ -39,17 +40,20 @@ async def world(
     )
     lease = timedelta(seconds=shared_context.settings.heartbeat_lease)
     heartbeats = Heartbeats(database, shared_context.metrics, lease)
+    situations = Situations(database.reader)
     context = replace(
         shared_context,
         database=database,
         catalogues=catalogues,
         streams=streams,
         heartbeats=heartbeats,
+        situations=situations,
     )
     shared_app.state.context = context
     issuer = DevelopmentIssuer(context.settings.keys_folder)
     async with served(shared_app) as http:
         yield World(shared_app, context, simulator, issuer, credentials(), http)
+    await situations.close()
     await streams.close()
     await heartbeats.close()
     await catalogues.close()

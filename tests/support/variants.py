@@ -11,6 +11,7 @@ import httpx
 from app.db.engine import Database, open_database
 from app.exchanges.registry import Exchanges, simulated_hosts
 from app.runtime.heartbeats import Heartbeats
+from app.runtime.situations import Situations
 from app.transport import HttpTransport
 from tests.support.database import Server
 from tests.support.world import Json, User, World, application, served
@@ -41,6 +42,7 @@ async def changed(
         lease = timedelta(seconds=new_settings.heartbeat_lease)
         heartbeats = Heartbeats(context["database"], world.context.metrics, lease)
         context.setdefault("heartbeats", heartbeats)
+        context.setdefault("situations", Situations(context["database"].reader))
     new_context = replace(world.context, settings=new_settings, **context)
     app = application(new_context)
     async with served(app) as http:

@@ -1,0 +1,50 @@
+"""Makes configurations, each once for as long as nothing changes that it is made of."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from app.exchanges.registry import Exchanges
+from app.jsontext import dumps
+from app.runtime.configuration import configuration
+from app.runtime.situation import SituationRow
+
+KEPT = 1000
+
+
+class Configuration(NamedTuple):
+    """`document` is `app.runtime.schemas.Config` as JSON."""
+
+    version: str
+    may_open_positions: bool
+    document: bytes
+
+
+class _Made(NamedTuple):
+    rows: Sequence[SituationRow]
+    configuration: Configuration
+
+
+class Configurations:
+    """One for a process. It spares work and never reads: its answer depends on the rows alone."""
+
+    def __init__(self, exchanges: Exchanges, kept: int = KEPT) -> None:
+        self._exchanges = exchanges
+        self._kept = kept
+        self._made: OrderedDict[tuple[UUID, UUID], _Made] = OrderedDict()
+
+    def of(self, rows: Sequence[SituationRow]) -> Configuration:
+        """Of the bot whose rows these are. The least recently asked for is forgotten first."""
+        name = (rows[0].account_id, rows[0].bot_id)
+        known = self._made.get(name)
+        if known is not None and known.rows == rows:
+            self._made.move_to_end(name)
+            return known.configuration
+        content = configuration(rows, self._exchanges)
+        made = Configuration(content["version"], content["may_open_positions"], dumps(content))
+        self._made[name] = _Made(rows, made)
+        self._made.move_to_end(name)
+        if len(self._made) > self._kept:
+            self._made.popitem(last=False)
+        return made

@@ -1,0 +1,106 @@
+"""Situations are read together, configurations made once: with the same outcome as one by one."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.db.reading import Query
+from app.runtime.configurations import Configurations
+from app.runtime.situation import SituationRow, read_one
+from app.runtime.situations import AT_ONCE, BATCH, Situations
+from tests.support.world import World
+
+_REST = [None] * (len(SituationRow._fields) - 2)
+
+
+class HeldReader:
+    """Answers each statement when it is told to, with one row for each bot."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[UUID]] = []
+        self.answers: list[asyncio.Future[None]] = []
+
+    async def fetch(self, query: Query, **parameters: Any) -> Sequence[Any]:
+        assert "unnest" in query.text
+        self.asked.append(parameters["bots"])
+        self.answers.append(asyncio.get_running_loop().create_future())
+        await self.answers[-1]
+        return [
+            (*name, *_REST) for name in zip(parameters["accounts"], parameters["bots"], strict=True)
+        ]
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def bots(count: int) -> list[UUID]:
+    return [UUID(int=number) for number in range(count)]
+
+
+async def test_who_asks_while_statements_are_under_way_is_read_in_the_next() -> None:
+    reader = HeldReader()
+    situations = Situations(reader)
+    some = bots(AT_ONCE + BATCH + 1)
+
+    async def ask(bot: UUID) -> UUID:
+        return (await situations.read(UUID(int=0), bot))[0].bot_id
+
+    asking = []
+    for bot in some:
+        asking.append(asyncio.create_task(ask(bot)))
+        await settled()
+    assert [len(asked) for asked in reader.asked] == [1] * AT_ONCE
+    for answer in range(AT_ONCE + 2):
+        reader.answers[answer].set_result(None)
+        await settled()
+
+    assert [len(asked) for asked in reader.asked] == [1] * AT_ONCE + [BATCH, 1]
+    assert await asyncio.gather(*asking) == some
+
+
+async def test_a_failure_is_everybodys_who_was_read_together_and_nobody_elses() -> None:
+    reader = HeldReader()
+    situations = Situations(reader)
+    asking = [asyncio.create_task(situations.read(UUID(int=0), bot)) for bot in bots(3)]
+    await settled()
+    asking.pop().cancel()
+    reader.answers[0].set_exception(OSError("gone"))
+    await settled()
+    later = asyncio.create_task(situations.read(UUID(int=0), UUID(int=7)))
+    await settled()
+    for answer in reader.answers[1:]:
+        answer.set_result(None)
+
+    results = await asyncio.gather(*asking, return_exceptions=True)
+    assert any(isinstance(result, OSError) for result in results)
+    assert (await later)[0].bot_id == UUID(int=7)
+
+
+async def test_closing_lets_nobody_wait() -> None:
+    situations = Situations(HeldReader())
+    asking = asyncio.create_task(situations.read(UUID(int=0), UUID(int=1)))
+    await settled()
+
+    await situations.close()
+
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+
+
+async def test_a_configuration_is_made_anew_when_a_row_changed_and_only_then(world: World) -> None:
+    bot, _, _ = await world.user().ready_bot()
+    rows = await read_one(world.context.database.reader, bot.account_id, bot.id)
+    others = [row._replace(bot_id=UUID(int=1)) for row in rows]
+    configurations = Configurations(world.context.exchanges, kept=1)
+
+    first = configurations.of(rows)
+    assert configurations.of(list(rows)) is first
+    paused = configurations.of([row._replace(paused=True) for row in rows])
+    assert paused.version != first.version
+    assert b"bot_paused" in paused.document
+    assert configurations.of(others) == configurations.of(rows) == first
