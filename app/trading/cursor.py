@@ -16,15 +16,15 @@ Cursor = Annotated[
     Query(max_length=1200, description="`next_cursor` of the page before; omit for the first."),
 ]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _TIME, _BOT = 8, 16
-_LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - EPOCH) // _MICROSECOND
 
 
 def encode(place: Place) -> str:
     made, bot_id, name = place
-    micros = (made - _EPOCH) // _MICROSECOND
+    micros = (made - EPOCH) // _MICROSECOND
     raw = micros.to_bytes(_TIME, "big") + bot_id.bytes + name.encode()
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
@@ -37,7 +37,7 @@ def decode(cursor: str | None) -> Place | None:
         padded = cursor + "=" * (-len(cursor) % 4)
         raw = base64.b64decode(padded, altchars=b"-_", validate=True)
         micros, bot, name = raw[:_TIME], raw[_TIME : _TIME + _BOT], raw[_TIME + _BOT :].decode()
-        made = _EPOCH + min(int.from_bytes(micros, "big"), _LATEST) * _MICROSECOND
+        made = EPOCH + min(int.from_bytes(micros, "big"), _LATEST) * _MICROSECOND
         place = (made, UUID(bytes=bot), name)
     except (binascii.Error, ValueError):
         raise foreign_cursor() from None

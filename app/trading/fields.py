@@ -84,5 +84,14 @@ def _as_rfc3339(value: Any) -> Any:
     return value
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_as_rfc3339), Field(ge=_EPOCH)]
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("must be a time before the year 10000") from None
+
+
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_as_rfc3339), Field(ge=_EPOCH), AfterValidator(_in_utc)
+]
 """A time since 1970, with a zone, and not as a number."""
