@@ -8,11 +8,34 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from app.runtime.situation import ONE
+from app.runtime.situation import ONE, SituationRow
 from benchmarks.floor.calls import NOT_MODIFIED, Answer, Call
 
 REST = "https://api.bybit.com"
 WEBSOCKET = "wss://stream.bybit.com/v5"
+
+_PLACES = {name: place for place, name in enumerate(SituationRow._fields)}
+_ACTIVE, _TRADE = _PLACES["active"], _PLACES["permission_trade"]
+_VERIFIED, _KNOWN = _PLACES["verification_status"], _PLACES["catalogue_known"]
+_SYMBOL, _ENABLED, _LISTED = _PLACES["symbol"], _PLACES["enabled"], _PLACES["listed"]
+_LEVERAGE, _MAX_LEVERAGE = _PLACES["leverage"], _PLACES["max_leverage"]
+_REASONS = [
+    ("account_closing", _PLACES["account_closing"]),
+    ("frozen", _PLACES["frozen"]),
+    ("bot_paused", _PLACES["paused"]),
+]
+_KEY = [
+    ("id", _PLACES["key_id"]),
+    *((name, _PLACES[name]) for name in ("label", "exchange", "environment", "contract_type")),
+    ("version", _PLACES["version"]),
+]
+_ASSET = [
+    (name, _PLACES[name])
+    for name in (
+        *("symbol", "leverage", "margin_mode", "enabled", "max_leverage", "settle", "price"),
+        *("tick_size", "lot_size", "min_quantity", "contract_size"),
+    )
+]
 
 
 def _text(value: Any) -> str:
@@ -26,74 +49,41 @@ def _text(value: Any) -> str:
 
 def document(rows: list[asyncpg.Record]) -> dict[str, Any]:
     """For bots whose keys are of one exchange: nobody looks anything up that is always the same."""
-    assets = []
-    enabled_assets = 0
-    for row in rows:
-        (symbol, leverage, margin_mode, enabled, listed, max_leverage) = row[15:21]
-        if symbol is None:
-            continue
-        blocked_by = []
-        if enabled:
-            enabled_assets += 1
-        else:
-            blocked_by.append("asset_disabled")
-        if row[14] and not listed:
-            blocked_by.append("asset_delisted")
-        if leverage is not None and max_leverage is not None and leverage > max_leverage:
-            blocked_by.append("leverage_above_max")
-        assets.append(
-            {
-                "symbol": symbol,
-                "leverage": leverage,
-                "margin_mode": margin_mode,
-                "enabled": enabled,
-                "max_leverage": max_leverage,
-                "settle": row[21],
-                "price": row[22],
-                "tick_size": row[23],
-                "lot_size": row[24],
-                "min_quantity": row[25],
-                "contract_size": row[26],
-                "may_open_positions": not blocked_by,
-                "blocked_by": blocked_by,
-            }
-        )
-    reasons = _reasons(rows[0], enabled_assets)
+    assets = [_asset(row) for row in rows if row[_SYMBOL] is not None]
+    first = rows[0]
+    reasons = [reason for reason, place in _REASONS if first[place]]
+    if not first[_ACTIVE]:
+        reasons.append("key_inactive")
+    if first[_TRADE] == "no":
+        reasons.append("key_cannot_trade")
+    if first[_VERIFIED] == "rejected":
+        reasons.append("credentials_rejected")
+    if not any(asset["enabled"] for asset in assets):
+        reasons.append("no_trading_assets")
+    if not first[_KNOWN]:
+        reasons.append("catalogue_unknown")
     return {
         "may_open_positions": not reasons,
         "blocked_by": reasons,
-        "key": _key(rows[0]),
+        "key": {name: first[place] for name, place in _KEY},
         "endpoints": {"rest": REST, "websocket": WEBSOCKET},
         "assets": assets,
     }
 
 
-def _reasons(row: asyncpg.Record, enabled_assets: int) -> list[str]:
-    reasons = []
-    if row[3]:
-        reasons.append("bot_paused")
-    if not row[11]:
-        reasons.append("key_inactive")
-    if row[12] == "no":
-        reasons.append("key_cannot_trade")
-    if row[13] == "rejected":
-        reasons.append("credentials_rejected")
-    if not enabled_assets:
-        reasons.append("no_trading_assets")
-    if not row[14]:
-        reasons.append("catalogue_unknown")
-    return reasons
-
-
-def _key(row: asyncpg.Record) -> dict[str, Any]:
-    return {
-        "id": row[4],
-        "label": row[5],
-        "exchange": row[6],
-        "environment": row[7],
-        "contract_type": row[9],
-        "version": row[10],
-    }
+def _asset(row: asyncpg.Record) -> dict[str, Any]:
+    blocked_by = []
+    if not row[_ENABLED]:
+        blocked_by.append("asset_disabled")
+    if row[_KNOWN] and not row[_LISTED]:
+        blocked_by.append("asset_delisted")
+    leverage, max_leverage = row[_LEVERAGE], row[_MAX_LEVERAGE]
+    if leverage is not None and max_leverage is not None and leverage > max_leverage:
+        blocked_by.append("leverage_above_max")
+    asset: dict[str, Any] = {name: row[place] for name, place in _ASSET}
+    asset["may_open_positions"] = not blocked_by
+    asset["blocked_by"] = blocked_by
+    return asset
 
 
 def version(content: dict[str, Any]) -> str:
