@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import resource
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
 from typing import Any
@@ -23,6 +25,10 @@ from app.stopping import StopRequest
 
 _GRACE = 5
 _BACKLOG = 2048
+OPEN_FILES = 65_536
+UNTAKEN_SECONDS = 30
+"""How long a connection lives whose other end takes nothing of what it was sent."""
+
 _STOPPING = (
     "The service is stopping and gave this request up. Look whether the change was made, or send "
     "it again with the same Idempotency-Key."
@@ -77,6 +83,7 @@ class Server(uvicorn.Server):
                 await response(scope, receive, send)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        allow_many_connections()
         await super().startup(sockets)
         _spare_the_collector()
         self.ready.set()
@@ -85,6 +92,14 @@ class Server(uvicorn.Server):
         # Other requests end by themselves, and are waited for; streams would go on for an hour.
         await self._streams.close()
         await super().shutdown(sockets)
+
+
+def allow_many_connections() -> None:
+    """Each stream is an open file. Many systems allow 1,024 until a process asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _spare_the_collector() -> None:
@@ -104,6 +119,11 @@ def listen(settings: Settings) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":
+            # Each connection inherits it. Else a peer that vanished, or does not read its stream,
+            # would keep its place for a quarter of an hour, or for ever.
+            milliseconds = UNTAKEN_SECONDS * 1000
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         listener.bind((settings.host, settings.port))
         # Bound alone, it would still let another process take the port with this option set.
         listener.listen(_BACKLOG)
