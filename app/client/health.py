@@ -20,6 +20,7 @@ from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.errors import ClockSkew, CredentialsRefused, ExchangeError, NoEndpoint
 from app.exchanges.hosts import HostOverrides
 from app.exchanges.model import (
+    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -38,25 +39,37 @@ CredentialCheck = Callable[[ReleasedCredentials, ContractType], Awaitable[Creden
 
 @dataclass(frozen=True, slots=True)
 class CredentialHealth:
-    """What the exchange said of one version of the credentials at `checked_at`."""
+    """What the exchange said of one version of the credentials at `checked_at`.
+
+    With a `reason` they were rejected; `possible` are the causes that it does not tell apart.
+    """
 
     version: int
     checked_at: datetime
     reason: RefusalReason | None = None
+    possible: tuple[RefusalReason, ...] = ()
     permissions: Permissions | None = None
     expires_at: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The member `credentials` of a heartbeat."""
-        members = {
-            "version": self.version,
-            "status": "ok" if self.reason is None else "rejected",
-            "reason": self.reason,
-            "permissions": None if self.permissions is None else asdict(self.permissions),
-            "expires_at": None if self.expires_at is None else self.expires_at.isoformat(),
-            "checked_at": self.checked_at.isoformat(),
-        }
-        return {name: value for name, value in members.items() if value is not None}
+        told: dict[str, Any] = {"version": self.version, "checked_at": self.checked_at.isoformat()}
+        if self.reason is not None:
+            told |= {"status": "rejected", "reason": self.reason}
+            if self.possible:
+                told["possible"] = list(self.possible)
+            return told
+        told["status"] = "ok"
+        if self.permissions is not None:
+            expiry = None if self.expires_at is None else self.expires_at.isoformat()
+            # What the exchange does not tell is left out: it may have told it before.
+            known = {
+                name: answer
+                for name, answer in asdict(self.permissions).items()
+                if answer != Answer.UNKNOWN
+            }
+            told |= {"permissions": known, "expires_at": expiry}
+        return told
 
 
 @final
@@ -99,7 +112,9 @@ class HealthCheck:
         except ClockSkew:
             return False
         except CredentialsRefused as refused:
-            health = CredentialHealth(held.version, self._clock(), reason=refused.reason)
+            health = CredentialHealth(
+                held.version, self._clock(), reason=refused.reason, possible=refused.possible
+            )
         except (ExchangeError, Forgotten):
             return False
         else:

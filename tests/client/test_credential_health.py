@@ -12,8 +12,8 @@ from app.client.credentials import ReleasedCredentials
 from app.client.health import find_adapter
 from app.exchanges.errors import (
     ClockSkew,
+    CredentialsRefused,
     ExchangeError,
-    InvalidKey,
     NoEndpoint,
     RateLimited,
     Unreachable,
@@ -25,6 +25,7 @@ from app.exchanges.model import (
     Endpoints,
     Environment,
     Permissions,
+    RefusalReason,
 )
 from app.transport import HttpTransport
 from tests.client.conftest import Service
@@ -83,12 +84,7 @@ def test_what_the_exchange_says_goes_with_heartbeats_until_one_is_acknowledged(
         assert reports[0] == {
             "version": 3,
             "status": "ok",
-            "permissions": {
-                "read": "unknown",
-                "trade": "yes",
-                "withdraw": "unknown",
-                "ip_restricted": "unknown",
-            },
+            "permissions": {"trade": "yes"},
             "expires_at": "2027-02-20T12:00:00+00:00",
             "checked_at": at.isoformat(),
         }
@@ -103,14 +99,15 @@ def test_it_looks_daily_and_a_refusal_is_told_with_its_reason(service: Service) 
         async with client, client.running():
             await client.credentials()
             await asyncio.sleep(7200)
-            exchange.error = InvalidKey("okx")
+            exchange.error = CredentialsRefused("okx", possible=[RefusalReason.EXPIRED])
             await asyncio.sleep(86_400 * 1.2)
         assert len(exchange.asked) == 2
         assert [(report["status"], report.get("reason")) for report in told(runtime)] == [
             ("ok", None),
-            ("rejected", "invalid_key"),
+            ("rejected", "refused"),
         ]
-        assert set(told(runtime)[1]) == {"version", "status", "reason", "checked_at"}
+        assert told(runtime)[1]["possible"] == ["expired"]
+        assert "permissions" not in told(runtime)[1]
 
     skipping(work)
 
