@@ -25,7 +25,7 @@ BotName: TypeAlias = tuple[UUID, UUID]
 """Account and bot."""
 
 
-def _beat(locking: str) -> TextClause:
+def _beat(which: str, locking: str) -> TextClause:
     """Renew the leases of these bots, tell who came online, and name those whose row was there.
 
     One that comes back after its lease, before a worker saw it go, goes offline first, at the time
@@ -42,6 +42,7 @@ def _beat(locking: str) -> TextClause:
                 AS wanted (account_id, bot_id, offline_id, online_id)
             JOIN presence ON presence.account_id = wanted.account_id
                 AND presence.bot_id = wanted.bot_id
+            {which}
             ORDER BY presence.account_id, presence.bot_id
             FOR UPDATE OF presence {locking}
         ), beaten AS (
@@ -79,8 +80,8 @@ def _beat(locking: str) -> TextClause:
     )
 
 
-_BEAT_FREE = Query(_beat("SKIP LOCKED"))
-_BEAT_WAITING = _beat("")
+_BEAT_FREE = Query(_beat("", "SKIP LOCKED"))
+_BEAT_ONE = _beat("WHERE presence.account_id = :account", "")
 _MAKE_ROW = text(
     "INSERT INTO presence (account_id, bot_id) SELECT account_id, id FROM bots"
     " WHERE account_id = :account AND id = :bot FOR KEY SHARE ON CONFLICT DO NOTHING"
@@ -160,7 +161,8 @@ class Heartbeats:
             async with self._alone, self._database.sessions.begin() as session:
                 account_id, bot_id = name
                 await session.execute(_MAKE_ROW, {"account": account_id, "bot": bot_id})
-                rows = await session.execute(_BEAT_WAITING, self._parameters([name]))
+                named = {**self._parameters([name]), "account": account_id}
+                rows = await session.execute(_BEAT_ONE, named)
                 there = rows.first() is not None
         except BaseException as error:
             _fail([stored], error)

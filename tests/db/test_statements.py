@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import event
@@ -49,6 +50,9 @@ async def everything(world: World) -> None:
     await user.assign(bot["id"], one["id"])
     await user.assign(bot["id"], two["id"])
     await machine.get("/v1/runtime/config")
+    look = {"version": 1, "status": "rejected", "reason": "expired"}
+    look["checked_at"] = datetime.now(UTC).isoformat()
+    await machine.post("/v1/runtime/heartbeat", {"credentials": look})
     await machine.post("/v1/runtime/credentials", BODY)
     await user.delete(f"/v1/keys/{two['id']}")
     await user.delete(f"/v1/bots/{bot['id']}/key")
