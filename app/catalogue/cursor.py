@@ -22,7 +22,9 @@ def decode(cursor: str | None, search: str) -> tuple[int, str] | None:
     except (binascii.Error, ValueError):
         raise foreign_cursor() from None
     match found:
-        case [0 | 1 as rank, str(symbol), str(searched)] if searched == search and symbol:
+        case [0 | 1 as rank, str(symbol), str(searched)] if (
+            searched == search and symbol and symbol.isprintable()
+        ):
             return rank, symbol
         case _:
             raise foreign_cursor()

@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import text
 
+from app.catalogue import cursor as cursors
 from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.catalogue.repository import CatalogueName
 from app.exchanges.model import ContractType, Environment
@@ -128,6 +129,18 @@ async def test_a_cursor_of_another_search_is_refused(world: World) -> None:
     cursor = (await user.get(f"{path}?limit=2")).json()["next_cursor"]
 
     answer = await user.get(f"{path}?limit=2&search=btc&cursor={cursor}")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_a_made_up_cursor_whose_symbol_the_database_cannot_hold_is_refused(
+    world: World,
+) -> None:
+    user = world.user()
+    key = await user.add_key(verify=False)
+    cursor = cursors.encode((0, "a\0b"), "")
+
+    answer = await user.get(f"/v1/keys/{key['id']}/instruments?cursor={cursor}")
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
 
