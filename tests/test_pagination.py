@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidRequest
-from app.pagination import decode_cursor, encode_cursor
+from app.pagination import (
+    decode_cursor,
+    decode_text_cursor,
+    encode_cursor,
+    encode_text_cursor,
+)
 
 
 @given(st.uuids())
@@ -47,3 +52,23 @@ def test_another_writing_of_the_same_bits_is_no_cursor() -> None:
 
 def test_no_cursor_is_the_first_page() -> None:
     assert decode_cursor(None) is None
+
+
+@given(st.text(min_size=1, max_size=60).filter(str.isprintable))
+def test_a_cursor_of_text_leads_back_to_its_text(text: str) -> None:
+    assert decode_text_cursor(encode_text_cursor(text)) == text
+
+
+@given(st.text(max_size=60) | st.uuids().map(encode_cursor))
+def test_anything_else_is_no_cursor_of_text(text: str) -> None:
+    try:
+        found = decode_text_cursor(text)
+    except InvalidRequest:
+        return
+    assert found is not None
+    assert encode_text_cursor(found) == text
+
+
+def test_what_the_database_cannot_hold_is_no_cursor_of_text() -> None:
+    with pytest.raises(InvalidRequest):
+        decode_text_cursor(encode_text_cursor("a\0b"))
