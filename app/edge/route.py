@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.auth.errors import AccountHeaderMalformed, AccountHeaderRequired
 from app.context import Context
@@ -41,9 +41,8 @@ class EdgeRoute(APIRoute):
         options["openapi_extra"] = extra
         options["responses"] = {**self._usual_problems(options), **(options.get("responses") or {})}
         super().__init__(path, endpoint, **options)
-        simple = Endpoint.simple(self.dependant) if self.methods == {"GET"} else None
-        if simple is not None:
-            self.app = _answering(self._at_the_edge(simple.answer))
+        if self.methods == {"GET"} or self.access.reads_situation:
+            self._answer_directly()
 
     def _usual_problems(self, options: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
         """What the edge itself refuses, so that no router has to say it."""
@@ -53,6 +52,24 @@ class EdgeRoute(APIRoute):
         if not set(options.get("methods") or ()) <= {"GET", "DELETE"}:
             usual += [BodyTooLarge, UnsupportedMediaType]
         return problems(*usual)
+
+    def _answer_directly(self) -> None:
+        """Leave to the framework what only it can do, and what comes with a body."""
+        simple = Endpoint.simple(self.dependant)
+        if simple is None:
+            return
+        directly = self._at_the_edge(simple.answer)
+        by_framework = self.app
+
+        async def answering(scope: Scope, receive: Receive, send: Send) -> None:
+            request = Request(scope, receive, send)
+            if _has_body(request):
+                await by_framework(scope, receive, send)
+            else:
+                response = await directly(request)
+                await response(scope, receive, send)
+
+        self.app = answering
 
     def get_route_handler(self) -> Handler:
         return self._at_the_edge(super().get_route_handler())
@@ -80,14 +97,6 @@ class EdgeRoute(APIRoute):
                 await unit.close()
 
         return at_the_edge
-
-
-def _answering(handler: Handler) -> ASGIApp:
-    async def answering(scope: Scope, receive: Receive, send: Send) -> None:
-        response = await handler(Request(scope, receive, send))
-        await response(scope, receive, send)
-
-    return answering
 
 
 def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
@@ -158,11 +167,14 @@ def _in_our_words(
     return from_http_exception(error, request)
 
 
+def _has_body(request: Request) -> bool:
+    length = request.headers.get("content-length", "")
+    return length not in ("", "0") or "transfer-encoding" in request.headers
+
+
 def _check_media_type(request: Request) -> None:
     """A body must be JSON. One without a type and without content is no body."""
-    length = request.headers.get("content-length", "")
-    has_body = "transfer-encoding" in request.headers or length not in ("", "0")
-    if has_body:
+    if _has_body(request):
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise UnsupportedMediaType

@@ -47,12 +47,13 @@ async def heartbeat_service(unit: CurrentUnit) -> HeartbeatService:
     bot = unit.caller.bot
     return HeartbeatService(
         context.heartbeats,
-        context.database.reader,
-        context.exchanges,
+        context.situations,
+        context.configurations,
         HealthRepository(unit.session, bot.account_id, bot.bot_id),
         _repository(unit),
         BotTokenRepository(unit.session),
         bot,
+        unit.situation,
     )
 
 

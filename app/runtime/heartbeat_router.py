@@ -22,7 +22,7 @@ _PLAIN = Heartbeat()
     response_model=HeartbeatAnswer,
     responses=reading(ClockAhead),
 )
-@for_bots()
+@for_bots(reads_situation=True)
 async def send_heartbeat(
     service: HeartbeatsOfBot, unit: CurrentUnit, heartbeat: Heartbeat = _PLAIN
 ) -> Response:

@@ -1,5 +1,6 @@
 """Keeps a bot online, hears how its key fares, and tells it whether its configuration changed."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -7,15 +8,14 @@ from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.bots.token_repository import BotTokenRepository
 from app.db.base import new_id
-from app.db.reading import Reader
-from app.exchanges.registry import Exchanges
-from app.runtime.configuration import configuration
+from app.runtime.configurations import Configurations
 from app.runtime.health import differences, events
 from app.runtime.health_repository import HealthRepository
 from app.runtime.heartbeat_schemas import CredentialsReport
 from app.runtime.heartbeats import Heartbeats
 from app.runtime.repository import RuntimeRepository
-from app.runtime.situation import read_one
+from app.runtime.situation import SituationRow
+from app.runtime.situations import Situations
 from app.trading.errors import ClockAhead
 
 TOLERANCE = timedelta(minutes=5)
@@ -28,33 +28,35 @@ class HeartbeatService:
     def __init__(
         self,
         heartbeats: Heartbeats,
-        reader: Reader,
-        exchanges: Exchanges,
+        situations: Situations,
+        configurations: Configurations,
         health: HealthRepository,
         runtime: RuntimeRepository,
         tokens: BotTokenRepository,
         bot: BotPrincipal,
+        situation: Sequence[SituationRow],
     ) -> None:
         self._heartbeats = heartbeats
-        self._reader = reader
-        self._exchanges = exchanges
+        self._situations = situations
+        self._configurations = configurations
         self._health = health
         self._runtime = runtime
         self._tokens = tokens
         self._bot = bot
+        self._situation = situation
 
     async def beat(self) -> dict[str, Any]:
         """The members of `app.runtime.heartbeat_schemas.HeartbeatAnswer`, once it is stored."""
         account_id, bot_id = self._bot.account_id, self._bot.bot_id
         if not await self._heartbeats.beat(account_id, bot_id):
             raise Unauthenticated(TokenFault.REVOKED)
-        rows = await read_one(self._reader, account_id, bot_id)
+        rows = self._situation or await self._situations.read(account_id, bot_id)
         if not rows:
             raise Unauthenticated(TokenFault.REVOKED)
-        config = configuration(rows, self._exchanges)
+        config = self._configurations.of(rows)
         return {
-            "config_version": config["version"],
-            "may_open_positions": config["may_open_positions"],
+            "config_version": config.version,
+            "may_open_positions": config.may_open_positions,
         }
 
     async def report(self, said: CredentialsReport) -> None:
@@ -63,6 +65,7 @@ class HeartbeatService:
         A report about other credentials than the key has now, or older than what is known, changes
         nothing: the bot fetches the present ones when it hears of them.
         """
+        self._situation = ()  # what follows from this report is not in it yet
         locked = await self._health.lock()
         # Minting takes the bot's lock: a token that died while this waited reports nothing.
         if (

@@ -174,6 +174,11 @@ async def body(sent: Body) -> Response:
     return Response(str(sent))
 
 
+@router.post("/optional")
+async def optional(one: int, sent: Body = Body(number=7)) -> Response:  # noqa: B008  # as routes do
+    return Response(f"{one} {sent.number}")
+
+
 ROUTES = {route.path: route for route in router.routes if isinstance(route, APIRoute)}
 
 
@@ -187,6 +192,13 @@ async def test_what_two_parameters_depend_on_is_made_once_for_a_request() -> Non
     assert endpoint is not None
     answer = await endpoint.answer(request([("needed", "3")], {}, {}))
     assert answer.body == b"True 3"
+
+
+async def test_a_body_that_may_be_left_out_has_its_default() -> None:
+    endpoint = Endpoint.simple(ROUTES["/optional"].dependant)
+    assert endpoint is not None
+    answer = await endpoint.answer(request([("one", "1")], {}, {}))
+    assert answer.body == b"1 7"
 
 
 async def test_every_fault_is_told() -> None:
