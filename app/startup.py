@@ -165,9 +165,10 @@ async def open_context(
             stack.push_async_callback(database.close)
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         stack.push_async_callback(catalogues.close)
+        configurations = Configurations(exchanges)
         streams = ConfigStreams(
             database.reader,
-            exchanges,
+            configurations,
             stream_limits(settings),
             database.engine.url if direct is None else driver_url(direct.get_secret_value()),
         )
@@ -190,7 +191,7 @@ async def open_context(
             streams=streams,
             heartbeats=heartbeats,
             situations=situations,
-            configurations=Configurations(exchanges),
+            configurations=configurations,
             api=api,
             runtime=runtime,
         )

@@ -93,7 +93,8 @@ async def open_world(
     lease = timedelta(seconds=shared.settings.heartbeat_lease)
     heartbeats = Heartbeats(database, shared.metrics, lease)
     # Without a network between them, an answer comes when it is whole: so streams end at once.
-    streams = ConfigStreams(database.reader, shared.exchanges, StreamLimits(lifetime=0.02), None)
+    limits = StreamLimits(lifetime=0.02)
+    streams = ConfigStreams(database.reader, shared.configurations, limits, None)
     situations = Situations(database.reader)
     context = replace(
         shared,

@@ -83,7 +83,9 @@ async def _events(subscription: Subscription, keep_alive: float) -> AsyncIterato
     while True:
         config = await subscription.next(keep_alive)
         if config is not None:
-            yield format_sse_event(event="config", id=config.version, data_str=config.document)
+            yield format_sse_event(
+                event="config", id=config.version, data_str=config.document.decode()
+            )
         elif subscription.ended:
             return
         else:

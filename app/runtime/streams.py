@@ -19,13 +19,11 @@ from app.auth.principal import BotPrincipal
 from app.db import notifications
 from app.db.reading import Reader
 from app.errors import Unavailable
-from app.exchanges.registry import Exchanges
-from app.jsontext import dumps
-from app.runtime.configuration import configuration
+from app.runtime.configurations import Configurations
 from app.runtime.hints import BotName, Hints
 from app.runtime.listening import listen
 from app.runtime.situation import SituationRow, read_many
-from app.runtime.subscription import Sent, Subscription
+from app.runtime.subscription import Subscription
 
 STREAMS_OF_A_BOT = 4
 _FIRST_READ_SECONDS = 5.0
@@ -62,11 +60,11 @@ class ConfigStreams:
     """One for a process. Without `url` nothing happens that nobody waits for (tests)."""
 
     def __init__(
-        self, reader: Reader, exchanges: Exchanges, limits: StreamLimits, url: URL | None
+        self, reader: Reader, configurations: Configurations, limits: StreamLimits, url: URL | None
     ) -> None:
         self.limits = limits
         self._reader = reader
-        self._exchanges = exchanges
+        self._configurations = configurations
         self._url = url
         self._watched: dict[BotName, _Watched] = {}
         self._count = 0
@@ -190,13 +188,12 @@ class ConfigStreams:
         if not watched.subscriptions or watched.seen == seen:
             return
         try:
-            config = configuration(rows, self._exchanges)
+            config = self._configurations.of(rows)
         except Exception as error:  # noqa: BLE001  # one bot's trouble is not to be the others'
             log.error("stream_failed", exception=type(error).__name__)  # noqa: TRY400  # as above
             for subscription in list(watched.subscriptions):
                 subscription.close()
             return
-        sent = Sent(config["version"], dumps(config).decode())
         watched.seen, watched.rows = seen, len(rows)
         for subscription in watched.subscriptions:
-            subscription.offer(sent)
+            subscription.offer(config)

@@ -3,16 +3,9 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from typing import NamedTuple
 
 from app.auth.principal import BotPrincipal
-
-
-class Sent(NamedTuple):
-    """A configuration as it is sent: its version and its document as JSON."""
-
-    version: str
-    document: str
+from app.runtime.configurations import Configuration
 
 
 class Subscription:
@@ -35,7 +28,7 @@ class Subscription:
         self._loop = asyncio.get_running_loop()
         self._ends_at = self._loop.time() + lifetime
         self._offered = known
-        self._pending: Sent | None = None
+        self._pending: Configuration | None = None
         self._news = asyncio.Event()
         self._forget = forget
         self.closed = False
@@ -45,7 +38,7 @@ class Subscription:
     def ended(self) -> bool:
         return self.closed or self._loop.time() >= self._ends_at
 
-    def offer(self, config: Sent) -> None:
+    def offer(self, config: Configuration) -> None:
         """What is pending gives way, unless the bot has it or will get it anyway."""
         if config.version != self._offered:
             self._offered = config.version
@@ -53,7 +46,7 @@ class Subscription:
             self._news.set()
         self.read.set()
 
-    async def next(self, seconds: float) -> Sent | None:
+    async def next(self, seconds: float) -> Configuration | None:
         """The newest configuration; `None` if there was none for so long, or it has ended.
 
         What was read before its time was up is still given.

@@ -14,6 +14,7 @@ from app.db import notifications
 from app.db.models import Bot as BotRow
 from app.db.reading import Query, Reader, Rows
 from app.errors import Unavailable
+from app.runtime.configurations import Configurations
 from app.runtime.stream_router import ConfigEvents
 from app.runtime.streams import STREAMS_OF_A_BOT, ConfigStreams, StreamLimits
 from tests.support.streaming import Streaming, streaming
@@ -317,7 +318,7 @@ async def test_a_reading_that_failed_is_made_again(world: World) -> None:
     bot = await principal_of(world, await new_bot(world.user()))
     reader = OnceAway(world.context.database.reader)
     limits = StreamLimits(retry=0.01)
-    streams = ConfigStreams(reader, world.context.exchanges, limits, None)
+    streams = ConfigStreams(reader, world.context.configurations, limits, None)
     config = await (await streams.subscribe(bot, None)).next(10)
     assert config is not None
     await streams.close()
@@ -329,7 +330,8 @@ async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
     troubled, _, _ = await user.ready_bot()
     sound = await principal_of(world, await new_bot(user))
     nowhere: Any = None
-    streams = ConfigStreams(world.context.database.reader, nowhere, StreamLimits(), None)
+    configurations = Configurations(nowhere)
+    streams = ConfigStreams(world.context.database.reader, configurations, StreamLimits(), None)
     with pytest.raises(Unavailable):
         await streams.subscribe(await principal_of(world, troubled), None)
     assert await (await streams.subscribe(sound, None)).next(10) is not None

@@ -36,7 +36,7 @@ async def world(
         database, shared_context.exchanges, shared_context.catalogues.intervals, background=False
     )
     streams = ConfigStreams(
-        database.reader, shared_context.exchanges, StreamLimits(lifetime=0.02), None
+        database.reader, shared_context.configurations, StreamLimits(lifetime=0.02), None
     )
     lease = timedelta(seconds=shared_context.settings.heartbeat_lease)
     heartbeats = Heartbeats(database, shared_context.metrics, lease)

@@ -85,7 +85,9 @@ class Streaming:
 async def streaming(world: World, limits: StreamLimits) -> AsyncIterator[Streaming]:
     """Another process's part: it shares the database of this world and nothing else."""
     database = world.context.database
-    streams = ConfigStreams(database.reader, world.context.exchanges, limits, database.engine.url)
+    streams = ConfigStreams(
+        database.reader, world.context.configurations, limits, database.engine.url
+    )
     options = uvicorn_options(world.context.settings)
     config = uvicorn.Config(application(replace(world.context, streams=streams)), **options)
     config.load()
