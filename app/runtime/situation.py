@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.catalogue.lookups import MAX_LEVERAGE, OF_ASSETS
 from app.db.reading import Query, Reader
 
 
@@ -55,9 +56,7 @@ class SituationRow(NamedTuple):
         return self.catalogue_known and not self.listed
 
 
-# PostgreSQL thinks that the four words of a catalogue leave one row, and a plain join would walk
-# through a whole catalogue for each asset: OFFSET 0 keeps the look-ups by symbol apart.
-_MEMBERS = """
+_MEMBERS = f"""
     SELECT bots.account_id, bots.id, tokens.token_hash, accounts.closing_at IS NOT NULL,
            EXISTS (
                SELECT FROM freezes
@@ -70,11 +69,11 @@ _MEMBERS = """
            coalesce(catalogue.instruments_fetched_at IS NOT NULL, false),
            assets.symbol, assets.leverage, assets.margin_mode, assets.enabled,
            coalesce(listing.listed, false),
-           coalesce(listing.max_leverage, learned.max_leverage),
+           {MAX_LEVERAGE},
            listing.settle, priced.price, listing.tick_size, listing.lot_size,
            listing.min_quantity, listing.contract_size
-"""
-_TABLES = """
+"""  # noqa: S608  # of our own parts
+_TABLES = f"""
     JOIN accounts ON accounts.account_id = bots.account_id
     JOIN bot_tokens AS tokens ON tokens.account_id = bots.account_id AND tokens.bot_id = bots.id
     LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
@@ -85,27 +84,7 @@ _TABLES = """
     LEFT JOIN trading_assets AS assets
         ON assets.account_id = keys.account_id AND assets.key_id = keys.id
         AND assets.contract_type = keys.contract_type
-    LEFT JOIN LATERAL (
-        SELECT * FROM instruments
-        WHERE exchange = keys.exchange AND environment = keys.environment
-          AND region = coalesce(keys.region, '') AND contract_type = keys.contract_type
-          AND symbol = assets.symbol
-        OFFSET 0
-    ) AS listing ON true
-    LEFT JOIN LATERAL (
-        SELECT price FROM instrument_prices
-        WHERE exchange = keys.exchange AND environment = keys.environment
-          AND region = coalesce(keys.region, '') AND contract_type = keys.contract_type
-          AND symbol = assets.symbol
-        OFFSET 0
-    ) AS priced ON true
-    LEFT JOIN LATERAL (
-        SELECT max_leverage FROM learned_leverages
-        WHERE exchange = keys.exchange AND environment = keys.environment
-          AND region = coalesce(keys.region, '') AND contract_type = keys.contract_type
-          AND symbol = assets.symbol
-        OFFSET 0
-    ) AS learned ON true
+    {OF_ASSETS}
 """
 _OF_ONE = text(
     f"{_MEMBERS} FROM bots {_TABLES}"
