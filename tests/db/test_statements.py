@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import event
 
 from app.db.base import ACCOUNTLESS, Base
+from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.postgresql import newer_than_15
 from tests.support.variants import add_unchecked
 from tests.support.world import World
@@ -43,6 +44,12 @@ async def everything(world: World) -> None:
     await user.get(f"/v1/keys?{query}")
     await user.get(f"/v1/keys/{one['id']}")
     await user.patch(f"/v1/keys/{one['id']}", {"label": "new"})
+    await list_instruments(world, BINANCE, instrument("BTCUSDT"))
+    assets = f"/v1/keys/{one['id']}/assets"
+    await user.post(assets, {"symbol": "BTCUSDT", "leverage": "5"})
+    await user.get(assets)
+    await user.patch(f"{assets}/BTCUSDT", {"leverage": "6", "margin_mode": "isolated"})
+    await user.delete(f"{assets}/BTCUSDT")
     bot = await user.add_bot()
     machine = await user.mint(bot["id"])
     await user.get("/v1/bots?limit=1")
@@ -54,6 +61,7 @@ async def everything(world: World) -> None:
     look["checked_at"] = datetime.now(UTC).isoformat()
     await machine.post("/v1/runtime/heartbeat", {"credentials": look})
     await machine.post("/v1/runtime/credentials", BODY)
+    await user.patch(f"/v1/keys/{two['id']}", {"contract_type": "inverse"})
     await user.delete(f"/v1/keys/{two['id']}")
     await user.delete(f"/v1/bots/{bot['id']}/key")
     await user.delete(f"/v1/keys/{two['id']}")
@@ -75,9 +83,10 @@ async def test_every_statement_on_an_accounts_rows_names_the_account(world: Worl
         )
         assert named or not tables, statement
         for joined in re.findall(r"JOIN (\w+) (?:AS \w+ )?ON ([\s\S]*?)(?:JOIN|WHERE)", statement):
-            assert "account_id = " in joined[1], statement
+            assert joined[0] in ACCOUNTLESS or "account_id = " in joined[1], statement
     assert seen >= {"accounts", "keys", "key_credentials", "bots", "bot_tokens", "releases"}
     assert seen >= {"audit_events", "audit_heads", "idempotency_records", "positions", "presence"}
+    assert "trading_assets" in seen
 
 
 async def test_no_statement_uses_what_postgresql_15_does_not_have(world: World) -> None:
