@@ -174,6 +174,7 @@ async def open_context(
         )
         stack.push_async_callback(streams.close)
         metrics = Metrics()
+        metrics.streams.set_function(lambda: streams.count)
         heartbeats = Heartbeats(database, metrics, timedelta(seconds=settings.heartbeat_lease))
         stack.push_async_callback(heartbeats.close)
         situations = Situations(database.reader)

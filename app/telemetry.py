@@ -6,7 +6,7 @@ import traceback
 
 import structlog
 from fastapi import Request
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.access_log import log_request
@@ -47,6 +47,9 @@ class Metrics:
             "Heartbeats written in one statement; the sum is how many there were",
             buckets=(1, 3, 10, 30, 100, 300, 1000),
             registry=self.registry,
+        )
+        self.streams = Gauge(
+            "botkeys_streams", "Bots' streams that are open", registry=self.registry
         )
         self._by_answer: dict[tuple[str, str, int], Histogram] = {}
 

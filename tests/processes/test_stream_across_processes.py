@@ -54,6 +54,7 @@ def test_a_change_through_one_process_reaches_a_bot_at_another_and_both_stop_at_
                 sent(api.patch(f"/v1/bots/{bot['id']}", json={"paused": True}), 200)
                 assert any("bot_paused" in config["blocked_by"] for config in stream)
 
+                assert "\nbotkeys_streams 1.0\n" in runtime.get("/metrics").text
                 asked = time.monotonic()
                 serving.send(signal.SIGTERM)
                 assert serving.wait(15) == 0
