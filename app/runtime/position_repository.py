@@ -76,10 +76,10 @@ class PositionRepository:
             .with_for_update(read=True)
         )
 
-    async def lock(self, position_id: str) -> None:
-        await self._session.execute(
-            select(Position.id).where(*self._position(position_id)).with_for_update()
-        )
+    async def lock(self, position_id: str) -> bool:
+        """Whether the position is there: one that is made later than this is not locked."""
+        lock = select(Position.id).where(*self._position(position_id)).with_for_update()
+        return await self._session.scalar(lock) is not None
 
     async def situation(self) -> list[SituationRow]:
         return await read_under_locks(self._session, self._account_id, self._bot_id)

@@ -73,16 +73,17 @@ class PositionService:
         """Do what the report says to the position, and give it as it is stored then."""
         row = None
         while row is None:
-            keys = await self._lock(position_id, said)
+            keys = await self._share(position_id, said)
+            locked = await self._positions.lock(position_id)
             situation = await self._situation()
-            stored = await self._positions.get(position_id)
+            stored = await self._positions.get(position_id) if locked else None
             # Another report may have been first, with a key that is not locked here.
             if stored is None or stored.key_id in keys:
                 row = await self._apply(_Report(position_id, said, stored, situation))
         return row
 
-    async def _lock(self, position_id: str, said: PositionReport) -> set[UUID]:
-        """Lock all that the report depends on; the keys that it may be about."""
+    async def _share(self, position_id: str, said: PositionReport) -> set[UUID]:
+        """Lock what the report depends on against changes; the keys that it may be about."""
         keys = await self._positions.share_bot(position_id)
         if keys is None:
             raise Unauthenticated(TokenFault.REVOKED)
@@ -90,7 +91,6 @@ class PositionService:
             keys.add(said.key_id)
         if said.status != "closed":
             await self._positions.share_assets(keys, said.symbol)
-        await self._positions.lock(position_id)
         return keys
 
     async def _situation(self) -> list[SituationRow]:

@@ -126,8 +126,9 @@ async def add_asset(user: User, key: Json, symbol: str = SYMBOL) -> None:
 async def trader(world: World, account: str = "alice", *, key: Json | None = None) -> Trader:
     """On OKX's testnet, with a catalogue that has one instrument."""
     user = world.user(account)
-    key = key or await user.add_key()
+    # Before the key: one of a catalogue that nobody has starts its fetch.
     await list_instruments(world, OKX, instrument(SYMBOL))
+    key = key or await user.add_key()
     await add_asset(user, key)
     bot = await user.add_bot()
     assigned = await user.assign(bot["id"], key["id"])
