@@ -3,9 +3,10 @@
 import json
 
 from app.client import BotClient, NoKey, ReleasedCredentials
+from examples.database import dump
 from examples.okx_order import place_order, place_order_with_wrong_secret
 from examples.scene import Scene
-from examples.search import dump, files_below, find
+from examples.search import files_below, find
 from examples.story import Json
 
 LABEL = "OKX paper trading"
@@ -162,23 +163,6 @@ async def trade(scene: Scene) -> None:
     )
 
 
-async def deactivate(scene: Scene) -> None:
-    async with scene.client() as client:
-        before = await client.config()
-        answer = await scene.call("PATCH", f"/v1/keys/{scene.keys['okx']}", {"active": False})
-        scene.story.call(answer, 200, "label", "active")
-        config = await client.config()
-    scene.story.say("bot: config = await client.config()")
-    scene.story.say(f"     blocked_by before: {', '.join(before.blocked_by) or 'nothing'}")
-    scene.story.say(f"     blocked_by now:    {', '.join(config.blocked_by) or 'nothing'}")
-    scene.story.check(
-        "key_inactive" in config.blocked_by and "key_inactive" not in before.blocked_by,
-        "the bot is told that the key was deactivated",
-    )
-    scene.story.check(not config.may_open_positions, "it may not open positions")
-    scene.story.check(config.version != before.version, "and its configuration has a new version")
-
-
 async def unassign_and_delete(scene: Scene) -> None:
     story = scene.story
     scene.dumps["the database, keys still in it"] = await dump(scene.service.data)
@@ -189,6 +173,8 @@ async def unassign_and_delete(scene: Scene) -> None:
         await client.config()
         story.check(credentials.forgotten, "the bot hears of it and drops what it had opened")
         story.check(await gets_nothing(client), "asking again, it gets nothing: no_key")
+    answer = await scene.call("DELETE", f"/v1/bots/{scene.bot_id}")
+    story.call(answer, 204)
     for name, key_id in scene.keys.items():
         answer = await scene.call("DELETE", f"/v1/keys/{key_id}")
         story.call(answer, 200, "deleted")
@@ -208,7 +194,12 @@ async def read_audit(scene: Scene) -> None:
     for action, outcome in events:
         scene.story.say(f"   {action:<18} {outcome}")
     scene.story.check(
-        {("key.add", "refused"), ("bot.assign_key", "refused"), ("key.release", "allowed")}
+        {
+            ("key.add", "refused"),
+            ("bot.assign_key", "refused"),
+            ("key.release", "allowed"),
+            ("position.close", "allowed"),
+        }
         <= set(events),
         "every change, refusal and release is in the audit log",
     )
@@ -224,13 +215,14 @@ async def search_secrets(scene: Scene) -> None:
         *scene.dumps.items(),
         ("its log", scene.service.log.read_bytes()),
         ("this story", story.transcript().encode()),
+        ("what the bot said", "\n".join(scene.bot.said).encode() if scene.bot else b""),
         *files,
     ]
     size = sum(len(content) for _, content in places) / 1_000_000
     story.say(
         f"{len(scene.planted)} secrets, as text, hexadecimal and base64, in two dumps of the "
-        f"database, the log, this story and all {len(files)} files of the data folder, "
-        f"{size:.0f} MB"
+        f"database, the log, the bot's words, this story and all {len(files)} files of the data "
+        f"folder, {size:.0f} MB"
     )
     controls = {"label": LABEL, "request": scene.logged_request}
     seen = find(controls, places)

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 
 from app.client import BotClientError
-from examples import chapters
+from examples import chapters, trading_chapters
 from examples.scene import Scene
 from examples.service import demo_service
 from examples.story import StepFailed, Story
@@ -27,9 +27,13 @@ STEPS: list[tuple[str, Callable[[Scene], Awaitable[None]]]] = [
     ("The list shows masks", chapters.show_masks),
     ("A bot gets a token and the OKX key", chapters.give_bot_key),
     ("A second bot wants the same key", chapters.refuse_second_bot),
+    ("Alice chooses what the bot may trade", trading_chapters.choose_assets),
     ("The bot opens its key and trades", chapters.trade),
-    ("Alice deactivates the key", chapters.deactivate),
-    ("Alice takes the key away and deletes both keys", chapters.unassign_and_delete),
+    ("A bot starts, comes online and opens a position", trading_chapters.start_trading),
+    ("What a position holds in place while it is open", trading_chapters.refuse_while_open),
+    ("Alice deactivates the key", trading_chapters.deactivate),
+    ("The bot is killed, and Alice closes its position by hand", trading_chapters.die),
+    ("Alice takes the key away and deletes bot and keys", chapters.unassign_and_delete),
     ("Carol walks through all ten exchanges, live and testnet", walk_through_all),
     ("What the audit log has of it", chapters.read_audit),
     ("A search for every secret that was used", chapters.search_secrets),
@@ -42,9 +46,12 @@ async def tell(story: Story) -> None:
         httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as http,
     ):
         scene = Scene(story, service, http)
-        for title, act in STEPS:
-            with story.step(title):
-                await act(scene)
+        try:
+            for title, act in STEPS:
+                with story.step(title):
+                    await act(scene)
+        finally:
+            await asyncio.shield(scene.end())
 
 
 async def run(story: Story) -> int:

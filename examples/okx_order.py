@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import httpx
@@ -16,27 +17,36 @@ from app.client import ReleasedCredentials
 _ORDER = "/api/v5/trade/order"
 
 
-async def place_order(credentials: ReleasedCredentials, symbol: str, contracts: str) -> str:
-    """Buy at the market, on the host that came with the credentials; OKX's `code`, "0" is yes."""
-    api_secret = credentials.api_secret.reveal()
-    return await _send(credentials, api_secret, symbol, contracts)
+async def place_order(
+    credentials: ReleasedCredentials,
+    symbol: str,
+    contracts: str,
+    *,
+    side: str = "buy",
+    margin_mode: str = "cross",
+    reduce_only: bool = False,
+) -> str:
+    """At the market, on the host that came with the credentials; OKX's `code`, "0" is yes."""
+    order: dict[str, str | bool] = {
+        "instId": symbol,
+        "tdMode": margin_mode,
+        "side": side,
+        "ordType": "market",
+        "sz": contracts,
+        "reduceOnly": reduce_only,
+    }
+    return await _send(credentials, credentials.api_secret.reveal(), order)
 
 
 async def place_order_with_wrong_secret(credentials: ReleasedCredentials, symbol: str) -> str:
     """The same, signed with another secret: an exchange that takes this proves nothing."""
-    return await _send(credentials, "0" * 32, symbol, "1")
+    order = {"instId": symbol, "tdMode": "cross", "side": "buy", "ordType": "market", "sz": "1"}
+    return await _send(credentials, "0" * 32, order)
 
 
 async def _send(
-    credentials: ReleasedCredentials, api_secret: str, symbol: str, contracts: str
+    credentials: ReleasedCredentials, api_secret: str, order: Mapping[str, str | bool]
 ) -> str:
-    order = {
-        "instId": symbol,
-        "tdMode": "cross",
-        "side": "buy",
-        "ordType": "market",
-        "sz": contracts,
-    }
     body = json.dumps(order)
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     signed = f"{now}POST{_ORDER}{body}".encode()

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from app.client import BotClient
+from examples.bot_process import BotProcess
 from examples.service import DemoService
 from examples.story import Json, Story
 
@@ -22,6 +23,7 @@ class Scene:
     keys: dict[str, str] = field(default_factory=dict)
     bot_id: str = ""
     bot_token: str = ""
+    bot: BotProcess | None = None
     dumps: dict[str, bytes] = field(default_factory=dict)
     logged_request: str = ""
 
@@ -39,6 +41,11 @@ class Scene:
             exchange="okx",
             environment="testnet",
         )
+
+    async def end(self) -> None:
+        """Whatever has happened: nothing that was started here goes on."""
+        if self.bot is not None:
+            await self.bot.end()
 
     def plant(self, whose: str, credentials: Json) -> None:
         self.planted |= {f"{name} of {whose}": text for name, text in credentials.items()}

@@ -4,40 +4,13 @@ A secret is sought in every dress in which it could lie there: as text, as hexad
 dumps bytes so), in base64 at each of the three alignments and percent-encoded.
 """
 
-import asyncio
 import base64
-from asyncio.subprocess import PIPE
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import quote
 
-from app.db.embedded import EmbeddedPostgres
-from app.db.embedded.binaries import find_binaries
-from examples.story import StepFailed
-
 SHORTEST = 16
 """Characters. Deribit's ids are shorter, and would be found by chance."""
-
-
-async def dump(data: Path) -> bytes:
-    """The whole database as `pg_dump` writes it, and the roles, of a running service."""
-    postgres = EmbeddedPostgres(data / "postgres")
-    programs = find_binaries(for_another_user=False).folder
-    parts = [
-        await _output(programs / "pg_dump", "--dbname", postgres.url("postgres")),
-        await _output(
-            programs / "pg_dumpall", "--globals-only", "--dbname", postgres.url("postgres")
-        ),
-    ]
-    return b"".join(parts)
-
-
-async def _output(program: Path, *arguments: str) -> bytes:
-    process = await asyncio.create_subprocess_exec(program, *arguments, stdout=PIPE)
-    output, _ = await process.communicate()
-    if process.returncode != 0:
-        raise StepFailed(f"{program.name} ended with status {process.returncode}")
-    return output
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -99,6 +99,8 @@ async def demo_service() -> AsyncIterator[DemoService]:
         "BOTKEYS_MODE": "development",
         "BOTKEYS_DATA_DIR": str(data),
         "BOTKEYS_PORT": str(port),
+        # So that a bot that died is missed within the time that a story may take.
+        "BOTKEYS_HEARTBEAT_LEASE": "2",
     }
     service = DemoService(data, folder / "botkeys.log", port, {**foreign, **own})
     try:

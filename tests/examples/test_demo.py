@@ -52,7 +52,7 @@ def test_the_demo_happens_from_start_to_end_tells_no_secret_and_leaves_nothing(
     story, _ = process.communicate(timeout=_SECONDS)
 
     assert process.returncode == 0, story
-    assert "All 13 steps happened" in story
+    assert "All 17 steps happened" in story
     assert list(tmp_path.iterdir()) == []
     used = [
         text
@@ -68,12 +68,12 @@ def test_the_demo_happens_from_start_to_end_tells_no_secret_and_leaves_nothing(
         (NO_SERVICE, "1. Start everything", "botkeys dev ended by itself"),
         (
             REFUSING_EXCHANGE,
-            "8. The bot opens its key and trades",
+            "9. The bot opens its key and trades",
             "this does not hold: the exchange accepts the order",
         ),
         pytest.param(
             A_LEAK,
-            "13. A search for every secret that was used",
+            "17. A search for every secret that was used",
             "label in the database, keys still in it",
             marks=pytest.mark.torture,  # short: test_search_for_secrets.py
         ),

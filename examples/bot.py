@@ -1,0 +1,102 @@
+"""A small but complete bot: `python -m examples.bot --url http://127.0.0.1:8000 --token-file FILE`.
+
+It sends heartbeats, follows its configuration, opens and closes positions by a toy rule, and
+reports them. When its key is deactivated it opens nothing more and goes on managing what is open;
+when the service is away it carries on and reports later. Ctrl-C closes what is open and ends it.
+
+The token is read from a file that nobody else can read: a command line shows to everyone.
+"""
+
+import argparse
+import asyncio
+import signal
+import stat
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+from app.client import BotClient, BotClientError, Pace
+from app.secret import Secret
+from app.transport import HttpTransport
+from examples.mean_reversion import MeanReversion
+from examples.prices import Prices
+from examples.trader import Trader
+
+
+def arguments(given: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m examples.bot", description=__doc__)
+    parser.add_argument("--url", required=True, help="the service")
+    parser.add_argument("--token-file", required=True, type=Path, help="holds the bot's token")
+    parser.add_argument("--key-id", help="accept this key and no other")
+    parser.add_argument("--exchange", help="accept a key of this exchange and no other")
+    parser.add_argument("--environment", choices=["live", "testnet"], default="testnet")
+    parser.add_argument("--symbol", help="what to trade; else the first enabled asset")
+    parser.add_argument("--tick", type=float, default=5.0, help="seconds from price to price")
+    parser.add_argument("--window", type=int, default=8, help="prices that make the mean")
+    parser.add_argument("--threshold", type=Decimal, default=Decimal("0.0002"))
+    parser.add_argument("--hold", type=float, default=600.0, help="longest time, in seconds")
+    parser.add_argument("--heartbeat", type=float, default=10.0, help="seconds between heartbeats")
+    return parser.parse_args(given)
+
+
+def read_token(file: Path) -> Secret:
+    """Raises `ValueError` for a file that others can read."""
+    if stat.S_IMODE(file.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ValueError(f"{file} can be read by others: chmod 600 it")
+    return Secret(file.read_text("ascii").strip())
+
+
+def say(sentence: str) -> None:
+    print(sentence, flush=True)
+
+
+async def run(given: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    rule = MeanReversion(window=given.window, threshold=given.threshold, hold=given.hold)
+    async with (
+        HttpTransport() as http,
+        BotClient(
+            given.url,
+            read_token(given.token_file),
+            key_id=given.key_id,
+            exchange=given.exchange,
+            environment=given.environment,
+            transport=http,
+            pace=Pace(heartbeat=given.heartbeat),
+        ) as client,
+        client.running(),
+    ):
+        say(f"running as bot {client.bot_id}")
+        telling = asyncio.create_task(tell_changes(client))
+        try:
+            trader = Trader(
+                client, Prices(http), rule, symbol=given.symbol, tick=given.tick, say=say
+            )
+            await trader.trade(stop)
+        finally:
+            telling.cancel()
+    say("ended")
+
+
+async def tell_changes(client: BotClient) -> None:
+    told = ""
+    async for config in client.changes():
+        key = "no key" if config.key is None else f"key {config.key.label}"
+        blocked = ", ".join(config.blocked_by) or "nothing"
+        sentence = f"configuration: {key}, {len(config.assets)} assets, blocked by {blocked}"
+        if sentence != told:
+            say(sentence)
+        told = sentence
+
+
+def main() -> None:
+    try:
+        asyncio.run(run(arguments()))
+    except (BotClientError, OSError, ValueError) as error:
+        sys.exit(f"{type(error).__name__}: {error}")
+
+
+if __name__ == "__main__":
+    main()

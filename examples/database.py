@@ -1,0 +1,40 @@
+"""A look into the database of a running service, with PostgreSQL's own programs."""
+
+import asyncio
+from asyncio.subprocess import PIPE
+from pathlib import Path
+
+from app.db.embedded import EmbeddedPostgres
+from app.db.embedded.binaries import find_binaries
+from examples.story import StepFailed
+
+
+async def dump(data: Path) -> bytes:
+    """The whole database as `pg_dump` writes it, and the roles."""
+    parts = [
+        await _output(data, "pg_dump", "--dbname"),
+        await _output(data, "pg_dumpall", "--globals-only", "--dbname"),
+    ]
+    return b"".join(parts)
+
+
+async def bot_events(data: Path, bot_id: str) -> list[str]:
+    """The kinds of a bot's events, the oldest first."""
+    query = "SELECT kind FROM bot_events WHERE bot_id = :'bot' ORDER BY at, id"
+    output = await _output(
+        data, "psql", "--no-psqlrc", "-At", f"--set=bot={bot_id}", "--dbname", query=query
+    )
+    return output.decode().split()
+
+
+async def _output(data: Path, program: str, *arguments: str, query: str | None = None) -> bytes:
+    """The last argument is the option that takes the database's address."""
+    postgres = EmbeddedPostgres(data / "postgres")
+    folder = find_binaries(for_another_user=False).folder
+    process = await asyncio.create_subprocess_exec(
+        folder / program, *arguments, postgres.url("postgres"), stdin=PIPE, stdout=PIPE
+    )
+    output, _ = await process.communicate(None if query is None else query.encode())
+    if process.returncode != 0:
+        raise StepFailed(f"{program} ended with status {process.returncode}")
+    return output

@@ -1,0 +1,160 @@
+"""Between rule, exchange and service: asks before it opens, reports what it did, always exits."""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+
+import httpx
+
+from app.client import (
+    BotClient,
+    BotClientError,
+    BotConfig,
+    ConfigAsset,
+    Forgotten,
+    MayNotOpen,
+    NoKey,
+    NotAuthenticated,
+    Position,
+    ReleasedCredentials,
+)
+from examples.mean_reversion import MeanReversion
+from examples.okx_order import place_order
+from examples.prices import Prices
+
+_FLUSH_SECONDS = 5.0
+
+
+class Trader:
+    """One position at a time on one symbol, at the smallest quantity.
+
+    Orders are sent to OKX. On other exchanges they are filled on paper, at the last price: signing
+    orders for all ten is more than an example is for.
+    """
+
+    def __init__(
+        self,
+        client: BotClient,
+        prices: Prices,
+        rule: MeanReversion,
+        *,
+        symbol: str | None,
+        tick: float,
+        say: Callable[[str], None],
+    ) -> None:
+        self._client = client
+        self._prices = prices
+        self._rule = rule
+        self._symbol = symbol
+        self._tick = tick
+        self._say = say
+        self._position: Position | None = None
+        self._opened_at = 0.0
+        self._last_price: Decimal | None = None
+        self._refused: BotConfig | None = None
+
+    async def trade(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set; then what is open is closed, and all reports are delivered."""
+        while not stop.is_set():
+            await self._look()
+            try:
+                await asyncio.wait_for(stop.wait(), self._tick)
+            except TimeoutError:
+                continue
+        if self._position is not None:
+            await self._leave(self._position, self._last_price, "the bot stops")
+        await self._client.flush(_FLUSH_SECONDS)
+
+    async def _look(self) -> None:
+        config = self._client.newest_config
+        if config is None:
+            return
+        if config.key is None and self._position is not None:
+            self._say("the key was taken away: what is open is for a person to close")
+            self._position = None
+        asset = self._asset(config)
+        price = None if asset is None else await self._prices.of(config, asset)
+        if asset is None or price is None:
+            return
+        self._last_price = price
+        side = self._rule.entry(price)
+        position = self._position
+        if position is not None and position.entry_price is not None:
+            held = asyncio.get_running_loop().time() - self._opened_at
+            why = self._rule.exit(position.side, position.entry_price, price, held)
+            if why is not None:
+                await self._leave(position, price, why)
+        elif side is not None and not self._is_refused_still(config):
+            await self._enter(config, asset, side, price)
+
+    async def _enter(
+        self, config: BotConfig, asset: ConfigAsset, side: str, price: Decimal
+    ) -> None:
+        quantity = asset.min_quantity or asset.lot_size or Decimal(1)
+        try:
+            opening = await self._client.open_position(asset.symbol, side, quantity)
+        except MayNotOpen as refused:
+            self._refused = config
+            self._say(f"may not open {asset.symbol}: {', '.join(refused.reasons)}")
+            return
+        except NotAuthenticated:
+            raise
+        except BotClientError as error:
+            self._say(f"no permission to be had: {error.code}")
+            return
+        if not await self._order(opening, "buy" if side == "long" else "sell", reduce_only=False):
+            self._client.close_position(opening, exit_price=None)
+            return
+        self._position = self._client.opened(opening, entry_price=price)
+        self._opened_at = asyncio.get_running_loop().time()
+        self._say(f"opened {side} {quantity} {asset.symbol} at {price}")
+
+    async def _leave(self, position: Position, price: Decimal | None, why: str) -> None:
+        side = "sell" if position.side == "long" else "buy"
+        if not await self._order(position, side, reduce_only=True):
+            return  # tried again with the next price
+        self._client.close_position(position, exit_price=price)
+        self._position = None
+        self._say(f"closed {position.side} {position.symbol} at {price}: {why}")
+
+    async def _order(self, position: Position, side: str, *, reduce_only: bool) -> bool:
+        try:
+            credentials: ReleasedCredentials = await self._client.credentials()
+            if credentials.exchange != "okx":
+                return True
+            code = await place_order(
+                credentials,
+                position.symbol,
+                format(position.quantity, "f"),
+                side=side,
+                margin_mode=position.margin_mode or "cross",
+                reduce_only=reduce_only,
+            )
+        except (NoKey, Forgotten):
+            self._say("the key is gone")
+            return False
+        except (httpx.HTTPError, ValueError):
+            # What became of the order is not known. A bot that is more than an example asks the
+            # exchange for it by its own order id.
+            self._say("the exchange gave no answer")
+            return False
+        if code != "0":
+            self._say(f"the exchange refuses the order: {code}")
+        return code == "0"
+
+    def _is_refused_still(self, config: BotConfig) -> bool:
+        """Whether nothing has changed since the last refusal but prices."""
+        return self._refused is not None and _rules(config) == _rules(self._refused)
+
+    def _asset(self, config: BotConfig) -> ConfigAsset | None:
+        """The one that is traded; what is open comes before what could be opened."""
+        wanted = self._symbol if self._position is None else self._position.symbol
+        for asset in config.assets:
+            if asset.symbol == wanted or (wanted is None and asset.enabled):
+                return asset
+        return None
+
+
+def _rules(config: BotConfig) -> BotConfig:
+    assets = tuple(asset.model_copy(update={"price": None}) for asset in config.assets)
+    return config.model_copy(update={"version": "", "assets": assets})
