@@ -80,8 +80,21 @@ def _beat(which: str, locking: str) -> TextClause:
     )
 
 
-_BEAT_FREE = Query(_beat("", "SKIP LOCKED"))
+BEAT_FREE = Query(_beat("", "SKIP LOCKED"))
 _BEAT_ONE = _beat("WHERE presence.account_id = :account", "")
+_MAKE_ROWS = Query(
+    text(
+        """
+        INSERT INTO presence (account_id, bot_id)
+        SELECT bots.account_id, bots.id
+        FROM unnest(:accounts, :bots) AS wanted (account_id, bot_id)
+        JOIN bots ON bots.account_id = wanted.account_id AND bots.id = wanted.bot_id
+        ORDER BY bots.account_id, bots.id
+        FOR KEY SHARE OF bots SKIP LOCKED
+        ON CONFLICT DO NOTHING RETURNING account_id, bot_id
+        """
+    ).bindparams(*(bindparam(name, type_=ARRAY(Uuid())) for name in ("accounts", "bots")))
+)
 _MAKE_ROW = text(
     "INSERT INTO presence (account_id, bot_id) SELECT account_id, id FROM bots"
     " WHERE account_id = :account AND id = :bot FOR KEY SHARE ON CONFLICT DO NOTHING"
@@ -142,19 +155,37 @@ class Heartbeats:
     async def _write_batch(self, batch: dict[BotName, asyncio.Future[bool]]) -> None:
         self._metrics.heartbeat_batches.observe(len(batch))
         try:
-            # A statement sent through the reader is a transaction of its own: what is answered was
-            # committed.
-            rows = await self._database.reader.fetch(_BEAT_FREE, **self._parameters(batch))
+            await self._write_free(batch)
+            if batch and await self._make_rows(batch):
+                await self._write_free(batch)
         except BaseException as error:
             _fail(batch.values(), error)
             if not isinstance(error, Exception):
                 raise
             return
-        for account_id, bot_id in rows:
-            batch.pop((account_id, bot_id)).set_result(True)
-        # No row yet, or one that a change of the bot holds: nobody else waits for that.
+        # Gone, or held by a change of the bot: nobody else waits for that.
         for name, stored in batch.items():
             self._start(self._write_alone(name, stored))
+
+    async def _write_free(self, batch: dict[BotName, asyncio.Future[bool]]) -> None:
+        """Write those whose row is there and free, and take them out of the batch.
+
+        A statement sent through the reader is a transaction of its own: what is answered was
+        committed.
+        """
+        for account_id, bot_id in await self._database.reader.fetch(
+            BEAT_FREE, **self._parameters(batch)
+        ):
+            batch.pop((account_id, bot_id)).set_result(True)
+
+    async def _make_rows(self, names: Collection[BotName]) -> bool:
+        """Make the rows of bots that never were heard; whether there are such."""
+        made = await self._database.reader.fetch(
+            _MAKE_ROWS,
+            accounts=[account_id for account_id, _ in names],
+            bots=[bot_id for _, bot_id in names],
+        )
+        return bool(made)
 
     async def _write_alone(self, name: BotName, stored: asyncio.Future[bool]) -> None:
         try:

@@ -197,6 +197,7 @@ async def test_a_batch_has_an_end(busy_world: World, monkeypatch: pytest.MonkeyP
     assert BATCH == 1000
     monkeypatch.setattr("app.runtime.heartbeats.BATCH", 3)
     bots = await bots_of(busy_world.user(), 7)
+    await asyncio.gather(*(beat(bot) for bot in bots))
     gated = GatedReader(busy_world.context.database.reader)
     for _ in range(3):
         gated.gate.release()
@@ -205,6 +206,20 @@ async def test_a_batch_has_an_end(busy_world: World, monkeypatch: pytest.MonkeyP
 
     assert beats == [True] * 7
     assert gated.sizes == [3, 3, 1]
+
+
+async def test_bots_that_are_heard_for_the_first_time_are_written_together_too(
+    busy_world: World,
+) -> None:
+    bots = await bots_of(busy_world.user(), 12)
+    heartbeats = busy_world.context.heartbeats
+
+    await asyncio.gather(*(heartbeats.beat(bot.account_id, bot.id) for bot in bots))
+
+    async with busy_world.context.database.sessions() as session:
+        writers = await session.scalar(text("SELECT count(DISTINCT xmin::text) FROM presence"))
+    assert writers == 1
+    assert await told(busy_world) == [("online", "info")] * 12
 
 
 async def test_many_bots_at_once_are_all_stored_and_announced_once(busy_world: World) -> None:
@@ -257,6 +272,7 @@ async def test_a_bot_whose_row_is_locked_waits_and_delays_no_other(busy_world: W
 
 async def test_a_request_that_goes_away_takes_nothing_from_the_others(busy_world: World) -> None:
     bots = await bots_of(busy_world.user(), 3)
+    await asyncio.gather(*(beat(bot) for bot in bots))
     gated = GatedReader(busy_world.context.database.reader)
     async with heartbeats_over(busy_world, gated) as heartbeats, asyncio.timeout(10):
         beats = [
