@@ -17,6 +17,9 @@ from benchmarks.server import Server
 
 ACCOUNTS = 20
 ASSETS = 5
+SYMBOL = "BTC0010USDT"
+"""One of the assets."""
+
 _PATIENCE = 60.0
 
 

@@ -8,16 +8,19 @@ from typing import Any
 from app.client.answers import ReleaseAnswer
 from app.client.opening import open_release
 from app.vault.suites import PrivateKey, SuiteName
-from benchmarks.fleet import FleetBot, make_fleet
+from benchmarks.fleet import SYMBOL, FleetBot, make_fleet
 from benchmarks.installation import Installation
-from benchmarks.load import Asked
+from benchmarks.load import EACH_TIME_ANEW, Asked
 from benchmarks.report import Row
-from benchmarks.rounds import DifferentAnswers, Effort, Side, in_turn
+from benchmarks.rounds import DifferentAnswers, Effort, Side, in_turn, told
 from benchmarks.server import Server
 
 BOTS = 200
 CONFIG_BUDGET = 0.6
+HEARTBEAT_BUDGET = 0.6
+OPENING_BUDGET = None
 RELEASE_BUDGET = 0.5
+OPENING = {"revision": 1, "symbol": SYMBOL, "side": "long", "status": "opening", "quantity": "1"}
 _NOT_MODIFIED = 304
 
 
@@ -28,6 +31,8 @@ def measure(installation: Installation, effort: Effort) -> list[Row]:
             fleet = make_fleet(installation, api, service, BOTS)
         return [
             measure_config(service, floor, fleet, effort),
+            measure_heartbeat(service, floor, fleet, effort),
+            measure_opening(service, floor, fleet, effort),
             measure_release(service, floor, fleet, effort),
         ]
 
@@ -53,6 +58,68 @@ def compare_configs(service: Server, floor: Server, bot: FleetBot) -> None:
     """Raises `DifferentAnswers` unless both tell the same of a bot that trades."""
     answers = _both(service, floor, bot.asks("config"), bot.asks_floor("config"))
     if answers[0] != answers[1] or not answers[0]["may_open_positions"]:
+        raise DifferentAnswers
+
+
+def measure_heartbeat(
+    service: Server, floor: Server, fleet: Sequence[FleetBot], effort: Effort
+) -> Row:
+    """Every bot says in turn that it lives; each heartbeat is stored before it is answered.
+
+    The floor gathers heartbeats as the service does. What it can do without is told as well.
+    """
+    for bot in fleet:
+        # The first of a bot makes its row, on either side the same.
+        compare_heartbeats(service, floor, bot)
+    asked = [bot.asks("heartbeat", method="POST") for bot in fleet]
+    together = Side(floor, [bot.asks_floor("heartbeat", method="POST") for bot in fleet])
+    alone = Side(floor, [bot.asks_floor("heartbeat-alone", method="POST") for bot in fleet])
+    rounds = in_turn(Side(service, asked), together, effort)
+    one_by_one = alone.measure(effort)
+    return rounds.row(
+        "heartbeat",
+        HEARTBEAT_BUDGET,
+        bots=len(fleet),
+        **{"floor that stores each by itself": told([one_by_one])},
+    )
+
+
+def compare_heartbeats(service: Server, floor: Server, bot: FleetBot) -> None:
+    """Raises `DifferentAnswers` unless both tell the same version."""
+    more = {"method": "POST"}
+    answers = _both(
+        service, floor, bot.asks("heartbeat", **more), bot.asks_floor("heartbeat", **more)
+    )
+    if answers[0] != answers[1] or not answers[0]["may_open_positions"]:
+        raise DifferentAnswers
+
+
+def measure_opening(
+    service: Server, floor: Server, fleet: Sequence[FleetBot], effort: Effort
+) -> Row:
+    """Every bot asks in turn for permission to open a position that nobody heard of before."""
+    compare_openings(service, floor, fleet[0])
+    path, body = f"positions/{EACH_TIME_ANEW}", json.dumps(OPENING)
+    asked = [bot.asks(path, method="PUT", body=body) for bot in fleet]
+    asked_floor = [bot.asks_floor(path, method="PUT", body=body) for bot in fleet]
+    rounds = in_turn(Side(service, asked), Side(floor, asked_floor), effort)
+    return rounds.row("opening a position", OPENING_BUDGET, bots=len(fleet))
+
+
+def compare_openings(service: Server, floor: Server, bot: FleetBot) -> None:
+    """Raises `DifferentAnswers` unless both have reserved the same, and answer alike."""
+    more = {"method": "PUT", "body": json.dumps(OPENING)}
+    answers = _both(
+        service,
+        floor,
+        bot.asks("positions/of-service", **more),
+        bot.asks_floor("positions/of-floor", **more),
+    )
+    own = {"id", "expires_at", "created_at", "updated_at"}
+    same = [
+        {name: value for name, value in answer.items() if name not in own} for answer in answers
+    ]
+    if same[0] != same[1] or answers[0].keys() != answers[1].keys():
         raise DifferentAnswers
 
 

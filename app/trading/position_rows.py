@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, false, func, select
 
 from app.db.models import Bot, KeyLabel, Position
 
@@ -49,7 +49,7 @@ _LABELS = KeyLabel.__table__
 _MORE: dict[str, ColumnElement[Any]] = {
     "bot_name": _BOTS.c.name.label("bot_name"),
     "key_label": _LABELS.c.label.label("key_label"),
-    "lapsed": func.coalesce(_POSITIONS.c.expires_at <= func.clock_timestamp(), False).label(
+    "lapsed": func.coalesce(_POSITIONS.c.expires_at <= func.clock_timestamp(), false()).label(
         "lapsed"
     ),
 }

@@ -15,7 +15,9 @@ from app.settings import Mode, Settings, load_settings
 from app.vault.keyfiles import KeyFolder
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import GetConfig
+from benchmarks.floor.heartbeat import OneByOne, Together
 from benchmarks.floor.keys import ListKeys
+from benchmarks.floor.opening import OpenPosition
 from benchmarks.floor.release import ReleaseCredentials
 
 Message = dict[str, Any]
@@ -63,6 +65,9 @@ async def _handlers(
     return {
         "/v1/keys": ListKeys(pool, UUID(options["account_id"])),
         "/v1/runtime/config": GetConfig(pool),
+        "/v1/runtime/heartbeat": Together(pool),
+        "/v1/runtime/heartbeat-alone": OneByOne(pool),
+        "/v1/runtime/positions": OpenPosition(pool),
         "/v1/runtime/credentials": ReleaseCredentials(pool, KeyFolder(settings.keys_folder)),
     }
 

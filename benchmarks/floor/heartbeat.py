@@ -1,0 +1,73 @@
+"""Heartbeats, by hand: the service's statement, and the configuration's version in the answer."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import asyncpg
+
+from app.db.base import new_id
+from app.jsontext import dumps
+from app.runtime.heartbeats import BEAT_FREE
+from app.runtime.situation import ONE
+from benchmarks.floor.calls import Answer, Call
+from benchmarks.floor.config import document, version
+
+_LEASE = timedelta(seconds=30)
+_BotName = tuple[UUID, UUID]
+
+
+class OneByOne:
+    """Each heartbeat in a statement of its own."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def __call__(self, call: Call) -> Answer:
+        await self.store((call.account_id, call.bot_id))
+        rows = await self._pool.fetch(ONE.text, call.account_id, call.bot_id)
+        content = document(rows)
+        told = {
+            "config_version": version(content),
+            "may_open_positions": content["may_open_positions"],
+        }
+        return Answer(dumps(told))
+
+    async def store(self, name: _BotName) -> None:
+        await self._beat([name])
+
+    async def _beat(self, names: list[_BotName]) -> None:
+        parameters = {
+            "accounts": [account_id for account_id, _ in names],
+            "bots": [bot_id for _, bot_id in names],
+            "offline_ids": [new_id() for _ in names],
+            "online_ids": [new_id() for _ in names],
+            "lease": _LEASE,
+        }
+        rows = await self._pool.fetch(BEAT_FREE.text, *BEAT_FREE.arguments(parameters))
+        if len(rows) != len(names):
+            raise RuntimeError("a bot was not there, or not free")
+
+
+class Together(OneByOne):
+    """What comes while a statement is under way is stored by the next."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        super().__init__(pool)
+        self._waiting: list[tuple[_BotName, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def store(self, name: _BotName) -> None:
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((name, stored))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        await stored
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            await self._beat([name for name, _ in batch])
+            for _, stored in batch:
+                stored.set_result(None)
+        self._writing = None
