@@ -24,6 +24,8 @@ _BLANK = frozenset({"Cf", "Mn", "Me", "Zs"})
 
 def _visible(text: str) -> str:
     """No character that hides, or turns the text around it, in a list or an audit entry."""
+    if text.isascii() and text.isprintable():
+        return text
     for character in text:
         if unicodedata.category(character) in _CONTROLS and character not in _JOINERS:
             raise ValueError("must not hold control characters")

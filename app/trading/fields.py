@@ -6,16 +6,27 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+    WrapValidator,
+)
 
 MAX_DIGITS = 40
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
+_PLAIN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable() and " " not in text:
+        return text
     # U+FFFD stands in an address where its bytes were not UTF-8: different names would be one.
     if "\ufffd" in text or any(unicodedata.category(character) in _HIDDEN for character in text):
         raise ValueError("must hold visible characters only")
@@ -41,6 +52,19 @@ def _in_plain_digits(value: Decimal) -> Decimal:
     return Decimal(format(value, "f")) if value else Decimal(0)
 
 
+def _quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> Decimal:
+    """Nearly all numbers are of plain digits and above zero, and then right for every type here."""
+    if isinstance(value, str) and _PLAIN.fullmatch(value):
+        number = Decimal(value)
+        if number:
+            return number
+    checked: Decimal = otherwise(value)
+    return checked
+
+
+_quick = WrapValidator(_quickly)
+
+
 def _schema(pattern: str, **bounds: int) -> WithJsonSchema:
     text = {"type": "string", "pattern": pattern}
     return WithJsonSchema({"anyOf": [text, {"type": "number", **bounds}]})
@@ -54,6 +78,7 @@ Amount = Annotated[
     BeforeValidator(_as_json_number),
     _bounded,
     AfterValidator(_in_plain_digits),
+    _quick,
     _schema(r"^-?[0-9]{1,20}(\.[0-9]{1,20})?$"),
 ]
 """A decimal as text or as a number, of at most 40 digits in all."""
@@ -64,6 +89,7 @@ NotNegative = Annotated[
     _bounded,
     Field(ge=0),
     AfterValidator(_in_plain_digits),
+    _quick,
     _schema(r"^[0-9]{1,20}(\.[0-9]{1,20})?$", minimum=0),
 ]
 
@@ -73,6 +99,7 @@ Positive = Annotated[
     _bounded,
     Field(gt=0),
     AfterValidator(_in_plain_digits),
+    _quick,
     _schema(r"^[0-9]{1,20}(\.[0-9]{1,20})?$", exclusiveMinimum=0),
 ]
 
