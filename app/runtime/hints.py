@@ -7,7 +7,7 @@ from uuid import UUID
 BotName = tuple[UUID, UUID]
 """Account and bot."""
 
-_BOTS_AT_ONCE = 50
+BOTS_AT_ONCE = 50
 _ROWS_AT_ONCE = 400
 """Few enough that nothing else in the process waits for more than some milliseconds."""
 
@@ -39,7 +39,7 @@ class Hints:
 
     def _few(self, rows_of: Callable[[BotName], int]) -> Iterator[BotName]:
         bots = rows = 0
-        while bots < _BOTS_AT_ONCE and rows < _ROWS_AT_ONCE:
+        while bots < BOTS_AT_ONCE and rows < _ROWS_AT_ONCE:
             waiting = self._changed or self._due
             if not waiting:
                 return

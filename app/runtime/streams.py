@@ -20,7 +20,7 @@ from app.db import notifications
 from app.db.reading import Reader
 from app.errors import Unavailable
 from app.runtime.configurations import Configurations
-from app.runtime.hints import BotName, Hints
+from app.runtime.hints import BOTS_AT_ONCE, BotName, Hints
 from app.runtime.listening import listen
 from app.runtime.situation import SituationRow, read_many
 from app.runtime.subscription import Subscription
@@ -154,9 +154,13 @@ class ConfigStreams:
         self._hints.due(self._watched)
 
     async def _reread_again_and_again(self) -> None:
+        """All in one round, a few at a time: a change that comes in between hardly waits."""
         while True:
-            await asyncio.sleep(self.limits.reread)
-            self._reread()
+            names = list(self._watched)
+            steps = range(0, max(1, len(names)), BOTS_AT_ONCE)
+            for start in steps:
+                await asyncio.sleep(self.limits.reread / len(steps))
+                self._hints.due(names[start : start + BOTS_AT_ONCE])
 
     async def _keep_reading(self) -> None:
         while True:
