@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, text, update
 
-from app.db.models import BotEvent, Presence
+from app.db.models import BotEvent, Key, Presence
 from app.worker import presence
 from app.worker.presence import announce_offline
+from app.worker.run import work
 from tests.support.world import Bot, User, World
 
 
@@ -92,3 +93,23 @@ async def test_a_bot_whose_row_is_held_is_left_to_the_next_turn(busy_world: Worl
         assert await announce_offline(sessions) == 1
         assert [event.bot_id for event in await offline_events(busy_world)] == [free.id]
     assert await announce_offline(sessions) == 1
+
+
+async def test_the_worker_tells_of_bots_that_went_and_keys_that_expire(busy_world: World) -> None:
+    bot, _, _ = await busy_world.user().ready_bot()
+    await bot.post("/v1/runtime/heartbeat")
+    await lapse(busy_world)
+    database, stop = busy_world.context.database, asyncio.Event()
+    async with database.sessions.begin() as session:
+        await session.execute(update(Key).values(expires_at=func.clock_timestamp()))
+
+    working = asyncio.create_task(work(database, busy_world.context.catalogues, stop))
+
+    wanted = {"online", "offline", "key_expired"}
+    kinds = select(BotEvent.kind)
+    async with asyncio.timeout(10), database.sessions() as session:
+        while set(await session.scalars(kinds)) != wanted:  # noqa: ASYNC110  # it tells nobody else
+            await asyncio.sleep(0.01)
+    stop.set()
+    async with asyncio.timeout(5):
+        await working
