@@ -117,18 +117,22 @@ class Service:
 
 @pytest.fixture
 def service() -> Service:
+    return make_service()
+
+
+def make_service(exchange: str = "okx") -> Service:
     binding = Binding(
         account_id=UUID("5d3f1bb2-8f64-5b39-9a0e-1f0a6f3e9c11"),
         key_id=UUID("0195b1c0-0000-7000-8000-0000000000aa"),
         version=3,
-        exchange="okx",
+        exchange=exchange,
         environment=Environment.TESTNET,
     )
     bot_id = UUID("0195b1c0-0000-7000-8000-00000000b0b0")
     key = {
         "id": str(binding.key_id),
         "label": "Perps",
-        "exchange": "okx",
+        "exchange": exchange,
         "environment": "testnet",
         "contract_type": "linear",
         "version": 3,

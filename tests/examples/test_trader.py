@@ -1,0 +1,154 @@
+"""The example's bot with a service in memory, prices of its own, and a clock that jumps."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from app.client import BotConfig, ConfigAsset, Pace
+from app.transport import HttpTransport
+from examples.mean_reversion import MeanReversion
+from examples.prices import Prices
+from examples.trader import Trader
+from tests.client.conftest import make_service
+from tests.client.runtime import Runtime
+from tests.client.skipping import skipping
+
+ASSET = {"symbol": "BTCUSDT", "min_quantity": "0.001", "price": "100", "enabled": True}
+REFUSED = (
+    409,
+    {"code": "key_inactive", "detail": "The key is not active.", "blocked_by": ["key_inactive"]},
+)
+
+
+class SetPrices(Prices):
+    now = Decimal(100)
+
+    async def of(self, config: BotConfig, asset: ConfigAsset) -> Decimal | None:
+        del config, asset
+        return self.now
+
+
+@dataclass
+class Scene:
+    runtime: Runtime
+    prices: SetPrices
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    said: list[str] = field(default_factory=list)
+
+    def statuses(self) -> list[str]:
+        return [call.body["status"] for call in self.runtime.to("positions")]
+
+
+def trading(story: Callable[[Scene], Awaitable[None]], after: Callable[[Scene], None]) -> None:
+    """Let the bot look once a second beside the story; it is stopped at the story's end."""
+
+    async def work() -> None:
+        runtime = Runtime(make_service("bybit"))
+        runtime.service.config["assets"] = [ASSET]
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(HttpTransport())
+            client = await stack.enter_async_context(runtime.client(pace=Pace(heartbeat=100)))
+            await stack.enter_async_context(client.running())
+            scene = Scene(runtime, SetPrices(http))
+            rule = MeanReversion(window=2, hold=60)
+            trader = Trader(client, scene.prices, rule, symbol=None, tick=1, say=scene.said.append)
+            task = asyncio.create_task(trader.trade(scene.stop))
+            await story(scene)
+            scene.stop.set()
+            await task
+        after(scene)
+
+    skipping(work)
+
+
+async def open_one(scene: Scene) -> None:
+    scene.prices.now = Decimal(100)
+    await asyncio.sleep(5)
+    scene.prices.now = Decimal(99)
+    await asyncio.sleep(2)
+    assert scene.said[-1] == "opened long 0.001 BTCUSDT at 99"
+
+
+def test_it_asks_opens_and_closes_and_reports_each() -> None:
+    async def story(scene: Scene) -> None:
+        await open_one(scene)
+        scene.prices.now = Decimal(100)
+        await asyncio.sleep(2)
+
+    def after(scene: Scene) -> None:
+        assert scene.statuses() == ["opening", "open", "closed"]
+        (stored,) = scene.runtime.positions.values()
+        assert (stored["entry_price"], stored["exit_price"]) == ("99", "100")
+        assert scene.said[-1] == "closed long BTCUSDT at 100: target"
+
+    trading(story, after)
+
+
+def test_a_refused_opening_is_asked_again_only_once_more_than_a_price_has_changed() -> None:
+    async def story(scene: Scene) -> None:
+        runtime = scene.runtime
+        stream = await runtime.stream()
+        runtime.faults["positions"] = REFUSED
+        for second in range(20):
+            scene.prices.now = Decimal(100 + second % 2 * 10)
+            stream.send(runtime.change(assets=[{**ASSET, "price": str(100 + second)}]))
+            await asyncio.sleep(1)
+        assert scene.said == ["may not open BTCUSDT: key_inactive"]
+        runtime.faults.clear()
+        stream.send(runtime.change(assets=[{**ASSET, "leverage": "3"}]))
+        scene.prices.now = Decimal(90)
+        await asyncio.sleep(3)
+        assert scene.said[1].startswith("opened ")
+
+    def after(scene: Scene) -> None:
+        assert scene.statuses() == ["opening", "opening", "open", "closed"]
+
+    trading(story, after)
+
+
+def test_exits_go_on_while_nothing_may_be_opened_and_while_the_service_is_away() -> None:
+    async def story(scene: Scene) -> None:
+        runtime = scene.runtime
+        stream = await runtime.stream()
+        await open_one(scene)
+        stream.send(runtime.change(may_open_positions=False, blocked_by=["key_inactive"]))
+        await asyncio.sleep(1)
+        runtime.down = True
+        scene.prices.now = Decimal(80)
+        await asyncio.sleep(2)
+        assert scene.said[-1] == "closed long BTCUSDT at 80: stop"
+        scene.prices.now = Decimal(90)
+        await asyncio.sleep(1)
+        assert scene.said[-1] == "no permission to be had: unreachable"
+        runtime.down = False
+        await asyncio.sleep(30)
+
+    def after(scene: Scene) -> None:
+        first = next(iter(scene.runtime.positions.values()))
+        assert (first["status"], first["exit_price"]) == ("closed", "80")
+
+    trading(story, after)
+
+
+def test_what_is_open_is_closed_when_the_bot_stops() -> None:
+    def after(scene: Scene) -> None:
+        assert scene.said[-1] == "closed long BTCUSDT at 99: the bot stops"
+        assert scene.statuses() == ["opening", "open", "closed"]
+
+    trading(open_one, after)
+
+
+def test_a_position_whose_key_was_taken_away_is_left_to_a_person() -> None:
+    async def story(scene: Scene) -> None:
+        stream = await scene.runtime.stream()
+        await open_one(scene)
+        stream.send(scene.runtime.change(key=None, assets=[]))
+        await asyncio.sleep(5)
+
+    def after(scene: Scene) -> None:
+        assert "for a person to close" in scene.said[-1]
+        assert scene.statuses() == ["opening", "open"]
+
+    trading(story, after)
