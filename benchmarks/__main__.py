@@ -15,6 +15,7 @@ from benchmarks.report import Row, document, machine, table
 from benchmarks.rounds import Effort
 from benchmarks.runtime import measure as measure_runtime
 from benchmarks.starting import measure_cold_start, measure_help
+from benchmarks.streams import measure_stream
 
 _FULL, _QUICK = Effort(), Effort(rounds=3, warm_up=0.3, seconds=1.0)
 _BOTS = Effort(rounds=5, warm_up=0.5, seconds=2.0)
@@ -37,6 +38,7 @@ def bench(
         facts = machine(ready.postgres_version)
         rows = measure_list(ready, _QUICK if quick else _FULL)
         rows += measure_runtime(ready, _QUICK if quick else _BOTS)
+        rows.append(measure_stream(ready, *((100, 20) if quick else ())))
         rows.append(measure_search(ready, _QUICK if quick else _FULL))
         rows.append(measure_refresh(ready))
         rows.append(measure_cold_start(ready, 1 if quick else _STARTS))

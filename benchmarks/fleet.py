@@ -1,15 +1,22 @@
 """Bots with keys, made through the API like anybody's, and five assets for each."""
 
 import asyncio
+import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 import httpx
-from sqlalchemy import text
+from sqlalchemy import FromClause, Table, insert, select, text
 
+from app.auth.bot_tokens import mint, token_hash
 from app.client.token import parse_token
+from app.db.base import new_id
 from app.db.engine import open_database
+from app.db.models import Bot, BotToken, Key, KeyLabel
 from app.secret import Secret
+from app.vault.keyfiles import KeyFolder, KeyKind
 from benchmarks.installation import Installation
 from benchmarks.listing import fill
 from benchmarks.load import Asked
@@ -70,6 +77,52 @@ async def _make(
         made = await asyncio.gather(*makers)
     await _add_assets(installation.database_url)
     return [bot for _, bot in sorted(pair for some in made for pair in some)]
+
+
+async def enlarge(
+    installation: Installation, fleet: Sequence[FleetBot], more: int
+) -> list[FleetBot]:
+    """So many further bots, each like one of these: written into the database, as calls for each
+    would take a minute.
+    """
+    hmac_key = KeyFolder(installation.folder / "runtime").read_secret(KeyKind.TOKEN_HMAC)
+    database = open_database(
+        installation.database_url, application_name="botkeys-bench", pool_size=1
+    )
+    made: list[FleetBot] = []
+    rows: dict[FromClause, list[dict[str, Any]]] = {
+        model.__table__: [] for model in (Key, KeyLabel, Bot, BotToken)
+    }
+    keys, labels, bots, tokens = rows
+    try:
+        async with database.engine.begin() as connection:
+            old = {row.id: row for row in await connection.execute(select(keys))}
+            for number in range(more):
+                like = fleet[number % len(fleet)]
+                key, key_id, bot_id = old[UUID(like.key_id)]._asdict(), new_id(), new_id()
+                account_id = key["account_id"]
+                token = mint(account_id, bot_id)
+                key |= {"id": key_id, "fingerprint": secrets.token_bytes(32)}
+                rows[keys].append(key)
+                label = {column.name: key.get(column.name) for column in labels.columns}
+                rows[labels].append({**label, "key_id": key_id})
+                bot = {"account_id": account_id, "id": bot_id, "name": "More", "key_id": key_id}
+                rows[bots].append(bot)
+                stored = token_hash(bytes(hmac_key.reveal()), token)
+                of_bot = {"account_id": account_id, "bot_id": bot_id, "token_hash": stored}
+                rows[tokens].append(of_bot)
+                made.append(
+                    FleetBot(
+                        like.account_id, str(bot_id), str(key_id), token.reveal(), like.user_token
+                    )
+                )
+            for table, new in rows.items():
+                if new:
+                    await connection.execute(insert(cast("Table", table)), new)
+            await connection.execute(text(_ASSETS), {"assets": ASSETS})
+    finally:
+        await database.close()
+    return made
 
 
 async def _of_account(

@@ -24,11 +24,11 @@ OPENING = {"revision": 1, "symbol": SYMBOL, "side": "long", "status": "opening",
 _NOT_MODIFIED = 304
 
 
-def measure(installation: Installation, effort: Effort) -> list[Row]:
+def measure(installation: Installation, effort: Effort, bots: int = BOTS) -> list[Row]:
     """What a fleet asks of one process of the role `runtime`."""
     with installation.service("runtime") as service, installation.floor() as floor:
         with installation.service("api") as api:
-            fleet = make_fleet(installation, api, service, BOTS)
+            fleet = make_fleet(installation, api, service, bots)
         return [
             measure_config(service, floor, fleet, effort),
             measure_heartbeat(service, floor, fleet, effort),

@@ -9,10 +9,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as program
+from benchmarks.fleet import FleetBot
 from benchmarks.installation import installation
 from benchmarks.list_keys import compare, measure
 from benchmarks.report import Row
 from benchmarks.rounds import DifferentAnswers, Effort
+from benchmarks.runtime import compare_configs
+from benchmarks.runtime import measure as measure_runtime
+from benchmarks.streams import measure_stream
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,6 +29,20 @@ def test_floor_and_service_answer_alike_and_are_both_measured() -> None:
     assert 0 < ratio.value < 2
     assert ratio.details["bytes"] > 10_000
     assert 20 < memory.value < 400
+
+
+def test_configurations_that_differ_are_not_compared() -> None:
+    class Teller:
+        def __init__(self, version: str) -> None:
+            self.answer = {"version": version, "may_open_positions": True}
+
+        def call(self, *_: object) -> dict[str, object]:
+            return self.answer
+
+    bot = FleetBot("account", "bot", "key", "token", "user")
+    compare_configs(Teller("a"), Teller("a"), bot)  # type: ignore[arg-type]
+    with pytest.raises(DifferentAnswers):
+        compare_configs(Teller("a"), Teller("b"), bot)  # type: ignore[arg-type]
 
 
 def test_different_answers_are_not_compared() -> None:
@@ -69,3 +87,20 @@ def test_the_results_are_written_as_json(tmp_path: Path) -> None:
     program.write(tmp_path / "deep" / "results.json", rows, {"postgres": "18.4"})
     written = json.loads((tmp_path / "deep" / "results.json").read_text())
     assert written["rows"][0]["value"] == 0.7
+
+
+@pytest.mark.torture
+def test_what_bots_ask_is_the_same_work_on_both_sides_and_changes_reach_their_streams() -> None:
+    with installation() as ready:
+        rows = measure_runtime(ready, Effort(rounds=1, warm_up=0.05, seconds=1), bots=3)
+        stream = measure_stream(ready, bots=5, changes=3)
+
+    assert [row.name for row in rows] == [
+        "get config (304)",
+        "heartbeat",
+        "opening a position",
+        "release of credentials",
+    ]
+    assert all(0 < row.value < 5 for row in rows)
+    assert stream.details["changes"] == 3
+    assert -1000 < stream.value < 5000
