@@ -1,0 +1,167 @@
+"""One account's bots, keys and assets, and everything that can be done to them, by name."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import httpx
+from sqlalchemy import text
+
+from app.catalogue.repository import CatalogueName
+from app.exchanges.model import ContractType
+from app.worker.housekeeping import lapse_openings
+from tests.support.catalogue import BINANCE, instrument, list_instruments
+from tests.support.variants import add_unchecked
+from tests.support.world import Bot, Json, User, World
+
+BINANCE_INVERSE = CatalogueName(
+    BINANCE.exchange, BINANCE.environment, BINANCE.region, ContractType.INVERSE
+)
+LINEAR = ("BTCUSDT", "ETHUSDT")
+INVERSE = ("BTCUSD_PERP",)
+MAX_LEVERAGE = "20"
+
+
+async def list_symbols(world: World) -> None:
+    """What the keys of here can trade, so that no catalogue is fetched."""
+    await list_instruments(
+        world, BINANCE, *(instrument(name, max_leverage=MAX_LEVERAGE) for name in LINEAR)
+    )
+    inverse = (
+        instrument(name, max_leverage=MAX_LEVERAGE, contract_type=ContractType.INVERSE)
+        for name in INVERSE
+    )
+    await list_instruments(world, BINANCE_INVERSE, *inverse)
+
+
+def told(answer: httpx.Response) -> str:
+    """The status of an answer, and the code of a problem: `200`, `409 key_inactive`."""
+    if answer.status_code < 400:
+        return str(answer.status_code)
+    return f"{answer.status_code} {answer.json()['code']}"
+
+
+@dataclass(slots=True)
+class Scene:
+    """Bots by their ids, with their tokens; keys by their ids."""
+
+    world: World
+    account: str = "alice"
+    bots: dict[str, Bot] = field(default_factory=dict)
+    keys: list[str] = field(default_factory=list)
+    _made: int = 0
+
+    @property
+    def user(self) -> User:
+        return self.world.user(self.account)
+
+    async def add_bot(self) -> str:
+        bot_id: str = (await self.user.add_bot())["id"]
+        self.bots[bot_id] = await self.user.mint(bot_id)
+        return bot_id
+
+    async def add_key(self, *symbols: str) -> str:
+        """A key with these assets of its contract type, linear."""
+        self._made += 1
+        key: Json = await add_unchecked(self.user, self._made)
+        self.keys.append(key["id"])
+        for symbol in symbols:
+            assert told(await self.add_asset(key["id"], symbol)) == "201"
+        return str(key["id"])
+
+    # Of the user, on bots and keys.
+
+    async def assign(self, bot: str, key: str) -> httpx.Response:
+        return await self.user.assign(bot, key)
+
+    async def unassign(self, bot: str) -> httpx.Response:
+        return await self.user.delete(f"/v1/bots/{bot}/key")
+
+    async def pause(self, bot: str, paused: bool) -> httpx.Response:
+        return await self.user.patch(f"/v1/bots/{bot}", {"paused": paused})
+
+    async def mint(self, bot: str) -> httpx.Response:
+        answer = await self.user.post(f"/v1/bots/{bot}/token")
+        if answer.status_code == 201:
+            self.bots[bot] = Bot(self.world.http, answer.json()["token"])
+        return answer
+
+    async def delete_bot(self, bot: str) -> httpx.Response:
+        return await self.user.delete(f"/v1/bots/{bot}")
+
+    async def activate(self, key: str, active: bool) -> httpx.Response:
+        return await self.user.patch(f"/v1/keys/{key}", {"active": active})
+
+    async def switch(self, key: str, contract_type: str) -> httpx.Response:
+        return await self.user.patch(f"/v1/keys/{key}", {"contract_type": contract_type})
+
+    async def delete_key(self, key: str) -> httpx.Response:
+        return await self.user.delete(f"/v1/keys/{key}")
+
+    # Of the user, on assets and positions.
+
+    async def add_asset(self, key: str, symbol: str, leverage: str = "10") -> httpx.Response:
+        new = {"symbol": symbol, "leverage": leverage}
+        return await self.user.post(f"/v1/keys/{key}/assets", new)
+
+    async def change_asset(self, key: str, symbol: str, **changes: object) -> httpx.Response:
+        return await self.user.patch(f"/v1/keys/{key}/assets/{symbol}", changes)
+
+    async def remove_asset(self, key: str, symbol: str) -> httpx.Response:
+        return await self.user.delete(f"/v1/keys/{key}/assets/{symbol}")
+
+    async def close_by_hand(self, bot: str, position: str) -> httpx.Response:
+        return await self.user.post(f"/v1/positions/{position}/close?bot_id={bot}")
+
+    # Of the user, on all at once.
+
+    async def freeze(self, **target: str) -> httpx.Response:
+        return await self.user.post("/v1/freezes", target)
+
+    async def lift(self, **target: str) -> httpx.Response:
+        named = "&".join(f"{name}={value}" for name, value in target.items())
+        return await self.user.delete(f"/v1/freezes?{named}")
+
+    # Of the bot.
+
+    async def report(
+        self, bot: str, position: str, status: str, symbol: str, **more: object
+    ) -> httpx.Response:
+        body = {"symbol": symbol, "side": "long", "status": status, "quantity": "1", **more}
+        return await self.bots[bot].put(f"/v1/runtime/positions/{position}", body)
+
+    async def heartbeat(self, bot: str) -> httpx.Response:
+        return await self.bots[bot].post("/v1/runtime/heartbeat")
+
+    async def look(self, bot: str, *, accepted: bool, trade: str = "yes") -> httpx.Response:
+        """A heartbeat that tells how the exchange answered to the key."""
+        found: Json = {"status": "ok", "permissions": {"trade": trade}}
+        if not accepted:
+            found = {"status": "rejected", "reason": "invalid_key"}
+        look = {"version": 1, "checked_at": datetime.now(UTC).isoformat(), **found}
+        return await self.bots[bot].post("/v1/runtime/heartbeat", {"credentials": look})
+
+    # Of time.
+
+    async def lapse(self, bot: str) -> None:
+        """The reservations of the bot, as if nobody had renewed them."""
+        await self._pass(
+            "UPDATE positions SET expires_at = clock_timestamp() - interval '2 hours'"
+            " WHERE bot_id = cast(:bot AS uuid) AND status = 'opening'",
+            bot,
+        )
+
+    async def sweep(self) -> None:
+        """What the worker does about openings that lapsed long ago."""
+        await lapse_openings(self.world.context.database.sessions)
+
+    async def fall_silent(self, bot: str) -> None:
+        """The bot, as if it had not been heard for a while."""
+        await self._pass(
+            "UPDATE presence SET lease_until = clock_timestamp() - interval '1 second'"
+            " WHERE bot_id = cast(:bot AS uuid)",
+            bot,
+        )
+
+    async def _pass(self, statement: str, bot: str) -> None:
+        async with self.world.context.database.sessions.begin() as session:
+            await session.execute(text(statement), {"bot": bot})

@@ -1,0 +1,70 @@
+"""Changes in random order, many at once, over real connections: no rule of section 4 breaks."""
+
+import pytest
+
+from tests.races.scene import Scene, list_symbols
+from tests.races.statements import overheard
+from tests.races.turmoil import ANSWERS, Broken, Turmoil
+from tests.races.watch import story, violations
+from tests.support.world import World
+
+ROUNDS = 6
+CHANGES = 25
+# What the hammer finds without the locks on these tables, whoever takes them.
+LEFT_OUT = [("bots", "keys"), ("trading_assets",), ("positions",)]
+
+
+async def hammer(
+    world: World, seed: int, *, rounds: int, changes: int = CHANGES, without: tuple[str, ...] = ()
+) -> Turmoil:
+    """So many rounds of so many changes at once, each write a little late: a loaded machine.
+
+    Raises Broken at the first round in which a rule breaks, or an answer is an error.
+    """
+    await list_symbols(world)
+    turmoil = Turmoil(Scene(world), seed)
+    with overheard(world.context.database.engine) as statements:
+        statements.lateness, statements.chance = 0.01, turmoil.chance
+        statements.removed = {(name, table) for name in ANSWERS for table in without}
+        for _ in range(rounds):
+            await turmoil.settle()
+            await turmoil.round(changes)
+            broken = await violations(world)
+            if broken:
+                raise Broken(seed, broken, await story(world))
+    return turmoil
+
+
+async def test_changes_in_random_order_break_no_rule(watched: World) -> None:
+    turmoil = await hammer(watched, 1, rounds=ROUNDS)
+
+    done = {name for name, answer in turmoil.answers if answer < "4"}
+    assert {"opening", "open", "closed", "assign", "switch", "activate"} <= done
+
+
+async def test_without_locks_the_same_changes_do_break_a_rule(watched: World) -> None:
+    """The test of the test: what finds nothing above finds something here."""
+    with pytest.raises(Broken):
+        await hammer(watched, 1, rounds=10 * ROUNDS, without=("bots", "keys"))
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(2, 8))
+async def test_thousands_of_changes_in_random_order_break_no_rule(
+    watched: World, seed: int
+) -> None:
+    turmoil = await hammer(watched, seed, rounds=60, changes=40)
+
+    assert {name for name, answer in turmoil.answers if answer < "4"} == set(ANSWERS)
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(8, 10))
+@pytest.mark.parametrize("tables", LEFT_OUT, ids=" and ".join)
+async def test_a_lock_that_is_left_out_is_noticed(
+    watched: World, seed: int, tables: tuple[str, ...]
+) -> None:
+    with pytest.raises(Broken):
+        await hammer(watched, seed, rounds=60, without=tables)

@@ -1,0 +1,63 @@
+"""Steps one after the other: the service answers and stores what section 4 says."""
+
+import asyncio
+from collections import Counter
+from typing import ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.races.machine import Steps
+from tests.races.scene import list_symbols
+from tests.support.world import World
+
+SHORT = settings(
+    max_examples=4,
+    stateful_step_count=25,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+LONG = settings(SHORT, max_examples=40, stateful_step_count=60, derandomize=False)
+
+
+SEEN = {
+    *("200", "201", "204", "401 unauthenticated", "404 not_found"),
+    *("409 key_inactive", "409 key_assigned", "409 open_positions", "409 bot_online"),
+    *("409 asset_already_added", "409 position_open", "422 unknown_symbol"),
+    *("422 leverage_above_max", "409 frozen", "409 bot_paused", "409 no_key"),
+    *("409 key_cannot_trade", "409 credentials_rejected", "409 no_trading_assets"),
+    *("409 unknown_asset", "409 asset_disabled", "409 asset_delisted"),
+    *("409 leverage_above_max", "409 key_not_assigned", "409 position_conflict"),
+}
+"""What a long walk meets."""
+
+
+async def walk(world: World, how: settings) -> Counter[str]:
+    """Let hypothesis walk in a thread of its own; what was answered how often."""
+
+    class Walk(Steps):
+        answers: ClassVar[Counter[str]] = Counter()
+
+    Walk.world, Walk.loop = world, asyncio.get_running_loop()
+    await list_symbols(world)
+    await asyncio.to_thread(run_state_machine_as_test, Walk, settings=how)
+    return Walk.answers
+
+
+async def test_steps_in_any_order_do_what_the_rules_say(watched: World) -> None:
+    answers = await walk(watched, SHORT)
+
+    assert sum(answers.values()) >= 50
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(1800)
+async def test_thousands_of_steps_in_any_order_do_what_the_rules_say(watched: World) -> None:
+    answers = await walk(watched, LONG)
+
+    assert sum(answers.values()) >= 3000
+    assert set(answers) >= SEEN
