@@ -67,7 +67,7 @@ class Together(OneByOne):
     async def _write(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
-            await self._beat([name for name, _ in batch])
+            await self._beat(list({name for name, _ in batch}))
             for _, stored in batch:
                 stored.set_result(None)
         self._writing = None
