@@ -208,7 +208,7 @@ def _whole_positions() -> None:
         )
     for name, columns in (
         ("held_by_key", f"(account_id, key_id, symbol) WHERE {HELD}"),
-        ("page", "(account_id, environment, created_at DESC)"),
+        ("page", "(account_id, environment, created_at DESC, bot_id DESC, id DESC)"),
     ):
         op.execute(
             "-- squawk-ignore require-concurrent-index-creation\n"

@@ -11,6 +11,16 @@ depends_on = None
 
 _INDEX = "require-concurrent-index-creation"
 _CHECK = "constraint-missing-not-valid"
+_NEWEST = "created_at DESC, bot_id DESC, id DESC"
+MORE_INDEXES = (
+    ("bot_events", "of_key", "key_id, environment, at DESC, id DESC"),
+    ("bot_events", "of_bot", "bot_id, environment, at DESC, id DESC"),
+    ("bot_events", "of_kind", "environment, kind, at DESC, id DESC"),
+    ("bot_events", "of_level", "environment, level, at DESC, id DESC"),
+    ("positions", "of_key", f"key_id, environment, {_NEWEST}"),
+    ("positions", "of_bot", "bot_id, environment, created_at DESC, id DESC"),
+    ("positions", "of_symbol", f"environment, symbol, {_NEWEST}"),
+)
 EXISTING = (
     (
         _CHECK,
@@ -33,21 +43,9 @@ EXISTING = (
             " UNIQUE (account_id, bot_id, reported_id)"
         ),
     ),
-    (
-        _INDEX,
-        "CREATE INDEX ix_bot_events_of_bot ON bot_events (account_id, bot_id, at DESC, id DESC)",
-    ),
-    (
-        _INDEX,
-        "CREATE INDEX ix_bot_events_of_key ON bot_events (account_id, key_id, at DESC, id DESC)",
-    ),
-    (
-        _INDEX,
-        "CREATE INDEX ix_positions_of_bot ON positions (account_id, bot_id, created_at DESC)",
-    ),
-    (
-        _INDEX,
-        "CREATE INDEX ix_positions_of_key ON positions (account_id, key_id, created_at DESC)",
+    *(
+        (_INDEX, f"CREATE INDEX ix_{table}_{name} ON {table} (account_id, {columns})")
+        for table, name, columns in MORE_INDEXES
     ),
 )
 
@@ -149,6 +147,7 @@ def upgrade() -> None:
         [
             "account_id",
             "key_id",
+            "environment",
             sa.literal_column("at DESC"),
             sa.literal_column("bot_id DESC"),
             sa.literal_column("id DESC"),
@@ -281,6 +280,7 @@ def upgrade() -> None:
         [
             "account_id",
             "key_id",
+            "environment",
             sa.literal_column("at DESC"),
             sa.literal_column("bot_id DESC"),
             sa.literal_column("id DESC"),
@@ -379,6 +379,7 @@ def upgrade() -> None:
         [
             "account_id",
             "key_id",
+            "environment",
             sa.literal_column("closed_at DESC"),
             sa.literal_column("bot_id DESC"),
             sa.literal_column("id DESC"),
@@ -418,6 +419,10 @@ def upgrade() -> None:
     op.add_column(
         "accounts", sa.Column("timezone", sa.Text(), server_default="UTC", nullable=False)
     )
+    op.add_column(
+        "accounts",
+        sa.Column("revision", sa.BigInteger(), server_default=sa.text("1"), nullable=False),
+    )
     op.add_column("bot_events", sa.Column("exchange", sa.Text(), nullable=True))
     op.add_column("bot_events", sa.Column("contract_type", sa.Text(), nullable=True))
     op.add_column("bot_events", sa.Column("reported_id", sa.Text(), nullable=True))
@@ -431,13 +436,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     for rights, table, role in MORE:
         op.execute(f"REVOKE {rights} ON {table} FROM {role}")
-    op.execute(
-        "DROP INDEX ix_positions_of_key, ix_positions_of_bot, ix_bot_events_of_key,"
-        " ix_bot_events_of_bot"
-    )
+    op.execute("DROP INDEX " + ", ".join(f"ix_{table}_{name}" for table, name, _ in MORE_INDEXES))
     for name in ("reported_id", "contract_type", "exchange"):
         op.drop_column("bot_events", name)
-    for name in ("timezone", "selected_environment", "tokens_from"):
+    for name in ("revision", "timezone", "selected_environment", "tokens_from"):
         op.drop_column("accounts", name)
     for table in ("trades", "signals", "operations", "equity_snapshots", "deletion_marks"):
         op.drop_table(table)

@@ -16,7 +16,7 @@ class Account(Base):
 
     `closing_at` is when its closure was asked for; until it is done nothing new is opened. Tokens
     issued before `tokens_from` are dead: they are of an account that was closed. `timezone` is a
-    name of the IANA database, for what is told by the day.
+    name of the IANA database, for what is told by the day. `revision` is the ETag.
     """
 
     __tablename__ = "accounts"
@@ -30,3 +30,4 @@ class Account(Base):
     tokens_from: Mapped[datetime | None]
     selected_environment: Mapped[str] = mapped_column(server_default=Environment.LIVE)
     timezone: Mapped[str] = mapped_column(server_default="UTC")
+    revision: Mapped[int] = mapped_column(server_default=text("1"))

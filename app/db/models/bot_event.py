@@ -12,6 +12,7 @@ from app.db.models.account import NOW
 from app.exchanges.model import ContractType, Environment
 
 LEVELS = ("info", "warning", "error")
+_NEWEST = (text("at DESC"), text("id DESC"))
 
 
 class BotEvent(Base):
@@ -26,9 +27,11 @@ class BotEvent(Base):
         CheckConstraint(one_of("level", LEVELS), "level"),
         CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
         CheckConstraint(one_of("environment", Environment), "environment"),
-        Index("ix_bot_events_page", "account_id", "environment", text("at DESC"), text("id DESC")),
-        Index("ix_bot_events_of_key", "account_id", "key_id", text("at DESC"), text("id DESC")),
-        Index("ix_bot_events_of_bot", "account_id", "bot_id", text("at DESC"), text("id DESC")),
+        Index("ix_bot_events_page", "account_id", "environment", *_NEWEST),
+        Index("ix_bot_events_of_key", "account_id", "key_id", "environment", *_NEWEST),
+        Index("ix_bot_events_of_bot", "account_id", "bot_id", "environment", *_NEWEST),
+        Index("ix_bot_events_of_kind", "account_id", "environment", "kind", *_NEWEST),
+        Index("ix_bot_events_of_level", "account_id", "environment", "level", *_NEWEST),
     )
 
     account_id: Mapped[AccountId]

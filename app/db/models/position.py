@@ -23,6 +23,8 @@ from app.exchanges.model import ContractType, Environment, MarginMode
 STATUSES = ("opening", "open", "closed")
 SIDES = ("long", "short")
 CLOSE_REASONS = ("reported", "by_hand", "lapsed")
+_NEWEST = (text("created_at DESC"), text("bot_id DESC"), text("id DESC"))
+_NEWEST_OF_BOT = (_NEWEST[0], _NEWEST[2])
 _HELD = text("status IN ('opening', 'open')")
 
 
@@ -47,9 +49,10 @@ class Position(Base):
         CheckConstraint("quantity >= 0", "quantity_not_negative"),
         Index("ix_positions_held", "account_id", "bot_id", postgresql_where=_HELD),
         Index("ix_positions_held_by_key", "account_id", "key_id", "symbol", postgresql_where=_HELD),
-        Index("ix_positions_page", "account_id", "environment", text("created_at DESC")),
-        Index("ix_positions_of_key", "account_id", "key_id", text("created_at DESC")),
-        Index("ix_positions_of_bot", "account_id", "bot_id", text("created_at DESC")),
+        Index("ix_positions_page", "account_id", "environment", *_NEWEST),
+        Index("ix_positions_of_key", "account_id", "key_id", "environment", *_NEWEST),
+        Index("ix_positions_of_bot", "account_id", "bot_id", "environment", *_NEWEST_OF_BOT),
+        Index("ix_positions_of_symbol", "account_id", "environment", "symbol", *_NEWEST),
     )
 
     account_id: Mapped[AccountId]

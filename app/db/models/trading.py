@@ -44,7 +44,7 @@ class _Reported:
         newest = (text(f"{cls.__time__} DESC"), text("bot_id DESC"), text("id DESC"))
         indexes = [
             Index(f"ix_{name}_page", "account_id", "environment", *newest),
-            Index(f"ix_{name}_of_key", "account_id", "key_id", *newest),
+            Index(f"ix_{name}_of_key", "account_id", "key_id", "environment", *newest),
             Index(f"ix_{name}_of_bot", "account_id", "bot_id", "environment", newest[0], newest[2]),
         ]
         if cls.__symbols__:
