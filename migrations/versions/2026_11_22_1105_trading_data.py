@@ -59,12 +59,15 @@ NEW = (
     ("SELECT", "deletion_marks", "botkeys_worker"),
     ("SELECT, UPDATE", "operations", "botkeys_worker"),
 )
+CLOSED = "UPDATE (created_at, closing_at, selected_environment, timezone, revision)"
 MORE = (
     # A trade of a contract that nobody looked at yet has its catalogue fetched.
     ("INSERT, UPDATE", "catalogues, instruments, instrument_prices", "botkeys_runtime"),
     # Purging what was deleted, and what is left of a closed account.
     ("DELETE", "positions, bot_events", "botkeys_worker"),
     ("SELECT, DELETE", "key_labels", "botkeys_worker"),
+    ("DELETE", "deletion_marks, operations", "botkeys_worker"),
+    (f"SELECT, {CLOSED}", "accounts", "botkeys_worker"),
 )
 
 
@@ -412,6 +415,7 @@ def upgrade() -> None:
         unique=False,
     )
     op.add_column("accounts", sa.Column("tokens_from", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("accounts", sa.Column("closing_operation_id", sa.Uuid(), nullable=True))
     op.add_column(
         "accounts",
         sa.Column("selected_environment", sa.Text(), server_default="live", nullable=False),
@@ -439,7 +443,13 @@ def downgrade() -> None:
     op.execute("DROP INDEX " + ", ".join(f"ix_{table}_{name}" for table, name, _ in MORE_INDEXES))
     for name in ("reported_id", "contract_type", "exchange"):
         op.drop_column("bot_events", name)
-    for name in ("revision", "timezone", "selected_environment", "tokens_from"):
+    for name in (
+        "revision",
+        "timezone",
+        "selected_environment",
+        "tokens_from",
+        "closing_operation_id",
+    ):
         op.drop_column("accounts", name)
     for table in ("trades", "signals", "operations", "equity_snapshots", "deletion_marks"):
         op.drop_table(table)

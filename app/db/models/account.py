@@ -1,6 +1,7 @@
 """Accounts, made on first use."""
 
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import CheckConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -15,8 +16,9 @@ class Account(Base):
     """`account_id` is UUIDv5(issuer, subject): the two are kept for the people who operate it.
 
     `closing_at` is when its closure was asked for; until it is done nothing new is opened. Tokens
-    issued before `tokens_from` are dead: they are of an account that was closed. `timezone` is a
-    name of the IANA database, for what is told by the day. `revision` is the ETag.
+    issued before `tokens_from` are dead: they are of an account that was closed, by
+    `closing_operation_id`. `timezone` is a name of the IANA database, for what is told by the day.
+    `revision` is the ETag.
     """
 
     __tablename__ = "accounts"
@@ -28,6 +30,7 @@ class Account(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     closing_at: Mapped[datetime | None]
     tokens_from: Mapped[datetime | None]
+    closing_operation_id: Mapped[UUID | None]
     selected_environment: Mapped[str] = mapped_column(server_default=Environment.LIVE)
     timezone: Mapped[str] = mapped_column(server_default="UTC")
     revision: Mapped[int] = mapped_column(server_default=text("1"))
