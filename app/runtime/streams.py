@@ -68,6 +68,7 @@ class ConfigStreams:
         self._url = url
         self._watched: dict[BotName, _Watched] = {}
         self._count = 0
+        self._turn = 0
         self._hints = Hints()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
@@ -92,7 +93,7 @@ class ConfigStreams:
             watched.subscriptions[0].close()
         # Spread, so that streams that began together do not all come back together.
         lifetime = self.limits.lifetime * random.uniform(0.9, 1.1)  # noqa: S311  # nothing secret
-        subscription = Subscription(bot, known, lifetime, self._forget)
+        subscription = Subscription(bot, known, lifetime, self._turn, self._forget)
         watched.subscriptions.append(subscription)
         watched.seen = None
         self._count += 1
@@ -166,6 +167,7 @@ class ConfigStreams:
         while True:
             await self._hints.wait()
             while names := self._hints.take(self._rows_of):
+                self._turn += 1
                 try:
                     found = await read_many(self._reader, names)
                 except Exception as error:  # noqa: BLE001  # no failure may end all streams for good
@@ -185,19 +187,23 @@ class ConfigStreams:
         watched = self._watched.get(name)
         if watched is None:
             return
-        for subscription in list(watched.subscriptions):
+        told = [known for known in watched.subscriptions if known.turn < self._turn]
+        for subscription in list(told):
             if not rows or rows[0].token_hash != subscription.bot.token_hash:
+                told.remove(subscription)
                 subscription.close(revoked=True)
         seen = hash(tuple(rows))
-        if not watched.subscriptions or watched.seen == seen:
+        if not told or watched.seen == seen:
             return
         try:
             config = self._configurations.of(rows)
         except Exception as error:  # noqa: BLE001  # one bot's trouble is not to be the others'
             log.error("stream_failed", exception=type(error).__name__)  # noqa: TRY400  # as above
-            for subscription in list(watched.subscriptions):
+            for subscription in told:
                 subscription.close()
             return
-        watched.seen, watched.rows = seen, len(rows)
-        for subscription in watched.subscriptions:
+        # Who came while this was read gets what is read for it next, whether it differs or not.
+        watched.seen = seen if told == watched.subscriptions else None
+        watched.rows = len(rows)
+        for subscription in told:
             subscription.offer(config)

@@ -11,7 +11,8 @@ from app.runtime.configurations import Configuration
 class Subscription:
     """Holds one configuration at most, the newest that was not taken: a slow reader costs no more.
 
-    `known` is the version that the bot has already. It ends after `lifetime` seconds, when its
+    `known` is the version that the bot has already; what was read in `turn` or before was read
+    before it was there, perhaps before its token was. It ends after `lifetime` seconds, when its
     token is replaced, its bot deleted, its place needed or its process stopped.
     """
 
@@ -20,9 +21,11 @@ class Subscription:
         bot: BotPrincipal,
         known: str | None,
         lifetime: float,
+        turn: int,
         forget: Callable[["Subscription"], None],
     ) -> None:
         self.bot = bot
+        self.turn = turn
         self.read = asyncio.Event()
         """Set once the configuration was read for it the first time, or it has ended."""
         self._loop = asyncio.get_running_loop()

@@ -336,3 +336,37 @@ async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
         await streams.subscribe(await principal_of(world, troubled), None)
     assert await (await streams.subscribe(sound, None)).next(10) is not None
     await streams.close()
+
+
+class Gated:
+    """A database whose first answer is held back."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.read = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+        rows = await self._reader.fetch(query, **parameters)
+        if not self.read.is_set():
+            self.read.set()
+            await self.gate.wait()
+        return rows
+
+
+async def test_a_new_token_is_not_judged_by_what_was_read_before_it(world: World) -> None:
+    user = world.user()
+    bot = await new_bot(user)
+    reader = Gated(world.context.database.reader)
+    streams = ConfigStreams(reader, world.context.configurations, StreamLimits(), None)
+    former = asyncio.create_task(streams.subscribe(await principal_of(world, bot), None))
+    await reader.read.wait()
+    await user.mint(str(bot.id))
+    renewed = asyncio.create_task(streams.subscribe(await principal_of(world, bot), None))
+    await asyncio.sleep(0)
+    assert streams.count == 2
+    reader.gate.set()
+
+    assert await (await renewed).next(10) is not None
+    assert (await former).revoked
+    await streams.close()
