@@ -15,6 +15,8 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+import stamina
+
 from app.client import BotClient, BotClientError, Pace
 from app.secret import Secret
 from app.transport import HttpTransport
@@ -46,12 +48,22 @@ def read_token(file: Path) -> Secret:
     return Secret(file.read_text("ascii").strip())
 
 
-def say(sentence: str) -> None:
-    print(sentence, flush=True)
+class Voice:
+    """Prints what happens, and what goes on happening once."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def say(self, sentence: str) -> None:
+        if sentence != self._last:
+            print(sentence, flush=True)
+        self._last = sentence
 
 
 async def run(given: argparse.Namespace) -> None:
-    stop = asyncio.Event()
+    voice, stop = Voice(), asyncio.Event()
+    # Each retry would be a line: the bot tells of an outage in its own words.
+    stamina.instrumentation.set_on_retry_hooks([])
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     rule = MeanReversion(window=given.window, threshold=given.threshold, hold=given.hold)
@@ -68,26 +80,26 @@ async def run(given: argparse.Namespace) -> None:
         ) as client,
         client.running(),
     ):
-        say(f"running as bot {client.bot_id}")
-        telling = asyncio.create_task(tell_changes(client))
+        voice.say(f"running as bot {client.bot_id}")
+        telling = asyncio.create_task(tell_changes(client, voice))
         try:
             trader = Trader(
-                client, Prices(http), rule, symbol=given.symbol, tick=given.tick, say=say
+                client, Prices(http), rule, symbol=given.symbol, tick=given.tick, say=voice.say
             )
             await trader.trade(stop)
         finally:
             telling.cancel()
-    say("ended")
+    voice.say("ended")
 
 
-async def tell_changes(client: BotClient) -> None:
+async def tell_changes(client: BotClient, voice: Voice) -> None:
     told = ""
     async for config in client.changes():
         key = "no key" if config.key is None else f"key {config.key.label}"
         blocked = ", ".join(config.blocked_by) or "nothing"
         sentence = f"configuration: {key}, {len(config.assets)} assets, blocked by {blocked}"
         if sentence != told:
-            say(sentence)
+            voice.say(sentence)
         told = sentence
 
 

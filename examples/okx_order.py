@@ -22,11 +22,12 @@ async def place_order(
     symbol: str,
     contracts: str,
     *,
+    rest: str | None = None,
     side: str = "buy",
     margin_mode: str = "cross",
     reduce_only: bool = False,
 ) -> str:
-    """At the market, on the host that came with the credentials; OKX's `code`, "0" is yes."""
+    """At the market; OKX's `code`, "0" is yes. The host is `rest`, or came with the credentials."""
     order: dict[str, str | bool] = {
         "instId": symbol,
         "tdMode": margin_mode,
@@ -35,7 +36,7 @@ async def place_order(
         "sz": contracts,
         "reduceOnly": reduce_only,
     }
-    return await _send(credentials, credentials.api_secret.reveal(), order)
+    return await _send(credentials, credentials.api_secret.reveal(), order, rest)
 
 
 async def place_order_with_wrong_secret(credentials: ReleasedCredentials, symbol: str) -> str:
@@ -45,7 +46,10 @@ async def place_order_with_wrong_secret(credentials: ReleasedCredentials, symbol
 
 
 async def _send(
-    credentials: ReleasedCredentials, api_secret: str, order: Mapping[str, str | bool]
+    credentials: ReleasedCredentials,
+    api_secret: str,
+    order: Mapping[str, str | bool],
+    rest: str | None = None,
 ) -> str:
     body = json.dumps(order)
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -63,6 +67,6 @@ async def _send(
         headers["x-simulated-trading"] = "1"
     async with httpx.AsyncClient(trust_env=False) as http:
         answer = await http.post(
-            f"{credentials.endpoints.rest}{_ORDER}", headers=headers, content=body
+            f"{rest or credentials.endpoints.rest}{_ORDER}", headers=headers, content=body
         )
     return str(answer.json()["code"])

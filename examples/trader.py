@@ -126,6 +126,7 @@ class Trader:
                 credentials,
                 position.symbol,
                 format(position.quantity, "f"),
+                rest=self._address(),
                 side=side,
                 margin_mode=position.margin_mode or "cross",
                 reduce_only=reduce_only,
@@ -141,6 +142,11 @@ class Trader:
         if code != "0":
             self._say(f"the exchange refuses the order: {code}")
         return code == "0"
+
+    def _address(self) -> str | None:
+        """Where the exchange is now, which may be elsewhere than when the key was released."""
+        config = self._client.newest_config
+        return None if config is None or config.endpoints is None else config.endpoints.rest
 
     def _is_refused_still(self, config: BotConfig) -> bool:
         """Whether nothing has changed since the last refusal but prices."""

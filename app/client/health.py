@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, final
 
-from app.client.answers import ConfigKey
+from app.client.answers import BotConfig
 from app.client.credentials import ReleasedCredentials
 from app.client.errors import Forgotten
 from app.client.feed import ConfigFeed
@@ -33,8 +33,10 @@ from app.exchanges.registry import ADAPTERS, Exchanges
 from app.transport import HttpTransport
 
 Clock = Callable[[], datetime]
-CredentialCheck = Callable[[ReleasedCredentials, ContractType], Awaitable[CredentialReport]]
-"""Asks the exchange. Raises ExchangeError."""
+CredentialCheck = Callable[
+    [ReleasedCredentials, ContractType, Endpoints], Awaitable[CredentialReport]
+]
+"""Asks the exchange at its present address. Raises ExchangeError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +106,12 @@ class HealthCheck:
 
     async def _look(self, held: ReleasedCredentials) -> bool:
         """Whether the exchange answered. An outage, or a clock that is off, says nothing."""
-        key = await self._key_of(held)
-        if key is None or key.contract_type not in set(ContractType):
+        config = await self._config_of(held)
+        kind = None if config is None or config.key is None else config.key.contract_type
+        if config is None or kind not in set(ContractType):
             return False
         try:
-            report = await self._check(held, ContractType(key.contract_type))
+            report = await self._check(held, ContractType(kind), config.endpoints or held.endpoints)
         except ClockSkew:
             return False
         except CredentialsRefused as refused:
@@ -129,9 +132,9 @@ class HealthCheck:
         self._hand_on(health)
         return True
 
-    async def _key_of(self, held: ReleasedCredentials) -> ConfigKey | None:
+    async def _config_of(self, held: ReleasedCredentials) -> BotConfig | None:
         async for config in self._feed.changes():
-            return config.key if config.key is not None and config.key.id == held.key_id else None
+            return config if config.key is not None and config.key.id == held.key_id else None
         return None
 
     async def _wait_while_held(self, held: ReleasedCredentials, seconds: float) -> None:
@@ -143,11 +146,13 @@ class HealthCheck:
 
 
 def exchange_check(http: Callable[[], HttpTransport]) -> CredentialCheck:
-    """Asks the exchange at the address that came with the credentials."""
+    """Asks with the adapter of the exchange."""
 
-    async def check(held: ReleasedCredentials, contract_type: ContractType) -> CredentialReport:
+    async def check(
+        held: ReleasedCredentials, contract_type: ContractType, endpoints: Endpoints
+    ) -> CredentialReport:
         adapter, region = find_adapter(
-            http(), held.exchange, held.environment, contract_type, held.endpoints
+            http(), held.exchange, held.environment, contract_type, endpoints
         )
         credentials = Credentials(held.api_key, held.api_secret, held.api_passphrase)
         return await adapter.check_credentials(credentials, held.environment, region, contract_type)

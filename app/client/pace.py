@@ -46,7 +46,9 @@ async def patiently(
 ) -> _Result:
     """Call until it works, however long that takes, with growing pauses.
 
-    Given up for an error that is `final`, and for a token that is no good: those are raised.
+    None is longer than that between two heartbeats: a service that is back soon knows who lives,
+    and is asked no more than in good times. Given up for an error that is `final`, and for a token
+    that is no good: those are raised.
     """
 
     def decide(error: Exception) -> bool | float:
@@ -59,13 +61,14 @@ async def patiently(
             return True
         return max(around(min(wish, _LONGEST_WISH)), pace.shortest_pause)
 
+    longest = min(pace.longest_pause, pace.heartbeat)
     async for attempt in stamina.retry_context(
         on=decide,
         attempts=None,
         timeout=None,
         wait_initial=pace.shortest_pause,
-        wait_max=pace.longest_pause,
-        wait_jitter=min(pace.longest_pause, 2.0),
+        wait_max=longest,
+        wait_jitter=min(longest, 2.0),
     ):
         with attempt:
             return await call()

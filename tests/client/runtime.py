@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from app.client import BotClient, Pace
-from app.exchanges.model import ContractType, CredentialReport, Permissions
+from app.exchanges.model import CredentialReport, Permissions
 from app.transport import ASGITransport, HttpTransport, Rate, TransportLimits
 from tests.client.conftest import Service
 from tests.client.skipping import now
@@ -143,5 +143,5 @@ class Runtime(httpx.AsyncBaseTransport):
         return BotClient("http://127.0.0.1", self.service.token, transport=transport, **options)
 
 
-async def accepts(_held: object, _contract_type: ContractType) -> CredentialReport:
+async def accepts(*_: object) -> CredentialReport:
     return CredentialReport(Permissions())

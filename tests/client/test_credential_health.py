@@ -28,7 +28,7 @@ from app.exchanges.model import (
     RefusalReason,
 )
 from app.transport import HttpTransport
-from tests.client.conftest import Service
+from tests.client.conftest import Service, make_service
 from tests.client.runtime import Runtime
 from tests.client.skipping import now, skipping
 
@@ -44,13 +44,22 @@ class Exchange:
     asked: list[tuple[float, int, ContractType]] = field(default_factory=list)
 
     async def __call__(
-        self, held: ReleasedCredentials, contract_type: ContractType
+        self, held: ReleasedCredentials, contract_type: ContractType, endpoints: Endpoints
     ) -> CredentialReport:
+        assert endpoints.rest == "https://moved.test"
         self.asked.append((now(), held.version, contract_type))
         assert held.api_secret.reveal() == "PLANTED-api-secret"
         if self.error is not None:
             raise self.error
         return REPORT
+
+
+@pytest.fixture
+def service() -> Service:
+    """The exchange has moved since the credentials were released."""
+    made = make_service()
+    made.config["endpoints"] = {"rest": "https://moved.test", "websocket": None}
+    return made
 
 
 def clock() -> datetime:
@@ -178,7 +187,7 @@ EU = "https://eea.okx.com"
         ("kraken", "http://127.0.0.1:9000", "http://127.0.0.1:9000"),
     ],
 )
-async def test_the_adapter_asks_at_the_address_that_came_with_the_credentials(
+async def test_the_adapter_asks_at_the_address_it_is_told(
     exchange: str, rest: str, expected: str
 ) -> None:
     async with HttpTransport() as http:

@@ -255,12 +255,12 @@ def test_an_outage_is_waited_out_without_hammering_and_without_dropping_the_plai
             before = len(runtime.calls)
             await asyncio.sleep(1800)
             an_hour = (len(runtime.calls) - before) * 2
-            assert 3600 / 16 <= an_hour <= 3 * 3600 / 14
+            assert 3600 / 11 <= an_hour <= 3 * 3600 / 9
             runtime.down = False
             at = now()
             await runtime.stream(2)
-            assert now() - at <= 16
-            await asyncio.sleep(16)
+            assert now() - at <= 11
+            await asyncio.sleep(11)
             assert runtime.to("heartbeat")[-1].at > at
             assert not held.forgotten
 
