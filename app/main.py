@@ -26,11 +26,12 @@ from app.runtime.stream_router import router as streams
 from app.settings import Role, Settings
 from app.startup import open_context
 from app.telemetry import TelemetryMiddleware
+from app.trading.ingest_router import router as ingest
 from app.trading.position_router import router as positions
 
 ROUTERS = {
     Role.API: (exchanges, keys, instruments, assets, bots, freezes, positions, audit),
-    Role.RUNTIME: (bot_tokens, runtime, streams, heartbeats, reported_positions),
+    Role.RUNTIME: (bot_tokens, runtime, streams, heartbeats, reported_positions, ingest),
 }
 
 

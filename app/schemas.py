@@ -22,7 +22,7 @@ _JOINERS = frozenset("\u200c\u200d")  # several scripts and most emoji need them
 _BLANK = frozenset({"Cf", "Mn", "Me", "Zs"})
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """No character that hides, or turns the text around it, in a list or an audit entry."""
     if text.isascii() and text.isprintable():
         return text
@@ -41,14 +41,14 @@ def _with_substance(text: str) -> str:
 Label = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(_visible),
+    AfterValidator(visible),
     AfterValidator(_with_substance),
 ]
 """A name that a person gave: 1 to 100 characters, none of them invisible."""
 
-Search = Annotated[str, StringConstraints(max_length=100), AfterValidator(_visible)]
+Search = Annotated[str, StringConstraints(max_length=100), AfterValidator(visible)]
 
-Symbol = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_visible)]
+Symbol = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(visible)]
 """An instrument in its exchange's own spelling, whatever that is."""
 
 _PLAIN_DIGITS = re.compile(r"-?[0-9]+(\.[0-9]+)?")

@@ -22,7 +22,7 @@ from app.assets.repository import AssetRepository, AssetRow, Listing
 from app.assets.schemas import AssetChange, NewAsset
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
-from app.catalogue.refresh import CatalogueRefresher, just_tried
+from app.catalogue.refresh import CatalogueRefresher, instruments_worth_waiting
 from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.errors import InvalidRequest, NotFound, PreconditionFailed
 from app.exchanges.model import MarginMode
@@ -142,10 +142,7 @@ class AssetService:
         if row is None:
             raise NotFound
         name = CatalogueName.of(row)
-        state = await self._catalogue.state(name)
-        if state is None or (
-            state.instruments_age is None and (state.claimed or not just_tried(state))
-        ):
+        if instruments_worth_waiting(await self._catalogue.state(name)):
             # Nothing is written yet: give the connection back before the exchange is asked.
             await self._session.rollback()
             await self._refresher.refresh(name)

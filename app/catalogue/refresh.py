@@ -59,6 +59,13 @@ def just_tried(state: State) -> bool:
     return state.attempt_age is not None and state.attempt_age < RETRY_SECONDS
 
 
+def instruments_worth_waiting(state: State | None) -> bool:
+    """Never fetched, and either being fetched now or not tried in vain a moment ago."""
+    return state is None or (
+        state.instruments_age is None and (state.claimed or not just_tried(state))
+    )
+
+
 class CatalogueRefresher:
     """One for a process. `background=False` leaves out what nobody waits for (tests)."""
 

@@ -1,0 +1,80 @@
+"""Batches as bots report them, and the rows that came of them."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select, text
+
+from app.db.base import Base, new_id
+from app.db.models import BotEvent, DeletionMark, EquitySnapshot, Signal, Trade
+from tests.support.positions import SYMBOL
+from tests.support.world import Bot, Json, World
+
+TABLES: dict[str, type[Base]] = {
+    "trades": Trade,
+    "equity-snapshots": EquitySnapshot,
+    "signals": Signal,
+    "events": BotEvent,
+}
+KINDS = list(TABLES)
+NOW = datetime.now(UTC)
+AN_HOUR_AGO = NOW - timedelta(hours=1)
+
+
+def item(kind: str, name: str, at: datetime = AN_HOUR_AGO, /, **changes: Any) -> Json:
+    """One of the kind with nothing but what it must have."""
+    members: dict[str, Json] = {
+        "trades": {
+            "symbol": SYMBOL,
+            "side": "long",
+            "quantity": "2",
+            "entry_price": "97000",
+            "exit_price": "98000.5",
+            "opened_at": (at - timedelta(minutes=5)).isoformat(),
+            "closed_at": at.isoformat(),
+        },
+        "equity-snapshots": {"equity": "10250.75", "settle": "USDT"},
+        "signals": {"symbol": SYMBOL, "name": "breakout", "direction": "long"},
+        "events": {"kind": "reconnected", "level": "info", "message": "The feed was away."},
+    }
+    when = {} if kind == "trades" else {"at": at.isoformat()}
+    return {"id": name, **when, **members[kind], **changes}
+
+
+async def report(bot: Bot, kind: str, *items: Any, **members: Any) -> list[Json]:
+    """The verdicts on a batch that was taken."""
+    answer = await bot.post(f"/v1/runtime/{kind}", {"items": list(items), **members})
+    assert answer.status_code == 200, answer.text
+    results: list[Json] = answer.json()["results"]
+    assert [result["id"] for result in results] == [
+        sent.get("id") if isinstance(sent, dict) and result["id"] is not None else None
+        for sent, result in zip(items, results, strict=True)
+    ]
+    return results
+
+
+def statuses(results: list[Json]) -> list[str]:
+    """`stored`, `duplicate`, or the code of the refusal."""
+    return [str(result.get("code", result["status"])) for result in results]
+
+
+async def rows(world: World, kind: str) -> dict[str, Json]:
+    """What bots reported, by their own ids."""
+    table = TABLES[kind].__table__
+    name = "reported_id" if kind == "events" else "id"
+    async with world.context.database.sessions() as session:
+        found = await session.execute(select(table).where(table.c[name].is_not(None)))
+        return {row[name]: dict(row) for row in found.mappings()}
+
+
+async def mark(world: World, bot: Bot, **columns: Any) -> None:
+    """A deletion mark of the bot's account; `cutoff` may be `infinity`."""
+    cutoff = columns.pop("cutoff")
+    if cutoff == "infinity":
+        cutoff = text("'infinity'")
+    async with world.context.database.sessions.begin() as session:
+        await session.execute(
+            insert(DeletionMark).values(
+                account_id=bot.account_id, id=new_id(), cutoff=cutoff, **columns
+            )
+        )
