@@ -163,6 +163,17 @@ class Settings(BaseSettings):
         10_000, ge=1, description="Streams that one process holds; then 503."
     )
 
+    purge_batch: int = Field(
+        20_000,
+        ge=1,
+        description="Rows that the worker deletes in one transaction, of what a user deleted.",
+    )
+    operation_claim: float = Field(
+        30,
+        gt=0,
+        description="Seconds after which another worker takes on an operation whose worker died.",
+    )
+
     body_limit: int = Field(4 * 1024 * 1024, ge=1024, description="Largest body in bytes.")
     cors_origins: Words = Field(
         (), description="Origins of dashboards that may call the API from a browser."

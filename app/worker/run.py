@@ -19,11 +19,13 @@ from app.worker.catalogues import refresh_due
 from app.worker.expiry import announce_expiry
 from app.worker.housekeeping import sweep
 from app.worker.presence import announce_offline
+from app.worker.purging import DEFAULT_PACE, Pace, purge_deleted
 
 SWEEP_SECONDS = 300.0
 LOOK_SECONDS = 5.0
 PRESENCE_SECONDS = 2.0
 EXPIRY_SECONDS = 60.0
+PURGE_SECONDS = 1.0
 log = structlog.get_logger("botkeys.worker")
 
 
@@ -36,6 +38,7 @@ async def work(
     look_seconds: float = LOOK_SECONDS,
     presence_seconds: float = PRESENCE_SECONDS,
     expiry_seconds: float = EXPIRY_SECONDS,
+    pace: Pace = DEFAULT_PACE,
 ) -> None:
     """Work until `stop` is set. A database that is away is tried again at the next turn."""
 
@@ -53,11 +56,15 @@ async def work(
     async def expiring() -> None:
         await announce_expiry(database.sessions)
 
+    async def purged() -> None:
+        await purge_deleted(database.sessions, pace)
+
     async with asyncio.TaskGroup() as group:
         group.create_task(_again_and_again(swept, sweep_seconds, stop))
         group.create_task(_again_and_again(refreshed, look_seconds, stop))
         group.create_task(_again_and_again(gone_offline, presence_seconds, stop))
         group.create_task(_again_and_again(expiring, expiry_seconds, stop))
+        group.create_task(_again_and_again(purged, PURGE_SECONDS, stop))
 
 
 async def _again_and_again(
@@ -88,6 +95,7 @@ async def _run(settings: Settings, stop: StopRequest) -> int:
         exchanges = await stack.enter_async_context(open_exchanges(settings, transport))
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         stack.push_async_callback(catalogues.close)
+        pace = Pace(settings.purge_batch, settings.operation_claim)
         # What is under way undoes itself or lapses: batches of deletions, claimed refreshes.
-        await stop.unless_asked(work(database, catalogues, stop.event))
+        await stop.unless_asked(work(database, catalogues, stop.event, pace=pace))
     return 0

@@ -1,0 +1,1 @@
+"""Deletions of trading data, and the long work that they start."""

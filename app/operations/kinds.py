@@ -1,0 +1,113 @@
+"""The kinds of trading data: what a deletion covers of each table.
+
+A deletion is told as marks (`app.trading.marks`). For the indexes, which all begin with account and
+environment or account, key and environment, a mark is cut into slices that name an environment.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, FromClause, Table, Text, and_, func, literal, or_
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from app.db.models import BotEvent, EquitySnapshot, Position, Signal, Trade
+from app.exchanges.model import Environment
+from app.trading.marks import FOREVER, Mark
+
+
+class DataKind(NamedTuple):
+    """`order` is the column by which the indexes of the table are ordered at their end."""
+
+    name: str
+    table: Table
+    order: str
+
+    def time(self, rows: FromClause) -> ColumnElement[object]:
+        """When it happened, which a cut-off is compared with."""
+        if self.table is POSITIONS:
+            return func.coalesce(rows.c.closed_at, rows.c.updated_at)
+        return rows.c[self.order]
+
+    @property
+    def names_all(self) -> bool:
+        """Whether every row is of an environment: events of a bot without a key are of none."""
+        return not self.table.c.environment.nullable
+
+
+POSITIONS = cast("Table", Position.__table__)
+KINDS = (
+    DataKind("trades", cast("Table", Trade.__table__), "closed_at"),
+    DataKind("positions", POSITIONS, "created_at"),
+    DataKind("equity_snapshots", cast("Table", EquitySnapshot.__table__), "at"),
+    DataKind("signals", cast("Table", Signal.__table__), "at"),
+    DataKind("bot_events", cast("Table", BotEvent.__table__), "at"),
+)
+
+
+class Slice(NamedTuple):
+    """Part of a mark. Here `environment` `None` is the rows that are of none."""
+
+    environment: str | None
+    key_id: UUID | None
+    mark: Mark
+
+
+def slices(kind: DataKind, marks: Iterable[Mark]) -> Iterator[Slice]:
+    """What the marks cover, cut so that each slice is a range of one index."""
+    for mark in marks:
+        if mark.environment is not None:
+            yield Slice(mark.environment, mark.key_id, mark)
+            continue
+        for environment in Environment:
+            yield Slice(environment, mark.key_id, mark)
+        if not kind.names_all:
+            yield Slice(None, mark.key_id, mark)
+
+
+def held_in(rows: FromClause) -> ColumnElement[bool]:
+    """As `app.db.models.position.held`, of any alias of the table."""
+    return or_(
+        rows.c.status == "open",
+        and_(rows.c.status == "opening", rows.c.expires_at > func.clock_timestamp()),
+    )
+
+
+def covered(
+    kind: DataKind, rows: FromClause, account_id: UUID, part: Slice, *, even_held: bool = False
+) -> list[ColumnElement[bool]]:
+    """The conditions of what a slice covers: no positions that are held, unless `even_held`."""
+    conditions = [
+        rows.c.account_id == account_id,
+        rows.c.environment.is_(None)
+        if part.environment is None
+        else rows.c.environment == part.environment,
+    ]
+    if part.key_id is not None:
+        conditions.append(rows.c.key_id == part.key_id)
+    if part.mark.cutoff != FOREVER:
+        conditions.append(kind.time(rows) < part.mark.cutoff)
+    if kind.table is POSITIONS and not even_held:
+        conditions.append(~held_in(rows))
+    return conditions
+
+
+def in_scope(rows: FromClause, account_id: UUID, marks: Sequence[Mark]) -> ColumnElement[bool]:
+    """Whether a row is of the environment and the key of one of the marks, at any time."""
+    parts = []
+    for mark in marks:
+        conditions: list[ColumnElement[bool]] = [rows.c.account_id == account_id]
+        if mark.environment is not None:
+            conditions.append(rows.c.environment == mark.environment)
+        if mark.key_id is not None:
+            conditions.append(rows.c.key_id == mark.key_id)
+        parts.append(and_(*conditions))
+    return or_(*parts)
+
+
+def cutoff_of(mark: Mark) -> ColumnElement[object]:
+    """As PostgreSQL stores it."""
+    if mark.cutoff == FOREVER:
+        return sql_cast(literal("infinity", Text), TIMESTAMP(timezone=True))
+    return literal(mark.cutoff, TIMESTAMP(timezone=True))

@@ -1,0 +1,139 @@
+"""Removes the rows of what was deleted, in batches, each a transaction of its own.
+
+Killed at any moment, it is taken up by another worker when its claim lapses. What is deleted is
+told by marks that no batch changes, so doing any part of it again does nothing.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.db.failures import is_conflict, is_outage, sqlstate
+from app.operations import claims
+from app.operations.claims import Claimed, ClaimLost
+from app.operations.kinds import KINDS, DataKind, Slice, slices
+from app.operations.purge_repository import PurgeRepository
+from app.operations.scopes import marks_of
+
+LEAST = 100
+"""Rows of a batch that is made smaller because PostgreSQL ran out of time."""
+
+_TIMED_OUT = "57014"
+_FAILED = "A mistake of ours stopped the work. What was deleted stays deleted and is not shown."
+log = structlog.get_logger("botkeys.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`batch` is in rows; a claim lapses `claim` seconds after the last batch. After `turn` seconds
+    an operation lets another go on that waits for a worker.
+    """
+
+    batch: int = 20_000
+    claim: float = 30
+    turn: float = 5
+
+
+DEFAULT_PACE = Pace()
+
+
+async def purge_deleted(
+    sessions: async_sessionmaker[AsyncSession], pace: Pace = DEFAULT_PACE
+) -> int:
+    """Work on operations until none waits; how many were ended.
+
+    Raises what a database that is away raises: the claim lapses, and the work goes on later.
+    """
+    ended = 0
+    while True:
+        async with sessions.begin() as session:
+            claimed = await claims.claim_next(session, pace.claim)
+        if claimed is None:
+            return ended
+        try:
+            ended += await _Purge(sessions, claimed, pace).go_on()
+        except ClaimLost:
+            log.info("operation_lost", operation=str(claimed.id))
+        except Exception as error:
+            if is_outage(error) or is_conflict(error) or isinstance(error, OSError):
+                raise
+            log.exception("operation_failed", operation=str(claimed.id))
+            async with sessions.begin() as session:
+                await claims.fail(session, claimed, _FAILED)
+            ended += 1
+
+
+class _Purge:
+    """One worker's turn on one operation."""
+
+    def __init__(
+        self, sessions: async_sessionmaker[AsyncSession], claimed: Claimed, pace: Pace
+    ) -> None:
+        self._sessions = sessions
+        self._claimed = claimed
+        self._pace = pace
+        self._most = pace.batch
+        self._until = _now() + pace.turn
+
+    async def go_on(self) -> bool:
+        """Whether the operation has ended; else others may go on with it."""
+        marks = marks_of(self._claimed.scope)
+        if not self._claimed.counted:
+            async with self._sessions.begin() as session:
+                total = await PurgeRepository(session, self._claimed).total(marks)
+                await claims.set_total(session, self._claimed, total)
+        for kind in KINDS:
+            for part in slices(kind, marks):
+                if not await self._empty(kind, part):
+                    return False
+        await self._finish()
+        return True
+
+    async def _empty(self, kind: DataKind, part: Slice) -> bool:
+        """Delete batch after batch until there is nothing left, or another's turn has come."""
+        reached = None
+        while not await self._turn_is_over():
+            try:
+                async with self._sessions.begin() as session:
+                    rows, reached = await PurgeRepository(session, self._claimed).purge(
+                        kind, part, reached, self._most, self._pace.claim
+                    )
+            except SQLAlchemyError as error:
+                if sqlstate(error) != _TIMED_OUT or self._most <= LEAST:
+                    raise
+                self._most = max(LEAST, self._most // 4)
+                continue
+            if not rows:
+                return True
+        return False
+
+    async def _turn_is_over(self) -> bool:
+        if _now() < self._until:
+            return False
+        self._until = _now() + self._pace.turn
+        async with self._sessions.begin() as session:
+            over = await claims.another_waits(session)
+            if over:
+                await claims.give_back(session, self._claimed)
+        return over
+
+    async def _finish(self) -> None:
+        claimed = self._claimed
+        async with self._sessions.begin() as session:
+            repository = PurgeRepository(session, claimed)
+            if claimed.kind == "close_account":
+                await repository.forget_account()
+            elif claimed.kind == "delete_key_data":
+                keys = [mark.key_id for mark in marks_of(claimed.scope)]
+                await repository.forget_keys([key for key in keys if key is not None])
+            else:
+                await repository.forget_unnamed_keys()
+            await claims.finish(session, claimed)
+        log.info("operation_succeeded", operation=str(claimed.id), kind=claimed.kind)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
