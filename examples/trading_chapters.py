@@ -149,6 +149,8 @@ async def _tell(scene: Scene, bot: BotProcess, beginning: str, *, after: int = 0
 async def _newest(scene: Scene, status: str) -> Json:
     """The position that was reported last; raises `StepFailed` if it has another status."""
     answer = await scene.call("GET", "/v1/positions?environment=testnet&limit=1")
+    if not answer.is_success:
+        raise StepFailed(f"the list of positions answered {answer.status_code}")
     positions = answer.json()["items"]
     if not positions or positions[0]["status"] != status:
         raise StepFailed(f"no position is {status}")
