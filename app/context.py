@@ -1,6 +1,6 @@
 """All that a process holds open, made once by `create_app` and handed to what needs it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from limits.aio.strategies import MovingWindowRateLimiter
 
@@ -14,6 +14,7 @@ from app.runtime.situations import Situations
 from app.runtime.streams import ConfigStreams
 from app.settings import Role, Settings
 from app.telemetry import Metrics
+from app.trading.exports import ExportSlots
 from app.vault.boxes import SecretBytes
 from app.vault.keyring import ReleasingKeyring, SealingKeyring
 
@@ -51,5 +52,6 @@ class Context:
     heartbeats: Heartbeats
     situations: Situations
     configurations: Configurations
+    exports: ExportSlots = field(default_factory=ExportSlots)
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None

@@ -28,9 +28,10 @@ from app.startup import open_context
 from app.telemetry import TelemetryMiddleware
 from app.trading.ingest_router import router as ingest
 from app.trading.position_router import router as positions
+from app.trading.reading_router import router as readings
 
 ROUTERS = {
-    Role.API: (exchanges, keys, instruments, assets, bots, freezes, positions, audit),
+    Role.API: (exchanges, keys, instruments, assets, bots, freezes, positions, readings, audit),
     Role.RUNTIME: (bot_tokens, runtime, streams, heartbeats, reported_positions, ingest),
 }
 

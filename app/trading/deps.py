@@ -10,6 +10,8 @@ from app.edge.route import CurrentUnit
 from app.runtime.repository import RuntimeRepository
 from app.trading.position_repository import PositionRepository
 from app.trading.position_service import PositionService
+from app.trading.reading_repository import ReadingRepository
+from app.trading.reading_service import ReadingService
 
 
 async def position_service(unit: CurrentUnit) -> PositionService:
@@ -26,4 +28,11 @@ async def position_service(unit: CurrentUnit) -> PositionService:
     )
 
 
+async def reading_service(unit: CurrentUnit) -> ReadingService:
+    database, account_id = unit.context.database, unit.caller.account_id
+    rows = ReadingRepository(database.readers, account_id)
+    return ReadingService(rows, database.reader, account_id)
+
+
 Positions = Annotated[PositionService, Depends(position_service)]
+Readings = Annotated[ReadingService, Depends(reading_service)]

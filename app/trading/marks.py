@@ -42,10 +42,10 @@ async def read_marks(source: Reader | AsyncSession, account_id: UUID) -> list[Ma
         rows = (await source.execute(_MARKS, {"account": account_id})).all()
     else:
         rows = await source.fetch(_MARKS_AT_ONCE, account=account_id)
-    return [_mark(*row) for row in rows]
+    return [mark_of(*row) for row in rows]
 
 
-def _mark(environment: str | None, key_id: Any, cutoff: datetime) -> Mark:
+def mark_of(environment: str | None, key_id: Any, cutoff: datetime) -> Mark:
     # Of all times the driver gives `infinity` alone without a zone.
     return Mark(environment, key_id, cutoff if cutoff.tzinfo else FOREVER)
 

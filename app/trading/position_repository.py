@@ -1,63 +1,20 @@
 """The SQL of positions as their owner sees them. Every statement names the account."""
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow
 from app.db.models import Bot, Position
-from app.trading.position_rows import POSITIONS, Place, PositionRow
-
-
-@dataclass(frozen=True, slots=True)
-class PositionFilter:
-    """`since` and `until` bound the time of the first report, the latter exclusively."""
-
-    environment: str
-    key_id: UUID | None = None
-    bot_id: UUID | None = None
-    symbol: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+from app.trading.position_rows import POSITIONS, PositionRow
 
 
 class PositionRepository:
     def __init__(self, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
-
-    async def page(
-        self, wanted: PositionFilter, after: Place | None, limit: int
-    ) -> list[PositionRow]:
-        """Newest first; up to `limit` rows that come after that place."""
-        order = (Position.created_at, Position.bot_id, Position.id)
-        query = (
-            POSITIONS.where(
-                Position.account_id == self._account_id,
-                Position.environment == wanted.environment,
-            )
-            .order_by(*(column.desc() for column in order))
-            .limit(limit)
-        )
-        if after is not None:
-            # The first condition says nothing new: it is the one that the index understands.
-            query = query.where(Position.created_at <= after[0], tuple_(*order) < tuple_(*after))
-        if wanted.key_id is not None:
-            query = query.where(Position.key_id == wanted.key_id)
-        if wanted.bot_id is not None:
-            query = query.where(Position.bot_id == wanted.bot_id)
-        if wanted.symbol is not None:
-            query = query.where(Position.symbol == wanted.symbol)
-        if wanted.since is not None:
-            query = query.where(Position.created_at >= wanted.since)
-        if wanted.until is not None:
-            query = query.where(Position.created_at < wanted.until)
-        rows = await self._session.execute(query)
-        return [PositionRow._make(row) for row in rows.all()]
 
     async def holders(self, position_id: str, bot_id: UUID | None) -> list[AnyRow]:
         """`id` and `name` of the bots that have a position of this id; a deleted one's name is

@@ -8,20 +8,16 @@ from fastapi import APIRouter, Query, Response
 from app.auth.scopes import Scope
 from app.edge.access import for_users
 from app.edge.answers import json_answer
-from app.edge.responses import reading, writing
+from app.edge.responses import writing
 from app.edge.route import CurrentUnit, EdgeRoute
 from app.errors import NotFound
-from app.exchanges.model import Environment
-from app.pagination import DEFAULT_LIMIT, Limit
 from app.schemas import Symbol
-from app.trading import cursor as cursors
-from app.trading.cursor import Cursor
 from app.trading.deps import Positions
 from app.trading.errors import PositionAmbiguous
-from app.trading.fields import Moment
 from app.trading.position_documents import position_document
-from app.trading.position_repository import PositionFilter
 from app.trading.position_schemas import Position, PositionId, PositionPage
+from app.trading.reading_answers import IN_EVERY_FORM, Listing
+from app.trading.readings import POSITIONS
 
 router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeRoute)
 
@@ -31,33 +27,14 @@ router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeR
     operation_id="listPositions",
     summary="List positions",
     response_model=PositionPage,
-    responses=reading(),
+    responses=IN_EVERY_FORM,
 )
 @for_users(Scope.DATA_READ)
-async def list_positions(
-    service: Positions,
-    environment: Environment = Environment.LIVE,
-    key_id: Annotated[UUID | None, Query(description="Of this key, deleted or not.")] = None,
-    bot_id: Annotated[UUID | None, Query(description="Of this bot, deleted or not.")] = None,
-    symbol: Symbol | None = None,
-    since: Annotated[
-        Moment | None, Query(alias="from", description="First reported at this time or later.")
-    ] = None,
-    until: Annotated[
-        Moment | None, Query(alias="to", description="First reported before this time.")
-    ] = None,
-    cursor: Cursor = None,
-    limit: Limit = DEFAULT_LIMIT,
-) -> Response:
-    """Of one environment, the newest first: the two never mix."""
-    wanted = PositionFilter(environment, key_id, bot_id, symbol, since, until)
-    page = await service.page(wanted, cursors.decode(cursor), limit)
-    return json_answer(
-        {
-            "items": [position_document(row) for row in page.items],
-            "next_cursor": page.next_after and cursors.encode(page.next_after),
-        }
-    )
+async def list_positions(listing: Listing, symbol: Symbol | None = None) -> Response:
+    """Of one environment, those that were reported last first. `from` and `to` bound the time of
+    their first report. Whole as CSV or NDJSON, as `listTrades`.
+    """
+    return await listing.answer(POSITIONS, symbol=symbol)
 
 
 @router.post(

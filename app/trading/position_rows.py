@@ -9,9 +9,6 @@ from sqlalchemy import ColumnElement, false, func, select
 
 from app.db.models import Bot, KeyLabel, Position
 
-Place = tuple[datetime, UUID, str]
-"""Where a position stands in lists: when it was made, its bot and its id."""
-
 
 class PositionRow(NamedTuple):
     """Named like the table's columns. `lapsed`: an `opening` whose time is over, not yet marked."""

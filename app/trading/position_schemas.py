@@ -15,15 +15,15 @@ Status = Literal["opening", "open", "closed"]
 PositionId = Annotated[RowName, Field(description="The bot's own name for the position.")]
 
 
-class PositionBot(Document):
+class DataBot(Document):
     """`name` is null once the bot is deleted."""
 
     id: UUID
     name: str | None
 
 
-class PositionKey(Document):
-    """The key of the first report, whatever became of it since."""
+class DataKey(Document):
+    """The key that it was reported for, whatever became of it since."""
 
     id: UUID
     label: str
@@ -37,8 +37,8 @@ class Position(Document):
     """
 
     id: Annotated[str, Field(examples=["btc-2026-11-22-1"])]
-    bot: PositionBot
-    key: PositionKey
+    bot: DataBot
+    key: DataKey
     exchange: ExchangeId
     environment: Environment
     contract_type: ContractType

@@ -1,7 +1,6 @@
 """Positions as their owner sees them, and what can be done about those of a dead bot."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from uuid import UUID
 
 from app.accounts.repository import AccountRepository
@@ -11,19 +10,13 @@ from app.db.base import new_id
 from app.errors import NotFound
 from app.runtime.repository import RuntimeRepository
 from app.trading.errors import PositionAmbiguous
-from app.trading.position_repository import PositionFilter, PositionRepository
-from app.trading.position_rows import Place, PositionRow
+from app.trading.position_repository import PositionRepository
+from app.trading.position_rows import PositionRow
 
 _BY_HAND = (
     "The user closed a position by hand. If the bot still has it at the exchange, it will report "
     "it and open it again."
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: list[PositionRow]
-    next_after: Place | None
 
 
 class PositionService:
@@ -40,12 +33,6 @@ class PositionService:
         self._accounts = accounts
         self._events_of = events_of
         self._audit = audit
-
-    async def page(self, wanted: PositionFilter, after: Place | None, limit: int) -> Page:
-        rows = await self._positions.page(wanted, after, limit + 1)
-        items = rows[:limit]
-        last = items[-1] if len(rows) > limit else None
-        return Page(items, last and (last.created_at, last.bot_id, last.id))
 
     async def close(
         self, principal: UserPrincipal, position_id: str, bot_id: UUID | None

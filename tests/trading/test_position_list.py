@@ -141,19 +141,19 @@ async def test_times_at_the_end_of_time_are_only_times(world: World) -> None:
 def test_a_cursor_leads_back_to_its_place(made: datetime, bot_id: UUID, name: str) -> None:
     from_epoch = made - datetime(1970, 1, 1)  # noqa: DTZ001  # as above
     place = (cursors.EPOCH + from_epoch, bot_id, name)
-    assert cursors.decode(cursors.encode(place)) == place
+    assert cursors.decode(5, cursors.encode(5, place)) == place
 
 
 @given(st.text(max_size=60))
 def test_a_cursor_from_elsewhere_is_refused(text: str) -> None:
     with pytest.raises(InvalidRequest):
-        cursors.decode(text)
+        cursors.decode(5, text)
 
 
 def test_a_cursor_of_the_far_future_or_with_a_hidden_name_is_refused() -> None:
     late = cursors.EPOCH + timedelta(days=365)
     for name in ("a\x00", "\n"):
         with pytest.raises(InvalidRequest):
-            cursors.decode(cursors.encode((late, uuid4(), name)))
+            cursors.decode(5, cursors.encode(5, (late, uuid4(), name)))
     with pytest.raises(InvalidRequest):
-        cursors.decode("_" * 60)
+        cursors.decode(5, "_" * 60)

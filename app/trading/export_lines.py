@@ -1,0 +1,77 @@
+"""Documents of a list as lines of CSV (RFC 4180) or NDJSON."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from app.jsontext import dumps, plain
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  # as typed
+"""What a text begins with that a spreadsheet takes for a formula, in full width too."""
+
+Document = dict[str, Any]
+
+
+class Lines(Protocol):
+    def begin(self) -> bytes:
+        """What comes before the first document."""
+
+    def write(self, documents: Iterable[Document]) -> bytes:
+        """A line for each of them."""
+
+
+class NdjsonLines:
+    """The same documents as in the list's JSON, one a line."""
+
+    def begin(self) -> bytes:
+        return b""
+
+    def write(self, documents: Iterable[Document]) -> bytes:
+        return b"".join(dumps(document) + b"\n" for document in documents)
+
+
+class CsvLines:
+    """A header, then a line for each document. What is null is an empty cell.
+
+    A text that a spreadsheet would take for a formula has an apostrophe before it: names of bots
+    and symbols are chosen by others. Numbers have none, whatever their sign.
+    """
+
+    def __init__(self, members: Sequence[str]) -> None:
+        self._members = members
+
+    def begin(self) -> bytes:
+        return _csv([["id", "bot_id", "bot_name", "key_id", "key_label", *self._members]])
+
+    def write(self, documents: Iterable[Document]) -> bytes:
+        return _csv(map(_cell, self._values(document)) for document in documents)
+
+    def _values(self, document: Document) -> Iterator[Any]:
+        yield document["id"]
+        for name, label in (("bot", "name"), ("key", "label")):
+            named = document[name] or {}
+            yield named.get("id")
+            yield named.get(label)
+        for member in self._members:
+            yield document[member]
+
+
+def _csv(rows: Iterable[Iterable[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, str):
+        return "'" + value if value.startswith(_FORMULA) else value
+    if isinstance(value, Decimal):
+        return plain(value)
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, bool | dict | list):
+        return dumps(value).decode()
+    return "" if value is None else str(value)

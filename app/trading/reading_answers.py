@@ -1,0 +1,114 @@
+"""What all lists of trading data share: their parameters, and the forms of their answers."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Query, Response
+
+from app.edge.answers import json_answer
+from app.edge.responses import reading as problems_of_reading
+from app.edge.route import CurrentUnit
+from app.edge.unit import Unit
+from app.exchanges.model import Environment
+from app.pagination import DEFAULT_LIMIT, Limit
+from app.trading import cursor as cursors
+from app.trading.cursor import Cursor
+from app.trading.deps import Readings
+from app.trading.export_lines import CsvLines, NdjsonLines
+from app.trading.exports import export
+from app.trading.fields import Moment
+from app.trading.negotiation import Form, wanted_form
+from app.trading.reading_repository import Wanted
+from app.trading.reading_service import ReadingService
+from app.trading.readings import Reading
+
+_FILE = {"schema": {"type": "string"}}
+IN_EVERY_FORM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A page as JSON, or the whole list as the form that `Accept` names",
+        "content": {
+            Form.CSV.value: {
+                **_FILE,
+                "example": "id,bot_id,bot_name,key_id,key_label,exchange,…\r\n",
+            },
+            Form.NDJSON.value: {**_FILE, "example": '{"id":"2026-11-22-0001",…}\n'},
+        },
+    },
+    **problems_of_reading(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every list of trading data may be asked."""
+
+    environment: Environment | None
+    key_id: UUID | None
+    bot_id: UUID | None
+    since: datetime | None
+    until: datetime | None
+    cursor: str | None
+    limit: int
+
+
+async def asked_for(
+    environment: Annotated[
+        Environment | None,
+        Query(description="By default the account's selected one: the two never mix."),
+    ] = None,
+    key_id: Annotated[UUID | None, Query(description="Of this key, deleted or not.")] = None,
+    bot_id: Annotated[UUID | None, Query(description="Of this bot, deleted or not.")] = None,
+    since: Annotated[
+        Moment | None, Query(alias="from", description="Of this time or later.")
+    ] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="Before this time.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Asked:
+    return Asked(environment, key_id, bot_id, since, until, cursor, limit)
+
+
+class Answering:
+    """Answers a list in the form that the caller wants."""
+
+    def __init__(self, service: ReadingService, unit: Unit, asked: Asked, form: Form) -> None:
+        self._service = service
+        self._unit = unit
+        self._asked = asked
+        self._form = form
+
+    async def answer(self, reading: Reading, **exactly: str | None) -> Response:
+        """A page of it as JSON; all that comes after the cursor, if there is one, as a file."""
+        asked = self._asked
+        after = cursors.decode(reading.number, asked.cursor)
+        data = await self._service.data_set(asked.environment)
+        words = tuple((name, word) for name, word in exactly.items() if word is not None)
+        wanted = Wanted(asked.key_id, asked.bot_id, asked.since, asked.until, words)
+        if self._form is Form.JSON:
+            page = await self._service.page(reading, data, wanted, after, asked.limit)
+            following = page.next_after and cursors.encode(reading.number, page.next_after)
+            content = {"items": page.items, "next_cursor": following}
+            return json_answer(content, headers={"Vary": "Accept"})
+        csv = self._form is Form.CSV
+        return await export(
+            self._unit.context.exports,
+            self._unit.caller.account_id,
+            self._service.pages(reading, data, wanted, after),
+            CsvLines(reading.members) if csv else NdjsonLines(),
+            media_type="text/csv; charset=utf-8; header=present" if csv else Form.NDJSON.value,
+            filename=f"{reading.name}-{data.environment}.{'csv' if csv else 'ndjson'}",
+        )
+
+
+async def answering(
+    service: Readings,
+    unit: CurrentUnit,
+    asked: Annotated[Asked, Depends(asked_for)],
+    form: Annotated[Form, Depends(wanted_form)],
+) -> Answering:
+    return Answering(service, unit, asked, form)
+
+
+Listing = Annotated[Answering, Depends(answering)]
