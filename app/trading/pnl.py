@@ -39,7 +39,8 @@ def realised_pnl(
     size = _EXACT.multiply(quantity, contract_size)
     moved = _EXACT.subtract(exit_price, entry_price)
     if side == "short":
-        moved = -moved
+        # The operator would round to the digits of the thread's own context.
+        moved = moved.copy_negate()
     gross = _EXACT.multiply(moved, size)
     if contract_type is ContractType.INVERSE:
         # 1/entry - 1/exit is (exit - entry) / (entry · exit).
