@@ -1,0 +1,160 @@
+"""Batches that cross each other, deletions and changes of their bot; batches that come again."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.base import new_id
+from app.db.models import Account, Bot, DeletionMark
+from app.trading.ingest_repository import IngestRepository
+from tests.support.batches import KINDS, item, report, rows, statuses
+from tests.support.positions import Trader, trader
+from tests.support.world import Json, World
+
+Write = Callable[[AsyncSession], Awaitable[Any]]
+
+
+async def waits(world: World, hold: Write, waiting: Coroutine[Any, Any, Any]) -> Any:
+    """The result of what had to wait for what `hold` locked until that was committed."""
+    sessions = world.context.database.sessions
+    async with asyncio.timeout(20), sessions() as holding:
+        await hold(holding)
+        task = asyncio.ensure_future(waiting)
+        await blocked(world, task)
+        await holding.commit()
+        return await task
+
+
+async def blocked(world: World, task: asyncio.Future[Any]) -> None:
+    async with world.context.database.sessions() as looking:
+        while not await looking.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            assert not task.done(), "it did not wait"
+            await asyncio.sleep(0.005)
+
+
+def batch(trading: Trader, kind: str = "trades") -> Coroutine[Any, Any, httpx.Response]:
+    return trading.bot.post(f"/v1/runtime/{kind}", {"items": [item(kind, "1")]})
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_of_batches_that_cross_each_item_is_stored_once(busy_world: World, seed: int) -> None:
+    trading = await trader(busy_world)
+    chance = random.Random(seed)  # noqa: S311  # interleavings, not secrets
+    for kind in KINDS:
+        names = [f"{kind}-{number}" for number in range(40)]
+        batches = [chance.choices(names, k=25) for _ in range(8)]
+
+        answers = await asyncio.gather(
+            *(report(trading.bot, kind, *(item(kind, name) for name in one)) for one in batches)
+        )
+
+        verdicts = Counter((told["id"], told["status"]) for one in answers for told in one)
+        sent = {name for one in batches for name in one}
+        assert {name: verdicts[name, "stored"] for name in sent} == dict.fromkeys(sent, 1)
+        assert {status for _, status in verdicts} == {"stored", "duplicate"}
+        assert set(await rows(busy_world, kind)) == sent
+
+
+async def test_a_batch_waits_for_a_deletion_and_then_heeds_its_mark(busy_world: World) -> None:
+    trading = await trader(busy_world)
+
+    async def delete_everything(session: AsyncSession) -> None:
+        account = select(Account.account_id).with_for_update(key_share=True)
+        await session.execute(account)
+        await session.execute(
+            insert(DeletionMark).values(
+                account_id=trading.bot.account_id, id=new_id(), cutoff=func.clock_timestamp()
+            )
+        )
+
+    answer = await waits(busy_world, delete_everything, batch(trading))
+
+    assert statuses(answer.json()["results"]) == ["data_deleted"]
+    assert await rows(busy_world, "trades") == {}
+
+
+async def test_a_deletion_waits_for_a_batch_that_is_being_stored(busy_world: World) -> None:
+    trading = await trader(busy_world)
+    bot = trading.bot
+
+    async def ingest(session: AsyncSession) -> None:
+        assert await IngestRepository(session, bot.account_id, bot.id).lock()
+
+    async def delete() -> str:
+        async with busy_world.context.database.sessions.begin() as session:
+            await session.execute(select(Account.account_id).with_for_update(key_share=True))
+        return "after it"
+
+    assert await waits(busy_world, ingest, delete()) == "after it"
+
+
+async def test_a_token_that_dies_while_a_batch_waits_reports_nothing(busy_world: World) -> None:
+    trading = await trader(busy_world)
+    new_hash = text("UPDATE bot_tokens SET token_hash = sha256('another')")
+
+    async def mint(session: AsyncSession) -> None:
+        await session.execute(select(Bot.id).with_for_update())
+        await session.execute(new_hash)
+
+    answer = await waits(busy_world, mint, batch(trading, "signals"))
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    assert await rows(busy_world, "signals") == {}
+
+
+async def test_a_key_that_is_taken_away_while_a_batch_waits_is_not_the_present_one(
+    busy_world: World,
+) -> None:
+    trading = await trader(busy_world)
+
+    async def unassign(session: AsyncSession) -> None:
+        await session.execute(select(Bot.id).with_for_update())
+        await session.execute(text("UPDATE bots SET key_id = NULL"))
+
+    answer = await waits(busy_world, unassign, batch(trading, "events"))
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "no_key")
+
+
+async def test_a_batch_whose_connection_breaks_can_be_sent_again(busy_world: World) -> None:
+    trading = await trader(busy_world)
+    sessions = busy_world.context.database.sessions
+    async with asyncio.timeout(20), sessions() as holding:
+        await holding.execute(select(Account.account_id).with_for_update())
+        broken = asyncio.ensure_future(batch(trading))
+        await blocked(busy_world, broken)
+        broken.cancel()
+        await asyncio.wait([broken])
+
+    first = await report(trading.bot, "trades", item("trades", "1"))
+    again = await report(trading.bot, "trades", item("trades", "1"))
+
+    # What broke off may have been stored or not: the bot learns which, and it is there once.
+    assert statuses(first) in (["stored"], ["duplicate"])
+    assert statuses(again) == ["duplicate"]
+    assert set(await rows(busy_world, "trades")) == {"1"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whatever_is_sent_again_changes_nothing(world: World, seed: int) -> None:
+    trading = await trader(world)
+    chance = random.Random(seed)  # noqa: S311  # batches, not secrets
+    known: dict[tuple[str, str], Json] = {}
+    for _ in range(20):
+        kind = chance.choice(KINDS)
+        sent = [item(kind, f"{chance.randrange(15)}") for _ in range(chance.randrange(12))]
+        expected = []
+        for one in sent:
+            key = kind, one["id"]
+            expected.append("duplicate" if key in known else "stored")
+            known[key] = one
+        assert statuses(await report(trading.bot, kind, *sent)) == expected
+    for kind in KINDS:
+        assert set(await rows(world, kind)) == {name for of, name in known if of == kind}
