@@ -140,7 +140,7 @@ async def _of_account(
                 "exchange": "bybit",
                 "environment": "live",
                 "contract_type": "linear",
-                "api_key": f"fleet-{number:04}",
+                "api_key": secrets.token_hex(),
                 "api_secret": "fleet",
                 "verify": False,
             },

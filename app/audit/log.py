@@ -6,15 +6,40 @@ from datetime import UTC
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Uuid, bindparam, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.entry import GENESIS, Entry, link
 from app.db.base import new_id
 from app.db.models import AuditEvent, AuditHead
+from app.db.reading import Query, SessionReader
 from app.edge.caller import Caller
+from app.jsontext import dumps
 from app.vault.boxes import SecretBytes
+
+# The clock is read after the lock: what is selected from a materialised part comes after it.
+HEAD = Query(
+    text(
+        "WITH head AS MATERIALIZED"
+        " (SELECT sequence, mac FROM audit_heads WHERE account_id = :account FOR UPDATE)"
+        " SELECT sequence, mac, clock_timestamp() FROM head"
+    ).bindparams(bindparam("account", type_=Uuid()))
+)
+_FIRST = Query(
+    upsert(AuditHead)
+    .values(account_id=bindparam("account"), sequence=0, mac=bindparam("mac"))
+    .on_conflict_do_nothing()
+)
+_ENTRY = insert(AuditEvent).values(
+    {column.name: bindparam(column.name) for column in AuditEvent.__table__.columns}
+)
+ADD = Query(
+    update(AuditHead)
+    .where(AuditHead.account_id == bindparam("account_id"))
+    .values(sequence=bindparam("sequence"), mac=bindparam("mac"))
+    .add_cte(_ENTRY.cte("entry"))
+)
 
 
 class AuditLog:
@@ -27,7 +52,7 @@ class AuditLog:
         caller: Caller,
         ids: Callable[[], UUID] = new_id,
     ) -> None:
-        self._session = session
+        self._reader = SessionReader(session)
         self._key = hmac_key
         self._caller = caller
         self._ids = ids
@@ -44,20 +69,15 @@ class AuditLog:
         **details: Any,
     ) -> None:
         account_id = self._caller.account_id
-        head = (
-            select(AuditHead.sequence, AuditHead.mac)
-            .where(AuditHead.account_id == account_id)
-            .with_for_update()
-        )
-        row = (await self._session.execute(head)).one_or_none()
-        if row is None:
-            first = upsert(AuditHead).values(account_id=account_id, sequence=0, mac=GENESIS)
-            await self._session.execute(first.on_conflict_do_nothing())
-            row = (await self._session.execute(head)).one()
-        now = (await self._session.execute(select(func.clock_timestamp()))).scalar_one()
+        reader = self._reader
+        head = await reader.fetch(HEAD, account=account_id)
+        if not head:
+            await reader.fetch(_FIRST, account=account_id, sequence=0, mac=GENESIS)
+            head = await reader.fetch(HEAD, account=account_id)
+        ((sequence, previous, now),) = head
         entry = Entry(
             account_id=account_id,
-            sequence=row.sequence + 1,
+            sequence=sequence + 1,
             id=self._ids(),
             at=now.astimezone(UTC),
             actor=self._caller.kind,
@@ -72,10 +92,6 @@ class AuditLog:
             request_id=self._caller.request_id,
             details=details,
         )
-        mac = link(self._key.reveal(), row.mac, entry)
-        await self._session.execute(insert(AuditEvent).values(**asdict(entry), mac=mac))
-        await self._session.execute(
-            update(AuditHead)
-            .where(AuditHead.account_id == account_id)
-            .values(sequence=entry.sequence, mac=mac)
-        )
+        mac = link(self._key.reveal(), previous, entry)
+        columns = {**asdict(entry), "details": dumps(details).decode()}
+        await reader.fetch(ADD, **columns, mac=mac)

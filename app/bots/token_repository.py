@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
 from app.db.models import BotToken
-from app.db.reading import Query, Reader
+from app.db.reading import Query, Reader, SessionReader
 
 _TOKEN_HASH = Query(
     select(BotToken.token_hash).where(
@@ -30,11 +30,8 @@ class BotTokenRepository:
         self._session = session
 
     async def token_hash(self, account_id: UUID, bot_id: UUID) -> bytes | None:
-        return await self._session.scalar(
-            select(BotToken.token_hash).where(
-                BotToken.account_id == account_id, BotToken.bot_id == bot_id
-            )
-        )
+        """The same in a transaction, after the locks that make it last were taken."""
+        return await stored_token_hash(SessionReader(self._session), account_id, bot_id)
 
     async def replace(self, account_id: UUID, bot_id: UUID, token_hash: bytes) -> None:
         """The bot's one token; a former one is dead when this is committed."""

@@ -1,4 +1,4 @@
-"""Hot reads: one SELECT, compiled once, sent straight through the driver.
+"""Hot statements: compiled once, sent straight through the driver.
 
 SQLAlchemy's pool lends the connection and its expression language makes the statement; what is left
 out is what it does for each execution, which takes longer than PostgreSQL takes to answer.
@@ -8,23 +8,24 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
 import asyncpg
-from sqlalchemy import TextClause
+from sqlalchemy import ClauseElement
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
+from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import await_only, greenlet_spawn
-
-from app.db.base import AnySelect
 
 Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Rows = Sequence[Iterable[Any]]
 
 
 class Query:
-    """A SELECT with named parameters, as PostgreSQL wants it."""
+    """A statement with named parameters, as PostgreSQL wants it. JSON is given as text."""
 
-    def __init__(self, statement: AnySelect | TextClause) -> None:
-        compiled = statement.compile(dialect=PGDialect_asyncpg())  # type: ignore[no-untyped-call]
+    def __init__(self, statement: ClauseElement) -> None:
+        dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+        compiled = cast("SQLCompiler", statement.compile(dialect=dialect))
         self.text = compiled.string
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
 
@@ -80,6 +81,31 @@ class PoolReader:
             async with driver.transaction():
                 return await driver.fetch(text, *arguments)
         return await driver.fetch(text, *arguments)
+
+
+class SessionReader:
+    """Sends statements in a session's own transaction, which the first of them begins."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self._transaction: SessionTransaction | None = None
+        self._sending: Driver | None = None
+
+    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+        """All rows. Raises what the driver raises."""
+        transaction = self._session.sync_session.get_transaction()
+        if self._sending is None or transaction is None or transaction is not self._transaction:
+            self._sending = await self._begin()
+            self._transaction = self._session.sync_session.get_transaction()
+        return await self._sending.fetch(query.text, *query.arguments(parameters))
+
+    async def _begin(self) -> Driver:
+        connection = await self._session.connection()
+        adapted: Any = (await connection.get_raw_connection()).dbapi_connection
+        # SQLAlchemy sends BEGIN before the first statement of its own: this may come before it.
+        if adapted._transaction is None:  # noqa: SLF001  # has no public way
+            await adapted._start_transaction()  # noqa: SLF001
+        return cast("Driver", adapted.driver_connection)
 
 
 def _driver(lent: PoolProxiedConnection) -> Driver:

@@ -4,11 +4,12 @@ import asyncio
 
 import asyncpg
 import pytest
-from sqlalchemy import BigInteger, Text, bindparam, column, func, select, text
+from sqlalchemy import BigInteger, Text, bindparam, column, func, insert, select, text
 
 from app.db.engine import Database
 from app.db.failures import is_outage
-from app.db.reading import PoolReader, Query, Reader, driver_connection
+from app.db.models import MasterKeyVersion
+from app.db.reading import PoolReader, Query, Reader, SessionReader, driver_connection
 from tests.support.world import World
 
 _PID = Query(select(func.pg_backend_pid()))
@@ -134,3 +135,18 @@ async def _until_sleeping(database: Database) -> None:
     async with asyncio.timeout(10), database.engine.connect() as connection:
         while not await connection.scalar(asleep):
             await connection.rollback()
+
+
+async def test_what_goes_past_sqlalchemy_is_in_the_sessions_transaction(
+    copied_database: Database,
+) -> None:
+    names = ("version", "fingerprint")
+    add = Query(insert(MasterKeyVersion).values({name: bindparam(name) for name in names}))
+    async with copied_database.sessions() as session:
+        reader = SessionReader(session)
+        await reader.fetch(add, version=1, fingerprint="f")
+        assert await session.scalar(select(func.count()).select_from(MasterKeyVersion)) == 1
+        await session.rollback()
+        await reader.fetch(add, version=2, fingerprint="f")
+        await session.commit()
+        assert list(await session.scalars(select(MasterKeyVersion.version))) == [2]

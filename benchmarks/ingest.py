@@ -1,0 +1,116 @@
+"""Ingest of 1000 trades a request, as a part of asyncpg's COPY of the same rows.
+
+Both go into the same table of the same database, in turn, each over one connection. What is copied
+is what the service stored of the same trades, under ids of its own; its records are made before the
+clock starts, and the service's body is text before.
+"""
+
+import asyncio
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from statistics import median
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+
+from app.trading.ingest_tables import OF_BATCH, TRADES
+from benchmarks.fleet import FleetBot, make_fleet
+from benchmarks.installation import Installation
+from benchmarks.report import Row
+from benchmarks.rounds import DifferentAnswers
+from benchmarks.server import Server
+
+ITEMS = 1000
+BUDGET = 0.5
+_COLUMNS = (*OF_BATCH, *TRADES.columns)
+_ID = _COLUMNS.index("id")
+_WARM_UP = 3
+
+
+def measure_ingest(installation: Installation, rounds: int = 25) -> Row:
+    """The ratio is the median of the rounds' own ratios; times are medians in milliseconds."""
+    with installation.service("runtime") as service:
+        with installation.service("api") as api:
+            [bot] = make_fleet(installation, api, service, 1)
+        times = asyncio.run(_in_turn(installation.database_url, service, bot, rounds))
+    return Row(
+        name=f"ingest {ITEMS} trades",
+        value=median(copied / stored for stored, copied in times),
+        unit="of COPY",
+        kind="at least",
+        budget=BUDGET,
+        details={
+            "service": f"{median(stored for stored, _ in times) * 1000:.0f} ms",
+            "copy": f"{median(copied for _, copied in times) * 1000:.0f} ms",
+            "rounds": rounds,
+        },
+    )
+
+
+async def _in_turn(
+    database_url: str, service: Server, bot: FleetBot, rounds: int
+) -> list[tuple[float, float]]:
+    """Seconds of service and COPY, round by round, after a few that are not counted."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        times = []
+        for _ in range(_WARM_UP + rounds):
+            name = uuid4().hex[:12]
+            stored = _report(service, bot, name)
+            times.append((stored, await _copy(connection, name)))
+        return times[_WARM_UP:]
+    finally:
+        await connection.close()
+
+
+def _report(service: Server, bot: FleetBot, name: str) -> float:
+    """Seconds until the answer is there. Raises `DifferentAnswers` unless all were stored."""
+    body = json.dumps({"items": _trades(name)}).encode()
+    headers = {"Authorization": f"Bearer {bot.token}", "Content-Type": "application/json"}
+    before = time.perf_counter()
+    answer = service.http.post("/v1/runtime/trades", content=body, headers=headers)
+    seconds = time.perf_counter() - before
+    results = answer.raise_for_status().json()["results"]
+    if len(results) != ITEMS or any(result["status"] != "stored" for result in results):
+        raise DifferentAnswers
+    return seconds
+
+
+async def _copy(connection: Any, name: str) -> float:
+    """Copy what the service stored under these ids, with others. Seconds of the COPY alone."""
+    columns = ", ".join(_COLUMNS)
+    rows = await connection.fetch(
+        f"SELECT {columns} FROM trades WHERE id LIKE $1 ORDER BY id",  # noqa: S608  # our own names
+        f"{name}-%",
+    )
+    records = [(*row[:_ID], f"copy-{row[_ID]}", *row[_ID + 1 :]) for row in map(tuple, rows)]
+    if len(records) != ITEMS or any(record[_COLUMNS.index("pnl")] is None for record in records):
+        raise DifferentAnswers
+    before = time.perf_counter()
+    await connection.copy_records_to_table("trades", records=records, columns=_COLUMNS)
+    return time.perf_counter() - before
+
+
+def _trades(name: str) -> list[dict[str, str]]:
+    """Trades of ten symbols with all that a bot can tell of one."""
+    start = datetime.now(UTC) - timedelta(days=30)
+    return [
+        {
+            "id": f"{name}-{number:04}",
+            "symbol": f"COIN{number % 10 + 1:04}USDT",
+            "side": "short" if number % 3 else "long",
+            "quantity": f"{number % 97 + 1}.125",
+            "entry_price": f"97{number % 1000:03}.5",
+            "exit_price": f"98{number % 1000:03}.25",
+            "fees": "1.2345",
+            "leverage": "10",
+            "margin_mode": "cross",
+            "position_id": f"position-{number}",
+            "opened_at": (start + timedelta(minutes=number)).isoformat(),
+            "closed_at": (start + timedelta(minutes=number + 45)).isoformat(),
+            "exit_reason": "take profit",
+        }
+        for number in range(ITEMS)
+    ]
