@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app import documentation, health
+from app.accounts.router import router as account
 from app.assets.router import router as assets
 from app.audit.router import router as audit
 from app.body_limit import BodyLimitMiddleware
@@ -31,7 +32,18 @@ from app.trading.position_router import router as positions
 from app.trading.reading_router import router as readings
 
 ROUTERS = {
-    Role.API: (exchanges, keys, instruments, assets, bots, freezes, positions, readings, audit),
+    Role.API: (
+        exchanges,
+        keys,
+        instruments,
+        assets,
+        bots,
+        freezes,
+        positions,
+        readings,
+        account,
+        audit,
+    ),
     Role.RUNTIME: (bot_tokens, runtime, streams, heartbeats, reported_positions, ingest),
 }
 

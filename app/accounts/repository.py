@@ -1,12 +1,14 @@
 """The row of an account: made on first use, and the first lock of the order."""
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.principal import UserPrincipal
+from app.db.base import AnyRow
 from app.db.models import Account
 
 
@@ -34,6 +36,24 @@ class AccountRepository:
             await self._make(principal)
             await self._session.execute(lock)
         return account_id
+
+    async def get(self, account_id: UUID) -> AnyRow | None:
+        """Its settings; `None` for an account that nothing was done in yet."""
+        query = select(
+            Account.selected_environment,
+            Account.timezone,
+            Account.closing_at,
+            Account.created_at,
+            Account.revision,
+        ).where(Account.account_id == account_id)
+        return (await self._session.execute(query)).one_or_none()
+
+    async def change(self, account_id: UUID, **columns: Any) -> None:
+        await self._session.execute(
+            update(Account)
+            .where(Account.account_id == account_id)
+            .values(**columns, revision=Account.revision + 1)
+        )
 
     async def _make(self, principal: UserPrincipal) -> None:
         new = insert(Account).values(

@@ -1,0 +1,21 @@
+"""Makes the account service of a request."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.accounts.data_repository import DataRepository
+from app.accounts.repository import AccountRepository
+from app.accounts.service import AccountService
+from app.edge.route import CurrentUnit
+
+
+async def account_service(unit: CurrentUnit) -> AccountService:
+    return AccountService(
+        AccountRepository(unit.session),
+        DataRepository(unit.session, unit.caller.account_id),
+        unit.audit(),
+    )
+
+
+Service = Annotated[AccountService, Depends(account_service)]

@@ -1,0 +1,49 @@
+"""Routes of the caller's account (role `api`)."""
+
+from fastapi import APIRouter, Response
+
+from app.accounts.deps import Service
+from app.accounts.documents import account_document
+from app.accounts.schemas import Account, AccountChange
+from app.accounts.service import AccountView
+from app.auth.scopes import Scope
+from app.edge.access import for_users
+from app.edge.answers import json_answer
+from app.edge.conditions import Revision, etag
+from app.edge.responses import reading, writing
+from app.edge.route import CurrentUnit, EdgeRoute
+from app.errors import PreconditionFailed
+
+router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute)
+
+
+def _one(view: AccountView) -> Response:
+    return json_answer(account_document(view), headers={"ETag": etag(view.revision)})
+
+
+@router.get(
+    "",
+    operation_id="getAccount",
+    summary="Get the account",
+    response_model=Account,
+    responses=reading(),
+)
+@for_users(Scope.DATA_READ)
+async def get_account(service: Service, unit: CurrentUnit) -> Response:
+    """Its settings, and what trading data it holds in which environment."""
+    return _one(await service.get(unit.caller.account_id))
+
+
+@router.patch(
+    "",
+    operation_id="changeAccount",
+    summary="Select a data set, or set the time zone",
+    response_model=Account,
+    responses=writing(PreconditionFailed),
+)
+@for_users(Scope.ACCOUNT_ADMIN, action="account.change")
+async def change_account(
+    change: AccountChange, service: Service, unit: CurrentUnit, revision: Revision
+) -> Response:
+    """The `ETag` is of the settings: data that come in do not change it."""
+    return _one(await service.change(unit.caller.user, change, revision))

@@ -1,0 +1,22 @@
+"""The names of time zones: the IANA database's, as a package, for machines that have none."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+
+@cache
+def names() -> frozenset[str]:
+    """All that `zoneinfo` opens, on any machine."""
+    return frozenset((files("tzdata") / "zones").read_text().split())
+
+
+def _known(name: str) -> str:
+    if name not in names():
+        raise ValueError("must be a name of the IANA time zone database, such as Europe/Prague")
+    return name
+
+
+TimeZone = Annotated[str, Field(max_length=64, examples=["Europe/Prague"]), AfterValidator(_known)]
