@@ -94,12 +94,12 @@ async def _copy(connection: Any, name: str) -> float:
 
 
 def _trades(name: str) -> list[dict[str, str]]:
-    """Trades of ten symbols with all that a bot can tell of one."""
+    """Trades of nine symbols with all that a bot can tell of one."""
     start = datetime.now(UTC) - timedelta(days=30)
     return [
         {
             "id": f"{name}-{number:04}",
-            "symbol": f"COIN{number % 10 + 1:04}USDT",
+            "symbol": f"COIN{number % 9 + 1:04}USDT",
             "side": "short" if number % 3 else "long",
             "quantity": f"{number % 97 + 1}.125",
             "entry_price": f"97{number % 1000:03}.5",
