@@ -18,10 +18,11 @@ from tests.races.watch import violations
 from tests.support.world import World
 
 T = TypeVar("T")
-MINE = st.sampled_from(("first", "second"))
+MINE = st.sampled_from(("first", "first", "second"))
 """Which bot, or which key. One that was deleted is asked for all the same, until it is replaced."""
 SYMBOLS = st.sampled_from((*LINEAR, *INVERSE))
 YES = st.booleans()
+POSITIONS = st.sampled_from(("a", "b"))
 SCOPES = st.sampled_from(("account", "key"))
 _ACCOUNTS = count()
 
@@ -92,9 +93,20 @@ class Steps(RuleBasedStateMachine):
     def teardown(self) -> None:
         assert self.wait(violations(self.world)) == {}
 
+    @rule(name=MINE)
+    def put_right(self, name: str) -> None:
+        """Nothing is to stand in the way of this bot, with the key of the same name."""
+        self.replace_bot(name)
+        self.replace_key(name)
+        self.lift("account", name)
+        self.lift("key", name)
+        self.pause(name, paused=False)
+        self.activate(name, active=True)
+        self.assign(name, name)
+        self.look(name, accepted=True, trade="yes")
+
     # Bots.
 
-    @rule(name=MINE)
     def replace_bot(self, name: str) -> None:
         if self.bots.get(name) not in self.model.bots:
             self.bots[name] = self.wait(self.scene.add_bot())
@@ -152,7 +164,6 @@ class Steps(RuleBasedStateMachine):
 
     # Keys and assets.
 
-    @rule(name=MINE)
     def replace_key(self, name: str) -> None:
         if self.keys.get(name) not in self.model.keys:
             symbol = LINEAR[0]
@@ -215,9 +226,17 @@ class Steps(RuleBasedStateMachine):
 
     # Positions.
 
+    @rule(bot=MINE, position=POSITIONS)
+    def open_position(self, bot: str, position: str) -> None:
+        self.report(bot, position, "opening")
+
+    @rule(bot=MINE, position=POSITIONS, status=st.sampled_from(("open", "closed")))
+    def say(self, bot: str, position: str, status: str) -> None:
+        self.report(bot, position, status)
+
     @rule(
         bot=MINE,
-        position=st.sampled_from(("a", "b")),
+        position=POSITIONS,
         symbol=st.sampled_from((*LINEAR[:1] * 4, *INVERSE)),
         status=st.sampled_from(("opening", "opening", "open", "closed")),
         side=st.sampled_from(("long", "long", "long", "short")),
@@ -229,10 +248,10 @@ class Steps(RuleBasedStateMachine):
         bot: str,
         position: str,
         status: str,
-        symbol: str,
-        side: str,
-        revision: int | None,
-        key: str | None,
+        symbol: str = LINEAR[0],
+        side: str = "long",
+        revision: int | None = None,
+        key: str | None = None,
     ) -> None:
         more: dict[str, Any] = {"side": side, "revision": revision}
         if key is not None and self.keys[key] in self.model.keys:
@@ -241,7 +260,7 @@ class Steps(RuleBasedStateMachine):
         expected = self.model.report(name, position, status, symbol, **more)
         self.step(self.scene.report(name, position, status, symbol, **more), expected)
 
-    @rule(bot=MINE, position=st.sampled_from(("a", "b")))
+    @rule(bot=MINE, position=POSITIONS)
     def close_by_hand(self, bot: str, position: str) -> None:
         name = self.bots[bot]
         expected = self.model.close_by_hand(name, position)

@@ -67,4 +67,4 @@ async def test_a_lock_that_is_left_out_is_noticed(
     watched: World, seed: int, tables: tuple[str, ...]
 ) -> None:
     with pytest.raises(Broken):
-        await hammer(watched, seed, rounds=60, without=tables)
+        await hammer(watched, seed, rounds=300, without=tables)

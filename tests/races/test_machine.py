@@ -21,7 +21,7 @@ SHORT = settings(
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-LONG = settings(SHORT, max_examples=40, stateful_step_count=60, derandomize=False)
+LONG = settings(SHORT, max_examples=100, stateful_step_count=60, derandomize=False)
 
 
 SEEN = {
