@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from limits.aio.strategies import MovingWindowRateLimiter
 
+from app.accounts.standing import Standings
 from app.auth.verifier import TokenVerifier
 from app.catalogue.refresh import CatalogueRefresher
 from app.db.engine import Database
@@ -52,6 +53,7 @@ class Context:
     heartbeats: Heartbeats
     situations: Situations
     configurations: Configurations
+    standings: Standings
     exports: ExportSlots = field(default_factory=ExportSlots)
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None

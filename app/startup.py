@@ -8,6 +8,7 @@ import structlog
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
+from app.accounts.standing import Standings
 from app.auth.development import DevelopmentIssuer
 from app.auth.jwks import RemoteKeys
 from app.auth.verifier import TokenVerifier
@@ -193,6 +194,7 @@ async def open_context(
             heartbeats=heartbeats,
             situations=situations,
             configurations=configurations,
+            standings=Standings(database.reader),
             api=api,
             runtime=runtime,
         )

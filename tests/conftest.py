@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
+from app.accounts.standing import Standings
 from app.auth.development import DevelopmentIssuer
 from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
@@ -103,6 +104,7 @@ async def open_world(
         heartbeats=heartbeats,
         streams=streams,
         situations=situations,
+        standings=Standings(database.reader),
     )
     app = application(context)
     async with served(app) as http:

@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.accounts.standing import COLUMNS, Standing
 from app.auth.principal import UserPrincipal
 from app.db.base import AnyRow
 from app.db.models import Account
@@ -17,25 +18,44 @@ class AccountRepository:
         self._session = session
 
     async def enter(self, principal: UserPrincipal) -> UUID:
-        """Lock the caller's account against closure and bulk deletion, making it if need be."""
-        account_id = principal.account_id
-        lock = _row(account_id).with_for_update(read=True)
-        if await self._session.scalar(lock) is None:
-            await self._make(principal)
-            await self._session.execute(lock)
-        return account_id
+        """Lock the caller's account against closure and bulk deletion, making it if need be.
+
+        Raises `AccountClosing`, and `Unauthenticated` for a token of before its closure.
+        """
+        standing = await self._locked(principal, share=True)
+        standing.admit(principal)
+        return principal.account_id
 
     async def take(self, principal: UserPrincipal) -> UUID:
         """Lock the caller's account against all that enter it; references to it stay possible.
 
-        Whoever has entered is waited for, so what they did is seen by the next statement.
+        Whoever has entered is waited for, so what they did is seen by the next statement. Raises
+        what `enter` raises.
         """
-        account_id = principal.account_id
-        lock = _row(account_id).with_for_update(key_share=True)
-        if await self._session.scalar(lock) is None:
+        standing = await self.take_whatever(principal)
+        standing.admit(principal)
+        return principal.account_id
+
+    async def take_whatever(self, principal: UserPrincipal) -> Standing:
+        """As `take`, of an account that is being closed too."""
+        return await self._locked(principal, share=False)
+
+    async def make_sure(self, principal: UserPrincipal) -> None:
+        """That there is a row, whatever it says: also what is refused is recorded."""
+        await self._locked(principal, share=True)
+
+    async def _locked(self, principal: UserPrincipal, *, share: bool) -> Standing:
+        """Of a row that was waited for, these are the columns after the wait."""
+        lock = (
+            select(*COLUMNS)
+            .where(Account.account_id == principal.account_id)
+            .with_for_update(read=share, key_share=not share)
+        )
+        row = (await self._session.execute(lock)).one_or_none()
+        if row is None:
             await self._make(principal)
-            await self._session.execute(lock)
-        return account_id
+            row = (await self._session.execute(lock)).one()
+        return Standing._make(row)
 
     async def get(self, account_id: UUID) -> AnyRow | None:
         """Its settings; `None` for an account that nothing was done in yet."""
@@ -60,7 +80,3 @@ class AccountRepository:
             account_id=principal.account_id, issuer=principal.issuer, subject=principal.subject
         )
         await self._session.execute(new.on_conflict_do_nothing())
-
-
-def _row(account_id: UUID) -> Select[UUID]:
-    return select(Account.account_id).where(Account.account_id == account_id)

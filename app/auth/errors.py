@@ -35,6 +35,7 @@ class TokenFault(StrEnum):
     NO_EXPIRY = "no_expiry"
     NO_ACCOUNT = "no_account"
     REVOKED = "revoked"
+    ACCOUNT_CLOSED = "account_closed"
 
 
 # These also stand in a quoted string of WWW-Authenticate, so: ASCII, no quotes, no backslash.
@@ -52,6 +53,7 @@ _SENTENCES = {
     TokenFault.NO_EXPIRY: "The token has no time of expiry.",
     TokenFault.NO_ACCOUNT: "The token does not name an account in the claim that is used here.",
     TokenFault.REVOKED: "The token is not valid any more, or never was. Get a new one.",
+    TokenFault.ACCOUNT_CLOSED: "The account was closed after this token was issued.",
 }
 
 

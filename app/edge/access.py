@@ -17,7 +17,8 @@ class Access:
 
     A route that `reads_situation` is for bots, and finds the rows of `app.runtime.situation` in its
     unit: token and situation are read together. `replayable` writes take an Idempotency-Key; their
-    answers hold nothing secret.
+    answers hold nothing secret. What is answered `while_closing` the account, and to tokens from
+    before its closure, is about the operation that closes it, or looks for itself.
     """
 
     for_bots: bool
@@ -25,16 +26,27 @@ class Access:
     action: str | None = None
     replayable: bool = False
     reads_situation: bool = False
+    while_closing: bool = False
 
 
 def for_users(
-    *scopes: Scope, action: str | None = None, replayable: bool | None = None
+    *scopes: Scope,
+    action: str | None = None,
+    replayable: bool | None = None,
+    while_closing: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
     """A route for users, and services on their behalf, whose token carries all these scopes."""
     if replayable is None:
         replayable = action is not None
-    access = Access(for_bots=False, scopes=scopes, action=action, replayable=replayable)
-    return _mark(access)
+    return _mark(
+        Access(
+            for_bots=False,
+            scopes=scopes,
+            action=action,
+            replayable=replayable,
+            while_closing=while_closing,
+        )
+    )
 
 
 def for_bots(

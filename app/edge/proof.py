@@ -2,6 +2,7 @@
 
 from fastapi import Request
 
+from app.accounts.standing import OPEN, Standing
 from app.auth.authenticator import authenticate_user, read_bot_token
 from app.auth.bot_tokens import matches
 from app.auth.errors import TokenFault, Unauthenticated
@@ -14,8 +15,8 @@ from app.edge.unit import Unit
 async def prove(request: Request, unit: Unit) -> None:
     """Make the caller known to the unit.
 
-    Raises 401 for a bad token, 403 for the wrong kind or a missing scope. A caller who lacks a
-    scope is known all the same: the refusal is recorded under its name.
+    Raises 401 for a bad token, 403 for the wrong kind, a closing account or a missing scope. A
+    caller who lacks a scope is known all the same: the refusal is recorded under its name.
     """
     address = request.client.host if request.client else ""
     request_id: str = request.state.request_id
@@ -25,7 +26,21 @@ async def prove(request: Request, unit: Unit) -> None:
         return
     user = await authenticate_user(unit.context.verifier, headers)
     unit.enter(Caller(user, address, request_id))
+    standings = unit.context.standings
+    standing = standings.known(user.account_id) or await standings.read(user.account_id)
+    if standing is not OPEN and not _about_the_closure(request, unit, standing):
+        standing.admit(user)
     user.require(*unit.access.scopes)
+
+
+def _about_the_closure(request: Request, unit: Unit, standing: Standing) -> bool:
+    """Whether this asks for the operation that closes the account or closed it, or is a write that
+    looks at the account under its lock.
+    """
+    if not unit.access.while_closing:
+        return False
+    asked = request.path_params.get("operation_id")
+    return asked is None or asked == str(standing.operation_id)
 
 
 async def _bot(headers: list[tuple[bytes, bytes]], unit: Unit) -> BotPrincipal:

@@ -105,7 +105,7 @@ class Unit:
         if self.access.action is None or self._caller is None:
             return
         if isinstance(self._caller.principal, UserPrincipal):
-            await AccountRepository(self.session).enter(self._caller.principal)
+            await AccountRepository(self.session).make_sure(self._caller.principal)
         await self._release_claim()
         await self.audit().record(
             self.access.action, outcome="refused", code=error.code, **_told(error)

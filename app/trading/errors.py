@@ -4,6 +4,7 @@ AppError
 ├── PositionConflict      409 position_conflict, with `symbol` and `side`
 ├── PositionAmbiguous     409 position_ambiguous, with `bots`
 ├── KeyNotAssigned        409 key_not_assigned
+├── DataDeleted           409 data_deleted
 └── ClockAhead            422 clock_ahead, with `now`
 """
 
@@ -49,6 +50,13 @@ class KeyNotAssigned(AppError):
         "A new position is opened with the key that the bot has now; a report may name one that it "
         "had before. Fetch the configuration to see the present key, or leave `key_id` out."
     )
+
+
+class DataDeleted(AppError):
+    status = 409
+    code = "data_deleted"
+    title = "The data were deleted"
+    detail = "Data of that time or of that key were deleted, and are not stored again."
 
 
 class ClockAhead(AppError):

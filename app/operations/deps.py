@@ -1,0 +1,29 @@
+"""Makes the services of a request that concern deletions and operations."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.accounts.repository import AccountRepository
+from app.edge.route import CurrentUnit
+from app.operations.deletion_repository import DeletionRepository
+from app.operations.deletion_service import DeletionService
+from app.operations.repository import OperationRepository
+from app.operations.service import OperationService
+
+
+async def operation_service(unit: CurrentUnit) -> OperationService:
+    return OperationService(OperationRepository(unit.session, unit.caller.account_id))
+
+
+async def deletion_service(unit: CurrentUnit) -> DeletionService:
+    return DeletionService(
+        DeletionRepository(unit.session, unit.caller.account_id),
+        OperationRepository(unit.session, unit.caller.account_id),
+        AccountRepository(unit.session),
+        unit.audit(),
+    )
+
+
+Operations = Annotated[OperationService, Depends(operation_service)]
+Deletions = Annotated[DeletionService, Depends(deletion_service)]

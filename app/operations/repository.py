@@ -1,0 +1,104 @@
+"""The SQL of operations as their account sees them."""
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import and_, bindparam, func, insert, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import Operation
+from app.db.reading import Query, Reader
+
+STALLED_AFTER = timedelta(seconds=60)
+
+_OPERATIONS = Operation.__table__
+
+
+class OperationRow(NamedTuple):
+    """Named like the table's columns. `stalled`: nobody seems to go on with it."""
+
+    id: UUID
+    kind: str
+    status: str
+    phase: str | None
+    environment: str | None
+    done: int
+    total: int
+    scope: dict[str, Any]
+    receipt: dict[str, Any] | None
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    last_progress_at: datetime | None
+    finished_at: datetime | None
+    stalled: bool
+
+
+_NOW = func.clock_timestamp()
+_STALLED = and_(
+    _OPERATIONS.c.status == "running",
+    or_(
+        _OPERATIONS.c.last_progress_at < _NOW - STALLED_AFTER,
+        func.coalesce(_OPERATIONS.c.claimed_until < _NOW, False),  # SQL's
+    ),
+)
+_OF_ACCOUNT = select(
+    *(_OPERATIONS.c[name] for name in OperationRow._fields if name != "stalled"),
+    _STALLED.label("stalled"),
+).where(_OPERATIONS.c.account_id == bindparam("account"))
+_ONE = Query(_OF_ACCOUNT.where(_OPERATIONS.c.id == bindparam("operation")))
+
+
+async def read_operation(
+    reader: Reader, account_id: UUID, operation_id: UUID
+) -> OperationRow | None:
+    """Outside any transaction: for those who look again and again."""
+    rows = await reader.fetch(_ONE, account=account_id, operation=operation_id)
+    return next((OperationRow._make(row) for row in rows), None)
+
+
+class OperationRepository:
+    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+        self._session = session
+        self._account_id = account_id
+
+    async def page(self, after: UUID | None, limit: int) -> list[OperationRow]:
+        """Newest first. A closure is left out: whoever may read a list is no part of it."""
+        query = _OF_ACCOUNT.where(_OPERATIONS.c.kind != "close_account")
+        if after is not None:
+            query = query.where(_OPERATIONS.c.id < after)
+        query = query.order_by(_OPERATIONS.c.id.desc()).limit(limit)
+        rows = await self._session.execute(query, {"account": self._account_id})
+        return [OperationRow._make(row) for row in rows.all()]
+
+    async def get(self, operation_id: UUID) -> OperationRow | None:
+        query = _OF_ACCOUNT.where(_OPERATIONS.c.id == operation_id)
+        rows = await self._session.execute(query, {"account": self._account_id})
+        row = rows.one_or_none()
+        return None if row is None else OperationRow._make(row)
+
+    async def add(
+        self,
+        operation_id: UUID,
+        *,
+        kind: str,
+        scope: dict[str, Any],
+        receipt: dict[str, Any],
+        environment: str | None = None,
+    ) -> OperationRow:
+        """One that waits for a worker."""
+        await self._session.execute(
+            insert(Operation).values(
+                account_id=self._account_id,
+                id=operation_id,
+                kind=kind,
+                scope=scope,
+                receipt=receipt,
+                environment=environment,
+            )
+        )
+        row = await self.get(operation_id)
+        if row is None:
+            raise LookupError(operation_id)
+        return row

@@ -1,0 +1,155 @@
+"""Routes of deletions of trading data, and of operations."""
+
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from app.auth.scopes import Scope
+from app.edge.access import for_users
+from app.edge.answers import json_answer
+from app.edge.responses import changing, reading, reading_one
+from app.edge.route import CurrentUnit, EdgeRoute
+from app.operations.deps import Deletions, Operations
+from app.operations.documents import document_etag, operation_document
+from app.operations.errors import NotCancellable, UnknownKeys
+from app.operations.progress import OperationEvents
+from app.operations.repository import OperationRow
+from app.operations.schemas import DataDeletion, DeletionPreview, Operation, OperationPage
+from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+
+_EXAMPLE = """\
+retry: 1000
+
+event: operation
+data: {"id":"01938a5e-0000-7000-8000-000000000000","status":"running","done":20000,…}
+id: 0d5f1b0a9c…
+
+"""
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "const": "operation"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Operation"},
+        },
+        "id": {"type": "string"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events until the operation has ended, or the stream ends: connect again",
+        "content": {"text/event-stream": {"itemSchema": _EVENT, "example": _EXAMPLE}},
+    }
+}
+router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=EdgeRoute)
+deletions_router = APIRouter(
+    prefix="/v1/data-deletions", tags=["operations"], route_class=EdgeRoute
+)
+
+
+def operation_answer(row: OperationRow, *, status: int = 200) -> Response:
+    """The document; of one that was just begun, with the address where it can be followed."""
+    document = operation_document(row)
+    headers = {"ETag": document_etag(document)}
+    if status == 202:
+        headers["Location"] = f"/v1/operations/{row.id}"
+    return json_answer(document, status=status, headers=headers)
+
+
+@router.get(
+    "",
+    operation_id="listOperations",
+    summary="List operations",
+    response_model=OperationPage,
+    responses=reading(),
+)
+@for_users(Scope.DATA_READ)
+async def list_operations(
+    service: Operations, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> Response:
+    """Newest first."""
+    page = await service.page(decode_cursor(cursor), limit)
+    return json_answer(
+        {
+            "items": [operation_document(row) for row in page.items],
+            "next_cursor": page.next_after and encode_cursor(page.next_after),
+        }
+    )
+
+
+@router.get(
+    "/{operation_id}",
+    operation_id="getOperation",
+    summary="Get an operation",
+    response_model=Operation,
+    responses=reading_one(),
+)
+@for_users(Scope.DATA_READ, while_closing=True)
+async def get_operation(operation_id: UUID, service: Operations) -> Response:
+    """While an account is being closed its tokens read that operation and nothing else. They may
+    do so afterwards too, for some days: else nobody could see that it is done.
+    """
+    return operation_answer(await service.get(operation_id))
+
+
+@router.get(
+    "/{operation_id}/stream",
+    operation_id="streamOperation",
+    summary="Follow an operation",
+    response_class=Response,
+    responses={**_STREAM, **reading_one()},
+)
+@for_users(Scope.DATA_READ, while_closing=True)
+async def stream_operation(operation_id: UUID, service: Operations, unit: CurrentUnit) -> Response:
+    """Server-sent events. `operation` carries the document of `getOperation`: at once, and then
+    within a second of each change. The stream ends when the operation has.
+    """
+    row = await service.get(operation_id)
+    context = unit.context
+    return OperationEvents(
+        context.database.reader, unit.caller.account_id, row, context.streams.limits
+    )
+
+
+@router.post(
+    "/{operation_id}/cancel",
+    operation_id="cancelOperation",
+    summary="Cancel an operation",
+    response_model=Operation,
+    responses=changing(NotCancellable),
+)
+@for_users(Scope.DATA_DELETE, action="operation.cancel")
+async def cancel_operation(operation_id: UUID, service: Operations) -> Response:
+    """Deletions cannot be cancelled: what they delete is hidden when they begin, and bots are
+    refused its like. An operation that has ended is answered as it ended.
+    """
+    return operation_answer(await service.cancel(operation_id))
+
+
+@deletions_router.post(
+    "",
+    operation_id="deleteData",
+    summary="Delete trading data",
+    status_code=202,
+    response_model=Operation,
+    responses={
+        200: {"description": "Of a dry run: what would be deleted", "model": DeletionPreview},
+        **changing(UnknownKeys),
+    },
+)
+@for_users(Scope.DATA_DELETE, action="data.delete")
+async def delete_data(wanted: DataDeletion, service: Deletions, unit: CurrentUnit) -> Response:
+    """Trades, positions, equity snapshots, signals and bot events: of everything, of one
+    environment, of some keys, or before a time. Open positions are kept, and so are keys and bots.
+
+    Nothing shows the data when the answer arrives, and late reports of them are refused. Their rows
+    are removed by the operation.
+    """
+    if wanted.dry_run:
+        preview = await service.preview(wanted)
+        return json_answer({"counts": preview.counts, "kept": {"positions": preview.held}})
+    return operation_answer(await service.delete(unit.caller.user, wanted), status=202)
