@@ -57,6 +57,9 @@ NEW = (
     ("SELECT, INSERT, UPDATE", "deletion_marks, operations", "botkeys_api"),
     ("SELECT", "deletion_marks", "botkeys_runtime"),
     ("SELECT", "deletion_marks", "botkeys_worker"),
+    ("SELECT", "trade_days, stale_days", "botkeys_api"),
+    ("INSERT", "stale_days", "botkeys_runtime"),
+    ("SELECT, INSERT, DELETE", "trade_days, stale_days", "botkeys_worker"),
     ("SELECT, UPDATE", "operations", "botkeys_worker"),
 )
 CLOSED = "UPDATE (created_at, closing_at, selected_environment, timezone, revision)"
@@ -414,6 +417,7 @@ def upgrade() -> None:
         ],
         unique=False,
     )
+    _rollups()
     op.add_column("accounts", sa.Column("tokens_from", sa.DateTime(timezone=True), nullable=True))
     op.add_column("accounts", sa.Column("closing_operation_id", sa.Uuid(), nullable=True))
     op.add_column(
@@ -437,6 +441,87 @@ def upgrade() -> None:
         op.execute(f"GRANT {rights} ON {table} TO {role}")
 
 
+def _rollups() -> None:
+    op.create_index(
+        "ix_equity_snapshots_series",
+        "equity_snapshots",
+        ["account_id", "environment", "key_id", "settle", "bot_id"],
+        unique=False,
+    )
+    op.create_index(
+        "ix_equity_snapshots_resets",
+        "equity_snapshots",
+        ["account_id", "environment", "at"],
+        unique=False,
+        postgresql_where=sa.text("reset"),
+    )
+    op.create_table(
+        "stale_days",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("id", sa.Uuid(), server_default=sa.text("gen_random_uuid()"), nullable=False),
+        sa.Column(
+            "marked_at",
+            sa.DateTime(timezone=True),
+            server_default=sa.text("clock_timestamp()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint(
+            "environment IN ('live', 'testnet')", name=op.f("ck_stale_days_environment")
+        ),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.account_id"], name=op.f("fk_stale_days_account_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            "account_id", "environment", "day", "id", name=op.f("pk_stale_days")
+        ),
+    )
+    op.create_index("ix_stale_days_marked_at", "stale_days", ["marked_at"], unique=False)
+    amounts = ("pnl", "gross_profit", "gross_loss", "fees", "held")
+    op.create_table(
+        "trade_days",
+        sa.Column("account_id", sa.Uuid(), nullable=False),
+        sa.Column("environment", sa.Text(), nullable=False),
+        sa.Column("scope", sa.BigInteger(), nullable=False),
+        sa.Column("key_id", sa.Uuid(), nullable=False),
+        sa.Column("bot_id", sa.Uuid(), nullable=False),
+        sa.Column("symbol", sa.Text(), nullable=False),
+        sa.Column("settle", sa.Text(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        *(
+            sa.Column(name, sa.BigInteger(), nullable=False)
+            for name in ("trades", "wins", "losses")
+        ),
+        *(sa.Column(name, sa.Numeric(), nullable=False) for name in amounts),
+        *(
+            sa.Column(name, sa.DateTime(timezone=True), nullable=False)
+            for name in ("first_opened", "first_at", "last_at")
+        ),
+        sa.Column("high", sa.Numeric(), nullable=False),
+        sa.Column("high_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("low", sa.Numeric(), nullable=False),
+        sa.Column("low_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("drawdown", sa.Numeric(), nullable=False),
+        sa.Column("peak_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("trough_at", sa.DateTime(timezone=True), nullable=True),
+        sa.CheckConstraint(
+            "environment IN ('live', 'testnet')", name=op.f("ck_trade_days_environment")
+        ),
+        sa.CheckConstraint("scope BETWEEN 0 AND 7", name=op.f("ck_trade_days_scope")),
+        sa.ForeignKeyConstraint(
+            ["account_id"], ["accounts.account_id"], name=op.f("fk_trade_days_account_id")
+        ),
+        sa.PrimaryKeyConstraint(
+            *("account_id", "environment", "scope", "key_id", "bot_id", "symbol", "settle", "day"),
+            name=op.f("pk_trade_days"),
+        ),
+    )
+    op.create_index(
+        "ix_trade_days_of_day", "trade_days", ["account_id", "environment", "day"], unique=False
+    )
+
+
 def downgrade() -> None:
     for rights, table, role in MORE:
         op.execute(f"REVOKE {rights} ON {table} FROM {role}")
@@ -451,5 +536,8 @@ def downgrade() -> None:
         "closing_operation_id",
     ):
         op.drop_column("accounts", name)
-    for table in ("trades", "signals", "operations", "equity_snapshots", "deletion_marks"):
+    for table in (
+        *("trade_days", "stale_days", "trades", "signals", "operations", "equity_snapshots"),
+        "deletion_marks",
+    ):
         op.drop_table(table)

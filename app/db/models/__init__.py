@@ -20,6 +20,7 @@ from app.db.models.key_label import KeyLabel
 from app.db.models.master_key import MasterKeyVersion
 from app.db.models.position import Position
 from app.db.models.release import Release
+from app.db.models.rollup import StaleDay, TradeDay
 from app.db.models.trading import EquitySnapshot, Signal, Trade
 
 __all__ = [
@@ -47,6 +48,8 @@ __all__ = [
     "Presence",
     "Release",
     "Signal",
+    "StaleDay",
     "Trade",
+    "TradeDay",
     "TradingAsset",
 ]

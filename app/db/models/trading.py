@@ -55,12 +55,12 @@ class _Reported:
             ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
             CheckConstraint(one_of("environment", Environment), "environment"),
             CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
-            *cls._checks(),
+            *cls._more(),
             *indexes,
         )
 
     @classmethod
-    def _checks(cls) -> tuple[CheckConstraint, ...]:
+    def _more(cls) -> tuple[SchemaItem, ...]:
         return ()
 
 
@@ -90,7 +90,7 @@ class Trade(_Reported, Base):
     exit_reason: Mapped[str | None]
 
     @classmethod
-    def _checks(cls) -> tuple[CheckConstraint, ...]:
+    def _more(cls) -> tuple[SchemaItem, ...]:
         return (
             CheckConstraint(one_of("side", SIDES), "side"),
             CheckConstraint(one_of("margin_mode", MarginMode), "margin_mode"),
@@ -113,6 +113,16 @@ class EquitySnapshot(_Reported, Base):
     settle: Mapped[str]
     reset: Mapped[bool]
 
+    @classmethod
+    def _more(cls) -> tuple[SchemaItem, ...]:
+        """One names each key and asset of which there is anything, the other finds the resets."""
+        series = ("account_id", "environment", "key_id", "settle", "bot_id")
+        resets = ("account_id", "environment", "at")
+        return (
+            Index("ix_equity_snapshots_series", *series),
+            Index("ix_equity_snapshots_resets", *resets, postgresql_where=text("reset")),
+        )
+
 
 class Signal(_Reported, Base):
     """What a strategy said, and whether the bot acted on it."""
@@ -129,5 +139,5 @@ class Signal(_Reported, Base):
     data: Mapped[dict[str, Any] | None]
 
     @classmethod
-    def _checks(cls) -> tuple[CheckConstraint, ...]:
+    def _more(cls) -> tuple[SchemaItem, ...]:
         return (CheckConstraint(one_of("direction", DIRECTIONS), "direction"),)

@@ -1,0 +1,101 @@
+"""What the trades of a day come to, kept so that nobody has to add up a million of them."""
+
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Date,
+    ForeignKeyConstraint,
+    Index,
+    Numeric,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.db.base import AccountId, Base, one_of
+from app.db.models.account import NOW
+from app.exchanges.model import Environment
+
+BY_KEY, BY_BOT, BY_SYMBOL = 1, 2, 4
+"""Bits of a scope: whose trades a row adds up. 0 is all of the environment, 7 the finest."""
+
+SCOPES = BY_KEY | BY_BOT | BY_SYMBOL
+_Environment = Annotated[str, mapped_column(Text, primary_key=True, sort_order=-1)]
+_Amount = Annotated[Decimal, mapped_column(Numeric)]
+_Part = Annotated[UUID, mapped_column(Uuid, primary_key=True, sort_order=-1)]
+_Name = Annotated[str, mapped_column(Text, primary_key=True, sort_order=-1)]
+_Day = Annotated[date, mapped_column(Date, primary_key=True, sort_order=-1)]
+
+
+class TradeDay(Base):
+    """All trades of one UTC day, one scope and one settle asset, without those that a deletion mark
+    covered when it was reckoned. What is not in the scope is the zero UUID, or empty; so is the
+    settle asset of trades whose contract nobody knew, of which the count alone means anything.
+
+    `held` is in seconds. The curve of the day begins at 0: `high` and `low` are its extremes with
+    that beginning, `drawdown` its largest fall; each with its first time, null for the beginning.
+    """
+
+    __tablename__ = "trade_days"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+        CheckConstraint(one_of("environment", Environment), "environment"),
+        CheckConstraint(f"scope BETWEEN 0 AND {SCOPES}", "scope"),
+        Index("ix_trade_days_of_day", "account_id", "environment", "day"),
+    )
+
+    account_id: Mapped[AccountId]
+    environment: Mapped[_Environment]
+    scope: Mapped[int] = mapped_column(primary_key=True, sort_order=-1, autoincrement=False)
+    key_id: Mapped[_Part]
+    bot_id: Mapped[_Part]
+    symbol: Mapped[_Name]
+    settle: Mapped[_Name]
+    day: Mapped[_Day]
+    trades: Mapped[int] = mapped_column(BigInteger)
+    wins: Mapped[int] = mapped_column(BigInteger)
+    losses: Mapped[int] = mapped_column(BigInteger)
+    pnl: Mapped[_Amount]
+    gross_profit: Mapped[_Amount]
+    gross_loss: Mapped[_Amount]
+    fees: Mapped[_Amount]
+    held: Mapped[_Amount]
+    first_opened: Mapped[datetime]
+    first_at: Mapped[datetime]
+    last_at: Mapped[datetime]
+    high: Mapped[_Amount]
+    high_at: Mapped[datetime | None]
+    low: Mapped[_Amount]
+    low_at: Mapped[datetime | None]
+    drawdown: Mapped[_Amount]
+    peak_at: Mapped[datetime | None]
+    trough_at: Mapped[datetime | None]
+
+
+class StaleDay(Base):
+    """Trades of this UTC day changed since its `trade_days` were reckoned: they are not to be used.
+
+    Each batch writes rows of its own, so that batches never wait for each other, and whoever
+    reckons the day deletes those that it saw before it looks at the trades.
+    """
+
+    __tablename__ = "stale_days"
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
+        CheckConstraint(one_of("environment", Environment), "environment"),
+        Index("ix_stale_days_marked_at", "marked_at"),
+    )
+
+    account_id: Mapped[AccountId]
+    environment: Mapped[_Environment]
+    day: Mapped[_Day]
+    id: Mapped[UUID] = mapped_column(
+        primary_key=True, sort_order=-1, server_default=text("gen_random_uuid()")
+    )
+    marked_at: Mapped[datetime] = mapped_column(server_default=NOW)
