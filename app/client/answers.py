@@ -130,6 +130,19 @@ class Position(_Answer):
     expires_at: datetime | None = None
 
 
+class Verdict(_Answer):
+    """On one item of a batch: `stored`, `duplicate`, or `refused` with a `code`."""
+
+    status: str
+    code: str | None = None
+
+
+class Verdicts(_Answer):
+    """In the order of the items."""
+
+    results: tuple[Verdict, ...]
+
+
 _Model = TypeVar("_Model", bound=_Answer)
 
 

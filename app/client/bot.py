@@ -1,6 +1,7 @@
 """A bot's connection to the service."""
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,7 +12,7 @@ from uuid import UUID, uuid4
 from app.client.answers import BotConfig, Heartbeat, Position
 from app.client.connection import Connection
 from app.client.credentials import ReleasedCredentials
-from app.client.errors import BotClientError
+from app.client.errors import BotClientError, ReportsPending
 from app.client.feed import ConfigFeed
 from app.client.following import Follower
 from app.client.health import (
@@ -22,14 +23,19 @@ from app.client.health import (
     exchange_check,
 )
 from app.client.heart import Heart
+from app.client.journal import Journal
 from app.client.keyring import Keyring
 from app.client.outbox import Outbox, Revisions, put_position
 from app.client.pace import Pace
+from app.client.recording import Recorder
 from app.client.token import parse_token
 from app.exchanges.model import Environment
 from app.secret import Secret
 from app.transport import HttpTransport
 from app.vault.suites import SuiteName
+
+_CLOSING_SECONDS = 5.0
+_logger = logging.getLogger(__name__)
 
 
 def _utc_now() -> datetime:
@@ -37,8 +43,8 @@ def _utc_now() -> datetime:
 
 
 @final
-class BotClient:
-    """Credentials, configuration and positions of one bot; use it in `async with`.
+class BotClient(Recorder):
+    """Credentials, configuration, positions and records of one bot; use it in `async with`.
 
         async with BotClient("https://botkeys.example", token, key_id=…, exchange="okx",
                              environment="testnet") as client, client.running():
@@ -101,7 +107,7 @@ class BotClient:
             clock=clock,
             hand_on=self._hand_on,
         )
-        self._clock = clock
+        super().__init__(Journal(connection, pace), clock, self._find_key)
         self._revisions = Revisions(clock)
         self._outbox = Outbox(connection, pace, self._revisions)
         connection.on_revoked = self._drop_everything
@@ -152,7 +158,13 @@ class BotClient:
         ended: BotClientError | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                for part in (self._heart, self._follower, self._health, self._outbox):
+                for part in (
+                    self._heart,
+                    self._follower,
+                    self._health,
+                    self._outbox,
+                    self._journal,
+                ):
                     group.create_task(part.forever())
                 group.create_task(self._until_revoked())
         except* BotClientError as errors:
@@ -263,20 +275,35 @@ class BotClient:
         return position
 
     async def flush(self, seconds: float | None = None) -> None:
-        """Wait until all reports are with the service; raises ReportsPending after `seconds`.
+        """Wait until all reports and records are judged; raises ReportsPending after `seconds`.
 
-        A report that the service will never take raises its Refused here, each of them once.
+        What the service will never take is raised here, once: each report of a position as its
+        Refused, all records together as ReportsRefused.
         """
-        await self._outbox.flush(seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._outbox.deliver()
+                await self._journal.deliver()
+        except TimeoutError:
+            pass
+        self._outbox.raise_refused()
+        self._journal.raise_refused()
+        if count := self._outbox.count + self._journal.count:
+            raise ReportsPending(count)
 
     def forget(self) -> None:
         """Drop the plaintext, also from what `credentials` handed out."""
         self._keyring.forget()
 
     async def aclose(self) -> None:
+        """Drop the plaintext; what waits for the service is tried for some seconds more."""
         self._keyring.forget()
         self._feed.close()
-        await self._connection.aclose()
+        try:
+            if self._connection.refused_token is None:
+                await self._deliver_last()
+        finally:
+            await self._connection.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -295,6 +322,20 @@ class BotClient:
 
     def _hand_on(self, health: CredentialHealth) -> None:
         self._heart.report = health
+
+    def _find_key(self) -> UUID | None:
+        config = self._feed.newest
+        if config is None:
+            return self._key_id
+        return None if config.key is None else config.key.id
+
+    async def _deliver_last(self) -> None:
+        try:
+            await self.flush(_CLOSING_SECONDS)
+        except ReportsPending as pending:
+            _logger.warning("closed with %s reports that are not with the service", pending.count)
+        except BotClientError:
+            pass  # each refusal has been logged
 
     def _drop_everything(self) -> None:
         self._keyring.forget()

@@ -51,12 +51,12 @@ class Connection:
         method: str,
         path: str,
         *,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | bytes | None = None,
         headers: Mapping[str, str] | None = None,
         safe: bool | None = None,
     ) -> HttpAnswer:
-        """Any answer but a 401. `safe`: repeating it changes nothing."""
-        content = None if body is None else json.dumps(body).encode()
+        """Any answer but a 401. `body`: JSON, if it is bytes. `safe`: repeating changes nothing."""
+        content = json.dumps(body).encode() if isinstance(body, Mapping) else body
         sent = {"Accept": "application/json", **(headers or {})}
         if content is not None:
             sent["Content-Type"] = "application/json"

@@ -11,6 +11,8 @@ BotClientError           with `code`
 ├── Forgotten            forgotten: dropped before this use
 ├── ReportsPending       reports_pending: not all reports are with the service yet, with `count`
 ├── TooManyReports       too_many_reports: more reports wait than memory is set aside for
+├── NotRecordable        not_recordable: no JSON, or too long
+├── ReportsRefused       reports_refused: records that the service will never take, `refusals`
 └── Refused              the service's own `code`, with `status`, `detail`, `request_id`
     ├── NotAuthenticated     401
     ├── Forbidden            403
@@ -21,7 +23,11 @@ BotClientError           with `code`
     └── ServiceUnavailable   503, with `retry_after`
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
+
+_LATER = frozenset({401, 408, 425, 429})
+_SERVER_FAULT = 500
 
 
 class BotClientError(Exception):
@@ -111,6 +117,30 @@ class TooManyReports(BotClientError):
         super().__init__(f"{most} reports wait for the service already.")
 
 
+class NotRecordable(BotClientError):
+    code = "not_recordable"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Of one record: its `kind` (trades, …), the bot's own `id`, the service's `code`."""
+
+    kind: str
+    id: str
+    code: str
+
+
+class ReportsRefused(BotClientError):
+    """`refusals`: the last 100 at most. Each was logged, and none is sent again."""
+
+    code = "reports_refused"
+
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        self.refusals = refusals
+        told = ", ".join(f"{each.kind} {each.id}: {each.code}" for each in refusals[:3])
+        super().__init__(f"The service refused {len(refusals)} records ({told}).")
+
+
 class Refused(BotClientError):
     """A problem document of the service; `detail` is its sentence, which is safe to show."""
 
@@ -185,3 +215,10 @@ def refused_class(status: int, code: str) -> type[Refused]:
             if key in child.matches:
                 return child
     return Refused
+
+
+def is_final(error: BotClientError) -> bool:
+    """Whether the same report will be refused for ever."""
+    return (
+        isinstance(error, Refused) and error.status < _SERVER_FAULT and error.status not in _LATER
+    )

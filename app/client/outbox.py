@@ -1,7 +1,7 @@
 """Reports of positions on their way to the service: in order, through outages, bounded."""
 
 import logging
-from asyncio import Event, Lock, timeout
+from asyncio import Event, Lock
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +12,11 @@ from urllib.parse import quote
 
 from app.client.answers import Position, parse_answer, refusal
 from app.client.connection import Connection
-from app.client.errors import BotClientError, Refused, ReportsPending, TooManyReports
+from app.client.errors import Refused, TooManyReports, is_final
 from app.client.pace import Pace, patiently
 from app.jsontext import plain
 
 _OK = 200
-_LATER = frozenset({401, 408, 425, 429})
-_SERVER_FAULT = 500
 _MOST_REFUSALS = 100
 _logger = logging.getLogger(__name__)
 
@@ -50,7 +48,7 @@ class Revisions:
 
 @final
 class Outbox:
-    """What waits here is with the service sooner or later, or is told as refused by `flush`.
+    """What waits here is with the service sooner or later, or is told by `raise_refused`.
 
     A position's newer report takes the place of its last one that waits, if that has the same
     status: what waits is bounded by the number of positions, however long an outage; and by `most`.
@@ -68,6 +66,10 @@ class Outbox:
         self._refused: deque[Refused] = deque(maxlen=_MOST_REFUSALS)
         self._delivering = Lock()
         self._news = Event()
+
+    @property
+    def count(self) -> int:
+        return len(self._waiting)
 
     def put(self, position: Position) -> None:
         """Raises TooManyReports, and takes nothing then."""
@@ -93,32 +95,23 @@ class Outbox:
         """Until the token is refused."""
         while True:
             await self._news.wait()
-            await self._deliver()
+            await self.deliver()
 
-    async def flush(self, seconds: float | None) -> None:
-        """Wait until all is with the service. Raises ReportsPending if it is not in that time.
-
-        A report that the service will never take raises its Refused here, each of them once.
-        """
-        try:
-            async with timeout(seconds):
-                await self._deliver()
-        except TimeoutError:
-            pass
+    def raise_refused(self) -> None:
+        """Raises the Refused of a report that the service will never take, each of them once."""
         if self._refused:
             raise self._refused.popleft()
-        if self._waiting:
-            raise ReportsPending(len(self._waiting))
 
-    async def _deliver(self) -> None:
+    async def deliver(self) -> None:
+        """Until nothing waits any more. Raises NotAuthenticated."""
         async with self._delivering:
             while self._waiting:
                 report = self._waiting[0]
                 self._under_way = report
                 try:
-                    await patiently(partial(self._send, report), self._pace, final=_is_final)
+                    await patiently(partial(self._send, report), self._pace, final=is_final)
                 except Refused as refused:
-                    if not _is_final(refused):
+                    if not is_final(refused):
                         raise
                     position = report.position
                     _logger.warning("report of position %s refused: %s", position.id, refused.code)
@@ -155,13 +148,6 @@ async def put_position(connection: Connection, position: Position, revision: int
     if answer.status != _OK:
         raise refusal(answer)
     return parse_answer(Position, answer.body)
-
-
-def _is_final(error: BotClientError) -> bool:
-    """Whether the same report will be refused for ever."""
-    return (
-        isinstance(error, Refused) and error.status < _SERVER_FAULT and error.status not in _LATER
-    )
 
 
 def _body(position: Position, revision: int) -> dict[str, Any]:

@@ -21,7 +21,8 @@ class Pace:
     A stream that is silent for `stream_idle` is broken. It is opened again after what the service
     asks for, at least `shortest_pause`; while it fails, the configuration is polled instead, as
     often as it is tried: up to every `longest_pause`. Credentials are checked `first_check` after
-    they were opened and then every `check`, or after `check_again` where nothing came of it.
+    they were opened and then every `check`, or after `check_again` where nothing came of it. A
+    record waits up to `records` for others to go with it.
     """
 
     heartbeat: float = 10.0
@@ -31,6 +32,7 @@ class Pace:
     first_check: float = 2.0
     check: float = 86_400.0
     check_again: float = 600.0
+    records: float = 3.0
 
 
 def around(seconds: float) -> float:

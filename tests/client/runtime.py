@@ -80,6 +80,9 @@ class Runtime(httpx.AsyncBaseTransport):
     calls: list[Call] = field(default_factory=list)
     streams: list[Connected] = field(default_factory=list)
     positions: dict[str, dict[str, Any]] = field(default_factory=dict)
+    records: dict[str, dict[str, Any]] = field(default_factory=dict)  # by kind and id
+    refuses: dict[str, str] = field(default_factory=dict)  # ids of records, and with which code
+    answers_get_lost: bool = False
     connected: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -104,6 +107,11 @@ class Runtime(httpx.AsyncBaseTransport):
                 return answer(200, {"config_version": version, "may_open_positions": True})
             case "positions":
                 return answer(200, self._store(last, body or {}))
+            case "trades" | "equity-snapshots" | "signals" | "events":
+                judged = [self._judge(kind, item) for item in (body or {})["items"]]
+                if self.answers_get_lost:
+                    raise httpx.ReadError("cut off")
+                return answer(200, {"results": judged})
         return await ASGITransport(self.service.app).handle_async_request(request)
 
     async def _open_stream(self, request: httpx.Request) -> httpx.Response:
@@ -119,6 +127,14 @@ class Runtime(httpx.AsyncBaseTransport):
         if before is None or body["revision"] >= before["revision"]:
             self.positions[position_id] = {"id": position_id, **body}
         return self.positions[position_id]
+
+    def _judge(self, kind: str, item: dict[str, Any]) -> dict[str, Any]:
+        name = item["id"]
+        if name in self.refuses:
+            return {"id": name, "status": "refused", "code": self.refuses[name], "detail": "No."}
+        new = f"{kind}/{name}" not in self.records
+        self.records.setdefault(f"{kind}/{name}", item)
+        return {"id": name, "status": "stored" if new else "duplicate"}
 
     async def stream(self, number: int = 1) -> Connected:
         """The so manieth connection to the stream, once it is there."""
