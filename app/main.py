@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 from app import documentation, health
+from app.accounts.closing_router import router as closing
 from app.accounts.router import router as account
 from app.assets.router import router as assets
 from app.audit.router import router as audit
@@ -19,6 +20,8 @@ from app.catalogue.router import router as exchanges
 from app.context import Context
 from app.freezes.router import router as freezes
 from app.keys.router import router as keys
+from app.operations.router import deletions_router as data_deletions
+from app.operations.router import router as operations
 from app.problems import add_problem_handlers
 from app.runtime.heartbeat_router import router as heartbeats
 from app.runtime.position_router import router as reported_positions
@@ -42,6 +45,9 @@ ROUTERS = {
         positions,
         readings,
         account,
+        closing,
+        operations,
+        data_deletions,
         audit,
     ),
     Role.RUNTIME: (bot_tokens, runtime, streams, heartbeats, reported_positions, ingest),

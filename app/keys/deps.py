@@ -10,10 +10,13 @@ from app.catalogue.repository import CatalogueRepository
 from app.context import Context
 from app.edge.route import CurrentUnit
 from app.keys.credential_repository import CredentialRepository
+from app.keys.deletion import KeyDeletionService
 from app.keys.replacement import ReplacementService
 from app.keys.repository import KeyRepository
 from app.keys.service import KeyService
 from app.keys.verification import CredentialCheck
+from app.operations.deletion_repository import DeletionRepository
+from app.operations.repository import OperationRepository
 
 
 async def key_service(unit: CurrentUnit) -> KeyService:
@@ -30,6 +33,18 @@ async def key_service(unit: CurrentUnit) -> KeyService:
         CatalogueRepository(unit.session),
         context.catalogues,
         BotRepository(unit.session, unit.caller.account_id),
+        unit.audit(),
+    )
+
+
+async def deletion_service(unit: CurrentUnit) -> KeyDeletionService:
+    account_id = unit.caller.account_id
+    return KeyDeletionService(
+        KeyRepository(unit.session, unit.context.database.reader, account_id),
+        CredentialRepository(unit.session, account_id),
+        AccountRepository(unit.session),
+        DeletionRepository(unit.session, account_id),
+        OperationRepository(unit.session, account_id),
         unit.audit(),
     )
 
@@ -63,5 +78,6 @@ def _check(context: Context) -> CredentialCheck:
     )
 
 
+Deletions = Annotated[KeyDeletionService, Depends(deletion_service)]
 Replacements = Annotated[ReplacementService, Depends(replacement_service)]
 Service = Annotated[KeyService, Depends(key_service)]

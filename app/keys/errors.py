@@ -7,6 +7,7 @@ AppError
 ├── KeyAssigned               409 key_assigned, with `bot`
 ├── KeyInactive               409 key_inactive
 ├── OpenPositions             409 open_positions, with `count`
+├── PositionsHeld             409 open_positions, with `count`
 ├── OtherExchangeAccount      409 other_exchange_account
 ├── ContractTypeNotOffered    422 contract_type_not_offered, with `contract_types`
 ├── RegionNotOffered          422 region_not_offered, with `regions`
@@ -49,6 +50,22 @@ class OpenPositions(AppError):
         super().__init__(
             f"The key has {count} open {noun}, in instruments of its present contract type. Close "
             "them first.",
+            count=count,
+        )
+
+
+class PositionsHeld(AppError):
+    """With a key that is to be deleted: of a bot that has it no more."""
+
+    status = 409
+    code = "open_positions"
+    title = "There are open positions"
+
+    def __init__(self, count: int = 1) -> None:
+        noun = "position" if count == 1 else "positions"
+        super().__init__(
+            f"A bot that had this key holds {count} open {noun} with it. Wait until it has closed "
+            "them, or close them by hand if the bot is gone.",
             count=count,
         )
 

@@ -10,12 +10,23 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
-from app.db.models import Assignment, Bot, BotEvent, Key, KeyLabel, Position
+from app.db.models import (
+    Assignment,
+    Bot,
+    BotEvent,
+    EquitySnapshot,
+    Key,
+    KeyLabel,
+    Position,
+    Signal,
+    Trade,
+)
 from app.db.models.position import held
 from app.db.reading import Query, Reader
 
 _KEYS = Key.__table__
 _BOTS = Bot.__table__
+_NAMING_KEYS = (Position, BotEvent, Trade, EquitySnapshot, Signal, Assignment)
 _LABEL = ("label", "exchange", "environment", "contract_type")
 """What outlives the key in its label."""
 
@@ -173,12 +184,14 @@ class KeyRepository:
         await self._session.execute(notifications.of_key(self._account_id, key_id))
 
     async def delete(self, key_id: UUID) -> None:
-        """Its label stays as long as trading data name it, or a bot that had it may report some."""
         await self._session.execute(delete(Key).where(*self._row(key_id)))
+
+    async def forget_label(self, key_id: UUID) -> None:
+        """Unless trading data name it, or a bot that had it may report some."""
         named = or_(
             *(
                 exists().where(table.account_id == self._account_id, table.key_id == key_id)
-                for table in (Position, BotEvent, Assignment)
+                for table in _NAMING_KEYS
             )
         )
         await self._session.execute(delete(KeyLabel).where(*self._label(key_id), ~named))

@@ -1,6 +1,6 @@
 """Routes of keys."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
@@ -13,10 +13,21 @@ from app.edge.responses import changing, reading, reading_one, writing
 from app.edge.route import CurrentUnit, EdgeRoute
 from app.exchanges.model import Environment, ExchangeId
 from app.keys import errors
-from app.keys.deps import Replacements, Service
+from app.keys.deps import Deletions, Replacements, Service
 from app.keys.documents import key_document
 from app.keys.repository import KeyFilter, KeyRow
-from app.keys.schemas import DeletionReceipt, Key, KeyChange, KeyPage, NewCredentials, NewKey
+from app.keys.schemas import (
+    AssociatedData,
+    DeletionReceipt,
+    Key,
+    KeyChange,
+    KeyDeletionPreview,
+    KeyPage,
+    NewCredentials,
+    NewKey,
+)
+from app.operations.answers import operation_answer
+from app.operations.schemas import Operation
 from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
 from app.schemas import Search
 
@@ -156,23 +167,54 @@ async def replace_credentials(
     return _one(await service.replace(unit.caller.user, key_id, new, revision))
 
 
+@router.get(
+    "/{key_id}/deletion-preview",
+    operation_id="previewKeyDeletion",
+    summary="Count what deleting a key with its data would delete",
+    response_model=KeyDeletionPreview,
+    responses=reading_one(),
+)
+@for_users(Scope.KEYS_READ)
+async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
+    """A key that a bot has, or with which a position is held, cannot be deleted yet."""
+    preview = await service.preview(key_id)
+    return json_answer(
+        {
+            "key_id": key_id,
+            "counts": preview.counts,
+            "held_positions": preview.held,
+            "bot": key_document(preview.key)["bot"],
+        }
+    )
+
+
 @router.delete(
     "/{key_id}",
     operation_id="deleteKey",
     summary="Delete a key",
     response_model=DeletionReceipt,
-    responses=changing(errors.KeyAssigned),
+    responses={
+        202: {"description": "The operation that deletes its data", "model": Operation},
+        **changing(errors.KeyAssigned, errors.PositionsHeld),
+    },
 )
 @for_users(Scope.KEYS_WRITE, action="key.delete")
 async def delete_key(
     key_id: UUID,
-    service: Service,
+    service: Deletions,
     unit: CurrentUnit,
     revision: Revision,
     associated_data: Annotated[
-        Literal["keep"], Query(description="Trading data are kept.")
-    ] = "keep",
+        AssociatedData,
+        Query(description="Whether its trading data stay. `delete` takes the scope `data:delete`."),
+    ] = AssociatedData.KEEP,
 ) -> Response:
-    """The credentials are gone when the answer arrives."""
-    deleted = await service.delete(unit.caller.user, key_id, revision)
+    """The credentials are gone when the answer arrives, and with `delete` nothing shows the key's
+    data any more; their rows are removed by the operation.
+    """
+    user = unit.caller.user
+    if associated_data is AssociatedData.DELETE:
+        user.require(Scope.DATA_DELETE)
+        return operation_answer(await service.delete_with_data(user, key_id, revision), status=202)
+    deleted = await service.delete(user, key_id, revision)
     return json_answer({"key_id": key_id, "associated_data": associated_data, "deleted": deleted})

@@ -1,6 +1,7 @@
 """What a key looks like from outside."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.exchanges.model import Answer, ContractType, Environment, ExchangeId
+from app.operations.schemas import Counts
 from app.schemas import Document, Input, Label, SecretText
 
 _CREDENTIALS_EXAMPLE: JsonDict = {
@@ -132,9 +134,28 @@ class KeyPage(Document):
     next_cursor: str | None
 
 
+class AssociatedData(StrEnum):
+    """What becomes of the trading data of a key that is deleted."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+
+
 class DeletionReceipt(Document):
-    """What went: the credentials with the key; trading data stay."""
+    """What went with the key; trading data stay."""
 
     key_id: UUID
     associated_data: Annotated[str, Field(examples=["keep"])]
-    deleted: Annotated[dict[str, int], Field(examples=[{"keys": 1, "credentials": 1}])]
+    deleted: Annotated[
+        dict[str, int],
+        Field(examples=[{"keys": 1, "credentials": 1, "trading_assets": 4, "freezes": 0}]),
+    ]
+
+
+class KeyDeletionPreview(Document):
+    """The rows that would go with the key. Held positions and a bot are in its way."""
+
+    key_id: UUID
+    counts: Counts
+    held_positions: int
+    bot: AssignedBot | None

@@ -19,11 +19,7 @@ from app.errors import NotFound, PreconditionFailed
 from app.keys.contract_switch import ContractSwitch
 from app.keys.credential_repository import CredentialRepository
 from app.keys.credentials import KeyRequest, read_request
-from app.keys.errors import (
-    EnvironmentImmutable,
-    KeyAlreadyAdded,
-    KeyAssigned,
-)
+from app.keys.errors import EnvironmentImmutable, KeyAlreadyAdded
 from app.keys.repository import KeyFilter, KeyRepository, KeyRow
 from app.keys.schemas import KeyChange, NewKey
 from app.keys.verification import CredentialCheck, Verified, hashed_account
@@ -165,25 +161,6 @@ class KeyService:
         if "contract_type" in changed:
             self._refresher.start(CatalogueName.of(row))
         return row
-
-    async def delete(
-        self, principal: UserPrincipal, key_id: UUID, revision: int | None
-    ) -> dict[str, int]:
-        """Remove the key and its credentials at once; how many rows of each kind went."""
-        row = await self._locked(principal, key_id, revision)
-        if row.bot_id is not None and row.bot_name is not None:
-            raise KeyAssigned(row.bot_id, row.bot_name)
-        credentials = await self._credentials.remove(key_id)
-        await self._keys.delete(key_id)
-        await self._audit.record(
-            "key.delete",
-            target="key",
-            target_id=key_id,
-            environment=row.environment,
-            exchange=row.exchange,
-            label=row.label,
-        )
-        return {"keys": 1, "credentials": credentials}
 
     async def _locked(
         self,

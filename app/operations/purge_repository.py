@@ -17,6 +17,7 @@ from sqlalchemy import (
     null,
     select,
     text,
+    true,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,6 +34,10 @@ from app.db.models import (
 from app.operations.claims import Claimed, ClaimLost, progressed
 from app.operations.kinds import KINDS, DataKind, Slice, covered, slices
 from app.trading.marks import Mark
+
+# A batch need not be lasting before the next begins: after a crash of the server both the rows and
+# the count of them are back. The end of the operation is lasting, and with it all before it.
+_SOON = select(func.set_config("synchronous_commit", "off", true()))
 
 COUNTED_AT_MOST = 5_000_000
 """Of one slice. Whoever has more sees the total grow as the work goes on."""
@@ -69,6 +74,7 @@ class PurgeRepository:
         Raises `ClaimLost`. Rows are found by an index from where the batch before ended, so that no
         batch walks over what others deleted.
         """
+        await self._session.execute(_SOON)
         rows = kind.table.alias("doomed")
         order = rows.c[kind.order]
         wanted = self._covered(kind, rows, part)

@@ -10,11 +10,11 @@ from app.edge.access import for_users
 from app.edge.answers import json_answer
 from app.edge.responses import changing, reading, reading_one
 from app.edge.route import CurrentUnit, EdgeRoute
+from app.operations.answers import operation_answer
 from app.operations.deps import Deletions, Operations
-from app.operations.documents import document_etag, operation_document
+from app.operations.documents import operation_document
 from app.operations.errors import NotCancellable, UnknownKeys
 from app.operations.progress import OperationEvents
-from app.operations.repository import OperationRow
 from app.operations.schemas import DataDeletion, DeletionPreview, Operation, OperationPage
 from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
 
@@ -49,15 +49,6 @@ router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=Edg
 deletions_router = APIRouter(
     prefix="/v1/data-deletions", tags=["operations"], route_class=EdgeRoute
 )
-
-
-def operation_answer(row: OperationRow, *, status: int = 200) -> Response:
-    """The document; of one that was just begun, with the address where it can be followed."""
-    document = operation_document(row)
-    headers = {"ETag": document_etag(document)}
-    if status == 202:
-        headers["Location"] = f"/v1/operations/{row.id}"
-    return json_answer(document, status=status, headers=headers)
 
 
 @router.get(

@@ -1,0 +1,116 @@
+"""The SQL of closing an account: what goes before the answer."""
+
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import Table, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import notifications
+from app.db.models import (
+    Account,
+    Bot,
+    Freeze,
+    IdempotencyRecord,
+    Key,
+    KeyCredential,
+    Operation,
+    Position,
+    Presence,
+    TradingAsset,
+)
+from app.db.models.position import held
+
+_BOTS = cast("Table", Bot.__table__)
+_PRESENCE = cast("Table", Presence.__table__)
+
+
+class ClosingRepository:
+    """Of an account whose lock is held: nobody opens anything in it."""
+
+    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+        self._session = session
+        self._account_id = account_id
+
+    async def positions_held(self) -> int:
+        count = select(func.count()).where(Position.account_id == self._account_id, held())
+        return (await self._session.execute(count)).scalar_one()
+
+    async def lock_presence(self) -> None:
+        """Keep heartbeats waiting, which do not enter the account: in the order of theirs."""
+        of_account = _PRESENCE.c.account_id == self._account_id
+        await self._session.execute(
+            select(_BOTS.c.id)
+            .where(_BOTS.c.account_id == self._account_id)
+            .order_by(_BOTS.c.id)
+            .with_for_update()
+        )
+        await self._session.execute(
+            select(_PRESENCE.c.bot_id)
+            .where(of_account)
+            .order_by(_PRESENCE.c.bot_id)
+            .with_for_update()
+        )
+
+    async def remove(self) -> dict[str, int]:
+        """Bots with their tokens, keys with their credentials, and all that goes with either; how
+        many rows of each kind went.
+        """
+        await self._session.execute(notifications.of_account(self._account_id))
+        gone = {}
+        for name, model in (
+            ("bots", Bot),
+            ("credentials", KeyCredential),
+            ("trading_assets", TradingAsset),
+            ("freezes", Freeze),
+            ("keys", Key),
+            ("idempotency_records", IdempotencyRecord),
+        ):
+            table = cast("Table", model.__table__)
+            done: Any = await self._session.execute(
+                delete(table).where(table.c.account_id == self._account_id)
+            )
+            gone[name] = int(done.rowcount)
+        del gone["idempotency_records"]
+        return gone
+
+    async def cancel_others(self) -> None:
+        """What else is under way ends: the closure does all that it would have done."""
+        await self._session.execute(
+            update(Operation)
+            .where(
+                Operation.account_id == self._account_id,
+                or_(Operation.status == "queued", Operation.status == "running"),
+            )
+            .values(
+                status="cancelled",
+                cancel_requested=True,
+                claim=None,
+                claimed_until=None,
+                finished_at=func.clock_timestamp(),
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+    async def close(self, operation_id: UUID) -> None:
+        """From now on nobody enters the account, and no token of up to now will do so again."""
+        now = func.clock_timestamp()
+        await self._session.execute(
+            update(Account)
+            .where(Account.account_id == self._account_id)
+            .values(closing_at=now, tokens_from=now, closing_operation_id=operation_id)
+        )
+
+    async def begin_again(self, operation_id: UUID) -> bool:
+        """Queue the closure anew if it failed; whether it had."""
+        again = (
+            update(Operation)
+            .where(
+                Operation.account_id == self._account_id,
+                Operation.id == operation_id,
+                Operation.status == "failed",
+            )
+            .values(status="queued", error=None, finished_at=None, phase=None)
+            .returning(Operation.id)
+        )
+        return await self._session.scalar(again) is not None
