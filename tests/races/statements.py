@@ -10,22 +10,27 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only
+
+from app.db.reading import Query, Rows, SessionReader
 
 OPERATION: ContextVar[str] = ContextVar("operation", default="")
 """Of which operation the statements are. Whoever fires one says so, in a task of its own."""
 
 _LOCK = re.compile(
-    r"\s+FOR (?P<strength>NO KEY UPDATE|UPDATE|KEY SHARE|SHARE)(?P<of> OF (?P<table>\w+))?\s*$"
+    r"\s+FOR (?P<strength>NO KEY UPDATE|UPDATE|KEY SHARE|SHARE)(?: OF (?P<of>\w+))?"
+    r"(?: SKIP LOCKED)?\s*(?=\)|$)"
 )
-_TABLE = re.compile(r"\bFROM\s+(?P<table>\w+)")
+_TABLE = re.compile(r"\bFROM\s+(\w+)")
 _WRITE = re.compile(
-    r"^\s*(INSERT INTO|UPDATE|DELETE FROM) (bots|keys|trading_assets|positions|presence)\b"
+    r"\b(INSERT INTO|UPDATE|DELETE FROM) (bots|keys|trading_assets|positions|presence)\b"
 )
 
 
@@ -41,10 +46,14 @@ class Gate:
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
 
+    async def stop(self) -> None:
+        self.reached.set()
+        await self.let_go.wait()
+
 
 @dataclass(eq=False)
 class Statements:
-    """All statements of an engine.
+    """All statements of the sessions of an engine.
 
     `taken` are the locks of each operation in the order in which it asked for them. `removed` are
     the (operation, table) whose lock becomes a plain SELECT. `gates` stop an operation, once. With
@@ -57,44 +66,52 @@ class Statements:
     lateness: float = 0
     chance: random.Random = field(default_factory=random.Random)
 
-    def __call__(
-        self, _conn: Any, _cursor: Any, statement: str, parameters: Any, *_: Any
-    ) -> tuple[str, Any]:
+    async def hear(self, statement: str) -> str:
+        """What is to be said in its place, once it may be said."""
         operation = OPERATION.get()
-        if operation:
-            if _WRITE.match(statement):
-                self._stop(operation)
-            else:
-                statement = self._lock(operation, statement)
-        return statement, parameters
-
-    def _lock(self, operation: str, statement: str) -> str:
-        locking = _LOCK.search(statement)
-        if locking is None:
+        if not operation:
             return statement
-        found = locking if locking["of"] else _TABLE.search(statement)
-        assert found is not None, statement
-        lock = Lock(found["table"], locking["strength"])
-        self.taken.setdefault(operation, []).append(lock)
-        if (operation, lock.table) in self.removed:
-            return statement[: locking.start()]
-        return statement
+        if _WRITE.search(statement):
+            await self._stop(operation)
+        return _LOCK.sub(lambda found: self._lock(operation, found), statement)
 
-    def _stop(self, operation: str) -> None:
+    def _lock(self, operation: str, found: re.Match[str]) -> str:
+        table = found["of"] or _TABLE.findall(found.string, 0, found.start())[-1]
+        self.taken.setdefault(operation, []).append(Lock(table, found["strength"]))
+        return "" if (operation, table) in self.removed else found[0]
+
+    async def _stop(self, operation: str) -> None:
         gate = self.gates.pop(operation, None)
         if gate is not None:
-            gate.reached.set()
-            await_only(gate.let_go.wait())
+            await gate.stop()
         elif self.lateness:
-            await_only(asyncio.sleep(self.chance.random() * self.lateness))
+            await asyncio.sleep(self.chance.random() * self.lateness)
 
 
 @contextmanager
 def overheard(engine: AsyncEngine) -> Iterator[Statements]:
-    """The statements of this engine for as long as the block lasts."""
+    """The statements of this engine's sessions for as long as the block lasts.
+
+    Those that go through SQLAlchemy, and those that go past it straight to the driver.
+    """
     statements = Statements()
-    event.listen(engine.sync_engine, "before_cursor_execute", statements, retval=True)
+
+    def through_sqlalchemy(
+        _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any
+    ) -> tuple[str, Any]:
+        return await_only(statements.hear(statement)), parameters
+
+    past_it = SessionReader.fetch
+
+    async def fetch(reader: SessionReader, query: Query, **parameters: Any) -> Rows:
+        said = copy(query)
+        said.text = await statements.hear(query.text)
+        return await past_it(reader, said, **parameters)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", through_sqlalchemy, retval=True)
     try:
-        yield statements
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SessionReader, "fetch", fetch)
+            yield statements
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", statements)
+        event.remove(engine.sync_engine, "before_cursor_execute", through_sqlalchemy)

@@ -8,7 +8,7 @@ from tests.races.turmoil import ANSWERS, Broken, Turmoil
 from tests.races.watch import story, violations
 from tests.support.world import World
 
-ROUNDS = 6
+ROUNDS = 5
 CHANGES = 25
 # What the hammer finds without the locks on these tables, whoever takes them.
 LEFT_OUT = [("bots", "keys"), ("trading_assets",), ("positions",)]

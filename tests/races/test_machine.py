@@ -13,7 +13,7 @@ from tests.races.scene import list_symbols
 from tests.support.world import World
 
 SHORT = settings(
-    max_examples=4,
+    max_examples=3,
     stateful_step_count=25,
     derandomize=True,
     database=None,
