@@ -92,7 +92,7 @@ def test_the_results_are_written_as_json(tmp_path: Path) -> None:
 @pytest.mark.torture
 def test_what_bots_ask_is_the_same_work_on_both_sides_and_changes_reach_their_streams() -> None:
     with installation() as ready:
-        rows = measure_runtime(ready, Effort(rounds=1, warm_up=0.05, seconds=1), bots=20)
+        rows = measure_runtime(ready, Effort(rounds=1, warm_up=0.05, seconds=1), bots=60)
         stream = measure_stream(ready, bots=5, changes=3)
 
     assert [row.name for row in rows] == [
