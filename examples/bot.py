@@ -1,8 +1,9 @@
 """A small but complete bot: `python -m examples.bot --url http://127.0.0.1:8000 --token-file FILE`.
 
 It sends heartbeats, follows its configuration, opens and closes positions by a toy rule, and
-reports them. When its key is deactivated it opens nothing more and goes on managing what is open;
-when the service is away it carries on and reports later. Ctrl-C closes what is open and ends it.
+reports them, with its trades, its equity on paper, its signals and events. When its key is
+deactivated it opens nothing more and goes on managing what is open; when the service is away it
+carries on and reports later. Ctrl-C closes what is open and ends it.
 
 The token is read from a file that nobody else can read: a command line shows to everyone.
 """
@@ -21,6 +22,7 @@ from app.client import BotClient, BotClientError, Pace
 from app.secret import Secret
 from app.transport import HttpTransport
 from examples.mean_reversion import MeanReversion
+from examples.paper import Books
 from examples.prices import Prices
 from examples.trader import Trader
 
@@ -38,6 +40,7 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--threshold", type=Decimal, default=Decimal("0.0002"))
     parser.add_argument("--hold", type=float, default=600.0, help="longest time, in seconds")
     parser.add_argument("--heartbeat", type=float, default=10.0, help="seconds between heartbeats")
+    parser.add_argument("--equity", type=float, default=60.0, help="seconds between reports of it")
     return parser.parse_args(given)
 
 
@@ -76,15 +79,20 @@ async def run(given: argparse.Namespace) -> None:
             exchange=given.exchange,
             environment=given.environment,
             transport=http,
-            pace=Pace(heartbeat=given.heartbeat),
+            pace=Pace(heartbeat=given.heartbeat, records=min(3.0, given.heartbeat)),
         ) as client,
         client.running(),
     ):
         voice.say(f"running as bot {client.bot_id}")
         telling = asyncio.create_task(tell_changes(client, voice))
         try:
+            books = Books(client, every=given.equity, say=voice.say)
+            books.event("started", f"The bot was started; it looks every {given.tick} s.")
             trader = Trader(
-                client, Prices(http), rule, symbol=given.symbol, tick=given.tick, say=voice.say
+                *(client, Prices(http), rule, books),
+                symbol=given.symbol,
+                tick=given.tick,
+                say=voice.say,
             )
             await trader.trade(stop)
         finally:

@@ -20,6 +20,7 @@ from app.client import (
 )
 from examples.mean_reversion import MeanReversion
 from examples.okx_order import place_order
+from examples.paper import Books, Quote
 from examples.prices import Prices
 
 _FLUSH_SECONDS = 5.0
@@ -37,6 +38,7 @@ class Trader:
         client: BotClient,
         prices: Prices,
         rule: MeanReversion,
+        books: Books,
         *,
         symbol: str | None,
         tick: float,
@@ -45,12 +47,13 @@ class Trader:
         self._client = client
         self._prices = prices
         self._rule = rule
+        self._books = books
         self._symbol = symbol
         self._tick = tick
         self._say = say
         self._position: Position | None = None
         self._opened_at = 0.0
-        self._last_price: Decimal | None = None
+        self._last: Quote | None = None
         self._refused: BotConfig | None = None
 
     async def trade(self, stop: asyncio.Event) -> None:
@@ -62,7 +65,8 @@ class Trader:
             except TimeoutError:
                 continue
         if self._position is not None:
-            await self._leave(self._position, self._last_price, "the bot stops")
+            await self._leave(self._position, "the bot stops")
+        self._books.event("stopped", "The bot was stopped.")
         await self._client.flush(_FLUSH_SECONDS)
 
     async def _look(self) -> None:
@@ -76,44 +80,52 @@ class Trader:
         price = None if asset is None else await self._prices.of(config, asset)
         if asset is None or price is None:
             return
-        self._last_price = price
+        kind = None if config.key is None else config.key.contract_type
+        self._last = Quote(price, asset, kind)
         side = self._rule.entry(price)
         position = self._position
         if position is not None and position.entry_price is not None:
             held = asyncio.get_running_loop().time() - self._opened_at
             why = self._rule.exit(position.side, position.entry_price, price, held)
             if why is not None:
-                await self._leave(position, price, why)
+                await self._leave(position, why)
         elif side is not None and not self._is_refused_still(config):
-            await self._enter(config, asset, side, price)
+            acted = await self._enter(config, asset, side, price)
+            self._books.signal(asset.symbol, side, acted=acted)
+        now = asyncio.get_running_loop().time()
+        self._books.look(now, self._position, self._last)
 
     async def _enter(
         self, config: BotConfig, asset: ConfigAsset, side: str, price: Decimal
-    ) -> None:
+    ) -> bool:
         quantity = asset.min_quantity or asset.lot_size or Decimal(1)
         try:
             opening = await self._client.open_position(asset.symbol, side, quantity)
         except MayNotOpen as refused:
             self._refused = config
             self._say(f"may not open {asset.symbol}: {', '.join(refused.reasons)}")
-            return
+            return False
         except NotAuthenticated:
             raise
         except BotClientError as error:
             self._say(f"no permission to be had: {error.code}")
-            return
+            return False
         if not await self._order(opening, "buy" if side == "long" else "sell", reduce_only=False):
             self._client.close_position(opening, exit_price=None)
-            return
+            return False
         self._position = self._client.opened(opening, entry_price=price)
         self._opened_at = asyncio.get_running_loop().time()
         self._say(f"opened {side} {quantity} {asset.symbol} at {price}")
+        return True
 
-    async def _leave(self, position: Position, price: Decimal | None, why: str) -> None:
+    async def _leave(self, position: Position, why: str) -> None:
         side = "sell" if position.side == "long" else "buy"
         if not await self._order(position, side, reduce_only=True):
             return  # tried again with the next price
-        self._client.close_position(position, exit_price=price)
+        price = None if self._last is None else self._last.price
+        closed = self._client.close_position(position, exit_price=price)
+        if self._last is not None:
+            self._books.closed(closed, self._last, why)
         self._position = None
         self._say(f"closed {position.side} {position.symbol} at {price}: {why}")
 
@@ -141,6 +153,7 @@ class Trader:
             return False
         if code != "0":
             self._say(f"the exchange refuses the order: {code}")
+            self._books.event("order_refused", f"The exchange answered {code}.", level="warning")
         return code == "0"
 
     def _address(self) -> str | None:

@@ -32,6 +32,7 @@ from app.client.errors import (
 )
 from app.client.health import CredentialHealth
 from app.client.pace import Pace
+from app.client.recording import Direction, Level
 
 __all__ = [
     "BotClient",
@@ -40,11 +41,13 @@ __all__ = [
     "CannotOpen",
     "ConfigAsset",
     "CredentialHealth",
+    "Direction",
     "Forbidden",
     "Forgotten",
     "Heartbeat",
     "InsecureAddress",
     "KeyInactive",
+    "Level",
     "MalformedAnswer",
     "MalformedToken",
     "MayNotOpen",

@@ -5,10 +5,14 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
-from app.client import BotConfig, ConfigAsset, Pace
+import pytest
+
+from app.client import BotConfig, ConfigAsset, Pace, Position
 from app.transport import HttpTransport
 from examples.mean_reversion import MeanReversion
+from examples.paper import Books, Quote, gain
 from examples.prices import Prices
 from examples.trader import Trader
 from tests.client.conftest import make_service
@@ -53,7 +57,10 @@ def trading(story: Callable[[Scene], Awaitable[None]], after: Callable[[Scene], 
             await stack.enter_async_context(client.running())
             scene = Scene(runtime, SetPrices(http))
             rule = MeanReversion(window=2, hold=60)
-            trader = Trader(client, scene.prices, rule, symbol=None, tick=1, say=scene.said.append)
+            books = Books(client, every=10, say=scene.said.append)
+            trader = Trader(
+                *(client, scene.prices, rule, books), symbol=None, tick=1, say=scene.said.append
+            )
             task = asyncio.create_task(trader.trade(scene.stop))
             await story(scene)
             scene.stop.set()
@@ -152,3 +159,45 @@ def test_a_position_whose_key_was_taken_away_is_left_to_a_person() -> None:
         assert scene.statuses() == ["opening", "open"]
 
     trading(story, after)
+
+
+def test_round_trips_signals_equity_and_events_are_recorded() -> None:
+    async def story(scene: Scene) -> None:
+        scene.runtime.service.config["assets"] = [
+            {**ASSET, "settle": "USDT", "contract_size": "0.5"}
+        ]
+        await open_one(scene)
+        scene.prices.now = Decimal(100)
+        await asyncio.sleep(12)
+
+    def after(scene: Scene) -> None:
+        records = scene.runtime.records
+        (position_id,) = scene.runtime.positions
+        trade = records[f"trades/{position_id}"]
+        assert (trade["entry_price"], trade["exit_price"]) == ("99", "100")
+        assert trade["exit_reason"] == "target"
+        told: dict[str, list[Any]] = {}
+        for name, record in records.items():
+            told.setdefault(name.partition("/")[0], []).append(record)
+        assert [record["kind"] for record in told["events"]] == ["stopped"]
+        assert [(each["direction"], each["acted"]) for each in told["signals"]] == [("long", True)]
+        equities = [record["equity"] for record in told["equity-snapshots"]]
+        assert equities == ["10000", "10000.0005", "10000.0005"]
+
+    trading(story, after)
+
+
+@pytest.mark.parametrize(
+    ("kind", "side", "size", "expected"),
+    [
+        ("linear", "long", "0.01", "200"),
+        ("linear", "short", "0.01", "-200"),
+        ("inverse", "long", "10", "0.001"),
+    ],
+)
+def test_the_paper_account_knows_linear_and_inverse_contracts(
+    kind: str, side: str, size: str, expected: str
+) -> None:
+    position = Position(symbol="X", side=side, quantity=Decimal(2), entry_price=Decimal(10_000))
+    asset = ConfigAsset(symbol="X", contract_size=Decimal(size))
+    assert gain(position, Quote(Decimal(20_000), asset, kind)) == Decimal(expected)
