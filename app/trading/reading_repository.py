@@ -79,15 +79,14 @@ def page_of(
         for environment in environments
     ]
     page = parts[0].subquery("page") if len(parts) == 1 else union_all(*parts).subquery("page")
-    order: list[ColumnElement[Any]] = [page.c[name] for name in reading.order]
     bots, labels = Bot.__table__, KeyLabel.__table__
     named = dict(zip(NAMED, (bots.c.name, labels.c.label), strict=True))
     fields = (named[name] if name in named else page.c[name] for name in reading.fields)
-    place = [*order, literal("")][:PLACE]
+    place: list[ColumnElement[Any]] = [*(page.c[name] for name in reading.order), literal("")]
     return (
-        select(*(column.label(None) for column in (*place, *fields)))
+        select(*(column.label(None) for column in (*place[:PLACE], *fields)))
         .select_from(_with_names(page, account_id))
-        .order_by(*(column.desc() for column in order))
+        .order_by(*(page.c[name].desc() for name in _order(reading, wanted)))
         .limit(limit)
     )
 
@@ -108,8 +107,7 @@ def _rows(
     after: Place | None,
 ) -> AnySelect:
     table = reading.table.c
-    # The index of one bot's rows does not repeat the bot in its order.
-    names = [name for name in reading.order if name != "bot_id" or wanted.bot_id is None]
+    names = _order(reading, wanted)
     order = [reading.columns[name] for name in names]
     # PostgreSQL does not see that rows without an environment are in the order of the rest alone.
     first = [table.environment] if environment is None else []
@@ -124,6 +122,11 @@ def _rows(
         )
         .order_by(*first, *(column.desc() for column in order))
     )
+
+
+def _order(reading: Reading, wanted: Wanted) -> list[str]:
+    """The index of one bot's rows does not repeat the bot in its order."""
+    return [name for name in reading.order if name != "bot_id" or wanted.bot_id is None]
 
 
 def _filters(reading: Reading, wanted: Wanted) -> Iterable[ColumnElement[bool]]:

@@ -1,0 +1,192 @@
+"""How PostgreSQL answers a page: by an index in the order of the list, from the page's place on."""
+
+import itertools
+import json
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.engine import Database, open_database
+from app.trading.cursor import Place
+from app.trading.data_set import DataSet
+from app.trading.marks import Mark
+from app.trading.reading_repository import Wanted, page_of
+from app.trading.readings import BOT_EVENTS, READINGS, Reading
+from tests.support.database import Server, database_copy, execute
+from tests.support.trading_data import SECOND, START, TIMES
+
+ACCOUNT, KEY, BOT = (UUID(int=number) for number in (1, 2, 2))
+FEW, MANY, STEP = 4_000, 120_000, 20_000
+MAKE_ACCOUNT = "INSERT INTO accounts (account_id, issuer, subject) VALUES ('{}', '', '')"
+# Of a key and a bot that have one row in five and in seven; keys have one environment each.
+_WHO = """
+    (SELECT '{account}'::uuid AS account_id, number, 'r' || number AS id,
+            lpad((number % 5)::text, 32, '0')::uuid AS key_id,
+            lpad((number % 7)::text, 32, '0')::uuid AS bot_id,
+            CASE WHEN number % 5 = 4 THEN 'testnet' ELSE 'live' END AS environment,
+            'okx' AS exchange, 'linear' AS contract_type, 'X-' || number % 11 AS symbol,
+            timestamptz '2026-11-01' + number * interval '1 s' AS at
+     FROM generate_series({first}, {last}) AS number) AS who
+"""
+_SAME = "account_id, bot_id, key_id, environment, exchange, contract_type"
+FILL = [
+    f"INSERT INTO {table} ({_SAME}, {columns}) SELECT {_SAME}, {values} FROM {_WHO}"  # noqa: S608  # ours
+    for table, columns, values in (
+        (
+            "trades",
+            "id, symbol, side, quantity, entry_price, exit_price, fees, opened_at, closed_at",
+            "id, symbol, 'long', 1, 1, 1, 0, at, at",
+        ),
+        ("equity_snapshots", "id, at, equity, settle, reset", "id, at, 1, 'USDT', false"),
+        ("signals", "id, at, symbol, name, direction", "id, at, symbol, 'x', 'long'"),
+        (
+            "positions",
+            "id, symbol, side, status, quantity, close_reason, created_at, updated_at",
+            "id, symbol, 'long', 'closed', 1, 'reported', at, at",
+        ),
+        (
+            "bot_events",
+            "id, kind, level, message, at",
+            "gen_random_uuid(), symbol, (ARRAY['error', 'info'])[1 + sign(number % 9)], '', at",
+        ),
+    )
+]
+
+
+@asynccontextmanager
+async def filled(server: Server, rows: int) -> AsyncIterator[Database]:
+    """An account with so many rows of each kind, of which PostgreSQL has its statistics."""
+    async with database_copy(server) as name:
+        url = server.url(name, superuser=True)
+        fill = [
+            statement.format(account=ACCOUNT, first=first + 1, last=min(first + STEP, rows))
+            for statement in FILL
+            for first in range(0, rows, STEP)
+        ]
+        await execute(url, MAKE_ACCOUNT.format(ACCOUNT), *fill, "ANALYZE")
+        database = open_database(url, application_name="botkeys-tests", pool_size=2)
+        yield database
+        await database.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def few(server: Server) -> AsyncIterator[Database]:
+    async with filled(server, FEW) as database:
+        yield database
+
+
+@pytest_asyncio.fixture(scope="module")
+async def many(server: Server) -> AsyncIterator[Database]:
+    async with filled(server, MANY) as database:
+        yield database
+
+
+def place_of(row: int) -> Place:
+    return START + row * SECOND, UUID(int=row % 7), f"r{row}"
+
+
+BY_FILTER = {
+    "page": Wanted(),
+    "of_key": Wanted(key_id=KEY),
+    "of_bot": Wanted(bot_id=BOT),
+    "of_symbol": Wanted(exactly=(("symbol", "X-3"),)),
+    "of_kind": Wanted(exactly=(("kind", "X-3"),)),
+    "of_level": Wanted(exactly=(("level", "error"),)),
+}
+"""What is asked for, by the index that is to answer it."""
+
+INDEXED = [
+    (reading, index)
+    for reading, (index, wanted) in itertools.product(READINGS, BY_FILTER.items())
+    if all(name in reading.table.c for name, _ in wanted.exactly)
+]
+each_filter = pytest.mark.parametrize(
+    ("reading", "index"), INDEXED, ids=[f"{reading.name} {index}" for reading, index in INDEXED]
+)
+
+
+async def plan(session: AsyncSession, statement: Any, *options: str) -> dict[str, Any]:
+    written = statement.compile(
+        dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+        compile_kwargs={"literal_binds": True},
+    )
+    explain = f"EXPLAIN ({', '.join(['FORMAT JSON', *options])}) {written}".replace(":", r"\:")
+    found = await session.scalar(text(explain))
+    node: dict[str, Any] = (json.loads(found) if isinstance(found, str) else found)[0]["Plan"]
+    return node
+
+
+def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for below in node.get("Plans", ()):
+        yield from nodes(below)
+
+
+def scans(reading: Reading, found: dict[str, Any]) -> list[dict[str, Any]]:
+    name = str(reading.table)
+    return [node for node in nodes(found) if node.get("Relation Name") == name]
+
+
+def sorted_at_length(node: dict[str, Any], within: bool = False) -> bool:
+    """Whether more is sorted than a page."""
+    kind = node["Node Type"]
+    if within and "Scan" in kind and kind != "Subquery Scan":
+        return True
+    within = kind != "Limit" and (within or "Sort" in kind)
+    return any(sorted_at_length(below, within) for below in node.get("Plans", ()))
+
+
+async def look(
+    database: Database, reading: Reading, index: str, after: Place | None, *options: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    statement = page_of(reading, ACCOUNT, DataSet("live"), BY_FILTER[index], after, 51)
+    async with database.sessions() as session:
+        found = await plan(session, statement, *options)
+    return found, scans(reading, found)
+
+
+@each_filter
+async def test_an_index_answers_each_filter_in_order_and_begins_at_the_place(
+    few: Database, reading: Reading, index: str
+) -> None:
+    found, of_list = await look(few, reading, index, place_of(FEW // 2))
+
+    assert not sorted_at_length(found)
+    assert len(of_list) == (2 if reading is BOT_EVENTS else 1)
+    scan = of_list[0]
+    assert scan["Index Name"] == f"ix_{reading.table}_{index}"
+    assert "Filter" not in scan
+    assert re.search(r"ROW\(.*\) < ROW\(", scan["Index Cond"])
+
+
+@pytest.mark.torture
+@each_filter
+async def test_a_page_costs_the_same_at_any_depth(
+    many: Database, reading: Reading, index: str
+) -> None:
+    read = []
+    for after in (None, place_of(MANY // 2), place_of(MANY // 100)):
+        found, of_list = await look(many, reading, index, after, "ANALYZE", "BUFFERS")
+        assert of_list[0]["Index Name"] == f"ix_{reading.table}_{index}"
+        assert sum(scan["Actual Rows"] for scan in of_list) == 51
+        read.append(found["Shared Hit Blocks"] + found["Shared Read Blocks"])
+    # A row is in a block of its own at worst, and each look-up in an index reads a few.
+    assert max(read) < 51 * 8, read
+
+
+async def test_a_mark_bounds_the_scan(few: Database) -> None:
+    reading = READINGS[0]
+    for mark, index in ((Mark("live", None, START), "page"), (Mark(None, KEY, START), "of_key")):
+        data = DataSet("live", (mark, Mark(None, uuid4(), START)))
+        statement = page_of(reading, ACCOUNT, data, BY_FILTER[index], None, 51)
+        async with few.sessions() as session:
+            (scan,) = scans(reading, await plan(session, statement))
+        assert f"({TIMES[reading.name]} >= " in scan["Index Cond"]
