@@ -33,6 +33,8 @@ def visible(text: str) -> str:
 
 
 def _with_substance(text: str) -> str:
+    if text.isascii() and not text.isspace():
+        return text
     if all(unicodedata.category(character) in _BLANK for character in text):
         raise ValueError("must hold a character that can be seen")
     return text

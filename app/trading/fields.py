@@ -21,6 +21,9 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _PLAIN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -118,7 +121,25 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("must be a time before the year 10000") from None
 
 
+def _read_quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> datetime:
+    """Nearly all times are whole and right; what is not gets its fault from the others."""
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        try:
+            moment = datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+        else:
+            if moment >= _EPOCH:
+                return moment
+    checked: datetime = otherwise(value)
+    return checked
+
+
 Moment = Annotated[
-    AwareDatetime, BeforeValidator(_as_rfc3339), Field(ge=_EPOCH), AfterValidator(_in_utc)
+    AwareDatetime,
+    BeforeValidator(_as_rfc3339),
+    Field(ge=_EPOCH),
+    AfterValidator(_in_utc),
+    WrapValidator(_read_quickly),
 ]
 """A time since 1970, with a zone, and not as a number."""

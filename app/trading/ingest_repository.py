@@ -20,7 +20,7 @@ from app.db.models import (
 )
 from app.exchanges.model import ContractType
 from app.trading.contracts import Contract
-from app.trading.ingest_tables import Target
+from app.trading.ingest_tables import Target, array_text
 from app.trading.marks import Mark, not_covered, read_marks
 
 
@@ -145,7 +145,7 @@ class IngestRepository:
 
     async def add(self, target: Target, origin: Origin, rows: Sequence[Sequence[Any]]) -> set[str]:
         """Insert rows in the order of `target.columns`; the bot's ids of those that were new."""
-        columns = dict(zip(target.columns, map(list, zip(*rows, strict=True)), strict=True))
+        columns = map(array_text, zip(*rows, strict=True))
         added = await self._session.scalars(
             target.statement,
             {
@@ -154,10 +154,10 @@ class IngestRepository:
                 "key_id": origin.key_id,
                 "exchange": origin.exchange,
                 "environment": origin.environment,
-                **columns,
+                **dict(zip(target.columns, columns, strict=True)),
             },
         )
-        return set(added)
+        return set(added.all())
 
     async def deleted(
         self, target: Target, marks: Sequence[Mark], names: Collection[str]

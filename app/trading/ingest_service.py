@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 from app.auth.errors import TokenFault, Unauthenticated
@@ -10,7 +11,8 @@ from app.bots.errors import NoKey
 from app.catalogue.refresh import CatalogueRefresher, instruments_worth_waiting
 from app.catalogue.repository import CatalogueRepository
 from app.db.base import new_id
-from app.trading.contracts import Columns, Contract, valued
+from app.exchanges.model import ContractType
+from app.trading.contracts import Contract, Valued, valued
 from app.trading.errors import KeyNotAssigned
 from app.trading.ingest_repository import IngestRepository, Origin
 from app.trading.ingest_schemas import (
@@ -54,7 +56,7 @@ class IngestService:
             symbols = {trade.symbol for trade in judged.wanted.values()}
             contracts = await self._rows.contracts(judged.origin, symbols)
 
-        def reckoned(origin: Origin, trade: TradeItem) -> Columns:
+        def reckoned(origin: Origin, trade: TradeItem) -> Valued:
             return valued(trade, contracts.get(trade.symbol), origin.contract_type)
 
         return await self._store(TRADES, judged, reckoned)
@@ -96,17 +98,18 @@ class IngestService:
         self,
         target: Target,
         judged: Judged[ItemType],
-        more: Callable[[Origin, ItemType], Columns],
+        given: Callable[[Origin, ItemType], tuple[Any, ...]],
     ) -> list[Verdict]:
-        """`more` gives the columns of a row that its item has no member for."""
-        if judged.origin is None or not judged.wanted:
+        """`given` tells the columns of a row that its item has no member for."""
+        origin = judged.origin
+        if origin is None or not judged.wanted:
             return judged.verdicts(set(), set())
-        rows = []
         # In one order, so that batches that cross never wait for each other in a ring.
-        for _, item in sorted(judged.wanted.items()):
-            given = more(judged.origin, item)
-            rows.append([given[c] if c in given else getattr(item, c) for c in target.columns])
-        stored = await self._rows.add(target, judged.origin, rows)
+        rows = [
+            (*target.members(item), *given(origin, item))
+            for _, item in sorted(judged.wanted.items())
+        ]
+        stored = await self._rows.add(target, origin, rows)
         rest = judged.wanted.keys() - stored
         deleted = set()
         if rest and judged.marks:
@@ -114,9 +117,9 @@ class IngestService:
         return judged.verdicts(stored, deleted)
 
 
-def _of_origin(origin: Origin, _item: Item) -> Columns:
-    return {"contract_type": origin.contract_type}
+def _of_origin(origin: Origin, _item: Item) -> tuple[ContractType]:
+    return (origin.contract_type,)
 
 
-def _as_event(origin: Origin, event: EventItem) -> Columns:
-    return {"contract_type": origin.contract_type, "reported_id": event.id, "id": new_id()}
+def _as_event(origin: Origin, _event: EventItem) -> tuple[ContractType, UUID]:
+    return origin.contract_type, new_id()

@@ -41,7 +41,7 @@ class Judged(Generic[ItemType]):
         for item in batch.items:
             if isinstance(item, InvalidItem):
                 refusals.append(_refused(item.id, "invalid_item", item.detail))
-            elif origin is None or _is_deleted(item, origin, marks):
+            elif origin is None or (marks and _is_deleted(item, origin, marks)):
                 refusals.append(_refused(item.id, "data_deleted", _OF_THAT_TIME))
             elif item.time > latest:
                 refusals.append(_refused(item.id, ClockAhead.code, ClockAhead.detail))

@@ -99,6 +99,26 @@ async def test_one_bad_item_keeps_no_other_from_being_stored(world: World, kind:
     assert "s3cr3t" not in json.dumps(results)
 
 
+async def test_texts_come_back_as_they_were_sent(world: World) -> None:
+    bot = (await trader(world)).bot
+    odd = ['"', "\\", '\\"', "{a,b}", "NULL", "null", "'", "%s :id $1", "é👩‍👩‍👧 中", "a  b"]
+    sent = [
+        item("events", f"e{n}", kind=text, message=text, data={text: [text, "\n\\n"]})
+        for n, text in enumerate(odd)
+    ]
+    names = ['"', "\\", "{a,b}", "NULL", "null"]
+
+    assert set(statuses(await report(bot, "events", *sent))) == {"stored"}
+    assert set(statuses(await report(bot, "signals", *(item("signals", n) for n in names)))) == {
+        "stored"
+    }
+
+    stored = await rows(world, "events")
+    kept = [(row["kind"], row["message"], row["data"]) for _, row in sorted(stored.items())]
+    assert kept == [(text, text, {text: [text, "\n\\n"]}) for text in odd]
+    assert set(await rows(world, "signals")) == set(names)
+
+
 BAD_NUMBERS = ["NaN", "Infinity", "-1", "0", "1_0", "1e999", "9" * 41, "٣", "", True, [], 10**60]
 
 
