@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from benchmarks.catalogue import measure_refresh, measure_search
+from benchmarks.ingest import measure_ingest
 from benchmarks.installation import installation
 from benchmarks.list_keys import measure as measure_list
 from benchmarks.report import Row, document, machine, table
@@ -38,6 +39,7 @@ def bench(
         facts = machine(ready.postgres_version)
         rows = measure_list(ready, _QUICK if quick else _FULL)
         rows += measure_runtime(ready, _QUICK if quick else _BOTS)
+        rows.append(measure_ingest(ready, 3 if quick else 25))
         rows.append(measure_stream(ready, *((100, 20) if quick else ())))
         rows.append(measure_search(ready, _QUICK if quick else _FULL))
         rows.append(measure_refresh(ready))
