@@ -90,24 +90,31 @@ async def set_total(session: AsyncSession, claimed: Claimed, total: int) -> None
     await _change(session, claimed, total=total, phase="counted")
 
 
-def progressed(name: str, rows: ColumnElement[int], seconds: float) -> dict[str, Any]:
-    """The columns that change when rows of this kind went."""
+async def progress(
+    session: AsyncSession, claimed: Claimed, name: str, rows: int, seconds: float
+) -> None:
+    """Tell that rows of this kind went, in the transaction in which they did; and keep the claim.
+
+    Raises `ClaimLost`.
+    """
     table = _OPERATIONS
     done = table.c.done + rows
     before = func.coalesce(table.c.receipt["deleted"][name].as_integer(), 0)
     deleted = func.jsonb_build_object(name, before + rows)
-    return {
-        "phase": name,
-        "done": done,
-        "total": case((table.c.total < done, done), else_=table.c.total),
-        "receipt": table.c.receipt.op("||")(
+    await _change(
+        session,
+        claimed,
+        phase=name,
+        done=done,
+        total=case((table.c.total < done, done), else_=table.c.total),
+        receipt=table.c.receipt.op("||")(
             func.jsonb_build_object(
                 "deleted", table.c.receipt["deleted"].op("||", return_type=JSONB())(deleted)
             )
         ),
-        "last_progress_at": func.clock_timestamp(),
-        "claimed_until": func.clock_timestamp() + timedelta(seconds=seconds),
-    }
+        last_progress_at=func.clock_timestamp(),
+        claimed_until=func.clock_timestamp() + timedelta(seconds=seconds),
+    )
 
 
 async def give_back(session: AsyncSession, claimed: Claimed) -> None:

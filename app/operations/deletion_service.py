@@ -69,8 +69,7 @@ class DeletionService:
             "data.delete",
             target="operation",
             target_id=row.id,
-            environment=wanted.environment,
-            **scope,
+            **{"environment": None, **scope},
         )
         return row
 

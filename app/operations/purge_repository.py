@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
+    Delete,
     Table,
     any_,
     delete,
@@ -31,13 +32,13 @@ from app.db.models import (
     KeyLabel,
     Operation,
 )
-from app.operations.claims import Claimed, ClaimLost, progressed
+from app.operations.claims import Claimed
 from app.operations.kinds import KINDS, DataKind, Slice, covered, slices
 from app.trading.marks import Mark
 
 # A batch need not be lasting before the next begins: after a crash of the server both the rows and
 # the count of them are back. The end of the operation is lasting, and with it all before it.
-_SOON = select(func.set_config("synchronous_commit", "off", true()))
+_SOON = func.set_config("synchronous_commit", "off", true())
 
 COUNTED_AT_MOST = 5_000_000
 """Of one slice. Whoever has more sees the total grow as the work goes on."""
@@ -52,63 +53,62 @@ class PurgeRepository:
         self._account_id = claimed.account_id
         self._even_held = claimed.kind == "close_account"
 
-    async def total(self, marks: Sequence[Mark]) -> int:
-        """How many rows the marks cover."""
-        total = 0
-        for kind in KINDS:
-            for part in slices(kind, marks):
-                rows = kind.table.alias("covered")
-                some = select(literal(1)).where(*self._covered(kind, rows, part))
-                most = some.limit(COUNTED_AT_MOST).subquery()
-                total += (
-                    await self._session.execute(select(func.count()).select_from(most))
-                ).scalar_one()
-        return total
+    async def counts(self, marks: Sequence[Mark]) -> dict[tuple[str, Slice], int]:
+        """How many rows there are of each kind and slice."""
+        parts = [(kind, part) for kind in KINDS for part in slices(kind, marks)]
+        counts = []
+        for kind, part in parts:
+            some = select(literal(1)).where(*self._covered(kind, kind.table, part))
+            most = some.limit(COUNTED_AT_MOST).subquery()
+            counts.append(select(func.count()).select_from(most).scalar_subquery())
+        row = (await self._session.execute(select(*counts))).one()
+        return {(kind.name, part): n for (kind, part), n in zip(parts, row, strict=True)}
 
     async def purge(
-        self, kind: DataKind, part: Slice, reached: datetime | None, most: int, seconds: float
+        self, kind: DataKind, part: Slice, reached: datetime | None, most: int
     ) -> tuple[int, datetime | None]:
         """Delete some rows of the slice, newest first, from the time `reached` on; how many, and
-        the time of the oldest. The operation's row tells of it in the same statement.
+        from where to go on: `None` if nothing is left.
 
-        Raises `ClaimLost`. Rows are found by an index from where the batch before ended, so that no
-        batch walks over what others deleted.
+        A range of the index that has at most so many rows, found by a look at the index alone,
+        costs little more than deleting all at once; and no batch walks over what others deleted.
         """
-        await self._session.execute(_SOON)
-        rows = kind.table.alias("doomed")
-        order = rows.c[kind.order]
-        wanted = self._covered(kind, rows, part)
+        table = kind.table
+        at = table.c[kind.order]
+        wanted = self._covered(kind, table, part)
         if reached is not None:
-            wanted.append(order <= reached)
-        doomed = (
-            select(literal_column("doomed.ctid"))
+            wanted.append(at <= reached)
+        end = select(at).where(*wanted).order_by(at.desc()).offset(most).limit(1).scalar_subquery()
+        row = (await self._session.execute(select(_SOON, end))).one()
+        boundary: datetime | None = row[1]
+        if boundary is not None and boundary == reached:
+            return await self._purge_of_one_time(kind, wanted, most), reached
+        if boundary is not None:
+            wanted.append(at > boundary)
+        return await self._delete(delete(table).where(*wanted)), boundary
+
+    async def _purge_of_one_time(
+        self, kind: DataKind, wanted: Sequence[ColumnElement[bool]], most: int
+    ) -> int:
+        """More rows than fit into a batch, of the same microsecond."""
+        table = kind.table
+        at = table.c[kind.order]
+        ctid: ColumnElement[Any] = literal_column(f"{table.name}.ctid")
+        rows = (
+            select(ctid)
+            .select_from(table)
             .where(*wanted)
-            .order_by(order.desc())
+            .order_by(at.desc())
             .limit(most)
+            .correlate(None)
             .scalar_subquery()
         )
-        gone = (
-            delete(kind.table)
-            .where(
-                literal_column(f"{kind.table.name}.ctid") == any_(func.array(doomed)),
-                # Once more, for a row that changed while this waited for it.
-                *self._covered(kind, kind.table, part),
-            )
-            .returning(kind.table.c[kind.order].label("at"))
-            .cte("gone")
-        )
-        went = select(func.count()).select_from(gone).scalar_subquery()
-        oldest = select(func.min(gone.c.at)).scalar_subquery()
-        progress = (
-            update(_table(Operation))
-            .where(self._claimed.mine)
-            .values(progressed(kind.name, went, seconds))
-            .returning(went, oldest)
-        )
-        row = (await self._session.execute(progress)).one_or_none()
-        if row is None:
-            raise ClaimLost
-        return row[0], row[1]
+        # The conditions stand there once more for a row that changes while this waits for it.
+        return await self._delete(delete(table).where(ctid == any_(func.array(rows)), *wanted))
+
+    async def _delete(self, statement: Delete) -> int:
+        done: Any = await self._session.execute(statement)
+        return int(done.rowcount)
 
     def _covered(self, kind: DataKind, rows: Any, part: Slice) -> list[ColumnElement[bool]]:
         return covered(kind, rows, self._account_id, part, even_held=self._even_held)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import Account, Assignment, Bot, Key, KeyLabel, Position, TradingAsset
 from app.runtime.situation import SituationRow, read_under_locks
+from app.trading.marks import Mark, read_marks
 from app.trading.position_rows import POSITIONS, PositionRow
 
 
@@ -83,6 +84,10 @@ class PositionRepository:
 
     async def situation(self) -> list[SituationRow]:
         return await read_under_locks(self._session, self._account_id, self._bot_id)
+
+    async def marks(self) -> list[Mark]:
+        """What of the account's data was deleted. Its lock is held: no deletion crosses."""
+        return await read_marks(self._session, self._account_id)
 
     async def now(self) -> datetime:
         now: datetime = (await self._session.execute(select(func.clock_timestamp()))).scalar_one()

@@ -22,7 +22,11 @@ router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class
     summary="Report a position, or ask to open one",
     response_model=Position,
     responses=reading_one(
-        *REFUSALS.values(), errors.KeyNotAssigned, errors.PositionConflict, errors.ClockAhead
+        *REFUSALS.values(),
+        errors.KeyNotAssigned,
+        errors.PositionConflict,
+        errors.DataDeleted,
+        errors.ClockAhead,
     ),
 )
 @for_bots()

@@ -1,7 +1,7 @@
 """The rules of positions: permission to open one, and facts about those that are."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,7 +17,8 @@ from app.runtime.position_schemas import PositionReport
 from app.runtime.position_states import Effect, State, effect_of, state_of
 from app.runtime.repository import RuntimeRepository
 from app.runtime.situation import SituationRow
-from app.trading.errors import ClockAhead, KeyNotAssigned, PositionConflict
+from app.trading.errors import ClockAhead, DataDeleted, KeyNotAssigned, PositionConflict
+from app.trading.marks import covers
 from app.trading.position_rows import PositionRow
 
 TOLERANCE = timedelta(minutes=5)
@@ -112,6 +113,7 @@ class PositionService:
             if _is_behind(stored, report.said):
                 return stored
         state = state_of(stored)
+        await self._refuse_deleted(report, state, now)
         effect = effect_of(report.said.status, state)
         if effect is Effect.ASK:
             _refuse_to_open(report)
@@ -129,6 +131,34 @@ class PositionService:
         if row is not None:
             await self._tell(effect, state, report, row)
         return row
+
+    async def _refuse_deleted(self, report: _Report, state: State, now: datetime) -> None:
+        """A report of what was deleted brings nothing back: neither a row that is being purged, nor
+        one that is gone. Positions that are held were never deleted, and openings are of now.
+        """
+        said = report.said
+        if said.status == "opening" or state in {State.OPEN, State.RESERVED}:
+            return
+        marks = await self._positions.marks()
+        if not marks:
+            return
+        stored = report.stored
+        at = said.closed_at or said.opened_at or now
+        if stored is not None and said.status == "closed":
+            at = stored.closed_at or stored.updated_at
+        key_id, environment = await self._place(report)
+        if any(covers(mark, environment, key_id, at) for mark in marks):
+            raise DataDeleted
+
+    async def _place(self, report: _Report) -> tuple[UUID | None, str | None]:
+        """Key and environment of the position; of a key that nothing is known of, the key alone."""
+        if report.stored is not None:
+            return report.stored.key_id, report.stored.environment
+        named = report.said.key_id
+        if named in (None, report.key_id):
+            return report.key_id, report.situation[0].environment
+        former = await self._positions.former_key(named, report.said.symbol)
+        return named, None if former is None else former.environment
 
     async def _add(self, report: _Report, new: dict[str, Any]) -> PositionRow | None:
         origin = await self._origin(report)

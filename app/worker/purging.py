@@ -6,6 +6,7 @@ told by marks that no batch changes, so doing any part of it again does nothing.
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -81,33 +82,39 @@ class _Purge:
     async def go_on(self) -> bool:
         """Whether the operation has ended; else others may go on with it."""
         marks = marks_of(self._claimed.scope)
+        counts: dict[tuple[str, Slice], int] = {}
         if not self._claimed.counted:
             async with self._sessions.begin() as session:
-                total = await PurgeRepository(session, self._claimed).total(marks)
-                await claims.set_total(session, self._claimed, total)
+                counts = await PurgeRepository(session, self._claimed).counts(marks)
+                await claims.set_total(session, self._claimed, sum(counts.values()))
         for kind in KINDS:
             for part in slices(kind, marks):
-                if not await self._empty(kind, part):
+                # Nothing can come to where nothing was: the marks were there before the count.
+                if counts.get((kind.name, part)) != 0 and not await self._empty(kind, part):
                     return False
         await self._finish()
         return True
 
     async def _empty(self, kind: DataKind, part: Slice) -> bool:
         """Delete batch after batch until there is nothing left, or another's turn has come."""
-        reached = None
+        claimed = self._claimed
+        reached: datetime | None = None
         while not await self._turn_is_over():
             try:
                 async with self._sessions.begin() as session:
-                    rows, reached = await PurgeRepository(session, self._claimed).purge(
-                        kind, part, reached, self._most, self._pace.claim
+                    rows, further = await PurgeRepository(session, claimed).purge(
+                        kind, part, reached, self._most
                     )
+                    if rows:
+                        await claims.progress(session, claimed, kind.name, rows, self._pace.claim)
             except SQLAlchemyError as error:
                 if sqlstate(error) != _TIMED_OUT or self._most <= LEAST:
                     raise
                 self._most = max(LEAST, self._most // 4)
                 continue
-            if not rows:
+            if further is None:
                 return True
+            reached = further
         return False
 
     async def _turn_is_over(self) -> bool:

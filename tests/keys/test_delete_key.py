@@ -36,7 +36,7 @@ async def test_the_credentials_are_gone_when_the_answer_arrives(world: World) ->
     assert answer.json() == {
         "key_id": key["id"],
         "associated_data": "keep",
-        "deleted": {"keys": 1, "credentials": 1},
+        "deleted": {"keys": 1, "credentials": 1, "trading_assets": 0, "freezes": 0},
     }
     assert await rows_of(world, key["id"]) == (0, 0)
     assert (await user.get(f"/v1/keys/{key['id']}")).status_code == 404

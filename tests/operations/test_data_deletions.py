@@ -1,0 +1,169 @@
+"""Deleting trading data in bulk: what is covered, kept, hidden and refused."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from app.operations.schemas import DeletionPreview, Operation
+from app.worker.purging import Pace, purge_deleted
+from tests.support.positions import add_position
+from tests.support.purging import each, fill, left
+from tests.support.world import Bot, Json, User, World
+
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=100)
+YESTERDAY = (NOW - timedelta(days=1)).isoformat()
+
+
+async def with_data(world: World) -> tuple[User, Bot, str]:
+    """Five rows in each table: 3 of testnet, 2 of them old, and 2 of live with another key."""
+    user, database = world.user(), world.context.database
+    bot, _, key = await user.ready_bot()
+    await fill(database, bot.account_id, key["id"], rows=1)
+    await fill(database, bot.account_id, key["id"], rows=2, at=LONG_AGO)
+    await fill(database, bot.account_id, str(uuid4()), rows=2, environment="live")
+    return user, bot, key["id"]
+
+
+@pytest.mark.parametrize(
+    ("members", "stay"),
+    [
+        pytest.param({"scope": "all"}, 0, id="all"),
+        pytest.param({"scope": "environment", "environment": "testnet"}, 2, id="testnet"),
+        pytest.param({"scope": "environment", "environment": "live"}, 3, id="live"),
+        pytest.param({"scope": "keys", "key_ids": ["the key"]}, 2, id="keys"),
+        pytest.param({"scope": "before", "before": YESTERDAY}, 3, id="before"),
+        pytest.param(
+            {"scope": "before", "before": YESTERDAY, "environment": "live"}, 5, id="before-live"
+        ),
+        pytest.param(
+            {"scope": "before", "before": YESTERDAY, "key_ids": ["the key"]}, 3, id="before-keys"
+        ),
+    ],
+)
+async def test_what_is_in_the_scope_goes_and_the_rest_stays(
+    world: World, members: Json, stay: int
+) -> None:
+    user, bot, key_id = await with_data(world)
+    wanted = {**members, **({"key_ids": [key_id]} if "key_ids" in members else {})}
+
+    counted = await user.post("/v1/data-deletions", {**wanted, "dry_run": True})
+    assert counted.status_code == 200
+    DeletionPreview.model_validate(counted.json())
+    assert counted.json() == {"counts": each(5 - stay), "kept": {"positions": 0}}
+    answer = await user.post("/v1/data-deletions", wanted)
+    assert answer.status_code == 202
+    Operation.model_validate(answer.json())
+    again = await user.post("/v1/data-deletions", {**wanted, "dry_run": True})
+    assert again.json()["counts"] == each(0)
+
+    assert await purge_deleted(world.context.database.sessions, Pace(batch=1)) == 1
+
+    ended = (await user.get(answer.headers["location"])).json()
+    assert ended["status"] == "succeeded"
+    assert ended["done"] == ended["total"] == 5 * (5 - stay)
+    assert ended["receipt"] == {"deleted": each(5 - stay), "kept": {"positions": 0}}
+    assert await left(world.context.database, bot.account_id) == each(stay)
+
+
+async def test_held_positions_are_kept_and_counted_as_kept(world: World) -> None:
+    user, bot, key_id = await with_data(world)
+    await add_position(world, bot.account_id, str(bot.id), key_id, name="held")
+    answer = await user.post("/v1/data-deletions", {"scope": "all"})
+    assert answer.json()["receipt"]["kept"] == {"positions": 1}
+    await purge_deleted(world.context.database.sessions)
+    assert await left(world.context.database, bot.account_id) == {**each(0), "positions": 1}
+
+
+async def test_what_is_reported_late_is_refused_and_what_is_new_is_stored(world: World) -> None:
+    user = world.user()
+    bot, _, _ = await user.ready_bot()
+    await user.post("/v1/data-deletions", {"scope": "all"})
+    position = {"symbol": "BTC-USDT-SWAP", "side": "long", "quantity": "1"}
+    past = {"opened_at": YESTERDAY}
+    for late in (
+        {**position, "status": "closed", "closed_at": YESTERDAY},
+        {**position, "status": "closed", **past},
+        {**position, "status": "open", **past},
+    ):
+        answer = await bot.put("/v1/runtime/positions/late", late)
+        assert (answer.status_code, answer.json()["code"]) == (409, "data_deleted")
+    answer = await bot.put("/v1/runtime/positions/new", {**position, "status": "open"})
+    assert answer.status_code == 200
+
+
+async def test_a_report_of_a_position_that_is_being_purged_brings_nothing_back(
+    world: World,
+) -> None:
+    user = world.user()
+    bot, _, _ = await user.ready_bot()
+    body = {"symbol": "BTC-USDT-SWAP", "side": "long", "quantity": "1", "status": "closed"}
+    assert (await bot.put("/v1/runtime/positions/p1", body)).status_code == 200
+    await user.post("/v1/data-deletions", {"scope": "all"})
+    answer = await bot.put("/v1/runtime/positions/p1", {**body, "exit_price": "5"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "data_deleted")
+
+
+async def test_what_a_clock_ahead_reported_is_deleted_too(world: World) -> None:
+    user = world.user()
+    bot, _, key = await user.ready_bot()
+    ahead = datetime.now(UTC) + timedelta(minutes=4)
+    await fill(world.context.database, bot.account_id, key["id"], rows=1, at=ahead)
+    await user.post("/v1/data-deletions", {"scope": "all"})
+    await purge_deleted(world.context.database.sessions)
+    assert await left(world.context.database, bot.account_id) == each(0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"scope": "all", "environment": "live"}, id="too-much"),
+        pytest.param({"scope": "environment"}, id="no-environment"),
+        pytest.param({"scope": "keys"}, id="no-keys"),
+        pytest.param({"scope": "keys", "key_ids": []}, id="none-of-the-keys"),
+        pytest.param({"scope": "before"}, id="no-time"),
+        pytest.param({"scope": "before", "before": "2999-01-01T00:00:00Z"}, id="future"),
+        pytest.param({"scope": "before", "before": "2026-01-01T00:00:00"}, id="no-zone"),
+        pytest.param({"scope": "some"}, id="no-such-scope"),
+    ],
+)
+async def test_a_scope_that_makes_no_sense_is_refused(world: World, wrong: Json) -> None:
+    answer = await world.user().post("/v1/data-deletions", wrong)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+async def test_unknown_keys_are_named_and_another_account_s_are_unknown(world: World) -> None:
+    mine, theirs = await world.user().add_key(), await world.user("bob").add_key("trade_2")
+    wanted = {"scope": "keys", "key_ids": [mine["id"], theirs["id"]]}
+    answer = await world.user().post("/v1/data-deletions", wanted)
+    assert (answer.status_code, answer.json()["key_ids"]) == (404, [theirs["id"]])
+
+
+async def test_a_deleted_key_can_be_named_until_its_data_are_gone(world: World) -> None:
+    user, bot, key_id = await with_data(world)
+    await user.delete(f"/v1/bots/{bot.id}")
+    await user.delete(f"/v1/keys/{key_id}")
+    wanted = {"scope": "keys", "key_ids": [key_id]}
+    assert (await user.post("/v1/data-deletions", wanted)).status_code == 202
+    await purge_deleted(world.context.database.sessions)
+    assert (await user.post("/v1/data-deletions", wanted)).status_code == 404
+    async with world.context.database.sessions() as session:
+        label = text("SELECT count(*) FROM key_labels WHERE key_id = :key")
+        assert await session.scalar(label, {"key": UUID(key_id)}) == 0
+
+
+async def test_a_later_deletion_moves_the_cut_off_on_and_an_earlier_one_does_not(
+    world: World,
+) -> None:
+    user, bot, _ = await with_data(world)
+    cutoffs: list[Any] = []
+    for wanted in ({"scope": "before", "before": YESTERDAY}, {"scope": "all"}) * 2:
+        await user.post("/v1/data-deletions", wanted)
+        async with world.context.database.sessions() as session:
+            query = text("SELECT cutoff FROM deletion_marks WHERE account_id = :account")
+            cutoffs.append((await session.scalars(query, {"account": bot.account_id})).one())
+    assert cutoffs == sorted(cutoffs)
+    assert cutoffs[1] == cutoffs[2]
