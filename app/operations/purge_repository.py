@@ -13,12 +13,13 @@ from sqlalchemy import (
     delete,
     exists,
     func,
-    literal,
+    insert,
     literal_column,
     null,
     select,
     text,
     true,
+    tuple_,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,7 +32,10 @@ from app.db.models import (
     Key,
     KeyLabel,
     Operation,
+    StaleDay,
+    TradeDay,
 )
+from app.exchanges.model import Environment
 from app.operations.claims import Claimed
 from app.operations.kinds import KINDS, DataKind, Slice, covered, slices
 from app.trading.marks import Mark
@@ -39,9 +43,6 @@ from app.trading.marks import Mark
 # A batch need not be lasting before the next begins: after a crash of the server both the rows and
 # the count of them are back. The end of the operation is lasting, and with it all before it.
 _SOON = func.set_config("synchronous_commit", "off", true())
-
-COUNTED_AT_MOST = 5_000_000
-"""Of one slice. Whoever has more sees the total grow as the work goes on."""
 
 
 class PurgeRepository:
@@ -58,9 +59,8 @@ class PurgeRepository:
         parts = [(kind, part) for kind in KINDS for part in slices(kind, marks)]
         counts = []
         for kind, part in parts:
-            some = select(literal(1)).where(*self._covered(kind, kind.table, part))
-            most = some.limit(COUNTED_AT_MOST).subquery()
-            counts.append(select(func.count()).select_from(most).scalar_subquery())
+            rows = select(func.count()).select_from(kind.table)
+            counts.append(rows.where(*self._covered(kind, kind.table, part)).scalar_subquery())
         row = (await self._session.execute(select(*counts))).one()
         return {(kind.name, part): n for (kind, part), n in zip(parts, row, strict=True)}
 
@@ -114,9 +114,31 @@ class PurgeRepository:
         return covered(kind, rows, self._account_id, part, even_held=self._even_held)
 
     async def forget_keys(self, key_ids: Sequence[UUID]) -> None:
-        """The labels of keys that went with their data."""
+        """The labels of keys that went with their data, and the days in which they traded: those
+        add up all keys, and are reckoned anew from what is left.
+        """
         label = KeyLabel.account_id == self._account_id, KeyLabel.key_id.in_(key_ids)
         await self._session.execute(delete(KeyLabel).where(*label))
+        await self._wait_for_reckoning()
+        days, stale = _table(TradeDay), _table(StaleDay)
+        place = days.c.account_id, days.c.environment, days.c.day
+        theirs = (
+            select(*place)
+            .where(days.c.account_id == self._account_id, days.c.key_id.in_(key_ids))
+            .distinct()
+        )
+        names = [column.name for column in place]
+        await self._session.execute(insert(stale).from_select(names, theirs))
+        await self._session.execute(
+            delete(days).where(days.c.account_id == self._account_id, tuple_(*place).in_(theirs))
+        )
+
+    async def _wait_for_reckoning(self) -> None:
+        """Whoever reckons the days of this account may have seen trades that are gone by now."""
+        for environment in Environment:
+            place = f"trade_days/{self._account_id}/{environment}"
+            lock = func.pg_advisory_xact_lock(func.hashtextextended(place, 0))
+            await self._session.execute(select(lock))
 
     async def forget_unnamed_keys(self) -> None:
         """The labels of keys that are gone, that nothing names any more, and of which no bot can
@@ -140,8 +162,10 @@ class PurgeRepository:
         """What is left of a closed account, but for its audit log, the row that remembers which
         tokens are dead, and the operation that tells of the closure.
         """
+        await self._wait_for_reckoning()
         operations = _table(Operation)
-        for table in (_table(KeyLabel), _table(DeletionMark), _table(IdempotencyRecord)):
+        for model in (TradeDay, StaleDay, KeyLabel, DeletionMark, IdempotencyRecord):
+            table = _table(model)
             await self._session.execute(delete(table).where(table.c.account_id == self._account_id))
         others = operations.c.account_id == self._account_id, operations.c.id != self._claimed.id
         await self._session.execute(delete(operations).where(*others))

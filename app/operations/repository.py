@@ -1,16 +1,20 @@
 """The SQL of operations as their account sees them."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, func, insert, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    insert,
+    literal_column,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import Operation
 from app.db.reading import Query, Reader
-
-STALLED_AFTER = timedelta(seconds=60)
 
 _OPERATIONS = Operation.__table__
 
@@ -35,13 +39,10 @@ class OperationRow(NamedTuple):
     stalled: bool
 
 
-_NOW = func.clock_timestamp()
-_STALLED = and_(
-    _OPERATIONS.c.status == "running",
-    or_(
-        _OPERATIONS.c.last_progress_at < _NOW - STALLED_AFTER,
-        func.coalesce(_OPERATIONS.c.claimed_until < _NOW, False),  # SQL's
-    ),
+# Without parameters, as `Query` wants it.
+_STALLED: ColumnElement[bool] = literal_column(
+    "(status = 'running' AND (last_progress_at < clock_timestamp() - interval '60 seconds'"
+    " OR coalesce(claimed_until < clock_timestamp(), false)))"
 )
 _OF_ACCOUNT = select(
     *(_OPERATIONS.c[name] for name in OperationRow._fields if name != "stalled"),

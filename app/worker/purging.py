@@ -18,6 +18,7 @@ from app.operations.claims import Claimed, ClaimLost
 from app.operations.kinds import KINDS, DataKind, Slice, slices
 from app.operations.purge_repository import PurgeRepository
 from app.operations.scopes import marks_of
+from app.trading.marks import Mark
 
 LEAST = 100
 """Rows of a batch that is made smaller because PostgreSQL ran out of time."""
@@ -84,9 +85,7 @@ class _Purge:
         marks = marks_of(self._claimed.scope)
         counts: dict[tuple[str, Slice], int] = {}
         if not self._claimed.counted:
-            async with self._sessions.begin() as session:
-                counts = await PurgeRepository(session, self._claimed).counts(marks)
-                await claims.set_total(session, self._claimed, sum(counts.values()))
+            counts = await self._count(marks)
         for kind in KINDS:
             for part in slices(kind, marks):
                 # Nothing can come to where nothing was: the marks were there before the count.
@@ -94,6 +93,21 @@ class _Purge:
                     return False
         await self._finish()
         return True
+
+    async def _count(self, marks: list[Mark]) -> dict[tuple[str, Slice], int]:
+        """Rows by kind and slice; nothing where there are too many to be counted in time, and the
+        total grows as the work goes on.
+        """
+        counts: dict[tuple[str, Slice], int] = {}
+        try:
+            async with self._sessions.begin() as session:
+                counts = await PurgeRepository(session, self._claimed).counts(marks)
+        except SQLAlchemyError as error:
+            if sqlstate(error) != _TIMED_OUT:
+                raise
+        async with self._sessions.begin() as session:
+            await claims.set_total(session, self._claimed, sum(counts.values()))
+        return counts
 
     async def _empty(self, kind: DataKind, part: Slice) -> bool:
         """Delete batch after batch until there is nothing left, or another's turn has come."""
