@@ -10,6 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from app import documentation, health
 from app.accounts.closing_router import router as closing
 from app.accounts.router import router as account
+from app.analytics.router import router as analytics
 from app.assets.router import router as assets
 from app.audit.router import router as audit
 from app.body_limit import BodyLimitMiddleware
@@ -43,6 +44,7 @@ ROUTERS = {
         bots,
         freezes,
         positions,
+        analytics,
         readings,
         account,
         closing,

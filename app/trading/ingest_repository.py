@@ -1,13 +1,14 @@
 """The SQL of what bots report in batches. Every statement names the account and the bot."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.analytics.rollups import mark_stale
 from app.catalogue.repository import CatalogueName
 from app.db.models import (
     Account,
@@ -158,6 +159,10 @@ class IngestRepository:
             },
         )
         return set(added.all())
+
+    async def mark_stale(self, environment: str, days: Collection[date]) -> None:
+        """Trades of these UTC days were added: what was reckoned for them holds no more."""
+        await mark_stale(self._session, self._account_id, environment, days)
 
     async def deleted(
         self, target: Target, marks: Sequence[Mark], names: Collection[str]

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from app.analytics.rollups import utc_days
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.bots.errors import NoKey
@@ -110,6 +111,9 @@ class IngestService:
             for _, item in sorted(judged.wanted.items())
         ]
         stored = await self._rows.add(target, origin, rows)
+        if target is TRADES:
+            times = (judged.wanted[name].time for name in stored)
+            await self._rows.mark_stale(origin.environment, utc_days(times))
         rest = judged.wanted.keys() - stored
         deleted = set()
         if rest and judged.marks:

@@ -20,11 +20,14 @@ from app.worker.expiry import announce_expiry
 from app.worker.housekeeping import sweep
 from app.worker.presence import announce_offline
 from app.worker.purging import DEFAULT_PACE, Pace, purge_deleted
+from app.worker.rollups import mark_cut, reckon_due
 
 SWEEP_SECONDS = 300.0
 LOOK_SECONDS = 5.0
 PRESENCE_SECONDS = 2.0
 EXPIRY_SECONDS = 60.0
+ROLLUP_SECONDS = 10.0
+CUT_SECONDS = 300.0
 PURGE_SECONDS = 1.0
 log = structlog.get_logger("botkeys.worker")
 
@@ -56,6 +59,12 @@ async def work(
     async def expiring() -> None:
         await announce_expiry(database.sessions)
 
+    async def reckoned() -> None:
+        await reckon_due(database.sessions)
+
+    async def cut() -> None:
+        await mark_cut(database.sessions)
+
     async def purged() -> None:
         await purge_deleted(database.sessions, pace)
 
@@ -64,6 +73,8 @@ async def work(
         group.create_task(_again_and_again(refreshed, look_seconds, stop))
         group.create_task(_again_and_again(gone_offline, presence_seconds, stop))
         group.create_task(_again_and_again(expiring, expiry_seconds, stop))
+        group.create_task(_again_and_again(reckoned, ROLLUP_SECONDS, stop))
+        group.create_task(_again_and_again(cut, CUT_SECONDS, stop))
         group.create_task(_again_and_again(purged, PURGE_SECONDS, stop))
 
 

@@ -1,0 +1,23 @@
+"""Makes the analytics service of a request."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.analytics.curve_repository import CurveRepository
+from app.analytics.dashboard_repository import DashboardRepository
+from app.analytics.repository import AnalyticsRepository
+from app.analytics.service import AnalyticsService
+from app.edge.route import CurrentUnit
+
+
+async def analytics_service(unit: CurrentUnit) -> AnalyticsService:
+    session, account_id = unit.session, unit.caller.account_id
+    return AnalyticsService(
+        AnalyticsRepository(session, account_id),
+        CurveRepository(session, account_id),
+        DashboardRepository(session, account_id),
+    )
+
+
+Service = Annotated[AnalyticsService, Depends(analytics_service)]

@@ -1,0 +1,98 @@
+"""The SQL that adds up trades, and follows their curve to its largest drawdown, in one pass.
+
+A block is what one stretch of a curve comes to, reckoned from 0 at its beginning: the sum `pnl`,
+the highest and lowest points `high` and `low` (the beginning counts), and the largest drawdown
+within. Blocks that follow each other make one block. Of A and then B it is
+
+    pnl       pnl A + pnl B
+    high      max(high A, pnl A + high B)
+    low       min(low A, pnl A + low B)
+    drawdown  max(drawdown A, high A - (pnl A + low B), drawdown B)
+
+so days that were reckoned before and single trades fold alike, in any mixture. The drawdown is the
+maximum drawdown of Magdon-Ismail and Atiya, "Maximum Drawdown" (Risk 17, 2004): the largest fall of
+a curve from a running maximum. Of equal ones the first counts, and of equal peaks the first.
+"""
+
+ADDED = ("trades", "wins", "losses", "pnl", "gross_profit", "gross_loss", "fees", "held")
+CURVE = ("high", "high_at", "low", "low_at", "drawdown", "peak_at", "trough_at")
+BLOCK = (*ADDED, "first_opened", "first_at", "last_at", *CURVE)
+"""The columns of a block, as they stand in `trade_days`."""
+
+UTC_DAY = "(trades.closed_at AT TIME ZONE 'UTC')::date"
+
+STEPS = """
+count(*) AS trades,
+count(*) FILTER (WHERE pnl > 0) AS wins,
+count(*) FILTER (WHERE pnl < 0) AS losses,
+coalesce(sum(pnl), 0) AS pnl,
+coalesce(sum(pnl) FILTER (WHERE pnl > 0), 0) AS gross_profit,
+coalesce(-sum(pnl) FILTER (WHERE pnl < 0), 0) AS gross_loss,
+coalesce(sum(trades.fees) FILTER (WHERE pnl IS NOT NULL), 0) AS fees,
+sum(extract(epoch FROM trades.closed_at - trades.opened_at)) AS held,
+min(trades.opened_at) AS first_opened,
+trades.closed_at AS first_at,
+trades.closed_at AS last_at,
+greatest(coalesce(sum(pnl), 0), 0) AS high,
+CASE WHEN sum(pnl) > 0 THEN trades.closed_at END AS high_at,
+least(coalesce(sum(pnl), 0), 0) AS low,
+CASE WHEN sum(pnl) < 0 THEN trades.closed_at END AS low_at,
+greatest(-coalesce(sum(pnl), 0), 0) AS drawdown,
+CAST(NULL AS timestamptz) AS peak_at,
+CASE WHEN sum(pnl) < 0 THEN trades.closed_at END AS trough_at
+"""
+"""Trades as blocks, for a `GROUP BY trades.closed_at`: those of one moment are one step."""
+
+
+def folded(source: str, by: str) -> str:
+    """A query: the blocks of the query `source`, folded in their order for each `by` (columns).
+
+    What goes before a block is reckoned in windows, each of which needs the one before it.
+    """
+    added = ", ".join(f"sum({name}) AS {name}" for name in ADDED)
+    return f"""
+    SELECT {by}, {added},
+        min(first_opened) AS first_opened, min(first_at) AS first_at, max(last_at) AS last_at,
+        greatest(max(top), 0) AS high, max(higher_at) AS high_at,
+        least(min(bottom), 0) AS low, max(lower_at) AS low_at,
+        max(fall) AS drawdown,
+        CASE WHEN max(fall) > 0 THEN nullif(
+            min(coalesce(fall_from, '-infinity')) FILTER (WHERE fall = worst), '-infinity'
+        ) END AS peak_at,
+        CASE WHEN max(fall) > 0 THEN min(fall_to) FILTER (WHERE fall = worst) END AS trough_at
+    FROM (
+      SELECT *, max(fall) OVER (PARTITION BY {by}) AS worst
+      FROM (
+        SELECT *,
+          CASE WHEN drawdown > ceiling - bottom THEN drawdown ELSE ceiling - bottom END AS fall,
+          CASE WHEN drawdown > ceiling - bottom THEN peak_at ELSE ceiling_at END AS fall_from,
+          CASE WHEN drawdown > ceiling - bottom THEN trough_at ELSE low_at END AS fall_to
+        FROM (
+          SELECT *, max(higher_at) OVER before AS ceiling_at
+          FROM (
+            SELECT *,
+              CASE WHEN top > ceiling THEN high_at END AS higher_at,
+              CASE WHEN bottom < bed THEN low_at END AS lower_at
+            FROM (
+              SELECT *,
+                greatest(max(top) OVER before, 0) AS ceiling,
+                least(min(bottom) OVER before, 0) AS bed
+              FROM (
+                SELECT *,
+                  coalesce(sum(pnl) OVER before, 0) + high AS top,
+                  coalesce(sum(pnl) OVER before, 0) + low AS bottom
+                FROM ({source}) AS blocks
+                WINDOW before AS (PARTITION BY {by} ORDER BY first_at
+                                  ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+              ) AS placed
+              WINDOW before AS (PARTITION BY {by} ORDER BY first_at
+                                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+            ) AS bounded
+          ) AS recorded
+          WINDOW before AS (PARTITION BY {by} ORDER BY first_at
+                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
+        ) AS dated
+      ) AS fallen
+    ) AS compared
+    GROUP BY {by}
+    """  # noqa: S608  # names of our own

@@ -1,0 +1,135 @@
+"""Routes of analytics and of the dashboard (role `api`)."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from app.analytics.deps import Service
+from app.analytics.documents import curve_documents, figures_document
+from app.analytics.grouping import GroupBy
+from app.analytics.schemas import Dashboard, EquityCurve, Summary
+from app.analytics.selection import Selection
+from app.auth.scopes import Scope
+from app.edge.access import for_users
+from app.edge.answers import json_answer
+from app.edge.responses import reading
+from app.edge.route import EdgeRoute
+from app.exchanges.model import Environment
+from app.pagination import (
+    DEFAULT_LIMIT,
+    Cursor,
+    Limit,
+    decode_text_cursor,
+    encode_text_cursor,
+)
+from app.schemas import Symbol
+from app.trading.fields import Moment
+
+MAX_POINTS = 2000
+
+router = APIRouter(prefix="/v1", tags=["analytics"], route_class=EdgeRoute)
+
+Selected = Annotated[
+    Environment | None, Query(description="The selected one if left out. The two never mix.")
+]
+KeyId = Annotated[UUID | None, Query(description="Of this key, deleted or not.")]
+BotId = Annotated[UUID | None, Query(description="Of this bot, deleted or not.")]
+Since = Annotated[Moment | None, Query(alias="from", description="At this time or later.")]
+Until = Annotated[Moment | None, Query(alias="to", description="Before this time.")]
+
+
+@router.get(
+    "/analytics/summary",
+    operation_id="getSummary",
+    summary="Sum up trading",
+    response_model=Summary,
+    responses=reading(),
+)
+@for_users(Scope.DATA_READ)
+async def get_summary(
+    service: Service,
+    environment: Selected = None,
+    key_id: KeyId = None,
+    bot_id: BotId = None,
+    symbol: Symbol | None = None,
+    since: Since = None,
+    until: Until = None,
+    group_by: Annotated[
+        GroupBy | None,
+        Query(description="An item for each; periods in the account's time zone, newest first."),
+    ] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Of trades that closed in the period, all time if left out; nothing is added across settle
+    assets. With `group_by`, a page holds up to `limit` groups.
+    """
+    selection = Selection(
+        await service.environment(environment), key_id, bot_id, symbol, since, until
+    )
+    if group_by is None:
+        page = await service.summary(selection)
+    else:
+        page = await service.grouped(selection, group_by, decode_text_cursor(cursor), limit)
+    return json_answer(
+        {
+            "environment": selection.environment,
+            "from": since,
+            "to": until,
+            "group_by": group_by,
+            "trades_without_pnl": page.trades_without_pnl,
+            "items": [figures_document(figures, page.names) for figures in page.figures],
+            "next_cursor": page.next_after and encode_text_cursor(page.next_after),
+        }
+    )
+
+
+@router.get(
+    "/analytics/equity-curve",
+    operation_id="getEquityCurve",
+    summary="Get the equity curve",
+    response_model=EquityCurve,
+    responses=reading(),
+)
+@for_users(Scope.DATA_READ)
+async def get_equity_curve(
+    service: Service,
+    environment: Selected = None,
+    key_id: KeyId = None,
+    bot_id: BotId = None,
+    since: Since = None,
+    until: Until = None,
+    points: Annotated[
+        int, Query(ge=1, le=MAX_POINTS, description="How many at most, of each curve.")
+    ] = 500,
+) -> Response:
+    """A curve for each settle asset, in buckets of equal width; one without news has no point.
+
+    The realised P&L is counted from the beginning of the period.
+    """
+    selection = Selection(
+        await service.environment(environment), key_id, bot_id, since=since, until=until
+    )
+    found = await service.curve(selection, points)
+    return json_answer(
+        {
+            "environment": selection.environment,
+            "from": since,
+            "to": until,
+            "items": curve_documents(found),
+            "next_cursor": None,
+        }
+    )
+
+
+@router.get(
+    "/dashboard",
+    operation_id="getDashboard",
+    summary="Get the dashboard's totals",
+    response_model=Dashboard,
+    responses=reading(),
+)
+@for_users(Scope.DATA_READ)
+async def get_dashboard(service: Service, environment: Selected = None) -> Response:
+    return json_answer(await service.dashboard(environment))

@@ -1,0 +1,80 @@
+"""Reckons days of trades anew that are stale (`app.analytics.rollups`)."""
+
+from datetime import date, timedelta
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
+
+from app.analytics.rollups import WAIT, mark_cut_days, reckon
+from app.db.models import StaleDay
+
+DAYS_AT_ONCE = 7
+"""In one transaction, which is to be over long before the time of a statement is."""
+
+MARKED_AT_ONCE = 1000
+
+
+class _Due(NamedTuple):
+    account_id: UUID
+    environment: str
+    days: list[date]
+
+
+async def reckon_due(sessions: async_sessionmaker[AsyncSession], *, wait: timedelta = WAIT) -> int:
+    """Reckon every day that has been stale for so long; how many.
+
+    Any number of workers may do it: one account's days are reckoned by one of them at a time, and
+    what another has in hand is left to it. A failure is raised when the others are done.
+    """
+    total = 0
+    failures: list[SQLAlchemyError] = []
+    left: set[tuple[UUID, str]] = set()
+    while due := await _due(sessions, wait, left):
+        for account_id, environment, days in due:
+            try:
+                async with sessions.begin() as session:
+                    done = await reckon(session, account_id, environment, days)
+            except SQLAlchemyError as failure:
+                failures.append(failure)
+                done = False
+            if done:
+                total += len(days)
+            else:
+                left.add((account_id, environment))
+    if failures:
+        raise failures[0]
+    return total
+
+
+async def _due(
+    sessions: async_sessionmaker[AsyncSession], wait: timedelta, left: set[tuple[UUID, str]]
+) -> list[_Due]:
+    """Of the accounts that have waited longest."""
+    query = (
+        select(StaleDay.account_id, StaleDay.environment, StaleDay.day)
+        .where(StaleDay.marked_at <= func.clock_timestamp() - wait)
+        .group_by(StaleDay.account_id, StaleDay.environment, StaleDay.day)
+        .order_by(func.min(StaleDay.marked_at), StaleDay.day)
+        .limit(MARKED_AT_ONCE)
+    )
+    async with sessions.begin() as session:
+        rows = (await session.execute(query)).all()
+    found: dict[tuple[UUID, str], list[date]] = {}
+    for account_id, environment, day in rows:
+        if (account_id, environment) not in left:
+            found.setdefault((account_id, environment), []).append(day)
+    return [_Due(*place, days[:DAYS_AT_ONCE]) for place, days in found.items()]
+
+
+async def mark_cut(sessions: async_sessionmaker[AsyncSession]) -> int:
+    """Have all days reckoned anew of which something was deleted; how many."""
+    total = 0
+    while True:
+        async with sessions.begin() as session:
+            done = await mark_cut_days(session, MARKED_AT_ONCE)
+        total += done
+        if done < MARKED_AT_ONCE:
+            return total
