@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, cast
 
 import asyncpg
-from sqlalchemy import ClauseElement
+from sqlalchemy import ClauseElement, Engine
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import SessionTransaction
@@ -83,29 +83,53 @@ class PoolReader:
         return await driver.fetch(text, *arguments)
 
 
+class _Sender(Protocol):
+    async def fetch(self, text: str, /, *arguments: Any) -> Rows: ...
+
+
+class _Overheard:
+    """Sends through SQLAlchemy what somebody listens to: tracing, or a test."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def fetch(self, text: str, /, *arguments: Any) -> Rows:
+        result = await self._connection.exec_driver_sql(text, arguments)
+        return result.all() if result.returns_rows else ()
+
+
 class SessionReader:
-    """Sends statements in a session's own transaction, which the first of them begins."""
+    """Sends statements in a session's own transaction, which the first of them begins.
+
+    They go straight through the driver unless the engine has listeners to statements.
+    """
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self._transaction: SessionTransaction | None = None
-        self._sending: Driver | None = None
+        self._sender: _Sender | None = None
 
     async def fetch(self, query: Query, **parameters: Any) -> Rows:
-        """All rows. Raises what the driver raises."""
+        """All rows. Raises what the driver raises, or SQLAlchemy's error around it."""
         transaction = self._session.sync_session.get_transaction()
-        if self._sending is None or transaction is None or transaction is not self._transaction:
-            self._sending = await self._begin()
+        if self._sender is None or transaction is None or transaction is not self._transaction:
+            self._sender = await self._begin()
             self._transaction = self._session.sync_session.get_transaction()
-        return await self._sending.fetch(query.text, *query.arguments(parameters))
+        return await self._sender.fetch(query.text, *query.arguments(parameters))
 
-    async def _begin(self) -> Driver:
+    async def _begin(self) -> _Sender:
         connection = await self._session.connection()
+        if _is_overheard(connection.sync_engine):
+            return _Overheard(connection)
         adapted: Any = (await connection.get_raw_connection()).dbapi_connection
         # SQLAlchemy sends BEGIN before the first statement of its own: this may come before it.
         if adapted._transaction is None:  # noqa: SLF001  # has no public way
             await adapted._start_transaction()  # noqa: SLF001
         return cast("Driver", adapted.driver_connection)
+
+
+def _is_overheard(engine: Engine) -> bool:
+    return bool(engine.dispatch.before_cursor_execute)
 
 
 def _driver(lent: PoolProxiedConnection) -> Driver:

@@ -37,6 +37,8 @@ class _Report(NamedTuple):
     said: PositionReport
     stored: PositionRow | None
     situation: Sequence[SituationRow]
+    now: datetime
+    """The database's time, read after the locks."""
 
     @property
     def key_id(self) -> UUID | None:
@@ -76,11 +78,11 @@ class PositionService:
         while row is None:
             keys = await self._share(position_id, said)
             locked = await self._positions.lock(position_id)
-            situation = await self._situation()
             stored = await self._positions.get(position_id) if locked else None
+            situation, now = await self._situation()
             # Another report may have been first, with a key that is not locked here.
             if stored is None or stored.key_id in keys:
-                row = await self._apply(_Report(position_id, said, stored, situation))
+                row = await self._apply(_Report(position_id, said, stored, situation, now))
         return row
 
     async def _share(self, position_id: str, said: PositionReport) -> set[UUID]:
@@ -94,16 +96,16 @@ class PositionService:
             await self._positions.share_assets(keys, said.symbol)
         return keys
 
-    async def _situation(self) -> list[SituationRow]:
-        rows = await self._positions.situation()
+    async def _situation(self) -> tuple[list[SituationRow], datetime]:
+        rows, now = await self._positions.situation()
         # Minting waits for the lock of the bot: a token that died meanwhile reports nothing.
-        if not rows or rows[0].token_hash != self._bot.token_hash:
+        if now is None or rows[0].token_hash != self._bot.token_hash:
             raise Unauthenticated(TokenFault.REVOKED)
-        return rows
+        return rows, now
 
     async def _apply(self, report: _Report) -> PositionRow | None:
         """The position after it; `None` where another report of it turned out to be first."""
-        now = await self._positions.now()
+        now = report.now
         times = (report.said.opened_at, report.said.closed_at)
         if any(time is not None and time > now + TOLERANCE for time in times):
             raise ClockAhead(now)
@@ -127,7 +129,7 @@ class PositionService:
                 new = {**_taken_over(report), **new}
             row = stored._replace(**new, updated_at=now, lapsed=False) if new else stored
             if new:
-                await self._positions.change(report.position_id, **new, updated_at=now)
+                await self._positions.change(row)
         if row is not None:
             await self._tell(effect, state, report, row)
         return row
@@ -164,9 +166,7 @@ class PositionService:
         origin = await self._origin(report)
         said = report.said
         columns = {**origin._asdict(), **new, "symbol": said.symbol, "side": said.side}
-        if not await self._positions.add(report.position_id, **columns):
-            return None
-        return await self._positions.get(report.position_id)
+        return await self._positions.add(report.position_id, **columns)
 
     async def _origin(self, report: _Report) -> Origin:
         """The key that a first report is about: the one it names, or the present one."""

@@ -4,12 +4,12 @@ Hot: heartbeats, configurations and streams read nothing else.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, bindparam, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalogue.lookups import MAX_LEVERAGE, OF_ASSETS
 from app.db.reading import Query, Reader
@@ -86,16 +86,18 @@ _TABLES = f"""
         AND assets.contract_type = keys.contract_type
     {OF_ASSETS}
 """
-_OF_ONE = text(
-    f"{_MEMBERS} FROM bots {_TABLES}"
+_OF_BOT = (
+    f" FROM bots {_TABLES}"
     " WHERE bots.account_id = :account AND bots.id = :bot ORDER BY assets.symbol"
-).bindparams(bindparam("account", type_=Uuid()), bindparam("bot", type_=Uuid()))
+)
+_BOT = (bindparam("account", type_=Uuid()), bindparam("bot", type_=Uuid()))
 _OF_MANY = text(
     f"{_MEMBERS} FROM unnest(:accounts, :bots) AS wanted (account_id, bot_id)"
     " JOIN bots ON bots.account_id = wanted.account_id AND bots.id = wanted.bot_id"
     f" {_TABLES} ORDER BY bots.account_id, bots.id, assets.symbol"
 ).bindparams(bindparam("accounts", type_=ARRAY(Uuid())), bindparam("bots", type_=ARRAY(Uuid())))
-ONE = Query(_OF_ONE)
+ONE = Query(text(_MEMBERS + _OF_BOT).bindparams(*_BOT))
+UNDER_LOCKS = Query(text(f"{_MEMBERS}, clock_timestamp() {_OF_BOT}").bindparams(*_BOT))
 MANY = Query(_OF_MANY)
 
 
@@ -106,11 +108,13 @@ async def read_one(reader: Reader, account_id: UUID, bot_id: UUID) -> list[Situa
 
 
 async def read_under_locks(
-    session: AsyncSession, account_id: UUID, bot_id: UUID
-) -> list[SituationRow]:
-    """The same within a transaction, after the locks that make it last were taken."""
-    rows = await session.execute(_OF_ONE, {"account": account_id, "bot": bot_id})
-    return [SituationRow._make(row) for row in rows]
+    reader: Reader, account_id: UUID, bot_id: UUID
+) -> tuple[list[SituationRow], datetime | None]:
+    """The same within a transaction, after the locks that make it last were taken; and when that
+    was: `None` where there are no rows.
+    """
+    rows = [tuple(row) for row in await reader.fetch(UNDER_LOCKS, account=account_id, bot=bot_id)]
+    return [SituationRow._make(row[:-1]) for row in rows], rows[0][-1] if rows else None
 
 
 async def read_many(

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, false, func, select
+from sqlalchemy import ColumnElement, FromClause, Select, false, func, select
 
 from app.db.models import Bot, KeyLabel, Position
 
@@ -40,25 +40,25 @@ class PositionRow(NamedTuple):
     lapsed: bool
 
 
-_POSITIONS = Position.__table__
-_BOTS = Bot.__table__
-_LABELS = KeyLabel.__table__
-_MORE: dict[str, ColumnElement[Any]] = {
-    "bot_name": _BOTS.c.name.label("bot_name"),
-    "key_label": _LABELS.c.label.label("key_label"),
-    "lapsed": func.coalesce(_POSITIONS.c.expires_at <= func.clock_timestamp(), false()).label(
-        "lapsed"
-    ),
-}
-_NAMED = _POSITIONS.outerjoin(
-    _BOTS,
-    (_BOTS.c.account_id == _POSITIONS.c.account_id) & (_BOTS.c.id == _POSITIONS.c.bot_id),
-).outerjoin(
-    _LABELS,
-    (_LABELS.c.account_id == _POSITIONS.c.account_id) & (_LABELS.c.key_id == _POSITIONS.c.key_id),
-)
+def named(positions: FromClause) -> Select[*tuple[Any, ...]]:
+    """These rows of the table, or of what has its columns, for `PositionRow._make`."""
+    bots, labels = Bot.__table__, KeyLabel.__table__
+    lapsed = func.coalesce(positions.c.expires_at <= func.clock_timestamp(), false())
+    more: dict[str, ColumnElement[Any]] = {
+        "bot_name": bots.c.name.label("bot_name"),
+        "key_label": labels.c.label.label("key_label"),
+        "lapsed": lapsed.label("lapsed"),
+    }
+    with_names = positions.outerjoin(
+        bots, (bots.c.account_id == positions.c.account_id) & (bots.c.id == positions.c.bot_id)
+    ).outerjoin(
+        labels,
+        (labels.c.account_id == positions.c.account_id) & (labels.c.key_id == positions.c.key_id),
+    )
+    columns = [more[name] if name in more else positions.c[name] for name in PositionRow._fields]
+    return select(*columns).select_from(with_names)
+
+
 # Made once, as building a statement anew takes longer than PostgreSQL takes to answer it.
-POSITIONS = select(
-    *(_MORE[name] if name in _MORE else _POSITIONS.c[name] for name in PositionRow._fields)
-).select_from(_NAMED)
-"""All, as rows that `PositionRow._make` takes; each use names the account."""
+POSITIONS = named(Position.__table__)
+"""All; each use names the account."""

@@ -10,16 +10,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from copy import copy
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only
-
-from app.db.reading import Query, Rows, SessionReader
 
 OPERATION: ContextVar[str] = ContextVar("operation", default="")
 """Of which operation the statements are. Whoever fires one says so, in a task of its own."""
@@ -90,28 +86,16 @@ class Statements:
 
 @contextmanager
 def overheard(engine: AsyncEngine) -> Iterator[Statements]:
-    """The statements of this engine's sessions for as long as the block lasts.
-
-    Those that go through SQLAlchemy, and those that go past it straight to the driver.
-    """
+    """The statements of this engine's sessions for as long as the block lasts."""
     statements = Statements()
 
-    def through_sqlalchemy(
+    def hear(
         _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any
     ) -> tuple[str, Any]:
         return await_only(statements.hear(statement)), parameters
 
-    past_it = SessionReader.fetch
-
-    async def fetch(reader: SessionReader, query: Query, **parameters: Any) -> Rows:
-        said = copy(query)
-        said.text = await statements.hear(query.text)
-        return await past_it(reader, said, **parameters)
-
-    event.listen(engine.sync_engine, "before_cursor_execute", through_sqlalchemy, retval=True)
+    event.listen(engine.sync_engine, "before_cursor_execute", hear, retval=True)
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(SessionReader, "fetch", fetch)
-            yield statements
+        yield statements
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", through_sqlalchemy)
+        event.remove(engine.sync_engine, "before_cursor_execute", hear)

@@ -1,0 +1,105 @@
+"""What a bot's report of a position says to the database, compiled once.
+
+Each lock is a statement of its own; what it holds is read in a later one.
+"""
+
+from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.models import Account, Assignment, Bot, Key, KeyLabel, Position, TradingAsset
+from app.db.reading import Query
+from app.trading.position_rows import POSITIONS, named
+
+WRITTEN = (
+    *("key_id", "exchange", "environment", "contract_type", "symbol", "side", "status", "quantity"),
+    *("entry_price", "exit_price", "leverage", "margin_mode", "fees", "revision", "opened_at"),
+    *("closed_at", "close_reason", "expires_at"),
+)
+"""The columns of a position that a first report fills."""
+
+_FIXED = {"key_id", "exchange", "environment", "contract_type", "symbol", "side"}
+CHANGED = (*(name for name in WRITTEN if name not in _FIXED), "updated_at")
+"""Those that a later one may change."""
+
+_ACCOUNT = bindparam("account", type_=Uuid())
+_BOT = bindparam("bot", type_=Uuid())
+_POSITION = bindparam("position", type_=Text())
+_SYMBOL = bindparam("symbol", type_=Text())
+_THIS_BOT = (Bot.account_id == _ACCOUNT, Bot.id == _BOT)
+_THIS_POSITION = (
+    Position.account_id == _ACCOUNT,
+    Position.bot_id == _BOT,
+    Position.id == _POSITION,
+)
+_KEYS = any_(bindparam("keys", type_=ARRAY(Uuid())))
+
+SHARE_ACCOUNT = Query(
+    select(Account.account_id).where(Account.account_id == _ACCOUNT).with_for_update(read=True)
+)
+SHARE_BOT = Query(
+    select(Bot.key_id, select(Position.key_id).where(*_THIS_POSITION).scalar_subquery())
+    .where(*_THIS_BOT)
+    .with_for_update(read=True, of=Bot)
+)
+SHARE_KEYS = Query(
+    select(Key.id)
+    .where(Key.account_id == _ACCOUNT, Key.id == _KEYS)
+    .order_by(Key.id)
+    .with_for_update(read=True)
+)
+SHARE_ASSETS = Query(
+    select(TradingAsset.symbol)
+    .where(
+        TradingAsset.account_id == _ACCOUNT,
+        TradingAsset.key_id == _KEYS,
+        TradingAsset.symbol == _SYMBOL,
+    )
+    .order_by(TradingAsset.key_id, TradingAsset.contract_type)
+    .with_for_update(read=True)
+)
+LOCK_POSITION = Query(select(Position.id).where(*_THIS_POSITION).with_for_update())
+GET = Query(POSITIONS.where(*_THIS_POSITION))
+FORMER_KEY = Query(
+    select(
+        KeyLabel.key_id,
+        KeyLabel.exchange,
+        KeyLabel.environment,
+        KeyLabel.contract_type,
+        TradingAsset.leverage,
+        TradingAsset.margin_mode,
+    )
+    .select_from(Assignment)
+    .join(
+        KeyLabel,
+        (KeyLabel.account_id == Assignment.account_id) & (KeyLabel.key_id == Assignment.key_id),
+    )
+    .outerjoin(
+        TradingAsset,
+        (TradingAsset.account_id == KeyLabel.account_id)
+        & (TradingAsset.key_id == KeyLabel.key_id)
+        & (TradingAsset.contract_type == KeyLabel.contract_type)
+        & (TradingAsset.symbol == _SYMBOL),
+    )
+    .where(
+        Assignment.account_id == _ACCOUNT,
+        Assignment.bot_id == _BOT,
+        Assignment.key_id == bindparam("key", type_=Uuid()),
+    )
+)
+
+_ADDED = (
+    insert(Position)
+    .values(
+        account_id=_ACCOUNT,
+        bot_id=_BOT,
+        id=_POSITION,
+        **{name: bindparam(name) for name in WRITTEN},
+    )
+    .on_conflict_do_nothing()
+    .returning(Position.__table__)
+    .cte("added")
+)
+ADD = Query(named(_ADDED).where(_ADDED.c.account_id == _ACCOUNT))
+CHANGE = Query(
+    update(Position).where(*_THIS_POSITION).values({name: bindparam(name) for name in CHANGED})
+)
