@@ -21,6 +21,7 @@ from app.edge.route import EdgeRoute
 from app.main import create_app
 from app.settings import Mode, Role, Settings
 from app.vault.suites import PrivateKey, SuiteName
+from app.worker.purging import purge_deleted
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.world import Bot, Json, Person, User, World
 
@@ -172,10 +173,19 @@ async def _make_position(user: User) -> str:
     return name
 
 
+async def _make_operation(user: User) -> str:
+    """One that has ended."""
+    answer = await user.post("/v1/data-deletions", {"scope": "all"})
+    assert answer.status_code == 202, answer.text
+    await purge_deleted(user.world.context.database.sessions)
+    return str(answer.json()["id"])
+
+
 MAKERS: dict[str, Callable[[User], Awaitable[str]]] = {
     "key_id": _make_key,
     "bot_id": _make_bot,
     "freeze_id": _make_freeze,
+    "operation_id": _make_operation,
     "position_id": _make_position,
     "symbol": _make_symbol,
 }
