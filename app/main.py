@@ -99,7 +99,13 @@ def create_app(
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
-            expose_headers=["ETag", "Location", "Retry-After", "X-Request-ID"],
+            expose_headers=[
+                "Content-Disposition",
+                "ETag",
+                "Location",
+                "Retry-After",
+                "X-Request-ID",
+            ],
         )
     app.add_middleware(TelemetryMiddleware)
     return app
