@@ -16,8 +16,8 @@ class OpenPositions(AppError):
     def __init__(self, count: int) -> None:
         noun = "position" if count == 1 else "positions"
         super().__init__(
-            f"The bot has {count} open {noun}. Close them first: only their bot, with the key it "
-            "has now, can manage them.",
+            f"The bot has {count} open {noun}. Close them first: only their bot, with the key that "
+            "they were opened with, can manage them.",
             count=count,
         )
 

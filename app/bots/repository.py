@@ -108,6 +108,16 @@ class BotRepository:
             .with_for_update()
         )
 
+    async def positions_of_others(self, bot_id: UUID, key_id: UUID) -> int:
+        """How many positions the bot holds with any key but this one."""
+        count = select(func.count()).where(
+            Position.account_id == self._account_id,
+            Position.bot_id == bot_id,
+            Position.key_id != key_id,
+            held(),
+        )
+        return (await self._session.execute(count)).scalar_one()
+
     async def assignment(self, key_id: UUID) -> AnyRow | None:
         """The key's `active`, `environment`, and the `bot_id` and `bot_name` that it is with."""
         query = (

@@ -75,7 +75,11 @@ class BotService:
     async def assign(
         self, principal: UserPrincipal, bot_id: UUID, key_id: UUID, revision: int | None
     ) -> BotRow:
-        """Give the bot this key, in place of the one it has. Giving it the same changes nothing."""
+        """Give the bot this key, in place of the one it has. Giving it the same changes nothing.
+
+        A bot with open positions gets no other key than theirs. Reports may come late: a bot that
+        has lost the key of its positions gets it back, since nothing else can manage them.
+        """
         row = await self._locked(principal, bot_id, revision)
         if row.key_id == key_id:
             return row
@@ -88,8 +92,9 @@ class BotService:
         if key.bot_id is not None:
             raise KeyAssigned(key.bot_id, key.bot_name)
         # Counted after the locks: an opening takes them too, so none can come in between.
-        row = await self.get(bot_id)
-        self._refuse_open_positions(row)
+        of_others = await self._bots.positions_of_others(bot_id, key_id)
+        if of_others:
+            raise OpenPositions(of_others)
         await self._bots.assign(bot_id, key_id)
         await self._audit.record(
             "bot.assign_key",

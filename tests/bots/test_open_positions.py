@@ -118,3 +118,20 @@ async def test_a_wrong_key_is_told_before_the_open_positions(world: World) -> No
     inactive = await user.add_key("trade_2", active=False)
 
     assert (await user.assign(document["id"], inactive["id"])).json()["code"] == "key_inactive"
+
+
+async def test_a_bot_gets_the_key_of_its_open_positions_back_and_no_other(world: World) -> None:
+    user = world.user()
+    bot, document, key = await user.ready_bot()
+    other = await user.add_key("trade_2")
+    assert (await unassign(user, document["id"], "")).status_code == 200
+    report = {"symbol": "BTC-USDT-SWAP", "side": "long", "status": "open", "quantity": "1"}
+    late = await bot.put("/v1/runtime/positions/p1", {**report, "key_id": key["id"]})
+    assert late.status_code == 200, late.text
+
+    refused = await user.assign(document["id"], other["id"])
+    given = await user.assign(document["id"], key["id"])
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "open_positions")
+    assert given.status_code == 200, given.text
+    assert given.json()["key"]["id"] == key["id"]

@@ -93,8 +93,13 @@ class Owned:
     events: list[str] = field(default_factory=list)
     frozen: set[str | None] = field(default_factory=set)
 
-    def held_by(self, bot: str) -> int:
-        return sum(1 for held in self.positions.values() if held.held and held.bot == bot)
+    def held_by(self, bot: str, *, other_than: str | None = None) -> int:
+        """Those with the key `other_than` are left out."""
+        return sum(
+            1
+            for held in self.positions.values()
+            if held.held and held.bot == bot and held.key != other_than
+        )
 
     def held_on(self, key: str, symbol: str | None = None) -> int:
         return sum(
@@ -117,7 +122,7 @@ class Owned:
             return refused("key_inactive")
         if self.holder(key) is not None:
             return refused("key_assigned")
-        if count := self.held_by(bot):
+        if count := self.held_by(bot, other_than=key):
             return refused("open_positions", count=count)
         self.bots[bot].key = key
         self.bots[bot].had.add(key)

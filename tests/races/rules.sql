@@ -61,7 +61,9 @@ LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
     IF before.id IS NOT NULL
         AND (after.id IS NULL OR after.key_id IS DISTINCT FROM before.key_id)
-        AND EXISTS (SELECT FROM held WHERE account_id = before.account_id AND bot_id = before.id)
+        AND EXISTS (
+            SELECT FROM held WHERE account_id = before.account_id AND bot_id = before.id
+            AND (after.id IS NULL OR held.key_id IS DISTINCT FROM after.key_id))
     THEN
         RETURN NEXT CASE WHEN after.id IS NULL THEN 'a bot deleted'
             ELSE 'a bot''s key changed' END || ' while it had open positions';
