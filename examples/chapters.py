@@ -126,7 +126,8 @@ async def give_bot_key(scene: Scene) -> None:
 
 
 async def refuse_second_bot(scene: Scene) -> None:
-    second = (await scene.call("POST", "/v1/bots", {"name": "Momentum ETH"})).json()["id"]
+    answer = await scene.call("POST", "/v1/bots", {"name": "Momentum ETH"})
+    second = scene.second_bot_id = answer.json()["id"]
     answer = await scene.call("PUT", f"/v1/bots/{second}/key", {"key_id": scene.keys["okx"]})
     scene.story.call(answer, 409, "code", "detail")
     scene.story.check(

@@ -18,23 +18,14 @@ async def dump(data: Path) -> bytes:
     return b"".join(parts)
 
 
-async def bot_events(data: Path, bot_id: str) -> list[str]:
-    """The kinds of a bot's events, the oldest first."""
-    query = "SELECT kind FROM bot_events WHERE bot_id = :'bot' ORDER BY at, id"
-    output = await _output(
-        data, "psql", "--no-psqlrc", "-At", f"--set=bot={bot_id}", "--dbname", query=query
-    )
-    return output.decode().split()
-
-
-async def _output(data: Path, program: str, *arguments: str, query: str | None = None) -> bytes:
+async def _output(data: Path, program: str, *arguments: str) -> bytes:
     """The last argument is the option that takes the database's address."""
     postgres = EmbeddedPostgres(data / "postgres")
     folder = find_binaries(for_another_user=False).folder
     process = await asyncio.create_subprocess_exec(
-        folder / program, *arguments, postgres.url("postgres"), stdin=PIPE, stdout=PIPE
+        folder / program, *arguments, postgres.url("postgres"), stdout=PIPE
     )
-    output, _ = await process.communicate(None if query is None else query.encode())
+    output, _ = await process.communicate()
     if process.returncode != 0:
         raise StepFailed(f"{program} ended with status {process.returncode}")
     return output

@@ -6,6 +6,7 @@ happened.
 """
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -13,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 
 from app.client import BotClientError
-from examples import chapters, trading_chapters
+from examples import chapters, data_chapters, trading_chapters
 from examples.scene import Scene
 from examples.service import demo_service
 from examples.story import StepFailed, Story
@@ -33,6 +34,10 @@ STEPS: list[tuple[str, Callable[[Scene], Awaitable[None]]]] = [
     ("What a position holds in place while it is open", trading_chapters.refuse_while_open),
     ("Alice deactivates the key", trading_chapters.deactivate),
     ("The bot is killed, and Alice closes its position by hand", trading_chapters.die),
+    ("What the bot did is there to read", data_chapters.read_data),
+    ("A live key with a bot of its own: the two never mix", data_chapters.keep_apart),
+    ("A freeze, and its end", data_chapters.freeze),
+    ("Alice deletes the live key with all its data", data_chapters.delete_with_data),
     ("Alice takes the key away and deletes bot and keys", chapters.unassign_and_delete),
     ("Carol walks through all ten exchanges, live and testnet", walk_through_all),
     ("What the audit log has of it", chapters.read_audit),
@@ -77,6 +82,8 @@ async def run(story: Story) -> int:
 
 
 def main() -> None:
+    # Bots log what is refused to them; here they are part of the story.
+    logging.getLogger("app.client").addHandler(logging.NullHandler())
     story = Story(sys.stdout)
     try:
         sys.exit(asyncio.run(run(story)))

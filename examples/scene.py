@@ -23,13 +23,17 @@ class Scene:
     keys: dict[str, str] = field(default_factory=dict)
     bot_id: str = ""
     bot_token: str = ""
+    second_bot_id: str = ""
     bot: BotProcess | None = None
     dumps: dict[str, bytes] = field(default_factory=dict)
     logged_request: str = ""
 
-    async def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+    async def call(
+        self, method: str, path: str, body: Any = None, *, accept: str = "application/json"
+    ) -> httpx.Response:
         """A call of Alice's."""
-        headers = {"Authorization": f"Bearer {self.planted['token of Alice']}"}
+        token = self.planted["token of Alice"]
+        headers = {"Authorization": f"Bearer {token}", "Accept": accept}
         return await self.http.request(method, path, json=body, headers=headers)
 
     def client(self) -> BotClient:

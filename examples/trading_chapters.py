@@ -4,14 +4,13 @@ import os
 import signal
 
 from examples.bot_process import BotProcess, start_bot
-from examples.database import bot_events
 from examples.scene import Scene
 from examples.story import Json, StepFailed
 from examples.waiting import eventually
 
 SYMBOL = "BTC-USDT-SWAP"
-_EAGER = ("--tick", "0.25", "--window", "3", "--threshold", "0", "--heartbeat", "0.5")
-_HOLD_SECONDS = "4"
+_EAGER = ("--tick", "0.25", "--window", "2", "--threshold", "0", "--heartbeat", "0.5")
+_HOLD_SECONDS = "3"
 
 
 async def choose_assets(scene: Scene) -> None:
@@ -159,7 +158,10 @@ async def _newest(scene: Scene, status: str) -> Json:
 
 
 async def _offline(scene: Scene) -> list[str]:
-    events = await bot_events(scene.service.data, scene.bot_id)
+    answer = await scene.call("GET", f"/v1/bot-events?environment=testnet&bot_id={scene.bot_id}")
+    if not answer.is_success:
+        raise StepFailed(f"the list of bot events answered {answer.status_code}")
+    events = [event["kind"] for event in reversed(answer.json()["items"])]
     if events[-1:] != ["offline"]:
         raise StepFailed(f"no event says that the bot is offline: {', '.join(events)}")
     return events
