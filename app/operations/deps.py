@@ -13,7 +13,8 @@ from app.operations.service import OperationService
 
 
 async def operation_service(unit: CurrentUnit) -> OperationService:
-    return OperationService(OperationRepository(unit.session, unit.caller.account_id))
+    operations = OperationRepository(unit.session, unit.caller.account_id)
+    return OperationService(operations, unit.audit())
 
 
 async def deletion_service(unit: CurrentUnit) -> DeletionService:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from app.audit.log import AuditLog
 from app.errors import NotFound
 from app.operations.documents import FINISHED
 from app.operations.errors import NotCancellable
@@ -16,8 +17,9 @@ class Page:
 
 
 class OperationService:
-    def __init__(self, operations: OperationRepository) -> None:
+    def __init__(self, operations: OperationRepository, audit: AuditLog) -> None:
         self._operations = operations
+        self._audit = audit
 
     async def page(self, after: UUID | None, limit: int) -> Page:
         rows = await self._operations.page(after, limit + 1)
@@ -37,4 +39,11 @@ class OperationService:
         row = await self.get(operation_id)
         if row.status not in FINISHED:
             raise NotCancellable(row.status)
+        await self._audit.record(
+            "operation.cancel",
+            target="operation",
+            target_id=operation_id,
+            environment=row.environment,
+            status=row.status,
+        )
         return row
