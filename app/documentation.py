@@ -9,6 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 
+from app.problems import Problem
+
 STATIC = Path(__file__).parent / "static"
 _CONTENT_POLICY = (
     "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' "
@@ -51,15 +53,17 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     components["securitySchemes"] = _SECURITY_SCHEMES
-    _replace_stock_validation(document)
+    _describe_problems(components.setdefault("schemas", {}))
     return document
 
 
-def _replace_stock_validation(document: dict[str, Any]) -> None:
-    """FastAPI describes a 422 of its own that this service never sends."""
-    schemas = document["components"].get("schemas", {})
+def _describe_problems(schemas: dict[str, Any]) -> None:
+    """The one shape of all refusals, in place of FastAPI's own 422, which is never sent."""
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
+    schemas["Problem"] = Problem.model_json_schema(
+        mode="serialization", ref_template="#/components/schemas/{model}"
+    )
 
 
 def add_documentation(app: FastAPI) -> None:

@@ -75,7 +75,9 @@ class UnsupportedMediaType(AppError):
     status = 415
     code = "unsupported_media_type"
     title = "Unsupported media type"
-    detail = "Send the body as JSON, with the header `Content-Type: application/json`."
+    detail = (
+        "Send the body as JSON, uncompressed, with the header `Content-Type: application/json`."
+    )
 
 
 class InvalidRequest(AppError):

@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from app.db.failures import is_conflict, is_outage
 from app.errors import (
@@ -116,11 +117,22 @@ def add_problem_handlers(app: FastAPI) -> None:
         response = problem_response(known, request)
         for name, value in (error.headers or {}).items():
             response.headers[name] = value
+        if known.status == MethodNotAllowed.status:
+            response.headers["Allow"] = ", ".join(_allowed_methods(request))
         return response
 
     app.add_exception_handler(AppError, app_error)
     app.add_exception_handler(RequestValidationError, validation_error)
     app.add_exception_handler(HTTPException, http_error)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Of all routes at this address: the framework names those of the first alone."""
+    allowed: set[str] = set()
+    for route in request.app.router.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            allowed |= route.methods or set()
+    return sorted(allowed)
 
 
 def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
@@ -130,10 +142,10 @@ def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
         by_status.setdefault(error.status, []).append(error)
     return {
         status: {
-            "model": Problem,
             "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds),
             "content": {
                 MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
                     "examples": {kind.code: {"value": _example(kind)} for kind in kinds},
                 }
             },

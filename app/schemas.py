@@ -53,13 +53,23 @@ Search = Annotated[str, StringConstraints(max_length=100), AfterValidator(visibl
 Symbol = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(visible)]
 """An instrument in its exchange's own spelling, whatever that is."""
 
+_SAFE_DIGITS = 15
 _PLAIN_DIGITS = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+
+
+def unrounded(value: Any) -> Any:
+    """JSON numbers are read as binary fractions, which hold 15 digits: what has more is no longer
+    what was sent.
+    """
+    if isinstance(value, float) and len(Decimal(repr(value)).as_tuple().digits) > _SAFE_DIGITS:
+        raise ValueError("must be sent as text if it has more than 15 digits")
+    return value
 
 
 def _in_plain_digits(value: Any) -> Any:
     if isinstance(value, str) and not _PLAIN_DIGITS.fullmatch(value):
         raise ValueError("must be a number in plain digits")
-    return value
+    return unrounded(value)
 
 
 PlainDecimal = Annotated[Decimal, BeforeValidator(_in_plain_digits)]

@@ -5,8 +5,9 @@ from typing import Annotated
 
 from fastapi import Depends, Header
 
-from app.errors import InvalidRequest, PreconditionFailed
+from app.errors import InvalidRequest
 
+_NO_REVISION = -1
 _TAG = re.compile(r'"(\d{1,18})"')
 
 IfMatchHeader = Annotated[
@@ -26,7 +27,7 @@ def etag(revision: int) -> str:
 def expected_revision(if_match: IfMatchHeader = None) -> int | None:
     """The revision that If-Match names; `None` where any will do.
 
-    Raises `PreconditionFailed` for a weak or unknown tag: it cannot be that of the present state.
+    A weak or foreign tag names none that there is: whether the object is there is told first.
     """
     if if_match is None or if_match.strip() == "*":
         return None
@@ -39,9 +40,7 @@ def expected_revision(if_match: IfMatchHeader = None) -> int | None:
         }
         raise InvalidRequest([fault])
     strong = _TAG.fullmatch(tags[0])
-    if strong is None:
-        raise PreconditionFailed
-    return int(strong[1])
+    return _NO_REVISION if strong is None else int(strong[1])
 
 
 Revision = Annotated[int | None, Depends(expected_revision)]

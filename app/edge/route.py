@@ -41,7 +41,7 @@ class EdgeRoute(APIRoute):
         options["openapi_extra"] = extra
         options["responses"] = {**self._usual_problems(options), **(options.get("responses") or {})}
         super().__init__(path, endpoint, **options)
-        if self.methods == {"GET"} or self.access.reads_situation:
+        if self.methods == {"GET"} or self.access.for_bots:
             self._answer_directly()
 
     def _usual_problems(self, options: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
@@ -54,7 +54,7 @@ class EdgeRoute(APIRoute):
         return problems(*usual)
 
     def _answer_directly(self) -> None:
-        """Leave to the framework what only it can do, and what comes with a body."""
+        """Leave to the framework what only it can do, and bodies of other kinds than JSON."""
         simple = Endpoint.simple(self.dependant)
         if simple is None:
             return
@@ -63,7 +63,7 @@ class EdgeRoute(APIRoute):
 
         async def answering(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive, send)
-            if _has_body(request):
+            if _has_body(request) and not (simple.reads_body and _is_plain_json(request)):
                 await by_framework(scope, receive, send)
             else:
                 response = await directly(request)
@@ -173,11 +173,20 @@ def _has_body(request: Request) -> bool:
 
 
 def _check_media_type(request: Request) -> None:
-    """A body must be JSON. One without a type and without content is no body."""
+    """A body must be JSON, as it is. One without a type and without content is no body."""
     if _has_body(request):
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedMediaType
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type != "application/json" and not media_type.endswith("+json"):
             raise UnsupportedMediaType
+
+
+def _is_plain_json(request: Request) -> bool:
+    return request.headers.get("content-type", "").lower() in {
+        "application/json",
+        "application/json; charset=utf-8",
+    }
 
 
 async def unit_of(request: Request) -> Unit:

@@ -16,6 +16,8 @@ from pydantic import (
     WrapValidator,
 )
 
+from app.schemas import unrounded
+
 MAX_DIGITS = 40
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
@@ -48,7 +50,7 @@ def _as_json_number(value: Any) -> Any:
     """Python's own reading takes `1_0`, white space and the digits of any script."""
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
         raise ValueError("must be a number")
-    return value
+    return unrounded(value)
 
 
 def _in_plain_digits(value: Decimal) -> Decimal:

@@ -1,11 +1,16 @@
 """Bodies that are no JSON, addresses that are none, and the id of each request."""
 
+import json
+from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
+from app.schemas import PlainDecimal
+from app.trading.fields import Positive
 from tests.support.variants import changed
 from tests.support.world import User, World
 
@@ -176,3 +181,42 @@ async def test_metrics_count_refusals_by_code_and_hold_no_ids(world: World) -> N
     assert 'botkeys_refusals_total{code="not_found"}' in metrics
     assert 'route="/v1/keys/{key_id}",status="404"' in metrics
     assert str(missing) not in metrics
+
+
+async def test_a_refused_method_names_all_that_the_address_takes(world: World) -> None:
+    answer = await world.user().put(f"/v1/keys/{uuid4()}", {})
+    assert answer.status_code == 405
+    assert answer.headers["allow"] == "DELETE, GET, PATCH"
+
+
+async def test_a_compressed_body_is_refused_as_such(world: World) -> None:
+    answer = await world.user().post(
+        "/v1/bots", {"name": "b"}, headers={"Content-Encoding": "gzip"}
+    )
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("tag", ['"x"', 'W/"1"', '"1"'])
+async def test_what_is_not_there_is_not_found_whatever_state_was_expected(
+    world: World, tag: str
+) -> None:
+    path = f"/v1/bots/{uuid4()}"
+    answer = await world.user().patch(path, {"name": "b"}, headers={"If-Match": tag})
+    assert answer.status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"),
+    [("0.1234567890123456789", False), ("12345678901234567.5", False), ("0.125", True)],
+)
+async def test_a_number_that_json_cannot_hold_is_refused_rather_than_rounded(
+    number: str, kept: bool
+) -> None:
+    for kind in (PlainDecimal, Positive):
+        adapter = TypeAdapter[Decimal](kind)
+        read = json.loads(number)
+        if kept:
+            assert adapter.validate_python(read) == Decimal(number)
+        else:
+            with pytest.raises(ValidationError, match="as text"):
+                adapter.validate_python(read)
