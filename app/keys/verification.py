@@ -49,6 +49,7 @@ class Verified:
             "verification_reason": self.reason,
             "verification_possible": None,
             "verification_checked_at": None if self is SKIPPED else func.clock_timestamp(),
+            "health_checked_at": None,
         }
 
 

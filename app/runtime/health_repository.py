@@ -51,7 +51,7 @@ class HealthRepository:
                 Key.verification_status,
                 Key.verification_reason,
                 Key.verification_possible,
-                Key.verification_checked_at,
+                Key.health_checked_at,
             )
             .select_from(Bot)
             .outerjoin(Key, (Key.account_id == Bot.account_id) & (Key.id == Bot.key_id))

@@ -62,8 +62,10 @@ class HeartbeatService:
     async def report(self, said: CredentialsReport) -> None:
         """Make it the key's verification; commit before `beat`, which answers what follows from it.
 
-        A report about other credentials than the key has now, or older than what is known, changes
-        nothing: the bot fetches the present ones when it hears of them.
+        A report about other credentials than the key has now changes nothing: the bot fetches the
+        present ones when it hears of them. Neither does one from before the last that a bot gave of
+        these. Of two from one second the later counts; and as the clock of a bot may be slow, its
+        time is compared with no other clock's.
         """
         self._situation = ()  # what follows from this report is not in it yet
         locked = await self._health.lock()
@@ -79,17 +81,19 @@ class HeartbeatService:
             raise ClockAhead(key.now)
         if key.id is None or said.version != key.version:
             return
-        if key.verification_checked_at and said.checked_at <= key.verification_checked_at:
+        if key.health_checked_at is not None and said.checked_at < key.health_checked_at:
             return
+        looked = {
+            "health_checked_at": said.checked_at,
+            "verification_checked_at": min(said.checked_at, key.now),
+        }
         changed = differences(key, said)
         if not changed:
-            await self._health.looked_at(key.id, verification_checked_at=said.checked_at)
+            await self._health.looked_at(key.id, **looked)
             return
         # Another end is announced anew.
         anew = {"expiry_announced": None} if "expires_at" in changed else {}
-        await self._health.change(
-            key.id, verification_checked_at=said.checked_at, **changed, **anew
-        )
+        await self._health.change(key.id, **looked, **changed, **anew)
         for event in events(key, changed):
             await self._runtime.add_event(
                 new_id(), key_id=key.id, environment=key.environment, **event._asdict()

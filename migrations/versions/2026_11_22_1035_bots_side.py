@@ -28,7 +28,7 @@ CLOSING = "UPDATE (status, close_reason, closed_at, expires_at, updated_at)"
 HEALTH = (
     "UPDATE (permission_read, permission_trade, permission_withdraw, permission_ip_restricted,"
     " expires_at, expiry_announced, verification_status, verification_reason,"
-    " verification_possible, verification_checked_at, revision)"
+    " verification_possible, verification_checked_at, health_checked_at, revision)"
 )
 EXPIRY = "SELECT (account_id, id, label, expires_at, expiry_announced), UPDATE (expiry_announced)"
 MORE = (
@@ -174,6 +174,7 @@ def upgrade() -> None:
     op.execute("ALTER TABLE presence SET (fillfactor = 50)")
     op.add_column("accounts", sa.Column("closing_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("keys", sa.Column("expiry_announced", sa.BigInteger(), nullable=True))
+    op.add_column("keys", sa.Column("health_checked_at", sa.DateTime(timezone=True), nullable=True))
     op.execute(
         "-- squawk-ignore require-concurrent-index-creation\n"
         "CREATE INDEX ix_keys_expiry ON keys (expires_at)"
@@ -230,6 +231,7 @@ def downgrade() -> None:
     op.execute("DELETE FROM bot_events WHERE bot_id IS NULL")
     op.alter_column("bot_events", "bot_id", nullable=False)
     op.execute("DROP INDEX ix_keys_expiry")
+    op.drop_column("keys", "health_checked_at")
     op.drop_column("keys", "expiry_announced")
     op.drop_column("accounts", "closing_at")
     op.drop_column("presence", "announced_online")

@@ -173,12 +173,13 @@ async def test_another_expiry_is_stored_and_will_be_announced_anew(world: World)
     ("said", "why"),
     [
         ({"version": 2}, "of credentials that the key does not have"),
-        ({"checked_at": now(days=-2)}, "older than what is known"),
+        ({"checked_at": now(days=-2)}, "older than what the bot told before"),
     ],
     ids=["another version", "an older look"],
 )
 async def test_a_report_about_the_past_changes_nothing(world: World, said: Json, why: str) -> None:
     bot, _, key = await world.user().ready_bot()
+    await report(bot)
     before = await shown(world, key)
 
     answer = await report(bot, status="rejected", reason="expired", **said)
@@ -186,6 +187,42 @@ async def test_a_report_about_the_past_changes_nothing(world: World, said: Json,
     assert answer.status_code == 200, why
     assert await shown(world, key) == before
     assert await told(world) == []
+
+
+async def test_of_two_reports_of_one_second_the_later_counts(world: World) -> None:
+    bot, _, key = await world.user().ready_bot()
+    second = datetime.now(UTC).replace(microsecond=0).isoformat()
+
+    await report(bot, checked_at=second)
+    await report(bot, status="rejected", reason="expired", checked_at=second)
+
+    assert (await shown(world, key))["verification"]["status"] == "rejected"
+
+
+async def test_a_bot_with_a_slow_clock_is_heard_after_a_key_was_added_or_replaced(
+    world: World,
+) -> None:
+    user = world.user()
+    bot, _, key = await user.ready_bot()
+    rejected = {"status": "rejected", "reason": "expired"}
+
+    await report(bot, checked_at=now(seconds=-40), **rejected)
+    assert (await shown(world, key))["verification"]["status"] == "rejected"
+
+    new = world.credentials["okx"]["testnet"]["trade_2"]
+    assert (await user.put(f"/v1/keys/{key['id']}/credentials", new)).status_code == 200
+    assert (await shown(world, key))["verification"]["status"] == "verified"
+    await report(bot, version=2, checked_at=now(minutes=-2), **rejected)
+    assert (await shown(world, key))["verification"]["status"] == "rejected"
+
+
+async def test_a_look_is_never_shown_as_one_of_the_future(world: World) -> None:
+    bot, _, key = await world.user().ready_bot()
+
+    await report(bot, checked_at=now(minutes=4))
+
+    looked = datetime.fromisoformat((await shown(world, key))["verification"]["checked_at"])
+    assert looked <= datetime.now(UTC)
 
 
 async def test_a_bot_without_a_key_has_nothing_to_tell(world: World) -> None:

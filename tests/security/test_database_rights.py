@@ -125,6 +125,7 @@ NOT_API = [
 HEALTH = {
     *(f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")),
     *(f"verification_{name}" for name in ("status", "reason", "possible", "checked_at")),
+    "health_checked_at",
     *("expires_at", "expiry_announced", "revision"),
 }
 """What a bot finds out about its key at the exchange."""

@@ -19,7 +19,8 @@ VERIFICATION = ("verified", "unreachable", "skipped", "rejected")
 class Key(Base):
     """`fingerprint` finds the same key entered twice; `revision` is the ETag; `version` counts
     replaced credentials. `exchange_account` is a keyed hash of the exchange's account id.
-    `expiry_announced` is the fewest days before `expires_at` that an event told of.
+    `expiry_announced` is the fewest days before `expires_at` that an event told of;
+    `health_checked_at` is when a bot last looked at this version, by the bot's own clock.
     """
 
     __tablename__ = "keys"
@@ -59,6 +60,7 @@ class Key(Base):
     verification_reason: Mapped[str | None]
     verification_possible: Mapped[list[Any] | None]
     verification_checked_at: Mapped[datetime | None]
+    health_checked_at: Mapped[datetime | None]
     last_release_at: Mapped[datetime | None]
     last_release_from: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
