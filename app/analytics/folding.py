@@ -16,10 +16,11 @@ a curve from a running maximum. Of equal ones the first counts, and of equal pea
 
 ADDED = ("trades", "wins", "losses", "pnl", "gross_profit", "gross_loss", "fees", "held")
 CURVE = ("high", "high_at", "low", "low_at", "drawdown", "peak_at", "trough_at")
+COUNTED = ("trades", "wins", "losses")
 BLOCK = (*ADDED, "first_opened", "first_at", "last_at", *CURVE)
 """The columns of a block, as they stand in `trade_days`."""
 
-UTC_DAY = "(trades.closed_at AT TIME ZONE 'UTC')::date"
+SUMS = ", ".join(f"sum({name}){'::bigint' if name in COUNTED else ''} AS {name}" for name in ADDED)
 
 STEPS = """
 count(*) AS trades,
@@ -49,9 +50,8 @@ def folded(source: str, by: str) -> str:
 
     What goes before a block is reckoned in windows, each of which needs the one before it.
     """
-    added = ", ".join(f"sum({name}) AS {name}" for name in ADDED)
     return f"""
-    SELECT {by}, {added},
+    SELECT {by}, {SUMS},
         min(first_opened) AS first_opened, min(first_at) AS first_at, max(last_at) AS last_at,
         greatest(max(top), 0) AS high, max(higher_at) AS high_at,
         least(min(bottom), 0) AS low, max(lower_at) AS low_at,

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.analytics.conditions import kept
-from app.analytics.folding import ADDED, folded
+from app.analytics.folding import SUMS, folded
 from app.analytics.grouping import Grouping, member
 from app.analytics.selection import Selection, blocks, cut_days, raw_days
 from app.analytics.series import REPORTED
@@ -89,7 +89,6 @@ class AnalyticsRepository:
         of_page = ""
         if grouping.members:
             of_page = "WHERE member = ANY(CAST(:members AS text[]))"
-        added = ", ".join(f"sum({name}) AS {name}" for name in ADDED)
         by_depth = "ORDER BY drawdown DESC, first_at"
         query = f"""
         WITH cuts AS MATERIALIZED (
@@ -116,7 +115,7 @@ class AnalyticsRepository:
                 "member, settle, stretch",
             )
         })
-        SELECT member, settle, {added}, min(first_opened) AS first_opened, max(last_at) AS last_at,
+        SELECT member, settle, {SUMS}, min(first_opened) AS first_opened, max(last_at) AS last_at,
             max(drawdown) AS drawdown,
             (array_agg(peak_at {by_depth}))[1] AS peak_at,
             (array_agg(trough_at {by_depth}))[1] AS trough_at,

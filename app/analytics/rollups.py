@@ -1,4 +1,4 @@
-"""What the trades of each day come to (`trade_days`): marked as stale, reckoned anew, taken away.
+"""What the trades of each day come to (`trade_days`): marked as stale, reckoned anew.
 
 A day without a row here and without a mark in `stale_days` is a day without trades. So whatever
 changes trades marks their days in the same transaction. To reckon a day is to delete the marks that
@@ -88,31 +88,6 @@ _RECKON = f"""
     SELECT CAST(:account AS uuid), CAST(:environment AS text), {_WHOSE}, {", ".join(BLOCK)}
     FROM ({folded(_EACH, _WHOSE)}) AS reckoned
 """  # noqa: S608
-
-
-async def drop_key(session: AsyncSession, account_id: UUID, key_id: UUID) -> int:
-    """Take away every day in which this key traded; how many. For whoever purges its trades.
-
-    A day adds up all keys, so the whole of it goes, and is reckoned anew from what is left.
-    """
-    table = TradeDay.__table__
-    query = select(table.c.environment, table.c.day).where(
-        table.c.account_id == account_id, table.c.scope == BY_KEY, table.c.key_id == key_id
-    )
-    found: dict[str, set[date]] = {}
-    for environment, day in await session.execute(query):
-        found.setdefault(environment, set()).add(day)
-    for environment, days in found.items():
-        await drop_days(session, account_id, environment, days)
-    return sum(map(len, found.values()))
-
-
-async def drop_days(
-    session: AsyncSession, account_id: UUID, environment: str, days: Collection[date]
-) -> None:
-    """Take these days away; readings add up the trades themselves until they are reckoned anew."""
-    await mark_stale(session, account_id, environment, sorted(days))
-    await session.execute(_of_days(TradeDay, account_id, environment, days))
 
 
 def _of_days(

@@ -1,0 +1,141 @@
+"""Trades that come while their day is being reckoned are lost by nobody: over real connections."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import func, select
+
+from app.analytics.grouping import Grouping
+from app.analytics.repository import AnalyticsRepository
+from app.analytics.rollups import reckon
+from app.analytics.selection import Selection
+from app.db.engine import Database
+from app.db.models import StaleDay
+from app.trading.marks import Mark
+from app.worker.rollups import mark_cut, reckon_due
+from tests.support import ledger
+from tests.support.ledger import START, Deal
+
+DEAL = Deal(
+    environment="live",
+    key=ledger.KEYS[0],
+    bot=ledger.BOTS[0],
+    symbol="BTCUSDT",
+    settle="USDT",
+    pnl=Decimal(1),
+    fees=Decimal(0),
+    opened=START,
+    at=START + timedelta(hours=1),
+)
+DAY = START.date()
+AT_ONCE = timedelta(0)
+
+
+async def account_of(database: Database) -> UUID:
+    async with database.sessions.begin() as session:
+        return await ledger.add_account(session)
+
+
+async def shown(database: Database, account: UUID) -> Decimal:
+    """The realised P&L that a user sees."""
+    async with database.readers() as session:
+        analytics = AnalyticsRepository(session, account)
+        rows = await analytics.sums(Selection("live"), Grouping(), await analytics.marks())
+    return sum((row.pnl for row in rows), Decimal(0))
+
+
+async def stale(database: Database) -> int:
+    async with database.readers() as session:
+        return int(await session.scalar(select(func.count()).select_from(StaleDay)) or 0)
+
+
+async def test_a_trade_that_is_committed_after_its_day_was_reckoned_is_seen(
+    copied_database: Database,
+) -> None:
+    account = await account_of(copied_database)
+    async with copied_database.sessions.begin() as ingest:
+        await ledger.add_deals(ingest, account, [DEAL])
+        async with copied_database.sessions.begin() as worker:
+            assert await reckon(worker, account, "live", [DAY])
+        assert await shown(copied_database, account) == 0
+
+    assert await shown(copied_database, account) == 1
+    assert await reckon_due(copied_database.sessions, wait=AT_ONCE) == 1
+    assert await shown(copied_database, account) == 1
+
+
+async def test_a_trade_that_is_committed_while_its_day_is_reckoned_is_seen(
+    copied_database: Database,
+) -> None:
+    account = await account_of(copied_database)
+    async with copied_database.sessions.begin() as ingest:
+        await ledger.add_deals(ingest, account, [DEAL])
+    async with copied_database.sessions.begin() as worker:
+        assert await reckon(worker, account, "live", [DAY])
+        async with copied_database.sessions.begin() as ingest:
+            await ledger.add_deals(ingest, account, [DEAL])
+        async with copied_database.sessions.begin() as other:
+            assert not await reckon(other, account, "live", [DAY])
+
+    assert await stale(copied_database) == 1
+    assert await shown(copied_database, account) == 2
+    await reckon_due(copied_database.sessions, wait=AT_ONCE)
+    assert await shown(copied_database, account) == 2
+
+
+async def test_workers_and_bots_that_go_on_all_the_time_end_at_the_right_sum(
+    copied_database: Database,
+) -> None:
+    account = await account_of(copied_database)
+    over = asyncio.Event()
+
+    async def trading(number: int) -> None:
+        for step in range(8):
+            at = DEAL.at + timedelta(days=step % 2, seconds=number)
+            async with copied_database.sessions.begin() as session:
+                await ledger.add_deals(session, account, [replace(DEAL, at=at)])
+
+    async def working() -> None:
+        while not over.is_set():
+            await reckon_due(copied_database.sessions, wait=AT_ONCE)
+
+    workers = [asyncio.create_task(working()) for _ in range(2)]
+    await asyncio.gather(*map(trading, range(6)))
+    assert await shown(copied_database, account) == 48
+    over.set()
+    await asyncio.gather(*workers)
+
+    await reckon_due(copied_database.sessions, wait=AT_ONCE)
+    assert await stale(copied_database) == 0
+    assert await shown(copied_database, account) == 48
+
+
+async def test_a_day_that_changes_all_the_time_is_left_alone_for_a_while(
+    database: Database,
+) -> None:
+    account = await account_of(database)
+    async with database.sessions.begin() as session:
+        await ledger.add_deals(session, account, [DEAL])
+
+    assert await reckon_due(database.sessions) == 0
+    assert await shown(database, account) == 1
+
+
+async def test_days_of_which_something_was_deleted_are_reckoned_anew(database: Database) -> None:
+    account = await account_of(database)
+    later = replace(DEAL, at=DEAL.at + timedelta(days=1))
+    async with database.sessions.begin() as session:
+        await ledger.add_deals(session, account, [DEAL, later])
+    await reckon_due(database.sessions, wait=AT_ONCE)
+    async with database.sessions.begin() as session:
+        await ledger.add_mark(session, account, Mark("live", DEAL.key, later.at))
+
+    assert await shown(database, account) == 1
+    assert await mark_cut(database.sessions) == 1
+    assert await mark_cut(database.sessions) == 0
+    assert await reckon_due(database.sessions, wait=AT_ONCE) == 1
+    assert await mark_cut(database.sessions) == 0
+    assert await shown(database, account) == 1
