@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 from app.client.answers import BotConfig, Heartbeat, Position
 from app.client.connection import Connection
 from app.client.credentials import ReleasedCredentials
-from app.client.errors import BotClientError, ReportsPending
+from app.client.errors import BotClientError, NotReserved, ReportsPending
 from app.client.feed import ConfigFeed
 from app.client.following import Follower
 from app.client.health import (
@@ -211,7 +211,9 @@ class BotClient(Recorder):
     ) -> Position:
         """Ask before the order is sent. Held for 60 s, until `expires_at`; `renew` it meanwhile.
 
-        Raises MayNotOpen with all `reasons`. Leverage and margin mode are the asset's by default.
+        Raises MayNotOpen with all `reasons`, and NotReserved if the answer is no permission for
+        another cause: send the order only after this returned. Leverage and margin mode are the
+        asset's by default.
         """
         wish = Position(
             id=position_id or str(uuid4()),
@@ -225,9 +227,18 @@ class BotClient(Recorder):
         return await self.renew(wish)
 
     async def renew(self, position: Position) -> Position:
-        """Ask again for what is `opening`, as for an order that rests. Raises MayNotOpen."""
+        """Ask again for what is `opening`, as for an order that rests. Raises the same."""
         revision = self._revisions.following(position.id)
-        return await put_position(self._connection, position, revision)
+        stored = await put_position(self._connection, position, revision)
+        if stored.revision is not None and stored.revision > revision:
+            # Asked with a clock that was set back since: the service took it for an old report.
+            self._revisions.raise_to(position.id, stored.revision)
+            revision = self._revisions.following(position.id)
+            stored = await put_position(self._connection, position, revision)
+        until = stored.expires_at if stored.status == "opening" else None
+        if until is None or until <= self._clock():
+            raise NotReserved(stored.id, stored.status)
+        return stored
 
     def opened(
         self,

@@ -12,6 +12,7 @@ BotClientError           with `code`
 ├── ReportsPending       reports_pending: not all reports are with the service yet, with `count`
 ├── TooManyReports       too_many_reports: more reports wait than memory is set aside for
 ├── NotRecordable        not_recordable: no JSON, or too long
+├── NotReserved          not_reserved: an answer that is no permission to send an order
 ├── ReportsRefused       reports_refused: records that the service will never take, `refusals`
 └── Refused              the service's own `code`, with `status`, `detail`, `request_id`
     ├── NotAuthenticated     401
@@ -119,6 +120,19 @@ class TooManyReports(BotClientError):
 
 class NotRecordable(BotClientError):
     code = "not_recordable"
+
+
+class NotReserved(BotClientError):
+    """An opening was answered with a position that is open, closed or past its time: of an id that
+    was used before, mostly. `status` is the position's. Do not send the order.
+    """
+
+    code = "not_reserved"
+
+    def __init__(self, position_id: str, status: str) -> None:
+        self.position_id = position_id
+        self.status = status
+        super().__init__(f"Position {position_id} is {status}, which permits no order.")
 
 
 @dataclass(frozen=True, slots=True)

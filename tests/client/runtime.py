@@ -83,6 +83,7 @@ class Runtime(httpx.AsyncBaseTransport):
     records: dict[str, dict[str, Any]] = field(default_factory=dict)  # by kind and id
     refuses: dict[str, str] = field(default_factory=dict)  # ids of records, and with which code
     answers_get_lost: bool = False
+    held_until: str | None = "2126-11-22T12:00:00Z"
     connected: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -125,7 +126,8 @@ class Runtime(httpx.AsyncBaseTransport):
     def _store(self, position_id: str, body: dict[str, Any]) -> dict[str, Any]:
         before = self.positions.get(position_id)
         if before is None or body["revision"] >= before["revision"]:
-            self.positions[position_id] = {"id": position_id, **body}
+            held = {"expires_at": self.held_until} if body["status"] == "opening" else {}
+            self.positions[position_id] = {"id": position_id, **held, **body}
         return self.positions[position_id]
 
     def _judge(self, kind: str, item: dict[str, Any]) -> dict[str, Any]:

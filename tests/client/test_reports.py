@@ -13,6 +13,7 @@ from app.client import (
     BotClient,
     MayNotOpen,
     NotAuthenticated,
+    NotReserved,
     Pace,
     Position,
     Refused,
@@ -89,6 +90,49 @@ def test_a_refused_opening_tells_every_reason(service: Service) -> None:
             runtime.down = True
             with pytest.raises(Unreachable):
                 await client.open_position("BTC-USDT-SWAP", "long", Decimal(1))
+
+    skipping(work)
+
+
+@pytest.mark.parametrize(
+    ("status", "until"),
+    [
+        ("open", None),
+        ("closed", None),
+        ("opening", None),
+        ("opening", START.isoformat()),
+    ],
+    ids=["open already", "closed already", "no end", "its time over"],
+)
+def test_only_a_reservation_that_holds_permits_an_order(
+    service: Service, status: str, until: str | None
+) -> None:
+    async def work() -> None:
+        stored = position(1, status=status).model_dump(mode="json", exclude_none=True)
+        runtime = Runtime(service, faults={"positions": (200, {**stored, "expires_at": until})})
+        async with runtime.client(clock=clock) as client:
+            with pytest.raises(NotReserved) as caught:
+                await client.open_position(
+                    "BTC-USDT-SWAP", "long", Decimal("0.10"), position_id="p1"
+                )
+        assert (caught.value.position_id, caught.value.status) == ("p1", status)
+
+    skipping(work)
+
+
+def test_an_opening_asked_with_a_clock_that_was_set_back_is_asked_again(service: Service) -> None:
+    async def work() -> None:
+        runtime = Runtime(service)
+        later = 10**15
+        runtime.positions["p1"] = {
+            **position(1, status="opening").model_dump(mode="json", exclude_none=True),
+            "revision": later,
+        }
+        async with runtime.client(clock=clock) as client:
+            opening = await client.open_position(
+                "BTC-USDT-SWAP", "long", Decimal("0.10"), position_id="p1"
+            )
+        assert opening.revision == later + 1
 
     skipping(work)
 
