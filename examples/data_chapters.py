@@ -53,20 +53,47 @@ async def read_data(scene: Scene) -> None:
     story.call(answer, 200, "items[].pnl")
     trades = answer.json()["items"]
     story.check(len(trades) == 1 + len(trips), "what was reported twice is stored once")
-    answer = await scene.call(
-        "GET", f"/v1/keys/{scene.keys['okx']}/instruments?search={SYMBOL}&limit=1"
-    )
-    size = Fraction(answer.json()["items"][0]["contract_size"])
-    story.check(
-        all(Fraction(trade["pnl"]) == _gain(trade, size) for trade in trades),
-        f"each P&L is what the demo reckons in fractions, {float(size)} BTC to the contract",
-    )
     answer = await scene.call("GET", f"/v1/trades?{_TESTNET}", accept="text/csv")
     story.call(answer, 200)
     rows = list(csv.DictReader(io.StringIO(answer.text)))
     story.check(
         [row["id"] for row in rows] == [trade["id"] for trade in trades],
         "as CSV the list is the same, in one file",
+    )
+
+
+async def reckon(scene: Scene) -> None:
+    story, key = scene.story, f"/v1/keys/{scene.keys['okx']}"
+    answer = await scene.call("GET", f"{key}/instruments?search={SYMBOL}&limit=1")
+    size = Fraction(answer.json()["items"][0]["contract_size"])
+    trades = (await scene.call("GET", f"/v1/trades?{_TESTNET}")).json()["items"]
+    gains = [_gain(trade, size) for trade in trades]
+    story.check(
+        [Fraction(trade["pnl"]) for trade in trades] == gains,
+        f"each P&L is what the demo reckons in fractions, {float(size)} BTC to the contract",
+    )
+    answer = await scene.call("GET", f"/v1/analytics/summary?{_TESTNET}")
+    story.call(
+        *(answer, 200, "items[].settle", "items[].trades", "items[].realised_pnl"),
+        *("items[].win_rate", "items[].profit_factor", "items[].largest_drawdown.value"),
+    )
+    (summary,) = answer.json()["items"]
+    lost = -sum(gain for gain in gains if gain < 0)
+    story.check(
+        (Fraction(summary["realised_pnl"]), Fraction(summary["gross_loss"])) == (sum(gains), lost),
+        "and their sum is the realised P&L of the summary, exact to the last digit",
+    )
+    answer = await scene.call("GET", f"/v1/analytics/equity-curve?{_TESTNET}&points=10")
+    story.call(answer, 200, "items[].points[].equity")
+    last = answer.json()["items"][0]["points"][-1]
+    story.check(
+        Fraction(last["realised_pnl_cumulative"]) == sum(gains), "where the equity curve ends too"
+    )
+    answer = await scene.call("GET", f"/v1/dashboard?{_TESTNET}")
+    story.call(answer, 200, "open_positions", "bots", "keys", "pnl_today")
+    story.check(
+        (answer.json()["open_positions"], answer.json()["bots"]["total"]) == (0, 2),
+        "the dashboard counts what there is",
     )
 
 
@@ -143,9 +170,9 @@ async def delete_with_data(scene: Scene) -> None:
     )
     shown = [
         (await scene.call("GET", f"/v1/{kind}?{_LIVE}")).json()["items"]
-        for kind in ("trades", "equity-snapshots", "positions")
+        for kind in ("trades", "equity-snapshots", "positions", "analytics/summary")
     ]
-    story.check(shown == [[], [], []], "and no list shows its data, whatever is still stored")
+    story.check(shown == [[]] * 4, "and nothing shows its data, whatever is still stored")
     token = scene.planted["token of the second bot"]
     async with BotClient(scene.service.url, token) as client:
         refused = await _report_late(client, _round_trip(scene.keys["live"], *_ROUND_TRIPS[2]))

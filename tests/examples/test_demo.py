@@ -52,7 +52,7 @@ def test_the_demo_happens_from_start_to_end_tells_no_secret_and_leaves_nothing(
     story, _ = process.communicate(timeout=_SECONDS)
 
     assert process.returncode == 0, story
-    assert "All 21 steps happened" in story
+    assert "All 22 steps happened" in story
     assert list(tmp_path.iterdir()) == []
     used = [
         text
@@ -73,7 +73,7 @@ def test_the_demo_happens_from_start_to_end_tells_no_secret_and_leaves_nothing(
         ),
         pytest.param(
             A_LEAK,
-            "21. A search for every secret that was used",
+            "22. A search for every secret that was used",
             "label in the database, keys still in it",
             marks=pytest.mark.torture,  # short: test_search_for_secrets.py
         ),
