@@ -111,7 +111,8 @@ async def stream_config(
     once, unless the bot has it, and then after each change. A comment every few seconds tells that
     the stream lives. It ends now and then, and when the token is replaced: connect again.
 
-    Whoever reads slowly gets the newest configuration and not each one between.
+    Whoever reads slowly gets the newest configuration and not each one between. A bot has at most
+    four streams at each process of the service: a fifth ends the oldest.
     """
     subscription = await streams.subscribe(unit.caller.bot, last_event_id)
     return ConfigEvents(subscription, streams.limits)
