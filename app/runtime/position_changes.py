@@ -40,6 +40,18 @@ def changes(
     return {name: value for name, value in new.items() if value != getattr(stored, name)}
 
 
+def in_time(
+    report: PositionReport, ahead: Iterable[str], stored: PositionRow | None, now: datetime
+) -> PositionReport:
+    """The report with `now` in place of these times, which a wrong clock gave; a time that is
+    stored already stays, so that repeating the report changes nothing.
+    """
+    known = {name: None if stored is None else getattr(stored, name) for name in ahead}
+    return report.model_copy(
+        update={name: now if time is None else None for name, time in known.items()}
+    )
+
+
 def _said(report: PositionReport, names: Iterable[str]) -> dict[str, Any]:
     said = {name: getattr(report, name) for name in names}
     return {name: value for name, value in said.items() if value is not None}

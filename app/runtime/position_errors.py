@@ -100,7 +100,7 @@ class AssetDelisted(OpeningRefused):
 class LeverageAboveMaximum(OpeningRefused):
     code = "leverage_above_max"
     title = "The leverage is above the maximum"
-    detail = "The asset's leverage is more than the exchange now allows for it. Lower it first."
+    detail = "The leverage is more than the exchange now allows for this symbol. Lower it first."
 
 
 REFUSALS: dict[str, type[AppError]] = {

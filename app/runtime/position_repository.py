@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.reading import SessionReader
 from app.runtime import position_statements as statements
 from app.runtime.situation import SituationRow, read_under_locks
+from app.trading.ingest_repository import IngestRepository
 from app.trading.marks import Mark, read_marks
 from app.trading.position_rows import PositionRow
 
@@ -35,6 +36,7 @@ class PositionRepository:
 
     def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
         self._reader = SessionReader(session)
+        self._ingest = IngestRepository(session, account_id, bot_id)
         self._account_id = account_id
         self._bot_id = bot_id
         self._names = {"account": account_id, "bot": bot_id}
@@ -80,6 +82,14 @@ class PositionRepository:
             statements.FORMER_KEY, **self._names, key=key_id, symbol=symbol
         )
         return next(map(Origin._make, rows), None)
+
+    async def contract_type(self, origin: Origin, symbol: str) -> str:
+        """The key's, unless the exchange lists or listed the symbol under the other one alone: what
+        is reported late may be older than a switch of the key's contract type.
+        """
+        key = await self._ingest.origin(origin.key_id)
+        listed = {} if key is None else await self._ingest.contracts(key, {symbol})
+        return listed[symbol].contract_type if symbol in listed else origin.contract_type
 
     async def add(self, position_id: str, **columns: Any) -> PositionRow | None:
         """As it is stored; `None` where another report of the same position was first."""

@@ -36,6 +36,7 @@ async def report_position(
     """`opening` asks for permission: it is refused with every reason in `blocked_by`, or recorded,
     and then holds key and margin mode until `expires_at`; repeat it for as long as the order rests.
     `open` and `closed` are facts and always recorded. A report may be repeated, and may come late:
-    the answer is the position as it is stored.
+    the answer is the position as it is stored. Only one that is `opening`, with an `expires_at` to
+    come, permits the order: of an id that is open or closed already, what is stored is answered.
     """
     return json_answer(position_document(await service.report(position_id, report)))

@@ -1,7 +1,8 @@
 """The rules of positions: permission to open one, and facts about those that are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,8 +11,9 @@ from app.auth.principal import BotPrincipal
 from app.bots.errors import NoKey
 from app.db.base import new_id
 from app.runtime.configuration import bot_blocked_by, row_blocked_by
-from app.runtime.position_changes import changes
+from app.runtime.position_changes import changes, in_time
 from app.runtime.position_errors import refused
+from app.runtime.position_events import of_effect, of_times
 from app.runtime.position_repository import Origin, PositionRepository
 from app.runtime.position_schemas import PositionReport
 from app.runtime.position_states import Effect, State, effect_of, state_of
@@ -24,11 +26,6 @@ from app.trading.position_rows import PositionRow
 TOLERANCE = timedelta(minutes=5)
 """How far the clock of a bot may be ahead."""
 
-_UNEXPECTED = (
-    "A position was reported as open that no reservation covered while new positions were blocked."
-)
-_REOPENED = "A position that had been closed by hand was reported as open: it is open again."
-
 
 class _Report(NamedTuple):
     """A report with all that it is judged by, read under the locks that make it last."""
@@ -39,6 +36,8 @@ class _Report(NamedTuple):
     situation: Sequence[SituationRow]
     now: datetime
     """The database's time, read after the locks."""
+    ahead: Mapping[str, datetime] = MappingProxyType({})
+    """Times that the bot said and that were not taken."""
 
     @property
     def key_id(self) -> UUID | None:
@@ -54,9 +53,10 @@ class _Report(NamedTuple):
     @property
     def blocked_by(self) -> list[str]:
         """Why the bot may not open this position, in the order of the contract."""
-        reasons = bot_blocked_by(self.situation)
-        if self.asset is not None:
-            reasons += row_blocked_by(self.asset)
+        reasons, asset = bot_blocked_by(self.situation), self.asset
+        if asset is not None:
+            leverage = self.said.leverage or asset.leverage
+            reasons += row_blocked_by(asset._replace(leverage=leverage))
         elif self.key_id is not None:
             reasons.append("unknown_asset")
         return reasons
@@ -105,11 +105,8 @@ class PositionService:
 
     async def _apply(self, report: _Report) -> PositionRow | None:
         """The position after it; `None` where another report of it turned out to be first."""
-        now = report.now
-        times = (report.said.opened_at, report.said.closed_at)
-        if any(time is not None and time > now + TOLERANCE for time in times):
-            raise ClockAhead(now)
-        stored = report.stored
+        report = _in_time(report)
+        now, stored = report.now, report.stored
         if stored is not None:
             _refuse_another(stored, report.said)
             if _is_behind(stored, report.said):
@@ -131,7 +128,7 @@ class PositionService:
             if new:
                 await self._positions.change(row)
         if row is not None:
-            await self._tell(effect, state, report, row)
+            await self._tell(effect, state, report, row, new)
         return row
 
     async def _refuse_deleted(self, report: _Report, state: State, now: datetime) -> None:
@@ -163,8 +160,10 @@ class PositionService:
         return named, None if former is None else former.environment
 
     async def _add(self, report: _Report, new: dict[str, Any]) -> PositionRow | None:
-        origin = await self._origin(report)
-        said = report.said
+        said, origin = report.said, await self._origin(report)
+        if said.status != "opening" and (report.asset is None or origin.key_id != report.key_id):
+            contract_type = await self._positions.contract_type(origin, said.symbol)
+            origin = origin._replace(contract_type=contract_type)
         columns = {**origin._asdict(), **new, "symbol": said.symbol, "side": said.side}
         return await self._positions.add(report.position_id, **columns)
 
@@ -186,31 +185,33 @@ class PositionService:
             **_taken_over(report),
         )
 
-    async def _tell(self, effect: Effect, state: State, report: _Report, row: PositionRow) -> None:
-        """Events of what should not have been."""
-        data: dict[str, Any] = {"position_id": row.id, "symbol": row.symbol}
-        if effect is Effect.REOPEN:
-            await self._add_event(row, "position_reopened", _REOPENED, data)
-        elif effect is Effect.OPEN and state in {State.ABSENT, State.LAPSED}:
-            reasons = report.blocked_by
-            if report.key_id is not None and report.key_id != row.key_id:
-                reasons = [KeyNotAssigned.code]
-            if reasons:
-                data["blocked_by"] = reasons
-                await self._add_event(row, "position_unexpected", _UNEXPECTED, data)
-
-    async def _add_event(
-        self, row: PositionRow, kind: str, message: str, data: dict[str, Any]
+    async def _tell(
+        self, effect: Effect, state: State, report: _Report, row: PositionRow, new: dict[str, Any]
     ) -> None:
-        await self._runtime.add_event(
-            new_id(),
-            key_id=row.key_id,
-            environment=row.environment,
-            kind=kind,
-            level="warning",
-            message=message,
-            data=data,
-        )
+        """Events of what should not have been."""
+        reasons: list[str] = []
+        if effect is Effect.OPEN:
+            swapped = report.key_id is not None and report.key_id != row.key_id
+            reasons = [KeyNotAssigned.code] if swapped else report.blocked_by
+        events = of_effect(effect, state, row, reasons)
+        if new and effect is not Effect.ASK:
+            events += of_times(row, new, report.ahead)
+        for event in events:
+            await self._runtime.add_event(
+                new_id(), key_id=row.key_id, environment=row.environment, **event._asdict()
+            )
+
+
+def _in_time(report: _Report) -> _Report:
+    """A fact is recorded whatever the bot's clock says, an opening is not."""
+    said, now = report.said, report.now
+    times = {"opened_at": said.opened_at, "closed_at": said.closed_at}
+    ahead = {name: at for name, at in times.items() if at is not None and at > now + TOLERANCE}
+    if not ahead:
+        return report
+    if said.status == "opening":
+        raise ClockAhead(now)
+    return report._replace(said=in_time(said, ahead, report.stored, now), ahead=ahead)
 
 
 def _refuse_another(stored: PositionRow, said: PositionReport) -> None:

@@ -5,16 +5,18 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from unittest.mock import ANY
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select, update
 
-from app.db.models import Account, Key, Position, TradingAsset
+from app.db.models import Account, BotEvent, Key, Position, TradingAsset
+from app.exchanges.model import ContractType
 from app.runtime.permission import Situation, asset_blocked_by, blocked_by
 from app.runtime.position_errors import REFUSALS
 from app.worker.housekeeping import lapse_openings
-from tests.support.catalogue import OKX, instrument, list_instruments
+from tests.support.catalogue import OKX, OKX_INVERSE, instrument, list_instruments
 from tests.support.positions import SYMBOL, Trader, add_asset, let_lapse, trader
 from tests.support.world import World
 
@@ -415,15 +417,86 @@ async def test_two_bots_may_use_the_same_id(world: World) -> None:
     )
 
 
-async def test_times_may_be_five_minutes_ahead_and_no_more(world: World) -> None:
+async def told(trading: Trader) -> list[tuple[str, str]]:
+    """Kind and level of the events about what was reported."""
+    async with trading.world.context.database.sessions() as session:
+        kinds = select(BotEvent.kind, BotEvent.level).order_by(BotEvent.at)
+        rows = await session.execute(kinds.where(BotEvent.data["position_id"].is_not(None)))
+        return [(row.kind, row.level) for row in rows]
+
+
+async def test_a_clock_that_is_ahead_gets_no_permission(world: World) -> None:
     trading = await trader(world)
     near = datetime.now(UTC) + timedelta(minutes=4)
 
-    assert (await trading.report("open", opened_at=near.isoformat()))["opened_at"]
-    for status, member in (("open", "opened_at"), ("closed", "closed_at")):
-        for ahead in (timedelta(minutes=6), timedelta(days=365 * 7000)):
-            problem = await trading.refused(status, **{member: (near + ahead).isoformat()})
-            assert (problem["status"], problem["code"]) == (422, "clock_ahead")
+    for ahead in (timedelta(minutes=6), timedelta(days=365 * 7000)):
+        problem = await trading.refused("opening", opened_at=(near + ahead).isoformat())
+        assert (problem["status"], problem["code"]) == (422, "clock_ahead")
+    opening = await trading.report("opening", opened_at=near.isoformat())
+    assert datetime.fromisoformat(opening["opened_at"]) == near
+
+
+async def test_a_fact_with_a_clock_that_is_ahead_is_recorded_with_the_service_s_time(
+    world: World,
+) -> None:
+    trading = await trader(world)
+    ahead = (datetime.now(UTC) + timedelta(minutes=6)).isoformat()
+    event = ("clock_ahead", "warning")
+
+    opened = await trading.report("open", opened_at=ahead)
+    assert await trading.report("open", opened_at=ahead) == opened
+    assert await told(trading) == [event]
+    closed = await trading.report("closed", opened_at=ahead, closed_at=ahead)
+    assert await trading.report("closed", opened_at=ahead, closed_at=ahead) == closed
+    assert await told(trading) == [event] * 2
+    missed = await trading.report("closed", "missed", opened_at=ahead, closed_at=ahead)
+
+    for at in (opened["opened_at"], closed["closed_at"], missed["opened_at"], missed["closed_at"]):
+        assert abs(datetime.fromisoformat(at) - datetime.now(UTC)) < timedelta(minutes=1)
+    assert closed["opened_at"] == opened["opened_at"]
+    assert await told(trading) == [event] * 3
+
+
+async def test_a_position_that_closed_before_it_opened_is_recorded_and_told_of(
+    world: World,
+) -> None:
+    trading = await trader(world)
+    times = {"opened_at": "2026-11-20T10:00:00Z", "closed_at": "2026-11-20T09:00:00Z"}
+
+    closed = await trading.report("closed", **times)
+    assert await trading.report("closed", **times, fees="1") == {
+        **closed,
+        "fees": "1",
+        "updated_at": ANY,
+    }
+
+    assert {name: closed[name] for name in times} == times
+    assert await told(trading) == [("position_times_reversed", "warning")]
+
+
+async def test_a_late_fact_is_of_the_contract_type_that_lists_its_symbol(world: World) -> None:
+    trading = await trader(world)
+    coin = instrument("BTC-USD-SWAP", contract_type=ContractType.INVERSE)
+    await list_instruments(world, OKX_INVERSE, coin)
+
+    late = await trading.report("closed", "late", symbol="BTC-USD-SWAP")
+    unknown = await trading.report("open", "unknown", symbol="NOBODY-KNOWS")
+    problem = await trading.refused("opening", symbol="BTC-USD-SWAP")
+
+    assert (late["contract_type"], unknown["contract_type"]) == ("inverse", "linear")
+    assert problem["code"] == "unknown_asset"
+
+
+async def test_the_leverage_that_an_opening_names_is_bound_by_the_symbol_s_maximum(
+    world: World,
+) -> None:
+    trading = await trader(world)
+
+    problem = await trading.refused("opening", leverage="101")
+
+    assert (problem["status"], problem["code"]) == (409, "leverage_above_max")
+    assert problem["blocked_by"] == ["leverage_above_max"]
+    assert (await trading.report("opening", leverage="100"))["leverage"] == "100"
 
 
 BAD: dict[str, list[Any]] = {
