@@ -1,5 +1,6 @@
 """Reading routes are called directly: with just what the framework would have called them with."""
 
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -7,12 +8,14 @@ from uuid import uuid4
 
 import pytest
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import Body as InBody
 from fastapi.dependencies.utils import solve_dependencies
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
+from starlette.exceptions import HTTPException
 
 from app.edge.reading import Endpoint
 from app.edge.route import EdgeRoute
@@ -100,7 +103,7 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def comparable(errors: list[Any]) -> list[Any]:
+def comparable(errors: Sequence[Any]) -> list[Any]:
     """With what an error holds as text: two equal exceptions are not equal."""
     return [{**error, "ctx": repr(error.get("ctx"))} for error in errors]
 
@@ -169,20 +172,32 @@ async def sets_headers(response: Response, x_one: Annotated[str, Header()]) -> R
     return Response(x_one, headers=dict(response.headers))
 
 
-@router.post("/body")
-async def body(sent: Body) -> Response:
-    return Response(str(sent))
-
-
 @router.post("/optional")
 async def optional(one: int, sent: Body = Body(number=7)) -> Response:  # noqa: B008  # as routes do
     return Response(f"{one} {sent.number}")
 
 
+@router.post("/body/{one}")
+async def body(one: int, sent: Body) -> Response:
+    return Response(f"{one} {sent.number}")
+
+
+@router.post("/embedded")
+async def embedded(sent: Annotated[Body, InBody(embed=True)]) -> Response:
+    return Response(str(sent))
+
+
+@router.post("/two")
+async def two(sent: Body, other: Body) -> Response:
+    return Response(f"{sent} {other}")
+
+
 ROUTES = {route.path: route for route in router.routes if isinstance(route, APIRoute)}
 
 
-@pytest.mark.parametrize("path", ["/thread", "/list", "/model", "/document", "/response", "/body"])
+@pytest.mark.parametrize(
+    "path", ["/thread", "/list", "/model", "/document", "/response", "/embedded", "/two"]
+)
 def test_what_only_the_framework_can_do_is_left_to_it(path: str) -> None:
     assert Endpoint.simple(ROUTES[path].dependant) is None
 
@@ -197,8 +212,49 @@ async def test_what_two_parameters_depend_on_is_made_once_for_a_request() -> Non
 async def test_a_body_that_may_be_left_out_has_its_default() -> None:
     endpoint = Endpoint.simple(ROUTES["/optional"].dependant)
     assert endpoint is not None
-    answer = await endpoint.answer(request([("one", "1")], {}, {}))
+    asked = with_body(b"", {})
+    asked.scope["query_string"] = b"one=1"
+    answer = await endpoint.answer(asked)
     assert answer.body == b"1 7"
+
+
+BODIES = (
+    *(b"", b"{", b"\xff\xfe{", b'{"number": "\xff"}', b"[" * 100_000, b"NaN", b"null", b"[]"),
+    *(b'"text"', b'{"number": 1}', b'{"number": "x"}', b'{"number": 1, "number": 2}', b"{} {}"),
+    *(b'{"number": "5"}', b'{"number": 1e400}', b'\xef\xbb\xbf{"number": 1}', b"  {}  "),
+)
+
+
+def with_body(sent: bytes, path: dict[str, str]) -> Request:
+    asked = request([], path, {"content-type": "application/json"})
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": sent, "more_body": False}
+
+    return Request({**asked.scope, "method": "POST"}, receive)
+
+
+async def outcome(answering: Awaitable[Response]) -> Any:
+    try:
+        return bytes((await answering).body)
+    except RequestValidationError as error:
+        return comparable(error.errors())
+    except HTTPException as error:
+        return error.status_code
+
+
+@pytest.mark.parametrize("path", ["/body/{one}", "/optional"])
+@pytest.mark.parametrize("sent", BODIES, ids=range(len(BODIES)))
+async def test_a_body_is_read_and_refused_as_the_framework_would(path: str, sent: bytes) -> None:
+    endpoint = Endpoint.simple(ROUTES[path].dependant)
+    assert endpoint is not None
+    for one in ("1", "x"):
+        direct = await outcome(endpoint.answer(with_body(sent, {"one": one})))
+        asked = with_body(sent, {"one": one})
+        async with AsyncExitStack() as stack:
+            for name in ("middleware", "inner", "function"):
+                asked.scope[f"fastapi_{name}_astack"] = stack
+            assert direct == await outcome(ROUTES[path].get_route_handler()(asked))
 
 
 async def test_every_fault_is_told() -> None:
@@ -214,3 +270,11 @@ async def test_every_fault_is_told() -> None:
 def test_the_hot_routes_are_among_those_called_directly() -> None:
     direct = {route.operation_id for route in READING if Endpoint.simple(route.dependant)}
     assert {"listKeys", "getKey", "listBots", "getConfig", "listAuditEvents"} <= direct
+
+
+def test_what_bots_send_is_read_directly() -> None:
+    for routers in ROUTERS.values():
+        for route in (route for one in routers for route in one.routes):
+            if isinstance(route, EdgeRoute) and route.access.for_bots:
+                direct = Endpoint.simple(route.dependant)
+                assert direct is not None or route.operation_id == "streamConfig"
