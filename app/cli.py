@@ -4,6 +4,7 @@ import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID
 
 import typer
 
@@ -20,6 +21,8 @@ audit = typer.Typer(help="The audit log.", no_args_is_help=True)
 app.add_typer(master_key, name="master-key")
 app.add_typer(simulator, name="simulator")
 app.add_typer(audit, name="audit")
+operations = typer.Typer(help="Long work of the service.", no_args_is_help=True)
+app.add_typer(operations, name="operations")
 
 
 class RoleName(StrEnum):
@@ -181,6 +184,44 @@ def verify() -> None:
     from app.settings import load_settings
 
     raise typer.Exit(0 if asyncio.run(verify_all(load_settings(), typer.echo)) else 1)
+
+
+@operations.command()
+def watch(
+    operation: Annotated[UUID, typer.Argument(help="Its id, as the 202 and its Location gave it.")],
+    url: Annotated[
+        str | None, typer.Option(help="Address of the service; default: this machine's.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option(help="File with the user's token. USER_TOKEN may hold it too.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(help="In development: whose operation it is, without a token.")
+    ] = None,
+) -> None:
+    """Show the progress of a deletion until it has ended; exits with 1 unless it succeeded."""
+    import asyncio
+    import os
+
+    from rich.console import Console
+
+    from app.auth.development import DevelopmentIssuer
+    from app.operations.watching import watch as follow
+    from app.secret import Secret
+    from app.settings import Mode, SettingsError, load_settings
+
+    settings = load_settings(default_mode=Mode.DEVELOPMENT)
+    if token_file is not None:
+        held = token_file.read_text().strip()
+    elif account is not None and settings.mode is Mode.DEVELOPMENT:
+        held = DevelopmentIssuer(settings.keys_folder).token(account, "data:read")
+    else:
+        held = os.environ.get("USER_TOKEN", "")
+    if not held:
+        raise SettingsError("Whose operation is it? Name --token-file, USER_TOKEN or --account.")
+    address = (url or f"http://127.0.0.1:{settings.port}").rstrip("/")
+    succeeded = asyncio.run(follow(address, operation, Secret(held), Console()))
+    raise typer.Exit(0 if succeeded else 1)
 
 
 _EXPECTED = (
