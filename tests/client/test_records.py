@@ -21,12 +21,26 @@ from app.client import (
     TooManyReports,
 )
 from app.client.journal import BATCH_ITEMS
+from app.trading.ingest_items import InvalidItem
+from app.trading.ingest_schemas import (
+    Batch,
+    EquitySnapshotBatch,
+    EventBatch,
+    SignalBatch,
+    TradeBatch,
+)
 from tests.client.conftest import Service
 from tests.client.runtime import Runtime
 from tests.client.skipping import now, skipping
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OTHER_KEY = UUID("0195b1c0-0000-7000-8000-0000000000bb")
+BATCHES: dict[str, type[Batch[Any]]] = {
+    "trades": TradeBatch,
+    "equity-snapshots": EquitySnapshotBatch,
+    "signals": SignalBatch,
+    "events": EventBatch,
+}
 ROUND_TRIP = Position.model_validate(
     {
         "id": "p1",
@@ -78,6 +92,9 @@ def test_each_kind_is_told_with_all_that_is_known_and_nothing_else(service: Serv
 
     runtime = with_bot(service, story)
 
+    for kind, batch in BATCHES.items():
+        (call,) = runtime.to(kind)
+        assert not isinstance(batch.model_validate(call.body).items[0], InvalidItem)
     at = "2026-11-22T12:00:00+00:00"
     (trades,), (events,) = runtime.to("trades"), runtime.to("events")
     (equities,), (signals,) = runtime.to("equity-snapshots"), runtime.to("signals")
