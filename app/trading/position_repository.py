@@ -42,7 +42,9 @@ class PositionRepository:
         return None if row is None else PositionRow._make(row)
 
     async def close(self, bot_id: UUID, position_id: str) -> None:
-        now = func.clock_timestamp()
+        # Read once: called for each column, the clock would give each another time.
+        clock = select(func.clock_timestamp().label("now")).cte("clock")
+        now = select(clock.c.now).scalar_subquery()
         await self._session.execute(
             update(Position)
             .where(*self._row(bot_id, position_id))
