@@ -28,10 +28,13 @@ class Query:
         compiled = cast("SQLCompiler", statement.compile(dialect=dialect))
         self.text = compiled.string
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
+        known = compiled.params
+        self._known = {name: known[name] for name in self._names if known[name] is not None}
 
     def arguments(self, parameters: dict[str, Any]) -> list[Any]:
-        """Their values in the order of the text's numbers."""
-        return [parameters[name] for name in self._names]
+        """Their values in the order of the text's numbers; literals are the statement's own."""
+        given = {**self._known, **parameters} if self._known else parameters
+        return [given[name] for name in self._names]
 
 
 class Reader(Protocol):
@@ -59,6 +62,9 @@ class PoolReader:
 
     def _fetch(self, text: str, arguments: list[Any]) -> Rows:
         """Runs in a greenlet, as the pool wants it: borrow, read and give back in one switch."""
+        if _is_overheard(self._engine):
+            with self._engine.connect() as connection:
+                return connection.exec_driver_sql(text, tuple(arguments)).all()
         lent = self._engine.raw_connection()
         while _driver(lent).is_closed():
             # The server went away while nobody used it: the pool gives another.

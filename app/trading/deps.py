@@ -30,7 +30,7 @@ async def position_service(unit: CurrentUnit) -> PositionService:
 
 async def reading_service(unit: CurrentUnit) -> ReadingService:
     database, account_id = unit.context.database, unit.caller.account_id
-    rows = ReadingRepository(database.readers, account_id)
+    rows = ReadingRepository(database.reader, account_id)
     return ReadingService(rows, database.reader, account_id)
 
 

@@ -7,10 +7,20 @@ A mark covers what happened before its cut-off in its environment with its key; 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, bindparam, or_, select
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    FromClause,
+    Uuid,
+    all_,
+    bindparam,
+    literal,
+    or_,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import DeletionMark
@@ -65,6 +75,26 @@ def blanket_cutoff(marks: Iterable[Mark], environment: str | None) -> datetime |
     return max(wide, default=None)
 
 
+class Cutoffs(NamedTuple):
+    """What marks come to: `blanket` is of all keys, `apart` are marks that go beyond it, `gone` are
+    keys of which nothing is left. In a statement, parameters stand in the place of values.
+    """
+
+    blanket: Any
+    apart: Sequence[Mark]
+    gone: Any
+
+
+def cutoffs(marks: Sequence[Mark], environment: str | None) -> Cutoffs:
+    """Of rows of one environment, or of any if that is `None`."""
+    if environment is not None:
+        marks = [mark for mark in marks if mark.environment in (None, environment)]
+    blanket = blanket_cutoff(marks, environment)
+    beyond = [mark for mark in marks if blanket is None or mark.cutoff > blanket]
+    gone = [m for m in beyond if m.key_id and m.cutoff == FOREVER and m.environment is None]
+    return Cutoffs(blanket, [m for m in beyond if m not in gone], [m.key_id for m in gone])
+
+
 def not_covered(
     marks: Sequence[Mark],
     table: FromClause,
@@ -78,23 +108,33 @@ def not_covered(
     without a key or an environment are covered by no mark that names one. Positions need more:
     those that are held are never covered.
     """
-    if environment is not None:
-        marks = [mark for mark in marks if mark.environment in (None, environment)]
-    blanket = blanket_cutoff(marks, environment)
+    found = cutoffs(marks, environment)
+    if found.gone:
+        found = found._replace(gone=literal(found.gone, GONE))
+    else:
+        found = found._replace(gone=None)
+    return beyond(found, table, time_column, environment)
+
+
+GONE = ARRAY(Uuid)
+
+
+def beyond(
+    found: Cutoffs,
+    table: FromClause,
+    time_column: ColumnElement[datetime],
+    environment: str | None,
+) -> list[ColumnElement[bool]]:
+    """As `not_covered`; `gone` is an array in SQL, or `None`."""
     conditions: list[ColumnElement[bool]] = []
-    if blanket is not None:
-        conditions.append(time_column >= blanket)
-    gone: list[UUID] = []
-    for mark in marks:
-        if blanket is not None and mark.cutoff <= blanket:
-            continue
-        if mark.key_id is not None and mark.cutoff == FOREVER and mark.environment is None:
-            gone.append(mark.key_id)
-        else:
-            conditions.append(or_(*_outside(mark, table, environment), time_column >= mark.cutoff))
-    if gone:
+    if found.blanket is not None:
+        conditions.append(time_column >= found.blanket)
+    conditions.extend(
+        or_(*_outside(mark, table, environment), time_column >= mark.cutoff) for mark in found.apart
+    )
+    if found.gone is not None:
         key = table.c.key_id
-        conditions.append(or_(key.is_(None), key.not_in(gone)))
+        conditions.append(or_(key.is_(None), key != all_(found.gone)))
     return conditions
 
 

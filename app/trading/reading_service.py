@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.db.base import AnyRow
 from app.db.reading import Reader
 from app.trading.cursor import Place
 from app.trading.data_set import DataSet, read_data_set
-from app.trading.reading_repository import PLACE, ReadingRepository, Wanted
-from app.trading.readings import Reading
+from app.trading.page_statements import PLACE
+from app.trading.reading_repository import ReadingRepository, Wanted
+from app.trading.readings import Reading, Row
 
 AT_ONCE = 500
 """Rows of a whole list that are read at once, and all that is held of it in memory."""
@@ -54,10 +54,10 @@ class ReadingService:
             data = await self.data_set(data.environment)
 
 
-def _documents(reading: Reading, rows: Sequence[AnyRow]) -> list[dict[str, Any]]:
+def _documents(reading: Reading, rows: Sequence[Row]) -> list[dict[str, Any]]:
     return [reading.document(row[PLACE:]) for row in rows]
 
 
-def _place(row: AnyRow) -> Place:
+def _place(row: Row) -> Place:
     at, bot_id, name = row[:PLACE]
     return at, bot_id, name

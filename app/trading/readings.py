@@ -21,7 +21,7 @@ Row = Sequence[Any]
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
     """`columns` are the table's by the name that a row has them under; `order` names those that
     the list is ordered by, the time first, all descending. `fields` are those that `document` is

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,9 +16,11 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database, open_database
+from app.db.reading import Query
 from app.trading.cursor import Place
 from app.trading.data_set import DataSet
-from app.trading.marks import Mark
+from app.trading.marks import FOREVER, Mark
+from app.trading.page_statements import Shape, compiled, statement
 from app.trading.reading_repository import Wanted, page_of
 from app.trading.readings import BOT_EVENTS, READINGS, Reading
 from tests.support.database import Server, database_copy, execute
@@ -113,10 +116,16 @@ each_filter = pytest.mark.parametrize(
 )
 
 
-async def plan(session: AsyncSession, statement: Any, *options: str) -> dict[str, Any]:
-    written = statement.compile(
-        dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
-        compile_kwargs={"literal_binds": True},
+async def plan(
+    session: AsyncSession, shape: Shape, values: dict[str, Any], *options: str
+) -> dict[str, Any]:
+    written = (
+        statement(shape)
+        .params(values)
+        .compile(
+            dialect=postgresql.dialect(),  # type: ignore[no-untyped-call]
+            compile_kwargs={"literal_binds": True},
+        )
     )
     explain = f"EXPLAIN ({', '.join(['FORMAT JSON', *options])}) {written}".replace(":", r"\:")
     found = await session.scalar(text(explain))
@@ -147,9 +156,9 @@ def sorted_at_length(node: dict[str, Any], within: bool = False) -> bool:
 async def look(
     database: Database, reading: Reading, index: str, after: Place | None, *options: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    statement = page_of(reading, ACCOUNT, DataSet("live"), BY_FILTER[index], after, 51)
+    page = page_of(reading, ACCOUNT, DataSet("live"), BY_FILTER[index], after, 51)
     async with database.sessions() as session:
-        found = await plan(session, statement, *options)
+        found = await plan(session, *page, *options)
     return found, scans(reading, found)
 
 
@@ -186,7 +195,28 @@ async def test_a_mark_bounds_the_scan(few: Database) -> None:
     reading = READINGS[0]
     for mark, index in ((Mark("live", None, START), "page"), (Mark(None, KEY, START), "of_key")):
         data = DataSet("live", (mark, Mark(None, uuid4(), START)))
-        statement = page_of(reading, ACCOUNT, data, BY_FILTER[index], None, 51)
+        page = page_of(reading, ACCOUNT, data, BY_FILTER[index], None, 51)
         async with few.sessions() as session:
-            (scan,) = scans(reading, await plan(session, statement))
+            (scan,) = scans(reading, await plan(session, *page))
         assert f"({TIMES[reading.name]} >= " in scan["Index Cond"]
+
+
+def test_pages_that_differ_in_values_alone_share_a_statement() -> None:
+    def compiled_for(data: DataSet, wanted: Wanted, after: Place | None, limit: int) -> Query:
+        return compiled(page_of(BOT_EVENTS, uuid4(), data, wanted, after, limit)[0])
+
+    def marked(environment: str, days: int) -> DataSet:
+        cutoff = START + days * timedelta(days=1)
+        keys = [Mark(None, uuid4(), cutoff + SECOND), Mark(None, uuid4(), FOREVER)]
+        return DataSet(environment, (Mark(None, None, cutoff), *keys, *keys[-1:] * days))
+
+    one = compiled_for(marked("live", 1), Wanted(bot_id=uuid4()), place_of(1), 5)
+    same = compiled_for(marked("testnet", 2), Wanted(bot_id=uuid4()), place_of(2), 6)
+    others = [
+        compiled_for(marked("live", 1), Wanted(bot_id=uuid4()), None, 5),
+        compiled_for(marked("live", 1), Wanted(key_id=uuid4()), place_of(1), 5),
+        compiled_for(DataSet("live"), Wanted(bot_id=uuid4()), place_of(1), 5),
+    ]
+
+    assert one is same
+    assert len({query.text for query in (one, *others)}) == 1 + len(others)
