@@ -3,13 +3,19 @@
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from app.exchanges.model import Answer, RefusalReason
 from app.schemas import Document, Input
 from app.trading.fields import Moment
 
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+
+
+def _not_the_last(value: datetime) -> datetime:
+    if value > _LATEST:
+        raise ValueError("must be a time before the last day of the year 9999")
+    return value
 
 
 class ReportedPermissions(Input):
@@ -35,7 +41,7 @@ class CredentialsReport(Input):
     ] = None
     permissions: ReportedPermissions | None = None
     expires_at: Annotated[
-        Annotated[Moment, Field(le=_LATEST)] | None,
+        Annotated[Moment, AfterValidator(_not_the_last)] | None,
         Field(description="Left out: as before. `null`: the credentials do not expire."),
     ] = None
     checked_at: Annotated[Moment, Field(description="When the exchange answered.")]

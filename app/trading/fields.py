@@ -116,6 +116,13 @@ def _as_rfc3339(value: Any) -> Any:
     return value
 
 
+def _since_1970(value: datetime) -> datetime:
+    # Pydantic's own sentence about a bound of this type shows Python's spelling of it.
+    if value < _EPOCH:
+        raise ValueError("must be a time since 1970")
+    return value
+
+
 def _in_utc(value: datetime) -> datetime:
     try:
         return value.astimezone(UTC)
@@ -140,7 +147,7 @@ def _read_quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> dateti
 Moment = Annotated[
     AwareDatetime,
     BeforeValidator(_as_rfc3339),
-    Field(ge=_EPOCH),
+    AfterValidator(_since_1970),
     AfterValidator(_in_utc),
     WrapValidator(_read_quickly),
 ]

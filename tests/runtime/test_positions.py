@@ -522,7 +522,9 @@ async def test_what_cannot_be_is_refused(world: World) -> None:
         for value in values:
             problem = await trading.refused("open", **{member: value})
             assert problem["code"] == "invalid_request", value
-            assert problem["errors"][0]["loc"] == ["body", member], value
+            [fault] = problem["errors"]
+            assert fault["loc"] == ["body", member], value
+            assert "datetime." not in fault["msg"]
     for status in ("lapsed", "OPEN", ""):
         assert (await trading.refused(status))["errors"][0]["loc"] == ["body", "status"]
 
