@@ -35,6 +35,7 @@ def asset_document(row: AssetRow) -> dict[str, Any]:
         "min_quantity": row.min_quantity,
         "contract_size": row.contract_size,
         "may_open_positions": not reasons,
+        "open_positions": row.open_positions,
         "blocked_by": reasons,
         "created_at": row.created_at,
         "updated_at": row.updated_at,

@@ -43,6 +43,7 @@ class AssetRow(NamedTuple):
     contract_size: Decimal | None
     price: Decimal | None
     volume_24h: Decimal | None
+    open_positions: int
 
 
 class Listing(NamedTuple):
@@ -65,7 +66,13 @@ _OF_KEY = f"""
            assets.created_at, assets.updated_at, listing.base, listing.quote, listing.settle,
            coalesce(listing.listed, false), {MAX_LEVERAGE}, coalesce(listing.margin_modes, '{{}}'),
            listing.tick_size, listing.lot_size, listing.min_quantity, listing.contract_size,
-           priced.price, priced.volume_24h
+           priced.price, priced.volume_24h,
+           (
+               SELECT count(*) FROM positions
+               WHERE account_id = keys.account_id AND key_id = keys.id AND symbol = assets.symbol
+                 AND status IN ('opening', 'open')
+                 AND (status = 'open' OR expires_at > clock_timestamp())
+           )
     FROM keys
     LEFT JOIN LATERAL (
         SELECT * FROM trading_assets

@@ -59,7 +59,9 @@ class Asset(Document):
 
     `leverage` is null where the exchange has none to set, `max_leverage` where it is not known.
     With one entry in `margin_modes` there is nothing to choose. `listed`: the exchange still
-    lists the symbol. `blocked_by`: `asset_disabled`, `asset_delisted`, `leverage_above_max`.
+    lists the symbol. `open_positions` are held with this key, openings included: while there are
+    any, the margin mode stays, and so does the asset. `blocked_by`: `asset_disabled`,
+    `asset_delisted`, `leverage_above_max`.
     """
 
     symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
@@ -82,6 +84,7 @@ class Asset(Document):
     min_quantity: Annotated[str | None, Field(examples=["0.01"])]
     contract_size: Annotated[str | None, Field(examples=["0.01"])]
     may_open_positions: bool
+    open_positions: Annotated[int, Field(examples=[0])]
     blocked_by: Annotated[list[str], Field(examples=[["leverage_above_max"]])]
     created_at: datetime
     updated_at: datetime

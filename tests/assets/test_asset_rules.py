@@ -243,12 +243,15 @@ async def test_margin_mode_and_asset_stay_while_a_position_is_open_on_the_symbol
         world, bot.account_id, document["id"], key["id"], status=status, expires_in=expires_in
     )
     path = f"{assets_of(key)}/{BTC}"
+    listed = (await user.get(assets_of(key))).json()["items"]
 
     switched = await user.patch(path, {"margin_mode": "isolated", "leverage": "2"})
     kept = await user.patch(path, {"margin_mode": "isolated" if not blocks else "cross"})
     disabled = await user.patch(path, {"leverage": "3", "enabled": False})
     removed = await user.delete(path)
 
+    held = {item["symbol"]: item["open_positions"] for item in listed}
+    assert held == {BTC: int(blocks), ETH: 0}
     assert (kept.status_code, disabled.status_code) == (200, 200)
     assert (disabled.json()["leverage"], disabled.json()["enabled"]) == ("3", False)
     if blocks:

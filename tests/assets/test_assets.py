@@ -48,6 +48,7 @@ async def test_an_added_asset_is_shown_with_what_the_catalogue_says(world: World
         "min_quantity": "0.02",
         "contract_size": "0.01",
         "may_open_positions": True,
+        "open_positions": 0,
         "blocked_by": [],
     }
     read = await user.get(answer.headers["location"])
