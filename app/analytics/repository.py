@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.analytics.conditions import kept
 from app.analytics.folding import SUMS, folded
 from app.analytics.grouping import Grouping, member
-from app.analytics.selection import Selection, blocks, cut_days, raw_days
+from app.analytics.selection import Selection, blocks, cut_days, raw_days, trades_of_days
 from app.analytics.series import REPORTED
 from app.db.models import Account
 from app.trading.marks import Mark, read_marks
@@ -134,18 +134,21 @@ class AnalyticsRepository:
         name = member(kind)
         scope = selection.scope | grouping.scope
         beyond = "" if after is None else f"AND {name} > :after"
+        since_marked = trades_of_days(
+            "stale",
+            f"{selection.of_whom('trades')} AND {selection.touched('stale.day')}"
+            f" {beyond.format(of='trades')}",
+        )
         query = f"""
+        WITH stale AS MATERIALIZED (
+            SELECT DISTINCT day FROM stale_days
+            WHERE account_id = :account AND environment = :environment
+        )
         SELECT {name.format(of="trade_days")} AS member FROM trade_days
         WHERE {selection.of_whom("trade_days")} AND scope = {scope}
             AND {selection.touched("day")} {beyond.format(of="trade_days")}
         UNION
-        SELECT {name.format(of="trades")}
-        FROM (SELECT DISTINCT day FROM stale_days
-              WHERE account_id = :account AND environment = :environment) AS stale
-        JOIN trades ON trades.closed_at >= day::timestamp AT TIME ZONE 'UTC'
-            AND trades.closed_at < (day + 1)::timestamp AT TIME ZONE 'UTC'
-        WHERE {selection.of_whom("trades")} AND {selection.touched("day")}
-            {beyond.format(of="trades")}
+        SELECT {name.format(of="trades")} FROM {since_marked}
         ORDER BY 1 LIMIT :limit
         """  # noqa: S608  # names of our own
         more = {} if after is None else {"after": after}

@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.analytics.conditions import kept
 from app.analytics.folding import BLOCK, STEPS, folded
+from app.analytics.selection import trades_of_days
 from app.db.models import DeletionMark, StaleDay, TradeDay
-from app.db.models.rollup import BY_KEY, SCOPES
+from app.db.models.rollup import BY_BOT, BY_KEY, BY_SYMBOL, SCOPES
 from app.trading.marks import read_marks
 
 _MARK = text(
@@ -60,8 +61,7 @@ async def reckon(
     for model in (StaleDay, TradeDay):
         await session.execute(_of_days(model, account_id, environment, days))
     left = kept(await read_marks(session, account_id), environment, "trades", "closed_at")
-    query = text(_RECKON.format(left=left))
-    await session.execute(query.bindparams(bindparam("days", type_=ARRAY(Date()))), place)
+    await session.execute(text(_RECKON.format(left=left)), place)
     return True
 
 
@@ -70,23 +70,47 @@ _TAKE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('trade_days/' ||
 _WHOSE = "scope, key_id, bot_id, symbol, settle, day"
 _NOBODY = "'00000000-0000-0000-0000-000000000000'::uuid"
 _EACH = f"""
-    SELECT scope, day,
-        CASE WHEN scope & 1 > 0 THEN trades.key_id ELSE {_NOBODY} END AS key_id,
-        CASE WHEN scope & 2 > 0 THEN trades.bot_id ELSE {_NOBODY} END AS bot_id,
-        CASE WHEN scope & 4 > 0 THEN trades.symbol ELSE '' END AS symbol,
+    SELECT scope, trades.day,
+        CASE WHEN scope & {BY_KEY} > 0 THEN trades.key_id ELSE {_NOBODY} END AS key_id,
+        CASE WHEN scope & {BY_BOT} > 0 THEN trades.bot_id ELSE {_NOBODY} END AS bot_id,
+        CASE WHEN scope & {BY_SYMBOL} > 0 THEN trades.symbol ELSE '' END AS symbol,
         coalesce(trades.settle, '') AS settle,
         {STEPS}
-    FROM unnest(:days) AS wanted (day)
-    JOIN trades ON trades.closed_at >= day::timestamp AT TIME ZONE 'UTC'
-        AND trades.closed_at < (day + 1)::timestamp AT TIME ZONE 'UTC'
+    FROM traded AS trades JOIN pairs USING (day, key_id, bot_id)
     CROSS JOIN generate_series(0, {SCOPES}) AS scope
-    WHERE trades.account_id = :account AND trades.environment = :environment AND {{left}}
+    WHERE scope & 3 < 2 OR scope & 3 = 3 AND many_bots OR scope & 3 = 2 AND many_keys
     GROUP BY 1, 2, 3, 4, 5, 6, trades.closed_at
 """  # noqa: S608  # names of our own, here and below
+_TRADED = trades_of_days(
+    "wanted", "account_id = :account AND environment = :environment AND {left}"
+)
+_BLOCK = ", ".join(BLOCK)
+# A key mostly has one bot on a day, and a bot one key: what is the same curve is reckoned once.
 _RECKON = f"""
-    INSERT INTO trade_days (account_id, environment, {_WHOSE}, {", ".join(BLOCK)})
-    SELECT CAST(:account AS uuid), CAST(:environment AS text), {_WHOSE}, {", ".join(BLOCK)}
-    FROM ({folded(_EACH, _WHOSE)}) AS reckoned
+    WITH wanted AS MATERIALIZED (SELECT unnest(CAST(:days AS date[])) AS day),
+    traded AS MATERIALIZED (SELECT wanted.day, trades.* FROM {_TRADED}),
+    pairs AS MATERIALIZED (
+        SELECT day, key_id, bot_id,
+            count(*) OVER (PARTITION BY day, key_id) > 1 AS many_bots,
+            count(*) OVER (PARTITION BY day, bot_id) > 1 AS many_keys
+        FROM (SELECT DISTINCT day, key_id, bot_id FROM traded) AS met
+    ),
+    reckoned AS MATERIALIZED ({folded(_EACH, _WHOSE)}),
+    of_keys AS (
+        SELECT {_WHOSE}, {_BLOCK} FROM reckoned WHERE scope & 3 = 3
+        UNION ALL
+        SELECT scope | {BY_BOT}, key_id, pairs.bot_id, symbol, settle, day, {_BLOCK}
+        FROM reckoned JOIN pairs USING (day, key_id) WHERE scope & 3 = 1 AND NOT many_bots
+    )
+    INSERT INTO trade_days (account_id, environment, {_WHOSE}, {_BLOCK})
+    SELECT CAST(:account AS uuid), CAST(:environment AS text), {_WHOSE}, {_BLOCK} FROM (
+        SELECT {_WHOSE}, {_BLOCK} FROM reckoned WHERE scope & 3 < 3
+        UNION ALL
+        SELECT {_WHOSE}, {_BLOCK} FROM of_keys
+        UNION ALL
+        SELECT scope - {BY_KEY}, {_NOBODY}, bot_id, symbol, settle, day, {_BLOCK}
+        FROM of_keys JOIN pairs USING (day, key_id, bot_id) WHERE NOT many_keys
+    ) AS complete
 """  # noqa: S608
 
 

@@ -109,6 +109,20 @@ def raw_days(selection: Selection, left: str, *more: str) -> str:
     return f"SELECT day FROM ({union}) AS days WHERE {selection.touched('day')}"  # noqa: S608  # names of our own
 
 
+def trades_of_days(days: str, conditions: str) -> str:
+    """What stands after FROM: all days of `days`, each with its trades under these conditions.
+
+    OFFSET 0 keeps the planner from looking at all trades first, for days that it cannot count.
+    """
+    return f"""{days} CROSS JOIN LATERAL (
+        SELECT * FROM trades
+        WHERE {conditions}
+            AND trades.closed_at >= {days}.day::timestamp AT TIME ZONE 'UTC'
+            AND trades.closed_at < ({days}.day + 1)::timestamp AT TIME ZONE 'UTC'
+        OFFSET 0
+    ) AS trades"""  # noqa: S608  # names of our own
+
+
 def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str]) -> str:
     """A query: the blocks (`app.analytics.folding`) of a selection, of days where they will do.
 
@@ -131,8 +145,11 @@ def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str])
         AND trade_days.day NOT IN (SELECT day FROM raw_days)
     UNION ALL
     SELECT {of_trades}, coalesce(trades.settle, '') AS settle, {STEPS}
-    FROM raw_days JOIN trades ON trades.closed_at >= day::timestamp AT TIME ZONE 'UTC'
-        AND trades.closed_at < (day + 1)::timestamp AT TIME ZONE 'UTC'
-    WHERE {selection.of_whom("trades")} AND {selection.within("trades.closed_at")} AND {left}
+    FROM {
+        trades_of_days(
+            "raw_days",
+            f"{selection.of_whom('trades')} AND {selection.within('closed_at')} AND {left}",
+        )
+    }
     GROUP BY {numbers}, {len(columns) + 1}, trades.closed_at
     """  # noqa: S608  # names of our own
