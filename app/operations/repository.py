@@ -41,8 +41,8 @@ class OperationRow(NamedTuple):
 
 # Without parameters, as `Query` wants it.
 _STALLED: ColumnElement[bool] = literal_column(
-    "(status = 'running' AND (last_progress_at < clock_timestamp() - interval '60 seconds'"
-    " OR coalesce(claimed_until < clock_timestamp(), false)))"
+    "(status = 'running' AND coalesce(claimed_until < clock_timestamp()"
+    " OR last_progress_at < clock_timestamp() - interval '60 seconds', false))"
 )
 _OF_ACCOUNT = select(
     *(_OPERATIONS.c[name] for name in OperationRow._fields if name != "stalled"),

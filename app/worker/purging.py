@@ -113,7 +113,7 @@ class _Purge:
         """Delete batch after batch until there is nothing left, or another's turn has come."""
         claimed = self._claimed
         reached: datetime | None = None
-        while not await self._turn_is_over():
+        while True:
             try:
                 async with self._sessions.begin() as session:
                     rows, further = await PurgeRepository(session, claimed).purge(
@@ -129,7 +129,9 @@ class _Purge:
             if further is None:
                 return True
             reached = further
-        return False
+            # Only after a batch: whoever has its turn gets on.
+            if await self._turn_is_over():
+                return False
 
     async def _turn_is_over(self) -> bool:
         if _now() < self._until:

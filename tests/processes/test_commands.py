@@ -32,6 +32,8 @@ COMMANDS = [
     ("simulator", "credentials"),
     ("audit",),
     ("audit", "verify"),
+    ("operations",),
+    ("operations", "watch"),
 ]
 
 

@@ -1,0 +1,77 @@
+"""How workers share operations, and what becomes of one that cannot go on."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text, update
+
+from app.db.models import Operation
+from app.operations.purge_repository import PurgeRepository
+from app.worker.purging import Pace, purge_deleted
+from tests.support.purging import each, fill, left
+from tests.support.world import World
+
+
+async def operations(world: World) -> list[Operation]:
+    async with world.context.database.sessions() as session:
+        query = select(Operation).order_by(Operation.created_at)
+        return list((await session.scalars(query)).all())
+
+
+async def test_a_mistake_of_ours_fails_the_operation_with_a_sentence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.user().post("/v1/data-deletions", {"scope": "all"})
+
+    async def broken(*_: object) -> None:
+        raise LookupError
+
+    monkeypatch.setattr(PurgeRepository, "counts", broken)
+    assert await purge_deleted(world.context.database.sessions) == 1
+    (operation,) = await operations(world)
+    assert (operation.status, operation.claim) == ("failed", None)
+    assert operation.error is not None
+    assert operation.error.endswith(".")
+
+
+async def test_several_workers_and_short_turns_end_all_operations_with_exact_receipts(
+    busy_world: World,
+) -> None:
+    database = busy_world.context.database
+    accounts = []
+    for name in ("alice", "bob", "carol"):
+        user = busy_world.user(name)
+        bot, _, key = await user.ready_bot()
+        await fill(database, bot.account_id, key["id"], rows=20)
+        accounts.append(bot.account_id)
+    for name in ("alice", "bob", "carol"):
+        await busy_world.user(name).post("/v1/data-deletions", {"scope": "all"})
+
+    await asyncio.gather(
+        *(purge_deleted(database.sessions, Pace(batch=3, turn=0)) for _ in range(2))
+    )
+
+    for account_id, operation in zip(accounts, await operations(busy_world), strict=True):
+        assert await left(database, account_id) == each(0)
+        assert operation.status == "succeeded"
+        assert operation.receipt == {"deleted": each(20), "kept": {"positions": 0}}
+
+
+async def test_one_that_is_claimed_is_left_alone_until_its_claim_lapses(world: World) -> None:
+    user, sessions = world.user(), world.context.database.sessions
+    answer = await user.post("/v1/data-deletions", {"scope": "all"})
+    path = answer.headers["location"]
+    for seconds, ended in [(60, 0), (-1, 1)]:
+        held: dict[str, Any] = {
+            "status": "running",
+            "claim": text("gen_random_uuid()"),
+            "claimed_until": text(f"clock_timestamp() + {seconds} * interval '1 second'"),
+        }
+        async with sessions.begin() as session:
+            await session.execute(
+                update(Operation).values(held).execution_options(synchronize_session=False)
+            )
+        assert (await user.get(path)).json()["stalled"] is (seconds < 0)
+        assert await purge_deleted(sessions) == ended
+    assert (await user.get(path)).json()["stalled"] is False
