@@ -62,9 +62,6 @@ class PoolReader:
 
     def _fetch(self, text: str, arguments: list[Any]) -> Rows:
         """Runs in a greenlet, as the pool wants it: borrow, read and give back in one switch."""
-        if _is_overheard(self._engine):
-            with self._engine.connect() as connection:
-                return connection.exec_driver_sql(text, tuple(arguments)).all()
         lent = self._engine.raw_connection()
         while _driver(lent).is_closed():
             # The server went away while nobody used it: the pool gives another.
@@ -89,7 +86,7 @@ class PoolReader:
         return await driver.fetch(text, *arguments)
 
 
-class _Sender(Protocol):
+class Sender(Protocol):
     async def fetch(self, text: str, /, *arguments: Any) -> Rows: ...
 
 
@@ -113,7 +110,7 @@ class SessionReader:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
         self._transaction: SessionTransaction | None = None
-        self._sender: _Sender | None = None
+        self._sender: Sender | None = None
 
     async def fetch(self, query: Query, **parameters: Any) -> Rows:
         """All rows. Raises what the driver raises, or SQLAlchemy's error around it."""
@@ -123,15 +120,13 @@ class SessionReader:
             self._transaction = self._session.sync_session.get_transaction()
         return await self._sender.fetch(query.text, *query.arguments(parameters))
 
-    async def _begin(self) -> _Sender:
+    async def _begin(self) -> Sender:
         connection = await self._session.connection()
-        if _is_overheard(connection.sync_engine):
-            return _Overheard(connection)
         adapted: Any = (await connection.get_raw_connection()).dbapi_connection
         # SQLAlchemy sends BEGIN before the first statement of its own: this may come before it.
         if adapted._transaction is None:  # noqa: SLF001  # has no public way
             await adapted._start_transaction()  # noqa: SLF001
-        return cast("Driver", adapted.driver_connection)
+        return await sender(connection)
 
 
 def _is_overheard(engine: Engine) -> bool:
@@ -145,3 +140,10 @@ def _driver(lent: PoolProxiedConnection) -> Driver:
 async def driver_connection(connection: AsyncConnection) -> Driver:
     """Asyncpg's own connection beneath SQLAlchemy's."""
     return _driver(await connection.get_raw_connection())
+
+
+async def sender(connection: AsyncConnection) -> Sender:
+    """What sends over this connection: the driver, or SQLAlchemy for those who listen to it."""
+    if _is_overheard(connection.sync_engine):
+        return _Overheard(connection)
+    return await driver_connection(connection)

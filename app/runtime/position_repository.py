@@ -98,7 +98,6 @@ class PositionRepository:
         )
         return next(map(PositionRow._make, rows), None)
 
-    async def change(self, row: PositionRow) -> None:
-        """To what this says. The position is locked, so nothing newer is overwritten."""
-        changed = {name: getattr(row, name) for name in statements.CHANGED}
-        await self._reader.fetch(statements.CHANGE, **self._names, position=row.id, **changed)
+    async def change(self, position_id: str, **columns: Any) -> None:
+        change = statements.change(tuple(sorted(columns)))
+        await self._reader.fetch(change, **self._names, position=position_id, **columns)

@@ -126,7 +126,7 @@ class PositionService:
                 new = {**_taken_over(report), **new}
             row = stored._replace(**new, updated_at=now, lapsed=False) if new else stored
             if new:
-                await self._positions.change(row)
+                await self._positions.change(report.position_id, **new, updated_at=now)
         if row is not None:
             await self._tell(effect, state, report, row, new)
         return row

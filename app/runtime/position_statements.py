@@ -3,7 +3,10 @@
 Each lock is a statement of its own; what it holds is read in a later one.
 """
 
-from sqlalchemy import ARRAY, Text, Uuid, any_, bindparam, select, update
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ARRAY, BindParameter, Text, Uuid, any_, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from app.db.models import Account, Assignment, Bot, Key, KeyLabel, Position, TradingAsset
@@ -16,10 +19,6 @@ WRITTEN = (
     *("closed_at", "close_reason", "expires_at"),
 )
 """The columns of a position that a first report fills."""
-
-_FIXED = {"key_id", "exchange", "environment", "contract_type", "symbol", "side"}
-CHANGED = (*(name for name in WRITTEN if name not in _FIXED), "updated_at")
-"""Those that a later one may change."""
 
 _ACCOUNT = bindparam("account", type_=Uuid())
 _BOT = bindparam("bot", type_=Uuid())
@@ -100,6 +99,12 @@ _ADDED = (
     .cte("added")
 )
 ADD = Query(named(_ADDED).where(_ADDED.c.account_id == _ACCOUNT))
-CHANGE = Query(
-    update(Position).where(*_THIS_POSITION).values({name: bindparam(name) for name in CHANGED})
-)
+
+
+@lru_cache(maxsize=128)
+def change(columns: tuple[str, ...]) -> Query:
+    """Writes these and no others, so that the table's checks stand behind the lock. Reports of one
+    kind change the same columns; those of all sorts in one process are some dozen.
+    """
+    written: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in columns}
+    return Query(update(Position).where(*_THIS_POSITION).values(written))

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionm
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
-from app.db.reading import Query, Rows, driver_connection
+from app.db.reading import Query, Rows, sender
 
 TEMPLATE = "botkeys_template"
 FAST = {
@@ -96,9 +96,8 @@ class OneConnectionReader:
         self._connection = connection
 
     async def fetch(self, query: Query, **parameters: Any) -> Rows:
-        driver = await driver_connection(self._connection)
-        rows: Rows = await driver.fetch(query.text, *query.arguments(parameters))
-        return rows
+        over = await sender(self._connection)
+        return await over.fetch(query.text, *query.arguments(parameters))
 
 
 @asynccontextmanager
