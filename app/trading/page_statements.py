@@ -41,13 +41,14 @@ _KEPT_COMPILED = 512
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a page's statement is made of. `filters` names what narrows the list; each of `parts`
-    says what the marks come to in it: whether there is a blanket, how many marks apart, whether
-    keys are gone.
+    """What a page's statement is made of. `filters` names what narrows the list, and `state`
+    is one of the reading's; each of `parts` says what the marks come to in it: whether there is a
+    blanket, how many marks apart, whether keys are gone.
     """
 
     reading: Reading
     filters: tuple[str, ...]
+    state: str | None
     placed: bool
     parts: tuple[tuple[bool, int, bool], ...]
 
@@ -108,6 +109,8 @@ def _rows(shape: Shape, number: int) -> AnySelect:
 
 
 def _filters(shape: Shape) -> Iterable[ColumnElement[bool]]:
+    if shape.state is not None:
+        yield shape.reading.states[shape.state]
     time = shape.reading.columns[shape.reading.order[0]]
     for name in shape.filters:
         if name == "since":

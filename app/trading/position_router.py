@@ -15,7 +15,7 @@ from app.schemas import Symbol
 from app.trading.deps import Positions
 from app.trading.errors import PositionAmbiguous
 from app.trading.position_documents import position_document
-from app.trading.position_schemas import Position, PositionId, PositionPage
+from app.trading.position_schemas import Position, PositionId, PositionPage, Status
 from app.trading.reading_answers import IN_EVERY_FORM, Listing
 from app.trading.readings import POSITIONS
 
@@ -30,11 +30,17 @@ router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeR
     responses=IN_EVERY_FORM,
 )
 @for_users(Scope.DATA_READ)
-async def list_positions(listing: Listing, symbol: Symbol | None = None) -> Response:
+async def list_positions(
+    listing: Listing,
+    symbol: Symbol | None = None,
+    status: Annotated[
+        Status | None, Query(description="An opening whose time is over is `closed`.")
+    ] = None,
+) -> Response:
     """Of one environment, those that were reported last first. `from` and `to` bound the time of
     their first report. Whole as CSV or NDJSON, as `listTrades`.
     """
-    return await listing.answer(POSITIONS, symbol=symbol)
+    return await listing.answer(POSITIONS, state=status, symbol=symbol)
 
 
 @router.post(

@@ -79,13 +79,15 @@ class Answering:
         self._asked = asked
         self._form = form
 
-    async def answer(self, reading: Reading, **exactly: str | None) -> Response:
+    async def answer(
+        self, reading: Reading, *, state: str | None = None, **exactly: str | None
+    ) -> Response:
         """A page of it as JSON; all that comes after the cursor, if there is one, as a file."""
         asked = self._asked
         after = cursors.decode(reading.number, asked.cursor)
         data = await self._service.data_set(asked.environment)
         words = tuple((name, word) for name, word in exactly.items() if word is not None)
-        wanted = Wanted(asked.key_id, asked.bot_id, asked.since, asked.until, words)
+        wanted = Wanted(asked.key_id, asked.bot_id, asked.since, asked.until, words, state)
         if self._form is Form.JSON:
             page = await self._service.page(reading, data, wanted, after, asked.limit)
             following = page.next_after and cursors.encode(reading.number, page.next_after)

@@ -16,7 +16,7 @@ from app.trading.readings import Reading, Row
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What a list is narrowed to. `since` and `until` bound its time, the latter exclusively;
-    `exactly` are words that columns have: symbol, kind, level.
+    `exactly` are words that columns have: symbol, kind, level. `state` is one of the reading's.
     """
 
     key_id: UUID | None = None
@@ -24,6 +24,7 @@ class Wanted:
     since: datetime | None = None
     until: datetime | None = None
     exactly: tuple[tuple[str, str], ...] = ()
+    state: str | None = None
 
     def narrowing(self) -> dict[str, Any]:
         """What narrows it, by name."""
@@ -77,6 +78,7 @@ def page_of(
     shape = Shape(
         reading=reading,
         filters=tuple(narrowing),
+        state=wanted.state,
         placed=after is not None,
         parts=tuple((p.blanket is not None, len(p.apart), bool(p.gone)) for p in parts),
     )

@@ -1,10 +1,10 @@
 """The lists of trading data: what each shows, in what order, and what a deletion goes by."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, cast, func
+from sqlalchemy import ColumnElement, FromClause, Text, cast, func, literal_column
 
 from app.db.models import BotEvent, EquitySnapshot, Position, Signal, Trade
 from app.db.models.position import held
@@ -28,7 +28,8 @@ class Reading:
     made of, in its order; `members` what the document has besides `id`, `bot` and `key`.
 
     A mark covers a row by the time `happened`, and never one that is `kept`. The rows of a list
-    `of_both` may be without an environment: they are shown in each.
+    `of_both` may be without an environment: they are shown in each. `states`: what a row may be,
+    by the words that the list can be narrowed to.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Reading:
     happened: ColumnElement[Any]
     kept: ColumnElement[bool] | None = None
     of_both: bool = False
+    states: Mapping[str, ColumnElement[bool]] = field(default_factory=dict)
 
 
 def _documents(members: Sequence[str]) -> Callable[[Row], Document]:
@@ -133,5 +135,13 @@ POSITIONS = Reading(
     document=lambda row: position_document(PositionRow._make(row)),
     happened=func.coalesce(_POSITIONS.c.closed_at, _POSITIONS.c.updated_at),
     kept=held(),
+    # Spelt out, so that PostgreSQL sees that the indexes of what is held answer the first two.
+    states={
+        "opening": literal_column("status = 'opening' AND expires_at > clock_timestamp()"),
+        "open": literal_column("status = 'open'"),
+        "closed": literal_column(
+            "(status = 'closed' OR status = 'opening' AND expires_at <= clock_timestamp())"
+        ),
+    },
 )
 READINGS = (TRADES, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS, POSITIONS)

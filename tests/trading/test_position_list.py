@@ -1,5 +1,6 @@
 """Positions as their owner sees them."""
 
+import json
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from app.db.models import Position
 from app.errors import InvalidRequest
 from app.trading import cursor as cursors
 from app.trading.position_schemas import PositionPage
-from tests.support.positions import SYMBOL, Trader, trader
+from tests.support.positions import SYMBOL, Trader, let_lapse, trader
 from tests.support.world import Json, User, World
 
 
@@ -90,6 +91,28 @@ async def test_filters_leave_the_rest_out(world: World) -> None:
         assert await ids(user, **{name: uuid4()}) == []
 
 
+async def test_a_status_leaves_the_rest_out_in_every_form(world: World) -> None:
+    trading = await trader(world)
+    await trading.report("opening", "lapsed")
+    await let_lapse(world)
+    for name, status in (("asked", "opening"), ("held", "open"), ("done", "closed")):
+        await trading.report(status, name)
+    user = trading.user
+    found = {"opening": ["asked"], "open": ["held"], "closed": ["done", "lapsed"]}
+
+    for status, names in found.items():
+        items = (await listed(user, status=status))["items"]
+        assert [item["id"] for item in items] == names
+        assert {item["status"] for item in items} == {status}
+        path = f"/v1/positions?environment=testnet&status={status}"
+        lines = (await user.get(path, headers={"Accept": "application/x-ndjson"})).text
+        assert [json.loads(line)["id"] for line in lines.splitlines()] == names
+    page = await listed(user, status="closed", limit=1, symbol=SYMBOL, bot_id=trading.bot.id)
+    rest = await listed(user, status="closed", limit=1, cursor=page["next_cursor"])
+    assert [item["id"] for item in rest["items"]] == ["lapsed"]
+    assert await ids(user, status="closed", symbol="X-1") == []
+
+
 async def test_another_account_s_positions_are_not_shown(world: World) -> None:
     trading, other = await trader(world), await trader(world, "bob")
     await trading.report("open")
@@ -116,6 +139,7 @@ async def test_a_deleted_bot_s_positions_are_shown_without_its_name(world: World
     [
         *("from=yesterday", "to=2026-11-22", "from=1700000000", "from=2026-11-22T10:00:00"),
         *("symbol=a%00b", "symbol=", "key_id=x", "environment=both", "to="),
+        "status=lapsed",
         "to=9999-12-31T23:59:59-14:00",
     ],
 )

@@ -22,7 +22,7 @@ from app.trading.data_set import DataSet
 from app.trading.marks import FOREVER, Mark
 from app.trading.page_statements import Shape, compiled, statement
 from app.trading.reading_repository import Wanted, page_of
-from app.trading.readings import BOT_EVENTS, READINGS, Reading
+from app.trading.readings import BOT_EVENTS, POSITIONS, READINGS, Reading
 from tests.support.database import Server, database_copy, execute
 from tests.support.trading_data import SECOND, START, TIMES
 
@@ -189,6 +189,18 @@ async def test_a_page_costs_the_same_at_any_depth(
         read.append(found["Shared Hit Blocks"] + found["Shared Read Blocks"])
     # A row is in a block of its own at worst, and each look-up in an index reads a few.
     assert max(read) < 51 * 8, read
+
+
+@pytest.mark.parametrize("state", ["opening", "open"])
+@pytest.mark.parametrize("after", [None, place_of(FEW // 2)], ids=["at first", "further on"])
+async def test_what_is_held_is_found_without_looking_through_what_was(
+    few: Database, state: str, after: Place | None
+) -> None:
+    page = page_of(POSITIONS, ACCOUNT, DataSet("live"), Wanted(state=state), after, 51)
+    async with few.sessions() as session:
+        (scan,) = scans(POSITIONS, await plan(session, *page))
+
+    assert scan["Index Name"].startswith("ix_positions_held")
 
 
 async def test_a_mark_bounds_the_scan(few: Database) -> None:
