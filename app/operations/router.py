@@ -82,7 +82,7 @@ async def list_operations(
 @for_users(Scope.DATA_READ, while_closing=True)
 async def get_operation(operation_id: UUID, service: Operations) -> Response:
     """While an account is being closed its tokens read that operation and nothing else. They may
-    do so afterwards too, for some days: else nobody could see that it is done.
+    do so afterwards too, for thirty days: else nobody could see that it is done.
     """
     return operation_answer(await service.get(operation_id))
 

@@ -1,16 +1,22 @@
 """Tidies up rows whose time is over, in small batches that many workers may share."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, null, select, tuple_, update
+from sqlalchemy import ColumnElement, delete, func, null, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.db.models import IdempotencyRecord, Position, Release
+from app.db.base import Base
+from app.db.models import IdempotencyRecord, Operation, Position, Release
 from app.idempotency import RETENTION
 
 RELEASES_KEPT = timedelta(days=90)
 """Older releases are forgotten: an address not seen for so long counts as new again."""
+
+OPERATIONS_KEPT = timedelta(days=30)
+"""How long it can be looked up what an operation did, once it has ended."""
 
 OPENINGS_KEPT = timedelta(hours=1)
 """Openings that lapsed show as closed at once; this long after, they are marked as such."""
@@ -18,22 +24,38 @@ OPENINGS_KEPT = timedelta(hours=1)
 BATCH = 1000
 
 
-async def _sweep(sessions: async_sessionmaker[AsyncSession], *, releases: bool) -> int:
+Turn = Callable[[async_sessionmaker[AsyncSession]], Awaitable[int]]
+
+
+class _Aging(NamedTuple):
+    """A table whose rows go once their time is over."""
+
+    table: type[Base]
+    identity: tuple[Any, ...]
+    over: ColumnElement[bool]
+
+
+_NOW = func.clock_timestamp()
+AGING = (
+    _Aging(
+        IdempotencyRecord,
+        (IdempotencyRecord.account_id, IdempotencyRecord.idempotency_key),
+        IdempotencyRecord.created_at < _NOW - RETENTION,
+    ),
+    _Aging(Release, (Release.account_id, Release.id), Release.at < _NOW - RELEASES_KEPT),
+    _Aging(
+        Operation,
+        (Operation.account_id, Operation.id),
+        Operation.finished_at < _NOW - OPERATIONS_KEPT,
+    ),
+)
+
+
+async def _sweep(sessions: async_sessionmaker[AsyncSession], aging: _Aging) -> int:
     """One batch in one transaction; how many rows went."""
-    table = Release if releases else IdempotencyRecord
-    aged = (
-        Release.at < func.clock_timestamp() - RELEASES_KEPT
-        if releases
-        else IdempotencyRecord.created_at < func.clock_timestamp() - RETENTION
-    )
-    identity = (
-        (Release.account_id, Release.id)
-        if releases
-        else (IdempotencyRecord.account_id, IdempotencyRecord.idempotency_key)
-    )
-    batch = select(*identity).where(aged).limit(BATCH)
+    batch = select(*aging.identity).where(aging.over).limit(BATCH)
     async with sessions.begin() as session:
-        done = await session.execute(delete(table).where(tuple_(*identity).in_(batch)))
+        done = await session.execute(delete(aging.table).where(tuple_(*aging.identity).in_(batch)))
     return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE counts its rows
 
 
@@ -64,11 +86,8 @@ async def lapse_openings(sessions: async_sessionmaker[AsyncSession]) -> int:
 async def sweep(sessions: async_sessionmaker[AsyncSession]) -> int:
     """Everything whose time is over; how many rows went or were closed."""
     total = 0
-    for turn in (
-        partial(_sweep, releases=False),
-        partial(_sweep, releases=True),
-        lapse_openings,
-    ):
+    turns: list[Turn] = [partial(_sweep, aging=aging) for aging in AGING]
+    for turn in (*turns, lapse_openings):
         while True:
             done = await turn(sessions)
             total += done

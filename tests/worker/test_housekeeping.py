@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.db.models import Account, Bot, IdempotencyRecord, Release
+from app.db.models import Account, Bot, IdempotencyRecord, Operation, Release
 from app.idempotency import RETENTION
 from app.worker import housekeeping
-from app.worker.housekeeping import RELEASES_KEPT, sweep
+from app.worker.housekeeping import OPERATIONS_KEPT, RELEASES_KEPT, sweep
 from tests.support.world import World
 
 Sessions = async_sessionmaker[AsyncSession]
@@ -19,7 +19,7 @@ MARGIN = timedelta(minutes=1)
 
 
 async def fill(sessions: Sessions, *, old: int, young: int) -> None:
-    """Records and releases past their time, and others just within it."""
+    """Records, releases and operations past their time, and others just within it."""
     account_id, bot_id = uuid4(), uuid4()
     now = func.clock_timestamp()
     ages = [(True, MARGIN)] * old + [(False, -MARGIN)] * young
@@ -48,22 +48,36 @@ async def fill(sessions: Sessions, *, old: int, young: int) -> None:
                     at=now - RELEASES_KEPT - margin,
                 )
             )
+            await session.execute(
+                insert(Operation).values(
+                    account_id=account_id,
+                    id=uuid4(),
+                    kind="delete_data",
+                    status="succeeded",
+                    scope={},
+                    finished_at=now - OPERATIONS_KEPT - margin,
+                )
+            )
 
 
-async def left(sessions: Sessions) -> tuple[int, int]:
+async def left(sessions: Sessions) -> tuple[int, ...]:
+    """How many records, releases and operations there are."""
     async with sessions() as session:
-        records = await session.scalar(select(func.count()).select_from(IdempotencyRecord))
-        releases = await session.scalar(select(func.count()).select_from(Release))
-    return records or 0, releases or 0
+        return tuple(
+            [
+                await session.scalar(select(func.count()).select_from(table)) or 0
+                for table in (IdempotencyRecord, Release, Operation)
+            ]
+        )
 
 
 async def test_only_what_is_over_goes(world: World) -> None:
     sessions = world.context.database.sessions
     await fill(sessions, old=3, young=2)
 
-    assert await sweep(sessions) == 6
+    assert await sweep(sessions) == 9
 
-    assert await left(sessions) == (2, 2)
+    assert await left(sessions) == (2, 2, 2)
     assert await sweep(sessions) == 0
 
 
@@ -74,8 +88,8 @@ async def test_more_than_one_batch_goes_in_one_sweep(
     sessions = world.context.database.sessions
     await fill(sessions, old=8, young=1)
 
-    assert await sweep(sessions) == 16
-    assert await left(sessions) == (1, 1)
+    assert await sweep(sessions) == 24
+    assert await left(sessions) == (1, 1, 1)
 
 
 async def test_several_workers_share_the_work(
@@ -87,5 +101,5 @@ async def test_several_workers_share_the_work(
 
     swept = await asyncio.gather(*(sweep(sessions) for _ in range(4)))
 
-    assert sum(swept) == 60
-    assert await left(sessions) == (1, 1)
+    assert sum(swept) == 90
+    assert await left(sessions) == (1, 1, 1)
