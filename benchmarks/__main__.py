@@ -17,6 +17,7 @@ from benchmarks.rounds import Effort
 from benchmarks.runtime import measure as measure_runtime
 from benchmarks.starting import measure_cold_start, measure_help
 from benchmarks.streams import measure_stream
+from benchmarks.trading import measure_trading
 
 _FULL, _QUICK = Effort(), Effort(rounds=3, warm_up=0.3, seconds=1.0)
 _BOTS = Effort(rounds=5, warm_up=0.5, seconds=2.0)
@@ -43,6 +44,7 @@ def bench(
         rows.append(measure_stream(ready, *((100, 20) if quick else ())))
         rows.append(measure_search(ready, _QUICK if quick else _FULL))
         rows.append(measure_refresh(ready))
+        rows += measure_trading(ready, *((20_000, 2_000) if quick else ()))
         rows.append(measure_cold_start(ready, 1 if quick else _STARTS))
     rows.append(measure_help(1 if quick else _STARTS))
     console.print(table(rows, facts))

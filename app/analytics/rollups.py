@@ -55,14 +55,21 @@ async def reckon(
     session: AsyncSession, account_id: UUID, environment: str, days: Sequence[date]
 ) -> bool:
     """Reckon these days anew. `False`: another does it for this account at the moment."""
-    place = {"account": account_id, "environment": environment, "days": list(days)}
     if not await session.scalar(_TAKE, {"place": f"{account_id}/{environment}"}):
         return False
     for model in (StaleDay, TradeDay):
         await session.execute(_of_days(model, account_id, environment, days))
+    await add_up(session, account_id, environment, days)
+    return True
+
+
+async def add_up(
+    session: AsyncSession, account_id: UUID, environment: str, days: Sequence[date]
+) -> None:
+    """Write the rows of days that have none, and that nobody else reckons."""
+    place = {"account": account_id, "environment": environment, "days": list(days)}
     left = kept(await read_marks(session, account_id), environment, "trades", "closed_at")
     await session.execute(text(_RECKON.format(left=left)), place)
-    return True
 
 
 _TAKE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('trade_days/' || :place, 0))")

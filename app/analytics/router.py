@@ -68,10 +68,11 @@ async def get_summary(
     selection = Selection(
         await service.environment(environment), key_id, bot_id, symbol, since, until
     )
+    after = decode_text_cursor(cursor)
     if group_by is None:
-        page = await service.summary(selection)
+        page = await service.summary(selection, after)
     else:
-        page = await service.grouped(selection, group_by, decode_text_cursor(cursor), limit)
+        page = await service.grouped(selection, group_by, after, limit)
     return json_answer(
         {
             "environment": selection.environment,

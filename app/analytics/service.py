@@ -46,7 +46,10 @@ class AnalyticsService:
         """The one that is asked for, or else the one that the account selected."""
         return asked or (await self._summaries.preferences())[0]
 
-    async def summary(self, selection: Selection) -> Page:
+    async def summary(self, selection: Selection, after: str | None = None) -> Page:
+        """It has one page. Raises `InvalidRequest` where another is asked for."""
+        if after is not None:
+            raise foreign_cursor()
         marks = await self._summaries.marks()
         rows = await self._summaries.sums(selection, Grouping(), marks)
         return await self._page(selection, Grouping(), rows, marks)
