@@ -18,6 +18,8 @@ from app.trading.marks import Mark
 from app.worker.rollups import mark_cut, reckon_due
 from tests.support import ledger
 from tests.support.ledger import START, Deal
+from tests.support.trading_data import new_desk
+from tests.support.world import World
 
 DEAL = Deal(
     environment="live",
@@ -139,3 +141,31 @@ async def test_days_of_which_something_was_deleted_are_reckoned_anew(database: D
     assert await reckon_due(database.sessions, wait=AT_ONCE) == 1
     assert await mark_cut(database.sessions) == 0
     assert await shown(database, account) == 1
+
+
+async def test_what_a_bot_reports_of_a_day_that_was_reckoned_is_in_the_summary(
+    world: World,
+) -> None:
+    desk = await new_desk(world, selected_environment="testnet")
+    bot, _, _ = await desk.user.ready_bot()
+    for number in (1, 2):
+        trade = {
+            "id": f"t{number}",
+            "symbol": "OLD-USDT-SWAP",
+            "contract_size": "1",
+            "settle": "USDT",
+            "side": "long",
+            "quantity": "1",
+            "entry_price": "10",
+            "exit_price": "12",
+            "opened_at": START.isoformat(),
+            "closed_at": DEAL.at.isoformat(),
+        }
+        answer = await bot.post("/v1/runtime/trades", {"items": [trade]})
+        assert answer.json()["results"][0]["status"] == "stored", answer.text
+
+        for _ in range(2):
+            found = (await desk.user.get("/v1/analytics/summary")).json()
+            assert [item["realised_pnl"] for item in found["items"]] == [str(2 * number)]
+            await reckon_due(world.context.database.sessions, wait=AT_ONCE)
+        assert await stale(world.context.database) == 0
