@@ -107,12 +107,12 @@ class PositionService:
         """The position after it; `None` where another report of it turned out to be first."""
         report = _in_time(report)
         now, stored = report.now, report.stored
+        state = state_of(stored)
+        await self._refuse_deleted(report, state)
         if stored is not None:
             _refuse_another(stored, report.said)
             if _is_behind(stored, report.said):
                 return stored
-        state = state_of(stored)
-        await self._refuse_deleted(report, state, now)
         effect = effect_of(report.said.status, state)
         if effect is Effect.ASK:
             _refuse_to_open(report)
@@ -131,19 +131,22 @@ class PositionService:
             await self._tell(effect, state, report, row, new)
         return row
 
-    async def _refuse_deleted(self, report: _Report, state: State, now: datetime) -> None:
-        """A report of what was deleted brings nothing back: neither a row that is being purged, nor
-        one that is gone. Positions that are held were never deleted, and openings are of now.
+    async def _refuse_deleted(self, report: _Report, state: State) -> None:
+        """A report of what was deleted brings nothing back and shows nothing: neither a row that is
+        being purged, nor one that is gone. Positions that are held were never deleted, and a first
+        opening is of now.
         """
-        said = report.said
-        if said.status == "opening" or state in {State.OPEN, State.RESERVED}:
+        said, stored = report.said, report.stored
+        if state in {State.OPEN, State.RESERVED}:
+            return
+        if stored is None and said.status == "opening":
             return
         marks = await self._positions.marks()
         if not marks:
             return
-        stored = report.stored
-        at = said.closed_at or said.opened_at or now
-        if stored is not None and said.status == "closed":
+        if stored is None:
+            at = said.closed_at or said.opened_at or report.now
+        else:
             at = stored.closed_at or stored.updated_at
         key_id, environment = await self._place(report)
         if any(covers(mark, environment, key_id, at) for mark in marks):

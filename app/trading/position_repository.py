@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow
 from app.db.models import Bot, Position
+from app.trading.marks import Mark, read_marks
 from app.trading.position_rows import POSITIONS, PositionRow
 
 
@@ -40,6 +41,9 @@ class PositionRepository:
         query = POSITIONS.where(*self._row(bot_id, position_id))
         row = (await self._session.execute(query)).one_or_none()
         return None if row is None else PositionRow._make(row)
+
+    async def marks(self) -> list[Mark]:
+        return await read_marks(self._session, self._account_id)
 
     async def close(self, bot_id: UUID, position_id: str) -> None:
         # Read once: called for each column, the clock would give each another time.

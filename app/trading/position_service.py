@@ -10,6 +10,7 @@ from app.db.base import new_id
 from app.errors import NotFound
 from app.runtime.repository import RuntimeRepository
 from app.trading.errors import PositionAmbiguous
+from app.trading.marks import covers
 from app.trading.position_repository import PositionRepository
 from app.trading.position_rows import PositionRow
 
@@ -70,7 +71,13 @@ class PositionService:
         return await self._get(holder, position_id)
 
     async def _get(self, bot_id: UUID, position_id: str) -> PositionRow:
+        """Raises `NotFound` also for what was deleted and is not purged yet."""
         row = await self._positions.get(bot_id, position_id)
         if row is None:
             raise NotFound
+        if row.status == "closed" or row.lapsed:
+            marks = await self._positions.marks()
+            at = row.closed_at or row.updated_at
+            if any(covers(mark, row.environment, row.key_id, at) for mark in marks):
+                raise NotFound
         return row

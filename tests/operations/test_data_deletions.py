@@ -103,8 +103,29 @@ async def test_a_report_of_a_position_that_is_being_purged_brings_nothing_back(
     body = {"symbol": "BTC-USDT-SWAP", "side": "long", "quantity": "1", "status": "closed"}
     assert (await bot.put("/v1/runtime/positions/p1", body)).status_code == 200
     await user.post("/v1/data-deletions", {"scope": "all"})
-    answer = await bot.put("/v1/runtime/positions/p1", {**body, "exit_price": "5"})
-    assert (answer.status_code, answer.json()["code"]) == (409, "data_deleted")
+    for report in (
+        {**body, "exit_price": "5"},
+        {**body, "status": "open", "revision": 1},
+        {**body, "status": "opening"},
+        {**body, "side": "short"},
+    ):
+        answer = await bot.put("/v1/runtime/positions/p1", report)
+        assert (answer.status_code, answer.json()["code"]) == (409, "data_deleted")
+    assert (await user.post("/v1/positions/p1/close")).status_code == 404
+
+
+async def test_a_position_that_outlived_a_deletion_is_opened_again_as_before(world: World) -> None:
+    user = world.user()
+    bot, _, _ = await user.ready_bot()
+    body = {"symbol": "BTC-USDT-SWAP", "side": "long", "quantity": "1", "status": "open"}
+    path = "/v1/runtime/positions/p1"
+    assert (await bot.put(path, {**body, "opened_at": YESTERDAY})).status_code == 200
+    await user.post("/v1/data-deletions", {"scope": "all"})
+    assert (await user.post("/v1/positions/p1/close")).json()["status"] == "closed"
+
+    answer = await bot.put(path, {**body, "opened_at": YESTERDAY})
+
+    assert (answer.status_code, answer.json()["status"]) == (200, "open")
 
 
 async def test_what_a_clock_ahead_reported_is_deleted_too(world: World) -> None:
