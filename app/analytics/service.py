@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -17,6 +17,8 @@ from app.analytics.repository import AnalyticsRepository, Peak, Sums
 from app.analytics.selection import Selection
 from app.pagination import foreign_cursor
 from app.trading.marks import Mark
+
+Group = TypeVar("Group")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +68,25 @@ class AnalyticsService:
             return await self._by_period(selection, group_by, after, limit, marks)
         if after is not None and group_by != "symbol":
             after = str(_id(after))
-        members = await self._summaries.members(selection, group_by, after, limit + 1)
-        grouping = Grouping(group_by, members[:limit])
-        rows = await self._summaries.sums(selection, grouping, marks) if members else []
-        page = await self._page(selection, grouping, rows, marks)
-        return replace(page, next_after=members[limit - 1] if len(members) > limit else None)
+        rows: list[Sums] = []
+        order: list[str] = []
+        size = limit + 1
+        while True:
+            members = await self._summaries.members(selection, group_by, after, size)
+            if members:
+                grouping = Grouping(group_by, members)
+                rows += await self._summaries.sums(selection, grouping, marks)
+                order += members
+            told = {row.member for row in rows if row.settle}
+            if len(told) > limit or len(members) < size:
+                break
+            after, size = members[-1], 2 * size
+        last = _last([name for name in order if name in told], limit)
+        if last is not None:
+            of_page = set(order[: order.index(last) + 1])
+            rows = [row for row in rows if row.member in of_page]
+        page = await self._page(selection, Grouping(group_by), rows, marks)
+        return replace(page, next_after=last)
 
     async def _by_period(
         self,
@@ -82,24 +98,33 @@ class AnalyticsService:
     ) -> Page:
         zone = ZoneInfo((await self._summaries.preferences())[1])
         before = _narrower(selection, until=None if after is None else _time(after))
-        days = await self._summaries.days(before, (limit + 1) * MOST_DAYS[unit] + 1)
-        starts = [
-            start
-            for start in periods_of(days, unit, zone)
-            if (before.until is None or start < before.until)
-            and (before.since is None or end_of(start, unit, zone) > before.since)
-        ]
-        chosen = sorted(starts[:limit])
-        if not chosen:
-            return Page([], 0, {}, None)
-        bounds = sorted({*chosen, *(end_of(start, unit, zone) for start in chosen)})
-        grouping = Grouping(unit, bounds=bounds)
-        narrow = _narrower(selection, since=bounds[0], until=bounds[-1])
-        page = await self._page(
-            selection, grouping, await self._summaries.sums(narrow, grouping, marks), marks
-        )
-        more = len(starts) > limit
-        return replace(page, next_after=chosen[0].isoformat() if more else None)
+        found: list[tuple[datetime, Sums]] = []
+        told: list[datetime] = []
+        size = limit + 1
+        # A UTC day touches two days of most zones, and may have traded in one of them alone.
+        while len(told) <= limit:
+            days = await self._summaries.days(before, size * MOST_DAYS[unit] + 1)
+            starts = [
+                start
+                for start in periods_of(days, unit, zone)
+                if (before.until is None or start < before.until)
+                and (before.since is None or end_of(start, unit, zone) > before.since)
+            ]
+            chosen = sorted(starts[:size])
+            if not chosen:
+                break
+            bounds = _bounds(chosen, unit, zone)
+            narrow = _narrower(selection, since=bounds[0], until=bounds[-1])
+            rows = await self._summaries.sums(narrow, Grouping(unit, bounds=bounds), marks)
+            found += [(bounds[int(row.member) - 1], row) for row in rows]
+            told = sorted({start for start, row in found if row.settle}, reverse=True)
+            before, size = _narrower(selection, until=chosen[0]), 2 * size
+        last = _last(told, limit)
+        of_page = [(start, row) for start, row in found if last is None or start >= last]
+        bounds = _bounds([start for start, _ in of_page], unit, zone)
+        rows = [row._replace(member=str(bounds.index(start) + 1)) for start, row in of_page]
+        page = await self._page(selection, Grouping(unit, bounds=bounds), rows, marks)
+        return replace(page, next_after=None if last is None else last.isoformat())
 
     async def _page(
         self,
@@ -168,6 +193,15 @@ def _peak(selection: Selection, grouping: Grouping, row: Sums) -> Peak:
         row.peak_at or row.since,
         row.trough_at or row.since,
     )
+
+
+def _last(told: Sequence[Group], limit: int) -> Group | None:
+    """Of the page, where there is another after it: only groups with an item fill pages."""
+    return told[limit - 1] if len(told) > limit else None
+
+
+def _bounds(starts: Sequence[datetime], unit: str, zone: ZoneInfo) -> list[datetime]:
+    return sorted({*starts, *(end_of(start, unit, zone) for start in starts)})
 
 
 def _narrower(

@@ -237,6 +237,26 @@ async def test_periods_are_those_of_the_accounts_time_zone_newest_first(
     assert told == expected
 
 
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kathmandu", "America/New_York"])
+async def test_no_page_of_periods_is_empty_and_no_cursor_leads_nowhere(
+    world: World, zone: str
+) -> None:
+    closings = [12, 36, 37, 9 * 24 + 12, 9 * 24 + 13, 20 * 24 + 12]
+    deals = [deal(hours, "1") for hours in closings]
+    desk = await desk_with(world, [*deals, deal(15 * 24 + 12, "0", settle=None)], timezone=zone)
+
+    told, without = [], 0
+    page: Json = {"next_cursor": None}
+    while not told or page["next_cursor"]:
+        query = {"cursor": page["next_cursor"]} if told else {}
+        page = await summary(desk, group_by="day", limit=1, **query)
+        assert len(page["items"]) == 1
+        told.append(page["items"][0]["trades"])
+        without += page["trades_without_pnl"]
+
+    assert (told, without) == ([1, 2, 2, 1], 1)
+
+
 async def test_what_was_deleted_is_in_no_figure(world: World) -> None:
     desk = await desk_with(
         world,
