@@ -3,8 +3,8 @@
 - win rate = wins / trades. A trade with a P&L of 0 is neither a win nor a loss.
 - profit factor = gross profit / gross loss; average win = gross profit / wins, average loss = gross
   loss / losses. Both gross loss and average loss are told as positive amounts.
-- exposure = the sum of the holding times of the trades / the length of the period: how many
-  positions were open on average (Little's law, L = λW: Little, Operations Research 9, 1961).
+- exposure = the sum of the holding times of the trades that closed in the period / its length:
+  above the average number of open positions where trades were opened before the period.
 - largest drawdown: see `app.analytics.folding`; its per cent is of the equity at its peak.
 """
 

@@ -52,8 +52,10 @@ class Figures(Document):
     """Trades that closed in the period and settle in one asset.
 
     `realised_pnl` is net of `fees`. Gross and average loss are positive. A trade whose P&L is 0 is
-    neither won nor lost. `exposure` is how many positions were open on average. What there is
-    nothing to divide by for is null. Ratios have up to 6 places, averages 18, per cent 4.
+    neither won nor lost. `exposure` is the holding time of the trades closed in the period, divided
+    by its length: above the average number of open positions where trades were opened before the
+    period. What there is nothing to divide by for is null. Ratios have up to 6 places, averages 18,
+    per cent 4.
     """
 
     key: GroupKey | None
