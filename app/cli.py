@@ -212,7 +212,10 @@ def watch(
 
     settings = load_settings(default_mode=Mode.DEVELOPMENT)
     if token_file is not None:
-        held = token_file.read_text().strip()
+        try:
+            held = token_file.read_text().strip()
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(f"The token file {token_file} cannot be read.") from None
     elif account is not None and settings.mode is Mode.DEVELOPMENT:
         held = DevelopmentIssuer(settings.keys_folder).token(account, "data:read")
     else:

@@ -2,6 +2,7 @@
 
 import asyncio
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import orjson
@@ -11,9 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.operations.documents import FINISHED
 from app.secret import Secret
 from app.settings import SettingsError
-from app.transport import HttpTransport, TransportError
+from app.transport import HttpTransport, TransportError, TransportLimits
 
 LOOK_SECONDS = 1.0
+MISSES = 5
+# One try at a time, so that five and the pauses between them are over within 15 seconds.
+_LIMITS = TransportLimits(connect_timeout=2.0, read_timeout=2.0, total_timeout=2.0, attempts=1)
 
 
 async def watch(
@@ -27,8 +31,11 @@ async def watch(
     """Show its progress until it has ended; whether it succeeded.
 
     A service that is away for a moment is asked again. Raises `SettingsError` with a sentence for
-    an answer that will not become another.
+    an address that is none, for `MISSES` looks in a row without an answer, and for an answer that
+    will not become another.
     """
+    _check(address)
+    missed = 0
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -36,11 +43,14 @@ async def watch(
         TimeElapsedColumn(),
     )
     url = f"{address}/v1/operations/{operation_id}"
-    async with HttpTransport() as transport:
+    async with HttpTransport(_LIMITS) as transport:
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task("waiting", total=None)
             while True:
                 document = await _look(transport, url, token)
+                missed = missed + 1 if document is None else 0
+                if missed == MISSES:
+                    raise SettingsError(f"The service at {address} does not answer.")
                 if document is not None:
                     progress.update(
                         bar,
@@ -56,6 +66,16 @@ async def watch(
     if document["error"]:
         console.print(document["error"])
     return bool(document["status"] == "succeeded")
+
+
+def _check(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise SettingsError("The address of the service must begin with http:// or https://.")
 
 
 def _described(document: dict[str, Any]) -> str:
@@ -75,9 +95,12 @@ async def _look(transport: HttpTransport, url: str, token: Secret) -> dict[str, 
         )
     except TransportError:
         return None
-    document: dict[str, Any] = orjson.loads(answer.body)
     if answer.status >= 500:
         return None
+    try:
+        document: dict[str, Any] = orjson.loads(answer.body)
+    except orjson.JSONDecodeError:
+        raise SettingsError("What answers at this address is not this service.") from None
     if answer.status != 200:
         raise SettingsError(f"The service answers {answer.status}: {document.get('detail', '')}")
     return document
