@@ -1,6 +1,7 @@
 """Positions in plain Python: what a bot's reports do to them, and a closing by hand."""
 
 from tests.races.model import GONE, NOT_FOUND, Expected, Owned, Position, refused
+from tests.races.scene import INVERSE
 
 # What is reported, and what is stored, that it does not change.
 UNCHANGED = {
@@ -59,7 +60,8 @@ class Model(Owned):
             return refused("no_key")
         if key not in self.bots[bot].had:
             return refused("key_not_assigned")
-        contract_type = self.keys[key].contract_type
+        # An opening needs an asset, whose symbol is of the key's type; a fact may be a late one.
+        contract_type = "inverse" if symbol in INVERSE else "linear"
         mode = self._margin_mode(key, symbol)
         return Position(bot, key, contract_type, symbol, side, mode, status="new")
 
