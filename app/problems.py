@@ -154,6 +154,26 @@ def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def told_together(
+    usual: dict[int | str, dict[str, Any]], own: dict[int | str, dict[str, Any]]
+) -> dict[int | str, dict[str, Any]]:
+    """Both `responses`; a status that both have tells the problems of both, each once."""
+    told = {**usual, **own}
+    for status in usual.keys() & own.keys():
+        mine, theirs = own[status], usual[status]
+        examples = mine.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        more = theirs["content"][MEDIA_TYPE]["examples"]
+        if not examples or more.keys() <= examples.keys():
+            continue
+        content = {**mine["content"][MEDIA_TYPE], "examples": {**more, **examples}}
+        told[status] = {
+            **mine,
+            "description": f"{mine['description']}; {theirs['description']}",
+            "content": {**mine["content"], MEDIA_TYPE: content},
+        }
+    return told
+
+
 def _example(kind: type[AppError]) -> dict[str, Any]:
     detail = kind.detail if kind.detail is not AppError.detail else kind.title + "."
     return {

@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
+from app.accounts.closing_errors import AccountClosing
 from app.auth.errors import AccountHeaderMalformed, AccountHeaderRequired
 from app.context import Context
 from app.db.failures import is_conflict
@@ -19,7 +20,7 @@ from app.edge.reading import Endpoint
 from app.edge.unit import Unit
 from app.errors import AppError, BodyTooLarge, UnsupportedMediaType
 from app.idempotency import MAX_KEY_LENGTH
-from app.problems import from_http_exception, problems, validation_problem
+from app.problems import from_http_exception, problems, told_together, validation_problem
 
 ATTEMPTS = 5
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -39,7 +40,8 @@ class EdgeRoute(APIRoute):
         extra["security"] = [{scheme: [str(scope) for scope in self.access.scopes]}]
         extra["parameters"] = _headers_at_the_edge(self.access)
         options["openapi_extra"] = extra
-        options["responses"] = {**self._usual_problems(options), **(options.get("responses") or {})}
+        own = options.get("responses") or {}
+        options["responses"] = told_together(self._usual_problems(options), own)
         super().__init__(path, endpoint, **options)
         if self.methods == {"GET"} or self.access.for_bots:
             self._answer_directly()
@@ -49,6 +51,8 @@ class EdgeRoute(APIRoute):
         usual: list[type[AppError]] = []
         if not self.access.for_bots:
             usual += [AccountHeaderRequired, AccountHeaderMalformed]
+            if not self.access.while_closing:
+                usual.append(AccountClosing)
         if not set(options.get("methods") or ()) <= {"GET", "DELETE"}:
             usual += [BodyTooLarge, UnsupportedMediaType]
         return problems(*usual)

@@ -57,6 +57,8 @@ def test_each_operation_is_named_proved_and_tells_its_problems(route: RouteUnder
                 assert example["value"]["code"] == code
                 assert str(example["value"]["status"]) == status
     assert {"401", "403", "422", "429", "503"} <= set(operation["responses"])
+    refused = operation["responses"]["403"]["content"]["application/problem+json"]["examples"]
+    assert "account_closing" in refused or route.access.for_bots or route.access.while_closing
     if route.takes_body:
         assert {"413", "415"} <= set(operation["responses"])
     if route.parameters:
