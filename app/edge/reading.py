@@ -154,6 +154,23 @@ class Endpoint:
         except _NotSimple:
             return None
 
+    @property
+    def query_names(self) -> set[str]:
+        """Of all query parameters that it, or something that it depends on, reads."""
+        names = {parameter.alias for parameter in self._query}
+        return names.union(*(need.query_names for _, need in self._needs))
+
+    async def answer_strictly(self, request: Request) -> Response:
+        """As `answer`; a query parameter that nobody reads is a typing error, or a wish that would
+        be passed over in silence. Raises `RequestValidationError`.
+        """
+        known = self.query_names
+        unknown = dict.fromkeys(name for name in request.query_params if name not in known)
+        if unknown:
+            fault = {"type": "unknown_parameter", "msg": "There is no such query parameter here"}
+            raise RequestValidationError([{**fault, "loc": ("query", name)} for name in unknown])
+        return await self.answer(request)
+
     async def answer(self, request: Request) -> Response:
         """Raises `RequestValidationError` with every fault that was found."""
         errors: list[Any] = []

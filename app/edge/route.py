@@ -62,7 +62,8 @@ class EdgeRoute(APIRoute):
         simple = Endpoint.simple(self.dependant)
         if simple is None:
             return
-        directly = self._at_the_edge(simple.answer)
+        strictly = self.methods == {"GET"} and not self.access.for_bots
+        directly = self._at_the_edge(simple.answer_strictly if strictly else simple.answer)
         by_framework = self.app
 
         async def answering(scope: Scope, receive: Receive, send: Send) -> None:

@@ -220,3 +220,21 @@ async def test_a_number_that_json_cannot_hold_is_refused_rather_than_rounded(
         else:
             with pytest.raises(ValidationError, match="as text"):
                 adapter.validate_python(read)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("equity-snapshots?symbol=BTCUSDT", "symbol"),
+        ("bot-events?symbol=BTCUSDT", "symbol"),
+        ("trades?enviroment=live&limit=5", "enviroment"),
+        ("keys?PLANTED1=x", "[member]"),
+    ],
+)
+async def test_a_query_parameter_that_nobody_reads_is_named(
+    world: World, path: str, name: str
+) -> None:
+    answer = await world.user().get(f"/v1/{path}")
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert [error["loc"] for error in answer.json()["errors"]] == [["query", name]]
