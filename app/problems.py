@@ -22,7 +22,7 @@ from app.errors import (
     UnsupportedMediaType,
 )
 from app.jsontext import dumps
-from app.schemas import safe_location
+from app.schemas import safe_location, told_fault
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger("botkeys.problems")
@@ -70,7 +70,7 @@ def validation_problem(error: RequestValidationError) -> InvalidRequest:
             {
                 "loc": safe_location(item["loc"], item["type"]),
                 "type": item["type"],
-                "msg": item["msg"],
+                "msg": told_fault(item["type"], item["msg"]),
             }
             for item in error.errors()
         ]

@@ -18,7 +18,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from app.exchanges.reading import as_asset
-from app.schemas import safe_location
+from app.schemas import safe_location, told_fault
 from app.trading.fields import RowName
 
 MAX_DATA_BYTES = 16 * 1024
@@ -67,7 +67,7 @@ def _told(error: ValidationError) -> str:
 
 def _fault(loc: tuple[Any, ...], kind: str, message: str) -> str:
     place = ".".join(str(part) for part in safe_location(loc, kind)) if loc else "item"
-    return f"{place}: {message} ({kind})"
+    return f"{place}: {told_fault(kind, message)} ({kind})"
 
 
 def _json_text(value: Any) -> str:

@@ -238,3 +238,10 @@ async def test_a_query_parameter_that_nobody_reads_is_named(
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert [error["loc"] for error in answer.json()["errors"]] == [["query", name]]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"5", b'"text"'])
+async def test_what_is_no_object_is_told_in_words_of_json(world: World, body: bytes) -> None:
+    answer = await send(world.user(), body)
+
+    assert [error["msg"] for error in answer.json()["errors"]] == ["must be a JSON object"]
