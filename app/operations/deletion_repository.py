@@ -34,10 +34,10 @@ class DeletionRepository:
         self._session = session
         self._account_id = account_id
 
-    async def known_keys(self, key_ids: Collection[UUID]) -> set[UUID]:
-        """Those that are there, and those that were deleted and have data left."""
+    async def known_keys(self, key_ids: Collection[UUID]) -> dict[UUID, str]:
+        """The environments of those that are there, or were deleted and have data left."""
         of_account = (
-            select(table.c[name]).where(
+            select(table.c[name], table.c.environment).where(
                 table.c.account_id == self._account_id, table.c[name].in_(key_ids)
             )
             for table, name in (
@@ -45,7 +45,8 @@ class DeletionRepository:
                 (cast("Table", KeyLabel.__table__), "key_id"),
             )
         )
-        return set((await self._session.scalars(union(*of_account))).all())
+        found = (await self._session.execute(union(*of_account))).all()
+        return {row[0]: row[1] for row in found}
 
     async def counts(self, marks: Sequence[Mark]) -> dict[str, int]:
         """By kind, what the marks would delete that no mark of the account has deleted yet."""

@@ -75,9 +75,12 @@ class DeletionService:
 
     async def _marks(self, wanted: DataDeletion) -> list[Mark]:
         """What was asked for. Raises `UnknownKeys`, `InvalidRequest`."""
-        unknown = set(wanted.keys) - await self._deletions.known_keys(wanted.keys)
+        known = await self._deletions.known_keys(wanted.keys)
+        unknown = set(wanted.keys) - known.keys()
         if unknown:
             raise UnknownKeys(unknown)
+        if known and wanted.environment is not None and wanted.environment not in known.values():
+            raise _of_other_environments()
         if wanted.before is not None and wanted.before > await self._deletions.now():
             raise _in_the_future()
         end = wanted.before or FOREVER
@@ -89,5 +92,14 @@ def _in_the_future() -> InvalidRequest:
         "loc": ["body", "before"],
         "type": "before_in_the_future",
         "msg": "Only what has happened can be deleted",
+    }
+    return InvalidRequest([fault])
+
+
+def _of_other_environments() -> InvalidRequest:
+    fault = {
+        "loc": ["body", "key_ids"],
+        "type": "keys_of_other_environments",
+        "msg": "None of these keys is of that environment",
     }
     return InvalidRequest([fault])

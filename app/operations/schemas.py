@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from app.exchanges.model import Environment
 from app.schemas import Document, Input
+from app.trading.fields import Moment
 
 MAX_KEYS = 100
 DeletionScope = Literal["all", "environment", "keys", "before"]
@@ -18,7 +19,8 @@ _COUNTS["bot_events"] = 31
 
 class DataDeletion(Input):
     """`all` takes nothing more, `environment` its environment, `keys` its keys. `before` takes a
-    time, and with it an environment or keys if no more than theirs is meant.
+    time, and with it an environment or keys if no more than theirs is meant: of both, at least one
+    key must be of that environment.
     """
 
     model_config = ConfigDict(
@@ -35,7 +37,7 @@ class DataDeletion(Input):
     key_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_KEYS)] | None = Field(
         None, description="Of keys that are there, or that were deleted and have data left."
     )
-    before: AwareDatetime | None = Field(None, description="Not in the future.")
+    before: Moment | None = Field(None, description="Not in the future.")
     dry_run: bool = Field(default=False, description="Only count what would be deleted.")
 
     @model_validator(mode="after")

@@ -138,6 +138,20 @@ async def test_what_a_clock_ahead_reported_is_deleted_too(world: World) -> None:
     assert await left(world.context.database, bot.account_id) == each(0)
 
 
+@pytest.mark.parametrize(("environment", "status"), [("live", 422), ("testnet", 200)])
+async def test_keys_of_which_none_is_of_the_environment_are_refused(
+    world: World, environment: str, status: int
+) -> None:
+    user, _, key_id = await with_data(world)
+    wanted = {"scope": "before", "before": YESTERDAY, "key_ids": [key_id], "dry_run": True}
+
+    answer = await user.post("/v1/data-deletions", {**wanted, "environment": environment})
+
+    assert answer.status_code == status
+    if status == 422:
+        assert [error["loc"] for error in answer.json()["errors"]] == [["body", "key_ids"]]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -148,6 +162,8 @@ async def test_what_a_clock_ahead_reported_is_deleted_too(world: World) -> None:
         pytest.param({"scope": "before"}, id="no-time"),
         pytest.param({"scope": "before", "before": "2999-01-01T00:00:00Z"}, id="future"),
         pytest.param({"scope": "before", "before": "2026-01-01T00:00:00"}, id="no-zone"),
+        pytest.param({"scope": "before", "before": 1767225600}, id="time-as-number"),
+        pytest.param({"scope": "before", "before": "1767225600"}, id="time-as-digits"),
         pytest.param({"scope": "some"}, id="no-such-scope"),
     ],
 )
