@@ -31,6 +31,9 @@ from tests.support.database import (
 )
 from tests.support.world import World, application, served
 
+# Made once: making them takes longer than all else that a test of one world needs.
+_CREDENTIALS = credentials()
+
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
@@ -113,7 +116,7 @@ async def open_world(
             context,
             simulator,
             DevelopmentIssuer(context.settings.keys_folder),
-            credentials(),
+            _CREDENTIALS,
             http,
         )
     await situations.close()
