@@ -275,9 +275,10 @@ async def _misplace(world: World, route: RouteUnderTest, secret: str) -> None:
 async def test_a_secret_in_the_wrong_place_stands_nowhere(watch: Watch) -> None:
     """A word, as passphrases are, which looks like a name; in addresses also a key like an id."""
     word, key = planted("okx")["api_passphrase"], planted("okx")["api_key"]
-    for route in ROUTES:
+    # An account that is being closed refuses all else.
+    for route in sorted(ROUTES, key=lambda route: route.operation_id == "closeAccount"):
         await _misplace(watch.world, route, word)
-        stage = await set_up(watch.world, route)
+        stage = await set_up(watch.world, route, "bob")
         for name in _parameters(route):
             await stage.caller.call(route.method, stage.elsewhere(**{name: key}), stage.body)
         await stage.caller.call(route.method, stage.path, {"key_id": key})

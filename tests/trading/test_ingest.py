@@ -1,7 +1,7 @@
 """What bots report in batches: a verdict for each item, and rows that say all of it."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -193,12 +193,13 @@ async def test_texts_are_bounded_and_hold_no_control_characters(world: World) ->
 async def test_times_may_be_long_past_and_hardly_ahead_and_never_backwards(world: World) -> None:
     bot = (await trader(world)).bot
     past = datetime.fromisoformat("1999-12-31T23:59:59+01:00")
+    now = datetime.now(UTC)
     sent = {
         "past": item("trades", "past", past),
-        "ahead": item("trades", "ahead", NOW + timedelta(minutes=4)),
-        "too far ahead": item("trades", "far", NOW + timedelta(minutes=10)),
+        "ahead": item("trades", "ahead", now + timedelta(minutes=4)),
+        "too far ahead": item("trades", "far", now + timedelta(minutes=10)),
         "never": item("trades", "never", closed_at="9999-12-31T23:59:59.999999Z"),
-        "backwards": item("trades", "backwards", opened_at=NOW.isoformat()),
+        "backwards": item("trades", "backwards", opened_at=now.isoformat()),
         "no zone": item("trades", "zone", closed_at="2026-11-01T10:00:00"),
         "a number": item("trades", "number", closed_at=1_700_000_000),
     }
