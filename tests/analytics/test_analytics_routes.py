@@ -245,7 +245,8 @@ async def test_no_page_of_periods_is_empty_and_no_cursor_leads_nowhere(
     deals = [deal(hours, "1") for hours in closings]
     desk = await desk_with(world, [*deals, deal(15 * 24 + 12, "0", settle=None)], timezone=zone)
 
-    told, without = [], 0
+    told: list[Any] = []
+    without = 0
     page: Json = {"next_cursor": None}
     while not told or page["next_cursor"]:
         query = {"cursor": page["next_cursor"]} if told else {}
