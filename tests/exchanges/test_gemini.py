@@ -363,7 +363,7 @@ BITCOIN = gemini.parse_instruments(
 
 
 @given(ANYTHING)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=75, deadline=None, suppress_health_check=list(HealthCheck))
 def test_arbitrary_json_never_raises_anything_but_bad_payload(payload: object) -> None:
     for shaped in (payload, [payload]):
         for parse in (

@@ -131,7 +131,7 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING)
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=75, deadline=None, suppress_health_check=list(HealthCheck))
 def test_arbitrary_json_never_raises_anything_but_bad_payload(payload: object) -> None:
     for parse in PARSERS:
         for shaped in (payload, [payload], {"symbols": [payload]}, {"data": [payload]}):
@@ -141,7 +141,7 @@ def test_arbitrary_json_never_raises_anything_but_bad_payload(payload: object) -
 
 @given(data=st.data())
 @settings(
-    max_examples=150,
+    max_examples=75,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -313,7 +313,10 @@ async def test_no_list_names_anything_of_another_account(
     bot, _, key = await bob.ready_bot()
     theirs = (str(bot.id), str(bot.account_id), key["id"], key["masked_key"])
     own = await world.user("alice").add_bot("of alice")
-    for query in ("", f"?search={key['label']}", "?assigned=true", "?limit=200"):
+    wanted = {"search": key["label"], "assigned": "true", "limit": "200"}
+    told = {parameter["name"] for parameter in route.operation.get("parameters", [])}
+    queries = [f"?{name}={value}" for name, value in wanted.items() if name in told]
+    for query in ("", *queries):
         answer = await world.user("alice").get(route.path + query)
         assert answer.is_success
         assert not [name for name in theirs if name in answer.text]
