@@ -12,6 +12,7 @@ from benchmarks.catalogue import measure_refresh, measure_search
 from benchmarks.ingest import measure_ingest
 from benchmarks.installation import installation
 from benchmarks.list_keys import measure as measure_list
+from benchmarks.purging import measure_purge
 from benchmarks.report import Row, document, machine, table
 from benchmarks.rounds import Effort
 from benchmarks.runtime import measure as measure_runtime
@@ -45,6 +46,7 @@ def bench(
         rows.append(measure_search(ready, _QUICK if quick else _FULL))
         rows.append(measure_refresh(ready))
         rows += measure_trading(ready, *((20_000, 2_000) if quick else ()))
+        rows.append(measure_purge(ready, *((20_000, 1) if quick else ())))
         rows.append(measure_cold_start(ready, 1 if quick else _STARTS))
     rows.append(measure_help(1 if quick else _STARTS))
     console.print(table(rows, facts))

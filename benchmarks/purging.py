@@ -1,0 +1,121 @@
+"""Deleting a key with 1,000,000 trades, as a multiple of a plain DELETE of as many rows."""
+
+import asyncio
+import time
+from statistics import median
+from typing import Any
+
+from sqlalchemy import make_url, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.db.engine import Database, open_database
+from app.worker.purging import purge_deleted
+from benchmarks.installation import Installation
+from benchmarks.report import Row
+from benchmarks.server import Server
+
+BUDGET = 1.5
+ROWS = 1_000_000
+_PATIENCE = 600.0
+_ACCOUNT = "purged"
+_PATH = "/v1/keys"
+
+_FILL = text(
+    """
+    INSERT INTO trades (account_id, bot_id, id, key_id, exchange, environment, contract_type,
+        symbol, side, quantity, entry_price, exit_price, fees, contract_size, settle, pnl,
+        opened_at, closed_at)
+    SELECT keys.account_id, keys.id, n::text, keys.id, keys.exchange, keys.environment,
+        keys.contract_type, 'BTCUSDT', 'long', 1.5, 97012.5, 97100.25, 0.12, 1, 'USDT', 131.505,
+        now() - n * interval '30 seconds', now() - n * interval '29 seconds'
+    FROM keys, generate_series(1, :rows) AS n WHERE keys.id = :key
+    """
+)
+_PLAIN = text(
+    "DELETE FROM trades USING keys WHERE keys.id = :key"
+    " AND trades.account_id = keys.account_id AND trades.key_id = keys.id"
+)
+
+
+def measure_purge(installation: Installation, rows: int = ROWS, rounds: int = 2) -> Row:
+    """From the call that deletes to the row that says it is done, the worker's work included.
+
+    In each round both delete as many rows of keys that are alike, in turn; the median of the rounds
+    counts.
+    """
+    token = installation.token(_ACCOUNT)
+    with installation.service() as service:
+        took = [
+            asyncio.run(_round(installation.database_url, service, token, number, rows))
+            for number in range(rounds)
+        ]
+    return Row(
+        name=f"delete a key with {rows:,} rows",
+        value=median(purge / plain for plain, purge in took),
+        unit="of a plain DELETE",
+        kind="at most",
+        budget=BUDGET,
+        details={
+            "plain DELETE": " ".join(f"{plain:.1f}" for plain, _ in took) + " s",
+            "service and worker": " ".join(f"{purge:.1f}" for _, purge in took) + " s",
+        },
+    )
+
+
+async def _round(
+    url: str, service: Server, token: str, number: int, rows: int
+) -> tuple[float, float]:
+    """Seconds of the plain DELETE, and of the deletion of a key with its data."""
+    plain, purged = (_add_key(service, token, 2 * number + half) for half in (1, 2))
+    owner = make_url(url).set(username="botkeys_owner").render_as_string(hide_password=False)
+    database = _open(owner)
+    try:
+        async with database.engine.connect() as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+            for key in (plain, purged):
+                await connection.execute(_FILL, {"rows": rows, "key": key})
+            await connection.execute(text("VACUUM ANALYZE trades"))
+            by_hand = await _timed_delete(connection, plain)
+    finally:
+        await database.close()
+    worker = _open(url)
+    try:
+        began = time.perf_counter()
+        operation = service.call("DELETE", f"{_PATH}/{purged}?associated_data=delete", token)
+        await purge_deleted(worker.sessions)
+        took = time.perf_counter() - began
+    finally:
+        await worker.close()
+    ended = service.call("GET", f"/v1/operations/{operation['id']}", token)
+    if ended["status"] != "succeeded" or ended["receipt"]["deleted"]["trades"] != rows:
+        raise NotDeleted
+    return by_hand, took
+
+
+class NotDeleted(Exception):
+    """The operation did not end with all rows gone, so its time means nothing."""
+
+
+async def _timed_delete(connection: AsyncConnection, key: str) -> float:
+    began = time.perf_counter()
+    await connection.execute(_PLAIN, {"key": key})
+    return time.perf_counter() - began
+
+
+def _open(url: str) -> Database:
+    return open_database(
+        url, application_name="botkeys-bench", pool_size=None, statement_timeout=_PATIENCE
+    )
+
+
+def _add_key(service: Server, token: str, number: int) -> str:
+    new: dict[str, Any] = {
+        "label": f"Purged {number}",
+        "exchange": "binance",
+        "environment": "testnet",
+        "contract_type": "linear",
+        "api_key": f"{number:064}",
+        "api_secret": f"secret{number:058}",
+        "verify": False,
+    }
+    return str(service.call("POST", _PATH, token, new)["id"])
