@@ -164,7 +164,7 @@ class Settings(BaseSettings):
     )
 
     purge_batch: int = Field(
-        20_000,
+        100_000,
         ge=1,
         description="Rows that the worker deletes in one transaction, of what a user deleted.",
     )

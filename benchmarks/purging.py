@@ -104,7 +104,7 @@ async def _timed_delete(connection: AsyncConnection, key: str) -> float:
 
 def _open(url: str) -> Database:
     return open_database(
-        url, application_name="botkeys-bench", pool_size=None, statement_timeout=_PATIENCE
+        url, application_name="botkeys-bench", pool_size=2, statement_timeout=_PATIENCE
     )
 
 

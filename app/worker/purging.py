@@ -34,7 +34,7 @@ class Pace:
     an operation lets another go on that waits for a worker.
     """
 
-    batch: int = 20_000
+    batch: int = 100_000
     claim: float = 30
     turn: float = 5
 
