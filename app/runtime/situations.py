@@ -26,6 +26,7 @@ class Situations:
         self._reader = reader
         self._waiting: list[_Asker] = []
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reading = 0
 
     async def read(self, account_id: UUID, bot_id: UUID) -> Sequence[SituationRow]:
         """The rows of one bot, by symbol; none if the bot or its token is gone.
@@ -34,7 +35,8 @@ class Situations:
         """
         told = asyncio.get_running_loop().create_future()
         self._waiting.append(((account_id, bot_id), told))
-        if len(self._tasks) < AT_ONCE:
+        if self._reading < AT_ONCE:
+            self._reading += 1
             task = asyncio.create_task(self._read())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -47,20 +49,30 @@ class Situations:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _read(self) -> None:
-        """Batch after batch, until nobody waits."""
-        while self._waiting:
-            batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-            try:
-                found = await read_many(self._reader, {name for name, _ in batch})
-            except asyncio.CancelledError:
-                for _, told in batch:
-                    told.cancel()
-                raise
-            except Exception as error:  # noqa: BLE001  # each asker raises it
-                for _, told in batch:
-                    if not told.done():
-                        told.set_exception(error)
-                continue
-            for name, told in batch:
+        """Batch after batch, until nobody waits.
+
+        It counts itself out in the step in which it finds nobody: a task is taken from the set a
+        moment later, and who asked in between would have waited for a reading that never comes.
+        """
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+                await self._read_batch(batch)
+        finally:
+            self._reading -= 1
+
+    async def _read_batch(self, batch: list[_Asker]) -> None:
+        try:
+            found = await read_many(self._reader, {name for name, _ in batch})
+        except asyncio.CancelledError:
+            for _, told in batch:
+                told.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001  # each asker raises it
+            for _, told in batch:
                 if not told.done():
-                    told.set_result(found.get(name, ()))
+                    told.set_exception(error)
+            return
+        for name, told in batch:
+            if not told.done():
+                told.set_result(found.get(name, ()))

@@ -104,3 +104,20 @@ async def test_a_configuration_is_made_anew_when_a_row_changed_and_only_then(wor
     assert paused.version != first.version
     assert b"bot_paused" in paused.document
     assert configurations.of(others) == configurations.of(rows) == first
+
+
+async def test_who_asks_again_as_soon_as_it_was_told_is_told_again() -> None:
+    class Immediate:
+        async def fetch(self, query: Query, **parameters: Any) -> Sequence[Any]:
+            del query, parameters
+            return []
+
+    situations = Situations(Immediate())
+
+    async def asks() -> None:
+        for _ in range(3):
+            assert await situations.read(UUID(int=1), UUID(int=2)) == ()
+
+    async with asyncio.timeout(5):
+        await asyncio.gather(*(asks() for _ in range(AT_ONCE)))
+    await situations.close()
