@@ -1,7 +1,6 @@
 """Keeps a bot online, hears how its key fares, and tells it whether its configuration changed."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any
 
 from app.auth.errors import TokenFault, Unauthenticated
@@ -16,10 +15,7 @@ from app.runtime.heartbeats import Heartbeats
 from app.runtime.repository import RuntimeRepository
 from app.runtime.situation import SituationRow
 from app.runtime.situations import Situations
-from app.trading.errors import ClockAhead
-
-TOLERANCE = timedelta(minutes=5)
-"""How far the clock of a bot may be ahead."""
+from app.trading.errors import TOLERANCE, ClockAhead
 
 
 class HeartbeatService:

@@ -1,7 +1,7 @@
 """The rules of positions: permission to open one, and facts about those that are."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,12 +19,9 @@ from app.runtime.position_schemas import PositionReport
 from app.runtime.position_states import Effect, State, effect_of, state_of
 from app.runtime.repository import RuntimeRepository
 from app.runtime.situation import SituationRow
-from app.trading.errors import ClockAhead, DataDeleted, KeyNotAssigned, PositionConflict
+from app.trading.errors import TOLERANCE, ClockAhead, DataDeleted, KeyNotAssigned, PositionConflict
 from app.trading.marks import covers
 from app.trading.position_rows import PositionRow
-
-TOLERANCE = timedelta(minutes=5)
-"""How far the clock of a bot may be ahead."""
 
 
 class _Report(NamedTuple):

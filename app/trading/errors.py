@@ -9,7 +9,7 @@ AppError
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.errors import AppError
@@ -57,6 +57,10 @@ class DataDeleted(AppError):
     code = "data_deleted"
     title = "The data were deleted"
     detail = "Data of that time or of that key were deleted, and are not stored again."
+
+
+TOLERANCE = timedelta(minutes=5)
+"""How far the clock of a bot may be ahead."""
 
 
 class ClockAhead(AppError):

@@ -1,5 +1,6 @@
 """What bots report in batches, and the verdict on each item."""
 
+from abc import ABC, abstractmethod
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Generic, Literal, Self, TypeVar
@@ -18,15 +19,15 @@ MAX_ITEMS = 1000
 Message = Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(visible)]
 
 
-class Item(Input):
+class Item(Input, ABC):
     """`id` is the bot's own: an item that is sent again under it is stored once."""
 
     id: Annotated[RowName, Field(examples=["7f3a-000123"])]
 
     @property
+    @abstractmethod
     def time(self) -> datetime:
         """When it happened, for deletions and for the order of lists."""
-        raise NotImplementedError
 
 
 class TradeItem(Item):

@@ -1,7 +1,6 @@
 """Takes what bots report in batches: a verdict for each item, and nothing stored twice."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +13,7 @@ from app.catalogue.repository import CatalogueRepository
 from app.db.base import new_id
 from app.exchanges.model import ContractType
 from app.trading.contracts import Contract, Valued, valued
-from app.trading.errors import KeyNotAssigned
+from app.trading.errors import TOLERANCE, KeyNotAssigned
 from app.trading.ingest_repository import IngestRepository, Origin
 from app.trading.ingest_schemas import (
     Batch,
@@ -28,9 +27,6 @@ from app.trading.ingest_schemas import (
 from app.trading.ingest_tables import EQUITY_SNAPSHOTS, EVENTS, SIGNALS, TRADES, Target
 from app.trading.judging import Judged, Verdict
 from app.trading.marks import FOREVER
-
-TOLERANCE = timedelta(minutes=5)
-"""How far the clock of a bot may be ahead."""
 
 
 class IngestService:
