@@ -75,12 +75,18 @@ class _Unanswered(TimedOut):
 
 @dataclass(frozen=True, slots=True)
 class TransportLimits:
-    """Times in seconds, sizes in bytes. `total_timeout` holds where a caller names no deadline."""
+    """Times in seconds, sizes in bytes. `total_timeout` holds where a caller names no deadline.
+
+    The pause before a second try is `first_pause`, then twice as long each time up to
+    `longest_pause`, jitter apart.
+    """
 
     connect_timeout: float = 3.0
     read_timeout: float = 5.0
     total_timeout: float = 15.0
     attempts: int = 3
+    first_pause: float = 0.05
+    longest_pause: float = 1.0
     max_answer_bytes: int = 16 * 1024 * 1024
     concurrency_per_host: int = 8
     rate_per_host: Rate = field(default_factory=lambda: Rate(10, 1.0))
@@ -268,8 +274,8 @@ class HttpTransport:
                     on=_whether_again(whole, may_retry=may_retry),
                     attempts=self._limits.attempts,
                     timeout=None,
-                    wait_initial=0.05,
-                    wait_max=1.0,
+                    wait_initial=self._limits.first_pause,
+                    wait_max=self._limits.longest_pause,
                     wait_jitter=0.2,
                 ):
                     with attempt:

@@ -221,9 +221,10 @@ async def test_silence_ends_with_the_deadline_however_many_tries_are_left(
 
 async def test_time_that_ends_in_a_pause_gives_the_last_answer(server: RawServer) -> None:
     server.replies = [BUSY]
-    async with HttpTransport(TransportLimits(attempts=50)) as client:
-        answer = await client.request("GET", server.url, timeout=0.6)
-    assert answer.status == 503
+    limits = TransportLimits(first_pause=60, longest_pause=60)
+    async with HttpTransport(limits) as client:
+        answer = await client.request("GET", server.url, timeout=1)
+    assert (answer.status, len(server.heads)) == (503, 1)
 
 
 @pytest.mark.parametrize(
