@@ -42,6 +42,7 @@ class HealthRepository:
                 Key.id,
                 Key.exchange,
                 Key.environment,
+                Key.contract_type,
                 Key.version,
                 Key.permission_read,
                 Key.permission_trade,

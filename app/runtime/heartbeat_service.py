@@ -92,5 +92,10 @@ class HeartbeatService:
         await self._health.change(key.id, **looked, **changed, **anew)
         for event in events(key, changed):
             await self._runtime.add_event(
-                new_id(), key_id=key.id, environment=key.environment, **event._asdict()
+                new_id(),
+                key_id=key.id,
+                exchange=key.exchange,
+                environment=key.environment,
+                contract_type=key.contract_type,
+                **event._asdict(),
             )

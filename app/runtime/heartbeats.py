@@ -55,8 +55,10 @@ def _beat(which: str, locking: str) -> TextClause:
                 presence.last_heartbeat_at AS now
         ), told AS (
             INSERT INTO bot_events
-                (account_id, id, bot_id, key_id, environment, kind, level, message, at)
-            SELECT beaten.account_id, change.id, beaten.bot_id, keys.id, keys.environment,
+                (account_id, id, bot_id, key_id, exchange, environment, contract_type,
+                 kind, level, message, at)
+            SELECT beaten.account_id, change.id, beaten.bot_id,
+                   keys.id, keys.exchange, keys.environment, keys.contract_type,
                    change.kind, change.level, change.message, change.at
             FROM beaten
             JOIN bots ON bots.account_id = beaten.account_id AND bots.id = beaten.bot_id

@@ -198,7 +198,12 @@ class PositionService:
             events += of_times(row, new, report.ahead)
         for event in events:
             await self._runtime.add_event(
-                new_id(), key_id=row.key_id, environment=row.environment, **event._asdict()
+                new_id(),
+                key_id=row.key_id,
+                exchange=row.exchange,
+                environment=row.environment,
+                contract_type=row.contract_type,
+                **event._asdict(),
             )
 
 

@@ -159,7 +159,9 @@ class ReleaseService:
         await self._runtime.add_event(
             new_id(),
             key_id=sealed.key_id,
+            exchange=sealed.exchange,
             environment=sealed.environment,
+            contract_type=sealed.contract_type,
             kind="release_from_new_address",
             level="warning",
             message="The credentials were released to an address that never had them before. "

@@ -54,7 +54,9 @@ class PositionService:
         await self._events_of(holder).add_event(
             new_id(),
             key_id=row.key_id,
+            exchange=row.exchange,
             environment=row.environment,
+            contract_type=row.contract_type,
             kind="position_closed_by_hand",
             level="info",
             message=_BY_HAND,

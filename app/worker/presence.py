@@ -13,8 +13,11 @@ _PRESENCE = Presence.__table__
 _BOT = (_PRESENCE.c.account_id, _PRESENCE.c.bot_id)
 _ADD_EVENTS = text(
     """
-    INSERT INTO bot_events (account_id, id, bot_id, key_id, environment, kind, level, message, at)
-    SELECT gone.account_id, gone.id, gone.bot_id, keys.id, keys.environment,
+    INSERT INTO bot_events
+        (account_id, id, bot_id, key_id, exchange, environment, contract_type,
+         kind, level, message, at)
+    SELECT gone.account_id, gone.id, gone.bot_id,
+           keys.id, keys.exchange, keys.environment, keys.contract_type,
            'offline', 'warning', :message, gone.at
     FROM unnest(:accounts, :bots, :ids, :times) AS gone (account_id, bot_id, id, at)
     JOIN bots ON bots.account_id = gone.account_id AND bots.id = gone.bot_id
