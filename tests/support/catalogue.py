@@ -43,7 +43,10 @@ async def list_instruments(world: World, name: CatalogueName, *instruments: Inst
     ]
     async with world.context.database.sessions.begin() as session:
         catalogue = CatalogueRepository(session)
-        await catalogue.claim(name, uuid4())
+        claim = uuid4()
+        await catalogue.claim(name, claim)
+        # A refresh that the service began takes what it writes in this order, too.
+        await catalogue.hold(name, claim)
         await catalogue.store_instruments(name, instruments)
         await catalogue.store_prices(name, prices)
         await catalogue.finish(name, instruments=True, prices=True, failure=None)
