@@ -11,9 +11,10 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     GetPydanticSchema,
+    Strict,
     StringConstraints,
 )
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from app.secret import Secret
 
@@ -52,6 +53,19 @@ Search = Annotated[str, StringConstraints(max_length=100), AfterValidator(visibl
 
 Symbol = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(visible)]
 """An instrument in its exchange's own spelling, whatever that is."""
+
+Flag = Annotated[bool, Strict()]
+"""`true` or `false` in a body. Left to itself, Pydantic reads `"off"`, `"n"` and 0 as one too."""
+
+
+def _no_flag(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_flag)]
+"""A whole number in a body. Left to itself, Pydantic reads `true` as 1."""
 
 _SAFE_DIGITS = 15
 _PLAIN_DIGITS = re.compile(r"-?[0-9]+(\.[0-9]+)?")

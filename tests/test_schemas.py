@@ -1,9 +1,9 @@
-"""Names that people give."""
+"""Names that people give, and what JSON calls true and a number."""
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.schemas import Label
+from app.schemas import Count, Flag, Label
 
 LABEL: TypeAdapter[str] = TypeAdapter(Label)
 
@@ -22,3 +22,19 @@ def test_names_of_all_scripts_are_taken(name: str) -> None:
 def test_names_that_cannot_be_seen_or_that_mislead_are_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         LABEL.validate_python(name)
+
+
+@pytest.mark.parametrize("sent", ["true", "false", "on", "y", "", 1, 0, 1.0, None])
+def test_only_json_s_own_words_are_flags(sent: object) -> None:
+    flag = TypeAdapter[bool](Flag)
+    assert (flag.validate_json("true"), flag.validate_python(False)) == (True, False)
+    with pytest.raises(ValidationError):
+        flag.validate_python(sent)
+
+
+def test_a_flag_is_no_number() -> None:
+    count = TypeAdapter[int](Count)
+    assert count.validate_python(3) == 3
+    for sent in (True, False):
+        with pytest.raises(ValidationError):
+            count.validate_python(sent)

@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
 from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
-from app.schemas import Document, Input, PlainDecimal, Symbol
+from app.schemas import Document, Flag, Input, PlainDecimal, Symbol
 
 Leverage = Annotated[
     PlainDecimal,
@@ -41,7 +41,7 @@ class NewAsset(Input):
         MarginMode | None,
         Field(description="`cross` if left out, or the only mode that the symbol has."),
     ] = None
-    enabled: bool = True
+    enabled: Flag = True
 
 
 class AssetChange(Input):
@@ -51,7 +51,7 @@ class AssetChange(Input):
 
     leverage: Leverage | None = None
     margin_mode: MarginMode | None = None
-    enabled: bool | None = None
+    enabled: Flag | None = None
 
 
 class Asset(Document):

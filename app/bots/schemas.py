@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.exchanges.model import Environment, ExchangeId
-from app.schemas import Document, Input, Label
+from app.schemas import Document, Flag, Input, Label
 
 
 class NewBot(Input):
@@ -22,7 +22,7 @@ class BotChange(Input):
     model_config = ConfigDict(json_schema_extra={"examples": [{"paused": True}]})
 
     name: Label | None = None
-    paused: bool | None = None
+    paused: Flag | None = None
 
 
 class KeyAssignment(Input):

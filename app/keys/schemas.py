@@ -10,7 +10,7 @@ from pydantic.config import JsonDict
 
 from app.exchanges.model import Answer, ContractType, Environment, ExchangeId
 from app.operations.schemas import Counts
-from app.schemas import Document, Input, Label, SecretText
+from app.schemas import Document, Flag, Input, Label, SecretText
 
 _CREDENTIALS_EXAMPLE: JsonDict = {
     "api_key": "7d3ce1f0-0000-4000-8000-1c2a5b9e7f10",
@@ -38,7 +38,7 @@ class NewCredentials(Input):
         SecretText | None, Field(description="OKX, KuCoin: the passphrase, if not in the secret.")
     ] = None
     verify_: Annotated[
-        bool,
+        Flag,
         Field(alias="verify", description="Ask the exchange whether it accepts the key."),
     ] = True
 
@@ -54,7 +54,7 @@ class NewKey(NewCredentials):
         Field(max_length=20, description="Where the exchange has regions of its own (OKX)."),
     ] = None
     contract_type: ContractType
-    active: bool = True
+    active: Flag = True
 
 
 class KeyChange(Input):
@@ -65,7 +65,7 @@ class KeyChange(Input):
     )
 
     label: Label | None = None
-    active: bool | None = None
+    active: Flag | None = None
     contract_type: Annotated[
         ContractType | None,
         Field(

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, model_validator
 
 from app.exchanges.model import Environment
-from app.schemas import Document, Input
+from app.schemas import Document, Flag, Input
 from app.trading.fields import Moment
 
 MAX_KEYS = 100
@@ -38,7 +38,7 @@ class DataDeletion(Input):
         None, description="Of keys that are there, or that were deleted and have data left."
     )
     before: Moment | None = Field(None, description="Not in the future.")
-    dry_run: bool = Field(default=False, description="Only count what would be deleted.")
+    dry_run: Flag = Field(default=False, description="Only count what would be deleted.")
 
     @model_validator(mode="after")
     def _belong(self) -> Self:

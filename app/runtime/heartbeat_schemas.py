@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from app.exchanges.model import Answer, RefusalReason
-from app.schemas import Document, Input
+from app.schemas import Count, Document, Input
 from app.trading.fields import Moment
 
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
@@ -30,7 +30,7 @@ class ReportedPermissions(Input):
 class CredentialsReport(Input):
     """How the exchange answered to the bot's credentials. It becomes the key's `verification`."""
 
-    version: Annotated[int, Field(ge=1, description="Of the credentials that were tried.")]
+    version: Annotated[Count, Field(ge=1, description="Of the credentials that were tried.")]
     status: Literal["ok", "rejected"]
     reason: Annotated[
         RefusalReason | None, Field(description="Why they were rejected; needed if they were.")

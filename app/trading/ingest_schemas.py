@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from app.exchanges.model import MarginMode
-from app.schemas import Document, Input, Label, Symbol, visible
+from app.schemas import Document, Flag, Input, Label, Symbol, visible
 from app.trading.fields import Amount, Moment, Positive, RowName
 from app.trading.ingest_items import Asset, Data, InvalidItem, or_invalid
 from app.trading.position_schemas import Side
@@ -78,7 +78,7 @@ class EquitySnapshotItem(_AtOneTime):
     balance: Amount | None = None
     unrealised_pnl: Amount | None = None
     settle: Asset
-    reset: bool = False
+    reset: Flag = False
 
 
 class SignalItem(_AtOneTime):
@@ -88,7 +88,7 @@ class SignalItem(_AtOneTime):
     name: Label
     direction: Literal["long", "short", "flat"]
     score: Amount | None = None
-    acted: bool | None = None
+    acted: Flag | None = None
     data: Data | None = None
 
 

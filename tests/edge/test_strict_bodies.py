@@ -1,0 +1,104 @@
+"""In a body `true` and `false` are flags and nothing else is, and they are no numbers."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from app.documentation import openapi_document
+from app.settings import Role
+from tests.support.routes import RouteUnderTest, application_of, routes_of
+from tests.support.world import Json, World
+
+NO_FLAGS: tuple[Any, ...] = ("false", 1)
+NO_NUMBERS: tuple[Any, ...] = (True,)
+PARAMETERS = {"symbol": "BTCUSDT", "position_id": "p1"}
+"""Of paths; all others are UUIDs. A body is judged before anyone looks whether they are there."""
+
+
+class Member(NamedTuple):
+    """`place` leads to it from the outside, through the first item of each list."""
+
+    route: RouteUnderTest
+    place: tuple[str | int, ...]
+    kind: str
+
+    def body(self, value: Any) -> Any:
+        """The example of the route with this value in this place."""
+        whole = inner = deepcopy(self.route.operation["example"])
+        for step in self.place[:-1]:
+            inner = inner[step]
+        inner[self.place[-1]] = value
+        return whole
+
+
+def members(document: Json, schema: Json, place: tuple[str | int, ...]) -> Iterator[Any]:
+    """Place and kind of all that is a flag or a number in a body of this schema."""
+    if "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    for choice in schema.get("anyOf", []):
+        yield from members(document, choice, place)
+    if schema.get("type") in {"boolean", "integer", "number"}:
+        yield place, schema["type"]
+    for name, inner in schema.get("properties", {}).items():
+        yield from members(document, inner, (*place, name))
+    if "items" in schema:
+        yield from members(document, schema["items"], (*place, 0))
+
+
+def found() -> list[Member]:
+    app = application_of(Role.ALL)
+    document = openapi_document(app)
+    return [
+        Member(route, place, kind)
+        for route in routes_of(app)
+        if route.takes_body
+        for place, kind in members(
+            document,
+            route.operation["requestBody"]["content"]["application/json"]["schema"],
+            (),
+        )
+    ]
+
+
+def faults(answer: Any, member: Member) -> list[str]:
+    """The types of the faults that were found in this place."""
+    if answer.status_code == 200 and member.place[0] == "items":
+        [verdict] = answer.json()["results"]
+        assert (verdict["status"], verdict["code"]) == ("refused", "invalid_item")
+        name, _, fault = verdict["detail"].partition(": ")
+        return [fault.rpartition("(")[2].rstrip(")")] if name == member.place[-1] else []
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (422, "invalid_request")
+    return [fault["type"] for fault in problem["errors"] if fault["loc"] == ["body", *member.place]]
+
+
+async def test_flags_and_numbers_of_bodies_are_what_json_calls_so(world: World) -> None:
+    user = world.user()
+    bot, _, _ = await user.ready_bot()
+    listed = found()
+    flags = {member.place[-1] for member in listed if member.kind == "boolean"}
+    assert flags == {"active", "verify", "enabled", "paused", "dry_run", "acted", "reset"}
+    assert len(listed) > len(flags) + 20
+
+    for member in listed:
+        caller = bot if member.route.access.for_bots else user
+        path = member.route.path.format(
+            **{name: PARAMETERS.get(name, UUID(int=1)) for name in member.route.parameters}
+        )
+        wrong, right = NO_NUMBERS, {"int_type", "decimal_type"}
+        if member.kind == "boolean":
+            wrong, right = NO_FLAGS, {"bool_type"}
+        for value in wrong:
+            answer = await caller.call(member.route.method, path, member.body(value))
+            told = faults(answer, member)
+            assert told, (member.route.operation_id, member.place, value, answer.text)
+            assert set(told) <= right
+
+
+async def test_flags_of_queries_are_read_as_people_write_them(world: World) -> None:
+    user = world.user()
+    await user.post("/v1/keys", world.unchecked_key())
+    for sent in ("true", "1", "yes"):
+        answer = await user.get(f"/v1/keys?environment=testnet&active={sent}")
+        assert len(answer.json()["items"]) == 1
