@@ -32,6 +32,7 @@ from app.db.models import (
     LearnedLeverage,
 )
 from app.exchanges.model import ContractType, Environment, Instrument, Ticker
+from app.exchanges.reading import settle_name
 
 CLAIM = timedelta(seconds=45)
 """Longer than any fetch may take: a claim that lapses belonged to a process that is gone."""
@@ -272,7 +273,7 @@ def _values(instrument: Instrument) -> tuple[Any, ...]:
         instrument.symbol,
         instrument.base,
         instrument.quote,
-        instrument.settle,
+        settle_name(instrument.settle),
         instrument.contract_size,
         instrument.tick_size,
         instrument.lot_size,

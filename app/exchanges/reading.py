@@ -63,6 +63,15 @@ def as_asset(value: object) -> str | None:
     return None if text is None else _ASSET_NAMES.get(text, text)
 
 
+def settle_name(asset: str) -> str:
+    """The one spelling of a settle asset: what is told in another case is no asset of its own.
+
+    Exchanges write these in capitals, but for the minor units of BitMEX (`XBt`, `USDt`).
+    """
+    capitals = asset.upper()
+    return _ASSET_NAMES.get(capitals, capitals)
+
+
 def as_decimal(value: object) -> Decimal | None:
     """A finite number of a sane size, from text or from a JSON number."""
     if isinstance(value, bool):

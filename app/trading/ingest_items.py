@@ -17,7 +17,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from app.exchanges.reading import as_asset
+from app.exchanges.reading import as_text, settle_name
 from app.schemas import safe_location, told_fault
 from app.trading.fields import RowName
 
@@ -110,11 +110,11 @@ Data = Annotated[
 
 
 def _normalised(value: str) -> str:
-    name = as_asset(value)
+    name = as_text(value)
     if name is None:
         raise ValueError("must be the name of an asset")
-    return name
+    return settle_name(name)
 
 
 Asset = Annotated[str, AfterValidator(_normalised)]
-"""The name of a settle asset; XBT is read as BTC."""
+"""The name of a settle asset, kept in capitals; XBT is read as BTC."""

@@ -1,6 +1,7 @@
 """What bots report in batches: a verdict for each item, and rows that say all of it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -397,6 +398,23 @@ async def test_the_contract_is_the_catalogues_and_else_the_bots_and_else_unknown
     assert await earned(world, trading, symbol="GONE", **said) == (
         *("linear", Decimal(5), "USDC", Decimal(10005)),
     )
+
+
+async def test_a_settle_asset_is_one_asset_whatever_case_it_is_told_in(world: World) -> None:
+    trading = await trader(world)
+    odd = replace(instrument("ODD"), settle="usdt")
+    await list_instruments(world, OKX, instrument(), odd)
+    for symbol in ("GONE", "ODD"):
+        for settle in ("usdt", "USDt", "Usdt"):
+            told = await earned(world, trading, symbol=symbol, contract_size="1", settle=settle)
+            assert told[2] == "USDT"
+    looks = {"usd": "USD", "xbt": "BTC", "XBt": "BTC", "uBTC": "UBTC", "USDT": "USDT"}
+    items = [item("equity-snapshots", settle, settle=settle) for settle in looks]
+    assert set(statuses(await report(trading.bot, "equity-snapshots", *items))) == {"stored"}
+    stored = await rows(world, "equity-snapshots")
+    assert {name: row["settle"] for name, row in stored.items()} == looks
+    summary = (await trading.user.get("/v1/analytics/summary?environment=testnet")).json()
+    assert [(sums["settle"], sums["trades"]) for sums in summary["items"]] == [("USDT", 6)]
 
 
 async def test_a_delisted_contract_is_still_known(world: World) -> None:
