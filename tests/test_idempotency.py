@@ -297,7 +297,7 @@ async def test_a_crash_gives_the_key_back_at_once(
 async def while_asked(world: World, act: Callable[[], Any]) -> None:
     """Do something once the exchange is being asked."""
     calls = world.simulator.calls("okx", "testnet")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while world.simulator.calls("okx", "testnet") == calls:  # noqa: ASYNC110  # no event there
             await asyncio.sleep(0.005)
     await act()

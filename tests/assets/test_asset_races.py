@@ -27,7 +27,7 @@ Write = Callable[[AsyncSession], Awaitable[Any]]
 async def crossing(world: World, hold: Write, request: Awaitable[httpx.Response]) -> httpx.Response:
     """The answer to a request that had to wait for what `hold` locked until that was committed."""
     sessions = world.context.database.sessions
-    async with asyncio.timeout(20), sessions() as holding, sessions() as looking:
+    async with asyncio.timeout(60), sessions() as holding, sessions() as looking:
         await hold(holding)
         waiting = asyncio.ensure_future(request)
         blocked = text("SELECT count(*) FROM pg_locks WHERE NOT granted")

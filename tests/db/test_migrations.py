@@ -109,7 +109,7 @@ async def test_a_second_deployment_waits_for_the_first(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
         " AND wait_event = 'advisory' AND application_name = 'botkeys-migrate'"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await connection.scalar(waiting):  # a lock has no event
             await connection.rollback()  # within one transaction the view never changes
             await asyncio.sleep(0.01)

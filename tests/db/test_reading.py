@@ -88,7 +88,7 @@ async def test_a_read_that_was_given_up_hands_its_connection_to_nobody(
     with pytest.raises(asyncio.CancelledError):
         await reading
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert len(await reader.fetch(_PID)) == 1
 
 
@@ -132,7 +132,7 @@ async def _until_sleeping(database: Database) -> None:
         "SELECT count(*) FROM pg_stat_activity "
         "WHERE wait_event = 'PgSleep' AND datname = current_database()"
     )
-    async with asyncio.timeout(10), database.engine.connect() as connection:
+    async with asyncio.timeout(60), database.engine.connect() as connection:
         while not await connection.scalar(asleep):
             await connection.rollback()
 

@@ -108,7 +108,7 @@ async def test_a_real_deadlock_is_sat_out(busy_world: World) -> None:
     user = busy_world.user()
     key, bot = await add_unchecked(user), await user.add_bot()
 
-    async with busy_world.context.database.sessions() as other, asyncio.timeout(20):
+    async with busy_world.context.database.sessions() as other, asyncio.timeout(60):
         await other.execute(select(AuditHead.sequence).with_for_update())
         request = asyncio.create_task(user.assign(bot["id"], key["id"]))
         while not await waits(busy_world):  # noqa: ASYNC110  # another process's lock has no event

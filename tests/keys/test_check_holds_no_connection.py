@@ -12,7 +12,7 @@ from tests.support.world import World
 
 async def until_asked(world: World, calls: int) -> None:
     """Wait until the exchange has been called once more than `calls` times."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while world.simulator.calls("okx", "testnet") <= calls:  # noqa: ASYNC110  # no event there
             await asyncio.sleep(0.01)
 

@@ -172,7 +172,7 @@ async def test_heartbeats_that_wait_are_written_together_and_none_before_the_com
     await asyncio.gather(*(beat(bot) for bot in bots))
     await set_lease(busy_world, 0)
     gated = GatedReader(busy_world.context.database.reader)
-    async with heartbeats_over(busy_world, gated) as heartbeats, asyncio.timeout(10):
+    async with heartbeats_over(busy_world, gated) as heartbeats, asyncio.timeout(60):
         first = asyncio.create_task(heartbeats.beat(bots[0].account_id, bots[0].id))
         await gated.arrived.acquire()
         others = [
@@ -201,7 +201,7 @@ async def test_a_batch_has_an_end(busy_world: World, monkeypatch: pytest.MonkeyP
     gated = GatedReader(busy_world.context.database.reader)
     for _ in range(3):
         gated.gate.release()
-    async with heartbeats_over(busy_world, gated) as heartbeats, asyncio.timeout(10):
+    async with heartbeats_over(busy_world, gated) as heartbeats, asyncio.timeout(60):
         beats = await asyncio.gather(*(heartbeats.beat(bot.account_id, bot.id) for bot in bots))
 
     assert beats == [True] * 7
@@ -251,7 +251,7 @@ async def test_a_bot_whose_row_is_locked_waits_and_delays_no_other(busy_world: W
     held, *free = await bots_of(busy_world.user(), 6)
     await asyncio.gather(*(beat(bot) for bot in (held, *free)))
     await set_lease(busy_world, 0)
-    async with asyncio.timeout(10), busy_world.context.database.sessions() as holding:
+    async with asyncio.timeout(60), busy_world.context.database.sessions() as holding:
         await holding.execute(select(Presence).where(Presence.bot_id == held.id).with_for_update())
         waiting = asyncio.create_task(beat(held))
         for _ in range(2):
@@ -274,7 +274,7 @@ async def test_a_request_that_goes_away_takes_nothing_from_the_others(busy_world
     bots = await bots_of(busy_world.user(), 3)
     await asyncio.gather(*(beat(bot) for bot in bots))
     gated = GatedReader(busy_world.context.database.reader)
-    async with heartbeats_over(busy_world, gated) as heartbeats, asyncio.timeout(10):
+    async with heartbeats_over(busy_world, gated) as heartbeats, asyncio.timeout(60):
         beats = [
             asyncio.create_task(heartbeats.beat(bot.account_id, bot.id)) for bot in (bots[0], *bots)
         ]
@@ -308,7 +308,7 @@ async def test_a_bot_that_is_gone_is_refused_and_the_others_are_not(busy_world: 
 async def test_a_bot_deleted_while_its_first_heartbeat_waits_is_gone(busy_world: World) -> None:
     user = busy_world.user()
     [bot] = await bots_of(user, 1)
-    async with asyncio.timeout(10), busy_world.context.database.sessions() as deleting:
+    async with asyncio.timeout(60), busy_world.context.database.sessions() as deleting:
         await deleting.execute(text("DELETE FROM bots WHERE id = :id"), {"id": bot.id})
         waiting = asyncio.create_task(bot.post("/v1/runtime/heartbeat"))
         async with busy_world.context.database.sessions() as looking:

@@ -299,7 +299,7 @@ async def test_a_token_that_dies_while_its_report_waits_reports_nothing(busy_wor
     bot, _, key = await busy_world.user().ready_bot()
     before = await shown(busy_world, key)
     sessions = busy_world.context.database.sessions
-    async with asyncio.timeout(10), sessions() as holding:
+    async with asyncio.timeout(60), sessions() as holding:
         await holding.execute(text("SELECT 1 FROM bots FOR UPDATE"))
         waiting = asyncio.create_task(report(bot, status="rejected", reason="expired"))
         async with sessions() as looking:

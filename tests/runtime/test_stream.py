@@ -67,7 +67,7 @@ async def listening(world: World) -> int | None:
 
 
 async def listens(world: World, *, besides: int | None = None) -> int:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             pid = await listening(world)
             if pid is not None and pid != besides:
@@ -219,7 +219,7 @@ async def test_a_reader_that_takes_nothing_loses_its_stream(busy_world: World) -
         await stream.config()
         stuck = await server.streams.subscribe(await principal_of(busy_world, bot), None)
         assert server.streams.count == 2
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await ConfigEvents(stuck, limits)({"type": "http"}, receive, send)
         assert stuck.closed
         assert server.streams.count == 1

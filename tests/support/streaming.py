@@ -15,7 +15,7 @@ from app.runtime.streams import ConfigStreams, StreamLimits
 from app.serving import uvicorn_options
 from tests.support.world import Bot, Json, World, application
 
-SECONDS = 20.0
+SECONDS = 60.0
 """Patience for what takes milliseconds."""
 
 

@@ -280,7 +280,7 @@ async def test_a_page_is_read_when_the_one_before_was_taken() -> None:
     running = asyncio.create_task(reader.run(await begin(reader, slots)))
 
     for taken in range(5):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await reader.was_read.acquire()
         for _ in range(20):
             await asyncio.sleep(0)

@@ -24,7 +24,7 @@ Write = Callable[[AsyncSession], Awaitable[Any]]
 async def waits(world: World, hold: Write, waiting: Coroutine[Any, Any, Any]) -> Any:
     """The result of what had to wait for what `hold` locked until that was committed."""
     sessions = world.context.database.sessions
-    async with asyncio.timeout(20), sessions() as holding:
+    async with asyncio.timeout(60), sessions() as holding:
         await hold(holding)
         task = asyncio.ensure_future(waiting)
         await blocked(world, task)
@@ -126,7 +126,7 @@ async def test_a_key_that_is_taken_away_while_a_batch_waits_is_not_the_present_o
 async def test_a_batch_whose_connection_breaks_can_be_sent_again(busy_world: World) -> None:
     trading = await trader(busy_world)
     sessions = busy_world.context.database.sessions
-    async with asyncio.timeout(20), sessions() as holding:
+    async with asyncio.timeout(60), sessions() as holding:
         await holding.execute(select(Account.account_id).with_for_update())
         broken = asyncio.ensure_future(batch(trading))
         await blocked(busy_world, broken)

@@ -86,7 +86,7 @@ async def test_a_bot_whose_row_is_held_is_left_to_the_next_turn(busy_world: Worl
     held, free = await online_bots(busy_world.user(), 2)
     await lapse(busy_world)
     sessions = busy_world.context.database.sessions
-    async with asyncio.timeout(10), sessions() as holding:
+    async with asyncio.timeout(60), sessions() as holding:
         await holding.execute(
             text("SELECT 1 FROM presence WHERE bot_id = :bot FOR UPDATE"), {"bot": held.id}
         )
@@ -107,9 +107,9 @@ async def test_the_worker_tells_of_bots_that_went_and_keys_that_expire(busy_worl
 
     wanted = {"online", "offline", "key_expired"}
     kinds = select(BotEvent.kind)
-    async with asyncio.timeout(10), database.sessions() as session:
+    async with asyncio.timeout(60), database.sessions() as session:
         while set(await session.scalars(kinds)) != wanted:  # noqa: ASYNC110  # it tells nobody else
             await asyncio.sleep(0.01)
     stop.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await working
