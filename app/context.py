@@ -9,6 +9,7 @@ from app.auth.verifier import TokenVerifier
 from app.catalogue.refresh import CatalogueRefresher
 from app.db.engine import Database
 from app.exchanges.registry import Exchanges
+from app.operations.progress import OperationSlots
 from app.runtime.configurations import Configurations
 from app.runtime.heartbeats import Heartbeats
 from app.runtime.situations import Situations
@@ -55,5 +56,6 @@ class Context:
     configurations: Configurations
     standings: Standings
     exports: ExportSlots = field(default_factory=ExportSlots)
+    operations: OperationSlots = field(default_factory=OperationSlots)
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None

@@ -66,6 +66,7 @@ class Server(uvicorn.Server):
         super().__init__(uvicorn.Config(self._answer, interface="asgi3", **options))
         self.ready = asyncio.Event()
         self._streams = context.streams
+        self._operations = context.operations
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -90,6 +91,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         # Other requests end by themselves, and are waited for; streams would go on for an hour.
+        self._operations.close()
         await self._streams.close()
         await super().shutdown(sockets)
 

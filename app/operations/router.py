@@ -97,12 +97,17 @@ async def get_operation(operation_id: UUID, service: Operations) -> Response:
 @for_users(Scope.DATA_READ, while_closing=True)
 async def stream_operation(operation_id: UUID, service: Operations, unit: CurrentUnit) -> Response:
     """Server-sent events. `operation` carries the document of `getOperation`: at once, and then
-    within a second of each change. The stream ends when the operation has.
+    within a second of each change. The stream ends when the operation has. An account may have ten
+    at each process of the service.
     """
     row = await service.get(operation_id)
     context = unit.context
     return OperationEvents(
-        context.database.reader, unit.caller.account_id, row, context.streams.limits
+        context.operations,
+        context.database.reader,
+        unit.caller.account_id,
+        row,
+        context.streams.limits,
     )
 
 

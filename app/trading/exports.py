@@ -1,21 +1,20 @@
 """Whole lists as files, sent while they are read, and not many at once."""
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 from uuid import UUID
+from weakref import finalize
 
 import structlog
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from app.errors import RateLimited, Unavailable
+from app.slots import Slots
 from app.trading.export_lines import Lines
 
 IN_ALL = 4
 OF_ONE_ACCOUNT = 2
-_WAIT = 5
 PATIENCE_SECONDS = 60
 """How long the other end may take for what is read at once."""
 
@@ -28,27 +27,11 @@ Pages = AsyncGenerator[list[dict[str, Any]], None]
 log = structlog.get_logger("botkeys.exports")
 
 
-class ExportSlots:
+class ExportSlots(Slots):
     """How many exports a process sends at once: each keeps the database and a processor busy."""
 
     def __init__(self) -> None:
-        self._taken: Counter[UUID] = Counter()
-
-    def take(self, account_id: UUID) -> None:
-        """Raises `RateLimited` for an account that has its share, `Unavailable` if all are taken.
-
-        Give back each that was taken.
-        """
-        if self._taken[account_id] >= OF_ONE_ACCOUNT:
-            raise RateLimited(_WAIT, _TOO_MANY)
-        if self._taken.total() >= IN_ALL:
-            raise Unavailable(_BUSY, retry_after=_WAIT)
-        self._taken[account_id] += 1
-
-    def give_back(self, account_id: UUID) -> None:
-        self._taken[account_id] -= 1
-        if not self._taken[account_id]:
-            del self._taken[account_id]
+        super().__init__(IN_ALL, OF_ONE_ACCOUNT, too_many=_TOO_MANY, busy=_BUSY)
 
 
 class _NotTaken(Exception):
@@ -101,8 +84,8 @@ class Export(StreamingResponse):
     ) -> None:
         headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Vary": "Accept"}
         super().__init__(body, media_type=media_type, headers=headers)
-        self._slots = slots
-        self._account_id = account_id
+        # Also when it is never sent: where what comes between fails, it is forgotten.
+        self._give_back = finalize(self, slots.give_back, account_id)
         self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -118,4 +101,4 @@ class Export(StreamingResponse):
         except _NotTaken:
             log.warning("export_not_read")
         finally:
-            self._slots.give_back(self._account_id)
+            self._give_back()

@@ -1,11 +1,14 @@
 """Following an operation while it runs."""
 
+import gc
 import json
+from typing import Any
 from uuid import UUID
 
 import pytest
 
 from app.client.sse import Event, EventParser
+from app.errors import Unavailable
 from app.operations import progress
 from app.operations.repository import read_operation
 from app.runtime.streams import StreamLimits
@@ -25,7 +28,9 @@ async def test_a_stream_tells_of_each_change_and_ends_with_the_operation(
     begun = (await user.delete(f"/v1/keys/{key['id']}?associated_data=delete")).json()
     row = await read_operation(database.reader, bot.account_id, UUID(begun["id"]))
     assert row is not None
-    following = progress.OperationEvents(database.reader, bot.account_id, row, StreamLimits())
+    following = progress.OperationEvents(
+        progress.OperationSlots(), database.reader, bot.account_id, row, StreamLimits()
+    )
 
     parser, events = EventParser(), list[Event]()
     async for chunk in following.body_iterator:
@@ -38,3 +43,67 @@ async def test_a_stream_tells_of_each_change_and_ends_with_the_operation(
     assert told[0] == begun
     assert told[1:] == [(await user.get(f"/v1/operations/{begun['id']}")).json()]
     assert (told[1]["status"], told[1]["done"]) == ("succeeded", 15)
+
+
+async def begun(world: World) -> tuple[str, UUID]:
+    """The address of an operation that waits for a worker, and its account."""
+    bot = await world.user().mint((await world.user().add_bot())["id"])
+    operation = (await world.user().post("/v1/data-deletions", {"scope": "all"})).json()
+    return f"/v1/operations/{operation['id']}/stream", bot.account_id
+
+
+async def test_an_account_and_a_process_have_so_many_streams_and_are_told_to_wait(
+    world: World,
+) -> None:
+    user, slots = world.user(), world.context.operations
+    path, account = await begun(world)
+    others = [UUID(int=n) for n in range(progress.IN_ALL // progress.OF_ONE_ACCOUNT)]
+    taken = [account] * progress.OF_ONE_ACCOUNT
+    for holder in taken:
+        slots.take(holder)
+    crowded = await user.get(path)
+    slots.give_back(taken.pop())
+    for other in others:
+        for _ in range(progress.OF_ONE_ACCOUNT):
+            if slots.count < progress.IN_ALL:
+                slots.take(other)
+                taken.append(other)
+    busy = await user.get(path)
+    for holder in taken:
+        slots.give_back(holder)
+    allowed = await user.get(path)
+
+    assert (crowded.status_code, crowded.json()["code"]) == (429, "rate_limited")
+    assert (busy.status_code, busy.json()["code"]) == (503, "unavailable")
+    assert crowded.headers["retry-after"] == busy.headers["retry-after"] == "5"
+    assert allowed.status_code == 200
+    assert slots.count == 0
+
+
+async def test_an_answer_that_is_never_sent_keeps_no_place(world: World) -> None:
+    slots, reader = progress.OperationSlots(), world.context.database.reader
+    row: Any = None
+    answer = progress.OperationEvents(slots, reader, UUID(int=1), row, StreamLimits())
+    assert slots.count == 1
+    del answer
+    gc.collect()
+    assert slots.count == 0
+
+
+async def test_streams_end_when_the_process_stops(world: World) -> None:
+    """Nobody works at the operation: its stream would go on for an hour."""
+    path, account = await begun(world)
+    database, slots = world.context.database, progress.OperationSlots()
+    row = await read_operation(database.reader, account, UUID(path.split("/")[3]))
+    assert row is not None
+    following = progress.OperationEvents(slots, database.reader, account, row, StreamLimits())
+    events = list[Event]()
+    parser = EventParser()
+    async for chunk in following.body_iterator:
+        assert isinstance(chunk, bytes)
+        events += parser.feed(chunk)
+        slots.close()
+
+    assert len(events) == 1
+    with pytest.raises(Unavailable):
+        slots.take(account)
