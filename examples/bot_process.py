@@ -9,7 +9,7 @@ from pathlib import Path
 from examples.story import StepFailed
 
 _ROOT = Path(__file__).resolve().parents[1]
-_PATIENCE = 20.0
+_PATIENCE = 90.0
 
 
 class BotProcess:

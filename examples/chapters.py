@@ -1,5 +1,6 @@
 """The chapters of the demo, in order. Each makes real calls and checks what came of them."""
 
+import asyncio
 import json
 
 from app.client import BotClient, NoKey, ReleasedCredentials
@@ -17,7 +18,9 @@ _WRONG_SIGNATURE = "50113"
 async def start(scene: Scene) -> None:
     story = scene.story
     story.command("botkeys dev        # what `make run` runs, on a free port and an empty folder")
+    began = asyncio.get_running_loop().time()
     await scene.service.start()
+    scene.start_seconds = asyncio.get_running_loop().time() - began
     answer = await scene.http.get("/readyz")
     story.call(answer, 200, "checks")
     checks = answer.json()["checks"]

@@ -27,6 +27,8 @@ class Scene:
     bot: BotProcess | None = None
     dumps: dict[str, bytes] = field(default_factory=dict)
     logged_request: str = ""
+    start_seconds: float = 0.0
+    """How long the service took to start: how fast this machine is today."""
 
     async def call(
         self, method: str, path: str, body: Any = None, *, accept: str = "application/json"

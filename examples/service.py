@@ -17,8 +17,8 @@ import httpx
 
 from examples.story import StepFailed
 
-_READY_SECONDS = 60
-_STOP_SECONDS = 15
+_READY_SECONDS = 90
+_STOP_SECONDS = 60
 _TICK = 0.1
 BOTKEYS = Path(sys.executable).with_name("botkeys")
 
@@ -99,8 +99,9 @@ async def demo_service() -> AsyncIterator[DemoService]:
         "BOTKEYS_MODE": "development",
         "BOTKEYS_DATA_DIR": str(data),
         "BOTKEYS_PORT": str(port),
-        # So that a bot that died is missed within the time that a story may take.
-        "BOTKEYS_HEARTBEAT_LEASE": "2",
+        # So that a bot that died is missed within the time that a story may take, and one that
+        # lives is not while the machine is busy.
+        "BOTKEYS_HEARTBEAT_LEASE": "4",
     }
     service = DemoService(data, folder / "botkeys.log", port, {**foreign, **own})
     try:

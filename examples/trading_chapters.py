@@ -10,7 +10,7 @@ from examples.waiting import eventually
 
 SYMBOL = "BTC-USDT-SWAP"
 _EAGER = ("--tick", "0.25", "--window", "2", "--threshold", "0", "--heartbeat", "0.5")
-_HOLD_SECONDS = "3"
+_SHORTEST_HOLD = 3.0
 
 
 async def choose_assets(scene: Scene) -> None:
@@ -35,8 +35,9 @@ async def choose_assets(scene: Scene) -> None:
 
 async def start_trading(scene: Scene) -> None:
     story = scene.story
-    story.command(f"python -m examples.bot --token-file … --hold {_HOLD_SECONDS} …")
-    bot = await _start(scene)
+    hold = _hold(scene)
+    story.command(f"python -m examples.bot --token-file … --hold {hold} …")
+    bot = await _start(scene, hold)
     await _tell(scene, bot, "configuration: ")
     opened = await _tell(scene, bot, "opened ")
     position = await eventually(lambda: _newest(scene, "open"))
@@ -123,12 +124,19 @@ async def die(scene: Scene) -> None:
     story.call(answer, 200, "items[].status", "items[].close_reason")
 
 
-async def _start(scene: Scene) -> BotProcess:
+def _hold(scene: Scene) -> str:
+    """Seconds for which the bot's position stays open, longer where all else takes longer: what is
+    refused meanwhile has to be tried before it closes.
+    """
+    return f"{max(_SHORTEST_HOLD, scene.start_seconds):.0f}"
+
+
+async def _start(scene: Scene, hold: str) -> BotProcess:
     token = scene.service.data.parent / "bot.token"
     file = os.open(token, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(file, "w") as stream:
         stream.write(scene.bot_token)
-    options = ("--key-id", scene.keys["okx"], "--exchange", "okx", "--hold", _HOLD_SECONDS, *_EAGER)
+    options = ("--key-id", scene.keys["okx"], "--exchange", "okx", "--hold", hold, *_EAGER)
     scene.bot = await start_bot(scene.service.url, token, *options)
     return scene.bot
 

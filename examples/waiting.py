@@ -7,12 +7,12 @@ from typing import TypeVar
 from examples.story import StepFailed
 
 _Result = TypeVar("_Result")
-_PATIENCE = 20.0
+_PATIENCE = 60.0
 _TICK = 0.1
 
 
 async def eventually(look: Callable[[], Awaitable[_Result]]) -> _Result:
-    """What `look` gives once it raises no `StepFailed` any more; the last one after 20 s."""
+    """What `look` gives once it raises no `StepFailed` any more; the last one after a minute."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _PATIENCE
     while True:

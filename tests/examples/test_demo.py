@@ -11,7 +11,9 @@ import pytest
 from app.simulator import credentials
 
 _ROOT = Path(__file__).resolve().parents[2]
-_SECONDS = 100
+_SECONDS = 220
+"""Patience for what takes twenty where nothing else runs."""
+pytestmark = pytest.mark.timeout(_SECONDS + 20)
 
 NO_SERVICE = """
 from pathlib import Path
