@@ -96,11 +96,13 @@ class Steps(RuleBasedStateMachine):
         """And no commit on the way there broke a rule."""
         if not hasattr(self, "model"):
             return
-        assert self.wait(self.rows()) == self.expected_rows()
+        stored, expected = self.wait(self.rows()), self.expected_rows()
+        assert stored == expected, f"stored: {stored}\nexpected: {expected}"
 
     def teardown(self) -> None:
         if self.scene.bots:
-            assert self.wait(violations(self.world, self.account_id)) == {}
+            broken = self.wait(violations(self.world, self.account_id))
+            assert not broken, broken
 
     @rule(name=MINE)
     def put_right(self, name: str) -> None:
