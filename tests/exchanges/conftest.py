@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -131,17 +131,23 @@ class MemoryTransport(HttpTransport):
         return HttpAnswer(reply.status, reply.headers, reply.body)
 
 
+PATIENCE = 8
+"""Seconds. Who is asked to stay away for longer is told so at once."""
+
+LIMITS = TransportLimits(
+    connect_timeout=PATIENCE,
+    read_timeout=PATIENCE,
+    total_timeout=PATIENCE,
+    attempts=1,
+    max_answer_bytes=200_000,
+    rate_per_host=Rate(10_000, 1),
+    circuit=CircuitRule(failures=10_000),  # a fault after the other is what tests are for
+)
+
+
 @pytest.fixture(scope="session")
 async def http() -> AsyncIterator[HttpTransport]:
-    limits = TransportLimits(
-        read_timeout=0.3,
-        total_timeout=3,
-        attempts=1,
-        max_answer_bytes=200_000,
-        rate_per_host=Rate(10_000, 1),
-        circuit=CircuitRule(failures=10_000),  # a fault after the other is what tests are for
-    )
-    async with UnhurriedTransport(limits) as transport:
+    async with UnhurriedTransport(LIMITS) as transport:
         yield transport
 
 
@@ -173,7 +179,17 @@ def hosts_at() -> Callable[[str | None], HostOverrides]:
 def exchanges(
     http: HttpTransport, fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]
 ) -> Exchanges:
-    return Exchanges(http, clock=lambda: NOW, hosts=hosts_at(fake.url), check_seconds=1.5)
+    http._gates.clear()  # a port that was another's may be kept from calls until now
+    return Exchanges(http, clock=lambda: NOW, hosts=hosts_at(fake.url), check_seconds=PATIENCE)
+
+
+@pytest.fixture
+async def impatient(
+    fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]
+) -> AsyncIterator[Exchanges]:
+    """For a stand-in that never answers, which needs not be waited for."""
+    async with UnhurriedTransport(replace(LIMITS, read_timeout=0.02)) as http:
+        yield Exchanges(http, clock=lambda: NOW, hosts=hosts_at(fake.url), check_seconds=PATIENCE)
 
 
 @pytest.fixture

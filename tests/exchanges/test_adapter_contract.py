@@ -162,14 +162,13 @@ async def test_accepted_credentials_come_with_what_is_known_of_their_permissions
 
 def _faults() -> Iterator[tuple[str, dict[str, Any], type[ExchangeError]]]:
     html = {"body": HTML}
-    yield "rate limit", {"status": 429, "headers": {"Retry-After": "7"}, **html}, RateLimited
-    yield "banned address", {"status": 418, "headers": {"Retry-After": "7"}, **html}, RateLimited
+    yield "rate limit", {"status": 429, "headers": {"Retry-After": "60"}, **html}, RateLimited
+    yield "banned address", {"status": 418, "headers": {"Retry-After": "60"}, **html}, RateLimited
     for status in (500, 502, 503, 504):
         yield f"status {status}", {"status": status, **html}, Unreachable
     yield "firewall", {"status": 403, **html}, Unreachable
     yield "country", {"status": 451, **html}, Unreachable
     yield "redirect", {"status": 302, "headers": {"Location": "http://a.invalid/"}}, Unreachable
-    yield "silence", {"silent": True}, Unreachable
     yield "cut connection", {"body": b'{"code":"0","data":[]}', "cut": 9}, Unreachable
     yield "nothing at all", {"body": b"xxxx", "cut": 4}, Unreachable
     yield "false gzip", {"headers": {"Content-Encoding": "gzip"}, **html}, Unreachable
@@ -201,8 +200,18 @@ async def test_a_fault_becomes_the_right_error(
         await act()
     assert type(caught.value) is error
     if isinstance(caught.value, RateLimited):
-        assert caught.value.retry_after == 7
+        assert caught.value.retry_after == 60
     assert b"planted" not in repr(caught.value).encode()
+
+
+async def test_silence_is_unreachable(
+    fake: Any,
+    make_reply: Callable[..., Any],
+    does: Callable[[Exchanges], Operation],
+    impatient: Exchanges,
+) -> None:
+    with fake.failing(make_reply(silent=True)), pytest.raises(Unreachable):
+        await does(impatient)()
 
 
 async def test_a_closed_port_is_unreachable(
@@ -356,7 +365,7 @@ async def test_a_whole_check_is_over_in_its_time(
         await exchanges.adapter(exchange).check_credentials(
             keys, environment, None, EXCHANGES[exchange].contract_types[0]
         )
-    assert asyncio.get_running_loop().time() - begun < 0.3
+    assert asyncio.get_running_loop().time() - begun < 20
 
 
 async def test_without_a_host_everything_is_no_endpoint(

@@ -153,7 +153,7 @@ async def test_a_check_without_the_leverage_table_is_a_check_all_the_same(
         reply_of({"no": "list"}),
         make_reply(500),
         make_reply(body=b"<"),
-        make_reply(silent=True),
+        make_reply(body=b"{}", cut=1),
     )
     for fault in faults:
         world.routes[LEVERAGE] = fault
@@ -204,7 +204,7 @@ async def test_what_is_known_of_withdrawal_survives_a_dead_futures_host(
     world.routes[RESTRICTIONS] = reply_of(
         {"enableReading": True, "enableFutures": True, "enableWithdrawals": True}
     )
-    for fault in (make_reply(503), make_reply(body=b"<html>"), make_reply(silent=True)):
+    for fault in (make_reply(503), make_reply(body=b"<html>"), make_reply(body=b"{}", cut=1)):
         world.routes[ACCOUNT] = world.routes[LEVERAGE] = fault
         permissions = (await check()).permissions
         assert permissions.withdraw is Answer.YES

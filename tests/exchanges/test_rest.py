@@ -38,7 +38,7 @@ async def test_a_public_limit_keeps_public_calls_away_and_checks_go_on(
         for _ in range(2):
             with pytest.raises(RateLimited) as caught:
                 await adapter.tickers(*PLACE)
-            assert caught.value.retry_after == pytest.approx(30, abs=2)
+            assert 10 < (caught.value.retry_after or 0) <= 30
         assert len(fake.received) == 1
         with pytest.raises(RateLimited):
             await adapter.check_credentials(KEYS, *PLACE)
@@ -53,7 +53,7 @@ async def test_a_banned_address_keeps_every_call_away(
         for _ in range(2):
             with pytest.raises(RateLimited) as caught:
                 await adapter.check_credentials(KEYS, *PLACE)
-            assert caught.value.retry_after == pytest.approx(30, abs=2)
+            assert 10 < (caught.value.retry_after or 0) <= 30
         with pytest.raises(RateLimited):
             await adapter.tickers(*PLACE)
     assert len(fake.received) == 1
