@@ -59,19 +59,18 @@ class History:
     service: Service
     trader: Trader
     opened: bool
-    seconds_to_start: float
-    seconds_to_stop: float
 
 
 @pytest.fixture(scope="session")
 def history(tmp_path_factory: pytest.TempPathFactory) -> History:
     service = Service(tmp_path_factory.mktemp("used") / "data")
     try:
-        seconds_to_start = service.ready()
+        service.ready()
         with service.http(service.token()) as http:
             trader = new_trader(http, http, new_key())
         opened = trader.opens(service.address)
-        return History(service, trader, opened, seconds_to_start, service.stopped_by_ctrl_c())
+        service.stops_by_ctrl_c()
+        return History(service, trader, opened)
     finally:
         service.close()
 
@@ -125,7 +124,7 @@ def exchange_hosts() -> Iterator[str]:
 
     thread = threading.Thread(target=lambda: asyncio.run(simulate()), daemon=True)
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(60)
     yield hosts[0]
     done.set()
-    thread.join(10)
+    thread.join(60)

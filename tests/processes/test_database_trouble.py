@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from tests.processes.conftest import Start
-from tests.processes.running import Service, all_end
+from tests.processes.running import Service, all_end, eventually
 from tests.processes.trading import Json, sent
 
 LIMITS = {
@@ -18,12 +18,18 @@ LIMITS = {
     "database_pool_size": 2,
     "database_pool_overflow": 0,
 }
-SLOWEST = 9.0
-"""A wait for a connection, the statement, and the rollback after it, on a busy machine."""
+SLOWEST = 15.0
+"""A wait for a connection, the statement, and the rollback after it, on a busy machine. Without
+these limits it would be sixteen at least."""
 
 
 def postgres_of(service: Service) -> list[psutil.Process]:
     return [process for process in service.family() if process.name() == "postgres"]
+
+
+def is_made(http: httpx.Client, name: str) -> bool:
+    """With limits so tight, a busy machine may need a second attempt."""
+    return http.post("/v1/bots", json={"name": name}).status_code == httpx.codes.CREATED
 
 
 def main_process(service: Service) -> psutil.Process:
@@ -36,7 +42,7 @@ def test_a_database_that_hangs_is_answered_with_503_and_one_that_died_ends_the_s
     service = start(data, **LIMITS)
     service.ready()
     with service.http(service.token()) as http:
-        sent(http.post("/v1/bots", json={"name": "before"}), 201)
+        assert eventually(lambda: is_made(http, "before"))
         hanging = postgres_of(service)
         for process in hanging:
             process.suspend()
@@ -53,17 +59,17 @@ def test_a_database_that_hangs_is_answered_with_503_and_one_that_died_ends_the_s
         assert ready.status_code == 503
         assert ready.json()["checks"]["database"] == "unreachable"
 
-        sent(http.post("/v1/bots", json={"name": "after"}), 201)
+        assert eventually(lambda: is_made(http, "after"))
         names = [bot["name"] for bot in sent(http.get("/v1/bots"), 200)["items"]]
         assert {"before", "after"} <= set(names)
         assert not {f"during {number}" for number in range(6)} & set(names)
 
     family = service.family()
     main_process(service).kill()
-    assert service.wait(15) == 1
+    assert service.wait() == 1
     assert "PostgreSQL has stopped by itself" in service.stderr
     assert service.is_clean, service.text
-    assert all_end(family, 5)
+    assert all_end(family)
 
 
 def _all_at_once(http: httpx.Client) -> list[tuple[httpx.Response, float]]:
@@ -87,6 +93,6 @@ def test_a_database_that_dies_during_the_start_ends_the_service(start: Start, da
         assert service.process.poll() is None
         time.sleep(0.005)
     main_process(service).kill()
-    assert service.wait(30) == 1
+    assert service.wait() == 1
     assert service.stderr.startswith("botkeys: ")
     assert service.is_clean, service.text

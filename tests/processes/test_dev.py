@@ -11,14 +11,12 @@ import psutil
 import pytest
 
 from tests.processes.conftest import History, Start
-from tests.processes.running import BOTKEYS, Service, all_end, eventually, log_lines, said
+from tests.processes.running import BOTKEYS, PATIENCE, Service, all_end, eventually, log_lines, said
 from tests.processes.trading import new_key, new_trader, sent
 
 
-def test_a_first_start_and_its_end_take_seconds(history: History) -> None:
+def test_a_first_start_serves_and_one_ctrl_c_ends_it(history: History) -> None:
     assert history.opened
-    assert history.seconds_to_start < 60
-    assert history.seconds_to_stop < 10
     assert history.service.is_clean, history.service.text
 
 
@@ -26,12 +24,12 @@ def test_a_second_start_finds_the_data_of_the_first(
     start: Start, data: Path, history: History
 ) -> None:
     service = start(data)
-    assert service.ready() < 30
+    service.ready()
     with service.http(service.token()) as http:
         key = sent(http.get(f"/v1/keys/{history.trader.key_id}"), 200)
     assert key["bot"]["id"] == history.trader.bot_id
     assert history.trader.opens(service.address)
-    assert service.stopped_by_ctrl_c() < 10
+    service.stops_by_ctrl_c()
     assert service.is_clean, service.text
 
 
@@ -53,7 +51,7 @@ def test_the_command_in_the_welcome_prints_a_token_that_works(service: Service) 
 
 def test_every_log_line_is_json(service: Service) -> None:
     httpx.get(f"{service.address}/livez")
-    assert eventually(lambda: '"route":"/livez"' in service.stdout, 5)
+    assert eventually(lambda: '"route":"/livez"' in service.stdout)
     lines = log_lines(service.stdout)
     assert {"request", "role_all"} <= {line["event"] for line in lines}
     assert all({"at", "level", "logger"} <= line.keys() for line in lines)
@@ -87,10 +85,10 @@ def test_a_killed_service_leaves_no_process_and_a_folder_that_starts(
     family = service.family()
     assert any(process.name() == "postgres" for process in family)
     service.process.kill()
-    assert all_end(family, 10)
+    assert all_end(family)
     again = start(data)
     again.ready()
-    assert again.stopped_by_ctrl_c() < 10
+    again.stops_by_ctrl_c()
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.torture)])
@@ -99,8 +97,8 @@ def test_a_signal_to_stop_is_followed(start: Start, data: Path, name: str) -> No
     service.ready()
     family = service.family()
     service.send(signal.Signals[name])
-    assert service.wait(10) == 0
-    assert all_end(family, 1)
+    assert service.wait() == 0
+    assert all_end(family)
     assert service.is_clean
 
 
@@ -111,17 +109,16 @@ def test_a_request_under_way_is_answered_when_the_service_stops(start: Start, da
         f"POST /v1/bots HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {service.token()}\r\n"
         "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{"
     )
-    with socket.create_connection(("127.0.0.1", service.port), timeout=20) as half_sent:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE) as half_sent:
         half_sent.sendall(head.encode())
         server = psutil.Process(service.pid)
         assert eventually(
             lambda: any(
                 connection.laddr.port == service.port and connection.status == "ESTABLISHED"
                 for connection in server.net_connections("tcp")
-            ),
-            5,
+            )
         )
-        assert service.stopped_by_ctrl_c() < 10
+        service.stops_by_ctrl_c()
         assert b" 503 " in half_sent.recv(4096)
     assert service.is_clean, service.text
 
@@ -140,4 +137,4 @@ def test_any_path_will_do_for_the_data_folder(
         trader = new_trader(http, http, new_key("binance"))
     assert trader.opens(service.address)
     assert stat.S_IMODE((odd / "keys").stat().st_mode) == 0o700
-    assert service.stopped_by_ctrl_c() < 10
+    service.stops_by_ctrl_c()

@@ -58,7 +58,7 @@ def test_postgresql_15_does_over_tcp_and_then_over_its_socket(
     first.ready()
     trades(first)
     assert not (tmp_path / "data" / "postgres").exists()
-    assert first.stopped_by_ctrl_c() < 10
+    first.stops_by_ctrl_c()
     assert QUOTED not in first.text
     assert first.is_clean, first.text
 
@@ -66,7 +66,7 @@ def test_postgresql_15_does_over_tcp_and_then_over_its_socket(
     second.ready()
     with second.http(second.token()) as http:
         assert len(sent(http.get("/v1/keys"), 200)["items"]) == 1
-    assert second.stopped_by_ctrl_c() < 10
+    second.stops_by_ctrl_c()
 
 
 def test_a_wrong_password_and_a_missing_database_are_told_in_a_sentence(
@@ -97,7 +97,7 @@ def test_an_installation_works_through_a_transaction_pooler(
         trades(service)
         answers = asyncio.run(_two_hundred_at_once(service))
         assert answers == Counter({("GET", 200): 100, ("POST", 201): 100})
-        assert service.stopped_by_ctrl_c() < 10
+        service.stops_by_ctrl_c()
         assert service.is_clean, service.text
 
 
@@ -149,7 +149,7 @@ def test_a_full_disk_is_answered_with_503_and_forgotten_when_there_is_room(
         try:
             service.ready()
             _fill_and_relieve(service, disk)
-            assert service.stopped_by_ctrl_c() < 10
+            service.stops_by_ctrl_c()
             assert service.is_clean, service.text
         finally:
             service.close()

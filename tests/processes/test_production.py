@@ -163,7 +163,7 @@ def test_the_worker_sweeps_old_rows_and_stops_when_it_is_told_to(pair: Pair) -> 
     worker = installation.command("worker", role="worker", keys_dir=None)
     assert worker.says('"event":"swept"')
     worker.send(signal.SIGTERM)
-    assert worker.wait(10) == 0
+    assert worker.wait() == 0
     assert worker.is_clean, worker.text
     assert [line["rows"] for line in log_lines(worker.stdout) if line["event"] == "swept"] == [1]
 
@@ -271,5 +271,5 @@ def test_serve_ends_well_when_it_is_told_to(installation: Installation, name: st
     process, address = installation.serve("runtime")
     assert is_ready(process, address), process.text
     process.send(signal.Signals[name])
-    assert process.wait(10) == 0
+    assert process.wait() == 0
     assert process.is_clean, process.text

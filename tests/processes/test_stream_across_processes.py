@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +14,6 @@ from tests.processes.production import installed, is_ready
 from tests.processes.running import PATIENCE
 from tests.processes.trading import sent, unchecked_key
 from tests.support.world import Json
-
-STOPS_WITHIN = 3.0
-"""Seconds. With an open stream that nobody ends it would be five and a complaint in the log."""
 
 
 def configs(lines: Iterator[str]) -> Iterator[Json]:
@@ -55,10 +51,10 @@ def test_a_change_through_one_process_reaches_a_bot_at_another_and_both_stop_at_
                 assert any("bot_paused" in config["blocked_by"] for config in stream)
 
                 assert "\nbotkeys_streams 1.0\n" in runtime.get("/metrics").text
-                asked = time.monotonic()
                 serving.send(signal.SIGTERM)
-                assert serving.wait(15) == 0
-                assert time.monotonic() - asked < STOPS_WITHIN
+                assert serving.wait() == 0
                 assert not any("data: " in line for line in lines)
+        # With an open stream that nobody ends it would wait for that, and complain.
+        assert "graceful shutdown" not in serving.stdout
         assert serving.is_clean
         assert serving.stderr == ""
