@@ -5,7 +5,7 @@ environment or account, key and environment, a mark is cut into slices that name
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, FromClause, Table, Text, and_, func, literal, or_
@@ -13,6 +13,7 @@ from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from app.db.models import BotEvent, EquitySnapshot, Position, Signal, Trade
+from app.db.models.position import happened
 from app.exchanges.model import Environment
 from app.trading.marks import FOREVER, Mark
 
@@ -24,10 +25,10 @@ class DataKind(NamedTuple):
     table: Table
     order: str
 
-    def time(self, rows: FromClause) -> ColumnElement[object]:
+    def time(self, rows: FromClause) -> ColumnElement[Any]:
         """When it happened, which a cut-off is compared with."""
         if self.table is POSITIONS:
-            return func.coalesce(rows.c.closed_at, rows.c.updated_at)
+            return happened(rows)
         return rows.c[self.order]
 
     @property

@@ -39,6 +39,11 @@ class PositionRow(NamedTuple):
     key_label: str
     lapsed: bool
 
+    @property
+    def happened(self) -> datetime:
+        """As `app.db.models.position.happened`."""
+        return self.closed_at or self.expires_at or self.updated_at
+
 
 def named(positions: FromClause) -> Select[*tuple[Any, ...]]:
     """These rows of the table, or of what has its columns, for `PositionRow._make`."""

@@ -79,7 +79,6 @@ class PositionService:
             raise NotFound
         if row.status == "closed" or row.lapsed:
             marks = await self._positions.marks()
-            at = row.closed_at or row.updated_at
-            if any(covers(mark, row.environment, row.key_id, at) for mark in marks):
+            if any(covers(mark, row.environment, row.key_id, row.happened) for mark in marks):
                 raise NotFound
         return row

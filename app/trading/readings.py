@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Text, cast, func, literal_column
 
 from app.db.models import BotEvent, EquitySnapshot, Position, Signal, Trade
-from app.db.models.position import held
+from app.db.models.position import happened, held
 from app.trading.position_documents import position_document
 from app.trading.position_rows import PositionRow
 from app.trading.position_schemas import Position as PositionDocument
@@ -133,7 +133,7 @@ POSITIONS = Reading(
         name for name in PositionDocument.model_fields if name not in {"id", "bot", "key"}
     ),
     document=lambda row: position_document(PositionRow._make(row)),
-    happened=func.coalesce(_POSITIONS.c.closed_at, _POSITIONS.c.updated_at),
+    happened=happened(_POSITIONS),
     kept=held(),
     # Spelt out, so that PostgreSQL sees that the indexes of what is held answer the first two.
     states={

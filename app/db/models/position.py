@@ -8,6 +8,7 @@ from sqlalchemy import (
     CheckConstraint,
     ColumnElement,
     ForeignKeyConstraint,
+    FromClause,
     Index,
     Numeric,
     func,
@@ -86,3 +87,10 @@ def held() -> ColumnElement[bool]:
         Position.status == "open",
         (Position.status == "opening") & (Position.expires_at > func.clock_timestamp()),
     )
+
+
+def happened(rows: FromClause) -> ColumnElement[datetime]:
+    """When a position that is not held ended, which the cut-off of a deletion is compared with: of
+    these rows of the table. Marking an opening as lapsed does not change it.
+    """
+    return func.coalesce(rows.c.closed_at, rows.c.expires_at, rows.c.updated_at)
