@@ -3,11 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow
-from app.db.models import Bot, Position
+from app.db.models import Bot, DeletionMark, Position
 from app.trading.marks import Mark, read_marks
 from app.trading.position_rows import POSITIONS, PositionRow
 
@@ -49,13 +49,29 @@ class PositionRepository:
         # Read once: called for each column, the clock would give each another time.
         clock = select(func.clock_timestamp().label("now")).cte("clock")
         now = select(clock.c.now).scalar_subquery()
+        # Where the clock of a bot is ahead, so is the end of what was deleted; what was kept then,
+        # because it was open, stays.
+        kept_since = (
+            select(func.max(DeletionMark.cutoff))
+            .where(
+                DeletionMark.account_id == Position.account_id,
+                func.isfinite(DeletionMark.cutoff),
+                or_(
+                    DeletionMark.environment.is_(None),
+                    DeletionMark.environment == Position.environment,
+                ),
+                or_(DeletionMark.key_id.is_(None), DeletionMark.key_id == Position.key_id),
+            )
+            .correlate(Position)
+            .scalar_subquery()
+        )
         await self._session.execute(
             update(Position)
             .where(*self._row(bot_id, position_id))
             .values(
                 status="closed",
                 close_reason="by_hand",
-                closed_at=now,
+                closed_at=func.greatest(now, kept_since),
                 expires_at=None,
                 updated_at=now,
             )
