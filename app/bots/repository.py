@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
 from app.db.base import AnyRow, AnySelect
-from app.db.models import Assignment, Bot, Key, Position, Presence
+from app.db.models import Assignment, Bot, Key, Position, Presence, PurgedPosition
 from app.db.models.position import held
 
 BotRow = AnyRow
@@ -84,6 +84,8 @@ class BotRepository:
 
     async def delete(self, bot_id: UUID) -> None:
         await self._session.execute(delete(Bot).where(*self._row(bot_id)))
+        of_bot = PurgedPosition.account_id == self._account_id, PurgedPosition.bot_id == bot_id
+        await self._session.execute(delete(PurgedPosition).where(*of_bot))
         await self._session.execute(notifications.of_bot(self._account_id, bot_id))
 
     async def lock(self, bot_id: UUID) -> bool:

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
-    Delete,
     Table,
     any_,
     delete,
@@ -32,13 +31,15 @@ from app.db.models import (
     Key,
     KeyLabel,
     Operation,
+    PurgedPosition,
     StaleDay,
     TradeDay,
 )
 from app.exchanges.model import Environment
 from app.operations.claims import Claimed
-from app.operations.kinds import KINDS, DataKind, Slice, covered, slices
+from app.operations.kinds import KINDS, POSITIONS, DataKind, Slice, covered, slices
 from app.trading.marks import Mark
+from app.trading.purged_positions import removal
 
 # A batch need not be lasting before the next begins: after a crash of the server both the rows and
 # the count of them are back. The end of the operation is lasting, and with it all before it.
@@ -85,7 +86,7 @@ class PurgeRepository:
             return await self._purge_of_one_time(kind, wanted, most), reached
         if boundary is not None:
             wanted.append(at > boundary)
-        return await self._delete(delete(table).where(*wanted)), boundary
+        return await self._delete(kind, wanted), boundary
 
     async def _purge_of_one_time(
         self, kind: DataKind, wanted: Sequence[ColumnElement[bool]], most: int
@@ -104,10 +105,12 @@ class PurgeRepository:
             .scalar_subquery()
         )
         # The conditions stand there once more for a row that changes while this waits for it.
-        return await self._delete(delete(table).where(ctid == any_(func.array(rows)), *wanted))
+        return await self._delete(kind, [ctid == any_(func.array(rows)), *wanted])
 
-    async def _delete(self, statement: Delete) -> int:
-        done: Any = await self._session.execute(statement)
+    async def _delete(self, kind: DataKind, conditions: Sequence[ColumnElement[bool]]) -> int:
+        if kind.table is POSITIONS and not self._even_held:
+            return int((await self._session.execute(removal(conditions))).scalar_one())
+        done: Any = await self._session.execute(delete(kind.table).where(*conditions))
         return int(done.rowcount)
 
     def _covered(self, kind: DataKind, rows: Any, part: Slice) -> list[ColumnElement[bool]]:
@@ -164,7 +167,10 @@ class PurgeRepository:
         """
         await self._wait_for_reckoning()
         operations = _table(Operation)
-        for model in (TradeDay, StaleDay, KeyLabel, DeletionMark, IdempotencyRecord):
+        for model in (
+            *(TradeDay, StaleDay, KeyLabel, DeletionMark, IdempotencyRecord),
+            PurgedPosition,
+        ):
             table = _table(model)
             await self._session.execute(delete(table).where(table.c.account_id == self._account_id))
         others = operations.c.account_id == self._account_id, operations.c.id != self._claimed.id

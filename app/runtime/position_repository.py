@@ -12,7 +12,7 @@ from app.db.reading import SessionReader
 from app.runtime import position_statements as statements
 from app.runtime.situation import SituationRow, read_under_locks
 from app.trading.ingest_repository import IngestRepository
-from app.trading.marks import Mark, read_marks
+from app.trading.marks import Mark, mark_of
 from app.trading.position_rows import PositionRow
 
 _NOT_SAID = dict.fromkeys(statements.WRITTEN)
@@ -68,9 +68,20 @@ class PositionRepository:
         """And the database's time, which comes after the locks."""
         return await read_under_locks(self._reader, self._account_id, self._bot_id)
 
-    async def marks(self) -> list[Mark]:
-        """What of the account's data was deleted. Its lock is held: no deletion crosses."""
-        return await read_marks(self._reader, self._account_id)
+    async def deleted(self, position_id: str) -> tuple[list[Mark], datetime | None]:
+        """What of the account's data was deleted, and when the row of a position of this id went
+        with it: `None` if none did, or if it did long ago.
+
+        The account's lock is held: no deletion crosses. Where no row was found to lock, no purge
+        does either: this sees what it left.
+        """
+        rows = await self._reader.fetch(statements.DELETED, **self._names, position=position_id)
+        found = [tuple(row) for row in rows]
+        return [mark_of(*row[:-1]) for row in found], found[0][-1] if found else None
+
+    async def remove(self, position_id: str) -> None:
+        """Delete what a deletion covers, as its purge does."""
+        await self._reader.fetch(statements.REMOVE, **self._names, position=position_id)
 
     async def get(self, position_id: str) -> PositionRow | None:
         rows = await self._reader.fetch(statements.GET, **self._names, position=position_id)
@@ -98,6 +109,10 @@ class PositionRepository:
         )
         return next(map(PositionRow._make, rows), None)
 
-    async def change(self, position_id: str, **columns: Any) -> None:
+    async def change(self, position_id: str, **columns: Any) -> bool:
+        """Whether a deletion covers the position now: one that was held is kept only until it turns
+        out to have ended before.
+        """
         change = statements.change(tuple(sorted(columns)))
-        await self._reader.fetch(change, **self._names, position=position_id, **columns)
+        rows = await self._reader.fetch(change, **self._names, position=position_id, **columns)
+        return any(covered for (covered,) in rows)

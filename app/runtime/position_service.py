@@ -102,10 +102,9 @@ class PositionService:
 
     async def _apply(self, report: _Report) -> PositionRow | None:
         """The position after it; `None` where another report of it turned out to be first."""
-        report = _in_time(report)
+        report = await self._undeleted(_in_time(report))
         now, stored = report.now, report.stored
         state = state_of(stored)
-        await self._refuse_deleted(report, state)
         if stored is not None:
             _refuse_another(stored, report.said)
             if _is_behind(stored, report.said):
@@ -122,32 +121,38 @@ class PositionService:
             if effect is Effect.ASK and state is State.LAPSED:
                 new = {**_taken_over(report), **new}
             row = stored._replace(**new, updated_at=now, lapsed=False) if new else stored
-            if new:
-                await self._positions.change(report.position_id, **new, updated_at=now)
+            if new and await self._positions.change(report.position_id, **new, updated_at=now):
+                # Kept by a deletion as long as it was held; it had ended before.
+                await self._positions.remove(report.position_id)
+                return row
         if row is not None:
             await self._tell(effect, state, report, row, new)
         return row
 
-    async def _refuse_deleted(self, report: _Report, state: State) -> None:
+    async def _undeleted(self, report: _Report) -> _Report:
         """A report of what was deleted brings nothing back and shows nothing: neither a row that is
-        being purged, nor one that is gone. Positions that are held were never deleted, and a first
-        opening is of now.
+        being purged, nor one that is gone. Positions that are held were never deleted, and an
+        opening is a request of now, for which it is as if there had been none of its id.
         """
         said, stored = report.said, report.stored
-        if state in {State.OPEN, State.RESERVED}:
-            return
-        if stored is None and said.status == "opening":
-            return
-        marks = await self._positions.marks()
+        asks = said.status == "opening"
+        if state_of(stored) in {State.OPEN, State.RESERVED} or (asks and stored is None):
+            return report
+        marks, purged_at = await self._positions.deleted(report.position_id)
         if not marks:
-            return
-        if stored is None:
-            at = said.closed_at or said.opened_at or report.now
-        else:
-            at = stored.closed_at or stored.updated_at
-        key_id, environment = await self._place(report)
-        if any(covers(mark, environment, key_id, at) for mark in marks):
+            return report
+        if stored is None and purged_at is not None and not _began_after(purged_at, report):
             raise DataDeleted
+        at = said.closed_at or said.opened_at or report.now
+        if stored is not None:
+            at = stored.happened
+        key_id, environment = await self._place(report)
+        if not any(covers(mark, environment, key_id, at) for mark in marks):
+            return report
+        if not asks:
+            raise DataDeleted
+        await self._positions.remove(report.position_id)
+        return report._replace(stored=None)
 
     async def _place(self, report: _Report) -> tuple[UUID | None, str | None]:
         """Key and environment of the position; of a key that nothing is known of, the key alone."""
@@ -217,6 +222,14 @@ def _in_time(report: _Report) -> _Report:
     if said.status == "opening":
         raise ClockAhead(now)
     return report._replace(said=in_time(said, ahead, report.stored, now), ahead=ahead)
+
+
+def _began_after(purged_at: datetime, report: _Report) -> bool:
+    """Whether it is of another position than the one whose row went then under the same id. When
+    a position ended does not tell: the one that was deleted may have ended later than was known.
+    """
+    opened_at = None if "opened_at" in report.ahead else report.said.opened_at
+    return opened_at is not None and opened_at > purged_at
 
 
 def _refuse_another(stored: PositionRow, said: PositionReport) -> None:

@@ -6,12 +6,36 @@ Each lock is a statement of its own; what it holds is read in a later one.
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ARRAY, BindParameter, Text, Uuid, any_, bindparam, select, update
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    Text,
+    Uuid,
+    and_,
+    any_,
+    bindparam,
+    exists,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.models import Account, Assignment, Bot, Key, KeyLabel, Position, TradingAsset
+from app.db.models import (
+    Account,
+    Assignment,
+    Bot,
+    DeletionMark,
+    Key,
+    KeyLabel,
+    Position,
+    PurgedPosition,
+    TradingAsset,
+)
+from app.db.models.position import happened
 from app.db.reading import Query
 from app.trading.position_rows import POSITIONS, named
+from app.trading.purged_positions import digest_of, removal
 
 WRITTEN = (
     *("key_id", "exchange", "environment", "contract_type", "symbol", "side", "status", "quantity"),
@@ -58,6 +82,21 @@ SHARE_ASSETS = Query(
 )
 LOCK_POSITION = Query(select(Position.id).where(*_THIS_POSITION).with_for_update())
 GET = Query(POSITIONS.where(*_THIS_POSITION))
+DELETED = Query(
+    select(
+        DeletionMark.environment,
+        DeletionMark.key_id,
+        DeletionMark.cutoff,
+        select(PurgedPosition.purged_at)
+        .where(
+            PurgedPosition.account_id == _ACCOUNT,
+            PurgedPosition.bot_id == _BOT,
+            PurgedPosition.digest == digest_of(_ACCOUNT, _BOT, _POSITION),
+        )
+        .scalar_subquery(),
+    ).where(DeletionMark.account_id == _ACCOUNT)
+)
+REMOVE = Query(removal(_THIS_POSITION))
 FORMER_KEY = Query(
     select(
         KeyLabel.key_id,
@@ -101,10 +140,27 @@ _ADDED = (
 ADD = Query(named(_ADDED).where(_ADDED.c.account_id == _ACCOUNT))
 
 
+_DELETED_NOW = and_(
+    Position.status == "closed",
+    exists()
+    .where(
+        DeletionMark.account_id == Position.account_id,
+        or_(
+            DeletionMark.environment.is_(None),
+            DeletionMark.environment == Position.environment,
+        ),
+        or_(DeletionMark.key_id.is_(None), DeletionMark.key_id == Position.key_id),
+        happened(Position.__table__) < DeletionMark.cutoff,
+    )
+    .correlate(Position),
+)
+"""Whether a deletion covers the position as it has become."""
+
+
 @lru_cache(maxsize=128)
 def change(columns: tuple[str, ...]) -> Query:
     """Writes these and no others, so that the table's checks stand behind the lock. Reports of one
     kind change the same columns; those of all sorts in one process are some dozen.
     """
     written: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in columns}
-    return Query(update(Position).where(*_THIS_POSITION).values(written))
+    return Query(update(Position).where(*_THIS_POSITION).values(written).returning(_DELETED_NOW))

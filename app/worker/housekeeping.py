@@ -9,8 +9,9 @@ from sqlalchemy import ColumnElement, delete, func, null, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.base import Base
-from app.db.models import IdempotencyRecord, Operation, Position, Release
+from app.db.models import IdempotencyRecord, Operation, Position, PurgedPosition, Release
 from app.idempotency import RETENTION
+from app.trading.purged_positions import REMEMBERED
 
 RELEASES_KEPT = timedelta(days=90)
 """Older releases are forgotten: an address not seen for so long counts as new again."""
@@ -47,6 +48,11 @@ AGING = (
         Operation,
         (Operation.account_id, Operation.id),
         Operation.finished_at < _NOW - OPERATIONS_KEPT,
+    ),
+    _Aging(
+        PurgedPosition,
+        (PurgedPosition.account_id, PurgedPosition.bot_id, PurgedPosition.digest),
+        PurgedPosition.purged_at < _NOW - REMEMBERED,
     ),
 )
 

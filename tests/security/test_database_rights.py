@@ -5,6 +5,7 @@ import pytest_asyncio
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from app.db import notifications
 from app.db.base import Base
 from app.db.engine import Database
 from app.db.failures import sqlstate
@@ -150,7 +151,7 @@ NOT_RUNTIME = [
     "TRUNCATE key_credentials",
     "UPDATE accounts SET subject = subject",
     "UPDATE accounts SET issuer = issuer",
-    "DELETE FROM positions",
+    "DELETE FROM purged_positions",
     "DELETE FROM presence",
     "SET ROLE botkeys_api",
     "SET ROLE botkeys_worker",
@@ -190,10 +191,25 @@ async def test_runtime_may_change_nothing_of_keys_and_bots_but_what_it_reports(
         (Role.RUNTIME, "SELECT ciphertext FROM key_credentials"),
         (Role.RUNTIME, "UPDATE keys SET last_release_at = now()"),
         (Role.RUNTIME, "DELETE FROM bot_tokens"),
+        (Role.RUNTIME, "DELETE FROM positions"),
     ],
 )
 async def test_what_their_work_needs_is_allowed(split: Split, role: Role, statement: str) -> None:
     assert await tried(database_of(split, role), statement) is None
+
+
+async def test_the_worker_may_tell_the_bots_of_an_asset_and_know_no_more_of_it(
+    split: Split,
+) -> None:
+    words = dict.fromkeys(("exchange", "environment", "region", "contract_type"), "")
+    async with split.superuser.sessions() as session:
+        await session.execute(text("SET LOCAL ROLE botkeys_worker"))
+        for statement in (notifications.OF_CATALOGUE, notifications.OF_INSTRUMENTS):
+            assert await session.scalar(statement, {**words, "symbols": ["BTCUSDT"]}) == 0
+        with pytest.raises(DBAPIError) as refused:
+            await session.execute(text("SELECT leverage FROM trading_assets"))
+        assert sqlstate(refused.value) == DENIED
+        await session.rollback()
 
 
 async def test_the_roles_own_nothing_and_are_no_superusers(split: Split) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from hashlib import sha256
 from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.db.models import Account, Bot, IdempotencyRecord, Operation, Release
+from app.db.models import Account, Bot, IdempotencyRecord, Operation, PurgedPosition, Release
 from app.idempotency import RETENTION
+from app.trading.purged_positions import REMEMBERED
 from app.worker import housekeeping
 from app.worker.housekeeping import OPERATIONS_KEPT, RELEASES_KEPT, sweep
 from tests.support.world import World
@@ -19,7 +21,7 @@ MARGIN = timedelta(minutes=1)
 
 
 async def fill(sessions: Sessions, *, old: int, young: int) -> None:
-    """Records, releases and operations past their time, and others just within it."""
+    """Rows of each kind past their time, and others just within it."""
     account_id, bot_id = uuid4(), uuid4()
     now = func.clock_timestamp()
     ages = [(True, MARGIN)] * old + [(False, -MARGIN)] * young
@@ -58,15 +60,23 @@ async def fill(sessions: Sessions, *, old: int, young: int) -> None:
                     finished_at=now - OPERATIONS_KEPT - margin,
                 )
             )
+            await session.execute(
+                insert(PurgedPosition).values(
+                    account_id=account_id,
+                    bot_id=bot_id,
+                    digest=sha256(uuid4().bytes).digest(),
+                    purged_at=now - REMEMBERED - margin,
+                )
+            )
 
 
 async def left(sessions: Sessions) -> tuple[int, ...]:
-    """How many records, releases and operations there are."""
+    """How many records, releases, operations and remembered positions there are."""
     async with sessions() as session:
         return tuple(
             [
                 await session.scalar(select(func.count()).select_from(table)) or 0
-                for table in (IdempotencyRecord, Release, Operation)
+                for table in (IdempotencyRecord, Release, Operation, PurgedPosition)
             ]
         )
 
@@ -75,9 +85,9 @@ async def test_only_what_is_over_goes(world: World) -> None:
     sessions = world.context.database.sessions
     await fill(sessions, old=3, young=2)
 
-    assert await sweep(sessions) == 9
+    assert await sweep(sessions) == 12
 
-    assert await left(sessions) == (2, 2, 2)
+    assert await left(sessions) == (2, 2, 2, 2)
     assert await sweep(sessions) == 0
 
 
@@ -88,8 +98,8 @@ async def test_more_than_one_batch_goes_in_one_sweep(
     sessions = world.context.database.sessions
     await fill(sessions, old=8, young=1)
 
-    assert await sweep(sessions) == 24
-    assert await left(sessions) == (1, 1, 1)
+    assert await sweep(sessions) == 32
+    assert await left(sessions) == (1, 1, 1, 1)
 
 
 async def test_several_workers_share_the_work(
@@ -101,5 +111,5 @@ async def test_several_workers_share_the_work(
 
     swept = await asyncio.gather(*(sweep(sessions) for _ in range(4)))
 
-    assert sum(swept) == 90
-    assert await left(sessions) == (1, 1, 1)
+    assert sum(swept) == 120
+    assert await left(sessions) == (1, 1, 1, 1)

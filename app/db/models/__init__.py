@@ -19,6 +19,7 @@ from app.db.models.key import Key
 from app.db.models.key_label import KeyLabel
 from app.db.models.master_key import MasterKeyVersion
 from app.db.models.position import Position
+from app.db.models.purged_position import PurgedPosition
 from app.db.models.release import Release
 from app.db.models.rollup import StaleDay, TradeDay
 from app.db.models.trading import EquitySnapshot, Signal, Trade
@@ -46,6 +47,7 @@ __all__ = [
     "Operation",
     "Position",
     "Presence",
+    "PurgedPosition",
     "Release",
     "Signal",
     "StaleDay",

@@ -13,7 +13,7 @@ from app.db.models.account import NOW
 class IdempotencyRecord(Base):
     """`idempotency_key` and `request_hash` are keyed hashes, since the header and the request may
     hold a secret; `status` is null while the first request runs, and its claim lapses at
-    `claimed_until`.
+    `claimed_until`. `action` is what the audit log calls the request.
     """
 
     __tablename__ = "idempotency_records"
@@ -26,6 +26,7 @@ class IdempotencyRecord(Base):
     idempotency_key: Mapped[str] = mapped_column(primary_key=True)
     request_hash: Mapped[bytes]
     claimed_until: Mapped[datetime]
+    action: Mapped[str | None]
     status: Mapped[int | None]
     headers: Mapped[dict[str, Any] | None]
     body: Mapped[bytes | None]
