@@ -66,6 +66,7 @@ class Claim:
     key: str
     hash: bytes
     until: datetime | None = None
+    action: str | None = None
 
 
 class IdempotencyRepository:
@@ -82,6 +83,7 @@ class IdempotencyRepository:
         now = func.clock_timestamp()
         fresh: dict[str, Any] = {
             "request_hash": claim.hash,
+            "action": claim.action,
             "claimed_until": now + CLAIM,
             "status": None,
             "headers": None,

@@ -68,6 +68,7 @@ class Unit:
             self.caller.account_id,
             key_hash(self.context.audit, read_key(header)),
             request_hash(self.context.audit, request.method, target, await request.body()),
+            action=self.access.action,
         )
         if isinstance(self.caller.principal, UserPrincipal):
             await AccountRepository(self.session).enter(self.caller.principal)

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Table, func, select, union
+from sqlalchemy import Table, delete, func, select, union
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import new_id
-from app.db.models import DeletionMark, Freeze, Key, KeyLabel, TradingAsset
+from app.db.models import DeletionMark, Freeze, IdempotencyRecord, Key, KeyLabel, TradingAsset
 from app.operations.kinds import (
     KINDS,
     POSITIONS,
@@ -25,6 +25,8 @@ from app.trading.marks import FOREVER, Mark, not_covered, read_marks
 
 _MARKS = cast("Table", DeletionMark.__table__)
 _INSTANT = timedelta(microseconds=1)
+_SHOWING_DATA = ("position.close", "account.change")
+"""The actions whose answers, kept to be given again, show trading data or how many there are."""
 
 
 class DeletionRepository:
@@ -97,7 +99,17 @@ class DeletionRepository:
         return now if latest_of_all is None else cast("datetime", latest_of_all) + _INSTANT
 
     async def mark(self, marks: Sequence[Mark]) -> None:
-        """Delete what they cover, for all who read or report from now on."""
+        """Delete what they cover, for all who read or report from now on, and kept answers that
+        would show it.
+        """
+        of_account = IdempotencyRecord.account_id == self._account_id
+        await self._session.execute(
+            delete(IdempotencyRecord).where(
+                of_account,
+                IdempotencyRecord.action.in_(_SHOWING_DATA),
+                IdempotencyRecord.status.is_not(None),
+            )
+        )
         for mark in marks:
             new = insert(DeletionMark).values(
                 account_id=self._account_id,

@@ -106,12 +106,28 @@ async def test_a_report_of_a_position_that_is_being_purged_brings_nothing_back(
     for report in (
         {**body, "exit_price": "5"},
         {**body, "status": "open", "revision": 1},
-        {**body, "status": "opening"},
         {**body, "side": "short"},
     ):
         answer = await bot.put("/v1/runtime/positions/p1", report)
         assert (answer.status_code, answer.json()["code"]) == (409, "data_deleted")
     assert (await user.post("/v1/positions/p1/close")).status_code == 404
+
+
+async def test_an_answer_that_showed_what_was_deleted_is_not_given_again(world: World) -> None:
+    user = world.user()
+    bot, _, _ = await user.ready_bot()
+    body = {"symbol": "BTC-USDT-SWAP", "side": "long", "quantity": "1", "status": "open"}
+    await bot.put("/v1/runtime/positions/p1", body)
+    once = {"headers": {"Idempotency-Key": "one"}}
+    select = {"selected_environment": "testnet"}
+    assert (await user.post("/v1/positions/p1/close", **once)).status_code == 200
+    headers = {"Idempotency-Key": "two"}
+    assert (await user.patch("/v1/account", select, headers=headers)).json()["data"]
+
+    await user.post("/v1/data-deletions", {"scope": "all"})
+
+    assert (await user.post("/v1/positions/p1/close", **once)).status_code == 404
+    assert (await user.patch("/v1/account", select, headers=headers)).json()["data"] == []
 
 
 async def test_a_position_that_outlived_a_deletion_is_opened_again_as_before(world: World) -> None:
