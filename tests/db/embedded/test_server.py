@@ -237,16 +237,33 @@ def test_a_long_path_has_its_socket_in_a_private_folder_elsewhere(long_folder: P
 
 @pytest.mark.torture
 async def test_a_slow_start_is_told_and_waited_for(made: Path) -> None:
-    told: list[float] = []
-    postgres = EmbeddedPostgres(made, settings={"fsync": "off"}, on_wait=told.append)
-    starting = asyncio.ensure_future(postgres.start())
-    await asyncio.to_thread(has_process, postgres)
-    server = psutil.Process(postgres.pid)
-    server.suspend()
-    _, pending = await asyncio.wait([starting], timeout=12)
-    assert pending
-    assert [round(seconds) for seconds in told] == [5, 10]
-    server.resume()
+    loop, told = asyncio.get_running_loop(), asyncio.Queue[float]()
+
+    def tell(seconds: float) -> None:
+        loop.call_soon_threadsafe(told.put_nowait, seconds)
+
+    postgres = EmbeddedPostgres(made, settings={"fsync": "off"}, on_wait=tell)
+
+    async def twice() -> tuple[float, float]:
+        return await told.get(), await told.get()
+
+    while True:
+        starting, waited = asyncio.ensure_future(postgres.start()), asyncio.ensure_future(twice())
+        await asyncio.to_thread(has_process, postgres)
+        server = psutil.Process(postgres.pid)
+        server.suspend()
+        await asyncio.wait({starting, waited}, return_when=asyncio.FIRST_COMPLETED)
+        is_waiting = not starting.done()
+        server.resume()
+        if is_waiting:
+            break
+        # It was ready before it was suspended: once more.
+        waited.cancel()
+        await starting
+        await postgres.stop()
+    first, second = await waited
+    assert first >= 5
+    assert second >= first + 5
     await starting
     assert await ask(postgres.url(), "SELECT 1") == 1
     await postgres.stop()
