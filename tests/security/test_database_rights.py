@@ -123,6 +123,11 @@ NOT_API = [
     "SET ROLE botkeys_worker",
 ]
 
+REMEMBERING = (
+    "INSERT INTO purged_positions SELECT account_id, id, sha256(''), now() FROM bots "
+    "ON CONFLICT (account_id, bot_id, digest) DO UPDATE SET purged_at = excluded.purged_at"
+)
+
 HEALTH = {
     *(f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")),
     *(f"verification_{name}" for name in ("status", "reason", "possible", "checked_at")),
@@ -192,6 +197,8 @@ async def test_runtime_may_change_nothing_of_keys_and_bots_but_what_it_reports(
         (Role.RUNTIME, "UPDATE keys SET last_release_at = now()"),
         (Role.RUNTIME, "DELETE FROM bot_tokens"),
         (Role.RUNTIME, "DELETE FROM positions"),
+        (Role.RUNTIME, REMEMBERING),
+        (Role.API, "DELETE FROM purged_positions WHERE account_id = gen_random_uuid()"),
     ],
 )
 async def test_what_their_work_needs_is_allowed(split: Split, role: Role, statement: str) -> None:
