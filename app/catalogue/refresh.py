@@ -146,7 +146,9 @@ class CatalogueRefresher:
                 if not await catalogue.hold(name, claim):
                     return
                 if fetched.instruments is not None:
-                    await catalogue.store_instruments(name, fetched.instruments)
+                    changed = await catalogue.store_instruments(name, fetched.instruments)
+                    # Of the first all its bots are told: until then they might not trade at all.
+                    await catalogue.tell_bots(name, None if age is None else changed)
                 if fetched.tickers is not None:
                     await catalogue.store_prices(name, fetched.tickers)
                 await catalogue.finish(

@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db import notifications
 from app.db.models import (
     Catalogue,
     CatalogueInstrument,
@@ -168,8 +169,8 @@ class CatalogueRepository:
 
     async def store_instruments(
         self, name: CatalogueName, instruments: Sequence[Instrument]
-    ) -> int:
-        """Write what differs, mark what is no longer listed; how many rows were written."""
+    ) -> list[str]:
+        """Write what differs, mark what is no longer listed; the symbols whose rows changed."""
         table = CatalogueInstrument
         fields = [
             *("symbol", "base", "quote", "settle", "contract_size", "tick_size", "lot_size"),
@@ -204,7 +205,18 @@ class CatalogueRepository:
             await self._session.execute(
                 update(table).where(_is(table, name), table.symbol.in_(gone)).values(listed=False)
             )
-        return len(changed) + len(gone)
+        return [row["symbol"] for row in changed] + gone
+
+    async def tell_bots(self, name: CatalogueName, symbols: Sequence[str] | None = None) -> None:
+        """Have the bots look again that may trade one of these symbols, or any bot of the
+        catalogue (`None`). Nobody is told of no symbols.
+        """
+        if symbols is None:
+            await self._session.execute(notifications.OF_CATALOGUE, name.columns)
+        elif symbols:
+            await self._session.execute(
+                notifications.OF_INSTRUMENTS, {**name.columns, "symbols": symbols}
+            )
 
     async def store_prices(self, name: CatalogueName, tickers: Iterable[Ticker]) -> None:
         """Write the prices that moved, of instruments that are known."""
@@ -220,15 +232,16 @@ class CatalogueRepository:
         )
 
     async def learn_leverage(self, name: CatalogueName, maxima: Mapping[str, Decimal]) -> None:
-        """Keep what a signed call told while a key was verified."""
+        """Keep what a signed call told while a key was verified, and tell the bots concerned."""
         table = LearnedLeverage
+        changed: list[str] = []
         for start in range(0, len(maxima), 500):
             rows = [
                 {**name.columns, "symbol": symbol, "max_leverage": maximum}
                 for symbol, maximum in sorted(maxima.items())[start : start + 500]
             ]
             new = insert(table).values([{**row, "learned_at": func.now()} for row in rows])
-            await self._session.execute(
+            changed += await self._session.scalars(
                 new.on_conflict_do_update(
                     index_elements=[*name.columns, "symbol"],
                     set_={
@@ -236,8 +249,9 @@ class CatalogueRepository:
                         "learned_at": new.excluded.learned_at,
                     },
                     where=table.max_leverage != new.excluded.max_leverage,
-                )
+                ).returning(table.symbol)
             )
+        await self.tell_bots(name, changed)
 
     async def due(self, every: timedelta) -> list[CatalogueName]:
         """Catalogues whose time has come and that nobody is refreshing, those in use first."""

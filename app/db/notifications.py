@@ -7,7 +7,7 @@ only changes of configuration send one, never heartbeats or reports.
 
 from uuid import UUID
 
-from sqlalchemy import Select, Text, cast, func, select
+from sqlalchemy import ARRAY, Select, Text, bindparam, cast, func, select, text
 
 from app.db.models import Bot
 
@@ -29,6 +29,38 @@ def of_key(account_id: UUID, key_id: UUID) -> Select[tuple[None]]:
 def of_account(account_id: UUID) -> Select[tuple[None]]:
     """Of all its bots, in one notification without a bot."""
     return select(func.pg_notify(CHANNEL, f"{account_id}:"))
+
+
+_WORDS = ("exchange", "environment", "region", "contract_type")
+_OF_CATALOGUE = f"""
+    SELECT count(pg_notify('{CHANNEL}', concat(bots.account_id, ':', bots.id)))
+    FROM keys
+    JOIN bots ON bots.account_id = keys.account_id AND bots.key_id = keys.id
+    WHERE keys.exchange = :exchange AND keys.environment = :environment
+      AND coalesce(keys.region, '') = :region AND keys.contract_type = :contract_type
+"""  # noqa: S608  # a name of ours
+OF_CATALOGUE = text(_OF_CATALOGUE).bindparams(*(bindparam(word, type_=Text()) for word in _WORDS))
+"""Of every bot whose key trades on this catalogue; how many there are.
+
+These two alone are of all accounts at once: a catalogue is of none, and its rows are everybody's.
+"""
+
+# IS TRUE keeps the planner from looking up each key with each symbol, which of 100,000 bots and a
+# whole catalogue took half a minute: it reads a key's few assets, and the symbols once.
+OF_INSTRUMENTS = text(
+    _OF_CATALOGUE
+    + """
+      AND EXISTS (
+          SELECT FROM trading_assets AS assets
+          WHERE assets.account_id = keys.account_id AND assets.key_id = keys.id
+            AND assets.contract_type = keys.contract_type
+            AND (assets.symbol IN (SELECT unnest(:symbols))) IS TRUE
+      )
+    """
+).bindparams(
+    *(bindparam(word, type_=Text()) for word in _WORDS), bindparam("symbols", type_=ARRAY(Text()))
+)
+"""The same, of the bots whose key has one of these symbols among its trading assets."""
 
 
 def read(payload: str) -> tuple[UUID, UUID | None]:

@@ -62,6 +62,7 @@ async def replacement_service(
         AccountRepository(unit.session),
         context.api,
         _check(context),
+        CatalogueRepository(unit.session),
         unit.audit(),
     )
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts.repository import AccountRepository
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
+from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.context import ApiKeys
 from app.db.failures import violated_constraint
 from app.errors import NotFound, PreconditionFailed
@@ -33,6 +34,7 @@ class ReplacementService:
         accounts: AccountRepository,
         vault: ApiKeys,
         check: CredentialCheck,
+        catalogue: CatalogueRepository,
         audit: AuditLog,
     ) -> None:
         self._session = session
@@ -41,6 +43,7 @@ class ReplacementService:
         self._accounts = accounts
         self._vault = vault
         self._check = check
+        self._catalogue = catalogue
         self._audit = audit
 
     async def replace(
@@ -83,6 +86,7 @@ class ReplacementService:
             raise KeyAlreadyAdded from None
         await self._credentials.remove(key_id)
         await self._credentials.add(key_id, version, sealed)
+        await self._catalogue.learn_leverage(CatalogueName.of(row), verified.report.max_leverage)
         await self._audit.record(
             "key.replace_credentials",
             target="key",

@@ -1,5 +1,12 @@
-"""Trading assets and the contract switch, with no more rights than the role `api` has."""
+"""Trading assets and the contract switch, with no more rights than each role has."""
 
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from app.db import notifications
+from app.db.failures import sqlstate
+from tests.support.catalogue import BINANCE
 from tests.support.split import Split
 
 
@@ -25,3 +32,29 @@ async def test_the_role_api_may_do_all_that_assets_and_a_switch_need(split: Spli
     statuses = [answer.status_code for answer in done]
     assert statuses == [201, 200, 200, 200, 409, 200, 200, 200, 204], [a.text for a in done]
     assert done[4].json()["code"] == "bot_online"
+
+
+async def test_the_worker_may_tell_the_bots_of_an_asset_and_know_no_more_of_it(
+    split: Split,
+) -> None:
+    key = await split.add_key("alice", 1)
+    await split.add_bot("alice", key["id"])
+    asset = {"symbol": "BTCUSDT", "leverage": "10"}
+    added = await split.user("alice").post(f"/v1/keys/{key['id']}/assets", asset)
+    assert added.status_code == 201, added.text
+    async with split.superuser.sessions() as session:
+        await session.execute(text("SET LOCAL ROLE botkeys_worker"))
+        told = [
+            await session.scalar(notifications.OF_CATALOGUE, BINANCE.columns),
+            *[
+                await session.scalar(
+                    notifications.OF_INSTRUMENTS, {**BINANCE.columns, "symbols": [symbol]}
+                )
+                for symbol in ("BTCUSDT", "ETHUSDT")
+            ],
+        ]
+        with pytest.raises(DBAPIError) as refused:
+            await session.execute(text("SELECT leverage FROM trading_assets"))
+        await session.rollback()
+    assert told == [1, 1, 0]
+    assert sqlstate(refused.value) == "42501"
