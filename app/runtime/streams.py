@@ -1,8 +1,8 @@
 """Brings every change of a bot's configuration to the streams that this process holds for it.
 
 A notification is a hint that a bot should be read again, and so is the clock: prices change without
-one, and one may be lost. What is to be read is gathered and read in few statements; a bot whose rows are
-what they were costs no more than that.
+one, and one may be lost. What is to be read is gathered and read in few statements; a bot whose
+rows are what they were costs no more than that.
 """
 
 import asyncio
