@@ -71,7 +71,7 @@ def quick(made: Path) -> Iterator[EmbeddedPostgres]:
 def ended() -> Callable[..., bool]:
     """Whether all these processes end in time. A dead one not yet reaped by init has ended."""
 
-    def wait(processes: list[psutil.Process], seconds: float = 10) -> bool:
+    def wait(processes: list[psutil.Process], seconds: float = 60) -> bool:
         deadline = time.monotonic() + seconds
         while any(is_alive(process) for process in processes):
             if time.monotonic() > deadline:
@@ -115,12 +115,12 @@ class Owner:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def close(self) -> None:
         if self.process.poll() is None:
             with suppress(subprocess.TimeoutExpired):
-                self.process.communicate(timeout=10)
+                self.process.communicate(timeout=60)
         if self.process.poll() is None:
             self.kill()
         for stream in (self.process.stdin, self.process.stdout):
@@ -157,4 +157,4 @@ def bystander() -> Iterator[Callable[[int], psutil.Process]]:
     yield start
     for process in running:
         process.kill()
-        process.wait(10)
+        process.wait(60)

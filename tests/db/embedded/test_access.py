@@ -28,7 +28,7 @@ def knock(postgres: EmbeddedPostgres, uid: int, gid: int, role: str) -> str:
         check=True,
         capture_output=True,
         text=True,
-        timeout=10,
+        timeout=60,
     ).stdout
 
 
@@ -177,7 +177,7 @@ def runs(python: str, uid: int) -> bool:
                 env={"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *sys.path])},
                 check=False,
                 capture_output=True,
-                timeout=20,
+                timeout=60,
             ).returncode
             == 0
         )

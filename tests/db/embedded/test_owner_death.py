@@ -51,7 +51,7 @@ def test_an_owner_that_just_ends_takes_the_server_along(own: Own, made: Path, en
     owner = own(made)
     owner.answer()
     owner.process.send_signal(signal.SIGTERM)  # no handler: it ends without a word
-    owner.process.wait(10)
+    owner.process.wait(60)
     assert ended([owner.server])
 
 
@@ -94,7 +94,7 @@ def test_the_server_inherits_no_lock_and_no_secret(
 def test_a_creation_killed_half_way_is_done_again(own: Own, folder: Path, stage: str) -> None:
     aside = folder.with_name("postgres.new")
     owner = own(folder)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not any(aside.glob(stage)):
         assert time.monotonic() < deadline
         time.sleep(0.001)

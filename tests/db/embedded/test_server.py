@@ -105,7 +105,7 @@ async def test_stopping_takes_seconds_and_leaves_nothing_even_with_a_busy_client
     began = time.monotonic()
     await quick.stop()
     assert time.monotonic() - began < 10
-    assert ended(everyone, 1)
+    assert ended(everyone)
     assert not list(quick.socket_folder.glob(".s.*"))
     assert quick.pid is None
     with pytest.raises((asyncpg.PostgresError, ConnectionError)):
