@@ -1,7 +1,6 @@
 """`Idempotency-Key`: a repeated write is answered again and not done again."""
 
 import asyncio
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +13,8 @@ from app.db.models import AuditEvent, IdempotencyRecord, Key
 from app.errors import RequestInProgress
 from app.idempotency import CLAIM, RETENTION, Claim, IdempotencyRepository
 from app.simulator.faults import FaultKind
-from tests.support.variants import add_unchecked, apart, changed
+from tests.support.held import HeldExchanges, held
+from tests.support.variants import add_unchecked
 from tests.support.world import User, World
 
 
@@ -294,39 +294,25 @@ async def test_a_crash_gives_the_key_back_at_once(
     assert len((await user.get("/v1/bots")).json()["items"]) == 1
 
 
-async def while_asked(world: World, act: Callable[[], Any]) -> None:
-    """Do something once the exchange is being asked."""
-    calls = world.simulator.calls("okx", "testnet")
-    async with asyncio.timeout(60):
-        while world.simulator.calls("okx", "testnet") == calls:  # noqa: ASYNC110  # no event there
-            await asyncio.sleep(0.005)
-    await act()
-
-
-async def overtake(world: World, user: User, body: Any) -> tuple[httpx.Response, httpx.Response]:
+async def overtake(
+    world: World, exchanges: HeldExchanges, user: User, body: Any
+) -> tuple[httpx.Response, httpx.Response]:
     """A request that is so slow that its claim lapses and its repetition takes the key."""
-    world.simulator.faults.set("okx", "testnet", FaultKind.SLOW, seconds=30, times=1)
-    repeated: list[httpx.Response] = []
-
-    async def repeat() -> None:
-        lapsed = func.clock_timestamp() - timedelta(seconds=1)
-        await alter_records(world, claimed_until=lapsed)
-        repeated.append(await user.post("/v1/keys", body, headers=keyed()))
-
     async with asyncio.TaskGroup() as group:
         slow = group.create_task(user.post("/v1/keys", body, headers=keyed()))
-        group.create_task(while_asked(world, repeat))
-    return slow.result(), repeated[0]
+        await exchanges.asked.wait()
+        lapsed = func.clock_timestamp() - timedelta(seconds=1)
+        await alter_records(world, claimed_until=lapsed)
+        repeated = await user.post("/v1/keys", body, headers=keyed())
+        exchanges.go.set()
+    return slow.result(), repeated
 
 
 async def test_a_request_whose_claim_was_taken_over_changes_nothing(busy_world: World) -> None:
-    async with (
-        apart(busy_world) as alone,
-        changed(alone, settings={"key_check_timeout": 1.5}) as world,
-    ):
+    async with held(busy_world) as (world, exchanges):
         user = world.user()
         body = world.new_key()
-        slow, repeated = await overtake(world, user, body)
+        slow, repeated = await overtake(world, exchanges, user, body)
         third = await user.post("/v1/keys", body, headers=keyed())
 
     assert repeated.status_code == 201
@@ -361,18 +347,15 @@ async def test_a_lapsed_claim_can_neither_keep_an_answer_nor_give_the_key_back(
 async def test_a_refused_request_does_not_give_back_the_key_of_its_successor(
     busy_world: World,
 ) -> None:
-    user = busy_world.user()
-    await user.post("/v1/bots", {"name": "x"}, headers=keyed())
+    await busy_world.user().post("/v1/bots", {"name": "x"}, headers=keyed())
     later = func.clock_timestamp() + timedelta(seconds=30)
     body = busy_world.new_key("withdraw")
 
-    async def succeed() -> None:
+    async with held(busy_world) as (world, exchanges), asyncio.TaskGroup() as group:
+        slow = group.create_task(world.user().post("/v1/keys", body, headers=keyed("two")))
+        await exchanges.asked.wait()
         await alter_records(busy_world, claimed_until=later)
-
-    busy_world.simulator.faults.set("okx", "testnet", FaultKind.SLOW, seconds=0.3, times=1)
-    async with asyncio.TaskGroup() as group:
-        slow = group.create_task(user.post("/v1/keys", body, headers=keyed("two")))
-        group.create_task(while_asked(busy_world, succeed))
+        exchanges.go.set()
 
     assert slow.result().json()["code"] == "withdrawal_permission"
     in_progress = await count(busy_world, IdempotencyRecord, IdempotencyRecord.status.is_(None))

@@ -9,8 +9,10 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from app.bots.repository import BotRepository
-from app.db.models import AuditEvent, AuditHead, Bot, IdempotencyRecord
+from app.db.engine import open_database
+from app.db.models import AuditEvent, AuditHead, Bot, IdempotencyRecord, Key
 from app.edge.route import ATTEMPTS
+from tests.support.database import Server
 from tests.support.variants import add_unchecked
 from tests.support.world import World
 
@@ -94,30 +96,44 @@ async def test_a_failure_that_is_no_conflict_is_not_tried_again(
     assert failing.calls == 1
 
 
-async def waits(world: World) -> int:
-    """How many connections to this database wait for a lock."""
+async def until_waiting(world: World, number: int) -> None:
+    """So many connections wait for a lock, whosever they are."""
     async with world.context.database.sessions() as session:
-        query = text(
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
-        return await session.scalar(query) or 0
+        query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        while (await session.scalar(query) or 0) < number:  # noqa: ASYNC110  # no event there
+            await asyncio.sleep(0.01)
 
 
-async def test_a_real_deadlock_is_sat_out(busy_world: World) -> None:
+async def test_a_real_deadlock_is_sat_out(busy_world: World, server: Server) -> None:
     user = busy_world.user()
     key, bot = await add_unchecked(user), await user.add_bot()
+    name = busy_world.context.database.engine.url.database
+    assert name is not None
+    superuser = open_database(
+        server.url(name, superuser=True), application_name="botkeys-tests", pool_size=None
+    )
 
-    async with busy_world.context.database.sessions() as other, asyncio.timeout(60):
+    async with (
+        busy_world.context.database.sessions() as holding,
+        superuser.sessions() as other,
+        asyncio.timeout(60),
+    ):
+        # Whoever finds the deadlock is ended, so this one does not look for it.
+        await other.execute(text("SET deadlock_timeout = '1h'"))
         await other.execute(select(AuditHead.sequence).with_for_update())
+        await holding.execute(select(Key.id).with_for_update())
         request = asyncio.create_task(user.assign(bot["id"], key["id"]))
-        while not await waits(busy_world):  # noqa: ASYNC110  # another process's lock has no event
-            await asyncio.sleep(0.01)
-        # The request holds the bot and waits for the audit head. PostgreSQL looks for a deadlock
-        # a second after a wait began, so the request, which waited first, is the one it ends.
-        await other.execute(select(Bot.id).where(Bot.id == UUID(bot["id"])).with_for_update())
+        await until_waiting(busy_world, 1)
+        # The request holds the bot and waits for the key.
+        of_bot = select(Bot.id).where(Bot.id == UUID(bot["id"])).with_for_update()
+        waiting = asyncio.create_task(other.execute(of_bot))
+        await until_waiting(busy_world, 2)
+        # It gets the key, and waits for the audit head too: for the one that waits for it.
+        await holding.rollback()
+        await waiting
         await other.commit()
         answer = await request
+    await superuser.close()
 
     assert answer.status_code == 200, answer.text
     assert answer.json()["key"]["id"] == key["id"]

@@ -107,22 +107,27 @@ async def test_a_statement_that_waits_too_long_for_a_lock_is_an_outage(
     key = await add_unchecked(user)
     async with (
         busy_world.context.database.sessions() as other,
-        narrow(busy_world, server, statement_timeout=0.2) as hasty,
+        narrow(busy_world, server, statement_timeout=0.2, pool_timeout=30) as hasty,
     ):
         await other.execute(select(Key.id).with_for_update())
         answer = await hasty.user().patch(f"/v1/keys/{key['id']}", {"label": "new"})
         await other.rollback()
-        again = await hasty.user().patch(f"/v1/keys/{key['id']}", {"label": "new"})
+        async with asyncio.timeout(60):
+            while True:  # so hasty that a busy machine may need a second attempt
+                again = await hasty.user().patch(f"/v1/keys/{key['id']}", {"label": "new"})
+                if again.status_code == 200:
+                    break
 
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
-    assert again.status_code == 200
 
 
 async def test_no_free_connection_is_an_outage_that_passes(
     busy_world: World, server: Server
 ) -> None:
-    async with narrow(busy_world, server, pool_timeout=0.2) as one:
+    async with narrow(busy_world, server, pool_timeout=30) as one:
+        pool: Any = one.context.database.engine.pool
         async with one.context.database.engine.connect():
+            pool._timeout = 0.05
             busy = await one.user().get("/v1/keys")
         free = await one.user().get("/v1/keys")
 
@@ -136,7 +141,7 @@ async def test_a_connection_is_given_back_whatever_becomes_of_a_request(
     def crash(*_: Any) -> Any:
         raise RuntimeError("a fault of ours")
 
-    async with narrow(busy_world, server, pool_timeout=0.5) as one:
+    async with narrow(busy_world, server, pool_timeout=30) as one:
         user = one.user()
         for _ in range(3):
             assert (await user.post("/v1/bots", {"name": ""})).status_code == 422

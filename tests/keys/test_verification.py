@@ -44,10 +44,15 @@ async def test_an_unverified_key_is_skipped_and_unknown_and_no_one_is_asked(worl
 async def test_an_exchange_on_a_bad_day_says_nothing_about_a_key(
     world: World, exchange: str, kind: FaultKind, reason: str | None
 ) -> None:
-    world.simulator.faults.set(exchange, "live", kind)
-    begun = asyncio.get_running_loop().time()
+    # What asks for a pause asks for one that nobody has the time for.
+    world.simulator.faults.set(exchange, "live", kind, seconds=600, retry_after=100)
+    timeout = 0.4 if kind is FaultKind.SLOW else 30
 
-    async with apart(world) as alone, changed(alone, settings={"key_check_timeout": 0.4}) as hasty:
+    async with (
+        asyncio.timeout(60),
+        apart(world) as alone,
+        changed(alone, settings={"key_check_timeout": timeout}) as hasty,
+    ):
         body = hasty.new_key(exchange=exchange, environment="live")
         answer = await hasty.user().post("/v1/keys", body)
 
@@ -58,7 +63,6 @@ async def test_an_exchange_on_a_bad_day_says_nothing_about_a_key(
         assert key["verification"]["reason"] == reason
     assert key["permissions"] == UNKNOWN
     assert key["verification"]["checked_at"] is not None
-    assert asyncio.get_running_loop().time() - begun < 2
 
 
 @pytest.mark.parametrize("times", [1, 2])

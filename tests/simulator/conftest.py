@@ -106,7 +106,9 @@ class Market:
 
 def client() -> httpx.AsyncClient:
     """A client for loopback alone: it reads no proxy settings and loads no certificates."""
-    return httpx.AsyncClient(trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    return httpx.AsyncClient(
+        trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout=60
+    )
 
 
 @pytest.fixture

@@ -89,7 +89,8 @@ async def test_a_slow_answer_is_right_and_late(market: Market, exchange: str) ->
     market.simulator.faults.set(exchange, "live", "slow", seconds=30)
     with pytest.raises(httpx.ReadTimeout):
         await market.http.get(
-            market.simulator.hosts[exchange]["live"] + PATHS[exchange], timeout=0.05
+            market.simulator.hosts[exchange]["live"] + PATHS[exchange],
+            timeout=httpx.Timeout(60, read=0.05),
         )
     market.simulator.faults.clear()
     market.simulator.faults.set(exchange, "live", "slow", seconds=0.001)

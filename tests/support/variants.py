@@ -59,7 +59,7 @@ async def narrow(world: World, server: Server, **pool: Any) -> AsyncIterator[Wor
     """The same database through a pool of one connection."""
     name = world.context.database.engine.url.database
     assert name is not None
-    options: dict[str, Any] = {"pool_size": 1, "pool_overflow": 0, "pool_timeout": 1, **pool}
+    options: dict[str, Any] = {"pool_size": 1, "pool_overflow": 0, "pool_timeout": 30, **pool}
     database: Database = open_database(
         server.url(name), application_name="botkeys-narrow", **options
     )
