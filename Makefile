@@ -27,7 +27,7 @@ test: install
 
 # Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
 torture: install
-	$(BIN)/python -m pytest -m torture
+	$(BIN)/python -m pytest -n auto --dist worksteal -m torture
 
 demo: install
 	@exec $(BIN)/python -m examples.demo
