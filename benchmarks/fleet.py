@@ -61,9 +61,15 @@ async def _make(
 ) -> list[FleetBot]:
     await fill(installation.database_url)
     accounts = min(ACCOUNTS, bots)
+    # The server closes what is idle for five seconds, as httpx would: it must not be the first.
+    options: dict[str, Any] = {
+        "trust_env": False,
+        "timeout": _PATIENCE,
+        "limits": httpx.Limits(keepalive_expiry=1),
+    }
     async with (
-        httpx.AsyncClient(base_url=api.address, trust_env=False, timeout=_PATIENCE) as users,
-        httpx.AsyncClient(base_url=runtime.address, trust_env=False, timeout=_PATIENCE) as minting,
+        httpx.AsyncClient(base_url=api.address, **options) as users,
+        httpx.AsyncClient(base_url=runtime.address, **options) as minting,
     ):
         makers = [
             _of_account(

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -34,6 +34,13 @@ class Entry:
     request_id: str
     details: dict[str, Any] = field(default_factory=dict)
 
+    def members(self) -> dict[str, Any]:
+        """By name, not copied: `asdict` takes longer for it than the link does."""
+        return {name: getattr(self, name) for name in _MEMBERS}
+
+
+_MEMBERS = tuple(member.name for member in fields(Entry))
+
 
 def link(hmac_key: bytes | bytearray, previous: bytes, entry: Entry) -> bytes:
     """HMAC-SHA256(key, label ‖ MAC of the entry before ‖ entry), 32 bytes.
@@ -41,5 +48,5 @@ def link(hmac_key: bytes | bytearray, previous: bytes, entry: Entry) -> bytes:
     The entry is JSON with its members in alphabetical order, times in RFC 3339 UTC with
     microseconds as PostgreSQL keeps them.
     """
-    text = dumps_sorted(asdict(entry))
+    text = dumps_sorted(entry.members())
     return hmac.new(bytes(hmac_key), CHAIN_LABEL + previous + text, hashlib.sha256).digest()

@@ -1,19 +1,17 @@
 """Writes the audit log, in the transaction that an entry tells of."""
 
 from collections.abc import Callable
-from dataclasses import asdict
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Uuid, bindparam, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.entry import GENESIS, Entry, link
 from app.db.base import new_id
 from app.db.models import AuditEvent, AuditHead
-from app.db.reading import Query, SessionReader
+from app.db.reading import Query, Reader
 from app.edge.caller import Caller
 from app.jsontext import dumps
 from app.vault.boxes import SecretBytes
@@ -42,17 +40,28 @@ ADD = Query(
 )
 
 
+class Head(NamedTuple):
+    """The newest entry of a chain, its lock taken; `now` was read after that."""
+
+    sequence: int
+    mac: bytes
+    now: datetime
+
+
 class AuditLog:
-    """The log of the caller's account. `record` takes the last lock of the order: call it last."""
+    """The log of the caller's account. `record` takes the last lock of the order: call it last.
+
+    `reader` sends statements in the transaction that an entry tells of.
+    """
 
     def __init__(
         self,
-        session: AsyncSession,
+        reader: Reader,
         hmac_key: SecretBytes,
         caller: Caller,
         ids: Callable[[], UUID] = new_id,
     ) -> None:
-        self._reader = SessionReader(session)
+        self._reader = reader
         self._key = hmac_key
         self._caller = caller
         self._ids = ids
@@ -60,6 +69,8 @@ class AuditLog:
     async def record(
         self,
         action: str,
+        after: Head | None = None,
+        /,
         *,
         outcome: str = "allowed",
         code: str | None = None,
@@ -68,13 +79,9 @@ class AuditLog:
         environment: str | None = None,
         **details: Any,
     ) -> None:
+        """`after` is the chain's head where a statement of the caller's own has locked it."""
         account_id = self._caller.account_id
-        reader = self._reader
-        head = await reader.fetch(HEAD, account=account_id)
-        if not head:
-            await reader.fetch(_FIRST, account=account_id, sequence=0, mac=GENESIS)
-            head = await reader.fetch(HEAD, account=account_id)
-        ((sequence, previous, now),) = head
+        sequence, previous, now = after or await self._head(account_id)
         entry = Entry(
             account_id=account_id,
             sequence=sequence + 1,
@@ -93,5 +100,13 @@ class AuditLog:
             details=details,
         )
         mac = link(self._key.reveal(), previous, entry)
-        columns = {**asdict(entry), "details": dumps(details).decode()}
-        await reader.fetch(ADD, **columns, mac=mac)
+        columns = {**entry.members(), "details": dumps(details).decode()}
+        await self._reader.fetch(ADD, **columns, mac=mac)
+
+    async def _head(self, account_id: UUID) -> Head:
+        rows = await self._reader.fetch(HEAD, account=account_id)
+        if not rows:
+            await self._reader.fetch(_FIRST, account=account_id, sequence=0, mac=GENESIS)
+            rows = await self._reader.fetch(HEAD, account=account_id)
+        (row,) = rows
+        return Head._make(row)

@@ -1,5 +1,6 @@
 """The pool of connections of one process."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import NullPool
 
 from app.db.reading import PoolReader, Reader
+from app.db.transactions import Transaction, transactions
 from app.jsontext import dumps
 
 _ANSWER_SECONDS = 1
@@ -43,13 +45,15 @@ class Database:
 
     Each statement of a session of `readers` is a transaction of its own: reading takes one round
     trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else. `reader`
-    is for the hottest reads, which take no session at all.
+    is for the hottest reads, which take no session at all, and `transactions` makes those of the
+    hottest writes, which take none either.
     """
 
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
     readers: async_sessionmaker[AsyncSession]
     reader: Reader
+    transactions: Callable[[], Transaction]
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -102,11 +106,12 @@ def open_database(
         **pool,
     )
     sessions = _sessions(engine)
+    hot = transactions(engine, sessions)
     if pooler:
         # Without BEGIN a pooler may send a prepared statement's execution elsewhere.
-        return Database(engine, sessions, sessions, PoolReader(engine, in_transaction=True))
+        return Database(engine, sessions, sessions, PoolReader(engine, in_transaction=True), hot)
     readers = _sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
-    return Database(engine, sessions, readers, PoolReader(engine))
+    return Database(engine, sessions, readers, PoolReader(engine), hot)
 
 
 def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

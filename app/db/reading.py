@@ -62,12 +62,7 @@ class PoolReader:
 
     def _fetch(self, text: str, arguments: list[Any]) -> Rows:
         """Runs in a greenlet, as the pool wants it: borrow, read and give back in one switch."""
-        lent = self._engine.raw_connection()
-        while _driver(lent).is_closed():
-            # The server went away while nobody used it: the pool gives another.
-            lent.invalidate()
-            lent = self._engine.raw_connection()
-        driver = _driver(lent)
+        lent, driver = borrow(self._engine)
         try:
             rows: Rows = await_only(self._send(driver, text, arguments))
         except BaseException as error:
@@ -129,8 +124,18 @@ class SessionReader:
         return await sender(connection)
 
 
-def _is_overheard(engine: Engine) -> bool:
+def is_overheard(engine: Engine) -> bool:
     return bool(engine.dispatch.before_cursor_execute)
+
+
+def borrow(engine: Engine) -> tuple[PoolProxiedConnection, Driver]:
+    """A free connection of the pool's, and what sends over it. To be called in a greenlet."""
+    lent = engine.raw_connection()
+    while _driver(lent).is_closed():
+        # The server went away while nobody used it: the pool gives another.
+        lent.invalidate()
+        lent = engine.raw_connection()
+    return lent, _driver(lent)
 
 
 def _driver(lent: PoolProxiedConnection) -> Driver:
@@ -144,6 +149,6 @@ async def driver_connection(connection: AsyncConnection) -> Driver:
 
 async def sender(connection: AsyncConnection) -> Sender:
     """What sends over this connection: the driver, or SQLAlchemy for those who listen to it."""
-    if _is_overheard(connection.sync_engine):
+    if is_overheard(connection.sync_engine):
         return _Overheard(connection)
     return await driver_connection(connection)

@@ -12,6 +12,8 @@ from app.accounts.repository import AccountRepository
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
 from app.context import Context
+from app.db.reading import SessionReader
+from app.db.transactions import Transaction
 from app.edge.access import Access
 from app.edge.caller import Caller
 from app.errors import AppError
@@ -20,9 +22,10 @@ from app.runtime.situation import SituationRow
 
 
 class Unit:
-    """Holds one session, so one connection at most. Only this class commits.
+    """Holds one session or one transaction without any, so one connection at most. Only this class
+    commits.
 
-    The session is made when somebody asks for it: bots' hottest calls never do.
+    Either is made when somebody asks for it: bots' hottest calls never do.
     """
 
     def __init__(
@@ -34,14 +37,26 @@ class Unit:
         """Of the calling bot, where the route reads it."""
         self._sessions = sessions
         self._session: AsyncSession | None = None
+        self._transaction: Transaction | None = None
         self._caller: Caller | None = None
         self._claim: Claim | None = None
 
     @property
     def session(self) -> AsyncSession:
+        if self._transaction is not None and self._transaction.begun:
+            raise RuntimeError("this request has a connection already")
         if self._session is None:
             self._session = self._sessions()
         return self._session
+
+    @property
+    def transaction(self) -> Transaction:
+        """For hot writes, in the place of a session."""
+        if self._session is not None and self._session.in_transaction():
+            raise RuntimeError("this request has a connection already")
+        if self._transaction is None:
+            self._transaction = self.context.database.transactions()
+        return self._transaction
 
     @property
     def caller(self) -> Caller:
@@ -53,7 +68,10 @@ class Unit:
         self._caller = caller
 
     def audit(self) -> AuditLog:
-        return AuditLog(self.session, self.context.audit, self.caller)
+        """Bots' audited calls are hot."""
+        hot = self.access.for_bots
+        reader = self.transaction if hot else SessionReader(self.session)
+        return AuditLog(reader, self.context.audit, self.caller)
 
     async def claim(self, request: Request) -> Response | None:
         """Claim the request's Idempotency-Key, if it has one and the route takes one.
@@ -81,24 +99,33 @@ class Unit:
 
     async def checkpoint(self) -> None:
         """Make what was done so far lasting, before something that must not go unrecorded."""
-        await self.session.commit()
+        await self._commit()
 
     async def commit(self, response: Response) -> None:
         """Make the work lasting, and with it the answer that a repeated request will get."""
         if self._claim is not None:
             await IdempotencyRepository(self.session).store(self._claim, response)
+        await self._commit()
+        self._claim = None
+
+    async def _commit(self) -> None:
         if self._session is not None and self._session.in_transaction():
             await self._session.commit()
-        self._claim = None
+        if self._transaction is not None:
+            await self._transaction.commit()
 
     async def rollback(self) -> None:
         if self._session is not None:
             await self._session.rollback()
+        if self._transaction is not None:
+            await self._transaction.rollback()
 
     async def close(self) -> None:
-        """Outside a transaction a session holds no connection: there is nothing to close."""
+        """Outside a transaction neither holds a connection: there is nothing to close."""
         if self._session is not None and self._session.in_transaction():
             await asyncio.shield(self._session.close())
+        if self._transaction is not None and self._transaction.begun:
+            await asyncio.shield(self._transaction.rollback())
 
     async def refuse(self, error: AppError) -> None:
         """Undo everything, then record the refusal of a write in a transaction of its own."""
@@ -111,7 +138,7 @@ class Unit:
         await self.audit().record(
             self.access.action, outcome="refused", code=error.code, **_told(error)
         )
-        await self.session.commit()
+        await self._commit()
 
     async def abandon(self) -> None:
         """Undo everything after a failure that is ours, or a client that went away."""

@@ -11,6 +11,7 @@ from app.edge.unit import Unit
 from app.runtime.config_service import ConfigService
 from app.runtime.health_repository import HealthRepository
 from app.runtime.heartbeat_service import HeartbeatService
+from app.runtime.release_repository import ReleaseRepository
 from app.runtime.release_service import ReleaseService
 from app.runtime.repository import RuntimeRepository
 from app.runtime.streams import ConfigStreams
@@ -22,18 +23,14 @@ def _keys(unit: Unit) -> RuntimeKeys:
     return unit.context.runtime
 
 
-def _repository(unit: Unit) -> RuntimeRepository:
-    return RuntimeRepository(unit.session, unit.caller.account_id, unit.caller.bot.bot_id)
-
-
 async def release_service(unit: CurrentUnit) -> ReleaseService:
+    bot = unit.caller.bot
     return ReleaseService(
-        _repository(unit),
-        BotTokenRepository(unit.session),
+        ReleaseRepository(unit.transaction, bot.account_id, bot.bot_id),
         unit.context.exchanges,
         _keys(unit).releasing,
         unit.audit(),
-        bot=unit.caller.bot,
+        bot=bot,
         limit=unit.context.settings.releases_per_hour,
     )
 
@@ -50,7 +47,7 @@ async def heartbeat_service(unit: CurrentUnit) -> HeartbeatService:
         context.situations,
         context.configurations,
         HealthRepository(unit.session, bot.account_id, bot.bot_id),
-        _repository(unit),
+        RuntimeRepository(unit.session, bot.account_id, bot.bot_id),
         BotTokenRepository(unit.session),
         bot,
         unit.situation,

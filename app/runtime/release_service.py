@@ -12,13 +12,12 @@ from app.audit.log import AuditLog
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.bots.errors import NoKey
-from app.bots.token_repository import BotTokenRepository
 from app.db.base import new_id
 from app.errors import InvalidRequest
 from app.exchanges.model import Endpoints
 from app.exchanges.registry import EXCHANGES, Exchanges
 from app.runtime.errors import CredentialsUnreadable, MasterKeyMissing, ReleaseLimited
-from app.runtime.repository import RuntimeRepository
+from app.runtime.release_repository import Found, ReleaseRepository
 from app.runtime.schemas import ReleaseRequest
 from app.vault.binding import Binding
 from app.vault.errors import CannotOpen, InvalidPublicKey, UnknownMasterKey
@@ -35,9 +34,8 @@ class Ticket:
     release_id: UUID
     binding: Binding
     bot_id: UUID
-    suite: str
-    public_key: bytes
-    sealed: Any
+    recipient: PublicKey
+    sealed: Found
     endpoints: Endpoints
 
 
@@ -46,8 +44,7 @@ class ReleaseService:
 
     def __init__(
         self,
-        runtime: RuntimeRepository,
-        tokens: BotTokenRepository,
+        releases: ReleaseRepository,
         exchanges: Exchanges,
         keyring: ReleasingKeyring,
         audit: AuditLog,
@@ -55,8 +52,7 @@ class ReleaseService:
         bot: BotPrincipal,
         limit: int,
     ) -> None:
-        self._runtime = runtime
-        self._tokens = tokens
+        self._releases = releases
         self._exchanges = exchanges
         self._keyring = keyring
         self._audit = audit
@@ -68,53 +64,49 @@ class ReleaseService:
 
         An inactive key is released all the same: its bot has exits to manage.
         """
-        public_key = _public_key(request)
-        # Minting takes the same lock: a token that died while this waited releases nothing.
-        locked = await self._runtime.lock_assignment()
-        if (
-            not locked
-            or await self._tokens.token_hash(self._bot.account_id, self._bot.bot_id)
-            != self._bot.token_hash
-        ):
+        recipient = _recipient(request)
+        if not await self._releases.lock_assignment():
             raise Unauthenticated(TokenFault.REVOKED)
-        sealed = await self._runtime.sealed()
-        if sealed is None:
+        found = await self._releases.found(address, self._limit, WINDOW)
+        # Minting takes the same lock: a token that died while this waited releases nothing.
+        if found is None or found.token_hash != self._bot.token_hash:
+            raise Unauthenticated(TokenFault.REVOKED)
+        if found.key_id is None:
             raise NoKey
-        if sealed.exchange not in EXCHANGES:
+        if found.exchange not in EXCHANGES:
             raise CredentialsUnreadable
-        waiting = await self._runtime.seconds_until_release(self._limit, WINDOW)
-        if waiting is not None:
-            raise ReleaseLimited(self._limit, math.ceil(waiting))
+        if found.waiting is not None:
+            raise ReleaseLimited(self._limit, math.ceil(found.waiting))
         release_id = new_id()
-        if await self._runtime.is_new_address(sealed.key_id, address):
-            await self._tell_new_address(sealed, address)
-        await self._runtime.add_release(
-            release_id, sealed.key_id, sealed.version, request.suite, address
+        if found.is_new_address:
+            await self._tell_new_address(found, address)
+        head = await self._releases.add(
+            release_id, found.key_id, found.version, request.suite, address
         )
         await self._audit.record(
             "key.release",
+            head,
             target="key",
-            target_id=sealed.key_id,
-            environment=sealed.environment,
+            target_id=found.key_id,
+            environment=found.environment,
             release_id=str(release_id),
-            version=sealed.version,
+            version=found.version,
             suite=request.suite,
         )
         return Ticket(
             release_id=release_id,
             binding=Binding(
                 self._bot.account_id,
-                sealed.key_id,
-                sealed.version,
-                sealed.exchange,
-                sealed.environment,
+                found.key_id,
+                found.version,
+                found.exchange,
+                found.environment,
             ),
             bot_id=self._bot.bot_id,
-            suite=request.suite,
-            public_key=public_key,
-            sealed=sealed,
-            endpoints=self._exchanges.adapter(sealed.exchange).endpoints(
-                sealed.environment, sealed.region, sealed.contract_type
+            recipient=recipient,
+            sealed=found,
+            endpoints=self._exchanges.adapter(found.exchange).endpoints(
+                found.environment, found.region, found.contract_type
             ),
         )
 
@@ -129,8 +121,7 @@ class ReleaseService:
                 master_key_version=ticket.sealed.master_key_version,
                 binding=ticket.binding,
                 bot_id=ticket.bot_id,
-                suite=ticket.suite,
-                public_key=ticket.public_key,
+                recipient=ticket.recipient,
             )
         except UnknownMasterKey:
             raise MasterKeyMissing from None
@@ -145,7 +136,7 @@ class ReleaseService:
             "version": binding.version,
             "exchange": binding.exchange,
             "environment": binding.environment,
-            "suite": ticket.suite,
+            "suite": ticket.recipient.suite,
             "sealed_data_key": _base64url(sealed_data_key),
             "nonce": _base64url(ticket.sealed.nonce),
             "ciphertext": _base64url(ticket.sealed.ciphertext),
@@ -155,13 +146,13 @@ class ReleaseService:
             },
         }
 
-    async def _tell_new_address(self, sealed: Any, address: str) -> None:
-        await self._runtime.add_event(
+    async def _tell_new_address(self, found: Found, address: str) -> None:
+        await self._releases.add_event(
             new_id(),
-            key_id=sealed.key_id,
-            exchange=sealed.exchange,
-            environment=sealed.environment,
-            contract_type=sealed.contract_type,
+            key_id=found.key_id,
+            exchange=found.exchange,
+            environment=found.environment,
+            contract_type=found.contract_type,
             kind="release_from_new_address",
             level="warning",
             message="The credentials were released to an address that never had them before. "
@@ -170,12 +161,12 @@ class ReleaseService:
         )
 
 
-def _public_key(request: ReleaseRequest) -> bytes:
-    """The bot's one-time key as bytes, checked before anything is locked or counted."""
+def _recipient(request: ReleaseRequest) -> PublicKey:
+    """The bot's one-time key, checked before anything is locked or counted."""
     try:
         text = request.public_key.rstrip("=")
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        PublicKey(SuiteName.parse(request.suite), raw)
+        return PublicKey(SuiteName.parse(request.suite), raw)
     except (binascii.Error, InvalidPublicKey):
         fault = {
             "loc": ["body", "public_key"],
@@ -183,7 +174,6 @@ def _public_key(request: ReleaseRequest) -> bytes:
             "msg": f"Not a public key of the suite {request.suite}; see docs/custody.md",
         }
         raise InvalidRequest([fault]) from None
-    return raw
 
 
 def _base64url(raw: bytes) -> str:

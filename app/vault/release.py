@@ -11,7 +11,7 @@ from app.vault.binding import Binding
 from app.vault.boxes import Uncopyable, wipe
 from app.vault.errors import UnknownMasterKey
 from app.vault.masterkeys import MasterPrivateKey
-from app.vault.suites import PublicKey, SuiteName
+from app.vault.suites import PublicKey
 
 
 @final
@@ -39,15 +39,13 @@ class Releaser(Uncopyable):
         master_key_version: int,
         binding: Binding,
         bot_id: UUID,
-        suite: str,
-        public_key: bytes,
+        recipient: PublicKey,
     ) -> bytes:
-        """The data key sealed to a bot's one-time key: enc ‖ ciphertext of `suite`.
+        """The data key sealed to a bot's one-time key: enc ‖ ciphertext of its suite.
 
-        Raises UnknownSuite and InvalidPublicKey before anything is opened, then UnknownMasterKey
-        and CannotOpen.
+        Raises UnknownMasterKey and CannotOpen. What cannot be sealed to is no `PublicKey`: it was
+        refused before anything is opened.
         """
-        recipient = PublicKey(SuiteName.parse(suite), public_key)
         data_key = self._open(sealed_data_key, master_key_version, binding)
         try:
             return recipient.seal(data_key, binding.release_info(bot_id))

@@ -12,6 +12,7 @@ its private key is the 32-byte seed of the draft. A sealed value is enc ‖ ciph
 import hashlib
 import secrets
 from enum import StrEnum
+from functools import cache
 from typing import Self, assert_never, final
 
 from cryptography.exceptions import InvalidTag
@@ -133,10 +134,15 @@ def _hpke(suite: SuiteName) -> hpke.Suite:
     return hpke.Suite(kem, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
 
 
+@cache
+def _probe() -> X25519PrivateKey:
+    return X25519PrivateKey.from_private_bytes(_PROBE_SCALAR)
+
+
 def _x25519_public(raw: bytes) -> X25519PublicKey:
     point = X25519PublicKey.from_public_bytes(raw)
     try:
-        X25519PrivateKey.from_private_bytes(_PROBE_SCALAR).exchange(point)
+        _probe().exchange(point)
     except ValueError:
         raise InvalidPublicKey(
             "The X25519 part of the public key is a point of low order."

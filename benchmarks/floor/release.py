@@ -2,7 +2,6 @@
 
 import base64
 import json
-from dataclasses import asdict
 from datetime import UTC, timedelta
 from typing import Any, TypeAlias
 
@@ -10,14 +9,15 @@ import asyncpg
 import orjson
 
 from app.audit.entry import Entry, link
-from app.audit.log import ADD, HEAD
+from app.audit.log import ADD
 from app.db.base import new_id
 from app.db.reading import Query
 from app.jsontext import dumps
-from app.runtime.repository import ADD_RELEASE, LOCK, NEW_ADDRESS, SEALED, WAITING
+from app.runtime.release_repository import ADD_RELEASE, FOUND, LOCK
 from app.vault.binding import Binding
 from app.vault.keyfiles import KeyFolder, KeyKind
 from app.vault.release import Releaser
+from app.vault.suites import PublicKey, SuiteName
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import REST, WEBSOCKET
 from benchmarks.installation import RELEASES_PER_HOUR
@@ -43,26 +43,24 @@ class ReleaseCredentials:
         async with self._pool.acquire() as connection, connection.transaction():
             bot = {"account": account_id, "bot": bot_id}
             await _fetch(connection, LOCK, **bot)
-            (sealed,) = await _fetch(connection, SEALED, **bot)
-            key_id, version, suite = sealed["key_id"], sealed["version"], asked["suite"]
             limit = {"window": _WINDOW, "others": RELEASES_PER_HOUR - 1}
-            waiting = await _fetch(connection, WAITING, **bot, **limit)
-            known = {**bot, "key": key_id, "address": _ADDRESS}
-            ((new,),) = await _fetch(connection, NEW_ADDRESS, **known)
-            if waiting or new:
+            (found,) = await _fetch(connection, FOUND, **bot, **limit, address=_ADDRESS)
+            if found["waiting"] is not None or found["is_new_address"]:
                 raise RuntimeError("this release would have to be refused, or told")
-            added = {"release": release_id, "version": version, "suite": suite}
-            await _fetch(connection, ADD_RELEASE, **known, **added)
+            key_id, version, suite = found["key_id"], found["version"], asked["suite"]
+            added = {"release": release_id, "key": key_id, "version": version, "suite": suite}
+            (head,) = await _fetch(connection, ADD_RELEASE, **bot, **added, address=_ADDRESS)
             details = {"release_id": str(release_id), "version": version, "suite": suite}
-            await self._record(connection, call, sealed, details)
-        binding = Binding(account_id, key_id, version, sealed["exchange"], sealed["environment"])
+            await self._record(connection, call, found, head, details)
+        binding = Binding(account_id, key_id, version, found["exchange"], found["environment"])
         opened = self._releaser.release(
-            sealed_data_key=sealed["sealed_data_key"],
-            master_key_version=sealed["master_key_version"],
+            sealed_data_key=found["sealed_data_key"],
+            master_key_version=found["master_key_version"],
             binding=binding,
             bot_id=bot_id,
-            suite=suite,
-            public_key=base64.urlsafe_b64decode(asked["public_key"] + "=="),
+            recipient=PublicKey(
+                SuiteName(suite), base64.urlsafe_b64decode(asked["public_key"] + "==")
+            ),
         )
         return Answer(
             dumps(
@@ -72,12 +70,12 @@ class ReleaseCredentials:
                     "bot_id": bot_id,
                     "key_id": key_id,
                     "version": version,
-                    "exchange": sealed["exchange"],
-                    "environment": sealed["environment"],
+                    "exchange": found["exchange"],
+                    "environment": found["environment"],
                     "suite": suite,
                     "sealed_data_key": _base64url(opened),
-                    "nonce": _base64url(sealed["nonce"]),
-                    "ciphertext": _base64url(sealed["ciphertext"]),
+                    "nonce": _base64url(found["nonce"]),
+                    "ciphertext": _base64url(found["ciphertext"]),
                     "endpoints": {"rest": REST, "websocket": WEBSOCKET},
                 }
             )
@@ -87,10 +85,11 @@ class ReleaseCredentials:
         self,
         connection: Connection,
         call: Call,
-        sealed: asyncpg.Record,
+        found: asyncpg.Record,
+        head: asyncpg.Record,
         details: dict[str, Any],
     ) -> None:
-        ((sequence, previous, now),) = await _fetch(connection, HEAD, account=call.account_id)
+        sequence, previous, now = head
         entry = Entry(
             account_id=call.account_id,
             sequence=sequence + 1,
@@ -102,14 +101,14 @@ class ReleaseCredentials:
             outcome="allowed",
             code=None,
             target="key",
-            target_id=str(sealed["key_id"]),
-            environment=sealed["environment"],
+            target_id=str(found["key_id"]),
+            environment=found["environment"],
             address=_ADDRESS,
             request_id="floor",
             details=details,
         )
         mac = link(self._audit_key, previous, entry)
-        columns = {**asdict(entry), "details": json.dumps(details)}
+        columns = {**entry.members(), "details": json.dumps(details)}
         await _fetch(connection, ADD, **columns, mac=mac)
 
 

@@ -23,6 +23,7 @@ from app.vault.errors import VaultError
 from app.vault.masterkeys import MasterPrivateKey
 from app.vault.release import Releaser
 from app.vault.sealing import Sealer
+from app.vault.suites import PublicKey, SuiteName
 
 MASTER = MasterPrivateKey(1, bytes(range(32)))
 
@@ -79,8 +80,7 @@ class Service:
                 master_key_version=1,
                 binding=self.binding,
                 bot_id=self.bot_id,
-                suite=body["suite"],
-                public_key=public_key,
+                recipient=PublicKey(SuiteName.parse(body["suite"]), public_key),
             )
         except VaultError as error:
             return JSONResponse({"code": "invalid_public_key", "detail": str(error)}, 422)

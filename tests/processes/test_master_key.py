@@ -114,8 +114,7 @@ def opened(releaser: Releaser, row: RowMapping) -> str:
         master_key_version=row["master_key_version"],
         binding=bound,
         bot_id=BOT,
-        suite="x25519",
-        public_key=one_time.public.raw,
+        recipient=one_time.public,
     )
     data_key = one_time.open(released, bound.release_info(BOT))
     plaintext = AESGCM(data_key).decrypt(row["nonce"], row["ciphertext"], bound.seal_data())

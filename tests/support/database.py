@@ -15,6 +15,7 @@ from app.db.embedded import EmbeddedPostgres
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
 from app.db.reading import Query, Rows, sender
+from app.db.transactions import SessionTransaction
 
 TEMPLATE = "botkeys_template"
 FAST = {
@@ -115,6 +116,12 @@ async def rolled_back(database: Database) -> AsyncIterator[Database]:
             join_transaction_mode="create_savepoint",
         )
         try:
-            yield Database(database.engine, sessions, sessions, OneConnectionReader(connection))
+            yield Database(
+                database.engine,
+                sessions,
+                sessions,
+                OneConnectionReader(connection),
+                lambda: SessionTransaction(sessions()),
+            )
         finally:
             await transaction.rollback()

@@ -28,7 +28,7 @@ from app.vault.boxes import SecretBytes
 from app.vault.fingerprint import account_hash, fingerprint, mask
 from app.vault.masterkeys import MasterPrivateKey
 from app.vault.release import Releaser
-from app.vault.suites import PrivateKey, SuiteName
+from app.vault.suites import PrivateKey, PublicKey, SuiteName
 
 DOCS = Path(__file__).parents[2] / "docs"
 VECTORS: dict[str, Any] = json.loads((DOCS / "custody-vectors.json").read_text("utf-8"))
@@ -142,8 +142,7 @@ def test_the_releaser_makes_what_the_text_opens(vector: dict[str, str]) -> None:
         master_key_version=1,
         binding=BINDING,
         bot_id=BOT_ID,
-        suite=vector["suite"],
-        public_key=raw(vector["public_key"]),
+        recipient=PublicKey(SuiteName.parse(vector["suite"]), raw(vector["public_key"])),
     )
     opened = hpke_open(vector["suite"], raw(vector["private_key"]), sealed, raw(vector["info"]))
     assert opened == raw(SEAL["data_key"])

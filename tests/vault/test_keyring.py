@@ -39,8 +39,7 @@ def release(keyring: ReleasingKeyring, sealed: Sealed, binding: Binding) -> byte
         master_key_version=sealed.master_key_version,
         binding=binding,
         bot_id=UUID(int=1),
-        suite=SuiteName.X25519,
-        public_key=PrivateKey.generate(SuiteName.X25519).public.raw,
+        recipient=PrivateKey.generate(SuiteName.X25519).public,
     )
 
 

@@ -22,7 +22,7 @@ from app.vault.errors import CannotOpen, InvalidPublicKey, UnknownMasterKey, Unk
 from app.vault.masterkeys import MasterPrivateKey
 from app.vault.release import Releaser
 from app.vault.sealing import Sealed, Sealer
-from app.vault.suites import PrivateKey, SuiteName
+from app.vault.suites import PrivateKey, PublicKey, SuiteName
 
 OTHERS: dict[str, Any] = {
     "account_id": uuid4(),
@@ -43,8 +43,7 @@ def release(
         master_key_version=sealed.master_key_version,
         binding=binding,
         bot_id=bot_id,
-        suite=bot.suite,
-        public_key=bot.public.raw,
+        recipient=bot.public,
     )
 
 
@@ -205,8 +204,7 @@ def test_a_key_that_cannot_be_sealed_to_is_refused_before_anything_is_opened(
             master_key_version=1,
             binding=binding,
             bot_id=bot_id,
-            suite=suite,
-            public_key=public_key,
+            recipient=PublicKey(SuiteName.parse(suite), public_key),
         )
 
 

@@ -1,0 +1,140 @@
+"""Hot writes: a transaction whose statements go straight through the driver.
+
+Beginning and ending a session's costs more processor time than all else that a release does.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import asyncpg
+from asyncpg.transaction import Transaction as DriversOwn
+from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.util import await_only, greenlet_spawn
+
+from app.db.reading import Query, Reader, Rows, SessionReader, borrow, is_overheard
+
+
+class Transaction(Reader, Protocol):
+    """Begins with its first statement; after its end the next statement begins another.
+
+    Raises what the driver raises, or SQLAlchemy's error around it.
+    """
+
+    @property
+    def begun(self) -> bool:
+        """Whether it holds a connection."""
+
+    async def commit(self) -> None: ...
+
+    async def rollback(self) -> None: ...
+
+
+class SessionTransaction:
+    """A session's, for those who listen to its statements."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        self._session = session
+        self.fetch = SessionReader(session).fetch
+
+    @property
+    def begun(self) -> bool:
+        return self._session.in_transaction()
+
+    async def commit(self) -> None:
+        await self._session.commit()
+
+    async def rollback(self) -> None:
+        await self._session.rollback()
+
+
+class _Open:
+    """A connection of the pool's with a transaction on it. Made and ended in a greenlet, as the
+    pool wants it.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._lent: PoolProxiedConnection
+        self._lent, self.driver = borrow(engine)
+        self._own: DriversOwn = self.driver.transaction()
+        self.sound = True
+        """Whether every statement so far did what it should."""
+        try:
+            await_only(self._own.start())
+        except BaseException:
+            self._give_back(in_order=False)
+            raise
+
+    def commit(self) -> None:
+        in_order = False
+        try:
+            if not self.sound:
+                # PostgreSQL would roll it back, and not say so.
+                raise RuntimeError("a transaction of which a statement failed cannot be committed")
+            await_only(self._own.commit())
+            in_order = True
+        finally:
+            self._give_back(in_order=in_order)
+
+    def rollback(self) -> None:
+        """What cannot be rolled back is given up with its connection, which has the same effect."""
+        in_order = False
+        try:
+            if not self.driver.is_closed():
+                await_only(self._own.rollback())
+                in_order = True
+        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            pass
+        finally:
+            self._give_back(in_order=in_order)
+
+    def _give_back(self, *, in_order: bool) -> None:
+        if not in_order:
+            self._lent.invalidate()
+        self._lent.close()
+
+
+class DriverTransaction:
+    """Over any free connection of an engine."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine.sync_engine
+        self._open: _Open | None = None
+
+    @property
+    def begun(self) -> bool:
+        return self._open is not None
+
+    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+        if self._open is None:
+            self._open = await greenlet_spawn(_Open, self._engine)
+        try:
+            rows: Rows = await self._open.driver.fetch(query.text, *query.arguments(parameters))
+        except BaseException:
+            self._open.sound = False
+            raise
+        return rows
+
+    async def commit(self) -> None:
+        ended, self._open = self._open, None
+        if ended is not None:
+            await greenlet_spawn(ended.commit)
+
+    async def rollback(self) -> None:
+        ended, self._open = self._open, None
+        if ended is not None:
+            await greenlet_spawn(ended.rollback)
+
+
+def transactions(
+    engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession]
+) -> Callable[[], Transaction]:
+    """What makes a transaction for each request that writes without a session."""
+
+    def made() -> Transaction:
+        if is_overheard(engine.sync_engine):
+            return SessionTransaction(sessions())
+        return DriverTransaction(engine)
+
+    return made
