@@ -135,7 +135,7 @@ class CurveRepository:
         begun AS (
             SELECT DISTINCT taken.settle, {number.format(at="taken.at")} AS n
             FROM equity_snapshots AS taken
-            WHERE {selection.of_whom("taken")} AND reset
+            WHERE {selection.of_whom("taken")} AND {selection.within("taken.at")} AND reset
                 AND {kept(marks, environment, "taken", "at")}
         ),
         whole AS (

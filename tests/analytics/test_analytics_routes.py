@@ -317,6 +317,11 @@ async def test_a_curve_adds_up_what_is_last_known_of_each_key(world: World) -> N
     assert [tuple(point.values()) for point in one["items"][0]["points"]] == [
         ("2026-11-01T04:00:00Z", "120", "4", True)
     ]
+    until = "2026-11-01T03:30:00Z"  # its bucket reaches beyond, to the reset
+    cut = await asked(desk, "analytics/equity-curve", EquityCurve, points=1, to=until)
+    assert [tuple(point.values()) for point in cut["items"][0]["points"]] == [
+        ("2026-11-01T03:00:00Z", "150", "5", False)
+    ]
 
 
 async def test_an_account_without_data_has_no_figures(world: World) -> None:
