@@ -17,6 +17,7 @@ from tests.processes import debian
 from tests.processes.conftest import Start
 from tests.processes.debian import QUOTED, Debian15
 from tests.processes.running import BOTKEYS, ROOT, Service, said
+from tests.processes.test_stream_across_processes import configs
 from tests.processes.trading import new_key, new_trader, sent
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
@@ -92,13 +93,82 @@ def test_an_installation_works_through_a_transaction_pooler(
             database_url=server.url(OWNER, database, port),
             direct_database_url=server.url(OWNER, database),
             database_pool_size=40,
+            # Writes of one account come one by one: a hundred take as long as they take.
+            database_pool_timeout=60,
+            # So long that only a notification can tell a stream in time, and that nothing changes
+            # or lapses by itself meanwhile.
+            **dict.fromkeys(("stream_reread", "prices_interval", "heartbeat_lease"), 3600),
         )
         service.ready()
         trades(service)
+        runs_a_bot(service)
         answers = asyncio.run(_two_hundred_at_once(service))
         assert answers == Counter({("GET", 200): 100, ("POST", 201): 100})
         service.stops_by_ctrl_c()
         assert service.is_clean, service.text
+
+
+def runs_a_bot(service: Service) -> None:
+    """All that a running bot calls: one after the other, and then much of it at once."""
+    with service.http(service.token()) as user:
+        trader = new_trader(user, user, new_key("bybit"))
+        [listed] = sent(user.get(f"/v1/keys/{trader.key_id}/instruments?limit=1"), 200)["items"]
+        symbol = listed["symbol"]
+        asset = {"symbol": symbol, "leverage": "1"}
+        sent(user.post(f"/v1/keys/{trader.key_id}/assets", json=asset), 201)
+        with service.http(trader.token) as bot:
+            config = bot.get("/v1/runtime/config")
+            assert sent(config, 200)["may_open_positions"], config.text
+            known = {"If-None-Match": config.headers["etag"]}
+            assert bot.get("/v1/runtime/config", headers=known).status_code == 304
+            beat = sent(bot.post("/v1/runtime/heartbeat"), 200)
+            assert beat["config_version"] == config.json()["version"]
+            assert sent(user.get(f"/v1/bots/{trader.bot_id}"), 200)["online"]
+            for status in ("opening", "open", "closed"):
+                report = {"symbol": symbol, "side": "long", "status": status, "quantity": "1"}
+                told = sent(bot.put("/v1/runtime/positions/p", json=report), 200)
+                assert told["status"] == status
+            with bot.stream("GET", "/v1/runtime/stream") as answer:
+                stream = configs(answer.iter_lines())
+                assert next(stream) == config.json()
+                sent(user.patch(f"/v1/bots/{trader.bot_id}", json={"paused": True}), 200)
+                assert next(stream)["blocked_by"] == ["bot_paused"]
+                sent(user.patch(f"/v1/bots/{trader.bot_id}", json={"paused": False}), 200)
+                assert next(stream) == config.json()
+        answers = asyncio.run(_a_busy_bot(service, trader.token, symbol, known))
+        assert answers == Counter({("GET", 304): 60, ("POST", 200): 120, ("PUT", 200): 180})
+        trades = sent(user.get("/v1/trades?environment=testnet&limit=200"), 200)["items"]
+        assert len(trades) == 60
+        held = sent(user.get(f"/v1/bots/{trader.bot_id}"), 200)["open_positions"]
+        assert held == 0
+
+
+async def _a_busy_bot(
+    service: Service, token: str, symbol: str, known: dict[str, str]
+) -> Counter[tuple[str, int]]:
+    """Sixty positions with their trades, and as many heartbeats and looks at the configuration."""
+    # A kept connection that nobody used for a while may be closed just as the next call begins.
+    headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
+    limits = httpx.Limits(max_connections=60)
+    answers = list[httpx.Response]()
+    what = {"symbol": symbol, "side": "long", "quantity": "1"}
+    trade = {**what, "entry_price": "1", "exit_price": "2"}
+    trade |= dict.fromkeys(("opened_at", "closed_at"), "2026-11-01T00:00:00Z")
+    async with httpx.AsyncClient(
+        base_url=service.address, headers=headers, timeout=60, limits=limits
+    ) as http:
+
+        async def trade_once(number: int) -> None:
+            answers.append(await http.post("/v1/runtime/heartbeat"))
+            for status in ("opening", "open", "closed"):
+                report = {**what, "status": status}
+                answers.append(await http.put(f"/v1/runtime/positions/{number}", json=report))
+            batch = {"items": [{**trade, "id": str(number)}]}
+            answers.append(await http.post("/v1/runtime/trades", json=batch))
+            answers.append(await http.get("/v1/runtime/config", headers=known))
+
+        await asyncio.gather(*(trade_once(number) for number in range(60)))
+    return Counter((answer.request.method, answer.status_code) for answer in answers)
 
 
 async def _two_hundred_at_once(service: Service) -> Counter[tuple[str, int]]:
