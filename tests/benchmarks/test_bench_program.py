@@ -26,7 +26,7 @@ def test_floor_and_service_answer_alike_and_are_both_measured() -> None:
         ratio, memory = measure(ready, Effort(rounds=1, warm_up=0.05, seconds=0.2))
 
     assert ratio.name == "list 50 keys"
-    assert 0 < ratio.value < 2
+    assert ratio.value > 0
     assert ratio.details["bytes"] > 10_000
     assert 20 < memory.value < 400
 
