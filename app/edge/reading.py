@@ -9,7 +9,6 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
-from functools import cached_property
 from typing import Any, Self, get_type_hints
 
 from fastapi import Request, Response
@@ -154,25 +153,6 @@ class Endpoint:
             return cls(dependant)
         except _NotSimple:
             return None
-
-    @cached_property
-    def query_names(self) -> frozenset[str]:
-        """Of all query parameters that it, or something that it depends on, reads."""
-        own = frozenset(parameter.alias for parameter in self._query)
-        return own.union(*(need.query_names for _, need in self._needs))
-
-    async def answer_strictly(self, request: Request) -> Response:
-        """As `answer`; a query parameter that nobody reads is a typing error, or a wish that would
-        be passed over in silence. Raises `RequestValidationError`, which does not repeat its name:
-        someone may have put a secret there.
-        """
-        unknown = len(request.query_params.keys() - self.query_names)
-        if unknown:
-            known = ", ".join(f"`{name}`" for name in sorted(self.query_names))
-            there = f"the parameters here are {known}" if known else "there are none here"
-            fault = {"type": "extra_forbidden", "msg": f"No such query parameter: {there}"}
-            raise RequestValidationError([{**fault, "loc": ("query", "")}] * unknown)
-        return await self.answer(request)
 
     async def answer(self, request: Request) -> Response:
         """Raises `RequestValidationError` with every fault that was found."""

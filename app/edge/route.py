@@ -16,6 +16,7 @@ from app.context import Context
 from app.db.failures import is_conflict
 from app.edge.access import Access, access_of
 from app.edge.proof import prove
+from app.edge.query import QueryNames
 from app.edge.reading import Endpoint
 from app.edge.unit import Unit
 from app.errors import AppError, BodyTooLarge, UnsupportedMediaType
@@ -29,8 +30,9 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 class EdgeRoute(APIRoute):
     """Each route must say who may call it (`app.edge.access`).
 
-    The order is: token (401, 403), media type (415), Idempotency-Key, then body and rules. The
-    commit comes before the answer leaves; a deadlock or serialisation failure is tried again.
+    The order is: token (401, 403), names in the query (422, of users' routes: bots are older than
+    the service), media type (415), Idempotency-Key, then body and rules. The commit comes before
+    the answer leaves; a deadlock or serialisation failure is tried again.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -62,8 +64,7 @@ class EdgeRoute(APIRoute):
         simple = Endpoint.simple(self.dependant)
         if simple is None:
             return
-        strictly = self.methods == {"GET"} and not self.access.for_bots
-        directly = self._at_the_edge(simple.answer_strictly if strictly else simple.answer)
+        directly = self._at_the_edge(simple.answer)
         by_framework = self.app
 
         async def answering(scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,6 +82,7 @@ class EdgeRoute(APIRoute):
 
     def _at_the_edge(self, handle: Handler) -> Handler:
         access = self.access
+        names = None if access.for_bots else QueryNames(self.dependant)
         reads = self.methods == {"GET"}
 
         async def at_the_edge(request: Request) -> Response:
@@ -89,7 +91,7 @@ class EdgeRoute(APIRoute):
             unit = Unit(context, access, database.readers if reads else database.sessions)
             request.state.unit = unit
             try:
-                return await _answer(request, unit, handle)
+                return await _answer(request, unit, names, handle)
             except (AppError, RequestValidationError, HTTPException) as error:
                 known = _in_our_words(error, request)
                 context.metrics.refusals.labels(known.code).inc()
@@ -131,8 +133,12 @@ def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
     return headers
 
 
-async def _answer(request: Request, unit: Unit, handle: Handler) -> Response:
+async def _answer(
+    request: Request, unit: Unit, names: QueryNames | None, handle: Handler
+) -> Response:
     await prove(request, unit)
+    if names is not None:
+        names.check(request)
     _check_media_type(request)
     stored = await unit.claim(request)
     if stored is not None:

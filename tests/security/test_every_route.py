@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from typing import Any
+from itertools import product
 from uuid import UUID, uuid4
 
 import httpx
@@ -325,6 +326,44 @@ async def test_no_list_names_anything_of_another_account(
 
 
 @pytest.mark.parametrize("body_of", ["assignKey"])
+@each(USERS)
+async def test_a_query_that_the_route_does_not_take_is_refused_and_nothing_happens(
+    world: World, route: RouteUnderTest
+) -> None:
+    """Once it is known who asks, before the body is looked at or an Idempotency-Key is taken."""
+    stage = await set_up(world, route)
+    asked = route.operation.get("parameters", [])
+    names = sorted(parameter["name"] for parameter in asked if parameter["in"] == "query")
+    twice = "&".join(f"{name}=PLANTED&{name}=PLANTED" for name in names)
+    repeated = [("repeated", ["query", name]) for name in names]
+    unknown = ("extra_forbidden", ["query", "[member]"])
+    queries = [("PLANTED", [unknown]), (f"{twice}&dry_run=PLANTED&x=", [*repeated, unknown])]
+    if names:
+        queries.append((twice, repeated))
+    before = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
+    for (query, faults), body in product(queries, (stage.body, "no object")):
+        address, headers = f"{stage.path}?{query}", {"Idempotency-Key": "a-key-of-its-own"}
+        answer = await stage.caller.call(route.method, address, body, headers=headers)
+        told = problem(answer, 422, "invalid_request")["errors"]
+        assert [(fault["type"], fault["loc"]) for fault in told] == faults
+        assert "PLANTED" not in answer.text
+    problem(await world.http.request(route.method, address), 401, "unauthenticated")
+    if route.access.scopes:
+        stage.caller.token = world.issuer.token("alice", "")
+        problem(await stage.caller.call(route.method, address), 403, "missing_scope")
+    after = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
+    assert after == before
+
+
+@each(BOTS)
+async def test_a_bot_may_say_more_in_a_query_than_the_service_knows(
+    world: World, route: RouteUnderTest
+) -> None:
+    stage = await set_up(world, route)
+    answer = await stage.caller.call(route.method, f"{stage.path}?since=1&since=2", stage.body)
+    assert answer.is_success, answer.text
+
+
 async def test_another_account_s_object_in_a_body_answers_like_one_that_is_not_there(
     world: World, body_of: str
 ) -> None:
