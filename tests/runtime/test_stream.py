@@ -125,6 +125,11 @@ async def test_a_notification_of_an_account_concerns_all_its_bots_and_nonsense_n
         for stream in (*streams, other):
             await stream.config()
         await listens(busy_world)
+        # What is heard is heard after all bots were read again because it can be heard now: a
+        # change that was told of has arrived twice, so nothing is left to be read of the stranger.
+        for paused in (True, False):
+            await pause(bob, stranger, paused=paused)
+            assert ("bot_paused" in (await other.config())["blocked_by"]) is paused
         async with busy_world.context.database.sessions.begin() as session:
             for bot in (*bots, stranger):
                 await pause_quietly(session, bot)
