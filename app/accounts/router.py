@@ -9,7 +9,7 @@ from app.accounts.service import AccountView
 from app.auth.scopes import Scope
 from app.edge.access import for_users
 from app.edge.answers import json_answer
-from app.edge.conditions import Revision, etag
+from app.edge.conditions import Expected, etag
 from app.edge.responses import reading, writing
 from app.edge.route import CurrentUnit, EdgeRoute
 from app.errors import PreconditionFailed
@@ -43,7 +43,7 @@ async def get_account(service: Service, unit: CurrentUnit) -> Response:
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="account.change")
 async def change_account(
-    change: AccountChange, service: Service, unit: CurrentUnit, revision: Revision
+    change: AccountChange, service: Service, unit: CurrentUnit, expected: Expected
 ) -> Response:
     """The `ETag` is of the settings: data that come in do not change it."""
-    return _one(await service.change(unit.caller.user, change, revision))
+    return _one(await service.change(unit.caller.user, change, expected))

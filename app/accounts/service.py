@@ -10,7 +10,7 @@ from app.accounts.schemas import AccountChange
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
 from app.db.base import AnyRow
-from app.errors import PreconditionFailed
+from app.revisions import Revisions, require
 
 FIRST_REVISION = 1
 
@@ -42,14 +42,14 @@ class AccountService:
         return AccountView(account_id, row, await self._data.counts())
 
     async def change(
-        self, principal: UserPrincipal, change: AccountChange, revision: int | None
+        self, principal: UserPrincipal, change: AccountChange, expected: Revisions | None
     ) -> AccountView:
         # Counted before the lock, which all that is reported of this account waits for.
         counts = await self._data.counts()
         account_id = await self._accounts.take(principal)
         row = await self._accounts.get(account_id)
-        if revision is not None and row is not None and row.revision != revision:
-            raise PreconditionFailed
+        view = AccountView(account_id, row, counts)
+        require(view.revision, expected)
         changed: dict[str, Any] = {
             name: str(value)
             for name, value in change.model_dump(exclude_none=True).items()

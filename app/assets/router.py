@@ -14,7 +14,7 @@ from app.assets.schemas import Asset, AssetChange, AssetPage, NewAsset
 from app.auth.scopes import Scope
 from app.edge.access import for_users
 from app.edge.answers import json_answer
-from app.edge.conditions import Revision, etag
+from app.edge.conditions import Expected, etag
 from app.edge.responses import changing, reading_one
 from app.edge.route import CurrentUnit, EdgeRoute
 from app.pagination import (
@@ -112,13 +112,13 @@ async def change_asset(
     change: AssetChange,
     service: Service,
     unit: CurrentUnit,
-    revision: Revision,
+    expected: Expected,
 ) -> Response:
     """Leverage, margin mode, or whether it is enabled.
 
     Disabling stops new positions on it. The margin mode stays while a position is open on it.
     """
-    return _one(await service.change(unit.caller.user, key_id, symbol, change, revision))
+    return _one(await service.change(unit.caller.user, key_id, symbol, change, expected))
 
 
 @router.delete(
@@ -130,8 +130,8 @@ async def change_asset(
 )
 @for_users(Scope.KEYS_WRITE, action="asset.remove")
 async def remove_asset(
-    key_id: UUID, symbol: SymbolInPath, service: Service, unit: CurrentUnit, revision: Revision
+    key_id: UUID, symbol: SymbolInPath, service: Service, unit: CurrentUnit, expected: Expected
 ) -> Response:
     """The bot opens no more positions on it. Not while a position is open on it."""
-    await service.remove(unit.caller.user, key_id, symbol, revision)
+    await service.remove(unit.caller.user, key_id, symbol, expected)
     return Response(status_code=204)

@@ -24,12 +24,13 @@ from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
 from app.catalogue.refresh import CatalogueRefresher, instruments_worth_waiting
 from app.catalogue.repository import CatalogueName, CatalogueRepository
-from app.errors import InvalidRequest, NotFound, PreconditionFailed
+from app.errors import InvalidRequest, NotFound
 from app.exchanges.model import MarginMode
 from app.exchanges.profile import LeverageKind
 from app.exchanges.registry import EXCHANGES
 from app.jsontext import plain
 from app.keys.repository import KeyRepository, KeyRow
+from app.revisions import Revisions, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,10 +111,10 @@ class AssetService:
         key_id: UUID,
         symbol: str,
         change: AssetChange,
-        revision: int | None,
+        expected: Revisions | None,
     ) -> AssetRow:
-        """`revision` is that of If-Match, if it was sent."""
-        key, row = await self._locked(principal, key_id, symbol, revision)
+        """`expected` is what If-Match names, if it was sent."""
+        key, row = await self._locked(principal, key_id, symbol, expected)
         _leverage(row.exchange, change.leverage, row.max_leverage)
         if change.margin_mode is not None and change.margin_mode != row.margin_mode:
             _margin_mode(change.margin_mode, row.margin_modes)
@@ -130,9 +131,9 @@ class AssetService:
         return await self.get(key_id, symbol)
 
     async def remove(
-        self, principal: UserPrincipal, key_id: UUID, symbol: str, revision: int | None
+        self, principal: UserPrincipal, key_id: UUID, symbol: str, expected: Revisions | None
     ) -> None:
-        key, _ = await self._locked(principal, key_id, symbol, revision)
+        key, _ = await self._locked(principal, key_id, symbol, expected)
         await self._refuse_open_positions(key_id, symbol)
         await self._assets.remove(key_id, key.contract_type, symbol)
         await self._record("asset.remove", key, symbol)
@@ -157,14 +158,13 @@ class AssetService:
         return row
 
     async def _locked(
-        self, principal: UserPrincipal, key_id: UUID, symbol: str, revision: int | None
+        self, principal: UserPrincipal, key_id: UUID, symbol: str, expected: Revisions | None
     ) -> tuple[KeyRow, AssetRow]:
         key = await self._key(principal, key_id)
         if not await self._assets.lock(key_id, key.contract_type, symbol):
             raise NotFound
         row = await self.get(key_id, symbol)
-        if revision is not None and row.revision != revision:
-            raise PreconditionFailed
+        require(row.revision, expected)
         return key, row
 
     async def _listing(self, key: KeyRow, symbol: str) -> Listing:

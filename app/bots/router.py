@@ -12,7 +12,7 @@ from app.bots.repository import BotRow
 from app.bots.schemas import Bot, BotChange, BotPage, BotToken, KeyAssignment, NewBot
 from app.edge.access import for_users
 from app.edge.answers import json_answer
-from app.edge.conditions import Revision, etag
+from app.edge.conditions import Expected, etag
 from app.edge.responses import changing, reading, reading_one, writing
 from app.edge.route import CurrentUnit, EdgeRoute
 from app.keys.errors import KeyAssigned, KeyInactive
@@ -81,10 +81,10 @@ async def get_bot(bot_id: UUID, service: Service) -> Response:
 )
 @for_users(Scope.BOTS_WRITE, action="bot.change")
 async def change_bot(
-    bot_id: UUID, change: BotChange, service: Service, unit: CurrentUnit, revision: Revision
+    bot_id: UUID, change: BotChange, service: Service, unit: CurrentUnit, expected: Expected
 ) -> Response:
     """A paused bot opens no new positions and goes on managing the open ones."""
-    return _one(await service.change(unit.caller.user, bot_id, change, revision))
+    return _one(await service.change(unit.caller.user, bot_id, change, expected))
 
 
 @router.delete(
@@ -96,10 +96,10 @@ async def change_bot(
 )
 @for_users(Scope.BOTS_WRITE, action="bot.delete")
 async def delete_bot(
-    bot_id: UUID, service: Service, unit: CurrentUnit, revision: Revision
+    bot_id: UUID, service: Service, unit: CurrentUnit, expected: Expected
 ) -> Response:
     """Its token dies and its key becomes free."""
-    await service.delete(unit.caller.user, bot_id, revision)
+    await service.delete(unit.caller.user, bot_id, expected)
     return Response(status_code=204)
 
 
@@ -112,10 +112,10 @@ async def delete_bot(
 )
 @for_users(Scope.BOTS_WRITE, action="bot.assign_key")
 async def assign_key(
-    bot_id: UUID, assignment: KeyAssignment, service: Service, unit: CurrentUnit, revision: Revision
+    bot_id: UUID, assignment: KeyAssignment, service: Service, unit: CurrentUnit, expected: Expected
 ) -> Response:
     """Takes the place of the key that the bot has. The key must be active and with no other bot."""
-    return _one(await service.assign(unit.caller.user, bot_id, assignment.key_id, revision))
+    return _one(await service.assign(unit.caller.user, bot_id, assignment.key_id, expected))
 
 
 @router.delete(
@@ -127,9 +127,9 @@ async def assign_key(
 )
 @for_users(Scope.BOTS_WRITE, action="bot.unassign_key")
 async def unassign_key(
-    bot_id: UUID, service: Service, unit: CurrentUnit, revision: Revision
+    bot_id: UUID, service: Service, unit: CurrentUnit, expected: Expected
 ) -> Response:
-    return _one(await service.unassign(unit.caller.user, bot_id, revision))
+    return _one(await service.unassign(unit.caller.user, bot_id, expected))
 
 
 @token_router.post(

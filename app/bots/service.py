@@ -11,8 +11,9 @@ from app.bots.errors import OpenPositions
 from app.bots.repository import BotRepository, BotRow
 from app.bots.schemas import BotChange
 from app.db.base import new_id
-from app.errors import NotFound, PreconditionFailed
+from app.errors import NotFound
 from app.keys.errors import KeyAssigned, KeyInactive
+from app.revisions import Revisions, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,9 @@ class BotService:
         return await self.get(bot_id)
 
     async def change(
-        self, principal: UserPrincipal, bot_id: UUID, change: BotChange, revision: int | None
+        self, principal: UserPrincipal, bot_id: UUID, change: BotChange, expected: Revisions | None
     ) -> BotRow:
-        row = await self._locked(principal, bot_id, revision)
+        row = await self._locked(principal, bot_id, expected)
         if change.paused is not None:
             await self._lock_key(row)
         wanted = {"name": change.name, "paused": change.paused}
@@ -64,23 +65,25 @@ class BotService:
         await self._audit.record("bot.change", target="bot", target_id=bot_id, **changed)
         return await self.get(bot_id)
 
-    async def delete(self, principal: UserPrincipal, bot_id: UUID, revision: int | None) -> None:
+    async def delete(
+        self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
+    ) -> None:
         """Remove the bot and its token, and give its key back; not while it has open positions."""
-        row = await self._locked(principal, bot_id, revision)
+        row = await self._locked(principal, bot_id, expected)
         await self._lock_key(row)
         self._refuse_open_positions(row)
         await self._bots.delete(bot_id)
         await self._audit.record("bot.delete", target="bot", target_id=bot_id, name=row.name)
 
     async def assign(
-        self, principal: UserPrincipal, bot_id: UUID, key_id: UUID, revision: int | None
+        self, principal: UserPrincipal, bot_id: UUID, key_id: UUID, expected: Revisions | None
     ) -> BotRow:
         """Give the bot this key, in place of the one it has. Giving it the same changes nothing.
 
         A bot with open positions gets no other key than theirs. Reports may come late: a bot that
         has lost the key of its positions gets it back, since nothing else can manage them.
         """
-        row = await self._locked(principal, bot_id, revision)
+        row = await self._locked(principal, bot_id, expected)
         if row.key_id == key_id:
             return row
         await self._bots.lock_keys([key_id] if row.key_id is None else [key_id, row.key_id])
@@ -107,10 +110,10 @@ class BotService:
         return await self.get(bot_id)
 
     async def unassign(
-        self, principal: UserPrincipal, bot_id: UUID, revision: int | None
+        self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
     ) -> BotRow:
         """Take the bot's key away. One that has none stays as it is: a repeat is answered alike."""
-        row = await self._locked(principal, bot_id, revision)
+        row = await self._locked(principal, bot_id, expected)
         if row.key_id is None:
             return row
         await self._lock_key(row)
@@ -126,14 +129,15 @@ class BotService:
         )
         return await self.get(bot_id)
 
-    async def _locked(self, principal: UserPrincipal, bot_id: UUID, revision: int | None) -> BotRow:
+    async def _locked(
+        self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
+    ) -> BotRow:
         """The bot under its lock, read in a statement of its own after the lock was taken."""
         await self._accounts.enter(principal)
         if not await self._bots.lock(bot_id):
             raise NotFound
         row = await self.get(bot_id)
-        if revision is not None and row.revision != revision:
-            raise PreconditionFailed
+        require(row.revision, expected)
         return row
 
     async def _lock_key(self, row: BotRow) -> None:

@@ -7,7 +7,7 @@ from app.accounts.repository import AccountRepository
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
 from app.db.base import new_id
-from app.errors import NotFound, PreconditionFailed
+from app.errors import NotFound
 from app.keys.credential_repository import CredentialRepository
 from app.keys.errors import KeyAssigned, PositionsHeld
 from app.keys.repository import KeyRepository, KeyRow
@@ -15,6 +15,7 @@ from app.operations.deletion_repository import DeletionRepository, whole_key
 from app.operations.kinds import KINDS
 from app.operations.repository import OperationRepository, OperationRow
 from app.operations.scopes import stored
+from app.revisions import Revisions, require
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +54,26 @@ class KeyDeletionService:
         return KeyPreview(key, counts, await self._keys.positions_held(key_id))
 
     async def delete(
-        self, principal: UserPrincipal, key_id: UUID, revision: int | None
+        self, principal: UserPrincipal, key_id: UUID, expected: Revisions | None
     ) -> dict[str, int]:
         """Remove the key and its credentials at once, and keep its trading data; how many rows of
         each kind went.
         """
         await self._accounts.enter(principal)
-        key = await self._deletable(key_id, revision)
+        key = await self._deletable(key_id, expected)
         gone = await self._remove(key_id)
         await self._keys.forget_label(key_id)
         await self._record(key)
         return gone
 
     async def delete_with_data(
-        self, principal: UserPrincipal, key_id: UUID, revision: int | None
+        self, principal: UserPrincipal, key_id: UUID, expected: Revisions | None
     ) -> OperationRow:
         """The same at once, and its trading data by an operation: nothing shows them from now on,
         and nothing that is reported of the key is stored.
         """
         await self._accounts.take(principal)
-        key = await self._deletable(key_id, revision)
+        key = await self._deletable(key_id, expected)
         gone = await self._remove(key_id)
         marks = whole_key(key_id)
         await self._deletions.mark(marks)
@@ -89,13 +90,12 @@ class KeyDeletionService:
         await self._record(key, operation_id=str(row.id))
         return row
 
-    async def _deletable(self, key_id: UUID, revision: int | None) -> KeyRow:
+    async def _deletable(self, key_id: UUID, expected: Revisions | None) -> KeyRow:
         """The key under its lock, which openings and open positions share."""
         key = await self._keys.get(key_id) if await self._keys.lock(key_id) else None
         if key is None:
             raise NotFound
-        if revision is not None and key.revision != revision:
-            raise PreconditionFailed
+        require(key.revision, expected)
         if key.bot_id is not None and key.bot_name is not None:
             raise KeyAssigned(key.bot_id, key.bot_name)
         held = await self._keys.positions_held(key_id)

@@ -12,7 +12,7 @@ from app.auth.principal import UserPrincipal
 from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.context import ApiKeys
 from app.db.failures import violated_constraint
-from app.errors import NotFound, PreconditionFailed
+from app.errors import NotFound
 from app.exchanges.model import ContractType, Environment
 from app.exchanges.registry import EXCHANGES
 from app.keys.credential_repository import CredentialRepository
@@ -21,6 +21,7 @@ from app.keys.errors import KeyAlreadyAdded, OtherExchangeAccount
 from app.keys.repository import KeyRepository, KeyRow
 from app.keys.schemas import NewCredentials
 from app.keys.verification import CredentialCheck, Verified, hashed_account
+from app.revisions import Revisions, require
 from app.vault.binding import Binding
 from app.vault.fingerprint import fingerprint, mask
 
@@ -47,10 +48,14 @@ class ReplacementService:
         self._audit = audit
 
     async def replace(
-        self, principal: UserPrincipal, key_id: UUID, new: NewCredentials, revision: int | None
+        self,
+        principal: UserPrincipal,
+        key_id: UUID,
+        new: NewCredentials,
+        expected: Revisions | None,
     ) -> KeyRow:
         """Check as for a new key, prove the exchange account, then seal the next version."""
-        row = self._current(await self._keys.get(key_id), revision)
+        row = self._current(await self._keys.get(key_id), expected)
         request = _request(row, new)
         mark = fingerprint(
             self._vault.fingerprint,
@@ -65,7 +70,7 @@ class ReplacementService:
         account_id = await self._accounts.enter(principal)
         if not await self._keys.lock(key_id):
             raise NotFound
-        row = self._current(await self._keys.get(key_id), revision)
+        row = self._current(await self._keys.get(key_id), expected)
         exchange_account = await self._same_account(key_id, request, verified)
         version = row.version + 1
         binding = Binding(account_id, key_id, version, request.exchange, request.environment)
@@ -115,11 +120,10 @@ class ReplacementService:
         return now or before
 
     @staticmethod
-    def _current(row: KeyRow | None, revision: int | None) -> KeyRow:
+    def _current(row: KeyRow | None, expected: Revisions | None) -> KeyRow:
         if row is None:
             raise NotFound
-        if revision is not None and row.revision != revision:
-            raise PreconditionFailed
+        require(row.revision, expected)
         return row
 
 

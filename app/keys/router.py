@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from app.auth.scopes import Scope
 from app.edge.access import for_users
 from app.edge.answers import json_answer
-from app.edge.conditions import Revision, etag
+from app.edge.conditions import Expected, etag
 from app.edge.responses import changing, reading, reading_one, writing
 from app.edge.route import CurrentUnit, EdgeRoute
 from app.exchanges.model import Environment, ExchangeId
@@ -126,13 +126,13 @@ async def get_key(key_id: UUID, service: Service) -> Response:
 )
 @for_users(Scope.KEYS_WRITE, action="key.change")
 async def change_key(
-    key_id: UUID, change: KeyChange, service: Service, unit: CurrentUnit, revision: Revision
+    key_id: UUID, change: KeyChange, service: Service, unit: CurrentUnit, expected: Expected
 ) -> Response:
     """Deactivating stops new positions at once and leaves open ones to the bot's exit rules.
 
     Each contract type has trading assets of its own: switching back finds the former ones again.
     """
-    return _one(await service.change(unit.caller.user, key_id, change, revision))
+    return _one(await service.change(unit.caller.user, key_id, change, expected))
 
 
 @router.put(
@@ -157,14 +157,14 @@ async def replace_credentials(
     new: NewCredentials,
     service: Replacements,
     unit: CurrentUnit,
-    revision: Revision,
+    expected: Expected,
 ) -> Response:
     """For a key that expires or was renewed: its bot, its positions and its settings stay.
 
     Where the exchange tells, it must be of the same exchange account. The former credentials are
     gone when the answer arrives; `version` goes up by one, and the bot fetches the new ones.
     """
-    return _one(await service.replace(unit.caller.user, key_id, new, revision))
+    return _one(await service.replace(unit.caller.user, key_id, new, expected))
 
 
 @router.get(
@@ -203,7 +203,7 @@ async def delete_key(
     key_id: UUID,
     service: Deletions,
     unit: CurrentUnit,
-    revision: Revision,
+    expected: Expected,
     associated_data: Annotated[
         AssociatedData,
         Query(description="Whether its trading data stay. `delete` takes the scope `data:delete`."),
@@ -215,6 +215,6 @@ async def delete_key(
     user = unit.caller.user
     if associated_data is AssociatedData.DELETE:
         user.require(Scope.DATA_DELETE)
-        return operation_answer(await service.delete_with_data(user, key_id, revision), status=202)
-    deleted = await service.delete(user, key_id, revision)
+        return operation_answer(await service.delete_with_data(user, key_id, expected), status=202)
+    deleted = await service.delete(user, key_id, expected)
     return json_answer({"key_id": key_id, "associated_data": associated_data, "deleted": deleted})

@@ -15,7 +15,7 @@ from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.context import ApiKeys
 from app.db.base import new_id
 from app.db.failures import Overtaken
-from app.errors import NotFound, PreconditionFailed
+from app.errors import NotFound
 from app.keys.contract_switch import ContractSwitch
 from app.keys.credential_repository import CredentialRepository
 from app.keys.credentials import KeyRequest, read_request
@@ -23,6 +23,7 @@ from app.keys.errors import EnvironmentImmutable, KeyAlreadyAdded
 from app.keys.repository import KeyFilter, KeyRepository, KeyRow
 from app.keys.schemas import KeyChange, NewKey
 from app.keys.verification import CredentialCheck, Verified, hashed_account
+from app.revisions import Revisions, require
 from app.vault.binding import Binding
 from app.vault.fingerprint import fingerprint, mask
 
@@ -128,11 +129,11 @@ class KeyService:
         return await self.get(key_id)
 
     async def change(
-        self, principal: UserPrincipal, key_id: UUID, change: KeyChange, revision: int | None
+        self, principal: UserPrincipal, key_id: UUID, change: KeyChange, expected: Revisions | None
     ) -> KeyRow:
-        """Rename, (de)activate or switch. `revision` is that of If-Match, if it was sent."""
+        """Rename, (de)activate or switch. `expected` is what If-Match names, if it was sent."""
         switching = change.contract_type is not None
-        row = await self._locked(principal, key_id, revision, with_bot=switching)
+        row = await self._locked(principal, key_id, expected, with_bot=switching)
         if change.environment is not None and change.environment != row.environment:
             raise EnvironmentImmutable
         if change.contract_type is not None:
@@ -166,7 +167,7 @@ class KeyService:
         self,
         principal: UserPrincipal,
         key_id: UUID,
-        revision: int | None,
+        expected: Revisions | None,
         *,
         with_bot: bool = False,
     ) -> KeyRow:
@@ -178,6 +179,5 @@ class KeyService:
         row = await self.get(key_id)
         if with_bot and row.bot_id != bot_id:
             raise Overtaken
-        if revision is not None and row.revision != revision:
-            raise PreconditionFailed
+        require(row.revision, expected)
         return row
