@@ -12,7 +12,6 @@ from app.edge.answers import json_answer
 from app.edge.conditions import Expected, etag
 from app.edge.responses import reading, writing
 from app.edge.route import CurrentUnit, EdgeRoute
-from app.errors import PreconditionFailed
 
 router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute)
 
@@ -39,7 +38,7 @@ async def get_account(service: Service, unit: CurrentUnit) -> Response:
     operation_id="changeAccount",
     summary="Select a data set, or set the time zone",
     response_model=Account,
-    responses=writing(PreconditionFailed),
+    responses=writing(),
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="account.change")
 async def change_account(

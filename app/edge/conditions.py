@@ -4,6 +4,7 @@ import re
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
+from fastapi.dependencies.models import Dependant
 
 from app.revisions import Revisions
 
@@ -40,3 +41,8 @@ def expected_revisions(request: Request, if_match: IfMatchHeader = None) -> Revi
 
 Expected = Annotated[Revisions | None, Depends(expected_revisions)]
 """The revisions that a change was made for; `None` where any will do."""
+
+
+def is_conditional(dependant: Dependant) -> bool:
+    """Whether an endpoint, or something that it depends on, looks at If-Match."""
+    return dependant.call is expected_revisions or any(map(is_conditional, dependant.dependencies))

@@ -8,7 +8,6 @@ from app.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
     NotFound,
-    PreconditionFailed,
     RateLimited,
     RequestInProgress,
     Unavailable,
@@ -37,4 +36,4 @@ def writing(*more: type[AppError]) -> dict[int | str, dict[str, Any]]:
 
 
 def changing(*more: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    return writing(NotFound, PreconditionFailed, *more)
+    return writing(NotFound, *more)

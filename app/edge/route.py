@@ -15,11 +15,12 @@ from app.auth.errors import AccountHeaderMalformed, AccountHeaderRequired
 from app.context import Context
 from app.db.failures import is_conflict
 from app.edge.access import Access, access_of
+from app.edge.conditions import is_conditional
 from app.edge.proof import prove
 from app.edge.query import QueryNames
 from app.edge.reading import Endpoint
 from app.edge.unit import Unit
-from app.errors import AppError, BodyTooLarge, UnsupportedMediaType
+from app.errors import AppError, BodyTooLarge, PreconditionFailed, UnsupportedMediaType
 from app.idempotency import MAX_KEY_LENGTH
 from app.problems import from_http_exception, problems, told_together, validation_problem
 
@@ -45,6 +46,8 @@ class EdgeRoute(APIRoute):
         own = options.get("responses") or {}
         options["responses"] = told_together(self._usual_problems(options), own)
         super().__init__(path, endpoint, **options)
+        if is_conditional(self.dependant):
+            self.responses = told_together(problems(PreconditionFailed), self.responses)
         if self.methods == {"GET"} or self.access.for_bots:
             self._answer_directly()
 

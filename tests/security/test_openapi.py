@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
@@ -11,14 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import CHECKS
 from schemathesis.core.failures import FailureGroup
 
-from app.documentation import openapi_document
 from app.settings import Role
-from tests.support.routes import RouteUnderTest, application_of, routes_of, set_up
+from tests.support.routes import RouteUnderTest, document_of, routes_of, set_up
 from tests.support.world import World
 
-APP = application_of(Role.ALL)
-ROUTES = routes_of(APP)
-DOCUMENT = openapi_document(APP)
+ROUTES = routes_of(Role.ALL)
+DOCUMENT = document_of(Role.ALL)
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT)
 EXAMPLES = 6
 """Cases of each kind and route. They differ from run to run."""
@@ -34,7 +33,7 @@ PROMISED: list[Any] = [
 ]
 
 
-def each(routes: list[RouteUnderTest]) -> pytest.MarkDecorator:
+def each(routes: Sequence[RouteUnderTest]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("route", routes, ids=lambda route: route.operation_id)
 
 
@@ -63,6 +62,14 @@ def test_each_operation_is_named_proved_and_tells_its_problems(route: RouteUnder
         assert {"413", "415"} <= set(operation["responses"])
     if route.parameters:
         assert "404" in operation["responses"]
+
+
+@each(ROUTES)
+def test_a_failed_precondition_is_told_where_if_match_is_taken_and_nowhere_else(
+    route: RouteUnderTest,
+) -> None:
+    taken = {parameter["name"] for parameter in route.operation.get("parameters", [])}
+    assert ("412" in route.operation["responses"]) == ("If-Match" in taken)
 
 
 def test_no_two_operations_share_a_name() -> None:
