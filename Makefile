@@ -23,7 +23,7 @@ install: .venv/.installed
 	@touch $@
 
 test: install
-	$(BIN)/python -m pytest -n auto -m "not torture"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 # Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
 torture: install

@@ -5,9 +5,8 @@ from copy import deepcopy
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from app.documentation import openapi_document
 from app.settings import Role
-from tests.support.routes import RouteUnderTest, application_of, routes_of
+from tests.support.routes import RouteUnderTest, document_of, routes_of
 from tests.support.world import Json, World
 
 NO_FLAGS: tuple[Any, ...] = ("false", 1)
@@ -47,11 +46,10 @@ def members(document: Json, schema: Json, place: tuple[str | int, ...]) -> Itera
 
 
 def found() -> list[Member]:
-    app = application_of(Role.ALL)
-    document = openapi_document(app)
+    document = document_of(Role.ALL)
     return [
         Member(route, place, kind)
-        for route in routes_of(app)
+        for route in routes_of(Role.ALL)
         if route.takes_body
         for place, kind in members(
             document,

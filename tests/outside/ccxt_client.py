@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-import ccxt
-
 from app.exchanges.model import Environment
 
 _CLASSES = {"kraken": "krakenfutures", "kucoin": "kucoinfutures", "woox": "woo"}
@@ -33,6 +31,11 @@ class OutsideClient:
 
     def __init__(self, exchange: str, environment: Environment, address: str) -> None:
         self.exchange = exchange
+        # It reads a hundred exchanges, which only the worker that comes to these tests should do.
+        import ccxt  # noqa: PLC0415  # see above
+
+        self.authentication_error = ccxt.AuthenticationError
+        self.exchange_error = ccxt.ExchangeError
         self._client = getattr(ccxt, _CLASSES.get(exchange, exchange))({"enableRateLimit": False})
         self._client.number = Decimal  # instead of float, so that steps are compared exactly
         self._choose_markets()

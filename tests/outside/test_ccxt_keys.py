@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import ccxt
 import pytest
 
 from app.exchanges.model import ContractType, Environment
@@ -57,7 +56,7 @@ async def test_a_signed_call_is_accepted_for_a_good_key_alone(
         known["trade"] | {"api_secret": known["trade_2"]["api_secret"]},
     )
     for stranger in strangers:
-        with client.signing_with(stranger), pytest.raises(ccxt.AuthenticationError):
+        with client.signing_with(stranger), pytest.raises(client.authentication_error):
             await client.total(params)
 
 
@@ -80,5 +79,5 @@ async def test_an_order_is_taken_from_a_key_that_may_trade_alone(
     with client.signing_with(known["trade"]):
         assert await client.buy(market)
     for variant in ("readonly", "revoked"):
-        with client.signing_with(known[variant]), pytest.raises(ccxt.ExchangeError):
+        with client.signing_with(known[variant]), pytest.raises(client.exchange_error):
             await client.buy(market)

@@ -1,9 +1,10 @@
 """Promises that hold of every route: each test walks over all that the application has."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 from itertools import product
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
@@ -30,7 +31,7 @@ from tests.support.routes import (
 from tests.support.world import Bot, World
 
 APP = application_of(Role.ALL)
-ROUTES = routes_of(APP)
+ROUTES = routes_of(Role.ALL)
 USERS = [route for route in ROUTES if not route.access.for_bots]
 BOTS = [route for route in ROUTES if route.access.for_bots]
 WRITES = [route for route in ROUTES if route.access.action is not None]
@@ -40,7 +41,7 @@ SCOPED = [(route, scope) for route in USERS for scope in route.access.scopes]
 LOG_OF_REFUSALS = ("audit_events", "audit_heads", "accounts")
 
 
-def each(routes: list[RouteUnderTest]) -> pytest.MarkDecorator:
+def each(routes: Sequence[RouteUnderTest]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("route", routes, ids=lambda route: route.operation_id)
 
 
@@ -325,7 +326,6 @@ async def test_no_list_names_anything_of_another_account(
         assert own["id"] in (await world.user("alice").get(route.path)).text
 
 
-@pytest.mark.parametrize("body_of", ["assignKey"])
 @each(USERS)
 async def test_a_query_that_the_route_does_not_take_is_refused_and_nothing_happens(
     world: World, route: RouteUnderTest
@@ -364,6 +364,7 @@ async def test_a_bot_may_say_more_in_a_query_than_the_service_knows(
     assert answer.is_success, answer.text
 
 
+@pytest.mark.parametrize("body_of", ["assignKey"])
 async def test_another_account_s_object_in_a_body_answers_like_one_that_is_not_there(
     world: World, body_of: str
 ) -> None:
@@ -450,8 +451,8 @@ async def test_a_refused_write_is_recorded_once_and_changes_nothing(
 @pytest.mark.parametrize("role", [Role.API, Role.RUNTIME])
 def test_the_two_roles_share_no_route(role: Role) -> None:
     other = Role.RUNTIME if role is Role.API else Role.API
-    mine = {(route.method, route.path) for route in routes_of(application_of(role))}
-    theirs = {(route.method, route.path) for route in routes_of(application_of(other))}
+    mine = {(route.method, route.path) for route in routes_of(role)}
+    theirs = {(route.method, route.path) for route in routes_of(other)}
     assert mine
     assert not mine & theirs
     assert mine | theirs == {(route.method, route.path) for route in ROUTES}

@@ -38,10 +38,10 @@ from app.transport import HttpTransport
 from tests.support.database import Server, execute
 from tests.support.dump import dump
 from tests.support.leaks import Logs, all_logged, leaks, whole_text_of
-from tests.support.routes import RouteUnderTest, application_of, routes_of, set_up
+from tests.support.routes import RouteUnderTest, routes_of, set_up
 from tests.support.world import Json, World
 
-ROUTES = routes_of(application_of(Role.ALL))
+ROUTES = routes_of(Role.ALL)
 TRADING = frozenset({Permission.READ, Permission.TRADE})
 
 

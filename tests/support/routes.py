@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -71,8 +72,15 @@ class Stage:
         return await self.caller.call(self.route.method, self.path, self.body, headers=headers)
 
 
+@cache
 def application_of(role: Role) -> FastAPI:
+    """One for all who only read what it has: to describe its routes takes half a second."""
     return create_app(Settings(mode=Mode.DEVELOPMENT), role)
+
+
+@cache
+def document_of(role: Role) -> Json:
+    return openapi_document(application_of(role))
 
 
 def paths_of(app: FastAPI) -> set[str]:
@@ -88,10 +96,11 @@ def edge_paths_of(app: FastAPI) -> set[str]:
     }
 
 
-def routes_of(app: FastAPI) -> list[RouteUnderTest]:
+@cache
+def routes_of(role: Role) -> tuple[RouteUnderTest, ...]:
     """The routes that prove their caller, which is all but `PUBLIC`."""
-    document = openapi_document(app)
-    return [
+    document = document_of(role)
+    return tuple(
         RouteUnderTest(
             str(context.original_route.operation_id),
             method,
@@ -99,10 +108,10 @@ def routes_of(app: FastAPI) -> list[RouteUnderTest]:
             context.original_route.access,
             _resolved(document, document["paths"][str(context.path)][method.lower()]),
         )
-        for context in iter_route_contexts(app.routes)
+        for context in iter_route_contexts(application_of(role).routes)
         if isinstance(context.original_route, EdgeRoute)
         for method in sorted(context.original_route.methods or ())
-    ]
+    )
 
 
 def _resolved(document: Json, operation: Json) -> Json:

@@ -1,6 +1,7 @@
 """A service to talk to, and the people who talk to it."""
 
 import json
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import copy
@@ -18,6 +19,9 @@ from app.auth.scopes import USER_SCOPES
 from app.context import Context
 from app.main import create_app
 from app.simulator import Simulator
+
+# httpx asks at each request whether this module is there, and it is looked for in all places.
+sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 Json = dict[str, Any]
 
