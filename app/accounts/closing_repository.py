@@ -21,6 +21,9 @@ from app.db.models import (
 )
 from app.db.models.position import held
 
+CLOSE = "account.close"
+"""What closing an account is called in the audit log, and on the record of its answer."""
+
 _BOTS = cast("Table", Bot.__table__)
 _PRESENCE = cast("Table", Presence.__table__)
 
@@ -55,6 +58,9 @@ class ClosingRepository:
     async def remove(self) -> dict[str, int]:
         """Bots with their tokens, keys with their credentials, and all that goes with either; how
         many rows of each kind went.
+
+        Of the answers kept for repeated requests, what closures were asked with stays for as long
+        as the operation runs: this one's answer will be kept there, and it goes with the data.
         """
         await self._session.execute(notifications.of_account(self._account_id))
         gone = {}
@@ -64,14 +70,18 @@ class ClosingRepository:
             ("trading_assets", TradingAsset),
             ("freezes", Freeze),
             ("keys", Key),
-            ("idempotency_records", IdempotencyRecord),
         ):
             table = cast("Table", model.__table__)
             done: Any = await self._session.execute(
                 delete(table).where(table.c.account_id == self._account_id)
             )
             gone[name] = int(done.rowcount)
-        del gone["idempotency_records"]
+        await self._session.execute(
+            delete(IdempotencyRecord).where(
+                IdempotencyRecord.account_id == self._account_id,
+                IdempotencyRecord.action.is_distinct_from(CLOSE),
+            )
+        )
         return gone
 
     async def cancel_others(self) -> None:

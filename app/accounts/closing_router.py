@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 
 from app.accounts.closing_errors import AccountClosing, PositionsStillOpen
-from app.accounts.closing_repository import ClosingRepository
+from app.accounts.closing_repository import CLOSE, ClosingRepository
 from app.accounts.closing_service import ClosingService
 from app.accounts.repository import AccountRepository
 from app.auth.scopes import Scope
 from app.edge.access import for_users
-from app.edge.responses import reading
+from app.edge.conditions import Expected
+from app.edge.responses import writing
 from app.edge.route import CurrentUnit, EdgeRoute
 from app.operations.answers import operation_answer
 from app.operations.deletion_repository import DeletionRepository
@@ -41,12 +42,13 @@ Service = Annotated[ClosingService, Depends(closing_service)]
     summary="Close the account",
     status_code=202,
     response_model=Operation,
-    responses=reading(PositionsStillOpen, AccountClosing),
+    responses=writing(PositionsStillOpen, AccountClosing),
 )
-@for_users(Scope.ACCOUNT_ADMIN, action="account.close", replayable=False, while_closing=True)
+@for_users(Scope.ACCOUNT_ADMIN, action=CLOSE, while_closing=True)
 async def close_account(
     service: Service,
     unit: CurrentUnit,
+    expected: Expected,
     force: Annotated[
         bool, Query(description="Close it although positions are open. No bot looks after them.")
     ] = False,
@@ -55,8 +57,9 @@ async def close_account(
     hidden; the operation removes it. Until it is done the account's tokens read that operation and
     nothing else. Afterwards they are dead but for that, and a newer token starts an empty account.
 
-    The audit log is kept for its retention. A lost answer is found in the `operation_id` of the 403
-    that other routes answer.
+    The audit log is kept for its retention. A lost answer is given again to the same
+    Idempotency-Key until the operation is done, and found in the `operation_id` of the 403 that
+    other routes answer. The `ETag` is that of `getAccount`.
     """
-    row = await service.close(unit.caller.user, force=force)
+    row = await service.close(unit.caller.user, expected, force=force)
     return operation_answer(row, status=202)

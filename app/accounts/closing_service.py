@@ -1,7 +1,7 @@
 """Closing an account."""
 
 from app.accounts.closing_errors import PositionsStillOpen
-from app.accounts.closing_repository import ClosingRepository
+from app.accounts.closing_repository import CLOSE, ClosingRepository
 from app.accounts.repository import AccountRepository
 from app.accounts.standing import Standing, Standings
 from app.audit.log import AuditLog
@@ -11,6 +11,7 @@ from app.operations.deletion_repository import DeletionRepository
 from app.operations.kinds import KINDS
 from app.operations.repository import OperationRepository, OperationRow
 from app.operations.scopes import stored
+from app.revisions import Revisions, require
 from app.trading.marks import FOREVER, Mark
 
 
@@ -33,17 +34,22 @@ class ClosingService:
         self._standings = standings
         self._audit = audit
 
-    async def close(self, principal: UserPrincipal, *, force: bool) -> OperationRow:
+    async def close(
+        self, principal: UserPrincipal, expected: Revisions | None, *, force: bool
+    ) -> OperationRow:
         """End bots, tokens and keys, and hide the rest; the operation removes it.
 
-        A closure that failed is begun again. Raises `AccountClosing` for one that is under way.
+        A closure that failed is begun again. Raises `AccountClosing` for one that is under way,
+        and `PreconditionFailed` unless the account is as expected.
         """
         standing = await self._accounts.take_whatever(principal)
         self._standings.forget(principal.account_id)
         again = await self._again(standing)
+        if again is None:
+            standing.admit(principal)
+        require(await self._accounts.revision(principal.account_id), expected)
         if again is not None:
             return again
-        standing.admit(principal)
         held = await self._closing.positions_held()
         if held and not force:
             raise PositionsStillOpen(held)
@@ -60,7 +66,7 @@ class ClosingService:
         )
         await self._closing.close(row.id)
         await self._audit.record(
-            "account.close",
+            CLOSE,
             target="operation",
             target_id=row.id,
             force=force,

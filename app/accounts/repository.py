@@ -22,7 +22,7 @@ class AccountRepository:
 
         Raises `AccountClosing`, and `Unauthenticated` for a token of before its closure.
         """
-        standing = await self._locked(principal, share=True)
+        standing = await self.enter_whatever(principal)
         standing.admit(principal)
         return principal.account_id
 
@@ -36,13 +36,17 @@ class AccountRepository:
         standing.admit(principal)
         return principal.account_id
 
+    async def enter_whatever(self, principal: UserPrincipal) -> Standing:
+        """As `enter`, an account that is being closed too."""
+        return await self._locked(principal, share=True)
+
     async def take_whatever(self, principal: UserPrincipal) -> Standing:
         """As `take`, of an account that is being closed too."""
         return await self._locked(principal, share=False)
 
     async def make_sure(self, principal: UserPrincipal) -> None:
         """That there is a row, whatever it says: also what is refused is recorded."""
-        await self._locked(principal, share=True)
+        await self.enter_whatever(principal)
 
     async def _locked(self, principal: UserPrincipal, *, share: bool) -> Standing:
         """Of a row that was waited for, these are the columns after the wait."""
@@ -67,6 +71,11 @@ class AccountRepository:
             Account.revision,
         ).where(Account.account_id == account_id)
         return (await self._session.execute(query)).one_or_none()
+
+    async def revision(self, account_id: UUID) -> int:
+        """Of its settings. Only of an account that was entered: there is a row."""
+        query = select(Account.revision).where(Account.account_id == account_id)
+        return (await self._session.execute(query)).scalar_one()
 
     async def change(self, account_id: UUID, **columns: Any) -> None:
         await self._session.execute(

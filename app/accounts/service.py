@@ -47,9 +47,8 @@ class AccountService:
         # Counted before the lock, which all that is reported of this account waits for.
         counts = await self._data.counts()
         account_id = await self._accounts.take(principal)
+        require(await self._accounts.revision(account_id), expected)
         row = await self._accounts.get(account_id)
-        view = AccountView(account_id, row, counts)
-        require(view.revision, expected)
         changed: dict[str, Any] = {
             name: str(value)
             for name, value in change.model_dump(exclude_none=True).items()

@@ -89,13 +89,21 @@ class Unit:
             action=self.access.action,
         )
         if isinstance(self.caller.principal, UserPrincipal):
-            await AccountRepository(self.session).enter(self.caller.principal)
+            await self._enter(self.caller.principal)
         held = await IdempotencyRepository(self.session).claim(claim)
         await self.session.commit()
         if isinstance(held, Response):
             return held
         self._claim = held
         return None
+
+    async def _enter(self, principal: UserPrincipal) -> None:
+        """While an account is being closed, the answer to the request that closes it is given
+        again; a new request of the kind looks for itself.
+        """
+        standing = await AccountRepository(self.session).enter_whatever(principal)
+        if not self.access.while_closing or standing.closing_at is None:
+            standing.admit(principal)
 
     async def checkpoint(self) -> None:
         """Make what was done so far lasting, before something that must not go unrecorded."""

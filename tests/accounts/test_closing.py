@@ -4,9 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 
-from app.db.models import Account, Operation
+from app.db.models import Account, IdempotencyRecord, Operation
 from app.worker.purging import Pace, purge_deleted
 from tests.support.positions import add_position
 from tests.support.purging import each, fill, left
@@ -143,6 +143,64 @@ async def test_a_closure_that_failed_is_begun_again_by_asking_again(world: World
     assert (await closed(user))["id"] == operation["id"]
     assert await purge_deleted(sessions) == 1
     assert (await user.get("/v1/keys")).status_code == 401
+
+
+async def answers_kept(world: World) -> int:
+    async with world.context.database.sessions() as session:
+        kept = await session.scalar(select(func.count()).select_from(IdempotencyRecord))
+        return kept or 0
+
+
+async def test_a_repeated_request_is_answered_again_until_the_account_is_closed(
+    world: World,
+) -> None:
+    user, sessions = world.user(), world.context.database.sessions
+    await user.post("/v1/bots", {"name": "A"}, headers={"Idempotency-Key": "a-bot"})
+    key = {"Idempotency-Key": "once"}
+
+    first = await user.delete("/v1/account", headers=key)
+    again = await user.delete("/v1/account", headers=key)
+
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"
+    for name in ("location", "etag", "content-type"):
+        assert again.headers[name] == first.headers[name]
+    for query, other, status, code in [
+        ("", {}, 403, "account_closing"),
+        ("", {"Idempotency-Key": "twice"}, 403, "account_closing"),
+        ("?force=true", key, 422, "idempotency_key_reused"),
+    ]:
+        refused = await user.delete(f"/v1/account{query}", headers=other)
+        assert (refused.status_code, refused.json()["code"]) == (status, code)
+    assert await answers_kept(world) == 1
+
+    assert await purge_deleted(sessions) == 1
+    dead = await user.delete("/v1/account", headers=key)
+    assert (dead.status_code, dead.json()["reason"]) == (401, "account_closed")
+    assert await answers_kept(world) == 0
+
+
+async def test_it_is_closed_as_it_was_when_it_was_looked_at_or_not_at_all(world: World) -> None:
+    user, sessions = world.user(), world.context.database.sessions
+    seen = {"If-Match": (await user.get("/v1/account")).headers["etag"]}
+    await user.patch("/v1/account", {"timezone": "Europe/Prague"})
+    await user.add_key()
+
+    for tag in (seen, {"If-Match": '"foreign"'}):
+        answer = await user.delete("/v1/account", headers={**tag, "Idempotency-Key": "once"})
+        assert (answer.status_code, answer.json()["code"]) == (412, "precondition_failed")
+    assert len((await user.get("/v1/keys")).json()["items"]) == 1
+    assert (await user.get("/v1/operations")).json()["items"] == []
+
+    seen = {"If-Match": (await user.get("/v1/account")).headers["etag"]}
+    assert (await user.delete("/v1/account", headers=seen)).status_code == 202
+    async with sessions.begin() as session:
+        await session.execute(update(Operation).values({"status": "failed", "error": "x"}))
+    again = await user.delete("/v1/account", headers={"If-Match": '"foreign"'})
+    assert again.status_code == 412
+    assert await purge_deleted(sessions) == 0
+    assert (await user.delete("/v1/account", headers=seen)).status_code == 202
 
 
 @pytest.mark.parametrize("scopes", ["keys:write data:delete", "account:admin"])
