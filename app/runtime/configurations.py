@@ -42,7 +42,9 @@ class Configurations:
             self._made.move_to_end(name)
             return known.configuration
         content = configuration(rows, self._exchanges)
-        made = Configuration(content["version"], content["may_open_positions"], dumps(content))
+        # A copy: what orjson returns keeps the room that it was written in, several times its size.
+        document = bytes(memoryview(dumps(content)))
+        made = Configuration(content["version"], content["may_open_positions"], document)
         self._made[name] = _Made(rows, made)
         self._made.move_to_end(name)
         if len(self._made) > self._kept:

@@ -1,17 +1,17 @@
 """The route on which a bot is told of its configuration as it changes (role `runtime`)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Header, Response
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
 from app.edge.access import for_bots
 from app.edge.responses import reading
 from app.edge.route import CurrentUnit, EdgeRoute
+from app.runtime.configurations import Configuration
 from app.runtime.deps import Streams
 from app.runtime.streams import StreamLimits
 from app.runtime.subscription import Subscription
@@ -50,46 +50,67 @@ router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute
 log = structlog.get_logger("botkeys.streams")
 
 
-class ConfigEvents(EventSourceResponse):
+class ConfigEvents(Response):
     """Sends what a subscription gets until either ends, and then ends the other.
 
     The framework's own way, from a generator, would keep several events under way to a slow reader,
-    all older than the newest, and could not let go of one that takes nothing.
+    all older than the newest, and could not let go of one that takes nothing. A stream lasts for an
+    hour, and a process has thousands: each is two tasks, and nothing that it does not need.
     """
 
+    media_type = "text/event-stream"
+
     def __init__(self, subscription: Subscription, limits: StreamLimits) -> None:
+        self.status_code = 200
+        self.background = None
         # Proxies that gather answers before they pass them on are told not to (nginx).
-        super().__init__(
-            _events(subscription, limits.keep_alive), headers={"X-Accel-Buffering": "no"}
-        )
+        self.init_headers({"X-Accel-Buffering": "no"})
         self._subscription = subscription
+        self._keep_alive = limits.keep_alive
         self._patience = limits.patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(self._patience):
-                await send(message)
-
+        del scope
+        leaving = asyncio.create_task(self._close_when_left(receive))
         try:
-            await super().__call__(scope, receive, send_in_time)
+            await self._tell(send)
         except TimeoutError:
             log.warning("stream_not_read")
         finally:
+            leaving.cancel()
             self._subscription.close()
 
+    async def _tell(self, send: Send) -> None:
+        subscription = self._subscription
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await self._send(send, {"type": "http.response.start", **start})
+        await self._send(send, _part(format_sse_event(retry=RECONNECT_MILLISECONDS)))
+        while True:
+            config = await subscription.next(self._keep_alive)
+            if config is not None:
+                await self._send(send, _part(_event(config)))
+            elif subscription.ended:
+                await self._send(send, {"type": "http.response.body"})
+                return
+            else:
+                await self._send(send, _part(KEEPALIVE_COMMENT))
 
-async def _events(subscription: Subscription, keep_alive: float) -> AsyncIterator[bytes]:
-    yield format_sse_event(retry=RECONNECT_MILLISECONDS)
-    while True:
-        config = await subscription.next(keep_alive)
-        if config is not None:
-            yield format_sse_event(
-                event="config", id=config.version, data_str=config.document.decode()
-            )
-        elif subscription.ended:
-            return
-        else:
-            yield KEEPALIVE_COMMENT
+    async def _send(self, send: Send, message: Message) -> None:
+        async with asyncio.timeout(self._patience):
+            await send(message)
+
+    async def _close_when_left(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._subscription.close()
+
+
+def _part(text: bytes) -> Message:
+    return {"type": "http.response.body", "body": text, "more_body": True}
+
+
+def _event(config: Configuration) -> bytes:
+    return format_sse_event(event="config", id=config.version, data_str=config.document.decode())
 
 
 @router.get(

@@ -100,7 +100,7 @@ class ConfigStreams:
         self._hints.changed(name)
         try:
             async with asyncio.timeout(_FIRST_READ_SECONDS):
-                await subscription.read.wait()
+                await subscription.read()
         except TimeoutError:
             subscription.close()
             raise Unavailable from None

@@ -26,13 +26,13 @@ class Subscription:
     ) -> None:
         self.bot = bot
         self.turn = turn
-        self.read = asyncio.Event()
-        """Set once the configuration was read for it the first time, or it has ended."""
         self._loop = asyncio.get_running_loop()
+        # Futures, and only while somebody waits: an event of asyncio's takes 800 bytes.
+        self._read: asyncio.Future[None] | None = self._loop.create_future()
+        self._news: asyncio.Future[None] | None = None
         self._ends_at = self._loop.time() + lifetime
         self._offered = known
         self._pending: Configuration | None = None
-        self._news = asyncio.Event()
         self._forget = forget
         self.closed = False
         self.revoked = False
@@ -46,20 +46,27 @@ class Subscription:
         if config.version != self._offered:
             self._offered = config.version
             self._pending = config
-            self._news.set()
-        self.read.set()
+            _wake(self._news)
+        self._was_read()
+
+    async def read(self) -> None:
+        """Returns once the configuration was read for it the first time, or it has ended."""
+        if self._read is not None:
+            await self._read
 
     async def next(self, seconds: float) -> Configuration | None:
         """The newest configuration; `None` if there was none for so long, or it has ended.
 
         What was read before its time was up is still given.
         """
-        with suppress(TimeoutError):
-            async with asyncio.timeout_at(min(self._loop.time() + seconds, self._ends_at)):
-                await self._news.wait()
+        if self._pending is None and not self.closed:
+            self._news = self._loop.create_future()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(min(self._loop.time() + seconds, self._ends_at)):
+                    await self._news
+            self._news = None
         if self.closed:
             return None
-        self._news.clear()
         config, self._pending = self._pending, None
         return config
 
@@ -68,6 +75,15 @@ class Subscription:
         if not self.closed:
             self.closed = True
             self.revoked = revoked
-            self._news.set()
-            self.read.set()
+            _wake(self._news)
+            self._was_read()
             self._forget(self)
+
+    def _was_read(self) -> None:
+        _wake(self._read)
+        self._read = None
+
+
+def _wake(waiting: asyncio.Future[None] | None) -> None:
+    if waiting is not None and not waiting.done():
+        waiting.set_result(None)
