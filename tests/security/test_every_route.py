@@ -265,18 +265,19 @@ async def test_a_token_without_any_scope_is_refused_wherever_one_is_needed(
         assert answer.is_success
 
 
-PROBES: list[tuple[Any, dict[str, str]]] = [
-    (None, {}),
-    (None, {"If-Match": '"1"'}),
-    (None, {"If-Match": '"999"'}),
-    (None, {"If-Match": "nonsense"}),
-    (None, {"Idempotency-Key": "the-same-for-both"}),
-    ({}, {}),
-    ({"nonsense": True}, {}),
-    ([], {}),
-    ({"environment": "live"}, {}),
-    ({"key_id": str(uuid4())}, {}),
-]
+BODIES: list[Any] = [None, {}, [], {"environment": "live"}, {"key_id": str(uuid4())}]
+
+
+def probes(route: RouteUnderTest) -> list[tuple[Any, dict[str, str]]]:
+    """All that the route reads, wrong in each way; of what it does not read, one of each kind."""
+    named = {told["name"] for told in route.operation.get("parameters", [])}
+    tags = ['"1"', '"999"', "nonsense"] if "If-Match" in named else ['"999"']
+    bodies = BODIES if route.takes_body else []
+    return [
+        *((None, {"If-Match": tag}) for tag in tags),
+        *([(None, {"Idempotency-Key": "the-same-for-both"})] if route.access.replayable else []),
+        *((body, {}) for body in [*bodies, {"nonsense": True}]),
+    ]
 
 
 @each(NAMING)
@@ -292,7 +293,7 @@ async def test_another_account_s_object_answers_like_one_that_is_not_there(
             ours.elsewhere(**{name: theirs.values[name]}),
             ours.elsewhere(**{name: str(uuid4())}),
         )
-        for body, headers in [(ours.body, {}), *PROBES]:
+        for body, headers in [(ours.body, {}), *probes(route)]:
             told = []
             for address in addresses:
                 answer = await ours.caller.call(route.method, address, body, headers=headers)
