@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -24,6 +25,7 @@ from app.simulator import Simulator, credentials
 from app.startup import intervals, open_context
 from app.transport import HttpTransport
 from tests.support.database import (
+    PATIENT,
     Server,
     database_copy,
     make_template,
@@ -31,6 +33,15 @@ from tests.support.database import (
     running_server,
 )
 from tests.support.world import World, application, served
+
+# Its usual deadline for an example, a fifth of a second, would test how busy the machine is.
+hypothesis.settings.register_profile(
+    "any machine",
+    hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("any machine")
 
 # Made once: making them takes longer than all else that a test of one world needs.
 _CREDENTIALS = credentials()
@@ -81,7 +92,9 @@ async def simulator() -> AsyncIterator[Simulator]:
 async def shared_database(server: Server) -> AsyncIterator[Database]:
     """A copy of the template, which can be copied only while nobody is connected to it."""
     async with database_copy(server) as name:
-        database = open_database(server.url(name), application_name="botkeys-tests", pool_size=2)
+        database = open_database(
+            server.url(name), application_name="botkeys-tests", pool_size=2, **PATIENT
+        )
         yield database
         await database.close()
 
@@ -169,7 +182,11 @@ async def copied_database(server: Server) -> AsyncIterator[Database]:
     """A database of the test's own with a real pool: for tests where requests cross."""
     async with database_copy(server) as name:
         database = open_database(
-            server.url(name), application_name="botkeys-tests", pool_size=60, pool_overflow=0
+            server.url(name),
+            application_name="botkeys-tests",
+            pool_size=60,
+            pool_overflow=0,
+            **PATIENT,
         )
         yield database
         await database.close()

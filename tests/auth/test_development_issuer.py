@@ -117,7 +117,7 @@ def test_processes_that_start_at_once_end_with_the_same_key(folder: Path) -> Non
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    tokens = [process.communicate(timeout=30)[0].strip() for process in crowd]
+    tokens = [process.communicate(timeout=100)[0].strip() for process in crowd]
     assert all(is_signed_with_the_file(token, folder) for token in tokens)
     assert len(set(tokens)) == len(crowd)
     assert [path.name for path in folder.iterdir()] == [KEY_FILE]

@@ -278,7 +278,10 @@ ACTIONS = st.lists(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=25,
+)
 @given(ACTIONS)
 def test_whatever_the_outages_the_service_ends_with_the_last_report_of_each_position(
     service: Service, actions: list[tuple[str, int]]

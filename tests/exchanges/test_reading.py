@@ -143,7 +143,7 @@ def test_arbitrary_json_never_raises_anything_but_bad_payload(payload: object) -
 @settings(
     max_examples=75,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_a_good_answer_with_some_fields_replaced_is_still_read_or_refused(
     sample: Callable[[str], Any], data: st.DataObject

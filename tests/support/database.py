@@ -25,6 +25,8 @@ FAST = {
     "max_connections": "300",
     "shared_buffers": "256MB",
 }
+PATIENT: dict[str, Any] = {"pool_timeout": 60.0, "statement_timeout": 60.0}
+"""Seconds. No test should see an outage because the machine is busy."""
 SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker")
 
 

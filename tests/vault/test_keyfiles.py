@@ -177,7 +177,10 @@ def test_a_named_pipe_or_a_folder_in_the_place_of_a_file_does_not_hang(filled: K
 
 
 @every_file
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(data=st.data())
 def test_a_truncated_or_altered_file_is_refused_and_left_as_it_is(
     name: str, filled: KeyFolder, data: st.DataObject
