@@ -17,6 +17,7 @@ from app.runtime.streams import ConfigStreams
 from app.settings import Role, Settings
 from app.telemetry import Metrics
 from app.trading.exports import ExportSlots
+from app.turns import Turns
 from app.vault.boxes import SecretBytes
 from app.vault.keyring import ReleasingKeyring, SealingKeyring
 
@@ -55,6 +56,7 @@ class Context:
     situations: Situations
     configurations: Configurations
     standings: Standings
+    turns: Turns
     exports: ExportSlots = field(default_factory=ExportSlots)
     operations: OperationSlots = field(default_factory=OperationSlots)
     api: ApiKeys | None = None

@@ -24,6 +24,7 @@ from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings, SettingsError
 from app.telemetry import Metrics
 from app.transport import HttpTransport
+from app.turns import Turns
 from app.vault.keyfiles import KeyFolder, KeyKind
 from app.vault.keyring import ReleasingKeyring, SealingKeyring
 
@@ -195,6 +196,7 @@ async def open_context(
             situations=situations,
             configurations=configurations,
             standings=Standings(database.reader),
+            turns=Turns(max(1, settings.database_pool_size // 2)),
             api=api,
             runtime=runtime,
         )

@@ -143,6 +143,13 @@ async def _answer(
     if names is not None:
         names.check(request)
     _check_media_type(request)
+    if unit.access.action is None or unit.access.for_bots:
+        return await _in_turn(request, unit, handle)
+    async with unit.context.turns.turn(unit.caller.account_id):
+        return await _in_turn(request, unit, handle)
+
+
+async def _in_turn(request: Request, unit: Unit, handle: Handler) -> Response:
     stored = await unit.claim(request)
     if stored is not None:
         return stored

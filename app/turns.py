@@ -1,0 +1,55 @@
+"""Whose turn it is: the writes of one account do not take all connections of a process.
+
+They wait for the lock of their account, each on a connection of its own; a burst of them would
+leave none to anybody else.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.errors import RateLimited
+
+WAIT_SECONDS = 5
+"""When those whose turn did not come are told to come again."""
+
+_TOO_MANY = "Too many changes of this account are waiting already"
+
+
+@dataclass(slots=True)
+class _Line:
+    places: asyncio.Semaphore
+    present: int = 0
+
+
+class Turns:
+    """One for a process: `at_once` writes of one account go on, the rest wait in order and without
+    a connection, for `patience` seconds.
+    """
+
+    def __init__(self, at_once: int, patience: float = 20) -> None:
+        self._at_once = at_once
+        self._patience = patience
+        self._lines: dict[UUID, _Line] = {}
+
+    @asynccontextmanager
+    async def turn(self, account_id: UUID) -> AsyncIterator[None]:
+        """Raises `RateLimited` where it does not come in time."""
+        line = self._lines.setdefault(account_id, _Line(asyncio.Semaphore(self._at_once)))
+        line.present += 1
+        try:
+            try:
+                async with asyncio.timeout(self._patience):
+                    await line.places.acquire()
+            except TimeoutError:
+                raise RateLimited(WAIT_SECONDS, _TOO_MANY) from None
+            try:
+                yield
+            finally:
+                line.places.release()
+        finally:
+            line.present -= 1
+            if not line.present:
+                del self._lines[account_id]

@@ -1,0 +1,55 @@
+"""A burst of one account's writes leaves connections to the others."""
+
+import asyncio
+
+from sqlalchemy import text
+
+from app.auth.principal import account_id
+from app.turns import Turns
+from tests.support.database import Server
+from tests.support.variants import changed, narrow
+from tests.support.world import World
+
+_LOCK = text("SELECT FROM accounts WHERE account_id = :account FOR UPDATE")
+_WAITING = text(
+    "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND application_name = 'botkeys-narrow' AND wait_event_type = 'Lock'"
+)
+
+
+async def test_another_account_s_write_does_not_wait_for_them(
+    busy_world: World, server: Server
+) -> None:
+    async with (
+        narrow(busy_world, server, pool_size=2) as two,
+        changed(two, turns=Turns(at_once=1)) as world,
+        busy_world.context.database.sessions() as holding,
+    ):
+        alice, bob = world.user("alice"), world.user("bob")
+        for user in (alice, bob):
+            await user.post("/v1/bots", {"name": "first"})
+        await holding.execute(_LOCK, {"account": account_id(world.issuer.issuer, "alice")})
+        burst = asyncio.gather(*(alice.post("/v1/bots", {"name": str(n)}) for n in range(5)))
+        while not await holding.scalar(_WAITING):  # noqa: ASYNC110  # no event there
+            await asyncio.sleep(0.01)
+
+        other = await bob.post("/v1/bots", {"name": "x"})
+
+        assert (other.status_code, burst.done()) == (201, False)
+        await holding.rollback()
+        assert [answer.status_code for answer in await burst] == [201] * 5
+
+
+async def test_a_write_whose_turn_does_not_come_is_told_when_to_come_again(world: World) -> None:
+    turns = Turns(at_once=1, patience=0.01)
+    async with changed(world, turns=turns) as impatient:
+        user = impatient.user()
+        async with turns.turn(account_id(world.issuer.issuer, "alice")):
+            refused = await user.post("/v1/bots", {"name": "x"})
+            assert (await user.get("/v1/bots")).json()["items"] == []
+        taken = await user.post("/v1/bots", {"name": "x"})
+
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert refused.headers["Retry-After"] == "5"
+    assert taken.status_code == 201
+    assert turns._lines == {}
