@@ -1,8 +1,9 @@
 """Keyset pages: an opaque cursor that says after which row the next page begins."""
 
 import base64
-import binascii
-from typing import Annotated
+from abc import ABC, abstractmethod
+from hashlib import blake2b
+from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
 import orjson
@@ -12,74 +13,109 @@ from app.errors import InvalidRequest
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
+_DIGEST = 8
 _LARGEST_NUMBER = 2**63 - 1
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
 Cursor = Annotated[
     str | None,
-    Query(max_length=500, description="`next_cursor` of the page before; omit for the first."),
+    Query(
+        max_length=1200,
+        description="`next_cursor` of the page before, with its filters; omit for the first.",
+    ),
 ]
+Place = TypeVar("Place")
 
 
-def encode_cursor(row_id: UUID) -> str:
-    return base64.urlsafe_b64encode(row_id.bytes).rstrip(b"=").decode()
+class Cursors(ABC, Generic[Place]):
+    """The cursors of one list: that of the name, narrowed by these filters.
 
+    Each begins with a digest of both and of its place. With other filters it would give a page that
+    belongs to neither list, so all must be named: what the path says, and an environment as it was
+    resolved.
+    """
 
-def decode_cursor(cursor: str | None) -> UUID | None:
-    """The id after which the page begins. Raises `InvalidRequest` for anything not from here."""
-    if cursor is None:
-        return None
-    try:
-        raw = base64.b64decode(cursor + "==", altchars=b"-_", validate=True)
-        row_id = UUID(bytes=raw)
-    except (binascii.Error, ValueError):
-        row_id = None
-    if row_id is None or encode_cursor(row_id) != cursor:
-        raise foreign_cursor()
-    return row_id
+    def __init__(self, name: str, **filters: Any) -> None:
+        self._name = name
+        self._filters = filters
 
-
-def encode_number_cursor(number: int) -> str:
-    """For lists that are ordered by a number of 64 bits."""
-    return encode_cursor(UUID(int=number))
-
-
-def decode_number_cursor(cursor: str | None) -> int | None:
-    """As `decode_cursor`; another list's cursor, an id, is refused too."""
-    row_id = decode_cursor(cursor)
-    if row_id is None:
-        return None
-    if row_id.int > _LARGEST_NUMBER:
-        raise foreign_cursor()
-    return row_id.int
-
-
-def encode_text_cursor(text: str) -> str:
-    """For lists that are ordered by a text, in which every character can be seen."""
-    return base64.urlsafe_b64encode(orjson.dumps([text])).rstrip(b"=").decode()
-
-
-def decode_text_cursor(cursor: str | None) -> str | None:
-    """As `decode_cursor`; the cursors of other lists are refused too."""
-    if cursor is None:
-        return None
-    try:
-        padded = cursor + "=" * (-len(cursor) % 4)
-        found = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError):
-        raise foreign_cursor() from None
-    match found:
-        case [str(text)] if text.isprintable() and encode_text_cursor(text) == cursor:
-            return text
-        case _:
+    def after(self, cursor: str | None) -> Place | None:
+        """The place after which the page begins. Raises `InvalidRequest` for anything else than
+        this list's.
+        """
+        if cursor is None:
+            return None
+        try:
+            padded = cursor + "=" * (-len(cursor) % 4)
+            raw = base64.b64decode(padded, altchars=b"-_", validate=True)
+            place = self._unpacked(raw[_DIGEST:])
+        except ValueError:
+            raise foreign_cursor() from None
+        if self.following(place) != cursor:
             raise foreign_cursor()
+        return place
+
+    def following(self, place: Place | None) -> str | None:
+        """The cursor of the page after that place, if there is one."""
+        if place is None:
+            return None
+        whose, packed = orjson.dumps((self._name, self._filters)), self._packed(place)
+        digest = blake2b(whose + packed, digest_size=_DIGEST).digest()
+        return base64.urlsafe_b64encode(digest + packed).rstrip(b"=").decode()
+
+    @abstractmethod
+    def _packed(self, place: Place) -> bytes:
+        """The place in bytes."""
+
+    @abstractmethod
+    def _unpacked(self, raw: bytes) -> Place:
+        """Raises `ValueError` for bytes of which the database could not even be asked."""
+
+
+class IdCursors(Cursors[UUID]):
+    """For lists that are ordered by id."""
+
+    def _packed(self, place: UUID) -> bytes:
+        return place.bytes
+
+    def _unpacked(self, raw: bytes) -> UUID:
+        return UUID(bytes=raw)
+
+
+class NumberCursors(Cursors[int]):
+    """For lists that are ordered by a number of 64 bits."""
+
+    def _packed(self, place: int) -> bytes:
+        return place.to_bytes(8, "big")
+
+    def _unpacked(self, raw: bytes) -> int:
+        return min(int.from_bytes(raw, "big"), _LARGEST_NUMBER)
+
+
+class TextCursors(Cursors[str]):
+    """For lists that are ordered by a text, in which every character can be seen."""
+
+    def _packed(self, place: str) -> bytes:
+        return place.encode()
+
+    def _unpacked(self, raw: bytes) -> str:
+        return printable(raw)
+
+
+def printable(raw: bytes) -> str:
+    """A text that the database can hold. Raises `ValueError` for others."""
+    text = raw.decode()
+    if not text.isprintable():
+        raise ValueError("characters that cannot be seen")
+    return text
 
 
 def foreign_cursor() -> InvalidRequest:
-    """The answer to a cursor that this list never gave."""
+    """The answer to a cursor that this list, with these filters, never gave."""
     fault = {
         "loc": ["query", "cursor"],
         "type": "cursor_invalid",
-        "msg": "Not a cursor of this list: use `next_cursor` as it was given",
+        "msg": "Not a cursor of this list with these filters: use `next_cursor` as it was given, "
+        "and the filters of the page before",
     }
     return InvalidRequest([fault])

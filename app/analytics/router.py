@@ -16,13 +16,7 @@ from app.edge.answers import json_answer
 from app.edge.responses import reading
 from app.edge.route import EdgeRoute
 from app.exchanges.model import Environment
-from app.pagination import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    decode_text_cursor,
-    encode_text_cursor,
-)
+from app.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.schemas import Symbol
 from app.trading.fields import Moment
 
@@ -65,14 +59,14 @@ async def get_summary(
     """Of trades that closed in the period, all time if left out; nothing is added across settle
     assets. With `group_by`, a page holds up to `limit` groups.
     """
-    selection = Selection(
-        await service.environment(environment), key_id, bot_id, symbol, since, until
-    )
-    after = decode_text_cursor(cursor)
+    resolved, zone = await service.settings(environment, group_by)
+    selection = Selection(resolved, key_id, bot_id, symbol, since, until)
+    cursors = TextCursors("summary", selection=selection, group_by=group_by, zone=zone)
+    after = cursors.after(cursor)
     if group_by is None:
         page = await service.summary(selection, after)
     else:
-        page = await service.grouped(selection, group_by, after, limit)
+        page = await service.grouped(selection, group_by, zone, after, limit)
     return json_answer(
         {
             "environment": selection.environment,
@@ -81,7 +75,7 @@ async def get_summary(
             "group_by": group_by,
             "trades_without_pnl": page.trades_without_pnl,
             "items": [figures_document(figures, page.names) for figures in page.figures],
-            "next_cursor": page.next_after and encode_text_cursor(page.next_after),
+            "next_cursor": cursors.following(page.next_after),
         }
     )
 

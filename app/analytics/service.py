@@ -46,7 +46,14 @@ class AnalyticsService:
 
     async def environment(self, asked: str | None) -> str:
         """The one that is asked for, or else the one that the account selected."""
-        return asked or (await self._summaries.preferences())[0]
+        return (await self.settings(asked, None))[0]
+
+    async def settings(self, asked: str | None, group_by: GroupBy | None) -> tuple[str, str]:
+        """The environment, and the time zone of the periods; empty where there are none."""
+        if asked is not None and group_by not in PERIODS:
+            return asked, ""
+        selected, zone = await self._summaries.preferences()
+        return asked or selected, zone if group_by in PERIODS else ""
 
     async def summary(self, selection: Selection, after: str | None = None) -> Page:
         """It has one page. Raises `InvalidRequest` where another is asked for."""
@@ -57,15 +64,16 @@ class AnalyticsService:
         return await self._page(selection, Grouping(), rows, marks)
 
     async def grouped(
-        self, selection: Selection, group_by: GroupBy, after: str | None, limit: int
+        self, selection: Selection, group_by: GroupBy, zone: str, after: str | None, limit: int
     ) -> Page:
-        """Keys, bots and symbols in order, periods newest first. `after` is a group's name.
+        """Keys, bots and symbols in order, periods of the zone newest first. `after` is a group's
+        name.
 
         Raises `InvalidRequest` where `after` cannot be one.
         """
         marks = await self._summaries.marks()
         if group_by in PERIODS:
-            return await self._by_period(selection, group_by, after, limit, marks)
+            return await self._by_period(selection, group_by, ZoneInfo(zone), after, limit, marks)
         if after is not None and group_by != "symbol":
             after = str(_id(after))
         rows: list[Sums] = []
@@ -92,11 +100,11 @@ class AnalyticsService:
         self,
         selection: Selection,
         unit: GroupBy,
+        zone: ZoneInfo,
         after: str | None,
         limit: int,
         marks: Sequence[Mark],
     ) -> Page:
-        zone = ZoneInfo((await self._summaries.preferences())[1])
         before = _narrower(selection, until=None if after is None else _time(after))
         found: list[tuple[datetime, Sums]] = []
         told: list[datetime] = []

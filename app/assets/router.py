@@ -17,13 +17,7 @@ from app.edge.answers import json_answer
 from app.edge.conditions import Expected, etag
 from app.edge.responses import changing, reading_one
 from app.edge.route import CurrentUnit, EdgeRoute
-from app.pagination import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    decode_text_cursor,
-    encode_text_cursor,
-)
+from app.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.schemas import Symbol
 
 router = APIRouter(prefix="/v1/keys/{key_id}/assets", tags=["assets"], route_class=EdgeRoute)
@@ -49,11 +43,12 @@ async def list_assets(
     key_id: UUID, service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Of the key's present contract type, by symbol. Those of the other type are kept."""
-    page = await service.page(key_id, decode_text_cursor(cursor), limit)
+    cursors = TextCursors("assets", key_id=key_id)
+    page = await service.page(key_id, cursors.after(cursor), limit)
     return json_answer(
         {
             "items": [asset_document(row) for row in page.items],
-            "next_cursor": page.next_after and encode_text_cursor(page.next_after),
+            "next_cursor": cursors.following(page.next_after),
         }
     )
 

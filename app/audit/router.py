@@ -11,13 +11,7 @@ from app.edge.access import for_users
 from app.edge.answers import json_answer
 from app.edge.responses import reading
 from app.edge.route import CurrentUnit, EdgeRoute
-from app.pagination import (
-    DEFAULT_LIMIT,
-    Cursor,
-    Limit,
-    decode_number_cursor,
-    encode_number_cursor,
-)
+from app.pagination import DEFAULT_LIMIT, Cursor, Limit, NumberCursors
 
 router = APIRouter(prefix="/v1/audit-events", tags=["audit"], route_class=EdgeRoute)
 
@@ -40,12 +34,8 @@ async def list_audit_events(
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """Every change, refusal and release in the account, newest first."""
-    rows = await audit.page(decode_number_cursor(cursor), limit + 1)
+    cursors = NumberCursors("audit-events")
+    rows = await audit.page(cursors.after(cursor), limit + 1)
     items = [dict(row._mapping) for row in rows[:limit]]  # noqa: SLF001  # SQLAlchemy's public API
-    more = len(rows) > limit
-    return json_answer(
-        {
-            "items": items,
-            "next_cursor": encode_number_cursor(items[-1]["sequence"]) if more else None,
-        }
-    )
+    last = items[-1]["sequence"] if len(rows) > limit else None
+    return json_answer({"items": items, "next_cursor": cursors.following(last)})

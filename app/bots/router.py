@@ -16,7 +16,7 @@ from app.edge.conditions import Expected, etag
 from app.edge.responses import changing, reading, reading_one, writing
 from app.edge.route import CurrentUnit, EdgeRoute
 from app.keys.errors import KeyAssigned, KeyInactive
-from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from app.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 
 router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)
 token_router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)
@@ -51,11 +51,12 @@ async def list_bots(
     service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Newest first."""
-    page = await service.page(decode_cursor(cursor), limit)
+    cursors = IdCursors("bots")
+    page = await service.page(cursors.after(cursor), limit)
     return json_answer(
         {
             "items": [bot_document(row) for row in page.items],
-            "next_cursor": page.next_after and encode_cursor(page.next_after),
+            "next_cursor": cursors.following(page.next_after),
         }
     )
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from app.auth.scopes import Scope
-from app.catalogue import cursor as cursors
+from app.catalogue.cursor import RankCursors
 from app.catalogue.deps import Service
 from app.catalogue.documents import instrument_document
 from app.catalogue.errors import RefreshLimited
@@ -62,11 +62,12 @@ async def list_instruments(
 
     Those that begin with the search come first.
     """
-    page = await service.instruments(key_id, search, cursors.decode(cursor, search), limit)
+    cursors = RankCursors("instruments", key_id=key_id, search=search)
+    page = await service.instruments(key_id, search, cursors.after(cursor), limit)
     return json_answer(
         {
             "items": [instrument_document(row) for row in page.items],
-            "next_cursor": page.next_after and cursors.encode(page.next_after, search),
+            "next_cursor": cursors.following(page.next_after),
             "fetched_at": page.freshness.fetched_at,
             "stale": page.freshness.stale,
             "reason": page.freshness.reason,

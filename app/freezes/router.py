@@ -17,7 +17,7 @@ from app.errors import BodyTooLarge, UnsupportedMediaType
 from app.exchanges.model import ExchangeId
 from app.freezes.deps import Service
 from app.freezes.schemas import Freeze, FreezePage, FreezeScope, FreezeTarget, NewFreeze
-from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from app.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 
 router = APIRouter(prefix="/v1/freezes", tags=["freezes"], route_class=EdgeRoute)
 
@@ -57,11 +57,12 @@ async def list_freezes(
     service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Newest first."""
-    page = await service.page(decode_cursor(cursor), limit)
+    cursors = IdCursors("freezes")
+    page = await service.page(cursors.after(cursor), limit)
     return json_answer(
         {
             "items": [_document(row) for row in page.items],
-            "next_cursor": page.next_after and encode_cursor(page.next_after),
+            "next_cursor": cursors.following(page.next_after),
         }
     )
 

@@ -28,7 +28,7 @@ from app.keys.schemas import (
 )
 from app.operations.answers import operation_answer
 from app.operations.schemas import Operation
-from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from app.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.schemas import Search
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=EdgeRoute)
@@ -91,11 +91,12 @@ async def list_keys(
 ) -> Response:
     """Newest first."""
     wanted = KeyFilter(environment, exchange, active, assigned, search)
-    page = await service.page(wanted, decode_cursor(cursor), limit)
+    cursors = IdCursors("keys", wanted=wanted)
+    page = await service.page(wanted, cursors.after(cursor), limit)
     return json_answer(
         {
             "items": [key_document(row) for row in page.items],
-            "next_cursor": page.next_after and encode_cursor(page.next_after),
+            "next_cursor": cursors.following(page.next_after),
         }
     )
 

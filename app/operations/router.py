@@ -16,7 +16,7 @@ from app.operations.documents import operation_document
 from app.operations.errors import NotCancellable, UnknownKeys
 from app.operations.progress import OperationEvents
 from app.operations.schemas import DataDeletion, DeletionPreview, Operation, OperationPage
-from app.pagination import DEFAULT_LIMIT, Cursor, Limit, decode_cursor, encode_cursor
+from app.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 
 _EXAMPLE = """\
 retry: 1000
@@ -63,11 +63,12 @@ async def list_operations(
     service: Operations, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """Newest first."""
-    page = await service.page(decode_cursor(cursor), limit)
+    cursors = IdCursors("operations")
+    page = await service.page(cursors.after(cursor), limit)
     return json_answer(
         {
             "items": [operation_document(row) for row in page.items],
-            "next_cursor": page.next_after and encode_cursor(page.next_after),
+            "next_cursor": cursors.following(page.next_after),
         }
     )
 

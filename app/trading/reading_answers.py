@@ -12,9 +12,8 @@ from app.edge.responses import reading as problems_of_reading
 from app.edge.route import CurrentUnit
 from app.edge.unit import Unit
 from app.exchanges.model import Environment
-from app.pagination import DEFAULT_LIMIT, Limit
-from app.trading import cursor as cursors
-from app.trading.cursor import Cursor
+from app.pagination import DEFAULT_LIMIT, Cursor, Limit
+from app.trading.cursor import PlaceCursors
 from app.trading.deps import Readings
 from app.trading.export_lines import CsvLines, NdjsonLines
 from app.trading.exports import export
@@ -84,14 +83,14 @@ class Answering:
     ) -> Response:
         """A page of it as JSON; all that comes after the cursor, if there is one, as a file."""
         asked = self._asked
-        after = cursors.decode(reading.number, asked.cursor)
         data = await self._service.data_set(asked.environment)
         words = tuple((name, word) for name, word in exactly.items() if word is not None)
         wanted = Wanted(asked.key_id, asked.bot_id, asked.since, asked.until, words, state)
+        cursors = PlaceCursors(reading.name, environment=data.environment, wanted=wanted)
+        after = cursors.after(asked.cursor)
         if self._form is Form.JSON:
             page = await self._service.page(reading, data, wanted, after, asked.limit)
-            following = page.next_after and cursors.encode(reading.number, page.next_after)
-            content = {"items": page.items, "next_cursor": following}
+            content = {"items": page.items, "next_cursor": cursors.following(page.next_after)}
             return json_answer(content, headers={"Vary": "Accept"})
         csv = self._form is Form.CSV
         return await export(

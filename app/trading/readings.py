@@ -33,7 +33,6 @@ class Reading:
     """
 
     name: str
-    number: int
     table: FromClause
     columns: dict[str, ColumnElement[Any]]
     order: tuple[str, ...]
@@ -59,11 +58,10 @@ def _documents(members: Sequence[str]) -> Callable[[Row], Document]:
     return document
 
 
-def _reading(name: str, number: int, table: FromClause, *members: str, time: str) -> Reading:
+def _reading(name: str, table: FromClause, *members: str, time: str) -> Reading:
     shown = (*_KEPT, *members)
     return Reading(
         name=name,
-        number=number,
         table=table,
         columns={column: table.c[column] for column in ("id", "bot_id", "key_id", *shown)},
         order=(time, "bot_id", "id"),
@@ -76,7 +74,6 @@ def _reading(name: str, number: int, table: FromClause, *members: str, time: str
 
 TRADES = _reading(
     "trades",
-    1,
     Trade.__table__,
     *("symbol", "side", "quantity", "entry_price", "exit_price", "fees", "pnl", "settle"),
     *("contract_size", "leverage", "margin_mode", "position_id", "exit_reason"),
@@ -85,14 +82,12 @@ TRADES = _reading(
 )
 EQUITY_SNAPSHOTS = _reading(
     "equity-snapshots",
-    2,
     EquitySnapshot.__table__,
     *("at", "equity", "balance", "unrealised_pnl", "settle", "reset", "stored_at"),
     time="at",
 )
 SIGNALS = _reading(
     "signals",
-    3,
     Signal.__table__,
     *("at", "symbol", "name", "direction", "score", "acted", "data", "stored_at"),
     time="at",
@@ -102,7 +97,6 @@ _EVENTS = BotEvent.__table__
 _EVENT = ("exchange", "environment", "contract_type", "at", "kind", "level", "message", "data")
 BOT_EVENTS = Reading(
     name="bot-events",
-    number=4,
     table=_EVENTS,
     columns={
         # The service's own have no name that a bot gave them.
@@ -121,7 +115,6 @@ BOT_EVENTS = Reading(
 _POSITIONS = Position.__table__
 POSITIONS = Reading(
     name="positions",
-    number=5,
     table=_POSITIONS,
     columns={
         name: _POSITIONS.c[name] for name in PositionRow._fields if name not in {*NAMED, "lapsed"}

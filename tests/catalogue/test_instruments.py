@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from sqlalchemy import text
 
-from app.catalogue import cursor as cursors
+from app.catalogue.cursor import RankCursors
 from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.catalogue.repository import CatalogueName
 from app.exchanges.model import ContractType, Environment
@@ -138,7 +138,8 @@ async def test_a_made_up_cursor_whose_symbol_the_database_cannot_hold_is_refused
 ) -> None:
     user = world.user()
     key = await user.add_key(verify=False)
-    cursor = cursors.encode((0, "a\0b"), "")
+    listed = RankCursors("instruments", key_id=key["id"], search="")
+    cursor = listed.following((0, "a\0b"))
 
     answer = await user.get(f"/v1/keys/{key['id']}/instruments?cursor={cursor}")
 
