@@ -5,16 +5,17 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Table, delete, func, select, union
+from sqlalchemy import Integer, Table, delete, func, literal, select, union, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.base import new_id
+from app.db.base import AnySelect, new_id
 from app.db.models import DeletionMark, Freeze, IdempotencyRecord, Key, KeyLabel, TradingAsset
 from app.operations.kinds import (
     KINDS,
     POSITIONS,
     DataKind,
+    Slice,
     covered,
     cutoff_of,
     held_in,
@@ -81,22 +82,37 @@ class DeletionRepository:
         now: datetime = (await self._session.execute(select(func.clock_timestamp()))).scalar_one()
         return now
 
-    async def end_of(self, marks: Sequence[Mark]) -> datetime:
-        """A cut-off that covers all that is stored in the scope: the clocks of bots may be ahead.
+    async def up_to_now(self, marks: Sequence[Mark]) -> list[Mark]:
+        """The marks with a cut-off of now, and what they leave of what is stored in their scope.
 
-        Whoever stores something later does so after it, unless its time is older.
+        The clock of a bot may be ahead. A later time is covered by a mark of its key alone, so that
+        no other bot's next minutes are refused; whoever stores something of this key later does so
+        after it, unless its time is older.
         """
         now = await self.now()
-        ahead = []
-        for kind in KINDS:
-            for part in slices(kind, marks):
-                rows = kind.table.alias()
-                latest = select(func.max(kind.time(rows))).where(
-                    *covered(kind, rows, self._account_id, part), kind.time(rows) >= now
-                )
-                ahead.append(latest.scalar_subquery())
-        latest_of_all = (await self._session.execute(select(func.greatest(*ahead)))).scalar_one()
-        return now if latest_of_all is None else cast("datetime", latest_of_all) + _INSTANT
+        ends = {(mark.environment, mark.key_id): now for mark in marks}
+        parts = [(kind, part) for kind in KINDS for part in slices(kind, marks)]
+        ahead = union_all(
+            *(self._ahead(number, *parts[number], now) for number in range(len(parts)))
+        )
+        for number, key_id, latest in (await self._session.execute(ahead)).all():
+            _, part = parts[number]
+            place = part.environment, key_id
+            # What is of no key has the time of the database, whose clock may be put back.
+            if key_id is None or part.key_id is not None:
+                place = part.mark.environment, part.mark.key_id
+            ends[place] = max(ends.get(place, now), latest + _INSTANT)
+        return [Mark(*place, end) for place, end in ends.items()]
+
+    def _ahead(self, number: int, kind: DataKind, part: Slice, now: datetime) -> AnySelect:
+        """Under this number the latest time of each key that has one from now on."""
+        rows = kind.table.alias()
+        at = kind.time(rows)
+        return (
+            select(literal(number, Integer), rows.c.key_id, func.max(at))
+            .where(*covered(kind, rows, self._account_id, part), at >= now)
+            .group_by(rows.c.key_id)
+        )
 
     async def mark(self, marks: Sequence[Mark]) -> None:
         """Delete what they cover, for all who read or report from now on, and kept answers that

@@ -51,8 +51,7 @@ class DeletionService:
         await self._accounts.take(principal)
         marks = await self._marks(wanted)
         if wanted.before is None:
-            end = await self._deletions.end_of(marks)
-            marks = [Mark(mark.environment, mark.key_id, end) for mark in marks]
+            marks = await self._deletions.up_to_now(marks)
         held = await self._deletions.positions_held(marks)
         await self._deletions.mark(marks)
         scope: dict[str, Any] = wanted.model_dump(

@@ -4,7 +4,8 @@ A deletion is told as marks (`app.trading.marks`). For the indexes, which all be
 environment or account, key and environment, a mark is cut into slices that name an environment.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 from app.db.models import BotEvent, EquitySnapshot, Position, Signal, Trade
 from app.db.models.position import happened
 from app.exchanges.model import Environment
-from app.trading.marks import FOREVER, Mark
+from app.trading.marks import FOREVER, Mark, blanket_cutoff
 
 
 class DataKind(NamedTuple):
@@ -48,23 +49,28 @@ KINDS = (
 
 
 class Slice(NamedTuple):
-    """Part of a mark. Here `environment` `None` is the rows that are of none."""
+    """Part of a mark. Here `environment` `None` is the rows that are of none. What happened before
+    `since` is part of a mark of all keys.
+    """
 
     environment: str | None
     key_id: UUID | None
     mark: Mark
+    since: datetime | None
 
 
-def slices(kind: DataKind, marks: Iterable[Mark]) -> Iterator[Slice]:
-    """What the marks cover, cut so that each slice is a range of one index."""
+def slices(kind: DataKind, marks: Sequence[Mark]) -> Iterator[Slice]:
+    """What the marks cover, cut so that each slice is a range of one index, and no row is in two.
+
+    A key has one mark of its own at most.
+    """
     for mark in marks:
-        if mark.environment is not None:
-            yield Slice(mark.environment, mark.key_id, mark)
-            continue
-        for environment in Environment:
-            yield Slice(environment, mark.key_id, mark)
-        if not kind.names_all:
-            yield Slice(None, mark.key_id, mark)
+        environments: list[str | None] = [mark.environment]
+        if mark.environment is None:
+            environments = [*Environment] if kind.names_all else [*Environment, None]
+        for environment in environments:
+            since = None if mark.key_id is None else blanket_cutoff(marks, environment)
+            yield Slice(environment, mark.key_id, mark, since)
 
 
 def held_in(rows: FromClause) -> ColumnElement[bool]:
@@ -89,6 +95,8 @@ def covered(
         conditions.append(rows.c.key_id == part.key_id)
     if part.mark.cutoff != FOREVER:
         conditions.append(kind.time(rows) < part.mark.cutoff)
+    if part.since is not None:
+        conditions.append(kind.time(rows) >= part.since)
     if kind.table is POSITIONS and not even_held:
         conditions.append(~held_in(rows))
     return conditions

@@ -18,6 +18,10 @@ LONG_AGO = NOW - timedelta(days=100)
 YESTERDAY = (NOW - timedelta(days=1)).isoformat()
 
 
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
 async def with_data(world: World) -> tuple[User, Bot, str]:
     """Five rows in each table: 3 of testnet, 2 of them old, and 2 of live with another key."""
     user, database = world.user(), world.context.database
@@ -144,14 +148,40 @@ async def test_a_position_that_outlived_a_deletion_is_opened_again_as_before(wor
     assert (answer.status_code, answer.json()["status"]) == (200, "open")
 
 
-async def test_what_a_clock_ahead_reported_is_deleted_too(world: World) -> None:
-    user = world.user()
-    bot, _, key = await user.ready_bot()
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param({"scope": "all"}, id="all"),
+        pytest.param({"scope": "environment", "environment": "testnet"}, id="testnet"),
+        pytest.param({"scope": "keys", "key_ids": ["both"]}, id="keys"),
+    ],
+)
+async def test_what_a_clock_ahead_reported_is_deleted_too_and_no_other_bot_is_refused(
+    world: World, members: Json
+) -> None:
+    user, database = world.user(), world.context.database
+    hasty, _, key = await user.ready_bot()
+    punctual, _, other = await user.ready_bot("trade_2")
     ahead = datetime.now(UTC) + timedelta(minutes=4)
-    await fill(world.context.database, bot.account_id, key["id"], rows=1, at=ahead)
-    await user.post("/v1/data-deletions", {"scope": "all"})
-    await purge_deleted(world.context.database.sessions)
-    assert await left(world.context.database, bot.account_id) == each(0)
+    for at in (None, ahead):
+        await fill(database, hasty.account_id, key["id"], rows=2, at=at)
+    both = {"key_ids": [key["id"], other["id"]]}
+    wanted = {**members, **(both if "key_ids" in members else {})}
+    preview = (await user.post("/v1/data-deletions", {**wanted, "dry_run": True})).json()
+    assert preview == {"counts": each(4), "kept": {"positions": 0}}
+
+    answer = await user.post("/v1/data-deletions", wanted)
+
+    for bot, verdict in ((punctual, "stored"), (hasty, "refused")):
+        event = {"id": "e1", "at": _now(), "kind": "note", "level": "info", "message": "Hello"}
+        told = (await bot.post("/v1/runtime/events", {"items": [event]})).json()
+        assert [result["status"] for result in told["results"]] == [verdict]
+    assert (await user.get("/v1/bot-events?environment=testnet")).json()["items"][1:] == []
+    await purge_deleted(database.sessions, Pace(batch=1))
+    ended = (await user.get(answer.headers["location"])).json()
+    assert ended["receipt"] == {"deleted": preview["counts"], "kept": preview["kept"]}
+    assert ended["done"] == ended["total"] == 20
+    assert await left(database, hasty.account_id) == {**each(0), "bot_events": 1}
 
 
 @pytest.mark.parametrize(("environment", "status"), [("live", 422), ("testnet", 200)])
