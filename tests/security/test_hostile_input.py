@@ -114,6 +114,15 @@ RAW = {
 
 LEFT_OUT = {"nothing", "null"}
 """No body at all, which some routes can do without."""
+DEAR = {"deep lists", "deep objects", "many members"}
+"""Bodies of the size that is allowed, which take as long as all others: one route of a kind."""
+
+
+def kind_of(route: RouteUnderTest) -> tuple[bool, ...]:
+    return route.access.for_bots, route.access.action is None, route.takes_body
+
+
+BY_KIND = {kind_of(route): route for route in ROUTES}
 
 
 @each(WITH_BODY)
@@ -124,6 +133,8 @@ async def test_a_body_that_is_no_proper_json_is_refused(
     needed = route.operation["requestBody"].get("required", False)
     for name, content in RAW.items():
         if name in LEFT_OUT and not needed:
+            continue
+        if name in DEAR and route not in BY_KIND.values():
             continue
         answer = await send(
             world,
@@ -213,10 +224,6 @@ async def test_odd_text_in_address_and_query_never_fails(
 
 
 VALUES = [b"", b"\x00", b"\xff\xfe", b" ", b'"', b'"1', b"W/", b"*,*", b"," * 500, b"9" * 400]
-BY_KIND = {
-    (route.access.for_bots, route.access.action is None, route.takes_body): route
-    for route in ROUTES
-}
 
 
 @each(list(BY_KIND.values()))
