@@ -237,8 +237,11 @@ class Steps(RuleBasedStateMachine):
 
     # Positions.
 
-    @rule(bot=MINE, position=POSITIONS)
-    def open_position(self, bot: str, position: str) -> None:
+    @rule(bot=MINE, position=POSITIONS, ready=YES)
+    def open_position(self, bot: str, position: str, ready: bool = False) -> None:
+        """A walk in which nobody holds a position meets little: often the way is cleared first."""
+        if ready:
+            self.put_right(bot)
         self.report(bot, position, "opening")
 
     @rule(bot=MINE, position=POSITIONS, status=st.sampled_from(("open", "closed")))

@@ -40,10 +40,6 @@ SEEN = {
 """Whatever can be answered, but for what only a crossing brings."""
 
 
-MOSTLY = 20
-"""So many of them a walk by chance meets, too, however it falls out."""
-
-
 async def walk(world: World, server: Server, how: settings) -> tuple[Counter[str], Counter[str]]:
     """Take the tour, then let hypothesis walk, in a thread of its own; what each was answered."""
 
@@ -84,4 +80,3 @@ async def test_thousands_of_steps_in_any_order_do_what_the_rules_say(
 
     assert set(on_tour) == SEEN
     assert sum(by_chance.values()) >= 2000
-    assert len(SEEN & set(by_chance)) >= MOSTLY, by_chance
