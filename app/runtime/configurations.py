@@ -45,8 +45,20 @@ class Configurations:
         # A copy: what orjson returns keeps the room that it was written in, several times its size.
         document = bytes(memoryview(dumps(content)))
         made = Configuration(content["version"], content["may_open_positions"], document)
-        self._made[name] = _Made(rows, made)
+        self._made[name] = _Made(_sparingly(rows), made)
         self._made.move_to_end(name)
         if len(self._made) > self._kept:
             self._made.popitem(last=False)
         return made
+
+
+def _sparingly(rows: Sequence[SituationRow]) -> Sequence[SituationRow]:
+    """Equal rows. Most of a row is of its bot and key, and the driver made it anew for each."""
+    first = rows[0]
+    same = [
+        SituationRow._make(
+            ours if ours == own else own for ours, own in zip(first, row, strict=True)
+        )
+        for row in rows[1:]
+    ]
+    return [first, *same]

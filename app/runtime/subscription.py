@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from app.auth.principal import BotPrincipal
 from app.runtime.configurations import Configuration
@@ -60,11 +59,14 @@ class Subscription:
         What was read before its time was up is still given.
         """
         if self._pending is None and not self.closed:
-            self._news = self._loop.create_future()
-            with suppress(TimeoutError):
-                async with asyncio.timeout_at(min(self._loop.time() + seconds, self._ends_at)):
-                    await self._news
-            self._news = None
+            self._news = news = self._loop.create_future()
+            until = min(self._loop.time() + seconds, self._ends_at)
+            alarm = self._loop.call_at(until, _wake, news)
+            try:
+                await news
+            finally:
+                alarm.cancel()
+                self._news = None
         if self.closed:
             return None
         config, self._pending = self._pending, None
