@@ -1,11 +1,13 @@
 """What a release leaves behind: a record before it is made, the key's last release, an event."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import func, select, update
 
+from app.audit.verification import broken_at
 from app.context import RuntimeKeys
 from app.db.models import AuditEvent, BotEvent, KeyCredential, Release
 from app.vault.keyfiles import KeyFolder, KeyKind
@@ -175,3 +177,20 @@ async def test_the_audit_log_tells_of_a_release_who_what_and_from_where(
         "suite": "x25519",
         "version": 1,
     }
+
+
+async def test_releases_to_all_bots_of_an_account_at_once_are_one_chain(busy_world: World) -> None:
+    user = busy_world.user()
+    bots = []
+    for variant in ("trade", "trade_2"):
+        key, document = await user.add_key(variant), await user.add_bot(variant)
+        await user.assign(document["id"], key["id"])
+        bots.append(await user.mint(document["id"]))
+
+    answers = await asyncio.gather(*(Asking().ask(bot) for bot in bots * 6))
+
+    assert [answer.status_code for answer in answers] == [200] * 12
+    for bot in bots:
+        assert await recorded(busy_world, bot) == (6, 6)
+    async with busy_world.context.database.sessions() as session:
+        assert await broken_at(session, busy_world.context.audit, bots[0].account_id) is None
