@@ -199,9 +199,13 @@ def watch(
         str | None, typer.Option(help="In development: whose operation it is, without a token.")
     ] = None,
 ) -> None:
-    """Show the progress of a deletion until it has ended; exits with 1 unless it succeeded."""
+    """Show the progress of a deletion until it has ended; exits with 1 unless it succeeded.
+
+    A service that does not answer, as while it restarts, is waited for: for 2 minutes at most.
+    """
     import asyncio
     import os
+    import signal
 
     from rich.console import Console
 
@@ -223,6 +227,8 @@ def watch(
     if not held:
         raise SettingsError("Whose operation is it? Name --token-file, USER_TOKEN or --account.")
     address = (url or f"http://127.0.0.1:{settings.port}").rstrip("/")
+    # So that Ctrl-C gives the terminal its cursor back, which the bar hides.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     succeeded = asyncio.run(follow(address, operation, Secret(held), Console()))
     raise typer.Exit(0 if succeeded else 1)
 

@@ -1,6 +1,7 @@
 """`botkeys operations watch`: the progress of an operation as a bar on the terminal."""
 
 import asyncio
+import time
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -15,8 +16,12 @@ from app.settings import SettingsError
 from app.transport import HttpTransport, TransportError, TransportLimits
 
 LOOK_SECONDS = 1.0
-MISSES = 5
-# One try at a time, so that five and the pauses between them are over within 15 seconds.
+LONGEST_PAUSE = 8.0
+PATIENCE_SECONDS = 120.0
+"""How long a service may be away: a restart takes seconds, its database's recovery maybe more."""
+
+_TOO_MANY = 429
+# One try at a time: how long to go on is said here.
 _LIMITS = TransportLimits(connect_timeout=2.0, read_timeout=2.0, total_timeout=2.0, attempts=1)
 
 
@@ -27,15 +32,15 @@ async def watch(
     console: Console,
     *,
     look_seconds: float = LOOK_SECONDS,
+    patience: float = PATIENCE_SECONDS,
 ) -> bool:
     """Show its progress until it has ended; whether it succeeded.
 
-    A service that is away for a moment is asked again. Raises `SettingsError` with a sentence for
-    an address that is none, for `MISSES` looks in a row without an answer, and for an answer that
-    will not become another.
+    A service that is away is asked again, with pauses that grow. Raises `SettingsError` with a
+    sentence for an address that is none, for one that does not answer for `patience` seconds, and
+    for an answer that will not become another.
     """
     _check(address)
-    missed = 0
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -46,26 +51,62 @@ async def watch(
     async with HttpTransport(_LIMITS) as transport:
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task("waiting", total=None)
+            absence = Absence(address, console, look_seconds, patience)
             while True:
                 document = await _look(transport, url, token)
-                missed = missed + 1 if document is None else 0
-                if missed == MISSES:
-                    raise SettingsError(f"The service at {address} does not answer.")
-                if document is not None:
-                    progress.update(
-                        bar,
-                        description=_described(document),
-                        completed=document["done"],
-                        total=document["total"] or None,
-                    )
-                    if document["status"] in FINISHED:
-                        break
+                if document is None:
+                    progress.update(bar, description="the service does not answer")
+                    await asyncio.sleep(absence.pause())
+                    continue
+                absence.over()
+                progress.update(
+                    bar,
+                    description=_described(document),
+                    completed=document["done"],
+                    total=document["total"] or None,
+                )
+                if document["status"] in FINISHED:
+                    break
                 await asyncio.sleep(look_seconds)
     for kind, rows in ((document["receipt"] or {}).get("deleted") or {}).items():
         console.print(f"{rows:>12,} {kind.replace('_', ' ')}")
     if document["error"]:
         console.print(document["error"])
     return bool(document["status"] == "succeeded")
+
+
+class Absence:
+    """Of the service, from the first look without an answer until the next with one."""
+
+    def __init__(self, address: str, console: Console, pause: float, patience: float) -> None:
+        self._address = address
+        self._console = console
+        self._shortest = pause
+        self._patience = patience
+        self._since: float | None = None
+        self._pause = pause
+
+    def pause(self) -> float:
+        """How long to wait before the next look. Raises `SettingsError` once it was too long."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            self._pause = self._shortest
+            self._console.print(
+                f"The service at {self._address} does not answer. Waiting for it for "
+                f"{self._patience:.0f} seconds at most; Ctrl-C ends this, not the operation."
+            )
+        left = self._since + self._patience - now
+        if left <= 0:
+            raise SettingsError(f"The service at {self._address} does not answer.")
+        pause = min(self._pause, left)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        return pause
+
+    def over(self) -> None:
+        if self._since is not None:
+            self._since = None
+            self._console.print("The service answers again.")
 
 
 def _check(address: str) -> None:
@@ -88,14 +129,14 @@ def _described(document: dict[str, Any]) -> str:
 
 
 async def _look(transport: HttpTransport, url: str, token: Secret) -> dict[str, Any] | None:
-    """The operation; `None` while the service cannot be reached."""
+    """The operation; `None` while the service cannot be reached, or cannot answer."""
     try:
         answer = await transport.request(
             "GET", url, headers={"Authorization": f"Bearer {token.reveal()}"}
         )
     except TransportError:
         return None
-    if answer.status >= 500:
+    if answer.status >= 500 or answer.status == _TOO_MANY:
         return None
     try:
         document: dict[str, Any] = orjson.loads(answer.body)

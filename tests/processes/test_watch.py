@@ -1,9 +1,10 @@
 """`botkeys operations watch` against a running service."""
 
+from pathlib import Path
 from uuid import uuid4
 
 from tests.processes.conftest import Run
-from tests.processes.running import BOTKEYS, Service
+from tests.processes.running import BOTKEYS, Service, environment, free_port
 from tests.processes.trading import sent
 
 
@@ -21,3 +22,12 @@ def test_an_operation_is_watched_to_its_end(service: Service, run: Run) -> None:
     assert unknown.wait() == 1
     assert "404" in unknown.stderr
     assert unknown.is_clean, unknown.text
+
+
+def test_ctrl_c_ends_the_wait_for_a_service_that_is_away(run: Run, tmp_path: Path) -> None:
+    env = environment(port=free_port(), data_dir=tmp_path) | {"USER_TOKEN": "x"}
+    watched = run(BOTKEYS, "operations", "watch", str(uuid4()), env=env)
+    assert watched.says("Waiting for it"), watched.text
+    watched.ctrl_c()
+    assert watched.wait() == 130
+    assert watched.is_clean, watched.text
