@@ -109,10 +109,11 @@ class PositionRepository:
         )
         return next(map(PositionRow._make, rows), None)
 
-    async def change(self, position_id: str, **columns: Any) -> bool:
-        """Whether a deletion covers the position now: one that was held is kept only until it turns
-        out to have ended before.
+    async def change(self, position_id: str, **columns: Any) -> datetime | None:
+        """The cut-off of a deletion that covers the position now, `None` if none does: one that was
+        held is kept only until it turns out to have ended before.
         """
         change = statements.change(tuple(sorted(columns)))
         rows = await self._reader.fetch(change, **self._names, position=position_id, **columns)
-        return any(covered for (covered,) in rows)
+        cutoffs = [cutoff for (cutoff,) in rows if cutoff is not None]
+        return mark_of(None, None, max(cutoffs)).cutoff if cutoffs else None

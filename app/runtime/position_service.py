@@ -20,7 +20,7 @@ from app.runtime.position_states import Effect, State, effect_of, state_of
 from app.runtime.repository import RuntimeRepository
 from app.runtime.situation import SituationRow
 from app.trading.errors import TOLERANCE, ClockAhead, DataDeleted, KeyNotAssigned, PositionConflict
-from app.trading.marks import covers
+from app.trading.marks import FOREVER, latest_cutoff
 from app.trading.position_rows import PositionRow
 
 
@@ -120,14 +120,31 @@ class PositionService:
         else:
             if effect is Effect.ASK and state is State.LAPSED:
                 new = {**_taken_over(report), **new}
-            row = stored._replace(**new, updated_at=now, lapsed=False) if new else stored
-            if new and await self._positions.change(report.position_id, **new, updated_at=now):
-                # Kept by a deletion as long as it was held; it had ended before.
-                await self._positions.remove(report.position_id)
-                return row
+            row = await self._change(report, stored, new)
+            if row is None:
+                return stored._replace(**new, updated_at=now)
         if row is not None:
             await self._tell(effect, state, report, row, new)
         return row
+
+    async def _change(
+        self, report: _Report, stored: PositionRow, new: dict[str, Any]
+    ) -> PositionRow | None:
+        """The position with what is new; `None` if it is gone with that: a deletion kept it for as
+        long as it was held, and it had ended before. If its bot does not say when, it ended later.
+        """
+        if not new:
+            return stored
+        row = stored._replace(**new, updated_at=report.now, lapsed=False)
+        change, name = self._positions.change, report.position_id
+        cutoff = await change(name, **new, updated_at=report.now)
+        if cutoff is None:
+            return row
+        if cutoff == FOREVER or _told(report, "closed_at") is not None:
+            await self._positions.remove(name)
+            return None
+        await change(name, closed_at=cutoff)
+        return row._replace(closed_at=cutoff)
 
     async def _undeleted(self, report: _Report) -> _Report:
         """A report of what was deleted brings nothing back and shows nothing: neither a row that is
@@ -143,26 +160,27 @@ class PositionService:
             return report
         if stored is None and purged_at is not None and not _began_after(purged_at, report):
             raise DataDeleted
-        at = said.closed_at or said.opened_at or report.now
-        if stored is not None:
-            at = stored.happened
-        key_id, environment = await self._place(report)
-        if not any(covers(mark, environment, key_id, at) for mark in marks):
+        end = latest_cutoff(marks, *await self._place(report))
+        if end is None:
+            return report
+        if stored is None:
+            return _heard_of_first(report, end)
+        if stored.happened >= end:
             return report
         if not asks:
             raise DataDeleted
         await self._positions.remove(report.position_id)
         return report._replace(stored=None)
 
-    async def _place(self, report: _Report) -> tuple[UUID | None, str | None]:
-        """Key and environment of the position; of a key that nothing is known of, the key alone."""
+    async def _place(self, report: _Report) -> tuple[str | None, UUID | None]:
+        """Environment and key of the position; of a key that nothing is known of, the key alone."""
         if report.stored is not None:
-            return report.stored.key_id, report.stored.environment
+            return report.stored.environment, report.stored.key_id
         named = report.said.key_id
         if named in (None, report.key_id):
-            return report.key_id, report.situation[0].environment
+            return report.situation[0].environment, report.key_id
         former = await self._positions.former_key(named, report.said.symbol)
-        return named, None if former is None else former.environment
+        return None if former is None else former.environment, named
 
     async def _add(self, report: _Report, new: dict[str, Any]) -> PositionRow | None:
         said, origin = report.said, await self._origin(report)
@@ -228,8 +246,32 @@ def _began_after(purged_at: datetime, report: _Report) -> bool:
     """Whether it is of another position than the one whose row went then under the same id. When
     a position ended does not tell: the one that was deleted may have ended later than was known.
     """
-    opened_at = None if "opened_at" in report.ahead else report.said.opened_at
+    opened_at = _told(report, "opened_at")
     return opened_at is not None and opened_at > purged_at
+
+
+def _heard_of_first(report: _Report, end: datetime) -> _Report:
+    """A fact about a position that nobody knew, of a key whose data are deleted up to `end`. One
+    that is open is taken, as a deletion would have kept it; one that is closed, if that was later,
+    as it was if its bot does not say when.
+    """
+    said = report.said
+    if end == FOREVER:
+        raise DataDeleted
+    if said.status == "open":
+        return report
+    at = _told(report, "opened_at" if said.closed_at is None else "closed_at")
+    if at is not None and at < end:
+        raise DataDeleted
+    if _told(report, "closed_at") is None and report.now < end:
+        return report._replace(said=said.model_copy(update={"closed_at": end}))
+    return report
+
+
+def _told(report: _Report, name: str) -> datetime | None:
+    """A time that the bot said, unless its clock is wrong."""
+    at: datetime | None = None if name in report.ahead else getattr(report.said, name)
+    return at
 
 
 def _refuse_another(stored: PositionRow, said: PositionReport) -> None:

@@ -11,10 +11,9 @@ from sqlalchemy import (
     BindParameter,
     Text,
     Uuid,
-    and_,
     any_,
     bindparam,
-    exists,
+    func,
     or_,
     select,
     update,
@@ -140,10 +139,10 @@ _ADDED = (
 ADD = Query(named(_ADDED).where(_ADDED.c.account_id == _ACCOUNT))
 
 
-_DELETED_NOW = and_(
-    Position.status == "closed",
-    exists()
+_DELETED_BEFORE = (
+    select(func.max(DeletionMark.cutoff))
     .where(
+        Position.status == "closed",
         DeletionMark.account_id == Position.account_id,
         or_(
             DeletionMark.environment.is_(None),
@@ -152,9 +151,10 @@ _DELETED_NOW = and_(
         or_(DeletionMark.key_id.is_(None), DeletionMark.key_id == Position.key_id),
         happened(Position.__table__) < DeletionMark.cutoff,
     )
-    .correlate(Position),
+    .correlate(Position)
+    .scalar_subquery()
 )
-"""Whether a deletion covers the position as it has become."""
+"""The cut-off of what covers the position as it has become."""
 
 
 @lru_cache(maxsize=128)
@@ -163,4 +163,4 @@ def change(columns: tuple[str, ...]) -> Query:
     kind change the same columns; those of all sorts in one process are some dozen.
     """
     written: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in columns}
-    return Query(update(Position).where(*_THIS_POSITION).values(written).returning(_DELETED_NOW))
+    return Query(update(Position).where(*_THIS_POSITION).values(written).returning(_DELETED_BEFORE))

@@ -62,11 +62,18 @@ def mark_of(environment: str | None, key_id: Any, cutoff: datetime) -> Mark:
 
 def covers(mark: Mark, environment: str | None, key_id: UUID | None, at: datetime) -> bool:
     """Whether what happened at this time, in this environment, with this key is deleted."""
-    return (
-        mark.environment in (None, environment)
-        and mark.key_id in (None, key_id)
-        and (at < mark.cutoff or mark.cutoff == FOREVER)
-    )
+    return _concerns(mark, environment, key_id) and (at < mark.cutoff or mark.cutoff == FOREVER)
+
+
+def latest_cutoff(
+    marks: Iterable[Mark], environment: str | None, key_id: UUID | None
+) -> datetime | None:
+    """Before it all of this key's data in this environment are deleted; `None`: none were."""
+    return max((m.cutoff for m in marks if _concerns(m, environment, key_id)), default=None)
+
+
+def _concerns(mark: Mark, environment: str | None, key_id: UUID | None) -> bool:
+    return mark.environment in (None, environment) and mark.key_id in (None, key_id)
 
 
 def blanket_cutoff(marks: Iterable[Mark], environment: str | None) -> datetime | None:

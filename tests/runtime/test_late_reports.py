@@ -183,6 +183,28 @@ async def test_a_position_that_is_kept_can_be_closed_by_hand_where_a_clock_was_a
     assert await listed(trading) == [("closed", "by_hand")]
 
 
+async def test_a_report_that_tells_no_time_is_of_later_than_a_cut_off_that_lies_ahead(
+    world: World,
+) -> None:
+    trading = await trader(world)
+    await trading.report("open", "kept", opened_at=LONG_AGO)
+    ahead = datetime.now(UTC) + timedelta(minutes=4)
+    await fill(
+        *(world.context.database, trading.bot.account_id, trading.key["id"]),
+        rows=1,
+        at=ahead,
+        tables=("trades",),
+    )
+    await delete_all(trading)
+
+    assert (await trading.report("open", "new"))["status"] == "open"
+    for name, times in (("kept", {"opened_at": LONG_AGO}), ("ended", {}), ("new", {})):
+        assert (await trading.report("closed", name, **times))["status"] == "closed"
+
+    assert await listed(trading) == [("closed", "reported")] * 3
+    assert (await trading.refused("closed", "late", closed_at=now()))["code"] == "data_deleted"
+
+
 async def test_only_recent_positions_are_remembered_by_a_digest_and_with_their_bot(
     world: World,
 ) -> None:
