@@ -143,10 +143,14 @@ class Scene:
     # Of time.
 
     async def lapse(self, bot: str) -> None:
-        """The reservations of the bot, as if nobody had renewed them."""
+        """The reservations of the bot, as if nobody had renewed them.
+
+        Not those that have lapsed: a later end looks like an opening that was allowed again.
+        """
         await self._pass(
             "UPDATE positions SET expires_at = clock_timestamp() - interval '2 hours'"
-            " WHERE bot_id = cast(:bot AS uuid) AND status = 'opening'",
+            " WHERE bot_id = cast(:bot AS uuid) AND status = 'opening'"
+            " AND expires_at > clock_timestamp()",
             bot,
         )
 

@@ -49,7 +49,14 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "freeze": ("200", "201"),
     "lift": ("204", "404 not_found"),
     # 401 where the bot was deleted, or its token replaced.
-    "opening": ("200", "401 unauthenticated", "409 position_conflict", *BLOCKED),
+    # A position keeps its key: one that lapsed is not asked for again with another.
+    "opening": (
+        "200",
+        "401 unauthenticated",
+        "409 position_conflict",
+        "409 key_not_assigned",
+        *BLOCKED,
+    ),
     "open": ("200", "401 unauthenticated", "409 position_conflict", "409 no_key"),
     "closed": ("200", "401 unauthenticated", "409 position_conflict", "409 no_key"),
     "close by hand": ("200", "404 not_found"),
