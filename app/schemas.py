@@ -34,6 +34,15 @@ def visible(text: str) -> str:
 
 
 def _with_substance(text: str) -> str:
+_BREAKS = re.compile(r"\r?\n|\t")
+
+
+def visible_lines(text: str) -> str:
+    """As `visible`, of text in several lines, with tabs: a traceback, say. It stays as it is."""
+    visible(_BREAKS.sub("", text))
+    return text
+
+
     if text.isascii() and not text.isspace():
         return text
     if all(unicodedata.category(character) in _BLANK for character in text):

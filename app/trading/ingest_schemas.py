@@ -9,14 +9,19 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from app.exchanges.model import MarginMode
-from app.schemas import Document, Flag, Input, Label, Symbol, visible
+from app.schemas import Document, Flag, Input, Label, Symbol, visible_lines
 from app.trading.fields import Amount, Moment, Positive, RowName
 from app.trading.ingest_items import Asset, Data, InvalidItem, or_invalid
 from app.trading.position_schemas import Side
 
 MAX_ITEMS = 1000
 
-Message = Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(visible)]
+Message = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2000),
+    AfterValidator(visible_lines),
+    Field(description="May have several lines, and tabs: a traceback fits if it is not too long."),
+]
 
 
 class Item(Input, ABC):

@@ -1,5 +1,7 @@
 """What bots report in batches: a verdict for each item, and rows that say all of it."""
 
+import csv
+import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -179,6 +181,25 @@ async def test_texts_are_bounded_and_hold_no_control_characters(world: World) ->
     bad = [
         item("events", "kind", kind="k" * 101),
         item("events", "message", message="m" * 2001),
+async def test_a_message_may_have_lines_and_tabs_and_is_exported_as_it_was_sent(
+    world: World,
+) -> None:
+    bot = (await trader(world)).bot
+    sent = ['Traceback:\n\tFile "a.py", line 1\n', "of Windows:\r\n\t\\n\\\n, y\r\n", "\n\tfirst"]
+    told = [item("events", f"e{n}", message=text) for n, text in enumerate(sent)]
+
+    assert set(statuses(await report(bot, "events", *told))) == {"stored"}
+
+    stored = await rows(world, "events")
+    assert [row["message"] for _, row in sorted(stored.items())] == sent
+    asked = {"Accept": "text/csv"}
+    file = await world.user().get("/v1/bot-events?environment=testnet", headers=asked)
+    lines = list(csv.DictReader(io.StringIO(file.text, newline="")))
+    shown = sorted((line["id"], line["message"]) for line in lines if line["id"] in stored)
+    assert [text for _, text in shown] == [*sent[:2], f"'{sent[2]}"]
+    assert '"Traceback:\n\tFile ""a.py"", line 1\n"' in file.text
+
+
         item("events", "empty", message=""),
         item("events", "control", message="a\x1b[2J"),
         item("events", "turning", message="\u202eabc"),
@@ -186,6 +207,11 @@ async def test_texts_are_bounded_and_hold_no_control_characters(world: World) ->
     longest = item("events", "longest", kind="k" * 100, message="é" * 2000)
 
     assert statuses(await report(bot, "events", *bad, longest)) == [
+        item("events", "overwritten", message="a\rb"),
+        item("events", "half-broken", message="a\r\r\n\nb"),
+        item("events", "next-line", message="a\x85b"),
+        item("events", "separated", message="a\u2028b"),
+        item("events", "kind-in-lines", kind="a\nb"),
         *["invalid_item"] * len(bad),
         "stored",
     ]
