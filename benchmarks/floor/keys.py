@@ -7,7 +7,8 @@ import asyncpg
 import orjson
 
 from app.jsontext import dumps
-from app.pagination import DEFAULT_LIMIT, encode_cursor
+from app.keys.repository import KeyFilter
+from app.pagination import DEFAULT_LIMIT, IdCursors
 from benchmarks.floor.calls import Answer, Call
 
 LIST_KEYS = """
@@ -67,5 +68,6 @@ class ListKeys:
         limit = DEFAULT_LIMIT
         rows = await self._pool.fetch(LIST_KEYS, self._account_id, limit + 1)
         items = [_key(row) for row in rows[:limit]]
-        after = encode_cursor(items[-1]["id"]) if len(rows) > limit else None
+        last = items[-1]["id"] if len(rows) > limit else None
+        after = IdCursors("keys", wanted=KeyFilter()).following(last)
         return Answer(dumps({"items": items, "next_cursor": after}))
