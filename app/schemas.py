@@ -16,6 +16,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError, core_schema
 
+from app.jsontext import SAFE_DIGITS, Rounded
 from app.secret import Secret
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -33,7 +34,6 @@ def visible(text: str) -> str:
     return text
 
 
-def _with_substance(text: str) -> str:
 _BREAKS = re.compile(r"\r?\n|\t")
 
 
@@ -43,6 +43,7 @@ def visible_lines(text: str) -> str:
     return text
 
 
+def _with_substance(text: str) -> str:
     if text.isascii() and not text.isspace():
         return text
     if all(unicodedata.category(character) in _BLANK for character in text):
@@ -76,16 +77,14 @@ def _no_flag(value: Any) -> Any:
 Count = Annotated[int, BeforeValidator(_no_flag)]
 """A whole number in a body. Left to itself, Pydantic reads `true` as 1."""
 
-_SAFE_DIGITS = 15
 _PLAIN_DIGITS = re.compile(r"-?[0-9]+(\.[0-9]+)?")
 
 
 def unrounded(value: Any) -> Any:
-    """JSON numbers are read as binary fractions, which hold 15 digits: what has more is no longer
-    what was sent.
-    """
-    if isinstance(value, float) and len(Decimal(repr(value)).as_tuple().digits) > _SAFE_DIGITS:
-        raise ValueError("must be sent as text if it has more than 15 digits")
+    """What is no longer what was sent is not taken."""
+    if isinstance(value, Rounded):
+        fault = f"must be sent as text if it has more than {SAFE_DIGITS} digits"
+        raise ValueError(fault)  # noqa: TRY004  # what Pydantic reports as a fault
     return value
 
 

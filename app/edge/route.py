@@ -18,7 +18,7 @@ from app.edge.access import Access, access_of
 from app.edge.conditions import is_conditional
 from app.edge.proof import prove
 from app.edge.query import QueryNames
-from app.edge.reading import Endpoint
+from app.edge.reading import Endpoint, ExactRequest
 from app.edge.unit import Unit
 from app.errors import AppError, BodyTooLarge, PreconditionFailed, UnsupportedMediaType
 from app.idempotency import MAX_KEY_LENGTH
@@ -81,7 +81,12 @@ class EdgeRoute(APIRoute):
         self.app = answering
 
     def get_route_handler(self) -> Handler:
-        return self._at_the_edge(super().get_route_handler())
+        handle = self._at_the_edge(super().get_route_handler())
+
+        async def exactly(request: Request) -> Response:
+            return await handle(ExactRequest(request.scope, request.receive))
+
+        return exactly
 
     def _at_the_edge(self, handle: Handler) -> Handler:
         access = self.access

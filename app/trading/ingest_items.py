@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from app.exchanges.reading import as_text, settle_name
+from app.jsontext import Rounded
 from app.schemas import safe_location, told_fault
 from app.trading.fields import RowName
 
@@ -76,12 +77,19 @@ def _json_text(value: Any) -> str:
         raise ValueError("must be an object")  # noqa: TRY004  # what Pydantic reports as a fault
     _look_through(value, MAX_DATA_DEPTH)
     try:
-        text = orjson.dumps(value)
+        text = orjson.dumps(value, default=_as_held)
     except TypeError:
         raise ValueError("must hold valid text, and numbers of at most 64 bits") from None
     if len(text) > MAX_DATA_BYTES:
         raise ValueError(f"must be at most {MAX_DATA_BYTES} bytes long")
     return text.decode()
+
+
+def _as_held(value: Any) -> float:
+    """What a bot notes down is no amount: its numbers are those of 64 bits."""
+    if isinstance(value, Rounded):
+        return float(value)
+    raise TypeError
 
 
 def _look_through(value: Any, depth: int) -> None:

@@ -1,6 +1,5 @@
 """Bodies that are no JSON, addresses that are none, and the id of each request."""
 
-import json
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +8,7 @@ import httpx
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from app.jsontext import loads
 from app.schemas import PlainDecimal
 from app.trading.fields import Positive
 from tests.support.variants import changed
@@ -238,14 +238,21 @@ async def test_what_is_not_there_is_not_found_whatever_state_was_expected(
 
 @pytest.mark.parametrize(
     ("number", "kept"),
-    [("0.1234567890123456789", False), ("12345678901234567.5", False), ("0.125", True)],
+    [
+        ("0.1234567890123456789", False),
+        ("1.00000000000000000001", False),
+        ("12345678901234567.5", False),
+        ("1.00000000000000000000", True),
+        ("12345678901234567", True),
+        ("0.125", True),
+    ],
 )
 async def test_a_number_that_json_cannot_hold_is_refused_rather_than_rounded(
     number: str, kept: bool
 ) -> None:
     for kind in (PlainDecimal, Positive):
         adapter = TypeAdapter[Decimal](kind)
-        read = json.loads(number)
+        read = loads(number.encode())
         if kept:
             assert adapter.validate_python(read) == Decimal(number)
         else:

@@ -1,5 +1,6 @@
 """In a body `true` and `false` are flags and nothing else is, and they are no numbers."""
 
+import json
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any, NamedTuple
@@ -92,6 +93,28 @@ async def test_flags_and_numbers_of_bodies_are_what_json_calls_so(world: World) 
             told = faults(answer, member)
             assert told, (member.route.operation_id, member.place, value, answer.text)
             assert set(told) <= right
+
+
+async def test_a_number_that_would_be_rounded_is_refused_wherever_a_decimal_is_read(
+    world: World,
+) -> None:
+    user = world.user()
+    bot, _, _ = await user.ready_bot()
+    decimals = [member for member in found() if member.kind == "number"]
+    assert {"quantity", "entry_price", "fees", "leverage", "equity", "score"} <= {
+        member.place[-1] for member in decimals
+    }
+
+    for member in decimals:
+        caller = bot if member.route.access.for_bots else user
+        path = member.route.path.format(
+            **{name: PARAMETERS.get(name, UUID(int=1)) for name in member.route.parameters}
+        )
+        body = json.dumps(member.body("@")).replace('"@"', "1.00000000000000000001")
+        headers = {"Authorization": f"Bearer {caller.token}", "Content-Type": "application/json"}
+        answer = await caller.http.request(member.route.method, path, content=body, headers=headers)
+        assert faults(answer, member) == ["value_error"], (member.route.operation_id, member.place)
+        assert "as text" in answer.text
 
 
 async def test_flags_of_queries_are_read_as_people_write_them(world: World) -> None:
