@@ -167,7 +167,12 @@ async def test_data_is_an_object_that_the_database_can_keep_as_it_is(
     world: World, kind: str
 ) -> None:
     bot = (await trader(world)).bot
-    good = {"empty": {}, "deepest": nested(20), "largest": {"a": "x" * 16_376}}
+    good = {
+        "empty": {},
+        "sum": {"a": [0.1 + 0.2]},
+        "deepest": nested(20),
+        "largest": {"a": "x" * 16_376},
+    }
     sent = {**BAD_DATA, **good}
 
     results = await report(bot, kind, *(item(kind, name, data=sent[name]) for name in sent))
@@ -176,11 +181,6 @@ async def test_data_is_an_object_that_the_database_can_keep_as_it_is(
     assert {name: row["data"] for name, row in (await rows(world, kind)).items()} == good
 
 
-async def test_texts_are_bounded_and_hold_no_control_characters(world: World) -> None:
-    bot = (await trader(world)).bot
-    bad = [
-        item("events", "kind", kind="k" * 101),
-        item("events", "message", message="m" * 2001),
 async def test_a_message_may_have_lines_and_tabs_and_is_exported_as_it_was_sent(
     world: World,
 ) -> None:
@@ -200,18 +200,23 @@ async def test_a_message_may_have_lines_and_tabs_and_is_exported_as_it_was_sent(
     assert '"Traceback:\n\tFile ""a.py"", line 1\n"' in file.text
 
 
+async def test_texts_are_bounded_and_hold_no_control_characters(world: World) -> None:
+    bot = (await trader(world)).bot
+    bad = [
+        item("events", "kind", kind="k" * 101),
+        item("events", "message", message="m" * 2001),
         item("events", "empty", message=""),
         item("events", "control", message="a\x1b[2J"),
-        item("events", "turning", message="\u202eabc"),
-    ]
-    longest = item("events", "longest", kind="k" * 100, message="é" * 2000)
-
-    assert statuses(await report(bot, "events", *bad, longest)) == [
         item("events", "overwritten", message="a\rb"),
         item("events", "half-broken", message="a\r\r\n\nb"),
         item("events", "next-line", message="a\x85b"),
         item("events", "separated", message="a\u2028b"),
         item("events", "kind-in-lines", kind="a\nb"),
+        item("events", "turning", message="\u202eabc"),
+    ]
+    longest = item("events", "longest", kind="k" * 100, message="é" * 2000)
+
+    assert statuses(await report(bot, "events", *bad, longest)) == [
         *["invalid_item"] * len(bad),
         "stored",
     ]
