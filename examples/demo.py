@@ -49,7 +49,7 @@ STEPS: list[tuple[str, Callable[[Scene], Awaitable[None]]]] = [
 async def tell(story: Story) -> None:
     async with (
         demo_service() as service,
-        httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=30) as http,
+        httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as http,
     ):
         scene = Scene(story, service, http)
         try:

@@ -102,6 +102,10 @@ async def demo_service() -> AsyncIterator[DemoService]:
         # So that a bot that died is missed within the time that a story may take, and one that
         # lives is not while the machine is busy.
         "BOTKEYS_HEARTBEAT_LEASE": "4",
+        # The story waits where its machine is busy, and is not told to come again.
+        "BOTKEYS_DATABASE_POOL_TIMEOUT": "30",
+        "BOTKEYS_DATABASE_STATEMENT_TIMEOUT": "30",
+        "BOTKEYS_KEY_CHECK_TIMEOUT": "25",
     }
     service = DemoService(data, folder / "botkeys.log", port, {**foreign, **own})
     try:

@@ -10,7 +10,16 @@ import httpx
 
 from tests.processes.issuer import Issuer
 from tests.processes.logins import Logins
-from tests.processes.running import BOTKEYS, Running, environment, eventually, free_port, said
+from tests.processes.running import (
+    BOTKEYS,
+    PATIENCE,
+    PATIENT,
+    Running,
+    environment,
+    eventually,
+    free_port,
+    said,
+)
 
 HELD = {
     "api": ("master-*.public", "fingerprint-hmac", "audit-hmac"),
@@ -54,6 +63,7 @@ class Installation:
             "keys_dir": self.keys_of(role),
             "oidc_issuer": self.issuer.address,
             "exchange_hosts": self.exchange_hosts,
+            **PATIENT,
             **changes,
         }
         return environment(**{name: value for name, value in chosen.items() if value is not None})
@@ -76,7 +86,7 @@ class Installation:
         return httpx.Client(
             base_url=address,
             headers={"Authorization": f"Bearer {self.issuer.token(account)}"},
-            timeout=30,
+            timeout=PATIENCE,
         )
 
     def close(self) -> None:

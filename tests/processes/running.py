@@ -24,6 +24,12 @@ BOTKEYS = Path(sys.executable).with_name("botkeys")
 WELCOME = "Botkeys is running."
 PATIENCE = 60.0
 """Seconds for what takes one or two on an idle machine."""
+PATIENT = {
+    "database_pool_timeout": PATIENCE,
+    "database_statement_timeout": PATIENCE,
+    "key_check_timeout": 30,
+}
+"""Settings of a service that tells nobody to come again because the machine is busy."""
 TRACES = ("Traceback (most recent call last)", "Exception ignored", "Fatal Python error")
 
 
@@ -175,7 +181,7 @@ class Service(Running):
     def __init__(self, folder: Path, *, by_make: bool = False, **settings: object) -> None:
         self.folder = folder
         self.port = int(str(settings.pop("port", 0))) or free_port()
-        self.settings = environment(data_dir=folder, port=self.port, **settings)
+        self.settings = environment(data_dir=folder, port=self.port, **{**PATIENT, **settings})
         command: list[str | Path] = ["make", "run"] if by_make else [BOTKEYS, "dev"]
         super().__init__(*command, env=self.settings)
 
@@ -196,7 +202,7 @@ class Service(Running):
 
     def http(self, token: str) -> httpx.Client:
         return httpx.Client(
-            base_url=self.address, headers={"Authorization": f"Bearer {token}"}, timeout=30
+            base_url=self.address, headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE
         )
 
     def token(self, account: str = "alice") -> str:
