@@ -280,9 +280,13 @@ def _refuse_another(stored: PositionRow, said: PositionReport) -> None:
 
 
 def _is_behind(stored: PositionRow, said: PositionReport) -> bool:
-    """Whether the report is older than what is stored."""
+    """Whether the report is older than what is stored, or than its closing by hand: the `open` of
+    the same revision came before it.
+    """
     if said.revision is None or stored.revision is None:
         return False
+    if said.status == "open" and state_of(stored) is State.BY_HAND:
+        return said.revision <= stored.revision
     return said.revision < stored.revision
 
 

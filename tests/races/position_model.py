@@ -35,8 +35,10 @@ class Model(Owned):
         else:
             if (stored.symbol, stored.side) != (symbol, side):
                 return refused("position_conflict", symbol=stored.symbol, side=stored.side)
-            behind = (revision or 0) < (stored.revision or 0) and revision is not None
-            if behind or (status, stored.close_reason or stored.status) in UNCHANGED:
+            if (
+                _is_behind(stored, status, revision)
+                or (status, stored.close_reason or stored.status) in UNCHANGED
+            ):
                 return _as_stored(stored)
             if status == "opening" and (refusal := self._refusal(bot, stored, symbol, key_id)):
                 return refusal
@@ -105,6 +107,13 @@ class Model(Owned):
         for position in self.positions.values():
             if position.bot == bot and position.status == "opening":
                 position.status = "lapsed"
+
+
+def _is_behind(stored: Position, status: str, revision: int | None) -> bool:
+    if revision is None or stored.revision is None:
+        return False
+    repeated = (status, stored.close_reason, revision) == ("open", "by_hand", stored.revision)
+    return revision < stored.revision or repeated
 
 
 def _as_stored(stored: Position) -> Expected:

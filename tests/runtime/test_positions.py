@@ -175,13 +175,17 @@ async def test_closed_is_final_and_can_be_completed(world: World) -> None:
     assert moved["revision"] == 4
 
 
-async def test_what_was_closed_by_hand_is_reopened_with_an_event(world: World) -> None:
+@pytest.mark.parametrize("later", [5, None])
+async def test_what_was_closed_by_hand_is_reopened_by_a_later_report_with_an_event(
+    world: World, later: int | None
+) -> None:
     trading = await trader(world)
     await trading.report("open", revision=4)
     await trading.close_by_hand()
-    assert states_of(await trading.report("open", revision=3)) == BY_HAND
+    for heard in (3, 4):
+        assert states_of(await trading.report("open", revision=heard)) == BY_HAND
 
-    reopened = await trading.report("open", revision=4)
+    reopened = await trading.report("open", revision=later)
 
     assert states_of(reopened) == OPEN
     assert reopened["closed_at"] is None
