@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import (
@@ -68,16 +67,16 @@ Flag = Annotated[bool, Strict()]
 """`true` or `false` in a body. Left to itself, Pydantic reads `"off"`, `"n"` and 0 as one too."""
 
 
-def _no_flag(value: Any) -> Any:
-    if isinstance(value, bool):
+def _number_alone(value: Any) -> Any:
+    if isinstance(value, bool | str | Rounded):
         raise PydanticCustomError("int_type", "Input should be a valid integer")
     return value
 
 
-Count = Annotated[int, BeforeValidator(_no_flag)]
-"""A whole number in a body. Left to itself, Pydantic reads `true` as 1."""
-
-_PLAIN_DIGITS = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+Count = Annotated[int, BeforeValidator(_number_alone)]
+"""A whole number in a body; 1.0 is one in JSON. Left to itself, Pydantic reads `true`, `"1"` and
+`" 1_0"` as numbers too.
+"""
 
 
 def unrounded(value: Any) -> Any:
@@ -86,16 +85,6 @@ def unrounded(value: Any) -> Any:
         fault = f"must be sent as text if it has more than {SAFE_DIGITS} digits"
         raise ValueError(fault)  # noqa: TRY004  # what Pydantic reports as a fault
     return value
-
-
-def _in_plain_digits(value: Any) -> Any:
-    if isinstance(value, str) and not _PLAIN_DIGITS.fullmatch(value):
-        raise ValueError("must be a number in plain digits")
-    return unrounded(value)
-
-
-PlainDecimal = Annotated[Decimal, BeforeValidator(_in_plain_digits)]
-"""A JSON number or text. Python's own reading takes `1_0`, exponents and digits of any script."""
 
 
 def _secret_schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:

@@ -3,6 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from app.jsontext import loads
 from app.schemas import Count, Flag, Label
 
 LABEL: TypeAdapter[str] = TypeAdapter(Label)
@@ -32,9 +33,9 @@ def test_only_json_s_own_words_are_flags(sent: object) -> None:
         flag.validate_python(sent)
 
 
-def test_a_flag_is_no_number() -> None:
+def test_only_json_s_whole_numbers_are_counts() -> None:
     count = TypeAdapter[int](Count)
-    assert count.validate_python(3) == 3
-    for sent in (True, False):
+    assert (count.validate_python(3), count.validate_python(loads(b"3.0"))) == (3, 3)
+    for sent in (True, False, "3", " 3", "3_0", "+3", 3.5, loads(b"3.00000000000000000001")):
         with pytest.raises(ValidationError):
             count.validate_python(sent)

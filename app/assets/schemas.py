@@ -1,22 +1,42 @@
 """What a trading asset looks like from outside."""
 
+import re
 from datetime import datetime
-from typing import Annotated
+from decimal import Decimal
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
 from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
-from app.schemas import Document, Flag, Input, PlainDecimal, Symbol
+from app.schemas import Document, Flag, Input, Symbol, unrounded
+
+_PLACES = 4
+_BOUND = 100_000
+_TEXT = rf"[0-9]{{1,5}}(\.[0-9]{{1,{_PLACES}}})?"
+
+
+def _as_leverage(value: Any) -> Any:
+    """Python's own reading takes `1_0`, exponents and digits of any script."""
+    if isinstance(value, str) and not re.fullmatch(_TEXT, value):
+        raise ValueError(f"must be a number below {_BOUND} of at most {_PLACES} decimal places")
+    return unrounded(value)
+
 
 Leverage = Annotated[
-    PlainDecimal,
-    Field(gt=0, max_digits=9, decimal_places=4),
+    Decimal,
+    BeforeValidator(_as_leverage),
+    Field(gt=0, lt=_BOUND, decimal_places=_PLACES),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": r"^\d{1,5}(\.\d{1,4})?$"},
-                {"type": "number", "exclusiveMinimum": 0, "maximum": 99_999},
+                {"type": "string", "pattern": f"^{_TEXT}$", "allOf": [{"pattern": "[1-9]"}]},
+                {
+                    "type": "number",
+                    "minimum": 10**-_PLACES,
+                    "exclusiveMaximum": _BOUND,
+                    "description": f"Of at most {_PLACES} decimal places.",
+                },
             ],
             "examples": ["10"],
         }

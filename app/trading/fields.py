@@ -16,12 +16,18 @@ from pydantic import (
     WrapValidator,
 )
 
+from app.jsontext import SAFE_DIGITS
 from app.schemas import unrounded
 
-MAX_DIGITS = 40
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
-_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
-_PLAIN = re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?")
+_PLAIN_DIGITS = r"[0-9]{1,20}(\.[0-9]{1,40})?"
+_SCIENTIFIC = r"[0-9](\.[0-9]{1,40})?[eE](\+?(0?[0-9]|1[0-9])|-(0?[0-9]|[1-3][0-9]|40))"
+_UNSIGNED = rf"({_PLAIN_DIGITS}|{_SCIENTIFIC})"
+_NUMBER = re.compile(f"-?{_UNSIGNED}")
+_PLAIN = re.compile(_PLAIN_DIGITS)
+_BOUND = 10**20
+_LEAST = 1e-40
+_PLAINLY_WRITTEN = 1e15
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
@@ -46,11 +52,19 @@ RowName = Annotated[
 """A bot's own name for what it reports: 1 to 200 visible characters, no slash, no white space."""
 
 
-def _as_json_number(value: Any) -> Any:
+def _as_number(value: Any) -> Any:
     """Python's own reading takes `1_0`, white space and the digits of any script."""
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise ValueError("must be a number")
+        raise ValueError("must be a number of at most 20 digits before its point and 40 after it")
+    if isinstance(value, float) and 0 < abs(value) < _LEAST:
+        raise ValueError(f"must not lie between 0 and {_LEAST}")
     return unrounded(value)
+
+
+def _without_sign(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("-"):
+        raise ValueError("must not be negative")
+    return value
 
 
 def _in_plain_digits(value: Decimal) -> Decimal:
@@ -63,6 +77,10 @@ def _quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> Decimal:
         number = Decimal(value)
         if number:
             return number
+    elif type(value) is float and _LEAST <= value < _PLAINLY_WRITTEN:
+        return Decimal(repr(value))
+    elif type(value) is int and 0 < value < _BOUND:
+        return Decimal(value)
     checked: Decimal = otherwise(value)
     return checked
 
@@ -70,42 +88,50 @@ def _quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> Decimal:
 _quick = WrapValidator(_quickly)
 
 
-def _schema(pattern: str, **bounds: int) -> WithJsonSchema:
-    text = {"type": "string", "pattern": pattern}
-    return WithJsonSchema({"anyOf": [text, {"type": "number", **bounds}]})
+def _schema(sign: str, *also: str, **bounds: float) -> WithJsonSchema:
+    """Says all that is checked, but for the digits of numbers, for which JSON Schema has no word.
 
+    The text may be in scientific notation, as Python writes what is small: `str(Decimal("1e-7"))`.
+    """
+    text: dict[str, Any] = {"type": "string", "pattern": f"^{sign}{_UNSIGNED}$"}
+    if also:
+        text["allOf"] = [{"pattern": pattern} for pattern in also]
+    number = {
+        "type": "number",
+        **bounds,
+        "exclusiveMaximum": _BOUND,
+        "description": f"Of at most {SAFE_DIGITS} digits, and none between 0 and {_LEAST}.",
+    }
+    return WithJsonSchema({"anyOf": [text, number]})
 
-# The digits bound the exponent too, so no number is longer than it looks.
-_bounded = Field(max_digits=MAX_DIGITS, allow_inf_nan=False)
 
 Amount = Annotated[
     Decimal,
-    BeforeValidator(_as_json_number),
-    _bounded,
+    BeforeValidator(_as_number),
+    Field(gt=-_BOUND, lt=_BOUND, allow_inf_nan=False),
     AfterValidator(_in_plain_digits),
     _quick,
-    _schema(r"^-?[0-9]{1,20}(\.[0-9]{1,20})?$"),
+    _schema("-?", exclusiveMinimum=-_BOUND),
 ]
-"""A decimal as text or as a number, of at most 40 digits in all."""
+"""A decimal as text or as a number: less than 10²⁰ either way. Nothing of it is ever rounded."""
 
 NotNegative = Annotated[
     Decimal,
-    BeforeValidator(_as_json_number),
-    _bounded,
-    Field(ge=0),
+    BeforeValidator(_without_sign),
+    BeforeValidator(_as_number),
+    Field(ge=0, lt=_BOUND, allow_inf_nan=False),
     AfterValidator(_in_plain_digits),
     _quick,
-    _schema(r"^[0-9]{1,20}(\.[0-9]{1,20})?$", minimum=0),
+    _schema("", minimum=0),
 ]
 
 Positive = Annotated[
     Decimal,
-    BeforeValidator(_as_json_number),
-    _bounded,
-    Field(gt=0),
+    BeforeValidator(_as_number),
+    Field(gt=0, lt=_BOUND, allow_inf_nan=False),
     AfterValidator(_in_plain_digits),
     _quick,
-    _schema(r"^[0-9]{1,20}(\.[0-9]{1,20})?$", exclusiveMinimum=0),
+    _schema("", "^[0.]*[1-9]", minimum=_LEAST),
 ]
 
 

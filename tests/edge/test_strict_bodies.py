@@ -12,6 +12,7 @@ from tests.support.world import Json, World
 
 NO_FLAGS: tuple[Any, ...] = ("false", 1)
 NO_NUMBERS: tuple[Any, ...] = (True,)
+NO_INTEGERS: tuple[Any, ...] = (True, "1", " 1", "1_000", "+1")
 PARAMETERS = {"symbol": "BTCUSDT", "position_id": "p1"}
 """Of paths; all others are UUIDs. A body is judged before anyone looks whether they are there."""
 
@@ -88,6 +89,8 @@ async def test_flags_and_numbers_of_bodies_are_what_json_calls_so(world: World) 
         wrong, right = NO_NUMBERS, {"int_type", "decimal_type"}
         if member.kind == "boolean":
             wrong, right = NO_FLAGS, {"bool_type"}
+        elif member.kind == "integer":
+            wrong, right = NO_INTEGERS, {"int_type"}
         for value in wrong:
             answer = await caller.call(member.route.method, path, member.body(value))
             told = faults(answer, member)

@@ -122,6 +122,7 @@ async def test_texts_come_back_as_they_were_sent(world: World) -> None:
     assert set(await rows(world, "signals")) == set(names)
 
 
+LONGEST = "9" * 20 + "." + "9" * 40
 BAD_NUMBERS = ["NaN", "Infinity", "-1", "0", "1_0", "1e999", "9" * 41, "٣", "", True, [], 10**60]
 
 
@@ -134,7 +135,7 @@ async def test_numbers_are_finite_above_zero_and_bounded(world: World) -> None:
     ]
     raw = item("trades", "raw", quantity=float("nan"))
 
-    results = await report(bot, "trades", *bad, raw, item("trades", "long", quantity="9" * 40))
+    results = await report(bot, "trades", *bad, raw, item("trades", "long", quantity=LONGEST))
 
     assert statuses(results) == [*["invalid_item"] * (len(bad) + 1), "stored"]
 
@@ -293,7 +294,7 @@ async def test_a_thousand_full_trades_fit_the_limit_and_a_thousand_full_events_d
         exit_reason=long,
         position_id="p" * 200,
         **dict.fromkeys(
-            ("quantity", "entry_price", "exit_price", "fees", "contract_size"), "9" * 40
+            ("quantity", "entry_price", "exit_price", "fees", "contract_size"), LONGEST
         ),
     )
     event = item("events", "1", data={"a": "x" * 16_376})

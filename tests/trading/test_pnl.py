@@ -14,9 +14,9 @@ LINEAR, INVERSE = ContractType.LINEAR, ContractType.INVERSE
 SIDES = st.sampled_from(["long", "short"])
 
 
-def decimals(*, low: int, places: int = 20) -> st.SearchStrategy[Decimal]:
+def decimals(*, low: int, places: int = 40) -> st.SearchStrategy[Decimal]:
     """With as many digits as a report may have."""
-    digits = st.integers(low, 10**40 - 1)
+    digits = st.integers(low, 10**60 - 1)
     return st.builds(
         lambda whole, point: Decimal(whole).scaleb(-point), digits, st.integers(0, places)
     )
