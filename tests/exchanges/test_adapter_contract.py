@@ -307,6 +307,9 @@ def _with_all(value: Any, members: Sample) -> Any:
     return changed | {name: members[name] for name in members if name in changed}
 
 
+ODD: list[Any] = ["NEVER_SEEN", "", None, -1, [], {}, True]
+
+
 async def test_one_odd_value_anywhere_breaks_nothing(
     fake: Any,
     reply_of: Callable[..., Any],
@@ -317,7 +320,7 @@ async def test_one_odd_value_anywhere_breaks_nothing(
     act = does(remembered)
     await act()
     asked = {name for received in fake.received for name in (received.target, received.path)}
-    for leaf in ("NEVER_SEEN", "", None, -1, [], {}, True):
+    for leaf in ODD:
         outcomes = []
         for path in asked & set(world["routes"]):
             answer = world["routes"][path]
