@@ -13,12 +13,11 @@ from app.assets.errors import (
     AssetAlreadyAdded,
     CatalogueUnknown,
     LeverageAboveMax,
-    LeverageNotSettable,
-    MarginModeNotSupported,
     PositionOpen,
     UnknownSymbol,
 )
 from app.assets.repository import AssetRepository, AssetRow, Listing
+from app.assets.rules import leverage_settable, require_margin_mode, require_settable_leverage
 from app.assets.schemas import AssetChange, NewAsset
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
@@ -26,7 +25,6 @@ from app.catalogue.refresh import CatalogueRefresher, instruments_worth_waiting
 from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.errors import InvalidRequest, NotFound
 from app.exchanges.model import MarginMode
-from app.exchanges.profile import LeverageKind
 from app.exchanges.registry import EXCHANGES
 from app.jsontext import plain
 from app.keys.repository import KeyRepository, KeyRow
@@ -82,7 +80,7 @@ class AssetService:
         key = await self._key(principal, key_id)
         listing = await self._listing(key, new.symbol)
         leverage = _leverage(key.exchange, new.leverage, listing.max_leverage)
-        if leverage is None and _settable(key.exchange):
+        if leverage is None and leverage_settable(key.exchange):
             raise _leverage_missing()
         margin_mode = _margin_mode(new.margin_mode, listing.margin_modes)
         added = await self._assets.add(
@@ -199,16 +197,11 @@ class AssetService:
         )
 
 
-def _settable(exchange: str) -> bool:
-    return EXCHANGES[exchange].leverage is LeverageKind.PER_SYMBOL
-
-
 def _leverage(exchange: str, wanted: Decimal | None, maximum: Decimal | None) -> Decimal | None:
     """What was asked for, if the exchange allows it; an unknown maximum refuses nothing."""
     if wanted is None:
         return None
-    if not _settable(exchange):
-        raise LeverageNotSettable(EXCHANGES[exchange].name)
+    require_settable_leverage(exchange)
     if maximum is not None and wanted > maximum:
         raise LeverageAboveMax(maximum)
     return wanted
@@ -223,6 +216,5 @@ def _margin_mode(wanted: MarginMode | None, offered: Sequence[str]) -> str:
     """The mode that was asked for, else cross, or the only mode that the symbol has."""
     if wanted is None:
         return MarginMode.CROSS if MarginMode.CROSS in offered else offered[0]
-    if wanted not in offered:
-        raise MarginModeNotSupported(offered)
+    require_margin_mode(wanted, offered)
     return wanted

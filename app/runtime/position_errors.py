@@ -2,6 +2,8 @@
 
 AppError
 ├── NoKey                             409 no_key (`app.bots.errors`)
+├── LeverageNotSettable               422 leverage_not_settable (`app.assets.errors`)
+├── MarginModeNotSupported            422 margin_mode_not_supported (`app.assets.errors`)
 └── OpeningRefused                    409, with `blocked_by`: all reasons, in order
     ├── AccountClosing                account_closing
     ├── Frozen                        frozen

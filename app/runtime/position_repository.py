@@ -94,6 +94,17 @@ class PositionRepository:
         )
         return next(map(Origin._make, rows), None)
 
+    async def margin_modes(self, of_key: SituationRow, symbol: str) -> list[str]:
+        """Those of the symbol in the catalogue of this row's key; none of one that it never had."""
+        words = {
+            "exchange": of_key.exchange,
+            "environment": of_key.environment,
+            "region": of_key.region or "",
+            "contract_type": of_key.contract_type,
+        }
+        rows = await self._reader.fetch(statements.MARGIN_MODES, **words, symbol=symbol)
+        return [mode for (modes,) in rows for mode in modes]
+
     async def contract_type(self, origin: Origin, symbol: str) -> str:
         """The key's, unless the exchange lists or listed the symbol under the other one alone: what
         is reported late may be older than a switch of the key's contract type.

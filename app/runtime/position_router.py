@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 
+from app.assets.errors import LeverageNotSettable, MarginModeNotSupported
 from app.edge.access import for_bots
 from app.edge.answers import json_answer
 from app.edge.responses import reading_one
@@ -27,6 +28,8 @@ router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class
         errors.PositionConflict,
         errors.DataDeleted,
         errors.ClockAhead,
+        LeverageNotSettable,
+        MarginModeNotSupported,
     ),
 )
 @for_bots()

@@ -6,10 +6,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from app.assets.rules import require_margin_mode, require_settable_leverage
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.bots.errors import NoKey
 from app.db.base import new_id
+from app.exchanges.registry import EXCHANGES
 from app.runtime.configuration import bot_blocked_by, row_blocked_by
 from app.runtime.position_changes import changes, in_time
 from app.runtime.position_errors import refused
@@ -111,7 +113,7 @@ class PositionService:
                 return stored
         effect = effect_of(report.said.status, state)
         if effect is Effect.ASK:
-            _refuse_to_open(report)
+            await self._refuse_to_open(report)
         if effect is Effect.NOTHING:
             return stored
         new = changes(effect, stored, report.said, now)
@@ -171,6 +173,31 @@ class PositionService:
             raise DataDeleted
         await self._positions.remove(report.position_id)
         return report._replace(stored=None)
+
+    async def _refuse_to_open(self, report: _Report) -> None:
+        """An opening is for the key that the bot has now, and so is a reservation that lapsed; it
+        asks for nothing that the exchange does not have.
+        """
+        first, stored = report.situation[0], report.stored
+        if first.key_id is not None:
+            named = {report.said.key_id or first.key_id, stored.key_id if stored else first.key_id}
+            if named != {first.key_id}:
+                raise KeyNotAssigned
+            if stored is not None and stored.contract_type != first.contract_type:
+                raise PositionConflict(stored.symbol, stored.side)
+            await self._require_offered(first, report)
+        if reasons := report.blocked_by:
+            raise refused(reasons)
+
+    async def _require_offered(self, of_key: SituationRow, report: _Report) -> None:
+        """Raises `LeverageNotSettable`, `MarginModeNotSupported`. The asset's own mode is right."""
+        said, asset = report.said, report.asset
+        if said.leverage is not None:
+            require_settable_leverage(of_key.exchange)
+        if said.margin_mode in (None, None if asset is None else asset.margin_mode):
+            return
+        offered = await self._positions.margin_modes(of_key, said.symbol)
+        require_margin_mode(said.margin_mode, offered or EXCHANGES[of_key.exchange].margin_modes)
 
     async def _place(self, report: _Report) -> tuple[str | None, UUID | None]:
         """Environment and key of the position; of a key that nothing is known of, the key alone."""
@@ -288,19 +315,6 @@ def _is_behind(stored: PositionRow, said: PositionReport) -> bool:
     if said.status == "open" and state_of(stored) is State.BY_HAND:
         return said.revision <= stored.revision
     return said.revision < stored.revision
-
-
-def _refuse_to_open(report: _Report) -> None:
-    """An opening is for the key that the bot has now, and so is a reservation that lapsed."""
-    first, stored = report.situation[0], report.stored
-    if first.key_id is not None:
-        named = {report.said.key_id or first.key_id, stored.key_id if stored else first.key_id}
-        if named != {first.key_id}:
-            raise KeyNotAssigned
-        if stored is not None and stored.contract_type != first.contract_type:
-            raise PositionConflict(stored.symbol, stored.side)
-    if reasons := report.blocked_by:
-        raise refused(reasons)
 
 
 def _taken_over(report: _Report) -> dict[str, Any]:

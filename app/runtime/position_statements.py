@@ -24,6 +24,7 @@ from app.db.models import (
     Account,
     Assignment,
     Bot,
+    CatalogueInstrument,
     DeletionMark,
     Key,
     KeyLabel,
@@ -121,6 +122,12 @@ FORMER_KEY = Query(
         Assignment.account_id == _ACCOUNT,
         Assignment.bot_id == _BOT,
         Assignment.key_id == bindparam("key", type_=Uuid()),
+    )
+)
+_CATALOGUE = ("exchange", "environment", "region", "contract_type", "symbol")
+MARGIN_MODES = Query(
+    select(CatalogueInstrument.margin_modes).where(
+        *(getattr(CatalogueInstrument, name) == bindparam(name) for name in _CATALOGUE)
     )
 )
 

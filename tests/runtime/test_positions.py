@@ -11,8 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select, update
 
+from app.catalogue.repository import CatalogueName
 from app.db.models import Account, BotEvent, Key, Position, TradingAsset
-from app.exchanges.model import ContractType
+from app.exchanges.model import ContractType, Environment, MarginMode
 from app.runtime.permission import Situation, asset_blocked_by, blocked_by
 from app.runtime.position_errors import REFUSALS
 from app.worker.housekeeping import lapse_openings
@@ -501,6 +502,37 @@ async def test_the_leverage_that_an_opening_names_is_bound_by_the_symbol_s_maxim
     assert (problem["status"], problem["code"]) == (409, "leverage_above_max")
     assert problem["blocked_by"] == ["leverage_above_max"]
     assert (await trading.report("opening", leverage="100"))["leverage"] == "100"
+
+
+async def test_an_opening_asks_for_nothing_that_the_exchange_does_not_have(world: World) -> None:
+    deribit = CatalogueName("deribit", Environment.TESTNET, None, ContractType.LINEAR)
+    symbol = "BTC_USDC-PERPETUAL"
+    await list_instruments(world, deribit, instrument(symbol, margin_modes=(MarginMode.CROSS,)))
+    user = world.user()
+    bot, _, key = await user.ready_bot(exchange="deribit")
+    assets = f"/v1/keys/{key['id']}/assets"
+    assert (await user.post(assets, {"symbol": symbol})).status_code == 201
+    trading = Trader(world, user, bot, {}, key)
+
+    for wrong, code in (
+        ({"margin_mode": "isolated"}, "margin_mode_not_supported"),
+        ({"leverage": "7"}, "leverage_not_settable"),
+    ):
+        problem = await trading.refused("opening", symbol=symbol, **wrong)
+        assert (problem["status"], problem["code"]) == (422, code)
+        # As a fact it is recorded.
+        await trading.report("open", code, symbol=symbol, **wrong)
+    allowed = await trading.report("opening", symbol=symbol, margin_mode="cross")
+    assert (allowed["margin_mode"], allowed["leverage"]) == ("cross", None)
+
+
+async def test_an_opening_has_a_margin_mode_that_its_symbol_has(world: World) -> None:
+    trading = await trader(world)
+    await list_symbols(trading, SYMBOL, margin_modes=(MarginMode.CROSS,))
+
+    problem = await trading.refused("opening", margin_mode="isolated")
+
+    assert (problem["status"], problem["margin_modes"]) == (422, ["cross"])
 
 
 BAD: dict[str, list[Any]] = {

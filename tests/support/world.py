@@ -95,13 +95,13 @@ class User(Person):
     async def assign(self, bot_id: str, key_id: str) -> httpx.Response:
         return await self.put(f"/v1/bots/{bot_id}/key", {"key_id": key_id})
 
-    async def ready_bot(self, variant: str = "trade") -> tuple["Bot", Json, Json]:
-        """A bot with a token and a key: the bot, its document and its key's."""
-        key = await self.add_key(variant)
+    async def ready_bot(self, variant: str = "trade", **key: Any) -> tuple["Bot", Json, Json]:
+        """A bot with a token and a key, as `add_key`: the bot, its document and its key's."""
+        added = await self.add_key(variant, **key)
         bot = await self.add_bot()
-        assigned = await self.assign(bot["id"], key["id"])
+        assigned = await self.assign(bot["id"], added["id"])
         assert assigned.status_code == 200, assigned.text
-        return await self.mint(bot["id"]), assigned.json(), key
+        return await self.mint(bot["id"]), assigned.json(), added
 
 
 @dataclass(slots=True)
