@@ -9,7 +9,6 @@ from fastapi import Request
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import outlasting
 from app.access_log import log_request
 from app.db.base import new_id
 from app.problems import from_exception, problem_response
@@ -105,10 +104,7 @@ class TelemetryMiddleware:
         started = time.perf_counter()
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                rests = outlasting.expect(scope)
                 await self.app(scope, receive, send_with_id)
-                for rest in rests:
-                    await rest(receive, send_with_id)
             except Exception as error:  # noqa: BLE001  # the last catch: nothing may pass it
                 await self._answer_failure(error, scope, receive, send_with_id, status)
             finally:

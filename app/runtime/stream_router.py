@@ -11,7 +11,6 @@ from starlette.types import Message, Receive, Scope, Send
 from app.edge.access import for_bots
 from app.edge.responses import reading
 from app.edge.route import CurrentUnit, EdgeRoute
-from app.outlasting import go_on
 from app.runtime.configurations import Configuration
 from app.runtime.deps import Streams
 from app.runtime.streams import StreamLimits
@@ -71,9 +70,7 @@ class ConfigEvents(Response):
         self._patience = limits.patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await go_on(scope, self._follow, receive, send)
-
-    async def _follow(self, receive: Receive, send: Send) -> None:
+        del scope
         leaving = asyncio.create_task(self._close_when_left(receive))
         try:
             await self._tell(send)
