@@ -12,6 +12,7 @@ from app.trading.fields import Moment
 
 MAX_KEYS = 100
 DeletionScope = Literal["all", "environment", "keys", "before"]
+Phase = Literal["counted", "trades", "positions", "equity_snapshots", "signals", "bot_events"]
 
 _COUNTS = {"trades": 1204, "positions": 88, "equity_snapshots": 20160, "signals": 0}
 _COUNTS["bot_events"] = 31
@@ -107,7 +108,12 @@ class Operation(Document):
     kind: Literal["delete_key_data", "delete_data", "close_account"]
     status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     phase: Annotated[
-        str | None, Field(description="The kind of rows at work.", examples=["trades"])
+        Phase | None,
+        Field(
+            description="`counted`: the rows were counted, and none is deleted yet; from then on "
+            "the kind of rows that went last. Null before, and once it has succeeded.",
+            examples=["trades"],
+        ),
     ]
     environment: Environment | None
     key_id: Annotated[UUID | None, Field(description="Of `delete_key_data`.")]

@@ -1,13 +1,14 @@
 """Deleting trading data in bulk: what is covered, kept, hidden and refused."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import text
 
-from app.operations.schemas import DeletionPreview, Operation
+from app.operations.kinds import KINDS
+from app.operations.schemas import DeletionPreview, Operation, Phase
 from app.worker.purging import Pace, purge_deleted
 from tests.support.positions import add_position
 from tests.support.purging import each, fill, left
@@ -252,3 +253,7 @@ async def test_a_later_deletion_moves_the_cut_off_on_and_an_earlier_one_does_not
             cutoffs.append((await session.scalars(query, {"account": bot.account_id})).one())
     assert cutoffs == sorted(cutoffs)
     assert cutoffs[1] == cutoffs[2]
+
+
+def test_an_operation_tells_that_it_counted_and_then_which_rows_went() -> None:
+    assert get_args(Phase) == ("counted", *(kind.name for kind in KINDS))
