@@ -35,7 +35,7 @@ class PositionAmbiguous(AppError):
 
     status = 409
     code = "position_ambiguous"
-    title = "Several bots have a position of this id"
+    title = "Several bots hold a position of this id"
     detail = "Say whose position is meant: name one of `bots` in the query, as `bot_id`."
 
     def __init__(self, bots: Sequence[dict[str, Any]] = ()) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow
 from app.db.models import Bot, DeletionMark, Position
+from app.db.models.position import held
 from app.trading.marks import Mark, read_marks
 from app.trading.position_rows import POSITIONS, PositionRow
 
@@ -18,14 +19,14 @@ class PositionRepository:
         self._account_id = account_id
 
     async def holders(self, position_id: str, bot_id: UUID | None) -> list[AnyRow]:
-        """`id` and `name` of the bots that have a position of this id; a deleted one's name is
-        `None`.
+        """`id` and `name` of the bots that have a position of this id, and whether it is `held`;
+        a deleted one's name is `None`. What changed last stands first.
         """
         query = (
-            select(Position.bot_id.label("id"), Bot.name)
+            select(Position.bot_id.label("id"), Bot.name, held().label("held"))
             .outerjoin(Bot, (Bot.account_id == Position.account_id) & (Bot.id == Position.bot_id))
             .where(Position.account_id == self._account_id, Position.id == position_id)
-            .order_by(Position.bot_id)
+            .order_by(Position.updated_at.desc(), Position.bot_id)
         )
         if bot_id is not None:
             query = query.where(Position.bot_id == bot_id)

@@ -56,7 +56,7 @@ async def close_position(
     service: Positions,
     unit: CurrentUnit,
     bot_id: Annotated[
-        UUID | None, Query(description="Whose, where several bots have one of this id.")
+        UUID | None, Query(description="Whose, where several bots hold one of this id.")
     ] = None,
 ) -> Response:
     """For a bot that is dead: no order is sent to the exchange. If the bot lives and reports the

@@ -1,6 +1,6 @@
 """Positions as their owner sees them, and what can be done about those of a dead bot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from app.accounts.repository import AccountRepository
@@ -38,18 +38,18 @@ class PositionService:
     async def close(
         self, principal: UserPrincipal, position_id: str, bot_id: UUID | None
     ) -> PositionRow:
-        """Close the position without its bot. One that is closed already stays as it is."""
+        """Close the position without its bot. One that is closed already stays as it is: of several
+        bots' that of which something was heard last.
+        """
         await self._accounts.enter(principal)
-        holders = await self._positions.holders(position_id, bot_id)
-        if not holders:
-            raise NotFound
-        if len(holders) > 1:
-            raise PositionAmbiguous([{"id": bot.id, "name": bot.name} for bot in holders])
-        holder: UUID = holders[0].id
-        await self._positions.lock(holder, position_id)
-        row = await self._get(holder, position_id)
+        known = await self._positions.holders(position_id, bot_id)
+        held = [bot for bot in known if bot.held]
+        if len(held) > 1:
+            raise PositionAmbiguous([{"id": bot.id, "name": bot.name} for bot in held])
+        row = await self._first([bot.id for bot in held or known], position_id)
         if row.status == "closed" or row.lapsed:
             return row
+        holder = row.bot_id
         await self._positions.close(holder, position_id)
         await self._events_of(holder).add_event(
             new_id(),
@@ -70,15 +70,21 @@ class PositionService:
             bot_id=str(holder),
             symbol=row.symbol,
         )
-        return await self._get(holder, position_id)
+        return await self._first([holder], position_id)
 
-    async def _get(self, bot_id: UUID, position_id: str) -> PositionRow:
-        """Raises `NotFound` also for what was deleted and is not purged yet."""
-        row = await self._positions.get(bot_id, position_id)
-        if row is None:
-            raise NotFound
-        if row.status == "closed" or row.lapsed:
-            marks = await self._positions.marks()
-            if any(covers(mark, row.environment, row.key_id, row.happened) for mark in marks):
-                raise NotFound
-        return row
+    async def _first(self, bots: Iterable[UUID], position_id: str) -> PositionRow:
+        """Of these bots' the first position, under its lock, that was not deleted: a row may wait
+        to be purged. Raises `NotFound`.
+        """
+        for bot_id in bots:
+            await self._positions.lock(bot_id, position_id)
+            row = await self._positions.get(bot_id, position_id)
+            if row is not None and not await self._is_deleted(row):
+                return row
+        raise NotFound
+
+    async def _is_deleted(self, row: PositionRow) -> bool:
+        if row.status != "closed" and not row.lapsed:
+            return False
+        marks = await self._positions.marks()
+        return any(covers(mark, row.environment, row.key_id, row.happened) for mark in marks)

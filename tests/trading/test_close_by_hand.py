@@ -81,6 +81,13 @@ async def test_of_several_bots_positions_the_bot_must_be_named(world: World) -> 
     assert [row.status for row in await first.rows() if row.bot_id == first.bot.id] == ["open"]
     assert (other.status_code, other.json()["code"]) == (404, "not_found")
 
+    # One of them alone is held now: that one is meant, and again if it is closed again.
+    left = await first.user.post(path)
+    again = await first.user.post(path)
+    assert (left.status_code, left.json()["bot"]["id"]) == (200, str(first.bot.id))
+    assert left.json()["close_reason"] == "by_hand"
+    assert again.content == left.content
+
 
 async def test_what_is_not_there_cannot_be_closed(world: World) -> None:
     trading = await trader(world)
