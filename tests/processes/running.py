@@ -64,6 +64,14 @@ def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool
     return True
 
 
+def name_of(process: psutil.Process) -> str:
+    """Empty for one that has just ended: PostgreSQL's come and go."""
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def is_alive(process: psutil.Process) -> bool:
     """A dead one that init has not reaped has ended."""
     try:

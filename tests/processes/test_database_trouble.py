@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -9,7 +10,7 @@ import psutil
 import pytest
 
 from tests.processes.conftest import Start
-from tests.processes.running import Service, all_end, eventually
+from tests.processes.running import Service, all_end, eventually, name_of
 from tests.processes.trading import Json, sent
 
 LIMITS = {
@@ -24,7 +25,7 @@ these limits it would be sixteen at least."""
 
 
 def postgres_of(service: Service) -> list[psutil.Process]:
-    return [process for process in service.family() if process.name() == "postgres"]
+    return [process for process in service.family() if name_of(process) == "postgres"]
 
 
 def is_made(http: httpx.Client, name: str) -> bool:
@@ -33,7 +34,7 @@ def is_made(http: httpx.Client, name: str) -> bool:
 
 
 def main_process(service: Service) -> psutil.Process:
-    return next(p for p in psutil.Process(service.pid).children() if p.name() == "postgres")
+    return next(p for p in psutil.Process(service.pid).children() if name_of(p) == "postgres")
 
 
 def test_a_database_that_hangs_is_answered_with_503_and_one_that_died_ends_the_service(
@@ -45,13 +46,15 @@ def test_a_database_that_hangs_is_answered_with_503_and_one_that_died_ends_the_s
         assert eventually(lambda: is_made(http, "before"))
         hanging = postgres_of(service)
         for process in hanging:
-            process.suspend()
+            with suppress(psutil.NoSuchProcess):
+                process.suspend()
         try:
             answers = _all_at_once(http)
             ready = http.get("/readyz")
         finally:
             for process in hanging:
-                process.resume()
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
         for answer, seconds in answers:
             assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
             assert int(answer.headers["Retry-After"]) > 0
@@ -89,7 +92,7 @@ def _all_at_once(http: httpx.Client) -> list[tuple[httpx.Response, float]]:
 @pytest.mark.torture
 def test_a_database_that_dies_during_the_start_ends_the_service(start: Start, data: Path) -> None:
     service = start(data)
-    while not any(process.name() == "postgres" for process in service.family()):
+    while not any(name_of(process) == "postgres" for process in service.family()):
         assert service.process.poll() is None
         time.sleep(0.005)
     main_process(service).kill()

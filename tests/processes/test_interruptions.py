@@ -17,6 +17,7 @@ from tests.processes.running import (
     environment,
     eventually,
     is_alive,
+    name_of,
     said,
 )
 
@@ -72,7 +73,7 @@ def test_ctrl_c_many_times_while_it_stops(start: Start, data: Path) -> None:
 
 def test_ctrl_c_while_it_imports(start: Start, data: Path) -> None:
     service = start(data, by_make=True)
-    assert eventually(lambda: any(process.name() == "botkeys" for process in service.family()))
+    assert eventually(lambda: any(name_of(process) == "botkeys" for process in service.family()))
     interrupt(service, 0, 0.02)
 
 
@@ -93,7 +94,7 @@ def test_a_sigint_that_only_make_gets_stops_the_service(start: Start, data: Path
     service = start(data, by_make=True)
     service.ready()
     family = service.family()
-    assert {"make", "botkeys", "postgres"} <= {process.name() for process in family}
+    assert {"make", "botkeys", "postgres"} <= {name_of(process) for process in family}
     service.send(signal.SIGINT)
     service.wait()
     assert all_end(family)
