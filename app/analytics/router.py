@@ -18,7 +18,7 @@ from app.edge.route import EdgeRoute
 from app.exchanges.model import Environment
 from app.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.schemas import Symbol
-from app.trading.fields import Moment
+from app.trading.period import AskedPeriod
 
 MAX_POINTS = 2000
 
@@ -29,8 +29,6 @@ Selected = Annotated[
 ]
 KeyId = Annotated[UUID | None, Query(description="Of this key, deleted or not.")]
 BotId = Annotated[UUID | None, Query(description="Of this bot, deleted or not.")]
-Since = Annotated[Moment | None, Query(alias="from", description="At this time or later.")]
-Until = Annotated[Moment | None, Query(alias="to", description="Before this time.")]
 
 
 @router.get(
@@ -43,12 +41,11 @@ Until = Annotated[Moment | None, Query(alias="to", description="Before this time
 @for_users(Scope.DATA_READ)
 async def get_summary(
     service: Service,
+    period: AskedPeriod,
     environment: Selected = None,
     key_id: KeyId = None,
     bot_id: BotId = None,
     symbol: Symbol | None = None,
-    since: Since = None,
-    until: Until = None,
     group_by: Annotated[
         GroupBy | None,
         Query(description="An item for each; periods in the account's time zone, newest first."),
@@ -60,7 +57,7 @@ async def get_summary(
     assets. With `group_by`, a page holds up to `limit` groups.
     """
     resolved, zone = await service.settings(environment, group_by)
-    selection = Selection(resolved, key_id, bot_id, symbol, since, until)
+    selection = Selection(resolved, key_id, bot_id, symbol, *period)
     cursors = TextCursors("summary", selection=selection, group_by=group_by, zone=zone)
     after = cursors.after(cursor)
     if group_by is None:
@@ -70,8 +67,8 @@ async def get_summary(
     return json_answer(
         {
             "environment": selection.environment,
-            "from": since,
-            "to": until,
+            "from": period.since,
+            "to": period.until,
             "group_by": group_by,
             "trades_without_pnl": page.trades_without_pnl,
             "items": [figures_document(figures, page.names) for figures in page.figures],
@@ -90,11 +87,10 @@ async def get_summary(
 @for_users(Scope.DATA_READ)
 async def get_equity_curve(
     service: Service,
+    period: AskedPeriod,
     environment: Selected = None,
     key_id: KeyId = None,
     bot_id: BotId = None,
-    since: Since = None,
-    until: Until = None,
     points: Annotated[
         int, Query(ge=1, le=MAX_POINTS, description="How many at most, of each curve.")
     ] = 500,
@@ -103,15 +99,14 @@ async def get_equity_curve(
 
     The realised P&L is counted from the beginning of the period.
     """
-    selection = Selection(
-        await service.environment(environment), key_id, bot_id, since=since, until=until
-    )
+    resolved = await service.environment(environment)
+    selection = Selection(resolved, key_id, bot_id, None, *period)
     found = await service.curve(selection, points)
     return json_answer(
         {
             "environment": selection.environment,
-            "from": since,
-            "to": until,
+            "from": period.since,
+            "to": period.until,
             "items": curve_documents(found),
             "next_cursor": None,
         }

@@ -1,7 +1,6 @@
 """What all lists of trading data share: their parameters, and the forms of their answers."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -17,8 +16,8 @@ from app.trading.cursor import PlaceCursors
 from app.trading.deps import Readings
 from app.trading.export_lines import CsvLines, NdjsonLines
 from app.trading.exports import export
-from app.trading.fields import Moment
 from app.trading.negotiation import Form, wanted_form
+from app.trading.period import AskedPeriod, Period
 from app.trading.reading_repository import Wanted
 from app.trading.reading_service import ReadingService
 from app.trading.readings import Reading
@@ -46,27 +45,23 @@ class Asked:
     environment: Environment | None
     key_id: UUID | None
     bot_id: UUID | None
-    since: datetime | None
-    until: datetime | None
+    period: Period
     cursor: str | None
     limit: int
 
 
 async def asked_for(
+    period: AskedPeriod,
     environment: Annotated[
         Environment | None,
         Query(description="By default the account's selected one: the two never mix."),
     ] = None,
     key_id: Annotated[UUID | None, Query(description="Of this key, deleted or not.")] = None,
     bot_id: Annotated[UUID | None, Query(description="Of this bot, deleted or not.")] = None,
-    since: Annotated[
-        Moment | None, Query(alias="from", description="Of this time or later.")
-    ] = None,
-    until: Annotated[Moment | None, Query(alias="to", description="Before this time.")] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Asked:
-    return Asked(environment, key_id, bot_id, since, until, cursor, limit)
+    return Asked(environment, key_id, bot_id, period, cursor, limit)
 
 
 class Answering:
@@ -85,7 +80,7 @@ class Answering:
         asked = self._asked
         data = await self._service.data_set(asked.environment)
         words = tuple((name, word) for name, word in exactly.items() if word is not None)
-        wanted = Wanted(asked.key_id, asked.bot_id, asked.since, asked.until, words, state)
+        wanted = Wanted(asked.key_id, asked.bot_id, *asked.period, words, state)
         cursors = PlaceCursors(reading.name, environment=data.environment, wanted=wanted)
         after = cursors.after(asked.cursor)
         if self._form is Form.JSON:
