@@ -139,7 +139,7 @@ async def unassign_key(
     summary="Mint a bot's token",
     status_code=201,
     response_model=BotToken,
-    responses=changing(),
+    responses=reading_one(),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.mint_token", replayable=False)
 async def mint_bot_token(bot_id: UUID, service: TokenService, unit: CurrentUnit) -> Response:

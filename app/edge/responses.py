@@ -32,7 +32,8 @@ def reading_one(*more: type[AppError]) -> dict[int | str, dict[str, Any]]:
 
 
 def writing(*more: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    return problems(*_ALWAYS, InvalidRequest, RequestInProgress, IdempotencyKeyReused, *more)
+    """Of a route that takes an Idempotency-Key."""
+    return reading(RequestInProgress, IdempotencyKeyReused, *more)
 
 
 def changing(*more: type[AppError]) -> dict[int | str, dict[str, Any]]:

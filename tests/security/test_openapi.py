@@ -65,6 +65,15 @@ def test_each_operation_is_named_proved_and_tells_its_problems(route: RouteUnder
 
 
 @each(ROUTES)
+def test_an_idempotency_key_has_its_problems_where_it_is_taken_and_nowhere_else(
+    route: RouteUnderTest,
+) -> None:
+    taken = {parameter["name"] for parameter in route.operation.get("parameters", [])}
+    told = json.dumps(route.operation["responses"])
+    assert ("idempotency_key_reused" in told) == ("Idempotency-Key" in taken)
+
+
+@each(ROUTES)
 def test_a_failed_precondition_is_told_where_if_match_is_taken_and_nowhere_else(
     route: RouteUnderTest,
 ) -> None:
