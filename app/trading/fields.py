@@ -35,19 +35,27 @@ _MOMENT = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def _visible(text: str) -> str:
-    if text.isascii() and text.isprintable() and " " not in text:
+_NAMED = "must be of 1 to 200 visible characters, without white space and without a slash"
+
+
+def _name(text: str) -> str:
+    if text.isascii() and text.isprintable() and " " not in text and "/" not in text:
         return text
     # U+FFFD stands in an address where its bytes were not UTF-8: different names would be one.
-    if "\ufffd" in text or any(unicodedata.category(character) in _HIDDEN for character in text):
-        raise ValueError("must hold visible characters only")
+    hidden = "\ufffd" in text or any(unicodedata.category(char) in _HIDDEN for char in text)
+    if hidden or "/" in text:
+        raise ValueError(_NAMED)
     return text
 
 
 RowName = Annotated[
     str,
-    Field(min_length=1, max_length=200, pattern=r"^[^\s/\x00-\x1f\x7f]+$"),
-    AfterValidator(_visible),
+    Field(
+        min_length=1,
+        max_length=200,
+        json_schema_extra={"pattern": r"^[^\s/\x00-\x1f\x7f]+$"},
+    ),
+    AfterValidator(_name),
 ]
 """A bot's own name for what it reports: 1 to 200 visible characters, no slash, no white space."""
 

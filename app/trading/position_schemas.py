@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 from app.schemas import Document
@@ -12,7 +12,23 @@ from app.trading.fields import RowName
 
 Side = Literal["long", "short"]
 Status = Literal["opening", "open", "closed"]
-PositionId = Annotated[RowName, Field(description="The bot's own name for the position.")]
+
+
+def _no_dots(name: str) -> str:
+    """Those that stand for folders never arrive: HTTP clients take them out of an address."""
+    if name in {".", ".."}:
+        raise ValueError("must not be . or .., which no address can end with")
+    return name
+
+
+PositionId = Annotated[
+    RowName,
+    AfterValidator(_no_dots),
+    Field(
+        description="The bot's own name for the position: 1 to 200 visible characters, without "
+        "white space and slashes, and neither `.` nor `..`. Escape it in the address (RFC 3986)."
+    ),
+]
 
 
 class DataBot(Document):
