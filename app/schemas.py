@@ -60,8 +60,13 @@ Label = Annotated[
 
 Search = Annotated[str, StringConstraints(max_length=100), AfterValidator(visible)]
 
-Symbol = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(visible)]
-"""An instrument in its exchange's own spelling, whatever that is."""
+Symbol = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    AfterValidator(visible),
+    AfterValidator(_with_substance),
+]
+"""An instrument in its exchange's own spelling, whatever that is, as long as it can be seen."""
 
 Flag = Annotated[bool, Strict()]
 """`true` or `false` in a body. Left to itself, Pydantic reads `"off"`, `"n"` and 0 as one too."""

@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from app.jsontext import loads
-from app.schemas import Count, Flag, Label
+from app.schemas import Count, Flag, Label, Symbol
 
 LABEL: TypeAdapter[str] = TypeAdapter(Label)
 
@@ -23,6 +23,14 @@ def test_names_of_all_scripts_are_taken(name: str) -> None:
 def test_names_that_cannot_be_seen_or_that_mislead_are_refused(name: str) -> None:
     with pytest.raises(ValidationError):
         LABEL.validate_python(name)
+
+
+@pytest.mark.parametrize("blank", [" ", "   ", "\u00a0", "\u3000 ", "\u200d", "\t", ""])
+def test_no_symbol_is_blank(blank: str) -> None:
+    symbol: TypeAdapter[str] = TypeAdapter(Symbol)
+    assert symbol.validate_python("BTC USDT ☂") == "BTC USDT ☂"
+    with pytest.raises(ValidationError):
+        symbol.validate_python(blank)
 
 
 @pytest.mark.parametrize("sent", ["true", "false", "on", "y", "", 1, 0, 1.0, None])

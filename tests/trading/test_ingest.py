@@ -201,6 +201,16 @@ async def test_a_message_may_have_lines_and_tabs_and_is_exported_as_it_was_sent(
     assert '"Traceback:\n\tFile ""a.py"", line 1\n"' in file.text
 
 
+async def test_a_symbol_and_a_name_are_more_than_white_space(world: World) -> None:
+    bot = (await trader(world)).bot
+    for kind, member in (
+        *(("trades", "symbol"), ("trades", "exit_reason"), ("trades", "settle")),
+        *(("signals", "symbol"), ("signals", "name"), ("events", "kind")),
+    ):
+        bad = [item(kind, f"{member}-{n}", **{member: " " * n}) for n in (1, 3)]
+        assert statuses(await report(bot, kind, *bad)) == ["invalid_item"] * 2, (kind, member)
+
+
 async def test_texts_are_bounded_and_hold_no_control_characters(world: World) -> None:
     bot = (await trader(world)).bot
     bad = [
