@@ -1,6 +1,6 @@
 """Summary, equity curve and dashboard, as a user asks for them."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
