@@ -1,5 +1,6 @@
 """The SQL of the catalogue. Shared by all accounts, so no statement names one."""
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -90,15 +91,24 @@ def _is(table: Any, name: CatalogueName) -> Any:
 
 
 def search_text(instrument: Instrument) -> str:
-    """What a search looks in: symbol, base and quote, in both spellings of Bitcoin."""
-    words = [instrument.symbol, instrument.base, instrument.quote]
-    words += [_SPELLINGS[word] for word in words[1:] if word in _SPELLINGS]
+    """What a search looks in: symbol, base, quote, and the pair as people write it, with and
+    without a slash; all in both spellings of Bitcoin.
+    """
+    symbol, base, quote = instrument.symbol.upper(), instrument.base, instrument.quote
+    words = [symbol, base, quote]
+    words += [_SPELLINGS[word] for word in (base, quote) if word in _SPELLINGS]
     for ours, theirs in _SPELLINGS.items():
-        if theirs in instrument.symbol.upper():
-            words.append(instrument.symbol.upper().replace(theirs, ours))
-        elif ours in instrument.symbol.upper():
-            words.append(instrument.symbol.upper().replace(ours, theirs))
-    return " ".join(words).lower()
+        if theirs in symbol:
+            words.append(symbol.replace(theirs, ours))
+        elif ours in symbol:
+            words.append(symbol.replace(ours, theirs))
+    pairs = itertools.product(_spellings(base), _spellings(quote), ("", "/"))
+    words += [f"{one}{between}{other}" for one, other, between in pairs]
+    return " ".join(dict.fromkeys(words)).lower()
+
+
+def _spellings(asset: str) -> list[str]:
+    return [asset, _SPELLINGS[asset]] if asset in _SPELLINGS else [asset]
 
 
 def _age(moment: Any) -> Any:

@@ -53,7 +53,7 @@ async def list_instruments(
     key_id: UUID,
     service: Service,
     search: Annotated[
-        Search, Query(description="In symbol, base and quote, in both spellings of Bitcoin.")
+        Search, Query(description="In symbol, base, quote and pair, in both spellings of Bitcoin.")
     ] = "",
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,

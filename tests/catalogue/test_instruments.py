@@ -3,7 +3,9 @@
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from urllib.parse import quote
 
+import pytest
 from sqlalchemy import text
 
 from app.catalogue.cursor import RankCursors
@@ -11,6 +13,7 @@ from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.catalogue.repository import CatalogueName
 from app.exchanges.model import ContractType, Environment
 from app.simulator import FaultKind
+from tests.support.catalogue import instrument, list_instruments
 from tests.support.world import World
 
 OKX = CatalogueName("okx", Environment.TESTNET, None, ContractType.LINEAR)
@@ -111,6 +114,24 @@ async def test_a_search_finds_both_spellings_and_beginnings_first(world: World) 
     ]
     assert begins == sorted(begins, reverse=True)
     assert len(set(begins)) == 2
+
+
+@pytest.mark.parametrize("pair", ["BTC/USDT", "btcusdt", "XBT/USDT", "xbtusdt"])
+async def test_a_pair_is_found_as_people_write_it_from_the_next_refresh_on(
+    world: World, pair: str
+) -> None:
+    user = world.user()
+    key = await user.add_key(verify=False)
+    path = f"/v1/keys/{key['id']}/instruments?search={quote(pair)}"
+    await list_instruments(world, OKX, instrument("BTC-USDT-SWAP"))
+    as_before = text("UPDATE instruments SET search_text = 'btc-usdt-swap btc usdt xbt'")
+    async with world.context.database.sessions.begin() as session:
+        await session.execute(as_before)
+    assert (await user.get(path)).json()["items"] == []
+
+    await list_instruments(world, OKX, instrument("BTC-USDT-SWAP"))
+
+    assert [item["symbol"] for item in (await user.get(path)).json()["items"]] == ["BTC-USDT-SWAP"]
 
 
 async def test_a_wildcard_is_searched_for_as_it_stands(world: World) -> None:

@@ -45,7 +45,7 @@ class Catalogue(_OfCatalogue, Base):
 class CatalogueInstrument(_OfCatalogue, Base):
     """An instrument as its exchange listed it last. A delisted one is kept and marked.
 
-    `search_text` is symbol, base and quote in lower case, in both spellings of Bitcoin.
+    `search_text` is symbol, base, quote and pair in lower case, in both spellings of Bitcoin.
     """
 
     __tablename__ = "instruments"
