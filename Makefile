@@ -22,6 +22,9 @@ install: .venv/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
+# They start dozens of processes: none is to compile all modules anew, whatever the environment says.
+test torture: export PYTHONDONTWRITEBYTECODE =
+
 test: install
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
