@@ -21,10 +21,11 @@ _DESCRIPTION = """\
 Botkeys seals exchange API keys so that only the bot that trades with one can open it.
 
 Users and services send a JWT of the configured issuer; bots send their own token (`bkb_…`).
-Lists are keyset pages: pass `next_cursor` as `cursor` until it is null. Writes take an
-`Idempotency-Key`; single objects carry an `ETag`, and changes honour `If-Match`. A query parameter
-that a user's route does not take is refused, and so is one that is given twice. Every refusal is a
-problem document (RFC 9457) whose `code` is stable and whose `detail` says how to put things right.
+Lists are keyset pages: pass `next_cursor` as `cursor`, with the same filters, until it is null.
+Writes take an `Idempotency-Key`; single objects carry an `ETag`, and changes honour `If-Match`. A
+query parameter that a user's route does not take is refused, and so is one that is given twice.
+Every refusal is a problem document (RFC 9457) whose `code` is stable and whose `detail` says how to
+put things right.
 """
 
 _SECURITY_SCHEMES = {

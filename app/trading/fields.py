@@ -108,7 +108,8 @@ def _schema(sign: str, *also: str, **bounds: float) -> WithJsonSchema:
         "type": "number",
         **bounds,
         "exclusiveMaximum": _BOUND,
-        "description": f"Of at most {SAFE_DIGITS} digits, and none between 0 and {_LEAST}.",
+        "description": f"With a point or an exponent, of at most {SAFE_DIGITS} digits; none lies "
+        f"between 0 and {_LEAST}.",
     }
     return WithJsonSchema({"anyOf": [text, number]})
 
