@@ -127,7 +127,11 @@ class Settings(BaseSettings):
         '`{"binance": {"testnet": {"rest_linear": "https://…"}}}`; see docs/exchanges.md.',
     )
     key_check_timeout: float = Field(
-        5, gt=0, le=30, description="Seconds in all for checking a key at its exchange."
+        5,
+        gt=0,
+        le=30,
+        description="Seconds in all for checking a key at its exchange; up to 10 more if many "
+        "checks wait their turn there.",
     )
     key_checks_per_minute: int = Field(
         300, ge=1, description="Key checks that one account may cause per minute and process."

@@ -10,7 +10,7 @@ import logging
 import random
 import zlib
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self
@@ -24,6 +24,7 @@ from app.host_gate import CircuitRule, HostGate, Rate
 from app.transport_errors import (
     AnswerTooLarge,
     CircuitOpen,
+    Crowded,
     Held,
     Redirected,
     TimedOut,
@@ -39,6 +40,7 @@ __all__ = [
     "AuthFlow",
     "CircuitOpen",
     "CircuitRule",
+    "Crowded",
     "Deadline",
     "Held",
     "HttpAnswer",
@@ -70,7 +72,7 @@ _GZIP = 31  # zlib's window bits for a gzip header
 
 
 class _Unanswered(TimedOut):
-    """Our time was over, in line or on the way: `_once` knows whether the host had had its own."""
+    """Our time was over on the way: `_once` knows whether the host had had its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +191,7 @@ class _Call:
     content: bytes | None
     auth: Auth | None
     until: Deadline
+    bound: asyncio.Timeout
 
 
 class HttpTransport:
@@ -253,7 +256,8 @@ class HttpTransport:
         deadline: Deadline | None = None,
         safe: bool | None = None,
     ) -> HttpAnswer:
-        """One call with its retries, over within `timeout` seconds and before `deadline`.
+        """One call with its retries, over within `timeout` seconds and before `deadline`, which may
+        have patience for the time in line before the host.
 
         `safe`: the call changes nothing, so it may be repeated; by default GET and HEAD are. Only a
         broken connection, a 5xx and a 429 or 503 whose `Retry-After` fits into the time left are
@@ -263,13 +267,16 @@ class HttpTransport:
         """
         host = _authority(url)
         whole = Deadline(self._limits.total_timeout if timeout is None else timeout)
-        if deadline is not None:
-            whole = whole.earlier(deadline.left())
-        call = _Call(method, url, host, headers, content, auth, whole)
+        if deadline is not None and deadline.left() <= whole.left():
+            whole = deadline
+        bound = asyncio.timeout(whole.left())
+        call = _Call(method, url, host, headers, content, auth, whole, bound)
         may_retry = method in {"GET", "HEAD"} if safe is None else safe
-        last: HttpAnswer | TransportError = _Unanswered(host, "no time left")
+        last: HttpAnswer | TransportError = Crowded(host)
+        if not whole.left():
+            last = _Unanswered(host, "no time left")
         try:
-            async with asyncio.timeout(whole.left()):
+            async with bound:
                 async for attempt in stamina.retry_context(
                     on=_whether_again(whole, may_retry=may_retry),
                     attempts=self._limits.attempts,
@@ -279,16 +286,17 @@ class HttpTransport:
                     wait_jitter=0.2,
                 ):
                     with attempt:
-                        last = _Unanswered(host, "total time")
                         try:
-                            answer = await self._once(call)
+                            async with self._turn(call) as gate:
+                                last = _Unanswered(host, "total time")
+                                answer = await self._once(call, gate)
                         except TransportError as error:
                             last = error
                             raise
                         last = answer
                         _raise_if_again(answer)
         except (_Again, TransportError, TimeoutError):
-            pass  # `last` says what became of the last try, also when time ended in a pause
+            pass  # `last` says what became of the last try, also when time ended before another
         self._judge(host, last)
         if isinstance(last, TransportError):
             raise last
@@ -347,27 +355,37 @@ class HttpTransport:
             self._gates[host] = gate
         return gate
 
-    async def _once(self, call: "_Call") -> HttpAnswer:
-        gate = self._gate(call.host)
-        while (pause := gate.held(signed=call.auth is not None)) > 0:
-            if pause > call.until.left():
-                raise Held(call.host, pause)
-            await asyncio.sleep(pause)
-        async with gate.slots:
-            if gate.circuit.admit() > 0:
-                raise CircuitOpen(call.host, "failed again and again")
-            await gate.rate.acquire()
-            begun = asyncio.get_running_loop().time()
-            try:
-                return await self._exchange(call)
-            except asyncio.CancelledError:
-                # The time was over, or the caller went away. If the host had had its time, it
-                # failed; if not, nothing is known of it.
-                if asyncio.get_running_loop().time() - begun >= self._limits.connect_timeout:
-                    gate.circuit.failed()
-                raise
-            except _FAILURES as error:
-                failure = _failure(call.host, error)
+    @asynccontextmanager
+    async def _turn(self, call: _Call) -> AsyncIterator[HostGate]:
+        """The gate of the host, once it lets the call through. A slot is held meanwhile."""
+        gate, until, now = self._gate(call.host), call.until, asyncio.get_running_loop().time
+        with ExitStack() as line:
+            call.bound.reschedule(now() + until.left_in_line())
+            line.enter_context(until.in_line())
+            while (pause := gate.held(signed=call.auth is not None)) > 0:
+                if pause > until.left():
+                    raise Held(call.host, pause)
+                await asyncio.sleep(pause)
+            async with gate.slots:
+                if gate.circuit.admit() > 0:
+                    raise CircuitOpen(call.host, "failed again and again")
+                await gate.rate.acquire()
+                line.close()
+                call.bound.reschedule(now() + until.left())
+                yield gate
+
+    async def _once(self, call: _Call, gate: HostGate) -> HttpAnswer:
+        begun = asyncio.get_running_loop().time()
+        try:
+            return await self._exchange(call)
+        except asyncio.CancelledError:
+            # The time was over, or the caller went away. If the host had had its time, it failed;
+            # if not, nothing is known of it.
+            if asyncio.get_running_loop().time() - begun >= self._limits.connect_timeout:
+                gate.circuit.failed()
+            raise
+        except _FAILURES as error:
+            failure = _failure(call.host, error)
         # Raised here, outside the except blocks, so that no reference to httpx's error stays
         # behind in the chain: that error holds the request with its signature and its headers
         # (UnicodeError: the header's text).

@@ -5,6 +5,7 @@ TransportError
 │   ├── TimedOut     …because the time was over (retryable)
 │   └── CircuitOpen  not even asked: the host failed again and again a moment ago
 ├── Held             not asked: the host told us to wait longer than there is time
+├── Crowded          not asked: the time was over in our own line before the host
 ├── Redirected       the host sent us elsewhere: never followed, a signature is for one path
 ├── Unsendable       not a request at all: an address or a header that HTTP cannot carry
 └── AnswerTooLarge   more bytes than the limit, or an encoding that was not offered
@@ -42,6 +43,13 @@ class Held(TransportError):
     def __init__(self, host: str, seconds: float) -> None:
         self.seconds = seconds
         super().__init__(host, "asked to wait")
+
+
+class Crowded(TransportError):
+    """So many calls at once, and so many in a time, are all that we send to a host."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(host, "too many calls of our own")
 
 
 class Redirected(TransportError):

@@ -99,6 +99,39 @@ def test_a_hosts_rate_is_kept() -> None:
     skipping(work)
 
 
+def test_time_in_line_is_no_outage_and_a_patient_deadline_does_not_count_it() -> None:
+    host = Host(Reply())
+
+    async def work() -> None:
+        async with host.client(TransportLimits(circuit=TOUCHY)) as client:
+            client.set_rate(URL, Rate(1, 10))
+            await client.request("GET", URL)
+            with pytest.raises(transport.Crowded) as caught:
+                await client.request("GET", URL, deadline=transport.Deadline(4))
+            assert (now(), host.asked, caught.value.retryable) == (4, 1, False)
+            patient = transport.Deadline(4, patience=7)
+            await client.request("GET", URL, deadline=patient)
+            assert (now(), host.asked, patient.left()) == (10, 2, 4)
+            # One second of its patience is left.
+            with pytest.raises(transport.Crowded):
+                await client.request("GET", URL, deadline=patient)
+            assert now() == pytest.approx(15)
+
+    skipping(work)
+
+
+def test_who_waits_for_a_slot_has_asked_nobody() -> None:
+    async def work() -> None:
+        async with Host(None).client(TransportLimits(concurrency_per_host=1)) as client:
+            answers = await asyncio.gather(
+                *(client.request("GET", URL, timeout=1) for _ in range(2)), return_exceptions=True
+            )
+        assert [type(answer) for answer in answers[1:]] == [transport.Crowded]
+        assert isinstance(answers[0], transport.TimedOut)
+
+    skipping(work)
+
+
 def test_a_host_that_is_down_is_left_alone_for_a_while_and_then_tried_again() -> None:
     down = Reply(500)
     host = Host(down, down, down, Reply())

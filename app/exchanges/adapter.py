@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from app.deadline import Deadline
 from app.exchanges.model import (
     ContractType,
     CredentialReport,
@@ -39,5 +40,6 @@ class ExchangeAdapter(Protocol):
         environment: Environment,
         region: str | None,
         contract_type: ContractType,
+        deadline: Deadline | None = None,
     ) -> CredentialReport:
-        """Prove the credentials with a signed call and tell what they permit."""
+        """Prove the credentials with signed calls, before the deadline; tell what they permit."""

@@ -352,11 +352,17 @@ class GeminiAdapter(RestAdapter):
         self, credentials: Credentials, market: Market, deadline: Deadline
     ) -> CredentialReport:
         """The roles of the key, which any role may ask for; one check of a key at a time."""
+        turn = self._nonces.turn(credentials.api_key)
         try:
-            async with asyncio.timeout(deadline.left()), self._nonces.turn(credentials.api_key):
-                return CredentialReport(await self._roles(credentials, market, deadline))
+            with deadline.in_line():
+                async with asyncio.timeout(deadline.left_in_line()):
+                    await turn.acquire()
         except TimeoutError:
-            raise Unreachable(self.exchange) from None
+            raise RateLimited(self.exchange) from None
+        try:
+            return CredentialReport(await self._roles(credentials, market, deadline))
+        finally:
+            turn.release()
 
     async def _roles(
         self, credentials: Credentials, market: Market, deadline: Deadline

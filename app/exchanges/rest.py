@@ -6,7 +6,8 @@ exact table; a text in its substring table; by status: 403 without a code, 408, 
 call's 401 with the exchange's own envelope is `CredentialsRefused`, other error codes `Refused`.
 What is not JSON is `BadPayload`.
 
-Limits: what an exchange tells of a limit it enforces (`Retry-After`, or its own header) is kept. A
+Limits: a call that is never sent, since our own line before the host is too long, is `RateLimited`
+as well. What an exchange tells of a limit it enforces (`Retry-After`, or its own header) is kept. A
 public share that is spent keeps further public calls waiting before they are sent, and whatever
 bans the whole address (418, or a 403 that is a rate limit) keeps all.
 """
@@ -179,12 +180,15 @@ class RestAdapter(ABC):
         environment: Environment,
         region: str | None,
         contract_type: ContractType,
+        deadline: Deadline | None = None,
     ) -> CredentialReport:
-        """Prove the credentials with signed calls, all of them within `check_seconds`."""
+        """Prove the credentials with signed calls, all of them before the deadline: by default
+        within `check_seconds`.
+        """
         market = self._market(environment, region, contract_type)
         if malformed(self.exchange, credentials) is not None:
             raise InvalidKey(self.exchange, code="malformed")
-        return await self._check(credentials, market, Deadline(self._check_seconds))
+        return await self._check(credentials, market, deadline or Deadline(self._check_seconds))
 
     def _market(
         self, environment: Environment, region: str | None, contract_type: ContractType
@@ -233,6 +237,8 @@ class RestAdapter(ABC):
             raise BadPayload(self.exchange) from None
         except transport.Held as held:
             raise RateLimited(self.exchange, retry_after=held.seconds) from None
+        except transport.Crowded:
+            raise RateLimited(self.exchange) from None
         except transport.TransportError:
             raise Unreachable(self.exchange) from None
         return self._read_and_heed(host, answer, signed=auth is not None)

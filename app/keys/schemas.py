@@ -93,7 +93,9 @@ class KeyPermissions(Document):
 
 
 class Verification(Document):
-    """`reason`: why it is unreachable or rejected; `possible`: causes that are not told apart."""
+    """`reason`: why it is unreachable (`no_endpoint`, `no_answer`, `bad_answer`, `rate_limited`: by
+    the exchange, or by us before it) or rejected; `possible`: causes that are not told apart.
+    """
 
     status: Annotated[str, Field(examples=["verified"])]
     reason: str | None

@@ -8,6 +8,7 @@ from limits import RateLimitItemPerMinute
 from limits.aio.strategies import MovingWindowRateLimiter
 from sqlalchemy import func
 
+from app.deadline import Deadline
 from app.errors import RateLimited
 from app.exchanges.advice import advice
 from app.exchanges.errors import (
@@ -24,6 +25,10 @@ from app.keys.errors import CredentialsRejected, WithdrawalPermission
 from app.telemetry import Metrics
 from app.vault.boxes import SecretBytes
 from app.vault.fingerprint import account_hash
+
+PATIENCE = 10.0
+"""Seconds that a check may wait in our own line before the exchange: bursts of some dozens are."""
+_GRACE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,8 @@ def hashed_account(hmac_key: SecretBytes, request: KeyRequest, verified: Verifie
 
 
 class CredentialCheck:
-    """`timeout` is in seconds, for all calls of one check together.
+    """`timeout` is in seconds, for all calls of one check together. What they wait in our own line
+    does not count, up to `PATIENCE`.
 
     `refuse_withdrawal`: a key that is known to be able to withdraw is not taken.
     """
@@ -113,10 +119,16 @@ class CredentialCheck:
     async def _ask(self, request: KeyRequest) -> Verified:
         adapter = self._exchanges.adapter(request.exchange)
         unknown = CredentialReport(Permissions())
+        deadline = Deadline(self._timeout, PATIENCE)
         try:
-            async with asyncio.timeout(self._timeout):
+            # The adapter keeps to the deadline, and knows what the time was spent on.
+            async with asyncio.timeout(deadline.left_in_line() + _GRACE):
                 report = await adapter.check_credentials(
-                    request.credentials, request.environment, request.region, request.contract_type
+                    request.credentials,
+                    request.environment,
+                    request.region,
+                    request.contract_type,
+                    deadline,
                 )
         except CredentialsRefused:
             raise

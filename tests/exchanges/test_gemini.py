@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from app.exchanges import gemini
-from app.exchanges.errors import BadPayload, ClockSkew, InvalidKey, Unreachable
+from app.exchanges.errors import BadPayload, ClockSkew, InvalidKey, RateLimited, Unreachable
 from app.exchanges.model import (
     Answer,
     ContractType,
@@ -186,13 +186,13 @@ async def test_checks_of_one_key_at_the_same_time_arrive_with_rising_nonces(
     assert nonces == sorted(set(nonces))
 
 
-async def test_a_turn_that_does_not_come_in_time_is_an_outage(
+async def test_a_turn_that_does_not_come_in_time_is_no_outage(
     http: Any, fake: Any, hosts_at: Callable[[str], Any]
 ) -> None:
     exchanges = Exchanges(http, hosts=hosts_at(fake.url), check_seconds=0.05)
     adapter: Any = exchanges.adapter("gemini")
     async with adapter._nonces.turn(KEYS.api_key):
-        with pytest.raises(Unreachable):
+        with pytest.raises(RateLimited):
             await check(exchanges)
     assert fake.received == []
 
