@@ -18,6 +18,36 @@ WAIT_SECONDS = 5
 _TOO_MANY = "Too many changes of this account are waiting already"
 
 
+class Turn:
+    """One write's place among those of its account."""
+
+    def __init__(self, places: asyncio.Semaphore, patience: float) -> None:
+        self._places = places
+        self._patience = patience
+        self._taken = False
+
+    async def take(self) -> None:
+        """Raises `RateLimited` where there is no place in time."""
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._places.acquire()
+        except TimeoutError:
+            raise RateLimited(WAIT_SECONDS, _TOO_MANY) from None
+        self._taken = True
+
+    def give_back(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._places.release()
+
+    @asynccontextmanager
+    async def aside(self) -> AsyncIterator[None]:
+        """Others go on meanwhile: an exchange is asked. Raises as `take`."""
+        self.give_back()
+        yield
+        await self.take()
+
+
 @dataclass(slots=True)
 class _Line:
     places: asyncio.Semaphore
@@ -35,21 +65,16 @@ class Turns:
         self._lines: dict[UUID, _Line] = {}
 
     @asynccontextmanager
-    async def turn(self, account_id: UUID) -> AsyncIterator[None]:
+    async def turn(self, account_id: UUID) -> AsyncIterator[Turn]:
         """Raises `RateLimited` where it does not come in time."""
         line = self._lines.setdefault(account_id, _Line(asyncio.Semaphore(self._at_once)))
         line.present += 1
+        turn = Turn(line.places, self._patience)
         try:
-            try:
-                async with asyncio.timeout(self._patience):
-                    await line.places.acquire()
-            except TimeoutError:
-                raise RateLimited(WAIT_SECONDS, _TOO_MANY) from None
-            try:
-                yield
-            finally:
-                line.places.release()
+            await turn.take()
+            yield turn
         finally:
+            turn.give_back()
             line.present -= 1
             if not line.present:
                 del self._lines[account_id]

@@ -150,7 +150,7 @@ async def _answer(
     _check_media_type(request)
     if unit.access.action is None or unit.access.for_bots:
         return await _in_turn(request, unit, handle)
-    async with unit.context.turns.turn(unit.caller.account_id):
+    async with unit.context.turns.turn(unit.caller.account_id) as unit.turn:
         return await _in_turn(request, unit, handle)
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 
 from fastapi import Request, Response
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +19,7 @@ from app.edge.caller import Caller
 from app.errors import AppError
 from app.idempotency import Claim, IdempotencyRepository, key_hash, read_key, request_hash
 from app.runtime.situation import SituationRow
+from app.turns import Turn
 
 
 class Unit:
@@ -35,6 +36,8 @@ class Unit:
         self.access = access
         self.situation: Sequence[SituationRow] = ()
         """Of the calling bot, where the route reads it."""
+        self.turn: Turn | None = None
+        """Of a user's write."""
         self._sessions = sessions
         self._session: AsyncSession | None = None
         self._transaction: Transaction | None = None
@@ -63,6 +66,10 @@ class Unit:
         if self._caller is None:
             raise RuntimeError("the caller was not proved")
         return self._caller
+
+    def aside(self) -> AbstractAsyncContextManager[None]:
+        """While an exchange is asked: other writes of the account go on."""
+        return nullcontext() if self.turn is None else self.turn.aside()
 
     def enter(self, caller: Caller) -> None:
         self._caller = caller

@@ -7,8 +7,8 @@ from fastapi import Depends
 from app.accounts.repository import AccountRepository
 from app.bots.repository import BotRepository
 from app.catalogue.repository import CatalogueRepository
-from app.context import Context
 from app.edge.route import CurrentUnit
+from app.edge.unit import Unit
 from app.keys.credential_repository import CredentialRepository
 from app.keys.deletion import KeyDeletionService
 from app.keys.replacement import ReplacementService
@@ -29,7 +29,7 @@ async def key_service(unit: CurrentUnit) -> KeyService:
         CredentialRepository(unit.session, unit.caller.account_id),
         AccountRepository(unit.session),
         context.api,
-        _check(context),
+        _check(unit),
         CatalogueRepository(unit.session),
         context.catalogues,
         BotRepository(unit.session, unit.caller.account_id),
@@ -61,18 +61,20 @@ async def replacement_service(
         CredentialRepository(unit.session, unit.caller.account_id),
         AccountRepository(unit.session),
         context.api,
-        _check(context),
+        _check(unit),
         CatalogueRepository(unit.session),
         unit.audit(),
     )
 
 
-def _check(context: Context) -> CredentialCheck:
+def _check(unit: Unit) -> CredentialCheck:
+    context = unit.context
     settings = context.settings
     return CredentialCheck(
         context.exchanges,
         context.metrics,
         context.limiter,
+        unit.aside,
         timeout=settings.key_check_timeout,
         per_minute=settings.key_checks_per_minute,
         refuse_withdrawal=settings.withdrawal_policy == "reject",

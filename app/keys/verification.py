@@ -1,6 +1,8 @@
 """Asks an exchange about credentials, outside any transaction and within a few seconds."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +75,7 @@ class CredentialCheck:
     """`timeout` is in seconds, for all calls of one check together. What they wait in our own line
     does not count, up to `PATIENCE`.
 
+    `aside` is entered while the exchange is asked.
     `refuse_withdrawal`: a key that is known to be able to withdraw is not taken.
     """
 
@@ -81,6 +84,7 @@ class CredentialCheck:
         exchanges: Exchanges,
         metrics: Metrics,
         limiter: MovingWindowRateLimiter,
+        aside: Callable[[], AbstractAsyncContextManager[None]],
         *,
         timeout: float,
         per_minute: int,
@@ -89,6 +93,7 @@ class CredentialCheck:
         self._exchanges = exchanges
         self._metrics = metrics
         self._limiter = limiter
+        self._aside = aside
         self._timeout = timeout
         self._limit = RateLimitItemPerMinute(per_minute)
         self._refuse_withdrawal = refuse_withdrawal
@@ -106,7 +111,8 @@ class CredentialCheck:
         if not await self._limiter.hit(self._limit, "key-checks", account):
             raise RateLimited(60, "Too many keys were checked in a minute. Wait a minute.")
         try:
-            verified = await self._ask(request)
+            async with self._aside():
+                verified = await self._ask(request)
         except CredentialsRefused as refusal:
             self._count(request, "rejected")
             sentence = advice(request.exchange, refusal.reason, refusal.possible)

@@ -7,6 +7,7 @@ from sqlalchemy import text
 from app.auth.principal import account_id
 from app.turns import Turns
 from tests.support.database import Server
+from tests.support.held import held
 from tests.support.variants import changed, narrow
 from tests.support.world import World
 
@@ -38,6 +39,25 @@ async def test_another_account_s_write_does_not_wait_for_them(
         assert (other.status_code, burst.done()) == (201, False)
         await holding.rollback()
         assert [answer.status_code for answer in await burst] == [201] * 5
+
+
+async def test_while_an_exchange_is_asked_other_writes_of_the_account_go_on(
+    busy_world: World,
+) -> None:
+    async with (
+        changed(busy_world, turns=Turns(at_once=1)) as one,
+        held(one) as (world, exchanges),
+        asyncio.TaskGroup() as group,
+    ):
+        user = world.user()
+        adding = group.create_task(user.post("/v1/keys", world.new_key()))
+        await exchanges.asked.wait()
+
+        other = await user.post("/v1/bots", {"name": "x"})
+        exchanges.go.set()
+
+    assert other.status_code == 201
+    assert adding.result().json()["verification"]["status"] == "verified"
 
 
 async def test_a_write_whose_turn_does_not_come_is_told_when_to_come_again(world: World) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 
 import httpx
@@ -59,7 +60,7 @@ def test_a_burst_is_checked_for_as_long_as_there_is_patience_and_the_rest_is_no_
             exchanges = Exchanges(http)
             http.set_rate(exchanges.adapter("phemex").endpoints(*PLACE).rest or "", RATE)
             check = CredentialCheck(
-                *(exchanges, Metrics(), anyone),
+                *(exchanges, Metrics(), anyone, nullcontext),
                 timeout=SECONDS,
                 per_minute=1000,
                 refuse_withdrawal=True,
