@@ -1,6 +1,7 @@
 """Positions as their owner sees them, and what can be done about those of a dead bot."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from uuid import UUID
 
 from app.accounts.repository import AccountRepository
@@ -70,7 +71,7 @@ class PositionService:
             bot_id=str(holder),
             symbol=row.symbol,
         )
-        return await self._first([holder], position_id)
+        return await self._shown(holder, position_id)
 
     async def _first(self, bots: Iterable[UUID], position_id: str) -> PositionRow:
         """Of these bots' the first position, under its lock, that was not deleted: a row may wait
@@ -78,10 +79,16 @@ class PositionService:
         """
         for bot_id in bots:
             await self._positions.lock(bot_id, position_id)
-            row = await self._positions.get(bot_id, position_id)
-            if row is not None and not await self._is_deleted(row):
-                return row
+            with suppress(NotFound):
+                return await self._shown(bot_id, position_id)
         raise NotFound
+
+    async def _shown(self, bot_id: UUID, position_id: str) -> PositionRow:
+        """Raises `NotFound`, also for what was deleted."""
+        row = await self._positions.get(bot_id, position_id)
+        if row is None or await self._is_deleted(row):
+            raise NotFound
+        return row
 
     async def _is_deleted(self, row: PositionRow) -> bool:
         if row.status != "closed" and not row.lapsed:
