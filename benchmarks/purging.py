@@ -37,7 +37,7 @@ _PLAIN = text(
 )
 
 
-def measure_purge(installation: Installation, rows: int = ROWS, rounds: int = 2) -> Row:
+def measure_purge(installation: Installation, rows: int = ROWS, rounds: int = 3) -> Row:
     """From the call that deletes to the row that says it is done, the worker's work included.
 
     In each round both delete as many rows of keys that are alike, in turn; the median of the rounds
