@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -37,13 +37,21 @@ from app.db.models import (
 )
 from app.exchanges.model import Environment
 from app.operations.claims import Claimed
-from app.operations.kinds import KINDS, POSITIONS, DataKind, Slice, covered, slices
-from app.trading.marks import Mark
+from app.operations.kinds import KINDS, POSITIONS, DataKind, Slice, covered
 from app.trading.purged_positions import removal
 
 # A batch need not be lasting before the next begins: after a crash of the server both the rows and
 # the count of them are back. The end of the operation is lasting, and with it all before it.
 _SOON = func.set_config("synchronous_commit", "off", true())
+
+
+class Planned(NamedTuple):
+    """Rows of a slice, and the times, newest first, at which batches of so many end. What comes
+    after the last is not cut.
+    """
+
+    rows: int
+    cuts: list[datetime]
 
 
 class PurgeRepository:
@@ -55,15 +63,35 @@ class PurgeRepository:
         self._account_id = claimed.account_id
         self._even_held = claimed.kind == "close_account"
 
-    async def counts(self, marks: Sequence[Mark]) -> dict[tuple[str, Slice], int]:
-        """How many rows there are of each kind and slice."""
-        parts = [(kind, part) for kind in KINDS for part in slices(kind, marks)]
-        counts = []
-        for kind, part in parts:
-            rows = select(func.count()).select_from(kind.table)
-            counts.append(rows.where(*self._covered(kind, kind.table, part)).scalar_subquery())
-        row = (await self._session.execute(select(*counts))).one()
-        return {(kind.name, part): n for (kind, part), n in zip(parts, row, strict=True)}
+    async def planned(self, kind: DataKind, part: Slice, most: int) -> Planned:
+        """How many rows the slice has, and where to cut it, in one walk along the index.
+
+        Cuts end where rows of one time would come to lie on both sides.
+        """
+        table = kind.table
+        at = table.c[kind.order]
+        covered = self._covered(kind, table, part)
+        cuts: list[datetime] = []
+        while True:
+            rest = [*covered, *([at < cuts[-1]] if cuts else [])]
+            around = select(at).where(*rest).order_by(at.desc()).offset(most - 1).limit(2)
+            last = (await self._session.scalars(around)).all()
+            if len(last) < 2 or last[0] == last[1]:
+                break
+            cuts.append(last[0])
+        rows = await self._session.scalar(select(func.count()).select_from(table).where(*rest))
+        return Planned(len(cuts) * most + (rows or 0), cuts)
+
+    async def purge_until(
+        self, kind: DataKind, part: Slice, reached: datetime | None, cut: datetime
+    ) -> int:
+        """Delete the rows of the slice from `reached`, which is done, to this cut."""
+        at = kind.table.c[kind.order]
+        wanted = [*self._covered(kind, kind.table, part), at >= cut]
+        if reached is not None:
+            wanted.append(at < reached)
+        await self._session.execute(select(_SOON))
+        return await self._delete(kind, wanted)
 
     async def purge(
         self, kind: DataKind, part: Slice, reached: datetime | None, most: int

@@ -5,6 +5,7 @@ told by marks that no batch changes, so doing any part of it again does nothing.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,7 +17,7 @@ from app.db.failures import is_conflict, is_outage, sqlstate
 from app.operations import claims
 from app.operations.claims import Claimed, ClaimLost
 from app.operations.kinds import KINDS, DataKind, Slice, slices
-from app.operations.purge_repository import PurgeRepository
+from app.operations.purge_repository import Planned, PurgeRepository
 from app.operations.scopes import marks_of
 from app.trading.marks import Mark
 
@@ -40,6 +41,7 @@ class Pace:
 
 
 DEFAULT_PACE = Pace()
+_UNPLANNED = Planned(1, [])
 
 
 async def purge_deleted(
@@ -83,52 +85,68 @@ class _Purge:
     async def go_on(self) -> bool:
         """Whether the operation has ended; else others may go on with it."""
         marks = marks_of(self._claimed.scope)
-        counts: dict[tuple[str, Slice], int] = {}
+        plans: dict[tuple[str, Slice], Planned] = {}
         if not self._claimed.counted:
-            counts = await self._count(marks)
+            plans = await self._plan(marks)
         for kind in KINDS:
             for part in slices(kind, marks):
-                # Nothing can come to where nothing was: the marks were there before the count.
-                if counts.get((kind.name, part)) != 0 and not await self._empty(kind, part):
+                plan = plans.get((kind.name, part), _UNPLANNED)
+                # Nothing can come to where nothing was: the marks were there before the plan.
+                if plan.rows and not await self._empty(kind, part, plan.cuts):
                     return False
         await self._finish()
         return True
 
-    async def _count(self, marks: list[Mark]) -> dict[tuple[str, Slice], int]:
-        """Rows by kind and slice; nothing where there are too many to be counted in time, and the
-        total grows as the work goes on.
+    async def _plan(self, marks: list[Mark]) -> dict[tuple[str, Slice], Planned]:
+        """Rows and batches by kind and slice; nothing where there are too many to be counted in
+        time, and the total grows as the work goes on.
         """
-        counts: dict[tuple[str, Slice], int] = {}
+        plans: dict[tuple[str, Slice], Planned] = {}
         try:
-            async with self._sessions.begin() as session:
-                counts = await PurgeRepository(session, self._claimed).counts(marks)
+            async with asyncio.timeout(self._pace.claim / 2), self._sessions.begin() as session:
+                repository = PurgeRepository(session, self._claimed)
+                for kind in KINDS:
+                    for part in slices(kind, marks):
+                        plans[kind.name, part] = await repository.planned(kind, part, self._most)
         except SQLAlchemyError as error:
             if sqlstate(error) != _TIMED_OUT:
                 raise
+            plans = {}
+        except TimeoutError:
+            plans = {}
         async with self._sessions.begin() as session:
-            await claims.set_total(session, self._claimed, sum(counts.values()))
-        return counts
+            total = sum(plan.rows for plan in plans.values())
+            await claims.set_total(session, self._claimed, total)
+        return plans
 
-    async def _empty(self, kind: DataKind, part: Slice) -> bool:
+    async def _empty(self, kind: DataKind, part: Slice, cuts: Sequence[datetime]) -> bool:
         """Delete batch after batch until there is nothing left, or another's turn has come."""
-        claimed = self._claimed
         reached: datetime | None = None
+        following = iter(cuts)
+        cut = next(following, None)
         while True:
             try:
                 async with self._sessions.begin() as session:
-                    rows, further = await PurgeRepository(session, claimed).purge(
-                        kind, part, reached, self._most
-                    )
+                    repository = PurgeRepository(session, self._claimed)
+                    if cut is None:
+                        rows, further = await repository.purge(kind, part, reached, self._most)
+                    else:
+                        rows = await repository.purge_until(kind, part, reached, cut)
+                        further = cut
                     if rows:
-                        await claims.progress(session, claimed, kind.name, rows, self._pace.claim)
+                        await claims.progress(
+                            session, self._claimed, kind.name, rows, self._pace.claim
+                        )
             except SQLAlchemyError as error:
                 if sqlstate(error) != _TIMED_OUT or self._most <= LEAST:
                     raise
                 self._most = max(LEAST, self._most // 4)
+                cut, following = None, iter(())
                 continue
             if further is None:
                 return True
             reached = further
+            cut = next(following, None)
             # Only after a batch: whoever has its turn gets on.
             if await self._turn_is_over():
                 return False

@@ -1,6 +1,7 @@
 """How workers share operations, and what becomes of one that cannot go on."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ async def test_a_mistake_of_ours_fails_the_operation_with_a_sentence(
     async def broken(*_: object) -> None:
         raise LookupError
 
-    monkeypatch.setattr(PurgeRepository, "counts", broken)
+    monkeypatch.setattr(PurgeRepository, "planned", broken)
     assert await purge_deleted(world.context.database.sessions) == 1
     (operation,) = await operations(world)
     assert (operation.status, operation.claim) == ("failed", None)
@@ -56,6 +57,28 @@ async def test_several_workers_and_short_turns_end_all_operations_with_exact_rec
         assert await left(database, account_id) == each(0)
         assert operation.status == "succeeded"
         assert operation.receipt == {"deleted": each(20), "kept": {"positions": 0}}
+
+
+@pytest.mark.parametrize("of_one_time", [1, 3, 4, 9])
+async def test_rows_of_one_time_are_counted_and_deleted_once_however_batches_are_cut(
+    world: World, of_one_time: int
+) -> None:
+    user, database = world.user(), world.context.database
+    bot, _, key = await user.ready_bot()
+    newest = datetime.now(UTC) - timedelta(hours=1)
+    times = [newest - timedelta(seconds=n) for n in range(5)]
+    for at in times:
+        rows = of_one_time if at == times[2] else 2
+        await fill(database, bot.account_id, key["id"], rows=rows, at=at, step=0)
+    before = await left(database, bot.account_id)
+    answer = await user.post("/v1/data-deletions", {"scope": "all"})
+
+    assert await purge_deleted(database.sessions, Pace(batch=3)) == 1
+
+    operation = (await user.get(answer.headers["location"])).json()
+    assert operation["receipt"]["deleted"] == before
+    assert operation["done"] == operation["total"] == sum(before.values())
+    assert await left(database, bot.account_id) == each(0)
 
 
 async def test_one_that_is_claimed_is_left_alone_until_its_claim_lapses(world: World) -> None:
