@@ -85,7 +85,11 @@ class Settings(BaseSettings):
         "changes; default the same.",
     )
     database_pool_size: int = Field(
-        20, ge=1, le=500, description="Connections that one process opens as needed, and keeps."
+        20,
+        ge=1,
+        le=500,
+        description="Connections that one process opens as needed, and keeps. The writes of one "
+        "account take half of them at most; more wait their turn.",
     )
     database_pool_overflow: int = Field(
         0,

@@ -70,10 +70,10 @@ class PurgeRepository:
         """
         table = kind.table
         at = table.c[kind.order]
-        covered = self._covered(kind, table, part)
+        wanted = self._covered(kind, table, part)
         cuts: list[datetime] = []
         while True:
-            rest = [*covered, *([at < cuts[-1]] if cuts else [])]
+            rest = [*wanted, *([at < cuts[-1]] if cuts else [])]
             around = select(at).where(*rest).order_by(at.desc()).offset(most - 1).limit(2)
             last = (await self._session.scalars(around)).all()
             if len(last) < 2 or last[0] == last[1]:
