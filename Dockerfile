@@ -10,7 +10,8 @@ RUN python -m venv /opt/botkeys \
 COPY pyproject.toml README.md ./
 COPY app app
 COPY migrations migrations
-RUN /opt/botkeys/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index . \
+COPY sdk sdk
+RUN /opt/botkeys/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index ./sdk/python . \
     && /opt/botkeys/bin/pip uninstall --yes setuptools
 
 FROM python:3.11-slim

@@ -13,13 +13,13 @@ run: install
 
 install: .venv/.installed
 
-.venv/.installed: $(LOCK) pyproject.toml
+.venv/.installed: $(LOCK) pyproject.toml sdk/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Botkeys needs Python 3.11 or later; name one with PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv \
 		|| { echo "$(PYTHON) cannot make virtual environments: install its venv module" >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e sdk/python -e .
 	@touch $@
 
 # They start dozens of processes: none is to compile all modules anew, whatever the environment says.

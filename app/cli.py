@@ -211,8 +211,8 @@ def watch(
 
     from app.auth.development import DevelopmentIssuer
     from app.operations.watching import watch as follow
-    from app.secret import Secret
     from app.settings import Mode, SettingsError, load_settings
+    from botkeys.sealing.secret import Secret
 
     settings = load_settings(default_mode=Mode.DEVELOPMENT)
     if token_file is not None:
@@ -235,7 +235,7 @@ def watch(
 
 _EXPECTED = (
     ("app.settings", "SettingsError"),
-    ("app.vault.errors", "VaultError"),
+    ("botkeys.sealing.errors", "VaultError"),
     ("app.auth.development", "UnusableIssuerKey"),
     ("app.datafolder", "DataFolderError"),
     ("app.db.embedded.errors", "EmbeddedPostgresError"),

@@ -8,7 +8,6 @@ from app.accounts.standing import Standings
 from app.auth.verifier import TokenVerifier
 from app.catalogue.refresh import CatalogueRefresher
 from app.db.engine import Database
-from app.exchanges.registry import Exchanges
 from app.operations.progress import OperationSlots
 from app.runtime.configurations import Configurations
 from app.runtime.heartbeats import Heartbeats
@@ -18,8 +17,9 @@ from app.settings import Role, Settings
 from app.telemetry import Metrics
 from app.trading.exports import ExportSlots
 from app.turns import Turns
-from app.vault.boxes import SecretBytes
 from app.vault.keyring import ReleasingKeyring, SealingKeyring
+from botkeys.exchanges.registry import Exchanges
+from botkeys.sealing.boxes import SecretBytes
 
 
 @dataclass(frozen=True, slots=True)

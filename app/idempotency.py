@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import IdempotencyRecord
 from app.errors import IdempotencyKeyReused, InvalidRequest, RequestInProgress
-from app.vault.binding import encode
-from app.vault.boxes import SecretBytes
+from botkeys.sealing.binding import encode
+from botkeys.sealing.boxes import SecretBytes
 
 MAX_KEY_LENGTH = 255
 CLAIM = timedelta(seconds=60)

@@ -7,6 +7,8 @@ from uuid import UUID
 
 import orjson
 
+from botkeys.decimals import plain
+
 SAFE_DIGITS = 15
 """What a binary fraction of 64 bits holds of any decimal number."""
 
@@ -37,12 +39,6 @@ def _default(value: Any) -> Any:
     if isinstance(value, Decimal):
         return plain(value)
     raise TypeError
-
-
-def plain(value: Decimal) -> str:
-    """A decimal in plain digits: no exponent, no zeros that say nothing."""
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def dumps(content: Any) -> bytes:

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.engine import Database, open_database
 from app.db.models import Key, KeyCredential
 from app.settings import Settings, SettingsError
-from app.vault.binding import Binding
-from app.vault.errors import CannotOpen
 from app.vault.keyfiles import KeyFolder
 from app.vault.release import Releaser
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.errors import CannotOpen
 
 BATCH = 200
 ADVISORY_LOCK = 0x626F746B6D6B

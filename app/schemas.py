@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 
 from app.jsontext import SAFE_DIGITS, Rounded
-from app.secret import Secret
+from botkeys.sealing.secret import Secret
 
 _CONTROLS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")  # several scripts and most emoji need them

@@ -15,18 +15,18 @@ from app.auth.verifier import TokenVerifier
 from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.context import ApiKeys, Context, RuntimeKeys
 from app.db.engine import Database, driver_url, open_database
-from app.exchanges.hosts import HostOverrides
-from app.exchanges.registry import Exchanges, simulated_hosts
 from app.runtime.configurations import Configurations
 from app.runtime.heartbeats import Heartbeats
 from app.runtime.situations import Situations
 from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings, SettingsError
 from app.telemetry import Metrics
-from app.transport import HttpTransport
 from app.turns import Turns
 from app.vault.keyfiles import KeyFolder, KeyKind
 from app.vault.keyring import ReleasingKeyring, SealingKeyring
+from botkeys.exchanges.hosts import HostOverrides
+from botkeys.exchanges.registry import Exchanges, simulated_hosts
+from botkeys.transport.client import HttpTransport
 
 log = structlog.get_logger("botkeys.start")
 

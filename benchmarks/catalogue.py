@@ -15,15 +15,15 @@ from sqlalchemy import text
 from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.catalogue.repository import CatalogueName
 from app.db.engine import Database, open_database
-from app.exchanges.model import Environment
-from app.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
-from app.transport import HttpTransport
 from benchmarks.installation import Installation
 from benchmarks.listing import INSTRUMENTS, fill
 from benchmarks.load import Asked, Load
 from benchmarks.report import Row
 from benchmarks.rounds import Effort
 from benchmarks.simulated import LATENCY
+from botkeys.exchanges.model import Environment
+from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
+from botkeys.transport.client import HttpTransport
 
 REFRESH_BUDGET = 1.3
 SEARCH_BUDGET = 10

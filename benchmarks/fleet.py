@@ -11,16 +11,16 @@ import httpx
 from sqlalchemy import FromClause, Table, insert, select, text
 
 from app.auth.bot_tokens import mint, token_hash
-from app.client.token import parse_token
 from app.db.base import new_id
 from app.db.engine import open_database
 from app.db.models import Bot, BotToken, Key, KeyLabel
-from app.secret import Secret
 from app.vault.keyfiles import KeyFolder, KeyKind
 from benchmarks.installation import Installation
 from benchmarks.listing import fill
 from benchmarks.load import Asked
 from benchmarks.server import Server
+from botkeys.client.token import parse_token
+from botkeys.sealing.secret import Secret
 
 ACCOUNTS = 20
 ASSETS = 5

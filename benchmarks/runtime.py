@@ -5,15 +5,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from app.client.answers import ReleaseAnswer
-from app.client.opening import open_release
-from app.vault.suites import PrivateKey, SuiteName
 from benchmarks.fleet import SYMBOL, FleetBot, make_fleet
 from benchmarks.installation import Installation
 from benchmarks.load import EACH_TIME_ANEW, Asked
 from benchmarks.report import Row
 from benchmarks.rounds import DifferentAnswers, Effort, Side, in_turn, told
 from benchmarks.server import Server
+from botkeys.client.models import ReleaseAnswer
+from botkeys.client.unsealing import open_release
+from botkeys.sealing.suites import PrivateKey, SuiteName
 
 BOTS = 200
 CONFIG_BUDGET = 0.6

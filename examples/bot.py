@@ -18,9 +18,9 @@ from pathlib import Path
 
 import stamina
 
-from app.client import BotClient, BotClientError, Pace
-from app.secret import Secret
-from app.transport import HttpTransport
+from botkeys.client import BotClient, BotClientError, Pace
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import HttpTransport
 from examples.mean_reversion import MeanReversion
 from examples.paper import Books
 from examples.prices import Prices

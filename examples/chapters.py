@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from app.client import BotClient, NoKey, ReleasedCredentials
+from botkeys.client import BotClient, NoKey, ReleasedCredentials
 from examples.database import dump
 from examples.okx_order import place_order, place_order_with_wrong_secret
 from examples.scene import Scene

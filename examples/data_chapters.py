@@ -9,8 +9,8 @@ from fractions import Fraction
 
 import httpx
 
-from app.client import BotClient, MayNotOpen, Position, ReportsRefused
-from app.client.sse import EventParser
+from botkeys.client import BotClient, MayNotOpen, Position, ReportsRefused
+from botkeys.client.sse import EventParser
 from examples.chapters import okx_key
 from examples.scene import Scene
 from examples.story import Json

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
-from app.client import BotClientError
+from botkeys.client import BotClientError
 from examples import chapters, data_chapters, trading_chapters
 from examples.scene import Scene
 from examples.service import demo_service
@@ -84,7 +84,7 @@ async def run(story: Story) -> int:
 
 def main() -> None:
     # Bots log what is refused to them; here they are part of the story.
-    logging.getLogger("app.client").addHandler(logging.NullHandler())
+    logging.getLogger("botkeys.client").addHandler(logging.NullHandler())
     story = Story(sys.stdout)
     try:
         sys.exit(asyncio.run(run(story)))

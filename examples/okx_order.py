@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import httpx
 
-from app.client import ReleasedCredentials
+from botkeys.client import ReleasedCredentials
 
 _ORDER = "/api/v5/trade/order"
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 
-from app.client import BotClient, BotClientError, ConfigAsset, Direction, Level, Position
+from botkeys.client import BotClient, BotClientError, ConfigAsset, Direction, Level, Position
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
-from app.client import BotConfig, ConfigAsset
-from app.client.health import find_adapter
-from app.exchanges.errors import ExchangeError
-from app.exchanges.model import ContractType, Endpoints, Environment
-from app.transport import HttpTransport
+from botkeys.client import BotConfig, ConfigAsset
+from botkeys.client.health import find_adapter
+from botkeys.exchanges.errors import ExchangeError
+from botkeys.exchanges.model import ContractType, Endpoints, Environment
+from botkeys.transport.client import HttpTransport
 
 
 class Prices:

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from app.client import BotClient
+from botkeys.client import BotClient
 from examples.bot_process import BotProcess
 from examples.service import DemoService
 from examples.story import Json, Story

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import httpx
 
-from app.client import (
+from botkeys.client import (
     BotClient,
     BotClientError,
     BotConfig,

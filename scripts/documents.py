@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from app.documentation import openapi_document
-from app.exchanges.profile import ExchangeProfile
-from app.exchanges.registry import EXCHANGES
 from app.main import create_app
 from app.settings import PREFIX, Mode, Settings
+from botkeys.exchanges.profile import ExchangeProfile
+from botkeys.exchanges.registry import EXCHANGES
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -16,14 +16,14 @@ from app.auth.development import DevelopmentIssuer
 from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.db.engine import Database, open_database
-from app.exchanges.registry import Exchanges, simulated_hosts
 from app.runtime.heartbeats import Heartbeats
 from app.runtime.situations import Situations
 from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
 from app.startup import intervals, open_context
-from app.transport import HttpTransport
+from botkeys.exchanges.registry import Exchanges, simulated_hosts
+from botkeys.transport.client import HttpTransport
 from tests.support.database import (
     PATIENT,
     Server,

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from app.context import RuntimeKeys
-from app.vault.boxes import SecretBytes
 from app.vault.keyfiles import KeyFolder, KeyKind
 from app.vault.keyring import ReleasingKeyring
+from botkeys.sealing.boxes import SecretBytes
 from tests.support.world import World
 
 

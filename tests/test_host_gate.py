@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.host_gate import LONGEST_HOLD, Circuit, CircuitRule, HostGate, Rate
+from botkeys.transport.host_gate import LONGEST_HOLD, Circuit, CircuitRule, HostGate, Rate
 
 RULE = CircuitRule(failures=3, window=60, pause=10)
 

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from app.logging import MASK, configure_logging, mask_secrets
-from app.secret import Secret
+from botkeys.sealing.secret import Secret
 
 BOT_TOKEN = "bkb_" + "0aZ" * 30
 JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from app import transport
-from app.transport import CircuitRule, HttpTransport, TransportLimits
+from botkeys.transport import client as transport
+from botkeys.transport.client import CircuitRule, HttpTransport, TransportLimits
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"

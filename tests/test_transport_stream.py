@@ -7,7 +7,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from app.transport import (
+from botkeys.transport.client import (
     AnswerTooLarge,
     HttpTransport,
     Redirected,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from app import transport
-from app.transport import CircuitRule, HttpTransport, Rate, TransportLimits
+from botkeys.transport import client as transport
+from botkeys.transport.client import CircuitRule, HttpTransport, Rate, TransportLimits
 from tests.client.skipping import now, skipping
 
 URL = "http://host.test"

@@ -6,7 +6,7 @@ from uuid import UUID
 from app.accounts.schemas import DataCounts
 from app.accounts.service import AccountView
 from app.db.base import AnyRow
-from app.exchanges.model import Environment
+from botkeys.exchanges.model import Environment
 
 
 def account_document(view: AccountView) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.accounts.timezones import TimeZone
-from app.exchanges.model import Environment, ExchangeId
 from app.schemas import Document, Input
+from botkeys.exchanges.model import Environment, ExchangeId
 
 
 class AccountChange(Input):

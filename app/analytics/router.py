@@ -15,10 +15,10 @@ from app.edge.access import for_users
 from app.edge.answers import json_answer
 from app.edge.responses import reading
 from app.edge.route import EdgeRoute
-from app.exchanges.model import Environment
 from app.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.schemas import Symbol
 from app.trading.period import AskedPeriod
+from botkeys.exchanges.model import Environment
 
 MAX_POINTS = 2000
 

@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from app.analytics.grouping import GroupBy
-from app.exchanges.model import Environment
 from app.schemas import Document
+from botkeys.exchanges.model import Environment
 
 Amount = Annotated[str, Field(examples=["1250.75"])]
 Ratio = Annotated[str, Field(examples=["0.625"])]

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from app.errors import AppError
-from app.jsontext import plain
+from botkeys.decimals import plain
 
 
 class AssetAlreadyAdded(AppError):

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from app.assets.errors import LeverageNotSettable, MarginModeNotSupported
-from app.exchanges.profile import LeverageKind
-from app.exchanges.registry import EXCHANGES
+from botkeys.exchanges.profile import LeverageKind
+from botkeys.exchanges.registry import EXCHANGES
 
 
 def leverage_settable(exchange: str) -> bool:

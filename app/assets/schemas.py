@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
-from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 from app.schemas import Document, Flag, Input, Symbol, unrounded
+from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 _PLACES = 4
 _BOUND = 100_000

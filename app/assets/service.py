@@ -24,11 +24,11 @@ from app.auth.principal import UserPrincipal
 from app.catalogue.refresh import CatalogueRefresher, instruments_worth_waiting
 from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.errors import InvalidRequest, NotFound
-from app.exchanges.model import MarginMode
-from app.exchanges.registry import EXCHANGES
-from app.jsontext import plain
 from app.keys.repository import KeyRepository, KeyRow
 from app.revisions import Revisions, require
+from botkeys.decimals import plain
+from botkeys.exchanges.model import MarginMode
+from botkeys.exchanges.registry import EXCHANGES
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from app.db.models import AuditEvent, AuditHead
 from app.db.reading import Query, Reader
 from app.edge.caller import Caller
 from app.jsontext import dumps
-from app.vault.boxes import SecretBytes
+from botkeys.sealing.boxes import SecretBytes
 
 # The clock is read after the lock: what is selected from a materialised part comes after it.
 HEAD = Query(

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.exchanges.model import Environment
 from app.schemas import Document
+from botkeys.exchanges.model import Environment
 
 
 class AuditEvent(Document):

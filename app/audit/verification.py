@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.entry import GENESIS, Entry, link
 from app.db.models import AuditEvent, AuditHead
-from app.vault.boxes import SecretBytes
+from botkeys.sealing.boxes import SecretBytes
 
 _BATCH = 1000
 _FIELDS = [field.name for field in fields(Entry)]

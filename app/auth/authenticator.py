@@ -14,7 +14,7 @@ from app.auth.errors import (
 from app.auth.principal import UserPrincipal
 from app.auth.scopes import Scope
 from app.auth.verifier import TokenVerifier
-from app.secret import Secret
+from botkeys.sealing.secret import Secret
 
 
 async def authenticate_user(verifier: TokenVerifier, headers: RawHeaders) -> UserPrincipal:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.auth.errors import TokenFault, Unauthenticated
-from app.secret import Secret
+from botkeys.sealing.secret import Secret
 
 PREFIX = "bkb_"
 # For leak scanners. What it finds is a token if the checksum holds: see `parse`.

@@ -19,7 +19,7 @@ import structlog
 from app.auth.errors import IssuerUnavailable
 from app.auth.keys import BadKeySet, VerificationKey, matching, parse_key_set, same_keys
 from app.auth.strict_json import NotAnObject, read_object
-from app.transport import Deadline, HttpTransport, TransportError
+from botkeys.transport.client import Deadline, HttpTransport, TransportError
 
 _OK = 200
 _MAX_ANSWER_BYTES = 256 * 1024

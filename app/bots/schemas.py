@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.exchanges.model import Environment, ExchangeId
 from app.schemas import Document, Flag, Input, Label
+from botkeys.exchanges.model import Environment, ExchangeId
 
 
 class NewBot(Input):

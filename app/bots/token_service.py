@@ -9,8 +9,8 @@ from app.auth.principal import UserPrincipal
 from app.bots.repository import BotRepository
 from app.bots.token_repository import BotTokenRepository
 from app.errors import NotFound
-from app.secret import Secret
-from app.vault.boxes import SecretBytes
+from botkeys.sealing.boxes import SecretBytes
+from botkeys.sealing.secret import Secret
 
 
 class BotTokenService:

@@ -15,9 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.catalogue.repository import CatalogueName, CatalogueRepository, State
 from app.db.engine import Database
-from app.exchanges.errors import BadPayload, ExchangeError, NoEndpoint, RateLimited
-from app.exchanges.model import Instrument, Ticker
-from app.exchanges.registry import Exchanges
+from botkeys.exchanges.errors import BadPayload, ExchangeError, NoEndpoint, RateLimited
+from botkeys.exchanges.model import Instrument, Ticker
+from botkeys.exchanges.registry import Exchanges
 
 FETCH_SECONDS = 30.0
 WAIT_SECONDS = 5.0

@@ -33,8 +33,8 @@ from app.db.models import (
     Key,
     LearnedLeverage,
 )
-from app.exchanges.model import ContractType, Environment, Instrument, Ticker
-from app.exchanges.reading import settle_name
+from botkeys.exchanges.model import ContractType, Environment, Instrument, Ticker
+from botkeys.exchanges.parsing import settle_name
 
 CLAIM = timedelta(seconds=45)
 """Longer than any fetch may take: a claim that lapses belonged to a process that is gone."""

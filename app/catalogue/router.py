@@ -15,9 +15,9 @@ from app.edge.access import for_users
 from app.edge.answers import json_answer
 from app.edge.responses import reading, reading_one
 from app.edge.route import EdgeRoute
-from app.exchanges.registry import EXCHANGES
 from app.pagination import DEFAULT_LIMIT, Cursor, Limit
 from app.schemas import Search
+from botkeys.exchanges.registry import EXCHANGES
 
 _ITEMS = [Exchange.model_validate(profile) for profile in EXCHANGES.values()]
 _LIST = ExchangeList(items=_ITEMS, next_cursor=None).model_dump_json()

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.exchanges.model import Availability, ContractType, Environment, ExchangeId, MarginMode
-from app.exchanges.profile import LeverageKind, MarginModeScope
 from app.schemas import Document
+from botkeys.exchanges.model import Availability, ContractType, Environment, ExchangeId, MarginMode
+from botkeys.exchanges.profile import LeverageKind, MarginModeScope
 
 
 class ExchangeEnvironment(Document):

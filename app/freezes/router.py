@@ -14,10 +14,10 @@ from app.edge.answers import json_answer
 from app.edge.responses import changing, reading, reading_one
 from app.edge.route import CurrentUnit, EdgeRoute
 from app.errors import BodyTooLarge, UnsupportedMediaType
-from app.exchanges.model import ExchangeId
 from app.freezes.deps import Service
 from app.freezes.schemas import Freeze, FreezePage, FreezeScope, FreezeTarget, NewFreeze
 from app.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
+from botkeys.exchanges.model import ExchangeId
 
 router = APIRouter(prefix="/v1/freezes", tags=["freezes"], route_class=EdgeRoute)
 

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.exchanges.model import Environment, ExchangeId
 from app.schemas import Document, Input, Label
+from botkeys.exchanges.model import Environment, ExchangeId
 
 FreezeScope = Literal["account", "exchange", "key"]
 

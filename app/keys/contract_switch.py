@@ -3,10 +3,10 @@
 from uuid import UUID
 
 from app.bots.repository import BotRepository
-from app.exchanges.model import ContractType
-from app.exchanges.registry import EXCHANGES
 from app.keys.errors import BotOnline, ContractTypeNotOffered, OpenPositions
 from app.keys.repository import KeyRepository, KeyRow
+from botkeys.exchanges.model import ContractType
+from botkeys.exchanges.registry import EXCHANGES
 
 
 class ContractSwitch:

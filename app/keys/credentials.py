@@ -2,10 +2,6 @@
 
 from dataclasses import dataclass
 
-from app.exchanges.credential_form import malformed
-from app.exchanges.model import ContractType, Credentials, Environment
-from app.exchanges.profile import ExchangeProfile
-from app.exchanges.registry import EXCHANGES
 from app.keys.errors import (
     ContractTypeNotOffered,
     MalformedCredentials,
@@ -15,7 +11,11 @@ from app.keys.errors import (
     RegionNotOffered,
 )
 from app.keys.schemas import NewCredentials, NewKey
-from app.secret import Secret
+from botkeys.exchanges.credential_format import malformed
+from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.profile import ExchangeProfile
+from botkeys.exchanges.registry import EXCHANGES
+from botkeys.sealing.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,6 @@ from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.context import ApiKeys
 from app.db.failures import violated_constraint
 from app.errors import NotFound
-from app.exchanges.model import ContractType, Environment
-from app.exchanges.registry import EXCHANGES
 from app.keys.credential_repository import CredentialRepository
 from app.keys.credentials import KeyRequest, read_credentials
 from app.keys.errors import KeyAlreadyAdded, OtherExchangeAccount
@@ -22,8 +20,10 @@ from app.keys.repository import KeyRepository, KeyRow
 from app.keys.schemas import NewCredentials
 from app.keys.verification import CredentialCheck, Verified, hashed_account
 from app.revisions import Revisions, require
-from app.vault.binding import Binding
 from app.vault.fingerprint import fingerprint, mask
+from botkeys.exchanges.model import ContractType, Environment
+from botkeys.exchanges.registry import EXCHANGES
+from botkeys.sealing.binding import Binding
 
 
 class ReplacementService:

@@ -11,7 +11,6 @@ from app.edge.answers import json_answer
 from app.edge.conditions import Expected, etag
 from app.edge.responses import changing, reading, reading_one, writing
 from app.edge.route import CurrentUnit, EdgeRoute
-from app.exchanges.model import Environment, ExchangeId
 from app.keys import errors
 from app.keys.deps import Deletions, Replacements, Service
 from app.keys.documents import key_document
@@ -30,6 +29,7 @@ from app.operations.answers import operation_answer
 from app.operations.schemas import Operation
 from app.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.schemas import Search
+from botkeys.exchanges.model import Environment, ExchangeId
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=EdgeRoute)
 

@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.exchanges.model import Answer, ContractType, Environment, ExchangeId
 from app.operations.schemas import Counts
 from app.schemas import Document, Flag, Input, Label, SecretText
+from botkeys.exchanges.model import Answer, ContractType, Environment, ExchangeId
 
 _CREDENTIALS_EXAMPLE: JsonDict = {
     "api_key": "7d3ce1f0-0000-4000-8000-1c2a5b9e7f10",

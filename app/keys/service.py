@@ -24,8 +24,8 @@ from app.keys.repository import KeyFilter, KeyRepository, KeyRow
 from app.keys.schemas import KeyChange, NewKey
 from app.keys.verification import CredentialCheck, Verified, hashed_account
 from app.revisions import Revisions, require
-from app.vault.binding import Binding
 from app.vault.fingerprint import fingerprint, mask
+from botkeys.sealing.binding import Binding
 
 
 @dataclass(frozen=True, slots=True)

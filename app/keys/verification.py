@@ -10,23 +10,18 @@ from limits import RateLimitItemPerMinute
 from limits.aio.strategies import MovingWindowRateLimiter
 from sqlalchemy import func
 
-from app.deadline import Deadline
 from app.errors import RateLimited
-from app.exchanges.advice import advice
-from app.exchanges.errors import (
-    BadPayload,
-    CredentialsRefused,
-    ExchangeError,
-    NoEndpoint,
-)
-from app.exchanges.errors import RateLimited as ExchangeRateLimited
-from app.exchanges.model import Answer, CredentialReport, Permissions
-from app.exchanges.registry import EXCHANGES, Exchanges
 from app.keys.credentials import KeyRequest
 from app.keys.errors import CredentialsRejected, WithdrawalPermission
 from app.telemetry import Metrics
-from app.vault.boxes import SecretBytes
 from app.vault.fingerprint import account_hash
+from botkeys.exchanges.advice import advice
+from botkeys.exchanges.errors import BadPayload, CredentialsRefused, ExchangeError, NoEndpoint
+from botkeys.exchanges.errors import RateLimited as ExchangeRateLimited
+from botkeys.exchanges.model import Answer, CredentialReport, Permissions
+from botkeys.exchanges.registry import EXCHANGES, Exchanges
+from botkeys.sealing.boxes import SecretBytes
+from botkeys.transport.deadline import Deadline
 
 PATIENCE = 10.0
 """Seconds that a check may wait in our own line before the exchange: bursts of some dozens are."""

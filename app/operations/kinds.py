@@ -15,8 +15,8 @@ from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 from app.db.models import BotEvent, EquitySnapshot, Position, Signal, Trade
 from app.db.models.position import happened
-from app.exchanges.model import Environment
 from app.trading.marks import FOREVER, Mark, blanket_cutoff
+from botkeys.exchanges.model import Environment
 
 
 class DataKind(NamedTuple):

@@ -35,10 +35,10 @@ from app.db.models import (
     StaleDay,
     TradeDay,
 )
-from app.exchanges.model import Environment
 from app.operations.claims import Claimed
 from app.operations.kinds import KINDS, POSITIONS, DataKind, Slice, covered
 from app.trading.purged_positions import removal
+from botkeys.exchanges.model import Environment
 
 # A batch need not be lasting before the next begins: after a crash of the server both the rows and
 # the count of them are back. The end of the operation is lasting, and with it all before it.

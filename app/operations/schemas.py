@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.exchanges.model import Environment
 from app.schemas import Document, Flag, Input
 from app.trading.fields import Moment
+from botkeys.exchanges.model import Environment
 
 MAX_KEYS = 100
 DeletionScope = Literal["all", "environment", "keys", "before"]

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.operations.documents import FINISHED
-from app.secret import Secret
 from app.settings import SettingsError
-from app.transport import HttpTransport, TransportError, TransportLimits
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import HttpTransport, TransportError, TransportLimits
 
 LOOK_SECONDS = 1.0
 LONGEST_PAUSE = 8.0

@@ -4,11 +4,11 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from app.exchanges.model import ContractType, Endpoints, Environment
-from app.exchanges.registry import Exchanges
 from app.jsontext import dumps_sorted
 from app.runtime.permission import Situation, asset_blocked_by, blocked_by
 from app.runtime.situation import SituationRow
+from botkeys.exchanges.model import ContractType, Endpoints, Environment
+from botkeys.exchanges.registry import Exchanges
 
 _VERSION_BYTES = 16
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from app.exchanges.registry import Exchanges
 from app.jsontext import dumps
 from app.runtime.configuration import configuration
 from app.runtime.situation import SituationRow
+from botkeys.exchanges.registry import Exchanges
 
 KEPT = 1000
 

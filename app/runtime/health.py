@@ -3,9 +3,9 @@
 from typing import Any, NamedTuple
 
 from app.db.base import AnyRow
-from app.exchanges.advice import advice
-from app.exchanges.model import Answer
 from app.runtime.heartbeat_schemas import CredentialsReport
+from botkeys.exchanges.advice import advice
+from botkeys.exchanges.model import Answer
 
 _STATUS = {"ok": "verified", "rejected": "rejected"}
 _VERIFICATION = ("verification_status", "verification_reason", "verification_possible")

@@ -5,9 +5,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from app.exchanges.model import Answer, RefusalReason
 from app.schemas import Count, Document, Input
 from app.trading.fields import Moment
+from botkeys.exchanges.model import Answer, RefusalReason
 
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
-from app.exchanges.model import MarginMode
 from app.schemas import Count, Input, Symbol
 from app.trading.fields import Amount, Moment, NotNegative, Positive
 from app.trading.position_schemas import Side, Status
+from botkeys.exchanges.model import MarginMode
 
 MAX_REVISION = 2**53
 """What a number of JavaScript can count to."""

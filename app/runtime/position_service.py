@@ -11,7 +11,6 @@ from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.bots.errors import NoKey
 from app.db.base import new_id
-from app.exchanges.registry import EXCHANGES
 from app.runtime.configuration import bot_blocked_by, row_blocked_by
 from app.runtime.position_changes import changes, in_time
 from app.runtime.position_errors import refused
@@ -24,6 +23,7 @@ from app.runtime.situation import SituationRow
 from app.trading.errors import TOLERANCE, ClockAhead, DataDeleted, KeyNotAssigned, PositionConflict
 from app.trading.marks import FOREVER, latest_cutoff
 from app.trading.position_rows import PositionRow
+from botkeys.exchanges.registry import EXCHANGES
 
 
 class _Report(NamedTuple):

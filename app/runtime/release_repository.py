@@ -25,8 +25,8 @@ from sqlalchemy import (
 from app.audit.log import Head
 from app.db.models import AuditHead, Bot, BotEvent, BotToken, Key, KeyCredential, Release
 from app.db.reading import Query, Reader
-from app.exchanges.model import ContractType, Environment
 from app.jsontext import dumps
+from botkeys.exchanges.model import ContractType, Environment
 
 _ACCOUNT = bindparam("account", type_=Uuid())
 _BOT = bindparam("bot", type_=Uuid())

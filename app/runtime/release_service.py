@@ -14,15 +14,15 @@ from app.auth.principal import BotPrincipal
 from app.bots.errors import NoKey
 from app.db.base import new_id
 from app.errors import InvalidRequest
-from app.exchanges.model import Endpoints
-from app.exchanges.registry import EXCHANGES, Exchanges
 from app.runtime.errors import CredentialsUnreadable, MasterKeyMissing, ReleaseLimited
 from app.runtime.release_repository import Found, ReleaseRepository
 from app.runtime.schemas import ReleaseRequest
-from app.vault.binding import Binding
-from app.vault.errors import CannotOpen, InvalidPublicKey, UnknownMasterKey
 from app.vault.keyring import ReleasingKeyring
-from app.vault.suites import PublicKey, SuiteName
+from botkeys.exchanges.model import Endpoints
+from botkeys.exchanges.registry import EXCHANGES, Exchanges
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.errors import CannotOpen, InvalidPublicKey, UnknownMasterKey
+from botkeys.sealing.suites import PublicKey, SuiteName
 
 WINDOW = timedelta(hours=1)
 

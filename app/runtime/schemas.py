@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 from app.schemas import Document, Input
+from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 
 class ReleaseRequest(Input):

@@ -3,9 +3,9 @@
 from decimal import Decimal
 from typing import NamedTuple
 
-from app.exchanges.model import ContractType
 from app.trading.ingest_schemas import TradeItem
 from app.trading.pnl import realised_pnl
+from botkeys.exchanges.model import ContractType
 
 
 class Contract(NamedTuple):

@@ -7,8 +7,8 @@ from sqlalchemy import bindparam, select
 
 from app.db.models import Account, DeletionMark
 from app.db.reading import Query, Reader
-from app.exchanges.model import Environment
 from app.trading.marks import Mark, mark_of
+from botkeys.exchanges.model import Environment
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
 
-from app.jsontext import dumps, plain
+from app.jsontext import dumps
+from botkeys.decimals import plain
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  # as typed
 """What a text begins with that a spreadsheet takes for a formula, in full width too."""

@@ -17,10 +17,10 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from app.exchanges.reading import as_text, settle_name
 from app.jsontext import Rounded
 from app.schemas import safe_location, told_fault
 from app.trading.fields import RowName
+from botkeys.exchanges.parsing import as_text, settle_name
 
 MAX_DATA_BYTES = 16 * 1024
 MAX_DATA_DEPTH = 20

@@ -19,10 +19,10 @@ from app.db.models import (
     Key,
     KeyLabel,
 )
-from app.exchanges.model import ContractType
 from app.trading.contracts import Contract
 from app.trading.ingest_tables import Target, array_text
 from app.trading.marks import Mark, not_covered, read_marks
+from botkeys.exchanges.model import ContractType
 
 
 class Situation(NamedTuple):

@@ -11,7 +11,6 @@ from app.bots.errors import NoKey
 from app.catalogue.refresh import CatalogueRefresher, instruments_worth_waiting
 from app.catalogue.repository import CatalogueRepository
 from app.db.base import new_id
-from app.exchanges.model import ContractType
 from app.trading.contracts import Contract, Valued, valued
 from app.trading.errors import TOLERANCE, KeyNotAssigned
 from app.trading.ingest_repository import IngestRepository, Origin
@@ -27,6 +26,7 @@ from app.trading.ingest_schemas import (
 from app.trading.ingest_tables import EQUITY_SNAPSHOTS, EVENTS, SIGNALS, TRADES, Target
 from app.trading.judging import Judged, Verdict
 from app.trading.marks import FOREVER
+from botkeys.exchanges.model import ContractType
 
 
 class IngestService:

@@ -12,7 +12,7 @@ docs/exchanges.md for their contract sizes.
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-from app.exchanges.model import ContractType
+from botkeys.exchanges.model import ContractType
 
 PLACES = 18
 """Digits after the point that an inverse result is rounded to: finer than any settlement."""

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 from app.schemas import Document
 from app.trading.fields import RowName
+from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 Side = Literal["long", "short"]
 Status = Literal["opening", "open", "closed"]

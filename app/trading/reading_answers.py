@@ -10,7 +10,6 @@ from app.edge.answers import json_answer
 from app.edge.responses import reading as problems_of_reading
 from app.edge.route import CurrentUnit
 from app.edge.unit import Unit
-from app.exchanges.model import Environment
 from app.pagination import DEFAULT_LIMIT, Cursor, Limit
 from app.trading.cursor import PlaceCursors
 from app.trading.deps import Readings
@@ -21,6 +20,7 @@ from app.trading.period import AskedPeriod, Period
 from app.trading.reading_repository import Wanted
 from app.trading.reading_service import ReadingService
 from app.trading.readings import Reading
+from botkeys.exchanges.model import Environment
 
 _FILE = {"schema": {"type": "string"}}
 IN_EVERY_FORM: dict[int | str, dict[str, Any]] = {

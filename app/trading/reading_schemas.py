@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 from app.schemas import Document
 from app.trading.position_schemas import DataBot, DataKey, Side
+from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 Symbol = Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
 OwnId = Annotated[str, Field(description="The bot's own.", examples=["2026-11-22-0001"])]

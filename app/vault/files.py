@@ -8,8 +8,8 @@ import secrets
 import stat
 from pathlib import Path
 
-from app.vault.boxes import SecretBytes
-from app.vault.errors import KeyFileExposed, KeyFileGarbled, KeyFileMissing, KeyFileUnusable
+from botkeys.sealing.boxes import SecretBytes
+from botkeys.sealing.errors import KeyFileExposed, KeyFileGarbled, KeyFileMissing, KeyFileUnusable
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600

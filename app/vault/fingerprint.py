@@ -3,10 +3,10 @@
 import hashlib
 import hmac
 
-from app.exchanges.model import Environment
-from app.secret import Secret
-from app.vault.binding import encode
-from app.vault.boxes import SecretBytes
+from botkeys.exchanges.model import Environment
+from botkeys.sealing.binding import encode
+from botkeys.sealing.boxes import SecretBytes
+from botkeys.sealing.secret import Secret
 
 API_KEY_LABEL = "botkeys/fingerprint/1"
 EXCHANGE_ACCOUNT_LABEL = "botkeys/exchange-account/1"

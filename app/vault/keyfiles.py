@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from app.vault import files, keyformat
-from app.vault.boxes import SecretBytes, wipe
-from app.vault.errors import KeyFileMissing, KeyPairMismatch
 from app.vault.masterkeys import MasterPrivateKey, MasterPublicKey
-from app.vault.suites import SEED_BYTES
+from botkeys.sealing.boxes import SecretBytes, wipe
+from botkeys.sealing.errors import KeyFileMissing, KeyPairMismatch
+from botkeys.sealing.suites import SEED_BYTES
 
 Role = Literal["api", "runtime", "all"]
 
@@ -33,7 +33,7 @@ _MASTER_NAME = re.compile(r"master-(\d{4,})\.(private|public)")
 class KeyFolder:
     """Every reading checks modes and owners; nothing that is there is ever overwritten.
 
-    All methods raise the KeyFileError of `app.vault.errors` that fits.
+    All methods raise the KeyFileError of `botkeys.sealing.errors` that fits.
     """
 
     def __init__(self, path: Path) -> None:

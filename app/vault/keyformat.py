@@ -16,10 +16,10 @@ import hashlib
 import hmac
 from pathlib import Path
 
-from app.vault.boxes import SecretBytes, Uncopyable
-from app.vault.errors import InvalidPublicKey, KeyFileGarbled
 from app.vault.masterkeys import MASTER_SUITE, MasterPrivateKey, MasterPublicKey
-from app.vault.suites import SEED_BYTES, PublicKey
+from botkeys.sealing.boxes import SecretBytes, Uncopyable
+from botkeys.sealing.errors import InvalidPublicKey, KeyFileGarbled
+from botkeys.sealing.suites import SEED_BYTES, PublicKey
 
 SECRET_BYTES = 32
 

@@ -7,11 +7,11 @@ import os
 from collections.abc import Callable
 from typing import Generic, TypeVar, final
 
-from app.vault.boxes import Uncopyable
-from app.vault.errors import KeyFileError, KeyFileMissing, KeyFileUnusable
 from app.vault.keyfiles import KeyFolder
 from app.vault.release import Releaser
 from app.vault.sealing import Sealer
+from botkeys.sealing.boxes import Uncopyable
+from botkeys.sealing.errors import KeyFileError, KeyFileMissing, KeyFileUnusable
 
 _Held = TypeVar("_Held")
 _Look = tuple[tuple[str, int, int, int, int], ...]

@@ -3,8 +3,8 @@
 import hashlib
 from typing import final
 
-from app.vault.boxes import Uncopyable
-from app.vault.suites import PrivateKey, PublicKey, SuiteName
+from botkeys.sealing.boxes import Uncopyable
+from botkeys.sealing.suites import PrivateKey, PublicKey, SuiteName
 
 MASTER_SUITE = SuiteName.MLKEM768_X25519
 

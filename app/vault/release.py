@@ -1,17 +1,17 @@
 """What the role `runtime` can do: open a data key, and seal it again for a bot or a newer master.
 
-It never takes a ciphertext. What opens credentials is in `app.client` and runs inside the bot.
+It never takes a ciphertext. What opens credentials is in `botkeys.client` and runs inside the bot.
 """
 
 from collections.abc import Mapping
 from typing import final
 from uuid import UUID
 
-from app.vault.binding import Binding
-from app.vault.boxes import Uncopyable, wipe
-from app.vault.errors import UnknownMasterKey
 from app.vault.masterkeys import MasterPrivateKey
-from app.vault.suites import PublicKey
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.boxes import Uncopyable, wipe
+from botkeys.sealing.errors import UnknownMasterKey
+from botkeys.sealing.suites import PublicKey
 
 
 @final

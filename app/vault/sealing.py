@@ -7,10 +7,10 @@ from typing import final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.exchanges.model import Credentials
-from app.vault.binding import Binding
-from app.vault.boxes import Uncopyable, wipe
 from app.vault.masterkeys import MasterPublicKey
+from botkeys.exchanges.model import Credentials
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.boxes import Uncopyable, wipe
 
 DATA_KEY_BYTES = 32
 NONCE_BYTES = 12

@@ -14,13 +14,13 @@ from app.logging import configure_logging
 from app.settings import Settings
 from app.startup import intervals, open_exchanges, open_settings_database
 from app.stopping import StopRequest
-from app.transport import HttpTransport
 from app.worker.catalogues import refresh_due
 from app.worker.expiry import announce_expiry
 from app.worker.housekeeping import sweep
 from app.worker.presence import announce_offline
 from app.worker.purging import DEFAULT_PACE, Pace, purge_deleted
 from app.worker.rollups import mark_cut, reckon_due
+from botkeys.transport.client import HttpTransport
 
 SWEEP_SECONDS = 300.0
 LOOK_SECONDS = 5.0

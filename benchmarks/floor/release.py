@@ -14,13 +14,13 @@ from app.db.base import new_id
 from app.db.reading import Query
 from app.jsontext import dumps
 from app.runtime.release_repository import ADD_RELEASE, FOUND, LOCK
-from app.vault.binding import Binding
 from app.vault.keyfiles import KeyFolder, KeyKind
 from app.vault.release import Releaser
-from app.vault.suites import PublicKey, SuiteName
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import REST, WEBSOCKET
 from benchmarks.installation import RELEASES_PER_HOUR
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.suites import PublicKey, SuiteName
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 

@@ -7,8 +7,8 @@ from urllib.parse import quote
 import pytest
 
 from app.catalogue.repository import CatalogueName
-from app.exchanges.model import ContractType, Environment, MarginMode
 from app.simulator import FaultKind
+from botkeys.exchanges.model import ContractType, Environment, MarginMode
 from tests.support.assets import BODY, BTC, ETH, add_asset, assets_of, key_with_instruments, refusal
 from tests.support.catalogue import BINANCE, OKX, instrument, list_instruments
 from tests.support.positions import A_SECOND_AGO, IN_A_MINUTE, add_position

@@ -16,7 +16,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from app.auth.keys import FixedKeys
 from app.auth.verifier import TokenVerifier
-from app.transport import HttpTransport, Rate, TransportLimits
+from botkeys.transport.client import HttpTransport, Rate, TransportLimits
 
 NOW = 1_795_000_000
 ISSUER = "https://issuer.example"

@@ -17,7 +17,7 @@ from app.auth.bot_tokens import (
     token_hash,
 )
 from app.auth.errors import Unauthenticated
-from app.secret import Secret
+from botkeys.sealing.secret import Secret
 from tests.auth.conftest import patient
 
 ACCOUNT = UUID("11111111-2222-5333-8444-555555555555")

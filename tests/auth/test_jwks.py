@@ -10,7 +10,7 @@ from joserfc.jwk import ECKey
 from app.auth.errors import IssuerUnavailable, TokenFault, Unauthenticated
 from app.auth.jwks import KeyTimes, RemoteKeys, is_trustworthy
 from app.auth.verifier import TokenVerifier
-from app.transport import HttpAnswer, HttpTransport, TimedOut
+from botkeys.transport.client import HttpAnswer, HttpTransport, TimedOut
 from tests.auth.conftest import (
     AUDIENCE,
     ISSUER,

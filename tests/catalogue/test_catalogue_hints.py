@@ -17,9 +17,9 @@ from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.context import Context
 from app.db import notifications
 from app.db.engine import Database
-from app.exchanges.model import Instrument, Ticker
 from app.runtime.streams import StreamLimits
 from app.simulator import Simulator
+from botkeys.exchanges.model import Instrument, Ticker
 from tests.conftest import open_world
 from tests.support.catalogue import BINANCE, instrument
 from tests.support.streaming import streaming

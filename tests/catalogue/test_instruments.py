@@ -11,8 +11,8 @@ from sqlalchemy import text
 from app.catalogue.cursor import RankCursors
 from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.catalogue.repository import CatalogueName
-from app.exchanges.model import ContractType, Environment
 from app.simulator import FaultKind
+from botkeys.exchanges.model import ContractType, Environment
 from tests.support.catalogue import instrument, list_instruments
 from tests.support.world import World
 

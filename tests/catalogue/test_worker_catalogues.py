@@ -6,8 +6,8 @@ from sqlalchemy import text
 
 from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.catalogue.repository import CatalogueName, CatalogueRepository
-from app.exchanges.model import ContractType, Environment
 from app.worker.catalogues import refresh_due
+from botkeys.exchanges.model import ContractType, Environment
 from tests.support.world import World
 
 EVERY = Intervals(prices=timedelta(minutes=1), instruments=timedelta(hours=1))

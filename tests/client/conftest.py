@@ -15,15 +15,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.auth.bot_tokens import mint
-from app.exchanges.model import Credentials, Environment
-from app.secret import Secret
-from app.transport import ASGITransport, HttpTransport, Rate, TransportLimits
-from app.vault.binding import Binding
-from app.vault.errors import VaultError
 from app.vault.masterkeys import MasterPrivateKey
 from app.vault.release import Releaser
 from app.vault.sealing import Sealer
-from app.vault.suites import PublicKey, SuiteName
+from botkeys.exchanges.model import Credentials, Environment
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.errors import VaultError
+from botkeys.sealing.secret import Secret
+from botkeys.sealing.suites import PublicKey, SuiteName
+from botkeys.transport.client import ASGITransport, HttpTransport, Rate, TransportLimits
 
 MASTER = MasterPrivateKey(1, bytes(range(32)))
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from app.client import BotClient, Pace
-from app.exchanges.model import CredentialReport, Permissions
-from app.transport import ASGITransport, HttpTransport, Rate, TransportLimits
+from botkeys.client import BotClient, Pace
+from botkeys.exchanges.model import CredentialReport, Permissions
+from botkeys.transport.client import ASGITransport, HttpTransport, Rate, TransportLimits
 from tests.client.conftest import Service
 from tests.client.skipping import now
 

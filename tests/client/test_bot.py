@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.client import (
+from botkeys.client import (
     BotClient,
     BotClientError,
     CannotOpen,
@@ -28,10 +28,10 @@ from app.client import (
     Unreachable,
     WrongKey,
 )
-from app.exchanges.model import Credentials, Environment
-from app.secret import Secret
-from app.transport import ASGITransport, HttpTransport
-from app.vault.errors import UnknownSuite
+from botkeys.exchanges.model import Credentials, Environment
+from botkeys.sealing.errors import UnknownSuite
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import ASGITransport, HttpTransport
 from tests.client.conftest import Service
 
 ADDRESS = "http://127.0.0.1:8000"

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.auth.bot_tokens import mint
-from app.client.errors import MalformedToken
-from app.client.token import parse_token
-from app.secret import Secret
+from botkeys.client.errors import MalformedToken
+from botkeys.client.token import parse_token
+from botkeys.sealing.secret import Secret
 
 
 @given(account=st.uuids(), bot=st.uuids(), random=st.binary(min_size=32, max_size=32))

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.client import CredentialHealth, Pace
-from app.client.credentials import ReleasedCredentials
-from app.client.health import find_adapter
-from app.exchanges.errors import (
+from botkeys.client import CredentialHealth, Pace
+from botkeys.client.credentials import ReleasedCredentials
+from botkeys.client.health import find_adapter
+from botkeys.exchanges.errors import (
     ClockSkew,
     CredentialsRefused,
     ExchangeError,
@@ -18,7 +18,7 @@ from app.exchanges.errors import (
     RateLimited,
     Unreachable,
 )
-from app.exchanges.model import (
+from botkeys.exchanges.model import (
     Answer,
     ContractType,
     CredentialReport,
@@ -27,7 +27,7 @@ from app.exchanges.model import (
     Permissions,
     RefusalReason,
 )
-from app.transport import HttpTransport
+from botkeys.transport.client import HttpTransport
 from tests.client.conftest import Service, make_service
 from tests.client.runtime import Runtime
 from tests.client.skipping import now, skipping

@@ -10,7 +10,15 @@ from uuid import UUID
 
 import pytest
 
-from app.client import (
+from app.trading.ingest_items import InvalidItem
+from app.trading.ingest_schemas import (
+    Batch,
+    EquitySnapshotBatch,
+    EventBatch,
+    SignalBatch,
+    TradeBatch,
+)
+from botkeys.client import (
     BotClient,
     NotAuthenticated,
     NotRecordable,
@@ -20,15 +28,7 @@ from app.client import (
     ReportsRefused,
     TooManyReports,
 )
-from app.client.journal import BATCH_ITEMS
-from app.trading.ingest_items import InvalidItem
-from app.trading.ingest_schemas import (
-    Batch,
-    EquitySnapshotBatch,
-    EventBatch,
-    SignalBatch,
-    TradeBatch,
-)
+from botkeys.client.record_queue import BATCH_ITEMS
 from tests.client.conftest import Service
 from tests.client.runtime import Runtime
 from tests.client.skipping import now, skipping
@@ -219,7 +219,7 @@ def test_a_refused_record_is_logged_told_once_and_never_sent_again(
             await client.flush()
         assert len(runtime.to("events")) == 1
 
-    with caplog.at_level(logging.WARNING, logger="app.client"):
+    with caplog.at_level(logging.WARNING, logger="botkeys.client"):
         runtime = with_bot(service, story)
 
     assert list(runtime.records) == ["events/e0", "events/e1"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.client import (
+from botkeys.client import (
     BotClient,
     MayNotOpen,
     NotAuthenticated,

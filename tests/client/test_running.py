@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from app.client import (
+from botkeys.client import (
     BotClient,
     BotConfig,
     MalformedAnswer,

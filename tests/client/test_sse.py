@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.client.sse import Event, EventParser, EventTooLarge
+from botkeys.client.sse import Event, EventParser, EventTooLarge
 
 LINES = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=12)
 IDS = LINES.filter(lambda text: "\0" not in text)

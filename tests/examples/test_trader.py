@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.client import BotConfig, ConfigAsset, Pace, Position
-from app.transport import HttpTransport
+from botkeys.client import BotConfig, ConfigAsset, Pace, Position
+from botkeys.transport.client import HttpTransport
 from examples.mean_reversion import MeanReversion
 from examples.paper import Books, Quote, gain
 from examples.prices import Prices

@@ -12,12 +12,12 @@ from typing import Any, cast
 
 import pytest
 
-from app.exchanges.errors import ExchangeError
-from app.exchanges.hosts import HostOverrides
-from app.exchanges.model import Environment
-from app.exchanges.registry import ADAPTERS, Exchanges, simulated_hosts
-from app.exchanges.rest import Context
-from app.transport import CircuitRule, HttpAnswer, HttpTransport, Rate, TransportLimits
+from botkeys.exchanges.base import Context
+from botkeys.exchanges.errors import ExchangeError
+from botkeys.exchanges.hosts import HostOverrides
+from botkeys.exchanges.model import Environment
+from botkeys.exchanges.registry import ADAPTERS, Exchanges, simulated_hosts
+from botkeys.transport.client import CircuitRule, HttpAnswer, HttpTransport, Rate, TransportLimits
 
 FIXTURES = Path(__file__).parent / "fixtures"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from app.exchanges.errors import (
+from botkeys.exchanges.errors import (
     BadPayload,
     CredentialsRefused,
     ExchangeError,
@@ -25,9 +25,9 @@ from app.exchanges.errors import (
     Refused,
     Unreachable,
 )
-from app.exchanges.model import ContractType, Credentials, Environment
-from app.exchanges.registry import ADAPTERS, EXCHANGES, Exchanges, passphrase_required
-from app.secret import Secret
+from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.registry import ADAPTERS, EXCHANGES, Exchanges, passphrase_required
+from botkeys.sealing.secret import Secret
 
 Sample = dict[str, Any]
 Operation = Callable[[], Awaitable[object]]

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.exchanges.errors import CredentialsRefused
-from app.exchanges.model import ContractType, CredentialReport, Credentials, Environment
-from app.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
-from app.secret import Secret
 from app.simulator import Simulator, credentials
-from app.transport import HttpTransport
+from botkeys.exchanges.errors import CredentialsRefused
+from botkeys.exchanges.model import ContractType, CredentialReport, Credentials, Environment
+from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import HttpTransport
 
 SIMULATED = (
     "bitmex",

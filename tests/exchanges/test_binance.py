@@ -18,14 +18,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from app.exchanges import binance
-from app.exchanges.errors import (
-    BadPayload,
-    CredentialsRefused,
-    RateLimited,
-    Unreachable,
-)
-from app.exchanges.model import (
+from botkeys.exchanges import binance
+from botkeys.exchanges.errors import BadPayload, CredentialsRefused, RateLimited, Unreachable
+from botkeys.exchanges.model import (
     Answer,
     ContractType,
     CredentialReport,
@@ -33,10 +28,10 @@ from app.exchanges.model import (
     Environment,
     Instrument,
 )
-from app.exchanges.reading import read_json
-from app.exchanges.registry import Exchanges
-from app.secret import Secret
-from app.transport import Request
+from botkeys.exchanges.parsing import read_json
+from botkeys.exchanges.registry import Exchanges
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import Request
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 VECTOR_TIME = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)

@@ -16,13 +16,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from app.exchanges import bybit
-from app.exchanges.errors import BadPayload, InvalidKey, RateLimited, Unreachable
-from app.exchanges.model import ContractType, Credentials, Environment
-from app.exchanges.reading import read_json
-from app.exchanges.registry import Exchanges
-from app.secret import Secret
-from app.transport import HttpTransport, Request
+from botkeys.exchanges import bybit
+from botkeys.exchanges.errors import BadPayload, InvalidKey, RateLimited, Unreachable
+from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.parsing import read_json
+from botkeys.exchanges.registry import Exchanges
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import HttpTransport, Request
 
 VECTOR_TIME = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)

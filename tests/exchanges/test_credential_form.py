@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from app.exchanges.credential_form import malformed
-from app.exchanges.model import Credentials
-from app.exchanges.registry import EXCHANGES
-from app.secret import Secret
+from botkeys.exchanges.credential_format import malformed
+from botkeys.exchanges.model import Credentials
+from botkeys.exchanges.registry import EXCHANGES
+from botkeys.sealing.secret import Secret
 
 EDWARDS = Ed25519PrivateKey.generate()
 KRAKEN_SECRET = "c2VjcmV0LXRlc3Qtc2VjcmV0LXRlc3Q="

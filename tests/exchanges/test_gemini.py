@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from app.exchanges import gemini
-from app.exchanges.errors import BadPayload, ClockSkew, InvalidKey, RateLimited, Unreachable
-from app.exchanges.model import (
+from botkeys.exchanges import gemini
+from botkeys.exchanges.errors import BadPayload, ClockSkew, InvalidKey, RateLimited, Unreachable
+from botkeys.exchanges.model import (
     Answer,
     ContractType,
     CredentialReport,
@@ -22,10 +22,10 @@ from app.exchanges.model import (
     Environment,
     Instrument,
 )
-from app.exchanges.reading import read_json
-from app.exchanges.registry import Exchanges
-from app.secret import Secret
-from app.transport import Request
+from botkeys.exchanges.parsing import read_json
+from botkeys.exchanges.registry import Exchanges
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import Request
 from tests.support.any_json import any_json
 
 VECTOR_TIME = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.exchanges import kraken
-from app.exchanges.errors import (
+from botkeys.exchanges import kraken
+from botkeys.exchanges.errors import (
     BadPayload,
     ClockSkew,
     CredentialsRefused,
@@ -15,11 +15,11 @@ from app.exchanges.errors import (
     RateLimited,
     Unreachable,
 )
-from app.exchanges.model import ContractType, Credentials, Environment
-from app.exchanges.reading import read_json
-from app.exchanges.registry import Exchanges
-from app.secret import Secret
-from app.transport import HttpTransport, Request
+from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.parsing import read_json
+from botkeys.exchanges.registry import Exchanges
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import HttpTransport, Request
 
 SECRET = "c2VjcmV0LXRlc3Qtc2VjcmV0LXRlc3Qtc2VjcmV0LXRlc3QtMDEyMzQ1Njc4OWFiY2RlZg=="
 KEYS = Credentials(Secret("k-test"), Secret(SECRET))

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from app.exchanges import okx
-from app.exchanges.errors import BadPayload
-from app.exchanges.model import ContractType, Credentials, Environment
-from app.exchanges.reading import read_json
-from app.exchanges.registry import Exchanges
-from app.secret import Secret
-from app.transport import Request
+from botkeys.exchanges import okx
+from botkeys.exchanges.errors import BadPayload
+from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.parsing import read_json
+from botkeys.exchanges.registry import Exchanges
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import Request
 
 VECTOR_TIME = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 KEYS = Credentials(Secret("k-test"), Secret("s-test"), Secret("p-test"))

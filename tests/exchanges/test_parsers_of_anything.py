@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.exchanges import bitmex, bybit, deribit, gemini, kraken, kucoin, phemex, woox
-from app.exchanges.errors import BadPayload
-from app.exchanges.model import Answer, ContractType, CredentialReport, Instrument, Ticker
-from app.exchanges.reading import read_json
-from app.exchanges.registry import ADAPTERS
+from botkeys.exchanges import bitmex, bybit, deribit, gemini, kraken, kucoin, phemex, woox
+from botkeys.exchanges.errors import BadPayload
+from botkeys.exchanges.model import Answer, ContractType, CredentialReport, Instrument, Ticker
+from botkeys.exchanges.parsing import read_json
+from botkeys.exchanges.registry import ADAPTERS
 
 Parse = Callable[[Any], object]
 BYBIT = "/v5/market/{}?category={}"

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from app.exchanges import phemex
-from app.exchanges.errors import BadPayload, ExchangeError, RateLimited, Unreachable
-from app.exchanges.model import ContractType, CredentialReport, Credentials, Environment
-from app.exchanges.reading import read_json
-from app.exchanges.registry import Exchanges
-from app.secret import Secret
-from app.transport import Request
+from botkeys.exchanges import phemex
+from botkeys.exchanges.errors import BadPayload, ExchangeError, RateLimited, Unreachable
+from botkeys.exchanges.model import ContractType, CredentialReport, Credentials, Environment
+from botkeys.exchanges.parsing import read_json
+from botkeys.exchanges.registry import Exchanges
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import Request
 from tests.support.any_json import any_json
 
 VECTOR_TIME = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.exchanges import binance, okx
-from app.exchanges.errors import BadPayload
-from app.exchanges.model import ContractType
-from app.exchanges.reading import (
+from botkeys.exchanges import binance, okx
+from botkeys.exchanges.errors import BadPayload
+from botkeys.exchanges.model import ContractType
+from botkeys.exchanges.parsing import (
     as_decimal,
     as_leverage,
     as_moment,

@@ -1,22 +1,22 @@
 import pytest
 
-from app.exchanges.advice import advice
-from app.exchanges.model import (
+from botkeys.exchanges.advice import advice
+from botkeys.exchanges.model import (
     Availability,
     ContractType,
     Environment,
     MarginMode,
     RefusalReason,
 )
-from app.exchanges.profile import LeverageKind
-from app.exchanges.registry import (
+from botkeys.exchanges.profile import LeverageKind
+from botkeys.exchanges.registry import (
     ADAPTERS,
     EXCHANGES,
     Exchanges,
     passphrase_required,
     simulated_hosts,
 )
-from app.transport import HttpTransport
+from botkeys.transport.client import HttpTransport
 
 ORDER = [
     "bitmex",

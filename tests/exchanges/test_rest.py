@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from app.exchanges.errors import RateLimited, Unreachable
-from app.exchanges.model import ContractType, Credentials, Environment
-from app.exchanges.registry import Exchanges
-from app.secret import Secret
-from app.transport import CircuitRule, HttpTransport, TransportLimits
+from botkeys.exchanges.errors import RateLimited, Unreachable
+from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.registry import Exchanges
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import CircuitRule, HttpTransport, TransportLimits
 
 KEYS = Credentials(Secret("k"), Secret("s"))
 PLACE = (Environment.LIVE, None, ContractType.LINEAR)

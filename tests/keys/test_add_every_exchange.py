@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from app.exchanges.model import Environment
-from app.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
-from app.transport import HttpTransport
+from botkeys.exchanges.model import Environment
+from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
+from botkeys.transport.client import HttpTransport
 from tests.support.variants import changed
 from tests.support.world import World
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import httpx
 
-from app.exchanges.model import ContractType, Credentials, Environment
-from app.exchanges.registry import Exchanges
 from app.keys.credentials import KeyRequest
 from app.keys.errors import CredentialsRejected
 from app.keys.verification import PATIENCE, CredentialCheck
-from app.secret import Secret
 from app.telemetry import Metrics
-from app.transport import HttpTransport, Rate
+from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.registry import Exchanges
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import HttpTransport, Rate
 from tests.client.skipping import now, skipping
 
 SECONDS = 5

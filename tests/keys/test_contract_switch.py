@@ -10,8 +10,8 @@ from sqlalchemy import func, insert, select
 
 from app.db.failures import Overtaken, is_conflict
 from app.db.models import AuditEvent, KeyLabel, Presence
-from app.exchanges.model import ContractType
 from app.keys.contract_switch import ContractSwitch
+from botkeys.exchanges.model import ContractType
 from tests.support.assets import BTC, add_asset, assets_of, key_with_instruments, refusal
 from tests.support.catalogue import OKX_INVERSE, instrument, list_instruments
 from tests.support.positions import A_SECOND_AGO, IN_A_MINUTE, add_position

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from app.client import BotClient
-from app.transport import ASGITransport, HttpTransport
+from botkeys.client import BotClient
+from botkeys.transport.client import ASGITransport, HttpTransport
 from tests.support.world import World
 
 

@@ -7,12 +7,12 @@ from uuid import UUID
 
 import pytest
 
-from app.client.sse import Event, EventParser
 from app.errors import Unavailable
 from app.operations import progress
 from app.operations.repository import read_operation
 from app.runtime.streams import StreamLimits
 from app.worker.purging import purge_deleted
+from botkeys.client.sse import Event, EventParser
 from tests.support.purging import fill
 from tests.support.world import World
 

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.operations.watching import PATIENCE_SECONDS, Absence, watch
-from app.secret import Secret
 from app.settings import SettingsError
+from botkeys.sealing.secret import Secret
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
-from app.exchanges.model import Environment
+from botkeys.exchanges.model import Environment
 
 _CLASSES = {"kraken": "krakenfutures", "kucoin": "kucoinfutures", "woox": "woo"}
 _LISTINGS: Mapping[str, list[str]] = {

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import pytest_asyncio
 
-from app.exchanges.model import ContractType, Environment, Instrument
-from app.exchanges.registry import Exchanges, simulated_hosts
 from app.simulator import Simulator
-from app.transport import HttpTransport
+from botkeys.exchanges.model import ContractType, Environment, Instrument
+from botkeys.exchanges.registry import Exchanges, simulated_hosts
+from botkeys.transport.client import HttpTransport
 from tests.outside.ccxt_client import OutsideClient
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from decimal import ROUND_DOWN, Decimal
 from typing import Any
 
-from app.exchanges.model import ContractType, Instrument
+from botkeys.exchanges.model import ContractType, Instrument
 
 LINEAR, INVERSE = ContractType.LINEAR, ContractType.INVERSE
 _SATOSHI = 100_000_000

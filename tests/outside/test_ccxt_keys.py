@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from app.exchanges.model import ContractType, Environment
-from app.exchanges.registry import EXCHANGES
 from app.simulator import credentials
+from botkeys.exchanges.model import ContractType, Environment
+from botkeys.exchanges.registry import EXCHANGES
 from tests.outside.ccxt_client import OutsideClient
 from tests.outside.conftest import BothSides
 

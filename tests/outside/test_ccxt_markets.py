@@ -2,8 +2,8 @@
 
 import pytest
 
-from app.exchanges.model import ContractType, Environment
-from app.exchanges.registry import EXCHANGES
+from botkeys.exchanges.model import ContractType, Environment
+from botkeys.exchanges.registry import EXCHANGES
 from tests.outside.conftest import BothSides
 from tests.outside.differences import (
     CCXT_ALONE,

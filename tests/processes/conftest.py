@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from app.exchanges.registry import simulated_hosts
 from app.simulator import Simulator
+from botkeys.exchanges.registry import simulated_hosts
 from tests.processes import issuer, logins
 from tests.processes.issuer import Issuer
 from tests.processes.logins import Logins

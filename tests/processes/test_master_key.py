@@ -12,13 +12,13 @@ from sqlalchemy import text
 from sqlalchemy.engine import RowMapping
 
 from app.db.engine import open_database
-from app.exchanges.model import Credentials, Environment
-from app.secret import Secret
-from app.vault.binding import Binding
 from app.vault.keyfiles import KeyFolder, KeyKind
 from app.vault.release import Releaser
 from app.vault.sealing import Sealer
-from app.vault.suites import PrivateKey, SuiteName
+from botkeys.exchanges.model import Credentials, Environment
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.secret import Secret
+from botkeys.sealing.suites import PrivateKey, SuiteName
 from tests.processes.conftest import Run
 from tests.processes.logins import Logins
 from tests.processes.running import BOTKEYS, Running, environment, eventually

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
-from app.client import BotClient
 from app.simulator import credentials
+from botkeys.client import BotClient
 
 Json = dict[str, Any]
 

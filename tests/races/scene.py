@@ -7,8 +7,8 @@ import httpx
 from sqlalchemy import text
 
 from app.catalogue.repository import CatalogueName
-from app.exchanges.model import ContractType
 from app.worker.housekeeping import lapse_openings
+from botkeys.exchanges.model import ContractType
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.variants import add_unchecked
 from tests.support.world import Bot, Json, User, World

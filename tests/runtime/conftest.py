@@ -5,7 +5,7 @@ import base64
 import httpx
 import pytest
 
-from app.vault.suites import PrivateKey, SuiteName
+from botkeys.sealing.suites import PrivateKey, SuiteName
 from tests.support.world import Bot
 
 

@@ -6,11 +6,11 @@ from uuid import UUID
 
 from sqlalchemy import func, update
 
-from app.client import BotClient
 from app.db.models import Account, Key
 from app.runtime.permission import Situation, blocked_by
 from app.runtime.schemas import Config
-from app.transport import ASGITransport, HttpTransport, TransportLimits
+from botkeys.client import BotClient
+from botkeys.transport.client import ASGITransport, HttpTransport, TransportLimits
 from tests.support.world import Bot, World
 
 ORDER = [

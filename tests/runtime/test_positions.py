@@ -13,10 +13,10 @@ from sqlalchemy import func, select, update
 
 from app.catalogue.repository import CatalogueName
 from app.db.models import Account, BotEvent, Key, Position, TradingAsset
-from app.exchanges.model import ContractType, Environment, MarginMode
 from app.runtime.permission import Situation, asset_blocked_by, blocked_by
 from app.runtime.position_errors import REFUSALS
 from app.worker.housekeeping import lapse_openings
+from botkeys.exchanges.model import ContractType, Environment, MarginMode
 from tests.support.catalogue import OKX, OKX_INVERSE, instrument, list_instruments
 from tests.support.positions import SYMBOL, Trader, add_asset, let_lapse, trader
 from tests.support.world import World

@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.client import BotClient
-from app.client.errors import NoKey, NotAuthenticated
 from app.runtime.schemas import Release
-from app.transport import ASGITransport, HttpTransport, Rate, TransportLimits
-from app.vault.suites import SuiteName
+from botkeys.client import BotClient
+from botkeys.client.errors import NoKey, NotAuthenticated
+from botkeys.sealing.suites import SuiteName
+from botkeys.transport.client import ASGITransport, HttpTransport, Rate, TransportLimits
 from tests.runtime.conftest import Asking
 from tests.support.variants import add_unchecked
 from tests.support.world import World

@@ -8,10 +8,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, insert, select
 
-from app.client import BotClient
-from app.client.errors import RateLimited
 from app.db.models import Release
-from app.transport import ASGITransport, HttpTransport, TransportLimits
+from botkeys.client import BotClient
+from botkeys.client.errors import RateLimited
+from botkeys.transport.client import ASGITransport, HttpTransport, TransportLimits
 from tests.runtime.conftest import Asking
 from tests.support.variants import changed
 from tests.support.world import Bot, Json, World

@@ -11,7 +11,7 @@ from app.auth.scopes import USER_SCOPES
 from app.db.engine import Database
 from app.db.models import AuditEvent, AuditHead, Bot
 from app.pagination import NumberCursors
-from app.vault.boxes import SecretBytes
+from botkeys.sealing.boxes import SecretBytes
 from tests.support.database import Server, execute
 from tests.support.split import Split
 from tests.support.world import World

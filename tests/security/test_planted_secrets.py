@@ -27,14 +27,14 @@ from sqlalchemy import make_url, text
 from app.catalogue.refresh import CatalogueRefresher
 from app.db.embedded.binaries import find_binaries
 from app.db.engine import open_database
-from app.exchanges.errors import ExchangeError
-from app.exchanges.model import ContractType, Credentials, Environment
-from app.exchanges.registry import Exchanges, simulated_hosts
-from app.secret import Secret
 from app.settings import Role
 from app.simulator.faults import FaultKind
 from app.simulator.keys import KeyText, Permission, SimulatedKey
-from app.transport import HttpTransport
+from botkeys.exchanges.errors import ExchangeError
+from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.registry import Exchanges, simulated_hosts
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import HttpTransport
 from tests.support.database import Server, execute
 from tests.support.dump import dump
 from tests.support.leaks import Logs, all_logged, leaks, whole_text_of

@@ -10,8 +10,8 @@ import pytest
 from app.serving import run_server
 from app.settings import Mode, Role, Settings, SettingsError
 from app.startup import open_context, prepare_key_folder
-from app.vault.errors import KeyFileMissing
 from app.vault.keyfiles import KeyFolder
+from botkeys.sealing.errors import KeyFileMissing
 from tests.support.database import Server
 from tests.support.split import HELD, all_keys, hand_out, production
 

@@ -17,18 +17,18 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
 from app.auth.bot_tokens import mint, token_hash
 from app.auth.development import DevelopmentIssuer
-from app.client import CannotOpen, OlderVersion, Refused
-from app.client.answers import ReleaseAnswer, parse_answer
-from app.client.opening import open_release
-from app.exchanges.model import Credentials, Environment
-from app.secret import Secret
 from app.settings import Role
-from app.vault.binding import Binding
 from app.vault.keyfiles import KeyKind
 from app.vault.keyring import ReleasingKeyring
 from app.vault.masterkeys import MasterPrivateKey
 from app.vault.release import Releaser
-from app.vault.suites import PrivateKey, SuiteName
+from botkeys.client import CannotOpen, OlderVersion, Refused
+from botkeys.client.models import ReleaseAnswer, parse_answer
+from botkeys.client.unsealing import open_release
+from botkeys.exchanges.model import Credentials, Environment
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.secret import Secret
+from botkeys.sealing.suites import PrivateKey, SuiteName
 from tests.support.split import Split
 from tests.support.world import Bot, Json
 

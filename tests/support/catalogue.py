@@ -4,7 +4,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 from app.catalogue.repository import CatalogueName, CatalogueRepository
-from app.exchanges.model import ContractType, Environment, Instrument, MarginMode, Ticker
+from botkeys.exchanges.model import ContractType, Environment, Instrument, MarginMode, Ticker
 from tests.support.world import World
 
 BOTH = (MarginMode.CROSS, MarginMode.ISOLATED)

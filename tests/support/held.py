@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from app.exchanges.adapter import ExchangeAdapter
-from app.exchanges.model import CredentialReport
-from app.exchanges.registry import Exchanges
+from botkeys.exchanges.adapter import ExchangeAdapter
+from botkeys.exchanges.model import CredentialReport
+from botkeys.exchanges.registry import Exchanges
 from tests.support.variants import changed
 from tests.support.world import World
 

@@ -21,8 +21,8 @@ from app.edge.access import Access
 from app.edge.route import EdgeRoute
 from app.main import create_app
 from app.settings import Mode, Role, Settings
-from app.vault.suites import PrivateKey, SuiteName
 from app.worker.purging import purge_deleted
+from botkeys.sealing.suites import PrivateKey, SuiteName
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.world import Bot, Json, Person, User, World
 

@@ -15,16 +15,16 @@ from sqlalchemy import event, text
 from app.auth.development import DevelopmentIssuer
 from app.auth.scopes import USER_SCOPES
 from app.auth.verifier import TokenVerifier
-from app.client import BotClient
 from app.context import Context
 from app.db.engine import Database, open_database
-from app.exchanges.registry import simulated_hosts
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator
 from app.startup import open_context
-from app.transport import ASGITransport, HttpTransport, Rate, TransportLimits
 from app.vault.files import create_folder
 from app.vault.keyfiles import KeyFolder, KeyKind
+from botkeys.client import BotClient
+from botkeys.exchanges.registry import simulated_hosts
+from botkeys.transport.client import ASGITransport, HttpTransport, Rate, TransportLimits
 from tests.support.database import Server, database_copy, execute
 from tests.support.world import Bot, Json, Person, application, served
 

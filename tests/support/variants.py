@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 
 from app.db.engine import Database, open_database
-from app.exchanges.registry import Exchanges, simulated_hosts
 from app.runtime.heartbeats import Heartbeats
 from app.runtime.situations import Situations
-from app.transport import HttpTransport
+from botkeys.exchanges.registry import Exchanges, simulated_hosts
+from botkeys.transport.client import HttpTransport
 from tests.support.database import Server
 from tests.support.world import Json, User, World, application, served
 

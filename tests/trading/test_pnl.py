@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.exchanges.model import ContractType
 from app.trading.pnl import PLACES, realised_pnl
+from botkeys.exchanges.model import ContractType
 
 LINEAR, INVERSE = ContractType.LINEAR, ContractType.INVERSE
 SIDES = st.sampled_from(["long", "short"])

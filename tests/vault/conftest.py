@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from app.exchanges.model import Credentials, Environment
-from app.secret import Secret
-from app.vault.binding import Binding
 from app.vault.keyfiles import KeyFolder
 from app.vault.masterkeys import MasterPrivateKey
+from botkeys.exchanges.model import Credentials, Environment
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.secret import Secret
 
 BOT = UUID("0195b1c0-0000-7000-8000-00000000b0b0")
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.exchanges.model import Environment
-from app.vault.binding import Binding, encode
+from botkeys.exchanges.model import Environment
+from botkeys.sealing.binding import Binding, encode
 
 fields = st.lists(st.text(max_size=20), max_size=6)
 

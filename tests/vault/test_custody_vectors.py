@@ -18,17 +18,17 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.auth import bot_tokens
-from app.client.answers import ReleaseAnswer
-from app.client.opening import open_release
-from app.client.token import parse_token
-from app.exchanges.model import Environment
-from app.secret import Secret
-from app.vault.binding import Binding
-from app.vault.boxes import SecretBytes
 from app.vault.fingerprint import account_hash, fingerprint, mask
 from app.vault.masterkeys import MasterPrivateKey
 from app.vault.release import Releaser
-from app.vault.suites import PrivateKey, PublicKey, SuiteName
+from botkeys.client.models import ReleaseAnswer
+from botkeys.client.token import parse_token
+from botkeys.client.unsealing import open_release
+from botkeys.exchanges.model import Environment
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.boxes import SecretBytes
+from botkeys.sealing.secret import Secret
+from botkeys.sealing.suites import PrivateKey, PublicKey, SuiteName
 
 DOCS = Path(__file__).parents[2] / "docs"
 VECTORS: dict[str, Any] = json.loads((DOCS / "custody-vectors.json").read_text("utf-8"))

@@ -1,10 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.exchanges.model import Environment
-from app.secret import Secret
-from app.vault.boxes import SecretBytes
 from app.vault.fingerprint import account_hash, fingerprint, mask
+from botkeys.exchanges.model import Environment
+from botkeys.sealing.boxes import SecretBytes
+from botkeys.sealing.secret import Secret
 
 KEY = SecretBytes(b"k" * 32)
 LIVE, TESTNET = Environment.LIVE, Environment.TESTNET

@@ -13,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.vault import files
-from app.vault.boxes import SecretBytes
-from app.vault.errors import (
+from app.vault.keyfiles import KeyFolder, KeyKind, Role
+from botkeys.sealing.boxes import SecretBytes
+from botkeys.sealing.errors import (
     KeyFileError,
     KeyFileExposed,
     KeyFileGarbled,
@@ -22,7 +23,6 @@ from app.vault.errors import (
     KeyFileUnusable,
     KeyPairMismatch,
 )
-from app.vault.keyfiles import KeyFolder, KeyKind, Role
 
 HMACS = [KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC]
 ALL = [KeyKind.MASTER, *HMACS]

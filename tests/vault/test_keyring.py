@@ -4,18 +4,13 @@ from uuid import UUID
 
 import pytest
 
-from app.exchanges.model import Credentials
-from app.vault.binding import Binding
-from app.vault.errors import (
-    KeyFileGarbled,
-    KeyFileMissing,
-    KeyFileUnusable,
-    UnknownMasterKey,
-)
 from app.vault.keyfiles import KeyFolder, KeyKind
 from app.vault.keyring import ReleasingKeyring, SealingKeyring
 from app.vault.sealing import Sealed
-from app.vault.suites import PrivateKey, SuiteName
+from botkeys.exchanges.model import Credentials
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.errors import KeyFileGarbled, KeyFileMissing, KeyFileUnusable, UnknownMasterKey
+from botkeys.sealing.suites import PrivateKey, SuiteName
 
 
 @pytest.fixture

@@ -15,14 +15,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.exchanges.model import Credentials, Environment
-from app.secret import Secret
-from app.vault.binding import Binding
-from app.vault.errors import CannotOpen, InvalidPublicKey, UnknownMasterKey, UnknownSuite
 from app.vault.masterkeys import MasterPrivateKey
 from app.vault.release import Releaser
 from app.vault.sealing import Sealed, Sealer
-from app.vault.suites import PrivateKey, PublicKey, SuiteName
+from botkeys.exchanges.model import Credentials, Environment
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.errors import CannotOpen, InvalidPublicKey, UnknownMasterKey, UnknownSuite
+from botkeys.sealing.secret import Secret
+from botkeys.sealing.suites import PrivateKey, PublicKey, SuiteName
 
 OTHERS: dict[str, Any] = {
     "account_id": uuid4(),

@@ -50,13 +50,13 @@ def test_the_vault_loads_no_database_and_no_web_framework() -> None:
 
 
 def test_a_bot_s_process_loads_neither_the_service_nor_the_keys_of_its_roles() -> None:
-    loaded = loaded_by("import app.client")
-    assert "app.client.opening" in loaded
+    loaded = loaded_by("import botkeys.client")
+    assert "botkeys.client.unsealing" in loaded
     assert not loaded & {"sqlalchemy", "asyncpg", "fastapi", "starlette"}
     vault = {name for name in loaded if name.startswith("app.vault.")}
     assert vault == {
-        "app.vault.binding",
-        "app.vault.boxes",
-        "app.vault.errors",
-        "app.vault.suites",
+        "botkeys.sealing.binding",
+        "botkeys.sealing.boxes",
+        "botkeys.sealing.errors",
+        "botkeys.sealing.suites",
     }

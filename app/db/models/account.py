@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, one_of
-from app.exchanges.model import Environment
+from botkeys.exchanges.model import Environment
 
 NOW = text("clock_timestamp()")
 

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
-from app.exchanges.model import ContractType, MarginMode
+from botkeys.exchanges.model import ContractType, MarginMode
 
 
 class TradingAsset(Base):

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
-from app.exchanges.model import ContractType, Environment
+from botkeys.exchanges.model import ContractType, Environment
 
 LEVELS = ("info", "warning", "error")
 _NEWEST = (text("at DESC"), text("id DESC"))

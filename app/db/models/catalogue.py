@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import Base, one_of
-from app.exchanges.model import ContractType, Environment
+from botkeys.exchanges.model import ContractType, Environment
 
 
 class _OfCatalogue:

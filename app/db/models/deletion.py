@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
-from app.exchanges.model import Environment
+from botkeys.exchanges.model import Environment
 
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 KINDS = ("delete_key_data", "delete_data", "close_account")

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
-from app.exchanges.model import Answer, ContractType, Environment
+from botkeys.exchanges.model import Answer, ContractType, Environment
 
 MAY_EXPIRE = text("expires_at IS NOT NULL AND expiry_announced IS DISTINCT FROM 0")
 """Keys of which an event has to tell sooner or later: the condition of their index."""

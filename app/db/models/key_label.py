@@ -4,7 +4,7 @@ from sqlalchemy import CheckConstraint, ForeignKeyConstraint
 from sqlalchemy.orm import Mapped
 
 from app.db.base import AccountId, Base, RowId, one_of
-from app.exchanges.model import ContractType, Environment
+from botkeys.exchanges.model import ContractType, Environment
 
 
 class KeyLabel(Base):

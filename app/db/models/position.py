@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
-from app.exchanges.model import ContractType, Environment, MarginMode
+from botkeys.exchanges.model import ContractType, Environment, MarginMode
 
 STATUSES = ("opening", "open", "closed")
 SIDES = ("long", "short")

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, one_of
 from app.db.models.account import NOW
-from app.exchanges.model import Environment
+from botkeys.exchanges.model import Environment
 
 BY_KEY, BY_BOT, BY_SYMBOL = 1, 2, 4
 """Bits of a scope: whose trades a row adds up. 0 is all of the environment, 7 the finest."""

@@ -12,7 +12,7 @@ from sqlalchemy.schema import SchemaItem
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
 from app.db.models.position import SIDES
-from app.exchanges.model import ContractType, Environment, MarginMode
+from botkeys.exchanges.model import ContractType, Environment, MarginMode
 
 DIRECTIONS = ("long", "short", "flat")
 

@@ -1,0 +1,78 @@
+"""The bot's configuration, the newest that is known, from wherever it came."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import final
+
+from botkeys.client.connection import Connection
+from botkeys.client.models import BotConfig, parse_answer, refusal
+
+_OK = 200
+_NOT_MODIFIED = 304
+
+
+@final
+class ConfigFeed:
+    """`follow` is called with each configuration before anybody else sees it."""
+
+    def __init__(self, connection: Connection, follow: Callable[[BotConfig], None]) -> None:
+        self._connection = connection
+        self._follow = follow
+        self._etag: str | None = None
+        self._taken = 0
+        self._reading = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._closed = False
+        self.newest: BotConfig | None = None
+
+    def take(self, config: BotConfig, etag: str | None = None) -> None:
+        before, self.newest, self._etag = self.newest, config, etag
+        self._taken += 1
+        self._follow(config)
+        if before is None or before.version != config.version:
+            self.wake()
+
+    async def read(self) -> BotConfig:
+        """The configuration now; confirmed by a 304 where it is the one that is known."""
+        async with self._reading:
+            while True:
+                taken, etag, known = self._taken, self._etag, self.newest
+                answer = await self._connection.call(
+                    "GET",
+                    "/v1/runtime/config",
+                    headers={} if etag is None else {"If-None-Match": etag},
+                )
+                if answer.status == _NOT_MODIFIED and etag is not None and known is not None:
+                    config = known
+                elif answer.status == _OK:
+                    config, etag = parse_answer(BotConfig, answer.body), answer.headers.get("etag")
+                else:
+                    raise refusal(answer)
+                if self._taken == taken or config == self.newest:
+                    self.take(config, etag)
+                    return config
+                # The stream brought another one meanwhile: which of the two is older, only the
+                # service knows.
+
+    async def changes(self) -> AsyncIterator[BotConfig]:
+        """The newest configuration, and then each change; who is slow gets the newest only."""
+        seen: BotConfig | None = None
+        while not self._closed:
+            if self._connection.refused_token is not None:
+                raise self._connection.refused_token
+            changed, config = self._changed, self.newest
+            if config is not None and (seen is None or config.version != seen.version):
+                seen = config
+                yield config
+            else:
+                await changed.wait()
+
+    def close(self) -> None:
+        """End `changes` for everybody."""
+        self._closed = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Let everybody look who waits for a change."""
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()

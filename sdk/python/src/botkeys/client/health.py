@@ -1,0 +1,188 @@
+"""Whether the exchange still takes the credentials, and what they permit: only the bot can look.
+
+The service keeps no key that opens them. So the bot asks, with the same adapters with which a key
+is checked when it is added, and sends what the exchange said.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, final
+
+from botkeys.client.config_feed import ConfigFeed
+from botkeys.client.credentials import ReleasedCredentials
+from botkeys.client.errors import Forgotten
+from botkeys.client.keyring import Keyring
+from botkeys.client.models import BotConfig
+from botkeys.client.timing import Pace, around
+from botkeys.exchanges.adapter import ExchangeAdapter
+from botkeys.exchanges.errors import ClockSkew, CredentialsRefused, ExchangeError, NoEndpoint
+from botkeys.exchanges.hosts import HostOverrides
+from botkeys.exchanges.model import (
+    Answer,
+    ContractType,
+    CredentialReport,
+    Credentials,
+    Endpoints,
+    Environment,
+    Permissions,
+    RefusalReason,
+)
+from botkeys.exchanges.registry import ADAPTERS, Exchanges
+from botkeys.transport.client import HttpTransport
+
+Clock = Callable[[], datetime]
+CredentialCheck = Callable[
+    [ReleasedCredentials, ContractType, Endpoints], Awaitable[CredentialReport]
+]
+"""Asks the exchange at its present address. Raises ExchangeError."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialHealth:
+    """What the exchange said of one version of the credentials at `checked_at`.
+
+    With a `reason` they were rejected; `possible` are the causes that it does not tell apart.
+    """
+
+    version: int
+    checked_at: datetime
+    reason: RefusalReason | None = None
+    possible: tuple[RefusalReason, ...] = ()
+    permissions: Permissions | None = None
+    expires_at: datetime | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """The member `credentials` of a heartbeat."""
+        told: dict[str, Any] = {"version": self.version, "checked_at": self.checked_at.isoformat()}
+        if self.reason is not None:
+            told |= {"status": "rejected", "reason": self.reason}
+            if self.possible:
+                told["possible"] = list(self.possible)
+            return told
+        told["status"] = "ok"
+        if self.permissions is not None:
+            expiry = None if self.expires_at is None else self.expires_at.isoformat()
+            # What the exchange does not tell is left out: it may have told it before.
+            known = {
+                name: answer
+                for name, answer in asdict(self.permissions).items()
+                if answer != Answer.UNKNOWN
+            }
+            told |= {"permissions": known, "expires_at": expiry}
+        return told
+
+
+@final
+class HealthCheck:
+    """Looks soon after credentials were opened, and then once a day. Hands on answers only."""
+
+    def __init__(
+        self,
+        keyring: Keyring,
+        feed: ConfigFeed,
+        pace: Pace,
+        *,
+        check: CredentialCheck,
+        clock: Clock,
+        hand_on: Callable[[CredentialHealth], None],
+    ) -> None:
+        self._keyring = keyring
+        self._feed = feed
+        self._pace = pace
+        self._check = check
+        self._clock = clock
+        self._hand_on = hand_on
+
+    async def forever(self) -> None:
+        while True:
+            await self._keyring.opened.wait()
+            await asyncio.sleep(around(self._pace.first_check))
+            while (held := self._keyring.held) is not None:
+                answered = await self._look(held)
+                pause = around(self._pace.check if answered else self._pace.check_again)
+                await self._wait_while_held(held, pause)
+
+    async def _look(self, held: ReleasedCredentials) -> bool:
+        """Whether the exchange answered. An outage, or a clock that is off, says nothing."""
+        config = await self._config_of(held)
+        kind = None if config is None or config.key is None else config.key.contract_type
+        if config is None or kind not in set(ContractType):
+            return False
+        try:
+            report = await self._check(held, ContractType(kind), config.endpoints or held.endpoints)
+        except ClockSkew:
+            return False
+        except CredentialsRefused as refused:
+            health = CredentialHealth(
+                held.version, self._clock(), reason=refused.reason, possible=refused.possible
+            )
+        except (ExchangeError, Forgotten):
+            return False
+        else:
+            health = CredentialHealth(
+                held.version,
+                self._clock(),
+                permissions=report.permissions,
+                expires_at=report.expires_at,
+            )
+        if held.forgotten:
+            return False
+        self._hand_on(health)
+        return True
+
+    async def _config_of(self, held: ReleasedCredentials) -> BotConfig | None:
+        async for config in self._feed.changes():
+            return config if config.key is not None and config.key.id == held.key_id else None
+        return None
+
+    async def _wait_while_held(self, held: ReleasedCredentials, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await held.dropped()
+        except TimeoutError:
+            pass
+
+
+def exchange_check(http: Callable[[], HttpTransport]) -> CredentialCheck:
+    """Asks with the adapter of the exchange."""
+
+    async def check(
+        held: ReleasedCredentials, contract_type: ContractType, endpoints: Endpoints
+    ) -> CredentialReport:
+        adapter, region = find_adapter(
+            http(), held.exchange, held.environment, contract_type, endpoints
+        )
+        credentials = Credentials(held.api_key, held.api_secret, held.api_passphrase)
+        return await adapter.check_credentials(credentials, held.environment, region, contract_type)
+
+    return check
+
+
+def find_adapter(
+    http: HttpTransport,
+    exchange: str,
+    environment: Environment,
+    contract_type: ContractType,
+    endpoints: Endpoints,
+) -> tuple[ExchangeAdapter, str | None]:
+    """The adapter and the region to which this address belongs.
+
+    An address that is none of the exchange's own is a private sandbox or the simulator, and stands
+    for all of the exchange's hosts. Raises NoEndpoint without an address, for an exchange that is
+    not known here, and for an address that would show the credentials to everyone on the way.
+    """
+    if endpoints.rest is None or exchange not in ADAPTERS:
+        raise NoEndpoint(exchange)
+    known = Exchanges(http).adapter(exchange)
+    for region in (None, *sorted(ADAPTERS[exchange].regions)):
+        if known.endpoints(environment, region, contract_type).rest == endpoints.rest:
+            return known, region
+    hosts: HostOverrides = {
+        exchange: {environment: ADAPTERS[exchange].simulated(environment, endpoints.rest)}
+    }
+    try:
+        return Exchanges(http, hosts=hosts).adapter(exchange), None
+    except ValueError:
+        raise NoEndpoint(exchange) from None

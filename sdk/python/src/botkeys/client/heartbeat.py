@@ -1,0 +1,58 @@
+"""Tells the service that the bot is alive, and what its exchange says of the credentials."""
+
+import asyncio
+from typing import Any, final
+
+from botkeys.client.config_feed import ConfigFeed
+from botkeys.client.connection import Connection
+from botkeys.client.errors import BotClientError, NotAuthenticated
+from botkeys.client.health import CredentialHealth
+from botkeys.client.models import Heartbeat, parse_answer, refusal
+from botkeys.client.timing import Pace, around, patiently
+
+_OK = 200
+_NOT_TAKEN = frozenset({400, 409, 422})
+
+
+@final
+class Heart:
+    """`report` goes with every heartbeat until the service has taken one that carried it."""
+
+    def __init__(self, connection: Connection, feed: ConfigFeed, pace: Pace) -> None:
+        self._connection = connection
+        self._feed = feed
+        self._pace = pace
+        self.report: CredentialHealth | None = None
+
+    async def forever(self) -> None:
+        """Until the token is refused."""
+        while True:
+            answer = await patiently(self.beat, self._pace)
+            newest = self._feed.newest
+            if newest is None or newest.version != answer.config_version:
+                await self._read_configuration()
+            await asyncio.sleep(around(self._pace.heartbeat))
+
+    async def beat(self) -> Heartbeat:
+        report = self.report
+        body: dict[str, Any] = {} if report is None else {"credentials": report.as_json()}
+        answer = await self._connection.call("POST", "/v1/runtime/heartbeat", body=body, safe=True)
+        if answer.status != _OK:
+            refused = refusal(answer)
+            if refused.status in _NOT_TAKEN:
+                self._done_with(report)  # the next heartbeat must not fail for it again
+            raise refused
+        self._done_with(report)
+        return parse_answer(Heartbeat, answer.body)
+
+    def _done_with(self, report: CredentialHealth | None) -> None:
+        if self.report is report:
+            self.report = None
+
+    async def _read_configuration(self) -> None:
+        try:
+            await self._feed.read()
+        except NotAuthenticated:
+            raise
+        except BotClientError:
+            pass  # the next heartbeat tells again

@@ -1,0 +1,193 @@
+"""The service's answers as types. Unknown fields are passed over, so that an old bot lives on."""
+
+import base64
+import binascii
+import json
+import re
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated, Any, TypedDict, TypeVar
+from uuid import UUID, uuid4
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from botkeys.client.errors import MalformedAnswer, MayNotOpen, Refused, refused_class
+from botkeys.exchanges.model import Endpoints, Environment
+from botkeys.transport.client import HttpAnswer, retry_after
+
+_CONFLICT = 409
+_LONGEST_DETAIL = 500
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def _from_base64url(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise ValueError("base64url text is expected")  # noqa: TRY004  # what Pydantic collects
+    text = value.rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("not base64url") from None
+
+
+Base64Url = Annotated[bytes, BeforeValidator(_from_base64url)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+class ReleaseAnswer(_Answer):
+    """POST /v1/runtime/credentials. Nothing in it is in clear."""
+
+    release_id: str = ""
+    account_id: UUID
+    bot_id: UUID
+    key_id: UUID
+    version: int = Field(ge=1)
+    exchange: str
+    environment: Environment
+    suite: str
+    sealed_data_key: Base64Url
+    nonce: Base64Url
+    ciphertext: Base64Url
+    endpoints: Endpoints = Endpoints(rest=None, websocket=None)
+
+
+class ConfigKey(_Answer):
+    id: UUID
+    label: str = ""
+    exchange: str
+    environment: str
+    contract_type: str | None = None
+    version: int
+
+
+class ConfigAsset(_Answer):
+    """Amounts and prices are in the exchange's own units; `None`: the service does not know."""
+
+    symbol: str
+    leverage: Decimal | None = None
+    margin_mode: str | None = None
+    enabled: bool = True
+    max_leverage: Decimal | None = None
+    settle: str | None = None
+    price: Decimal | None = None
+    tick_size: Decimal | None = None
+    lot_size: Decimal | None = None
+    min_quantity: Decimal | None = None
+    contract_size: Decimal | None = None
+    may_open_positions: bool = False
+    blocked_by: tuple[str, ...] = ()
+
+
+class BotConfig(_Answer):
+    """GET /v1/runtime/config. Words of the service stay text: a new one breaks nothing."""
+
+    version: int | str
+    may_open_positions: bool
+    blocked_by: tuple[str, ...] = ()
+    key: ConfigKey | None
+    endpoints: Endpoints | None = None
+    assets: tuple[ConfigAsset, ...] = ()
+
+
+class Heartbeat(_Answer):
+    """The answer to a heartbeat. Another `config_version` than the newest known: read it anew."""
+
+    config_version: int | str
+    may_open_positions: bool
+
+
+class PositionKey(_Answer):
+    id: UUID
+    label: str = ""
+
+
+class Position(_Answer):
+    """A position, as the bot reports it and as the service has it stored.
+
+    `id` is the bot's own name for it. `side` is long or short, `status` opening, open or closed;
+    `quantity` and prices are in the exchange's units, `fees` in the settle asset (positive: paid).
+    `revision`, `close_reason`, `expires_at` and `key` are the service's answer.
+    """
+
+    id: str = Field(default_factory=lambda: str(uuid4()))
+    symbol: str
+    side: str
+    status: str = "open"
+    quantity: Decimal
+    entry_price: Decimal | None = None
+    exit_price: Decimal | None = None
+    leverage: Decimal | None = None
+    margin_mode: str | None = None
+    fees: Decimal | None = None
+    opened_at: datetime | None = None
+    closed_at: datetime | None = None
+    key: PositionKey | None = None
+    revision: int | None = None
+    close_reason: str | None = None
+    expires_at: datetime | None = None
+
+
+class Verdict(_Answer):
+    """On one item of a batch: `stored`, `duplicate`, or `refused` with a `code`."""
+
+    status: str
+    code: str | None = None
+
+
+class Verdicts(_Answer):
+    """In the order of the items."""
+
+    results: tuple[Verdict, ...]
+
+
+_Model = TypeVar("_Model", bound=_Answer)
+
+
+def parse_answer(model: type[_Model], body: bytes) -> _Model:
+    """Raises MalformedAnswer, which names the places and quotes nothing."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        faults = [
+            f"{'.'.join(map(str, fault['loc'])) or 'body'} ({fault['type']})"
+            for fault in error.errors(include_input=False, include_context=False, include_url=False)
+        ]
+    raise MalformedAnswer(f"The service's answer is not understood: {', '.join(faults[:5])}.")
+
+
+class _Members(TypedDict):
+    status: int
+    code: str
+    detail: str
+    request_id: str
+    retry_after: float | None
+
+
+def refusal(answer: HttpAnswer) -> Refused:
+    """The typed error of an answer that is not the one asked for, whatever its body holds."""
+    try:
+        problem: Any = json.loads(answer.body)
+    except (ValueError, RecursionError):
+        problem = None
+    if not isinstance(problem, dict):
+        problem = {}
+    code = _text(problem.get("code")) or f"http_{answer.status}"
+    members = _Members(
+        status=answer.status,
+        code=code,
+        detail=_text(problem.get("detail")) or "The service gave no reason.",
+        request_id=_text(problem.get("request_id")),
+        retry_after=retry_after(answer.headers),
+    )
+    reasons = problem.get("blocked_by")
+    if answer.status == _CONFLICT and isinstance(reasons, list) and reasons:
+        return MayNotOpen(**members, reasons=tuple(_text(reason) for reason in reasons))
+    return refused_class(answer.status, code)(**members)
+
+
+def _text(value: object) -> str:
+    """Short and of one line: a bot's log is no place for whatever a stranger answers."""
+    return _CONTROL.sub(" ", value)[:_LONGEST_DETAIL] if isinstance(value, str) else ""

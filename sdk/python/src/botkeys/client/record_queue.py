@@ -1,0 +1,163 @@
+"""Trades, equity, signals and events on their way to the service: in batches, until judged."""
+
+import logging
+from asyncio import Event, Lock, sleep, timeout
+from collections import deque
+from collections.abc import Sequence
+from functools import partial
+from itertools import takewhile
+from typing import final
+
+from botkeys.client.connection import Connection
+from botkeys.client.errors import (
+    MalformedAnswer,
+    Refusal,
+    Refused,
+    ReportsRefused,
+    TooManyReports,
+    is_final,
+)
+from botkeys.client.models import Verdict, Verdicts, parse_answer, refusal
+from botkeys.client.records import Item, Kind
+from botkeys.client.timing import Pace, around, patiently
+
+BATCH_ITEMS = 1000
+BATCH_BYTES = 1024 * 1024
+MOST_BYTES = 8 * 1024 * 1024
+"""Of each kind, so that a flood of signals in an outage leaves room for trades."""
+_OVERHEAD = 200
+_OK = 200
+_OF_THE_BODY = frozenset({400, 413, 422})
+_MOST_REFUSALS = 100
+_logger = logging.getLogger(__name__)
+
+
+class _Waiting:
+    """The items of one kind, oldest first."""
+
+    def __init__(self) -> None:
+        self.items: deque[Item] = deque()
+        self.size = 0
+
+    def add(self, item: Item) -> None:
+        self.items.append(item)
+        self.size += _size(item)
+
+    def batch(self) -> list[Item]:
+        """The oldest, of one key: what was recorded after a swap is a batch of its own."""
+        key_id, size, taken = self.items[0].key_id, 0, list[Item]()
+        for item in takewhile(lambda item: item.key_id == key_id, self.items):
+            size += _size(item)
+            if len(taken) == BATCH_ITEMS or (taken and size > BATCH_BYTES):
+                break
+            taken.append(item)
+        return taken
+
+    def drop(self, count: int) -> None:
+        for _ in range(count):
+            self.size -= _size(self.items.popleft())
+
+
+@final
+class Journal:
+    """What waits here has a verdict sooner or later; a refusal is told by `raise_refused`, once.
+
+    A batch whose answer was lost is sent again: the service knows items by their ids.
+    """
+
+    def __init__(self, connection: Connection, pace: Pace, *, most_bytes: int = MOST_BYTES) -> None:
+        self._connection = connection
+        self._pace = pace
+        self._most_bytes = most_bytes
+        self._waiting = {kind: _Waiting() for kind in Kind}
+        self._refused: deque[Refusal] = deque(maxlen=_MOST_REFUSALS)
+        self._delivering = Lock()
+        self._news = Event()
+        self._enough = Event()
+
+    @property
+    def count(self) -> int:
+        return sum(len(waiting.items) for waiting in self._waiting.values())
+
+    def put(self, kind: Kind, item: Item) -> None:
+        """Raises TooManyReports, and takes nothing then."""
+        waiting = self._waiting[kind]
+        if waiting.size + _size(item) > self._most_bytes:
+            raise TooManyReports(len(waiting.items))
+        waiting.add(item)
+        self._news.set()
+        if len(waiting.items) >= BATCH_ITEMS:
+            self._enough.set()
+
+    async def forever(self) -> None:
+        """Until the token is refused. A batch is sent once it is full, or after some seconds."""
+        while True:
+            await self._news.wait()
+            try:
+                async with timeout(around(self._pace.records)):
+                    await self._enough.wait()
+            except TimeoutError:
+                pass
+            await self.deliver()
+
+    async def deliver(self) -> None:
+        """Until nothing waits any more. Raises NotAuthenticated."""
+        async with self._delivering:
+            while kind := next((kind for kind in Kind if self._waiting[kind].items), None):
+                waiting = self._waiting[kind]
+                batch = waiting.batch()
+                for item, verdict in zip(batch, await self._judged(kind, batch), strict=True):
+                    if verdict.status == "refused":
+                        self._note(Refusal(kind, item.id, verdict.code or "refused"))
+                waiting.drop(len(batch))
+            self._news.clear()
+            self._enough.clear()
+
+    def raise_refused(self) -> None:
+        """Raises ReportsRefused with what was refused since the last time."""
+        if self._refused:
+            refusals = tuple(self._refused)
+            self._refused.clear()
+            raise ReportsRefused(refusals)
+
+    def _note(self, refusal: Refusal) -> None:
+        _logger.warning("%s: %s refused: %s", refusal.kind, refusal.id, refusal.code)
+        self._refused.append(refusal)
+
+    async def _judged(self, kind: Kind, batch: Sequence[Item]) -> Sequence[Verdict]:
+        """A verdict for each, in their order. A bad item that spoils its batch is found."""
+        try:
+            return await patiently(partial(self._send, kind, batch), self._pace, final=is_final)
+        except Refused as refused:
+            if not is_final(refused):
+                raise
+            if len(batch) == 1 or refused.status not in _OF_THE_BODY:
+                return [Verdict(status="refused", code=refused.code)] * len(batch)
+        await sleep(around(self._pace.shortest_pause))
+        half = len(batch) // 2
+        return [
+            *await self._judged(kind, batch[:half]),
+            *await self._judged(kind, batch[half:]),
+        ]
+
+    async def _send(self, kind: Kind, batch: Sequence[Item]) -> Sequence[Verdict]:
+        key_id = batch[0].key_id
+        named = b"" if key_id is None else b'"key_id": "%s", ' % str(key_id).encode()
+        items = b", ".join(item.text for item in batch)
+        answer = await self._connection.call(
+            "POST",
+            f"/v1/runtime/{kind}",
+            body=b'{%s"items": [%s]}' % (named, items),
+            safe=True,
+        )
+        if answer.status != _OK:
+            raise refusal(answer)
+        verdicts = parse_answer(Verdicts, answer.body).results
+        if len(verdicts) != len(batch):
+            raise MalformedAnswer("The service gave not one verdict for each item.")
+        return verdicts
+
+
+def _size(item: Item) -> int:
+    """About what it takes in memory."""
+    return len(item.text) + _OVERHEAD

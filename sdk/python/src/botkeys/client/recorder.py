@@ -1,0 +1,145 @@
+"""What a bot tells of its work: trades, equity, signals and events."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+import uuid_utils
+
+from botkeys.client.models import Position
+from botkeys.client.record_queue import Journal
+from botkeys.client.records import Kind, make_item
+
+Direction = Literal["long", "short", "flat"]
+Level = Literal["info", "warning", "error"]
+
+
+class Recorder:
+    """Each method takes a record and returns the id under which it is stored once.
+
+    `running`, `flush` and the end of the client deliver them, through outages. They belong to the
+    key that the bot has now, also when they arrive after it was swapped. A `BotClient` has these
+    methods. They raise TooManyReports while an outage has filled the memory set aside for them, and
+    NotRecordable.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        clock: Callable[[], datetime],
+        present_key: Callable[[], UUID | None],
+    ) -> None:
+        self._journal = journal
+        self._clock = clock
+        self._present_key = present_key
+        self._last_key: UUID | None = None
+
+    def record_trade(
+        self,
+        position: Position,
+        *,
+        trade_id: str | None = None,
+        exit_reason: str | None = None,
+        contract_size: Decimal | None = None,
+        settle: str | None = None,
+    ) -> str:
+        """A round trip: a closed position with its prices and times, under the position's id.
+
+        One that is closed in parts is several trades: give each its `trade_id`, and the part as
+        its quantity. Size and settle asset are for a symbol that its exchange lists no more.
+        """
+        members = {
+            "symbol": position.symbol,
+            "side": position.side,
+            "quantity": position.quantity,
+            "entry_price": position.entry_price,
+            "exit_price": position.exit_price,
+            "fees": position.fees,
+            "leverage": position.leverage,
+            "margin_mode": position.margin_mode,
+            "position_id": position.id,
+            "contract_size": contract_size,
+            "settle": settle,
+            "opened_at": position.opened_at,
+            "closed_at": position.closed_at,
+            "exit_reason": exit_reason,
+        }
+        key_id = None if position.key is None else position.key.id
+        return self._record(Kind.TRADES, trade_id or position.id, members, key_id=key_id)
+
+    def record_equity(
+        self,
+        equity: Decimal,
+        settle: str,
+        *,
+        balance: Decimal | None = None,
+        unrealised_pnl: Decimal | None = None,
+        reset: bool = False,
+        at: datetime | None = None,
+        record_id: str | None = None,
+    ) -> str:
+        """What the exchange account is worth. `reset`: its test funds were claimed anew."""
+        members = {
+            "at": at or self._clock(),
+            "equity": equity,
+            "balance": balance,
+            "unrealised_pnl": unrealised_pnl,
+            "settle": settle,
+            "reset": reset,
+        }
+        return self._record(Kind.EQUITY_SNAPSHOTS, record_id, members)
+
+    def record_signal(
+        self,
+        symbol: str,
+        name: str,
+        direction: Direction,
+        *,
+        score: Decimal | None = None,
+        acted: bool | None = None,
+        data: Mapping[str, Any] | None = None,
+        at: datetime | None = None,
+        record_id: str | None = None,
+    ) -> str:
+        """What the strategy said, and whether the bot acted on it."""
+        members = {
+            "at": at or self._clock(),
+            "symbol": symbol,
+            "name": name,
+            "direction": direction,
+            "score": score,
+            "acted": acted,
+            "data": data,
+        }
+        return self._record(Kind.SIGNALS, record_id, members)
+
+    def record_event(
+        self,
+        kind: str,
+        message: str,
+        *,
+        level: Level = "info",
+        data: Mapping[str, Any] | None = None,
+        at: datetime | None = None,
+        record_id: str | None = None,
+    ) -> str:
+        """Whatever its owner should read. Put nothing secret into it: it is stored as it is."""
+        at = at or self._clock()
+        members = {"at": at, "kind": kind, "level": level, "message": message, "data": data}
+        return self._record(Kind.EVENTS, record_id, members)
+
+    def _record(
+        self,
+        kind: Kind,
+        record_id: str | None,
+        members: Mapping[str, Any],
+        *,
+        key_id: UUID | None = None,
+    ) -> str:
+        # A bot whose key was taken away still tells of what it did with that key.
+        self._last_key = self._present_key() or self._last_key
+        item = make_item(record_id or str(uuid_utils.uuid7()), key_id or self._last_key, members)
+        self._journal.put(kind, item)
+        return item.id

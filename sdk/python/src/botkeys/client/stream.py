@@ -1,0 +1,93 @@
+"""Follows the service's stream of configurations, and polls while there is none to be had."""
+
+import asyncio
+from typing import final
+
+from botkeys.client.config_feed import ConfigFeed
+from botkeys.client.connection import Connection, no_answer
+from botkeys.client.errors import BotClientError, MalformedAnswer, NotAuthenticated
+from botkeys.client.models import BotConfig, parse_answer, refusal
+from botkeys.client.sse import Event, EventParser, EventTooLarge
+from botkeys.client.timing import Pace, around, patiently
+from botkeys.transport.client import HttpStream, TransportError
+
+_OK = 200
+_CONFIG = "config"
+_USUAL_RETRY = 1.0
+_LONGEST_RETRY = 60.0
+
+
+@final
+class Follower:
+    def __init__(self, connection: Connection, feed: ConfigFeed, pace: Pace) -> None:
+        self._connection = connection
+        self._feed = feed
+        self._pace = pace
+        self._last_event_id = ""
+        self._retry = _USUAL_RETRY
+
+    async def forever(self) -> None:
+        """Until the token is refused. A stream that ends is opened again after a pause."""
+        while True:
+            await patiently(self._follow_or_poll, self._pace)
+            pause = min(max(self._retry, self._pace.shortest_pause), _LONGEST_RETRY)
+            await asyncio.sleep(around(pause))
+
+    async def _follow_or_poll(self) -> None:
+        """Raises the stream's error where it brought nothing; the configuration is read then."""
+        try:
+            await self._follow()
+        except NotAuthenticated:
+            raise
+        except BotClientError as error:
+            failure = error
+        else:
+            return
+        try:
+            await self._feed.read()
+        except NotAuthenticated:
+            raise
+        except BotClientError:
+            pass  # the next attempt reads it again
+        raise failure
+
+    async def _follow(self) -> None:
+        """One connection, to its end. Raises if it ended before its first byte, or in nonsense."""
+        headers = {"Accept": "text/event-stream"}
+        if self._last_event_id:
+            headers["Last-Event-ID"] = self._last_event_id
+        heard = False
+        failure: BotClientError | None = None
+        try:
+            async with self._connection.stream(
+                "/v1/runtime/stream", headers=headers, idle_timeout=self._pace.stream_idle
+            ) as stream:
+                await self._check(stream)
+                parser = EventParser(self._last_event_id)
+                async for chunk in stream.chunks():
+                    heard = True
+                    self._take(parser, parser.feed(chunk))
+        except TransportError as error:
+            failure = no_answer(error)
+        except EventTooLarge:
+            raise MalformedAnswer("The service's stream sends an event without end.") from None
+        if not heard:
+            raise failure or MalformedAnswer("The service's stream ended without a word.")
+
+    async def _check(self, stream: HttpStream) -> None:
+        if stream.status != _OK:
+            answer = await stream.answer()
+            self._connection.raise_if_revoked(answer)
+            raise refusal(answer)
+        kind = stream.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if kind != "text/event-stream":
+            raise MalformedAnswer("The service's stream is not a text/event-stream.")
+
+    def _take(self, parser: EventParser, events: list[Event]) -> None:
+        for event in events:
+            if event.kind == _CONFIG:
+                self._feed.take(parse_answer(BotConfig, event.data.encode()))
+        # Only now: an event that was not understood is to be sent again.
+        self._last_event_id = parser.last_event_id
+        if parser.retry_ms is not None:
+            self._retry = parser.retry_ms / 1000

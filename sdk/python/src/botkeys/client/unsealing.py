@@ -1,0 +1,85 @@
+"""The one place in this project where credentials are opened. It runs inside the bot."""
+
+import json
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from botkeys.client.errors import CannotOpen, MalformedAnswer
+from botkeys.client.models import ReleaseAnswer
+from botkeys.exchanges.model import Credentials
+from botkeys.sealing import errors as vault_errors
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.boxes import SecretBytes
+from botkeys.sealing.secret import Secret
+from botkeys.sealing.suites import PrivateKey
+
+_NONCE_BYTES = 12
+_DATA_KEY_BYTES = 32
+
+
+def open_release(one_time_key: PrivateKey, answer: ReleaseAnswer) -> Credentials:
+    """Raises CannotOpen, or MalformedAnswer if what opens is not credentials.
+
+    The caller has compared the answer's ids with its own; all of them are bound in both layers.
+    """
+    binding = Binding(
+        account_id=answer.account_id,
+        key_id=answer.key_id,
+        version=answer.version,
+        exchange=answer.exchange,
+        environment=answer.environment,
+    )
+    plaintext = _decrypt(one_time_key, answer, binding)
+    if plaintext is None:
+        raise CannotOpen
+    with plaintext:
+        credentials = _parse(plaintext)
+    if credentials is None:
+        raise MalformedAnswer("What was sealed opens, but is not credentials.")
+    return credentials
+
+
+# The two functions below hold clear text in local variables, so neither raises: the errors come
+# from the one above, whose frame holds boxes only.
+
+
+def _decrypt(
+    one_time_key: PrivateKey, answer: ReleaseAnswer, binding: Binding
+) -> SecretBytes | None:
+    try:
+        opened = one_time_key.open(answer.sealed_data_key, binding.release_info(answer.bot_id))
+    except (vault_errors.CannotOpen, ValueError):
+        return None
+    with SecretBytes(opened) as data_key:
+        opened[:] = bytes(len(opened))
+        if len(data_key.reveal()) != _DATA_KEY_BYTES or len(answer.nonce) != _NONCE_BYTES:
+            return None
+        try:
+            return SecretBytes(
+                AESGCM(data_key.reveal()).decrypt(
+                    answer.nonce, answer.ciphertext, binding.seal_data()
+                )
+            )
+        except InvalidTag:
+            return None
+
+
+def _parse(plaintext: SecretBytes) -> Credentials | None:
+    try:
+        fields: Any = json.loads(plaintext.reveal())
+    except (ValueError, RecursionError):
+        # json's error carries the whole text: it must not get out, not even as a context.
+        return None
+    if not isinstance(fields, dict):
+        return None
+    key, secret = fields.get("api_key"), fields.get("api_secret")
+    passphrase = fields.get("api_passphrase")
+    if not isinstance(key, str) or not isinstance(secret, str):
+        return None
+    if passphrase is not None and not isinstance(passphrase, str):
+        return None
+    return Credentials(
+        Secret(key), Secret(secret), None if passphrase is None else Secret(passphrase)
+    )

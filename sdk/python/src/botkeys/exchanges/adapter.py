@@ -1,0 +1,45 @@
+"""What every exchange adapter does. A caller needs no other knowledge of an exchange."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from botkeys.exchanges.model import (
+    ContractType,
+    CredentialReport,
+    Credentials,
+    Endpoints,
+    Environment,
+    Instrument,
+    Ticker,
+)
+from botkeys.transport.deadline import Deadline
+
+
+class ExchangeAdapter(Protocol):
+    """One exchange. Stateless but for its transport and clock; safe to share between tasks.
+
+    Every method raises `ExchangeError` and nothing else.
+    """
+
+    def endpoints(
+        self, environment: Environment, region: str | None, contract_type: ContractType
+    ) -> Endpoints: ...
+
+    async def instruments(
+        self, environment: Environment, region: str | None, contract_type: ContractType
+    ) -> Sequence[Instrument]:
+        """All perpetuals open for trading, every page followed."""
+
+    async def tickers(
+        self, environment: Environment, region: str | None, contract_type: ContractType
+    ) -> Sequence[Ticker]: ...
+
+    async def check_credentials(
+        self,
+        credentials: Credentials,
+        environment: Environment,
+        region: str | None,
+        contract_type: ContractType,
+        deadline: Deadline | None = None,
+    ) -> CredentialReport:
+        """Prove the credentials with signed calls, before the deadline; tell what they permit."""

@@ -1,0 +1,309 @@
+"""What all adapters share: call, read, classify. An adapter adds hosts, signing and parsing.
+
+Classification of an answer, in this order: 429 and 418 are `RateLimited`; a code in the exchange's
+exact table; a text in its substring table; by status: 403 without a code, 408, 451 and 5xx are
+`Unreachable` (a firewall, a country or an outage says nothing about the credentials), a signed
+call's 401 with the exchange's own envelope is `CredentialsRefused`, other error codes `Refused`.
+What is not JSON is `BadPayload`.
+
+Limits: a call that is never sent, since our own line before the host is too long, is `RateLimited`
+as well. What an exchange tells of a limit it enforces (`Retry-After`, or its own header) is kept. A
+public share that is spent keeps further public calls waiting before they are sent, and whatever
+bans the whole address (418, or a 403 that is a rate limit) keeps all.
+"""
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from botkeys.exchanges.credential_format import malformed
+from botkeys.exchanges.errors import (
+    BadPayload,
+    CredentialsRefused,
+    ExchangeError,
+    InvalidKey,
+    NoEndpoint,
+    RateLimited,
+    Refused,
+    Unreachable,
+)
+from botkeys.exchanges.hosts import HostTable
+from botkeys.exchanges.model import (
+    ContractType,
+    CredentialReport,
+    Credentials,
+    Endpoints,
+    Environment,
+    Instrument,
+    RefusalReason,
+    Ticker,
+)
+from botkeys.exchanges.parsing import read_json
+from botkeys.transport import client as transport
+from botkeys.transport.client import Auth, Deadline, HttpAnswer, HttpTransport, Rate
+
+Clock = Callable[[], datetime]
+"""The present moment, with its zone."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Unclear:
+    """A code that an exchange uses for several causes at once: all that it may mean."""
+
+    possible: tuple[RefusalReason, ...] = ()
+
+
+Verdict = type[ExchangeError] | Unclear
+
+_RATE_LIMITED = frozenset({418, 429})
+_ADDRESS_BANNED = frozenset({403, 418})
+_SAYS_NOTHING = frozenset({403, 408, 451})
+_SERVER_FAULT = 500
+_CLIENT_FAULT = 400
+_UNAUTHORISED = 401
+_NUMERIC_CODE = re.compile(r"-?[0-9]{1,8}", re.ASCII)
+_UNREADABLE = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What every adapter is given. `check_seconds` bounds a whole credential check."""
+
+    http: HttpTransport
+    clock: Clock = utc_now
+    check_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Which part of an exchange is meant. `region` is one of the adapter's, or the default."""
+
+    environment: Environment
+    region: str | None
+    contract_type: ContractType
+
+
+def _payload(answer: HttpAnswer) -> object:
+    """The answer's JSON, or `_UNREADABLE`.
+
+    The parser's error holds the whole text, which may echo the key: it must not stand behind the
+    error that is raised, not even as its context.
+    """
+    try:
+        return read_json(answer.body)
+    except ValueError:
+        return _UNREADABLE
+
+
+class RestAdapter(ABC):
+    """Base of the adapters; see `ExchangeAdapter` for what callers see."""
+
+    exchange: ClassVar[str]
+    contract_types: ClassVar[frozenset[ContractType]] = frozenset(ContractType)
+    regions: ClassVar[frozenset[str]] = frozenset()
+    hosts: ClassVar[HostTable]
+    rate: ClassVar[Rate]
+    exact_errors: ClassVar[Mapping[str, Verdict]]
+    error_texts: ClassVar[Sequence[tuple[str, Verdict]]] = ()
+
+    def __init__(self, context: Context, hosts: HostTable | None = None) -> None:
+        self._http = context.http
+        self._clock = context.clock
+        self._check_seconds = context.check_seconds
+        self._hosts = self.hosts if hosts is None else hosts
+        for names in self._hosts.values():
+            for name, address in names.items():
+                if address is not None and name.startswith("rest"):
+                    self._http.set_rate(address, self.rate)
+
+    @classmethod
+    def simulated(cls, environment: Environment, address: str) -> Mapping[str, str | None]:
+        """All hosts of an environment when one loopback address simulates the exchange."""
+        return {
+            name: address if name.startswith("rest") else None for name in cls.hosts[environment]
+        }
+
+    @abstractmethod
+    def error_of(self, payload: object) -> tuple[str, str] | None:
+        """Code and message of an error envelope; `None` for an answer that is no error."""
+
+    def retry_after(self, headers: Mapping[str, str]) -> float | None:
+        """Seconds until a call is welcome again, as an answer to too many of them tells."""
+        return transport.retry_after(headers)
+
+    def spent(self, headers: Mapping[str, str]) -> float | None:
+        """Seconds until the next public call, where an answer says that no more are left."""
+        del headers  # most exchanges tell nothing
+        return None
+
+    @abstractmethod
+    def _endpoints(self, market: Market) -> Endpoints: ...
+
+    @abstractmethod
+    async def _instruments(self, market: Market) -> Sequence[Instrument]: ...
+
+    @abstractmethod
+    async def _tickers(self, market: Market) -> Sequence[Ticker]: ...
+
+    @abstractmethod
+    async def _check(
+        self, credentials: Credentials, market: Market, deadline: Deadline
+    ) -> CredentialReport: ...
+
+    def endpoints(
+        self, environment: Environment, region: str | None, contract_type: ContractType
+    ) -> Endpoints:
+        return self._endpoints(self._market(environment, region, contract_type))
+
+    async def instruments(
+        self, environment: Environment, region: str | None, contract_type: ContractType
+    ) -> Sequence[Instrument]:
+        """All perpetuals open for trading, every page followed."""
+        return await self._instruments(self._market(environment, region, contract_type))
+
+    async def tickers(
+        self, environment: Environment, region: str | None, contract_type: ContractType
+    ) -> Sequence[Ticker]:
+        """Last prices. May name symbols that `instruments` leaves out, as dated contracts."""
+        return await self._tickers(self._market(environment, region, contract_type))
+
+    async def check_credentials(
+        self,
+        credentials: Credentials,
+        environment: Environment,
+        region: str | None,
+        contract_type: ContractType,
+        deadline: Deadline | None = None,
+    ) -> CredentialReport:
+        """Prove the credentials with signed calls, all of them before the deadline: by default
+        within `check_seconds`.
+        """
+        market = self._market(environment, region, contract_type)
+        if malformed(self.exchange, credentials) is not None:
+            raise InvalidKey(self.exchange, code="malformed")
+        return await self._check(credentials, market, deadline or Deadline(self._check_seconds))
+
+    def _market(
+        self, environment: Environment, region: str | None, contract_type: ContractType
+    ) -> Market:
+        """Raises `NoEndpoint` for a region or a contract type that the exchange has not."""
+        if contract_type not in self.contract_types:
+            raise NoEndpoint(self.exchange)
+        if region is not None and region not in self.regions:
+            raise NoEndpoint(self.exchange)
+        return Market(environment, region, contract_type)
+
+    def host(self, environment: Environment, name: str) -> str:
+        """The address of a named host, or `NoEndpoint`."""
+        address = self._hosts[environment].get(name)
+        if address is None:
+            raise NoEndpoint(self.exchange)
+        return address
+
+    async def _call(
+        self,
+        host: str,
+        target: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        auth: Auth | None = None,
+        deadline: Deadline | None = None,
+        safe: bool | None = None,
+    ) -> object:
+        """One call, read and classified: JSON that is no error of the exchange.
+
+        `safe`: may be repeated though it is a POST, since it changes nothing.
+        """
+        try:
+            answer = await self._http.request(
+                method,
+                host + target,
+                headers=headers,
+                content=content,
+                auth=auth,
+                deadline=deadline,
+                safe=safe,
+            )
+        except transport.AnswerTooLarge:
+            raise BadPayload(self.exchange) from None
+        except transport.Held as held:
+            raise RateLimited(self.exchange, retry_after=held.seconds) from None
+        except transport.Crowded:
+            raise RateLimited(self.exchange) from None
+        except transport.TransportError:
+            raise Unreachable(self.exchange) from None
+        return self._read_and_heed(host, answer, signed=auth is not None)
+
+    def _read_and_heed(self, host: str, answer: HttpAnswer, *, signed: bool) -> object:
+        """Read an answer, and keep away from the host for as long as it asks."""
+        spent = None if signed else self.spent(answer.headers)
+        if spent is not None:
+            self._http.hold(host, spent)
+        try:
+            return self._read(answer, signed=signed)
+        except RateLimited as limited:
+            banned = limited.status in _ADDRESS_BANNED
+            if limited.retry_after is not None and (banned or not signed):
+                self._http.hold(host, limited.retry_after, signed_too=banned)
+            raise
+
+    def _read(self, answer: HttpAnswer, *, signed: bool) -> object:
+        status = answer.status
+        payload = _payload(answer)
+        if payload is _UNREADABLE:
+            raise self._by_status(answer, signed=False, code=None)
+        error = self.error_of(payload)
+        if error is None:
+            if status < _CLIENT_FAULT:
+                return payload
+            raise self._by_status(answer, signed=False, code=None)
+        code, message = error
+        verdict = self._verdict(code, message)
+        safe_code = self._safe(code)
+        if status in _RATE_LIMITED or verdict is None:
+            raise self._by_status(answer, signed=signed, code=safe_code)
+        if isinstance(verdict, Unclear):
+            raise CredentialsRefused(
+                self.exchange, code=safe_code, status=status, possible=verdict.possible
+            )
+        if issubclass(verdict, RateLimited):
+            raise self._rate_limited(answer, safe_code)
+        raise verdict(self.exchange, code=safe_code, status=status)
+
+    def _verdict(self, code: str, message: str) -> Verdict | None:
+        exact = self.exact_errors.get(code)
+        if exact is not None:
+            return exact
+        lowered = message.lower()
+        return next((verdict for text, verdict in self.error_texts if text in lowered), None)
+
+    def _by_status(self, answer: HttpAnswer, *, signed: bool, code: str | None) -> ExchangeError:
+        """The error for an answer whose body alone does not tell; `code`: it was an envelope."""
+        status = answer.status
+        if status in _RATE_LIMITED:
+            return self._rate_limited(answer, code)
+        if status >= _SERVER_FAULT or (status in _SAYS_NOTHING and code is None):
+            return Unreachable(self.exchange, code=code, status=status)
+        if code is None:
+            return BadPayload(self.exchange, status=status)
+        if status == _UNAUTHORISED and signed:
+            return CredentialsRefused(self.exchange, code=code, status=status)
+        return Refused(self.exchange, code=code, status=status)
+
+    def _rate_limited(self, answer: HttpAnswer, code: str | None) -> RateLimited:
+        seconds = self.retry_after(answer.headers)
+        return RateLimited(self.exchange, retry_after=seconds, code=code, status=answer.status)
+
+    def _safe(self, code: str) -> str:
+        """A code is kept only if it is known or a short number: other text may echo the key."""
+        known = code in self.exact_errors or _NUMERIC_CODE.fullmatch(code)
+        return code if known else "other"

@@ -1,0 +1,419 @@
+"""Binance futures: USDS-M (linear, `fapi`) and COIN-M (inverse, `dapi`).
+
+Test environment: Demo Trading. Permissions of a key are told by the live account host alone.
+"""
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from functools import partial
+from typing import ClassVar
+from urllib.parse import quote
+
+from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
+from botkeys.exchanges.errors import (
+    BadPayload,
+    BadSignature,
+    ClockSkew,
+    CredentialsRefused,
+    ExchangeError,
+    InvalidKey,
+    PermissionRefused,
+    RateLimited,
+    Refused,
+    Unreachable,
+)
+from botkeys.exchanges.hosts import HostTable
+from botkeys.exchanges.model import (
+    Answer,
+    ContractType,
+    CredentialReport,
+    Credentials,
+    Endpoints,
+    Environment,
+    Instrument,
+    MarginMode,
+    Permissions,
+    RefusalReason,
+    Ticker,
+)
+from botkeys.exchanges.parsing import (
+    Row,
+    as_answer,
+    as_asset,
+    as_decimal,
+    as_positive,
+    as_text,
+    as_time,
+    listing,
+    milliseconds,
+    object_of,
+    rows_of,
+)
+from botkeys.exchanges.pem import is_pem, sign_with_pem
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, set_target, target_of
+
+# --- constants
+
+EXCHANGE = "binance"
+RECEIVE_WINDOW_MS = 10_000
+LEVERAGE_SECONDS = 2.5  # what a credential check may spend on the optional leverage table
+
+# Names: rest_linear and rest_inverse for market data and accounts, rest_account for the permissions
+# of a key (no test environment has one), websocket_… for bots, which append /public/ws, /market/ws
+# or /private/ws (linear) or /ws (inverse).
+HOSTS: HostTable = {
+    Environment.LIVE: {
+        "rest_linear": "https://fapi.binance.com",
+        "rest_inverse": "https://dapi.binance.com",
+        "rest_account": "https://api.binance.com",
+        "websocket_linear": "wss://fstream.binance.com",
+        "websocket_inverse": "wss://dstream.binance.com",
+    },
+    Environment.TESTNET: {
+        "rest_linear": "https://demo-fapi.binance.com",
+        "rest_inverse": "https://demo-dapi.binance.com",
+        "rest_account": None,
+        "websocket_linear": "wss://fstream.binancefuture.com",
+        "websocket_inverse": "wss://dstream.binancefuture.com",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Paths:
+    instruments: str
+    tickers: str
+    account: str
+    leverage: str
+
+
+_PATHS = {
+    ContractType.LINEAR: _Paths(
+        "/fapi/v1/exchangeInfo",
+        "/fapi/v1/ticker/24hr",
+        "/fapi/v1/accountConfig",
+        "/fapi/v1/leverageBracket",
+    ),
+    # Version 1 of the inverse leverage table is by pair, version 2 by symbol.
+    ContractType.INVERSE: _Paths(
+        "/dapi/v1/exchangeInfo",
+        "/dapi/v1/ticker/24hr",
+        "/dapi/v1/account",
+        "/dapi/v2/leverageBracket",
+    ),
+}
+_RESTRICTIONS_PATH = "/sapi/v1/account/apiRestrictions"
+
+_PERPETUAL = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
+_DATED = frozenset({"CURRENT_MONTH", "NEXT_MONTH", "CURRENT_QUARTER", "NEXT_QUARTER"})
+_NEVER = 4_133_404_800_000  # the deliveryDate of a contract that is never delivered
+_MARGIN_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
+
+
+# --- signing
+
+
+class BinanceAuth(Auth):
+    """Signs the whole query, `timestamp` and `recvWindow` included; `signature` comes last.
+
+    HMAC-SHA256 as hex, or with a PEM secret RSA (PKCS #1 v1.5, SHA-256) or Ed25519 as
+    percent-encoded base64. For GET and DELETE, which is all that this service sends.
+    """
+
+    def __init__(
+        self, credentials: Credentials, clock: Clock, receive_window_ms: int = RECEIVE_WINDOW_MS
+    ) -> None:
+        self._credentials = credentials
+        self._clock = clock
+        self._receive_window_ms = receive_window_ms
+
+    def auth_flow(self, request: Request) -> AuthFlow:
+        path, _, query = target_of(request).partition("?")
+        parameters = [f"timestamp={milliseconds(self._clock())}"]
+        parameters += [query] if query else []
+        parameters.append(f"recvWindow={self._receive_window_ms}")
+        signed = "&".join(parameters)
+        signature = sign(self._credentials.api_secret, signed)
+        set_target(request, f"{path}?{signed}&signature={signature}")
+        request.headers["X-MBX-APIKEY"] = self._credentials.api_key.reveal()
+        yield request
+
+
+def sign(secret: Secret, text: str) -> str:
+    """The signature of a query text, as it stands in the query."""
+    revealed, message = secret.reveal(), text.encode("ascii")
+    if not is_pem(revealed):
+        return hmac.new(revealed.encode(), message, hashlib.sha256).hexdigest()
+    return quote(sign_with_pem(revealed, message), safe="")
+
+
+# --- parsing
+
+
+def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
+    """`exchangeInfo` of one host: its perpetuals in the state TRADING."""
+    rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("symbols"))
+    return listing(EXCHANGE, rows, partial(_instrument, contract_type))
+
+
+def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
+    linear = contract_type is ContractType.LINEAR
+    if row.get("status" if linear else "contractStatus") != "TRADING" or not _is_perpetual(row):
+        return None
+    filters = _filters(row)
+    price, lot = filters.get("PRICE_FILTER", {}), filters.get("LOT_SIZE", {})
+    symbol = as_text(row.get("symbol"))
+    base, quote_asset = as_asset(row.get("baseAsset")), as_asset(row.get("quoteAsset"))
+    settle = as_asset(row.get("marginAsset"))
+    size = Decimal(1) if linear else as_positive(row.get("contractSize"))
+    tick, step = as_positive(price.get("tickSize")), as_positive(lot.get("stepSize"))
+    if not (symbol and base and quote_asset and settle and size and tick and step):
+        return None
+    return Instrument(
+        symbol=symbol,
+        base=base,
+        quote=quote_asset,
+        settle=settle,
+        contract_type=contract_type,
+        contract_size=size,
+        tick_size=tick,
+        lot_size=step,
+        min_quantity=as_positive(lot.get("minQty")) or step,
+        max_leverage=None,  # no public call tells it
+        margin_modes=_MARGIN_MODES,
+    )
+
+
+def _is_perpetual(row: Row) -> bool:
+    kind = row.get("contractType")
+    if not isinstance(kind, str):
+        kind = ""
+    return kind in _PERPETUAL or (kind not in _DATED and row.get("deliveryDate") == _NEVER)
+
+
+def _filters(row: Row) -> Mapping[str, Row]:
+    filters = row.get("filters")
+    if not isinstance(filters, list):
+        return {}
+    found = [item for item in filters if isinstance(item, dict)]
+    return {kind: item for item in found if isinstance(kind := item.get("filterType"), str)}
+
+
+def parse_linear_tickers(payload: object) -> Sequence[Ticker]:
+    """`ticker/24hr` of the linear host: `quoteVolume` is in the quote asset already."""
+
+    def ticker(row: Row) -> Ticker | None:
+        symbol = as_text(row.get("symbol"))
+        price, volume = as_positive(row.get("lastPrice")), as_decimal(row.get("quoteVolume"))
+        return Ticker(symbol, price, volume) if symbol else None
+
+    return listing(EXCHANGE, rows_of(EXCHANGE, payload), ticker)
+
+
+def parse_inverse_tickers(
+    payload: object, contract_sizes: Mapping[str, Decimal]
+) -> Sequence[Ticker]:
+    """`ticker/24hr` of the inverse host: `volume` counts contracts of so many USD each.
+
+    Chosen by host, never by presence of a field. Symbols without a contract size are left out.
+    """
+
+    def ticker(row: Row) -> Ticker | None:
+        symbol, contracts = as_text(row.get("symbol")), as_decimal(row.get("volume"))
+        size = None if symbol is None else contract_sizes.get(symbol)
+        if symbol is None or size is None:
+            return None
+        volume = None if contracts is None else contracts * size
+        return Ticker(symbol, as_positive(row.get("lastPrice")), volume)
+
+    return listing(EXCHANGE, rows_of(EXCHANGE, payload), ticker)
+
+
+def parse_leverage(payload: object) -> Mapping[str, Decimal]:
+    """`leverageBracket` of all symbols: the highest `initialLeverage` of each."""
+    maximum: dict[str, Decimal] = {}
+    for row in rows_of(EXCHANGE, payload):
+        symbol, brackets = as_text(row.get("symbol")), row.get("brackets")
+        if symbol is None or not isinstance(brackets, list):
+            continue
+        found = [as_positive(b.get("initialLeverage")) for b in brackets if isinstance(b, dict)]
+        told = [leverage for leverage in found if leverage is not None]
+        if told:
+            maximum[symbol] = max(told)
+    return maximum
+
+
+def parse_can_trade(payload: object) -> bool:
+    """The account's own right to trade futures, which says nothing of the key's."""
+    can_trade = object_of(EXCHANGE, payload).get("canTrade")
+    if not isinstance(can_trade, bool):
+        raise BadPayload(EXCHANGE)
+    return can_trade
+
+
+def parse_restrictions(payload: object, now: datetime) -> tuple[Permissions, datetime | None]:
+    """`apiRestrictions`: what a live key may do, and when its right to trade lapses.
+
+    The lapse (`tradingAuthorityExpirationTime`) takes the trading right of keys without an IP
+    list and leaves the key itself: for a trading bot that is the end of the key. A portfolio
+    margin right trades futures on portfolio margin accounts only, which this call does not tell.
+    """
+    flags = object_of(EXCHANGE, payload)
+    read, futures = as_answer(flags.get("enableReading")), as_answer(flags.get("enableFutures"))
+    withdraw = as_answer(flags.get("enableWithdrawals"))
+    ip_restricted = as_answer(flags.get("ipRestrict"))
+    if {read, futures, withdraw, ip_restricted} == {Answer.UNKNOWN}:
+        raise BadPayload(EXCHANGE)
+    lapses_at = as_time(flags.get("tradingAuthorityExpirationTime"))
+    trade = futures
+    if futures is not Answer.YES and flags.get("enablePortfolioMarginTrading") is True:
+        trade = Answer.UNKNOWN
+    if lapses_at is not None and lapses_at <= now and ip_restricted is not Answer.YES:
+        trade = Answer.NO
+    return Permissions(read, trade, withdraw, ip_restricted), lapses_at
+
+
+# --- errors
+
+EXACT_ERRORS: Mapping[str, Verdict] = {
+    "-1000": Unreachable,
+    "-1001": Unreachable,
+    "-1002": PermissionRefused,
+    "-1003": RateLimited,
+    "-1006": Unreachable,
+    "-1007": Unreachable,
+    "-1008": Unreachable,  # overloaded
+    "-1015": RateLimited,
+    "-1016": Unreachable,
+    "-1021": ClockSkew,
+    "-1022": BadSignature,
+    "-1121": Refused,
+    "-2008": InvalidKey,
+    "-2014": InvalidKey,
+    # One code for three causes, in Binance's own words: API key, IP, or permissions.
+    "-2015": Unclear(
+        (RefusalReason.INVALID_KEY, RefusalReason.IP_NOT_ALLOWED, RefusalReason.PERMISSION)
+    ),
+}
+ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
+    ("outside of the recvwindow", ClockSkew),
+    ("signature for this request is not valid", BadSignature),
+    ("too many requests", RateLimited),
+)
+
+
+# --- adapter
+
+
+class BinanceAdapter(RestAdapter):
+    exchange: ClassVar[str] = EXCHANGE
+    hosts: ClassVar[HostTable] = HOSTS
+    # 2400 weight a minute and address, shared by all callers behind it; our heaviest call is 40.
+    rate: ClassVar[Rate] = Rate(10, 1.0)
+    exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
+    error_texts: ClassVar[Sequence[tuple[str, Verdict]]] = ERROR_TEXTS
+
+    @classmethod
+    def simulated(cls, environment: Environment, address: str) -> Mapping[str, str | None]:
+        hosts = dict(super().simulated(environment, address))
+        if environment is Environment.TESTNET:
+            hosts["rest_account"] = None  # as at the real exchange
+        return hosts
+
+    def _endpoints(self, market: Market) -> Endpoints:
+        hosts, kind = self._hosts[market.environment], market.contract_type
+        return Endpoints(hosts[f"rest_{kind}"], hosts[f"websocket_{kind}"])
+
+    async def _instruments(self, market: Market) -> Sequence[Instrument]:
+        payload = await self._call(self._futures(market), _PATHS[market.contract_type].instruments)
+        return parse_instruments(payload, market.contract_type)
+
+    async def _tickers(self, market: Market) -> Sequence[Ticker]:
+        host, path = self._futures(market), _PATHS[market.contract_type].tickers
+        if market.contract_type is ContractType.LINEAR:
+            return parse_linear_tickers(await self._call(host, path))
+        listed, payload = await asyncio.gather(self._instruments(market), self._call(host, path))
+        sizes = {instrument.symbol: instrument.contract_size for instrument in listed}
+        return parse_inverse_tickers(payload, sizes)
+
+    async def _check(
+        self, credentials: Credentials, market: Market, deadline: Deadline
+    ) -> CredentialReport:
+        """Ask the account host what the key may do, then the futures host what the account may.
+
+        Where the account host speaks, it decides whether the credentials are taken: its failure
+        is the check's failure. A failure of the futures host after it only makes `trade` less
+        certain, for what is known of withdrawal must not get lost. Elsewhere the futures host
+        decides. The leverage table is a by-product: without it the maximum stays unknown.
+        """
+        auth = BinanceAuth(credentials, self._clock)
+        account_host = self._hosts[market.environment]["rest_account"]
+        told = Permissions(read=Answer.YES)
+        expires_at = None
+        if account_host is not None:
+            payload = await self._call(
+                account_host, _RESTRICTIONS_PATH, auth=auth, deadline=deadline
+            )
+            told, expires_at = parse_restrictions(payload, self._clock())
+        account, leverage = await asyncio.gather(
+            self._account(market, auth, deadline), self._leverage(market, auth, deadline)
+        )
+        if account_host is None and isinstance(account, ExchangeError):
+            raise account
+        trade = _trade_on_account(told.trade, account)
+        return CredentialReport(replace(told, trade=trade), expires_at, max_leverage=leverage)
+
+    async def _account(
+        self, market: Market, auth: Auth, deadline: Deadline
+    ) -> bool | ExchangeError:
+        """Whether the account may trade futures, or why that is not known."""
+        path = _PATHS[market.contract_type].account
+        try:
+            payload = await self._call(self._futures(market), path, auth=auth, deadline=deadline)
+            return parse_can_trade(payload)
+        except ExchangeError as error:
+            return error
+
+    async def _leverage(
+        self, market: Market, auth: Auth, deadline: Deadline
+    ) -> Mapping[str, Decimal]:
+        path, until = _PATHS[market.contract_type].leverage, deadline.earlier(LEVERAGE_SECONDS)
+        try:
+            payload = await self._call(self._futures(market), path, auth=auth, deadline=until)
+            return parse_leverage(payload)
+        except ExchangeError:
+            return {}
+
+    def _futures(self, market: Market) -> str:
+        return self.host(market.environment, f"rest_{market.contract_type}")
+
+    def error_of(self, payload: object) -> tuple[str, str] | None:
+        """`{"code": -2015, "msg": "…"}`, with any status; the code may come as text."""
+        if not isinstance(payload, dict) or "code" not in payload or "msg" not in payload:
+            return None
+        code = as_text(payload["code"])
+        if code in {"0", "200"}:
+            return None
+        message = payload["msg"]
+        return code or "", message if isinstance(message, str) else ""
+
+
+def _trade_on_account(key: Answer, account: bool | ExchangeError) -> Answer:
+    """What becomes of a key's right to trade on its account; a key without it gains none."""
+    if key is Answer.NO or account is True:
+        return key
+    if account is False:
+        return Answer.NO
+    # The account host took these very credentials from the same address, so a refusal by the
+    # futures host is about futures: the key cannot trade there, whatever its flags say.
+    if isinstance(account, CredentialsRefused) and not isinstance(
+        account, ClockSkew | BadSignature
+    ):
+        return Answer.NO
+    return Answer.UNKNOWN

@@ -1,0 +1,377 @@
+"""Bybit (V5): linear and inverse perpetuals on one host per site; a site per region.
+
+A key belongs to one of Bybit's environments. Keys of Demo Trading work on hosts of their own
+(`https://api-demo.bybit.com`), which are no environment here but can be set as a host.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Any, ClassVar
+from urllib.parse import quote
+
+from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
+from botkeys.exchanges.errors import (
+    BadPayload,
+    BadSignature,
+    ClockSkew,
+    ExchangeError,
+    InvalidKey,
+    IpNotAllowed,
+    KeyExpired,
+    PermissionRefused,
+    RateLimited,
+    Unreachable,
+)
+from botkeys.exchanges.hosts import HostTable
+from botkeys.exchanges.model import (
+    Answer,
+    ContractType,
+    CredentialReport,
+    Credentials,
+    Endpoints,
+    Environment,
+    Instrument,
+    MarginMode,
+    Permissions,
+    Ticker,
+)
+from botkeys.exchanges.parsing import (
+    Row,
+    as_asset,
+    as_decimal,
+    as_moment,
+    as_positive,
+    as_text,
+    listing,
+    milliseconds,
+    object_of,
+    rows_of,
+)
+from botkeys.exchanges.pem import is_pem, sign_with_pem
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import Auth, AuthFlow, Deadline, HttpAnswer, Rate, Request, target_of
+
+# --- constants
+
+EXCHANGE = "bybit"
+RECEIVE_WINDOW_MS = 5_000
+LISTING_SECONDS = 30.0  # for all pages together
+MOST_PAGES = 50  # of 1,000 rows each; the exchange lists some 700
+LONGEST_CURSOR = 512
+BAN_SECONDS = 600.0  # of an address that asked too often
+
+# Names: rest and websocket for the global site, with the region's name for the others; bots append
+# /public/linear, /public/inverse, /private or /trade. Of the regions without a websocket here Bybit
+# documents none. The testnet has one site for all.
+_SITES = {
+    "": ("https://api.bybit.com", "wss://stream.bybit.com/v5"),
+    "_nl": ("https://api.bybit.nl", None),
+    "_tr": ("https://api.bybit-tr.com", "wss://stream.bybit-tr.com/v5"),
+    "_kz": ("https://api.bybit.kz", "wss://stream.bybit.kz/v5"),
+    "_ge": ("https://api.bybitgeorgia.ge", "wss://stream.bybitgeorgia.ge/v5"),
+    "_ae": ("https://api.bybit.ae", None),
+    "_eu": ("https://api.bybit.eu", None),
+    "_id": ("https://api.bybit.id", None),
+}
+HOSTS: HostTable = {
+    Environment.LIVE: {
+        **{f"rest{suffix}": rest for suffix, (rest, _) in _SITES.items()},
+        **{f"websocket{suffix}": socket for suffix, (_, socket) in _SITES.items()},
+    },
+    Environment.TESTNET: {
+        "rest": "https://api-testnet.bybit.com",
+        "websocket": "wss://stream-testnet.bybit.com/v5",
+    },
+}
+GLOBAL = "global"
+REGIONS = (GLOBAL, *(suffix.removeprefix("_") for suffix in _SITES if suffix))
+
+_INSTRUMENTS = "/v5/market/instruments-info?category={category}&limit=1000"
+_TICKERS = "/v5/market/tickers?category={category}"
+_KEY = "/v5/user/query-api"
+_PERPETUAL = {
+    ContractType.LINEAR: "LinearPerpetual",
+    ContractType.INVERSE: "InversePerpetual",
+}
+# One mode for the whole account: the modes are those that the account may be switched to.
+_MARGIN_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
+_CONTRACT_WORDS = frozenset({"Order", "Position"})
+_DERIVATIVES_WORDS = frozenset({"DerivativesTrade"})
+_WALLET_WORDS = frozenset({"AccountTransfer", "SubMemberTransfer", "SubMemberTransferList"})
+_WITHDRAW = "Withdraw"
+
+
+# --- signing
+
+
+class BybitAuth(Auth):
+    """Signs time + key + receive window + (query, or body where there is one).
+
+    HMAC-SHA256 as hex, or with a PEM secret RSA (PKCS #1 v1.5, SHA-256) as base64.
+    """
+
+    def __init__(
+        self, credentials: Credentials, clock: Clock, receive_window_ms: int = RECEIVE_WINDOW_MS
+    ) -> None:
+        self._credentials = credentials
+        self._clock = clock
+        self._receive_window_ms = receive_window_ms
+
+    def auth_flow(self, request: Request) -> AuthFlow:
+        stamp, window = str(milliseconds(self._clock())), str(self._receive_window_ms)
+        api_key = self._credentials.api_key.reveal()
+        query = target_of(request).partition("?")[2]
+        signed = f"{stamp}{api_key}{window}{query}".encode("ascii") + request.content
+        request.headers["X-BAPI-API-KEY"] = api_key
+        request.headers["X-BAPI-TIMESTAMP"] = stamp
+        request.headers["X-BAPI-RECV-WINDOW"] = window
+        request.headers["X-BAPI-SIGN"] = sign(self._credentials.api_secret, signed)
+        yield request
+
+
+def sign(secret: Secret, message: bytes) -> str:
+    revealed = secret.reveal()
+    if is_pem(revealed):
+        return sign_with_pem(revealed, message)
+    return hmac.new(revealed.encode(), message, hashlib.sha256).hexdigest()
+
+
+# --- parsing
+
+
+def parse_page(payload: object) -> tuple[list[Row], str | None]:
+    """Rows, and the cursor of the next page as it stands in a query; `None` on the last page.
+
+    A cursor comes percent-encoded already (`first%3DBIOUSDT%26last%3DBIOUSDT`) and goes back as the
+    same text; what a query cannot carry is encoded nonetheless.
+    """
+    result = _result(payload)
+    rows, cursor = rows_of(EXCHANGE, result.get("list")), result.get("nextPageCursor")
+    if not cursor:
+        return rows, None
+    if not isinstance(cursor, str) or not cursor.isascii() or len(cursor) > LONGEST_CURSOR:
+        raise BadPayload(EXCHANGE)
+    return rows, quote(cursor, safe="%")
+
+
+def parse_instruments(rows: Sequence[Row], contract_type: ContractType) -> Sequence[Instrument]:
+    """Perpetuals in the state Trading, of the rows of all pages of `instruments-info`."""
+    return listing(EXCHANGE, rows, partial(_instrument, contract_type))
+
+
+def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
+    # A perpetual with a deliveryTime is one that will be delisted: until then it is Trading.
+    told = (row.get("contractType"), row.get("status"))
+    if told != (_PERPETUAL[contract_type], "Trading"):
+        return None
+    price, lot, leverage = (
+        _inner(row, name) for name in ("priceFilter", "lotSizeFilter", "leverageFilter")
+    )
+    symbol, base = as_text(row.get("symbol")), as_asset(row.get("baseCoin"))
+    quote_asset, settle = as_asset(row.get("quoteCoin")), as_asset(row.get("settleCoin"))
+    tick, step = as_positive(price.get("tickSize")), as_positive(lot.get("qtyStep"))
+    if not (symbol and base and quote_asset and settle and tick and step):
+        return None
+    return Instrument(
+        symbol=symbol,
+        base=base,
+        quote=quote_asset,
+        settle=settle,
+        contract_type=contract_type,
+        contract_size=Decimal(1),  # quantities are in base (linear) or in USD (inverse)
+        tick_size=tick,
+        lot_size=step,
+        min_quantity=as_positive(lot.get("minOrderQty")) or step,
+        max_leverage=as_positive(leverage.get("maxLeverage")),
+        margin_modes=_MARGIN_MODES,
+    )
+
+
+def parse_tickers(payload: object, contract_type: ContractType) -> Sequence[Ticker]:
+    """`tickers` of one category.
+
+    Linear: `turnover24h` is in the quote asset. Inverse: that is the base, and `volume24h` counts
+    contracts of 1 USD.
+    """
+    field = "turnover24h" if contract_type is ContractType.LINEAR else "volume24h"
+
+    def ticker(row: Row) -> Ticker | None:
+        symbol = as_text(row.get("symbol"))
+        price, volume = as_positive(row.get("lastPrice")), as_decimal(row.get(field))
+        return Ticker(symbol, price, volume) if symbol else None
+
+    return listing(EXCHANGE, rows_of(EXCHANGE, _result(payload).get("list")), ticker)
+
+
+def parse_key(payload: object) -> CredentialReport:
+    """`query-api`: flag, permissions, addresses, end and account of the key in use.
+
+    The arrays of permissions stay filled on a read-only key: `readOnly` decides. An `expiredAt` of
+    1970 (with a negative `deadlineDay`) means that there is no end.
+    """
+    key = _result(payload)
+    read_only, told = key.get("readOnly"), key.get("permissions")
+    if as_text(read_only) is None and not isinstance(told, dict):
+        raise BadPayload(EXCHANGE)
+    granted: Row = told if isinstance(told, dict) else {}
+    contract = _granted(granted.get("ContractTrade"), "Order", _CONTRACT_WORDS)
+    derivatives = _granted(granted.get("Derivatives"), "DerivativesTrade", _DERIVATIVES_WORDS)
+    permissions = Permissions(
+        read=Answer.YES,
+        trade=_may_write(read_only, _either(contract, derivatives)),
+        withdraw=_may_write(read_only, _granted(granted.get("Wallet"), _WITHDRAW, _WALLET_WORDS)),
+        ip_restricted=_restricted(key.get("ips")),
+    )
+    return CredentialReport(
+        permissions=permissions,
+        expires_at=as_moment(key.get("expiredAt")),
+        exchange_account=_account(key),
+    )
+
+
+def _result(payload: object) -> Row:
+    return object_of(EXCHANGE, object_of(EXCHANGE, payload).get("result"))
+
+
+def _inner(row: Row, name: str) -> Row:
+    value: Any = row.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _granted(told: object, word: str, others: frozenset[str]) -> Answer:
+    if not isinstance(told, list):
+        return Answer.UNKNOWN
+    if word in told:
+        return Answer.YES
+    # Besides a word that we do not know, the absence of one that we know tells nothing.
+    known = all(isinstance(item, str) and item in others for item in told)
+    return Answer.NO if known else Answer.UNKNOWN
+
+
+def _either(one: Answer, other: Answer) -> Answer:
+    if Answer.YES in {one, other}:
+        return Answer.YES
+    return Answer.NO if one is other is Answer.NO else Answer.UNKNOWN
+
+
+def _may_write(read_only: object, granted: Answer) -> Answer:
+    match as_text(read_only):
+        case "1":
+            return Answer.NO
+        case "0":
+            return granted
+        case _:
+            return Answer.NO if granted is Answer.NO else Answer.UNKNOWN
+
+
+def _restricted(addresses: object) -> Answer:
+    if not isinstance(addresses, list):
+        return Answer.UNKNOWN
+    found = {address for address in addresses if isinstance(address, str) and address}
+    if addresses and not found:
+        return Answer.UNKNOWN
+    return Answer.NO if found <= {"*"} else Answer.YES
+
+
+def _account(key: Row) -> str | None:
+    told = (as_text(key.get(name)) for name in ("userID", "userIDInt64"))
+    return next((account for account in told if account not in {None, "0"}), None)
+
+
+# --- errors
+
+EXACT_ERRORS: Mapping[str, Verdict] = {
+    "10000": Unreachable,  # the server's own time-out
+    "10002": ClockSkew,
+    "10003": InvalidKey,  # also what a key of another environment gets
+    "10004": BadSignature,
+    "10005": PermissionRefused,
+    "10006": RateLimited,  # of the key
+    "10009": Unreachable,  # our country or address is not served: nothing about the key
+    "10010": IpNotAllowed,
+    "10016": Unreachable,
+    "10018": RateLimited,  # of the address
+    "10024": Unclear(),  # compliance
+    "10027": Unclear(),  # banned from trading
+    "33004": KeyExpired,
+}
+ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (("too many visits", RateLimited),)
+_TOO_FREQUENT = b"too frequent"
+
+
+# --- adapter
+
+
+class BybitAdapter(RestAdapter):
+    exchange: ClassVar[str] = EXCHANGE
+    regions: ClassVar[frozenset[str]] = frozenset(REGIONS)
+    hosts: ClassVar[HostTable] = HOSTS
+    rate: ClassVar[Rate] = Rate(50, 5.0)  # 600 in 5 s for all callers behind one address
+    exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
+    error_texts: ClassVar[Sequence[tuple[str, Verdict]]] = ERROR_TEXTS
+
+    def _endpoints(self, market: Market) -> Endpoints:
+        hosts, suffix = self._hosts[market.environment], _suffix(market)
+        return Endpoints(hosts[f"rest{suffix}"], hosts[f"websocket{suffix}"])
+
+    async def _instruments(self, market: Market) -> Sequence[Instrument]:
+        host = self._rest(market)
+        first = target = _INSTRUMENTS.format(category=market.contract_type)
+        deadline = Deadline(LISTING_SECONDS)
+        rows: list[Row] = []
+        asked: set[str] = set()
+        while target not in asked and len(asked) < MOST_PAGES:
+            asked.add(target)
+            page, cursor = parse_page(await self._call(host, target, deadline=deadline))
+            rows += page
+            if cursor is None:
+                return parse_instruments(rows, market.contract_type)
+            target = f"{first}&cursor={cursor}"
+        raise BadPayload(EXCHANGE)  # pages without an end
+
+    async def _tickers(self, market: Market) -> Sequence[Ticker]:
+        target = _TICKERS.format(category=market.contract_type)
+        return parse_tickers(await self._call(self._rest(market), target), market.contract_type)
+
+    async def _check(
+        self, credentials: Credentials, market: Market, deadline: Deadline
+    ) -> CredentialReport:
+        auth = BybitAuth(credentials, self._clock)
+        return parse_key(await self._call(self._rest(market), _KEY, auth=auth, deadline=deadline))
+
+    def _rest(self, market: Market) -> str:
+        return self.host(market.environment, f"rest{_suffix(market)}")
+
+    def _by_status(self, answer: HttpAnswer, *, signed: bool, code: str | None) -> ExchangeError:
+        """A 403 that speaks of frequency is a ban of the address, any other a country's."""
+        if answer.status == 403 and _TOO_FREQUENT in answer.body.lower():
+            return RateLimited(EXCHANGE, retry_after=BAN_SECONDS, code=code, status=403)
+        return super()._by_status(answer, signed=signed, code=code)
+
+    def retry_after(self, headers: Mapping[str, str]) -> float | None:
+        """`Retry-After`, or the moment in milliseconds at which a key's limit is full again."""
+        told = super().retry_after(headers)
+        reset = as_decimal(headers.get("x-bapi-limit-reset-timestamp"))
+        if told is not None or reset is None:
+            return told
+        seconds = float(reset - milliseconds(self._clock())) / 1000
+        return min(seconds, BAN_SECONDS) if seconds > 0 else None
+
+    def error_of(self, payload: object) -> tuple[str, str] | None:
+        """`{"retCode": 10003, "retMsg": "…", "result": {}}`, nearly always with HTTP 200."""
+        if not isinstance(payload, dict) or "retCode" not in payload:
+            return None
+        code, message = as_text(payload["retCode"]), payload.get("retMsg")
+        if code == "0":
+            return None
+        return code or "", message if isinstance(message, str) else ""
+
+
+def _suffix(market: Market) -> str:
+    """The testnet is one site, whatever the region."""
+    if market.region in {None, GLOBAL} or market.environment is Environment.TESTNET:
+        return ""
+    return f"_{market.region}"

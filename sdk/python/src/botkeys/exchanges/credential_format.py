@@ -1,0 +1,92 @@
+"""Credentials that cannot be right in form are told so before any exchange is asked."""
+
+import base64
+import binascii
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+from botkeys.exchanges.model import Credentials
+from botkeys.exchanges.pem import PrivateKey, is_pem, private_key
+
+_PASSPHRASE_EXCHANGES = frozenset({"okx", "kucoin"})
+
+# Exchanges that let a user register a public key, with the kinds they take. The API secret is
+# then the private key as PEM, the one credential that rightly has line breaks.
+_PEM_KINDS: dict[str, tuple[type[PrivateKey], ...]] = {
+    "binance": (RSAPrivateKey, Ed25519PrivateKey),
+    "bybit": (RSAPrivateKey,),
+}
+_BASE64_SECRETS = frozenset({"kraken"})
+_LONGEST = {"api_key": 256, "api_secret": 512, "api_passphrase": 128}
+_LONGEST_PEM = 4096  # an RSA key of 4096 bits has 3,300 characters
+_DELETE = "\x7f"
+_GROUP_KEYS = {"gemini": "master-"}  # keys of a whole group of accounts, by how they begin
+
+
+def malformed(exchange: str, credentials: Credentials) -> str | None:
+    """Why these credentials cannot be right at this exchange, as a sentence; `None` if they can.
+
+    The sentence names the field and never repeats anything of its content.
+    """
+    secret = credentials.api_secret.reveal()
+    passphrase = credentials.api_passphrase
+    if passphrase is not None and exchange not in _PASSPHRASE_EXCHANGES:
+        return "api_passphrase must be left out: this exchange knows no passphrase."
+    return (
+        _text_fault("api_key", credentials.api_key.reveal())
+        or _group_fault(exchange, credentials.api_key.reveal())
+        or _secret_fault(exchange, secret)
+        or (passphrase and _text_fault("api_passphrase", passphrase.reveal()))
+    )
+
+
+def _group_fault(exchange: str, api_key: str) -> str | None:
+    prefix = _GROUP_KEYS.get(exchange)
+    if prefix is None or not api_key.startswith(prefix):
+        return None
+    return (
+        f"api_key is a key of a whole group of accounts ({prefix}…): make one of the account that"
+        " your bot trades in."
+    )
+
+
+def _secret_fault(exchange: str, secret: str) -> str | None:
+    if is_pem(secret):
+        return _pem_fault(exchange, secret)
+    fault = _text_fault("api_secret", secret)
+    if fault is None and exchange in _BASE64_SECRETS:
+        try:
+            base64.b64decode(secret, validate=True)
+        except binascii.Error:
+            return "api_secret is not base64, as the secrets of this exchange are."
+    return fault
+
+
+def _pem_fault(exchange: str, pem: str) -> str | None:
+    kinds = _PEM_KINDS.get(exchange)
+    if kinds is None:
+        return "api_secret is a PEM text, which this exchange does not use."
+    if len(pem) > _LONGEST_PEM:
+        return f"api_secret is longer than {_LONGEST_PEM} characters."
+    if not pem.isascii():
+        return "api_secret has characters that are not ASCII."
+    try:
+        key = private_key(pem)
+    except ValueError as error:
+        return f"api_secret {error}."
+    if not isinstance(key, kinds):
+        return "api_secret is a private key of a kind that this exchange does not take."
+    return None
+
+
+def _text_fault(name: str, text: str) -> str | None:
+    if not text:
+        return f"{name} is empty."
+    if len(text) > _LONGEST[name]:
+        return f"{name} is longer than {_LONGEST[name]} characters."
+    if not text.isascii():
+        return f"{name} has characters that are not ASCII."
+    if any(character <= " " or character == _DELETE for character in text):
+        return f"{name} has white space or control characters."
+    return None

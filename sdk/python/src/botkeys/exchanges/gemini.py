@@ -1,0 +1,398 @@
+"""Gemini: linear perpetuals in GUSD, cross margin within a derivatives account.
+
+Neither a public nor a signed call tells a maximum leverage per symbol: it stays unknown.
+"""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import ClassVar
+from urllib.parse import quote as percent_encoded
+from weakref import WeakValueDictionary
+
+from botkeys.exchanges.base import Clock, Context, Market, RestAdapter, Verdict
+from botkeys.exchanges.errors import (
+    BadPayload,
+    BadSignature,
+    ClockSkew,
+    ExchangeError,
+    InvalidKey,
+    IpNotAllowed,
+    PermissionRefused,
+    RateLimited,
+    Refused,
+    Unreachable,
+)
+from botkeys.exchanges.hosts import HostTable
+from botkeys.exchanges.model import (
+    Answer,
+    ContractType,
+    CredentialReport,
+    Credentials,
+    Endpoints,
+    Environment,
+    Instrument,
+    MarginMode,
+    Permissions,
+    Ticker,
+)
+from botkeys.exchanges.parsing import (
+    Row,
+    as_answer,
+    as_asset,
+    as_decimal,
+    as_positive,
+    as_text,
+    listing,
+    milliseconds,
+    object_of,
+    rows_of,
+)
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, target_of
+
+# --- constants
+
+EXCHANGE = "gemini"
+MOST_SYMBOLS = 60  # whose details are asked for one by one
+# Volumes are asked for symbol by symbol: so long in one round, the oldest first. A caller who waits
+# for a first listing waits no longer, and what one round leaves out the next ones bring.
+VOLUME_SECONDS = 5.0
+VOLUME_AGE = timedelta(minutes=15)  # until a volume that was told once is no longer told
+
+# Names: rest, and websocket, to which bots append /v2/marketdata or /v1/order/events.
+HOSTS: HostTable = {
+    Environment.LIVE: {
+        "rest": "https://api.gemini.com",
+        "websocket": "wss://api.gemini.com",
+    },
+    Environment.TESTNET: {
+        "rest": "https://api.sandbox.gemini.com",
+        "websocket": "wss://api.sandbox.gemini.com",
+    },
+}
+
+_ALL_DETAILS = "/v1/symbols/details/all"
+_SYMBOLS = "/v1/symbols"
+_DETAILS = "/v1/symbols/details/"
+_PRICES = "/v1/pricefeed"
+_TICKER = "/v1/pubticker/"
+_ROLES = "/v1/roles"
+_PERPETUAL_ID = "perp"
+_UNIT = Decimal(1)
+_MS_PER_SECOND = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+# --- signing
+
+
+class Nonces:
+    """Numbers that never fall, and turns: calls with one key must arrive in their order.
+
+    Turns are found by a salted hash, so that no API key stays here after its call.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._last = {_MS_PER_SECOND: 0, 1: 0}
+        self._salt = secrets.token_bytes(16)
+        self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+
+    def in_milliseconds(self) -> int:
+        return self._next(_MS_PER_SECOND)
+
+    def in_seconds(self) -> int:
+        """For keys with time-based nonces, which take no others."""
+        return self._next(1)
+
+    def _next(self, per_second: int) -> int:
+        now = milliseconds(self._clock()) * per_second // _MS_PER_SECOND
+        self._last[per_second] = max(now, self._last[per_second] + 1)
+        return self._last[per_second]
+
+    def turn(self, api_key: Secret) -> asyncio.Lock:
+        """The lock of one key; it is gone when nobody holds it or waits for it."""
+        name = hashlib.blake2b(api_key.reveal().encode(), key=self._salt).digest()
+        return self._turns.setdefault(name, asyncio.Lock())
+
+
+class GeminiAuth(Auth):
+    """hex(HMAC-SHA384(secret, base64(payload))): all that is said stands in headers, no body.
+
+    The payload is `{"request": path, "nonce": "…"}` as it was serialised.
+    """
+
+    def __init__(self, credentials: Credentials, nonce: Callable[[], int]) -> None:
+        self._credentials = credentials
+        self._nonce = nonce
+
+    def auth_flow(self, request: Request) -> AuthFlow:
+        payload = {"request": target_of(request), "nonce": str(self._nonce())}
+        text = base64.b64encode(json.dumps(payload, separators=(",", ":")).encode("ascii"))
+        secret = self._credentials.api_secret.reveal().encode()
+        signature = hmac.new(secret, text, hashlib.sha384).hexdigest()
+        request.headers["Content-Type"] = "text/plain"
+        request.headers["Cache-Control"] = "no-cache"
+        request.headers["X-GEMINI-APIKEY"] = self._credentials.api_key.reveal()
+        request.headers["X-GEMINI-PAYLOAD"] = text.decode("ascii")
+        request.headers["X-GEMINI-SIGNATURE"] = signature
+        yield request
+
+
+# --- parsing
+
+
+def parse_instruments(payload: object) -> Sequence[Instrument]:
+    """`symbols/details/all`, or the answers of `symbols/details/{symbol}` in a list."""
+    return listing(EXCHANGE, rows_of(EXCHANGE, payload), _instrument)
+
+
+def _instrument(row: Row) -> Instrument | None:
+    """`tick_size` is the step of the quantity, `quote_increment` that of the price.
+
+    `contract_price_currency` is what a swap settles in; spot rows have one too.
+    """
+    kind = (row.get("product_type"), row.get("contract_type"), row.get("status"))
+    if kind != ("swap", "linear", "open"):
+        return None
+    symbol = as_text(row.get("symbol"))
+    base, quote = as_asset(row.get("base_currency")), as_asset(row.get("quote_currency"))
+    settle = as_asset(row.get("contract_price_currency"))
+    tick, step = as_positive(row.get("quote_increment")), as_positive(row.get("tick_size"))
+    if not (symbol and base and quote and settle and tick and step):
+        return None
+    return Instrument(
+        symbol=symbol,
+        base=base,
+        quote=quote,
+        settle=settle,
+        contract_type=ContractType.LINEAR,
+        contract_size=_UNIT,
+        tick_size=tick,
+        lot_size=step,
+        min_quantity=as_positive(row.get("min_order_size")) or step,
+        max_leverage=None,
+        margin_modes=(MarginMode.CROSS,),
+    )
+
+
+def parse_symbols(payload: object) -> Sequence[str]:
+    """`symbols`: the ids of perpetuals, which alone end in `perp`."""
+    if not isinstance(payload, list):
+        raise BadPayload(EXCHANGE)
+    found = [as_text(name) for name in payload]
+    return [name for name in found if name and name.lower().endswith(_PERPETUAL_ID)]
+
+
+def parse_prices(payload: object, symbols: frozenset[str]) -> Sequence[Ticker]:
+    """`pricefeed`: last prices of all pairs, here of the symbols asked for; without volumes."""
+
+    def ticker(row: Row) -> Ticker | None:
+        symbol = as_text(row.get("pair"))
+        if symbol is None or symbol not in symbols:
+            return None
+        return Ticker(symbol, as_positive(row.get("price")), None)
+
+    return listing(EXCHANGE, rows_of(EXCHANGE, payload), ticker)
+
+
+def parse_volume(payload: object, instrument: Instrument) -> Decimal | None:
+    """`pubticker`: amounts of 24 hours by currency; where the quote's is missing, base at price."""
+    ticker = object_of(EXCHANGE, payload)
+    amounts = ticker.get("volume")
+    if not isinstance(amounts, dict):
+        raise BadPayload(EXCHANGE)
+    amount = as_decimal(amounts.get(instrument.quote))
+    if amount is not None:
+        return amount
+    coins, price = as_decimal(amounts.get(instrument.base)), as_positive(ticker.get("last"))
+    return None if coins is None or price is None else coins * price
+
+
+def parse_roles(payload: object) -> Permissions:
+    """`roles`: a trader trades, a fund manager withdraws, and every role reads balances."""
+    roles = object_of(EXCHANGE, payload)
+    trade, withdraw = as_answer(roles.get("isTrader")), as_answer(roles.get("isFundManager"))
+    held = {trade, withdraw, as_answer(roles.get("isAuditor"))}
+    if held == {Answer.UNKNOWN}:
+        raise BadPayload(EXCHANGE)
+    if Answer.YES in held:
+        read = Answer.YES
+    else:
+        read = Answer.UNKNOWN if Answer.UNKNOWN in held else Answer.NO
+    return Permissions(read, trade, withdraw)
+
+
+class Volumes:
+    """What was told of volumes, by symbol: public numbers, kept while one asks for the others."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._asked: dict[str, datetime] = {}
+        self._told: dict[str, tuple[datetime, Decimal | None]] = {}
+
+    def due(self, listed: Sequence[Instrument]) -> Sequence[Instrument]:
+        """Those never asked for, then the others from the one asked for longest ago."""
+        symbols = {instrument.symbol for instrument in listed}
+        self._asked = {name: at for name, at in self._asked.items() if name in symbols}
+        self._told = {name: told for name, told in self._told.items() if name in symbols}
+        return sorted(listed, key=lambda item: self._asked.get(item.symbol, _EPOCH))
+
+    def asked(self, symbol: str) -> None:
+        self._asked[symbol] = self._clock()
+
+    def told(self, symbol: str, volume: Decimal | None) -> None:
+        self._told[symbol] = (self._clock(), volume)
+
+    def of(self, symbol: str) -> Decimal | None:
+        at, volume = self._told.get(symbol, (_EPOCH, None))
+        return volume if self._clock() - at < VOLUME_AGE else None
+
+
+# --- errors
+
+EXACT_ERRORS: Mapping[str, Verdict] = {
+    "EndpointNotFound": Refused,
+    "InvalidApiKey": InvalidKey,
+    "InvalidNonce": ClockSkew,
+    "InvalidSignature": BadSignature,
+    "InvalidTimestampInPayload": ClockSkew,
+    "Maintenance": Unreachable,
+    "MissingRole": PermissionRefused,
+    "RateLimit": RateLimited,
+    "RateLimited": RateLimited,
+    "System": Unreachable,
+}
+ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
+    ("requests were made too frequently", RateLimited),
+    ("nonce", ClockSkew),
+    # No reason is known for an address that is not trusted; these are the words of the portal.
+    ("trusted ip", IpNotAllowed),
+    ("ip address", IpNotAllowed),
+)
+
+
+# --- adapter
+
+
+class GeminiAdapter(RestAdapter):
+    exchange: ClassVar[str] = EXCHANGE
+    contract_types: ClassVar[frozenset[ContractType]] = frozenset({ContractType.LINEAR})
+    hosts: ClassVar[HostTable] = HOSTS
+    # 120 public calls a minute, with a burst of five.
+    rate: ClassVar[Rate] = Rate(5, 3.0)
+    exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
+    error_texts: ClassVar[Sequence[tuple[str, Verdict]]] = ERROR_TEXTS
+
+    def __init__(self, context: Context, hosts: HostTable | None = None) -> None:
+        super().__init__(context, hosts)
+        self._nonces = Nonces(context.clock)
+        self._volumes = {environment: Volumes(context.clock) for environment in Environment}
+
+    def _endpoints(self, market: Market) -> Endpoints:
+        hosts = self._hosts[market.environment]
+        return Endpoints(hosts["rest"], hosts["websocket"])
+
+    async def _instruments(self, market: Market) -> Sequence[Instrument]:
+        """One call; where a host does not have it, as the documentation does not, one by one."""
+        host = self._rest(market)
+        try:
+            payload = await self._call(host, _ALL_DETAILS)
+        except (Refused, BadPayload):
+            payload = await self._one_by_one(host)
+        return parse_instruments(payload)
+
+    async def _one_by_one(self, host: str) -> object:
+        symbols = parse_symbols(await self._call(host, _SYMBOLS))
+        rows = []
+        for symbol in symbols[:MOST_SYMBOLS]:
+            with suppress(Refused, BadPayload):
+                rows.append(await self._call(host, _DETAILS + percent_encoded(symbol, safe="")))
+        return rows
+
+    async def _tickers(self, market: Market) -> Sequence[Ticker]:
+        """All prices in one call; volumes by symbol, one after the other, so that a credential
+        check never waits behind more than one of them.
+        """
+        listed = await self._instruments(market)
+        payload = await self._call(self._rest(market), _PRICES)
+        prices = parse_prices(payload, frozenset(instrument.symbol for instrument in listed))
+        volumes = self._volumes[market.environment]
+        await self._ask_for_volumes(market, volumes.due(listed), volumes)
+        return [replace(ticker, volume_24h=volumes.of(ticker.symbol)) for ticker in prices]
+
+    async def _ask_for_volumes(
+        self, market: Market, listed: Sequence[Instrument], volumes: Volumes
+    ) -> None:
+        host, until = self._rest(market), Deadline(VOLUME_SECONDS)
+        for instrument in listed:
+            if not until.left():
+                return
+            volumes.asked(instrument.symbol)
+            try:
+                target = _TICKER + percent_encoded(instrument.symbol, safe="")
+                volumes.told(
+                    instrument.symbol, parse_volume(await self._call(host, target), instrument)
+                )
+            except RateLimited:
+                return
+            except ExchangeError:
+                continue  # a host that is down answers at once, by its open circuit
+
+    async def _check(
+        self, credentials: Credentials, market: Market, deadline: Deadline
+    ) -> CredentialReport:
+        """The roles of the key, which any role may ask for; one check of a key at a time."""
+        turn = self._nonces.turn(credentials.api_key)
+        try:
+            with deadline.in_line():
+                async with asyncio.timeout(deadline.left_in_line()):
+                    await turn.acquire()
+        except TimeoutError:
+            raise RateLimited(self.exchange) from None
+        try:
+            return CredentialReport(await self._roles(credentials, market, deadline))
+        finally:
+            turn.release()
+
+    async def _roles(
+        self, credentials: Credentials, market: Market, deadline: Deadline
+    ) -> Permissions:
+        """A nonce may be overtaken by a bot or by another process of ours: hence a second try.
+
+        The third is for keys with time-based nonces. Seconds come last, for a key that has seen
+        milliseconds would refuse them for ever.
+        """
+        nonces = self._nonces
+        for nonce in (nonces.in_milliseconds, nonces.in_milliseconds):
+            with suppress(ClockSkew):
+                return await self._ask(GeminiAuth(credentials, nonce), market, deadline)
+        return await self._ask(GeminiAuth(credentials, nonces.in_seconds), market, deadline)
+
+    async def _ask(self, auth: Auth, market: Market, deadline: Deadline) -> Permissions:
+        payload = await self._call(
+            self._rest(market), _ROLES, method="POST", auth=auth, deadline=deadline, safe=True
+        )
+        return parse_roles(payload)
+
+    def _rest(self, market: Market) -> str:
+        return self.host(market.environment, "rest")
+
+    def error_of(self, payload: object) -> tuple[str, str] | None:
+        """`{"result": "error", "reason": "InvalidNonce", "message": "…"}`."""
+        if not isinstance(payload, dict) or payload.get("result") != "error":
+            return None
+        reason, message = payload.get("reason"), payload.get("message")
+        return (
+            reason if isinstance(reason, str) else "",
+            message if isinstance(message, str) else "",
+        )

@@ -1,0 +1,62 @@
+"""Where each exchange is found: every host is a setting.
+
+An adapter module names its hosts and their defaults in `HOSTS`:
+`{environment: {name: address or None}}`. A setting of the form `{exchange: {environment: {name:
+address or None}}}` replaces single ones. `rest…` names are `https://host[:port]` (plain http on
+loopback only) without a path, since paths are signed; `websocket…` names are `wss://…` and may
+have a path. `None` takes a host away: calls to it answer `NoEndpoint`.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from botkeys.exchanges.model import Environment
+
+HostTable = Mapping[Environment, Mapping[str, str | None]]
+"""One exchange's hosts, by environment and name."""
+
+HostOverrides = Mapping[str, Mapping[str, Mapping[str, str | None]]]
+"""The setting: exchange → environment → name → address."""
+
+
+def merged(
+    exchange: str, defaults: HostTable, overrides: Mapping[str, Mapping[str, str | None]]
+) -> HostTable:
+    """The defaults with one exchange's overrides. Raises `ValueError` for what is not a host."""
+    unknown = set(overrides) - set(defaults)
+    if unknown:
+        raise ValueError(f"{exchange} has no environment {', '.join(sorted(unknown))}")
+    table: dict[Environment, dict[str, str | None]] = {}
+    for environment, names in defaults.items():
+        chosen = dict(names)
+        for name, address in overrides.get(environment, {}).items():
+            if name not in names:
+                known = ", ".join(sorted(names))
+                raise ValueError(f"{exchange} {environment} has no host {name}, but {known}")
+            chosen[name] = None if address is None else _checked(exchange, name, address)
+        table[environment] = chosen
+    return table
+
+
+def _checked(exchange: str, name: str, address: str) -> str:
+    socket = name.startswith("websocket")
+    secure, plain = ("wss", "ws") if socket else ("https", "http")
+    parts = urlsplit(address)
+    where = f"{exchange} host {name}"
+    if parts.scheme not in {secure, plain} or not parts.hostname:
+        raise ValueError(f"{where} must be an address like {secure}://host")
+    if parts.scheme == plain and not _is_loopback(parts.hostname):
+        raise ValueError(f"{where} must be {secure}: credentials would travel in clear")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError(f"{where} must be a bare address")
+    if not socket and parts.path.strip("/"):
+        raise ValueError(f"{where} must have no path, since paths are signed")
+    return address.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,141 @@
+"""The words in which every adapter speaks, whatever its exchange calls them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from botkeys.sealing.secret import Secret
+
+
+class ExchangeId(StrEnum):
+    """In the order in which they are listed."""
+
+    BITMEX = "bitmex"
+    BYBIT = "bybit"
+    BINANCE = "binance"
+    KRAKEN = "kraken"
+    OKX = "okx"
+    KUCOIN = "kucoin"
+    DERIBIT = "deribit"
+    GEMINI = "gemini"
+    PHEMEX = "phemex"
+    WOOX = "woox"
+
+
+class Environment(StrEnum):
+    LIVE = "live"
+    TESTNET = "testnet"
+
+
+class ContractType(StrEnum):
+    LINEAR = "linear"
+    INVERSE = "inverse"
+
+
+class MarginMode(StrEnum):
+    CROSS = "cross"
+    ISOLATED = "isolated"
+
+
+class Answer(StrEnum):
+    """What an exchange says of a permission. `UNKNOWN` is an answer of its own, never a `NO`."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Availability(StrEnum):
+    AVAILABLE = "available"
+    CLOSED = "closed"
+    DISCONTINUED = "discontinued"
+    UNCONFIRMED = "unconfirmed"
+
+
+class RefusalReason(StrEnum):
+    """Why an exchange refused credentials. `REFUSED`: it does not tell the causes apart."""
+
+    INVALID_KEY = "invalid_key"
+    BAD_SIGNATURE = "bad_signature"
+    PASSPHRASE = "passphrase"
+    IP_NOT_ALLOWED = "ip_not_allowed"
+    PERMISSION = "permission"
+    EXPIRED = "expired"
+    CLOCK_SKEW = "clock_skew"
+    WRONG_ENVIRONMENT = "wrong_environment"
+    NO_ENDPOINT = "no_endpoint"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Credentials:
+    """What a user enters. `api_key` is sealed like the secret, so it is boxed like it too."""
+
+    api_key: Secret
+    api_secret: Secret
+    api_passphrase: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Permissions:
+    read: Answer = Answer.UNKNOWN
+    trade: Answer = Answer.UNKNOWN
+    withdraw: Answer = Answer.UNKNOWN
+    ip_restricted: Answer = Answer.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialReport:
+    """The outcome of a credential check that the exchange accepted.
+
+    `exchange_account` is the exchange's own id of the account, where it tells one: the caller
+    stores a keyed hash of it only. `max_leverage` maps the exchange's symbols to the maximum that
+    only a signed call tells (Binance); empty elsewhere.
+    """
+
+    permissions: Permissions
+    expires_at: datetime | None = None
+    exchange_account: str | None = None
+    max_leverage: Mapping[str, Decimal] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A perpetual contract as its exchange lists it now.
+
+    `symbol` is the exchange's own spelling; `base`, `quote`, `settle` are normalised (XBT is BTC).
+    `contract_size` is the base amount (linear) or the quote amount (inverse) of one unit of
+    quantity; `tick_size` the price step, `lot_size` the quantity step, `min_quantity` the smallest
+    order, all in the exchange's units. `max_leverage` is `None` where the exchange does not tell.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    settle: str
+    contract_type: ContractType
+    contract_size: Decimal
+    tick_size: Decimal
+    lot_size: Decimal
+    min_quantity: Decimal
+    max_leverage: Decimal | None
+    margin_modes: tuple[MarginMode, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticker:
+    """`volume_24h` is in the quote asset, whatever the exchange counts in; `None`: not told."""
+
+    symbol: str
+    price: Decimal | None
+    volume_24h: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Base addresses that a bot connects to for one environment, region and contract type."""
+
+    rest: str | None
+    websocket: str | None

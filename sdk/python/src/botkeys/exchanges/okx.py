@@ -1,0 +1,320 @@
+"""OKX (V5): linear and inverse swaps on one host; demo trading is a header, regions are hosts."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from datetime import UTC
+from functools import partial
+from typing import ClassVar
+
+from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
+from botkeys.exchanges.errors import (
+    BadPayload,
+    BadSignature,
+    ClockSkew,
+    InvalidKey,
+    IpNotAllowed,
+    PassphraseRefused,
+    PermissionRefused,
+    RateLimited,
+    Unreachable,
+    WrongEnvironment,
+)
+from botkeys.exchanges.hosts import HostTable
+from botkeys.exchanges.model import (
+    Answer,
+    ContractType,
+    CredentialReport,
+    Credentials,
+    Endpoints,
+    Environment,
+    Instrument,
+    MarginMode,
+    Permissions,
+    RefusalReason,
+    Ticker,
+)
+from botkeys.exchanges.parsing import (
+    Row,
+    as_asset,
+    as_decimal,
+    as_positive,
+    as_text,
+    listing,
+    object_of,
+    rows_of,
+)
+from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, target_of
+
+# --- constants
+
+EXCHANGE = "okx"
+GLOBAL, EEA, US = "global", "eea", "us"
+
+# Names: rest and websocket for the global host, with _eea and _us for the other regions; bots
+# append /public, /private or /business. Live and demo share their REST hosts.
+_REST = {
+    "rest": "https://www.okx.com",
+    "rest_eea": "https://eea.okx.com",
+    "rest_us": "https://us.okx.com",
+}
+HOSTS: HostTable = {
+    Environment.LIVE: {
+        **_REST,
+        "websocket": "wss://ws.okx.com:8443/ws/v5",
+        "websocket_eea": "wss://wseea.okx.com:8443/ws/v5",
+        "websocket_us": "wss://wsus.okx.com:8443/ws/v5",
+    },
+    Environment.TESTNET: {
+        **_REST,
+        "websocket": "wss://wspap.okx.com:8443/ws/v5",
+        "websocket_eea": "wss://wseeapap.okx.com:8443/ws/v5",
+        "websocket_us": "wss://wsuspap.okx.com:8443/ws/v5",
+    },
+}
+
+_INSTRUMENTS = "/api/v5/public/instruments?instType=SWAP"
+_TICKERS = "/api/v5/market/tickers?instType=SWAP"
+_ACCOUNT = "/api/v5/account/config"
+_DEMO = {"x-simulated-trading": "1"}
+_SUFFIXES = {None: "", GLOBAL: "", EEA: "_eea", US: "_us"}
+_MARGIN_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
+_PERMISSIONS = frozenset({"read_only", "trade", "withdraw"})
+_SPOT_MODE = "1"  # acctLv: an account in spot mode cannot trade swaps
+_SWAP_MODES = frozenset({"2", "3", "4"})
+
+
+# --- signing
+
+
+class OkxAuth(Auth):
+    """base64(HMAC-SHA256(secret, time + method + path with query + body)), passphrase in clear."""
+
+    def __init__(self, credentials: Credentials, clock: Clock) -> None:
+        self._credentials = credentials
+        self._clock = clock
+
+    def auth_flow(self, request: Request) -> AuthFlow:
+        now = self._clock().astimezone(UTC)
+        stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        text = f"{stamp}{request.method}{target_of(request)}".encode("ascii") + request.content
+        secret = self._credentials.api_secret.reveal().encode()
+        digest = hmac.new(secret, text, hashlib.sha256).digest()
+        passphrase = self._credentials.api_passphrase
+        request.headers["OK-ACCESS-KEY"] = self._credentials.api_key.reveal()
+        request.headers["OK-ACCESS-SIGN"] = base64.b64encode(digest).decode("ascii")
+        request.headers["OK-ACCESS-TIMESTAMP"] = stamp
+        request.headers["OK-ACCESS-PASSPHRASE"] = passphrase.reveal() if passphrase else ""
+        yield request
+
+
+# --- parsing
+
+
+def parse_instruments(
+    payload: object, contract_type: ContractType, *, may_be_empty: bool = False
+) -> Sequence[Instrument]:
+    """`public/instruments` of swaps: those of one contract type in the state live."""
+    rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
+    empty_is_true = may_be_empty and not rows
+    parse = partial(_instrument, contract_type)
+    return listing(EXCHANGE, rows, parse, may_be_empty=empty_is_true)
+
+
+def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
+    # Linear or inverse is what ctType says: quote and settle mislead (BTC-USD_UM-SWAP).
+    if (row.get("instType"), row.get("state"), row.get("ctType")) != (
+        "SWAP",
+        "live",
+        contract_type.value,
+    ):
+        return None
+    symbol, settle = as_text(row.get("instId")), as_asset(row.get("settleCcy"))
+    base, quote = _pair(row)
+    value, multiplier = as_positive(row.get("ctVal")), as_positive(row.get("ctMult") or "1")
+    tick, lot = as_positive(row.get("tickSz")), as_positive(row.get("lotSz"))
+    if not (symbol and settle and base and quote and value and multiplier and tick and lot):
+        return None
+    counted_in = as_asset(row.get("ctValCcy"))
+    if counted_in != (base if contract_type is ContractType.LINEAR else quote):
+        return None  # a contract whose size is in another unit than we would tell
+    return Instrument(
+        symbol=symbol,
+        base=base,
+        quote=quote,
+        settle=settle,
+        contract_type=contract_type,
+        contract_size=value * multiplier,
+        tick_size=tick,
+        lot_size=lot,
+        min_quantity=as_positive(row.get("minSz")) or lot,
+        max_leverage=as_positive(row.get("lever")),
+        margin_modes=_MARGIN_MODES,
+    )
+
+
+def _pair(row: Row) -> tuple[str | None, str | None]:
+    """Base and quote, from `uly`: `baseCcy` and `quoteCcy` are empty for swaps.
+
+    A quote may carry how it is margined (`USD_UM`), which is no part of the asset's name.
+    """
+    base, _, quote = (as_text(row.get("uly")) or as_text(row.get("instFamily")) or "").partition(
+        "-"
+    )
+    return as_asset(base), as_asset(quote.partition("_")[0])
+
+
+def parse_tickers(payload: object, symbols: frozenset[str]) -> Sequence[Ticker]:
+    """`market/tickers` of swaps, for the symbols asked for.
+
+    `volCcy24h` counts base coins for linear and inverse alike: the quote volume is that at the
+    last price. `vol24h` counts contracts and is of no use here.
+    """
+
+    def ticker(row: Row) -> Ticker | None:
+        symbol = as_text(row.get("instId"))
+        if symbol is None or symbol not in symbols:
+            return None
+        price, coins = as_positive(row.get("last")), as_decimal(row.get("volCcy24h"))
+        volume = None if price is None or coins is None else coins * price
+        return Ticker(symbol, price, volume)
+
+    rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
+    return listing(EXCHANGE, rows, ticker, may_be_empty=not symbols)
+
+
+def parse_account(payload: object) -> CredentialReport:
+    """`account/config`: the key's `perm` and `ip`, the account's mode and uid.
+
+    `perm` is absent from old answers, which leaves everything about it unknown. The call itself
+    proves that the key can read.
+    """
+    rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
+    if not rows:
+        raise BadPayload(EXCHANGE)
+    account = rows[0]
+    told, mode = account.get("perm"), as_text(account.get("acctLv"))
+    if not isinstance(told, str) and mode is None:
+        raise BadPayload(EXCHANGE)
+    granted = _words(told) if isinstance(told, str) else frozenset()
+    trade = withdraw = Answer.UNKNOWN
+    if granted:
+        # Besides a word that we do not know, the absence of one that we know tells nothing.
+        absent = Answer.NO if granted <= _PERMISSIONS else Answer.UNKNOWN
+        trade = Answer.YES if "trade" in granted else absent
+        withdraw = Answer.YES if "withdraw" in granted else absent
+    if mode == _SPOT_MODE:
+        trade = Answer.NO
+    elif mode not in _SWAP_MODES and trade is Answer.YES:
+        trade = Answer.UNKNOWN
+    addresses = account.get("ip")
+    restricted = Answer.UNKNOWN
+    if isinstance(addresses, str):
+        restricted = Answer.YES if _words(addresses) else Answer.NO
+    return CredentialReport(
+        permissions=Permissions(Answer.YES, trade, withdraw, restricted),
+        exchange_account=as_text(account.get("uid")),
+    )
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word for part in text.split(",") if (word := part.strip()))
+
+
+# --- errors
+
+EXACT_ERRORS: Mapping[str, Verdict] = {
+    "50001": Unreachable,  # maintenance
+    "50004": Unreachable,
+    "50007": Unclear(),  # account blocked
+    "50011": RateLimited,
+    "50012": Unclear(),
+    "50013": Unreachable,
+    "50026": Unreachable,
+    "50027": Unclear(),
+    "50030": PermissionRefused,
+    "50061": RateLimited,
+    "50100": Unclear(),  # API frozen
+    "50101": WrongEnvironment,
+    "50102": ClockSkew,
+    "50103": InvalidKey,
+    "50104": PassphraseRefused,
+    "50105": PassphraseRefused,
+    "50110": IpNotAllowed,
+    "50111": InvalidKey,
+    "50112": ClockSkew,
+    "50113": BadSignature,
+    "50114": Unclear(
+        (RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE, RefusalReason.PASSPHRASE)
+    ),
+    # Also what a key of another region gets.
+    "50119": Unclear((RefusalReason.INVALID_KEY, RefusalReason.WRONG_ENVIRONMENT)),
+    "50120": PermissionRefused,
+}
+ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
+    ("does not match current environment", WrongEnvironment),
+    ("ip whitelist", IpNotAllowed),
+    ("too many requests", RateLimited),
+)
+
+
+# --- adapter
+
+
+class OkxAdapter(RestAdapter):
+    exchange: ClassVar[str] = EXCHANGE
+    regions: ClassVar[frozenset[str]] = frozenset({GLOBAL, EEA, US})
+    hosts: ClassVar[HostTable] = HOSTS
+    rate: ClassVar[Rate] = Rate(20, 2.0)
+    exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
+    error_texts: ClassVar[Sequence[tuple[str, Verdict]]] = ERROR_TEXTS
+
+    def _endpoints(self, market: Market) -> Endpoints:
+        suffix, hosts = _SUFFIXES[market.region], self._hosts[market.environment]
+        return Endpoints(hosts[f"rest{suffix}"], hosts[f"websocket{suffix}"])
+
+    async def _instruments(self, market: Market) -> Sequence[Instrument]:
+        payload = await self._public(market, _INSTRUMENTS)
+        # The other regions list X-Perps as futures, so that they may have no swap at all.
+        may_be_empty = market.region in {EEA, US}
+        return parse_instruments(payload, market.contract_type, may_be_empty=may_be_empty)
+
+    async def _tickers(self, market: Market) -> Sequence[Ticker]:
+        """One call has both contract types and does not say which is which: the listing does."""
+        listed, payload = await asyncio.gather(
+            self._instruments(market), self._public(market, _TICKERS)
+        )
+        return parse_tickers(payload, frozenset(instrument.symbol for instrument in listed))
+
+    async def _check(
+        self, credentials: Credentials, market: Market, deadline: Deadline
+    ) -> CredentialReport:
+        payload = await self._call(
+            self._rest(market),
+            _ACCOUNT,
+            headers=_demo(market),
+            auth=OkxAuth(credentials, self._clock),
+            deadline=deadline,
+        )
+        return parse_account(payload)
+
+    async def _public(self, market: Market, target: str) -> object:
+        return await self._call(self._rest(market), target, headers=_demo(market))
+
+    def _rest(self, market: Market) -> str:
+        return self.host(market.environment, f"rest{_SUFFIXES[market.region]}")
+
+    def error_of(self, payload: object) -> tuple[str, str] | None:
+        """`{"code": "50111", "msg": "…", "data": []}`, with any status, 200 included."""
+        if not isinstance(payload, dict) or "code" not in payload:
+            return None
+        code, message = as_text(payload["code"]), payload.get("msg")
+        if code == "0":
+            return None
+        return code or "", message if isinstance(message, str) else ""
+
+
+def _demo(market: Market) -> Mapping[str, str] | None:
+    return _DEMO if market.environment is Environment.TESTNET else None

@@ -1,0 +1,170 @@
+"""Reading of what exchanges send: any JSON at all must end in a value or in `BadPayload`.
+
+The `as_…` functions answer `None` for whatever is not what they look for, so that a parser can
+leave out an odd row without a word, and a new word of an exchange breaks nothing.
+"""
+
+import json
+import re
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+from typing import Any, NoReturn, Protocol, TypeVar
+
+from botkeys.exchanges.errors import BadPayload
+from botkeys.exchanges.model import Answer
+
+Row = Mapping[str, Any]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
+_LARGEST_EXPONENT = 30  # 10^30 of anything is no price and no volume
+_LONGEST_TEXT = 64
+_SMALLEST_MARGIN = Decimal("0.001")
+_HUNDREDTH = Decimal("0.01")
+_LATEST_MS = 253_402_300_799_999  # the end of the year 9999
+# Spellings of one asset; the right-hand one is the one users type.
+_ASSET_NAMES = {"XBT": "BTC", "XBt": "BTC", "USDt": "USDT"}
+
+
+class _Listed(Protocol):
+    @property
+    def symbol(self) -> str: ...
+
+
+_T = TypeVar("_T", bound=_Listed)
+
+
+def read_json(body: bytes) -> object:
+    """JSON with fractions as `Decimal`, read from their digits. Raises `ValueError` only."""
+    try:
+        parsed: object = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+    except (RecursionError, ArithmeticError):
+        raise ValueError("JSON that is too deep or has an impossible number") from None
+    return parsed
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def as_text(value: object) -> str | None:
+    """A short word or number as text: printable, without spaces, fit for a database and a URL."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_LONGEST_TEXT:
+        return str(value)
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TEXT:
+        return None
+    return value if value.isprintable() and " " not in value else None
+
+
+def as_asset(value: object) -> str | None:
+    """The normalised name of an asset: XBT is BTC; names are otherwise the exchange's own."""
+    text = as_text(value)
+    return None if text is None else _ASSET_NAMES.get(text, text)
+
+
+def settle_name(asset: str) -> str:
+    """The one spelling of a settle asset: what is told in another case is no asset of its own.
+
+    Exchanges write these in capitals, but for the minor units of BitMEX (`XBt`, `USDt`).
+    """
+    capitals = asset.upper()
+    return _ASSET_NAMES.get(capitals, capitals)
+
+
+def as_decimal(value: object) -> Decimal | None:
+    """A finite number of a sane size, from text or from a JSON number."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        if not _NUMBER.fullmatch(value):
+            return None
+        number = Decimal(value)
+    elif isinstance(value, int | Decimal):
+        number = Decimal(value)
+    else:
+        return None
+    if not number.is_finite() or (number and abs(number.adjusted()) > _LARGEST_EXPONENT):
+        return None
+    return number or Decimal(0)
+
+
+def as_positive(value: object) -> Decimal | None:
+    number = as_decimal(value)
+    return number if number is not None and number > 0 else None
+
+
+def as_leverage(initial_margin: object) -> Decimal | None:
+    """The maximum leverage of an initial margin rate: 0.02 is 50, 0.03 is 33.33."""
+    rate = as_decimal(initial_margin)
+    if rate is None or not _SMALLEST_MARGIN <= rate <= 1:
+        return None
+    leverage = (1 / rate).quantize(_HUNDREDTH, ROUND_DOWN)
+    return leverage.to_integral_value() if leverage == leverage.to_integral_value() else leverage
+
+
+def as_answer(value: object) -> Answer:
+    """What a flag says: only a real `true` or `false` is an answer."""
+    if value is True:
+        return Answer.YES
+    return Answer.NO if value is False else Answer.UNKNOWN
+
+
+def as_time(milliseconds: object) -> datetime | None:
+    """A moment given in milliseconds since 1970; zero and less mean that none is given."""
+    number = as_decimal(milliseconds)
+    if number is None or not 0 < number <= _LATEST_MS:
+        return None
+    return _EPOCH + timedelta(milliseconds=int(number))
+
+
+def as_moment(value: object) -> datetime | None:
+    """A moment in ISO 8601 with its zone; 1970 and before mean that none is given."""
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo and moment > _EPOCH else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since 1970, without a float on the way."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def object_of(exchange: str, value: object) -> Row:
+    """A JSON object, or `BadPayload`."""
+    if not isinstance(value, dict):
+        raise BadPayload(exchange)
+    return value
+
+
+def rows_of(exchange: str, value: object) -> list[Row]:
+    """The objects of a JSON array; other members are left out. No array is `BadPayload`."""
+    if not isinstance(value, list):
+        raise BadPayload(exchange)
+    return [row for row in value if isinstance(row, dict)]
+
+
+def listing(
+    exchange: str,
+    rows: Iterable[Row],
+    parse: Callable[[Row], _T | None],
+    *,
+    may_be_empty: bool = False,
+) -> Sequence[_T]:
+    """All rows that `parse` can use, each symbol once.
+
+    A listing without a single usable row is `BadPayload`, not an empty catalogue: otherwise a
+    renamed field or an outage would look as if everything had been delisted at once.
+    """
+    found: dict[Hashable, _T] = {}
+    for row in rows:
+        item = parse(row)
+        if item is not None:
+            found.setdefault(item.symbol, item)
+    if not found and not may_be_empty:
+        raise BadPayload(exchange)
+    return tuple(found.values())

@@ -1,0 +1,334 @@
+"""The ten exchanges as they are, in the order of the user's list.
+
+What differs from that list (all ten with a test environment) is told and still offered: BitMEX has
+closed, KuCoin's sandbox is gone. A host can be set for either, so neither is refused.
+"""
+
+from botkeys.exchanges.model import Availability, ContractType, Environment, MarginMode
+from botkeys.exchanges.profile import (
+    CredentialField,
+    EnvironmentProfile,
+    ExchangeProfile,
+    LeverageKind,
+    MarginModeScope,
+)
+
+_BOTH_TYPES = (ContractType.LINEAR, ContractType.INVERSE)
+_LINEAR = (ContractType.LINEAR,)
+_BOTH_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
+_CROSS = (MarginMode.CROSS,)
+_OKX_REGIONS = ("global", "eea", "us")
+_BYBIT_REGIONS = ("global", "nl", "tr", "kz", "ge", "ae", "eu", "id")
+_NO_WITHDRAWAL = "Leave every withdrawal permission off: this service refuses keys that have one."
+_COPY = "Copy the key and the secret at once: the secret is shown only when the key is made."
+
+
+def _fields(
+    key: str, secret: str = "The secret that belongs to it.", passphrase: str | None = None
+) -> tuple[CredentialField, ...]:
+    fields = [CredentialField("api_key", True, key), CredentialField("api_secret", True, secret)]
+    if passphrase is not None:
+        fields.append(CredentialField("api_passphrase", True, passphrase))
+    return tuple(fields)
+
+
+def _available(
+    portal_url: str, note: str | None = None, regions: tuple[str, ...] = ()
+) -> EnvironmentProfile:
+    return EnvironmentProfile(Availability.AVAILABLE, note, portal_url, regions)
+
+
+_PASSPHRASE_HELP = (
+    "The passphrase chosen when the key was made. Alternatively leave this field out and enter"
+    " api_secret as secret:passphrase."
+)
+
+BITMEX = ExchangeProfile(
+    exchange="bitmex",
+    name="BitMEX",
+    environments={
+        Environment.LIVE: EnvironmentProfile(
+            Availability.CLOSED,
+            "BitMEX closed on 2026-09-23. Keys can be kept; nothing answers unless another host is"
+            " configured.",
+            "https://www.bitmex.com/app/apiKeys",
+        ),
+        Environment.TESTNET: EnvironmentProfile(
+            Availability.CLOSED,
+            "Closed together with BitMEX on 2026-09-23.",
+            "https://testnet.bitmex.com/app/apiKeys",
+        ),
+    },
+    contract_types=_BOTH_TYPES,
+    margin_modes=_BOTH_MODES,
+    margin_mode_scope=MarginModeScope.SYMBOL,
+    leverage=LeverageKind.PER_SYMBOL,
+    credential_fields=_fields("The ID of the API key."),
+    required_permissions=("Order",),
+    setup_steps=(
+        "Open Account & Security → API Keys.",
+        "Create a key with the permission Order, and its range of addresses (CIDR) if possible.",
+        _NO_WITHDRAWAL,
+        _COPY,
+    ),
+)
+
+BYBIT = ExchangeProfile(
+    exchange="bybit",
+    name="Bybit",
+    environments={
+        Environment.LIVE: _available(
+            "https://www.bybit.com/app/user/api-management",
+            "A key works on its account's own site only: choose the region where the account was"
+            " not opened on bybit.com.",
+            _BYBIT_REGIONS,
+        ),
+        Environment.TESTNET: _available(
+            "https://testnet.bybit.com/app/user/api-management",
+            "The testnet is a site of its own with its own accounts. Keys of Demo Trading belong"
+            " to neither environment.",
+        ),
+    },
+    contract_types=_BOTH_TYPES,
+    margin_modes=_BOTH_MODES,
+    margin_mode_scope=MarginModeScope.ACCOUNT,
+    leverage=LeverageKind.PER_SYMBOL,
+    credential_fields=_fields(
+        "The API key.", "The secret; for an RSA key the private key as PEM text."
+    ),
+    required_permissions=("Read-Write", "Contract: Orders and Positions"),
+    setup_steps=(
+        "Open API → Create New Key and choose a system-generated key.",
+        "Choose Read-Write, and under Contract both Orders and Positions.",
+        "Bind addresses if possible: a key without any expires after about 90 days.",
+        _NO_WITHDRAWAL,
+        _COPY,
+    ),
+)
+
+BINANCE = ExchangeProfile(
+    exchange="binance",
+    name="Binance",
+    environments={
+        Environment.LIVE: _available("https://www.binance.com/en/my/settings/api-management"),
+        Environment.TESTNET: _available(
+            "https://demo.binance.com/en/my/settings/api-management",
+            "Test keys are those of Demo Trading. It does not tell a key's permissions, so they"
+            " are shown as unknown.",
+        ),
+    },
+    contract_types=_BOTH_TYPES,
+    margin_modes=_BOTH_MODES,
+    margin_mode_scope=MarginModeScope.SYMBOL,
+    leverage=LeverageKind.PER_SYMBOL,
+    credential_fields=_fields(
+        "The API key.",
+        "The secret; for an RSA or Ed25519 key the private key as PEM text without a password.",
+    ),
+    required_permissions=("Enable Reading", "Enable Futures"),
+    setup_steps=(
+        "Open a futures account first: older keys never gain the futures permission.",
+        "Open Account → API Management → Create API.",
+        "Restrict access to trusted IPs if possible: without them the right to trade lapses.",
+        "Tick Enable Futures.",
+        _NO_WITHDRAWAL,
+        _COPY,
+    ),
+)
+
+KRAKEN = ExchangeProfile(
+    exchange="kraken",
+    name="Kraken",
+    environments={
+        Environment.LIVE: _available(
+            "https://pro.kraken.com/app/settings/api",
+            "Needs a Kraken Futures key: spot keys are other objects and do not work.",
+        ),
+        Environment.TESTNET: _available(
+            "https://demo-futures.kraken.com",
+            "The demo has its own sign-up and its own keys.",
+        ),
+    },
+    contract_types=_BOTH_TYPES,
+    margin_modes=_CROSS,
+    margin_mode_scope=MarginModeScope.ACCOUNT,
+    leverage=LeverageKind.PER_SYMBOL,
+    credential_fields=_fields("The public key of a futures API key.", "The private key, base64."),
+    required_permissions=("General API: Full access",),
+    setup_steps=(
+        "Open Settings → Connections & API → Futures trading API → Create API key.",
+        "Set General API to Full access.",
+        "Set Withdrawal API to No access: this service refuses keys that can withdraw.",
+        "Turn on the IP address restriction if possible.",
+        _COPY,
+    ),
+)
+
+OKX = ExchangeProfile(
+    exchange="okx",
+    name="OKX",
+    environments={
+        Environment.LIVE: _available(
+            "https://www.okx.com/account/my-api",
+            "A key works in the region of its account only: choose eea or us where the account was"
+            " opened there.",
+            _OKX_REGIONS,
+        ),
+        Environment.TESTNET: _available(
+            "https://www.okx.com/account/my-api",
+            "Test keys are made inside Demo Trading.",
+            _OKX_REGIONS,
+        ),
+    },
+    contract_types=_BOTH_TYPES,
+    margin_modes=_BOTH_MODES,
+    margin_mode_scope=MarginModeScope.SYMBOL,
+    leverage=LeverageKind.PER_SYMBOL,
+    credential_fields=_fields("The API key.", "The secret key.", _PASSPHRASE_HELP),
+    required_permissions=("Read", "Trade"),
+    setup_steps=(
+        "Set the account mode to Futures or higher: an account in Spot mode cannot trade swaps.",
+        "Open API → Create API key (for testnet: inside Demo Trading) and choose a passphrase.",
+        "Give it the permissions Read and Trade.",
+        "Bind addresses if possible: live keys without any are deleted after 14 idle days.",
+        _NO_WITHDRAWAL,
+        _COPY,
+    ),
+)
+
+KUCOIN = ExchangeProfile(
+    exchange="kucoin",
+    name="KuCoin",
+    environments={
+        Environment.LIVE: _available("https://www.kucoin.com/account/api"),
+        Environment.TESTNET: EnvironmentProfile(
+            Availability.DISCONTINUED,
+            "KuCoin shut its sandbox down in 2023. Keys can be kept; nothing answers unless a host"
+            " is configured.",
+            None,
+        ),
+    },
+    contract_types=_BOTH_TYPES,
+    margin_modes=_BOTH_MODES,
+    margin_mode_scope=MarginModeScope.SYMBOL,
+    leverage=LeverageKind.PER_SYMBOL,
+    credential_fields=_fields("The API key.", "The API secret.", _PASSPHRASE_HELP),
+    required_permissions=("General", "Futures Trading"),
+    setup_steps=(
+        "Open API Management → Create API and choose a passphrase.",
+        "Give it the permissions General and Futures Trading.",
+        "Restrict it to your addresses if possible.",
+        _NO_WITHDRAWAL,
+        _COPY,
+    ),
+)
+
+DERIBIT = ExchangeProfile(
+    exchange="deribit",
+    name="Deribit",
+    environments={
+        Environment.LIVE: _available("https://www.deribit.com/account/BTC/API"),
+        Environment.TESTNET: _available(
+            "https://test.deribit.com/account/BTC/API",
+            "The test site has its own accounts and its own keys.",
+        ),
+    },
+    contract_types=_BOTH_TYPES,
+    margin_modes=_CROSS,
+    margin_mode_scope=MarginModeScope.ACCOUNT,
+    leverage=LeverageKind.IMPLICIT,
+    credential_fields=_fields("The client id.", "The client secret."),
+    required_permissions=("account:read", "trade:read_write"),
+    setup_steps=(
+        "Open Account → API → Add new key.",
+        "Choose account: read and trade: read_write.",
+        "Choose wallet: none. This service refuses keys with wallet: read_write, which withdraw.",
+        _COPY,
+    ),
+)
+
+GEMINI = ExchangeProfile(
+    exchange="gemini",
+    name="Gemini",
+    environments={
+        Environment.LIVE: _available(
+            "https://exchange.gemini.com/settings/api",
+            "Perpetuals need a derivatives account, which is not offered everywhere.",
+        ),
+        Environment.TESTNET: _available(
+            "https://exchange.sandbox.gemini.com/settings/api",
+            "The sandbox has its own accounts and its own keys.",
+        ),
+    },
+    contract_types=_LINEAR,
+    margin_modes=_CROSS,
+    margin_mode_scope=MarginModeScope.ACCOUNT,
+    leverage=LeverageKind.PER_SYMBOL,
+    credential_fields=_fields("The API key, beginning with account-."),
+    required_permissions=("Trader",),
+    setup_steps=(
+        "Open Settings → API → Create a new API key for your derivatives account.",
+        "Give it the role Trader.",
+        "Leave the role Fund Manager off: this service refuses keys that can withdraw.",
+        "Leave time-based nonces off.",
+        _COPY,
+    ),
+)
+
+PHEMEX = ExchangeProfile(
+    exchange="phemex",
+    name="Phemex",
+    environments={
+        Environment.LIVE: _available(
+            "https://phemex.com/account/api-management",
+            "Phemex does not tell a key's permissions, so they are shown as unknown.",
+        ),
+        Environment.TESTNET: _available(
+            "https://testnet.phemex.com/account/api-management",
+            "The testnet has its own accounts, and all its users share one limit on requests.",
+        ),
+    },
+    contract_types=_BOTH_TYPES,
+    margin_modes=_BOTH_MODES,
+    margin_mode_scope=MarginModeScope.SYMBOL,
+    leverage=LeverageKind.PER_SYMBOL,
+    credential_fields=_fields("The ID of the API key."),
+    required_permissions=("Read and Trade",),
+    setup_steps=(
+        "Open API Management → Create New API Key.",
+        "Choose Read and Trade, and bind addresses if possible.",
+        "Leave withdrawal off. Phemex does not let this service check it.",
+        _COPY,
+    ),
+)
+
+WOOX = ExchangeProfile(
+    exchange="woox",
+    name="WOO X",
+    environments={
+        Environment.LIVE: _available(
+            "https://woox.io",
+            "WebSockets need the account's application id beside the key; bots read it from"
+            " GET /v3/account/info.",
+        ),
+        Environment.TESTNET: EnvironmentProfile(
+            Availability.AVAILABLE,
+            "The staging environment has its own accounts and its own keys.",
+            None,
+        ),
+    },
+    contract_types=_LINEAR,
+    margin_modes=_BOTH_MODES,
+    margin_mode_scope=MarginModeScope.SYMBOL,
+    leverage=LeverageKind.PER_SYMBOL,
+    credential_fields=_fields("The API key."),
+    required_permissions=("Read", "Trade"),
+    setup_steps=(
+        "Open Account → API Management → Create API.",
+        "Give it the permissions Read and Trade, and bind addresses if possible.",
+        _NO_WITHDRAWAL,
+        _COPY,
+    ),
+)
+
+ALL = (BITMEX, BYBIT, BINANCE, KRAKEN, OKX, KUCOIN, DERIBIT, GEMINI, PHEMEX, WOOX)

@@ -1,0 +1,94 @@
+"""The ten exchanges by id: what each offers, and the adapter that talks to it."""
+
+from collections.abc import Mapping
+
+from botkeys.exchanges.adapter import ExchangeAdapter
+from botkeys.exchanges.base import Clock, Context, RestAdapter, utc_now
+from botkeys.exchanges.binance import BinanceAdapter
+from botkeys.exchanges.bitmex import BitmexAdapter
+from botkeys.exchanges.bybit import BybitAdapter
+from botkeys.exchanges.deribit import DeribitAdapter
+from botkeys.exchanges.gemini import GeminiAdapter
+from botkeys.exchanges.hosts import HostOverrides, merged
+from botkeys.exchanges.kraken import KrakenAdapter
+from botkeys.exchanges.kucoin import KucoinAdapter
+from botkeys.exchanges.model import Environment
+from botkeys.exchanges.okx import OkxAdapter
+from botkeys.exchanges.phemex import PhemexAdapter
+from botkeys.exchanges.profile import ExchangeProfile
+from botkeys.exchanges.profiles import ALL
+from botkeys.exchanges.woox import WooxAdapter
+from botkeys.transport.client import HttpTransport
+
+EXCHANGES: Mapping[str, ExchangeProfile] = {profile.exchange: profile for profile in ALL}
+"""All ten, in the order in which they are listed."""
+
+ADAPTERS: Mapping[str, type[RestAdapter]] = {
+    adapter.exchange: adapter
+    for adapter in (
+        BitmexAdapter,
+        BybitAdapter,
+        BinanceAdapter,
+        KrakenAdapter,
+        OkxAdapter,
+        KucoinAdapter,
+        DeribitAdapter,
+        GeminiAdapter,
+        PhemexAdapter,
+        WooxAdapter,
+    )
+}
+
+
+def passphrase_required(exchange: str) -> bool:
+    """Whether keys of this exchange have a third part, the passphrase."""
+    return EXCHANGES[exchange].passphrase_required
+
+
+def simulated_hosts(addresses: Mapping[str, Mapping[str, str]]) -> HostOverrides:
+    """The host setting for simulated exchanges.
+
+    `addresses` is `{exchange: {environment: "http://127.0.0.1:PORT"}}`. Whatever is not simulated
+    has no host at all, websockets included: no development machine reaches a real exchange.
+    """
+    overrides: dict[str, dict[str, Mapping[str, str | None]]] = {}
+    for exchange, adapter in ADAPTERS.items():
+        overrides[exchange] = {}
+        for environment in Environment:
+            address = addresses.get(exchange, {}).get(environment)
+            overrides[exchange][environment] = (
+                dict.fromkeys(adapter.hosts[environment])
+                if address is None
+                else adapter.simulated(environment, address)
+            )
+    return overrides
+
+
+class Exchanges:
+    """The adapters of all exchanges. Stateless but for `http`; one for the whole process.
+
+    `hosts` replaces single hosts, see `botkeys.exchanges.hosts`; `check_seconds` bounds one credential
+    check. Raises `ValueError` for a host setting that cannot be right.
+    """
+
+    def __init__(
+        self,
+        http: HttpTransport,
+        *,
+        clock: Clock = utc_now,
+        hosts: HostOverrides | None = None,
+        check_seconds: float = 5.0,
+    ) -> None:
+        hosts = hosts or {}
+        unknown = set(hosts) - set(ADAPTERS)
+        if unknown:
+            raise ValueError(f"hosts are set for {', '.join(sorted(unknown))}: no such exchange")
+        context = Context(http, clock, check_seconds)
+        self._adapters: dict[str, ExchangeAdapter] = {
+            exchange: adapter(context, merged(exchange, adapter.hosts, hosts.get(exchange, {})))
+            for exchange, adapter in ADAPTERS.items()
+        }
+
+    def adapter(self, exchange: str) -> ExchangeAdapter:
+        """The adapter of one of `EXCHANGES`; `KeyError` for any other id."""
+        return self._adapters[exchange]
