@@ -38,10 +38,10 @@ def dev(
     ] = None,
 ) -> None:
     """Run everything for development: database, migrations, worker, simulator and API."""
-    from app.parent import live_with_parent
+    from app.process.parent import live_with_parent
 
     live_with_parent(parent)
-    from app.development import run_development
+    from app.process.development import run_development
 
     raise typer.Exit(run_development())
 
@@ -51,7 +51,7 @@ def serve(
     role: Annotated[RoleName, typer.Option(help="Which routes, and so which keys.")] = RoleName.ALL,
 ) -> None:
     """Serve the API. The database must be migrated, the keys in place."""
-    from app.serving import run_server
+    from app.process.server import run_server
     from app.settings import Role, load_settings
 
     raise typer.Exit(run_server(load_settings(), Role(role.value)))
@@ -61,7 +61,7 @@ def serve(
 def worker() -> None:
     """Do the background work. Any number may run side by side."""
     from app.settings import load_settings
-    from app.worker.run import run_worker
+    from app.worker.loop import run_worker
 
     raise typer.Exit(run_worker(load_settings()))
 
@@ -91,9 +91,9 @@ def token(
     ] = None,
 ) -> None:
     """Print a user's token of the development issuer, and nothing else."""
-    from app.auth.development import DevelopmentIssuer
+    from app.auth.development_issuer import DevelopmentIssuer
     from app.auth.scopes import USER_SCOPES
-    from app.datafolder import DataFolder
+    from app.process.data_folder import DataFolder
     from app.settings import Mode, SettingsError, load_settings
 
     settings = load_settings(default_mode=Mode.DEVELOPMENT)
@@ -113,7 +113,7 @@ def openapi() -> None:
     """Print the OpenAPI document."""
     import json
 
-    from app.documentation import openapi_document
+    from app.api.openapi import openapi_document
     from app.main import create_app
     from app.settings import Mode, Settings
 
@@ -131,8 +131,8 @@ def create(
 
     Give the files to the roles as docs/deployment.md says: no process holds them all.
     """
+    from app.custody.keyfiles import KeyFolder, KeyKind
     from app.settings import load_settings
-    from app.vault.keyfiles import KeyFolder, KeyKind
 
     folder = KeyFolder(directory or load_settings().keys_folder)
     version = folder.create_master_key()
@@ -148,7 +148,7 @@ def rotate() -> None:
     """
     import asyncio
 
-    from app.master_keys import rotate_master_key
+    from app.custody.master_keys.rotation import rotate_master_key
     from app.settings import load_settings
 
     asyncio.run(rotate_master_key(load_settings(), typer.echo))
@@ -159,7 +159,7 @@ def status() -> None:
     """Tell how many data keys are sealed to each master key."""
     import asyncio
 
-    from app.master_keys import tell_master_keys
+    from app.custody.master_keys.rotation import tell_master_keys
     from app.settings import load_settings
 
     asyncio.run(tell_master_keys(load_settings(), typer.echo))
@@ -180,7 +180,7 @@ def verify() -> None:
     """Check the chain of every account's audit log; exits with 1 where one is broken."""
     import asyncio
 
-    from app.audit.command import verify_all
+    from app.commands.verify_audit import verify_all
     from app.settings import load_settings
 
     raise typer.Exit(0 if asyncio.run(verify_all(load_settings(), typer.echo)) else 1)
@@ -209,8 +209,8 @@ def watch(
 
     from rich.console import Console
 
-    from app.auth.development import DevelopmentIssuer
-    from app.operations.watching import watch as follow
+    from app.auth.development_issuer import DevelopmentIssuer
+    from app.commands.watch_operation import watch as follow
     from app.settings import Mode, SettingsError, load_settings
     from botkeys.sealing.secret import Secret
 
@@ -235,12 +235,12 @@ def watch(
 
 _EXPECTED = (
     ("app.settings", "SettingsError"),
-    ("botkeys.sealing.errors", "VaultError"),
-    ("app.auth.development", "UnusableIssuerKey"),
-    ("app.datafolder", "DataFolderError"),
+    ("botkeys.sealing.errors", "SealingError"),
+    ("app.auth.development_issuer", "UnusableIssuerKey"),
+    ("app.process.data_folder", "DataFolderError"),
     ("app.db.embedded.errors", "EmbeddedPostgresError"),
     ("app.db.migrate", "MigrationNotAllowed"),
-    ("app.master_keys", "RotationIncomplete"),
+    ("app.custody.master_keys.rotation", "RotationIncomplete"),
 )
 
 

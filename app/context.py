@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from app.accounts.standing import Standings
+from app.api.telemetry import Metrics
+from app.api.write_limiter import Turns
 from app.auth.verifier import TokenVerifier
 from app.catalogue.refresh import CatalogueRefresher
+from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.db.engine import Database
 from app.operations.progress import OperationSlots
 from app.runtime.configurations import Configurations
@@ -14,10 +17,7 @@ from app.runtime.heartbeats import Heartbeats
 from app.runtime.situations import Situations
 from app.runtime.streams import ConfigStreams
 from app.settings import Role, Settings
-from app.telemetry import Metrics
 from app.trading.exports import ExportSlots
-from app.turns import Turns
-from app.vault.keyring import ReleasingKeyring, SealingKeyring
 from botkeys.exchanges.registry import Exchanges
 from botkeys.sealing.boxes import SecretBytes
 

@@ -7,13 +7,16 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from app import documentation, health
 from app.accounts.closing_router import router as closing
 from app.accounts.router import router as account
 from app.analytics.router import router as analytics
+from app.api import health
+from app.api import openapi as documentation
+from app.api.body_limit import BodyLimitMiddleware
+from app.api.problems import add_problem_handlers
+from app.api.telemetry import TelemetryMiddleware
 from app.assets.router import router as assets
 from app.audit.router import router as audit
-from app.body_limit import BodyLimitMiddleware
 from app.bots.router import router as bots
 from app.bots.router import token_router as bot_tokens
 from app.catalogue.router import instruments_router as instruments
@@ -23,14 +26,12 @@ from app.freezes.router import router as freezes
 from app.keys.router import router as keys
 from app.operations.router import deletions_router as data_deletions
 from app.operations.router import router as operations
-from app.problems import add_problem_handlers
+from app.process.startup import open_context
 from app.runtime.heartbeat_router import router as heartbeats
 from app.runtime.position_router import router as reported_positions
 from app.runtime.router import router as runtime
 from app.runtime.stream_router import router as streams
 from app.settings import Role, Settings
-from app.startup import open_context
-from app.telemetry import TelemetryMiddleware
 from app.trading.ingest_router import router as ingest
 from app.trading.position_router import router as positions
 from app.trading.reading_router import router as readings

@@ -10,11 +10,11 @@ from uuid import UUID
 import httpx
 from sqlalchemy import FromClause, Table, insert, select, text
 
-from app.auth.bot_tokens import mint, token_hash
+from app.custody.bot_token import mint, token_hash
+from app.custody.keyfiles import KeyFolder, KeyKind
 from app.db.base import new_id
 from app.db.engine import open_database
 from app.db.models import Bot, BotToken, Key, KeyLabel
-from app.vault.keyfiles import KeyFolder, KeyKind
 from benchmarks.installation import Installation
 from benchmarks.listing import fill
 from benchmarks.load import Asked

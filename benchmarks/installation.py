@@ -13,13 +13,13 @@ from typing import Literal
 import uvloop
 from sqlalchemy import text
 
-from app.auth.development import DevelopmentIssuer
+from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.principal import account_id
+from app.custody.keyfiles import KeyFolder, KeyKind
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import open_database
 from app.db.migrate import migrate
-from app.development import SERVICE_ROLES
-from app.vault.keyfiles import KeyFolder, KeyKind
+from app.process.development import SERVICE_ROLES
 from benchmarks.server import Server, running
 
 Role = Literal["api", "runtime"]

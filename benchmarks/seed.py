@@ -17,13 +17,13 @@ import typer
 from sqlalchemy import insert, text
 
 from app.analytics.rollups import add_up
-from app.auth.development import DevelopmentIssuer
+from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.principal import account_id
-from app.datafolder import DataFolder
 from app.db.embedded import ClusterInUse, EmbeddedPostgres
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
 from app.db.models import Account, Bot, KeyLabel
+from app.process.data_folder import DataFolder
 from app.settings import Settings
 from benchmarks.seed_rows import (
     BOTS,

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from app.documentation import openapi_document
+from app.api.openapi import openapi_document
 from app.main import create_app
 from app.settings import PREFIX, Mode, Settings
 from botkeys.exchanges.profile import ExchangeProfile

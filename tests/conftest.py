@@ -12,16 +12,16 @@ import pytest
 import pytest_asyncio
 
 from app.accounts.standing import Standings
-from app.auth.development import DevelopmentIssuer
+from app.auth.development_issuer import DevelopmentIssuer
 from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.db.engine import Database, open_database
+from app.process.startup import intervals, open_context
 from app.runtime.heartbeats import Heartbeats
 from app.runtime.situations import Situations
 from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
-from app.startup import intervals, open_context
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
 from tests.support.database import (

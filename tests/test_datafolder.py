@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.datafolder import AlreadyRunning, DataFolder, FolderUnusable, InsecureFolder
+from app.process.data_folder import AlreadyRunning, DataFolder, FolderUnusable, InsecureFolder
 
 ROOT = Path(__file__).parents[1]
 HOLDER = """

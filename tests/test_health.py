@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from app.context import RuntimeKeys
-from app.vault.keyfiles import KeyFolder, KeyKind
-from app.vault.keyring import ReleasingKeyring
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.keyring import ReleasingKeyring
 from botkeys.sealing.boxes import SecretBytes
 from tests.support.world import World
 

@@ -9,9 +9,9 @@ import pytest
 from fastapi import Response
 from sqlalchemy import func, select, update
 
+from app.api.pipeline.idempotency import CLAIM, RETENTION, Claim, IdempotencyRepository
 from app.db.models import AuditEvent, IdempotencyRecord, Key
 from app.errors import RequestInProgress
-from app.idempotency import CLAIM, RETENTION, Claim, IdempotencyRepository
 from app.simulator.faults import FaultKind
 from tests.support.held import HeldExchanges, held
 from tests.support.variants import add_unchecked

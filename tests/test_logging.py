@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.logging import MASK, configure_logging, mask_secrets
+from app.kit.logging import MASK, configure_logging, mask_secrets
 from botkeys.sealing.secret import Secret
 
 BOT_TOKEN = "bkb_" + "0aZ" * 30

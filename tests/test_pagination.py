@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.api.pagination import IdCursors, NumberCursors, TextCursors
 from app.errors import InvalidRequest
-from app.pagination import IdCursors, NumberCursors, TextCursors
 
 IDS = IdCursors("keys", environment="live", key_id=None)
 TEXTS = TextCursors("assets")

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.jsontext import loads
-from app.schemas import Count, Flag, Label, Symbol
+from app.api.schemas import Count, Flag, Label, Symbol
+from app.kit.json_codec import loads
 
 LABEL: TypeAdapter[str] = TypeAdapter(Label)
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from app.serving import OPEN_FILES, UNTAKEN_SECONDS, allow_many_connections, listen
+from app.process.server import OPEN_FILES, UNTAKEN_SECONDS, allow_many_connections, listen
 from app.settings import Mode, Settings, SettingsError
 
 

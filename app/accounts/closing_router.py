@@ -8,11 +8,11 @@ from app.accounts.closing_errors import AccountClosing, PositionsStillOpen
 from app.accounts.closing_repository import CLOSE, ClosingRepository
 from app.accounts.closing_service import ClosingService
 from app.accounts.repository import AccountRepository
+from app.api.access import for_users
+from app.api.preconditions import Expected
+from app.api.responses import writing
+from app.api.route import CurrentUnit, EdgeRoute
 from app.auth.scopes import Scope
-from app.edge.access import for_users
-from app.edge.conditions import Expected
-from app.edge.responses import writing
-from app.edge.route import CurrentUnit, EdgeRoute
 from app.operations.answers import operation_answer
 from app.operations.deletion_repository import DeletionRepository
 from app.operations.repository import OperationRepository

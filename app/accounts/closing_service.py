@@ -7,11 +7,11 @@ from app.accounts.standing import Standing, Standings
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
 from app.db.base import new_id
+from app.db.revisions import Revisions, require
 from app.operations.deletion_repository import DeletionRepository
 from app.operations.kinds import KINDS
 from app.operations.repository import OperationRepository, OperationRow
 from app.operations.scopes import stored
-from app.revisions import Revisions, require
 from app.trading.marks import FOREVER, Mark
 
 

@@ -7,7 +7,7 @@ from fastapi import Depends
 from app.accounts.data_repository import DataRepository
 from app.accounts.repository import AccountRepository
 from app.accounts.service import AccountService
-from app.edge.route import CurrentUnit
+from app.api.route import CurrentUnit
 
 
 async def account_service(unit: CurrentUnit) -> AccountService:

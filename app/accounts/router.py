@@ -6,12 +6,12 @@ from app.accounts.deps import Service
 from app.accounts.documents import account_document
 from app.accounts.schemas import Account, AccountChange
 from app.accounts.service import AccountView
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.preconditions import Expected, etag
+from app.api.responses import reading, writing
+from app.api.route import CurrentUnit, EdgeRoute
 from app.auth.scopes import Scope
-from app.edge.access import for_users
-from app.edge.answers import json_answer
-from app.edge.conditions import Expected, etag
-from app.edge.responses import reading, writing
-from app.edge.route import CurrentUnit, EdgeRoute
 
 router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute)
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.accounts.timezones import TimeZone
-from app.schemas import Document, Input
+from app.api.schemas import Document, Input
 from botkeys.exchanges.model import Environment, ExchangeId
 
 

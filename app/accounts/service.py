@@ -10,7 +10,7 @@ from app.accounts.schemas import AccountChange
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
 from app.db.base import AnyRow
-from app.revisions import Revisions, require
+from app.db.revisions import Revisions, require
 
 FIRST_REVISION = 1
 

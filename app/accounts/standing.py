@@ -10,8 +10,8 @@ from sqlalchemy import bindparam, select
 from app.accounts.closing_errors import AccountClosing
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import UserPrincipal
+from app.db.driver import Query, Reader
 from app.db.models import Account
-from app.db.reading import Query, Reader
 
 KNOWN_SECONDS = 2.0
 """How long reading goes on in other processes once an account is being closed. There is nothing

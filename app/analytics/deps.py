@@ -8,7 +8,7 @@ from app.analytics.curve_repository import CurveRepository
 from app.analytics.dashboard_repository import DashboardRepository
 from app.analytics.repository import AnalyticsRepository
 from app.analytics.service import AnalyticsService
-from app.edge.route import CurrentUnit
+from app.api.route import CurrentUnit
 
 
 async def analytics_service(unit: CurrentUnit) -> AnalyticsService:

@@ -10,13 +10,13 @@ from app.analytics.documents import curve_documents, figures_document
 from app.analytics.grouping import GroupBy
 from app.analytics.schemas import Dashboard, EquityCurve, Summary
 from app.analytics.selection import Selection
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
+from app.api.responses import reading
+from app.api.route import EdgeRoute
+from app.api.schemas import Symbol
 from app.auth.scopes import Scope
-from app.edge.access import for_users
-from app.edge.answers import json_answer
-from app.edge.responses import reading
-from app.edge.route import EdgeRoute
-from app.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
-from app.schemas import Symbol
 from app.trading.period import AskedPeriod
 from botkeys.exchanges.model import Environment
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.analytics.grouping import GroupBy
-from app.schemas import Document
+from app.api.schemas import Document
 from botkeys.exchanges.model import Environment
 
 Amount = Annotated[str, Field(examples=["1250.75"])]

@@ -15,7 +15,7 @@ from app.analytics.grouping import PERIODS, GroupBy, Grouping
 from app.analytics.periods import MOST_DAYS, end_of, periods_of, start_of
 from app.analytics.repository import AnalyticsRepository, Peak, Sums
 from app.analytics.selection import Selection
-from app.pagination import foreign_cursor
+from app.api.pagination import foreign_cursor
 from app.trading.marks import Mark
 
 Group = TypeVar("Group")

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.accounts.repository import AccountRepository
+from app.api.route import CurrentUnit
 from app.assets.repository import AssetRepository
 from app.assets.service import AssetService
 from app.catalogue.repository import CatalogueRepository
-from app.edge.route import CurrentUnit
 from app.keys.repository import KeyRepository
 
 

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.catalogue.lookups import MAX_LEVERAGE, OF_ASSETS
 from app.catalogue.repository import CatalogueName
 from app.db import notifications
+from app.db.driver import Query, Reader
 from app.db.models import CatalogueInstrument, LearnedLeverage, Position, TradingAsset
 from app.db.models.position import held
-from app.db.reading import Query, Reader
 
 
 class AssetRow(NamedTuple):

@@ -6,19 +6,19 @@ from uuid import UUID
 
 from fastapi import APIRouter, Path, Response
 
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
+from app.api.preconditions import Expected, etag
+from app.api.responses import changing, reading_one
+from app.api.route import CurrentUnit, EdgeRoute
+from app.api.schemas import Symbol
 from app.assets import errors
 from app.assets.deps import Service
 from app.assets.documents import asset_document
 from app.assets.repository import AssetRow
 from app.assets.schemas import Asset, AssetChange, AssetPage, NewAsset
 from app.auth.scopes import Scope
-from app.edge.access import for_users
-from app.edge.answers import json_answer
-from app.edge.conditions import Expected, etag
-from app.edge.responses import changing, reading_one
-from app.edge.route import CurrentUnit, EdgeRoute
-from app.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
-from app.schemas import Symbol
 
 router = APIRouter(prefix="/v1/keys/{key_id}/assets", tags=["assets"], route_class=EdgeRoute)
 

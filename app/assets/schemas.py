@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
-from app.schemas import Document, Flag, Input, Symbol, unrounded
+from app.api.schemas import Document, Flag, Input, Symbol, unrounded
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 _PLACES = 4

@@ -23,9 +23,9 @@ from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
 from app.catalogue.refresh import CatalogueRefresher, instruments_worth_waiting
 from app.catalogue.repository import CatalogueName, CatalogueRepository
+from app.db.revisions import Revisions, require
 from app.errors import InvalidRequest, NotFound
 from app.keys.repository import KeyRepository, KeyRow
-from app.revisions import Revisions, require
 from botkeys.decimals import plain
 from botkeys.exchanges.model import MarginMode
 from botkeys.exchanges.registry import EXCHANGES

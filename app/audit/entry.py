@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.jsontext import dumps_sorted
+from app.kit.json_codec import dumps_sorted
 
 CHAIN_LABEL = b"botkeys/audit/1"
 GENESIS = bytes(32)

@@ -9,11 +9,11 @@ from sqlalchemy import Uuid, bindparam, insert, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.audit.entry import GENESIS, Entry, link
+from app.auth.caller import Caller
 from app.db.base import new_id
+from app.db.driver import Query, Reader
 from app.db.models import AuditEvent, AuditHead
-from app.db.reading import Query, Reader
-from app.edge.caller import Caller
-from app.jsontext import dumps
+from app.kit.json_codec import dumps
 from botkeys.sealing.boxes import SecretBytes
 
 # The clock is read after the lock: what is selected from a materialised part comes after it.

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Response
 
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, NumberCursors
+from app.api.responses import reading
+from app.api.route import CurrentUnit, EdgeRoute
 from app.audit.repository import AuditRepository
 from app.audit.schemas import AuditPage
 from app.auth.scopes import Scope
-from app.edge.access import for_users
-from app.edge.answers import json_answer
-from app.edge.responses import reading
-from app.edge.route import CurrentUnit, EdgeRoute
-from app.pagination import DEFAULT_LIMIT, Cursor, Limit, NumberCursors
 
 router = APIRouter(prefix="/v1/audit-events", tags=["audit"], route_class=EdgeRoute)
 

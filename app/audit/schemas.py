@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.schemas import Document
+from app.api.schemas import Document
 from botkeys.exchanges.model import Environment
 
 

@@ -1,9 +1,7 @@
 """From a request's headers to the caller, in the order in which the answers must come."""
 
-from app.auth.authorization_header import RawHeaders, read_account_header, read_bearer_token
-from app.auth.bot_tokens import ParsedBotToken, looks_like_bot_token
-from app.auth.bot_tokens import parse as parse_bot_token
-from app.auth.compact import looks_like_jwt
+from app.auth.bot_token import ParsedBotToken, looks_like_bot_token
+from app.auth.bot_token import parse as parse_bot_token
 from app.auth.errors import (
     AccountHeaderMalformed,
     ActAsNotAllowed,
@@ -11,8 +9,10 @@ from app.auth.errors import (
     Unauthenticated,
     WrongTokenKind,
 )
+from app.auth.headers import RawHeaders, read_account_header, read_bearer_token
 from app.auth.principal import UserPrincipal
 from app.auth.scopes import Scope
+from app.auth.signed_token import looks_like_jwt
 from app.auth.verifier import TokenVerifier
 from botkeys.sealing.secret import Secret
 

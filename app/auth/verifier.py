@@ -9,7 +9,6 @@ from joserfc.jws import CompactSignature
 from joserfc.jwt import JWTClaimsRegistry
 
 from app.auth.claims import Claims, read_claims
-from app.auth.compact import CompactReader, as_ascii
 from app.auth.errors import (
     AccountHeaderMalformed,
     AccountHeaderRequired,
@@ -17,11 +16,12 @@ from app.auth.errors import (
     TokenFault,
     Unauthenticated,
 )
-from app.auth.keys import ALGORITHMS, KeySource, VerificationKey
+from app.auth.key_sets import ALGORITHMS, KeySource, VerificationKey
 from app.auth.principal import UserPrincipal, account_id, is_account_name
 from app.auth.scopes import Scope
+from app.auth.signed_token import CompactReader, as_ascii
 from app.auth.strict_json import NotAnObject, read_object
-from app.auth.verified_tokens import VerifiedToken, VerifiedTokens
+from app.auth.token_cache import VerifiedToken, VerifiedTokens
 
 # The end of the year 9999. A later time is milliseconds by mistake, or worse.
 _LAST_SECOND = 253_402_300_799

@@ -5,11 +5,11 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.accounts.repository import AccountRepository
+from app.api.route import CurrentUnit
 from app.bots.repository import BotRepository
 from app.bots.service import BotService
 from app.bots.token_repository import BotTokenRepository
 from app.bots.token_service import BotTokenService
-from app.edge.route import CurrentUnit
 
 
 async def bot_service(unit: CurrentUnit) -> BotService:

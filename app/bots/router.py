@@ -4,19 +4,19 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
+from app.api.preconditions import Expected, etag
+from app.api.responses import changing, reading, reading_one, writing
+from app.api.route import CurrentUnit, EdgeRoute
 from app.auth.scopes import Scope
 from app.bots import errors
 from app.bots.deps import Service, TokenService
 from app.bots.documents import bot_document
 from app.bots.repository import BotRow
 from app.bots.schemas import Bot, BotChange, BotPage, BotToken, KeyAssignment, NewBot
-from app.edge.access import for_users
-from app.edge.answers import json_answer
-from app.edge.conditions import Expected, etag
-from app.edge.responses import changing, reading, reading_one, writing
-from app.edge.route import CurrentUnit, EdgeRoute
 from app.keys.errors import KeyAssigned, KeyInactive
-from app.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 
 router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)
 token_router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.schemas import Document, Flag, Input, Label
+from app.api.schemas import Document, Flag, Input, Label
 from botkeys.exchanges.model import Environment, ExchangeId
 
 

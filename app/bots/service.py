@@ -11,9 +11,9 @@ from app.bots.errors import OpenPositions
 from app.bots.repository import BotRepository, BotRow
 from app.bots.schemas import BotChange
 from app.db.base import new_id
+from app.db.revisions import Revisions, require
 from app.errors import NotFound
 from app.keys.errors import KeyAssigned, KeyInactive
-from app.revisions import Revisions, require
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
+from app.db.driver import Query, Reader, SessionReader
 from app.db.models import BotToken
-from app.db.reading import Query, Reader, SessionReader
 
 _TOKEN_HASH = Query(
     select(BotToken.token_hash).where(

@@ -4,10 +4,10 @@ from uuid import UUID
 
 from app.accounts.repository import AccountRepository
 from app.audit.log import AuditLog
-from app.auth.bot_tokens import mint, token_hash
 from app.auth.principal import UserPrincipal
 from app.bots.repository import BotRepository
 from app.bots.token_repository import BotTokenRepository
+from app.custody.bot_token import mint, token_hash
 from app.errors import NotFound
 from botkeys.sealing.boxes import SecretBytes
 from botkeys.sealing.secret import Secret

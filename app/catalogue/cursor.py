@@ -1,6 +1,6 @@
 """The cursors of the list of instruments: rank and symbol of a page's last row."""
 
-from app.pagination import Cursors, printable
+from app.api.pagination import Cursors, printable
 
 
 class RankCursors(Cursors[tuple[int, str]]):

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.api.route import CurrentUnit
 from app.catalogue.instruments import InstrumentReader
 from app.catalogue.repository import CatalogueRepository
 from app.catalogue.service import CatalogueService
-from app.edge.route import CurrentUnit
 from app.keys.repository import KeyRepository
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Integer, Text, Uuid, bindparam, text
 
 from app.catalogue.repository import CatalogueName
-from app.db.reading import Query, Reader
+from app.db.driver import Query, Reader
 
 
 class InstrumentRow(NamedTuple):

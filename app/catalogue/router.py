@@ -5,18 +5,18 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit
+from app.api.responses import reading, reading_one
+from app.api.route import EdgeRoute
+from app.api.schemas import Search
 from app.auth.scopes import Scope
 from app.catalogue.cursor import RankCursors
 from app.catalogue.deps import Service
 from app.catalogue.documents import instrument_document
 from app.catalogue.errors import RefreshLimited
 from app.catalogue.schemas import Exchange, ExchangeList, Freshness, InstrumentPage
-from app.edge.access import for_users
-from app.edge.answers import json_answer
-from app.edge.responses import reading, reading_one
-from app.edge.route import EdgeRoute
-from app.pagination import DEFAULT_LIMIT, Cursor, Limit
-from app.schemas import Search
 from botkeys.exchanges.registry import EXCHANGES
 
 _ITEMS = [Exchange.model_validate(profile) for profile in EXCHANGES.values()]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.schemas import Document
+from app.api.schemas import Document
 from botkeys.exchanges.model import Availability, ContractType, Environment, ExchangeId, MarginMode
 from botkeys.exchanges.profile import LeverageKind, MarginModeScope
 

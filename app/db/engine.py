@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import NullPool
 
-from app.db.reading import PoolReader, Reader
+from app.db.driver import PoolReader, Reader
 from app.db.transactions import Transaction, transactions
-from app.jsontext import dumps
+from app.kit.json_codec import dumps
 
 _ANSWER_SECONDS = 1
 """For PostgreSQL to say that a statement's time is up, before we stop waiting for it."""

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from app.db.reading import Query, Reader, Rows, SessionReader, borrow, is_overheard
+from app.db.driver import Query, Reader, Rows, SessionReader, borrow, is_overheard
 
 
 class Transaction(Reader, Protocol):

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.accounts.repository import AccountRepository
-from app.edge.route import CurrentUnit
+from app.api.route import CurrentUnit
 from app.freezes.repository import FreezeRepository
 from app.freezes.service import FreezeService
 

@@ -7,16 +7,16 @@ from fastapi import APIRouter, Depends, Query, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
+from app.api.responses import changing, reading, reading_one
+from app.api.route import CurrentUnit, EdgeRoute
 from app.auth.scopes import Scope
 from app.db.base import AnyRow
-from app.edge.access import for_users
-from app.edge.answers import json_answer
-from app.edge.responses import changing, reading, reading_one
-from app.edge.route import CurrentUnit, EdgeRoute
 from app.errors import BodyTooLarge, UnsupportedMediaType
 from app.freezes.deps import Service
 from app.freezes.schemas import Freeze, FreezePage, FreezeScope, FreezeTarget, NewFreeze
-from app.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from botkeys.exchanges.model import ExchangeId
 
 router = APIRouter(prefix="/v1/freezes", tags=["freezes"], route_class=EdgeRoute)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.schemas import Document, Input, Label
+from app.api.schemas import Document, Input, Label
 from botkeys.exchanges.model import Environment, ExchangeId
 
 FreezeScope = Literal["account", "exchange", "key"]

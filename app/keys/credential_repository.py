@@ -6,8 +6,8 @@ from uuid import UUID
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.custody.sealing import Sealed
 from app.db.models import Key, KeyCredential
-from app.vault.sealing import Sealed
 
 
 class CredentialRepository:

@@ -7,6 +7,7 @@ from app.accounts.repository import AccountRepository
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
 from app.db.base import new_id
+from app.db.revisions import Revisions, require
 from app.errors import NotFound
 from app.keys.credential_repository import CredentialRepository
 from app.keys.errors import KeyAssigned, PositionsHeld
@@ -15,7 +16,6 @@ from app.operations.deletion_repository import DeletionRepository, whole_key
 from app.operations.kinds import KINDS
 from app.operations.repository import OperationRepository, OperationRow
 from app.operations.scopes import stored
-from app.revisions import Revisions, require
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.accounts.repository import AccountRepository
+from app.api.route import CurrentUnit
+from app.api.unit_of_work import Unit
 from app.bots.repository import BotRepository
 from app.catalogue.repository import CatalogueRepository
-from app.edge.route import CurrentUnit
-from app.edge.unit import Unit
 from app.keys.credential_repository import CredentialRepository
 from app.keys.deletion import KeyDeletionService
 from app.keys.replacement import ReplacementService

@@ -11,7 +11,9 @@ from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
 from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.context import ApiKeys
+from app.custody.fingerprint import fingerprint, mask
 from app.db.failures import violated_constraint
+from app.db.revisions import Revisions, require
 from app.errors import NotFound
 from app.keys.credential_repository import CredentialRepository
 from app.keys.credentials import KeyRequest, read_credentials
@@ -19,8 +21,6 @@ from app.keys.errors import KeyAlreadyAdded, OtherExchangeAccount
 from app.keys.repository import KeyRepository, KeyRow
 from app.keys.schemas import NewCredentials
 from app.keys.verification import CredentialCheck, Verified, hashed_account
-from app.revisions import Revisions, require
-from app.vault.fingerprint import fingerprint, mask
 from botkeys.exchanges.model import ContractType, Environment
 from botkeys.exchanges.registry import EXCHANGES
 from botkeys.sealing.binding import Binding

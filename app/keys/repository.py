@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
+from app.db.driver import Query, Reader
 from app.db.models import (
     Assignment,
     Bot,
@@ -22,7 +23,6 @@ from app.db.models import (
     Trade,
 )
 from app.db.models.position import held
-from app.db.reading import Query, Reader
 
 _KEYS = Key.__table__
 _BOTS = Bot.__table__

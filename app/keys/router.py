@@ -5,12 +5,14 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
+from app.api.preconditions import Expected, etag
+from app.api.responses import changing, reading, reading_one, writing
+from app.api.route import CurrentUnit, EdgeRoute
+from app.api.schemas import Search
 from app.auth.scopes import Scope
-from app.edge.access import for_users
-from app.edge.answers import json_answer
-from app.edge.conditions import Expected, etag
-from app.edge.responses import changing, reading, reading_one, writing
-from app.edge.route import CurrentUnit, EdgeRoute
 from app.keys import errors
 from app.keys.deps import Deletions, Replacements, Service
 from app.keys.documents import key_document
@@ -27,8 +29,6 @@ from app.keys.schemas import (
 )
 from app.operations.answers import operation_answer
 from app.operations.schemas import Operation
-from app.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
-from app.schemas import Search
 from botkeys.exchanges.model import Environment, ExchangeId
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=EdgeRoute)

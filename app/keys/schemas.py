@@ -8,8 +8,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
+from app.api.schemas import Document, Flag, Input, Label, SecretText
 from app.operations.schemas import Counts
-from app.schemas import Document, Flag, Input, Label, SecretText
 from botkeys.exchanges.model import Answer, ContractType, Environment, ExchangeId
 
 _CREDENTIALS_EXAMPLE: JsonDict = {

@@ -13,8 +13,10 @@ from app.bots.repository import BotRepository
 from app.catalogue.refresh import CatalogueRefresher
 from app.catalogue.repository import CatalogueName, CatalogueRepository
 from app.context import ApiKeys
+from app.custody.fingerprint import fingerprint, mask
 from app.db.base import new_id
 from app.db.failures import Overtaken
+from app.db.revisions import Revisions, require
 from app.errors import NotFound
 from app.keys.contract_switch import ContractSwitch
 from app.keys.credential_repository import CredentialRepository
@@ -23,8 +25,6 @@ from app.keys.errors import EnvironmentImmutable, KeyAlreadyAdded
 from app.keys.repository import KeyFilter, KeyRepository, KeyRow
 from app.keys.schemas import KeyChange, NewKey
 from app.keys.verification import CredentialCheck, Verified, hashed_account
-from app.revisions import Revisions, require
-from app.vault.fingerprint import fingerprint, mask
 from botkeys.sealing.binding import Binding
 
 

@@ -10,11 +10,11 @@ from limits import RateLimitItemPerMinute
 from limits.aio.strategies import MovingWindowRateLimiter
 from sqlalchemy import func
 
+from app.api.telemetry import Metrics
+from app.custody.fingerprint import account_hash
 from app.errors import RateLimited
 from app.keys.credentials import KeyRequest
 from app.keys.errors import CredentialsRejected, WithdrawalPermission
-from app.telemetry import Metrics
-from app.vault.fingerprint import account_hash
 from botkeys.exchanges.advice import advice
 from botkeys.exchanges.errors import BadPayload, CredentialsRefused, ExchangeError, NoEndpoint
 from botkeys.exchanges.errors import RateLimited as ExchangeRateLimited

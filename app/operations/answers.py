@@ -2,7 +2,7 @@
 
 from fastapi import Response
 
-from app.edge.answers import json_answer
+from app.api.json_response import json_answer
 from app.operations.documents import document_etag, operation_document
 from app.operations.repository import OperationRow
 

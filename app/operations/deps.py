@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.accounts.repository import AccountRepository
-from app.edge.route import CurrentUnit
+from app.api.route import CurrentUnit
 from app.operations.deletion_repository import DeletionRepository
 from app.operations.deletion_service import DeletionService
 from app.operations.repository import OperationRepository

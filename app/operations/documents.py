@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from app.jsontext import dumps
+from app.kit.json_codec import dumps
 from app.operations.repository import OperationRow
 from app.operations.scopes import told
 

@@ -9,12 +9,12 @@ from weakref import finalize
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
-from app.db.reading import Reader
-from app.jsontext import dumps
+from app.api.quota import Slots
+from app.db.driver import Reader
+from app.kit.json_codec import dumps
 from app.operations.documents import FINISHED, document_etag, operation_document
 from app.operations.repository import OperationRow, read_operation
 from app.runtime.streams import StreamLimits
-from app.slots import Slots
 
 RECONNECT_MILLISECONDS = 1000
 LOOK_SECONDS = 1.0

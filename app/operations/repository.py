@@ -13,8 +13,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.driver import Query, Reader
 from app.db.models import Operation
-from app.db.reading import Query, Reader
 
 _OPERATIONS = Operation.__table__
 

@@ -5,18 +5,18 @@ from uuid import UUID
 
 from fastapi import APIRouter, Response
 
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
+from app.api.responses import changing, reading, reading_one
+from app.api.route import CurrentUnit, EdgeRoute
 from app.auth.scopes import Scope
-from app.edge.access import for_users
-from app.edge.answers import json_answer
-from app.edge.responses import changing, reading, reading_one
-from app.edge.route import CurrentUnit, EdgeRoute
 from app.operations.answers import operation_answer
 from app.operations.deps import Deletions, Operations
 from app.operations.documents import operation_document
 from app.operations.errors import NotCancellable, UnknownKeys
 from app.operations.progress import OperationEvents
 from app.operations.schemas import DataDeletion, DeletionPreview, Operation, OperationPage
-from app.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 
 _EXAMPLE = """\
 retry: 1000

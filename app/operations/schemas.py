@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.schemas import Document, Flag, Input
+from app.api.schemas import Document, Flag, Input
 from app.trading.fields import Moment
 from botkeys.exchanges.model import Environment
 

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from app.jsontext import dumps_sorted
+from app.kit.json_codec import dumps_sorted
 from app.runtime.permission import Situation, asset_blocked_by, blocked_by
 from app.runtime.situation import SituationRow
 from botkeys.exchanges.model import ContractType, Endpoints, Environment

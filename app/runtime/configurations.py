@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from app.jsontext import dumps
+from app.kit.json_codec import dumps
 from app.runtime.configuration import configuration
 from app.runtime.situation import SituationRow
 from botkeys.exchanges.registry import Exchanges

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.api.route import CurrentUnit
+from app.api.unit_of_work import Unit
 from app.bots.token_repository import BotTokenRepository
 from app.context import RuntimeKeys
-from app.edge.route import CurrentUnit
-from app.edge.unit import Unit
 from app.runtime.config_service import ConfigService
 from app.runtime.health_repository import HealthRepository
 from app.runtime.heartbeat_service import HeartbeatService

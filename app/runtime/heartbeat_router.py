@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Response
 
-from app.edge.access import for_bots
-from app.edge.answers import json_answer
-from app.edge.responses import reading
-from app.edge.route import CurrentUnit, EdgeRoute
+from app.api.access import for_bots
+from app.api.json_response import json_answer
+from app.api.responses import reading
+from app.api.route import CurrentUnit, EdgeRoute
 from app.runtime.deps import HeartbeatsOfBot
 from app.runtime.heartbeat_schemas import Heartbeat, HeartbeatAnswer
 from app.trading.errors import ClockAhead

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from app.schemas import Count, Document, Input
+from app.api.schemas import Count, Document, Input
 from app.trading.fields import Moment
 from botkeys.exchanges.model import Answer, RefusalReason
 

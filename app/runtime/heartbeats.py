@@ -9,10 +9,10 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Interval, TextClause, Uuid, bindparam, text
 
+from app.api.telemetry import Metrics
 from app.db.base import new_id
+from app.db.driver import Query
 from app.db.engine import Database
-from app.db.reading import Query
-from app.telemetry import Metrics
 
 BATCH = 1000
 _AT_ONCE = 4

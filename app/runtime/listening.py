@@ -11,8 +11,8 @@ import structlog
 from sqlalchemy import URL
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
+from app.db.driver import Driver
 from app.db.notifications import CHANNEL
-from app.db.reading import Driver
 
 FIRST_PAUSE = 0.1
 LAST_PAUSE = 5.0

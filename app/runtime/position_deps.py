@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.edge.route import CurrentUnit
+from app.api.route import CurrentUnit
 from app.runtime.position_repository import PositionRepository
 from app.runtime.position_service import PositionService
 from app.runtime.repository import RuntimeRepository

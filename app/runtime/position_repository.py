@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.reading import SessionReader
+from app.db.driver import SessionReader
 from app.runtime import position_statements as statements
 from app.runtime.situation import SituationRow, read_under_locks
 from app.trading.ingest_repository import IngestRepository

@@ -2,11 +2,11 @@
 
 from fastapi import APIRouter, Response
 
+from app.api.access import for_bots
+from app.api.json_response import json_answer
+from app.api.responses import reading_one
+from app.api.route import EdgeRoute
 from app.assets.errors import LeverageNotSettable, MarginModeNotSupported
-from app.edge.access import for_bots
-from app.edge.answers import json_answer
-from app.edge.responses import reading_one
-from app.edge.route import EdgeRoute
 from app.runtime.position_deps import Positions
 from app.runtime.position_errors import REFUSALS
 from app.runtime.position_schemas import PositionReport

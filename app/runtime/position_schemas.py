@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
-from app.schemas import Count, Input, Symbol
+from app.api.schemas import Count, Input, Symbol
 from app.trading.fields import Amount, Moment, NotNegative, Positive
 from app.trading.position_schemas import Side, Status
 from botkeys.exchanges.model import MarginMode

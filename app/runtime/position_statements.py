@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
+from app.db.driver import Query
 from app.db.models import (
     Account,
     Assignment,
@@ -33,7 +34,6 @@ from app.db.models import (
     TradingAsset,
 )
 from app.db.models.position import happened
-from app.db.reading import Query
 from app.trading.position_rows import POSITIONS, named
 from app.trading.purged_positions import digest_of, removal
 

@@ -23,9 +23,9 @@ from sqlalchemy import (
 )
 
 from app.audit.log import Head
+from app.db.driver import Query, Reader
 from app.db.models import AuditHead, Bot, BotEvent, BotToken, Key, KeyCredential, Release
-from app.db.reading import Query, Reader
-from app.jsontext import dumps
+from app.kit.json_codec import dumps
 from botkeys.exchanges.model import ContractType, Environment
 
 _ACCOUNT = bindparam("account", type_=Uuid())

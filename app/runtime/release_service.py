@@ -12,16 +12,17 @@ from app.audit.log import AuditLog
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.bots.errors import NoKey
+from app.custody.errors import UnknownMasterKey
+from app.custody.keyring import ReleasingKeyring
 from app.db.base import new_id
 from app.errors import InvalidRequest
 from app.runtime.errors import CredentialsUnreadable, MasterKeyMissing, ReleaseLimited
 from app.runtime.release_repository import Found, ReleaseRepository
 from app.runtime.schemas import ReleaseRequest
-from app.vault.keyring import ReleasingKeyring
 from botkeys.exchanges.model import Endpoints
 from botkeys.exchanges.registry import EXCHANGES, Exchanges
 from botkeys.sealing.binding import Binding
-from botkeys.sealing.errors import CannotOpen, InvalidPublicKey, UnknownMasterKey
+from botkeys.sealing.errors import CannotOpen, InvalidPublicKey
 from botkeys.sealing.suites import PublicKey, SuiteName
 
 WINDOW = timedelta(hours=1)

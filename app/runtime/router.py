@@ -4,11 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
+from app.api.access import for_bots
+from app.api.json_response import json_answer
+from app.api.responses import reading
+from app.api.route import CurrentUnit, EdgeRoute
 from app.bots.errors import NoKey
-from app.edge.access import for_bots
-from app.edge.answers import json_answer
-from app.edge.responses import reading
-from app.edge.route import CurrentUnit, EdgeRoute
 from app.runtime import errors
 from app.runtime.deps import Configs, Releases
 from app.runtime.schemas import Config, Release, ReleaseRequest

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.schemas import Document, Input
+from app.api.schemas import Document, Input
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 

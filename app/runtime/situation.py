@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, bindparam, text
 
 from app.catalogue.lookups import MAX_LEVERAGE, OF_ASSETS
-from app.db.reading import Query, Reader
+from app.db.driver import Query, Reader
 
 
 class SituationRow(NamedTuple):

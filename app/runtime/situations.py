@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-from app.db.reading import Reader
+from app.db.driver import Reader
 from app.runtime.situation import SituationRow, read_many
 
 AT_ONCE = 2

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Header, Response
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
-from app.edge.access import for_bots
-from app.edge.responses import reading
-from app.edge.route import CurrentUnit, EdgeRoute
+from app.api.access import for_bots
+from app.api.responses import reading
+from app.api.route import CurrentUnit, EdgeRoute
 from app.runtime.configurations import Configuration
 from app.runtime.deps import Streams
 from app.runtime.streams import StreamLimits

@@ -17,7 +17,7 @@ from sqlalchemy import URL
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.db import notifications
-from app.db.reading import Reader
+from app.db.driver import Reader
 from app.errors import Unavailable
 from app.runtime.configurations import Configurations
 from app.runtime.hints import BOTS_AT_ONCE, BotName, Hints

@@ -12,11 +12,11 @@ from itertools import count
 from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 
-from app.simulator.base import Call, Refusal, Route, Venue, digest, html, same
 from app.simulator.binance_listing import Contract, Family, listing
+from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Quote, text
-from app.simulator.wire import Request, Response
+from app.simulator.venue import Call, Refusal, Route, Venue, digest, html, same
 
 DEFAULT_WINDOW_MS = 5_000
 LONGEST_WINDOW_MS = 60_000

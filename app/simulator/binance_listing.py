@@ -10,8 +10,8 @@ from decimal import Decimal
 from typing import Any, Literal
 from zlib import crc32
 
+from app.simulator.formats import delivery_ms, quarter_end
 from app.simulator.market import EQUITY, METAL, Asset, Quote, assets, lot, text, tick, to_step
-from app.simulator.notation import delivery_ms, quarter_end
 
 Family = Literal["fapi", "dapi"]
 

@@ -16,12 +16,12 @@ from uuid import UUID
 
 import orjson
 
-from app.simulator.base import Call, Refusal, Route, Venue, digest, html, same
 from app.simulator.bitmex_listing import MINOR, Contract, index_row, listing
+from app.simulator.formats import iso, number
+from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Quote
-from app.simulator.notation import iso, number
-from app.simulator.wire import Request, Response
+from app.simulator.venue import Call, Refusal, Route, Venue, digest, html, same
 
 ROOT = "/api/v1"
 MOST_ROWS = 500

@@ -9,8 +9,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+from app.simulator.formats import delivery_ms, iso, number, quarter_end
 from app.simulator.market import Asset, Quote, assets, lot, step, tick, to_step
-from app.simulator.notation import delivery_ms, iso, number, quarter_end
 
 PERPETUAL, INDEX_PERPETUAL = "FFWCSX", "FFSCSX"
 DATED, SPREAD, PREDICTION, SPOT = "FFCCSX", "FFMCSX", "FFICSX", "IFXXXP"

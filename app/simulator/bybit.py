@@ -16,12 +16,12 @@ from uuid import UUID
 
 import orjson
 
-from app.simulator.base import Call, Refusal, Route, Venue, digest, html, same
 from app.simulator.bybit_listing import CATEGORIES, Category, Contract, listing
+from app.simulator.formats import iso
+from app.simulator.http_server import Request, Response
 from app.simulator.keys import DAY_MS, KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Quote
-from app.simulator.notation import iso
-from app.simulator.wire import Request, Response
+from app.simulator.venue import Call, Refusal, Route, Venue, digest, html, same
 
 DEFAULT_WINDOW_MS = 5_000
 AHEAD_MS = 1_000

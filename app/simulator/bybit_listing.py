@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from app.simulator.formats import delivery_ms, quarter_end
 from app.simulator.market import EQUITY, METAL, Asset, Quote, assets, lot, text, tick, to_step
-from app.simulator.notation import delivery_ms, quarter_end
 
 Category = Literal["linear", "inverse"]
 CATEGORIES: tuple[Category, Category] = ("linear", "inverse")

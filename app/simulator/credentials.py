@@ -1,7 +1,7 @@
 """The simulated exchanges' API keys, known without a running simulator."""
 
+from app.simulator.ids import ENVIRONMENTS
 from app.simulator.keys import DEFAULT_SEED, KeyText, Material, Variant
-from app.simulator.names import ENVIRONMENTS
 from app.simulator.venues import VENUES
 
 

@@ -14,11 +14,11 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from app.simulator.base import Call, Refusal, Route, Venue, digest, same
 from app.simulator.deribit_listing import Instrument, listing
+from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Quote
-from app.simulator.wire import Request, Response
+from app.simulator.venue import Call, Refusal, Route, Venue, digest, same
 
 ROOT = "/api/v2"
 TOLERANCE_MS = 60_000

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 from zlib import crc32
 
+from app.simulator.formats import delivery_ms, quarter_end
 from app.simulator.market import EQUITY, Asset, Quote, assets, lot, tick, to_step
-from app.simulator.notation import delivery_ms, quarter_end
 
 NEVER = 32_503_708_800_000
 _DAY_MS = 86_400_000

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.simulator import names
+from app.simulator import ids as names
 
 
 class FaultKind(StrEnum):

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import orjson
 
-from app.simulator.base import Call, Refusal, Route, Venue, digest, same
 from app.simulator.gemini_listing import Pair, listing
+from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Quote, text
-from app.simulator.wire import Request, Response
+from app.simulator.venue import Call, Refusal, Route, Venue, digest, same
 
 TIME_BASED_SECONDS = 30
 _HEADERS = (

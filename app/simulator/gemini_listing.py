@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
+from app.simulator.formats import number
 from app.simulator.market import Asset, Quote, assets, lot, text, tick, to_step
-from app.simulator.notation import number
 
 _TICKS = {"BTC": Decimal("0.5"), "ETH": Decimal("0.05"), "PEPE": Decimal("1e-9")}
 _STEPS = {"BTC": Decimal("0.0001"), "ETH": Decimal("0.001")}

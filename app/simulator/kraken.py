@@ -17,12 +17,12 @@ from typing import Any, ClassVar
 from urllib.parse import parse_qsl
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from app.simulator.base import Call, Refusal, Route, Venue, html, same
+from app.simulator.formats import iso, number
+from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.kraken_listing import Contract, index_row, listing
 from app.simulator.market import Quote
-from app.simulator.notation import iso, number
-from app.simulator.wire import Request, Response
+from app.simulator.venue import Call, Refusal, Route, Venue, html, same
 
 TRADING = "/derivatives"
 ROOT = f"{TRADING}/api/v3"

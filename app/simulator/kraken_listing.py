@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from app.simulator.formats import delivery_ms, iso, number, quarter_end
 from app.simulator.market import EQUITY, Asset, Quote, assets, lot, tick, to_step
-from app.simulator.notation import delivery_ms, iso, number, quarter_end
 
 FLEXIBLE, INVERSE, VANILLA = "flexible_futures", "futures_inverse", "futures_vanilla"
 Margins = Literal["all", "retail", "schedules"]

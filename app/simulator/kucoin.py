@@ -16,11 +16,11 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from app.simulator.base import Call, Refusal, Route, Venue, digest, same
+from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.kucoin_listing import Contract, listing
 from app.simulator.market import Quote
-from app.simulator.wire import Request, Response
+from app.simulator.venue import Call, Refusal, Route, Venue, digest, same
 
 TOLERANCE_MS = 5_000
 POOL, POOL_MS = 2_000, 30_000

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from app.simulator.formats import delivery_ms, number, quarter_end
 from app.simulator.market import Asset, Quote, assets, text, tick, to_step
-from app.simulator.notation import delivery_ms, number, quarter_end
 
 PERPETUAL, DATED = "FFWCSX", "FFICSX"
 _OPENED_MS = 1_585_555_200_000

@@ -16,12 +16,12 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from app.simulator.base import Call, Refusal, Route, Venue, digest, same
+from app.simulator.http_server import Request, Response
+from app.simulator.ids import ENVIRONMENTS, LIVE, TESTNET
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Quote, text
-from app.simulator.names import ENVIRONMENTS, LIVE, TESTNET
 from app.simulator.okx_listing import UNBORN, Swap, listing
-from app.simulator.wire import Request, Response
+from app.simulator.venue import Call, Refusal, Route, Venue, digest, same
 
 TOLERANCE_MS = 30_000
 MOST_IN_A_BATCH = 20

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from app.simulator.base import Call, Refusal, Route, Venue, digest, html, same
+from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Quote, text
 from app.simulator.phemex_listing import (
@@ -27,7 +27,7 @@ from app.simulator.phemex_listing import (
     spot_rows,
     value_scales,
 )
-from app.simulator.wire import Request, Response
+from app.simulator.venue import Call, Refusal, Route, Venue, digest, html, same
 
 CAPACITY = {"-contract": 500, "": 100}
 _SECONDS = re.compile(r"[0-9]{1,12}")

@@ -12,8 +12,8 @@ from decimal import Decimal
 from typing import Any
 from zlib import crc32
 
+from app.simulator.formats import number
 from app.simulator.market import EQUITY, Asset, Quote, assets, lot, text, tick, to_step
-from app.simulator.notation import number
 
 RATIO_SCALE = 8
 _DAY_MS = 86_400_000

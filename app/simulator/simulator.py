@@ -7,13 +7,13 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from app.simulator import names
-from app.simulator.base import Clock, Venue, World
+from app.simulator import ids as names
 from app.simulator.credentials import key_texts
 from app.simulator.faults import Faults
+from app.simulator.http_server import Handler, HttpServer, Request, Response
 from app.simulator.keys import DEFAULT_SEED, KeyStore, issue
+from app.simulator.venue import Clock, Venue, World
 from app.simulator.venues import VENUES
-from app.simulator.wire import Handler, HttpServer, Request, Response
 
 _LONG = ("bybit", "testnet")
 

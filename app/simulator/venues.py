@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from app.simulator.base import Venue
 from app.simulator.binance import Binance
 from app.simulator.bitmex import Bitmex
 from app.simulator.bybit import Bybit
@@ -12,6 +11,7 @@ from app.simulator.kraken import Kraken
 from app.simulator.kucoin import Kucoin
 from app.simulator.okx import Okx
 from app.simulator.phemex import Phemex
+from app.simulator.venue import Venue
 from app.simulator.woox import Woox
 
 _ALL: tuple[type[Venue], ...] = (

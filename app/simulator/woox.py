@@ -16,11 +16,11 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from app.simulator.base import Call, Refusal, Route, Venue, digest, same
+from app.simulator.formats import number
+from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Quote
-from app.simulator.notation import number
-from app.simulator.wire import Request, Response
+from app.simulator.venue import Call, Refusal, Route, Venue, digest, same
 from app.simulator.woox_listing import Pair, listing
 
 TOLERANCE_MS = 300_000

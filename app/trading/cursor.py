@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
-from app.pagination import Cursors, printable
+from app.api.pagination import Cursors, printable
 
 Place: TypeAlias = tuple[datetime, UUID, str]
 """Where a row stands in its list. The newest comes first."""

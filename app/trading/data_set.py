@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, select
 
+from app.db.driver import Query, Reader
 from app.db.models import Account, DeletionMark
-from app.db.reading import Query, Reader
 from app.trading.marks import Mark, mark_of
 from botkeys.exchanges.model import Environment
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Depends
 
 from app.accounts.repository import AccountRepository
-from app.edge.route import CurrentUnit
+from app.api.route import CurrentUnit
 from app.runtime.repository import RuntimeRepository
 from app.trading.position_repository import PositionRepository
 from app.trading.position_service import PositionService

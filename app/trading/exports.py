@@ -10,7 +10,7 @@ import structlog
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from app.slots import Slots
+from app.api.quota import Slots
 from app.trading.export_lines import Lines
 
 IN_ALL = 4

@@ -16,8 +16,8 @@ from pydantic import (
     WrapValidator,
 )
 
-from app.jsontext import SAFE_DIGITS
-from app.schemas import unrounded
+from app.api.schemas import unrounded
+from app.kit.json_codec import SAFE_DIGITS
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _PLAIN_DIGITS = r"[0-9]{1,20}(\.[0-9]{1,40})?"

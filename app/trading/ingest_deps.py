@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends
 
+from app.api.route import CurrentUnit
 from app.catalogue.repository import CatalogueRepository
-from app.edge.route import CurrentUnit
 from app.trading.ingest_repository import IngestRepository
 from app.trading.ingest_service import IngestService
 

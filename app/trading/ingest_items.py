@@ -17,8 +17,8 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from app.jsontext import Rounded
-from app.schemas import safe_location, told_fault
+from app.api.schemas import safe_location, told_fault
+from app.kit.json_codec import Rounded
 from app.trading.fields import RowName
 from botkeys.exchanges.parsing import as_text, settle_name
 

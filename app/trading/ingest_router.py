@@ -4,11 +4,11 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
+from app.api.access import for_bots
+from app.api.json_response import json_answer
+from app.api.responses import reading
+from app.api.route import EdgeRoute
 from app.bots.errors import NoKey
-from app.edge.access import for_bots
-from app.edge.answers import json_answer
-from app.edge.responses import reading
-from app.edge.route import EdgeRoute
 from app.trading.errors import KeyNotAssigned
 from app.trading.ingest_deps import Ingest
 from app.trading.ingest_schemas import (

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
-from app.schemas import Document, Flag, Input, Label, Symbol, visible_lines
+from app.api.schemas import Document, Flag, Input, Label, Symbol, visible_lines
 from app.trading.fields import Amount, Moment, Positive, RowName
 from app.trading.ingest_items import Asset, Data, InvalidItem, or_invalid
 from app.trading.position_schemas import Side

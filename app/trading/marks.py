@@ -23,8 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.driver import Query, Reader
 from app.db.models import DeletionMark
-from app.db.reading import Query, Reader
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
 """The cut-off of a key that was deleted with its data; PostgreSQL stores it as `infinity`."""

@@ -24,8 +24,8 @@ from sqlalchemy import (
 )
 
 from app.db.base import AnySelect
+from app.db.driver import Query
 from app.db.models import Bot, KeyLabel
-from app.db.reading import Query
 from app.trading.marks import GONE, Cutoffs, Mark, beyond
 from app.trading.readings import NAMED, Reading
 

@@ -5,13 +5,13 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.responses import writing
+from app.api.route import CurrentUnit, EdgeRoute
+from app.api.schemas import Symbol
 from app.auth.scopes import Scope
-from app.edge.access import for_users
-from app.edge.answers import json_answer
-from app.edge.responses import writing
-from app.edge.route import CurrentUnit, EdgeRoute
 from app.errors import NotFound
-from app.schemas import Symbol
 from app.trading.deps import Positions
 from app.trading.errors import PositionAmbiguous
 from app.trading.position_documents import position_document

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from app.schemas import Document
+from app.api.schemas import Document
 from app.trading.fields import RowName
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 

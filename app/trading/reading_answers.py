@@ -6,11 +6,11 @@ from uuid import UUID
 
 from fastapi import Depends, Query, Response
 
-from app.edge.answers import json_answer
-from app.edge.responses import reading as problems_of_reading
-from app.edge.route import CurrentUnit
-from app.edge.unit import Unit
-from app.pagination import DEFAULT_LIMIT, Cursor, Limit
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit
+from app.api.responses import reading as problems_of_reading
+from app.api.route import CurrentUnit
+from app.api.unit_of_work import Unit
 from app.trading.cursor import PlaceCursors
 from app.trading.deps import Readings
 from app.trading.export_lines import CsvLines, NdjsonLines

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db.reading import Reader
+from app.db.driver import Reader
 from app.trading.cursor import Place
 from app.trading.data_set import DataSet
 from app.trading.marks import cutoffs

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
+from app.api.access import for_users
+from app.api.route import EdgeRoute
+from app.api.schemas import Label, Symbol
 from app.auth.scopes import Scope
-from app.edge.access import for_users
-from app.edge.route import EdgeRoute
-from app.schemas import Label, Symbol
 from app.trading.reading_answers import IN_EVERY_FORM, Listing
 from app.trading.reading_schemas import (
     BotEventPage,

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from app.schemas import Document
+from app.api.schemas import Document
 from app.trading.position_schemas import DataBot, DataKey, Side
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 

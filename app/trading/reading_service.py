@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.db.reading import Reader
+from app.db.driver import Reader
 from app.trading.cursor import Place
 from app.trading.data_set import DataSet, read_data_set
 from app.trading.page_statements import PLACE

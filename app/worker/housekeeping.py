@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, delete, func, null, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.api.pipeline.idempotency import RETENTION
 from app.db.base import Base
 from app.db.models import IdempotencyRecord, Operation, Position, PurgedPosition, Release
-from app.idempotency import RETENTION
 from app.trading.purged_positions import REMEMBERED
 
 RELEASES_KEPT = timedelta(days=90)

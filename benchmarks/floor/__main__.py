@@ -10,9 +10,9 @@ import asyncpg
 import uvicorn
 import uvloop
 
-from app.serving import uvicorn_options
+from app.custody.keyfiles import KeyFolder
+from app.process.server import uvicorn_options
 from app.settings import Mode, Settings, load_settings
-from app.vault.keyfiles import KeyFolder
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import GetConfig
 from benchmarks.floor.heartbeat import OneByOne, Together

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 
 from app.db.base import new_id
-from app.jsontext import dumps
+from app.kit.json_codec import dumps
 from app.runtime.heartbeats import BEAT_FREE
 from app.runtime.situation import ONE
 from benchmarks.floor.calls import Answer, Call

@@ -6,9 +6,9 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from app.jsontext import dumps
+from app.api.pagination import DEFAULT_LIMIT, IdCursors
 from app.keys.repository import KeyFilter
-from app.pagination import DEFAULT_LIMIT, IdCursors
+from app.kit.json_codec import dumps
 from benchmarks.floor.calls import Answer, Call
 
 LIST_KEYS = """

@@ -6,7 +6,7 @@ from decimal import Decimal
 import asyncpg
 import orjson
 
-from app.jsontext import dumps
+from app.kit.json_codec import dumps
 from app.runtime.position_statements import ADD, WRITTEN
 from app.runtime.situation import UNDER_LOCKS
 from benchmarks.floor.calls import Answer, Call

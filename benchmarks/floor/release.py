@@ -10,12 +10,12 @@ import orjson
 
 from app.audit.entry import Entry, link
 from app.audit.log import ADD
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.release import Releaser
 from app.db.base import new_id
-from app.db.reading import Query
-from app.jsontext import dumps
+from app.db.driver import Query
+from app.kit.json_codec import dumps
 from app.runtime.release_repository import ADD_RELEASE, FOUND, LOCK
-from app.vault.keyfiles import KeyFolder, KeyKind
-from app.vault.release import Releaser
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import REST, WEBSOCKET
 from benchmarks.installation import RELEASES_PER_HOUR

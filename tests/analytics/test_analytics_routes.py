@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 
 from app.analytics.periods import start_of
 from app.analytics.schemas import Dashboard, EquityCurve, Summary
-from app.schemas import Document
+from app.api.schemas import Document
 from app.trading.marks import FOREVER, Mark
 from tests.support import ledger
 from tests.support.ledger import START, Deal, Look

@@ -14,7 +14,7 @@ from hypothesis import settings
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from app.auth.keys import FixedKeys
+from app.auth.key_sets import FixedKeys
 from app.auth.verifier import TokenVerifier
 from botkeys.transport.client import HttpTransport, Rate, TransportLimits
 

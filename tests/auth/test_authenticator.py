@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 
 from app.auth.authenticator import authenticate_user, read_bot_token
-from app.auth.authorization_header import read_account_header, read_bearer_token
-from app.auth.bot_tokens import mint
 from app.auth.errors import (
     AccountHeaderMalformed,
     AccountHeaderRequired,
@@ -17,7 +15,9 @@ from app.auth.errors import (
     Unauthenticated,
     WrongTokenKind,
 )
+from app.auth.headers import read_account_header, read_bearer_token
 from app.auth.verifier import TokenVerifier
+from app.custody.bot_token import mint
 from tests.auth.conftest import claims, patient, sign
 
 Headers = list[tuple[bytes, bytes]]

@@ -7,16 +7,9 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from app.auth.bot_tokens import (
-    BOT_TOKEN_PATTERN,
-    ParsedBotToken,
-    looks_like_bot_token,
-    matches,
-    mint,
-    parse,
-    token_hash,
-)
+from app.auth.bot_token import BOT_TOKEN_PATTERN, ParsedBotToken, looks_like_bot_token, parse
 from app.auth.errors import Unauthenticated
+from app.custody.bot_token import matches, mint, token_hash
 from botkeys.sealing.secret import Secret
 from tests.auth.conftest import patient
 

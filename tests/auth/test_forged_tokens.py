@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, RSAKey
 
-from app.auth.compact import MAX_TOKEN_BYTES
 from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.signed_token import MAX_TOKEN_BYTES
 from app.auth.verifier import TokenVerifier
 from app.errors import AppError
 from tests.auth.conftest import (

@@ -8,7 +8,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from app.auth.errors import IssuerUnavailable, TokenFault, Unauthenticated
-from app.auth.jwks import KeyTimes, RemoteKeys, is_trustworthy
+from app.auth.remote_keys import KeyTimes, RemoteKeys, is_trustworthy
 from app.auth.verifier import TokenVerifier
 from botkeys.transport.client import HttpAnswer, HttpTransport, TimedOut
 from tests.auth.conftest import (

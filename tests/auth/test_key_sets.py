@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 
-from app.auth.keys import BadKeySet, FixedKeys, matching, parse_key_set, same_keys
+from app.auth.key_sets import BadKeySet, FixedKeys, matching, parse_key_set, same_keys
 from tests.auth.conftest import ec_key, patient, public
 
 RSA = RSAKey.generate_key(2048, {"kid": "rsa"})

@@ -6,8 +6,8 @@ import pytest
 from joserfc.jwk import ECKey
 
 from app.auth.errors import TokenFault, Unauthenticated
-from app.auth.keys import VerificationKey, matching
-from app.auth.verified_tokens import VerifiedToken, VerifiedTokens
+from app.auth.key_sets import VerificationKey, matching
+from app.auth.token_cache import VerifiedToken, VerifiedTokens
 from app.auth.verifier import TokenVerifier
 from tests.auth.conftest import AUDIENCE, ISSUER, Clock, claims, ec_key, public, sign
 

@@ -15,7 +15,7 @@ from app.auth.errors import (
     TokenFault,
     Unauthenticated,
 )
-from app.auth.keys import FixedKeys
+from app.auth.key_sets import FixedKeys
 from app.auth.scopes import Scope
 from app.auth.verifier import TokenVerifier
 from tests.auth.conftest import (

@@ -6,7 +6,7 @@ from sqlalchemy import text
 
 from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.catalogue.repository import CatalogueName, CatalogueRepository
-from app.worker.catalogues import refresh_due
+from app.worker.catalogue_refresh import refresh_due
 from botkeys.exchanges.model import ContractType, Environment
 from tests.support.world import World
 

@@ -14,13 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from app.auth.bot_tokens import mint
-from app.vault.masterkeys import MasterPrivateKey
-from app.vault.release import Releaser
-from app.vault.sealing import Sealer
+from app.custody.bot_token import mint
+from app.custody.master_keys.pair import MasterPrivateKey
+from app.custody.release import Releaser
+from app.custody.sealing import Sealer
 from botkeys.exchanges.model import Credentials, Environment
 from botkeys.sealing.binding import Binding
-from botkeys.sealing.errors import VaultError
+from botkeys.sealing.errors import SealingError
 from botkeys.sealing.secret import Secret
 from botkeys.sealing.suites import PublicKey, SuiteName
 from botkeys.transport.client import ASGITransport, HttpTransport, Rate, TransportLimits
@@ -82,7 +82,7 @@ class Service:
                 bot_id=self.bot_id,
                 recipient=PublicKey(SuiteName.parse(body["suite"]), public_key),
             )
-        except VaultError as error:
+        except SealingError as error:
             return JSONResponse({"code": "invalid_public_key", "detail": str(error)}, 422)
         answer = {
             "release_id": "0195b1c0-0000-7000-8000-00000000ffff",

@@ -422,7 +422,7 @@ async def test_an_error_after_opening_shows_no_plaintext_even_with_local_variabl
     monkeypatch: pytest.MonkeyPatch,
     with_locals: Callable[[BaseException], str],
 ) -> None:
-    monkeypatch.setattr("app.vault.sealing._plaintext", lambda _: bytearray(content))
+    monkeypatch.setattr("app.custody.sealing._plaintext", lambda _: bytearray(content))
     with pytest.raises(MalformedAnswer) as caught:
         await client.credentials()
     assert caught.value.__context__ is None

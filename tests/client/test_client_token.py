@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.auth.bot_tokens import mint
+from app.custody.bot_token import mint
 from botkeys.client.errors import MalformedToken
 from botkeys.client.token import parse_token
 from botkeys.sealing.secret import Secret

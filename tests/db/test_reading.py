@@ -6,10 +6,10 @@ import asyncpg
 import pytest
 from sqlalchemy import BigInteger, Text, bindparam, column, func, insert, select, text
 
+from app.db.driver import PoolReader, Query, Reader, SessionReader, driver_connection
 from app.db.engine import Database
 from app.db.failures import is_outage
 from app.db.models import MasterKeyVersion
-from app.db.reading import PoolReader, Query, Reader, SessionReader, driver_connection
 from tests.support.world import World
 
 _PID = Query(select(func.pg_backend_pid()))

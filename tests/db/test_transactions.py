@@ -6,9 +6,9 @@ import asyncpg
 import pytest
 from sqlalchemy import bindparam, func, insert, select, text
 
+from app.db.driver import Query
 from app.db.engine import Database
 from app.db.models import MasterKeyVersion
-from app.db.reading import Query
 from app.db.transactions import DriverTransaction, Transaction
 
 _NAMES = ("version", "fingerprint")

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from app.edge.reading import Endpoint
-from app.edge.route import EdgeRoute
+from app.api.fast_path import Endpoint
+from app.api.route import EdgeRoute
 from app.main import ROUTERS
 
 READING = [

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import select
 
 from app.context import ApiKeys
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.keyring import SealingKeyring
 from app.db.engine import open_database
 from app.db.models import Key
-from app.vault.keyfiles import KeyFolder, KeyKind
-from app.vault.keyring import SealingKeyring
 from tests.support.database import Server, execute
 from tests.support.variants import add_unchecked, changed, narrow
 from tests.support.world import Bot, Json, Person, World

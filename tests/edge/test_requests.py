@@ -8,7 +8,7 @@ import httpx
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.jsontext import loads
+from app.kit.json_codec import loads
 from app.trading.fields import Positive
 from tests.support.variants import changed
 from tests.support.world import User, World

@@ -4,8 +4,8 @@ import asyncio
 
 from sqlalchemy import text
 
+from app.api.write_limiter import Turns
 from app.auth.principal import account_id
-from app.turns import Turns
 from tests.support.database import Server
 from tests.support.held import held
 from tests.support.variants import changed, narrow

@@ -11,7 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.operations.watching import PATIENCE_SECONDS, Absence, watch
+from app.commands.watch_operation import PATIENCE_SECONDS, Absence, watch
 from app.settings import SettingsError
 from botkeys.sealing.secret import Secret
 

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import text
 from sqlalchemy.engine import RowMapping
 
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.release import Releaser
+from app.custody.sealing import Sealer
 from app.db.engine import open_database
-from app.vault.keyfiles import KeyFolder, KeyKind
-from app.vault.release import Releaser
-from app.vault.sealing import Sealer
 from botkeys.exchanges.model import Credentials, Environment
 from botkeys.sealing.binding import Binding
 from botkeys.sealing.secret import Secret

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from app.auth.development import DevelopmentIssuer
+from app.auth.development_issuer import DevelopmentIssuer
 from app.db.engine import open_database
 from tests.processes.issuer import Issuer
 from tests.processes.logins import Logins

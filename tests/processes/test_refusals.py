@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.vault.keyfiles import KeyFolder, KeyKind
+from app.custody.keyfiles import KeyFolder, KeyKind
 from tests.processes.conftest import Run, Start
 from tests.processes.running import BOTKEYS, environment, long, said
 

@@ -11,8 +11,8 @@ import asyncpg
 import pytest
 from sqlalchemy import func, select, text, update
 
+from app.db.driver import Query, Reader, Rows
 from app.db.models import BotEvent, Presence
-from app.db.reading import Query, Reader, Rows
 from app.runtime.heartbeat_schemas import HeartbeatAnswer
 from app.runtime.heartbeats import BATCH, Heartbeats
 from tests.support.variants import add_unchecked, changed

@@ -9,9 +9,9 @@ from sqlalchemy import func, select, update
 
 from app.audit.verification import broken_at
 from app.context import RuntimeKeys
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.keyring import ReleasingKeyring
 from app.db.models import AuditEvent, BotEvent, KeyCredential, Release
-from app.vault.keyfiles import KeyFolder, KeyKind
-from app.vault.keyring import ReleasingKeyring
 from tests.runtime.conftest import Asking
 from tests.support.variants import changed
 from tests.support.world import Bot, World

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from app.db.reading import Query
+from app.db.driver import Query
 from app.runtime.configurations import Configurations
 from app.runtime.situation import SituationRow, read_one
 from app.runtime.situations import AT_ONCE, BATCH, Situations

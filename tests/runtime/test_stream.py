@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.principal import BotPrincipal
 from app.bots.token_repository import stored_token_hash
 from app.db import notifications
+from app.db.driver import Query, Reader, Rows
 from app.db.models import Bot as BotRow
-from app.db.reading import Query, Reader, Rows
 from app.errors import Unavailable
 from app.runtime.configurations import Configurations
 from app.runtime.stream_router import ConfigEvents

@@ -11,8 +11,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from app.auth.bot_tokens import mint
 from app.auth.scopes import USER_SCOPES, Scope
+from app.custody.bot_token import mint
 from app.db.models import AuditEvent
 from app.settings import Role
 from tests.support.dump import dump_of_accounts, without

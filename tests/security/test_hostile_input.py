@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from app.pagination import IdCursors
+from app.api.pagination import IdCursors
 from app.settings import Role
 from tests.support.routes import RouteUnderTest, routes_of, set_up
 from tests.support.world import World

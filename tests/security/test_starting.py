@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from app.serving import run_server
+from app.custody.errors import KeyFileMissing
+from app.custody.keyfiles import KeyFolder
+from app.process.server import run_server
+from app.process.startup import open_context, prepare_key_folder
 from app.settings import Mode, Role, Settings, SettingsError
-from app.startup import open_context, prepare_key_folder
-from app.vault.keyfiles import KeyFolder
-from botkeys.sealing.errors import KeyFileMissing
 from tests.support.database import Server
 from tests.support.split import HELD, all_keys, hand_out, production
 

@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
 
-from app.auth.bot_tokens import mint, token_hash
-from app.auth.development import DevelopmentIssuer
+from app.auth.development_issuer import DevelopmentIssuer
+from app.custody.bot_token import mint, token_hash
+from app.custody.keyfiles import KeyKind
+from app.custody.keyring import ReleasingKeyring
+from app.custody.master_keys.pair import MasterPrivateKey
+from app.custody.release import Releaser
 from app.settings import Role
-from app.vault.keyfiles import KeyKind
-from app.vault.keyring import ReleasingKeyring
-from app.vault.masterkeys import MasterPrivateKey
-from app.vault.release import Releaser
 from botkeys.client import CannotOpen, OlderVersion, Refused
 from botkeys.client.models import ReleaseAnswer, parse_answer
 from botkeys.client.unsealing import open_release

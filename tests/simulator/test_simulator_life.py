@@ -13,8 +13,8 @@ import pytest
 import app.simulator
 from app.simulator import Faults, Simulator
 from app.simulator.faults import Fault
+from app.simulator.http_server import MAX_BODY
 from app.simulator.venues import VENUES
-from app.simulator.wire import MAX_BODY
 from tests.simulator.conftest import KEYS, Market, client
 
 PACKAGE = Path(app.simulator.__file__).parent

@@ -11,10 +11,10 @@ from uuid import uuid4
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
+from app.db.driver import Query, Rows, sender
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
-from app.db.reading import Query, Rows, sender
 from app.db.transactions import SessionTransaction
 
 TEMPLATE = "botkeys_template"

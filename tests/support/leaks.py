@@ -11,7 +11,7 @@ from urllib.parse import quote
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from app.logging import configure_logging
+from app.kit.logging import configure_logging
 
 WINDOW = 10
 STEP = 3

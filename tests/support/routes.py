@@ -16,9 +16,9 @@ from uuid import uuid4
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from app.documentation import openapi_document
-from app.edge.access import Access
-from app.edge.route import EdgeRoute
+from app.api.access import Access
+from app.api.openapi import openapi_document
+from app.api.route import EdgeRoute
 from app.main import create_app
 from app.settings import Mode, Role, Settings
 from app.worker.purging import purge_deleted

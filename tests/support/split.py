@@ -12,16 +12,16 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import event, text
 
-from app.auth.development import DevelopmentIssuer
+from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.scopes import USER_SCOPES
 from app.auth.verifier import TokenVerifier
 from app.context import Context
+from app.custody.files import create_folder
+from app.custody.keyfiles import KeyFolder, KeyKind
 from app.db.engine import Database, open_database
+from app.process.startup import open_context
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator
-from app.startup import open_context
-from app.vault.files import create_folder
-from app.vault.keyfiles import KeyFolder, KeyKind
 from botkeys.client import BotClient
 from botkeys.exchanges.registry import simulated_hosts
 from botkeys.transport.client import ASGITransport, HttpTransport, Rate, TransportLimits

@@ -13,8 +13,8 @@ import httpx
 from fastapi import FastAPI
 from starlette.datastructures import State
 
-from app.auth.bot_tokens import parse
-from app.auth.development import DevelopmentIssuer
+from app.auth.bot_token import parse
+from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.scopes import USER_SCOPES
 from app.context import Context
 from app.main import create_app

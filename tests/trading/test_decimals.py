@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from app.assets.schemas import Leverage
-from app.jsontext import SAFE_DIGITS
+from app.kit.json_codec import SAFE_DIGITS
 from app.trading.fields import Amount, NotNegative, Positive
 
 KINDS: dict[str, Any] = {

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.driver import Query
 from app.db.engine import Database, open_database
-from app.db.reading import Query
 from app.trading.cursor import Place
 from app.trading.data_set import DataSet
 from app.trading.marks import FOREVER, Mark

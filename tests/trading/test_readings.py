@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from app.schemas import Document
+from app.api.schemas import Document
 from app.trading.marks import FOREVER, Mark, covers
 from app.trading.position_schemas import Position
 from app.trading.reading_schemas import BotEvent, EquitySnapshot, Signal, Trade

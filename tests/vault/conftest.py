@@ -7,8 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from app.vault.keyfiles import KeyFolder
-from app.vault.masterkeys import MasterPrivateKey
+from app.custody.keyfiles import KeyFolder
+from app.custody.master_keys.pair import MasterPrivateKey
 from botkeys.exchanges.model import Credentials, Environment
 from botkeys.sealing.binding import Binding
 from botkeys.sealing.secret import Secret

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.auth import bot_tokens
-from app.vault.fingerprint import account_hash, fingerprint, mask
-from app.vault.masterkeys import MasterPrivateKey
-from app.vault.release import Releaser
+from app.auth import bot_token as bot_tokens
+from app.custody.fingerprint import account_hash, fingerprint, mask
+from app.custody.master_keys.pair import MasterPrivateKey
+from app.custody.release import Releaser
 from botkeys.client.models import ReleaseAnswer
 from botkeys.client.token import parse_token
 from botkeys.client.unsealing import open_release

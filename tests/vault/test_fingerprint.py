@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.vault.fingerprint import account_hash, fingerprint, mask
+from app.custody.fingerprint import account_hash, fingerprint, mask
 from botkeys.exchanges.model import Environment
 from botkeys.sealing.boxes import SecretBytes
 from botkeys.sealing.secret import Secret

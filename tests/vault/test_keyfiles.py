@@ -12,10 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.vault import files
-from app.vault.keyfiles import KeyFolder, KeyKind, Role
-from botkeys.sealing.boxes import SecretBytes
-from botkeys.sealing.errors import (
+from app.custody import files
+from app.custody.errors import (
     KeyFileError,
     KeyFileExposed,
     KeyFileGarbled,
@@ -23,6 +21,8 @@ from botkeys.sealing.errors import (
     KeyFileUnusable,
     KeyPairMismatch,
 )
+from app.custody.keyfiles import KeyFolder, KeyKind, Role
+from botkeys.sealing.boxes import SecretBytes
 
 HMACS = [KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC]
 ALL = [KeyKind.MASTER, *HMACS]

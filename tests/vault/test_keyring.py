@@ -4,12 +4,12 @@ from uuid import UUID
 
 import pytest
 
-from app.vault.keyfiles import KeyFolder, KeyKind
-from app.vault.keyring import ReleasingKeyring, SealingKeyring
-from app.vault.sealing import Sealed
+from app.custody.errors import KeyFileGarbled, KeyFileMissing, KeyFileUnusable, UnknownMasterKey
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.keyring import ReleasingKeyring, SealingKeyring
+from app.custody.sealing import Sealed
 from botkeys.exchanges.model import Credentials
 from botkeys.sealing.binding import Binding
-from botkeys.sealing.errors import KeyFileGarbled, KeyFileMissing, KeyFileUnusable, UnknownMasterKey
 from botkeys.sealing.suites import PrivateKey, SuiteName
 
 

@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.vault.masterkeys import MasterPrivateKey
-from app.vault.release import Releaser
-from app.vault.sealing import Sealed, Sealer
+from app.custody.errors import UnknownMasterKey
+from app.custody.master_keys.pair import MasterPrivateKey
+from app.custody.release import Releaser
+from app.custody.sealing import Sealed, Sealer
 from botkeys.exchanges.model import Credentials, Environment
 from botkeys.sealing.binding import Binding
-from botkeys.sealing.errors import CannotOpen, InvalidPublicKey, UnknownMasterKey, UnknownSuite
+from botkeys.sealing.errors import CannotOpen, InvalidPublicKey, UnknownSuite
 from botkeys.sealing.secret import Secret
 from botkeys.sealing.suites import PrivateKey, PublicKey, SuiteName
 
@@ -298,9 +299,9 @@ def test_an_error_while_sealing_shows_no_secret_even_with_local_variables(
         raise MemoryError
 
     if broken == "ciphertext":
-        monkeypatch.setattr("app.vault.sealing.AESGCM", fail)
+        monkeypatch.setattr("app.custody.sealing.AESGCM", fail)
     else:
-        monkeypatch.setattr("app.vault.masterkeys.PublicKey.seal", fail)
+        monkeypatch.setattr("app.custody.master_keys.pair.PublicKey.seal", fail)
     with pytest.raises(MemoryError) as caught:
         Sealer(master.public).seal(credentials, binding)
     shown = with_locals(caught.value)
@@ -322,7 +323,7 @@ def test_an_error_while_releasing_shows_no_data_key_even_with_local_variables(
         raise MemoryError
 
     monkeypatch.setattr(MasterPrivateKey, "open", lambda *_: bytearray(b"PLANTED data key"))
-    monkeypatch.setattr("app.vault.release.PublicKey.seal", fail)
+    monkeypatch.setattr("app.custody.release.PublicKey.seal", fail)
     with pytest.raises(MemoryError) as caught:
         release(master, sealed, binding, bot_id, bot)
     shown = with_locals(caught.value)

@@ -44,8 +44,8 @@ def test_the_service_does_not_import_the_code_that_opens() -> None:
 
 
 def test_the_vault_loads_no_database_and_no_web_framework() -> None:
-    loaded = loaded_by("import app.vault.keyring, app.vault.fingerprint")
-    assert "app.vault.release" in loaded
+    loaded = loaded_by("import app.custody.keyring, app.custody.fingerprint")
+    assert "app.custody.release" in loaded
     assert not loaded & {"sqlalchemy", "asyncpg", "fastapi", "starlette", "httpx", "pydantic"}
 
 

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.api.pipeline.idempotency import RETENTION
 from app.db.models import Account, Bot, IdempotencyRecord, Operation, PurgedPosition, Release
-from app.idempotency import RETENTION
 from app.trading.purged_positions import REMEMBERED
 from app.worker import housekeeping
 from app.worker.housekeeping import OPERATIONS_KEPT, RELEASES_KEPT, sweep

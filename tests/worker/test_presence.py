@@ -10,8 +10,8 @@ from sqlalchemy import func, select, text, update
 
 from app.db.models import BotEvent, Key, Presence
 from app.worker import presence
+from app.worker.loop import work
 from app.worker.presence import announce_offline
-from app.worker.run import work
 from tests.support.world import Bot, User, World
 
 

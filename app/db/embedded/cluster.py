@@ -9,11 +9,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from app.db.embedded.account import OsAccount
 from app.db.embedded.binaries import MAJOR_VERSION, Binaries
-from app.db.embedded.child import Child
+from app.db.embedded.child_process import Child
 from app.db.embedded.errors import ClusterInUse, NotACluster, OtherVersion, StartFailed, WrongMode
 from app.db.embedded.folder_lock import locked_within
+from app.db.embedded.os_user import OsAccount
 
 SUPERUSER = "postgres"
 OWNER = "botkeys_owner"

@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote, urlencode
 
-from app.datafolder import FileIsLocked, locked_file
 from app.db.embedded import cluster
-from app.db.embedded.account import OsAccount, server_account, service_account
 from app.db.embedded.binaries import Binaries, find_binaries
-from app.db.embedded.child import Child
+from app.db.embedded.child_process import Child
 from app.db.embedded.errors import (
     ClusterInUse,
     DiskFull,
@@ -25,12 +23,14 @@ from app.db.embedded.errors import (
     StartFailed,
 )
 from app.db.embedded.folder_lock import cluster_name
+from app.db.embedded.os_user import OsAccount, server_account, service_account
 from app.db.embedded.socket_folder import (
     PORT,
     prepare_socket_folder,
     remove_short_folder,
     socket_folder,
 )
+from app.kit.locked_file import FileIsLocked, locked_file
 
 # Together below the ten seconds within which everything stops.
 FAST_SECONDS = 5.0
@@ -213,7 +213,7 @@ class EmbeddedPostgres:
 
     def _end_leftovers(self, descriptor: int) -> None:
         # It needs psutil, of the same extra as the binaries, and those have been found by now.
-        from app.db.embedded.leftover import end_leftovers  # noqa: PLC0415  # see above
+        from app.db.embedded.orphans import end_leftovers  # noqa: PLC0415  # see above
 
         end_leftovers(self.folder, descriptor)
 

@@ -6,8 +6,8 @@ import stat
 from contextlib import suppress
 from pathlib import Path
 
-from app.db.embedded.account import OsAccount
 from app.db.embedded.errors import SocketFolderUnsafe
+from app.db.embedded.os_user import OsAccount
 
 PORT = 5432
 SOCKET = f".s.PGSQL.{PORT}"

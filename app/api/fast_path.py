@@ -1,0 +1,201 @@
+"""Calls an endpoint with what path, query, headers and a JSON body say.
+
+The framework works out anew for each request what every parameter is, which for a list with seven
+of them takes as long as PostgreSQL does. Here it is worked out once, from the framework's own
+description of the endpoint; its validators judge the values, and its errors come out.
+"""
+
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from enum import Enum
+from typing import Any, Self, get_type_hints
+
+from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from app.kit.json_codec import loads
+
+_PLAIN = (type(None), bool, int, str, Enum)
+_UNUSED = (
+    "cookie_params",
+    "websocket_param_name",
+    "http_connection_param_name",
+    "response_param_name",
+    "background_tasks_param_name",
+    "security_scopes_param_name",
+    "own_oauth_scopes",
+    "parent_oauth_scopes",
+    "concurrency",
+)
+
+
+class _NotSimple(Exception):
+    """The endpoint wants something that only the framework can give."""
+
+
+class _Parameter:
+    """One value, optional or not, that stands once in path, query or headers."""
+
+    def __init__(self, field: Any) -> None:
+        info = field.field_info
+        self.name: str = field.name
+        self.alias: str = info.validation_alias or field.alias
+        self.required: bool = info.is_required()
+        self.default: Any = None if self.required else field.default
+        self._location = (info.in_.value, self.alias)
+        self._field = field
+        if not isinstance(self.alias, str) or not isinstance(self.default, _PLAIN):
+            raise _NotSimple
+        if info.validate_default or not _is_scalar(field):
+            raise _NotSimple
+
+    def read(self, sent: Mapping[str, str], errors: list[Any]) -> Any:
+        text = sent.get(self.alias)
+        if text is None:
+            if self.required:
+                missing = {"type": "missing", "loc": self._location, "msg": "Field required"}
+                errors.append({**missing, "input": None})
+            return self.default
+        value, faults = self._field.validate(text, {}, loc=self._location)
+        errors.extend(faults)
+        return value
+
+
+def _is_scalar(field: Any) -> bool:
+    """Whether one text makes its value: its schema takes no list and no object."""
+    schema = field._type_adapter.json_schema(mode="validation")  # noqa: SLF001  # has no public way
+    kinds = schema.get("anyOf", [schema])
+    return all(kind.get("type") not in {"array", "object"} for kind in kinds)
+
+
+class _Body:
+    """The one document that a request's body is."""
+
+    def __init__(self, field: Any) -> None:
+        info = field.field_info
+        self.name: str = field.name
+        self._required: bool = info.is_required()
+        self._default: Any = None if self._required else field.default
+        self._field = field
+        if getattr(info, "embed", None) or info.validate_default:
+            raise _NotSimple
+
+    async def read(self, request: Request, errors: list[Any]) -> Any:
+        """A body that is no JSON at all is its request's one fault, and raised at once."""
+        try:
+            sent = await request.body()
+        except ClientDisconnect as error:
+            raise _unreadable() from error
+        if not sent:
+            if self._required:
+                missing = {"type": "missing", "loc": ("body",), "msg": "Field required"}
+                errors.append({**missing, "input": None})
+            return self._default
+        value, faults = self._field.validate(_parsed(sent), {}, loc=("body",))
+        errors.extend(faults)
+        return value
+
+
+def _parsed(sent: bytes) -> Any:
+    """As the framework reads it, with its errors."""
+    try:
+        return loads(sent)
+    except json.JSONDecodeError as error:
+        fault = {"type": "json_invalid", "loc": ("body", error.pos), "msg": "JSON decode error"}
+        raise RequestValidationError(
+            [{**fault, "input": {}, "ctx": {"error": error.msg}}], body=error.doc
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise _unreadable() from error
+
+
+def _unreadable() -> HTTPException:
+    return HTTPException(status_code=400, detail="There was an error parsing the body")
+
+
+class ExactRequest(Request):
+    """For the framework: with the body's numbers as they are read here."""
+
+    async def json(self) -> Any:
+        return loads(await self.body())
+
+
+class Endpoint:
+    """An endpoint, or something that it depends on, with all that is needed to call it.
+
+    A body is read as JSON, whatever the request calls it.
+    """
+
+    def __init__(self, dependant: Dependant) -> None:
+        if any(getattr(dependant, name) for name in _UNUSED) or not dependant.use_cache:
+            raise _NotSimple
+        if not inspect.iscoroutinefunction(dependant.call):  # `scope` concerns generators alone
+            raise _NotSimple
+        self.call: Callable[..., Awaitable[Any]] = dependant.call
+        self._request_name = dependant.request_param_name
+        self._needs = [(need.name, Endpoint(need)) for need in dependant.dependencies]
+        self._path = [_Parameter(field) for field in dependant.path_params]
+        self._query = [_Parameter(field) for field in dependant.query_params]
+        self._headers = [_Parameter(field) for field in dependant.header_params]
+        bodies = [_Body(field) for field in dependant.body_params]
+        if len(bodies) > 1 or any(need.reads_body for _, need in self._needs):
+            raise _NotSimple
+        self._body = bodies[0] if bodies else None
+
+    @property
+    def reads_body(self) -> bool:
+        return self._body is not None
+
+    @classmethod
+    def simple(cls, dependant: Dependant) -> Self | None:
+        """The endpoint, if it can be called from here: else the framework has to."""
+        if dependant.call is None:
+            return None
+        returned = get_type_hints(dependant.call).get("return")
+        if not (inspect.isclass(returned) and issubclass(returned, Response)):
+            return None
+        try:
+            return cls(dependant)
+        except _NotSimple:
+            return None
+
+    async def answer(self, request: Request) -> Response:
+        """Raises `RequestValidationError` with every fault that was found."""
+        errors: list[Any] = []
+        arguments = await self.arguments(request, {}, errors)
+        if self._body is not None:
+            arguments[self._body.name] = await self._body.read(request, errors)
+        if errors:
+            raise RequestValidationError(errors)
+        response: Response = await self.call(**arguments)
+        return response
+
+    async def arguments(
+        self, request: Request, made: dict[Any, Any], errors: list[Any]
+    ) -> dict[str, Any]:
+        """What it is called with but for the body. `made` holds what this request made already."""
+        values: dict[str, Any] = {}
+        for name, need in self._needs:
+            if need.call not in made:
+                known = len(errors)
+                wanted = await need.arguments(request, made, errors)
+                if len(errors) > known:
+                    continue
+                made[need.call] = await need.call(**wanted)
+            if name is not None:
+                values[name] = made[need.call]
+        for parameter in self._path:
+            values[parameter.name] = parameter.read(request.path_params, errors)
+        if self._query:
+            query = request.query_params
+            for parameter in self._query:
+                values[parameter.name] = parameter.read(query, errors)
+        for parameter in self._headers:
+            values[parameter.name] = parameter.read(request.headers, errors)
+        if self._request_name is not None:
+            values[self._request_name] = request
+        return values

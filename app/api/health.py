@@ -1,0 +1,81 @@
+"""Whether the process lives, whether it can serve, and what it counts."""
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy import text
+
+from app.api.json_response import json_answer
+from app.context import Context
+from app.custody.master_keys.registry import strangers
+from app.db.failures import is_outage
+from app.db.migrate import current, head
+
+router = APIRouter(tags=["operation"])
+
+_SECONDS = 3
+
+
+@router.get("/livez", operation_id="getLiveness", summary="Is the process alive?")
+async def livez() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@router.get(
+    "/readyz",
+    operation_id="getReadiness",
+    summary="Can the process serve?",
+    responses={503: {"description": "At least one check fails"}},
+)
+async def readyz(request: Request) -> Response:
+    """Database, migrations and master key; each `ok` or what is wrong with it."""
+    context: Context = request.app.state.context
+    checks = await _database(context)
+    checks["master_key"] = await _master_key(context, usable=checks["migrations"] == "ok")
+    ready = all(result == "ok" for result in checks.values())
+    return json_answer(
+        {"status": "ok" if ready else "unavailable", "checks": checks},
+        status=200 if ready else 503,
+    )
+
+
+@router.get("/metrics", operation_id="getMetrics", summary="Metrics for Prometheus")
+async def metrics(request: Request) -> Response:
+    context: Context = request.app.state.context
+    return Response(generate_latest(context.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _database(context: Context) -> dict[str, str]:
+    try:
+        async with asyncio.timeout(_SECONDS), context.database.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+            at = await current(connection)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        return {"database": "unreachable", "migrations": "unknown"}
+    return {"database": "ok", "migrations": "ok" if at == head() else "not at head"}
+
+
+async def _master_key(context: Context, *, usable: bool) -> str:
+    """A key file that cannot be read any more, or holds another key, shows before it is used.
+
+    `usable`: the database can be asked which key each version is.
+    """
+    held: dict[int, str] = {}
+    problems = []
+    if context.api:
+        held |= context.api.sealing.sealer().fingerprints  # looks at the folder
+        problems.append(context.api.sealing.problem)
+    if context.runtime:
+        held |= context.runtime.releasing.releaser().fingerprints
+        problems.append(context.runtime.releasing.problem)
+    for problem in problems:
+        if problem is not None:
+            return type(problem).__name__
+    if usable:
+        async with context.database.sessions.begin() as session:
+            for version in await strangers(session, held):
+                return f"version {version} is another key than before"
+    return "ok"

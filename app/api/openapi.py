@@ -1,0 +1,90 @@
+"""The OpenAPI document, and the page that shows it: both served from here, without the internet."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import HTMLResponse, JSONResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from app.api.problems import Problem
+
+STATIC = Path(__file__).parent / "static"
+_CONTENT_POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; style-src 'self' "
+    "'unsafe-inline'; script-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
+)
+
+_DESCRIPTION = """\
+Botkeys seals exchange API keys so that only the bot that trades with one can open it.
+
+Users and services send a JWT of the configured issuer; bots send their own token (`bkb_…`).
+Lists are keyset pages: pass `next_cursor` as `cursor`, with the same filters, until it is null.
+Writes take an `Idempotency-Key`; single objects carry an `ETag`, and changes honour `If-Match`. A
+query parameter that a user's route does not take is refused, and so is one that is given twice.
+Every refusal is a problem document (RFC 9457) whose `code` is stable and whose `detail` says how to
+put things right.
+"""
+
+_SECURITY_SCHEMES = {
+    "userToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A user's token; a service's with the scope `act_as` and X-Account-Id.",
+    },
+    "botToken": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "bkb_…",
+        "description": "A bot's own token, minted once by `mintBotToken`.",
+    },
+}
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """What `openapi/openapi.json` holds and `/openapi.json` serves."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=_DESCRIPTION,
+        routes=app.routes,
+    )
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = _SECURITY_SCHEMES
+    _describe_problems(components.setdefault("schemas", {}))
+    return document
+
+
+def _describe_problems(schemas: dict[str, Any]) -> None:
+    """The one shape of all refusals, in place of FastAPI's own 422, which is never sent."""
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    schemas["Problem"] = Problem.model_json_schema(
+        mode="serialization", ref_template="#/components/schemas/{model}"
+    )
+
+
+def add_documentation(app: FastAPI) -> None:
+    async def document(_request: Any) -> Response:
+        if app.openapi_schema is None:
+            app.openapi_schema = openapi_document(app)
+        return JSONResponse(app.openapi_schema)
+
+    async def page(_request: Any) -> Response:
+        html = get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title="Botkeys API",
+            swagger_js_url="/static/swagger-ui/swagger-ui-bundle.js",
+            swagger_css_url="/static/swagger-ui/swagger-ui.css",
+            swagger_favicon_url="data:,",
+        )
+        headers = {"Content-Security-Policy": _CONTENT_POLICY}
+        return HTMLResponse(bytes(html.body), headers=headers)
+
+    app.add_route("/openapi.json", document, include_in_schema=False)
+    app.add_route("/docs", page, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")

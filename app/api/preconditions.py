@@ -1,0 +1,48 @@
+"""ETag and If-Match: a change may say which state of the object it means."""
+
+import re
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+from fastapi.dependencies.models import Dependant
+
+from app.db.revisions import Revisions
+
+_TAG = re.compile(r'"(\d{1,18})"')
+
+IfMatchHeader = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description="The `ETag` of the state that the change was made for, or of several of which "
+        "any will do; 412 if it has changed.",
+        max_length=500,
+    ),
+]
+
+
+def etag(revision: int) -> str:
+    return f'"{revision}"'
+
+
+def expected_revisions(request: Request, if_match: IfMatchHeader = None) -> Revisions | None:
+    """The revisions that If-Match names (RFC 9110, 13.1.1); `None` where any will do.
+
+    A weak or foreign tag names none that there is: whether the object is there is told first.
+    """
+    if if_match is None:
+        return None
+    listed = ",".join(request.headers.getlist("if-match"))
+    if listed.strip() == "*":
+        return None
+    strong = (_TAG.fullmatch(tag.strip()) for tag in listed.split(","))
+    return Revisions(int(tag[1]) for tag in strong if tag is not None)
+
+
+Expected = Annotated[Revisions | None, Depends(expected_revisions)]
+"""The revisions that a change was made for; `None` where any will do."""
+
+
+def is_conditional(dependant: Dependant) -> bool:
+    """Whether an endpoint, or something that it depends on, looks at If-Match."""
+    return dependant.call is expected_revisions or any(map(is_conditional, dependant.dependencies))

@@ -1,0 +1,186 @@
+"""Where errors become HTTP: problem documents (RFC 9457), for all routes and all failures."""
+
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
+
+from app.api.schemas import safe_location, told_fault
+from app.db.failures import is_conflict, is_outage
+from app.errors import (
+    AppError,
+    BodyTooLarge,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    NotFound,
+    Unavailable,
+    UnsupportedMediaType,
+)
+from app.kit.json_codec import dumps
+
+MEDIA_TYPE = "application/problem+json"
+log = structlog.get_logger("botkeys.problems")
+
+
+class Problem(BaseModel):
+    """Every answer with a status of 400 or more. Further members depend on `code`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["urn:botkeys:problem:not_found"])
+    title: str
+    status: int
+    code: str = Field(description="The stable name of the problem, for programs.")
+    detail: str = Field(description="What is wrong and how to put it right, for people.")
+    request_id: str = Field(description="Quote this when you ask about the request.")
+
+
+def problem_document(error: AppError, request_id: str) -> dict[str, Any]:
+    return {
+        "type": f"urn:botkeys:problem:{error.code}",
+        "title": error.title,
+        "status": error.status,
+        "code": error.code,
+        "detail": error.detail,
+        "request_id": request_id,
+        **error.members,
+    }
+
+
+def problem_response(error: AppError, request: Request) -> Response:
+    request_id = request.scope.get("state", {}).get("request_id", "")
+    return Response(
+        dumps(problem_document(error, request_id)),
+        status_code=error.status,
+        headers=error.headers,
+        media_type=MEDIA_TYPE,
+    )
+
+
+def validation_problem(error: RequestValidationError) -> InvalidRequest:
+    """Keep where and what, drop what was sent: it may be a secret."""
+    return InvalidRequest(
+        [
+            {
+                "loc": safe_location(item["loc"], item["type"]),
+                "type": item["type"],
+                "msg": told_fault(item["type"], item["msg"]),
+            }
+            for item in error.errors()
+        ]
+    )
+
+
+def from_http_exception(error: HTTPException, request: Request) -> AppError:
+    """The framework's own refusals, in our words."""
+    if error.status_code == 404:
+        return NotFound()
+    if error.status_code == 405:
+        return MethodNotAllowed()
+    if error.status_code == 413:
+        return BodyTooLarge(request.app.state.context.settings.body_limit)
+    if error.status_code == 415:
+        return UnsupportedMediaType()
+    if error.status_code == 400:
+        fault = {"loc": ["body"], "type": "json_invalid", "msg": "The body is not valid JSON"}
+        return InvalidRequest([fault])
+    return InternalError()
+
+
+def from_exception(error: Exception) -> AppError:
+    """What remains: the database is away, or the code is wrong."""
+    if is_conflict(error):
+        return Unavailable("Too many changes at once. Nothing was changed; try again.")
+    if is_outage(error):
+        return Unavailable()
+    return InternalError()
+
+
+def add_problem_handlers(app: FastAPI) -> None:
+    async def app_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, AppError)  # noqa: S101  # registered for this class below
+        return problem_response(error, request)
+
+    async def validation_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)  # noqa: S101
+        return problem_response(validation_problem(error), request)
+
+    async def http_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101
+        known = from_http_exception(error, request)
+        response = problem_response(known, request)
+        for name, value in (error.headers or {}).items():
+            response.headers[name] = value
+        if known.status == MethodNotAllowed.status:
+            response.headers["Allow"] = ", ".join(_allowed_methods(request))
+        return response
+
+    app.add_exception_handler(AppError, app_error)
+    app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_exception_handler(HTTPException, http_error)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    """Of all routes at this address: the framework names those of the first alone."""
+    allowed: set[str] = set()
+    for route in request.app.router.routes:
+        if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
+            allowed |= route.methods or set()
+    return sorted(allowed)
+
+
+def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
+    """The `responses` of a route: each problem that it may answer, told by code."""
+    by_status: dict[int, list[type[AppError]]] = {}
+    for error in errors:
+        by_status.setdefault(error.status, []).append(error)
+    return {
+        status: {
+            "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds),
+            "content": {
+                MEDIA_TYPE: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {kind.code: {"value": _example(kind)} for kind in kinds},
+                }
+            },
+        }
+        for status, kinds in by_status.items()
+    }
+
+
+def told_together(
+    usual: dict[int | str, dict[str, Any]], own: dict[int | str, dict[str, Any]]
+) -> dict[int | str, dict[str, Any]]:
+    """Both `responses`; a status that both have tells the problems of both, each once."""
+    told = {**usual, **own}
+    for status in usual.keys() & own.keys():
+        mine, theirs = own[status], usual[status]
+        examples = mine.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        more = theirs["content"][MEDIA_TYPE]["examples"]
+        if not examples or more.keys() <= examples.keys():
+            continue
+        content = {**mine["content"][MEDIA_TYPE], "examples": {**more, **examples}}
+        told[status] = {
+            **mine,
+            "description": f"{mine['description']}; {theirs['description']}",
+            "content": {**mine["content"], MEDIA_TYPE: content},
+        }
+    return told
+
+
+def _example(kind: type[AppError]) -> dict[str, Any]:
+    detail = kind.detail if kind.detail is not AppError.detail else kind.title + "."
+    return {
+        "type": f"urn:botkeys:problem:{kind.code}",
+        "title": kind.title,
+        "status": kind.status,
+        "code": kind.code,
+        "detail": detail,
+        "request_id": "01938a5e-0000-7000-8000-000000000000",
+    }

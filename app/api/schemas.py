@@ -1,0 +1,135 @@
+"""Types that several domains' documents share."""
+
+import re
+import unicodedata
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetPydanticSchema,
+    Strict,
+    StringConstraints,
+)
+from pydantic_core import PydanticCustomError, core_schema
+
+from app.kit.json_codec import SAFE_DIGITS, Rounded
+from botkeys.sealing.secret import Secret
+
+_CONTROLS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_JOINERS = frozenset("\u200c\u200d")  # several scripts and most emoji need them
+_BLANK = frozenset({"Cf", "Mn", "Me", "Zs"})
+
+
+def visible(text: str) -> str:
+    """No character that hides, or turns the text around it, in a list or an audit entry."""
+    if text.isascii() and text.isprintable():
+        return text
+    for character in text:
+        if unicodedata.category(character) in _CONTROLS and character not in _JOINERS:
+            raise ValueError("must not hold control characters")
+    return text
+
+
+_BREAKS = re.compile(r"\r?\n|\t")
+
+
+def visible_lines(text: str) -> str:
+    """As `visible`, of text in several lines, with tabs: a traceback, say. It stays as it is."""
+    visible(_BREAKS.sub("", text))
+    return text
+
+
+def _with_substance(text: str) -> str:
+    if text.isascii() and not text.isspace():
+        return text
+    if all(unicodedata.category(character) in _BLANK for character in text):
+        raise ValueError("must hold a character that can be seen")
+    return text
+
+
+Label = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    AfterValidator(visible),
+    AfterValidator(_with_substance),
+]
+"""A name that a person gave: 1 to 100 characters, none of them invisible."""
+
+Search = Annotated[str, StringConstraints(max_length=100), AfterValidator(visible)]
+
+Symbol = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=100),
+    AfterValidator(visible),
+    AfterValidator(_with_substance),
+]
+"""An instrument in its exchange's own spelling, whatever that is, as long as it can be seen."""
+
+Flag = Annotated[bool, Strict()]
+"""`true` or `false` in a body. Left to itself, Pydantic reads `"off"`, `"n"` and 0 as one too."""
+
+
+def _number_alone(value: Any) -> Any:
+    if isinstance(value, bool | str | Rounded):
+        raise PydanticCustomError("int_type", "Input should be a valid integer")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_number_alone)]
+"""A whole number in a body; 1.0 is one in JSON. Left to itself, Pydantic reads `true`, `"1"` and
+`" 1_0"` as numbers too.
+"""
+
+
+def unrounded(value: Any) -> Any:
+    """What is no longer what was sent is not taken."""
+    if isinstance(value, Rounded):
+        fault = f"must be sent as text if it has more than {SAFE_DIGITS} digits"
+        raise ValueError(fault)  # noqa: TRY004  # what Pydantic reports as a fault
+    return value
+
+
+def _secret_schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
+    text = core_schema.str_schema(min_length=1, max_length=8192, strict=True)
+    return core_schema.no_info_after_validator_function(Secret, text)
+
+
+SecretText = Annotated[Secret, GetPydanticSchema(_secret_schema)]
+"""Text of 1 to 8192 characters that is boxed as soon as it is read."""
+
+
+class Document(BaseModel):
+    """An answer. Built from rows that the database has checked."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Input(BaseModel):
+    """A request's body. A member that does not exist is refused: it is a typing error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+_MEMBER = re.compile(r"[a-z_-]{1,40}")
+
+
+def safe_location(loc: tuple[Any, ...], fault: str) -> list[Any]:
+    """Where a fault of this type is, without names that the sender made up and may be a secret."""
+    safe = [
+        part if isinstance(part, int) or _MEMBER.fullmatch(str(part).lower()) else "[member]"
+        for part in loc
+    ]
+    if fault == "extra_forbidden":
+        safe[-1] = "[member]"
+    return safe
+
+
+_NO_OBJECT = frozenset({"dict_type", "model_attributes_type", "model_type"})
+
+
+def told_fault(fault: str, message: str) -> str:
+    """The validator's sentence, unless it speaks of Python's things to who sent JSON."""
+    return "must be a JSON object" if fault in _NO_OBJECT else message

@@ -1,0 +1,140 @@
+"""Request ids, access logs and metrics, around every request; and the last catch."""
+
+import re
+import time
+import traceback
+
+import structlog
+from fastapi import Request
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.api.access_log import log_request
+from app.api.problems import from_exception, problem_response
+from app.db.base import new_id
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
+_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+log = structlog.get_logger("botkeys.http")
+
+
+class Metrics:
+    """The process's own registry: two apps in one process do not share counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Histogram(
+            "botkeys_http_request_seconds",
+            "Time to answer a request",
+            ["method", "route", "status"],
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.refusals = Counter(
+            "botkeys_refusals_total", "Requests refused, by code", ["code"], registry=self.registry
+        )
+        self.key_checks = Counter(
+            "botkeys_key_checks_total",
+            "Credential checks at exchanges, by outcome",
+            ["exchange", "outcome"],
+            registry=self.registry,
+        )
+        self.releases = Counter(
+            "botkeys_releases_total", "Releases of credentials to bots", registry=self.registry
+        )
+        self.heartbeat_batches = Histogram(
+            "botkeys_heartbeat_batch_size",
+            "Heartbeats written in one statement; the sum is how many there were",
+            buckets=(1, 3, 10, 30, 100, 300, 1000),
+            registry=self.registry,
+        )
+        self.streams = Gauge(
+            "botkeys_streams", "Bots' streams that are open", registry=self.registry
+        )
+        self._by_answer: dict[tuple[str, str, int], Histogram] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """`route` is a template: there are few answers to tell apart, and each is found at once."""
+        answer = (method, route, status)
+        histogram = self._by_answer.get(answer)
+        if histogram is None:
+            histogram = self.requests.labels(method, route, str(status))
+            self._by_answer[answer] = histogram
+        histogram.observe(seconds)
+
+
+def _frames(error: BaseException) -> list[str]:
+    """Where it happened, without the message: a library's text may quote a value."""
+    return [
+        f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)[-12:]
+    ]
+
+
+def _route(scope: Scope) -> str:
+    """The template of the route, so that ids do not become label values."""
+    return getattr(scope.get("route"), "path", None) or "unmatched"
+
+
+class TelemetryMiddleware:
+    """Outermost: gives each request its id, and turns what nobody caught into a problem."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request_id = self._request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message["headers"] = list(message.get("headers", ()))
+                headers.append((b"x-request-id", request_id.encode("ascii")))
+                headers.append((b"x-content-type-options", b"nosniff"))
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+            await send(message)
+
+        started = time.perf_counter()
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self.app(scope, receive, send_with_id)
+            except Exception as error:  # noqa: BLE001  # the last catch: nothing may pass it
+                await self._answer_failure(error, scope, receive, send_with_id, status)
+            finally:
+                self._finish(scope, status, time.perf_counter() - started)
+
+    @staticmethod
+    def _request_id(scope: Scope) -> str:
+        for name, value in scope["headers"]:
+            if name == b"x-request-id":
+                text = value.decode("latin-1")
+                if _REQUEST_ID.fullmatch(text):
+                    return str(text)
+        return str(new_id())
+
+    async def _answer_failure(
+        self, error: Exception, scope: Scope, receive: Receive, send: Send, status: int
+    ) -> None:
+        known = from_exception(error)
+        log.error(
+            "request_failed",
+            code=known.code,
+            exception=type(error).__name__,
+            frames=_frames(error),
+        )
+        if status == 0:
+            response = problem_response(known, Request(scope, receive))
+            await response(scope, receive, send)
+
+    def _finish(self, scope: Scope, status: int, seconds: float) -> None:
+        route = _route(scope)
+        metrics: Metrics = scope["app"].state.context.metrics
+        metrics.answered(scope["method"], route, status, seconds)
+        log_request(scope["method"], route, status, seconds, scope["state"]["request_id"])

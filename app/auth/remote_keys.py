@@ -1,0 +1,180 @@
+"""An issuer's keys, fetched when they are needed and kept for a while.
+
+Nothing runs in the background: the first token fetches, and one request in ten minutes renews.
+While it does, all others go on with the keys at hand. An issuer that cannot be reached, or answers
+nonsense, leaves the last good keys in use for a day; with none, tokens cannot be judged and the
+answer is 503. A rotation shows as a token whose key is unknown: that asks the issuer at once, but
+never twice in ten seconds, so a flood of invented key ids costs it next to nothing.
+"""
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import structlog
+
+from app.auth.errors import IssuerUnavailable
+from app.auth.key_sets import BadKeySet, VerificationKey, matching, parse_key_set, same_keys
+from app.auth.strict_json import NotAnObject, read_object
+from botkeys.transport.client import Deadline, HttpTransport, TransportError
+
+_OK = 200
+_MAX_ANSWER_BYTES = 256 * 1024
+_DISCOVERY_PATH = "/.well-known/openid-configuration"
+_LOG = structlog.stdlib.get_logger(__name__)
+
+
+class BadAnswer(Exception):
+    """What the issuer answered cannot be used. The text is ours and safe to log."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyTimes:
+    """All in seconds.
+
+    `fresh`: how long keys are used without asking again; `usable`: how long when asking fails.
+    `between_refreshes`: the least time between two attempts while there are keys to go on with;
+    `between_failures`: the same while there are none. `fetch`: the time for one attempt, or
+    `renewal` where the one request that renews could go on with older keys.
+    """
+
+    fresh: float = 600
+    usable: float = 86_400
+    between_refreshes: float = 10
+    between_failures: float = 1
+    fetch: float = 5
+    renewal: float = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    keys: tuple[VerificationKey, ...]
+    at: float
+
+
+class RemoteKeys:
+    """The keys of the issuer at `issuer`, or of the JWK Set at `jwks_url` where that is given.
+
+    Both addresses must be https, but for loopback; `ValueError` otherwise. `clock` is monotonic.
+    """
+
+    def __init__(
+        self,
+        transport: HttpTransport,
+        *,
+        issuer: str | None = None,
+        jwks_url: str | None = None,
+        times: KeyTimes | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        address = jwks_url or issuer
+        if address is None:
+            raise ValueError("an issuer or the address of its keys is needed")
+        if not is_trustworthy(address):
+            raise ValueError("the address of the issuer's keys must be https (or loopback)")
+        self._transport = transport
+        self._issuer = issuer
+        self._jwks_url = jwks_url
+        self._times = times or KeyTimes()
+        self._clock = clock
+        self._fetched: _Fetched | None = None
+        self._last_attempt: float | None = None
+        self._fetching = asyncio.Lock()
+
+    async def find(self, kid: str | None, algorithm: str) -> Sequence[VerificationKey]:
+        if not self._is_younger_than(self._times.fresh):
+            await self._renew()
+        if self._fetched is None or not self._is_younger_than(self._times.usable):
+            raise IssuerUnavailable(retry_after=max(1, round(self._times.between_failures)))
+        return matching(self._fetched.keys, kid, algorithm)
+
+    async def refresh(self) -> bool:
+        before = self._fetched
+        await self._renew(wait=True)
+        after = self._fetched
+        return (
+            after is not None
+            and after is not before
+            and (before is None or not same_keys(before.keys, after.keys))
+        )
+
+    async def _renew(self, *, wait: bool = False) -> None:
+        """One attempt at a time; whoever need not wait for it goes on with what there is."""
+        usable = self._is_younger_than(self._times.usable)
+        if self._fetching.locked() and usable and not wait:
+            return
+        async with self._fetching:
+            if self._was_tried_just_now():  # perhaps by the one that was waited for
+                return
+            try:
+                keys = await self._fetch()
+            except (TransportError, BadAnswer) as error:
+                _LOG.warning("issuer_keys_not_fetched", reason=str(error))
+            else:
+                self._fetched = _Fetched(keys, self._clock())
+            self._last_attempt = self._clock()
+
+    def _is_younger_than(self, seconds: float) -> bool:
+        return self._fetched is not None and self._clock() - self._fetched.at < seconds
+
+    def _was_tried_just_now(self) -> bool:
+        usable = self._is_younger_than(self._times.usable)
+        pause = self._times.between_refreshes if usable else self._times.between_failures
+        return self._last_attempt is not None and self._clock() - self._last_attempt < pause
+
+    async def _fetch(self) -> tuple[VerificationKey, ...]:
+        usable = self._is_younger_than(self._times.usable)
+        deadline = Deadline(self._times.renewal if usable else self._times.fetch)
+        url = self._jwks_url or await self._discover(deadline)
+        try:
+            return parse_key_set(await self._get(url, deadline))
+        except BadKeySet as error:
+            raise BadAnswer(str(error)) from None
+
+    async def _discover(self, deadline: Deadline) -> str:
+        """OpenID Connect Discovery 1.0, section 4: the issuer named there must be this one."""
+        if self._issuer is None:
+            raise BadAnswer("neither an issuer nor the address of its keys is known")
+        body = await self._get(self._issuer.rstrip("/") + _DISCOVERY_PATH, deadline)
+        try:
+            document = read_object(body)
+        except NotAnObject:
+            raise BadAnswer("the discovery document is not a JSON object") from None
+        if document.get("issuer") != self._issuer:
+            raise BadAnswer("the discovery document names another issuer")
+        url = document.get("jwks_uri")
+        if not isinstance(url, str) or not is_trustworthy(url):
+            raise BadAnswer("the discovery document's jwks_uri is not an https address")
+        return url
+
+    async def _get(self, url: str, deadline: Deadline) -> bytes:
+        answer = await self._transport.request(
+            "GET", url, headers={"Accept": "application/json"}, deadline=deadline
+        )
+        if answer.status != _OK:
+            raise BadAnswer(f"the issuer answered with status {answer.status}")
+        if len(answer.body) > _MAX_ANSWER_BYTES:
+            raise BadAnswer(f"the issuer's answer is larger than {_MAX_ANSWER_BYTES} bytes")
+        return answer.body
+
+
+def is_trustworthy(url: str) -> bool:
+    """Whether keys may come from there: https, or http on this very machine."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    if not host or parts.username is not None or parts.fragment or not url.isascii():
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

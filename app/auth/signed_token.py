@@ -1,0 +1,96 @@
+"""A JWT's outer form: three segments and a header that we are willing to act on (RFC 7515)."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.util import urlsafe_b64decode
+
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.key_sets import VerificationKey
+from app.auth.strict_json import read_object
+
+MAX_TOKEN_BYTES = 8192
+
+# Other types (a logout token, a DPoP proof, a security event) are signed by the same keys for
+# another purpose. Many issuers leave `typ` out.
+_TYPES = frozenset({"jwt", "at+jwt"})
+_SEGMENTS = 3
+
+
+class CompactReader:
+    """Takes tokens apart that are signed with one of the `algorithms`, and checks signatures."""
+
+    def __init__(self, algorithms: frozenset[str]) -> None:
+        self._algorithms = algorithms
+        self._registry = _Registry(algorithms)
+
+    def read(self, token: bytes) -> jws.CompactSignature:
+        """Raises `Unauthenticated` for all that can be refused without a key."""
+        try:
+            segments = token.split(b".")
+            if len(segments) != _SEGMENTS:
+                raise Unauthenticated(TokenFault.MALFORMED)
+            self._check_header(read_object(urlsafe_b64decode(segments[0])))
+            return jws.extract_compact(token, registry=self._registry)
+        except (JoseError, ValueError):
+            raise Unauthenticated(TokenFault.MALFORMED) from None
+
+    def is_signed_by(self, key: VerificationKey, signed: jws.CompactSignature) -> bool:
+        try:
+            return jws.validate_compact(signed, key, registry=self._registry)
+        except (JoseError, ValueError):
+            return False
+
+    def _check_header(self, header: Mapping[str, Any]) -> None:
+        algorithm = header.get("alg")
+        if not isinstance(algorithm, str) or algorithm not in self._algorithms:
+            raise Unauthenticated(TokenFault.ALGORITHM)
+        # `crit` lists extensions that must be understood, and none is. That takes out `b64` too.
+        if "crit" in header or not isinstance(header.get("kid", ""), str):
+            raise Unauthenticated(TokenFault.MALFORMED)
+        kind = header.get("typ", "JWT")
+        if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in _TYPES:
+            raise Unauthenticated(TokenFault.MALFORMED)
+
+
+def as_ascii(token: str | bytes) -> bytes:
+    """The token's bytes, once they are few enough to look at."""
+    if len(token) > MAX_TOKEN_BYTES:
+        raise Unauthenticated(TokenFault.TOO_LARGE)
+    try:
+        return token.encode("ascii") if isinstance(token, str) else token
+    except UnicodeEncodeError:
+        raise Unauthenticated(TokenFault.MALFORMED) from None
+
+
+def looks_like_jwt(token: str) -> bool:
+    """Whether this has the form of a signed JWT; says nothing of its being one that holds."""
+    head, *rest = token.split(".")
+    try:
+        return len(rest) == _SEGMENTS - 1 and "alg" in read_object(urlsafe_b64decode(head.encode()))
+    except ValueError:
+        return False
+
+
+class _Registry(jws.JWSRegistry):
+    """joserfc's own, with room for the headers that real issuers send.
+
+    Unknown header parameters are ignored, as RFC 7515 section 4 demands; so are `jku`, `x5u`,
+    `jwk` and `x5c`: no token says which key it is checked with, beyond naming a published one.
+    """
+
+    max_header_length = MAX_TOKEN_BYTES
+    max_payload_length = MAX_TOKEN_BYTES
+    max_signature_length = 2048  # RSA of 8192 bits takes 1366 characters
+
+    def __init__(self, allowed: Collection[str]) -> None:
+        super().__init__(algorithms=allowed, strict_check_header=False)
+        self._allowed = allowed
+
+    def get_alg(self, name: str) -> Any:
+        """Without joserfc's warning at `EdDSA`, which issuers will call so for years."""
+        if name not in self._allowed:
+            raise Unauthenticated(TokenFault.ALGORITHM)
+        return self.algorithms[name]

@@ -1,0 +1,32 @@
+"""Checks every account's chain, for `botkeys audit verify`."""
+
+from collections.abc import Callable
+
+from sqlalchemy import select
+
+from app.audit.verification import broken_at
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.db.models import AuditHead
+from app.process.startup import open_settings_database
+from app.settings import Settings
+
+
+async def verify_all(settings: Settings, tell: Callable[[str], None]) -> bool:
+    """Whether all chains hold; each broken one is told."""
+    hmac_key = KeyFolder(settings.keys_folder).read_secret(KeyKind.AUDIT_HMAC)
+    database = open_settings_database(settings, "botkeys-audit")
+    whole = True
+    try:
+        async with database.sessions() as session:
+            accounts = list(
+                await session.scalars(select(AuditHead.account_id).order_by(AuditHead.account_id))
+            )
+            for account_id in accounts:
+                sequence = await broken_at(session, hmac_key, account_id)
+                if sequence is not None:
+                    whole = False
+                    tell(f"Account {account_id}: entry {sequence} is missing or was altered.")
+    finally:
+        await database.close()
+    tell(f"{len(accounts)} chains checked: {'all hold' if whole else 'NOT all hold'}.")
+    return whole

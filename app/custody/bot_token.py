@@ -1,0 +1,31 @@
+"""Makes bots' tokens, and tells whether one is the token that was made.
+
+Stored is an HMAC over the whole text. Account and bot are part of it, so a hash moved to another
+bot's row matches no token.
+"""
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from uuid import UUID
+
+from app.auth.bot_token import RANDOM_BYTES, encode
+from botkeys.sealing.secret import Secret
+
+
+def mint(
+    account_id: UUID, bot_id: UUID, random: Callable[[int], bytes] = secrets.token_bytes
+) -> Secret:
+    return Secret(encode(account_id.bytes + bot_id.bytes + random(RANDOM_BYTES)))
+
+
+def token_hash(hmac_key: bytes, token: Secret | str) -> bytes:
+    """HMAC-SHA256 over the token's whole text, 32 bytes: what the database holds."""
+    text = token.reveal() if isinstance(token, Secret) else token
+    return hmac.new(hmac_key, text.encode(), hashlib.sha256).digest()
+
+
+def matches(hmac_key: bytes, token: Secret | str, stored_hash: bytes) -> bool:
+    """Whether the stored hash is this token's, in a time that tells nothing."""
+    return hmac.compare_digest(token_hash(hmac_key, token), stored_hash)

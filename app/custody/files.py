@@ -1,0 +1,124 @@
+"""Reading and publishing files that others must not read, alter, or see half written.
+
+Contents travel in boxes: a log of a failure may show the local variables of every frame.
+"""
+
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from app.custody.errors import KeyFileExposed, KeyFileGarbled, KeyFileMissing, KeyFileUnusable
+from botkeys.sealing.boxes import SecretBytes
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+
+_LONGEST_FILE = 64 * 1024
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def check_folder(path: Path) -> None:
+    """Raises KeyFileMissing, KeyFileExposed or KeyFileUnusable."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise KeyFileMissing(path, "the folder of key files is not there.") from None
+    except OSError as error:
+        raise KeyFileUnusable(path, f"cannot be read ({error.strerror}).") from None
+    if not stat.S_ISDIR(found.st_mode):
+        raise KeyFileUnusable(path, "is not a folder.")
+    _check_owner(path, found)
+    if found.st_mode & _OTHERS:
+        raise KeyFileExposed(path, f"others can reach this folder. Mend it: chmod 700 '{path}'")
+
+
+def create_folder(path: Path) -> None:
+    """The folder with mode 0700; one that is there must be fit. Raises as check_folder does."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=FOLDER_MODE)
+        path.chmod(FOLDER_MODE)  # the umask may have taken away what the owner needs
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise KeyFileUnusable(path, f"cannot be created ({error.strerror}).") from None
+    check_folder(path)
+
+
+def read(path: Path, *, private: bool) -> SecretBytes:
+    """The content, its mode and owner checked on the file that is read, not on its name.
+
+    A public file may be read by all, but written by its owner only. Raises KeyFileError.
+    """
+    try:
+        # Without O_NONBLOCK, a named pipe in this place would hold the start up for ever.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise KeyFileMissing(path, "is not there.") from None
+    except OSError as error:
+        raise KeyFileUnusable(path, f"cannot be read ({error.strerror}).") from None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise KeyFileUnusable(path, "is not a regular file.")
+        _check_owner(path, found)
+        if found.st_mode & (_OTHERS if private else _OTHERS_WRITE):
+            mode = "600" if private else "644"
+            verb = "read" if private else "write"
+            raise KeyFileExposed(path, f"others can {verb} it. Mend it: chmod {mode} '{path}'")
+        if found.st_size > _LONGEST_FILE:
+            raise KeyFileGarbled(path, "is larger than any key file. It is left as it is.")
+        return SecretBytes(file.read(_LONGEST_FILE))
+
+
+def publish(path: Path, content: SecretBytes) -> bool:
+    """Give a complete file its name at once; False, and nothing changes, if the name is taken.
+
+    A hard link is the one step that both fails on a taken name and never shows half a file. The
+    file and its folder are on disk when this returns. Raises KeyFileUnusable.
+    """
+    draft = path.parent / f".{path.name}.{secrets.token_hex(8)}.draft"
+    try:
+        try:
+            _write(draft, content)
+            os.link(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise KeyFileUnusable(path, f"cannot be created ({error.strerror}).") from None
+    return True
+
+
+def sweep(folder: Path) -> None:
+    """Remove drafts whose file has been published: a process was killed between the two steps."""
+    for draft in folder.glob(".*.draft"):
+        if draft.lstat().st_nlink > 1:
+            draft.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(path: Path, content: SecretBytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(path, flags, FILE_MODE), "wb") as file:
+        os.fchmod(file.fileno(), FILE_MODE)  # as for the folder
+        file.write(content.reveal())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _check_owner(path: Path, found: os.stat_result) -> None:
+    user = os.geteuid()
+    if user != 0 and found.st_uid not in (user, 0):
+        raise KeyFileExposed(path, f"belongs to another user. Mend it: chown {user} '{path}'")

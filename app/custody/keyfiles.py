@@ -1,0 +1,191 @@
+"""The folder of key files (`BOTKEYS_KEYS_DIR`), and which role may hold which of them."""
+
+import re
+import secrets
+from collections.abc import Collection
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from app.custody import files, keyformat
+from app.custody.errors import KeyFileMissing, KeyPairMismatch
+from app.custody.master_keys.pair import MasterPrivateKey, MasterPublicKey
+from botkeys.sealing.boxes import SecretBytes, wipe
+from botkeys.sealing.suites import SEED_BYTES
+
+Role = Literal["api", "runtime", "all"]
+
+
+class KeyKind(StrEnum):
+    """What the folder holds. All but `MASTER` are file names as well."""
+
+    MASTER = "master"  # master-0001.private and master-0001.public, and so on
+    TOKEN_HMAC = "token-hmac"  # of bot tokens: runtime alone
+    FINGERPRINT_HMAC = "fingerprint-hmac"  # of duplicate keys: api alone
+    AUDIT_HMAC = "audit-hmac"  # of the audit chain: both
+    DEVELOPMENT_ISSUER = "development-issuer"  # of the issuer that development has; opaque here
+
+
+_SECRETS = frozenset({KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC})
+_MASTER_NAME = re.compile(r"master-(\d{4,})\.(private|public)")
+
+
+class KeyFolder:
+    """Every reading checks modes and owners; nothing that is there is ever overwritten.
+
+    All methods raise the KeyFileError of `app.custody.errors` that fits.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def create_missing(self, kinds: Collection[KeyKind]) -> None:
+        """The folder and what it lacks of `kinds`. Two processes at once end with the same keys."""
+        files.create_folder(self.path)
+        files.sweep(self.path)
+        for kind in kinds:
+            if kind is KeyKind.MASTER:
+                self._create_missing_masters()
+            elif kind in _SECRETS:
+                self._create_missing_secret(kind)
+            else:
+                raise ValueError(f"{kind} is made by its owner: use create_opaque")
+
+    def read_secret(self, kind: KeyKind) -> SecretBytes:
+        """One of the three HMAC keys, 32 bytes."""
+        path = self._secret_path(kind)
+        files.check_folder(self.path)
+        return keyformat.decode_secret(path, files.read(path, private=True), kind)
+
+    def read_opaque(self, kind: KeyKind) -> SecretBytes:
+        """The content as it is of a private file whose format is its owner's."""
+        files.check_folder(self.path)
+        return files.read(self.path / kind, private=True)
+
+    def create_opaque(self, kind: KeyKind, content: bytes) -> SecretBytes:
+        """What the file holds afterwards: `content`, unless another process was first."""
+        files.create_folder(self.path)
+        files.publish(self.path / kind, SecretBytes(content))
+        return self.read_opaque(kind)
+
+    def load_public_master_keys(self) -> dict[int, MasterPublicKey]:
+        """By version, each compared with its private half where that is here too."""
+        private = self._load_private()
+        return {
+            version: self._load_public(version, private.get(version))
+            for version in self._versions("public")
+        }
+
+    def load_private_master_keys(self) -> dict[int, MasterPrivateKey]:
+        """By version, each compared with its public half where that is here too."""
+        private = self._load_private()
+        for version in self._versions("public"):
+            if version in private:
+                self._load_public(version, private[version])
+        return private
+
+    def newest_public(self) -> MasterPublicKey:
+        keys = self.load_public_master_keys()
+        if not keys:
+            raise KeyFileMissing(self.path, "holds no master public key (master-0001.public).")
+        return keys[max(keys)]
+
+    def create_master_key(self) -> int:
+        """A new pair, and its version: one above every half that is here.
+
+        The private half is on disk before the public one can be seen, so nothing is ever sealed to
+        a key that nobody has.
+        """
+        files.create_folder(self.path)
+        while True:
+            newest = max((*self._versions("private"), *self._versions("public")), default=0)
+            if self._publish_private(newest + 1):
+                self._publish_public(newest + 1)
+                return newest + 1
+
+    def role_violations(self, role: Role) -> list[str]:
+        """Names of files that a process of this role must not be able to read, sorted.
+
+        Drafts count like the files that they were to become.
+        """
+        files.check_folder(self.path)
+        names = sorted(entry.name for entry in self.path.iterdir())
+        match role:
+            case "api":
+                return [name for name in names if ".private" in name or KeyKind.TOKEN_HMAC in name]
+            case "runtime":
+                return [name for name in names if KeyKind.FINGERPRINT_HMAC in name]
+            case "all":
+                return []
+
+    def _create_missing_masters(self) -> None:
+        # In this order: a private half is published first, so none can seem to be missing.
+        public = self._versions("public")
+        private = self._versions("private")
+        if not private and not public:
+            self._publish_private(1)
+            private = [1]
+        if max(public, default=0) > max(private, default=0):
+            # A new pair would start well and leave all that is sealed to this one shut for good.
+            raise KeyFileMissing(
+                self._master_path(max(public), "private"),
+                "is not there, and its public half is. Restore it from a backup.",
+            )
+        for version in set(private) - set(public):
+            self._publish_public(version)
+        self.load_public_master_keys()
+
+    def _create_missing_secret(self, kind: KeyKind) -> None:
+        content = bytearray(secrets.token_bytes(keyformat.SECRET_BYTES))
+        path = self._secret_path(kind)
+        if not path.exists():
+            files.publish(path, keyformat.encode_secret(kind, content))
+        wipe(content)
+        self.read_secret(kind)
+
+    def _secret_path(self, kind: KeyKind) -> Path:
+        if kind not in _SECRETS:
+            raise ValueError(f"{kind} is not a secret of this format")
+        return self.path / kind
+
+    def _master_path(self, version: int, half: str) -> Path:
+        return self.path / f"master-{version:04}.{half}"
+
+    def _versions(self, half: str) -> list[int]:
+        files.check_folder(self.path)
+        found = (_MASTER_NAME.fullmatch(entry.name) for entry in self.path.iterdir())
+        return sorted(int(match[1]) for match in found if match and match[2] == half)
+
+    def _load_private(self) -> dict[int, MasterPrivateKey]:
+        keys = {}
+        for version in self._versions("private"):
+            path = self._master_path(version, "private")
+            content = files.read(path, private=True)
+            keys[version] = keyformat.decode_master_private(path, content, version)
+        return keys
+
+    def _load_public(self, version: int, private: MasterPrivateKey | None) -> MasterPublicKey:
+        path = self._master_path(version, "public")
+        key = keyformat.decode_master_public(path, files.read(path, private=False), version)
+        if private is not None and private.public.raw != key.raw:
+            raise KeyPairMismatch(
+                path, f"is not the public half of {self._master_path(version, 'private').name}."
+            )
+        return key
+
+    def _publish_private(self, version: int) -> bool:
+        seed = bytearray(secrets.token_bytes(SEED_BYTES))
+        public = MasterPrivateKey(version, seed).public
+        try:
+            content = keyformat.encode_master_private(seed, public)
+            return files.publish(self._master_path(version, "private"), content)
+        finally:
+            wipe(seed)
+
+    def _publish_public(self, version: int) -> None:
+        # Made from the file, not from memory: another process may have been first.
+        path = self._master_path(version, "private")
+        private = keyformat.decode_master_private(path, files.read(path, private=True), version)
+        files.publish(
+            self._master_path(version, "public"), keyformat.encode_master_public(private.public)
+        )

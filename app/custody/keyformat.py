@@ -1,0 +1,135 @@
+"""The text of a key file.
+
+    botkeys master-private 1        kind, version of this format
+    version 1                       master keys only
+    check 5f3c8a9b0c1d2e3f          finds truncation, garbling and a wrong half
+    <base64url, without padding>
+
+`check` of a master key is the fingerprint of its public half, in both files; of another secret the
+first 8 bytes of SHA-256 over "botkeys/check/1" and the secret, in hexadecimal. Of 256 random bits
+it gives nothing away.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from pathlib import Path
+
+from app.custody.errors import KeyFileGarbled
+from app.custody.master_keys.pair import MASTER_SUITE, MasterPrivateKey, MasterPublicKey
+from botkeys.sealing.boxes import SecretBytes, Uncopyable
+from botkeys.sealing.errors import InvalidPublicKey
+from botkeys.sealing.suites import SEED_BYTES, PublicKey
+
+SECRET_BYTES = 32
+
+_FORMAT = 1
+_CHECK_LABEL = b"botkeys/check/1"
+_CHECK_BYTES = 8
+
+
+def encode_master_private(seed: bytearray, public: MasterPublicKey) -> SecretBytes:
+    return _encode("master-private", seed, public.fingerprint, public.version)
+
+
+def encode_master_public(public: MasterPublicKey) -> SecretBytes:
+    return _encode("master-public", public.raw, public.fingerprint, public.version)
+
+
+def encode_secret(kind: str, content: bytearray) -> SecretBytes:
+    return _encode(kind, content, _check(content))
+
+
+def decode_master_private(path: Path, content: SecretBytes, version: int) -> MasterPrivateKey:
+    """Raises KeyFileGarbled."""
+    file = _Text(path, content, "master-private", version)
+    with file.body(SEED_BYTES) as seed:
+        key = MasterPrivateKey(version, seed.reveal())
+    file.compare(key.fingerprint)
+    return key
+
+
+def decode_master_public(path: Path, content: SecretBytes, version: int) -> MasterPublicKey:
+    """Raises KeyFileGarbled."""
+    file = _Text(path, content, "master-public", version)
+    body = file.body(MASTER_SUITE.public_key_bytes)
+    try:
+        key = MasterPublicKey(version, PublicKey(MASTER_SUITE, bytes(body.reveal())))
+    except InvalidPublicKey:
+        raise file.garbled("what it holds is no public key") from None
+    file.compare(key.fingerprint)
+    return key
+
+
+def decode_secret(path: Path, content: SecretBytes, kind: str) -> SecretBytes:
+    """Raises KeyFileGarbled."""
+    file = _Text(path, content, kind)
+    secret = file.body(SECRET_BYTES)
+    file.compare(_check(secret.reveal()))
+    return secret
+
+
+class _Text(Uncopyable):
+    """The lines of one file. Its errors leave from frames that hold boxes only."""
+
+    __slots__ = ("_body", "_check", "_path")
+
+    def __init__(
+        self, path: Path, content: SecretBytes, kind: str, version: int | None = None
+    ) -> None:
+        self._path = path
+        heading = _heading(kind, version).encode()
+        if not content.reveal().startswith(heading):
+            raise self.garbled("it does not begin with: " + heading.decode().replace("\n", ", "))
+        with SecretBytes(content.reveal()[len(heading) :]) as rest:
+            if rest.reveal().count(b"\n") != 2 or not rest.reveal().endswith(b"\n"):
+                raise self.garbled("it is cut off or has lines too many")
+            if not rest.reveal().startswith(b"check "):
+                raise self.garbled("its check line is not there")
+            self._check = bytes(rest.reveal().split(b"\n")[0].removeprefix(b"check "))
+            self._body = SecretBytes(rest.reveal().split(b"\n")[1])
+
+    def body(self, length: int) -> SecretBytes:
+        with self._body as text:
+            decoded = _base64url(text)
+        if decoded is None:
+            raise self.garbled("its last line is not base64url")
+        if len(decoded.reveal()) != length:
+            raise self.garbled(f"it holds {len(decoded.reveal())} bytes where {length} belong")
+        return decoded
+
+    def compare(self, computed: str) -> None:
+        if not hmac.compare_digest(computed.encode(), self._check):
+            raise self.garbled("its check does not agree with its content")
+
+    def garbled(self, what: str) -> KeyFileGarbled:
+        return KeyFileGarbled(
+            self._path,
+            f"is not a whole key file: {what}. It is left as it is; restore it from a backup.",
+        )
+
+
+def _heading(kind: str, version: int | None) -> str:
+    return f"botkeys {kind} {_FORMAT}\n" + ("" if version is None else f"version {version}\n")
+
+
+def _encode(
+    kind: str, body: bytes | bytearray, check: str, version: int | None = None
+) -> SecretBytes:
+    text = base64.urlsafe_b64encode(body).rstrip(b"=")
+    return SecretBytes(
+        b"%scheck %s\n%s\n" % (_heading(kind, version).encode(), check.encode(), text)
+    )
+
+
+def _base64url(text: SecretBytes) -> SecretBytes | None:
+    padding = b"=" * (-len(text.reveal()) % 4)
+    try:
+        return SecretBytes(base64.b64decode(text.reveal() + padding, b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _check(content: bytearray) -> str:
+    return hashlib.sha256(_CHECK_LABEL + content).digest()[:_CHECK_BYTES].hex()

@@ -1,0 +1,77 @@
+"""What the role `runtime` can do: open a data key, and seal it again for a bot or a newer master.
+
+It never takes a ciphertext. What opens credentials is in `botkeys.client` and runs inside the bot.
+"""
+
+from collections.abc import Mapping
+from typing import final
+from uuid import UUID
+
+from app.custody.errors import UnknownMasterKey
+from app.custody.master_keys.pair import MasterPrivateKey
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.boxes import Uncopyable, wipe
+from botkeys.sealing.suites import PublicKey
+
+
+@final
+class Releaser(Uncopyable):
+    """Re-seals data keys with the master private keys, by version."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, master_private_keys: Mapping[int, MasterPrivateKey]) -> None:
+        self._keys = dict(master_private_keys)
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        return tuple(sorted(self._keys))
+
+    @property
+    def fingerprints(self) -> dict[int, str]:
+        """The fingerprints of the master keys' public halves, by version."""
+        return {version: key.fingerprint for version, key in self._keys.items()}
+
+    def release(
+        self,
+        *,
+        sealed_data_key: bytes,
+        master_key_version: int,
+        binding: Binding,
+        bot_id: UUID,
+        recipient: PublicKey,
+    ) -> bytes:
+        """The data key sealed to a bot's one-time key: enc ‖ ciphertext of its suite.
+
+        Raises UnknownMasterKey and CannotOpen. What cannot be sealed to is no `PublicKey`: it was
+        refused before anything is opened.
+        """
+        data_key = self._open(sealed_data_key, master_key_version, binding)
+        try:
+            return recipient.seal(data_key, binding.release_info(bot_id))
+        finally:
+            wipe(data_key)
+
+    def reseal(
+        self, sealed_data_key: bytes, from_version: int, binding: Binding
+    ) -> tuple[bytes, int]:
+        """The data key under the newest master key, and that key's version.
+
+        Sealed to the newest already, it comes back unchanged. Raises UnknownMasterKey, CannotOpen.
+        """
+        newest = max(self._keys, default=0)
+        if newest == 0:
+            raise UnknownMasterKey(from_version)
+        if newest == from_version:
+            return sealed_data_key, newest
+        data_key = self._open(sealed_data_key, from_version, binding)
+        try:
+            return self._keys[newest].public.seal(data_key, binding.data_key_info(newest)), newest
+        finally:
+            wipe(data_key)
+
+    def _open(self, sealed_data_key: bytes, version: int, binding: Binding) -> bytearray:
+        master = self._keys.get(version)
+        if master is None:
+            raise UnknownMasterKey(version)
+        return master.open(sealed_data_key, binding.data_key_info(version))

@@ -1,0 +1,78 @@
+"""What the role `api` can do with credentials: close them. Nothing in it opens anything."""
+
+import json
+import secrets
+from dataclasses import dataclass
+from typing import final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from app.custody.master_keys.pair import MasterPublicKey
+from botkeys.exchanges.model import Credentials
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.boxes import Uncopyable, wipe
+
+DATA_KEY_BYTES = 32
+NONCE_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Sealed:
+    """The columns of one key version.
+
+    `ciphertext` ends with the 16-byte tag, `nonce` has 12 bytes, `sealed_data_key` is enc ‖
+    ciphertext of HPKE (1168 bytes) under master key `master_key_version`.
+    """
+
+    ciphertext: bytes
+    nonce: bytes
+    sealed_data_key: bytes
+    master_key_version: int
+
+
+@final
+class Sealer(Uncopyable):
+    """Seals to one master public key. It holds no key that opens, and has no method that does."""
+
+    __slots__ = ("_master",)
+
+    def __init__(self, master_public: MasterPublicKey) -> None:
+        self._master = master_public
+
+    @property
+    def master_key_version(self) -> int:
+        return self._master.version
+
+    @property
+    def fingerprints(self) -> dict[int, str]:
+        """The fingerprint of the master public key, by its version."""
+        return {self._master.version: self._master.fingerprint}
+
+    def seal(self, credentials: Credentials, binding: Binding) -> Sealed:
+        """Credentials under a data key of their own, that key under the master public key."""
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        data_key = bytearray(secrets.token_bytes(DATA_KEY_BYTES))
+        plaintext = _plaintext(credentials)
+        try:
+            return Sealed(
+                ciphertext=AESGCM(data_key).encrypt(nonce, plaintext, binding.seal_data()),
+                nonce=nonce,
+                sealed_data_key=self._master.seal(
+                    data_key, binding.data_key_info(self._master.version)
+                ),
+                master_key_version=self._master.version,
+            )
+        finally:
+            wipe(data_key)
+            wipe(plaintext)
+
+
+def _plaintext(credentials: Credentials) -> bytearray:
+    fields = {
+        "api_key": credentials.api_key.reveal(),
+        "api_secret": credentials.api_secret.reveal(),
+    }
+    if credentials.api_passphrase is not None:
+        fields["api_passphrase"] = credentials.api_passphrase.reveal()
+    # ASCII with escapes: text that has no UTF-8 form would raise an error that quotes all of it.
+    return bytearray(json.dumps(fields, separators=(",", ":")).encode("ascii"))

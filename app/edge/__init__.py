@@ -1,1 +1,0 @@
-"""The edge: where a request is proved, bounded, made one transaction, and answered."""

@@ -1,0 +1,68 @@
+"""A lock on a file that ends with the process that holds it, however that process ends."""
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PRIVATE_FILE = 0o600
+# Between taking the lock and writing who holds it lie microseconds; a reader who lands there
+# looks again for this long before it answers without knowing.
+HOLDER_PATIENCE_SECONDS = 1.0
+
+
+class FileIsLocked(Exception):
+    """Another process holds the lock; `holder` is the text it left, "" if none in time."""
+
+    def __init__(self, holder: str) -> None:
+        self.holder = holder
+        super().__init__("the file is locked")
+
+
+@contextmanager
+def locked_file(path: Path, holder: str) -> Iterator[None]:
+    """Hold an OS lock on `path`, with `holder` (first line: our process id) written into it.
+
+    The kernel frees the lock with the process, however it ends. The descriptor is close-on-exec,
+    so no program that we start keeps the lock alive. The file is never removed: a lock on a
+    removed file guards nothing.
+
+    Raises FileIsLocked.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE_FILE)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileIsLocked(_read_holder(descriptor)) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, holder.encode(), 0)
+        yield
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)
+
+
+def _read_holder(descriptor: int) -> str:
+    deadline = time.monotonic() + HOLDER_PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        text = os.pread(descriptor, 200, 0).decode(errors="replace")
+        if text.endswith("\n") and _is_alive(text.partition("\n")[0]):
+            return text
+        time.sleep(0.02)
+    return ""
+
+
+def _is_alive(pid: str) -> bool:
+    # Text of an earlier holder that was killed stands there until the next has written its own.
+    if not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,107 @@
+"""The folder that holds what one installation keeps: master keys and the embedded database.
+
+    DataFolderError
+    ├── AlreadyRunning     another process holds the folder
+    ├── InsecureFolder     a mode or an owner that lets others at the keys
+    └── FolderUnusable     cannot be made, opened or written
+
+Layout: `keys/` (0700, files 0600), `postgres/` (the cluster), `service.lock` (who runs here).
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from shlex import quote
+
+from app.kit.locked_file import FileIsLocked, locked_file
+
+PRIVATE_FOLDER = 0o700
+
+
+class DataFolderError(Exception):
+    """`str()` is one sentence for the terminal: what is wrong and what mends it."""
+
+
+class FolderUnusable(DataFolderError):
+    def __init__(self, path: Path, cause: OSError) -> None:
+        self.path = path
+        super().__init__(f"{path} cannot be used: {os.strerror(cause.errno or 0)}")
+
+
+class InsecureFolder(DataFolderError):
+    """`remedy` is the shell command that mends it, empty where only a person can decide."""
+
+    def __init__(self, path: Path, problem: str, remedy: str = "") -> None:
+        self.path = path
+        self.remedy = remedy
+        super().__init__(f"{path} {problem}" + (f"; run: {remedy}" if remedy else ""))
+
+
+class AlreadyRunning(DataFolderError):
+    """`port` and `pid` are those of the holder; None while it has not told them."""
+
+    def __init__(self, port: int | None, pid: int | None) -> None:
+        self.port = port
+        self.pid = pid
+        where = "on this data folder" if port is None else f"on port {port}"
+        super().__init__(f"already running {where}" + (f" (process {pid})" if pid else ""))
+
+
+class DataFolder:
+    """`path` need not exist yet: `prepare` makes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.keys = self.path / "keys"
+        self.postgres = self.path / "postgres"
+
+    def prepare(self) -> None:
+        """Make what is missing and check that nobody else can read or replace the keys.
+
+        Raises InsecureFolder, FolderUnusable.
+        """
+        try:
+            self.path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                self.keys.mkdir(mode=PRIVATE_FOLDER)
+            # Whoever may write to the folder may put a folder of his own in the place of keys/.
+            _check(self.path, self.path.stat(), stat.S_IFDIR, forbidden=0o022, remedy="go-w")
+            _check(self.keys, self.keys.lstat(), stat.S_IFDIR, forbidden=0o077, remedy="700")
+            for file in sorted(self.keys.iterdir()):
+                _check(file, file.lstat(), stat.S_IFREG, forbidden=0o177, remedy="600")
+        except OSError as error:
+            raise FolderUnusable(self.path, error) from error
+
+    @contextmanager
+    def lock(self, port: int) -> Iterator[None]:
+        """Be the one service on this folder, for the life of the block or of the process.
+
+        Raises AlreadyRunning with the port and process of the one that is.
+        """
+        try:
+            with locked_file(self.path / "service.lock", f"{os.getpid()}\n{port}\n"):
+                yield
+        except FileIsLocked as locked:
+            pid, _, port_text = locked.holder.strip().partition("\n")
+            raise AlreadyRunning(
+                int(port_text) if port_text.isdecimal() else None,
+                int(pid) if pid.isdecimal() else None,
+            ) from None
+
+
+def _check(path: Path, status: os.stat_result, kind: int, *, forbidden: int, remedy: str) -> None:
+    if stat.S_IFMT(status.st_mode) != kind:
+        expected = "folder" if kind == stat.S_IFDIR else "regular file"
+        raise InsecureFolder(path, f"is not a {expected}: move it away")
+    if status.st_uid != os.geteuid():
+        raise InsecureFolder(
+            path, "belongs to another user", f"chown {os.geteuid()} {quote(str(path))}"
+        )
+    if status.st_mode & forbidden:
+        raise InsecureFolder(
+            path,
+            f"has mode {stat.S_IMODE(status.st_mode):04o}, which lets other users at it",
+            f"chmod {remedy} {quote(str(path))}",
+        )

@@ -1,0 +1,159 @@
+"""`make run`: the whole service for a developer, in the foreground, in one process."""
+
+import asyncio
+import os
+import shlex
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from app.catalogue.refresh import CatalogueRefresher
+from app.context import Context
+from app.db.embedded import EmbeddedPostgres
+from app.db.engine import open_database
+from app.db.migrate import migrate
+from app.kit.logging import configure_logging
+from app.process.core_dumps import forbid_core_dumps
+from app.process.data_folder import DataFolder
+from app.process.server import Server, first, listen
+from app.process.startup import intervals, open_context, open_settings_database, prepare_key_folder
+from app.process.stopping import StopRequest
+from app.settings import Mode, Role, Settings, SettingsError, load_settings
+from app.worker.loop import work
+
+SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker")
+
+GRACE = 1
+"""Seconds for requests under way. The database may need eight, and all must stop within ten."""
+
+
+def run_development() -> int:
+    """Run until SIGINT, SIGTERM or SIGHUP. The exit status: 0 if asked to stop."""
+    settings = load_settings(default_mode=Mode.DEVELOPMENT)
+    if settings.mode is not Mode.DEVELOPMENT:
+        raise SettingsError("`botkeys dev` is for development; use `botkeys serve` in production.")
+    forbid_core_dumps()
+    configure_logging(settings.log_level)
+    with StopRequest() as stop:
+        folder = DataFolder(settings.data_dir)
+        folder.prepare()
+        with folder.lock(settings.port), listen(settings) as listener:
+            prepare_key_folder(settings, Role.ALL)
+            return stop.run(_run(settings, folder, listener, stop))
+
+
+async def _run(
+    settings: Settings, folder: DataFolder, listener: socket.socket, stop: StopRequest
+) -> int:
+    async with AsyncExitStack() as stack:
+        ready, database_died = await stop.unless_asked(
+            stack.enter_async_context(_database(settings, folder))
+        )
+        context = await stop.unless_asked(stack.enter_async_context(open_context(ready, Role.ALL)))
+        return await _serve(context, listener, stop, database_died)
+
+
+@asynccontextmanager
+async def _database(
+    settings: Settings, folder: DataFolder
+) -> AsyncIterator[tuple[Settings, asyncio.Event]]:
+    """The settings with a migrated database in them: the embedded one unless another is set."""
+    died = asyncio.Event()
+    if settings.database_url is not None:
+        direct = settings.direct_database_url or settings.database_url
+        await migrate(direct.get_secret_value())
+        yield settings, died
+        return
+    postgres = EmbeddedPostgres(
+        folder.postgres,
+        on_wait=lambda seconds: print(  # noqa: T201  # for the person at the terminal
+            f"PostgreSQL is recovering, for {seconds:.0f} s so far …", file=sys.stderr
+        ),
+    )
+    async with postgres:
+        owner = postgres.url("botkeys_owner")
+        await migrate(owner)
+        await _let_service_in(postgres.url("postgres"))
+        watching = asyncio.create_task(_watch(postgres, died))
+        try:
+            yield (
+                settings.model_copy(
+                    update={
+                        "database_url": SecretStr(postgres.url()),
+                        "direct_database_url": None,
+                    }
+                ),
+                died,
+            )
+        finally:
+            watching.cancel()
+
+
+async def _watch(postgres: EmbeddedPostgres, died: asyncio.Event) -> None:
+    await postgres.wait()
+    died.set()
+
+
+async def _let_service_in(superuser_url: str) -> None:
+    """The service's login has the rights of its roles and no others: it owns nothing."""
+    database = open_database(superuser_url, application_name="botkeys-grant", pool_size=None)
+    try:
+        async with database.engine.begin() as connection:
+            await connection.execute(text(f"GRANT {', '.join(SERVICE_ROLES)} TO botkeys_service"))
+    finally:
+        await database.close()
+
+
+async def _serve(
+    context: Context,
+    listener: socket.socket,
+    stop: StopRequest,
+    database_died: asyncio.Event,
+) -> int:
+    """API and worker until told to stop, or until one of them ends by itself (status 1)."""
+    server = Server(context)
+    server.config.timeout_graceful_shutdown = GRACE
+    database = open_settings_database(context.settings, "botkeys-worker")
+    catalogues = CatalogueRefresher(database, context.exchanges, intervals(context.settings))
+    serving = asyncio.create_task(server.serve([listener]))
+    working = asyncio.create_task(work(database, catalogues, stop.event))
+    try:
+        await first(serving, server.ready)
+        if server.started:
+            _welcome(context.settings)
+        await first(serving, working, stop.event, database_died)
+        asked = stop.asked
+        if database_died.is_set() and not asked:
+            print(  # noqa: T201
+                "botkeys: PostgreSQL has stopped by itself; its log is beside its folder in the "
+                "data folder.",
+                file=sys.stderr,
+            )
+        stop.event.set()
+        server.should_exit = True
+        await asyncio.wait([serving])
+        return 0 if asked else 1
+    finally:
+        working.cancel()
+        await asyncio.wait([working], timeout=1)
+        await catalogues.close()
+        await database.close()
+
+
+def _welcome(settings: Settings) -> None:
+    address = f"http://{settings.host}:{settings.port}"
+    environment = ""
+    if "BOTKEYS_DATA_DIR" in os.environ:
+        environment = f"BOTKEYS_DATA_DIR={shlex.quote(str(settings.data_dir))} "
+    print(  # noqa: T201  # for the person at the terminal
+        f"\nBotkeys is running.\n"
+        f"  API and docs   {address}/docs\n"
+        f"  a token        {environment}.venv/bin/botkeys token --account alice\n"
+        f"  exchange keys  .venv/bin/botkeys simulator credentials\n"
+        f"  stop           Ctrl-C\n",
+        flush=True,
+    )

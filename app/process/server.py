@@ -1,0 +1,178 @@
+"""Runs uvicorn for one process of the service."""
+
+import asyncio
+import gc
+import resource
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
+from typing import Any
+
+import uvicorn
+from fastapi import Request
+from starlette.types import Receive, Scope, Send
+
+from app.api.problems import problem_response
+from app.context import Context
+from app.errors import Unavailable
+from app.kit.logging import configure_logging
+from app.main import create_app
+from app.process.core_dumps import forbid_core_dumps
+from app.process.startup import open_context
+from app.process.stopping import StopRequest
+from app.settings import Role, Settings, SettingsError
+
+_GRACE = 5
+_BACKLOG = 2048
+OPEN_FILES = 65_536
+UNTAKEN_SECONDS = 30
+"""How long a connection lives whose other end takes nothing of what it was sent."""
+
+_STOPPING = (
+    "The service is stopping and gave this request up. Look whether the change was made, or send "
+    "it again with the same Idempotency-Key."
+)
+
+
+def uvicorn_options(settings: Settings) -> dict[str, Any]:
+    """How uvicorn is run, whatever it serves: the benchmarks' floor is run the same way."""
+    return {
+        "host": settings.host,
+        "port": settings.port,
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "date_header": True,
+        "proxy_headers": bool(settings.trusted_proxies),
+        "forwarded_allow_ips": list(settings.trusted_proxies),
+        "timeout_graceful_shutdown": _GRACE,
+    }
+
+
+class Server(uvicorn.Server):
+    """Signals are not its business: a `StopRequest` takes them, and sets `should_exit`.
+
+    `ready` is set once requests are answered, or it is known that none will be.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._app = create_app(context.settings, context.role, context=nullcontext(context))
+        options = uvicorn_options(context.settings)
+        super().__init__(uvicorn.Config(self._answer, interface="asgi3", **options))
+        self.ready = asyncio.Event()
+        self._streams = context.streams
+        self._operations = context.operations
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            if not self.should_exit:
+                raise
+            # Stopping, the server gives up on it; it would answer with 500 and log a traceback.
+            response = problem_response(Unavailable(_STOPPING), Request(scope))
+            with suppress(RuntimeError):  # the answer has begun already
+                await response(scope, receive, send)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        allow_many_connections()
+        await super().startup(sockets)
+        _spare_the_collector()
+        self.ready.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # Other requests end by themselves, and are waited for; streams would go on for an hour.
+        self._operations.close()
+        await self._streams.close()
+        await super().shutdown(sockets)
+
+
+def allow_many_connections() -> None:
+    """Each stream is an open file. Many systems allow 1,024 until a process asks for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _spare_the_collector() -> None:
+    """What is there once requests are answered stays for good: need not be looked through again.
+
+    A full collection took a tenth of a second, in which no request was answered; and a list makes
+    more objects than the usual threshold, nearly all of which go without the collector's help.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Take the port before anything else is started. Raises `SettingsError` if it is taken."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":
+            # Each connection inherits it. Else a peer that vanished, or does not read its stream,
+            # would keep its place for a quarter of an hour, or for ever.
+            milliseconds = UNTAKEN_SECONDS * 1000
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        listener.bind((settings.host, settings.port))
+        # Bound alone, it would still let another process take the port with this option set.
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
+            "Set BOTKEYS_PORT to a free port, or stop what uses this one."
+        ) from None
+    return listener
+
+
+def run_server(settings: Settings, role: Role) -> int:
+    """Serve until SIGINT, SIGTERM or SIGHUP. The exit status: 0 if asked to stop.
+
+    Raises `SettingsError` and `KeyFileError` for what is missing, or there and must not be.
+    """
+    if settings.database_url is None:
+        raise SettingsError(
+            "BOTKEYS_DATABASE_URL is not set. `make run` brings a database of its own; this "
+            "command does not."
+        )
+    forbid_core_dumps()
+    configure_logging(settings.log_level)
+    with StopRequest() as stop:
+        return stop.run(_serve(settings, role, stop))
+
+
+async def _serve(settings: Settings, role: Role, stop: StopRequest) -> int:
+    # Opened before the server starts: what is missing is told in a sentence, not in its log.
+    opening = open_context(settings, role)
+    async with AsyncExitStack() as stack:
+        context = await stop.unless_asked(stack.enter_async_context(opening))
+        server = Server(context)
+        serving = asyncio.create_task(server.serve([stack.enter_context(listen(settings))]))
+        await first(serving, stop.event)
+        server.should_exit = True
+        await serving
+        return 0 if stop.asked else 1
+
+
+async def first(*awaited: asyncio.Task[None] | asyncio.Event) -> None:
+    """Wait until one of these tasks is done or one of these events is set."""
+    waits = [
+        asyncio.create_task(item.wait()) for item in awaited if isinstance(item, asyncio.Event)
+    ]
+    tasks = [item for item in awaited if isinstance(item, asyncio.Task)]
+    await asyncio.wait([*tasks, *waits], return_when=asyncio.FIRST_COMPLETED)
+    for wait in waits:
+        wait.cancel()

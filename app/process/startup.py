@@ -1,0 +1,202 @@
+"""Opens all that a process needs, and refuses to start with less or with too much."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+
+from app.accounts.standing import Standings
+from app.api.telemetry import Metrics
+from app.api.write_limiter import Turns
+from app.auth.development_issuer import DevelopmentIssuer
+from app.auth.remote_keys import RemoteKeys
+from app.auth.verifier import TokenVerifier
+from app.catalogue.refresh import CatalogueRefresher, Intervals
+from app.context import ApiKeys, Context, RuntimeKeys
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.keyring import ReleasingKeyring, SealingKeyring
+from app.db.engine import Database, driver_url, open_database
+from app.runtime.configurations import Configurations
+from app.runtime.heartbeats import Heartbeats
+from app.runtime.situations import Situations
+from app.runtime.streams import ConfigStreams, StreamLimits
+from app.settings import Mode, Role, Settings, SettingsError
+from botkeys.exchanges.hosts import HostOverrides
+from botkeys.exchanges.registry import Exchanges, simulated_hosts
+from botkeys.transport.client import HttpTransport
+
+log = structlog.get_logger("botkeys.start")
+
+
+def open_settings_database(settings: Settings, application_name: str) -> Database:
+    """The pool for requests. Raises `SettingsError` where no database is named."""
+    if settings.database_url is None:
+        raise SettingsError("BOTKEYS_DATABASE_URL is not set, and this command needs a database.")
+    direct = settings.direct_database_url
+    return open_database(
+        settings.database_url.get_secret_value(),
+        application_name=application_name,
+        pool_size=settings.database_pool_size,
+        pool_overflow=settings.database_pool_overflow,
+        pool_timeout=settings.database_pool_timeout,
+        statement_timeout=settings.database_statement_timeout,
+        pooler=direct is not None
+        and direct.get_secret_value() != settings.database_url.get_secret_value(),
+    )
+
+
+def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
+    """The folder with this role's keys.
+
+    In development what is missing is made. Otherwise nothing is: a process that finds keys missing,
+    or keys that its role must not hold, does not start.
+    """
+    folder = KeyFolder(settings.keys_folder)
+    kinds = {KeyKind.MASTER, KeyKind.AUDIT_HMAC}
+    if role in {Role.ALL, Role.API}:
+        kinds.add(KeyKind.FINGERPRINT_HMAC)
+    if role in {Role.ALL, Role.RUNTIME}:
+        kinds.add(KeyKind.TOKEN_HMAC)
+    if settings.mode is Mode.DEVELOPMENT and role is Role.ALL:
+        folder.create_missing(kinds)
+    violations = folder.role_violations(role.value)
+    if settings.mode is Mode.PRODUCTION and (folder.path / KeyKind.DEVELOPMENT_ISSUER).exists():
+        violations.append(KeyKind.DEVELOPMENT_ISSUER)
+    if violations:
+        raise SettingsError(
+            f"A process of the role {role} must not be able to read {', '.join(violations)} in "
+            f"{folder.path}. Give it a folder of its own (docs/deployment.md)."
+        )
+    return folder
+
+
+def _verifier(settings: Settings, transport: HttpTransport) -> TokenVerifier:
+    if settings.oidc_issuer is not None:
+        keys = RemoteKeys(transport, issuer=settings.oidc_issuer, jwks_url=settings.oidc_jwks_url)
+        return TokenVerifier(
+            settings.oidc_issuer,
+            settings.oidc_audience,
+            settings.oidc_algorithms,
+            keys,
+            account_claim=settings.oidc_account_claim,
+            leeway=settings.oidc_leeway,
+        )
+    if settings.mode is Mode.PRODUCTION:
+        raise SettingsError("BOTKEYS_OIDC_ISSUER is not set: production has no issuer of its own.")
+    issuer = DevelopmentIssuer(settings.keys_folder)
+    return TokenVerifier(issuer.issuer, issuer.audience, issuer.algorithms, issuer.keys)
+
+
+def intervals(settings: Settings) -> Intervals:
+    return Intervals(
+        prices=timedelta(seconds=settings.prices_interval),
+        instruments=timedelta(seconds=settings.instruments_interval),
+    )
+
+
+def stream_limits(settings: Settings) -> StreamLimits:
+    return StreamLimits(
+        reread=settings.stream_reread,
+        lifetime=settings.stream_lifetime,
+        keep_alive=settings.stream_keep_alive,
+        maximum=settings.streams_per_process,
+    )
+
+
+async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOverrides:
+    """The real hosts with what is set in their place; or those of a simulator of our own."""
+    if not settings.simulated:
+        return settings.exchange_hosts
+    # Imported here: production never loads the simulator.
+    from app.simulator import Simulator  # noqa: PLC0415
+
+    simulator = await stack.enter_async_context(Simulator())
+    return {**simulated_hosts(simulator.hosts), **settings.exchange_hosts}
+
+
+@asynccontextmanager
+async def open_exchanges(
+    settings: Settings, transport: HttpTransport, hosts: HostOverrides | None = None
+) -> AsyncIterator[Exchanges]:
+    """The adapters of all exchanges, over the set hosts or a simulator of our own."""
+    async with AsyncExitStack() as stack:
+        if hosts is None:
+            hosts = await _exchange_hosts(settings, stack)
+        try:
+            exchanges = Exchanges(transport, hosts=hosts, check_seconds=settings.key_check_timeout)
+        except ValueError as error:
+            raise SettingsError(f"BOTKEYS_EXCHANGE_HOSTS: {error}") from None
+        yield exchanges
+
+
+@asynccontextmanager
+async def open_context(
+    settings: Settings,
+    role: Role,
+    *,
+    database: Database | None = None,
+    hosts: HostOverrides | None = None,
+) -> AsyncIterator[Context]:
+    """All of it, closed again at the end. `database` and `hosts` take the place of the set ones.
+
+    Raises `SettingsError`, and `KeyFileError` for keys that cannot be used.
+    """
+    folder = prepare_key_folder(settings, role)
+    api = runtime = None
+    if role in {Role.ALL, Role.API}:
+        api = ApiKeys(SealingKeyring(folder), folder.read_secret(KeyKind.FINGERPRINT_HMAC))
+    if role in {Role.ALL, Role.RUNTIME}:
+        runtime = RuntimeKeys(ReleasingKeyring(folder), folder.read_secret(KeyKind.TOKEN_HMAC))
+    audit = folder.read_secret(KeyKind.AUDIT_HMAC)
+    if role is Role.ALL:
+        log.warning(
+            "role_all",
+            detail="One process holds both the keys that seal and the keys that open. "
+            "In production run the roles api and runtime apart.",
+        )
+    async with AsyncExitStack() as stack:
+        transport = await stack.enter_async_context(HttpTransport())
+        verifier = _verifier(settings, transport)
+        exchanges = await stack.enter_async_context(open_exchanges(settings, transport, hosts))
+        direct = settings.direct_database_url if database is None else None
+        if database is None:
+            database = open_settings_database(settings, f"botkeys-{role}")
+            stack.push_async_callback(database.close)
+        catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
+        stack.push_async_callback(catalogues.close)
+        configurations = Configurations(exchanges)
+        streams = ConfigStreams(
+            database.reader,
+            configurations,
+            stream_limits(settings),
+            database.engine.url if direct is None else driver_url(direct.get_secret_value()),
+        )
+        stack.push_async_callback(streams.close)
+        metrics = Metrics()
+        metrics.streams.set_function(lambda: streams.count)
+        heartbeats = Heartbeats(database, metrics, timedelta(seconds=settings.heartbeat_lease))
+        stack.push_async_callback(heartbeats.close)
+        situations = Situations(database.reader)
+        stack.push_async_callback(situations.close)
+        yield Context(
+            settings=settings,
+            role=role,
+            database=database,
+            verifier=verifier,
+            exchanges=exchanges,
+            audit=audit,
+            metrics=metrics,
+            limiter=MovingWindowRateLimiter(MemoryStorage()),
+            catalogues=catalogues,
+            streams=streams,
+            heartbeats=heartbeats,
+            situations=situations,
+            configurations=configurations,
+            standings=Standings(database.reader),
+            turns=Turns(max(1, settings.database_pool_size // 2)),
+            api=api,
+            runtime=runtime,
+        )

@@ -1,0 +1,112 @@
+"""The worker process: does what is due, again and again, until told to stop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.catalogue.refresh import CatalogueRefresher
+from app.db.engine import Database
+from app.kit.logging import configure_logging
+from app.process.core_dumps import forbid_core_dumps
+from app.process.startup import intervals, open_exchanges, open_settings_database
+from app.process.stopping import StopRequest
+from app.settings import Settings
+from app.worker.catalogue_refresh import refresh_due
+from app.worker.expiry import announce_expiry
+from app.worker.housekeeping import sweep
+from app.worker.presence import announce_offline
+from app.worker.purging import DEFAULT_PACE, Pace, purge_deleted
+from app.worker.rollups import mark_cut, reckon_due
+from botkeys.transport.client import HttpTransport
+
+SWEEP_SECONDS = 300.0
+LOOK_SECONDS = 5.0
+PRESENCE_SECONDS = 2.0
+EXPIRY_SECONDS = 60.0
+ROLLUP_SECONDS = 10.0
+CUT_SECONDS = 300.0
+PURGE_SECONDS = 1.0
+log = structlog.get_logger("botkeys.worker")
+
+
+async def work(
+    database: Database,
+    catalogues: CatalogueRefresher,
+    stop: asyncio.Event,
+    *,
+    sweep_seconds: float = SWEEP_SECONDS,
+    look_seconds: float = LOOK_SECONDS,
+    presence_seconds: float = PRESENCE_SECONDS,
+    expiry_seconds: float = EXPIRY_SECONDS,
+    pace: Pace = DEFAULT_PACE,
+) -> None:
+    """Work until `stop` is set. A database that is away is tried again at the next turn."""
+
+    async def swept() -> None:
+        rows = await sweep(database.sessions)
+        if rows:
+            log.info("swept", rows=rows)
+
+    async def refreshed() -> None:
+        await refresh_due(database.sessions, catalogues)
+
+    async def gone_offline() -> None:
+        await announce_offline(database.sessions)
+
+    async def expiring() -> None:
+        await announce_expiry(database.sessions)
+
+    async def reckoned() -> None:
+        await reckon_due(database.sessions)
+
+    async def cut() -> None:
+        await mark_cut(database.sessions)
+
+    async def purged() -> None:
+        await purge_deleted(database.sessions, pace)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_again_and_again(swept, sweep_seconds, stop))
+        group.create_task(_again_and_again(refreshed, look_seconds, stop))
+        group.create_task(_again_and_again(gone_offline, presence_seconds, stop))
+        group.create_task(_again_and_again(expiring, expiry_seconds, stop))
+        group.create_task(_again_and_again(reckoned, ROLLUP_SECONDS, stop))
+        group.create_task(_again_and_again(cut, CUT_SECONDS, stop))
+        group.create_task(_again_and_again(purged, PURGE_SECONDS, stop))
+
+
+async def _again_and_again(
+    turn: Callable[[], Awaitable[None]], seconds: float, stop: asyncio.Event
+) -> None:
+    while not stop.is_set():
+        try:
+            await turn()
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("worker_turn_failed", exception=type(error).__name__)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), seconds)
+
+
+def run_worker(settings: Settings) -> int:
+    """Work until SIGINT, SIGTERM or SIGHUP; the exit status."""
+    forbid_core_dumps()
+    configure_logging(settings.log_level)
+    with StopRequest() as stop:
+        return stop.run(_run(settings, stop))
+
+
+async def _run(settings: Settings, stop: StopRequest) -> int:
+    async with AsyncExitStack() as stack:
+        database = open_settings_database(settings, "botkeys-worker")
+        stack.push_async_callback(database.close)
+        transport = await stack.enter_async_context(HttpTransport())
+        exchanges = await stack.enter_async_context(open_exchanges(settings, transport))
+        catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
+        stack.push_async_callback(catalogues.close)
+        pace = Pace(settings.purge_batch, settings.operation_claim)
+        # What is under way undoes itself or lapses: batches of deletions, claimed refreshes.
+        await stop.unless_asked(work(database, catalogues, stop.event, pace=pace))
+    return 0
