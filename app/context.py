@@ -4,20 +4,20 @@ from dataclasses import dataclass, field
 
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from app.accounts.standing import Standings
 from app.api.telemetry import Metrics
 from app.api.write_limiter import Turns
 from app.auth.verifier import TokenVerifier
-from app.catalogue.refresh import CatalogueRefresher
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.db.engine import Database
-from app.operations.progress import OperationSlots
-from app.runtime.configurations import Configurations
-from app.runtime.heartbeats import Heartbeats
-from app.runtime.situations import Situations
-from app.runtime.streams import ConfigStreams
+from app.domains.accounts.status import Standings
+from app.domains.bots.config_row_loader import Situations
+from app.domains.catalogue.refresher import CatalogueRefresher
+from app.domains.history.exports import ExportSlots
+from app.domains.operations.progress_stream import OperationSlots
+from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.heartbeat.writer import Heartbeats
+from app.domains.runtime.stream.publisher import ConfigStreams
 from app.settings import Role, Settings
-from app.trading.exports import ExportSlots
 from botkeys.exchanges.registry import Exchanges
 from botkeys.sealing.boxes import SecretBytes
 

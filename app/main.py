@@ -7,34 +7,34 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
-from app.accounts.closing_router import router as closing
-from app.accounts.router import router as account
-from app.analytics.router import router as analytics
 from app.api import health
 from app.api import openapi as documentation
 from app.api.body_limit import BodyLimitMiddleware
 from app.api.problems import add_problem_handlers
 from app.api.telemetry import TelemetryMiddleware
-from app.assets.router import router as assets
-from app.audit.router import router as audit
-from app.bots.router import router as bots
-from app.bots.router import token_router as bot_tokens
-from app.catalogue.router import instruments_router as instruments
-from app.catalogue.router import router as exchanges
 from app.context import Context
-from app.freezes.router import router as freezes
-from app.keys.router import router as keys
-from app.operations.router import deletions_router as data_deletions
-from app.operations.router import router as operations
+from app.domains.accounts.router import router as account
+from app.domains.analytics.router import router as analytics
+from app.domains.assets.router import router as assets
+from app.domains.audit.router import router as audit
+from app.domains.bots.router import router as bots
+from app.domains.bots.router import token_router as bot_tokens
+from app.domains.catalogue.router import instruments_router as instruments
+from app.domains.catalogue.router import router as exchanges
+from app.domains.deletion.account.router import router as closing
+from app.domains.freezes.router import router as freezes
+from app.domains.history.router import router as readings
+from app.domains.ingest.router import router as ingest
+from app.domains.keys.router import router as keys
+from app.domains.operations.router import deletions_router as data_deletions
+from app.domains.operations.router import router as operations
+from app.domains.positions.bot_router import router as reported_positions
+from app.domains.positions.router import router as positions
+from app.domains.runtime.heartbeat.router import router as heartbeats
+from app.domains.runtime.router import router as runtime
+from app.domains.runtime.stream.router import router as streams
 from app.process.startup import open_context
-from app.runtime.heartbeat_router import router as heartbeats
-from app.runtime.position_router import router as reported_positions
-from app.runtime.router import router as runtime
-from app.runtime.stream_router import router as streams
 from app.settings import Role, Settings
-from app.trading.ingest_router import router as ingest
-from app.trading.position_router import router as positions
-from app.trading.reading_router import router as readings
 
 ROUTERS = {
     Role.API: (

@@ -12,9 +12,9 @@ from statistics import median
 
 from sqlalchemy import text
 
-from app.catalogue.refresh import CatalogueRefresher, Intervals
-from app.catalogue.repository import CatalogueName
 from app.db.engine import Database, open_database
+from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
+from app.domains.catalogue.repository import CatalogueName
 from benchmarks.installation import Installation
 from benchmarks.listing import INSTRUMENTS, fill
 from benchmarks.load import Asked, Load

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 import asyncpg
 
-from app.trading.ingest_tables import OF_BATCH, TRADES
+from app.domains.ingest.bulk_insert import OF_BATCH, TRADES
 from benchmarks.fleet import FleetBot, make_fleet
 from benchmarks.installation import Installation
 from benchmarks.report import Row

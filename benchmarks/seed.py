@@ -16,13 +16,13 @@ import asyncpg
 import typer
 from sqlalchemy import insert, text
 
-from app.analytics.rollups import add_up
 from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.principal import account_id
 from app.db.embedded import ClusterInUse, EmbeddedPostgres
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
 from app.db.models import Account, Bot, KeyLabel
+from app.domains.analytics.rollups import add_up
 from app.process.data_folder import DataFolder
 from app.settings import Settings
 from benchmarks.seed_rows import (

@@ -11,15 +11,15 @@ import hypothesis
 import pytest
 import pytest_asyncio
 
-from app.accounts.standing import Standings
 from app.auth.development_issuer import DevelopmentIssuer
-from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.db.engine import Database, open_database
+from app.domains.accounts.status import Standings
+from app.domains.bots.config_row_loader import Situations
+from app.domains.catalogue.refresher import CatalogueRefresher
+from app.domains.runtime.heartbeat.writer import Heartbeats
+from app.domains.runtime.stream.publisher import ConfigStreams, StreamLimits
 from app.process.startup import intervals, open_context
-from app.runtime.heartbeats import Heartbeats
-from app.runtime.situations import Situations
-from app.runtime.streams import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
 from botkeys.exchanges.registry import Exchanges, simulated_hosts

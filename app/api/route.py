@@ -10,7 +10,6 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
-from app.accounts.closing_errors import AccountClosing
 from app.api.access import Access, access_of
 from app.api.fast_path import Endpoint, ExactRequest
 from app.api.pipeline.authentication import prove
@@ -22,6 +21,7 @@ from app.api.unit_of_work import Unit
 from app.auth.errors import AccountHeaderMalformed, AccountHeaderRequired
 from app.context import Context
 from app.db.failures import is_conflict
+from app.domains.deletion.account.errors import AccountClosing
 from app.errors import AppError, BodyTooLarge, PreconditionFailed, UnsupportedMediaType
 
 ATTEMPTS = 5

@@ -8,7 +8,6 @@ from fastapi import Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.accounts.repository import AccountRepository
 from app.api.access import Access
 from app.api.pipeline.idempotency import (
     Claim,
@@ -18,14 +17,15 @@ from app.api.pipeline.idempotency import (
     request_hash,
 )
 from app.api.write_limiter import Turn
-from app.audit.log import AuditLog
 from app.auth.caller import Caller
 from app.auth.principal import UserPrincipal
 from app.context import Context
 from app.db.driver import SessionReader
 from app.db.transactions import Transaction
+from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.log import AuditLog
+from app.domains.bots.config_rows import SituationRow
 from app.errors import AppError
-from app.runtime.situation import SituationRow
 
 
 class Unit:

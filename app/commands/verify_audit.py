@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from sqlalchemy import select
 
-from app.audit.verification import broken_at
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.db.models import AuditHead
+from app.domains.audit.chain import broken_at
 from app.process.startup import open_settings_database
 from app.settings import Settings
 

@@ -11,11 +11,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from app.catalogue.refresh import CatalogueRefresher
 from app.context import Context
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import open_database
 from app.db.migrate import migrate
+from app.domains.catalogue.refresher import CatalogueRefresher
 from app.kit.logging import configure_logging
 from app.process.core_dumps import forbid_core_dumps
 from app.process.data_folder import DataFolder

@@ -8,21 +8,21 @@ import structlog
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
-from app.accounts.standing import Standings
 from app.api.telemetry import Metrics
 from app.api.write_limiter import Turns
 from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.remote_keys import RemoteKeys
 from app.auth.verifier import TokenVerifier
-from app.catalogue.refresh import CatalogueRefresher, Intervals
 from app.context import ApiKeys, Context, RuntimeKeys
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.db.engine import Database, driver_url, open_database
-from app.runtime.configurations import Configurations
-from app.runtime.heartbeats import Heartbeats
-from app.runtime.situations import Situations
-from app.runtime.streams import ConfigStreams, StreamLimits
+from app.domains.accounts.status import Standings
+from app.domains.bots.config_row_loader import Situations
+from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
+from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.heartbeat.writer import Heartbeats
+from app.domains.runtime.stream.publisher import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings, SettingsError
 from botkeys.exchanges.hosts import HostOverrides
 from botkeys.exchanges.registry import Exchanges, simulated_hosts

@@ -4,8 +4,8 @@ import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.catalogue.refresh import CatalogueRefresher
-from app.catalogue.repository import CatalogueRepository
+from app.domains.catalogue.refresher import CatalogueRefresher
+from app.domains.catalogue.repository import CatalogueRepository
 
 
 async def refresh_due(

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.api.pipeline.idempotency import RETENTION
 from app.db.base import Base
 from app.db.models import IdempotencyRecord, Operation, Position, PurgedPosition, Release
-from app.trading.purged_positions import REMEMBERED
+from app.domains.trading.tombstones import REMEMBERED
 
 RELEASES_KEPT = timedelta(days=90)
 """Older releases are forgotten: an address not seen for so long counts as new again."""

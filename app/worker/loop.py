@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, suppress
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.catalogue.refresh import CatalogueRefresher
 from app.db.engine import Database
+from app.domains.catalogue.refresher import CatalogueRefresher
 from app.kit.logging import configure_logging
 from app.process.core_dumps import forbid_core_dumps
 from app.process.startup import intervals, open_exchanges, open_settings_database

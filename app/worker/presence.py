@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.base import new_id
 from app.db.models import Presence
-from app.runtime.heartbeats import STOPPED
+from app.domains.runtime.heartbeat.writer import STOPPED
 
 BATCH = 1000
 

@@ -14,12 +14,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.failures import is_conflict, is_outage, sqlstate
-from app.operations import claims
-from app.operations.claims import Claimed, ClaimLost
-from app.operations.kinds import KINDS, DataKind, Slice, slices
-from app.operations.purge_repository import Planned, PurgeRepository
-from app.operations.scopes import marks_of
-from app.trading.marks import Mark
+from app.domains.deletion.purge_repository import Planned, PurgeRepository
+from app.domains.deletion.scopes import marks_of
+from app.domains.operations import claims
+from app.domains.operations.claims import Claimed, ClaimLost
+from app.domains.trading.kinds import KINDS, DataKind, Slice, slices
+from app.domains.trading.marks import Mark
 
 LEAST = 100
 """Rows of a batch that is made smaller because PostgreSQL ran out of time."""

@@ -1,4 +1,4 @@
-"""Reckons days of trades anew that are stale (`app.analytics.rollups`)."""
+"""Reckons days of trades anew that are stale (`app.domains.analytics.rollups`)."""
 
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -8,8 +8,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.analytics.rollups import WAIT, mark_cut_days, reckon
 from app.db.models import StaleDay
+from app.domains.analytics.rollups import WAIT, mark_cut_days, reckon
 
 DAYS_AT_ONCE = 7
 """In one transaction, which is to be over long before the time of a statement is."""

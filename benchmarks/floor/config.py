@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from app.runtime.situation import ONE, SituationRow
+from app.domains.bots.config_rows import ONE, SituationRow
 from benchmarks.floor.calls import NOT_MODIFIED, Answer, Call
 
 REST = "https://api.bybit.com"

@@ -7,9 +7,9 @@ from uuid import UUID
 import asyncpg
 
 from app.db.base import new_id
+from app.domains.bots.config_rows import ONE
+from app.domains.runtime.heartbeat.writer import BEAT_FREE
 from app.kit.json_codec import dumps
-from app.runtime.heartbeats import BEAT_FREE
-from app.runtime.situation import ONE
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import document, version
 

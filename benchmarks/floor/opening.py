@@ -6,9 +6,9 @@ from decimal import Decimal
 import asyncpg
 import orjson
 
+from app.domains.bots.config_rows import UNDER_LOCKS
+from app.domains.positions.report_statements import ADD, WRITTEN
 from app.kit.json_codec import dumps
-from app.runtime.position_statements import ADD, WRITTEN
-from app.runtime.situation import UNDER_LOCKS
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import document
 

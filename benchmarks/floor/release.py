@@ -8,14 +8,14 @@ from typing import Any, TypeAlias
 import asyncpg
 import orjson
 
-from app.audit.entry import Entry, link
-from app.audit.log import ADD
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.release import Releaser
 from app.db.base import new_id
 from app.db.driver import Query
+from app.domains.audit.entry import Entry, link
+from app.domains.audit.log import ADD
+from app.domains.runtime.release.repository import ADD_RELEASE, FOUND, LOCK
 from app.kit.json_codec import dumps
-from app.runtime.release_repository import ADD_RELEASE, FOUND, LOCK
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import REST, WEBSOCKET
 from benchmarks.installation import RELEASES_PER_HOUR

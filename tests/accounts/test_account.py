@@ -6,10 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import func, select
 
-from app.accounts.schemas import Account as AccountDocument
-from app.accounts.timezones import names
 from app.db.models import Account
-from app.trading.marks import FOREVER, Mark
+from app.domains.accounts.schemas import Account as AccountDocument
+from app.domains.accounts.timezones import names
+from app.domains.trading.marks import FOREVER, Mark
 from tests.support.trading_data import LISTS, SECOND, START, new_desk, new_row
 from tests.support.world import Json, User, World
 

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import func, select
 
-from app.analytics.periods import start_of
-from app.analytics.schemas import Dashboard, EquityCurve, Summary
 from app.api.schemas import Document
-from app.trading.marks import FOREVER, Mark
+from app.domains.analytics.calendar import start_of
+from app.domains.analytics.schemas import Dashboard, EquityCurve, Summary
+from app.domains.trading.marks import FOREVER, Mark
 from tests.support import ledger
 from tests.support.ledger import START, Deal, Look
 from tests.support.positions import add_position

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.analytics.curve import buckets_for
-from app.analytics.formulas import divided, exposure, per_day, percent
-from app.analytics.periods import end_of, periods_of, start_of
+from app.domains.analytics.buckets import buckets_for
+from app.domains.analytics.calendar import end_of, periods_of, start_of
+from app.domains.analytics.formulas import divided, exposure, per_day, percent
 
 AMOUNTS = st.decimals(-(10**30), 10**30, places=18, allow_nan=False)
 TIMES = st.datetimes(datetime(1990, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001  # hypothesis adds the zone

@@ -8,13 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from app.analytics.grouping import Grouping
-from app.analytics.repository import AnalyticsRepository
-from app.analytics.rollups import reckon
-from app.analytics.selection import Selection
 from app.db.engine import Database
 from app.db.models import StaleDay
-from app.trading.marks import Mark
+from app.domains.analytics.grouping import Grouping
+from app.domains.analytics.repository import AnalyticsRepository
+from app.domains.analytics.rollups import reckon
+from app.domains.analytics.selection import Selection
+from app.domains.trading.marks import Mark
 from app.worker.rollups import mark_cut, reckon_due
 from tests.support import ledger
 from tests.support.ledger import START, Deal

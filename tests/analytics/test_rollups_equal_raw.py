@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.analytics.curve import buckets_for
-from app.analytics.curve_repository import CurveRepository
-from app.analytics.grouping import Grouping
-from app.analytics.repository import AnalyticsRepository
-from app.analytics.rollups import reckon
-from app.analytics.selection import Selection
 from app.db.engine import Database
-from app.trading.marks import Mark
+from app.domains.analytics.buckets import buckets_for
+from app.domains.analytics.equity_curve_repository import CurveRepository
+from app.domains.analytics.grouping import Grouping
+from app.domains.analytics.repository import AnalyticsRepository
+from app.domains.analytics.rollups import reckon
+from app.domains.analytics.selection import Selection
+from app.domains.trading.marks import Mark
 from tests.support import ledger
 from tests.support.ledger import DEALS, LOOKS, MARKS, MOMENTS, SELECTIONS, START, Deal, Look
 

@@ -11,10 +11,10 @@ import pytest
 from sqlalchemy import func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.bots.repository import BotRepository
 from app.db.models import Bot, Key, Presence, TradingAsset
-from app.keys.contract_switch import ContractSwitch
-from app.keys.repository import KeyRepository
+from app.domains.bots.repository import BotRepository
+from app.domains.keys.contract_switch import ContractSwitch
+from app.domains.keys.repository import KeyRepository
 from tests.support.assets import BODY, BTC, add_asset, assets_of, key_with_instruments, refusal
 from tests.support.positions import add_position
 from tests.support.world import Bot as Machine

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from app.catalogue.repository import CatalogueName
+from app.domains.catalogue.repository import CatalogueName
 from app.simulator import FaultKind
 from botkeys.exchanges.model import ContractType, Environment, MarginMode
 from tests.support.assets import BODY, BTC, ETH, add_asset, assets_of, key_with_instruments, refusal

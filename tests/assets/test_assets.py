@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.assets.schemas import Asset
 from app.db.models import AuditEvent
+from app.domains.assets.schemas import Asset
 from tests.support.assets import BODY, BTC, ETH, add_asset, assets_of, key_with_instruments, refusal
 from tests.support.catalogue import OKX, instrument, list_instruments
 from tests.support.world import World

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 from sqlalchemy import func, insert
 
-from app.bots.schemas import Bot as BotDocument
-from app.bots.schemas import BotPage
 from app.db.models import Presence
+from app.domains.bots.schemas import Bot as BotDocument
+from app.domains.bots.schemas import BotPage
 from tests.support.world import World
 
 

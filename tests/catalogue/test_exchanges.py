@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.catalogue.schemas import ExchangeList
+from app.domains.catalogue.schemas import ExchangeList
 from tests.support.world import World
 
 ORDER = [

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import pytest
 from sqlalchemy import text
 
-from app.catalogue.cursor import RankCursors
-from app.catalogue.refresh import CatalogueRefresher, Intervals
-from app.catalogue.repository import CatalogueName
+from app.domains.catalogue.cursors import RankCursors
+from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
+from app.domains.catalogue.repository import CatalogueName
 from app.simulator import FaultKind
 from botkeys.exchanges.model import ContractType, Environment
 from tests.support.catalogue import instrument, list_instruments

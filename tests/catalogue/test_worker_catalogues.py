@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from app.catalogue.refresh import CatalogueRefresher, Intervals
-from app.catalogue.repository import CatalogueName, CatalogueRepository
+from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
+from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
 from app.worker.catalogue_refresh import refresh_due
 from botkeys.exchanges.model import ContractType, Environment
 from tests.support.world import World

@@ -10,8 +10,8 @@ from uuid import UUID
 
 import pytest
 
-from app.trading.ingest_items import InvalidItem
-from app.trading.ingest_schemas import (
+from app.domains.ingest.items import InvalidItem
+from app.domains.ingest.schemas import (
     Batch,
     EquitySnapshotBatch,
     EventBatch,

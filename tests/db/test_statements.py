@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
-from app.catalogue.repository import CatalogueRepository
 from app.db import notifications
 from app.db.base import ACCOUNTLESS, Base
+from app.domains.catalogue.repository import CatalogueRepository
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.postgresql import newer_than_15
 from tests.support.variants import add_unchecked

@@ -9,9 +9,9 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from app.api.route import ATTEMPTS
-from app.bots.repository import BotRepository
 from app.db.engine import open_database
 from app.db.models import AuditEvent, AuditHead, Bot, IdempotencyRecord, Key
+from app.domains.bots.repository import BotRepository
 from tests.support.database import Server
 from tests.support.variants import add_unchecked
 from tests.support.world import World

@@ -8,8 +8,8 @@ import httpx
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from app.domains.trading.fields import Positive
 from app.kit.json_codec import loads
-from app.trading.fields import Positive
 from tests.support.variants import changed
 from tests.support.world import User, World
 

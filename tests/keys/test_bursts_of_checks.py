@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 from app.api.telemetry import Metrics
-from app.keys.credentials import KeyRequest
-from app.keys.errors import CredentialsRejected
-from app.keys.verification import PATIENCE, CredentialCheck
+from app.domains.keys.credential_check import PATIENCE, CredentialCheck
+from app.domains.keys.credential_input import KeyRequest
+from app.domains.keys.errors import CredentialsRejected
 from botkeys.exchanges.model import ContractType, Credentials, Environment
 from botkeys.exchanges.registry import Exchanges
 from botkeys.sealing.secret import Secret

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select
 
 from app.db.failures import Overtaken, is_conflict
 from app.db.models import AuditEvent, KeyLabel, Presence
-from app.keys.contract_switch import ContractSwitch
+from app.domains.keys.contract_switch import ContractSwitch
 from botkeys.exchanges.model import ContractType
 from tests.support.assets import BTC, add_asset, assets_of, key_with_instruments, refusal
 from tests.support.catalogue import OKX_INVERSE, instrument, list_instruments

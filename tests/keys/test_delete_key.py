@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import func, select
 
 from app.db.models import BotEvent, Key, KeyCredential
-from app.keys.schemas import DeletionReceipt
+from app.domains.keys.schemas import DeletionReceipt
 from tests.support.positions import add_position
 from tests.support.world import World
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from app.custody.fingerprint import mask
-from app.keys.schemas import Key, KeyPage
+from app.domains.keys.schemas import Key, KeyPage
 from botkeys.sealing.secret import Secret
 from tests.support.variants import add_unchecked
 from tests.support.world import World

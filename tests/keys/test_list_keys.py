@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.keys.schemas import KeyPage
+from app.domains.keys.schemas import KeyPage
 from tests.support.variants import add_unchecked
 from tests.support.world import User, World
 

@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from app.operations.kinds import KINDS
-from app.operations.schemas import DeletionPreview, Operation, Phase
+from app.domains.operations.schemas import DeletionPreview, Operation, Phase
+from app.domains.trading.kinds import KINDS
 from app.worker.purging import Pace, purge_deleted
 from tests.support.positions import add_position
 from tests.support.purging import each, fill, left

@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import select, text
 
 from app.db.models import Account
-from app.keys.schemas import KeyDeletionPreview
-from app.operations.schemas import Operation
+from app.domains.keys.schemas import KeyDeletionPreview
+from app.domains.operations.schemas import Operation
 from app.worker.purging import Pace, purge_deleted
 from tests.support.positions import add_position
 from tests.support.purging import each, fill, left

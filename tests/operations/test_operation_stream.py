@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
+from app.domains.operations import progress_stream as progress
+from app.domains.operations.repository import read_operation
+from app.domains.runtime.stream.publisher import StreamLimits
 from app.errors import Unavailable
-from app.operations import progress
-from app.operations.repository import read_operation
-from app.runtime.streams import StreamLimits
 from app.worker.purging import purge_deleted
 from botkeys.client.sse import Event, EventParser
 from tests.support.purging import fill

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from app.db.engine import Database, open_database
-from app.operations.scopes import stored
-from app.trading.marks import FOREVER, Mark
+from app.domains.deletion.scopes import stored
+from app.domains.trading.marks import FOREVER, Mark
 from tests.processes.conftest import Run
 from tests.processes.logins import Logins
 from tests.processes.running import BOTKEYS, PATIENCE, Running, environment, long

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import httpx
 from sqlalchemy import text
 
-from app.catalogue.repository import CatalogueName
+from app.domains.catalogue.repository import CatalogueName
 from app.worker.housekeeping import lapse_openings
 from botkeys.exchanges.model import ContractType
 from tests.support.catalogue import BINANCE, instrument, list_instruments

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy import func, update
 
 from app.db.models import Account, Key
-from app.runtime.permission import Situation, blocked_by
-from app.runtime.schemas import Config
+from app.domains.bots.opening_rules import Situation, blocked_by
+from app.domains.runtime.schemas import Config
 from botkeys.client import BotClient
 from botkeys.transport.client import ASGITransport, HttpTransport, TransportLimits
 from tests.support.world import Bot, World

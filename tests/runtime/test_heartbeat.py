@@ -13,8 +13,8 @@ from sqlalchemy import func, select, text, update
 
 from app.db.driver import Query, Reader, Rows
 from app.db.models import BotEvent, Presence
-from app.runtime.heartbeat_schemas import HeartbeatAnswer
-from app.runtime.heartbeats import BATCH, Heartbeats
+from app.domains.runtime.heartbeat.schemas import HeartbeatAnswer
+from app.domains.runtime.heartbeat.writer import BATCH, Heartbeats
 from tests.support.variants import add_unchecked, changed
 from tests.support.world import Bot, User, World
 
@@ -195,7 +195,7 @@ async def test_heartbeats_that_wait_are_written_together_and_none_before_the_com
 
 async def test_a_batch_has_an_end(busy_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     assert BATCH == 1000
-    monkeypatch.setattr("app.runtime.heartbeats.BATCH", 3)
+    monkeypatch.setattr("app.domains.runtime.heartbeat.writer.BATCH", 3)
     bots = await bots_of(busy_world.user(), 7)
     await asyncio.gather(*(beat(bot) for bot in bots))
     gated = GatedReader(busy_world.context.database.reader)

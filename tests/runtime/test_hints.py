@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from app.runtime.hints import BotName, Hints
+from app.domains.runtime.stream.reread_queue import BotName, Hints
 
 
 def names(*numbers: int) -> list[BotName]:

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from app.db.models import Position, PurgedPosition
-from app.operations import claims
-from app.operations.kinds import KINDS, slices
-from app.operations.purge_repository import PurgeRepository
-from app.operations.scopes import marks_of
-from app.trading.purged_positions import REMEMBERED
+from app.domains.deletion.purge_repository import PurgeRepository
+from app.domains.deletion.scopes import marks_of
+from app.domains.operations import claims
+from app.domains.trading.kinds import KINDS, slices
+from app.domains.trading.tombstones import REMEMBERED
 from app.worker.housekeeping import lapse_openings
 from app.worker.purging import purge_deleted
 from tests.support.positions import Trader, trader

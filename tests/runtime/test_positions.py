@@ -11,10 +11,10 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select, update
 
-from app.catalogue.repository import CatalogueName
 from app.db.models import Account, BotEvent, Key, Position, TradingAsset
-from app.runtime.permission import Situation, asset_blocked_by, blocked_by
-from app.runtime.position_errors import REFUSALS
+from app.domains.bots.opening_rules import Situation, asset_blocked_by, blocked_by
+from app.domains.catalogue.repository import CatalogueName
+from app.domains.positions.errors import REFUSALS
 from app.worker.housekeeping import lapse_openings
 from botkeys.exchanges.model import ContractType, Environment, MarginMode
 from tests.support.catalogue import OKX, OKX_INVERSE, instrument, list_instruments

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from app.audit.verification import broken_at
 from app.context import RuntimeKeys
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring
 from app.db.models import AuditEvent, BotEvent, KeyCredential, Release
+from app.domains.audit.chain import broken_at
 from tests.runtime.conftest import Asking
 from tests.support.variants import changed
 from tests.support.world import Bot, World

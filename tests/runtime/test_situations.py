@@ -8,9 +8,9 @@ from uuid import UUID
 import pytest
 
 from app.db.driver import Query
-from app.runtime.configurations import Configurations
-from app.runtime.situation import SituationRow, read_one
-from app.runtime.situations import AT_ONCE, BATCH, Situations
+from app.domains.bots.config_row_loader import AT_ONCE, BATCH, Situations
+from app.domains.bots.config_rows import SituationRow, read_one
+from app.domains.runtime.config.cache import Configurations
 from tests.support.world import World
 
 _REST = [None] * (len(SituationRow._fields) - 2)

@@ -9,14 +9,14 @@ from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.principal import BotPrincipal
-from app.bots.token_repository import stored_token_hash
 from app.db import notifications
 from app.db.driver import Query, Reader, Rows
 from app.db.models import Bot as BotRow
+from app.domains.bots.token_repository import stored_token_hash
+from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.stream.publisher import STREAMS_OF_A_BOT, ConfigStreams, StreamLimits
+from app.domains.runtime.stream.router import ConfigEvents
 from app.errors import Unavailable
-from app.runtime.configurations import Configurations
-from app.runtime.stream_router import ConfigEvents
-from app.runtime.streams import STREAMS_OF_A_BOT, ConfigStreams, StreamLimits
 from tests.support.streaming import Streaming, streaming
 from tests.support.world import Bot, User, World
 

@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.api.pagination import NumberCursors
-from app.audit.verification import broken_at
 from app.auth.scopes import USER_SCOPES
 from app.db.engine import Database
 from app.db.models import AuditEvent, AuditHead, Bot
+from app.domains.audit.chain import broken_at
 from botkeys.sealing.boxes import SecretBytes
 from tests.support.database import Server, execute
 from tests.support.split import Split

@@ -24,9 +24,9 @@ import pytest_asyncio
 import structlog
 from sqlalchemy import make_url, text
 
-from app.catalogue.refresh import CatalogueRefresher
 from app.db.embedded.binaries import find_binaries
 from app.db.engine import open_database
+from app.domains.catalogue.refresher import CatalogueRefresher
 from app.settings import Role
 from app.simulator.faults import FaultKind
 from app.simulator.keys import KeyText, Permission, SimulatedKey

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from uuid import uuid4
 
-from app.catalogue.repository import CatalogueName, CatalogueRepository
+from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
 from botkeys.exchanges.model import ContractType, Environment, Instrument, MarginMode, Ticker
 from tests.support.world import World
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.analytics.grouping import Grouping
-from app.analytics.rollups import mark_stale, utc_days
-from app.analytics.selection import Selection
 from app.db.base import new_id
 from app.db.models import Account, DeletionMark, EquitySnapshot, Trade
-from app.trading.marks import FOREVER, Mark, covers
+from app.domains.analytics.grouping import Grouping
+from app.domains.analytics.rollups import mark_stale, utc_days
+from app.domains.analytics.selection import Selection
+from app.domains.trading.marks import FOREVER, Mark, covers
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 KEYS = [UUID(int=number) for number in (11, 12, 13)]

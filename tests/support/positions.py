@@ -10,7 +10,7 @@ import httpx
 from sqlalchemy import func, insert, select, update
 
 from app.db.models import BotEvent, Position
-from app.trading.position_schemas import Position as PositionDocument
+from app.domains.positions.schemas import Position as PositionDocument
 from tests.support.catalogue import OKX, instrument, list_instruments
 from tests.support.world import Bot, Json, User, World
 

@@ -11,8 +11,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from app.domains.runtime.stream.publisher import ConfigStreams, StreamLimits
 from app.process.server import uvicorn_options
-from app.runtime.streams import ConfigStreams, StreamLimits
 from tests.support.world import Bot, Json, World, application
 
 SECONDS = 60.0

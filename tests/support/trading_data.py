@@ -20,7 +20,7 @@ from app.db.models import (
     Signal,
     Trade,
 )
-from app.trading.marks import Mark
+from app.domains.trading.marks import Mark
 from tests.support.world import User, World
 
 START = datetime(2026, 11, 1, tzinfo=UTC)

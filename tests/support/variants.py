@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 
 from app.db.engine import Database, open_database
-from app.runtime.heartbeats import Heartbeats
-from app.runtime.situations import Situations
+from app.domains.bots.config_row_loader import Situations
+from app.domains.runtime.heartbeat.writer import Heartbeats
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
 from tests.support.database import Server

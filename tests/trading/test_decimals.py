@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from app.assets.schemas import Leverage
+from app.domains.assets.schemas import Leverage
+from app.domains.trading.fields import Amount, NotNegative, Positive
 from app.kit.json_codec import SAFE_DIGITS
-from app.trading.fields import Amount, NotNegative, Positive
 
 KINDS: dict[str, Any] = {
     "amount": Amount,

@@ -14,16 +14,17 @@ import httpx
 import pytest
 from fastapi import Request
 
+from app.domains.history import exports
+from app.domains.history import service as reading_service
+from app.domains.history.content_negotiation import Form, wanted_form
+from app.domains.history.export_formats import CsvLines, NdjsonLines
+from app.domains.history.exports import Export, ExportSlots, export
+from app.domains.history.lists import READINGS, TRADES
+from app.domains.history.repository import ReadingRepository, Wanted
+from app.domains.history.service import ReadingService
+from app.domains.runtime.stream.publisher import StreamLimits
+from app.domains.trading.marks import Mark
 from app.errors import RateLimited, Unavailable
-from app.runtime.streams import StreamLimits
-from app.trading import exports, reading_service
-from app.trading.export_lines import CsvLines, NdjsonLines
-from app.trading.exports import Export, ExportSlots, export
-from app.trading.marks import Mark
-from app.trading.negotiation import Form, wanted_form
-from app.trading.reading_repository import ReadingRepository, Wanted
-from app.trading.reading_service import ReadingService
-from app.trading.readings import READINGS, TRADES
 from tests.support.streaming import streaming
 from tests.support.trading_data import LISTS, SECOND, START, Desk, new_desk, new_row
 from tests.support.world import Json, World

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import delete, update
 
 from app.db.models import CatalogueInstrument, KeyLabel
+from app.domains.ingest.schemas import MAX_ITEMS, TradeBatch, Verdicts
 from app.simulator.faults import FaultKind
-from app.trading.ingest_schemas import MAX_ITEMS, TradeBatch, Verdicts
 from botkeys.exchanges.model import ContractType
 from tests.support.batches import AN_HOUR_AGO, KINDS, NOW, item, mark, report, rows, statuses
 from tests.support.catalogue import OKX, OKX_INVERSE, instrument, list_instruments

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import new_id
 from app.db.models import Account, Bot, DeletionMark
-from app.trading.ingest_repository import IngestRepository
+from app.domains.ingest.repository import IngestRepository
 from tests.support.batches import KINDS, item, report, rows, statuses
 from tests.support.positions import Trader, trader
 from tests.support.world import Json, World

@@ -11,7 +11,7 @@ from sqlalchemy import DateTime, Text, Uuid, column, insert, select, text, value
 from app.db.base import new_id
 from app.db.engine import Database
 from app.db.models import Account, DeletionMark
-from app.trading.marks import FOREVER, Mark, covers, not_covered, read_marks
+from app.domains.trading.marks import FOREVER, Mark, covers, not_covered, read_marks
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 KEYS = [UUID(int=number) for number in range(1, 4)]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.trading.pnl import PLACES, realised_pnl
+from app.domains.ingest.pnl import PLACES, realised_pnl
 from botkeys.exchanges.model import ContractType
 
 LINEAR, INVERSE = ContractType.LINEAR, ContractType.INVERSE

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import func, update
 
 from app.db.models import Position
+from app.domains.history.cursors import EPOCH, PlaceCursors
+from app.domains.positions.schemas import PositionPage
 from app.errors import InvalidRequest
-from app.trading.cursor import EPOCH, PlaceCursors
-from app.trading.position_schemas import PositionPage
 from tests.support.positions import SYMBOL, Trader, let_lapse, trader
 from tests.support.world import Json, User, World
 

@@ -17,12 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import Query
 from app.db.engine import Database, open_database
-from app.trading.cursor import Place
-from app.trading.data_set import DataSet
-from app.trading.marks import FOREVER, Mark
-from app.trading.page_statements import Shape, compiled, statement
-from app.trading.reading_repository import Wanted, page_of
-from app.trading.readings import BOT_EVENTS, POSITIONS, READINGS, Reading
+from app.domains.history.cursors import Place
+from app.domains.history.data_set import DataSet
+from app.domains.history.lists import BOT_EVENTS, POSITIONS, READINGS, Reading
+from app.domains.history.page_statements import Shape, compiled, statement
+from app.domains.history.repository import Wanted, page_of
+from app.domains.trading.marks import FOREVER, Mark
 from tests.support.database import Server, database_copy, execute
 from tests.support.trading_data import SECOND, START, TIMES
 

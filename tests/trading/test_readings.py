@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.api.schemas import Document
-from app.trading.marks import FOREVER, Mark, covers
-from app.trading.position_schemas import Position
-from app.trading.reading_schemas import BotEvent, EquitySnapshot, Signal, Trade
+from app.domains.history.schemas import BotEvent, EquitySnapshot, Signal, Trade
+from app.domains.positions.schemas import Position
+from app.domains.trading.marks import FOREVER, Mark, covers
 from tests.support.trading_data import LISTS, SECOND, START, TIMES, Desk, new_desk, new_row
 from tests.support.world import Json, World
 

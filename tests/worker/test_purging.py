@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from app.db.models import Operation
-from app.operations.purge_repository import PurgeRepository
+from app.domains.deletion.purge_repository import PurgeRepository
 from app.worker.purging import Pace, purge_deleted
 from tests.support.purging import each, fill, left
 from tests.support.world import World

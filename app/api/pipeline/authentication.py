@@ -2,14 +2,14 @@
 
 from fastapi import Request
 
-from app.accounts.standing import OPEN, Standing
 from app.api.unit_of_work import Unit
 from app.auth.authenticator import authenticate_user, read_bot_token
 from app.auth.caller import Caller
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
-from app.bots.token_repository import stored_token_hash
 from app.custody.bot_token import matches
+from app.domains.accounts.status import OPEN, Standing
+from app.domains.bots.token_repository import stored_token_hash
 
 
 async def prove(request: Request, unit: Unit) -> None:

@@ -1,1 +1,0 @@
-"""Trading assets: which instruments a bot may trade with a key, and how."""

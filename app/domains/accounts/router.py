@@ -1,0 +1,48 @@
+"""Routes of the caller's account (role `api`)."""
+
+from fastapi import APIRouter, Response
+
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.preconditions import Expected, etag
+from app.api.responses import reading, writing
+from app.api.route import CurrentUnit, EdgeRoute
+from app.auth.scopes import Scope
+from app.domains.accounts.deps import Service
+from app.domains.accounts.schemas import Account, AccountChange
+from app.domains.accounts.serializers import account_document
+from app.domains.accounts.service import AccountView
+
+router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute)
+
+
+def _one(view: AccountView) -> Response:
+    return json_answer(account_document(view), headers={"ETag": etag(view.revision)})
+
+
+@router.get(
+    "",
+    operation_id="getAccount",
+    summary="Get the account",
+    response_model=Account,
+    responses=reading(),
+)
+@for_users(Scope.DATA_READ)
+async def get_account(service: Service, unit: CurrentUnit) -> Response:
+    """Its settings, and what trading data it holds in which environment."""
+    return _one(await service.get(unit.caller.account_id))
+
+
+@router.patch(
+    "",
+    operation_id="changeAccount",
+    summary="Select a data set, or set the time zone",
+    response_model=Account,
+    responses=writing(),
+)
+@for_users(Scope.ACCOUNT_ADMIN, action="account.change")
+async def change_account(
+    change: AccountChange, service: Service, unit: CurrentUnit, expected: Expected
+) -> Response:
+    """The `ETag` is of the settings: data that come in do not change it."""
+    return _one(await service.change(unit.caller.user, change, expected))

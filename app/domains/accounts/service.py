@@ -1,0 +1,63 @@
+"""What an account has and how it is set."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.auth.principal import UserPrincipal
+from app.db.base import AnyRow
+from app.db.revisions import Revisions, require
+from app.domains.accounts.data_repository import DataRepository
+from app.domains.accounts.repository import AccountRepository
+from app.domains.accounts.schemas import AccountChange
+from app.domains.audit.log import AuditLog
+
+FIRST_REVISION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """`row` is `None` for an account that nothing was done in yet. `counts` are by kind and key."""
+
+    account_id: UUID
+    row: AnyRow | None
+    counts: list[AnyRow]
+
+    @property
+    def revision(self) -> int:
+        return FIRST_REVISION if self.row is None else int(self.row.revision)
+
+
+class AccountService:
+    """One account. Locks in the order account, audit head."""
+
+    def __init__(self, accounts: AccountRepository, data: DataRepository, audit: AuditLog) -> None:
+        self._accounts = accounts
+        self._data = data
+        self._audit = audit
+
+    async def get(self, account_id: UUID) -> AccountView:
+        """Looking at an account does not make it."""
+        row = await self._accounts.get(account_id)
+        return AccountView(account_id, row, await self._data.counts())
+
+    async def change(
+        self, principal: UserPrincipal, change: AccountChange, expected: Revisions | None
+    ) -> AccountView:
+        # Counted before the lock, which all that is reported of this account waits for.
+        counts = await self._data.counts()
+        account_id = await self._accounts.take(principal)
+        require(await self._accounts.revision(account_id), expected)
+        row = await self._accounts.get(account_id)
+        changed: dict[str, Any] = {
+            name: str(value)
+            for name, value in change.model_dump(exclude_none=True).items()
+            if value != getattr(row, name)
+        }
+        if changed:
+            await self._accounts.change(account_id, **changed)
+            await self._audit.record(
+                "account.change", target="account", target_id=account_id, **changed
+            )
+            row = await self._accounts.get(account_id)
+        return AccountView(account_id, row, counts)

@@ -1,0 +1,78 @@
+"""Whether an account is open to the caller: not while it is closed, nor to tokens from before."""
+
+import time
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import bindparam, select
+
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import UserPrincipal
+from app.db.driver import Query, Reader
+from app.db.models import Account
+from app.domains.deletion.account.errors import AccountClosing
+
+KNOWN_SECONDS = 2.0
+"""How long reading goes on in other processes once an account is being closed. There is nothing
+left to read then: keys and bots are gone, and a mark hides the rest.
+"""
+
+_MOST = 20_000
+
+COLUMNS = (Account.closing_at, Account.tokens_from, Account.closing_operation_id)
+
+
+class Standing(NamedTuple):
+    """What the row of an account says of its closure."""
+
+    closing_at: datetime | None
+    tokens_from: datetime | None
+    operation_id: UUID | None
+
+    def admit(self, principal: UserPrincipal) -> None:
+        """Raises `AccountClosing`, or `Unauthenticated` for a token of before the closure."""
+        if self.closing_at is not None:
+            raise AccountClosing(self.operation_id)
+        issued_at = principal.issued_at
+        if self.tokens_from is not None and (issued_at is None or issued_at < self.tokens_from):
+            raise Unauthenticated(TokenFault.ACCOUNT_CLOSED)
+
+
+OPEN = Standing(None, None, None)
+_STANDING = Query(select(*COLUMNS).where(Account.account_id == bindparam("account")))
+
+
+class Standings:
+    """What one process knows of the accounts that it reads for.
+
+    A read takes no lock, and most want no more than one statement: what was seen of an account
+    holds for a moment. Whoever writes looks under the account's lock.
+    """
+
+    def __init__(self, reader: Reader, seconds: float = KNOWN_SECONDS) -> None:
+        self._reader = reader
+        self._seconds = seconds
+        self._known: dict[UUID, tuple[float, Standing | None]] = {}
+
+    def known(self, account_id: UUID) -> Standing | None:
+        until, standing = self._known.get(account_id, (0.0, None))
+        return standing if until > time.monotonic() else None
+
+    async def read(self, account_id: UUID) -> Standing:
+        """As it is now; remembered unless the account is being closed, or may just be."""
+        rows = await self._reader.fetch(_STANDING, account=account_id)
+        standing = next((Standing._make(row) for row in rows), OPEN)
+        if standing == OPEN:
+            standing = OPEN
+        now = time.monotonic()
+        until, _ = self._known.get(account_id, (0.0, None))
+        if standing.closing_at is None and until <= now:
+            if len(self._known) >= _MOST:
+                self._known.clear()
+            self._known[account_id] = now + self._seconds, standing
+        return standing
+
+    def forget(self, account_id: UUID) -> None:
+        """For a while remember nothing: a transaction that changes it has not been committed."""
+        self._known[account_id] = time.monotonic() + self._seconds, None

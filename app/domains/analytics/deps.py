@@ -1,0 +1,23 @@
+"""Makes the analytics service of a request."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.api.route import CurrentUnit
+from app.domains.analytics.dashboard_repository import DashboardRepository
+from app.domains.analytics.equity_curve_repository import CurveRepository
+from app.domains.analytics.repository import AnalyticsRepository
+from app.domains.analytics.service import AnalyticsService
+
+
+async def analytics_service(unit: CurrentUnit) -> AnalyticsService:
+    session, account_id = unit.session, unit.caller.account_id
+    return AnalyticsService(
+        AnalyticsRepository(session, account_id),
+        CurveRepository(session, account_id),
+        DashboardRepository(session, account_id),
+    )
+
+
+Service = Annotated[AnalyticsService, Depends(analytics_service)]

@@ -1,0 +1,163 @@
+"""The SQL of equity curves. The curve is one statement, and its buckets are made in it."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domains.analytics.equity_series import REPORTED
+from app.domains.analytics.selection import Selection, blocks, raw_days
+from app.domains.analytics.undeleted import kept
+from app.domains.trading.marks import Mark
+
+DAY = timedelta(days=1)
+
+
+class Buckets(NamedTuple):
+    """`number` buckets of one width, one after the other from `origin`."""
+
+    origin: datetime
+    width: timedelta
+    number: int
+
+
+class Point(NamedTuple):
+    """One bucket that something happened in, as it stood at its end; `at` is the last of it."""
+
+    settle: str
+    at: datetime
+    equity: Decimal | None
+    realised_pnl: Decimal
+    reset: bool
+
+
+class CurveRepository:
+    """Of one account; every statement names it. Reads only."""
+
+    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+        self._session = session
+        self._account_id = account_id
+
+    async def extent(
+        self, selection: Selection, marks: Sequence[Mark]
+    ) -> tuple[datetime, datetime] | None:
+        """The first and the last time of a trade or snapshot; `None`: there is neither."""
+        ends = []
+        for table, at in (("trades", "closed_at"), ("equity_snapshots", "at")):
+            left = kept(marks, selection.environment, table, at)
+            for order in ("", "DESC"):
+                ends.append(f"""(
+                    SELECT {at} AS at FROM {table}
+                    WHERE {selection.of_whom(table)} AND {selection.within(at)} AND {left}
+                    ORDER BY {at} {order} LIMIT 1
+                )""")  # noqa: S608, PERF401  # names of our own
+        query = f"SELECT min(at) AS first, max(at) AS last FROM ({' UNION ALL '.join(ends)}) AS e"  # noqa: S608  # as above
+        row = (await self._execute(query, **selection.values)).one()
+        return None if row.first is None else (row.first, row.last)
+
+    async def points(
+        self, selection: Selection, buckets: Buckets, marks: Sequence[Mark]
+    ) -> list[Point]:
+        """Of each settle asset, in order of time; at most one a bucket.
+
+        Days are added up before only where whole days make a bucket. Equity is the sum over keys of
+        what is last known, snapshots before the first bucket included.
+        """
+        environment = selection.environment
+        by_days = buckets.width % DAY == timedelta(0)
+        left = kept(marks, environment, "trades", "closed_at")
+        origin = "CAST(:origin AS timestamptz)"
+        number = f"floor(extract(epoch FROM {{at}} - {origin}) / CAST(:width AS numeric))::bigint"
+        if by_days:
+            stale = raw_days(selection, kept(marks, environment, "trade_days", "first_at"))
+            days = f"raw_days AS MATERIALIZED ({stale}),"
+            earned = blocks(selection, selection.scope, left, {"n": number})
+        else:
+            days = ""
+            earned = f"""
+            SELECT {number.format(at="trades.closed_at")} AS n, trades.settle, pnl,
+                closed_at AS last_at
+            FROM trades
+            WHERE {selection.of_whom("trades")} AND {selection.within("closed_at")} AND {left}
+            """  # noqa: S608  # names of our own
+        own = f"""
+            taken.account_id = :account AND taken.environment = :environment
+            AND taken.key_id = series.key_id AND taken.settle = series.settle
+            {"" if selection.bot_id is None else "AND taken.bot_id = :bot"}
+            AND {kept(marks, environment, "taken", "at")}
+        """
+        newest = "ORDER BY taken.at DESC, taken.bot_id DESC, taken.id DESC LIMIT 1"
+        query = f"""
+        WITH RECURSIVE {REPORTED}, {days}
+        series AS (
+            SELECT DISTINCT key_id, settle FROM reported
+            WHERE true {"" if selection.key_id is None else "AND key_id = :key"}
+                {"" if selection.bot_id is None else "AND bot_id = :bot"}
+        ),
+        buckets AS (
+            SELECT n, origin + n * step AS lo, origin + (n + 1) * step AS hi
+            FROM generate_series(0, CAST(:count AS integer) - 1) AS n,
+                (SELECT {origin} AS origin, CAST(:step AS interval) AS step)
+                AS given
+        ),
+        taken AS (
+            SELECT series.*, n, found.* FROM series CROSS JOIN buckets CROSS JOIN LATERAL (
+                SELECT taken.at, taken.equity FROM equity_snapshots AS taken
+                WHERE {own} AND taken.at >= lo AND taken.at < hi
+                    AND {selection.within("taken.at")}
+                {newest}
+            ) AS found
+            UNION ALL
+            SELECT series.*, -1, found.* FROM series CROSS JOIN LATERAL (
+                SELECT taken.at, taken.equity FROM equity_snapshots AS taken
+                WHERE {own} AND taken.at < {origin if selection.since is None else ":since"}
+                {newest}
+            ) AS found
+        ),
+        changed AS (
+            SELECT settle, n, at,
+                equity - lag(equity, 1, 0::numeric) OVER (
+                    PARTITION BY settle, key_id ORDER BY n
+                ) AS change
+            FROM taken
+        ),
+        worth AS (
+            SELECT settle, n, max(at) AS at, sum(change) AS change FROM changed GROUP BY settle, n
+        ),
+        earned AS (
+            SELECT settle, n, max(last_at) AS at, sum(pnl) AS pnl FROM ({earned}) AS earned
+            WHERE settle <> '' GROUP BY settle, n
+        ),
+        begun AS (
+            SELECT DISTINCT taken.settle, {number.format(at="taken.at")} AS n
+            FROM equity_snapshots AS taken
+            WHERE {selection.of_whom("taken")} AND {selection.within("taken.at")} AND reset
+                AND {kept(marks, environment, "taken", "at")}
+        ),
+        whole AS (
+            SELECT settle, n, greatest(worth.at, earned.at) AS at,
+                sum(change) OVER so_far AS equity,
+                coalesce(sum(pnl) OVER so_far, 0) AS realised_pnl
+            FROM worth FULL JOIN earned USING (settle, n)
+            WINDOW so_far AS (PARTITION BY settle ORDER BY n)
+        )
+        SELECT settle, at, equity, realised_pnl, begun.n IS NOT NULL AS reset
+        FROM whole LEFT JOIN begun USING (settle, n) WHERE n >= 0 ORDER BY settle, n
+        """  # noqa: S608  # names of our own; ids and times of marks
+        rows = await self._execute(
+            query,
+            **selection.values,
+            origin=buckets.origin,
+            width=buckets.width // timedelta(seconds=1),
+            step=buckets.width,
+            count=buckets.number,
+            **({"edges": selection.edges} if by_days else {}),
+        )
+        return [Point._make(row) for row in rows]
+
+    async def _execute(self, query: str, **values: Any) -> Any:
+        return await self._session.execute(text(query), {"account": self._account_id, **values})

@@ -1,0 +1,49 @@
+"""Figures of a summary, exact until the one division that makes each of them.
+
+- win rate = wins / trades. A trade with a P&L of 0 is neither a win nor a loss.
+- profit factor = gross profit / gross loss; average win = gross profit / wins, average loss = gross
+  loss / losses. Both gross loss and average loss are told as positive amounts.
+- exposure = the sum of the holding times of the trades that closed in the period / its length:
+  above the average number of open positions where trades were opened before the period.
+- largest drawdown: see `app.domains.analytics.drawdown_sql`; its per cent is of the equity at its peak.
+"""
+
+from datetime import datetime, timedelta
+from decimal import ROUND_HALF_EVEN, Context, Decimal
+from fractions import Fraction
+
+RATIO_PLACES = 6
+PERCENT_PLACES = 4
+AMOUNT_PLACES = 18
+_DAY = 86_400
+_EXACT = Context(prec=400, rounding=ROUND_HALF_EVEN)
+
+
+def divided(part: Decimal | int, whole: Decimal | int, places: int) -> Decimal | None:
+    """Rounded half to even once, at so many places; `None` where there is nothing to divide by."""
+    if not whole:
+        return None
+    exact = Fraction(part) / Fraction(whole)
+    return Decimal(round(exact * 10**places)).scaleb(-places, _EXACT)
+
+
+def seconds(length: timedelta) -> Decimal:
+    microseconds = length // timedelta(microseconds=1)
+    return Decimal(microseconds).scaleb(-6)
+
+
+def per_day(count: int, since: datetime, until: datetime) -> Decimal | None:
+    """How many a day of 24 hours; `None` for a period without length."""
+    return divided(count * _DAY, seconds(until - since), RATIO_PLACES) if until > since else None
+
+
+def exposure(held: Decimal, since: datetime, until: datetime) -> Decimal | None:
+    """`held` is in seconds."""
+    return divided(held, seconds(until - since), RATIO_PLACES) if until > since else None
+
+
+def percent(part: Decimal, whole: Decimal | None) -> Decimal | None:
+    """`None` of nothing known, and of what is not above zero."""
+    if whole is None or whole <= 0:
+        return None
+    return divided(_EXACT.multiply(part, Decimal(100)), whole, PERCENT_PLACES)

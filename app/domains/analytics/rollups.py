@@ -1,0 +1,168 @@
+"""What the trades of each day come to (`trade_days`): marked as stale, reckoned anew.
+
+A day without a row here and without a mark in `stale_days` is a day without trades. So whatever
+changes trades marks their days in the same transaction. To reckon a day is to delete the marks that
+are there and only then, in the next statement, to look at the trades: what is committed meanwhile
+has a mark that stays.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Date, Delete, Text, Uuid, bindparam, delete, or_, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import DeletionMark, StaleDay, TradeDay
+from app.db.models.rollup import BY_BOT, BY_KEY, BY_SYMBOL, SCOPES
+from app.domains.analytics.drawdown_sql import BLOCK, STEPS, folded
+from app.domains.analytics.selection import trades_of_days
+from app.domains.analytics.undeleted import kept
+from app.domains.trading.marks import read_marks
+
+_MARK = text(
+    """
+    INSERT INTO stale_days (account_id, environment, day)
+    SELECT :account, :environment, day FROM unnest(:days) AS marked (day)
+    """
+).bindparams(
+    bindparam("account", type_=Uuid()),
+    bindparam("environment", type_=Text()),
+    bindparam("days", type_=ARRAY(Date())),
+)
+
+
+def utc_days(times: Iterable[datetime]) -> list[date]:
+    """The UTC days of these times, each once and in order."""
+    return sorted({at.astimezone(UTC).date() for at in times})
+
+
+async def mark_stale(
+    session: AsyncSession, account_id: UUID, environment: str, days: Collection[date]
+) -> None:
+    """Say in this transaction that trades of these UTC days come or go. It waits for nobody."""
+    if days:
+        await session.execute(
+            _MARK, {"account": account_id, "environment": environment, "days": list(days)}
+        )
+
+
+def start_of(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+async def reckon(
+    session: AsyncSession, account_id: UUID, environment: str, days: Sequence[date]
+) -> bool:
+    """Reckon these days anew. `False`: another does it for this account at the moment."""
+    if not await session.scalar(_TAKE, {"place": f"{account_id}/{environment}"}):
+        return False
+    for model in (StaleDay, TradeDay):
+        await session.execute(_of_days(model, account_id, environment, days))
+    await add_up(session, account_id, environment, days)
+    return True
+
+
+async def add_up(
+    session: AsyncSession, account_id: UUID, environment: str, days: Sequence[date]
+) -> None:
+    """Write the rows of days that have none, and that nobody else reckons."""
+    place = {"account": account_id, "environment": environment, "days": list(days)}
+    left = kept(await read_marks(session, account_id), environment, "trades", "closed_at")
+    await session.execute(text(_RECKON.format(left=left)), place)
+
+
+_TAKE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('trade_days/' || :place, 0))")
+
+_WHOSE = "scope, key_id, bot_id, symbol, settle, day"
+_NOBODY = "'00000000-0000-0000-0000-000000000000'::uuid"
+_EACH = f"""
+    SELECT scope, trades.day,
+        CASE WHEN scope & {BY_KEY} > 0 THEN trades.key_id ELSE {_NOBODY} END AS key_id,
+        CASE WHEN scope & {BY_BOT} > 0 THEN trades.bot_id ELSE {_NOBODY} END AS bot_id,
+        CASE WHEN scope & {BY_SYMBOL} > 0 THEN trades.symbol ELSE '' END AS symbol,
+        coalesce(trades.settle, '') AS settle,
+        {STEPS}
+    FROM traded AS trades JOIN pairs USING (day, key_id, bot_id)
+    CROSS JOIN generate_series(0, {SCOPES}) AS scope
+    WHERE scope & 3 < 2 OR scope & 3 = 3 AND many_bots OR scope & 3 = 2 AND many_keys
+    GROUP BY 1, 2, 3, 4, 5, 6, trades.closed_at
+"""  # noqa: S608  # names of our own, here and below
+_TRADED = trades_of_days(
+    "wanted", "account_id = :account AND environment = :environment AND {left}"
+)
+_BLOCK = ", ".join(BLOCK)
+# A key mostly has one bot on a day, and a bot one key: what is the same curve is reckoned once.
+_RECKON = f"""
+    WITH wanted AS MATERIALIZED (SELECT unnest(CAST(:days AS date[])) AS day),
+    traded AS MATERIALIZED (SELECT wanted.day, trades.* FROM {_TRADED}),
+    pairs AS MATERIALIZED (
+        SELECT day, key_id, bot_id,
+            count(*) OVER (PARTITION BY day, key_id) > 1 AS many_bots,
+            count(*) OVER (PARTITION BY day, bot_id) > 1 AS many_keys
+        FROM (SELECT DISTINCT day, key_id, bot_id FROM traded) AS met
+    ),
+    reckoned AS MATERIALIZED ({folded(_EACH, _WHOSE)}),
+    of_keys AS (
+        SELECT {_WHOSE}, {_BLOCK} FROM reckoned WHERE scope & 3 = 3
+        UNION ALL
+        SELECT scope | {BY_BOT}, key_id, pairs.bot_id, symbol, settle, day, {_BLOCK}
+        FROM reckoned JOIN pairs USING (day, key_id) WHERE scope & 3 = 1 AND NOT many_bots
+    )
+    INSERT INTO trade_days (account_id, environment, {_WHOSE}, {_BLOCK})
+    SELECT CAST(:account AS uuid), CAST(:environment AS text), {_WHOSE}, {_BLOCK} FROM (
+        SELECT {_WHOSE}, {_BLOCK} FROM reckoned WHERE scope & 3 < 3
+        UNION ALL
+        SELECT {_WHOSE}, {_BLOCK} FROM of_keys
+        UNION ALL
+        SELECT scope - {BY_KEY}, {_NOBODY}, bot_id, symbol, settle, day, {_BLOCK}
+        FROM of_keys JOIN pairs USING (day, key_id, bot_id) WHERE NOT many_keys
+    ) AS complete
+"""  # noqa: S608
+
+
+def _of_days(
+    model: type[TradeDay | StaleDay], account_id: UUID, environment: str, days: Collection[date]
+) -> Delete:
+    return (
+        delete(model)
+        .where(
+            model.account_id == account_id,
+            model.environment == environment,
+            model.day.in_(days),
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def mark_cut_days(session: AsyncSession, limit: int) -> int:
+    """Mark days as stale of which a deletion mark covers something; how many.
+
+    Readings see such days for themselves: this is for them to be quick again.
+    """
+    days, marks, stale = TradeDay.__table__, DeletionMark.__table__, StaleDay.__table__
+    known = select(stale.c.day).where(
+        *(stale.c[name] == days.c[name] for name in ("account_id", "environment", "day"))
+    )
+    query = (
+        select(days.c.account_id, days.c.environment, days.c.day)
+        .distinct()
+        .join(
+            marks,
+            (marks.c.account_id == days.c.account_id)
+            & or_(marks.c.environment.is_(None), marks.c.environment == days.c.environment)
+            & or_(marks.c.key_id.is_(None), marks.c.key_id == days.c.key_id),
+        )
+        .where(days.c.scope == BY_KEY, days.c.first_at < marks.c.cutoff, ~known.exists())
+        .limit(limit)
+    )
+    rows = (await session.execute(query)).all()
+    for account_id, environment, day in rows:
+        await mark_stale(session, account_id, environment, [day])
+    return len(rows)
+
+
+WAIT = timedelta(minutes=1)
+"""How long a day stays stale at least: one that trades come in for all the time would otherwise be
+reckoned all the time. Until then readings add up its trades themselves.
+"""

@@ -1,0 +1,148 @@
+"""What analytics look like from outside. Amounts are in the settle asset, and exact."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from app.api.schemas import Document
+from app.domains.analytics.grouping import GroupBy
+from botkeys.exchanges.model import Environment
+
+Amount = Annotated[str, Field(examples=["1250.75"])]
+Ratio = Annotated[str, Field(examples=["0.625"])]
+
+
+class GroupKey(Document):
+    """`label` is null where nothing is known of the key any more."""
+
+    id: UUID
+    label: str | None
+
+
+class GroupBot(Document):
+    """`name` is null once the bot is deleted."""
+
+    id: UUID
+    name: str | None
+
+
+class Period(Document):
+    """A day, week or month in the account's time zone, or the part of it that was asked for."""
+
+    from_: Annotated[datetime, Field(alias="from")]
+    to: datetime
+
+
+class Drawdown(Document):
+    """The largest fall of the cumulative realised P&L from a running maximum.
+
+    `peak_at` is null where it fell from the beginning. `percent` is of the equity at the peak, and
+    null where no equity is known.
+    """
+
+    value: Amount
+    percent: Annotated[str | None, Field(examples=["4.25"])]
+    peak_at: datetime | None
+    trough_at: datetime
+
+
+class Figures(Document):
+    """Trades that closed in the period and settle in one asset.
+
+    `realised_pnl` is net of `fees`. Gross and average loss are positive. A trade whose P&L is 0 is
+    neither won nor lost. `exposure` is the holding time of the trades closed in the period, divided
+    by its length: above the average number of open positions where trades were opened before the
+    period. What there is nothing to divide by for is null. Ratios have up to 6 places, averages 18,
+    per cent 4.
+    """
+
+    key: GroupKey | None
+    bot: GroupBot | None
+    symbol: str | None
+    period: Period | None
+    settle: Annotated[str, Field(examples=["USDT"])]
+    trades: int
+    realised_pnl: Amount
+    fees: Amount
+    gross_profit: Amount
+    gross_loss: Amount
+    win_rate: Ratio
+    profit_factor: Ratio | None
+    average_win: Amount | None
+    average_loss: Amount | None
+    largest_drawdown: Drawdown | None
+    exposure: Ratio | None
+    trades_per_day: Ratio | None
+
+
+class Summary(Document):
+    """One item for each settle asset, or for each group and settle asset.
+
+    `trades_without_pnl` are trades of contracts that nobody knew, in no item; of the groups of this
+    page. `from` and `to` are as asked: null is all time.
+    """
+
+    environment: Environment
+    from_: Annotated[datetime | None, Field(alias="from")]
+    to: datetime | None
+    group_by: GroupBy | None
+    trades_without_pnl: int
+    items: list[Figures]
+    next_cursor: str | None
+
+
+class CurvePoint(Document):
+    """How it stood at `at`. `equity` is the sum over keys of what was last known of each, and null
+    before anything was; `reset`: test funds were claimed anew since the point before.
+    """
+
+    at: datetime
+    equity: Amount | None
+    realised_pnl_cumulative: Amount
+    reset: bool
+
+
+class Curve(Document):
+    settle: Annotated[str, Field(examples=["USDT"])]
+    points: list[CurvePoint]
+
+
+class EquityCurve(Document):
+    environment: Environment
+    from_: Annotated[datetime | None, Field(alias="from")]
+    to: datetime | None
+    items: list[Curve]
+    next_cursor: None
+
+
+class BotTotals(Document):
+    total: int
+    online: int
+
+
+class KeyTotals(Document):
+    """`expiring`: within 30 days, or over."""
+
+    total: int
+    active: int
+    expiring: int
+
+
+class PnlToday(Document):
+    settle: Annotated[str, Field(examples=["USDT"])]
+    realised_pnl: Amount
+    trades: int
+
+
+class Dashboard(Document):
+    """Bots are counted in all, the rest of the environment. Today began at `today_since`."""
+
+    environment: Environment
+    timezone: Annotated[str, Field(examples=["Europe/Berlin"])]
+    today_since: datetime
+    open_positions: int
+    bots: BotTotals
+    keys: KeyTotals
+    pnl_today: list[PnlToday]

@@ -1,0 +1,155 @@
+"""Which trades and snapshots a question is about, and the SQL that finds them."""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from uuid import UUID
+
+from app.db.models.rollup import BY_BOT, BY_KEY, BY_SYMBOL
+from app.domains.analytics.drawdown_sql import BLOCK, STEPS
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """`since` and `until` bound the time of closing (snapshots: of taking), the latter exclusively;
+    `None` is all time.
+    """
+
+    environment: str
+    key_id: UUID | None = None
+    bot_id: UUID | None = None
+    symbol: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def scope(self) -> int:
+        return (
+            BY_KEY * (self.key_id is not None)
+            | BY_BOT * (self.bot_id is not None)
+            | BY_SYMBOL * (self.symbol is not None)
+        )
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the conditions name, but for the account."""
+        named: dict[str, Any] = {
+            "key": self.key_id,
+            "bot": self.bot_id,
+            "symbol": self.symbol,
+            "since": self.since,
+            "until": self.until,
+        }
+        given = {name: value for name, value in named.items() if value is not None}
+        if self.since is not None:
+            given["first_day"] = self.since.astimezone(UTC).date()
+        if self.until is not None:
+            given["last_day"] = (self.until.astimezone(UTC) - _MICROSECOND).date()
+        return {"environment": self.environment, **given}
+
+    @property
+    def edges(self) -> list[date]:
+        """The UTC days that the period cuts."""
+        return cut_days(at for at in (self.since, self.until) if at is not None)
+
+    def of_whom(self, name: str, *, symbols: bool = True) -> str:
+        """Of this account, environment, key, bot and symbol; `name` is a table or an alias."""
+        conditions = [f"{name}.account_id = :account", f"{name}.environment = :environment"]
+        if self.key_id is not None:
+            conditions.append(f"{name}.key_id = :key")
+        if self.bot_id is not None:
+            conditions.append(f"{name}.bot_id = :bot")
+        if self.symbol is not None and symbols:
+            conditions.append(f"{name}.symbol = :symbol")
+        return " AND ".join(conditions)
+
+    def within(self, moment: str) -> str:
+        conditions = ["true"]
+        if self.since is not None:
+            conditions.append(f"{moment} >= :since")
+        if self.until is not None:
+            conditions.append(f"{moment} < :until")
+        return " AND ".join(conditions)
+
+    def touched(self, day: str) -> str:
+        """The condition for a UTC day of which at least a part is in the period."""
+        conditions = ["true"]
+        if self.since is not None:
+            conditions.append(f"{day} >= :first_day")
+        if self.until is not None:
+            conditions.append(f"{day} <= :last_day")
+        return " AND ".join(conditions)
+
+
+def cut_days(times: Any) -> list[date]:
+    """The UTC days that these times divide in two; midnight divides none."""
+    in_utc = (at.astimezone(UTC) for at in times)
+    return sorted({at.date() for at in in_utc if at.time() != time(0)})
+
+
+def raw_days(selection: Selection, left: str, *more: str) -> str:
+    """A query: the UTC days that are to be added up from the trades themselves.
+
+    Those that are stale, that the period cuts (`:edges`), or of which a mark covers something that
+    their rows still hold. `left` is `kept` of trade_days and first_at; `more` are further queries.
+    """
+    queries = [
+        "SELECT day FROM stale_days WHERE account_id = :account AND environment = :environment",
+        "SELECT unnest(CAST(:edges AS date[]))",
+        *more,
+    ]
+    if left != "(true)":
+        queries.append(
+            "SELECT day FROM trade_days WHERE account_id = :account"  # noqa: S608  # as below
+            f" AND environment = :environment AND scope = {BY_KEY} AND NOT {left}"
+        )
+    union = " UNION ".join(queries)
+    return f"SELECT day FROM ({union}) AS days WHERE {selection.touched('day')}"  # noqa: S608  # names of our own
+
+
+def trades_of_days(days: str, conditions: str) -> str:
+    """What stands after FROM: all days of `days`, each with its trades under these conditions.
+
+    OFFSET 0 keeps the planner from looking at all trades first, for days that it cannot count.
+    """
+    return f"""{days} CROSS JOIN LATERAL (
+        SELECT * FROM trades
+        WHERE {conditions}
+            AND trades.closed_at >= {days}.day::timestamp AT TIME ZONE 'UTC'
+            AND trades.closed_at < ({days}.day + 1)::timestamp AT TIME ZONE 'UTC'
+        OFFSET 0
+    ) AS trades"""  # noqa: S608  # names of our own
+
+
+def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str]) -> str:
+    """A query: the blocks (`app.domains.analytics.drawdown_sql`) of a selection, of days where they will do.
+
+    `columns` are further columns: expressions with `{of}` for the table, and `{at}` for a time in
+    the block. It needs `raw_days` beside it. `left` is `kept` of trades and closed_at.
+    """
+    of_days, of_trades = [
+        ", ".join(
+            f"{expression.format(of=table, at=at)} AS {name}"
+            for name, expression in columns.items()
+        )
+        for table, at in (("trade_days", "trade_days.first_at"), ("trades", "trades.closed_at"))
+    ]
+    numbers = ", ".join(str(number + 1) for number in range(len(columns)))
+    return f"""
+    SELECT {of_days}, trade_days.settle, {", ".join(BLOCK)}
+    FROM trade_days
+    WHERE {selection.of_whom("trade_days")} AND trade_days.scope = {scope}
+        AND {selection.touched("trade_days.day")}
+        AND trade_days.day NOT IN (SELECT day FROM raw_days)
+    UNION ALL
+    SELECT {of_trades}, coalesce(trades.settle, '') AS settle, {STEPS}
+    FROM {
+        trades_of_days(
+            "raw_days",
+            f"{selection.of_whom('trades')} AND {selection.within('closed_at')} AND {left}",
+        )
+    }
+    GROUP BY {numbers}, {len(columns) + 1}, trades.closed_at
+    """  # noqa: S608  # names of our own

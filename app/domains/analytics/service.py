@@ -1,0 +1,235 @@
+"""What an account's trading came to: summaries, equity curves, and the dashboard's totals."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from app.api.pagination import foreign_cursor
+from app.domains.analytics.buckets import buckets_for
+from app.domains.analytics.calendar import MOST_DAYS, end_of, periods_of, start_of
+from app.domains.analytics.dashboard_repository import DashboardRepository
+from app.domains.analytics.equity_curve_repository import CurveRepository, Point
+from app.domains.analytics.grouping import PERIODS, GroupBy, Grouping
+from app.domains.analytics.repository import AnalyticsRepository, Peak, Sums
+from app.domains.analytics.selection import Selection
+from app.domains.analytics.serializers import Figures
+from app.domains.trading.marks import Mark
+
+Group = TypeVar("Group")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`names` are of the keys or bots by which it is told."""
+
+    figures: Sequence[Figures]
+    trades_without_pnl: int
+    names: dict[UUID, str]
+    next_after: str | None
+
+
+class AnalyticsService:
+    """Of one account. Reads only, and leaves out what a deletion mark covers."""
+
+    def __init__(
+        self,
+        summaries: AnalyticsRepository,
+        curves: CurveRepository,
+        dashboard: DashboardRepository,
+    ) -> None:
+        self._summaries = summaries
+        self._curves = curves
+        self._dashboard = dashboard
+
+    async def environment(self, asked: str | None) -> str:
+        """The one that is asked for, or else the one that the account selected."""
+        return (await self.settings(asked, None))[0]
+
+    async def settings(self, asked: str | None, group_by: GroupBy | None) -> tuple[str, str]:
+        """The environment, and the time zone of the periods; empty where there are none."""
+        if asked is not None and group_by not in PERIODS:
+            return asked, ""
+        selected, zone = await self._summaries.preferences()
+        return asked or selected, zone if group_by in PERIODS else ""
+
+    async def summary(self, selection: Selection, after: str | None = None) -> Page:
+        """It has one page. Raises `InvalidRequest` where another is asked for."""
+        if after is not None:
+            raise foreign_cursor()
+        marks = await self._summaries.marks()
+        rows = await self._summaries.sums(selection, Grouping(), marks)
+        return await self._page(selection, Grouping(), rows, marks)
+
+    async def grouped(
+        self, selection: Selection, group_by: GroupBy, zone: str, after: str | None, limit: int
+    ) -> Page:
+        """Keys, bots and symbols in order, periods of the zone newest first. `after` is a group's
+        name.
+
+        Raises `InvalidRequest` where `after` cannot be one.
+        """
+        marks = await self._summaries.marks()
+        if group_by in PERIODS:
+            return await self._by_period(selection, group_by, ZoneInfo(zone), after, limit, marks)
+        if after is not None and group_by != "symbol":
+            after = str(_id(after))
+        rows: list[Sums] = []
+        order: list[str] = []
+        size = limit + 1
+        while True:
+            members = await self._summaries.members(selection, group_by, after, size)
+            if members:
+                grouping = Grouping(group_by, members)
+                rows += await self._summaries.sums(selection, grouping, marks)
+                order += members
+            told = {row.member for row in rows if row.settle}
+            if len(told) > limit or len(members) < size:
+                break
+            after, size = members[-1], 2 * size
+        last = _last([name for name in order if name in told], limit)
+        if last is not None:
+            of_page = set(order[: order.index(last) + 1])
+            rows = [row for row in rows if row.member in of_page]
+        page = await self._page(selection, Grouping(group_by), rows, marks)
+        return replace(page, next_after=last)
+
+    async def _by_period(
+        self,
+        selection: Selection,
+        unit: GroupBy,
+        zone: ZoneInfo,
+        after: str | None,
+        limit: int,
+        marks: Sequence[Mark],
+    ) -> Page:
+        before = _narrower(selection, until=None if after is None else _time(after))
+        found: list[tuple[datetime, Sums]] = []
+        told: list[datetime] = []
+        size = limit + 1
+        # A UTC day touches two days of most zones, and may have traded in one of them alone.
+        while len(told) <= limit:
+            days = await self._summaries.days(before, size * MOST_DAYS[unit] + 1)
+            starts = [
+                start
+                for start in periods_of(days, unit, zone)
+                if (before.until is None or start < before.until)
+                and (before.since is None or end_of(start, unit, zone) > before.since)
+            ]
+            chosen = sorted(starts[:size])
+            if not chosen:
+                break
+            bounds = _bounds(chosen, unit, zone)
+            narrow = _narrower(selection, since=bounds[0], until=bounds[-1])
+            rows = await self._summaries.sums(narrow, Grouping(unit, bounds=bounds), marks)
+            found += [(bounds[int(row.member) - 1], row) for row in rows]
+            told = sorted({start for start, row in found if row.settle}, reverse=True)
+            before, size = _narrower(selection, until=chosen[0]), 2 * size
+        last = _last(told, limit)
+        of_page = [(start, row) for start, row in found if last is None or start >= last]
+        bounds = _bounds([start for start, _ in of_page], unit, zone)
+        rows = [row._replace(member=str(bounds.index(start) + 1)) for start, row in of_page]
+        page = await self._page(selection, Grouping(unit, bounds=bounds), rows, marks)
+        return replace(page, next_after=None if last is None else last.isoformat())
+
+    async def _page(
+        self,
+        selection: Selection,
+        grouping: Grouping,
+        rows: Sequence[Sums],
+        marks: Sequence[Mark],
+    ) -> Page:
+        told = [row for row in rows if row.settle]
+        if grouping.kind in PERIODS:
+            told.sort(key=lambda row: (-int(row.member), row.settle))
+        fallen = [row for row in told if row.drawdown > 0]
+        peaks = [_peak(selection, grouping, row) for row in fallen]
+        known = await self._summaries.equity(selection.environment, peaks, marks)
+        equity = {(row.member, row.settle): total for row, total in zip(fallen, known, strict=True)}
+        names = {}
+        if grouping.kind in ("key", "bot"):
+            ids = {UUID(row.member) for row in told}
+            names = await self._summaries.names(grouping.kind, sorted(ids))
+        return Page(
+            [
+                Figures(row, equity.get((row.member, row.settle)), selection, grouping)
+                for row in told
+            ],
+            sum(row.trades for row in rows if not row.settle),
+            names,
+            None,
+        )
+
+    async def curve(self, selection: Selection, points: int) -> list[Point]:
+        """Of each settle asset at most so many, in order of time."""
+        marks = await self._summaries.marks()
+        extent = await self._curves.extent(selection, marks)
+        if extent is None:
+            return []
+        return await self._curves.points(selection, buckets_for(*extent, points), marks)
+
+    async def dashboard(self, asked: str | None) -> dict[str, Any]:
+        """Today is the account's own: it begins at midnight in its time zone."""
+        selected, name = await self._summaries.preferences()
+        environment = asked or selected
+        now = await self._dashboard.now()
+        today = start_of(now, "day", ZoneInfo(name))
+        selection = Selection(environment, since=today)
+        marks = await self._summaries.marks()
+        sums = await self._summaries.sums(selection, Grouping(), marks)
+        return {
+            "environment": environment,
+            "timezone": name,
+            "today_since": today,
+            **await self._dashboard.totals(environment),
+            "pnl_today": [
+                {"settle": row.settle, "realised_pnl": row.pnl, "trades": row.trades}
+                for row in sums
+                if row.settle
+            ],
+        }
+
+
+def _peak(selection: Selection, grouping: Grouping, row: Sums) -> Peak:
+    group = UUID(row.member) if grouping.kind in ("key", "bot") else None
+    return Peak(
+        row.settle,
+        group if grouping.kind == "key" else selection.key_id,
+        group if grouping.kind == "bot" else selection.bot_id,
+        row.peak_at or row.since,
+        row.trough_at or row.since,
+    )
+
+
+def _last(told: Sequence[Group], limit: int) -> Group | None:
+    """Of the page, where there is another after it: only groups with an item fill pages."""
+    return told[limit - 1] if len(told) > limit else None
+
+
+def _bounds(starts: Sequence[datetime], unit: str, zone: ZoneInfo) -> list[datetime]:
+    return sorted({*starts, *(end_of(start, unit, zone) for start in starts)})
+
+
+def _narrower(
+    selection: Selection, *, since: datetime | None = None, until: datetime | None = None
+) -> Selection:
+    """The part of the selection between these times."""
+    starts = [at for at in (selection.since, since) if at is not None]
+    ends = [at for at in (selection.until, until) if at is not None]
+    return replace(selection, since=max(starts, default=None), until=min(ends, default=None))
+
+
+def _id(after: str) -> UUID:
+    try:
+        return UUID(after)
+    except ValueError:
+        raise foreign_cursor() from None
+
+
+def _time(after: str) -> datetime:
+    try:
+        return datetime.fromisoformat(after).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise foreign_cursor() from None

@@ -1,0 +1,30 @@
+"""What no deletion mark covers, for statements that are written as text."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from app.domains.trading.marks import FOREVER, Mark, cutoffs
+
+
+def kept(marks: Sequence[Mark], environment: str, name: str, time: str) -> str:
+    """The condition for the rows of `name`, a table or an alias, whose time is its column `time`.
+
+    It says what `app.domains.trading.marks.not_covered` does, of rows that all have a key. It holds ids and
+    times of the marks as literals, which the planner can reckon with.
+    """
+    found = cutoffs(marks, environment)
+    conditions = []
+    if found.blanket is not None:
+        conditions.append(f"{name}.{time} >= {_literal(found.blanket)}")
+    for mark in found.apart:
+        other = f"{name}.key_id <> '{mark.key_id}'"
+        if mark.cutoff == FOREVER:
+            conditions.append(other)
+        else:
+            conditions.append(f"({other} OR {name}.{time} >= {_literal(mark.cutoff)})")
+    conditions += [f"{name}.key_id <> '{key_id}'" for key_id in found.gone]
+    return f"({' AND '.join(conditions) or 'true'})"
+
+
+def _literal(at: datetime) -> str:
+    return f"'{at.isoformat()}'::timestamptz"

@@ -1,0 +1,198 @@
+"""The SQL of trading assets. Every statement names the account."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Text, Uuid, and_, bindparam, delete, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import notifications
+from app.db.driver import Query, Reader
+from app.db.models import CatalogueInstrument, LearnedLeverage, Position, TradingAsset
+from app.db.models.position import held
+from app.domains.catalogue.joins import MAX_LEVERAGE, OF_ASSETS
+from app.domains.catalogue.repository import CatalogueName
+
+
+class AssetRow(NamedTuple):
+    """An asset of the key's present contract type, with what the catalogue says of its symbol."""
+
+    exchange: str
+    environment: str
+    contract_type: str
+    catalogue_known: bool
+    symbol: str
+    leverage: Decimal | None
+    margin_mode: str
+    enabled: bool
+    revision: int
+    created_at: datetime
+    updated_at: datetime
+    base: str | None
+    quote: str | None
+    settle: str | None
+    listed: bool
+    max_leverage: Decimal | None
+    margin_modes: list[str]
+    tick_size: Decimal | None
+    lot_size: Decimal | None
+    min_quantity: Decimal | None
+    contract_size: Decimal | None
+    price: Decimal | None
+    volume_24h: Decimal | None
+    open_positions: int
+
+
+class Listing(NamedTuple):
+    """A listed instrument, as far as it binds its trading assets."""
+
+    margin_modes: list[str]
+    max_leverage: Decimal | None
+
+
+# The key stands first, so that one without assets differs from one that is not there.
+_OF_KEY = f"""
+    SELECT keys.exchange, keys.environment, keys.contract_type,
+           EXISTS (
+               SELECT FROM catalogues
+               WHERE exchange = keys.exchange AND environment = keys.environment
+                 AND region = coalesce(keys.region, '') AND contract_type = keys.contract_type
+                 AND instruments_fetched_at IS NOT NULL
+           ),
+           assets.symbol, assets.leverage, assets.margin_mode, assets.enabled, assets.revision,
+           assets.created_at, assets.updated_at, listing.base, listing.quote, listing.settle,
+           coalesce(listing.listed, false), {MAX_LEVERAGE}, coalesce(listing.margin_modes, '{{}}'),
+           listing.tick_size, listing.lot_size, listing.min_quantity, listing.contract_size,
+           priced.price, priced.volume_24h,
+           (
+               SELECT count(*) FROM positions
+               WHERE account_id = keys.account_id AND key_id = keys.id AND symbol = assets.symbol
+                 AND status IN ('opening', 'open')
+                 AND (status = 'open' OR expires_at > clock_timestamp())
+           )
+    FROM keys
+    LEFT JOIN LATERAL (
+        SELECT * FROM trading_assets
+        WHERE account_id = keys.account_id AND key_id = keys.id
+          AND contract_type = keys.contract_type AND (wanted)
+    ) AS assets ON true
+    {OF_ASSETS}
+    WHERE keys.account_id = :account AND keys.id = :key
+    ORDER BY assets.symbol
+"""  # noqa: S608  # of our own parts
+_KEY = (bindparam("account", type_=Uuid()), bindparam("key", type_=Uuid()))
+_PAGE = Query(
+    text(_OF_KEY.replace("(wanted)", "symbol > :after ORDER BY symbol LIMIT :most")).bindparams(
+        *_KEY, bindparam("after", type_=Text()), bindparam("most", type_=BigInteger())
+    )
+)
+_ONE = text(_OF_KEY.replace("(wanted)", "symbol = :symbol")).bindparams(
+    *_KEY, bindparam("symbol", type_=Text())
+)
+
+
+class AssetRepository:
+    """Assets of the keys of one account. What writes also tells the key's bot."""
+
+    def __init__(self, session: AsyncSession, reader: Reader, account_id: UUID) -> None:
+        self._session = session
+        self._reader = reader
+        self._account_id = account_id
+
+    async def page(self, key_id: UUID, after: str, limit: int) -> list[AssetRow] | None:
+        """By symbol, up to `limit` that come after the symbol `after`; `None` without the key."""
+        rows = await self._reader.fetch(
+            _PAGE, account=self._account_id, key=key_id, after=after, most=limit
+        )
+        found = [AssetRow._make(row) for row in rows]
+        return [row for row in found if row.symbol is not None] if found else None
+
+    async def get(self, key_id: UUID, symbol: str) -> AssetRow | None:
+        """The asset of the key's present contract type."""
+        parameters = {"account": self._account_id, "key": key_id, "symbol": symbol}
+        row = (await self._session.execute(_ONE, parameters)).one_or_none()
+        found = None if row is None else AssetRow._make(row)
+        return None if found is None or found.symbol is None else found
+
+    async def listing(self, name: CatalogueName, symbol: str) -> Listing | None:
+        """What the catalogue lists now under this symbol."""
+        instrument, learned = CatalogueInstrument, LearnedLeverage
+        same = (
+            getattr(learned, column) == getattr(instrument, column)
+            for column in (*name.columns, "symbol")
+        )
+        of_catalogue = (
+            getattr(instrument, column) == word for column, word in name.columns.items()
+        )
+        maximum = func.coalesce(instrument.max_leverage, learned.max_leverage)
+        row = (
+            await self._session.execute(
+                select(instrument.margin_modes, maximum)
+                .select_from(instrument)
+                .outerjoin(learned, and_(*same))
+                .where(*of_catalogue, instrument.symbol == symbol, instrument.listed)
+            )
+        ).one_or_none()
+        return None if row is None else Listing._make(row)
+
+    async def add(self, key_id: UUID, contract_type: str, symbol: str, **columns: Any) -> bool:
+        """`False` where the key has this symbol already."""
+        new = upsert(TradingAsset).values(
+            account_id=self._account_id,
+            key_id=key_id,
+            contract_type=contract_type,
+            symbol=symbol,
+            **columns,
+        )
+        added = await self._session.scalar(
+            new.on_conflict_do_nothing().returning(TradingAsset.symbol)
+        )
+        if added is None:
+            return False
+        await self._tell(key_id)
+        return True
+
+    async def lock(self, key_id: UUID, contract_type: str, symbol: str) -> bool:
+        """Take the asset's lock; whether it is there. Look at it in the next statement only."""
+        row = self._row(key_id, contract_type, symbol)
+        lock = select(TradingAsset.symbol).where(*row).with_for_update()
+        return await self._session.scalar(lock) is not None
+
+    async def positions_held(self, key_id: UUID, symbol: str) -> int:
+        """How many positions any bot holds on this symbol with this key, openings included."""
+        count = select(func.count()).where(
+            Position.account_id == self._account_id,
+            Position.key_id == key_id,
+            Position.symbol == symbol,
+            held(),
+        )
+        return (await self._session.execute(count)).scalar_one()
+
+    async def change(self, key_id: UUID, contract_type: str, symbol: str, **columns: Any) -> None:
+        await self._session.execute(
+            update(TradingAsset)
+            .where(*self._row(key_id, contract_type, symbol))
+            .values(
+                **columns, revision=TradingAsset.revision + 1, updated_at=func.clock_timestamp()
+            )
+        )
+        await self._tell(key_id)
+
+    async def remove(self, key_id: UUID, contract_type: str, symbol: str) -> None:
+        row = self._row(key_id, contract_type, symbol)
+        await self._session.execute(delete(TradingAsset).where(*row))
+        await self._tell(key_id)
+
+    async def _tell(self, key_id: UUID) -> None:
+        await self._session.execute(notifications.of_key(self._account_id, key_id))
+
+    def _row(self, key_id: UUID, contract_type: str, symbol: str) -> tuple[Any, ...]:
+        return (
+            TradingAsset.account_id == self._account_id,
+            TradingAsset.key_id == key_id,
+            TradingAsset.contract_type == contract_type,
+            TradingAsset.symbol == symbol,
+        )

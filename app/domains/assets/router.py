@@ -1,0 +1,132 @@
+"""Routes of trading assets."""
+
+from typing import Annotated
+from urllib.parse import quote
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Response
+
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
+from app.api.preconditions import Expected, etag
+from app.api.responses import changing, reading_one
+from app.api.route import CurrentUnit, EdgeRoute
+from app.api.schemas import Symbol
+from app.auth.scopes import Scope
+from app.domains.assets import errors
+from app.domains.assets.deps import Service
+from app.domains.assets.repository import AssetRow
+from app.domains.assets.schemas import Asset, AssetChange, AssetPage, NewAsset
+from app.domains.assets.serializers import asset_document
+
+router = APIRouter(prefix="/v1/keys/{key_id}/assets", tags=["assets"], route_class=EdgeRoute)
+
+SymbolInPath = Annotated[Symbol, Path(description="The exchange's own spelling.")]
+
+
+def _one(row: AssetRow, *, status: int = 200, **headers: str) -> Response:
+    return json_answer(
+        asset_document(row), status=status, headers={"ETag": etag(row.revision), **headers}
+    )
+
+
+@router.get(
+    "",
+    operation_id="listAssets",
+    summary="List a key's trading assets",
+    response_model=AssetPage,
+    responses=reading_one(),
+)
+@for_users(Scope.KEYS_READ)
+async def list_assets(
+    key_id: UUID, service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> Response:
+    """Of the key's present contract type, by symbol. Those of the other type are kept."""
+    cursors = TextCursors("assets", key_id=key_id)
+    page = await service.page(key_id, cursors.after(cursor), limit)
+    return json_answer(
+        {
+            "items": [asset_document(row) for row in page.items],
+            "next_cursor": cursors.following(page.next_after),
+        }
+    )
+
+
+@router.post(
+    "",
+    operation_id="addAsset",
+    summary="Add a trading asset to a key",
+    status_code=201,
+    response_model=Asset,
+    responses=changing(
+        errors.AssetAlreadyAdded,
+        errors.CatalogueUnknown,
+        errors.UnknownSymbol,
+        errors.LeverageAboveMax,
+        errors.LeverageNotSettable,
+        errors.MarginModeNotSupported,
+    ),
+)
+@for_users(Scope.KEYS_WRITE, action="asset.add")
+async def add_asset(key_id: UUID, new: NewAsset, service: Service, unit: CurrentUnit) -> Response:
+    """A symbol of the key's instruments, which the key's bot may then trade."""
+    row = await service.add(unit.caller.user, key_id, new)
+    address = f"/v1/keys/{key_id}/assets/{quote(row.symbol, safe='')}"
+    return _one(row, status=201, Location=address)
+
+
+@router.get(
+    "/{symbol}",
+    operation_id="getAsset",
+    summary="Get a trading asset",
+    response_model=Asset,
+    responses=reading_one(),
+)
+@for_users(Scope.KEYS_READ)
+async def get_asset(key_id: UUID, symbol: SymbolInPath, service: Service) -> Response:
+    return _one(await service.get(key_id, symbol))
+
+
+@router.patch(
+    "/{symbol}",
+    operation_id="changeAsset",
+    summary="Change a trading asset",
+    response_model=Asset,
+    responses=changing(
+        errors.PositionOpen,
+        errors.LeverageAboveMax,
+        errors.LeverageNotSettable,
+        errors.MarginModeNotSupported,
+    ),
+)
+@for_users(Scope.KEYS_WRITE, action="asset.change")
+async def change_asset(
+    key_id: UUID,
+    symbol: SymbolInPath,
+    change: AssetChange,
+    service: Service,
+    unit: CurrentUnit,
+    expected: Expected,
+) -> Response:
+    """Leverage, margin mode, or whether it is enabled.
+
+    Disabling stops new positions on it. The margin mode stays while a position is open on it.
+    """
+    return _one(await service.change(unit.caller.user, key_id, symbol, change, expected))
+
+
+@router.delete(
+    "/{symbol}",
+    operation_id="removeAsset",
+    summary="Remove a trading asset",
+    status_code=204,
+    responses=changing(errors.PositionOpen),
+)
+@for_users(Scope.KEYS_WRITE, action="asset.remove")
+async def remove_asset(
+    key_id: UUID, symbol: SymbolInPath, service: Service, unit: CurrentUnit, expected: Expected
+) -> Response:
+    """The bot opens no more positions on it. Not while a position is open on it."""
+    await service.remove(unit.caller.user, key_id, symbol, expected)
+    return Response(status_code=204)

@@ -1,0 +1,224 @@
+"""The rules of trading assets."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.principal import UserPrincipal
+from app.db.revisions import Revisions, require
+from app.domains.accounts.repository import AccountRepository
+from app.domains.assets.errors import (
+    AssetAlreadyAdded,
+    CatalogueUnknown,
+    LeverageAboveMax,
+    PositionOpen,
+    UnknownSymbol,
+)
+from app.domains.assets.repository import AssetRepository, AssetRow, Listing
+from app.domains.assets.rules import (
+    leverage_settable,
+    require_margin_mode,
+    require_settable_leverage,
+)
+from app.domains.assets.schemas import AssetChange, NewAsset
+from app.domains.audit.log import AuditLog
+from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
+from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
+from app.domains.keys.repository import KeyRepository, KeyRow
+from app.errors import InvalidRequest, NotFound
+from botkeys.decimals import plain
+from botkeys.exchanges.model import MarginMode
+from botkeys.exchanges.registry import EXCHANGES
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: list[AssetRow]
+    next_after: str | None
+
+
+class AssetService:
+    """Assets of the keys of one account. Locks in the order account, key, asset, audit head.
+
+    The key is locked `FOR SHARE`, so that no deletion or contract switch crosses; an opening
+    shares the asset, so that none crosses a change of its margin mode or its removal.
+    """
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        assets: AssetRepository,
+        keys: KeyRepository,
+        accounts: AccountRepository,
+        catalogue: CatalogueRepository,
+        refresher: CatalogueRefresher,
+        audit: AuditLog,
+    ) -> None:
+        self._session = session
+        self._assets = assets
+        self._keys = keys
+        self._accounts = accounts
+        self._catalogue = catalogue
+        self._refresher = refresher
+        self._audit = audit
+
+    async def page(self, key_id: UUID, after: str | None, limit: int) -> Page:
+        rows = await self._assets.page(key_id, after or "", limit + 1)
+        if rows is None:
+            raise NotFound
+        return Page(rows[:limit], rows[limit - 1].symbol if len(rows) > limit else None)
+
+    async def get(self, key_id: UUID, symbol: str) -> AssetRow:
+        row = await self._assets.get(key_id, symbol)
+        if row is None:
+            raise NotFound
+        return row
+
+    async def add(self, principal: UserPrincipal, key_id: UUID, new: NewAsset) -> AssetRow:
+        """Of the key's present contract type. A catalogue that was never fetched is fetched now."""
+        await self._fetch_if_unknown(key_id)
+        key = await self._key(principal, key_id)
+        listing = await self._listing(key, new.symbol)
+        leverage = _leverage(key.exchange, new.leverage, listing.max_leverage)
+        if leverage is None and leverage_settable(key.exchange):
+            raise _leverage_missing()
+        margin_mode = _margin_mode(new.margin_mode, listing.margin_modes)
+        added = await self._assets.add(
+            key_id,
+            key.contract_type,
+            new.symbol,
+            leverage=leverage,
+            margin_mode=margin_mode,
+            enabled=new.enabled,
+        )
+        if not added:
+            raise AssetAlreadyAdded
+        await self._record(
+            "asset.add",
+            key,
+            new.symbol,
+            leverage=leverage,
+            margin_mode=margin_mode,
+            enabled=new.enabled,
+        )
+        return await self.get(key_id, new.symbol)
+
+    async def change(
+        self,
+        principal: UserPrincipal,
+        key_id: UUID,
+        symbol: str,
+        change: AssetChange,
+        expected: Revisions | None,
+    ) -> AssetRow:
+        """`expected` is what If-Match names, if it was sent."""
+        key, row = await self._locked(principal, key_id, symbol, expected)
+        _leverage(row.exchange, change.leverage, row.max_leverage)
+        if change.margin_mode is not None and change.margin_mode != row.margin_mode:
+            _margin_mode(change.margin_mode, row.margin_modes)
+            await self._refuse_open_positions(key_id, symbol)
+        changed: dict[str, Any] = {
+            name: value
+            for name, value in change
+            if value is not None and value != getattr(row, name)
+        }
+        if not changed:
+            return row
+        await self._assets.change(key_id, key.contract_type, symbol, **changed)
+        await self._record("asset.change", key, symbol, **changed)
+        return await self.get(key_id, symbol)
+
+    async def remove(
+        self, principal: UserPrincipal, key_id: UUID, symbol: str, expected: Revisions | None
+    ) -> None:
+        key, _ = await self._locked(principal, key_id, symbol, expected)
+        await self._refuse_open_positions(key_id, symbol)
+        await self._assets.remove(key_id, key.contract_type, symbol)
+        await self._record("asset.remove", key, symbol)
+
+    async def _fetch_if_unknown(self, key_id: UUID) -> None:
+        row = await self._keys.get(key_id)
+        if row is None:
+            raise NotFound
+        name = CatalogueName.of(row)
+        if instruments_worth_waiting(await self._catalogue.state(name)):
+            # Nothing is written yet: give the connection back before the exchange is asked.
+            await self._session.rollback()
+            await self._refresher.refresh(name)
+
+    async def _key(self, principal: UserPrincipal, key_id: UUID) -> KeyRow:
+        """The key under a shared lock, read in a statement of its own after it was taken."""
+        await self._accounts.enter(principal)
+        await self._keys.lock(key_id, share=True)
+        row = await self._keys.get(key_id)
+        if row is None:
+            raise NotFound
+        return row
+
+    async def _locked(
+        self, principal: UserPrincipal, key_id: UUID, symbol: str, expected: Revisions | None
+    ) -> tuple[KeyRow, AssetRow]:
+        key = await self._key(principal, key_id)
+        if not await self._assets.lock(key_id, key.contract_type, symbol):
+            raise NotFound
+        row = await self.get(key_id, symbol)
+        require(row.revision, expected)
+        return key, row
+
+    async def _listing(self, key: KeyRow, symbol: str) -> Listing:
+        name = CatalogueName.of(key)
+        listing = await self._assets.listing(name, symbol)
+        if listing is not None:
+            return listing
+        profile = EXCHANGES[key.exchange]
+        state = await self._catalogue.state(name)
+        if state is None or state.instruments_age is None:
+            reason = None if state is None else state.failure
+            raise CatalogueUnknown(profile.name, reason or "no_answer")
+        raise UnknownSymbol(profile.name, key.environment, key.contract_type)
+
+    async def _refuse_open_positions(self, key_id: UUID, symbol: str) -> None:
+        count = await self._assets.positions_held(key_id, symbol)
+        if count:
+            raise PositionOpen(count)
+
+    async def _record(self, action: str, key: KeyRow, symbol: str, **details: Any) -> None:
+        for name, value in details.items():
+            if isinstance(value, Decimal):
+                details[name] = plain(value)
+        await self._audit.record(
+            action,
+            target="asset",
+            target_id=symbol,
+            environment=key.environment,
+            key_id=str(key.id),
+            contract_type=key.contract_type,
+            **details,
+        )
+
+
+def _leverage(exchange: str, wanted: Decimal | None, maximum: Decimal | None) -> Decimal | None:
+    """What was asked for, if the exchange allows it; an unknown maximum refuses nothing."""
+    if wanted is None:
+        return None
+    require_settable_leverage(exchange)
+    if maximum is not None and wanted > maximum:
+        raise LeverageAboveMax(maximum)
+    return wanted
+
+
+def _leverage_missing() -> InvalidRequest:
+    fault = {"loc": ["body", "leverage"], "type": "missing", "msg": "Field required"}
+    return InvalidRequest([fault])
+
+
+def _margin_mode(wanted: MarginMode | None, offered: Sequence[str]) -> str:
+    """The mode that was asked for, else cross, or the only mode that the symbol has."""
+    if wanted is None:
+        return MarginMode.CROSS if MarginMode.CROSS in offered else offered[0]
+    require_margin_mode(wanted, offered)
+    return wanted

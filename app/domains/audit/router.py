@@ -1,0 +1,41 @@
+"""Reads the audit log."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Response
+
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, NumberCursors
+from app.api.responses import reading
+from app.api.route import CurrentUnit, EdgeRoute
+from app.auth.scopes import Scope
+from app.domains.audit.repository import AuditRepository
+from app.domains.audit.schemas import AuditPage
+
+router = APIRouter(prefix="/v1/audit-events", tags=["audit"], route_class=EdgeRoute)
+
+
+async def audit_repository(unit: CurrentUnit) -> AuditRepository:
+    return AuditRepository(unit.session, unit.caller.account_id)
+
+
+@router.get(
+    "",
+    operation_id="listAuditEvents",
+    summary="List audit events",
+    response_model=AuditPage,
+    responses=reading(),
+)
+@for_users(Scope.AUDIT_READ)
+async def list_audit_events(
+    audit: Annotated[AuditRepository, Depends(audit_repository)],
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Every change, refusal and release in the account, newest first."""
+    cursors = NumberCursors("audit-events")
+    rows = await audit.page(cursors.after(cursor), limit + 1)
+    items = [dict(row._mapping) for row in rows[:limit]]  # noqa: SLF001  # SQLAlchemy's public API
+    last = items[-1]["sequence"] if len(rows) > limit else None
+    return json_answer({"items": items, "next_cursor": cursors.following(last)})

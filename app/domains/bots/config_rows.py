@@ -1,0 +1,132 @@
+"""All that a bot's configuration is made of, read in one statement for one bot or for many.
+
+Hot: heartbeats, configurations and streams read nothing else.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Uuid, bindparam, text
+
+from app.db.driver import Query, Reader
+from app.domains.catalogue.joins import MAX_LEVERAGE, OF_ASSETS
+
+
+class SituationRow(NamedTuple):
+    """A bot with its key and one asset of the key's contract type; a row for each asset.
+
+    Without a key, or without assets, there is one row, whose `key_id` or `symbol` is `None`.
+    """
+
+    account_id: UUID
+    bot_id: UUID
+    token_hash: bytes
+    account_closing: bool
+    frozen: bool
+    paused: bool
+    key_id: UUID | None
+    label: str
+    exchange: str
+    environment: str
+    region: str | None
+    contract_type: str
+    version: int
+    active: bool
+    permission_trade: str
+    verification_status: str
+    catalogue_known: bool
+    symbol: str | None
+    leverage: Decimal | None
+    margin_mode: str
+    enabled: bool
+    listed: bool
+    max_leverage: Decimal | None
+    settle: str | None
+    price: Decimal | None
+    tick_size: Decimal | None
+    lot_size: Decimal | None
+    min_quantity: Decimal | None
+    contract_size: Decimal | None
+
+    @property
+    def delisted(self) -> bool:
+        return self.catalogue_known and not self.listed
+
+
+_MEMBERS = f"""
+    SELECT bots.account_id, bots.id, tokens.token_hash, accounts.closing_at IS NOT NULL,
+           EXISTS (
+               SELECT FROM freezes
+               WHERE account_id = bots.account_id
+                 AND (scope = 'account' OR exchange = keys.exchange OR key_id = keys.id)
+           ),
+           bots.paused,
+           keys.id, keys.label, keys.exchange, keys.environment, keys.region, keys.contract_type,
+           keys.version, keys.active, keys.permission_trade, keys.verification_status,
+           coalesce(catalogue.instruments_fetched_at IS NOT NULL, false),
+           assets.symbol, assets.leverage, assets.margin_mode, assets.enabled,
+           coalesce(listing.listed, false),
+           {MAX_LEVERAGE},
+           listing.settle, priced.price, listing.tick_size, listing.lot_size,
+           listing.min_quantity, listing.contract_size
+"""  # noqa: S608  # of our own parts
+_TABLES = f"""
+    JOIN accounts ON accounts.account_id = bots.account_id
+    JOIN bot_tokens AS tokens ON tokens.account_id = bots.account_id AND tokens.bot_id = bots.id
+    LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
+    LEFT JOIN catalogues AS catalogue
+        ON catalogue.exchange = keys.exchange AND catalogue.environment = keys.environment
+        AND catalogue.region = coalesce(keys.region, '')
+        AND catalogue.contract_type = keys.contract_type
+    LEFT JOIN trading_assets AS assets
+        ON assets.account_id = keys.account_id AND assets.key_id = keys.id
+        AND assets.contract_type = keys.contract_type
+    {OF_ASSETS}
+"""
+_OF_BOT = (
+    f" FROM bots {_TABLES}"
+    " WHERE bots.account_id = :account AND bots.id = :bot ORDER BY assets.symbol"
+)
+_BOT = (bindparam("account", type_=Uuid()), bindparam("bot", type_=Uuid()))
+_OF_MANY = text(
+    f"{_MEMBERS} FROM unnest(:accounts, :bots) AS wanted (account_id, bot_id)"
+    " JOIN bots ON bots.account_id = wanted.account_id AND bots.id = wanted.bot_id"
+    f" {_TABLES} ORDER BY bots.account_id, bots.id, assets.symbol"
+).bindparams(bindparam("accounts", type_=ARRAY(Uuid())), bindparam("bots", type_=ARRAY(Uuid())))
+ONE = Query(text(_MEMBERS + _OF_BOT).bindparams(*_BOT))
+UNDER_LOCKS = Query(text(f"{_MEMBERS}, clock_timestamp() {_OF_BOT}").bindparams(*_BOT))
+MANY = Query(_OF_MANY)
+
+
+async def read_one(reader: Reader, account_id: UUID, bot_id: UUID) -> list[SituationRow]:
+    """The rows of one bot, by symbol; none if the bot or its token is gone."""
+    rows = await reader.fetch(ONE, account=account_id, bot=bot_id)
+    return [SituationRow._make(row) for row in rows]
+
+
+async def read_under_locks(
+    reader: Reader, account_id: UUID, bot_id: UUID
+) -> tuple[list[SituationRow], datetime | None]:
+    """The same within a transaction, after the locks that make it last were taken; and when that
+    was: `None` where there are no rows.
+    """
+    rows = [tuple(row) for row in await reader.fetch(UNDER_LOCKS, account=account_id, bot=bot_id)]
+    return [SituationRow._make(row[:-1]) for row in rows], rows[0][-1] if rows else None
+
+
+async def read_many(
+    reader: Reader, bots: Iterable[tuple[UUID, UUID]]
+) -> dict[tuple[UUID, UUID], Sequence[SituationRow]]:
+    """The rows of each of these (account, bot); one that is gone is left out."""
+    wanted = list(bots)
+    found: dict[tuple[UUID, UUID], list[SituationRow]] = {}
+    rows: Iterable[Any] = await reader.fetch(
+        MANY, accounts=[account for account, _ in wanted], bots=[bot for _, bot in wanted]
+    )
+    for row in rows:
+        made = SituationRow._make(row)
+        found.setdefault((made.account_id, made.bot_id), []).append(made)
+    return dict(found)

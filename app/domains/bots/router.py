@@ -1,0 +1,154 @@
+"""Routes of bots (role `api`), and the one that mints their tokens (role `runtime`)."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Response
+
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
+from app.api.preconditions import Expected, etag
+from app.api.responses import changing, reading, reading_one, writing
+from app.api.route import CurrentUnit, EdgeRoute
+from app.auth.scopes import Scope
+from app.domains.bots import errors
+from app.domains.bots.deps import Service, TokenService
+from app.domains.bots.repository import BotRow
+from app.domains.bots.schemas import Bot, BotChange, BotPage, BotToken, KeyAssignment, NewBot
+from app.domains.bots.serializers import bot_document
+from app.domains.keys.errors import KeyAssigned, KeyInactive
+
+router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)
+token_router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)
+
+
+def _one(row: BotRow, *, status: int = 200, **headers: str) -> Response:
+    return json_answer(
+        bot_document(row), status=status, headers={"ETag": etag(row.revision), **headers}
+    )
+
+
+@router.post(
+    "",
+    operation_id="addBot",
+    summary="Add a bot",
+    status_code=201,
+    response_model=Bot,
+    responses=writing(),
+)
+@for_users(Scope.BOTS_WRITE, action="bot.add")
+async def add_bot(new: NewBot, service: Service, unit: CurrentUnit) -> Response:
+    """A bot has neither token nor key at first."""
+    row = await service.add(unit.caller.user, new.name)
+    return _one(row, status=201, Location=f"/v1/bots/{row.id}")
+
+
+@router.get(
+    "", operation_id="listBots", summary="List bots", response_model=BotPage, responses=reading()
+)
+@for_users(Scope.BOTS_READ)
+async def list_bots(
+    service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> Response:
+    """Newest first."""
+    cursors = IdCursors("bots")
+    page = await service.page(cursors.after(cursor), limit)
+    return json_answer(
+        {
+            "items": [bot_document(row) for row in page.items],
+            "next_cursor": cursors.following(page.next_after),
+        }
+    )
+
+
+@router.get(
+    "/{bot_id}",
+    operation_id="getBot",
+    summary="Get a bot",
+    response_model=Bot,
+    responses=reading_one(),
+)
+@for_users(Scope.BOTS_READ)
+async def get_bot(bot_id: UUID, service: Service) -> Response:
+    return _one(await service.get(bot_id))
+
+
+@router.patch(
+    "/{bot_id}",
+    operation_id="changeBot",
+    summary="Rename or pause a bot",
+    response_model=Bot,
+    responses=changing(),
+)
+@for_users(Scope.BOTS_WRITE, action="bot.change")
+async def change_bot(
+    bot_id: UUID, change: BotChange, service: Service, unit: CurrentUnit, expected: Expected
+) -> Response:
+    """A paused bot opens no new positions and goes on managing the open ones."""
+    return _one(await service.change(unit.caller.user, bot_id, change, expected))
+
+
+@router.delete(
+    "/{bot_id}",
+    operation_id="deleteBot",
+    summary="Delete a bot",
+    status_code=204,
+    responses=changing(errors.OpenPositions),
+)
+@for_users(Scope.BOTS_WRITE, action="bot.delete")
+async def delete_bot(
+    bot_id: UUID, service: Service, unit: CurrentUnit, expected: Expected
+) -> Response:
+    """Its token dies and its key becomes free."""
+    await service.delete(unit.caller.user, bot_id, expected)
+    return Response(status_code=204)
+
+
+@router.put(
+    "/{bot_id}/key",
+    operation_id="assignKey",
+    summary="Assign a key to a bot",
+    response_model=Bot,
+    responses=changing(KeyInactive, KeyAssigned, errors.OpenPositions),
+)
+@for_users(Scope.BOTS_WRITE, action="bot.assign_key")
+async def assign_key(
+    bot_id: UUID, assignment: KeyAssignment, service: Service, unit: CurrentUnit, expected: Expected
+) -> Response:
+    """Takes the place of the key that the bot has. The key must be active and with no other bot."""
+    return _one(await service.assign(unit.caller.user, bot_id, assignment.key_id, expected))
+
+
+@router.delete(
+    "/{bot_id}/key",
+    operation_id="unassignKey",
+    summary="Take a bot's key away",
+    response_model=Bot,
+    responses=changing(errors.OpenPositions),
+)
+@for_users(Scope.BOTS_WRITE, action="bot.unassign_key")
+async def unassign_key(
+    bot_id: UUID, service: Service, unit: CurrentUnit, expected: Expected
+) -> Response:
+    return _one(await service.unassign(unit.caller.user, bot_id, expected))
+
+
+@token_router.post(
+    "/{bot_id}/token",
+    operation_id="mintBotToken",
+    summary="Mint a bot's token",
+    status_code=201,
+    response_model=BotToken,
+    responses=reading_one(),
+)
+@for_users(Scope.BOTS_WRITE, action="bot.mint_token", replayable=False)
+async def mint_bot_token(bot_id: UUID, service: TokenService, unit: CurrentUnit) -> Response:
+    """Shown once; a former token of the bot dies at once.
+
+    An Idempotency-Key is not looked at: the answer is a secret and is not stored. To repeat the
+    call after a lost answer is safe, it mints another token.
+    """
+    token = await service.replace(unit.caller.user, bot_id)
+    return json_answer(
+        {"token": token.reveal()}, status=201, headers={"Location": f"/v1/bots/{bot_id}"}
+    )

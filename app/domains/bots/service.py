@@ -1,0 +1,150 @@
+"""The rules of bots, and of which bot has which key."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from app.auth.principal import UserPrincipal
+from app.db.base import new_id
+from app.db.revisions import Revisions, require
+from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.log import AuditLog
+from app.domains.bots.errors import OpenPositions
+from app.domains.bots.repository import BotRepository, BotRow
+from app.domains.bots.schemas import BotChange
+from app.domains.keys.errors import KeyAssigned, KeyInactive
+from app.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: list[BotRow]
+    next_after: UUID | None
+
+
+class BotService:
+    """Bots of one account. Locks in the order account, bot, presence, key, audit head."""
+
+    def __init__(self, bots: BotRepository, accounts: AccountRepository, audit: AuditLog) -> None:
+        self._bots = bots
+        self._accounts = accounts
+        self._audit = audit
+
+    async def page(self, after: UUID | None, limit: int) -> Page:
+        rows = await self._bots.page(after, limit + 1)
+        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+    async def get(self, bot_id: UUID) -> BotRow:
+        row = await self._bots.get(bot_id)
+        if row is None:
+            raise NotFound
+        return row
+
+    async def add(self, principal: UserPrincipal, name: str) -> BotRow:
+        await self._accounts.enter(principal)
+        bot_id = new_id()
+        await self._bots.add(bot_id, name)
+        await self._audit.record("bot.add", target="bot", target_id=bot_id, name=name)
+        return await self.get(bot_id)
+
+    async def change(
+        self, principal: UserPrincipal, bot_id: UUID, change: BotChange, expected: Revisions | None
+    ) -> BotRow:
+        row = await self._locked(principal, bot_id, expected)
+        if change.paused is not None:
+            await self._lock_key(row)
+        wanted = {"name": change.name, "paused": change.paused}
+        changed: dict[str, Any] = {
+            name: value
+            for name, value in wanted.items()
+            if value is not None and value != getattr(row, name)
+        }
+        if not changed:
+            return row
+        await self._bots.change(bot_id, **changed)
+        await self._audit.record("bot.change", target="bot", target_id=bot_id, **changed)
+        return await self.get(bot_id)
+
+    async def delete(
+        self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
+    ) -> None:
+        """Remove the bot and its token, and give its key back; not while it has open positions."""
+        row = await self._locked(principal, bot_id, expected)
+        await self._lock_key(row)
+        self._refuse_open_positions(row)
+        await self._bots.delete(bot_id)
+        await self._audit.record("bot.delete", target="bot", target_id=bot_id, name=row.name)
+
+    async def assign(
+        self, principal: UserPrincipal, bot_id: UUID, key_id: UUID, expected: Revisions | None
+    ) -> BotRow:
+        """Give the bot this key, in place of the one it has. Giving it the same changes nothing.
+
+        A bot with open positions gets no other key than theirs. Reports may come late: a bot that
+        has lost the key of its positions gets it back, since nothing else can manage them.
+        """
+        row = await self._locked(principal, bot_id, expected)
+        if row.key_id == key_id:
+            return row
+        await self._bots.lock_keys([key_id] if row.key_id is None else [key_id, row.key_id])
+        key = await self._bots.assignment(key_id)
+        if key is None:
+            raise NotFound
+        if not key.active:
+            raise KeyInactive
+        if key.bot_id is not None:
+            raise KeyAssigned(key.bot_id, key.bot_name)
+        # Counted after the locks: an opening takes them too, so none can come in between.
+        of_others = await self._bots.positions_of_others(bot_id, key_id)
+        if of_others:
+            raise OpenPositions(of_others)
+        await self._bots.assign(bot_id, key_id)
+        await self._audit.record(
+            "bot.assign_key",
+            target="bot",
+            target_id=bot_id,
+            environment=key.environment,
+            key_id=str(key_id),
+            former_key_id=None if row.key_id is None else str(row.key_id),
+        )
+        return await self.get(bot_id)
+
+    async def unassign(
+        self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
+    ) -> BotRow:
+        """Take the bot's key away. One that has none stays as it is: a repeat is answered alike."""
+        row = await self._locked(principal, bot_id, expected)
+        if row.key_id is None:
+            return row
+        await self._lock_key(row)
+        row = await self.get(bot_id)
+        self._refuse_open_positions(row)
+        await self._bots.change(bot_id, key_id=None)
+        await self._audit.record(
+            "bot.unassign_key",
+            target="bot",
+            target_id=bot_id,
+            environment=row.key_environment,
+            key_id=str(row.key_id),
+        )
+        return await self.get(bot_id)
+
+    async def _locked(
+        self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
+    ) -> BotRow:
+        """The bot under its lock, read in a statement of its own after the lock was taken."""
+        await self._accounts.enter(principal)
+        if not await self._bots.lock(bot_id):
+            raise NotFound
+        row = await self.get(bot_id)
+        require(row.revision, expected)
+        return row
+
+    async def _lock_key(self, row: BotRow) -> None:
+        if row.key_id is not None:
+            await self._bots.lock_keys([row.key_id])
+
+    @staticmethod
+    def _refuse_open_positions(row: BotRow) -> None:
+        if row.open_positions:
+            raise OpenPositions(row.open_positions)

@@ -1,0 +1,40 @@
+"""Mints bot tokens. Role `runtime` alone has the key that makes a token valid."""
+
+from uuid import UUID
+
+from app.auth.principal import UserPrincipal
+from app.custody.bot_token import mint, token_hash
+from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.log import AuditLog
+from app.domains.bots.repository import BotRepository
+from app.domains.bots.token_repository import BotTokenRepository
+from app.errors import NotFound
+from botkeys.sealing.boxes import SecretBytes
+from botkeys.sealing.secret import Secret
+
+
+class BotTokenService:
+    def __init__(
+        self,
+        bots: BotRepository,
+        tokens: BotTokenRepository,
+        accounts: AccountRepository,
+        audit: AuditLog,
+        hmac_key: SecretBytes,
+    ) -> None:
+        self._bots = bots
+        self._tokens = tokens
+        self._accounts = accounts
+        self._audit = audit
+        self._hmac_key = hmac_key
+
+    async def replace(self, principal: UserPrincipal, bot_id: UUID) -> Secret:
+        """A new token for the bot; the former one is dead at once."""
+        account_id = await self._accounts.enter(principal)
+        if not await self._bots.lock(bot_id):
+            raise NotFound
+        token = mint(account_id, bot_id)
+        hashed = token_hash(bytes(self._hmac_key.reveal()), token)
+        await self._tokens.replace(account_id, bot_id, hashed)
+        await self._audit.record("bot.mint_token", target="bot", target_id=bot_id)
+        return token

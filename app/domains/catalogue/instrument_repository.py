@@ -1,0 +1,137 @@
+"""Reads and searches the instruments of a catalogue: one statement, however long the list is."""
+
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Integer, Text, Uuid, bindparam, text
+
+from app.db.driver import Query, Reader
+from app.domains.catalogue.repository import CatalogueName
+
+
+class InstrumentRow(NamedTuple):
+    """An instrument with what is known of its price. `rank`: 0 begins with the search, 1 holds it.
+
+    `learned_leverage` is what a signed call told, where the listing tells no maximum. `added`: it
+    is one of the key's trading assets.
+    """
+
+    symbol: str
+    base: str
+    quote: str
+    settle: str
+    max_leverage_listed: Decimal | None
+    margin_modes: list[str]
+    tick_size: Decimal
+    lot_size: Decimal
+    contract_size: Decimal
+    rank: int
+    price: Decimal | None
+    volume_24h: Decimal | None
+    learned_leverage: Decimal | None
+    added: bool
+
+    @property
+    def max_leverage(self) -> Decimal | None:
+        if self.max_leverage_listed is None:
+            return self.learned_leverage
+        return self.max_leverage_listed
+
+
+# Prices are looked up row by row of the page. PostgreSQL thinks that the four words of a catalogue
+# leave one row, and a plain join would walk through all prices once for each row: OFFSET 0 keeps
+# the look-ups apart.
+_PAGE = Query(
+    text(
+        """
+        SELECT page.*, priced.price, priced.volume_24h, learned.max_leverage,
+               EXISTS (
+                   SELECT FROM trading_assets
+                   WHERE account_id = :account AND key_id = :key
+                     AND contract_type = :contract_type AND symbol = page.symbol
+               )
+        FROM (
+            SELECT * FROM (
+                SELECT symbol, base, quote, settle, max_leverage, margin_modes, tick_size,
+                       lot_size, contract_size,
+                       CASE WHEN search_text LIKE :begins ESCAPE '/'
+                              OR search_text LIKE :word ESCAPE '/' THEN 0 ELSE 1 END AS rank
+                FROM instruments
+                WHERE exchange = :exchange AND environment = :environment AND region = :region
+                  AND contract_type = :contract_type AND listed
+                  AND search_text LIKE :holds ESCAPE '/'
+            ) AS found
+            WHERE (rank, symbol) > (:after_rank, :after_symbol)
+            ORDER BY rank, symbol
+            LIMIT :most
+        ) AS page
+        LEFT JOIN LATERAL (
+            SELECT price, volume_24h FROM instrument_prices
+            WHERE exchange = :exchange AND environment = :environment AND region = :region
+              AND contract_type = :contract_type AND symbol = page.symbol
+            OFFSET 0
+        ) AS priced ON true
+        LEFT JOIN LATERAL (
+            SELECT max_leverage FROM learned_leverages
+            WHERE exchange = :exchange AND environment = :environment AND region = :region
+              AND contract_type = :contract_type AND symbol = page.symbol
+            OFFSET 0
+        ) AS learned ON true
+        ORDER BY page.rank, page.symbol
+        """
+    ).bindparams(
+        *(
+            bindparam(name, type_=Text())
+            for name in (
+                *("exchange", "environment", "region", "contract_type"),
+                *("begins", "word", "holds", "after_symbol"),
+            )
+        ),
+        bindparam("account", type_=Uuid()),
+        bindparam("key", type_=Uuid()),
+        bindparam("after_rank", type_=Integer()),
+        bindparam("most", type_=Integer()),
+    )
+)
+
+
+def _pattern(term: str) -> str:
+    """The term as it stands within a LIKE pattern whose escape is `/`."""
+    return term.replace("/", "//").replace("%", "/%").replace("_", "/_")
+
+
+class InstrumentReader:
+    """`account_id` is that of the keys whose trading assets are marked."""
+
+    def __init__(self, reader: Reader, account_id: UUID) -> None:
+        self._reader = reader
+        self._account_id = account_id
+
+    async def page(
+        self,
+        name: CatalogueName,
+        key_id: UUID,
+        search: str,
+        after: tuple[int, str] | None,
+        limit: int,
+    ) -> list[InstrumentRow]:
+        """Listed instruments, those that begin with the search first, then by symbol.
+
+        `after` is rank and symbol of the last row of the page before.
+        """
+        term = _pattern(search.strip().lower())
+        rank, symbol = (-1, "") if after is None else after
+        rows = await self._reader.fetch(
+            _PAGE,
+            **name.columns,
+            account=self._account_id,
+            key=key_id,
+            begins=f"{term}%",
+            word=f"% {term}%",
+            holds=f"%{term}%",
+            after_rank=rank,
+            after_symbol=symbol,
+            most=limit,
+        )
+        return [InstrumentRow._make(row) for row in rows]

@@ -1,0 +1,194 @@
+"""Refreshes catalogues: one refresh of each at a time, across all processes.
+
+A refresh claims its catalogue in a short transaction, asks the exchange outside any, and stores
+what differs in another. A failure leaves the old data and says why.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.db.engine import Database
+from app.domains.catalogue.repository import CatalogueName, CatalogueRepository, State
+from botkeys.exchanges.errors import BadPayload, ExchangeError, NoEndpoint, RateLimited
+from botkeys.exchanges.model import Instrument, Ticker
+from botkeys.exchanges.registry import Exchanges
+
+FETCH_SECONDS = 30.0
+WAIT_SECONDS = 5.0
+RETRY_SECONDS = 10.0
+"""How long nobody is made to ask an exchange again."""
+
+_LOOK_AGAIN = 0.1
+log = structlog.get_logger("botkeys.catalogue")
+
+
+@dataclass(frozen=True, slots=True)
+class Intervals:
+    """How often prices and instruments are fetched; older data than three times that are stale."""
+
+    prices: timedelta
+    instruments: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetched:
+    instruments: Sequence[Instrument] | None = None
+    tickers: Sequence[Ticker] | None = None
+    failure: str | None = None
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case NoEndpoint():
+            return "no_endpoint"
+        case RateLimited():
+            return "rate_limited"
+        case BadPayload():
+            return "bad_answer"
+        case _:
+            return "no_answer"
+
+
+def just_tried(state: State) -> bool:
+    return state.attempt_age is not None and state.attempt_age < RETRY_SECONDS
+
+
+def instruments_worth_waiting(state: State | None) -> bool:
+    """Never fetched, and either being fetched now or not tried in vain a moment ago."""
+    return state is None or (
+        state.instruments_age is None and (state.claimed or not just_tried(state))
+    )
+
+
+class CatalogueRefresher:
+    """One for a process. `background=False` leaves out what nobody waits for (tests)."""
+
+    def __init__(
+        self,
+        database: Database,
+        exchanges: Exchanges,
+        intervals: Intervals,
+        *,
+        background: bool = True,
+    ) -> None:
+        self._database = database
+        self._exchanges = exchanges
+        self.intervals = intervals
+        self._background = background
+        self._flights: dict[CatalogueName, asyncio.Task[None]] = {}
+        self._starting: set[asyncio.Task[None]] = set()
+
+    def start(self, name: CatalogueName) -> None:
+        """Have it fetched if it never was, without waiting for it."""
+        if self._background and name not in self._flights:
+            starting = asyncio.create_task(self.fetch_if_new(name))
+            self._starting.add(starting)
+            starting.add_done_callback(self._starting.discard)
+
+    async def fetch_if_new(self, name: CatalogueName) -> None:
+        """Have it fetched unless it was, is being, or was tried in vain a moment ago.
+
+        Whoever adds key after key cannot make us ask an exchange each time.
+        """
+        try:
+            async with self._database.sessions() as session:
+                state = await CatalogueRepository(session).state(name)
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("catalogue_not_looked_at", exception=type(error).__name__)
+            return
+        if state is None or (
+            state.fetched_at is None and not state.claimed and not just_tried(state)
+        ):
+            await self.refresh(name)
+
+    async def refresh(self, name: CatalogueName, *, everything: bool = False) -> None:
+        """Have it fetched, and wait until it is, or a few seconds where another process does it.
+
+        However many ask at once, the exchange is asked once. `everything`: instruments too, even
+        where they are not due.
+        """
+        await asyncio.shield(self._fly(name, everything=everything))
+
+    async def close(self) -> None:
+        """End what is still being fetched; its claims lapse."""
+        flights = [*self._starting, *self._flights.values()]
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    def _fly(self, name: CatalogueName, *, everything: bool = False) -> asyncio.Task[None]:
+        flight = self._flights.get(name)
+        if flight is None:
+            flight = asyncio.create_task(self._refresh(name, everything=everything))
+            self._flights[name] = flight
+            flight.add_done_callback(lambda _: self._flights.pop(name, None))
+        return flight
+
+    async def _refresh(self, name: CatalogueName, *, everything: bool) -> None:
+        claim = uuid4()
+        try:
+            async with self._database.sessions.begin() as session:
+                state = await CatalogueRepository(session).claim(name, claim)
+            if state is None:
+                await self._wait_for_other(name)
+                return
+            age = state.instruments_age
+            due = everything or age is None or age >= self.intervals.instruments.total_seconds()
+            fetched = await self._fetch(name, instruments_too=due)
+            async with self._database.sessions.begin() as session:
+                catalogue = CatalogueRepository(session)
+                if not await catalogue.hold(name, claim):
+                    return
+                if fetched.instruments is not None:
+                    changed = await catalogue.store_instruments(name, fetched.instruments)
+                    # Of the first all its bots are told: until then they might not trade at all.
+                    await catalogue.tell_bots(name, None if age is None else changed)
+                if fetched.tickers is not None:
+                    await catalogue.store_prices(name, fetched.tickers)
+                await catalogue.finish(
+                    name,
+                    instruments=fetched.instruments is not None,
+                    prices=fetched.tickers is not None,
+                    failure=fetched.failure,
+                )
+        except (SQLAlchemyError, OSError) as error:
+            log.warning(
+                "catalogue_not_stored", exchange=name.exchange, exception=type(error).__name__
+            )
+
+    async def _fetch(self, name: CatalogueName, *, instruments_too: bool) -> _Fetched:
+        """Instruments first, since prices of unknown ones are dropped."""
+        adapter = self._exchanges.adapter(name.exchange)
+        where = (name.environment, name.region, name.contract_type)
+        instruments: Sequence[Instrument] | None = None
+        try:
+            async with asyncio.timeout(FETCH_SECONDS):
+                if instruments_too:
+                    instruments = await adapter.instruments(*where)
+                return _Fetched(instruments, await adapter.tickers(*where))
+        except (ExchangeError, TimeoutError) as error:
+            failure = _reason(error)
+            log.warning(
+                "catalogue_not_fetched",
+                exchange=name.exchange,
+                environment=name.environment,
+                reason=failure,
+            )
+            return _Fetched(instruments, None, failure)
+
+    async def _wait_for_other(self, name: CatalogueName) -> None:
+        """Another process has it: look until it is done or a few seconds are over."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + WAIT_SECONDS
+        while loop.time() < end:
+            async with self._database.sessions() as session:
+                state = await CatalogueRepository(session).state(name)
+            if state is None or not state.claimed:
+                return
+            await asyncio.sleep(_LOOK_AGAIN)

@@ -1,0 +1,88 @@
+"""What the exchanges offer, and what can be traded with a key."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit
+from app.api.responses import reading, reading_one
+from app.api.route import EdgeRoute
+from app.api.schemas import Search
+from app.auth.scopes import Scope
+from app.domains.catalogue.cursors import RankCursors
+from app.domains.catalogue.deps import Service
+from app.domains.catalogue.errors import RefreshLimited
+from app.domains.catalogue.schemas import Exchange, ExchangeList, Freshness, InstrumentPage
+from app.domains.catalogue.serializers import instrument_document
+from botkeys.exchanges.registry import EXCHANGES
+
+_ITEMS = [Exchange.model_validate(profile) for profile in EXCHANGES.values()]
+_LIST = ExchangeList(items=_ITEMS, next_cursor=None).model_dump_json()
+
+router = APIRouter(prefix="/v1/exchanges", tags=["exchanges"], route_class=EdgeRoute)
+instruments_router = APIRouter(
+    prefix="/v1/keys/{key_id}/instruments", tags=["instruments"], route_class=EdgeRoute
+)
+
+
+@router.get(
+    "",
+    operation_id="listExchanges",
+    summary="List exchanges",
+    response_model=ExchangeList,
+    responses=reading(),
+)
+@for_users()
+async def list_exchanges() -> Response:
+    """All ten, with what each offers in either environment and what a key there must permit."""
+    return Response(_LIST, media_type="application/json")
+
+
+@instruments_router.get(
+    "",
+    operation_id="listInstruments",
+    summary="List a key's instruments",
+    response_model=InstrumentPage,
+    responses=reading_one(),
+)
+@for_users(Scope.KEYS_READ)
+async def list_instruments(
+    key_id: UUID,
+    service: Service,
+    search: Annotated[
+        Search, Query(description="In symbol, base, quote and pair, in both spellings of Bitcoin.")
+    ] = "",
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """Perpetuals of the key's exchange, environment and contract type, by symbol.
+
+    Those that begin with the search come first.
+    """
+    cursors = RankCursors("instruments", key_id=key_id, search=search)
+    page = await service.instruments(key_id, search, cursors.after(cursor), limit)
+    return json_answer(
+        {
+            "items": [instrument_document(row) for row in page.items],
+            "next_cursor": cursors.following(page.next_after),
+            "fetched_at": page.freshness.fetched_at,
+            "stale": page.freshness.stale,
+            "reason": page.freshness.reason,
+        }
+    )
+
+
+@instruments_router.post(
+    "/refresh",
+    operation_id="refreshInstruments",
+    summary="Fetch a key's instruments anew",
+    response_model=Freshness,
+    responses=reading_one(RefreshLimited),
+)
+@for_users(Scope.KEYS_READ)
+async def refresh_instruments(key_id: UUID, service: Service) -> Response:
+    """Instruments and prices are fetched from the exchange; at most once in ten seconds."""
+    return json_answer(await service.refresh(key_id))

@@ -1,0 +1,65 @@
+"""The route that closes the caller's account (role `api`)."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from app.api.access import for_users
+from app.api.preconditions import Expected
+from app.api.responses import writing
+from app.api.route import CurrentUnit, EdgeRoute
+from app.auth.scopes import Scope
+from app.domains.accounts.repository import AccountRepository
+from app.domains.deletion.account.errors import AccountClosing, PositionsStillOpen
+from app.domains.deletion.account.repository import CLOSE, ClosingRepository
+from app.domains.deletion.account.service import ClosingService
+from app.domains.deletion.repository import DeletionRepository
+from app.domains.operations.repository import OperationRepository
+from app.domains.operations.responses import operation_answer
+from app.domains.operations.schemas import Operation
+
+router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute)
+
+
+async def closing_service(unit: CurrentUnit) -> ClosingService:
+    account_id = unit.caller.account_id
+    return ClosingService(
+        AccountRepository(unit.session),
+        ClosingRepository(unit.session, account_id),
+        DeletionRepository(unit.session, account_id),
+        OperationRepository(unit.session, account_id),
+        unit.context.standings,
+        unit.audit(),
+    )
+
+
+Service = Annotated[ClosingService, Depends(closing_service)]
+
+
+@router.delete(
+    "",
+    operation_id="closeAccount",
+    summary="Close the account",
+    status_code=202,
+    response_model=Operation,
+    responses=writing(PositionsStillOpen, AccountClosing),
+)
+@for_users(Scope.ACCOUNT_ADMIN, action=CLOSE, while_closing=True)
+async def close_account(
+    service: Service,
+    unit: CurrentUnit,
+    expected: Expected,
+    force: Annotated[
+        bool, Query(description="Close it although positions are open. No bot looks after them.")
+    ] = False,
+) -> Response:
+    """Bots, their tokens, keys and credentials are gone when the answer arrives, and all else is
+    hidden; the operation removes it. Until it is done the account's tokens read that operation and
+    nothing else. Afterwards they are dead but for that, and a newer token starts an empty account.
+
+    The audit log is kept for its retention. A lost answer is given again to the same
+    Idempotency-Key until the operation is done, and found in the `operation_id` of the 403 that
+    other routes answer. The `ETag` is that of `getAccount`.
+    """
+    row = await service.close(unit.caller.user, expected, force=force)
+    return operation_answer(row, status=202)

@@ -1,0 +1,82 @@
+"""Closing an account."""
+
+from app.auth.principal import UserPrincipal
+from app.db.base import new_id
+from app.db.revisions import Revisions, require
+from app.domains.accounts.repository import AccountRepository
+from app.domains.accounts.status import Standing, Standings
+from app.domains.audit.log import AuditLog
+from app.domains.deletion.account.errors import PositionsStillOpen
+from app.domains.deletion.account.repository import CLOSE, ClosingRepository
+from app.domains.deletion.repository import DeletionRepository
+from app.domains.deletion.scopes import stored
+from app.domains.operations.repository import OperationRepository, OperationRow
+from app.domains.trading.kinds import KINDS
+from app.domains.trading.marks import FOREVER, Mark
+
+
+class ClosingService:
+    """Locks in the order account, bots, presence, keys, audit head."""
+
+    def __init__(
+        self,
+        accounts: AccountRepository,
+        closing: ClosingRepository,
+        deletions: DeletionRepository,
+        operations: OperationRepository,
+        standings: Standings,
+        audit: AuditLog,
+    ) -> None:
+        self._accounts = accounts
+        self._closing = closing
+        self._deletions = deletions
+        self._operations = operations
+        self._standings = standings
+        self._audit = audit
+
+    async def close(
+        self, principal: UserPrincipal, expected: Revisions | None, *, force: bool
+    ) -> OperationRow:
+        """End bots, tokens and keys, and hide the rest; the operation removes it.
+
+        A closure that failed is begun again. Raises `AccountClosing` for one that is under way,
+        and `PreconditionFailed` unless the account is as expected.
+        """
+        standing = await self._accounts.take_whatever(principal)
+        self._standings.forget(principal.account_id)
+        again = await self._again(standing)
+        if again is None:
+            standing.admit(principal)
+        require(await self._accounts.revision(principal.account_id), expected)
+        if again is not None:
+            return again
+        held = await self._closing.positions_held()
+        if held and not force:
+            raise PositionsStillOpen(held)
+        await self._closing.lock_presence()
+        gone = await self._closing.remove()
+        await self._closing.cancel_others()
+        marks = [Mark(None, None, FOREVER)]
+        await self._deletions.mark(marks)
+        row = await self._operations.add(
+            new_id(),
+            kind="close_account",
+            scope=stored(marks, scope="account"),
+            receipt={"deleted": {**gone, **{kind.name: 0 for kind in KINDS}}},
+        )
+        await self._closing.close(row.id)
+        await self._audit.record(
+            CLOSE,
+            target="operation",
+            target_id=row.id,
+            force=force,
+            open_positions=held,
+        )
+        return row
+
+    async def _again(self, standing: Standing) -> OperationRow | None:
+        if standing.closing_at is None or standing.operation_id is None:
+            return None
+        if not await self._closing.begin_again(standing.operation_id):
+            return None
+        return await self._operations.get(standing.operation_id)

@@ -1,0 +1,160 @@
+"""The SQL of deletions: what one would delete, and the marks that delete it."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import Integer, Table, delete, func, literal, select, union, union_all
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.base import AnySelect, new_id
+from app.db.models import DeletionMark, Freeze, IdempotencyRecord, Key, KeyLabel, TradingAsset
+from app.domains.trading.kinds import (
+    KINDS,
+    POSITIONS,
+    DataKind,
+    Slice,
+    covered,
+    cutoff_of,
+    held_in,
+    in_scope,
+    slices,
+)
+from app.domains.trading.marks import FOREVER, Mark, not_covered, read_marks
+
+_MARKS = cast("Table", DeletionMark.__table__)
+_INSTANT = timedelta(microseconds=1)
+_SHOWING_DATA = ("position.close", "account.change")
+"""The actions whose answers, kept to be given again, show trading data or how many there are."""
+
+
+class DeletionRepository:
+    """Of one account. Marks are made under the account's lock, and read in a later statement."""
+
+    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+        self._session = session
+        self._account_id = account_id
+
+    async def known_keys(self, key_ids: Collection[UUID]) -> dict[UUID, str]:
+        """The environments of those that are there, or were deleted and have data left."""
+        of_account = (
+            select(table.c[name], table.c.environment).where(
+                table.c.account_id == self._account_id, table.c[name].in_(key_ids)
+            )
+            for table, name in (
+                (cast("Table", Key.__table__), "id"),
+                (cast("Table", KeyLabel.__table__), "key_id"),
+            )
+        )
+        found = (await self._session.execute(union(*of_account))).all()
+        return {row[0]: row[1] for row in found}
+
+    async def counts(self, marks: Sequence[Mark]) -> dict[str, int]:
+        """By kind, what the marks would delete that no mark of the account has deleted yet."""
+        known = await read_marks(self._session, self._account_id)
+        return {kind.name: await self._count(kind, marks, known) for kind in KINDS}
+
+    async def _count(self, kind: DataKind, marks: Sequence[Mark], known: Sequence[Mark]) -> int:
+        rows = kind.table.alias()
+        total = 0
+        for part in slices(kind, marks):
+            left = not_covered(known, rows, cast(Any, kind.time(rows)), part.environment)
+            query = (
+                select(func.count())
+                .select_from(rows)
+                .where(*covered(kind, rows, self._account_id, part), *left)
+            )
+            total += (await self._session.execute(query)).scalar_one()
+        return total
+
+    async def positions_held(self, marks: Sequence[Mark]) -> int:
+        """How many positions in the scope of the marks are open or being opened."""
+        query = (
+            select(func.count())
+            .select_from(POSITIONS)
+            .where(in_scope(POSITIONS, self._account_id, marks), held_in(POSITIONS))
+        )
+        return (await self._session.execute(query)).scalar_one()
+
+    async def now(self) -> datetime:
+        now: datetime = (await self._session.execute(select(func.clock_timestamp()))).scalar_one()
+        return now
+
+    async def up_to_now(self, marks: Sequence[Mark]) -> list[Mark]:
+        """The marks with a cut-off of now, and what they leave of what is stored in their scope.
+
+        The clock of a bot may be ahead. A later time is covered by a mark of its key alone, so that
+        no other bot's next minutes are refused; whoever stores something of this key later does so
+        after it, unless its time is older.
+        """
+        now = await self.now()
+        ends = {(mark.environment, mark.key_id): now for mark in marks}
+        parts = [(kind, part) for kind in KINDS for part in slices(kind, marks)]
+        ahead = union_all(
+            *(self._ahead(number, *parts[number], now) for number in range(len(parts)))
+        )
+        for number, key_id, latest in (await self._session.execute(ahead)).all():
+            _, part = parts[number]
+            place = part.environment, key_id
+            # What is of no key has the time of the database, whose clock may be put back.
+            if key_id is None or part.key_id is not None:
+                place = part.mark.environment, part.mark.key_id
+            ends[place] = max(ends.get(place, now), latest + _INSTANT)
+        return [Mark(*place, end) for place, end in ends.items()]
+
+    def _ahead(self, number: int, kind: DataKind, part: Slice, now: datetime) -> AnySelect:
+        """Under this number the latest time of each key that has one from now on."""
+        rows = kind.table.alias()
+        at = kind.time(rows)
+        return (
+            select(literal(number, Integer), rows.c.key_id, func.max(at))
+            .where(*covered(kind, rows, self._account_id, part), at >= now)
+            .group_by(rows.c.key_id)
+        )
+
+    async def mark(self, marks: Sequence[Mark]) -> None:
+        """Delete what they cover, for all who read or report from now on, and kept answers that
+        would show it.
+        """
+        of_account = IdempotencyRecord.account_id == self._account_id
+        await self._session.execute(
+            delete(IdempotencyRecord).where(
+                of_account,
+                IdempotencyRecord.action.in_(_SHOWING_DATA),
+                IdempotencyRecord.status.is_not(None),
+            )
+        )
+        for mark in marks:
+            new = insert(DeletionMark).values(
+                account_id=self._account_id,
+                id=new_id(),
+                environment=mark.environment,
+                key_id=mark.key_id,
+                cutoff=cutoff_of(mark),
+            )
+            await self._session.execute(
+                new.on_conflict_do_update(
+                    index_elements=[_MARKS.c.account_id, _MARKS.c.environment, _MARKS.c.key_id],
+                    set_={"cutoff": func.greatest(_MARKS.c.cutoff, new.excluded.cutoff)},
+                )
+            )
+
+    async def what_goes_with(self, key_id: UUID) -> dict[str, int]:
+        """How many rows of other kinds go with a key."""
+        gone = {}
+        for name, model in (("trading_assets", TradingAsset), ("freezes", Freeze)):
+            table = cast("Table", model.__table__)
+            count = (
+                select(func.count())
+                .select_from(table)
+                .where(table.c.account_id == self._account_id, table.c.key_id == key_id)
+            )
+            gone[name] = (await self._session.execute(count)).scalar_one()
+        return gone
+
+
+def whole_key(key_id: UUID) -> list[Mark]:
+    """All data of a key, of whatever time."""
+    return [Mark(None, key_id, FOREVER)]

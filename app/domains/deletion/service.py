@@ -1,0 +1,104 @@
+"""The rules of deleting trading data."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from app.auth.principal import UserPrincipal
+from app.db.base import new_id
+from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.log import AuditLog
+from app.domains.deletion.repository import DeletionRepository
+from app.domains.deletion.scopes import stored
+from app.domains.operations.errors import UnknownKeys
+from app.domains.operations.repository import OperationRepository, OperationRow
+from app.domains.operations.schemas import DataDeletion
+from app.domains.trading.kinds import KINDS
+from app.domains.trading.marks import FOREVER, Mark
+from app.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """`counts` by kind; `held` positions are kept."""
+
+    counts: dict[str, int]
+    held: int
+
+
+class DeletionService:
+    """Deletes trading data of one account, under the account's lock: who reports waits for it."""
+
+    def __init__(
+        self,
+        deletions: DeletionRepository,
+        operations: OperationRepository,
+        accounts: AccountRepository,
+        audit: AuditLog,
+    ) -> None:
+        self._deletions = deletions
+        self._operations = operations
+        self._accounts = accounts
+        self._audit = audit
+
+    async def preview(self, wanted: DataDeletion) -> Preview:
+        marks = await self._marks(wanted)
+        return Preview(
+            await self._deletions.counts(marks), await self._deletions.positions_held(marks)
+        )
+
+    async def delete(self, principal: UserPrincipal, wanted: DataDeletion) -> OperationRow:
+        """Hide the data and refuse their like from now on; a worker removes the rows."""
+        await self._accounts.take(principal)
+        marks = await self._marks(wanted)
+        if wanted.before is None:
+            marks = await self._deletions.up_to_now(marks)
+        held = await self._deletions.positions_held(marks)
+        await self._deletions.mark(marks)
+        scope: dict[str, Any] = wanted.model_dump(
+            mode="json", exclude={"dry_run"}, exclude_none=True
+        )
+        row = await self._operations.add(
+            new_id(),
+            kind="delete_data",
+            scope=stored(marks, **scope),
+            receipt={"deleted": {kind.name: 0 for kind in KINDS}, "kept": {"positions": held}},
+            environment=wanted.environment,
+        )
+        await self._audit.record(
+            "data.delete",
+            target="operation",
+            target_id=row.id,
+            **{"environment": None, **scope},
+        )
+        return row
+
+    async def _marks(self, wanted: DataDeletion) -> list[Mark]:
+        """What was asked for. Raises `UnknownKeys`, `InvalidRequest`."""
+        known = await self._deletions.known_keys(wanted.keys)
+        unknown = set(wanted.keys) - known.keys()
+        if unknown:
+            raise UnknownKeys(unknown)
+        if known and wanted.environment is not None and wanted.environment not in known.values():
+            raise _of_other_environments()
+        if wanted.before is not None and wanted.before > await self._deletions.now():
+            raise _in_the_future()
+        end = wanted.before or FOREVER
+        return [Mark(wanted.environment, key_id, end) for key_id in wanted.keys or (None,)]
+
+
+def _in_the_future() -> InvalidRequest:
+    fault = {
+        "loc": ["body", "before"],
+        "type": "before_in_the_future",
+        "msg": "Only what has happened can be deleted",
+    }
+    return InvalidRequest([fault])
+
+
+def _of_other_environments() -> InvalidRequest:
+    fault = {
+        "loc": ["body", "key_ids"],
+        "type": "keys_of_other_environments",
+        "msg": "None of these keys is of that environment",
+    }
+    return InvalidRequest([fault])

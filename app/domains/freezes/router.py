@@ -1,0 +1,116 @@
+"""Routes of freezes."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+
+from app.api.access import for_users
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
+from app.api.responses import changing, reading, reading_one
+from app.api.route import CurrentUnit, EdgeRoute
+from app.auth.scopes import Scope
+from app.db.base import AnyRow
+from app.domains.freezes.deps import Service
+from app.domains.freezes.schemas import Freeze, FreezePage, FreezeScope, FreezeTarget, NewFreeze
+from app.errors import BodyTooLarge, UnsupportedMediaType
+from botkeys.exchanges.model import ExchangeId
+
+router = APIRouter(prefix="/v1/freezes", tags=["freezes"], route_class=EdgeRoute)
+
+
+async def target_to_lift(
+    scope: Annotated[FreezeScope | None, Query()] = None,
+    exchange: Annotated[ExchangeId | None, Query()] = None,
+    key_id: Annotated[UUID | None, Query()] = None,
+    body: FreezeTarget | None = None,
+) -> FreezeTarget:
+    if body is not None:
+        return body
+    try:
+        return FreezeTarget.model_validate({"scope": scope, "exchange": exchange, "key_id": key_id})
+    except ValidationError as error:
+        raise RequestValidationError(
+            [{**fault, "loc": ("query", *fault["loc"])} for fault in error.errors()]
+        ) from None
+
+
+Target = Annotated[FreezeTarget, Depends(target_to_lift)]
+
+
+def _document(row: AnyRow) -> dict[str, Any]:
+    return row._asdict()
+
+
+@router.get(
+    "",
+    operation_id="listFreezes",
+    summary="List freezes",
+    response_model=FreezePage,
+    responses=reading(),
+)
+@for_users(Scope.KEYS_READ)
+async def list_freezes(
+    service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> Response:
+    """Newest first."""
+    cursors = IdCursors("freezes")
+    page = await service.page(cursors.after(cursor), limit)
+    return json_answer(
+        {
+            "items": [_document(row) for row in page.items],
+            "next_cursor": cursors.following(page.next_after),
+        }
+    )
+
+
+@router.post(
+    "",
+    operation_id="addFreeze",
+    summary="Stop new positions",
+    status_code=201,
+    response_model=Freeze,
+    responses={
+        200: {"description": "This was frozen already", "model": Freeze},
+        **changing(),
+    },
+)
+@for_users(Scope.KEYS_WRITE, action="freeze.add")
+async def add_freeze(new: NewFreeze, service: Service, unit: CurrentUnit) -> Response:
+    """Of the whole account, of an exchange, or of one key. Open positions are left to their bots.
+
+    When the answer arrives no opening is granted any more.
+    """
+    row, is_new = await service.add(unit.caller.user, new)
+    if not is_new:
+        return json_answer(_document(row))
+    return json_answer(_document(row), status=201, headers={"Location": f"/v1/freezes/{row.id}"})
+
+
+@router.get(
+    "/{freeze_id}",
+    operation_id="getFreeze",
+    summary="Get a freeze",
+    response_model=Freeze,
+    responses=reading_one(),
+)
+@for_users(Scope.KEYS_READ)
+async def get_freeze(freeze_id: UUID, service: Service) -> Response:
+    return json_answer(_document(await service.get(freeze_id)))
+
+
+@router.delete(
+    "",
+    operation_id="liftFreeze",
+    summary="Lift a freeze",
+    status_code=204,
+    responses=changing(BodyTooLarge, UnsupportedMediaType),
+)
+@for_users(Scope.ACCOUNT_ADMIN, action="freeze.lift")
+async def lift_freeze(target: Target, service: Service, unit: CurrentUnit) -> Response:
+    """Of the target that it was asked for, named in the query or in a body."""
+    await service.lift(unit.caller.user, target)
+    return Response(status_code=204)

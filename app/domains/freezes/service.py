@@ -1,0 +1,74 @@
+"""The rules of freezes."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.auth.principal import UserPrincipal
+from app.db.base import AnyRow
+from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.log import AuditLog
+from app.domains.freezes.repository import FreezeRepository
+from app.domains.freezes.schemas import FreezeTarget, NewFreeze
+from app.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: list[AnyRow]
+    next_after: UUID | None
+
+
+class FreezeService:
+    """Freezes of one account.
+
+    Each takes the account's lock against openings, which share it: an opening that was granted
+    before the answer to a freeze left is in the database by then, and none is granted after it.
+    """
+
+    def __init__(
+        self, freezes: FreezeRepository, accounts: AccountRepository, audit: AuditLog
+    ) -> None:
+        self._freezes = freezes
+        self._accounts = accounts
+        self._audit = audit
+
+    async def page(self, after: UUID | None, limit: int) -> Page:
+        rows = await self._freezes.page(after, limit + 1)
+        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+    async def get(self, freeze_id: UUID) -> AnyRow:
+        row = await self._freezes.get(freeze_id)
+        if row is None:
+            raise NotFound
+        return row
+
+    async def add(self, principal: UserPrincipal, new: NewFreeze) -> tuple[AnyRow, bool]:
+        """The freeze of this target, and whether it is new: a repeated one changes nothing."""
+        await self._accounts.take(principal)
+        known = await self._freezes.find(**new.columns)
+        if known is not None:
+            return known, False
+        if new.key_id is not None and not await self._freezes.key_exists(new.key_id):
+            raise NotFound
+        row = await self.get(await self._freezes.add(**new.columns, reason=new.reason))
+        await self._record("freeze.add", row)
+        return row, True
+
+    async def lift(self, principal: UserPrincipal, target: FreezeTarget) -> None:
+        await self._accounts.take(principal)
+        row = await self._freezes.find(**target.columns)
+        if row is None:
+            raise NotFound
+        await self._freezes.remove(row.id)
+        await self._record("freeze.lift", row)
+
+    async def _record(self, action: str, row: AnyRow) -> None:
+        await self._audit.record(
+            action,
+            target="freeze",
+            target_id=row.id,
+            environment=row.environment,
+            scope=row.scope,
+            exchange=row.exchange,
+            key_id=None if row.key_id is None else str(row.key_id),
+        )

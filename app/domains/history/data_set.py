@@ -1,0 +1,48 @@
+"""Which data a reading is of: one environment's, without what was deleted of it."""
+
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+from sqlalchemy import bindparam, select
+
+from app.db.driver import Query, Reader
+from app.db.models import Account, DeletionMark
+from app.domains.trading.marks import Mark, mark_of
+from botkeys.exchanges.model import Environment
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """Live and testnet never mix. `marks` are all of the account."""
+
+    environment: str
+    marks: tuple[Mark, ...] = ()
+
+    def marks_for(self, key_id: UUID | None) -> list[Mark]:
+        """The marks that a reading of one key has to look at, as if there were no other key: the
+        cut-offs then bound the scan of an index. All, where the reading is of no key alone.
+        """
+        if key_id is None:
+            return list(self.marks)
+        return [replace(m, key_id=None) for m in self.marks if m.key_id in (None, key_id)]
+
+
+_ACCOUNT = Query(
+    select(
+        Account.selected_environment,
+        DeletionMark.id,
+        DeletionMark.environment,
+        DeletionMark.key_id,
+        DeletionMark.cutoff,
+    )
+    .outerjoin(DeletionMark, DeletionMark.account_id == Account.account_id)
+    .where(Account.account_id == bindparam("account"))
+)
+
+
+async def read_data_set(reader: Reader, account_id: UUID, environment: str | None) -> DataSet:
+    """The data set of `environment`; by default the one that the account has selected."""
+    rows = [tuple(row) for row in await reader.fetch(_ACCOUNT, account=account_id)]
+    selected = rows[0][0] if rows else Environment.LIVE
+    marks = tuple(mark_of(*mark) for _, mark_id, *mark in rows if mark_id is not None)
+    return DataSet(environment or selected, marks)

@@ -1,0 +1,38 @@
+"""Makes the trading services of a request."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+
+from app.api.route import CurrentUnit
+from app.domains.accounts.repository import AccountRepository
+from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.history.repository import ReadingRepository
+from app.domains.history.service import ReadingService
+from app.domains.positions.repository import PositionRepository
+from app.domains.positions.service import PositionService
+
+
+async def position_service(unit: CurrentUnit) -> PositionService:
+    account_id = unit.caller.account_id
+
+    def events_of(bot_id: UUID) -> RuntimeRepository:
+        return RuntimeRepository(unit.session, account_id, bot_id)
+
+    return PositionService(
+        PositionRepository(unit.session, account_id),
+        AccountRepository(unit.session),
+        events_of,
+        unit.audit(),
+    )
+
+
+async def reading_service(unit: CurrentUnit) -> ReadingService:
+    database, account_id = unit.context.database, unit.caller.account_id
+    rows = ReadingRepository(database.reader, account_id)
+    return ReadingService(rows, database.reader, account_id)
+
+
+Positions = Annotated[PositionService, Depends(position_service)]
+Readings = Annotated[ReadingService, Depends(reading_service)]

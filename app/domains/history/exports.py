@@ -1,0 +1,104 @@
+"""Whole lists as files, sent while they are read, and not many at once."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Any
+from uuid import UUID
+from weakref import finalize
+
+import structlog
+from fastapi.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.quota import Slots
+from app.domains.history.export_formats import Lines
+
+IN_ALL = 4
+OF_ONE_ACCOUNT = 2
+PATIENCE_SECONDS = 60
+"""How long the other end may take for what is read at once."""
+
+_TOO_MANY = (
+    "This account is being sent as many exports as it may have at once. Wait until one is done."
+)
+_BUSY = "The service is sending as many exports as it can. Try again in a few seconds."
+
+Pages = AsyncGenerator[list[dict[str, Any]], None]
+log = structlog.get_logger("botkeys.exports")
+
+
+class ExportSlots(Slots):
+    """How many exports a process sends at once: each keeps the database and a processor busy."""
+
+    def __init__(self) -> None:
+        super().__init__(IN_ALL, OF_ONE_ACCOUNT, too_many=_TOO_MANY, busy=_BUSY)
+
+
+class _NotTaken(Exception):
+    """The other end takes nothing of what it is sent."""
+
+
+async def export(
+    slots: ExportSlots,
+    account_id: UUID,
+    pages: Pages,
+    lines: Lines,
+    *,
+    media_type: str,
+    filename: str,
+) -> "Export":
+    """The answer. Its first page is read before it begins, so that a failure is still a problem."""
+    slots.take(account_id)
+    try:
+        first = await anext(pages)
+    except BaseException:
+        slots.give_back(account_id)
+        raise
+    body = _body(first, pages, lines)
+    return Export(body, slots, account_id, media_type=media_type, filename=filename)
+
+
+async def _body(first: list[dict[str, Any]], rest: Pages, lines: Lines) -> AsyncGenerator[bytes]:
+    yield lines.begin() + lines.write(first)
+    async for page in rest:
+        if page:
+            yield lines.write(page)
+
+
+class Export(StreamingResponse):
+    """Sends page by page: the next is read once the last was taken.
+
+    A failure on the way is raised: the server then ends the connection without the end of the body,
+    and nobody takes what came for the whole.
+    """
+
+    def __init__(
+        self,
+        body: AsyncIterator[bytes],
+        slots: ExportSlots,
+        account_id: UUID,
+        *,
+        media_type: str,
+        filename: str,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Vary": "Accept"}
+        super().__init__(body, media_type=media_type, headers=headers)
+        # Also when it is never sent: where what comes between fails, it is forgotten.
+        self._give_back = finalize(self, slots.give_back, account_id)
+        self._patience = patience
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._patience):
+                    await send(message)
+            except TimeoutError:
+                raise _NotTaken from None
+
+        try:
+            await super().__call__(scope, receive, send_in_time)
+        except _NotTaken:
+            log.warning("export_not_read")
+        finally:
+            self._give_back()

@@ -1,0 +1,110 @@
+"""What all lists of trading data share: their parameters, and the forms of their answers."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Depends, Query, Response
+
+from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit
+from app.api.responses import reading as problems_of_reading
+from app.api.route import CurrentUnit
+from app.api.unit_of_work import Unit
+from app.domains.history.content_negotiation import Form, wanted_form
+from app.domains.history.cursors import PlaceCursors
+from app.domains.history.deps import Readings
+from app.domains.history.export_formats import CsvLines, NdjsonLines
+from app.domains.history.exports import export
+from app.domains.history.lists import Reading
+from app.domains.history.repository import Wanted
+from app.domains.history.service import ReadingService
+from app.domains.trading.period import AskedPeriod, Period
+from botkeys.exchanges.model import Environment
+
+_FILE = {"schema": {"type": "string"}}
+IN_EVERY_FORM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A page as JSON, or the whole list as the form that `Accept` names",
+        "content": {
+            Form.CSV.value: {
+                **_FILE,
+                "example": "id,bot_id,bot_name,key_id,key_label,exchange,…\r\n",
+            },
+            Form.NDJSON.value: {**_FILE, "example": '{"id":"2026-11-22-0001",…}\n'},
+        },
+    },
+    **problems_of_reading(),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What every list of trading data may be asked."""
+
+    environment: Environment | None
+    key_id: UUID | None
+    bot_id: UUID | None
+    period: Period
+    cursor: str | None
+    limit: int
+
+
+async def asked_for(
+    period: AskedPeriod,
+    environment: Annotated[
+        Environment | None,
+        Query(description="By default the account's selected one: the two never mix."),
+    ] = None,
+    key_id: Annotated[UUID | None, Query(description="Of this key, deleted or not.")] = None,
+    bot_id: Annotated[UUID | None, Query(description="Of this bot, deleted or not.")] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Asked:
+    return Asked(environment, key_id, bot_id, period, cursor, limit)
+
+
+class Answering:
+    """Answers a list in the form that the caller wants."""
+
+    def __init__(self, service: ReadingService, unit: Unit, asked: Asked, form: Form) -> None:
+        self._service = service
+        self._unit = unit
+        self._asked = asked
+        self._form = form
+
+    async def answer(
+        self, reading: Reading, *, state: str | None = None, **exactly: str | None
+    ) -> Response:
+        """A page of it as JSON; all that comes after the cursor, if there is one, as a file."""
+        asked = self._asked
+        data = await self._service.data_set(asked.environment)
+        words = tuple((name, word) for name, word in exactly.items() if word is not None)
+        wanted = Wanted(asked.key_id, asked.bot_id, *asked.period, words, state)
+        cursors = PlaceCursors(reading.name, environment=data.environment, wanted=wanted)
+        after = cursors.after(asked.cursor)
+        if self._form is Form.JSON:
+            page = await self._service.page(reading, data, wanted, after, asked.limit)
+            content = {"items": page.items, "next_cursor": cursors.following(page.next_after)}
+            return json_answer(content, headers={"Vary": "Accept"})
+        csv = self._form is Form.CSV
+        return await export(
+            self._unit.context.exports,
+            self._unit.caller.account_id,
+            self._service.pages(reading, data, wanted, after),
+            CsvLines(reading.members) if csv else NdjsonLines(),
+            media_type="text/csv; charset=utf-8; header=present" if csv else Form.NDJSON.value,
+            filename=f"{reading.name}-{data.environment}.{'csv' if csv else 'ndjson'}",
+        )
+
+
+async def answering(
+    service: Readings,
+    unit: CurrentUnit,
+    asked: Annotated[Asked, Depends(asked_for)],
+    form: Annotated[Form, Depends(wanted_form)],
+) -> Answering:
+    return Answering(service, unit, asked, form)
+
+
+Listing = Annotated[Answering, Depends(answering)]

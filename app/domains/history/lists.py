@@ -1,0 +1,140 @@
+"""The lists of trading data: what each shows, in what order, and what a deletion goes by."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Text, cast, func, literal_column
+
+from app.db.models import BotEvent, EquitySnapshot, Position, Signal, Trade
+from app.db.models.position import happened, held
+from app.domains.positions.rows import PositionRow
+from app.domains.positions.schemas import Position as PositionDocument
+from app.domains.positions.serializers import position_document
+
+NAMED = ("bot_name", "key_label")
+"""What is joined to each row: the names of its bot and its key."""
+
+_HEAD = ("id", "bot_id", "bot_name", "key_id", "key_label")
+_KEPT = ("exchange", "environment", "contract_type")
+Row = Sequence[Any]
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading:
+    """`columns` are the table's by the name that a row has them under; `order` names those that
+    the list is ordered by, the time first, all descending. `fields` are those that `document` is
+    made of, in its order; `members` what the document has besides `id`, `bot` and `key`.
+
+    A mark covers a row by the time `happened`, and never one that is `kept`. The rows of a list
+    `of_both` may be without an environment: they are shown in each. `states`: what a row may be,
+    by the words that the list can be narrowed to.
+    """
+
+    name: str
+    table: FromClause
+    columns: dict[str, ColumnElement[Any]]
+    order: tuple[str, ...]
+    fields: tuple[str, ...]
+    members: tuple[str, ...]
+    document: Callable[[Row], Document]
+    happened: ColumnElement[Any]
+    kept: ColumnElement[bool] | None = None
+    of_both: bool = False
+    states: Mapping[str, ColumnElement[bool]] = field(default_factory=dict)
+
+
+def _documents(members: Sequence[str]) -> Callable[[Row], Document]:
+    def document(row: Row) -> Document:
+        row_id, bot_id, bot_name, key_id, key_label, *rest = row
+        return {
+            "id": row_id,
+            "bot": None if bot_id is None else {"id": bot_id, "name": bot_name},
+            "key": None if key_id is None else {"id": key_id, "label": key_label},
+            **dict(zip(members, rest, strict=True)),
+        }
+
+    return document
+
+
+def _reading(name: str, table: FromClause, *members: str, time: str) -> Reading:
+    shown = (*_KEPT, *members)
+    return Reading(
+        name=name,
+        table=table,
+        columns={column: table.c[column] for column in ("id", "bot_id", "key_id", *shown)},
+        order=(time, "bot_id", "id"),
+        fields=(*_HEAD, *shown),
+        members=shown,
+        document=_documents(shown),
+        happened=table.c[time],
+    )
+
+
+TRADES = _reading(
+    "trades",
+    Trade.__table__,
+    *("symbol", "side", "quantity", "entry_price", "exit_price", "fees", "pnl", "settle"),
+    *("contract_size", "leverage", "margin_mode", "position_id", "exit_reason"),
+    *("opened_at", "closed_at", "stored_at"),
+    time="closed_at",
+)
+EQUITY_SNAPSHOTS = _reading(
+    "equity-snapshots",
+    EquitySnapshot.__table__,
+    *("at", "equity", "balance", "unrealised_pnl", "settle", "reset", "stored_at"),
+    time="at",
+)
+SIGNALS = _reading(
+    "signals",
+    Signal.__table__,
+    *("at", "symbol", "name", "direction", "score", "acted", "data", "stored_at"),
+    time="at",
+)
+
+_EVENTS = BotEvent.__table__
+_EVENT = ("exchange", "environment", "contract_type", "at", "kind", "level", "message", "data")
+BOT_EVENTS = Reading(
+    name="bot-events",
+    table=_EVENTS,
+    columns={
+        # The service's own have no name that a bot gave them.
+        "id": func.coalesce(_EVENTS.c.reported_id, cast(_EVENTS.c.id, Text)),
+        "row_id": _EVENTS.c.id,
+        **{name: _EVENTS.c[name] for name in ("bot_id", "key_id", *_EVENT)},
+    },
+    order=("at", "row_id"),
+    fields=(*_HEAD, *_EVENT),
+    members=_EVENT,
+    document=_documents(_EVENT),
+    happened=_EVENTS.c.at,
+    of_both=True,
+)
+
+_POSITIONS = Position.__table__
+POSITIONS = Reading(
+    name="positions",
+    table=_POSITIONS,
+    columns={
+        name: _POSITIONS.c[name] for name in PositionRow._fields if name not in {*NAMED, "lapsed"}
+    }
+    | {"lapsed": func.coalesce(_POSITIONS.c.expires_at <= func.clock_timestamp(), False)},
+    order=("created_at", "bot_id", "id"),
+    fields=PositionRow._fields,
+    members=tuple(
+        name for name in PositionDocument.model_fields if name not in {"id", "bot", "key"}
+    ),
+    document=lambda row: position_document(PositionRow._make(row)),
+    happened=happened(_POSITIONS),
+    kept=held(),
+    # Spelt out, so that PostgreSQL sees that the indexes of what is held answer the first two.
+    states={
+        "opening": literal_column("status = 'opening' AND expires_at > clock_timestamp()"),
+        "open": literal_column("status = 'open'"),
+        "closed": literal_column(
+            "(status = 'closed' OR status = 'opening' AND expires_at <= clock_timestamp())"
+        ),
+    },
+)
+READINGS = (TRADES, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS, POSITIONS)

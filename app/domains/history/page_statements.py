@@ -1,0 +1,159 @@
+"""The statements of pages. Each is written and compiled once for all pages that differ in values
+alone: that takes several times as long as PostgreSQL takes to answer it.
+
+A page costs the same at any depth: an index answers each filter in the order of the list, and the
+place after which the page begins is where its scan begins.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Subquery,
+    and_,
+    bindparam,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
+
+from app.db.base import AnySelect
+from app.db.driver import Query
+from app.db.models import Bot, KeyLabel
+from app.domains.history.lists import NAMED, Reading
+from app.domains.trading.marks import GONE, Cutoffs, Mark, beyond
+
+PLACE = 3
+"""How many columns stand before those of the document: the row's place."""
+
+_ACCOUNT: Any = bindparam("account")
+_ENVIRONMENT: Any = bindparam("environment")
+_MOST = bindparam("most", type_=BigInteger)
+_KEPT_COMPILED = 512
+"""A list and its filters make a few each; only marks of parts of keys' data make more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a page's statement is made of. `filters` names what narrows the list, and `state`
+    is one of the reading's; each of `parts` says what the marks come to in it: whether there is a
+    blanket, how many marks apart, whether keys are gone.
+    """
+
+    reading: Reading
+    filters: tuple[str, ...]
+    state: str | None
+    placed: bool
+    parts: tuple[tuple[bool, int, bool], ...]
+
+    @property
+    def order(self) -> list[str]:
+        """The index of one bot's rows does not repeat the bot in its order."""
+        return [n for n in self.reading.order if n != "bot_id" or "bot_id" not in self.filters]
+
+
+@lru_cache(_KEPT_COMPILED)
+def compiled(shape: Shape) -> Query:
+    return Query(statement(shape))
+
+
+def statement(shape: Shape) -> AnySelect:
+    """Of one page: each row's place, followed by the reading's fields."""
+    reading = shape.reading
+    parts = [_rows(shape, number).limit(_MOST) for number in range(len(shape.parts))]
+    page = parts[0].subquery("page") if len(parts) == 1 else union_all(*parts).subquery("page")
+    bots, labels = Bot.__table__, KeyLabel.__table__
+    named = dict(zip(NAMED, (bots.c.name, labels.c.label), strict=True))
+    fields = (named[name] if name in named else page.c[name] for name in reading.fields)
+    place: list[ColumnElement[Any]] = [*(page.c[name] for name in reading.order), literal("")]
+    return (
+        select(*(column.label(None) for column in (*place[:PLACE], *fields)))
+        .select_from(_with_names(page))
+        .order_by(*(page.c[name].desc() for name in shape.order))
+        .limit(_MOST)
+    )
+
+
+def _with_names(page: Subquery) -> Any:
+    bots, labels = Bot.__table__, KeyLabel.__table__
+    return page.outerjoin(
+        bots, and_(bots.c.account_id == _ACCOUNT, bots.c.id == page.c.bot_id)
+    ).outerjoin(labels, and_(labels.c.account_id == _ACCOUNT, labels.c.key_id == page.c.key_id))
+
+
+def _rows(shape: Shape, number: int) -> AnySelect:
+    """The rows of the environment, or in the second part those without one."""
+    reading = shape.reading
+    table = reading.table.c
+    order = [reading.columns[name] for name in shape.order]
+    # PostgreSQL does not see that rows without an environment are in the order of the rest alone.
+    first = [table.environment] if number else []
+    of_part = table.environment.is_(None) if number else table.environment == _ENVIRONMENT
+    return (
+        select(*(column.label(name) for name, column in reading.columns.items()))
+        .where(
+            table.account_id == _ACCOUNT,
+            of_part,
+            *_filters(shape),
+            *_undeleted(shape, number),
+            *_after(shape, order),
+        )
+        .order_by(*first, *(column.desc() for column in order))
+    )
+
+
+def _filters(shape: Shape) -> Iterable[ColumnElement[bool]]:
+    if shape.state is not None:
+        yield shape.reading.states[shape.state]
+    time = shape.reading.columns[shape.reading.order[0]]
+    for name in shape.filters:
+        if name == "since":
+            yield time >= bindparam(name)
+        elif name == "until":
+            yield time < bindparam(name)
+        else:
+            yield shape.reading.table.c[name] == bindparam(name)
+
+
+def _undeleted(shape: Shape, number: int) -> list[ColumnElement[bool]]:
+    reading = shape.reading
+    left = beyond(_parameters_of(shape, number), reading.table, reading.happened, None)
+    if left and reading.kept is not None:
+        return [or_(reading.kept, and_(*left))]
+    return left
+
+
+def values_of(part: Cutoffs, number: int) -> dict[str, Any]:
+    """The values of the parameters that a part has for its marks."""
+    values = {f"blanket_{number}": part.blanket, f"gone_{number}": part.gone}
+    for index, mark in enumerate(part.apart):
+        values[f"key_{number}_{index}"] = mark.key_id
+        values[f"cutoff_{number}_{index}"] = mark.cutoff
+    return values
+
+
+def _parameters_of(shape: Shape, number: int) -> Cutoffs:
+    """What has the place of the values. In a part, each mark apart is of a key."""
+    blanket, apart, gone = shape.parts[number]
+    of_keys: list[tuple[Any, Any]] = [
+        (bindparam(f"key_{number}_{index}"), bindparam(f"cutoff_{number}_{index}"))
+        for index in range(apart)
+    ]
+    return Cutoffs(
+        bindparam(f"blanket_{number}") if blanket else None,
+        [Mark(None, key_id, cutoff) for key_id, cutoff in of_keys],
+        bindparam(f"gone_{number}", type_=GONE) if gone else None,
+    )
+
+
+def _after(shape: Shape, order: list[ColumnElement[Any]]) -> Iterable[ColumnElement[bool]]:
+    if shape.placed:
+        names = zip(shape.order, order, strict=True)
+        place = [bindparam(f"after_{name}", type_=column.type) for name, column in names]
+        yield tuple_(*order) < tuple_(*place)

@@ -1,0 +1,85 @@
+"""What a page of a list is asked for with, and reading it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.db.driver import Reader
+from app.domains.history.cursors import Place
+from app.domains.history.data_set import DataSet
+from app.domains.history.lists import Reading, Row
+from app.domains.history.page_statements import Shape, compiled, values_of
+from app.domains.trading.marks import cutoffs
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a list is narrowed to. `since` and `until` bound its time, the latter exclusively;
+    `exactly` are words that columns have: symbol, kind, level. `state` is one of the reading's.
+    """
+
+    key_id: UUID | None = None
+    bot_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    exactly: tuple[tuple[str, str], ...] = ()
+    state: str | None = None
+
+    def narrowing(self) -> dict[str, Any]:
+        """What narrows it, by name."""
+        bounds = {
+            "key_id": self.key_id,
+            "bot_id": self.bot_id,
+            "since": self.since,
+            "until": self.until,
+            **dict(self.exactly),
+        }
+        return {name: value for name, value in bounds.items() if value is not None}
+
+
+class ReadingRepository:
+    """Each page is read over a connection that is given back at once."""
+
+    def __init__(self, reader: Reader, account_id: UUID) -> None:
+        self._reader = reader
+        self._account_id = account_id
+
+    async def page(
+        self, reading: Reading, data: DataSet, wanted: Wanted, after: Place | None, limit: int
+    ) -> list[Row]:
+        """Newest first; up to `limit` rows that come after that place. Each row is its place,
+        followed by the reading's fields.
+        """
+        shape, values = page_of(reading, self._account_id, data, wanted, after, limit)
+        return [tuple(row) for row in await self._reader.fetch(compiled(shape), **values)]
+
+
+def page_of(
+    reading: Reading,
+    account_id: UUID,
+    data: DataSet,
+    wanted: Wanted,
+    after: Place | None,
+    limit: int,
+) -> tuple[Shape, dict[str, Any]]:
+    """The shape of the page's statement, and the values of its parameters."""
+    narrowing = wanted.narrowing()
+    values = {"account": account_id, "environment": data.environment, "most": limit, **narrowing}
+    if after is not None:
+        place = zip(reading.order, after, strict=False)
+        values.update((f"after_{name}", value) for name, value in place)
+    marks = data.marks_for(wanted.key_id)
+    parts = [cutoffs(marks, data.environment)]
+    if reading.of_both:
+        parts.append(cutoffs([mark for mark in marks if mark.environment is None], None))
+    for number, part in enumerate(parts):
+        values.update(values_of(part, number))
+    shape = Shape(
+        reading=reading,
+        filters=tuple(narrowing),
+        state=wanted.state,
+        placed=after is not None,
+        parts=tuple((p.blanket is not None, len(p.apart), bool(p.gone)) for p in parts),
+    )
+    return shape, values

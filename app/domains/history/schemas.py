@@ -1,0 +1,113 @@
+"""What trades, equity snapshots, signals and events of bots look like from outside."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from app.api.schemas import Document
+from app.domains.positions.schemas import DataBot, DataKey, Side
+from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
+
+Symbol = Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
+OwnId = Annotated[str, Field(description="The bot's own.", examples=["2026-11-22-0001"])]
+Level = Literal["info", "warning", "error"]
+
+
+class _Reported(Document):
+    id: OwnId
+    bot: DataBot
+    key: DataKey
+    exchange: ExchangeId
+    environment: Environment
+    contract_type: ContractType
+
+
+class Trade(_Reported):
+    """A completed round trip. `pnl` is net of fees, in the asset `settle`; it, `settle` and
+    `contract_size` are null where the contract is not known: never guessed.
+    """
+
+    symbol: Symbol
+    side: Side
+    quantity: Annotated[str, Field(examples=["0.5"])]
+    entry_price: Annotated[str, Field(examples=["97012.5"])]
+    exit_price: Annotated[str, Field(examples=["98100"])]
+    fees: Annotated[str, Field(examples=["1.25"], description="Paid; negative: earned.")]
+    pnl: Annotated[str | None, Field(examples=["542.5"])]
+    settle: Annotated[str | None, Field(examples=["USDT"])]
+    contract_size: Annotated[str | None, Field(examples=["1"])]
+    leverage: Annotated[str | None, Field(examples=["10"])]
+    margin_mode: MarginMode | None
+    position_id: str | None
+    exit_reason: Annotated[str | None, Field(examples=["take profit"])]
+    opened_at: datetime
+    closed_at: datetime
+    stored_at: datetime
+
+
+class EquitySnapshot(_Reported):
+    """What the exchange account was worth, in `settle`. `reset`: its test funds were claimed anew
+    just before.
+    """
+
+    at: datetime
+    equity: Annotated[str, Field(examples=["10250.75"])]
+    balance: Annotated[str | None, Field(examples=["10000"])]
+    unrealised_pnl: Annotated[str | None, Field(examples=["250.75"])]
+    settle: Annotated[str, Field(examples=["USDT"])]
+    reset: bool
+    stored_at: datetime
+
+
+class Signal(_Reported):
+    """What a strategy said. `acted`: whether the bot did."""
+
+    at: datetime
+    symbol: Symbol
+    name: Annotated[str, Field(examples=["mean reversion"])]
+    direction: Literal["long", "short", "flat"]
+    score: Annotated[str | None, Field(examples=["0.82"])]
+    acted: bool | None
+    data: dict[str, Any] | None
+    stored_at: datetime
+
+
+class BotEvent(Document):
+    """What a bot reported of itself, or the service has to tell of it: then `id` is the service's.
+
+    An event of a bot that had no key has no `key` and no `environment`; one of a key that no bot
+    had has no `bot`.
+    """
+
+    id: OwnId
+    bot: DataBot | None
+    key: DataKey | None
+    exchange: ExchangeId | None
+    environment: Environment | None
+    contract_type: ContractType | None
+    at: datetime
+    kind: Annotated[str, Field(examples=["position_unexpected"])]
+    level: Level
+    message: str
+    data: dict[str, Any] | None
+
+
+class TradePage(Document):
+    items: list[Trade]
+    next_cursor: str | None
+
+
+class EquitySnapshotPage(Document):
+    items: list[EquitySnapshot]
+    next_cursor: str | None
+
+
+class SignalPage(Document):
+    items: list[Signal]
+    next_cursor: str | None
+
+
+class BotEventPage(Document):
+    items: list[BotEvent]
+    next_cursor: str | None

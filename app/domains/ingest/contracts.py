@@ -1,0 +1,46 @@
+"""What a reported trade earned, by what the exchange says of its contract."""
+
+from decimal import Decimal
+from typing import NamedTuple
+
+from app.domains.ingest.pnl import realised_pnl
+from app.domains.ingest.schemas import TradeItem
+from botkeys.exchanges.model import ContractType
+
+
+class Contract(NamedTuple):
+    """`size` is what one unit of quantity is; P&L is in `settle`."""
+
+    contract_type: ContractType
+    size: Decimal
+    settle: str
+
+
+class Valued(NamedTuple):
+    """The columns of a trade that its report does not decide, in the order of `TRADES.given`."""
+
+    contract_type: ContractType
+    contract_size: Decimal | None
+    settle: str | None
+    pnl: Decimal | None
+
+
+def valued(trade: TradeItem, listed: Contract | None, contract_type: ContractType) -> Valued:
+    """What the exchange lists comes first. For a symbol that it does not, the bot's own word holds,
+    on a contract of its key's `contract_type`; without it nothing is guessed.
+    """
+    contract = listed
+    if contract is None and trade.contract_size is not None and trade.settle is not None:
+        contract = Contract(contract_type, trade.contract_size, trade.settle)
+    if contract is None:
+        return Valued(contract_type, None, None, None)
+    pnl = realised_pnl(
+        contract.contract_type,
+        trade.side,
+        quantity=trade.quantity,
+        entry_price=trade.entry_price,
+        exit_price=trade.exit_price,
+        contract_size=contract.size,
+        fees=trade.fees,
+    )
+    return Valued(contract.contract_type, contract.size, contract.settle, pnl)

@@ -1,0 +1,183 @@
+"""The SQL of what bots report in batches. Every statement names the account and the bot."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import (
+    Account,
+    Assignment,
+    Bot,
+    BotToken,
+    CatalogueInstrument,
+    Key,
+    KeyLabel,
+)
+from app.domains.analytics.rollups import mark_stale
+from app.domains.catalogue.repository import CatalogueName
+from app.domains.ingest.bulk_insert import Target, array_text
+from app.domains.ingest.contracts import Contract
+from app.domains.trading.marks import Mark, not_covered, read_marks
+from botkeys.exchanges.model import ContractType
+
+
+class Situation(NamedTuple):
+    """Of the calling bot, under its lock. `now` is the database's clock."""
+
+    token_hash: bytes | None
+    key_id: UUID | None
+    now: datetime
+
+
+class Origin(NamedTuple):
+    """A key that the bot has or had. `region` is `None` where the key is gone: not known."""
+
+    key_id: UUID
+    exchange: str
+    environment: str
+    contract_type: ContractType
+    region: str | None
+
+
+class IngestRepository:
+    """Of one bot. Locks are taken in the order account, bot; what they hold is read after them."""
+
+    def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
+        self._session = session
+        self._account_id = account_id
+        self._bot_id = bot_id
+
+    async def catalogue_name(self, key_id: UUID | None) -> CatalogueName | None:
+        """Of the key, `None` being the bot's present one; `None` if there is no such key."""
+        query = (
+            select(Key.exchange, Key.environment, Key.region, Key.contract_type)
+            .select_from(Bot)
+            .join(
+                Key,
+                (Key.account_id == Bot.account_id) & (Key.id == func.coalesce(key_id, Bot.key_id)),
+            )
+            .where(*self._bot())
+        )
+        row = (await self._session.execute(query)).one_or_none()
+        return None if row is None else CatalogueName.of(row)
+
+    async def give_back(self) -> None:
+        """Give the connection back while nothing is written yet."""
+        await self._session.rollback()
+
+    async def lock(self) -> bool:
+        """Lock the account, then the bot, against changes; whether the bot is there."""
+        account = select(Account.account_id).where(Account.account_id == self._account_id)
+        await self._session.execute(account.with_for_update(read=True))
+        bot = select(Bot.id).where(*self._bot()).with_for_update(read=True)
+        return await self._session.scalar(bot) is not None
+
+    async def situation(self) -> Situation:
+        query = (
+            select(BotToken.token_hash, Bot.key_id, func.clock_timestamp())
+            .select_from(Bot)
+            .outerjoin(
+                BotToken,
+                (BotToken.account_id == Bot.account_id) & (BotToken.bot_id == Bot.id),
+            )
+            .where(*self._bot())
+        )
+        return Situation._make((await self._session.execute(query)).one())
+
+    async def marks(self) -> list[Mark]:
+        return await read_marks(self._session, self._account_id)
+
+    async def origin(self, key_id: UUID) -> Origin | None:
+        """`None` for a key that the bot never had, or of which nothing is known any more."""
+        query = (
+            select(
+                KeyLabel.exchange,
+                KeyLabel.environment,
+                KeyLabel.contract_type,
+                Key.id,
+                Key.region,
+            )
+            .select_from(Assignment)
+            .join(
+                KeyLabel,
+                (KeyLabel.account_id == Assignment.account_id)
+                & (KeyLabel.key_id == Assignment.key_id),
+            )
+            .outerjoin(Key, (Key.account_id == KeyLabel.account_id) & (Key.id == KeyLabel.key_id))
+            .where(
+                Assignment.account_id == self._account_id,
+                Assignment.bot_id == self._bot_id,
+                Assignment.key_id == key_id,
+            )
+        )
+        row = (await self._session.execute(query)).one_or_none()
+        if row is None:
+            return None
+        region = None if row.id is None else row.region or ""
+        contract_type = ContractType(row.contract_type)
+        return Origin(key_id, row.exchange, row.environment, contract_type, region)
+
+    async def contracts(self, origin: Origin, symbols: Collection[str]) -> dict[str, Contract]:
+        """What the exchange lists or listed under these symbols, of the key's contract type first.
+
+        A symbol of which only the other type knows is of that type.
+        """
+        table = CatalogueInstrument
+        of_region = [] if origin.region is None else [table.region == origin.region]
+        query = (
+            select(table.symbol, table.contract_type, table.contract_size, table.settle)
+            .where(
+                table.exchange == origin.exchange,
+                table.environment == origin.environment,
+                table.contract_type.in_(list(ContractType)),
+                table.symbol.in_(symbols),
+                *of_region,
+            )
+            .order_by(table.contract_type == origin.contract_type, table.region.desc())
+        )
+        return {
+            symbol: Contract(ContractType(contract_type), size, settle)
+            for symbol, contract_type, size, settle in await self._session.execute(query)
+        }
+
+    async def add(self, target: Target, origin: Origin, rows: Sequence[Sequence[Any]]) -> set[str]:
+        """Insert rows in the order of `target.columns`; the bot's ids of those that were new."""
+        columns = map(array_text, zip(*rows, strict=True))
+        added = await self._session.scalars(
+            target.statement,
+            {
+                "account_id": self._account_id,
+                "bot_id": self._bot_id,
+                "key_id": origin.key_id,
+                "exchange": origin.exchange,
+                "environment": origin.environment,
+                **dict(zip(target.columns, columns, strict=True)),
+            },
+        )
+        return set(added.all())
+
+    async def mark_stale(self, environment: str, days: Collection[date]) -> None:
+        """Trades of these UTC days were added: what was reckoned for them holds no more."""
+        await mark_stale(self._session, self._account_id, environment, days)
+
+    async def deleted(
+        self, target: Target, marks: Sequence[Mark], names: Collection[str]
+    ) -> set[str]:
+        """Which of these ids belong to rows that a mark covers and that are still there."""
+        table = target.model.__table__
+        name = target.column(target.columns[0])
+        left = not_covered(marks, table, target.column(target.time))
+        query = select(name).where(
+            table.c.account_id == self._account_id,
+            table.c.bot_id == self._bot_id,
+            name.in_(names),
+            or_(*(~condition for condition in left)),
+        )
+        return set(await self._session.scalars(query))
+
+    def _bot(self) -> tuple[Any, Any]:
+        return Bot.account_id == self._account_id, Bot.id == self._bot_id

@@ -1,0 +1,125 @@
+"""Takes what bots report in batches: a verdict for each item, and nothing stored twice."""
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import BotPrincipal
+from app.db.base import new_id
+from app.domains.analytics.rollups import utc_days
+from app.domains.bots.errors import NoKey
+from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
+from app.domains.catalogue.repository import CatalogueRepository
+from app.domains.ingest.bulk_insert import EQUITY_SNAPSHOTS, EVENTS, SIGNALS, TRADES, Target
+from app.domains.ingest.contracts import Contract, Valued, valued
+from app.domains.ingest.repository import IngestRepository, Origin
+from app.domains.ingest.schemas import (
+    Batch,
+    EquitySnapshotItem,
+    EventItem,
+    Item,
+    ItemType,
+    SignalItem,
+    TradeItem,
+)
+from app.domains.ingest.screening import Judged, Verdict
+from app.domains.trading.errors import TOLERANCE, KeyNotAssigned
+from app.domains.trading.marks import FOREVER
+from botkeys.exchanges.model import ContractType
+
+
+class IngestService:
+    """For one bot. Locks in the order account, bot; a deletion that comes later finds the rows."""
+
+    def __init__(
+        self,
+        rows: IngestRepository,
+        catalogue: CatalogueRepository,
+        refresher: CatalogueRefresher,
+        bot: BotPrincipal,
+    ) -> None:
+        self._rows = rows
+        self._catalogue = catalogue
+        self._refresher = refresher
+        self._bot = bot
+
+    async def trades(self, batch: Batch[TradeItem]) -> list[Verdict]:
+        """Trades with their P&L, where anybody knows the contract."""
+        await self._fetch_if_unknown(batch.key_id)
+        judged = await self._judge(batch)
+        contracts: dict[str, Contract] = {}
+        if judged.origin is not None and judged.wanted:
+            symbols = {trade.symbol for trade in judged.wanted.values()}
+            contracts = await self._rows.contracts(judged.origin, symbols)
+
+        def reckoned(origin: Origin, trade: TradeItem) -> Valued:
+            return valued(trade, contracts.get(trade.symbol), origin.contract_type)
+
+        return await self._store(TRADES, judged, reckoned)
+
+    async def equity_snapshots(self, batch: Batch[EquitySnapshotItem]) -> list[Verdict]:
+        return await self._store(EQUITY_SNAPSHOTS, await self._judge(batch), _of_origin)
+
+    async def signals(self, batch: Batch[SignalItem]) -> list[Verdict]:
+        return await self._store(SIGNALS, await self._judge(batch), _of_origin)
+
+    async def events(self, batch: Batch[EventItem]) -> list[Verdict]:
+        return await self._store(EVENTS, await self._judge(batch), _as_event)
+
+    async def _fetch_if_unknown(self, key_id: UUID | None) -> None:
+        name = await self._rows.catalogue_name(key_id)
+        if name is not None and instruments_worth_waiting(await self._catalogue.state(name)):
+            await self._rows.give_back()
+            await self._refresher.refresh(name)
+
+    async def _judge(self, batch: Batch[ItemType]) -> Judged[ItemType]:
+        """Decide under the locks what may be stored."""
+        locked = await self._rows.lock()
+        bot = await self._rows.situation() if locked else None
+        # Minting waits for the lock of the bot: a token that died meanwhile reports nothing.
+        if bot is None or bot.token_hash != self._bot.token_hash:
+            raise Unauthenticated(TokenFault.REVOKED)
+        key_id = batch.key_id or bot.key_id
+        if key_id is None:
+            raise NoKey
+        marks = await self._rows.marks()
+        origin = None
+        if not any(mark.key_id == key_id and mark.cutoff == FOREVER for mark in marks):
+            origin = await self._rows.origin(key_id)
+            if origin is None:
+                raise KeyNotAssigned
+        return Judged.of(batch, origin, marks, bot.now + TOLERANCE)
+
+    async def _store(
+        self,
+        target: Target,
+        judged: Judged[ItemType],
+        given: Callable[[Origin, ItemType], tuple[Any, ...]],
+    ) -> list[Verdict]:
+        """`given` tells the columns of a row that its item has no member for."""
+        origin = judged.origin
+        if origin is None or not judged.wanted:
+            return judged.verdicts(set(), set())
+        # In one order, so that batches that cross never wait for each other in a ring.
+        rows = [
+            (*target.members(item), *given(origin, item))
+            for _, item in sorted(judged.wanted.items())
+        ]
+        stored = await self._rows.add(target, origin, rows)
+        if target is TRADES:
+            times = (judged.wanted[name].time for name in stored)
+            await self._rows.mark_stale(origin.environment, utc_days(times))
+        rest = judged.wanted.keys() - stored
+        deleted = set()
+        if rest and judged.marks:
+            deleted = await self._rows.deleted(target, judged.marks, rest)
+        return judged.verdicts(stored, deleted)
+
+
+def _of_origin(origin: Origin, _item: Item) -> tuple[ContractType]:
+    return (origin.contract_type,)
+
+
+def _as_event(origin: Origin, _event: EventItem) -> tuple[ContractType, UUID]:
+    return origin.contract_type, new_id()

@@ -1,0 +1,147 @@
+"""Asks an exchange about credentials, outside any transaction and within a few seconds."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from limits import RateLimitItemPerMinute
+from limits.aio.strategies import MovingWindowRateLimiter
+from sqlalchemy import func
+
+from app.api.telemetry import Metrics
+from app.custody.fingerprint import account_hash
+from app.domains.keys.credential_input import KeyRequest
+from app.domains.keys.errors import CredentialsRejected, WithdrawalPermission
+from app.errors import RateLimited
+from botkeys.exchanges.advice import advice
+from botkeys.exchanges.errors import BadPayload, CredentialsRefused, ExchangeError, NoEndpoint
+from botkeys.exchanges.errors import RateLimited as ExchangeRateLimited
+from botkeys.exchanges.model import Answer, CredentialReport, Permissions
+from botkeys.exchanges.registry import EXCHANGES, Exchanges
+from botkeys.sealing.boxes import SecretBytes
+from botkeys.transport.deadline import Deadline
+
+PATIENCE = 10.0
+"""Seconds that a check may wait in our own line before the exchange: bursts of some dozens are."""
+_GRACE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """`status` and `reason` as they stand in the key's `verification`."""
+
+    status: str
+    reason: str | None
+    report: CredentialReport
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What a key's row says of the check."""
+        permissions = self.report.permissions
+        return {
+            "permission_read": permissions.read,
+            "permission_trade": permissions.trade,
+            "permission_withdraw": permissions.withdraw,
+            "permission_ip_restricted": permissions.ip_restricted,
+            "expires_at": self.report.expires_at,
+            "expiry_announced": None,
+            "verification_status": self.status,
+            "verification_reason": self.reason,
+            "verification_possible": None,
+            "verification_checked_at": None if self is SKIPPED else func.clock_timestamp(),
+            "health_checked_at": None,
+        }
+
+
+SKIPPED = Verified("skipped", None, CredentialReport(Permissions()))
+
+
+def hashed_account(hmac_key: SecretBytes, request: KeyRequest, verified: Verified) -> bytes | None:
+    """The keyed hash of the exchange account, where the exchange tells which one it is."""
+    account = verified.report.exchange_account
+    if account is None:
+        return None
+    return account_hash(hmac_key, request.exchange, request.environment, account)
+
+
+class CredentialCheck:
+    """`timeout` is in seconds, for all calls of one check together. What they wait in our own line
+    does not count, up to `PATIENCE`.
+
+    `aside` is entered while the exchange is asked.
+    `refuse_withdrawal`: a key that is known to be able to withdraw is not taken.
+    """
+
+    def __init__(
+        self,
+        exchanges: Exchanges,
+        metrics: Metrics,
+        limiter: MovingWindowRateLimiter,
+        aside: Callable[[], AbstractAsyncContextManager[None]],
+        *,
+        timeout: float,
+        per_minute: int,
+        refuse_withdrawal: bool,
+    ) -> None:
+        self._exchanges = exchanges
+        self._metrics = metrics
+        self._limiter = limiter
+        self._aside = aside
+        self._timeout = timeout
+        self._limit = RateLimitItemPerMinute(per_minute)
+        self._refuse_withdrawal = refuse_withdrawal
+
+    async def run(self, request: KeyRequest, account: str) -> Verified:
+        """What the exchange says; `SKIPPED` if it is not to be asked.
+
+        Raises `CredentialsRejected` where it says no, `WithdrawalPermission` by policy.
+
+        An exchange that cannot be asked, or whose answer makes no sense, says nothing about the
+        credentials: they are taken, and everything about them is unknown.
+        """
+        if not request.verify:
+            return SKIPPED
+        if not await self._limiter.hit(self._limit, "key-checks", account):
+            raise RateLimited(60, "Too many keys were checked in a minute. Wait a minute.")
+        try:
+            async with self._aside():
+                verified = await self._ask(request)
+        except CredentialsRefused as refusal:
+            self._count(request, "rejected")
+            sentence = advice(request.exchange, refusal.reason, refusal.possible)
+            raise CredentialsRejected(sentence, refusal.reason, refusal.possible) from None
+        self._count(request, verified.status)
+        if self._refuse_withdrawal and verified.report.permissions.withdraw is Answer.YES:
+            raise WithdrawalPermission(EXCHANGES[request.exchange].name)
+        return verified
+
+    async def _ask(self, request: KeyRequest) -> Verified:
+        adapter = self._exchanges.adapter(request.exchange)
+        unknown = CredentialReport(Permissions())
+        deadline = Deadline(self._timeout, PATIENCE)
+        try:
+            # The adapter keeps to the deadline, and knows what the time was spent on.
+            async with asyncio.timeout(deadline.left_in_line() + _GRACE):
+                report = await adapter.check_credentials(
+                    request.credentials,
+                    request.environment,
+                    request.region,
+                    request.contract_type,
+                    deadline,
+                )
+        except CredentialsRefused:
+            raise
+        except NoEndpoint:
+            return Verified("unreachable", "no_endpoint", unknown)
+        except ExchangeRateLimited:
+            return Verified("unreachable", "rate_limited", unknown)
+        except BadPayload:
+            return Verified("unreachable", "bad_answer", unknown)
+        except (ExchangeError, TimeoutError):
+            return Verified("unreachable", "no_answer", unknown)
+        return Verified("verified", None, report)
+
+    def _count(self, request: KeyRequest, outcome: str) -> None:
+        self._metrics.key_checks.labels(request.exchange, outcome).inc()

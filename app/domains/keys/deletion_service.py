@@ -1,0 +1,121 @@
+"""Deleting a key, alone or with its trading data."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.auth.principal import UserPrincipal
+from app.db.base import new_id
+from app.db.revisions import Revisions, require
+from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.log import AuditLog
+from app.domains.deletion.repository import DeletionRepository, whole_key
+from app.domains.deletion.scopes import stored
+from app.domains.keys.credential_repository import CredentialRepository
+from app.domains.keys.errors import KeyAssigned, PositionsHeld
+from app.domains.keys.repository import KeyRepository, KeyRow
+from app.domains.operations.repository import OperationRepository, OperationRow
+from app.domains.trading.kinds import KINDS
+from app.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPreview:
+    """`counts` of its trading data by kind; `held` positions are in the way, and so is a bot."""
+
+    key: KeyRow
+    counts: dict[str, int]
+    held: int
+
+
+class KeyDeletionService:
+    """Keys that go. Locks in the order account, key, audit head."""
+
+    def __init__(
+        self,
+        keys: KeyRepository,
+        credentials: CredentialRepository,
+        accounts: AccountRepository,
+        deletions: DeletionRepository,
+        operations: OperationRepository,
+        audit: AuditLog,
+    ) -> None:
+        self._keys = keys
+        self._credentials = credentials
+        self._accounts = accounts
+        self._deletions = deletions
+        self._operations = operations
+        self._audit = audit
+
+    async def preview(self, key_id: UUID) -> KeyPreview:
+        key = await self._keys.get(key_id)
+        if key is None:
+            raise NotFound
+        counts = await self._deletions.counts(whole_key(key_id))
+        return KeyPreview(key, counts, await self._keys.positions_held(key_id))
+
+    async def delete(
+        self, principal: UserPrincipal, key_id: UUID, expected: Revisions | None
+    ) -> dict[str, int]:
+        """Remove the key and its credentials at once, and keep its trading data; how many rows of
+        each kind went.
+        """
+        await self._accounts.enter(principal)
+        key = await self._deletable(key_id, expected)
+        gone = await self._remove(key_id)
+        await self._keys.forget_label(key_id)
+        await self._record(key)
+        return gone
+
+    async def delete_with_data(
+        self, principal: UserPrincipal, key_id: UUID, expected: Revisions | None
+    ) -> OperationRow:
+        """The same at once, and its trading data by an operation: nothing shows them from now on,
+        and nothing that is reported of the key is stored.
+        """
+        await self._accounts.take(principal)
+        key = await self._deletable(key_id, expected)
+        gone = await self._remove(key_id)
+        marks = whole_key(key_id)
+        await self._deletions.mark(marks)
+        row = await self._operations.add(
+            new_id(),
+            kind="delete_key_data",
+            scope=stored(marks, scope="key", key_ids=[str(key_id)]),
+            receipt={
+                "deleted": {**gone, **{kind.name: 0 for kind in KINDS}},
+                "kept": {"positions": 0},
+            },
+            environment=key.environment,
+        )
+        await self._record(key, operation_id=str(row.id))
+        return row
+
+    async def _deletable(self, key_id: UUID, expected: Revisions | None) -> KeyRow:
+        """The key under its lock, which openings and open positions share."""
+        key = await self._keys.get(key_id) if await self._keys.lock(key_id) else None
+        if key is None:
+            raise NotFound
+        require(key.revision, expected)
+        if key.bot_id is not None and key.bot_name is not None:
+            raise KeyAssigned(key.bot_id, key.bot_name)
+        held = await self._keys.positions_held(key_id)
+        if held:
+            raise PositionsHeld(held)
+        return key
+
+    async def _remove(self, key_id: UUID) -> dict[str, int]:
+        others = await self._deletions.what_goes_with(key_id)
+        credentials = await self._credentials.remove(key_id)
+        await self._keys.delete(key_id)
+        return {"keys": 1, "credentials": credentials, **others}
+
+    async def _record(self, key: KeyRow, **details: str) -> None:
+        await self._audit.record(
+            "key.delete",
+            target="key",
+            target_id=key.id,
+            environment=key.environment,
+            exchange=key.exchange,
+            label=key.label,
+            **details,
+        )

@@ -1,0 +1,140 @@
+"""Replaces a key's credentials in place: what is assigned, open or set stays as it is."""
+
+import hmac
+from uuid import UUID
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.principal import UserPrincipal
+from app.context import ApiKeys
+from app.custody.fingerprint import fingerprint, mask
+from app.db.failures import violated_constraint
+from app.db.revisions import Revisions, require
+from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.log import AuditLog
+from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
+from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
+from app.domains.keys.credential_input import KeyRequest, read_credentials
+from app.domains.keys.credential_repository import CredentialRepository
+from app.domains.keys.errors import KeyAlreadyAdded, OtherExchangeAccount
+from app.domains.keys.repository import KeyRepository, KeyRow
+from app.domains.keys.schemas import NewCredentials
+from app.errors import NotFound
+from botkeys.exchanges.model import ContractType, Environment
+from botkeys.exchanges.registry import EXCHANGES
+from botkeys.sealing.binding import Binding
+
+
+class ReplacementService:
+    def __init__(
+        self,
+        session: AsyncSession,
+        keys: KeyRepository,
+        credentials: CredentialRepository,
+        accounts: AccountRepository,
+        vault: ApiKeys,
+        check: CredentialCheck,
+        catalogue: CatalogueRepository,
+        audit: AuditLog,
+    ) -> None:
+        self._session = session
+        self._keys = keys
+        self._credentials = credentials
+        self._accounts = accounts
+        self._vault = vault
+        self._check = check
+        self._catalogue = catalogue
+        self._audit = audit
+
+    async def replace(
+        self,
+        principal: UserPrincipal,
+        key_id: UUID,
+        new: NewCredentials,
+        expected: Revisions | None,
+    ) -> KeyRow:
+        """Check as for a new key, prove the exchange account, then seal the next version."""
+        row = self._current(await self._keys.get(key_id), expected)
+        request = _request(row, new)
+        mark = fingerprint(
+            self._vault.fingerprint,
+            request.exchange,
+            request.environment,
+            request.credentials.api_key,
+        )
+        await self._refuse_other_key(mark, key_id)
+        # Nothing is written yet: give the connection back before the exchange is asked.
+        await self._session.rollback()
+        verified = await self._check.run(request, str(principal.account_id))
+        account_id = await self._accounts.enter(principal)
+        if not await self._keys.lock(key_id):
+            raise NotFound
+        row = self._current(await self._keys.get(key_id), expected)
+        exchange_account = await self._same_account(key_id, request, verified)
+        version = row.version + 1
+        binding = Binding(account_id, key_id, version, request.exchange, request.environment)
+        sealed = self._vault.sealing.sealer().seal(request.credentials, binding)
+        try:
+            await self._keys.change(
+                key_id,
+                version=version,
+                masked_key=mask(request.credentials.api_key),
+                fingerprint=mark,
+                exchange_account=exchange_account,
+                **verified.columns,
+            )
+        except IntegrityError as error:
+            # Added meanwhile, by another request: the constraint is what cannot be outrun.
+            if violated_constraint(error) != "uq_keys_account_id_fingerprint":
+                raise
+            raise KeyAlreadyAdded from None
+        await self._credentials.remove(key_id)
+        await self._credentials.add(key_id, version, sealed)
+        await self._catalogue.learn_leverage(CatalogueName.of(row), verified.report.max_leverage)
+        await self._audit.record(
+            "key.replace_credentials",
+            target="key",
+            target_id=key_id,
+            environment=row.environment,
+            exchange=row.exchange,
+            version=version,
+            verification=verified.status,
+        )
+        return self._current(await self._keys.get(key_id), None)
+
+    async def _refuse_other_key(self, mark: bytes, key_id: UUID) -> None:
+        """The same API key with another secret is a replacement too; another key's is not."""
+        known = await self._keys.find(mark)
+        if known not in {None, key_id}:
+            raise KeyAlreadyAdded(known)
+
+    async def _same_account(
+        self, key_id: UUID, request: KeyRequest, verified: Verified
+    ) -> bytes | None:
+        """The hash to keep. Raises `OtherExchangeAccount` where both are known and differ."""
+        before = await self._credentials.exchange_account(key_id)
+        now = hashed_account(self._vault.fingerprint, request, verified)
+        if before is not None and now is not None and not hmac.compare_digest(before, now):
+            raise OtherExchangeAccount
+        return now or before
+
+    @staticmethod
+    def _current(row: KeyRow | None, expected: Revisions | None) -> KeyRow:
+        if row is None:
+            raise NotFound
+        require(row.revision, expected)
+        return row
+
+
+def _request(row: KeyRow, new: NewCredentials) -> KeyRequest:
+    return KeyRequest(
+        label=row.label,
+        exchange=row.exchange,
+        environment=Environment(row.environment),
+        region=row.region,
+        contract_type=ContractType(row.contract_type),
+        credentials=read_credentials(new, EXCHANGES[row.exchange]),
+        active=row.active,
+        verify=new.verify_,
+    )

@@ -1,0 +1,39 @@
+"""Key rows as the documents that the API shows. Hot: built by hand, held to the schema by tests."""
+
+from typing import Any
+
+from app.domains.keys.repository import KeyRow
+
+
+def key_document(row: KeyRow) -> dict[str, Any]:
+    """The members of `app.domains.keys.schemas.Key`."""
+    return {
+        "id": str(row.id),
+        "label": row.label,
+        "exchange": row.exchange,
+        "environment": row.environment,
+        "region": row.region,
+        "contract_type": row.contract_type,
+        "masked_key": row.masked_key,
+        "active": row.active,
+        "bot": None if row.bot_id is None else {"id": str(row.bot_id), "name": row.bot_name},
+        "permissions": {
+            "read": row.permission_read,
+            "trade": row.permission_trade,
+            "withdraw": row.permission_withdraw,
+            "ip_restricted": row.permission_ip_restricted,
+        },
+        "expires_at": row.expires_at,
+        "verification": {
+            "status": row.verification_status,
+            "reason": row.verification_reason,
+            "possible": row.verification_possible,
+            "checked_at": row.verification_checked_at,
+        },
+        "last_release": None
+        if row.last_release_at is None
+        else {"at": row.last_release_at, "from": row.last_release_from},
+        "version": row.version,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }

@@ -1,0 +1,183 @@
+"""The rules of keys."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.principal import UserPrincipal
+from app.context import ApiKeys
+from app.custody.fingerprint import fingerprint, mask
+from app.db.base import new_id
+from app.db.failures import Overtaken
+from app.db.revisions import Revisions, require
+from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.log import AuditLog
+from app.domains.bots.repository import BotRepository
+from app.domains.catalogue.refresher import CatalogueRefresher
+from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
+from app.domains.keys.contract_switch import ContractSwitch
+from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
+from app.domains.keys.credential_input import KeyRequest, read_request
+from app.domains.keys.credential_repository import CredentialRepository
+from app.domains.keys.errors import EnvironmentImmutable, KeyAlreadyAdded
+from app.domains.keys.repository import KeyFilter, KeyRepository, KeyRow
+from app.domains.keys.schemas import KeyChange, NewKey
+from app.errors import NotFound
+from botkeys.sealing.binding import Binding
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: list[KeyRow]
+    next_after: UUID | None
+
+
+class KeyService:
+    """Keys of one account. Locks in the order account, bot, presence, key, audit head."""
+
+    def __init__(
+        self,
+        session: AsyncSession,
+        keys: KeyRepository,
+        credentials: CredentialRepository,
+        accounts: AccountRepository,
+        vault: ApiKeys,
+        check: CredentialCheck,
+        catalogue: CatalogueRepository,
+        refresher: CatalogueRefresher,
+        bots: BotRepository,
+        audit: AuditLog,
+    ) -> None:
+        self._session = session
+        self._keys = keys
+        self._credentials = credentials
+        self._accounts = accounts
+        self._vault = vault
+        self._check = check
+        self._catalogue = catalogue
+        self._refresher = refresher
+        self._switch = ContractSwitch(keys, bots)
+        self._audit = audit
+
+    async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> Page:
+        rows = await self._keys.page(wanted, after, limit + 1)
+        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+    async def get(self, key_id: UUID) -> KeyRow:
+        row = await self._keys.get(key_id)
+        if row is None:
+            raise NotFound
+        return row
+
+    async def add(self, principal: UserPrincipal, new: NewKey) -> KeyRow:
+        """Check the form, look for a duplicate, ask the exchange, then seal and store."""
+        request = read_request(new)
+        mark = fingerprint(
+            self._vault.fingerprint,
+            request.exchange,
+            request.environment,
+            request.credentials.api_key,
+        )
+        known = await self._keys.find(mark)
+        if known is not None:
+            raise KeyAlreadyAdded(known)
+        # Nothing is written yet: give the connection back before the exchange is asked.
+        await self._session.rollback()
+        verified = await self._check.run(request, str(principal.account_id))
+        return await self._store(principal, request, verified, mark)
+
+    async def _store(
+        self, principal: UserPrincipal, request: KeyRequest, verified: Verified, mark: bytes
+    ) -> KeyRow:
+        account_id = await self._accounts.enter(principal)
+        key_id = new_id()
+        sealed = self._vault.sealing.sealer().seal(
+            request.credentials,
+            Binding(account_id, key_id, 1, request.exchange, request.environment),
+        )
+        added = await self._keys.add(
+            key_id,
+            label=request.label,
+            exchange=request.exchange,
+            environment=request.environment,
+            region=request.region,
+            contract_type=request.contract_type,
+            masked_key=mask(request.credentials.api_key),
+            fingerprint=mark,
+            active=request.active,
+            exchange_account=hashed_account(self._vault.fingerprint, request, verified),
+            **verified.columns,
+        )
+        if not added:
+            raise KeyAlreadyAdded(await self._keys.find(mark))
+        await self._credentials.add(key_id, 1, sealed)
+        name = CatalogueName(
+            request.exchange, request.environment, request.region, request.contract_type
+        )
+        await self._catalogue.learn_leverage(name, verified.report.max_leverage)
+        self._refresher.start(name)
+        await self._audit.record(
+            "key.add",
+            target="key",
+            target_id=key_id,
+            environment=request.environment,
+            exchange=request.exchange,
+            verification=verified.status,
+        )
+        return await self.get(key_id)
+
+    async def change(
+        self, principal: UserPrincipal, key_id: UUID, change: KeyChange, expected: Revisions | None
+    ) -> KeyRow:
+        """Rename, (de)activate or switch. `expected` is what If-Match names, if it was sent."""
+        switching = change.contract_type is not None
+        row = await self._locked(principal, key_id, expected, with_bot=switching)
+        if change.environment is not None and change.environment != row.environment:
+            raise EnvironmentImmutable
+        if change.contract_type is not None:
+            await self._switch.check(row, change.contract_type)
+        wanted = {
+            "label": change.label,
+            "active": change.active,
+            "contract_type": change.contract_type,
+        }
+        changed: dict[str, Any] = {
+            name: value
+            for name, value in wanted.items()
+            if value is not None and value != getattr(row, name)
+        }
+        if not changed:
+            return row
+        await self._keys.change(key_id, **changed)
+        await self._audit.record(
+            "key.change",
+            target="key",
+            target_id=key_id,
+            environment=row.environment,
+            **changed,
+        )
+        row = await self.get(key_id)
+        if "contract_type" in changed:
+            self._refresher.start(CatalogueName.of(row))
+        return row
+
+    async def _locked(
+        self,
+        principal: UserPrincipal,
+        key_id: UUID,
+        expected: Revisions | None,
+        *,
+        with_bot: bool = False,
+    ) -> KeyRow:
+        """The key under its lock, read in a statement of its own after the lock was taken."""
+        await self._accounts.enter(principal)
+        bot_id = await self._switch.lock_bot(key_id) if with_bot else None
+        if not await self._keys.lock(key_id):
+            raise NotFound
+        row = await self.get(key_id)
+        if with_bot and row.bot_id != bot_id:
+            raise Overtaken
+        require(row.revision, expected)
+        return row

@@ -1,0 +1,103 @@
+"""The progress of an operation as server-sent events."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from uuid import UUID
+from weakref import finalize
+
+from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.quota import Slots
+from app.db.driver import Reader
+from app.domains.operations.repository import OperationRow, read_operation
+from app.domains.operations.serializers import FINISHED, document_etag, operation_document
+from app.domains.runtime.stream.publisher import StreamLimits
+from app.kit.json_codec import dumps
+
+RECONNECT_MILLISECONDS = 1000
+LOOK_SECONDS = 1.0
+IN_ALL = 200
+OF_ONE_ACCOUNT = 10
+
+_TOO_MANY = (
+    "This account follows as many operations at once as it may. End a stream, or read the "
+    "operation itself now and then."
+)
+_BUSY = "This process holds all the streams that it may. Try again in a few seconds."
+
+
+class OperationSlots(Slots):
+    """How many streams of operations a process holds: each asks the database every second."""
+
+    def __init__(self) -> None:
+        super().__init__(IN_ALL, OF_ONE_ACCOUNT, too_many=_TOO_MANY, busy=_BUSY)
+
+
+class OperationEvents(EventSourceResponse):
+    """Looks at the row every second, and tells of it when it changed, until it has ended.
+
+    Takes a place and gives it back at its end. Raises `RateLimited` or `Unavailable` without one.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        reader: Reader,
+        account_id: UUID,
+        row: OperationRow,
+        limits: StreamLimits,
+    ) -> None:
+        slots.take(account_id)
+        # Also when it is never sent: where what comes between fails, it is forgotten.
+        self._give_back = finalize(self, slots.give_back, account_id)
+        # Proxies that gather answers before they pass them on are told not to (nginx).
+        super().__init__(
+            _events(slots.closed, reader, account_id, row, limits),
+            headers={"X-Accel-Buffering": "no"},
+        )
+        self._patience = limits.patience
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_in_time(message: Message) -> None:
+            async with asyncio.timeout(self._patience):
+                await send(message)
+
+        try:
+            await super().__call__(scope, receive, send_in_time)
+        except TimeoutError:
+            """Whoever takes nothing for so long connects again if it still wants to know."""
+        finally:
+            self._give_back()
+
+
+async def _events(
+    closed: asyncio.Event,
+    reader: Reader,
+    account_id: UUID,
+    first: OperationRow,
+    limits: StreamLimits,
+) -> AsyncIterator[bytes]:
+    now = asyncio.get_running_loop().time
+    until, quiet_since = now() + limits.lifetime, now()
+    yield format_sse_event(retry=RECONNECT_MILLISECONDS)
+    row: OperationRow | None = first
+    told = None
+    while row is not None:
+        document = operation_document(row)
+        tag = document_etag(document)
+        if tag != told:
+            told, quiet_since = tag, now()
+            data = dumps(document).decode()
+            yield format_sse_event(event="operation", id=tag.strip('"'), data_str=data)
+        elif now() - quiet_since >= limits.keep_alive:
+            quiet_since = now()
+            yield KEEPALIVE_COMMENT
+        left = until - now()
+        if row.status in FINISHED or left <= 0 or closed.is_set():
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(LOOK_SECONDS, left)):
+                await closed.wait()
+        row = await read_operation(reader, account_id, row.id)

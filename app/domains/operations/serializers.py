@@ -1,0 +1,24 @@
+"""Operation rows as the documents that the API shows."""
+
+import hashlib
+from typing import Any
+
+from app.domains.deletion.scopes import told
+from app.domains.operations.repository import OperationRow
+from app.kit.json_codec import dumps
+
+FINISHED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+def operation_document(row: OperationRow) -> dict[str, Any]:
+    """The members of `app.domains.operations.schemas.Operation`."""
+    document = row._asdict()
+    document["scope"] = told(row.scope)
+    keys = document["scope"].get("key_ids")
+    document["key_id"] = keys[0] if row.kind == "delete_key_data" and keys else None
+    return document
+
+
+def document_etag(document: dict[str, Any]) -> str:
+    """Of what is shown: an operation counts its rows, not its changes."""
+    return f'"{hashlib.sha256(dumps(document)).hexdigest()[:32]}"'

@@ -1,0 +1,49 @@
+"""The rules of operations."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from app.domains.audit.log import AuditLog
+from app.domains.operations.errors import NotCancellable
+from app.domains.operations.repository import OperationRepository, OperationRow
+from app.domains.operations.serializers import FINISHED
+from app.errors import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: list[OperationRow]
+    next_after: UUID | None
+
+
+class OperationService:
+    def __init__(self, operations: OperationRepository, audit: AuditLog) -> None:
+        self._operations = operations
+        self._audit = audit
+
+    async def page(self, after: UUID | None, limit: int) -> Page:
+        rows = await self._operations.page(after, limit + 1)
+        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+
+    async def get(self, operation_id: UUID) -> OperationRow:
+        row = await self._operations.get(operation_id)
+        if row is None:
+            raise NotFound
+        return row
+
+    async def cancel(self, operation_id: UUID) -> OperationRow:
+        """Every operation there is deletes, and its marks were set with it: nothing can be undone.
+
+        One that has ended is given as it ended.
+        """
+        row = await self.get(operation_id)
+        if row.status not in FINISHED:
+            raise NotCancellable(row.status)
+        await self._audit.record(
+            "operation.cancel",
+            target="operation",
+            target_id=operation_id,
+            environment=row.environment,
+            status=row.status,
+        )
+        return row

@@ -1,0 +1,45 @@
+"""The route by which bots report their positions (role `runtime`)."""
+
+from fastapi import APIRouter, Response
+
+from app.api.access import for_bots
+from app.api.json_response import json_answer
+from app.api.responses import reading_one
+from app.api.route import EdgeRoute
+from app.domains.assets.errors import LeverageNotSettable, MarginModeNotSupported
+from app.domains.positions.bot_deps import Positions
+from app.domains.positions.errors import REFUSALS
+from app.domains.positions.report_schemas import PositionReport
+from app.domains.positions.schemas import Position, PositionId
+from app.domains.positions.serializers import position_document
+from app.domains.trading import errors
+
+router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class=EdgeRoute)
+
+
+@router.put(
+    "/{position_id}",
+    operation_id="reportPosition",
+    summary="Report a position, or ask to open one",
+    response_model=Position,
+    responses=reading_one(
+        *REFUSALS.values(),
+        errors.KeyNotAssigned,
+        errors.PositionConflict,
+        errors.DataDeleted,
+        errors.ClockAhead,
+        LeverageNotSettable,
+        MarginModeNotSupported,
+    ),
+)
+@for_bots()
+async def report_position(
+    position_id: PositionId, report: PositionReport, service: Positions
+) -> Response:
+    """`opening` asks for permission: it is refused with every reason in `blocked_by`, or recorded,
+    and then holds key and margin mode until `expires_at`; repeat it for as long as the order rests.
+    `open` and `closed` are facts and always recorded. A report may be repeated, and may come late:
+    the answer is the position as it is stored. Only one that is `opening`, with an `expires_at` to
+    come, permits the order: of an id that is open or closed already, what is stored is answered.
+    """
+    return json_answer(position_document(await service.report(position_id, report)))

@@ -1,0 +1,131 @@
+"""Why an opening is refused: a class for each reason, which names the problem.
+
+AppError
+├── NoKey                             409 no_key (`app.domains.bots.errors`)
+├── LeverageNotSettable               422 leverage_not_settable (`app.domains.assets.errors`)
+├── MarginModeNotSupported            422 margin_mode_not_supported (`app.domains.assets.errors`)
+└── OpeningRefused                    409, with `blocked_by`: all reasons, in order
+    ├── AccountClosing                account_closing
+    ├── Frozen                        frozen
+    ├── BotPaused                     bot_paused
+    ├── KeyIsInactive                 key_inactive
+    ├── KeyCannotTrade                key_cannot_trade
+    ├── KeyWasRejected                credentials_rejected
+    ├── NoTradingAssets               no_trading_assets
+    ├── CatalogueUnknown              catalogue_unknown
+    ├── UnknownAsset                  unknown_asset
+    ├── AssetDisabled                 asset_disabled
+    ├── AssetDelisted                 asset_delisted
+    └── LeverageAboveMaximum          leverage_above_max
+"""
+
+from collections.abc import Sequence
+
+from app.domains.bots.errors import NoKey
+from app.errors import AppError
+
+
+class OpeningRefused(AppError):
+    """None of these touches positions that are open already."""
+
+    status = 409
+
+
+class AccountClosing(OpeningRefused):
+    code = "account_closing"
+    title = "The account is being closed"
+    detail = "The account is being closed: no new positions. Close the open ones."
+
+
+class Frozen(OpeningRefused):
+    code = "frozen"
+    title = "New positions are frozen"
+    detail = "A freeze of the account, the exchange or the key stops new positions. Lift it first."
+
+
+class BotPaused(OpeningRefused):
+    code = "bot_paused"
+    title = "The bot is paused"
+    detail = "A paused bot opens no new positions. Resume it first."
+
+
+class KeyIsInactive(OpeningRefused):
+    code = "key_inactive"
+    title = "The key is not active"
+    detail = "The bot's key was deactivated: it opens no new positions. Activate it first."
+
+
+class KeyCannotTrade(OpeningRefused):
+    code = "key_cannot_trade"
+    title = "The key may not trade"
+    detail = (
+        "The exchange says that this key may only read. Allow it to trade there, or replace it."
+    )
+
+
+class KeyWasRejected(OpeningRefused):
+    code = "credentials_rejected"
+    title = "The exchange refuses the key"
+    detail = "The exchange refused the bot's credentials at the last look. Replace them first."
+
+
+class NoTradingAssets(OpeningRefused):
+    code = "no_trading_assets"
+    title = "The key has no trading assets"
+    detail = "Add the instruments that the bot may trade to its key, and enable them."
+
+
+class CatalogueUnknown(OpeningRefused):
+    code = "catalogue_unknown"
+    title = "The exchange's instruments are not known yet"
+    detail = "The list of instruments was never fetched. It will be shortly; try again then."
+
+
+class UnknownAsset(OpeningRefused):
+    code = "unknown_asset"
+    title = "The symbol is not among the key's assets"
+    detail = "Add the symbol to the trading assets of the bot's key first."
+
+
+class AssetDisabled(OpeningRefused):
+    code = "asset_disabled"
+    title = "The asset is disabled"
+    detail = "This trading asset was disabled: no new positions on it. Enable it first."
+
+
+class AssetDelisted(OpeningRefused):
+    code = "asset_delisted"
+    title = "The instrument is not listed any more"
+    detail = "The exchange does not list this symbol any more. Open positions can still be closed."
+
+
+class LeverageAboveMaximum(OpeningRefused):
+    code = "leverage_above_max"
+    title = "The leverage is above the maximum"
+    detail = "The leverage is more than the exchange now allows for this symbol. Lower it first."
+
+
+REFUSALS: dict[str, type[AppError]] = {
+    kind.code: kind
+    for kind in (
+        AccountClosing,
+        Frozen,
+        BotPaused,
+        NoKey,
+        KeyIsInactive,
+        KeyCannotTrade,
+        KeyWasRejected,
+        NoTradingAssets,
+        CatalogueUnknown,
+        UnknownAsset,
+        AssetDisabled,
+        AssetDelisted,
+        LeverageAboveMaximum,
+    )
+}
+"""By code, in the order in which reasons are told."""
+
+
+def refused(reasons: Sequence[str]) -> AppError:
+    """The problem of the first reason, with all of them."""
+    return REFUSALS[reasons[0]](blocked_by=list(reasons))

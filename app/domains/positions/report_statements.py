@@ -1,0 +1,173 @@
+"""What a bot's report of a position says to the database, compiled once.
+
+Each lock is a statement of its own; what it holds is read in a later one.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import (
+    ARRAY,
+    BindParameter,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from app.db.driver import Query
+from app.db.models import (
+    Account,
+    Assignment,
+    Bot,
+    CatalogueInstrument,
+    DeletionMark,
+    Key,
+    KeyLabel,
+    Position,
+    PurgedPosition,
+    TradingAsset,
+)
+from app.db.models.position import happened
+from app.domains.positions.rows import POSITIONS, named
+from app.domains.trading.tombstones import digest_of, removal
+
+WRITTEN = (
+    *("key_id", "exchange", "environment", "contract_type", "symbol", "side", "status", "quantity"),
+    *("entry_price", "exit_price", "leverage", "margin_mode", "fees", "revision", "opened_at"),
+    *("closed_at", "close_reason", "expires_at"),
+)
+"""The columns of a position that a first report fills."""
+
+_ACCOUNT = bindparam("account", type_=Uuid())
+_BOT = bindparam("bot", type_=Uuid())
+_POSITION = bindparam("position", type_=Text())
+_SYMBOL = bindparam("symbol", type_=Text())
+_THIS_BOT = (Bot.account_id == _ACCOUNT, Bot.id == _BOT)
+_THIS_POSITION = (
+    Position.account_id == _ACCOUNT,
+    Position.bot_id == _BOT,
+    Position.id == _POSITION,
+)
+_KEYS = any_(bindparam("keys", type_=ARRAY(Uuid())))
+
+SHARE_ACCOUNT = Query(
+    select(Account.account_id).where(Account.account_id == _ACCOUNT).with_for_update(read=True)
+)
+SHARE_BOT = Query(
+    select(Bot.key_id, select(Position.key_id).where(*_THIS_POSITION).scalar_subquery())
+    .where(*_THIS_BOT)
+    .with_for_update(read=True, of=Bot)
+)
+SHARE_KEYS = Query(
+    select(Key.id)
+    .where(Key.account_id == _ACCOUNT, Key.id == _KEYS)
+    .order_by(Key.id)
+    .with_for_update(read=True)
+)
+SHARE_ASSETS = Query(
+    select(TradingAsset.symbol)
+    .where(
+        TradingAsset.account_id == _ACCOUNT,
+        TradingAsset.key_id == _KEYS,
+        TradingAsset.symbol == _SYMBOL,
+    )
+    .order_by(TradingAsset.key_id, TradingAsset.contract_type)
+    .with_for_update(read=True)
+)
+LOCK_POSITION = Query(select(Position.id).where(*_THIS_POSITION).with_for_update())
+GET = Query(POSITIONS.where(*_THIS_POSITION))
+DELETED = Query(
+    select(
+        DeletionMark.environment,
+        DeletionMark.key_id,
+        DeletionMark.cutoff,
+        select(PurgedPosition.purged_at)
+        .where(
+            PurgedPosition.account_id == _ACCOUNT,
+            PurgedPosition.bot_id == _BOT,
+            PurgedPosition.digest == digest_of(_ACCOUNT, _BOT, _POSITION),
+        )
+        .scalar_subquery(),
+    ).where(DeletionMark.account_id == _ACCOUNT)
+)
+REMOVE = Query(removal(_THIS_POSITION))
+FORMER_KEY = Query(
+    select(
+        KeyLabel.key_id,
+        KeyLabel.exchange,
+        KeyLabel.environment,
+        KeyLabel.contract_type,
+        TradingAsset.leverage,
+        TradingAsset.margin_mode,
+    )
+    .select_from(Assignment)
+    .join(
+        KeyLabel,
+        (KeyLabel.account_id == Assignment.account_id) & (KeyLabel.key_id == Assignment.key_id),
+    )
+    .outerjoin(
+        TradingAsset,
+        (TradingAsset.account_id == KeyLabel.account_id)
+        & (TradingAsset.key_id == KeyLabel.key_id)
+        & (TradingAsset.contract_type == KeyLabel.contract_type)
+        & (TradingAsset.symbol == _SYMBOL),
+    )
+    .where(
+        Assignment.account_id == _ACCOUNT,
+        Assignment.bot_id == _BOT,
+        Assignment.key_id == bindparam("key", type_=Uuid()),
+    )
+)
+_CATALOGUE = ("exchange", "environment", "region", "contract_type", "symbol")
+MARGIN_MODES = Query(
+    select(CatalogueInstrument.margin_modes).where(
+        *(getattr(CatalogueInstrument, name) == bindparam(name) for name in _CATALOGUE)
+    )
+)
+
+_ADDED = (
+    insert(Position)
+    .values(
+        account_id=_ACCOUNT,
+        bot_id=_BOT,
+        id=_POSITION,
+        **{name: bindparam(name) for name in WRITTEN},
+    )
+    .on_conflict_do_nothing()
+    .returning(Position.__table__)
+    .cte("added")
+)
+ADD = Query(named(_ADDED).where(_ADDED.c.account_id == _ACCOUNT))
+
+
+_DELETED_BEFORE = (
+    select(func.max(DeletionMark.cutoff))
+    .where(
+        Position.status == "closed",
+        DeletionMark.account_id == Position.account_id,
+        or_(
+            DeletionMark.environment.is_(None),
+            DeletionMark.environment == Position.environment,
+        ),
+        or_(DeletionMark.key_id.is_(None), DeletionMark.key_id == Position.key_id),
+        happened(Position.__table__) < DeletionMark.cutoff,
+    )
+    .correlate(Position)
+    .scalar_subquery()
+)
+"""The cut-off of what covers the position as it has become."""
+
+
+@lru_cache(maxsize=128)
+def change(columns: tuple[str, ...]) -> Query:
+    """Writes these and no others, so that the table's checks stand behind the lock. Reports of one
+    kind change the same columns; those of all sorts in one process are some dozen.
+    """
+    written: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in columns}
+    return Query(update(Position).where(*_THIS_POSITION).values(written).returning(_DELETED_BEFORE))

@@ -1,0 +1,332 @@
+"""The rules of positions: permission to open one, and facts about those that are."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import BotPrincipal
+from app.db.base import new_id
+from app.domains.assets.rules import require_margin_mode, require_settable_leverage
+from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.bots.config_rows import SituationRow
+from app.domains.bots.errors import NoKey
+from app.domains.positions.changes import changes, in_time
+from app.domains.positions.errors import refused
+from app.domains.positions.report_repository import Origin, PositionRepository
+from app.domains.positions.report_schemas import PositionReport
+from app.domains.positions.rows import PositionRow
+from app.domains.positions.transitions import Effect, State, effect_of, state_of
+from app.domains.positions.warnings import of_effect, of_times
+from app.domains.runtime.config.document import bot_blocked_by, row_blocked_by
+from app.domains.trading.errors import (
+    TOLERANCE,
+    ClockAhead,
+    DataDeleted,
+    KeyNotAssigned,
+    PositionConflict,
+)
+from app.domains.trading.marks import FOREVER, latest_cutoff
+from botkeys.exchanges.registry import EXCHANGES
+
+
+class _Report(NamedTuple):
+    """A report with all that it is judged by, read under the locks that make it last."""
+
+    position_id: str
+    said: PositionReport
+    stored: PositionRow | None
+    situation: Sequence[SituationRow]
+    now: datetime
+    """The database's time, read after the locks."""
+    ahead: Mapping[str, datetime] = MappingProxyType({})
+    """Times that the bot said and that were not taken."""
+
+    @property
+    def key_id(self) -> UUID | None:
+        """The bot's present key."""
+        return self.situation[0].key_id
+
+    @property
+    def asset(self) -> SituationRow | None:
+        """The present key's asset of the reported symbol."""
+        wanted = self.said.symbol
+        return next((row for row in self.situation if row.symbol == wanted), None)
+
+    @property
+    def blocked_by(self) -> list[str]:
+        """Why the bot may not open this position, in the order of the contract."""
+        reasons, asset = bot_blocked_by(self.situation), self.asset
+        if asset is not None:
+            leverage = self.said.leverage or asset.leverage
+            reasons += row_blocked_by(asset._replace(leverage=leverage))
+        elif self.key_id is not None:
+            reasons.append("unknown_asset")
+        return reasons
+
+
+class PositionService:
+    """Positions of one bot. Locks in the order account, bot, key, asset, position."""
+
+    def __init__(
+        self, positions: PositionRepository, runtime: RuntimeRepository, bot: BotPrincipal
+    ) -> None:
+        self._positions = positions
+        self._runtime = runtime
+        self._bot = bot
+
+    async def report(self, position_id: str, said: PositionReport) -> PositionRow:
+        """Do what the report says to the position, and give it as it is stored then."""
+        row = None
+        while row is None:
+            keys = await self._share(position_id, said)
+            locked = await self._positions.lock(position_id)
+            stored = await self._positions.get(position_id) if locked else None
+            situation, now = await self._situation()
+            # Another report may have been first, with a key that is not locked here.
+            if stored is None or stored.key_id in keys:
+                row = await self._apply(_Report(position_id, said, stored, situation, now))
+        return row
+
+    async def _share(self, position_id: str, said: PositionReport) -> set[UUID]:
+        """Lock what the report depends on against changes; the keys that it may be about."""
+        keys = await self._positions.share_bot(position_id)
+        if keys is None:
+            raise Unauthenticated(TokenFault.REVOKED)
+        if said.key_id is not None:
+            keys.add(said.key_id)
+        if said.status != "closed":
+            await self._positions.share_assets(keys, said.symbol)
+        return keys
+
+    async def _situation(self) -> tuple[list[SituationRow], datetime]:
+        rows, now = await self._positions.situation()
+        # Minting waits for the lock of the bot: a token that died meanwhile reports nothing.
+        if now is None or rows[0].token_hash != self._bot.token_hash:
+            raise Unauthenticated(TokenFault.REVOKED)
+        return rows, now
+
+    async def _apply(self, report: _Report) -> PositionRow | None:
+        """The position after it; `None` where another report of it turned out to be first."""
+        report = await self._undeleted(_in_time(report))
+        now, stored = report.now, report.stored
+        state = state_of(stored)
+        if stored is not None:
+            _refuse_another(stored, report.said)
+            if _is_behind(stored, report.said):
+                return stored
+        effect = effect_of(report.said.status, state)
+        if effect is Effect.ASK:
+            await self._refuse_to_open(report)
+        if effect is Effect.NOTHING:
+            return stored
+        new = changes(effect, stored, report.said, now)
+        if stored is None:
+            row = await self._add(report, new)
+        else:
+            if effect is Effect.ASK and state is State.LAPSED:
+                new = {**_taken_over(report), **new}
+            row = await self._change(report, stored, new)
+            if row is None:
+                return stored._replace(**new, updated_at=now)
+        if row is not None:
+            await self._tell(effect, state, report, row, new)
+        return row
+
+    async def _change(
+        self, report: _Report, stored: PositionRow, new: dict[str, Any]
+    ) -> PositionRow | None:
+        """The position with what is new; `None` if it is gone with that: a deletion kept it for as
+        long as it was held, and it had ended before. If its bot does not say when, it ended later.
+        """
+        if not new:
+            return stored
+        row = stored._replace(**new, updated_at=report.now, lapsed=False)
+        change, name = self._positions.change, report.position_id
+        cutoff = await change(name, **new, updated_at=report.now)
+        if cutoff is None:
+            return row
+        if cutoff == FOREVER or _told(report, "closed_at") is not None:
+            await self._positions.remove(name)
+            return None
+        await change(name, closed_at=cutoff)
+        return row._replace(closed_at=cutoff)
+
+    async def _undeleted(self, report: _Report) -> _Report:
+        """A report of what was deleted brings nothing back and shows nothing: neither a row that is
+        being purged, nor one that is gone. Positions that are held were never deleted, and an
+        opening is a request of now, for which it is as if there had been none of its id.
+        """
+        said, stored = report.said, report.stored
+        asks = said.status == "opening"
+        if state_of(stored) in {State.OPEN, State.RESERVED} or (asks and stored is None):
+            return report
+        marks, purged_at = await self._positions.deleted(report.position_id)
+        if not marks:
+            return report
+        if stored is None and purged_at is not None and not _began_after(purged_at, report):
+            raise DataDeleted
+        end = latest_cutoff(marks, *await self._place(report))
+        if end is None:
+            return report
+        if stored is None:
+            return _heard_of_first(report, end)
+        if stored.happened >= end:
+            return report
+        if not asks:
+            raise DataDeleted
+        await self._positions.remove(report.position_id)
+        return report._replace(stored=None)
+
+    async def _refuse_to_open(self, report: _Report) -> None:
+        """An opening is for the key that the bot has now, and so is a reservation that lapsed; it
+        asks for nothing that the exchange does not have.
+        """
+        first, stored = report.situation[0], report.stored
+        if first.key_id is not None:
+            named = {report.said.key_id or first.key_id, stored.key_id if stored else first.key_id}
+            if named != {first.key_id}:
+                raise KeyNotAssigned
+            if stored is not None and stored.contract_type != first.contract_type:
+                raise PositionConflict(stored.symbol, stored.side)
+            await self._require_offered(first, report)
+        if reasons := report.blocked_by:
+            raise refused(reasons)
+
+    async def _require_offered(self, of_key: SituationRow, report: _Report) -> None:
+        """Raises `LeverageNotSettable`, `MarginModeNotSupported`. The asset's own mode is right."""
+        said, asset = report.said, report.asset
+        if said.leverage is not None:
+            require_settable_leverage(of_key.exchange)
+        if said.margin_mode in (None, None if asset is None else asset.margin_mode):
+            return
+        offered = await self._positions.margin_modes(of_key, said.symbol)
+        require_margin_mode(said.margin_mode, offered or EXCHANGES[of_key.exchange].margin_modes)
+
+    async def _place(self, report: _Report) -> tuple[str | None, UUID | None]:
+        """Environment and key of the position; of a key that nothing is known of, the key alone."""
+        if report.stored is not None:
+            return report.stored.environment, report.stored.key_id
+        named = report.said.key_id
+        if named in (None, report.key_id):
+            return report.situation[0].environment, report.key_id
+        former = await self._positions.former_key(named, report.said.symbol)
+        return None if former is None else former.environment, named
+
+    async def _add(self, report: _Report, new: dict[str, Any]) -> PositionRow | None:
+        said, origin = report.said, await self._origin(report)
+        if said.status != "opening" and (report.asset is None or origin.key_id != report.key_id):
+            contract_type = await self._positions.contract_type(origin, said.symbol)
+            origin = origin._replace(contract_type=contract_type)
+        columns = {**origin._asdict(), **new, "symbol": said.symbol, "side": said.side}
+        return await self._positions.add(report.position_id, **columns)
+
+    async def _origin(self, report: _Report) -> Origin:
+        """The key that a first report is about: the one it names, or the present one."""
+        first = report.situation[0]
+        if report.said.key_id not in (None, first.key_id):
+            origin = await self._positions.former_key(report.said.key_id, report.said.symbol)
+            if origin is None:
+                raise KeyNotAssigned
+            return origin
+        if first.key_id is None:
+            raise NoKey
+        return Origin(
+            first.key_id,
+            first.exchange,
+            first.environment,
+            first.contract_type,
+            **_taken_over(report),
+        )
+
+    async def _tell(
+        self, effect: Effect, state: State, report: _Report, row: PositionRow, new: dict[str, Any]
+    ) -> None:
+        """Events of what should not have been."""
+        reasons: list[str] = []
+        if effect is Effect.OPEN:
+            swapped = report.key_id is not None and report.key_id != row.key_id
+            reasons = [KeyNotAssigned.code] if swapped else report.blocked_by
+        events = of_effect(effect, state, row, reasons)
+        if new and effect is not Effect.ASK:
+            events += of_times(row, new, report.ahead)
+        for event in events:
+            await self._runtime.add_event(
+                new_id(),
+                key_id=row.key_id,
+                exchange=row.exchange,
+                environment=row.environment,
+                contract_type=row.contract_type,
+                **event._asdict(),
+            )
+
+
+def _in_time(report: _Report) -> _Report:
+    """A fact is recorded whatever the bot's clock says, an opening is not."""
+    said, now = report.said, report.now
+    times = {"opened_at": said.opened_at, "closed_at": said.closed_at}
+    ahead = {name: at for name, at in times.items() if at is not None and at > now + TOLERANCE}
+    if not ahead:
+        return report
+    if said.status == "opening":
+        raise ClockAhead(now)
+    return report._replace(said=in_time(said, ahead, report.stored, now), ahead=ahead)
+
+
+def _began_after(purged_at: datetime, report: _Report) -> bool:
+    """Whether it is of another position than the one whose row went then under the same id. When
+    a position ended does not tell: the one that was deleted may have ended later than was known.
+    """
+    opened_at = _told(report, "opened_at")
+    return opened_at is not None and opened_at > purged_at
+
+
+def _heard_of_first(report: _Report, end: datetime) -> _Report:
+    """A fact about a position that nobody knew, of a key whose data are deleted up to `end`. One
+    that is open is taken, as a deletion would have kept it; one that is closed, if that was later,
+    as it was if its bot does not say when.
+    """
+    said = report.said
+    if end == FOREVER:
+        raise DataDeleted
+    if said.status == "open":
+        return report
+    at = _told(report, "opened_at" if said.closed_at is None else "closed_at")
+    if at is not None and at < end:
+        raise DataDeleted
+    if _told(report, "closed_at") is None and report.now < end:
+        return report._replace(said=said.model_copy(update={"closed_at": end}))
+    return report
+
+
+def _told(report: _Report, name: str) -> datetime | None:
+    """A time that the bot said, unless its clock is wrong."""
+    at: datetime | None = None if name in report.ahead else getattr(report.said, name)
+    return at
+
+
+def _refuse_another(stored: PositionRow, said: PositionReport) -> None:
+    if (stored.symbol, stored.side) != (said.symbol, said.side):
+        raise PositionConflict(stored.symbol, stored.side)
+
+
+def _is_behind(stored: PositionRow, said: PositionReport) -> bool:
+    """Whether the report is older than what is stored, or than its closing by hand: the `open` of
+    the same revision came before it.
+    """
+    if said.revision is None or stored.revision is None:
+        return False
+    if said.status == "open" and state_of(stored) is State.BY_HAND:
+        return said.revision <= stored.revision
+    return said.revision < stored.revision
+
+
+def _taken_over(report: _Report) -> dict[str, Any]:
+    """What a position has from its asset unless the bot says otherwise."""
+    asset = report.asset
+    return {
+        "leverage": None if asset is None else asset.leverage,
+        "margin_mode": None if asset is None else asset.margin_mode,
+    }

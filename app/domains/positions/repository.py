@@ -1,0 +1,86 @@
+"""The SQL of positions as their owner sees them. Every statement names the account."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.base import AnyRow
+from app.db.models import Bot, DeletionMark, Position
+from app.db.models.position import held
+from app.domains.positions.rows import POSITIONS, PositionRow
+from app.domains.trading.marks import Mark, read_marks
+
+
+class PositionRepository:
+    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+        self._session = session
+        self._account_id = account_id
+
+    async def holders(self, position_id: str, bot_id: UUID | None) -> list[AnyRow]:
+        """`id` and `name` of the bots that have a position of this id, and whether it is `held`;
+        a deleted one's name is `None`. What changed last stands first.
+        """
+        query = (
+            select(Position.bot_id.label("id"), Bot.name, held().label("held"))
+            .outerjoin(Bot, (Bot.account_id == Position.account_id) & (Bot.id == Position.bot_id))
+            .where(Position.account_id == self._account_id, Position.id == position_id)
+            .order_by(Position.updated_at.desc(), Position.bot_id)
+        )
+        if bot_id is not None:
+            query = query.where(Position.bot_id == bot_id)
+        return list((await self._session.execute(query)).all())
+
+    async def lock(self, bot_id: UUID, position_id: str) -> None:
+        """Look at it in the next statement only."""
+        await self._session.execute(
+            select(Position.id).where(*self._row(bot_id, position_id)).with_for_update()
+        )
+
+    async def get(self, bot_id: UUID, position_id: str) -> PositionRow | None:
+        query = POSITIONS.where(*self._row(bot_id, position_id))
+        row = (await self._session.execute(query)).one_or_none()
+        return None if row is None else PositionRow._make(row)
+
+    async def marks(self) -> list[Mark]:
+        return await read_marks(self._session, self._account_id)
+
+    async def close(self, bot_id: UUID, position_id: str) -> None:
+        # Read once: called for each column, the clock would give each another time.
+        clock = select(func.clock_timestamp().label("now")).cte("clock")
+        now = select(clock.c.now).scalar_subquery()
+        # Where the clock of a bot is ahead, so is the end of what was deleted; what was kept then,
+        # because it was open, stays.
+        kept_since = (
+            select(func.max(DeletionMark.cutoff))
+            .where(
+                DeletionMark.account_id == Position.account_id,
+                func.isfinite(DeletionMark.cutoff),
+                or_(
+                    DeletionMark.environment.is_(None),
+                    DeletionMark.environment == Position.environment,
+                ),
+                or_(DeletionMark.key_id.is_(None), DeletionMark.key_id == Position.key_id),
+            )
+            .correlate(Position)
+            .scalar_subquery()
+        )
+        await self._session.execute(
+            update(Position)
+            .where(*self._row(bot_id, position_id))
+            .values(
+                status="closed",
+                close_reason="by_hand",
+                closed_at=func.greatest(now, kept_since),
+                expires_at=None,
+                updated_at=now,
+            )
+        )
+
+    def _row(self, bot_id: UUID, position_id: str) -> tuple[Any, Any, Any]:
+        return (
+            Position.account_id == self._account_id,
+            Position.bot_id == bot_id,
+            Position.id == position_id,
+        )

@@ -1,0 +1,97 @@
+"""Positions as their owner sees them, and what can be done about those of a dead bot."""
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from uuid import UUID
+
+from app.auth.principal import UserPrincipal
+from app.db.base import new_id
+from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.log import AuditLog
+from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.positions.repository import PositionRepository
+from app.domains.positions.rows import PositionRow
+from app.domains.trading.errors import PositionAmbiguous
+from app.domains.trading.marks import covers
+from app.errors import NotFound
+
+_BY_HAND = (
+    "The user closed a position by hand. If the bot still has it at the exchange, it will report "
+    "it and open it again."
+)
+
+
+class PositionService:
+    """Positions of one account. Locks in the order account, position, audit head."""
+
+    def __init__(
+        self,
+        positions: PositionRepository,
+        accounts: AccountRepository,
+        events_of: Callable[[UUID], RuntimeRepository],
+        audit: AuditLog,
+    ) -> None:
+        self._positions = positions
+        self._accounts = accounts
+        self._events_of = events_of
+        self._audit = audit
+
+    async def close(
+        self, principal: UserPrincipal, position_id: str, bot_id: UUID | None
+    ) -> PositionRow:
+        """Close the position without its bot. One that is closed already stays as it is: of several
+        bots' that of which something was heard last.
+        """
+        await self._accounts.enter(principal)
+        known = await self._positions.holders(position_id, bot_id)
+        held = [bot for bot in known if bot.held]
+        if len(held) > 1:
+            raise PositionAmbiguous([{"id": bot.id, "name": bot.name} for bot in held])
+        row = await self._first([bot.id for bot in held or known], position_id)
+        if row.status == "closed" or row.lapsed:
+            return row
+        holder = row.bot_id
+        await self._positions.close(holder, position_id)
+        await self._events_of(holder).add_event(
+            new_id(),
+            key_id=row.key_id,
+            exchange=row.exchange,
+            environment=row.environment,
+            contract_type=row.contract_type,
+            kind="position_closed_by_hand",
+            level="info",
+            message=_BY_HAND,
+            data={"position_id": row.id, "symbol": row.symbol},
+        )
+        await self._audit.record(
+            "position.close",
+            target="position",
+            target_id=position_id,
+            environment=row.environment,
+            bot_id=str(holder),
+            symbol=row.symbol,
+        )
+        return await self._shown(holder, position_id)
+
+    async def _first(self, bots: Iterable[UUID], position_id: str) -> PositionRow:
+        """Of these bots' the first position, under its lock, that was not deleted: a row may wait
+        to be purged. Raises `NotFound`.
+        """
+        for bot_id in bots:
+            await self._positions.lock(bot_id, position_id)
+            with suppress(NotFound):
+                return await self._shown(bot_id, position_id)
+        raise NotFound
+
+    async def _shown(self, bot_id: UUID, position_id: str) -> PositionRow:
+        """Raises `NotFound`, also for what was deleted."""
+        row = await self._positions.get(bot_id, position_id)
+        if row is None or await self._is_deleted(row):
+            raise NotFound
+        return row
+
+    async def _is_deleted(self, row: PositionRow) -> bool:
+        if row.status != "closed" and not row.lapsed:
+            return False
+        marks = await self._positions.marks()
+        return any(covers(mark, row.environment, row.key_id, row.happened) for mark in marks)

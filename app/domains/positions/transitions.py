@@ -1,0 +1,60 @@
+"""What a report does to a position, whatever order reports come in."""
+
+from enum import Enum, auto
+
+from app.domains.positions.rows import PositionRow
+
+
+class State(Enum):
+    """What is stored. `RESERVED`: an opening that holds; `LAPSED`: one that does not any more,
+    whether the worker has marked it or not; `BY_HAND`: closed by the user, not by the bot.
+    """
+
+    ABSENT = auto()
+    RESERVED = auto()
+    LAPSED = auto()
+    OPEN = auto()
+    BY_HAND = auto()
+    CLOSED = auto()
+
+
+class Effect(Enum):
+    """`ASK` needs permission; the others are facts. `COMPLETE` adds to what is closed already."""
+
+    ASK = auto()
+    OPEN = auto()
+    REOPEN = auto()
+    CLOSE = auto()
+    COMPLETE = auto()
+    NOTHING = auto()
+
+
+def state_of(row: PositionRow | None) -> State:
+    if row is None:
+        return State.ABSENT
+    if row.status == "opening":
+        return State.LAPSED if row.lapsed else State.RESERVED
+    if row.status == "open":
+        return State.OPEN
+    closed = {"lapsed": State.LAPSED, "by_hand": State.BY_HAND}
+    return closed.get(row.close_reason or "", State.CLOSED)
+
+
+_UNLESS_SAID_OTHERWISE = {
+    "opening": Effect.NOTHING,
+    "open": Effect.OPEN,
+    "closed": Effect.CLOSE,
+}
+_EFFECTS = {
+    ("opening", State.ABSENT): Effect.ASK,
+    ("opening", State.RESERVED): Effect.ASK,
+    ("opening", State.LAPSED): Effect.ASK,
+    ("open", State.BY_HAND): Effect.REOPEN,
+    ("open", State.CLOSED): Effect.NOTHING,
+    ("closed", State.CLOSED): Effect.COMPLETE,
+}
+
+
+def effect_of(status: str, state: State) -> Effect:
+    """Of a report with this status, whose revision is not behind the stored one."""
+    return _EFFECTS.get((status, state), _UNLESS_SAID_OTHERWISE[status])

@@ -1,0 +1,64 @@
+"""Makes configurations, each once for as long as nothing changes that it is made of."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from app.domains.bots.config_rows import SituationRow
+from app.domains.runtime.config.document import configuration
+from app.kit.json_codec import dumps
+from botkeys.exchanges.registry import Exchanges
+
+KEPT = 1000
+
+
+class Configuration(NamedTuple):
+    """`document` is `app.domains.runtime.schemas.Config` as JSON."""
+
+    version: str
+    may_open_positions: bool
+    document: bytes
+
+
+class _Made(NamedTuple):
+    rows: Sequence[SituationRow]
+    configuration: Configuration
+
+
+class Configurations:
+    """One for a process. It spares work and never reads: its answer depends on the rows alone."""
+
+    def __init__(self, exchanges: Exchanges, kept: int = KEPT) -> None:
+        self._exchanges = exchanges
+        self._kept = kept
+        self._made: OrderedDict[tuple[UUID, UUID], _Made] = OrderedDict()
+
+    def of(self, rows: Sequence[SituationRow]) -> Configuration:
+        """Of the bot whose rows these are. The least recently asked for is forgotten first."""
+        name = (rows[0].account_id, rows[0].bot_id)
+        known = self._made.get(name)
+        if known is not None and known.rows == rows:
+            self._made.move_to_end(name)
+            return known.configuration
+        content = configuration(rows, self._exchanges)
+        # A copy: what orjson returns keeps the room that it was written in, several times its size.
+        document = bytes(memoryview(dumps(content)))
+        made = Configuration(content["version"], content["may_open_positions"], document)
+        self._made[name] = _Made(_sparingly(rows), made)
+        self._made.move_to_end(name)
+        if len(self._made) > self._kept:
+            self._made.popitem(last=False)
+        return made
+
+
+def _sparingly(rows: Sequence[SituationRow]) -> Sequence[SituationRow]:
+    """Equal rows. Most of a row is of its bot and key, and the driver made it anew for each."""
+    first = rows[0]
+    same = [
+        SituationRow._make(
+            ours if ours == own else own for ours, own in zip(first, row, strict=True)
+        )
+        for row in rows[1:]
+    ]
+    return [first, *same]

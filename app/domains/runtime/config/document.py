@@ -1,0 +1,102 @@
+"""What a bot needs to know to run, as one document with a version."""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+from app.domains.bots.config_rows import SituationRow
+from app.domains.bots.opening_rules import Situation, asset_blocked_by, blocked_by
+from app.kit.json_codec import dumps_sorted
+from botkeys.exchanges.model import ContractType, Endpoints, Environment
+from botkeys.exchanges.registry import Exchanges
+
+_VERSION_BYTES = 16
+
+
+def bot_blocked_by(rows: Sequence[SituationRow]) -> list[str]:
+    """Why the bot may not open positions at all, from the rows of its situation."""
+    first = rows[0]
+    return blocked_by(
+        Situation(
+            account_closing=first.account_closing,
+            frozen=first.frozen,
+            paused=first.paused,
+            has_key=first.key_id is not None,
+            key_active=first.active,
+            key_trades=first.permission_trade,
+            credentials_rejected=first.verification_status == "rejected",
+            enabled_assets=sum(1 for row in rows if row.enabled),
+            catalogue_known=first.catalogue_known,
+        )
+    )
+
+
+def row_blocked_by(row: SituationRow) -> list[str]:
+    """Why no position may be opened on the asset of this row."""
+    return asset_blocked_by(
+        enabled=row.enabled,
+        delisted=row.delisted,
+        leverage=row.leverage,
+        max_leverage=row.max_leverage,
+    )
+
+
+def configuration(rows: Sequence[SituationRow], exchanges: Exchanges) -> dict[str, Any]:
+    """The members of `app.domains.runtime.schemas.Config`. Equal content has an equal version."""
+    first = rows[0]
+    reasons = bot_blocked_by(rows)
+    endpoints = _endpoints(first, exchanges)
+    content = {
+        "may_open_positions": not reasons,
+        "blocked_by": reasons,
+        "key": _key(first),
+        "endpoints": {"rest": endpoints.rest, "websocket": endpoints.websocket},
+        "assets": [_asset(row) for row in rows if row.symbol is not None],
+    }
+    return {"version": _version(content), **content}
+
+
+def _endpoints(row: SituationRow, exchanges: Exchanges) -> Endpoints:
+    if row.key_id is None:
+        return Endpoints(None, None)
+    return exchanges.adapter(row.exchange).endpoints(
+        Environment(row.environment), row.region, ContractType(row.contract_type)
+    )
+
+
+def _key(row: SituationRow) -> dict[str, Any] | None:
+    if row.key_id is None:
+        return None
+    return {
+        "id": row.key_id,
+        "label": row.label,
+        "exchange": row.exchange,
+        "environment": row.environment,
+        "contract_type": row.contract_type,
+        "version": row.version,
+    }
+
+
+def _asset(row: SituationRow) -> dict[str, Any]:
+    reasons = row_blocked_by(row)
+    return {
+        "symbol": row.symbol,
+        "leverage": row.leverage,
+        "margin_mode": row.margin_mode,
+        "enabled": row.enabled,
+        "max_leverage": row.max_leverage,
+        "settle": row.settle,
+        "price": row.price,
+        "tick_size": row.tick_size,
+        "lot_size": row.lot_size,
+        "min_quantity": row.min_quantity,
+        "contract_size": row.contract_size,
+        "may_open_positions": not reasons,
+        "blocked_by": reasons,
+    }
+
+
+def _version(content: dict[str, Any]) -> str:
+    """The first 128 bits of the SHA-256 of the content, in hexadecimal."""
+    text = dumps_sorted(content)
+    return hashlib.sha256(text).digest()[:_VERSION_BYTES].hex()

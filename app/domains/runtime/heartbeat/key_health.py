@@ -1,0 +1,92 @@
+"""What a bot's look at its exchange changes about its key, and what is told of it."""
+
+from typing import Any, NamedTuple
+
+from app.db.base import AnyRow
+from app.domains.runtime.heartbeat.schemas import CredentialsReport
+from botkeys.exchanges.advice import advice
+from botkeys.exchanges.model import Answer
+
+_STATUS = {"ok": "verified", "rejected": "rejected"}
+_VERIFICATION = ("verification_status", "verification_reason", "verification_possible")
+_PERMISSIONS = tuple(
+    f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")
+)
+
+
+class Event(NamedTuple):
+    """Named like the columns of `bot_events`."""
+
+    kind: str
+    level: str
+    message: str
+    data: dict[str, Any]
+
+
+def differences(key: AnyRow, report: CredentialsReport) -> dict[str, Any]:
+    """The columns of the key that the report changes, without the time of the look."""
+    rejected = report.status == "rejected"
+    said: dict[str, Any] = {
+        "verification_status": _STATUS[report.status],
+        "verification_reason": report.reason if rejected else None,
+        "verification_possible": (report.possible or None) if rejected else None,
+    }
+    if report.permissions is not None:
+        told = report.permissions.model_dump(exclude_none=True)
+        said |= {f"permission_{name}": answer for name, answer in told.items()}
+    if "expires_at" in report.model_fields_set and not (rejected and report.expires_at is None):
+        said["expires_at"] = report.expires_at
+    return {name: value for name, value in said.items() if value != getattr(key, name)}
+
+
+def events(key: AnyRow, changed: dict[str, Any]) -> list[Event]:
+    """What to tell the user, with the words before and after."""
+    told = []
+    if any(name in changed for name in _VERIFICATION):
+        told.append(_verification(key, changed))
+    if any(name in changed for name in _PERMISSIONS):
+        told.append(_permissions(key, changed))
+    if changed.get("permission_withdraw") == Answer.YES:
+        message = "The key can withdraw. Take that permission from it at the exchange."
+        told.append(
+            Event("withdrawal_permission", "warning", message, _words(key, changed, _PERMISSIONS))
+        )
+    if "expires_at" in changed:
+        message = "The exchange tells another time at which the key expires."
+        told.append(
+            Event("key_expiry_changed", "info", message, _words(key, changed, ("expires_at",)))
+        )
+    return told
+
+
+def _verification(key: AnyRow, changed: dict[str, Any]) -> Event:
+    after = {name: changed.get(name, getattr(key, name)) for name in _VERIFICATION}
+    words = _words(key, after, _VERIFICATION)
+    if after["verification_status"] == "verified":
+        return Event(
+            "credentials_accepted", "info", "The exchange accepts the bot's credentials.", words
+        )
+    sentence = advice(
+        key.exchange, after["verification_reason"], after["verification_possible"] or ()
+    )
+    return Event("credentials_rejected", "error", sentence, words)
+
+
+def _permissions(key: AnyRow, changed: dict[str, Any]) -> Event:
+    """Learning what nobody knew is no reason to worry."""
+    known = any(getattr(key, name) != Answer.UNKNOWN for name in _PERMISSIONS if name in changed)
+    return Event(
+        "permissions_changed",
+        "warning" if known else "info",
+        "The exchange tells other permissions of the key than before.",
+        _words(key, changed, _PERMISSIONS),
+    )
+
+
+def _words(key: AnyRow, changed: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    told = [name for name in names if name in changed]
+    short = {name: name.removeprefix("verification_").removeprefix("permission_") for name in told}
+    return {
+        "before": {short[name]: getattr(key, name) for name in told},
+        "after": {short[name]: changed[name] for name in told},
+    }

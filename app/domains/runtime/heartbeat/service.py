@@ -1,0 +1,101 @@
+"""Keeps a bot online, hears how its key fares, and tells it whether its configuration changed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import BotPrincipal
+from app.db.base import new_id
+from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.bots.config_row_loader import Situations
+from app.domains.bots.config_rows import SituationRow
+from app.domains.bots.token_repository import BotTokenRepository
+from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.heartbeat.key_health import differences, events
+from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
+from app.domains.runtime.heartbeat.schemas import CredentialsReport
+from app.domains.runtime.heartbeat.writer import Heartbeats
+from app.domains.trading.errors import TOLERANCE, ClockAhead
+
+
+class HeartbeatService:
+    """Hot: `beat` takes no session, and no transaction of its own."""
+
+    def __init__(
+        self,
+        heartbeats: Heartbeats,
+        situations: Situations,
+        configurations: Configurations,
+        health: HealthRepository,
+        runtime: RuntimeRepository,
+        tokens: BotTokenRepository,
+        bot: BotPrincipal,
+        situation: Sequence[SituationRow],
+    ) -> None:
+        self._heartbeats = heartbeats
+        self._situations = situations
+        self._configurations = configurations
+        self._health = health
+        self._runtime = runtime
+        self._tokens = tokens
+        self._bot = bot
+        self._situation = situation
+
+    async def beat(self) -> dict[str, Any]:
+        """The members of `app.domains.runtime.heartbeat.schemas.HeartbeatAnswer`, once it is stored."""
+        account_id, bot_id = self._bot.account_id, self._bot.bot_id
+        if not await self._heartbeats.beat(account_id, bot_id):
+            raise Unauthenticated(TokenFault.REVOKED)
+        rows = self._situation or await self._situations.read(account_id, bot_id)
+        if not rows:
+            raise Unauthenticated(TokenFault.REVOKED)
+        config = self._configurations.of(rows)
+        return {
+            "config_version": config.version,
+            "may_open_positions": config.may_open_positions,
+        }
+
+    async def report(self, said: CredentialsReport) -> None:
+        """Make it the key's verification; commit before `beat`, which answers what follows from it.
+
+        A report about other credentials than the key has now changes nothing: the bot fetches the
+        present ones when it hears of them. Neither does one from before the last that a bot gave of
+        these. Of two from one second the later counts; and as the clock of a bot may be slow, its
+        time is compared with no other clock's.
+        """
+        self._situation = ()  # what follows from this report is not in it yet
+        locked = await self._health.lock()
+        # Minting takes the bot's lock: a token that died while this waited reports nothing.
+        if (
+            not locked
+            or await self._tokens.token_hash(self._bot.account_id, self._bot.bot_id)
+            != self._bot.token_hash
+        ):
+            raise Unauthenticated(TokenFault.REVOKED)
+        key = await self._health.key()
+        if said.checked_at > key.now + TOLERANCE:
+            raise ClockAhead(key.now)
+        if key.id is None or said.version != key.version:
+            return
+        if key.health_checked_at is not None and said.checked_at < key.health_checked_at:
+            return
+        looked = {
+            "health_checked_at": said.checked_at,
+            "verification_checked_at": min(said.checked_at, key.now),
+        }
+        changed = differences(key, said)
+        if not changed:
+            await self._health.looked_at(key.id, **looked)
+            return
+        # Another end is announced anew.
+        anew = {"expiry_announced": None} if "expires_at" in changed else {}
+        await self._health.change(key.id, **looked, **changed, **anew)
+        for event in events(key, changed):
+            await self._runtime.add_event(
+                new_id(),
+                key_id=key.id,
+                exchange=key.exchange,
+                environment=key.environment,
+                contract_type=key.contract_type,
+                **event._asdict(),
+            )

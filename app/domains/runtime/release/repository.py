@@ -1,0 +1,188 @@
+"""The SQL of a release: three statements between BEGIN and the audit entry.
+
+Locks are taken in the order bot, key, audit head; what the bot's lock holds is read in the
+statement after it.
+"""
+
+from datetime import timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import (
+    Integer,
+    Interval,
+    Text,
+    Uuid,
+    bindparam,
+    func,
+    insert,
+    join,
+    literal_column,
+    select,
+    update,
+)
+
+from app.db.driver import Query, Reader
+from app.db.models import AuditHead, Bot, BotEvent, BotToken, Key, KeyCredential, Release
+from app.domains.audit.log import Head
+from app.kit.json_codec import dumps
+from botkeys.exchanges.model import ContractType, Environment
+
+_ACCOUNT = bindparam("account", type_=Uuid())
+_BOT = bindparam("bot", type_=Uuid())
+_KEY = bindparam("key", type_=Uuid())
+_ADDRESS = bindparam("address", type_=Text())
+_WINDOW = bindparam("window", type_=Interval())
+_THIS_BOT = (Bot.account_id == _ACCOUNT, Bot.id == _BOT)
+_RELEASES = (Release.account_id == _ACCOUNT, Release.bot_id == _BOT)
+_NOW = func.clock_timestamp()
+
+
+class Found(NamedTuple):
+    """What there is to release, as it is stored. `token_hash` is of the bot's present token.
+
+    `waiting` are the seconds until one more release fits the limit, `None` if it fits now.
+    `is_new_address`: the key was released to this bot before, and never to this address.
+    """
+
+    token_hash: bytes
+    waiting: float | None
+    is_new_address: bool
+    key_id: UUID
+    exchange: str
+    environment: Environment
+    region: str | None
+    contract_type: ContractType
+    version: int
+    ciphertext: bytes
+    nonce: bytes
+    sealed_data_key: bytes
+    master_key_version: int
+
+
+LOCK = Query(select(Bot.id).where(*_THIS_BOT).with_for_update(key_share=True))
+_RECENT = (
+    select(Release.at)
+    .where(*_RELEASES, Release.at > _NOW - _WINDOW)
+    .order_by(Release.at.desc())
+    .offset(bindparam("others", type_=Integer()))
+    .limit(literal_column("1"))
+    .subquery()
+)
+_WAITING = select(func.extract("epoch", _RECENT.c.at + _WINDOW - _NOW)).scalar_subquery()
+_OF_KEY = (*_RELEASES, Release.key_id == Key.id)
+_IS_NEW_ADDRESS = (
+    select(Release.id).where(*_OF_KEY).correlate(Key).exists()
+    & ~select(Release.id).where(*_OF_KEY, Release.address == _ADDRESS).correlate(Key).exists()
+)
+_SEALED = join(
+    Key,
+    KeyCredential,
+    (KeyCredential.account_id == Key.account_id)
+    & (KeyCredential.key_id == Key.id)
+    & (KeyCredential.version == Key.version),
+)
+FOUND = Query(
+    select(
+        BotToken.token_hash,
+        _WAITING.label("waiting"),
+        _IS_NEW_ADDRESS.label("is_new_address"),
+        Key.id.label("key_id"),
+        Key.exchange,
+        Key.environment,
+        Key.region,
+        Key.contract_type,
+        Key.version,
+        KeyCredential.ciphertext,
+        KeyCredential.nonce,
+        KeyCredential.sealed_data_key,
+        KeyCredential.master_key_version,
+    )
+    .select_from(Bot)
+    .join(BotToken, (BotToken.account_id == Bot.account_id) & (BotToken.bot_id == Bot.id))
+    .outerjoin(_SEALED, (Key.account_id == Bot.account_id) & (Key.id == Bot.key_id))
+    .where(*_THIS_BOT)
+)
+_EVENT = (
+    *("account_id", "bot_id", "id", "key_id", "exchange", "environment", "contract_type"),
+    *("kind", "level", "message", "data"),
+)
+ADD_EVENT = Query(insert(BotEvent).values({name: bindparam(name) for name in _EVENT}))
+_ADDED = (
+    insert(Release)
+    .values(
+        account_id=_ACCOUNT,
+        id=bindparam("release"),
+        bot_id=_BOT,
+        key_id=_KEY,
+        version=bindparam("version"),
+        suite=bindparam("suite"),
+        address=_ADDRESS,
+    )
+    .cte("added")
+)
+_SHOWN = (
+    update(Key)
+    .where(Key.account_id == _ACCOUNT, Key.id == _KEY)
+    .values(last_release_at=_NOW, last_release_from=_ADDRESS)
+    .returning(Key.id)
+    .cte("shown")
+)
+# The head is not looked for before the key's row is there, changed and so locked; and the clock is
+# read after both locks, as what is selected from a materialised part comes after it.
+_HEAD = (
+    select(AuditHead.sequence, AuditHead.mac)
+    .where(AuditHead.account_id == _ACCOUNT, select(_SHOWN.c.id).exists())
+    .with_for_update()
+    .cte("head")
+    .prefix_with("MATERIALIZED")
+)
+ADD_RELEASE = Query(select(_HEAD.c.sequence, _HEAD.c.mac, _NOW).add_cte(_ADDED))
+
+
+class ReleaseRepository:
+    """Of one bot."""
+
+    def __init__(self, reader: Reader, account_id: UUID, bot_id: UUID) -> None:
+        self._reader = reader
+        self._account_id = account_id
+        self._bot_id = bot_id
+        self._names = {"account": account_id, "bot": bot_id}
+
+    async def lock_assignment(self) -> bool:
+        """Lock the bot, so that its key stays its key, and releases to it come one by one."""
+        return bool(await self._reader.fetch(LOCK, **self._names))
+
+    async def found(self, address: str, limit: int, window: timedelta) -> Found | None:
+        """`None` if the bot has no token. Without a key all that is of the key is `None`."""
+        rows = await self._reader.fetch(
+            FOUND, **self._names, address=address, others=limit - 1, window=window
+        )
+        return next(map(Found._make, rows), None)
+
+    async def add(
+        self, release_id: UUID, key_id: UUID, version: int, suite: str, address: str
+    ) -> Head | None:
+        """Store the release and show it on the key. Gives the audit log's head, locked; `None` if
+        the log is empty.
+        """
+        rows = await self._reader.fetch(
+            ADD_RELEASE,
+            **self._names,
+            key=key_id,
+            release=release_id,
+            version=version,
+            suite=suite,
+            address=address,
+        )
+        return next(map(Head._make, rows), None)
+
+    async def add_event(self, event_id: UUID, data: dict[str, str], **columns: Any) -> None:
+        await self._reader.fetch(
+            ADD_EVENT,
+            account_id=self._account_id,
+            bot_id=self._bot_id,
+            id=event_id,
+            data=dumps(data).decode(),
+            **columns,
+        )

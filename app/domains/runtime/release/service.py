@@ -1,0 +1,185 @@
+"""Releases a bot's credentials: checked and recorded first, opened and sealed anew after that."""
+
+import base64
+import binascii
+import math
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import BotPrincipal
+from app.custody.errors import UnknownMasterKey
+from app.custody.keyring import ReleasingKeyring
+from app.db.base import new_id
+from app.domains.audit.log import AuditLog
+from app.domains.bots.errors import NoKey
+from app.domains.runtime.release.errors import (
+    CredentialsUnreadable,
+    MasterKeyMissing,
+    ReleaseLimited,
+)
+from app.domains.runtime.release.repository import Found, ReleaseRepository
+from app.domains.runtime.schemas import ReleaseRequest
+from app.errors import InvalidRequest
+from botkeys.exchanges.model import Endpoints
+from botkeys.exchanges.registry import EXCHANGES, Exchanges
+from botkeys.sealing.binding import Binding
+from botkeys.sealing.errors import CannotOpen, InvalidPublicKey
+from botkeys.sealing.suites import PublicKey, SuiteName
+
+WINDOW = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A release that is granted and recorded, and not yet made."""
+
+    release_id: UUID
+    binding: Binding
+    bot_id: UUID
+    recipient: PublicKey
+    sealed: Found
+    endpoints: Endpoints
+
+
+class ReleaseService:
+    """For one bot. `grant`, then a commit at the edge, then `fulfil`."""
+
+    def __init__(
+        self,
+        releases: ReleaseRepository,
+        exchanges: Exchanges,
+        keyring: ReleasingKeyring,
+        audit: AuditLog,
+        *,
+        bot: BotPrincipal,
+        limit: int,
+    ) -> None:
+        self._releases = releases
+        self._exchanges = exchanges
+        self._keyring = keyring
+        self._audit = audit
+        self._bot = bot
+        self._limit = limit
+
+    async def grant(self, request: ReleaseRequest, address: str) -> Ticket:
+        """Check key, assignment and limit, and record the release.
+
+        An inactive key is released all the same: its bot has exits to manage.
+        """
+        recipient = _recipient(request)
+        if not await self._releases.lock_assignment():
+            raise Unauthenticated(TokenFault.REVOKED)
+        found = await self._releases.found(address, self._limit, WINDOW)
+        # Minting takes the same lock: a token that died while this waited releases nothing.
+        if found is None or found.token_hash != self._bot.token_hash:
+            raise Unauthenticated(TokenFault.REVOKED)
+        if found.key_id is None:
+            raise NoKey
+        if found.exchange not in EXCHANGES:
+            raise CredentialsUnreadable
+        if found.waiting is not None:
+            raise ReleaseLimited(self._limit, math.ceil(found.waiting))
+        release_id = new_id()
+        if found.is_new_address:
+            await self._tell_new_address(found, address)
+        head = await self._releases.add(
+            release_id, found.key_id, found.version, request.suite, address
+        )
+        await self._audit.record(
+            "key.release",
+            head,
+            target="key",
+            target_id=found.key_id,
+            environment=found.environment,
+            release_id=str(release_id),
+            version=found.version,
+            suite=request.suite,
+        )
+        return Ticket(
+            release_id=release_id,
+            binding=Binding(
+                self._bot.account_id,
+                found.key_id,
+                found.version,
+                found.exchange,
+                found.environment,
+            ),
+            bot_id=self._bot.bot_id,
+            recipient=recipient,
+            sealed=found,
+            endpoints=self._exchanges.adapter(found.exchange).endpoints(
+                found.environment, found.region, found.contract_type
+            ),
+        )
+
+    def fulfil(self, ticket: Ticket) -> dict[str, Any]:
+        """Seal the data key to the bot's key; the members of `app.domains.runtime.schemas.Release`.
+
+        The ciphertext travels as it is stored.
+        """
+        try:
+            sealed_data_key = self._keyring.releaser().release(
+                sealed_data_key=ticket.sealed.sealed_data_key,
+                master_key_version=ticket.sealed.master_key_version,
+                binding=ticket.binding,
+                bot_id=ticket.bot_id,
+                recipient=ticket.recipient,
+            )
+        except UnknownMasterKey:
+            raise MasterKeyMissing from None
+        except CannotOpen:
+            raise CredentialsUnreadable from None
+        binding = ticket.binding
+        return {
+            "release_id": ticket.release_id,
+            "account_id": binding.account_id,
+            "bot_id": ticket.bot_id,
+            "key_id": binding.key_id,
+            "version": binding.version,
+            "exchange": binding.exchange,
+            "environment": binding.environment,
+            "suite": ticket.recipient.suite,
+            "sealed_data_key": _base64url(sealed_data_key),
+            "nonce": _base64url(ticket.sealed.nonce),
+            "ciphertext": _base64url(ticket.sealed.ciphertext),
+            "endpoints": {
+                "rest": ticket.endpoints.rest,
+                "websocket": ticket.endpoints.websocket,
+            },
+        }
+
+    async def _tell_new_address(self, found: Found, address: str) -> None:
+        await self._releases.add_event(
+            new_id(),
+            key_id=found.key_id,
+            exchange=found.exchange,
+            environment=found.environment,
+            contract_type=found.contract_type,
+            kind="release_from_new_address",
+            level="warning",
+            message="The credentials were released to an address that never had them before. "
+            "If this is not your bot, replace its token and the key.",
+            data={"address": address},
+        )
+
+
+def _recipient(request: ReleaseRequest) -> PublicKey:
+    """The bot's one-time key, checked before anything is locked or counted."""
+    try:
+        text = request.public_key.rstrip("=")
+        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        return PublicKey(SuiteName.parse(request.suite), raw)
+    except (binascii.Error, InvalidPublicKey):
+        fault = {
+            "loc": ["body", "public_key"],
+            "type": "public_key_invalid",
+            "msg": f"Not a public key of the suite {request.suite}; see docs/custody.md",
+        }
+        raise InvalidRequest([fault]) from None
+
+
+def _base64url(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

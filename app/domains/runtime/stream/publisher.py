@@ -1,0 +1,209 @@
+"""Brings every change of a bot's configuration to the streams that this process holds for it.
+
+A notification is a hint that a bot should be read again, and so is the clock: prices change without
+one, and one may be lost. What is to be read is gathered and read in few statements; a bot whose
+rows are what they were costs no more than that.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy import URL
+
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import BotPrincipal
+from app.db import notifications
+from app.db.driver import Reader
+from app.domains.bots.config_rows import SituationRow, read_many
+from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.stream.listener import listen
+from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotName, Hints
+from app.domains.runtime.stream.subscription import Subscription
+from app.errors import Unavailable
+
+STREAMS_OF_A_BOT = 4
+_FIRST_READ_SECONDS = 5.0
+_CLOSING_SECONDS = 0.5
+log = structlog.get_logger("botkeys.streams")
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLimits:
+    """Seconds, and how many streams one process holds.
+
+    `reread` is how often all bots are read without a hint, `retry` how long after a reading that
+    failed; `patience` is how long a reader may take nothing that it is sent.
+    """
+
+    reread: float = 5
+    lifetime: float = 3600
+    keep_alive: float = 15
+    patience: float = 60
+    retry: float = 1
+    maximum: int = 10_000
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A bot with streams. `seen` is the hash of the rows that they were last told of."""
+
+    subscriptions: list[Subscription] = field(default_factory=list)
+    seen: int | None = None
+    rows: int = 1
+
+
+class ConfigStreams:
+    """One for a process. Without `url` nothing happens that nobody waits for (tests)."""
+
+    def __init__(
+        self, reader: Reader, configurations: Configurations, limits: StreamLimits, url: URL | None
+    ) -> None:
+        self.limits = limits
+        self._reader = reader
+        self._configurations = configurations
+        self._url = url
+        self._watched: dict[BotName, _Watched] = {}
+        self._count = 0
+        self._turn = 0
+        self._hints = Hints()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    @property
+    def count(self) -> int:
+        """How many streams are open."""
+        return self._count
+
+    async def subscribe(self, bot: BotPrincipal, known: str | None) -> Subscription:
+        """A stream to a bot that has the version `known`, its configuration read.
+
+        Raises `Unauthenticated` if the token has just died, `Unavailable` where there is no place
+        or the database does not answer.
+        """
+        if self._closed or self._count >= self.limits.maximum:
+            raise Unavailable("This process holds all the streams that it may. Try again shortly.")
+        self._start()
+        name = (bot.account_id, bot.bot_id)
+        watched = self._watched.setdefault(name, _Watched())
+        while len(watched.subscriptions) >= STREAMS_OF_A_BOT:
+            watched.subscriptions[0].close()
+        # Spread, so that streams that began together do not all come back together.
+        lifetime = self.limits.lifetime * random.uniform(0.9, 1.1)  # noqa: S311  # nothing secret
+        subscription = Subscription(bot, known, lifetime, self._turn, self._forget)
+        watched.subscriptions.append(subscription)
+        watched.seen = None
+        self._count += 1
+        self._hints.changed(name)
+        try:
+            async with asyncio.timeout(_FIRST_READ_SECONDS):
+                await subscription.read()
+        except TimeoutError:
+            subscription.close()
+            raise Unavailable from None
+        except BaseException:
+            subscription.close()
+            raise
+        if subscription.revoked:
+            raise Unauthenticated(TokenFault.REVOKED)
+        if subscription.closed:
+            raise Unavailable
+        return subscription
+
+    async def close(self) -> None:
+        """End all streams, and take no more."""
+        self._closed = True
+        for watched in list(self._watched.values()):
+            for subscription in list(watched.subscriptions):
+                subscription.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_CLOSING_SECONDS)
+
+    def _start(self) -> None:
+        if self._tasks:
+            return
+        self._tasks.append(asyncio.create_task(self._keep_reading()))
+        if self._url is not None:
+            listening = listen(self._url, self._hear, self._reread)
+            self._tasks.append(asyncio.create_task(listening))
+            self._tasks.append(asyncio.create_task(self._reread_again_and_again()))
+
+    def _forget(self, subscription: Subscription) -> None:
+        name = (subscription.bot.account_id, subscription.bot.bot_id)
+        watched = self._watched[name]
+        watched.subscriptions.remove(subscription)
+        self._count -= 1
+        if not watched.subscriptions:
+            del self._watched[name]
+
+    def _hear(self, payload: str) -> None:
+        with suppress(ValueError):  # anyone with a login may notify anything
+            account_id, bot_id = notifications.read(payload)
+            if bot_id is None:
+                concerned = [name for name in self._watched if name[0] == account_id]
+            else:
+                concerned = [name for name in [(account_id, bot_id)] if name in self._watched]
+            for name in concerned:
+                self._hints.changed(name)
+
+    def _reread(self) -> None:
+        self._hints.due(self._watched)
+
+    async def _reread_again_and_again(self) -> None:
+        """All in one round, a few at a time: a change that comes in between hardly waits."""
+        while True:
+            names = list(self._watched)
+            steps = range(0, max(1, len(names)), BOTS_AT_ONCE)
+            for start in steps:
+                await asyncio.sleep(self.limits.reread / len(steps))
+                self._hints.due(names[start : start + BOTS_AT_ONCE])
+
+    async def _keep_reading(self) -> None:
+        while True:
+            await self._hints.wait()
+            while names := self._hints.take(self._rows_of):
+                self._turn += 1
+                try:
+                    found = await read_many(self._reader, names)
+                except Exception as error:  # noqa: BLE001  # no failure may end all streams for good
+                    log.warning("streams_not_read", exception=type(error).__name__)
+                    self._hints.due(names)
+                    await asyncio.sleep(self.limits.retry)
+                    continue
+                for name in names:
+                    self._publish(name, found.get(name, ()))
+
+    def _rows_of(self, name: BotName) -> int:
+        """As many as it had; none if it has no stream any more."""
+        watched = self._watched.get(name)
+        return 0 if watched is None else watched.rows
+
+    def _publish(self, name: BotName, rows: Sequence[SituationRow]) -> None:
+        watched = self._watched.get(name)
+        if watched is None:
+            return
+        told = [known for known in watched.subscriptions if known.turn < self._turn]
+        for subscription in list(told):
+            if not rows or rows[0].token_hash != subscription.bot.token_hash:
+                told.remove(subscription)
+                subscription.close(revoked=True)
+        seen = hash(tuple(rows))
+        if not told or watched.seen == seen:
+            return
+        try:
+            config = self._configurations.of(rows)
+        except Exception as error:  # noqa: BLE001  # one bot's trouble is not to be the others'
+            log.error("stream_failed", exception=type(error).__name__)  # noqa: TRY400  # as above
+            for subscription in told:
+                subscription.close()
+            return
+        # Who came while this was read gets what is read for it next, whether it differs or not.
+        watched.seen = seen if told == watched.subscriptions else None
+        watched.rows = len(rows)
+        for subscription in told:
+            subscription.offer(config)

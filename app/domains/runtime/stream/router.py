@@ -1,0 +1,139 @@
+"""The route on which a bot is told of its configuration as it changes (role `runtime`)."""
+
+import asyncio
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Header, Response
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.access import for_bots
+from app.api.responses import reading
+from app.api.route import CurrentUnit, EdgeRoute
+from app.domains.runtime.config.cache import Configuration
+from app.domains.runtime.deps import Streams
+from app.domains.runtime.stream.publisher import StreamLimits
+from app.domains.runtime.stream.subscription import Subscription
+
+RECONNECT_MILLISECONDS = 1000
+_EXAMPLE = """\
+retry: 1000
+
+event: config
+data: {"version":"9b0f5c6c2fdd2b6ab1f8f1f0f8b7a3d4","may_open_positions":true,"blocked_by":[],…}
+id: 9b0f5c6c2fdd2b6ab1f8f1f0f8b7a3d4
+
+: ping
+
+"""
+_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "const": "config"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/Config"},
+        },
+        "id": {"type": "string"},
+        "retry": {"type": "integer", "minimum": 0},
+    },
+}
+_STREAM: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events until the stream ends; then connect again",
+        "content": {"text/event-stream": {"itemSchema": _EVENT, "example": _EXAMPLE}},
+    }
+}
+router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
+log = structlog.get_logger("botkeys.streams")
+
+
+class ConfigEvents(Response):
+    """Sends what a subscription gets until either ends, and then ends the other.
+
+    The framework's own way, from a generator, would keep several events under way to a slow reader,
+    all older than the newest, and could not let go of one that takes nothing. A stream lasts for an
+    hour, and a process has thousands: each is two tasks, and nothing that it does not need.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(self, subscription: Subscription, limits: StreamLimits) -> None:
+        self.status_code = 200
+        self.background = None
+        # Proxies that gather answers before they pass them on are told not to (nginx).
+        self.init_headers({"X-Accel-Buffering": "no"})
+        self._subscription = subscription
+        self._keep_alive = limits.keep_alive
+        self._patience = limits.patience
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del scope
+        leaving = asyncio.create_task(self._close_when_left(receive))
+        try:
+            await self._tell(send)
+        except TimeoutError:
+            log.warning("stream_not_read")
+        finally:
+            leaving.cancel()
+            self._subscription.close()
+
+    async def _tell(self, send: Send) -> None:
+        subscription = self._subscription
+        start = {"status": self.status_code, "headers": self.raw_headers}
+        await self._send(send, {"type": "http.response.start", **start})
+        await self._send(send, _part(format_sse_event(retry=RECONNECT_MILLISECONDS)))
+        while True:
+            config = await subscription.next(self._keep_alive)
+            if config is not None:
+                await self._send(send, _part(_event(config)))
+            elif subscription.ended:
+                await self._send(send, {"type": "http.response.body"})
+                return
+            else:
+                await self._send(send, _part(KEEPALIVE_COMMENT))
+
+    async def _send(self, send: Send, message: Message) -> None:
+        async with asyncio.timeout(self._patience):
+            await send(message)
+
+    async def _close_when_left(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._subscription.close()
+
+
+def _part(text: bytes) -> Message:
+    return {"type": "http.response.body", "body": text, "more_body": True}
+
+
+def _event(config: Configuration) -> bytes:
+    return format_sse_event(event="config", id=config.version, data_str=config.document.decode())
+
+
+@router.get(
+    "/stream",
+    operation_id="streamConfig",
+    summary="Follow the bot's configuration",
+    response_class=Response,
+    responses={**_STREAM, **reading()},
+)
+@for_bots()
+async def stream_config(
+    streams: Streams,
+    unit: CurrentUnit,
+    last_event_id: Annotated[
+        str | None, Header(description="The version of the configuration that the bot has.")
+    ] = None,
+) -> Response:
+    """Server-sent events. `config` carries the document of `getConfig`, its `id` is the version: at
+    once, unless the bot has it, and then after each change. A comment every few seconds tells that
+    the stream lives. It ends now and then, and when the token is replaced: connect again.
+
+    Whoever reads slowly gets the newest configuration and not each one between. A bot has at most
+    four streams at each process of the service: a fifth ends the oldest.
+    """
+    subscription = await streams.subscribe(unit.caller.bot, last_event_id)
+    return ConfigEvents(subscription, streams.limits)

@@ -1,0 +1,122 @@
+"""The kinds of trading data: what a deletion covers of each table.
+
+A deletion is told as marks (`app.domains.trading.marks`). For the indexes, which all begin with account and
+environment or account, key and environment, a mark is cut into slices that name an environment.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple, cast
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, FromClause, Table, Text, and_, func, literal, or_
+from sqlalchemy import cast as sql_cast
+from sqlalchemy.dialects.postgresql import TIMESTAMP
+
+from app.db.models import BotEvent, EquitySnapshot, Position, Signal, Trade
+from app.db.models.position import happened
+from app.domains.trading.marks import FOREVER, Mark, blanket_cutoff
+from botkeys.exchanges.model import Environment
+
+
+class DataKind(NamedTuple):
+    """`order` is the column by which the indexes of the table are ordered at their end."""
+
+    name: str
+    table: Table
+    order: str
+
+    def time(self, rows: FromClause) -> ColumnElement[Any]:
+        """When it happened, which a cut-off is compared with."""
+        if self.table is POSITIONS:
+            return happened(rows)
+        return rows.c[self.order]
+
+    @property
+    def names_all(self) -> bool:
+        """Whether every row is of an environment: events of a bot without a key are of none."""
+        return not self.table.c.environment.nullable
+
+
+POSITIONS = cast("Table", Position.__table__)
+KINDS = (
+    DataKind("trades", cast("Table", Trade.__table__), "closed_at"),
+    DataKind("positions", POSITIONS, "created_at"),
+    DataKind("equity_snapshots", cast("Table", EquitySnapshot.__table__), "at"),
+    DataKind("signals", cast("Table", Signal.__table__), "at"),
+    DataKind("bot_events", cast("Table", BotEvent.__table__), "at"),
+)
+
+
+class Slice(NamedTuple):
+    """Part of a mark. Here `environment` `None` is the rows that are of none. What happened before
+    `since` is part of a mark of all keys.
+    """
+
+    environment: str | None
+    key_id: UUID | None
+    mark: Mark
+    since: datetime | None
+
+
+def slices(kind: DataKind, marks: Sequence[Mark]) -> Iterator[Slice]:
+    """What the marks cover, cut so that each slice is a range of one index, and no row is in two.
+
+    A key has one mark of its own at most.
+    """
+    for mark in marks:
+        environments: list[str | None] = [mark.environment]
+        if mark.environment is None:
+            environments = [*Environment] if kind.names_all else [*Environment, None]
+        for environment in environments:
+            since = None if mark.key_id is None else blanket_cutoff(marks, environment)
+            yield Slice(environment, mark.key_id, mark, since)
+
+
+def held_in(rows: FromClause) -> ColumnElement[bool]:
+    """As `app.db.models.position.held`, of any alias of the table."""
+    return or_(
+        rows.c.status == "open",
+        and_(rows.c.status == "opening", rows.c.expires_at > func.clock_timestamp()),
+    )
+
+
+def covered(
+    kind: DataKind, rows: FromClause, account_id: UUID, part: Slice, *, even_held: bool = False
+) -> list[ColumnElement[bool]]:
+    """The conditions of what a slice covers: no positions that are held, unless `even_held`."""
+    conditions = [
+        rows.c.account_id == account_id,
+        rows.c.environment.is_(None)
+        if part.environment is None
+        else rows.c.environment == part.environment,
+    ]
+    if part.key_id is not None:
+        conditions.append(rows.c.key_id == part.key_id)
+    if part.mark.cutoff != FOREVER:
+        conditions.append(kind.time(rows) < part.mark.cutoff)
+    if part.since is not None:
+        conditions.append(kind.time(rows) >= part.since)
+    if kind.table is POSITIONS and not even_held:
+        conditions.append(~held_in(rows))
+    return conditions
+
+
+def in_scope(rows: FromClause, account_id: UUID, marks: Sequence[Mark]) -> ColumnElement[bool]:
+    """Whether a row is of the environment and the key of one of the marks, at any time."""
+    parts = []
+    for mark in marks:
+        conditions: list[ColumnElement[bool]] = [rows.c.account_id == account_id]
+        if mark.environment is not None:
+            conditions.append(rows.c.environment == mark.environment)
+        if mark.key_id is not None:
+            conditions.append(rows.c.key_id == mark.key_id)
+        parts.append(and_(*conditions))
+    return or_(*parts)
+
+
+def cutoff_of(mark: Mark) -> ColumnElement[object]:
+    """As PostgreSQL stores it."""
+    if mark.cutoff == FOREVER:
+        return sql_cast(literal("infinity", Text), TIMESTAMP(timezone=True))
+    return literal(mark.cutoff, TIMESTAMP(timezone=True))

@@ -1,0 +1,35 @@
+"""The period that lists of trading data and analytics are asked about."""
+
+from datetime import datetime
+from typing import Annotated, NamedTuple
+
+from fastapi import Depends, Query
+
+from app.domains.trading.fields import Moment
+from app.errors import InvalidRequest
+
+
+class Period(NamedTuple):
+    """`None` is without a bound; `until` is exclusive."""
+
+    since: datetime | None
+    until: datetime | None
+
+
+async def _period(
+    since: Annotated[
+        Moment | None, Query(alias="from", description="Of this time or later; not after `to`.")
+    ] = None,
+    until: Annotated[Moment | None, Query(alias="to", description="Before this time.")] = None,
+) -> Period:
+    if since is not None and until is not None and since > until:
+        fault = {
+            "loc": ["query", "from"],
+            "type": "period_reversed",
+            "msg": "`from` must not be later than `to`: there is nothing between them",
+        }
+        raise InvalidRequest([fault])
+    return Period(since, until)
+
+
+AskedPeriod = Annotated[Period, Depends(_period)]

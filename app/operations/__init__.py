@@ -1,1 +1,0 @@
-"""Deletions of trading data, and the long work that they start."""

@@ -1,1 +1,0 @@
-"""What bots report of their trading, and what is read of it."""
