@@ -15,8 +15,8 @@ _MARK = "__botkeys_access__"
 class Access:
     """`action` names a write in the audit log; a refused one is recorded under the same name.
 
-    A route that `reads_situation` is for bots, and finds the rows of `app.domains.bots.config_rows` in its
-    unit: token and situation are read together. `replayable` writes take an Idempotency-Key; their
+    A route that `reads_situation` is for bots, and finds its rows (`bots.config_rows`) in its unit:
+    token and situation are read together. `replayable` writes take an Idempotency-Key; their
     answers hold nothing secret. What is answered `while_closing` the account, and to tokens from
     before its closure, is about the operation that closes it, or looks for itself.
     """

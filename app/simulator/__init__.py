@@ -1,6 +1,6 @@
 """Simulated exchanges: their wire formats, their checks and their bad days, on loopback.
 
-They share no code with `app.exchanges`, so that one may be held against the other.
+They share no code with `botkeys.exchanges`, so that one may be held against the other.
 """
 
 from app.simulator.credentials import credentials

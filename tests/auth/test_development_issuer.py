@@ -97,7 +97,8 @@ async def test_another_folders_issuer_is_a_stranger(folder: Path, clock: Clock) 
 def test_processes_that_start_at_once_end_with_the_same_key(folder: Path) -> None:
     """Each waits for a line, so that all are ready before the first looks for the file."""
     program = (
-        "import sys; from pathlib import Path; from app.auth.development_issuer import DevelopmentIssuer;"
+        "import sys; from pathlib import Path;"
+        "from app.auth.development_issuer import DevelopmentIssuer;"
         "print('ready', flush=True); sys.stdin.readline();"
         f"print(DevelopmentIssuer(Path(sys.argv[1])).token('alice', now={NOW}))"
     )

@@ -15,9 +15,9 @@ from examples.mean_reversion import MeanReversion
 from examples.paper import Books, Quote, gain
 from examples.prices import Prices
 from examples.trader import Trader
-from tests.client.conftest import make_service
-from tests.client.runtime import Runtime
-from tests.client.skipping import skipping
+from tests.sdk.client.conftest import make_service
+from tests.sdk.client.runtime import Runtime
+from tests.sdk.client.skipping import skipping
 
 ASSET = {"symbol": "BTCUSDT", "min_quantity": "0.001", "price": "100", "enabled": True}
 REFUSED = (

@@ -120,7 +120,7 @@ def test_nobody_but_root_may_look_into_the_process(
     # Root's are root's in any case; so here a process gives itself to another user first.
     script = f"""
 import os
-from app.coredumps import forbid_core_dumps
+from app.process.core_dumps import forbid_core_dumps
 os.setgid({NOBODY})
 os.setuid({NOBODY})
 forbid_core_dumps()

@@ -5,7 +5,7 @@
   loss / losses. Both gross loss and average loss are told as positive amounts.
 - exposure = the sum of the holding times of the trades that closed in the period / its length:
   above the average number of open positions where trades were opened before the period.
-- largest drawdown: see `app.domains.analytics.drawdown_sql`; its per cent is of the equity at its peak.
+- largest drawdown: see `drawdown_sql`; its per cent is of the equity at its peak.
 """
 
 from datetime import datetime, timedelta

@@ -124,7 +124,7 @@ def trades_of_days(days: str, conditions: str) -> str:
 
 
 def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str]) -> str:
-    """A query: the blocks (`app.domains.analytics.drawdown_sql`) of a selection, of days where they will do.
+    """A query: the blocks (`drawdown_sql`) of a selection, of days where they will do.
 
     `columns` are further columns: expressions with `{of}` for the table, and `{at}` for a time in
     the block. It needs `raw_days` beside it. `left` is `kept` of trades and closed_at.

@@ -9,7 +9,7 @@ from app.domains.trading.marks import FOREVER, Mark, cutoffs
 def kept(marks: Sequence[Mark], environment: str, name: str, time: str) -> str:
     """The condition for the rows of `name`, a table or an alias, whose time is its column `time`.
 
-    It says what `app.domains.trading.marks.not_covered` does, of rows that all have a key. It holds ids and
+    It says what `trading.marks.not_covered` does, of rows that all have a key. It holds ids and
     times of the marks as literals, which the planner can reckon with.
     """
     found = cutoffs(marks, environment)

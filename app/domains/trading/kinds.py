@@ -1,6 +1,6 @@
 """The kinds of trading data: what a deletion covers of each table.
 
-A deletion is told as marks (`app.domains.trading.marks`). For the indexes, which all begin with account and
+A deletion is told as marks (`trading.marks`). For the indexes, which all begin with account and
 environment or account, key and environment, a mark is cut into slices that name an environment.
 """
 

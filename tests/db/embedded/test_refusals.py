@@ -137,7 +137,7 @@ def test_a_link_laid_in_the_cluster_is_not_written_through(
 
 def test_without_the_wheel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.path", [])
-    with pytest.raises(NotInstalled, match=r"botkeys\[embedded\]"):
+    with pytest.raises(NotInstalled, match=r"botkeys-server\[embedded\]"):
         find_binaries(for_another_user=False)
 
 

@@ -42,7 +42,7 @@ class HeartbeatService:
         self._situation = situation
 
     async def beat(self) -> dict[str, Any]:
-        """The members of `app.domains.runtime.heartbeat.schemas.HeartbeatAnswer`, once it is stored."""
+        """The members of `HeartbeatAnswer`, once it is stored."""
         account_id, bot_id = self._bot.account_id, self._bot.bot_id
         if not await self._heartbeats.beat(account_id, bot_id):
             raise Unauthenticated(TokenFault.REVOKED)

@@ -67,7 +67,7 @@ def simulated_hosts(addresses: Mapping[str, Mapping[str, str]]) -> HostOverrides
 class Exchanges:
     """The adapters of all exchanges. Stateless but for `http`; one for the whole process.
 
-    `hosts` replaces single hosts, see `botkeys.exchanges.hosts`; `check_seconds` bounds one credential
+    `hosts` replaces single hosts, see `hosts`; `check_seconds` bounds one credential
     check. Raises `ValueError` for a host setting that cannot be right.
     """
 

@@ -1,0 +1,75 @@
+"""Many checks at once, on a clock that skips: what waits in our own line is no outage."""
+
+import asyncio
+from collections import Counter
+from contextlib import nullcontext
+from typing import Any
+
+import httpx
+
+from app.api.telemetry import Metrics
+from app.domains.keys.credential_check import PATIENCE, CredentialCheck
+from app.domains.keys.credential_input import KeyRequest
+from app.domains.keys.errors import CredentialsRejected
+from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.registry import Exchanges
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import HttpTransport, Rate
+from tests.sdk.client.skipping import now, skipping
+
+SECONDS = 5
+BURST = 60
+PLACE = (Environment.LIVE, None, ContractType.LINEAR)
+RATE = Rate(4, 2.0)  # in powers of two, which such a clock adds up without a rest
+
+
+class Strict(httpx.AsyncBaseTransport):
+    """An exchange that refuses all keys at once."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        del request
+        self.asked += 1
+        return httpx.Response(401, stream=httpx.ByteStream(b'{"code": 401, "msg": "no"}'))
+
+
+class Anyone:
+    async def hit(self, *_: object) -> bool:
+        return True
+
+
+def a_key(number: int) -> KeyRequest:
+    credentials = Credentials(Secret(f"key-{number:032}"), Secret("c2VjcmV0c2VjcmV0c2VjcmV0"))
+    return KeyRequest(f"Key {number}", "phemex", *PLACE, credentials, active=True, verify=True)
+
+
+def test_a_burst_is_checked_for_as_long_as_there_is_patience_and_the_rest_is_no_outage() -> None:
+    strict = Strict()
+    anyone: Any = Anyone()
+
+    async def outcome(check: CredentialCheck, number: int) -> str | None:
+        try:
+            return (await check.run(a_key(number), "alice")).reason
+        except CredentialsRejected:
+            return "rejected"
+
+    async def work() -> None:
+        async with HttpTransport(transport=strict) as http:
+            exchanges = Exchanges(http)
+            http.set_rate(exchanges.adapter("phemex").endpoints(*PLACE).rest or "", RATE)
+            check = CredentialCheck(
+                *(exchanges, Metrics(), anyone, nullcontext),
+                timeout=SECONDS,
+                per_minute=1000,
+                refuse_withdrawal=True,
+            )
+            told = Counter(await asyncio.gather(*(outcome(check, n) for n in range(BURST))))
+        checked = RATE.calls + (SECONDS + PATIENCE) * RATE.calls / RATE.seconds
+        assert told.keys() == {"rejected", "rate_limited"}
+        assert told["rejected"] == strict.asked
+        assert checked - 2 <= strict.asked <= checked
+        assert now() < SECONDS + PATIENCE + 1
+
+    skipping(work)
