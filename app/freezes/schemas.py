@@ -12,14 +12,17 @@ from app.schemas import Document, Input, Label
 FreezeScope = Literal["account", "exchange", "key"]
 
 
-class FreezeTarget(Input):
+class FreezeCreate(Input):
     """`exchange` belongs to the scope `exchange`, `key_id` to the scope `key`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"scope": "account"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"scope": "account", "reason": "Something is wrong"}]}
+    )
 
     scope: FreezeScope
     exchange: ExchangeId | None = None
     key_id: UUID | None = None
+    reason: Label | None = None
 
     @model_validator(mode="after")
     def _named(self) -> Self:
@@ -29,16 +32,8 @@ class FreezeTarget(Input):
         return self
 
     @property
-    def columns(self) -> dict[str, Any]:
+    def target(self) -> dict[str, Any]:
         return {"scope": self.scope, "exchange": self.exchange, "key_id": self.key_id}
-
-
-class NewFreeze(FreezeTarget):
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"scope": "account", "reason": "Something is wrong"}]}
-    )
-
-    reason: Label | None = None
 
 
 class Freeze(Document):
