@@ -3,10 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from app.accounts.schemas import DataCounts
 from app.accounts.service import AccountView
 from app.db.base import AnyRow
 from app.exchanges.model import Environment
+from app.trading.counts import KindCounts
 
 
 def account_document(view: AccountView) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def _by_key(counts: list[AnyRow]) -> list[dict[str, Any]]:
                     "environment": row.environment,
                     "deleted": row.deleted,
                 },
-                "counts": dict.fromkeys(DataCounts.model_fields, 0),
+                "counts": dict.fromkeys(KindCounts.model_fields, 0),
             },
         )
         found["counts"][row.kind] = row.count

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from app.accounts.timezones import TimeZone
 from app.exchanges.model import Environment, ExchangeId
 from app.schemas import Document, Input
+from app.trading.counts import KindCounts
 
 
 class AccountChange(Input):
@@ -39,17 +40,9 @@ class AccountKey(Document):
     deleted: bool
 
 
-class DataCounts(Document):
-    trades: int
-    positions: int
-    equity_snapshots: int
-    signals: int
-    bot_events: int
-
-
 class KeyData(Document):
     key: AccountKey
-    counts: DataCounts
+    counts: KindCounts
 
 
 class Account(Document):

@@ -28,7 +28,7 @@ class GroupBot(Document):
     name: str | None
 
 
-class Period(Document):
+class SummaryPeriod(Document):
     """A day, week or month in the account's time zone, or the part of it that was asked for."""
 
     from_: Annotated[datetime, Field(alias="from")]
@@ -48,7 +48,7 @@ class Drawdown(Document):
     trough_at: datetime
 
 
-class Figures(Document):
+class SummaryFigures(Document):
     """Trades that closed in the period and settle in one asset.
 
     `realised_pnl` is net of `fees`. Gross and average loss are positive. A trade whose P&L is 0 is
@@ -61,7 +61,7 @@ class Figures(Document):
     key: GroupKey | None
     bot: GroupBot | None
     symbol: str | None
-    period: Period | None
+    period: SummaryPeriod | None
     settle: Annotated[str, Field(examples=["USDT"])]
     trades: int
     realised_pnl: Amount
@@ -89,11 +89,11 @@ class Summary(Document):
     to: datetime | None
     group_by: GroupBy | None
     trades_without_pnl: int
-    items: list[Figures]
+    items: list[SummaryFigures]
     next_cursor: str | None
 
 
-class CurvePoint(Document):
+class EquityPoint(Document):
     """How it stood at `at`. `equity` is the sum over keys of what was last known of each, and null
     before anything was; `reset`: test funds were claimed anew since the point before.
     """
@@ -104,16 +104,16 @@ class CurvePoint(Document):
     reset: bool
 
 
-class Curve(Document):
+class EquitySeries(Document):
     settle: Annotated[str, Field(examples=["USDT"])]
-    points: list[CurvePoint]
+    points: list[EquityPoint]
 
 
 class EquityCurve(Document):
     environment: Environment
     from_: Annotated[datetime | None, Field(alias="from")]
     to: datetime | None
-    items: list[Curve]
+    items: list[EquitySeries]
     next_cursor: None
 
 

@@ -10,7 +10,7 @@ from app.assets import errors
 from app.assets.deps import Service
 from app.assets.documents import asset_document
 from app.assets.repository import AssetRow
-from app.assets.schemas import Asset, AssetChange, AssetPage, NewAsset
+from app.assets.schemas import Asset, AssetChange, AssetCreate, AssetPage
 from app.auth.scopes import Scope
 from app.edge.access import for_users
 from app.edge.answers import json_answer
@@ -69,7 +69,9 @@ async def list_assets(
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="asset.add")
-async def add_asset(key_id: UUID, new: NewAsset, service: Service, unit: CurrentUnit) -> Response:
+async def add_asset(
+    key_id: UUID, new: AssetCreate, service: Service, unit: CurrentUnit
+) -> Response:
     """A symbol of the key's instruments, which the key's bot may then trade."""
     row = await service.add(unit.caller.user, key_id, new)
     address = f"/v1/keys/{key_id}/assets/{quote(row.symbol, safe='')}"

@@ -44,7 +44,7 @@ Leverage = Annotated[
 ]
 
 
-class NewAsset(Input):
+class AssetCreate(Input):
     """`leverage` is required, except on exchanges where it is implicit: there it is refused."""
 
     model_config = ConfigDict(

@@ -18,7 +18,7 @@ from app.assets.errors import (
 )
 from app.assets.repository import AssetRepository, AssetRow, Listing
 from app.assets.rules import leverage_settable, require_margin_mode, require_settable_leverage
-from app.assets.schemas import AssetChange, NewAsset
+from app.assets.schemas import AssetChange, AssetCreate
 from app.audit.log import AuditLog
 from app.auth.principal import UserPrincipal
 from app.catalogue.refresh import CatalogueRefresher, instruments_worth_waiting
@@ -74,7 +74,7 @@ class AssetService:
             raise NotFound
         return row
 
-    async def add(self, principal: UserPrincipal, key_id: UUID, new: NewAsset) -> AssetRow:
+    async def add(self, principal: UserPrincipal, key_id: UUID, new: AssetCreate) -> AssetRow:
         """Of the key's present contract type. A catalogue that was never fetched is fetched now."""
         await self._fetch_if_unknown(key_id)
         key = await self._key(principal, key_id)

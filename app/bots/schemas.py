@@ -10,7 +10,7 @@ from app.exchanges.model import Environment, ExchangeId
 from app.schemas import Document, Flag, Input, Label
 
 
-class NewBot(Input):
+class BotCreate(Input):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Grid BTC"}]})
 
     name: Label

@@ -10,7 +10,7 @@ from app.catalogue.cursor import RankCursors
 from app.catalogue.deps import Service
 from app.catalogue.documents import instrument_document
 from app.catalogue.errors import RefreshLimited
-from app.catalogue.schemas import Exchange, ExchangeList, Freshness, InstrumentPage
+from app.catalogue.schemas import CatalogueFreshness, Exchange, ExchangeList, InstrumentPage
 from app.edge.access import for_users
 from app.edge.answers import json_answer
 from app.edge.responses import reading, reading_one
@@ -79,7 +79,7 @@ async def list_instruments(
     "/refresh",
     operation_id="refreshInstruments",
     summary="Fetch a key's instruments anew",
-    response_model=Freshness,
+    response_model=CatalogueFreshness,
     responses=reading_one(RefreshLimited),
 )
 @for_users(Scope.KEYS_READ)

@@ -60,7 +60,7 @@ class Instrument(Document):
     added: bool
 
 
-class Freshness(Document):
+class CatalogueFreshness(Document):
     """`stale`: prices are older than they should be, or the last attempt failed: `reason`."""
 
     fetched_at: datetime | None
@@ -71,7 +71,7 @@ class Freshness(Document):
     ]
 
 
-class InstrumentPage(Freshness):
+class InstrumentPage(CatalogueFreshness):
     items: list[Instrument]
     next_cursor: str | None
 

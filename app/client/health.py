@@ -20,12 +20,12 @@ from app.exchanges.adapter import ExchangeAdapter
 from app.exchanges.errors import ClockSkew, CredentialsRefused, ExchangeError, NoEndpoint
 from app.exchanges.hosts import HostOverrides
 from app.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
     Endpoints,
     Environment,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
 )
@@ -68,7 +68,7 @@ class CredentialHealth:
             known = {
                 name: answer
                 for name, answer in asdict(self.permissions).items()
-                if answer != Answer.UNKNOWN
+                if answer != PermissionAnswer.UNKNOWN
             }
             told |= {"permissions": known, "expires_at": expiry}
         return told

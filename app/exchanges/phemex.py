@@ -25,7 +25,6 @@ from app.exchanges.errors import (
 )
 from app.exchanges.hosts import HostTable
 from app.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -33,6 +32,7 @@ from app.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
     Ticker,
@@ -259,7 +259,7 @@ def parse_account(payload: object) -> CredentialReport:
     if "currency" not in account:
         raise BadPayload(EXCHANGE)
     user = as_text(account.get("userID") or account.get("userId"))
-    return CredentialReport(Permissions(read=Answer.YES), exchange_account=user)
+    return CredentialReport(Permissions(read=PermissionAnswer.YES), exchange_account=user)
 
 
 # --- errors

@@ -19,7 +19,7 @@ from app.keys.credential_repository import CredentialRepository
 from app.keys.credentials import KeyRequest, read_credentials
 from app.keys.errors import KeyAlreadyAdded, OtherExchangeAccount
 from app.keys.repository import KeyRepository, KeyRow
-from app.keys.schemas import NewCredentials
+from app.keys.schemas import CredentialsReplace
 from app.keys.verification import CredentialCheck, Verified, hashed_account
 from app.revisions import Revisions, require
 from app.vault.binding import Binding
@@ -51,7 +51,7 @@ class ReplacementService:
         self,
         principal: UserPrincipal,
         key_id: UUID,
-        new: NewCredentials,
+        new: CredentialsReplace,
         expected: Revisions | None,
     ) -> KeyRow:
         """Check as for a new key, prove the exchange account, then seal the next version."""
@@ -127,7 +127,7 @@ class ReplacementService:
         return row
 
 
-def _request(row: KeyRow, new: NewCredentials) -> KeyRequest:
+def _request(row: KeyRow, new: CredentialsReplace) -> KeyRequest:
     return KeyRequest(
         label=row.label,
         exchange=row.exchange,

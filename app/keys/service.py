@@ -21,7 +21,7 @@ from app.keys.credential_repository import CredentialRepository
 from app.keys.credentials import KeyRequest, read_request
 from app.keys.errors import EnvironmentImmutable, KeyAlreadyAdded
 from app.keys.repository import KeyFilter, KeyRepository, KeyRow
-from app.keys.schemas import KeyChange, NewKey
+from app.keys.schemas import KeyChange, KeyCreate
 from app.keys.verification import CredentialCheck, Verified, hashed_account
 from app.revisions import Revisions, require
 from app.vault.binding import Binding
@@ -71,7 +71,7 @@ class KeyService:
             raise NotFound
         return row
 
-    async def add(self, principal: UserPrincipal, new: NewKey) -> KeyRow:
+    async def add(self, principal: UserPrincipal, new: KeyCreate) -> KeyRow:
         """Check the form, look for a duplicate, ask the exchange, then seal and store."""
         request = read_request(new)
         mark = fingerprint(

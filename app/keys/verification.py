@@ -20,7 +20,7 @@ from app.exchanges.errors import (
     NoEndpoint,
 )
 from app.exchanges.errors import RateLimited as ExchangeRateLimited
-from app.exchanges.model import Answer, CredentialReport, Permissions
+from app.exchanges.model import CredentialReport, PermissionAnswer, Permissions
 from app.exchanges.registry import EXCHANGES, Exchanges
 from app.keys.credentials import KeyRequest
 from app.keys.errors import CredentialsRejected, WithdrawalPermission
@@ -118,7 +118,7 @@ class CredentialCheck:
             sentence = advice(request.exchange, refusal.reason, refusal.possible)
             raise CredentialsRejected(sentence, refusal.reason, refusal.possible) from None
         self._count(request, verified.status)
-        if self._refuse_withdrawal and verified.report.permissions.withdraw is Answer.YES:
+        if self._refuse_withdrawal and verified.report.permissions.withdraw is PermissionAnswer.YES:
             raise WithdrawalPermission(EXCHANGES[request.exchange].name)
         return verified
 

@@ -8,11 +8,14 @@ from pydantic import ConfigDict, Field, model_validator
 
 from app.exchanges.model import Environment
 from app.schemas import Document, Flag, Input
+from app.trading.counts import KindCounts
 from app.trading.fields import Moment
 
 MAX_KEYS = 100
 DeletionScope = Literal["all", "environment", "keys", "before"]
-Phase = Literal["counted", "trades", "positions", "equity_snapshots", "signals", "bot_events"]
+OperationPhase = Literal[
+    "counted", "trades", "positions", "equity_snapshots", "signals", "bot_events"
+]
 
 _COUNTS = {"trades": 1204, "positions": 88, "equity_snapshots": 20160, "signals": 0}
 _COUNTS["bot_events"] = 31
@@ -60,17 +63,7 @@ class DataDeletion(Input):
         return sorted(set(self.key_ids or ()))
 
 
-class Counts(Document):
-    """Rows by kind."""
-
-    trades: int
-    positions: int
-    equity_snapshots: int
-    signals: int
-    bot_events: int
-
-
-class Kept(Document):
+class KeptPositions(Document):
     """Positions that are open, or being opened, stay."""
 
     positions: int
@@ -79,8 +72,8 @@ class Kept(Document):
 class DeletionPreview(Document):
     """What a deletion would delete now, and what it would keep."""
 
-    counts: Annotated[Counts, Field(examples=[_COUNTS])]
-    kept: Annotated[Kept, Field(examples=[{"positions": 2}])]
+    counts: Annotated[KindCounts, Field(examples=[_COUNTS])]
+    kept: Annotated[KeptPositions, Field(examples=[{"positions": 2}])]
 
 
 class OperationScope(Document):
@@ -108,7 +101,7 @@ class Operation(Document):
     kind: Literal["delete_key_data", "delete_data", "close_account"]
     status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     phase: Annotated[
-        Phase | None,
+        OperationPhase | None,
         Field(
             description="`counted`: the rows were counted, and none is deleted yet; from then on "
             "the kind of rows that went last. Null before, and once it has succeeded.",

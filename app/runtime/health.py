@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from app.db.base import AnyRow
 from app.exchanges.advice import advice
-from app.exchanges.model import Answer
+from app.exchanges.model import PermissionAnswer
 from app.runtime.heartbeat_schemas import CredentialsReport
 
 _STATUS = {"ok": "verified", "rejected": "rejected"}
@@ -46,7 +46,7 @@ def events(key: AnyRow, changed: dict[str, Any]) -> list[Event]:
         told.append(_verification(key, changed))
     if any(name in changed for name in _PERMISSIONS):
         told.append(_permissions(key, changed))
-    if changed.get("permission_withdraw") == Answer.YES:
+    if changed.get("permission_withdraw") == PermissionAnswer.YES:
         message = "The key can withdraw. Take that permission from it at the exchange."
         told.append(
             Event("withdrawal_permission", "warning", message, _words(key, changed, _PERMISSIONS))
@@ -74,7 +74,9 @@ def _verification(key: AnyRow, changed: dict[str, Any]) -> Event:
 
 def _permissions(key: AnyRow, changed: dict[str, Any]) -> Event:
     """Learning what nobody knew is no reason to worry."""
-    known = any(getattr(key, name) != Answer.UNKNOWN for name in _PERMISSIONS if name in changed)
+    known = any(
+        getattr(key, name) != PermissionAnswer.UNKNOWN for name in _PERMISSIONS if name in changed
+    )
     return Event(
         "permissions_changed",
         "warning" if known else "info",

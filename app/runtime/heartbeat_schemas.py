@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
-from app.exchanges.model import Answer, RefusalReason
+from app.exchanges.model import PermissionAnswer, RefusalReason
 from app.schemas import Count, Document, Input
 from app.trading.fields import Moment
 
@@ -21,10 +21,10 @@ def _not_the_last(value: datetime) -> datetime:
 class ReportedPermissions(Input):
     """What the exchange says that the key may do; what is left out stays as it was."""
 
-    read: Answer | None = None
-    trade: Answer | None = None
-    withdraw: Answer | None = None
-    ip_restricted: Answer | None = None
+    read: PermissionAnswer | None = None
+    trade: PermissionAnswer | None = None
+    withdraw: PermissionAnswer | None = None
+    ip_restricted: PermissionAnswer | None = None
 
 
 class CredentialsReport(Input):

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from app.exchanges.model import MarginMode
 from app.schemas import Count, Input, Symbol
 from app.trading.fields import Amount, Moment, NotNegative, Positive
-from app.trading.position_schemas import Side, Status
+from app.trading.position_schemas import PositionSide, PositionStatus
 
 MAX_REVISION = 2**53
 """What a number of JavaScript can count to."""
@@ -50,9 +50,9 @@ class PositionReport(Input):
         Field(ge=0, le=MAX_REVISION, description="Raised with each report; a lower is ignored."),
     ] = None
     symbol: Annotated[Symbol, Field(description="The exchange's own, as in the configuration.")]
-    side: Side
+    side: PositionSide
     status: Annotated[
-        Status,
+        PositionStatus,
         Field(
             description="`opening` asks for permission, before the order is placed; `open` and "
             "`closed` say what is so."

@@ -34,7 +34,7 @@ class ReleaseRequest(Input):
     ]
 
 
-class Endpoints(Document):
+class ExchangeEndpoints(Document):
     """Where the bot connects to at its exchange; `null` where no host is known."""
 
     rest: str | None
@@ -55,7 +55,7 @@ class Release(Document):
     sealed_data_key: str
     nonce: str
     ciphertext: str
-    endpoints: Endpoints
+    endpoints: ExchangeEndpoints
 
 
 class ConfigKey(Document):
@@ -95,5 +95,5 @@ class Config(Document):
     may_open_positions: bool
     blocked_by: Annotated[list[str], Field(examples=[["key_inactive", "no_trading_assets"]])]
     key: ConfigKey | None
-    endpoints: Endpoints
+    endpoints: ExchangeEndpoints
     assets: list[ConfigAsset]

@@ -12,11 +12,11 @@ from app.edge.route import EdgeRoute
 from app.trading.errors import KeyNotAssigned
 from app.trading.ingest_deps import Ingest
 from app.trading.ingest_schemas import (
+    BatchVerdicts,
     EquitySnapshotBatch,
     EventBatch,
     SignalBatch,
     TradeBatch,
-    Verdicts,
 )
 from app.trading.judging import Verdict
 
@@ -28,7 +28,7 @@ send fewer items at once.
 
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
 _ROUTE: dict[str, Any] = {
-    "response_model": Verdicts,
+    "response_model": BatchVerdicts,
     "responses": reading(NoKey, KeyNotAssigned),
     "description": _NOTES,
 }

@@ -12,7 +12,7 @@ from app.exchanges.model import MarginMode
 from app.schemas import Document, Flag, Input, Label, Symbol, visible_lines
 from app.trading.fields import Amount, Moment, Positive, RowName
 from app.trading.ingest_items import Asset, Data, InvalidItem, or_invalid
-from app.trading.position_schemas import Side
+from app.trading.position_schemas import PositionSide
 
 MAX_ITEMS = 1000
 
@@ -43,7 +43,7 @@ class TradeItem(Item):
     """
 
     symbol: Symbol
-    side: Side
+    side: PositionSide
     quantity: Positive
     entry_price: Positive
     exit_price: Positive
@@ -171,7 +171,7 @@ class EventBatch(Batch[EventItem]):
     ]
 
 
-class Verdict(Document):
+class ItemVerdict(Document):
     """`duplicate`: an item of this id was stored before, and stays as it was.
 
     A refused item has a `code`: `invalid_item`, `clock_ahead` or `data_deleted`. Sent again it is
@@ -184,7 +184,7 @@ class Verdict(Document):
     detail: str | None = None
 
 
-class Verdicts(Document):
+class BatchVerdicts(Document):
     """In the order of the items."""
 
-    results: list[Verdict]
+    results: list[ItemVerdict]

@@ -15,7 +15,7 @@ from app.schemas import Symbol
 from app.trading.deps import Positions
 from app.trading.errors import PositionAmbiguous
 from app.trading.position_documents import position_document
-from app.trading.position_schemas import Position, PositionId, PositionPage, Status
+from app.trading.position_schemas import Position, PositionId, PositionPage, PositionStatus
 from app.trading.reading_answers import IN_EVERY_FORM, Listing
 from app.trading.readings import POSITIONS
 
@@ -34,7 +34,7 @@ async def list_positions(
     listing: Listing,
     symbol: Symbol | None = None,
     status: Annotated[
-        Status | None, Query(description="An opening whose time is over is `closed`.")
+        PositionStatus | None, Query(description="An opening whose time is over is `closed`.")
     ] = None,
 ) -> Response:
     """Of one environment, those that were reported last first. `from` and `to` bound the time of

@@ -10,8 +10,8 @@ from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMod
 from app.schemas import Document
 from app.trading.fields import RowName
 
-Side = Literal["long", "short"]
-Status = Literal["opening", "open", "closed"]
+PositionSide = Literal["long", "short"]
+PositionStatus = Literal["opening", "open", "closed"]
 
 
 def _no_dots(name: str) -> str:
@@ -59,8 +59,8 @@ class Position(Document):
     environment: Environment
     contract_type: ContractType
     symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
-    side: Side
-    status: Status
+    side: PositionSide
+    status: PositionStatus
     quantity: Annotated[str, Field(examples=["0.5"])]
     entry_price: Annotated[str | None, Field(examples=["97012.5"])]
     exit_price: Annotated[str | None, Field(examples=["98100"])]

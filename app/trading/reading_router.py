@@ -12,7 +12,7 @@ from app.trading.reading_answers import IN_EVERY_FORM, Listing
 from app.trading.reading_schemas import (
     BotEventPage,
     EquitySnapshotPage,
-    Level,
+    EventLevel,
     SignalPage,
     TradePage,
 )
@@ -73,7 +73,7 @@ async def list_signals(listing: Listing, symbol: Symbol | None = None) -> Respon
 async def list_bot_events(
     listing: Listing,
     kind: Annotated[Label | None, Query(description="Of this kind.")] = None,
-    level: Annotated[Level | None, Query(description="Of this level.")] = None,
+    level: Annotated[EventLevel | None, Query(description="Of this level.")] = None,
 ) -> Response:
     """Of one environment, the newest first; whole as CSV or NDJSON, as `listTrades`. Events of a
     bot that had no key belong to neither environment and are shown in both.

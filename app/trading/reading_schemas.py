@@ -7,11 +7,11 @@ from pydantic import Field
 
 from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 from app.schemas import Document
-from app.trading.position_schemas import DataBot, DataKey, Side
+from app.trading.position_schemas import DataBot, DataKey, PositionSide
 
 Symbol = Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
 OwnId = Annotated[str, Field(description="The bot's own.", examples=["2026-11-22-0001"])]
-Level = Literal["info", "warning", "error"]
+EventLevel = Literal["info", "warning", "error"]
 
 
 class _Reported(Document):
@@ -29,7 +29,7 @@ class Trade(_Reported):
     """
 
     symbol: Symbol
-    side: Side
+    side: PositionSide
     quantity: Annotated[str, Field(examples=["0.5"])]
     entry_price: Annotated[str, Field(examples=["97012.5"])]
     exit_price: Annotated[str, Field(examples=["98100"])]
@@ -88,7 +88,7 @@ class BotEvent(Document):
     contract_type: ContractType | None
     at: datetime
     kind: Annotated[str, Field(examples=["position_unexpected"])]
-    level: Level
+    level: EventLevel
     message: str
     data: dict[str, Any] | None
 
