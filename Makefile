@@ -58,6 +58,7 @@ check: install ## all that must hold before a change lands, but the tests
 	$(BIN)/deptry .
 	$(BIN)/python -m scripts.check_migrations
 	$(BIN)/python -m scripts.documents
+	$(BIN)/python -m scripts.check_references
 
 format: install ## lay out the code, and repair what ruff can repair
 	$(BIN)/ruff check --fix .

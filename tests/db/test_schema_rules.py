@@ -17,7 +17,7 @@ PERMITTED = {
     "instrument_prices",
     "learned_leverages",
 }
-"""The tables that may be distributed otherwise than by account: docs/architecture.md, scale."""
+"""The tables that may be distributed otherwise than by account."""
 
 UNDISTRIBUTED = sorted(ACCOUNTLESS | {"alembic_version"})
 
