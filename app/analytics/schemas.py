@@ -8,7 +8,7 @@ from pydantic import Field
 
 from app.analytics.grouping import GroupBy
 from app.exchanges.model import Environment
-from app.schemas import Document
+from app.schemas import Document, NextCursor
 
 Amount = Annotated[str, Field(examples=["1250.75"])]
 Ratio = Annotated[str, Field(examples=["0.625"])]
@@ -90,7 +90,7 @@ class Summary(Document):
     group_by: GroupBy | None
     trades_without_pnl: int
     items: list[SummaryFigures]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class EquityPoint(Document):
@@ -114,7 +114,9 @@ class EquityCurve(Document):
     from_: Annotated[datetime | None, Field(alias="from")]
     to: datetime | None
     items: list[EquitySeries]
-    next_cursor: None
+    next_cursor: Annotated[
+        str | None, Field(description="Always null: all fit on one page.", examples=[None])
+    ]
 
 
 class BotTotals(Document):

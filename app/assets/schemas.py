@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
 from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
-from app.schemas import Document, Flag, Input, Symbol, unrounded
+from app.schemas import Document, Flag, Input, NextCursor, Symbol, unrounded
 
 _PLACES = 4
 _BOUND = 100_000
@@ -29,15 +29,9 @@ Leverage = Annotated[
     Field(gt=0, lt=_BOUND, decimal_places=_PLACES),
     WithJsonSchema(
         {
-            "anyOf": [
-                {"type": "string", "pattern": f"^{_TEXT}$", "allOf": [{"pattern": "[1-9]"}]},
-                {
-                    "type": "number",
-                    "minimum": 10**-_PLACES,
-                    "exclusiveMaximum": _BOUND,
-                    "description": f"Of at most {_PLACES} decimal places.",
-                },
-            ],
+            "type": "string",
+            "pattern": f"^{_TEXT}$",
+            "description": f"More than 0, with at most {_PLACES} decimal places.",
             "examples": ["10"],
         }
     ),
@@ -112,4 +106,4 @@ class Asset(Document):
 
 class AssetPage(Document):
     items: list[Asset]
-    next_cursor: str | None
+    next_cursor: NextCursor

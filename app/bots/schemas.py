@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.exchanges.model import Environment, ExchangeId
-from app.schemas import Document, Flag, Input, Label
+from app.schemas import Document, Flag, Input, Label, NextCursor
 
 
 class BotCreate(Input):
@@ -56,7 +56,7 @@ class Bot(Document):
 
 class BotPage(Document):
     items: list[Bot]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class BotToken(Document):

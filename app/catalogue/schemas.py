@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
 from app.exchanges.model import Availability, ContractType, Environment, ExchangeId, MarginMode
 from app.exchanges.profile import LeverageKind, MarginModeScope
-from app.schemas import Document
+from app.schemas import Document, NextCursor
 
 
 class ExchangeEnvironment(Document):
@@ -19,6 +20,9 @@ class ExchangeEnvironment(Document):
     regions: Annotated[list[str], Field(description="The first is the default.")]
 
 
+ExchangeEnvironments = TypeAliasType("ExchangeEnvironments", dict[Environment, ExchangeEnvironment])
+
+
 class CredentialField(Document):
     name: str
     required: bool
@@ -28,7 +32,7 @@ class CredentialField(Document):
 class Exchange(Document):
     exchange: ExchangeId
     name: str
-    environments: dict[Environment, ExchangeEnvironment]
+    environments: ExchangeEnvironments
     contract_types: list[ContractType]
     margin_modes: list[MarginMode]
     margin_mode_scope: MarginModeScope
@@ -73,9 +77,11 @@ class CatalogueFreshness(Document):
 
 class InstrumentPage(CatalogueFreshness):
     items: list[Instrument]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class ExchangeList(Document):
     items: list[Exchange]
-    next_cursor: Annotated[str | None, Field(description="Always null: all fit on one page.")]
+    next_cursor: Annotated[
+        str | None, Field(description="Always null: all fit on one page.", examples=[None])
+    ]

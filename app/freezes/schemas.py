@@ -5,11 +5,12 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
+from typing_extensions import TypeAliasType
 
 from app.exchanges.model import Environment, ExchangeId
-from app.schemas import Document, Input, Label
+from app.schemas import Document, Input, Label, NextCursor
 
-FreezeScope = Literal["account", "exchange", "key"]
+FreezeScope = TypeAliasType("FreezeScope", Literal["account", "exchange", "key"])
 
 
 class FreezeCreate(Input):
@@ -50,4 +51,4 @@ class Freeze(Document):
 
 class FreezePage(Document):
     items: list[Freeze]
-    next_cursor: str | None
+    next_cursor: NextCursor

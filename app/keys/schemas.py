@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.exchanges.model import ContractType, Environment, ExchangeId, PermissionAnswer
-from app.schemas import Document, Flag, Input, Label, SecretText
-from app.trading.counts import KindCounts
+from app.schemas import Document, Flag, Input, Label, NextCursor, SecretText
+from app.trading.counts import DeletedRows, KindCounts
 
 _CREDENTIALS_EXAMPLE: JsonDict = {
     "api_key": "7d3ce1f0-0000-4000-8000-1c2a5b9e7f10",
@@ -133,7 +133,7 @@ class Key(Document):
 
 class KeyPage(Document):
     items: list[Key]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class AssociatedData(StrEnum):
@@ -149,7 +149,7 @@ class DeletionReceipt(Document):
     key_id: UUID
     associated_data: Annotated[str, Field(examples=["keep"])]
     deleted: Annotated[
-        dict[str, int],
+        DeletedRows,
         Field(examples=[{"keys": 1, "credentials": 1, "trading_assets": 4, "freezes": 0}]),
     ]
 

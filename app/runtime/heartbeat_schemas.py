@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from typing_extensions import TypeAliasType
 
 from app.exchanges.model import PermissionAnswer, RefusalReason
-from app.schemas import Count, Document, Input
+from app.schemas import WHOLE_NUMBER, Document, Input
 from app.trading.fields import Moment
 
+CredentialsStatus = TypeAliasType("CredentialsStatus", Literal["ok", "rejected"])
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -30,8 +32,10 @@ class ReportedPermissions(Input):
 class CredentialsReport(Input):
     """How the exchange answered to the bot's credentials. It becomes the key's `verification`."""
 
-    version: Annotated[Count, Field(ge=1, description="Of the credentials that were tried.")]
-    status: Literal["ok", "rejected"]
+    version: Annotated[
+        int, Field(ge=1, description="Of the credentials that were tried."), WHOLE_NUMBER
+    ]
+    status: CredentialsStatus
     reason: Annotated[
         RefusalReason | None, Field(description="Why they were rejected; needed if they were.")
     ] = None

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
 from app.exchanges.model import MarginMode
-from app.schemas import Count, Input, Symbol
+from app.schemas import WHOLE_NUMBER, Input, Symbol
 from app.trading.fields import Amount, Moment, NotNegative, Positive
 from app.trading.position_schemas import PositionSide, PositionStatus
 
@@ -46,8 +46,8 @@ class PositionReport(Input):
         Field(description="Needed only by a first report of a key that the bot had before."),
     ] = None
     revision: Annotated[
-        Count | None,
-        Field(ge=0, le=MAX_REVISION, description="Raised with each report; a lower is ignored."),
+        Annotated[int, Field(ge=0, le=MAX_REVISION), WHOLE_NUMBER] | None,
+        Field(description="Raised with each report; a lower is ignored."),
     ] = None
     symbol: Annotated[Symbol, Field(description="The exchange's own, as in the configuration.")]
     side: PositionSide

@@ -4,9 +4,12 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
+from typing_extensions import TypeAliasType
 
 from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 from app.schemas import Document, Input
+
+SealingSuite = TypeAliasType("SealingSuite", Literal["mlkem768-x25519", "x25519"])
 
 
 class ReleaseRequest(Input):
@@ -23,7 +26,7 @@ class ReleaseRequest(Input):
         }
     )
 
-    suite: Literal["mlkem768-x25519", "x25519"]
+    suite: SealingSuite
     public_key: Annotated[
         str,
         Field(
@@ -51,7 +54,7 @@ class Release(Document):
     version: int
     exchange: ExchangeId
     environment: Environment
-    suite: Literal["mlkem768-x25519", "x25519"]
+    suite: SealingSuite
     sealed_data_key: str
     nonce: str
     ciphertext: str

@@ -1,6 +1,16 @@
 """Rows of trading data, counted by kind."""
 
+from typing import Annotated
+
+from pydantic import Field
+from typing_extensions import TypeAliasType
+
 from app.schemas import Document
+
+DeletedRows = TypeAliasType(
+    "DeletedRows",
+    Annotated[dict[str, int], Field(description="How many rows of each kind were deleted.")],
+)
 
 
 class KindCounts(Document):

@@ -7,14 +7,19 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from typing_extensions import TypeAliasType
 
 from app.exchanges.model import MarginMode
 from app.schemas import Document, Flag, Input, Label, Symbol, visible_lines
 from app.trading.fields import Amount, Moment, Positive, RowName
-from app.trading.ingest_items import Asset, Data, InvalidItem, or_invalid
+from app.trading.ingest_items import Asset, EventData, InvalidItem, or_invalid
 from app.trading.position_schemas import PositionSide
+from app.trading.reading_schemas import EventLevel, SignalDirection
 
 MAX_ITEMS = 1000
+
+ItemStatus = TypeAliasType("ItemStatus", Literal["stored", "duplicate", "refused"])
+ItemFault = TypeAliasType("ItemFault", Literal["invalid_item", "clock_ahead", "data_deleted"])
 
 Message = Annotated[
     str,
@@ -91,17 +96,17 @@ class SignalItem(_AtOneTime):
 
     symbol: Symbol
     name: Label
-    direction: Literal["long", "short", "flat"]
+    direction: SignalDirection
     score: Amount | None = None
     acted: Flag | None = None
-    data: Data | None = None
+    data: EventData | None = None
 
 
 class EventItem(_AtOneTime):
     kind: Label
-    level: Literal["info", "warning", "error"]
+    level: EventLevel
     message: Message
-    data: Data | None = None
+    data: EventData | None = None
 
 
 ItemType = TypeVar("ItemType", bound=Item)
@@ -179,8 +184,8 @@ class ItemVerdict(Document):
     """
 
     id: Annotated[str | None, Field(description="`null`: the item has no id that can be told.")]
-    status: Literal["stored", "duplicate", "refused"]
-    code: Literal["invalid_item", "clock_ahead", "data_deleted"] | None = None
+    status: ItemStatus
+    code: ItemFault | None = None
     detail: str | None = None
 
 

@@ -5,13 +5,15 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
+from typing_extensions import TypeAliasType
 
 from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
-from app.schemas import Document
+from app.schemas import Document, NextCursor
 from app.trading.fields import RowName
 
-PositionSide = Literal["long", "short"]
-PositionStatus = Literal["opening", "open", "closed"]
+PositionSide = TypeAliasType("PositionSide", Literal["long", "short"])
+PositionStatus = TypeAliasType("PositionStatus", Literal["opening", "open", "closed"])
+CloseReason = TypeAliasType("CloseReason", Literal["reported", "by_hand", "lapsed"])
 
 
 def _no_dots(name: str) -> str:
@@ -70,7 +72,7 @@ class Position(Document):
     revision: int | None
     opened_at: datetime | None
     closed_at: datetime | None
-    close_reason: Literal["reported", "by_hand", "lapsed"] | None
+    close_reason: CloseReason | None
     expires_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -78,4 +80,4 @@ class Position(Document):
 
 class PositionPage(Document):
     items: list[Position]
-    next_cursor: str | None
+    next_cursor: NextCursor

@@ -1,17 +1,20 @@
 """What trades, equity snapshots, signals and events of bots look like from outside."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
 from app.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
-from app.schemas import Document
+from app.schemas import Document, NextCursor
+from app.trading.ingest_items import EventData
 from app.trading.position_schemas import DataBot, DataKey, PositionSide
 
 Symbol = Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
 OwnId = Annotated[str, Field(description="The bot's own.", examples=["2026-11-22-0001"])]
-EventLevel = Literal["info", "warning", "error"]
+EventLevel = TypeAliasType("EventLevel", Literal["info", "warning", "error"])
+SignalDirection = TypeAliasType("SignalDirection", Literal["long", "short", "flat"])
 
 
 class _Reported(Document):
@@ -66,10 +69,10 @@ class Signal(_Reported):
     at: datetime
     symbol: Symbol
     name: Annotated[str, Field(examples=["mean reversion"])]
-    direction: Literal["long", "short", "flat"]
+    direction: SignalDirection
     score: Annotated[str | None, Field(examples=["0.82"])]
     acted: bool | None
-    data: dict[str, Any] | None
+    data: EventData | None
     stored_at: datetime
 
 
@@ -90,24 +93,24 @@ class BotEvent(Document):
     kind: Annotated[str, Field(examples=["position_unexpected"])]
     level: EventLevel
     message: str
-    data: dict[str, Any] | None
+    data: EventData | None
 
 
 class TradePage(Document):
     items: list[Trade]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class EquitySnapshotPage(Document):
     items: list[EquitySnapshot]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class SignalPage(Document):
     items: list[Signal]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class BotEventPage(Document):
     items: list[BotEvent]
-    next_cursor: str | None
+    next_cursor: NextCursor
