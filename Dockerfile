@@ -7,7 +7,7 @@ COPY requirements/build.lock requirements/production.lock requirements/
 RUN python -m venv /opt/botkeys \
     && /opt/botkeys/bin/pip install --no-cache-dir --require-hashes \
         -r requirements/build.lock -r requirements/production.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY app app
 COPY migrations migrations
 COPY sdk sdk

@@ -1,17 +1,25 @@
-# Everything a developer does with Botkeys. `make run` and `make test` set up what they need.
+# Everything a developer does with Botkeys; each target sets up what it needs.
 
 PYTHON ?= python3
 BIN := .venv/bin
 LOCK := requirements/development.lock
 
-.PHONY: run install test torture demo check bench lock documents clean
+# Whether `make lock` takes newer versions; `make lock UPGRADE=` keeps the pins that still fit.
+UPGRADE ?= --upgrade
+
+.DEFAULT_GOAL := help
+
+.PHONY: help run install test torture coverage demo check format bench lock documents clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 # A Ctrl-C before the service can take it would show a traceback of Python's own start: it is left
 # to make, whom the service watches.
-run: install
+run: install ## the whole service in the foreground; Ctrl-C stops it
 	@trap '' INT; exec $(BIN)/botkeys dev --parent $$PPID
 
-install: .venv/.installed
+install: .venv/.installed ## the set-up alone: .venv/ with .venv/bin/botkeys
 
 .venv/.installed: $(LOCK) pyproject.toml sdk/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -23,22 +31,26 @@ install: .venv/.installed
 	@touch $@
 
 # They start dozens of processes: none is to compile all modules anew, whatever the environment says.
-test torture: export PYTHONDONTWRITEBYTECODE =
+test torture coverage: export PYTHONDONTWRITEBYTECODE =
 
-test: install
+test: install ## every test but the long ones
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 # Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
-torture: install
+torture: install ## the long tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m torture
 
-demo: install
+# Every test again under coverage, the processes that tests start included.
+coverage: install ## every test but the long ones, and how much code they run
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --cov --cov-report=term:skip-covered
+
+demo: install ## the main job end to end, as a story on the terminal
 	@exec $(BIN)/python -m examples.demo
 
-bench: install
+bench: install ## performance as ratios to a bare floor on the same machine
 	@exec $(BIN)/python -m benchmarks
 
-check: install
+check: install ## all that must hold before a change lands, but the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -46,20 +58,25 @@ check: install
 	$(BIN)/deptry .
 	$(BIN)/python -m scripts.check_migrations
 	$(BIN)/python -m scripts.documents
+	$(BIN)/python -m scripts.check_references
+
+format: install ## lay out the code, and repair what ruff can repair
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 # What the code says of itself, written down. `make check` fails where they differ.
-documents: install
+documents: install ## renew what the code writes of itself
 	$(BIN)/python -m scripts.documents --write
 
 # New pins; needs `uv`. Hashes are kept, addresses of package indexes are not.
-lock:
+lock: ## renew the pins
 	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --upgrade -o requirements/production.lock
+		--no-emit-index-url --no-header $(UPGRADE) -o requirements/production.lock
 	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --upgrade --extra embedded --extra dev \
+		--no-emit-index-url --no-header $(UPGRADE) --extra embedded --extra dev \
 		-c requirements/production.lock -o $(LOCK)
 	echo setuptools | uv pip compile - --quiet --universal --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header -c $(LOCK) -o requirements/build.lock
 
-clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean: ## remove what these targets made, but not the data of `make run`
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

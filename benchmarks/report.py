@@ -15,7 +15,7 @@ _PACKAGES = ("asyncpg", "fastapi", "orjson", "pydantic", "sqlalchemy", "starlett
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured value and its budget (DESIGN.md, section 8); `None`: measured, not budgeted.
+    """One measured value and its budget; `None`: measured, not budgeted.
 
     `kind` is `at least` for ratios to a floor and `at most` for seconds and memory. `details` are
     what the value was made of.

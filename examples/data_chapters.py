@@ -142,6 +142,7 @@ async def freeze(scene: Scene) -> None:
     target = {"scope": "key", "key_id": scene.keys["okx"]}
     answer = await scene.call("POST", "/v1/freezes", {**target, "reason": "Something is odd"})
     story.call(answer, 201, "scope", "environment", "reason")
+    frozen = answer.headers["Location"]
     async with scene.client() as client:
         try:
             await client.open_position(SYMBOL, "long", Decimal(1))
@@ -149,7 +150,7 @@ async def freeze(scene: Scene) -> None:
         except MayNotOpen as refused:
             reasons = refused.reasons
         story.check(reasons == ("frozen",), "one call, and the bot may open nothing: frozen")
-        answer = await scene.call("DELETE", "/v1/freezes", target)
+        answer = await scene.call("DELETE", frozen)
         story.call(answer, 204)
         opening = await client.open_position(SYMBOL, "long", Decimal(1))
         story.check(opening.status == "opening", "lifted, and it may again")

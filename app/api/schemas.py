@@ -9,9 +9,11 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     GetPydanticSchema,
     Strict,
     StringConstraints,
+    WithJsonSchema,
 )
 from pydantic_core import PydanticCustomError, core_schema
 
@@ -78,9 +80,9 @@ def _number_alone(value: Any) -> Any:
     return value
 
 
-Count = Annotated[int, BeforeValidator(_number_alone)]
-"""A whole number in a body; 1.0 is one in JSON. Left to itself, Pydantic reads `true`, `"1"` and
-`" 1_0"` as numbers too.
+WHOLE_NUMBER = BeforeValidator(_number_alone)
+"""Of an `int` in a body, after its bounds: 1.0 is a whole number in JSON. Left to itself, Pydantic
+reads `true`, `"1"` and `" 1_0"` as numbers too.
 """
 
 
@@ -97,7 +99,19 @@ def _secret_schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:
     return core_schema.no_info_after_validator_function(Secret, text)
 
 
-SecretText = Annotated[Secret, GetPydanticSchema(_secret_schema)]
+SecretText = Annotated[
+    Secret,
+    GetPydanticSchema(_secret_schema),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 8192,
+            "format": "password",
+            "writeOnly": True,
+        }
+    ),
+]
 """Text of 1 to 8192 characters that is boxed as soon as it is read."""
 
 
@@ -105,6 +119,15 @@ class Document(BaseModel):
     """An answer. Built from rows that the database has checked."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+NextCursor = Annotated[
+    str | None,
+    Field(
+        description="Send it as `cursor` to get the next page; null on the last page.",
+        examples=[None],
+    ),
+]
 
 
 class Input(BaseModel):

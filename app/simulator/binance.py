@@ -1,6 +1,6 @@
 """Binance futures: USDS-M and COIN-M on one port per environment, and `sapi` on the live one.
 
-Wire format, codes and field names after FACTS.md section 3.
+docs/exchange-notes.md describes the wire format, codes and field names.
 """
 
 import re

@@ -1,6 +1,6 @@
 """What Binance lists on USDS-M (`fapi`) and COIN-M (`dapi`), odd rows included.
 
-Field names and the odd values are those of FACTS.md section 3 and of the recordings named there.
+docs/exchange-notes.md describes the field names and the odd rows.
 """
 
 from collections.abc import Iterator

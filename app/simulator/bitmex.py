@@ -1,7 +1,7 @@
 """BitMEX as it was: both contract types in one listing, which also carries the prices.
 
-Wire format, statuses and field names after FACTS.md section 1. The exchange closed in September
-2026; here it goes on.
+docs/exchange-notes.md describes the wire format, statuses and field names. The exchange closed in
+September 2026; here it goes on.
 """
 
 import re

@@ -1,6 +1,6 @@
 """What BitMEX listed: linear contracts settled in USDT, inverse ones in XBT, odd rows included.
 
-Field names and the odd values are those of FACTS.md section 1 and of the recordings named there.
+docs/exchange-notes.md describes the field names and the odd rows.
 """
 
 from collections.abc import Iterator, Mapping

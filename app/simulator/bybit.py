@@ -1,7 +1,7 @@
 """Bybit V5: linear and inverse contracts on one port per environment, told apart by `category`.
 
-Wire format, codes and field names after FACTS.md section 2. Nearly every refusal comes under
-HTTP 200.
+docs/exchange-notes.md describes the wire format, codes and field names. Nearly every refusal comes
+under HTTP 200.
 """
 
 import re

@@ -1,6 +1,6 @@
 """What Bybit lists as linear and as inverse, odd rows included.
 
-Field names and the odd values are those of FACTS.md section 2 and of the recordings named there.
+docs/exchange-notes.md describes the field names and the odd rows.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Deribit: JSON-RPC 2.0 over HTTP, with a signature per request or a bearer token.
 
-Wire format, codes and field names after FACTS.md section 7. Where the facts leave the HTTP status
-open it is 400, as Deribit answers its public methods.
+docs/exchange-notes.md describes the wire format, codes and field names. Where the facts leave the
+HTTP status open it is 400, as Deribit answers its public methods.
 """
 
 import re

@@ -1,8 +1,8 @@
 """What Deribit lists, of every kind in one list, as `public/get_instruments` tells it.
 
 The world knows two inverse perpetuals here, on BTC and ETH, so there are two however long a listing
-is asked for; the linear ones, settled in USDC, are as many as asked. Field names and odd rows are
-those of FACTS.md section 7 and of the recordings named there.
+is asked for; the linear ones, settled in USDC, are as many as asked. docs/exchange-notes.md
+describes the field names and the odd rows.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Gemini: everything signed lies in headers, and each key counts its calls upwards.
 
-Wire format, reasons and field names after FACTS.md section 8.
+docs/exchange-notes.md describes the wire format, reasons and field names.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """What Gemini lists: perpetuals and spot pairs in one array, told apart by `product_type`.
 
-Field names and the odd values are those of FACTS.md section 8 and of the recordings named there:
+docs/exchange-notes.md describes the field names and the odd rows:
 `tick_size` is the step of quantities and `quote_increment` that of prices, both JSON numbers with
 exponents; `contract_price_currency` stands on spot rows too.
 """

@@ -1,7 +1,7 @@
 """Kraken's futures: trading and market data under `/derivatives`, keys under `/api/auth`.
 
-Wire format, codes and field names after FACTS.md section 4. Spot keys are other keys on another
-host, which nobody simulates: here they are unknown.
+docs/exchange-notes.md describes the wire format, codes and field names. Spot keys are other keys on
+another host, which nobody simulates: here they are unknown.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """What Kraken lists as futures: multi-collateral and inverse contracts, odd rows included.
 
-Field names and the odd values are those of FACTS.md section 4 and of the recordings named there.
+docs/exchange-notes.md describes the field names and the odd rows.
 """
 
 import math

@@ -1,7 +1,7 @@
 """KuCoin's futures, and the page of the account that tells a key's rights, on one address.
 
-Wire format, codes and field names after FACTS.md section 6. The real exchange has two hosts, whose
-paths do not meet, and no test environment; here there is one.
+docs/exchange-notes.md describes the wire format, codes and field names. The real exchange has two
+hosts, whose paths do not meet, and no test environment; here there is one.
 """
 
 import base64

@@ -1,6 +1,6 @@
 """What KuCoin lists as futures: linear contracts, inverse ones, odd rows.
 
-Field names and the odd values are those of FACTS.md section 6 and of the recordings named there.
+docs/exchange-notes.md describes the field names and the odd rows.
 """
 
 import math

@@ -1,7 +1,8 @@
 """OKX V5: one host for both environments, which a header tells apart, and one for both contract
 types, which the rows tell apart.
 
-Wire format, codes and field names after FACTS.md section 5; HTTP statuses as OKX documents them.
+docs/exchange-notes.md describes the wire format, codes and field names; HTTP statuses as OKX
+documents them.
 """
 
 import base64

@@ -1,7 +1,8 @@
 """Phemex: linear and inverse perpetuals on one host, with two envelopes and two ways to write
 numbers.
 
-Wire format, codes and field names after FACTS.md section 9. Nothing here tells what a key may do.
+docs/exchange-notes.md describes the wire format, codes and field names. Nothing here tells what a
+key may do.
 """
 
 import re

@@ -1,9 +1,8 @@
 """What Phemex lists: inverse and spot rows among `products`, linear rows in `perpProductsV2`.
 
-Field names and the odd values are those of FACTS.md section 9 and of the recordings named there. A
-suffix tells how a number is written: `Ep`, `Er` and `Ev` are integers scaled by the powers of ten
-`priceScale`, `ratioScale` and the `valueScale` of the settle currency; `Rp`, `Rr`, `Rv` and `Rq`
-are plain decimals as text.
+docs/exchange-notes.md describes the field names and the odd rows. A suffix tells how a number is
+written: `Ep`, `Er` and `Ev` are integers scaled by the powers of ten `priceScale`, `ratioScale` and
+the `valueScale` of the settle currency; `Rp`, `Rr`, `Rv` and `Rq` are plain decimals as text.
 """
 
 from collections.abc import Iterator, Mapping

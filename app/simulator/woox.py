@@ -1,8 +1,8 @@
 """WOO X: the v3 interface, for linear perpetuals.
 
-Wire format, codes and field names after FACTS.md section 10. Two things are not confirmed and may
-be set per key: the trait `credentials` is what `account/credentials` tells, as JSON, or `absent`
-where there is no such call. By default it tells nothing of rights.
+docs/exchange-notes.md describes the wire format, codes and field names. Two things are not
+confirmed and may be set per key: the trait `credentials` is what `account/credentials` tells, as
+JSON, or `absent` where there is no such call. By default it tells nothing of rights.
 """
 
 import re

@@ -1,6 +1,6 @@
 """What WOO X lists: linear perpetuals in USDT and spot pairs, told apart by the symbol's prefix.
 
-Field names and the odd values are those of FACTS.md section 10 and of the recordings named there.
+docs/exchange-notes.md describes the field names and the odd rows.
 """
 
 from collections.abc import Iterator

@@ -1,9 +1,11 @@
 """Names that people give, and what JSON calls true and a number."""
 
+from typing import Annotated
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from app.api.schemas import Count, Flag, Label, Symbol
+from app.api.schemas import WHOLE_NUMBER, Flag, Label, Symbol
 from app.kit.json_codec import loads
 
 LABEL: TypeAdapter[str] = TypeAdapter(Label)
@@ -42,7 +44,7 @@ def test_only_json_s_own_words_are_flags(sent: object) -> None:
 
 
 def test_only_json_s_whole_numbers_are_counts() -> None:
-    count = TypeAdapter[int](Count)
+    count = TypeAdapter[int](Annotated[int, WHOLE_NUMBER])
     assert (count.validate_python(3), count.validate_python(loads(b"3.0"))) == (3, 3)
     for sent in (True, False, "3", " 3", "3_0", "+3", 3.5, loads(b"3.00000000000000000001")):
         with pytest.raises(ValidationError):

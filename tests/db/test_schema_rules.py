@@ -17,7 +17,7 @@ PERMITTED = {
     "instrument_prices",
     "learned_leverages",
 }
-"""All that DESIGN.md, section 7, lets be distributed otherwise than by account."""
+"""The tables that may be distributed otherwise than by account."""
 
 UNDISTRIBUTED = sorted(ACCOUNTLESS | {"alembic_version"})
 

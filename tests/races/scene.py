@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import httpx
 from sqlalchemy import text
@@ -42,12 +43,13 @@ def told(answer: httpx.Response) -> str:
 
 @dataclass(slots=True)
 class Scene:
-    """Bots by their ids, with their tokens; keys by their ids."""
+    """Bots by their ids, with their tokens; keys by their ids; freezes by their targets."""
 
     world: World
     account: str = "alice"
     bots: dict[str, Bot] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
+    freezes: dict[str | None, str] = field(default_factory=dict)
     _made: int = 0
 
     @property
@@ -115,11 +117,15 @@ class Scene:
     # Of the user, on all at once.
 
     async def freeze(self, **target: str) -> httpx.Response:
-        return await self.user.post("/v1/freezes", target)
+        answer = await self.user.post("/v1/freezes", target)
+        if answer.is_success:
+            self.freezes[target.get("key_id")] = answer.json()["id"]
+        return answer
 
     async def lift(self, **target: str) -> httpx.Response:
-        named = "&".join(f"{name}={value}" for name, value in target.items())
-        return await self.user.delete(f"/v1/freezes?{named}")
+        """Lift the last freeze of the target; without one, a freeze that never was."""
+        freeze_id = self.freezes.get(target.get("key_id")) or str(uuid4())
+        return await self.user.delete(f"/v1/freezes/{freeze_id}")
 
     # Of the bot.
 

@@ -238,11 +238,6 @@ async def _new_credentials(stage: Stage, user: User) -> None:
     stage.body = {name: new[name] for name in wanted}
 
 
-async def _frozen_account(stage: Stage, user: User) -> None:
-    del stage
-    await _make_freeze(user)
-
-
 async def _fresh_look(stage: Stage, user: User) -> None:
     del user
     look = {"version": 1, "status": "ok", "checked_at": datetime.now(UTC).isoformat()}
@@ -250,7 +245,6 @@ async def _fresh_look(stage: Stage, user: User) -> None:
 
 
 LESSONS: dict[str, Callable[[Stage, User], Awaitable[None]]] = {
-    "liftFreeze": _frozen_account,
     "addAsset": _symbol_to_add,
     "addKey": _new_key,
     "assignKey": _key_to_assign,

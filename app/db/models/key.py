@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
-from botkeys.exchanges.model import Answer, ContractType, Environment
+from botkeys.exchanges.model import ContractType, Environment, PermissionAnswer
 
 MAY_EXPIRE = text("expires_at IS NOT NULL AND expiry_announced IS DISTINCT FROM 0")
 """Keys of which an event has to tell sooner or later: the condition of their index."""
@@ -31,7 +31,7 @@ class Key(Base):
         CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
         CheckConstraint(one_of("verification_status", VERIFICATION), "verification_status"),
         *(
-            CheckConstraint(one_of(f"permission_{name}", Answer), f"permission_{name}")
+            CheckConstraint(one_of(f"permission_{name}", PermissionAnswer), f"permission_{name}")
             for name in ("read", "trade", "withdraw", "ip_restricted")
         ),
         CheckConstraint("version >= 1 AND revision >= 1", "counted_from_one"),

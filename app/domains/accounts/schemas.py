@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from app.api.schemas import Document, Input
 from app.domains.accounts.timezones import TimeZone
+from app.trading.counts import KindCounts
 from botkeys.exchanges.model import Environment, ExchangeId
 
 
@@ -39,17 +40,9 @@ class AccountKey(Document):
     deleted: bool
 
 
-class DataCounts(Document):
-    trades: int
-    positions: int
-    equity_snapshots: int
-    signals: int
-    bot_events: int
-
-
 class KeyData(Document):
     key: AccountKey
-    counts: DataCounts
+    counts: KindCounts
 
 
 class Account(Document):

@@ -4,8 +4,8 @@ from typing import Any
 from uuid import UUID
 
 from app.db.base import AnyRow
-from app.domains.accounts.schemas import DataCounts
 from app.domains.accounts.service import AccountView
+from app.trading.counts import KindCounts
 from botkeys.exchanges.model import Environment
 
 
@@ -37,7 +37,7 @@ def _by_key(counts: list[AnyRow]) -> list[dict[str, Any]]:
                     "environment": row.environment,
                     "deleted": row.deleted,
                 },
-                "counts": dict.fromkeys(DataCounts.model_fields, 0),
+                "counts": dict.fromkeys(KindCounts.model_fields, 0),
             },
         )
         found["counts"][row.kind] = row.count

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
+from typing_extensions import TypeAliasType
+
 from app.db.models.rollup import BY_BOT, BY_KEY, BY_SYMBOL
 
-GroupBy = Literal["key", "bot", "symbol", "day", "week", "month"]
+GroupBy = TypeAliasType("GroupBy", Literal["key", "bot", "symbol", "day", "week", "month"])
 PERIODS = ("day", "week", "month")
 
 

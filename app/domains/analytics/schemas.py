@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.api.schemas import Document
+from app.api.schemas import Document, NextCursor
 from app.domains.analytics.grouping import GroupBy
 from botkeys.exchanges.model import Environment
 
@@ -28,7 +28,7 @@ class GroupBot(Document):
     name: str | None
 
 
-class Period(Document):
+class SummaryPeriod(Document):
     """A day, week or month in the account's time zone, or the part of it that was asked for."""
 
     from_: Annotated[datetime, Field(alias="from")]
@@ -48,7 +48,7 @@ class Drawdown(Document):
     trough_at: datetime
 
 
-class Figures(Document):
+class SummaryFigures(Document):
     """Trades that closed in the period and settle in one asset.
 
     `realised_pnl` is net of `fees`. Gross and average loss are positive. A trade whose P&L is 0 is
@@ -61,7 +61,7 @@ class Figures(Document):
     key: GroupKey | None
     bot: GroupBot | None
     symbol: str | None
-    period: Period | None
+    period: SummaryPeriod | None
     settle: Annotated[str, Field(examples=["USDT"])]
     trades: int
     realised_pnl: Amount
@@ -89,11 +89,11 @@ class Summary(Document):
     to: datetime | None
     group_by: GroupBy | None
     trades_without_pnl: int
-    items: list[Figures]
-    next_cursor: str | None
+    items: list[SummaryFigures]
+    next_cursor: NextCursor
 
 
-class CurvePoint(Document):
+class EquityPoint(Document):
     """How it stood at `at`. `equity` is the sum over keys of what was last known of each, and null
     before anything was; `reset`: test funds were claimed anew since the point before.
     """
@@ -104,17 +104,19 @@ class CurvePoint(Document):
     reset: bool
 
 
-class Curve(Document):
+class EquitySeries(Document):
     settle: Annotated[str, Field(examples=["USDT"])]
-    points: list[CurvePoint]
+    points: list[EquityPoint]
 
 
 class EquityCurve(Document):
     environment: Environment
     from_: Annotated[datetime | None, Field(alias="from")]
     to: datetime | None
-    items: list[Curve]
-    next_cursor: None
+    items: list[EquitySeries]
+    next_cursor: Annotated[
+        str | None, Field(description="Always null: all fit on one page.", examples=[None])
+    ]
 
 
 class BotTotals(Document):

@@ -17,7 +17,7 @@ from app.auth.scopes import Scope
 from app.domains.assets import errors
 from app.domains.assets.deps import Service
 from app.domains.assets.repository import AssetRow
-from app.domains.assets.schemas import Asset, AssetChange, AssetPage, NewAsset
+from app.domains.assets.schemas import Asset, AssetChange, AssetCreate, AssetPage
 from app.domains.assets.serializers import asset_document
 
 router = APIRouter(prefix="/v1/keys/{key_id}/assets", tags=["assets"], route_class=EdgeRoute)
@@ -69,7 +69,9 @@ async def list_assets(
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="asset.add")
-async def add_asset(key_id: UUID, new: NewAsset, service: Service, unit: CurrentUnit) -> Response:
+async def add_asset(
+    key_id: UUID, new: AssetCreate, service: Service, unit: CurrentUnit
+) -> Response:
     """A symbol of the key's instruments, which the key's bot may then trade."""
     row = await service.add(unit.caller.user, key_id, new)
     address = f"/v1/keys/{key_id}/assets/{quote(row.symbol, safe='')}"

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
-from app.api.schemas import Document, Flag, Input, Symbol, unrounded
+from app.api.schemas import Document, Flag, Input, NextCursor, Symbol, unrounded
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 _PLACES = 4
@@ -29,22 +29,16 @@ Leverage = Annotated[
     Field(gt=0, lt=_BOUND, decimal_places=_PLACES),
     WithJsonSchema(
         {
-            "anyOf": [
-                {"type": "string", "pattern": f"^{_TEXT}$", "allOf": [{"pattern": "[1-9]"}]},
-                {
-                    "type": "number",
-                    "minimum": 10**-_PLACES,
-                    "exclusiveMaximum": _BOUND,
-                    "description": f"Of at most {_PLACES} decimal places.",
-                },
-            ],
+            "type": "string",
+            "pattern": f"^{_TEXT}$",
+            "description": f"More than 0, with at most {_PLACES} decimal places.",
             "examples": ["10"],
         }
     ),
 ]
 
 
-class NewAsset(Input):
+class AssetCreate(Input):
     """`leverage` is required, except on exchanges where it is implicit: there it is refused."""
 
     model_config = ConfigDict(
@@ -112,4 +106,4 @@ class Asset(Document):
 
 class AssetPage(Document):
     items: list[Asset]
-    next_cursor: str | None
+    next_cursor: NextCursor

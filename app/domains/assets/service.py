@@ -24,7 +24,7 @@ from app.domains.assets.rules import (
     require_margin_mode,
     require_settable_leverage,
 )
-from app.domains.assets.schemas import AssetChange, NewAsset
+from app.domains.assets.schemas import AssetChange, AssetCreate
 from app.domains.audit.log import AuditLog
 from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
 from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
@@ -78,7 +78,7 @@ class AssetService:
             raise NotFound
         return row
 
-    async def add(self, principal: UserPrincipal, key_id: UUID, new: NewAsset) -> AssetRow:
+    async def add(self, principal: UserPrincipal, key_id: UUID, new: AssetCreate) -> AssetRow:
         """Of the key's present contract type. A catalogue that was never fetched is fetched now."""
         await self._fetch_if_unknown(key_id)
         key = await self._key(principal, key_id)

@@ -5,9 +5,12 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
-from app.api.schemas import Document
+from app.api.schemas import Document, NextCursor
 from botkeys.exchanges.model import Environment
+
+AuditDetails = TypeAliasType("AuditDetails", dict[str, Any])
 
 
 class AuditEvent(Document):
@@ -26,9 +29,9 @@ class AuditEvent(Document):
     environment: Environment | None
     address: str | None
     request_id: str
-    details: dict[str, Any]
+    details: AuditDetails
 
 
 class AuditPage(Document):
     items: list[AuditEvent]
-    next_cursor: str | None
+    next_cursor: NextCursor

@@ -14,7 +14,7 @@ from app.auth.scopes import Scope
 from app.domains.bots import errors
 from app.domains.bots.deps import Service, TokenService
 from app.domains.bots.repository import BotRow
-from app.domains.bots.schemas import Bot, BotChange, BotPage, BotToken, KeyAssignment, NewBot
+from app.domains.bots.schemas import Bot, BotChange, BotCreate, BotPage, BotToken, KeyAssignment
 from app.domains.bots.serializers import bot_document
 from app.domains.keys.errors import KeyAssigned, KeyInactive
 
@@ -37,7 +37,7 @@ def _one(row: BotRow, *, status: int = 200, **headers: str) -> Response:
     responses=writing(),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.add")
-async def add_bot(new: NewBot, service: Service, unit: CurrentUnit) -> Response:
+async def add_bot(new: BotCreate, service: Service, unit: CurrentUnit) -> Response:
     """A bot has neither token nor key at first."""
     row = await service.add(unit.caller.user, new.name)
     return _one(row, status=201, Location=f"/v1/bots/{row.id}")

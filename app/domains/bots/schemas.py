@@ -6,11 +6,11 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.api.schemas import Document, Flag, Input, Label
+from app.api.schemas import Document, Flag, Input, Label, NextCursor
 from botkeys.exchanges.model import Environment, ExchangeId
 
 
-class NewBot(Input):
+class BotCreate(Input):
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Grid BTC"}]})
 
     name: Label
@@ -56,7 +56,7 @@ class Bot(Document):
 
 class BotPage(Document):
     items: list[Bot]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class BotToken(Document):

@@ -15,7 +15,7 @@ from app.auth.scopes import Scope
 from app.domains.catalogue.cursors import RankCursors
 from app.domains.catalogue.deps import Service
 from app.domains.catalogue.errors import RefreshLimited
-from app.domains.catalogue.schemas import Exchange, ExchangeList, Freshness, InstrumentPage
+from app.domains.catalogue.schemas import CatalogueFreshness, Exchange, ExchangeList, InstrumentPage
 from app.domains.catalogue.serializers import instrument_document
 from botkeys.exchanges.registry import EXCHANGES
 
@@ -79,7 +79,7 @@ async def list_instruments(
     "/refresh",
     operation_id="refreshInstruments",
     summary="Fetch a key's instruments anew",
-    response_model=Freshness,
+    response_model=CatalogueFreshness,
     responses=reading_one(RefreshLimited),
 )
 @for_users(Scope.KEYS_READ)

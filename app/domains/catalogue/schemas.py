@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
-from app.api.schemas import Document
+from app.api.schemas import Document, NextCursor
 from botkeys.exchanges.model import Availability, ContractType, Environment, ExchangeId, MarginMode
 from botkeys.exchanges.profile import LeverageKind, MarginModeScope
 
@@ -19,6 +20,9 @@ class ExchangeEnvironment(Document):
     regions: Annotated[list[str], Field(description="The first is the default.")]
 
 
+ExchangeEnvironments = TypeAliasType("ExchangeEnvironments", dict[Environment, ExchangeEnvironment])
+
+
 class CredentialField(Document):
     name: str
     required: bool
@@ -28,7 +32,7 @@ class CredentialField(Document):
 class Exchange(Document):
     exchange: ExchangeId
     name: str
-    environments: dict[Environment, ExchangeEnvironment]
+    environments: ExchangeEnvironments
     contract_types: list[ContractType]
     margin_modes: list[MarginMode]
     margin_mode_scope: MarginModeScope
@@ -60,7 +64,7 @@ class Instrument(Document):
     added: bool
 
 
-class Freshness(Document):
+class CatalogueFreshness(Document):
     """`stale`: prices are older than they should be, or the last attempt failed: `reason`."""
 
     fetched_at: datetime | None
@@ -71,11 +75,13 @@ class Freshness(Document):
     ]
 
 
-class InstrumentPage(Freshness):
+class InstrumentPage(CatalogueFreshness):
     items: list[Instrument]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class ExchangeList(Document):
     items: list[Exchange]
-    next_cursor: Annotated[str | None, Field(description="Always null: all fit on one page.")]
+    next_cursor: Annotated[
+        str | None, Field(description="Always null: all fit on one page.", examples=[None])
+    ]

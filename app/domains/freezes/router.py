@@ -1,11 +1,9 @@
 """Routes of freezes."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from fastapi import APIRouter, Response
 
 from app.api.access import for_users
 from app.api.json_response import json_answer
@@ -15,30 +13,9 @@ from app.api.route import CurrentUnit, EdgeRoute
 from app.auth.scopes import Scope
 from app.db.base import AnyRow
 from app.domains.freezes.deps import Service
-from app.domains.freezes.schemas import Freeze, FreezePage, FreezeScope, FreezeTarget, NewFreeze
-from app.errors import BodyTooLarge, UnsupportedMediaType
-from botkeys.exchanges.model import ExchangeId
+from app.domains.freezes.schemas import Freeze, FreezeCreate, FreezePage
 
 router = APIRouter(prefix="/v1/freezes", tags=["freezes"], route_class=EdgeRoute)
-
-
-async def target_to_lift(
-    scope: Annotated[FreezeScope | None, Query()] = None,
-    exchange: Annotated[ExchangeId | None, Query()] = None,
-    key_id: Annotated[UUID | None, Query()] = None,
-    body: FreezeTarget | None = None,
-) -> FreezeTarget:
-    if body is not None:
-        return body
-    try:
-        return FreezeTarget.model_validate({"scope": scope, "exchange": exchange, "key_id": key_id})
-    except ValidationError as error:
-        raise RequestValidationError(
-            [{**fault, "loc": ("query", *fault["loc"])} for fault in error.errors()]
-        ) from None
-
-
-Target = Annotated[FreezeTarget, Depends(target_to_lift)]
 
 
 def _document(row: AnyRow) -> dict[str, Any]:
@@ -79,7 +56,7 @@ async def list_freezes(
     },
 )
 @for_users(Scope.KEYS_WRITE, action="freeze.add")
-async def add_freeze(new: NewFreeze, service: Service, unit: CurrentUnit) -> Response:
+async def add_freeze(new: FreezeCreate, service: Service, unit: CurrentUnit) -> Response:
     """Of the whole account, of an exchange, or of one key. Open positions are left to their bots.
 
     When the answer arrives no opening is granted any more.
@@ -103,14 +80,14 @@ async def get_freeze(freeze_id: UUID, service: Service) -> Response:
 
 
 @router.delete(
-    "",
+    "/{freeze_id}",
     operation_id="liftFreeze",
     summary="Lift a freeze",
     status_code=204,
-    responses=changing(BodyTooLarge, UnsupportedMediaType),
+    responses=changing(),
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="freeze.lift")
-async def lift_freeze(target: Target, service: Service, unit: CurrentUnit) -> Response:
-    """Of the target that it was asked for, named in the query or in a body."""
-    await service.lift(unit.caller.user, target)
+async def lift_freeze(freeze_id: UUID, service: Service, unit: CurrentUnit) -> Response:
+    """New positions are allowed again, unless another freeze still stops them."""
+    await service.lift(unit.caller.user, freeze_id)
     return Response(status_code=204)

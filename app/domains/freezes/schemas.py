@@ -5,21 +5,25 @@ from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
+from typing_extensions import TypeAliasType
 
-from app.api.schemas import Document, Input, Label
+from app.api.schemas import Document, Input, Label, NextCursor
 from botkeys.exchanges.model import Environment, ExchangeId
 
-FreezeScope = Literal["account", "exchange", "key"]
+FreezeScope = TypeAliasType("FreezeScope", Literal["account", "exchange", "key"])
 
 
-class FreezeTarget(Input):
+class FreezeCreate(Input):
     """`exchange` belongs to the scope `exchange`, `key_id` to the scope `key`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"scope": "account"}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"scope": "account", "reason": "Something is wrong"}]}
+    )
 
     scope: FreezeScope
     exchange: ExchangeId | None = None
     key_id: UUID | None = None
+    reason: Label | None = None
 
     @model_validator(mode="after")
     def _named(self) -> Self:
@@ -29,16 +33,8 @@ class FreezeTarget(Input):
         return self
 
     @property
-    def columns(self) -> dict[str, Any]:
+    def target(self) -> dict[str, Any]:
         return {"scope": self.scope, "exchange": self.exchange, "key_id": self.key_id}
-
-
-class NewFreeze(FreezeTarget):
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [{"scope": "account", "reason": "Something is wrong"}]}
-    )
-
-    reason: Label | None = None
 
 
 class Freeze(Document):
@@ -55,4 +51,4 @@ class Freeze(Document):
 
 class FreezePage(Document):
     items: list[Freeze]
-    next_cursor: str | None
+    next_cursor: NextCursor

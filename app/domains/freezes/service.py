@@ -8,7 +8,7 @@ from app.db.base import AnyRow
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.freezes.repository import FreezeRepository
-from app.domains.freezes.schemas import FreezeTarget, NewFreeze
+from app.domains.freezes.schemas import FreezeCreate
 from app.errors import NotFound
 
 
@@ -42,23 +42,21 @@ class FreezeService:
             raise NotFound
         return row
 
-    async def add(self, principal: UserPrincipal, new: NewFreeze) -> tuple[AnyRow, bool]:
+    async def add(self, principal: UserPrincipal, new: FreezeCreate) -> tuple[AnyRow, bool]:
         """The freeze of this target, and whether it is new: a repeated one changes nothing."""
         await self._accounts.take(principal)
-        known = await self._freezes.find(**new.columns)
+        known = await self._freezes.find(**new.target)
         if known is not None:
             return known, False
         if new.key_id is not None and not await self._freezes.key_exists(new.key_id):
             raise NotFound
-        row = await self.get(await self._freezes.add(**new.columns, reason=new.reason))
+        row = await self.get(await self._freezes.add(**new.target, reason=new.reason))
         await self._record("freeze.add", row)
         return row, True
 
-    async def lift(self, principal: UserPrincipal, target: FreezeTarget) -> None:
+    async def lift(self, principal: UserPrincipal, freeze_id: UUID) -> None:
         await self._accounts.take(principal)
-        row = await self._freezes.find(**target.columns)
-        if row is None:
-            raise NotFound
+        row = await self.get(freeze_id)
         await self._freezes.remove(row.id)
         await self._record("freeze.lift", row)
 

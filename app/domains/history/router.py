@@ -13,7 +13,7 @@ from app.domains.history.lists import BOT_EVENTS, EQUITY_SNAPSHOTS, SIGNALS, TRA
 from app.domains.history.schemas import (
     BotEventPage,
     EquitySnapshotPage,
-    Level,
+    EventLevel,
     SignalPage,
     TradePage,
 )
@@ -73,7 +73,7 @@ async def list_signals(listing: Listing, symbol: Symbol | None = None) -> Respon
 async def list_bot_events(
     listing: Listing,
     kind: Annotated[Label | None, Query(description="Of this kind.")] = None,
-    level: Annotated[Level | None, Query(description="Of this level.")] = None,
+    level: Annotated[EventLevel | None, Query(description="Of this level.")] = None,
 ) -> Response:
     """Of one environment, the newest first; whole as CSV or NDJSON, as `listTrades`. Events of a
     bot that had no key belong to neither environment and are shown in both.

@@ -1,17 +1,20 @@
 """What trades, equity snapshots, signals and events of bots look like from outside."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import TypeAliasType
 
-from app.api.schemas import Document
-from app.domains.positions.schemas import DataBot, DataKey, Side
+from app.api.schemas import Document, NextCursor
+from app.domains.ingest.items import EventData
+from app.domains.positions.schemas import DataBot, DataKey, PositionSide
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 Symbol = Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
 OwnId = Annotated[str, Field(description="The bot's own.", examples=["2026-11-22-0001"])]
-Level = Literal["info", "warning", "error"]
+EventLevel = TypeAliasType("EventLevel", Literal["info", "warning", "error"])
+SignalDirection = TypeAliasType("SignalDirection", Literal["long", "short", "flat"])
 
 
 class _Reported(Document):
@@ -29,7 +32,7 @@ class Trade(_Reported):
     """
 
     symbol: Symbol
-    side: Side
+    side: PositionSide
     quantity: Annotated[str, Field(examples=["0.5"])]
     entry_price: Annotated[str, Field(examples=["97012.5"])]
     exit_price: Annotated[str, Field(examples=["98100"])]
@@ -66,10 +69,10 @@ class Signal(_Reported):
     at: datetime
     symbol: Symbol
     name: Annotated[str, Field(examples=["mean reversion"])]
-    direction: Literal["long", "short", "flat"]
+    direction: SignalDirection
     score: Annotated[str | None, Field(examples=["0.82"])]
     acted: bool | None
-    data: dict[str, Any] | None
+    data: EventData | None
     stored_at: datetime
 
 
@@ -88,26 +91,26 @@ class BotEvent(Document):
     contract_type: ContractType | None
     at: datetime
     kind: Annotated[str, Field(examples=["position_unexpected"])]
-    level: Level
+    level: EventLevel
     message: str
-    data: dict[str, Any] | None
+    data: EventData | None
 
 
 class TradePage(Document):
     items: list[Trade]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class EquitySnapshotPage(Document):
     items: list[EquitySnapshot]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class SignalPage(Document):
     items: list[Signal]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class BotEventPage(Document):
     items: list[BotEvent]
-    next_cursor: str | None
+    next_cursor: NextCursor

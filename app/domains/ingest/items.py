@@ -16,6 +16,7 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic_core import core_schema
+from typing_extensions import TypeAliasType
 
 from app.api.schemas import safe_location, told_fault
 from app.domains.trading.fields import RowName
@@ -109,11 +110,14 @@ def _look_through(value: Any, depth: int) -> None:
                 _look_through(inner, depth - 1)
 
 
-Data = Annotated[
-    str,
-    BeforeValidator(_json_text),
-    WithJsonSchema({"type": "object", "additionalProperties": True}),
-]
+EventData = TypeAliasType(
+    "EventData",
+    Annotated[
+        str,
+        BeforeValidator(_json_text),
+        WithJsonSchema({"type": "object", "additionalProperties": True}),
+    ],
+)
 """An object of at most 16 KiB and 20 levels, as JSON text."""
 
 

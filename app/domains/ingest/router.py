@@ -11,11 +11,11 @@ from app.api.route import EdgeRoute
 from app.domains.bots.errors import NoKey
 from app.domains.ingest.deps import Ingest
 from app.domains.ingest.schemas import (
+    BatchVerdicts,
     EquitySnapshotBatch,
     EventBatch,
     SignalBatch,
     TradeBatch,
-    Verdicts,
 )
 from app.domains.ingest.screening import Verdict
 from app.domains.trading.errors import KeyNotAssigned
@@ -28,7 +28,7 @@ send fewer items at once.
 
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
 _ROUTE: dict[str, Any] = {
-    "response_model": Verdicts,
+    "response_model": BatchVerdicts,
     "responses": reading(NoKey, KeyNotAssigned),
     "description": _NOTES,
 }

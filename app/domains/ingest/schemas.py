@@ -7,14 +7,19 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar
 from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from typing_extensions import TypeAliasType
 
 from app.api.schemas import Document, Flag, Input, Label, Symbol, visible_lines
-from app.domains.ingest.items import Asset, Data, InvalidItem, or_invalid
-from app.domains.positions.schemas import Side
+from app.domains.history.schemas import EventLevel, SignalDirection
+from app.domains.ingest.items import Asset, EventData, InvalidItem, or_invalid
+from app.domains.positions.schemas import PositionSide
 from app.domains.trading.fields import Amount, Moment, Positive, RowName
 from botkeys.exchanges.model import MarginMode
 
 MAX_ITEMS = 1000
+
+ItemStatus = TypeAliasType("ItemStatus", Literal["stored", "duplicate", "refused"])
+ItemFault = TypeAliasType("ItemFault", Literal["invalid_item", "clock_ahead", "data_deleted"])
 
 Message = Annotated[
     str,
@@ -43,7 +48,7 @@ class TradeItem(Item):
     """
 
     symbol: Symbol
-    side: Side
+    side: PositionSide
     quantity: Positive
     entry_price: Positive
     exit_price: Positive
@@ -91,17 +96,17 @@ class SignalItem(_AtOneTime):
 
     symbol: Symbol
     name: Label
-    direction: Literal["long", "short", "flat"]
+    direction: SignalDirection
     score: Amount | None = None
     acted: Flag | None = None
-    data: Data | None = None
+    data: EventData | None = None
 
 
 class EventItem(_AtOneTime):
     kind: Label
-    level: Literal["info", "warning", "error"]
+    level: EventLevel
     message: Message
-    data: Data | None = None
+    data: EventData | None = None
 
 
 ItemType = TypeVar("ItemType", bound=Item)
@@ -171,7 +176,7 @@ class EventBatch(Batch[EventItem]):
     ]
 
 
-class Verdict(Document):
+class ItemVerdict(Document):
     """`duplicate`: an item of this id was stored before, and stays as it was.
 
     A refused item has a `code`: `invalid_item`, `clock_ahead` or `data_deleted`. Sent again it is
@@ -179,12 +184,12 @@ class Verdict(Document):
     """
 
     id: Annotated[str | None, Field(description="`null`: the item has no id that can be told.")]
-    status: Literal["stored", "duplicate", "refused"]
-    code: Literal["invalid_item", "clock_ahead", "data_deleted"] | None = None
+    status: ItemStatus
+    code: ItemFault | None = None
     detail: str | None = None
 
 
-class Verdicts(Document):
+class BatchVerdicts(Document):
     """In the order of the items."""
 
-    results: list[Verdict]
+    results: list[ItemVerdict]

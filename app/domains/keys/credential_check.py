@@ -18,7 +18,7 @@ from app.errors import RateLimited
 from botkeys.exchanges.advice import advice
 from botkeys.exchanges.errors import BadPayload, CredentialsRefused, ExchangeError, NoEndpoint
 from botkeys.exchanges.errors import RateLimited as ExchangeRateLimited
-from botkeys.exchanges.model import Answer, CredentialReport, Permissions
+from botkeys.exchanges.model import CredentialReport, PermissionAnswer, Permissions
 from botkeys.exchanges.registry import EXCHANGES, Exchanges
 from botkeys.sealing.boxes import SecretBytes
 from botkeys.transport.deadline import Deadline
@@ -113,7 +113,7 @@ class CredentialCheck:
             sentence = advice(request.exchange, refusal.reason, refusal.possible)
             raise CredentialsRejected(sentence, refusal.reason, refusal.possible) from None
         self._count(request, verified.status)
-        if self._refuse_withdrawal and verified.report.permissions.withdraw is Answer.YES:
+        if self._refuse_withdrawal and verified.report.permissions.withdraw is PermissionAnswer.YES:
             raise WithdrawalPermission(EXCHANGES[request.exchange].name)
         return verified
 

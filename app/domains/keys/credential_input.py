@@ -10,7 +10,7 @@ from app.domains.keys.errors import (
     PassphraseTwice,
     RegionNotOffered,
 )
-from app.domains.keys.schemas import NewCredentials, NewKey
+from app.domains.keys.schemas import CredentialsReplace, KeyCreate
 from botkeys.exchanges.credential_format import malformed
 from botkeys.exchanges.model import ContractType, Credentials, Environment
 from botkeys.exchanges.profile import ExchangeProfile
@@ -32,7 +32,7 @@ class KeyRequest:
     verify: bool
 
 
-def read_request(new: NewKey) -> KeyRequest:
+def read_request(new: KeyCreate) -> KeyRequest:
     """Check all that can be checked without asking anyone. Raises the refusal that fits."""
     profile = EXCHANGES[new.exchange]
     if new.contract_type not in profile.contract_types:
@@ -53,7 +53,7 @@ def read_request(new: NewKey) -> KeyRequest:
     )
 
 
-def read_credentials(new: NewCredentials, profile: ExchangeProfile) -> Credentials:
+def read_credentials(new: CredentialsReplace, profile: ExchangeProfile) -> Credentials:
     """The credentials in the form of this exchange. Raises the refusal that fits."""
     credentials = _split(new, profile)
     fault = malformed(profile.exchange, credentials)
@@ -62,7 +62,7 @@ def read_credentials(new: NewCredentials, profile: ExchangeProfile) -> Credentia
     return credentials
 
 
-def _split(new: NewCredentials, profile: ExchangeProfile) -> Credentials:
+def _split(new: CredentialsReplace, profile: ExchangeProfile) -> Credentials:
     """Split `secret:passphrase` at the first colon, where the exchange has a passphrase."""
     if not profile.passphrase_required:
         if new.api_passphrase is not None:

@@ -19,7 +19,7 @@ from app.domains.keys.credential_input import KeyRequest, read_credentials
 from app.domains.keys.credential_repository import CredentialRepository
 from app.domains.keys.errors import KeyAlreadyAdded, OtherExchangeAccount
 from app.domains.keys.repository import KeyRepository, KeyRow
-from app.domains.keys.schemas import NewCredentials
+from app.domains.keys.schemas import CredentialsReplace
 from app.errors import NotFound
 from botkeys.exchanges.model import ContractType, Environment
 from botkeys.exchanges.registry import EXCHANGES
@@ -51,7 +51,7 @@ class ReplacementService:
         self,
         principal: UserPrincipal,
         key_id: UUID,
-        new: NewCredentials,
+        new: CredentialsReplace,
         expected: Revisions | None,
     ) -> KeyRow:
         """Check as for a new key, prove the exchange account, then seal the next version."""
@@ -127,7 +127,7 @@ class ReplacementService:
         return row
 
 
-def _request(row: KeyRow, new: NewCredentials) -> KeyRequest:
+def _request(row: KeyRow, new: CredentialsReplace) -> KeyRequest:
     return KeyRequest(
         label=row.label,
         exchange=row.exchange,

@@ -18,13 +18,13 @@ from app.domains.keys.deps import Deletions, Replacements, Service
 from app.domains.keys.repository import KeyFilter, KeyRow
 from app.domains.keys.schemas import (
     AssociatedData,
+    CredentialsReplace,
     DeletionReceipt,
     Key,
     KeyChange,
+    KeyCreate,
     KeyDeletionPreview,
     KeyPage,
-    NewCredentials,
-    NewKey,
 )
 from app.domains.keys.serializers import key_document
 from app.domains.operations.responses import operation_answer
@@ -59,7 +59,7 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="key.add")
-async def add_key(new: NewKey, service: Service, unit: CurrentUnit) -> Response:
+async def add_key(new: KeyCreate, service: Service, unit: CurrentUnit) -> Response:
     """The exchange is asked whether it accepts the key, then the credentials are sealed.
 
     They are never shown again. A key that the exchange cannot be asked about is taken, with
@@ -155,7 +155,7 @@ async def change_key(
 @for_users(Scope.KEYS_WRITE, action="key.replace_credentials")
 async def replace_credentials(
     key_id: UUID,
-    new: NewCredentials,
+    new: CredentialsReplace,
     service: Replacements,
     unit: CurrentUnit,
     expected: Expected,

@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
-from app.api.schemas import Document, Flag, Input, Label, SecretText
-from app.domains.operations.schemas import Counts
-from botkeys.exchanges.model import Answer, ContractType, Environment, ExchangeId
+from app.api.schemas import Document, Flag, Input, Label, NextCursor, SecretText
+from app.trading.counts import DeletedRows, KindCounts
+from botkeys.exchanges.model import ContractType, Environment, ExchangeId, PermissionAnswer
 
 _CREDENTIALS_EXAMPLE: JsonDict = {
     "api_key": "7d3ce1f0-0000-4000-8000-1c2a5b9e7f10",
@@ -25,7 +25,7 @@ _KEY_EXAMPLE: JsonDict = {
 }
 
 
-class NewCredentials(Input):
+class CredentialsReplace(Input):
     """What the exchange gave out for one API key."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CREDENTIALS_EXAMPLE]})
@@ -43,7 +43,7 @@ class NewCredentials(Input):
     ] = True
 
 
-class NewKey(NewCredentials):
+class KeyCreate(CredentialsReplace):
     model_config = ConfigDict(json_schema_extra={"examples": [_KEY_EXAMPLE]})
 
     label: Label
@@ -86,10 +86,10 @@ class AssignedBot(Document):
 class KeyPermissions(Document):
     """What the exchange says that the key may do; `unknown` where it does not tell."""
 
-    read: Answer
-    trade: Answer
-    withdraw: Answer
-    ip_restricted: Answer
+    read: PermissionAnswer
+    trade: PermissionAnswer
+    withdraw: PermissionAnswer
+    ip_restricted: PermissionAnswer
 
 
 class Verification(Document):
@@ -133,7 +133,7 @@ class Key(Document):
 
 class KeyPage(Document):
     items: list[Key]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class AssociatedData(StrEnum):
@@ -149,7 +149,7 @@ class DeletionReceipt(Document):
     key_id: UUID
     associated_data: Annotated[str, Field(examples=["keep"])]
     deleted: Annotated[
-        dict[str, int],
+        DeletedRows,
         Field(examples=[{"keys": 1, "credentials": 1, "trading_assets": 4, "freezes": 0}]),
     ]
 
@@ -158,6 +158,6 @@ class KeyDeletionPreview(Document):
     """The rows that would go with the key. Held positions and a bot are in its way."""
 
     key_id: UUID
-    counts: Counts
+    counts: KindCounts
     held_positions: int
     bot: AssignedBot | None

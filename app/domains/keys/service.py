@@ -23,7 +23,7 @@ from app.domains.keys.credential_input import KeyRequest, read_request
 from app.domains.keys.credential_repository import CredentialRepository
 from app.domains.keys.errors import EnvironmentImmutable, KeyAlreadyAdded
 from app.domains.keys.repository import KeyFilter, KeyRepository, KeyRow
-from app.domains.keys.schemas import KeyChange, NewKey
+from app.domains.keys.schemas import KeyChange, KeyCreate
 from app.errors import NotFound
 from botkeys.sealing.binding import Binding
 
@@ -71,7 +71,7 @@ class KeyService:
             raise NotFound
         return row
 
-    async def add(self, principal: UserPrincipal, new: NewKey) -> KeyRow:
+    async def add(self, principal: UserPrincipal, new: KeyCreate) -> KeyRow:
         """Check the form, look for a duplicate, ask the exchange, then seal and store."""
         request = read_request(new)
         mark = fingerprint(

@@ -1,18 +1,32 @@
 """What deletions and operations look like from outside."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
+from typing_extensions import TypeAliasType
 
-from app.api.schemas import Document, Flag, Input
+from app.api.schemas import Document, Flag, Input, NextCursor
 from app.domains.trading.fields import Moment
+from app.trading.counts import DeletedRows, KindCounts
 from botkeys.exchanges.model import Environment
 
 MAX_KEYS = 100
-DeletionScope = Literal["all", "environment", "keys", "before"]
-Phase = Literal["counted", "trades", "positions", "equity_snapshots", "signals", "bot_events"]
+DeletionScope = TypeAliasType("DeletionScope", Literal["all", "environment", "keys", "before"])
+OperationKind = TypeAliasType(
+    "OperationKind", Literal["delete_key_data", "delete_data", "close_account"]
+)
+OperationStatus = TypeAliasType(
+    "OperationStatus", Literal["queued", "running", "succeeded", "failed", "cancelled"]
+)
+OperationTarget = TypeAliasType(
+    "OperationTarget", Literal["all", "environment", "keys", "before", "key", "account"]
+)
+OperationPhase = TypeAliasType(
+    "OperationPhase",
+    Literal["counted", "trades", "positions", "equity_snapshots", "signals", "bot_events"],
+)
 
 _COUNTS = {"trades": 1204, "positions": 88, "equity_snapshots": 20160, "signals": 0}
 _COUNTS["bot_events"] = 31
@@ -60,17 +74,7 @@ class DataDeletion(Input):
         return sorted(set(self.key_ids or ()))
 
 
-class Counts(Document):
-    """Rows by kind."""
-
-    trades: int
-    positions: int
-    equity_snapshots: int
-    signals: int
-    bot_events: int
-
-
-class Kept(Document):
+class KeptPositions(Document):
     """Positions that are open, or being opened, stay."""
 
     positions: int
@@ -79,8 +83,8 @@ class Kept(Document):
 class DeletionPreview(Document):
     """What a deletion would delete now, and what it would keep."""
 
-    counts: Annotated[Counts, Field(examples=[_COUNTS])]
-    kept: Annotated[Kept, Field(examples=[{"positions": 2}])]
+    counts: Annotated[KindCounts, Field(examples=[_COUNTS])]
+    kept: Annotated[KeptPositions, Field(examples=[{"positions": 2}])]
 
 
 class OperationScope(Document):
@@ -89,12 +93,19 @@ class OperationScope(Document):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scope: Annotated[
-        Literal["all", "environment", "keys", "before", "key", "account"],
+        OperationTarget,
         Field(examples=["environment"]),
     ]
     environment: Environment | None = None
     key_ids: list[UUID] | None = None
     before: datetime | None = None
+
+
+class OperationReceipt(Document):
+    """What was deleted so far. `kept` is missing where nothing is kept."""
+
+    deleted: Annotated[DeletedRows, Field(examples=[{**_COUNTS, "keys": 1}])]
+    kept: KeptPositions | None = None
 
 
 class Operation(Document):
@@ -105,10 +116,10 @@ class Operation(Document):
     """
 
     id: UUID
-    kind: Literal["delete_key_data", "delete_data", "close_account"]
-    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    kind: OperationKind
+    status: OperationStatus
     phase: Annotated[
-        Phase | None,
+        OperationPhase | None,
         Field(
             description="`counted`: the rows were counted, and none is deleted yet; from then on "
             "the kind of rows that went last. Null before, and once it has succeeded.",
@@ -120,10 +131,7 @@ class Operation(Document):
     done: int
     total: int
     scope: OperationScope
-    receipt: Annotated[
-        dict[str, Any] | None,
-        Field(examples=[{"deleted": {**_COUNTS, "keys": 1}, "kept": {"positions": 0}}]),
-    ]
+    receipt: OperationReceipt | None
     error: str | None
     stalled: bool
     created_at: datetime
@@ -134,4 +142,4 @@ class Operation(Document):
 
 class OperationPage(Document):
     items: list[Operation]
-    next_cursor: str | None
+    next_cursor: NextCursor

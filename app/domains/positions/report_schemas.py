@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 
-from app.api.schemas import Count, Input, Symbol
-from app.domains.positions.schemas import Side, Status
+from app.api.schemas import WHOLE_NUMBER, Input, Symbol
+from app.domains.positions.schemas import PositionSide, PositionStatus
 from app.domains.trading.fields import Amount, Moment, NotNegative, Positive
 from botkeys.exchanges.model import MarginMode
 
@@ -46,13 +46,13 @@ class PositionReport(Input):
         Field(description="Needed only by a first report of a key that the bot had before."),
     ] = None
     revision: Annotated[
-        Count | None,
-        Field(ge=0, le=MAX_REVISION, description="Raised with each report; a lower is ignored."),
+        Annotated[int, Field(ge=0, le=MAX_REVISION), WHOLE_NUMBER] | None,
+        Field(description="Raised with each report; a lower is ignored."),
     ] = None
     symbol: Annotated[Symbol, Field(description="The exchange's own, as in the configuration.")]
-    side: Side
+    side: PositionSide
     status: Annotated[
-        Status,
+        PositionStatus,
         Field(
             description="`opening` asks for permission, before the order is placed; `open` and "
             "`closed` say what is so."

@@ -14,7 +14,7 @@ from app.auth.scopes import Scope
 from app.domains.history.deps import Positions
 from app.domains.history.listing import IN_EVERY_FORM, Listing
 from app.domains.history.lists import POSITIONS
-from app.domains.positions.schemas import Position, PositionId, PositionPage, Status
+from app.domains.positions.schemas import Position, PositionId, PositionPage, PositionStatus
 from app.domains.positions.serializers import position_document
 from app.domains.trading.errors import PositionAmbiguous
 from app.errors import NotFound
@@ -34,7 +34,7 @@ async def list_positions(
     listing: Listing,
     symbol: Symbol | None = None,
     status: Annotated[
-        Status | None, Query(description="An opening whose time is over is `closed`.")
+        PositionStatus | None, Query(description="An opening whose time is over is `closed`.")
     ] = None,
 ) -> Response:
     """Of one environment, those that were reported last first. `from` and `to` bound the time of

@@ -5,13 +5,15 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
+from typing_extensions import TypeAliasType
 
-from app.api.schemas import Document
+from app.api.schemas import Document, NextCursor
 from app.domains.trading.fields import RowName
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
-Side = Literal["long", "short"]
-Status = Literal["opening", "open", "closed"]
+PositionSide = TypeAliasType("PositionSide", Literal["long", "short"])
+PositionStatus = TypeAliasType("PositionStatus", Literal["opening", "open", "closed"])
+CloseReason = TypeAliasType("CloseReason", Literal["reported", "by_hand", "lapsed"])
 
 
 def _no_dots(name: str) -> str:
@@ -59,8 +61,8 @@ class Position(Document):
     environment: Environment
     contract_type: ContractType
     symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
-    side: Side
-    status: Status
+    side: PositionSide
+    status: PositionStatus
     quantity: Annotated[str, Field(examples=["0.5"])]
     entry_price: Annotated[str | None, Field(examples=["97012.5"])]
     exit_price: Annotated[str | None, Field(examples=["98100"])]
@@ -70,7 +72,7 @@ class Position(Document):
     revision: int | None
     opened_at: datetime | None
     closed_at: datetime | None
-    close_reason: Literal["reported", "by_hand", "lapsed"] | None
+    close_reason: CloseReason | None
     expires_at: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -78,4 +80,4 @@ class Position(Document):
 
 class PositionPage(Document):
     items: list[Position]
-    next_cursor: str | None
+    next_cursor: NextCursor

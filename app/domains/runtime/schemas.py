@@ -4,9 +4,12 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
+from typing_extensions import TypeAliasType
 
 from app.api.schemas import Document, Input
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
+
+SealingSuite = TypeAliasType("SealingSuite", Literal["mlkem768-x25519", "x25519"])
 
 
 class ReleaseRequest(Input):
@@ -23,7 +26,7 @@ class ReleaseRequest(Input):
         }
     )
 
-    suite: Literal["mlkem768-x25519", "x25519"]
+    suite: SealingSuite
     public_key: Annotated[
         str,
         Field(
@@ -34,7 +37,7 @@ class ReleaseRequest(Input):
     ]
 
 
-class Endpoints(Document):
+class ExchangeEndpoints(Document):
     """Where the bot connects to at its exchange; `null` where no host is known."""
 
     rest: str | None
@@ -51,11 +54,11 @@ class Release(Document):
     version: int
     exchange: ExchangeId
     environment: Environment
-    suite: Literal["mlkem768-x25519", "x25519"]
+    suite: SealingSuite
     sealed_data_key: str
     nonce: str
     ciphertext: str
-    endpoints: Endpoints
+    endpoints: ExchangeEndpoints
 
 
 class ConfigKey(Document):
@@ -95,5 +98,5 @@ class Config(Document):
     may_open_positions: bool
     blocked_by: Annotated[list[str], Field(examples=[["key_inactive", "no_trading_assets"]])]
     key: ConfigKey | None
-    endpoints: Endpoints
+    endpoints: ExchangeEndpoints
     assets: list[ConfigAsset]

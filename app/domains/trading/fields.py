@@ -17,7 +17,6 @@ from pydantic import (
 )
 
 from app.api.schemas import unrounded
-from app.kit.json_codec import SAFE_DIGITS
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 _PLAIN_DIGITS = r"[0-9]{1,20}(\.[0-9]{1,40})?"
@@ -96,22 +95,14 @@ def _quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> Decimal:
 _quick = WrapValidator(_quickly)
 
 
-def _schema(sign: str, *also: str, **bounds: float) -> WithJsonSchema:
-    """Says all that is checked, but for the digits of numbers, for which JSON Schema has no word.
+def _schema(sign: str, example: str, **more: str) -> WithJsonSchema:
+    """Describe the text only: a number is taken too, but a client that sends one may round it.
 
     The text may be in scientific notation, as Python writes what is small: `str(Decimal("1e-7"))`.
     """
-    text: dict[str, Any] = {"type": "string", "pattern": f"^{sign}{_UNSIGNED}$"}
-    if also:
-        text["allOf"] = [{"pattern": pattern} for pattern in also]
-    number = {
-        "type": "number",
-        **bounds,
-        "exclusiveMaximum": _BOUND,
-        "description": f"With a point or an exponent, of at most {SAFE_DIGITS} digits; none lies "
-        f"between 0 and {_LEAST}.",
-    }
-    return WithJsonSchema({"anyOf": [text, number]})
+    return WithJsonSchema(
+        {"type": "string", "pattern": f"^{sign}{_UNSIGNED}$", "examples": [example], **more}
+    )
 
 
 Amount = Annotated[
@@ -120,7 +111,7 @@ Amount = Annotated[
     Field(gt=-_BOUND, lt=_BOUND, allow_inf_nan=False),
     AfterValidator(_in_plain_digits),
     _quick,
-    _schema("-?", exclusiveMinimum=-_BOUND),
+    _schema("-?", "-1.25"),
 ]
 """A decimal as text or as a number: less than 10²⁰ either way. Nothing of it is ever rounded."""
 
@@ -131,7 +122,7 @@ NotNegative = Annotated[
     Field(ge=0, lt=_BOUND, allow_inf_nan=False),
     AfterValidator(_in_plain_digits),
     _quick,
-    _schema("", minimum=0),
+    _schema("", "0.5"),
 ]
 
 Positive = Annotated[
@@ -140,7 +131,7 @@ Positive = Annotated[
     Field(gt=0, lt=_BOUND, allow_inf_nan=False),
     AfterValidator(_in_plain_digits),
     _quick,
-    _schema("", "^[0.]*[1-9]", minimum=_LEAST),
+    _schema("", "0.5", description="More than 0."),
 ]
 
 

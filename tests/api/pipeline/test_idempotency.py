@@ -98,7 +98,7 @@ async def test_a_key_belongs_to_one_request(world: World) -> None:
     others: list[tuple[str, str, Any]] = [
         ("POST", "/v1/bots", {"name": "two"}),
         ("POST", "/v1/keys", {"name": "one"}),
-        ("DELETE", "/v1/freezes?scope=account", None),
+        ("DELETE", f"/v1/freezes/{bot['id']}", None),
         ("PATCH", f"/v1/bots/{bot['id']}", {"name": "one"}),
         ("DELETE", f"/v1/bots/{bot['id']}", None),
     ]

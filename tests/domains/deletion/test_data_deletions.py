@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from app.domains.operations.schemas import DeletionPreview, Operation, Phase
+from app.domains.operations.schemas import DeletionPreview, Operation, OperationPhase
 from app.domains.trading.kinds import KINDS
 from app.worker.purging import Pace, purge_deleted
 from tests.support.positions import add_position
@@ -256,4 +256,4 @@ async def test_a_later_deletion_moves_the_cut_off_on_and_an_earlier_one_does_not
 
 
 def test_an_operation_tells_that_it_counted_and_then_which_rows_went() -> None:
-    assert get_args(Phase) == ("counted", *(kind.name for kind in KINDS))
+    assert get_args(OperationPhase.__value__) == ("counted", *(kind.name for kind in KINDS))

@@ -34,11 +34,11 @@ async def test_a_freeze_stops_new_positions_until_it_is_lifted(world: World, sco
     again = await user.post("/v1/freezes", {"scope": scope, "reason": "another", **target})
     assert (again.status_code, again.json()) == (200, document)
 
-    query = "&".join(f"{name}={value}" for name, value in {"scope": scope, **target}.items())
-    lifted = await user.delete(f"/v1/freezes?{query}")
+    lifted = await user.delete(added.headers["location"])
     assert lifted.status_code == 204, lifted.text
     assert "frozen" not in await reasons(bot)
-    assert (await user.delete(f"/v1/freezes?{query}")).status_code == 404
+    assert (await user.delete(added.headers["location"])).status_code == 404
+    assert (await user.get(added.headers["location"])).status_code == 404
 
 
 async def test_a_freeze_of_another_exchange_or_key_stops_nothing(world: World) -> None:
@@ -53,21 +53,34 @@ async def test_a_freeze_of_another_exchange_or_key_stops_nothing(world: World) -
     assert "frozen" not in await reasons(bot)
 
 
-async def test_a_freeze_may_be_lifted_with_a_body_too(world: World) -> None:
+async def test_lifting_one_freeze_leaves_the_others(world: World) -> None:
+    user = world.user()
+    bot, _, key = await user.ready_bot()
+    of_account = (await user.post("/v1/freezes", {"scope": "account"})).json()
+    of_key = (await user.post("/v1/freezes", {"scope": "key", "key_id": key["id"]})).json()
+
+    answer = await user.delete(f"/v1/freezes/{of_account['id']}")
+
+    assert answer.status_code == 204, answer.text
+    assert (await user.get("/v1/freezes")).json()["items"] == [of_key]
+    assert "frozen" in await reasons(bot)
+
+
+async def test_a_freeze_is_lifted_by_its_id_alone(world: World) -> None:
     user = world.user()
     await user.post("/v1/freezes", {"scope": "account"})
 
-    answer = await user.call("DELETE", "/v1/freezes", {"scope": "account"})
+    answer = await user.delete("/v1/freezes?scope=account")
 
-    assert answer.status_code == 204, answer.text
-    assert (await user.get("/v1/freezes")).json()["items"] == []
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
 
 
 async def test_freezing_and_lifting_need_scopes_of_their_own(world: World) -> None:
     freezer = world.user(scopes="keys:write keys:read")
-    assert (await freezer.post("/v1/freezes", {"scope": "account"})).status_code == 201
+    added = await freezer.post("/v1/freezes", {"scope": "account"})
+    assert added.status_code == 201
 
-    refused = await freezer.delete("/v1/freezes?scope=account")
+    refused = await freezer.delete(added.headers["location"])
 
     assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
 
@@ -84,15 +97,10 @@ async def test_freezing_and_lifting_need_scopes_of_their_own(world: World) -> No
     ids=["no exchange", "no key", "too much", "unknown exchange", "unknown scope"],
 )
 async def test_a_target_that_makes_no_sense_is_refused(world: World, body: dict[str, str]) -> None:
-    user = world.user()
-    query = "&".join(f"{name}={value}" for name, value in body.items())
+    answer = await world.user().post("/v1/freezes", body)
 
-    for answer in (
-        await user.post("/v1/freezes", body),
-        await user.delete(f"/v1/freezes?{query}"),
-    ):
-        assert answer.status_code == 422, answer.text
-        assert answer.json()["errors"]
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["errors"]
 
 
 async def test_the_key_of_another_account_cannot_be_frozen(world: World) -> None:

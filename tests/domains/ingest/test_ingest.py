@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from app.db.models import CatalogueInstrument, KeyLabel
-from app.domains.ingest.schemas import MAX_ITEMS, TradeBatch, Verdicts
+from app.domains.ingest.schemas import MAX_ITEMS, BatchVerdicts, TradeBatch
 from app.simulator.faults import FaultKind
 from botkeys.exchanges.model import ContractType
 from tests.support.batches import AN_HOUR_AGO, KINDS, NOW, item, mark, report, rows, statuses
@@ -498,5 +498,5 @@ async def test_a_bot_that_is_gone_or_has_a_new_token_reports_nothing(world: Worl
 
 
 def test_the_answers_are_as_documented() -> None:
-    Verdicts.model_validate({"results": [{"id": "1", "status": "stored"}]})
+    BatchVerdicts.model_validate({"results": [{"id": "1", "status": "stored"}]})
     assert TradeBatch.model_json_schema()["properties"]["items"]["maxItems"] == MAX_ITEMS

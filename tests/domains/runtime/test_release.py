@@ -37,7 +37,7 @@ def padded(text: str) -> bytes:
 
 
 def bound(label: str, *fields: str) -> bytes:
-    """The label, then each field behind its length: DESIGN.md's words, not the service's code."""
+    """Return the label, then each field behind its length, as docs/custody.md says it."""
     parts = [len(field.encode()).to_bytes(2, "big") + field.encode() for field in fields]
     return label.encode() + b"".join(parts)
 

@@ -19,11 +19,11 @@ from botkeys.exchanges.errors import (
     Unreachable,
 )
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Endpoints,
     Environment,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
 )
@@ -33,7 +33,9 @@ from tests.sdk.client.runtime import Runtime
 from tests.sdk.client.skipping import now, skipping
 
 START = datetime(2026, 11, 22, 12, tzinfo=UTC)
-REPORT = CredentialReport(Permissions(trade=Answer.YES), expires_at=START + timedelta(days=90))
+REPORT = CredentialReport(
+    Permissions(trade=PermissionAnswer.YES), expires_at=START + timedelta(days=90)
+)
 
 
 @dataclass

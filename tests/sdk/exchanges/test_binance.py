@@ -21,12 +21,12 @@ from cryptography.hazmat.primitives.serialization import (
 from botkeys.exchanges import binance
 from botkeys.exchanges.errors import BadPayload, CredentialsRefused, RateLimited, Unreachable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
     Environment,
     Instrument,
+    PermissionAnswer,
 )
 from botkeys.exchanges.parsing import read_json
 from botkeys.exchanges.registry import Exchanges
@@ -108,7 +108,10 @@ def test_recordings_are_read(shared: Path) -> None:
     assert (tickers[0].symbol, tickers[0].volume_24h) == ("BTCUSD_PERP", Decimal(4071702900))
     assert binance.parse_linear_tickers(recorded("ticker24hr-fapi"))
     permissions, lapse = binance.parse_restrictions(recorded("apirestrictions-synthetic"), NOW)
-    assert (permissions.trade, permissions.ip_restricted) == (Answer.YES, Answer.YES)
+    assert (permissions.trade, permissions.ip_restricted) == (
+        PermissionAnswer.YES,
+        PermissionAnswer.YES,
+    )
     assert lapse is not None
     assert binance.parse_can_trade(recorded("accountconfig-fapi-synthetic")) is True
     assert binance.parse_leverage(recorded("leveragebracket-fapi-synthetic"))["BTCUSDT"] == 125
@@ -153,14 +156,17 @@ async def test_a_check_without_the_leverage_table_is_a_check_all_the_same(
     for fault in faults:
         world.routes[LEVERAGE] = fault
         report = await check()
-        assert (report.permissions.trade, report.max_leverage) == (Answer.YES, {})
+        assert (report.permissions.trade, report.max_leverage) == (PermissionAnswer.YES, {})
 
 
 async def test_the_test_environment_has_no_account_host_and_tells_no_permissions(
     check: Callable[..., Any], world: Any
 ) -> None:
     permissions = (await check(Environment.TESTNET)).permissions
-    assert (permissions.trade, permissions.withdraw) == (Answer.UNKNOWN, Answer.UNKNOWN)
+    assert (permissions.trade, permissions.withdraw) == (
+        PermissionAnswer.UNKNOWN,
+        PermissionAnswer.UNKNOWN,
+    )
     assert world.asked(RESTRICTIONS) == []
 
 
@@ -169,7 +175,7 @@ async def test_an_account_that_may_not_trade_makes_a_key_that_may_not(
 ) -> None:
     world.routes[ACCOUNT] = reply_of({"canTrade": False})
     for environment in Environment:
-        assert (await check(environment)).permissions.trade is Answer.NO
+        assert (await check(environment)).permissions.trade is PermissionAnswer.NO
 
 
 async def test_refused_by_the_account_host_is_refused_and_asks_no_further(
@@ -202,17 +208,17 @@ async def test_what_is_known_of_withdrawal_survives_a_dead_futures_host(
     for fault in (make_reply(503), make_reply(body=b"<html>"), make_reply(body=b"{}", cut=1)):
         world.routes[ACCOUNT] = world.routes[LEVERAGE] = fault
         permissions = (await check()).permissions
-        assert permissions.withdraw is Answer.YES
-        assert permissions.trade is Answer.UNKNOWN
+        assert permissions.withdraw is PermissionAnswer.YES
+        assert permissions.trade is PermissionAnswer.UNKNOWN
 
 
 async def test_a_valid_key_that_the_futures_host_refuses_is_a_key_that_may_not_trade(
     check: Callable[..., Any], world: Any, reply_of: Callable[..., Any]
 ) -> None:
     world.routes[ACCOUNT] = world.routes[LEVERAGE] = reply_of(REFUSED, 401)
-    assert (await check()).permissions.trade is Answer.NO
+    assert (await check()).permissions.trade is PermissionAnswer.NO
     world.routes[ACCOUNT] = reply_of({"code": -1021, "msg": "late"}, 400)
-    assert (await check()).permissions.trade is Answer.UNKNOWN
+    assert (await check()).permissions.trade is PermissionAnswer.UNKNOWN
 
 
 async def test_a_key_without_the_futures_right_is_taken_as_one_that_may_not_trade(
@@ -221,7 +227,7 @@ async def test_a_key_without_the_futures_right_is_taken_as_one_that_may_not_trad
     world.routes[RESTRICTIONS] = reply_of({"enableReading": True, "enableFutures": False})
     world.routes[ACCOUNT] = reply_of(REFUSED, 401)
     permissions = (await check()).permissions
-    assert (permissions.read, permissions.trade) == (Answer.YES, Answer.NO)
+    assert (permissions.read, permissions.trade) == (PermissionAnswer.YES, PermissionAnswer.NO)
 
 
 LAPSED = int((NOW - timedelta(seconds=1)).timestamp() * 1000)
@@ -260,7 +266,7 @@ def test_permissions_are_read_and_never_guessed(
     permissions, lapses_at = binance.parse_restrictions(flags, NOW)
     assert permissions.trade == trade
     assert permissions.ip_restricted == ip_restricted
-    assert permissions.withdraw is Answer.UNKNOWN
+    assert permissions.withdraw is PermissionAnswer.UNKNOWN
     assert (lapses_at is not None) is expires
 
 

@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from botkeys.exchanges import gemini
 from botkeys.exchanges.errors import BadPayload, ClockSkew, InvalidKey, RateLimited, Unreachable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
     Environment,
     Instrument,
+    PermissionAnswer,
 )
 from botkeys.exchanges.parsing import read_json
 from botkeys.exchanges.registry import Exchanges
@@ -141,7 +141,7 @@ def test_roles_are_read_and_never_guessed(
 ) -> None:
     told = gemini.parse_roles(roles)
     assert (told.read, told.trade, told.withdraw) == (read, trade, withdraw)
-    assert told.ip_restricted is Answer.UNKNOWN
+    assert told.ip_restricted is PermissionAnswer.UNKNOWN
 
 
 def test_an_answer_without_any_known_role_is_no_answer() -> None:

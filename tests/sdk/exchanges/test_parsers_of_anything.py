@@ -14,7 +14,13 @@ from hypothesis import strategies as st
 
 from botkeys.exchanges import bitmex, bybit, deribit, gemini, kraken, kucoin, phemex, woox
 from botkeys.exchanges.errors import BadPayload
-from botkeys.exchanges.model import Answer, ContractType, CredentialReport, Instrument, Ticker
+from botkeys.exchanges.model import (
+    ContractType,
+    CredentialReport,
+    Instrument,
+    PermissionAnswer,
+    Ticker,
+)
 from botkeys.exchanges.parsing import read_json
 from botkeys.exchanges.registry import ADAPTERS
 
@@ -159,7 +165,7 @@ def sound(result: object) -> bool:
     assert isinstance(result, CredentialReport)
     expires, permissions = result.expires_at, result.permissions
     answers = (permissions.read, permissions.trade, permissions.withdraw, permissions.ip_restricted)
-    return all(isinstance(answer, Answer) for answer in answers) and (
+    return all(isinstance(answer, PermissionAnswer) for answer in answers) and (
         expires is None or (isinstance(expires, datetime) and expires.tzinfo is not None)
     )
 

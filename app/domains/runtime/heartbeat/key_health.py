@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 from app.db.base import AnyRow
 from app.domains.runtime.heartbeat.schemas import CredentialsReport
 from botkeys.exchanges.advice import advice
-from botkeys.exchanges.model import Answer
+from botkeys.exchanges.model import PermissionAnswer
 
 _STATUS = {"ok": "verified", "rejected": "rejected"}
 _VERIFICATION = ("verification_status", "verification_reason", "verification_possible")
@@ -46,7 +46,7 @@ def events(key: AnyRow, changed: dict[str, Any]) -> list[Event]:
         told.append(_verification(key, changed))
     if any(name in changed for name in _PERMISSIONS):
         told.append(_permissions(key, changed))
-    if changed.get("permission_withdraw") == Answer.YES:
+    if changed.get("permission_withdraw") == PermissionAnswer.YES:
         message = "The key can withdraw. Take that permission from it at the exchange."
         told.append(
             Event("withdrawal_permission", "warning", message, _words(key, changed, _PERMISSIONS))
@@ -74,7 +74,9 @@ def _verification(key: AnyRow, changed: dict[str, Any]) -> Event:
 
 def _permissions(key: AnyRow, changed: dict[str, Any]) -> Event:
     """Learning what nobody knew is no reason to worry."""
-    known = any(getattr(key, name) != Answer.UNKNOWN for name in _PERMISSIONS if name in changed)
+    known = any(
+        getattr(key, name) != PermissionAnswer.UNKNOWN for name in _PERMISSIONS if name in changed
+    )
     return Event(
         "permissions_changed",
         "warning" if known else "info",

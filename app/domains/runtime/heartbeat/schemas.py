@@ -4,11 +4,13 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from typing_extensions import TypeAliasType
 
-from app.api.schemas import Count, Document, Input
+from app.api.schemas import WHOLE_NUMBER, Document, Input
 from app.domains.trading.fields import Moment
-from botkeys.exchanges.model import Answer, RefusalReason
+from botkeys.exchanges.model import PermissionAnswer, RefusalReason
 
+CredentialsStatus = TypeAliasType("CredentialsStatus", Literal["ok", "rejected"])
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -21,17 +23,19 @@ def _not_the_last(value: datetime) -> datetime:
 class ReportedPermissions(Input):
     """What the exchange says that the key may do; what is left out stays as it was."""
 
-    read: Answer | None = None
-    trade: Answer | None = None
-    withdraw: Answer | None = None
-    ip_restricted: Answer | None = None
+    read: PermissionAnswer | None = None
+    trade: PermissionAnswer | None = None
+    withdraw: PermissionAnswer | None = None
+    ip_restricted: PermissionAnswer | None = None
 
 
 class CredentialsReport(Input):
     """How the exchange answered to the bot's credentials. It becomes the key's `verification`."""
 
-    version: Annotated[Count, Field(ge=1, description="Of the credentials that were tried.")]
-    status: Literal["ok", "rejected"]
+    version: Annotated[
+        int, Field(ge=1, description="Of the credentials that were tried."), WHOLE_NUMBER
+    ]
+    status: CredentialsStatus
     reason: Annotated[
         RefusalReason | None, Field(description="Why they were rejected; needed if they were.")
     ] = None

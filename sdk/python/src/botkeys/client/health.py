@@ -20,12 +20,12 @@ from botkeys.exchanges.adapter import ExchangeAdapter
 from botkeys.exchanges.errors import ClockSkew, CredentialsRefused, ExchangeError, NoEndpoint
 from botkeys.exchanges.hosts import HostOverrides
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
     Endpoints,
     Environment,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
 )
@@ -68,7 +68,7 @@ class CredentialHealth:
             known = {
                 name: answer
                 for name, answer in asdict(self.permissions).items()
-                if answer != Answer.UNKNOWN
+                if answer != PermissionAnswer.UNKNOWN
             }
             told |= {"permissions": known, "expires_at": expiry}
         return told

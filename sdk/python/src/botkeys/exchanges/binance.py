@@ -29,7 +29,6 @@ from botkeys.exchanges.errors import (
 )
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -37,6 +36,7 @@ from botkeys.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
     Ticker,
@@ -268,14 +268,14 @@ def parse_restrictions(payload: object, now: datetime) -> tuple[Permissions, dat
     read, futures = as_answer(flags.get("enableReading")), as_answer(flags.get("enableFutures"))
     withdraw = as_answer(flags.get("enableWithdrawals"))
     ip_restricted = as_answer(flags.get("ipRestrict"))
-    if {read, futures, withdraw, ip_restricted} == {Answer.UNKNOWN}:
+    if {read, futures, withdraw, ip_restricted} == {PermissionAnswer.UNKNOWN}:
         raise BadPayload(EXCHANGE)
     lapses_at = as_time(flags.get("tradingAuthorityExpirationTime"))
     trade = futures
-    if futures is not Answer.YES and flags.get("enablePortfolioMarginTrading") is True:
-        trade = Answer.UNKNOWN
-    if lapses_at is not None and lapses_at <= now and ip_restricted is not Answer.YES:
-        trade = Answer.NO
+    if futures is not PermissionAnswer.YES and flags.get("enablePortfolioMarginTrading") is True:
+        trade = PermissionAnswer.UNKNOWN
+    if lapses_at is not None and lapses_at <= now and ip_restricted is not PermissionAnswer.YES:
+        trade = PermissionAnswer.NO
     return Permissions(read, trade, withdraw, ip_restricted), lapses_at
 
 
@@ -354,7 +354,7 @@ class BinanceAdapter(RestAdapter):
         """
         auth = BinanceAuth(credentials, self._clock)
         account_host = self._hosts[market.environment]["rest_account"]
-        told = Permissions(read=Answer.YES)
+        told = Permissions(read=PermissionAnswer.YES)
         expires_at = None
         if account_host is not None:
             payload = await self._call(
@@ -404,16 +404,16 @@ class BinanceAdapter(RestAdapter):
         return code or "", message if isinstance(message, str) else ""
 
 
-def _trade_on_account(key: Answer, account: bool | ExchangeError) -> Answer:
+def _trade_on_account(key: PermissionAnswer, account: bool | ExchangeError) -> PermissionAnswer:
     """What becomes of a key's right to trade on its account; a key without it gains none."""
-    if key is Answer.NO or account is True:
+    if key is PermissionAnswer.NO or account is True:
         return key
     if account is False:
-        return Answer.NO
+        return PermissionAnswer.NO
     # The account host took these very credentials from the same address, so a refusal by the
     # futures host is about futures: the key cannot trade there, whatever its flags say.
     if isinstance(account, CredentialsRefused) and not isinstance(
         account, ClockSkew | BadSignature
     ):
-        return Answer.NO
-    return Answer.UNKNOWN
+        return PermissionAnswer.NO
+    return PermissionAnswer.UNKNOWN

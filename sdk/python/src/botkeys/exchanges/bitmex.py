@@ -23,7 +23,6 @@ from botkeys.exchanges.errors import (
 )
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -31,6 +30,7 @@ from botkeys.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
     Ticker,
@@ -177,37 +177,37 @@ def parse_keys(payload: object, api_key: str) -> CredentialReport:
         raise BadPayload(EXCHANGE)
     ours = next((row for row in keys if row["id"] == api_key), None)
     if ours is None:
-        return CredentialReport(Permissions(read=Answer.YES))
+        return CredentialReport(Permissions(read=PermissionAnswer.YES))
     trade, withdraw = _granted(ours, "order"), _granted(ours, "withdraw")
     enabled = ours.get("enabled")
     if enabled is False:
-        trade = Answer.NO
-    elif enabled is not True and trade is Answer.YES:
-        trade = Answer.UNKNOWN
+        trade = PermissionAnswer.NO
+    elif enabled is not True and trade is PermissionAnswer.YES:
+        trade = PermissionAnswer.UNKNOWN
     return CredentialReport(
-        permissions=Permissions(Answer.YES, trade, withdraw, _restricted(ours)),
+        permissions=Permissions(PermissionAnswer.YES, trade, withdraw, _restricted(ours)),
         exchange_account=as_text(ours.get("userId")),
     )
 
 
-def _granted(key: Row, permission: str) -> Answer:
+def _granted(key: Row, permission: str) -> PermissionAnswer:
     told = key.get("permissions")
     if not isinstance(told, list):
-        return Answer.UNKNOWN
+        return PermissionAnswer.UNKNOWN
     if permission in told:
-        return Answer.YES
+        return PermissionAnswer.YES
     # Besides a word that we do not know, the absence of one that we know tells nothing.
     known = all(isinstance(word, str) and word in _PERMISSIONS for word in told)
-    return Answer.NO if known else Answer.UNKNOWN
+    return PermissionAnswer.NO if known else PermissionAnswer.UNKNOWN
 
 
-def _restricted(key: Row) -> Answer:
+def _restricted(key: Row) -> PermissionAnswer:
     several = key.get("cidrs")
     told = [key.get("cidr"), *(several if isinstance(several, list) else [])]
     found = {address for address in told if isinstance(address, str) and address}
     if not found:
-        return Answer.UNKNOWN
-    return Answer.NO if found & _ANYWHERE else Answer.YES
+        return PermissionAnswer.UNKNOWN
+    return PermissionAnswer.NO if found & _ANYWHERE else PermissionAnswer.YES
 
 
 # --- errors

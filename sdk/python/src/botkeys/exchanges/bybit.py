@@ -27,7 +27,6 @@ from botkeys.exchanges.errors import (
 )
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -35,6 +34,7 @@ from botkeys.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     Ticker,
 )
@@ -220,7 +220,7 @@ def parse_key(payload: object) -> CredentialReport:
     contract = _granted(granted.get("ContractTrade"), "Order", _CONTRACT_WORDS)
     derivatives = _granted(granted.get("Derivatives"), "DerivativesTrade", _DERIVATIVES_WORDS)
     permissions = Permissions(
-        read=Answer.YES,
+        read=PermissionAnswer.YES,
         trade=_may_write(read_only, _either(contract, derivatives)),
         withdraw=_may_write(read_only, _granted(granted.get("Wallet"), _WITHDRAW, _WALLET_WORDS)),
         ip_restricted=_restricted(key.get("ips")),
@@ -241,39 +241,41 @@ def _inner(row: Row, name: str) -> Row:
     return value if isinstance(value, dict) else {}
 
 
-def _granted(told: object, word: str, others: frozenset[str]) -> Answer:
+def _granted(told: object, word: str, others: frozenset[str]) -> PermissionAnswer:
     if not isinstance(told, list):
-        return Answer.UNKNOWN
+        return PermissionAnswer.UNKNOWN
     if word in told:
-        return Answer.YES
+        return PermissionAnswer.YES
     # Besides a word that we do not know, the absence of one that we know tells nothing.
     known = all(isinstance(item, str) and item in others for item in told)
-    return Answer.NO if known else Answer.UNKNOWN
+    return PermissionAnswer.NO if known else PermissionAnswer.UNKNOWN
 
 
-def _either(one: Answer, other: Answer) -> Answer:
-    if Answer.YES in {one, other}:
-        return Answer.YES
-    return Answer.NO if one is other is Answer.NO else Answer.UNKNOWN
+def _either(one: PermissionAnswer, other: PermissionAnswer) -> PermissionAnswer:
+    if PermissionAnswer.YES in {one, other}:
+        return PermissionAnswer.YES
+    return PermissionAnswer.NO if one is other is PermissionAnswer.NO else PermissionAnswer.UNKNOWN
 
 
-def _may_write(read_only: object, granted: Answer) -> Answer:
+def _may_write(read_only: object, granted: PermissionAnswer) -> PermissionAnswer:
     match as_text(read_only):
         case "1":
-            return Answer.NO
+            return PermissionAnswer.NO
         case "0":
             return granted
         case _:
-            return Answer.NO if granted is Answer.NO else Answer.UNKNOWN
+            return (
+                PermissionAnswer.NO if granted is PermissionAnswer.NO else PermissionAnswer.UNKNOWN
+            )
 
 
-def _restricted(addresses: object) -> Answer:
+def _restricted(addresses: object) -> PermissionAnswer:
     if not isinstance(addresses, list):
-        return Answer.UNKNOWN
+        return PermissionAnswer.UNKNOWN
     found = {address for address in addresses if isinstance(address, str) and address}
     if addresses and not found:
-        return Answer.UNKNOWN
-    return Answer.NO if found <= {"*"} else Answer.YES
+        return PermissionAnswer.UNKNOWN
+    return PermissionAnswer.NO if found <= {"*"} else PermissionAnswer.YES
 
 
 def _account(key: Row) -> str | None:

@@ -28,7 +28,6 @@ from botkeys.exchanges.errors import (
 )
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -36,6 +35,7 @@ from botkeys.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
     Ticker,
@@ -227,10 +227,12 @@ def parse_login(payload: object) -> Permissions:
     if not told.keys() & {"account", "trade", "wallet"}:
         return Permissions()
     reads = (_at_least(told, "account", _READ), _at_least(told, "trade", _READ))
-    if Answer.NO in reads:
-        read = Answer.NO
+    if PermissionAnswer.NO in reads:
+        read = PermissionAnswer.NO
     else:
-        read = Answer.UNKNOWN if Answer.UNKNOWN in reads else Answer.YES
+        read = (
+            PermissionAnswer.UNKNOWN if PermissionAnswer.UNKNOWN in reads else PermissionAnswer.YES
+        )
     return Permissions(
         read=read,
         trade=_at_least(told, "trade", _WRITE),
@@ -238,11 +240,11 @@ def parse_login(payload: object) -> Permissions:
     )
 
 
-def _at_least(scope: Mapping[str, str], kind: str, needed: int) -> Answer:
+def _at_least(scope: Mapping[str, str], kind: str, needed: int) -> PermissionAnswer:
     level = _LEVELS.get(scope.get(kind, "none"))
     if level is None:
-        return Answer.UNKNOWN
-    return Answer.YES if level >= needed else Answer.NO
+        return PermissionAnswer.UNKNOWN
+    return PermissionAnswer.YES if level >= needed else PermissionAnswer.NO
 
 
 def parse_account(payload: object) -> str | None:
@@ -316,7 +318,7 @@ class DeribitAdapter(RestAdapter):
             self._rest(market), _LOGIN, method="POST", auth=auth, deadline=deadline, safe=True
         )
         report = CredentialReport(parse_login(payload))
-        if report.permissions.read is Answer.NO:
+        if report.permissions.read is PermissionAnswer.NO:
             return report
         return replace(report, exchange_account=await self._account(market, auth, deadline))
 

@@ -33,7 +33,6 @@ from botkeys.exchanges.errors import (
 )
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -41,6 +40,7 @@ from botkeys.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     Ticker,
 )
@@ -223,12 +223,12 @@ def parse_roles(payload: object) -> Permissions:
     roles = object_of(EXCHANGE, payload)
     trade, withdraw = as_answer(roles.get("isTrader")), as_answer(roles.get("isFundManager"))
     held = {trade, withdraw, as_answer(roles.get("isAuditor"))}
-    if held == {Answer.UNKNOWN}:
+    if held == {PermissionAnswer.UNKNOWN}:
         raise BadPayload(EXCHANGE)
-    if Answer.YES in held:
-        read = Answer.YES
+    if PermissionAnswer.YES in held:
+        read = PermissionAnswer.YES
     else:
-        read = Answer.UNKNOWN if Answer.UNKNOWN in held else Answer.NO
+        read = PermissionAnswer.UNKNOWN if PermissionAnswer.UNKNOWN in held else PermissionAnswer.NO
     return Permissions(read, trade, withdraw)
 
 

@@ -23,7 +23,6 @@ from botkeys.exchanges.errors import (
 )
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -31,6 +30,7 @@ from botkeys.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
     Ticker,
@@ -222,33 +222,41 @@ def parse_key(payload: object) -> CredentialReport:
         raise BadPayload(EXCHANGE)
     return CredentialReport(
         permissions=Permissions(
-            read=_READ.get(general or "", Answer.UNKNOWN),
-            trade=_WRITE.get(general or "", Answer.UNKNOWN),
-            withdraw=_WRITE.get(transfer or "", Answer.UNKNOWN),
+            read=_READ.get(general or "", PermissionAnswer.UNKNOWN),
+            trade=_WRITE.get(general or "", PermissionAnswer.UNKNOWN),
+            withdraw=_WRITE.get(transfer or "", PermissionAnswer.UNKNOWN),
             ip_restricted=_restricted(key),
         ),
         exchange_account=as_text(key.get("accountUid")),
     )
 
 
-_READ = {"FULL_ACCESS": Answer.YES, "READ_ONLY": Answer.YES, "NO_ACCESS": Answer.NO}
-_WRITE = {"FULL_ACCESS": Answer.YES, "READ_ONLY": Answer.NO, "NO_ACCESS": Answer.NO}
+_READ = {
+    "FULL_ACCESS": PermissionAnswer.YES,
+    "READ_ONLY": PermissionAnswer.YES,
+    "NO_ACCESS": PermissionAnswer.NO,
+}
+_WRITE = {
+    "FULL_ACCESS": PermissionAnswer.YES,
+    "READ_ONLY": PermissionAnswer.NO,
+    "NO_ACCESS": PermissionAnswer.NO,
+}
 
 
-def _restricted(key: Row) -> Answer:
+def _restricted(key: Row) -> PermissionAnswer:
     several = key.get("allowedCidrBlocks")
     told = [key.get("allowedCidrBlock"), *(several if isinstance(several, list) else [several])]
     blocks = {block for block in told if isinstance(block, str) and block}
     if blocks:
-        return Answer.NO if blocks & _ANYWHERE else Answer.YES
+        return PermissionAnswer.NO if blocks & _ANYWHERE else PermissionAnswer.YES
     empty = "allowedCidrBlock" in key or isinstance(several, list)
-    return Answer.NO if empty and not any(told) else Answer.UNKNOWN
+    return PermissionAnswer.NO if empty and not any(told) else PermissionAnswer.UNKNOWN
 
 
 def parse_accounts(payload: object) -> CredentialReport:
     """`accounts`: proves that the key can read, and nothing else."""
     object_of(EXCHANGE, object_of(EXCHANGE, payload).get("accounts"))
-    return CredentialReport(Permissions(read=Answer.YES))
+    return CredentialReport(Permissions(read=PermissionAnswer.YES))
 
 
 # --- errors

@@ -26,7 +26,6 @@ from botkeys.exchanges.errors import (
 )
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -34,6 +33,7 @@ from botkeys.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     Ticker,
 )
@@ -199,23 +199,23 @@ def parse_key(payload: object) -> CredentialReport:
     granted = frozenset(word.lower() for part in told.split(",") if (word := part.strip()))
     # Besides a word that we do not know, the absence of one that we know tells nothing.
     known = granted and granted <= _OTHER_WORDS | _WITHDRAW | {_TRADE}
-    absent = Answer.NO if known else Answer.UNKNOWN
+    absent = PermissionAnswer.NO if known else PermissionAnswer.UNKNOWN
     return CredentialReport(
         permissions=Permissions(
-            read=Answer.YES,
-            trade=Answer.YES if _TRADE in granted else absent,
-            withdraw=Answer.YES if granted & _WITHDRAW else absent,
+            read=PermissionAnswer.YES,
+            trade=PermissionAnswer.YES if _TRADE in granted else absent,
+            withdraw=PermissionAnswer.YES if granted & _WITHDRAW else absent,
             ip_restricted=_restricted(key.get("ipWhitelist")),
         ),
         exchange_account=as_text(key.get("uid")),
     )
 
 
-def _restricted(addresses: object) -> Answer:
+def _restricted(addresses: object) -> PermissionAnswer:
     """Left out, empty or null: any address may use the key."""
     if addresses is None or isinstance(addresses, str):
-        return Answer.YES if addresses and addresses.strip(", ") else Answer.NO
-    return Answer.UNKNOWN
+        return PermissionAnswer.YES if addresses and addresses.strip(", ") else PermissionAnswer.NO
+    return PermissionAnswer.UNKNOWN
 
 
 def _rows(payload: object) -> list[Row]:

@@ -39,7 +39,7 @@ class MarginMode(StrEnum):
     ISOLATED = "isolated"
 
 
-class Answer(StrEnum):
+class PermissionAnswer(StrEnum):
     """What an exchange says of a permission. `UNKNOWN` is an answer of its own, never a `NO`."""
 
     YES = "yes"
@@ -80,10 +80,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
-    read: Answer = Answer.UNKNOWN
-    trade: Answer = Answer.UNKNOWN
-    withdraw: Answer = Answer.UNKNOWN
-    ip_restricted: Answer = Answer.UNKNOWN
+    read: PermissionAnswer = PermissionAnswer.UNKNOWN
+    trade: PermissionAnswer = PermissionAnswer.UNKNOWN
+    withdraw: PermissionAnswer = PermissionAnswer.UNKNOWN
+    ip_restricted: PermissionAnswer = PermissionAnswer.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from botkeys.exchanges.errors import (
 )
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -32,6 +31,7 @@ from botkeys.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
     Ticker,
@@ -199,22 +199,22 @@ def parse_account(payload: object) -> CredentialReport:
     if not isinstance(told, str) and mode is None:
         raise BadPayload(EXCHANGE)
     granted = _words(told) if isinstance(told, str) else frozenset()
-    trade = withdraw = Answer.UNKNOWN
+    trade = withdraw = PermissionAnswer.UNKNOWN
     if granted:
         # Besides a word that we do not know, the absence of one that we know tells nothing.
-        absent = Answer.NO if granted <= _PERMISSIONS else Answer.UNKNOWN
-        trade = Answer.YES if "trade" in granted else absent
-        withdraw = Answer.YES if "withdraw" in granted else absent
+        absent = PermissionAnswer.NO if granted <= _PERMISSIONS else PermissionAnswer.UNKNOWN
+        trade = PermissionAnswer.YES if "trade" in granted else absent
+        withdraw = PermissionAnswer.YES if "withdraw" in granted else absent
     if mode == _SPOT_MODE:
-        trade = Answer.NO
-    elif mode not in _SWAP_MODES and trade is Answer.YES:
-        trade = Answer.UNKNOWN
+        trade = PermissionAnswer.NO
+    elif mode not in _SWAP_MODES and trade is PermissionAnswer.YES:
+        trade = PermissionAnswer.UNKNOWN
     addresses = account.get("ip")
-    restricted = Answer.UNKNOWN
+    restricted = PermissionAnswer.UNKNOWN
     if isinstance(addresses, str):
-        restricted = Answer.YES if _words(addresses) else Answer.NO
+        restricted = PermissionAnswer.YES if _words(addresses) else PermissionAnswer.NO
     return CredentialReport(
-        permissions=Permissions(Answer.YES, trade, withdraw, restricted),
+        permissions=Permissions(PermissionAnswer.YES, trade, withdraw, restricted),
         exchange_account=as_text(account.get("uid")),
     )
 

@@ -12,7 +12,7 @@ from decimal import ROUND_DOWN, Decimal
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from botkeys.exchanges.errors import BadPayload
-from botkeys.exchanges.model import Answer
+from botkeys.exchanges.model import PermissionAnswer
 
 Row = Mapping[str, Any]
 
@@ -103,11 +103,11 @@ def as_leverage(initial_margin: object) -> Decimal | None:
     return leverage.to_integral_value() if leverage == leverage.to_integral_value() else leverage
 
 
-def as_answer(value: object) -> Answer:
+def as_answer(value: object) -> PermissionAnswer:
     """What a flag says: only a real `true` or `false` is an answer."""
     if value is True:
-        return Answer.YES
-    return Answer.NO if value is False else Answer.UNKNOWN
+        return PermissionAnswer.YES
+    return PermissionAnswer.NO if value is False else PermissionAnswer.UNKNOWN
 
 
 def as_time(milliseconds: object) -> datetime | None:

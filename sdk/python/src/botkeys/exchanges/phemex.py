@@ -26,7 +26,6 @@ from botkeys.exchanges.errors import (
 )
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -34,6 +33,7 @@ from botkeys.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
     Ticker,
@@ -259,7 +259,7 @@ def parse_account(payload: object) -> CredentialReport:
     if "currency" not in account:
         raise BadPayload(EXCHANGE)
     user = as_text(account.get("userID") or account.get("userId"))
-    return CredentialReport(Permissions(read=Answer.YES), exchange_account=user)
+    return CredentialReport(Permissions(read=PermissionAnswer.YES), exchange_account=user)
 
 
 # --- errors

@@ -17,7 +17,6 @@ from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
 from botkeys.exchanges.errors import BadPayload, ExchangeError, RateLimited, Refused, Unreachable
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
-    Answer,
     ContractType,
     CredentialReport,
     Credentials,
@@ -25,6 +24,7 @@ from botkeys.exchanges.model import (
     Environment,
     Instrument,
     MarginMode,
+    PermissionAnswer,
     Permissions,
     RefusalReason,
     Ticker,
@@ -184,16 +184,20 @@ def parse_permissions(payload: object, api_key: str) -> Permissions:
     )
 
 
-def _granted(granted: frozenset[str], wanted: frozenset[str]) -> Answer:
+def _granted(granted: frozenset[str], wanted: frozenset[str]) -> PermissionAnswer:
     if granted & wanted:
-        return Answer.YES
-    return Answer.NO if granted and granted <= _WORDS else Answer.UNKNOWN
+        return PermissionAnswer.YES
+    return PermissionAnswer.NO if granted and granted <= _WORDS else PermissionAnswer.UNKNOWN
 
 
-def _restricted(addresses: object) -> Answer:
+def _restricted(addresses: object) -> PermissionAnswer:
     if not isinstance(addresses, list):
-        return Answer.UNKNOWN
-    return Answer.YES if any(isinstance(address, str) for address in addresses) else Answer.NO
+        return PermissionAnswer.UNKNOWN
+    return (
+        PermissionAnswer.YES
+        if any(isinstance(address, str) for address in addresses)
+        else PermissionAnswer.NO
+    )
 
 
 def parse_leverage(payload: object) -> Decimal | None:
@@ -261,10 +265,10 @@ class WooxAdapter(RestAdapter):
         )
         # The first call proves that the key reads, whatever the words of its permissions are; and
         # a key may trade perpetuals for certain only on an account in that mode.
-        doubtful = told.trade is Answer.YES and not account.futures
-        trade = Answer.UNKNOWN if doubtful else told.trade
+        doubtful = told.trade is PermissionAnswer.YES and not account.futures
+        trade = PermissionAnswer.UNKNOWN if doubtful else told.trade
         return CredentialReport(
-            replace(told, read=Answer.YES, trade=trade),
+            replace(told, read=PermissionAnswer.YES, trade=trade),
             exchange_account=account.application,
             max_leverage=leverage,
         )
