@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from app.api.schemas import Document, Input
 from app.domains.accounts.timezones import TimeZone
-from app.trading.counts import KindCounts
+from app.domains.trading.counts import KindCounts
 from botkeys.exchanges.model import Environment, ExchangeId
 
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from app.db.base import AnyRow
 from app.domains.accounts.service import AccountView
-from app.trading.counts import KindCounts
+from app.domains.trading.counts import KindCounts
 from botkeys.exchanges.model import Environment
 
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.api.schemas import Document, Flag, Input, Label, NextCursor, SecretText
-from app.trading.counts import DeletedRows, KindCounts
+from app.domains.trading.counts import DeletedRows, KindCounts
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, PermissionAnswer
 
 _CREDENTIALS_EXAMPLE: JsonDict = {
