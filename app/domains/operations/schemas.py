@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import TypeAliasType
 
 from app.api.schemas import Document, Flag, Input, NextCursor
-from app.domains.trading.fields import Moment
 from app.domains.trading.counts import DeletedRows, KindCounts
+from app.domains.trading.fields import Moment
 from botkeys.exchanges.model import Environment
 
 MAX_KEYS = 100
