@@ -22,12 +22,14 @@ class AppError(Exception):
     """An answer that is not the one asked for.
 
     `status` and `code` are the contract; `detail` is a sentence of ours, safe to show, that says
-    what is wrong and how to put it right; `members` are the typed extras of the problem document.
+    what is wrong and how to put it right; `members` are the typed extras of the problem document,
+    of which `member_names` lists those that this kind may have.
     """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     title: ClassVar[str] = "Something went wrong on our side"
+    member_names: ClassVar[tuple[str, ...]] = ()
     detail: str = "The request failed for a reason of ours. Nothing was changed."
 
     def __init__(self, detail: str | None = None, **members: Any) -> None:
@@ -64,6 +66,7 @@ class BodyTooLarge(AppError):
     status = 413
     code = "body_too_large"
     title = "Body too large"
+    member_names = ("limit",)
 
     def __init__(self, limit: int) -> None:
         super().__init__(
@@ -86,6 +89,7 @@ class InvalidRequest(AppError):
     status = 422
     code = "invalid_request"
     title = "The request is not valid"
+    member_names = ("errors",)
     detail = "Part of the request is not valid; `errors` says which and why."
 
     def __init__(self, errors: list[dict[str, Any]], detail: str | None = None) -> None:
@@ -123,6 +127,7 @@ class RateLimited(AppError):
     status = 429
     code = "rate_limited"
     title = "Too many requests"
+    member_names = ("retry_after",)
 
     def __init__(self, retry_after: int, detail: str | None = None) -> None:
         self.retry_after = max(1, retry_after)
@@ -140,6 +145,7 @@ class Unavailable(AppError):
     status = 503
     code = "unavailable"
     title = "Not available at the moment"
+    member_names = ("retry_after",)
     detail = "The service cannot answer at the moment. Nothing was changed; try again shortly."
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:

@@ -1,5 +1,6 @@
 """The OpenAPI document, and the page that shows it: both served from here, without the internet."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from pydantic import TypeAdapter
 
 from app.api.problems import Problem
+from app.errors import AppError
 
 STATIC = Path(__file__).parent / "static"
 _CONTENT_POLICY = (
@@ -60,12 +63,39 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _describe_problems(schemas: dict[str, Any]) -> None:
-    """The one shape of all refusals, in place of FastAPI's own 422, which is never sent."""
+    """Describe the one shape of all refusals, in place of FastAPI's own 422, which is never sent.
+
+    The enum of codes is open: a client that was generated from it takes codes that it does not
+    know as text.
+    """
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
-    schemas["Problem"] = Problem.model_json_schema(
+    problem = TypeAdapter(Problem).json_schema(
         mode="serialization", ref_template="#/components/schemas/{model}"
     )
+    schemas |= problem.pop("$defs")
+    problem["properties"]["code"] = {
+        "$ref": "#/components/schemas/ProblemCode",
+        "description": problem["properties"]["code"]["description"],
+    }
+    schemas["Problem"] = problem
+    schemas["ProblemCode"] = {
+        "description": "Stable names of problems. Later versions add codes: treat one that you do "
+        "not know by the status of the answer.",
+        "anyOf": [{"type": "string", "enum": problem_codes()}, {"type": "string"}],
+    }
+
+
+def problem_codes() -> list[str]:
+    """Return the codes of all errors that the loaded domains declare, in alphabetical order."""
+    return sorted({kind.code for kind in error_classes()})
+
+
+def error_classes(root: type[AppError] = AppError) -> Iterator[type[AppError]]:
+    """Yield the class and all that descend from it."""
+    yield root
+    for kind in root.__subclasses__():
+        yield from error_classes(kind)
 
 
 def add_documentation(app: FastAPI) -> None:

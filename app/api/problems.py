@@ -1,14 +1,17 @@
 """Where errors become HTTP: problem documents (RFC 9457), for all routes and all failures."""
 
-from typing import Any
+from datetime import datetime
+from typing import Annotated, Any, NotRequired
+from uuid import UUID
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
+from typing_extensions import TypedDict
 
 from app.api.schemas import safe_location, told_fault
 from app.db.failures import is_conflict, is_outage
@@ -28,17 +31,153 @@ MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger("botkeys.problems")
 
 
-class Problem(BaseModel):
-    """Every answer with a status of 400 or more. Further members depend on `code`."""
+class Fault(TypedDict):
+    """What is wrong with one part of a request; never what was sent."""
 
-    model_config = ConfigDict(extra="allow")
+    loc: Annotated[
+        list[str | int],
+        Field(description="Where: `body`, `query`, `path` or `header`, then the way to the part."),
+        Field(examples=[["body", "label"]]),
+    ]
+    type: Annotated[
+        str, Field(description="A stable name of the fault, for programs.", examples=["missing"])
+    ]
+    msg: Annotated[str, Field(description="A sentence for people.", examples=["Field required"])]
 
-    type: str = Field(examples=["urn:botkeys:problem:not_found"])
-    title: str
-    status: int
-    code: str = Field(description="The stable name of the problem, for programs.")
-    detail: str = Field(description="What is wrong and how to put it right, for people.")
-    request_id: str = Field(description="Quote this when you ask about the request.")
+
+class ProblemBot(TypedDict):
+    """A bot that stands in the way."""
+
+    id: UUID
+    name: Annotated[str, Field(examples=["Grid BTC"])]
+
+
+class Problem(TypedDict):
+    """Every answer with a status of 400 or more. The members after `request_id` depend on `code`;
+    later versions may add more of them, and more codes.
+    """
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # Pydantic's own way
+
+    type: Annotated[
+        str,
+        Field(
+            description="`urn:botkeys:problem:` and the code.",
+            examples=["urn:botkeys:problem:not_found"],
+        ),
+    ]
+    title: Annotated[
+        str, Field(description="The same for every problem of one code.", examples=["Not found"])
+    ]
+    status: Annotated[int, Field(description="The HTTP status.", examples=[404])]
+    code: Annotated[str, Field(description="The stable name of the problem, for programs.")]
+    detail: Annotated[str, Field(description="What is wrong and how to put it right, for people.")]
+    request_id: Annotated[
+        str,
+        Field(
+            description="Quote this when you ask about the request.",
+            examples=["01938a5e-0000-7000-8000-000000000000"],
+        ),
+    ]
+    errors: NotRequired[
+        Annotated[list[Fault], Field(description="What is wrong with the request, part by part.")]
+    ]
+    reason: NotRequired[
+        Annotated[
+            str,
+            Field(
+                description="Why: what is wrong with the token, why the exchange refused the "
+                "credentials, or why the instruments could not be fetched.",
+                examples=["expired"],
+            ),
+        ]
+    ]
+    possible: NotRequired[
+        Annotated[
+            list[str],
+            Field(
+                description="The possible causes where the exchange does not say which it was.",
+                examples=[["invalid_key", "ip_not_allowed", "permission"]],
+            ),
+        ]
+    ]
+    blocked_by: NotRequired[
+        Annotated[
+            list[str],
+            Field(
+                description="Every reason why the position may not be opened, in order; `code` is "
+                "the first.",
+                examples=[["bot_paused", "frozen"]],
+            ),
+        ]
+    ]
+    count: NotRequired[
+        Annotated[int, Field(description="How many positions are open.", examples=[2])]
+    ]
+    max_leverage: NotRequired[
+        Annotated[
+            str, Field(description="The exchange's maximum, a decimal as text.", examples=["50"])
+        ]
+    ]
+    margin_modes: NotRequired[
+        Annotated[
+            list[str],
+            Field(description="The margin modes that this symbol has.", examples=[["cross"]]),
+        ]
+    ]
+    contract_types: NotRequired[
+        Annotated[
+            list[str],
+            Field(description="The contract types that it offers.", examples=[["linear"]]),
+        ]
+    ]
+    regions: NotRequired[
+        Annotated[
+            list[str],
+            Field(description="The regions of the exchange; empty if none.", examples=[["eea"]]),
+        ]
+    ]
+    bot: NotRequired[Annotated[ProblemBot, Field(description="The bot that has the key.")]]
+    bots: NotRequired[
+        Annotated[list[ProblemBot], Field(description="The bots that hold a position of this id.")]
+    ]
+    key_id: NotRequired[
+        Annotated[UUID | None, Field(description="The key that holds these credentials.")]
+    ]
+    key_ids: NotRequired[
+        Annotated[list[UUID], Field(description="The keys that the account does not have.")]
+    ]
+    symbol: NotRequired[
+        Annotated[str, Field(description="The stored position's.", examples=["BTC-USDT-SWAP"])]
+    ]
+    side: NotRequired[
+        Annotated[str, Field(description="The stored position's.", examples=["long"])]
+    ]
+    operation_id: NotRequired[
+        Annotated[UUID | None, Field(description="The operation that closes the account.")]
+    ]
+    operation_status: NotRequired[
+        Annotated[str, Field(description="The status of the operation.", examples=["running"])]
+    ]
+    required: NotRequired[
+        Annotated[
+            str,
+            Field(
+                description="The scopes that the token lacks, separated by spaces.",
+                examples=["keys:write"],
+            ),
+        ]
+    ]
+    expected: NotRequired[
+        Annotated[str, Field(description="The kind of token: `user` or `bot`.", examples=["bot"])]
+    ]
+    limit: NotRequired[
+        Annotated[int, Field(description="The most bytes of a body.", examples=[4_194_304])]
+    ]
+    retry_after: NotRequired[
+        Annotated[int, Field(description="Seconds until another try makes sense.", examples=[5])]
+    ]
+    now: NotRequired[Annotated[datetime, Field(description="The time of the service.")]]
 
 
 def problem_document(error: AppError, request_id: str) -> dict[str, Any]:

@@ -63,6 +63,7 @@ class Unauthenticated(AppError):
     status = 401
     code = "unauthenticated"
     title = "Not authenticated"
+    member_names = ("reason",)
 
     def __init__(self, fault: TokenFault) -> None:
         self.fault = fault
@@ -86,6 +87,7 @@ class MissingScope(AppError):
     status = 403
     code = "missing_scope"
     title = "The token lacks a scope"
+    member_names = ("required",)
 
     def __init__(self, required: str | Iterable[str], detail: str | None = None) -> None:
         self.required = required if isinstance(required, str) else " ".join(sorted(required))
@@ -114,6 +116,7 @@ class WrongTokenKind(AppError):
     status = 403
     code = "wrong_token_kind"
     title = "The wrong kind of token"
+    member_names = ("expected",)
 
     def __init__(self, *, expected: str) -> None:
         detail = (

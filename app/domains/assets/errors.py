@@ -30,6 +30,7 @@ class CatalogueUnknown(AppError):
     status = 409
     code = "catalogue_unknown"
     title = "The key's instruments are not known yet"
+    member_names = ("reason",)
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
@@ -43,6 +44,7 @@ class PositionOpen(AppError):
     status = 409
     code = "position_open"
     title = "A position is open on this symbol"
+    member_names = ("count",)
 
     def __init__(self, count: int) -> None:
         positions = "A position is" if count == 1 else f"{count} positions are"
@@ -59,6 +61,7 @@ class LeverageAboveMax(AppError):
     status = 422
     code = "leverage_above_max"
     title = "The leverage is above the exchange's maximum"
+    member_names = ("max_leverage",)
 
     def __init__(self, maximum: Decimal) -> None:
         text = plain(maximum)
@@ -82,6 +85,7 @@ class MarginModeNotSupported(AppError):
     status = 422
     code = "margin_mode_not_supported"
     title = "The exchange does not have this margin mode"
+    member_names = ("margin_modes",)
 
     def __init__(self, offered: Sequence[str]) -> None:
         super().__init__(

@@ -12,6 +12,7 @@ class OpenPositions(AppError):
     status = 409
     code = "open_positions"
     title = "There are open positions"
+    member_names = ("count",)
 
     def __init__(self, count: int) -> None:
         noun = "position" if count == 1 else "positions"
@@ -23,7 +24,10 @@ class OpenPositions(AppError):
 
 
 class NoKey(AppError):
+    """`blocked_by` is there where an opening was refused."""
+
     status = 409
     code = "no_key"
     title = "The bot has no key"
+    member_names = ("blocked_by",)
     detail = "No key is assigned to this bot. Assign one to it first."

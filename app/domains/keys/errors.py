@@ -31,6 +31,7 @@ class BotOnline(AppError):
     status = 409
     code = "bot_online"
     title = "The key's bot is online"
+    member_names = ("bot",)
     detail = (
         "The contract type cannot change while the bot is running: it trades the instruments of "
         "the present one. Stop the bot, or unassign the key, and wait until it shows as offline."
@@ -44,6 +45,7 @@ class OpenPositions(AppError):
     status = 409
     code = "open_positions"
     title = "There are open positions"
+    member_names = ("count",)
 
     def __init__(self, count: int) -> None:
         noun = "position" if count == 1 else "positions"
@@ -60,6 +62,7 @@ class PositionsHeld(AppError):
     status = 409
     code = "open_positions"
     title = "There are open positions"
+    member_names = ("count",)
 
     def __init__(self, count: int = 1) -> None:
         noun = "position" if count == 1 else "positions"
@@ -84,6 +87,7 @@ class KeyAlreadyAdded(AppError):
     status = 409
     code = "key_already_added"
     title = "This key was added before"
+    member_names = ("key_id",)
     detail = "Your account holds this API key already; `key_id` says where."
 
     def __init__(self, key_id: UUID | None = None) -> None:
@@ -96,6 +100,7 @@ class KeyAssigned(AppError):
     status = 409
     code = "key_assigned"
     title = "The key is assigned to a bot"
+    member_names = ("bot",)
     detail = "Each key serves one bot at a time. Unassign it from that bot first."
 
     def __init__(self, bot_id: UUID, bot_name: str) -> None:
@@ -113,6 +118,7 @@ class ContractTypeNotOffered(AppError):
     status = 422
     code = "contract_type_not_offered"
     title = "The exchange does not offer this contract type"
+    member_names = ("contract_types",)
 
     def __init__(self, name: str, offered: Sequence[str]) -> None:
         super().__init__(
@@ -124,6 +130,7 @@ class RegionNotOffered(AppError):
     status = 422
     code = "region_not_offered"
     title = "The exchange has no such region"
+    member_names = ("regions",)
 
     def __init__(self, name: str, regions: Sequence[str]) -> None:
         known = f"Its regions are {', '.join(regions)}." if regions else "Leave `region` out."
@@ -185,6 +192,7 @@ class CredentialsRejected(AppError):
     status = 422
     code = "credentials_rejected"
     title = "The exchange refused the credentials"
+    member_names = ("reason", "possible")
 
     def __init__(self, detail: str, reason: str, possible: Sequence[str] = ()) -> None:
         extra = {"possible": list(possible)} if possible else {}

@@ -17,6 +17,7 @@ class NotCancellable(AppError):
     status = 409
     code = "not_cancellable"
     title = "The operation cannot be cancelled"
+    member_names = ("operation_status",)
     detail = (
         "What is being deleted is deleted for you already: nothing shows it, and bots may have "
         "been refused what belongs to it. To stop half-way would keep rows that nobody can see."
@@ -28,6 +29,8 @@ class NotCancellable(AppError):
 
 class UnknownKeys(NotFound):
     """`key_ids` are those that are not the account's, or of which nothing is left."""
+
+    member_names = ("key_ids",)
 
     def __init__(self, key_ids: Iterable[UUID] = ()) -> None:
         super().__init__(

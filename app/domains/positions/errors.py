@@ -29,6 +29,7 @@ class OpeningRefused(AppError):
     """None of these touches positions that are open already."""
 
     status = 409
+    member_names = ("blocked_by",)
 
 
 class AccountClosing(OpeningRefused):

@@ -21,6 +21,7 @@ class PositionConflict(AppError):
     status = 409
     code = "position_conflict"
     title = "This id belongs to another position"
+    member_names = ("symbol", "side")
     detail = (
         "The bot has used this id for another symbol, side or contract type. Give each position "
         "an id of its own."
@@ -36,6 +37,7 @@ class PositionAmbiguous(AppError):
     status = 409
     code = "position_ambiguous"
     title = "Several bots hold a position of this id"
+    member_names = ("bots",)
     detail = "Say whose position is meant: name one of `bots` in the query, as `bot_id`."
 
     def __init__(self, bots: Sequence[dict[str, Any]] = ()) -> None:
@@ -69,6 +71,7 @@ class ClockAhead(AppError):
     status = 422
     code = "clock_ahead"
     title = "A time lies in the future"
+    member_names = ("now",)
     detail = "A reported time is more than 5 minutes ahead of the service. Set the bot's clock."
 
     def __init__(self, now: datetime) -> None:

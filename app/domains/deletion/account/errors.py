@@ -14,6 +14,7 @@ class AccountClosing(AppError):
     status = 403
     code = "account_closing"
     title = "The account is being closed"
+    member_names = ("operation_id",)
     detail = (
         "The account is being closed. Until it is done only the operation that closes it can be "
         "read, at /v1/operations/{operation_id}; afterwards a newer token starts an empty account."
@@ -29,6 +30,7 @@ class PositionsStillOpen(AppError):
     status = 409
     code = "open_positions"
     title = "There are open positions"
+    member_names = ("count",)
 
     def __init__(self, count: int = 1) -> None:
         noun = "position" if count == 1 else "positions"
