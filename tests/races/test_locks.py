@@ -1,4 +1,4 @@
-"""Each operation takes the locks that section 4 gives it, in the one order for all."""
+"""Each operation takes its own locks, in the one order for all."""
 
 from typing import NamedTuple
 
@@ -49,7 +49,7 @@ TAKEN = (
 )
 
 UPDATES = "it checks nothing, and its UPDATE waits for openings and assignments by itself"
-# Locks without which no rule of section 4 breaks, and why. All but these stand in `CROSSINGS`.
+# Locks without which no rule breaks, and why. All but these stand in `CROSSINGS`.
 COVERED = {
     ("pause", "bots"): UPDATES,
     ("pause", "keys"): UPDATES,
@@ -69,6 +69,7 @@ COVERED = {
 
 
 async def test_each_operation_takes_its_locks_in_the_order_of_the_design(watched: World) -> None:
+    """Rule R29."""
     await list_symbols(watched)
     for before, operation, locks in TAKEN:
         scene = Scene(watched, account=operation.name)
@@ -85,6 +86,7 @@ async def test_each_operation_takes_its_locks_in_the_order_of_the_design(watched
 
 
 def test_the_order_is_one_for_all() -> None:
+    """Rule R29."""
     for _, operation, locks in TAKEN:
         places = [ORDER.index(lock.partition(" ")[0]) for lock in locks]
         assert places == sorted(set(places)), operation.name

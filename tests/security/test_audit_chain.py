@@ -197,6 +197,7 @@ async def test_a_change_that_is_rolled_back_leaves_no_entry(
 async def test_a_change_that_cannot_be_recorded_is_not_made(
     busy_world: World, server: Server
 ) -> None:
+    """Rule R30."""
     await execute(
         superuser_url(busy_world, server),
         "ALTER TABLE audit_events ADD CONSTRAINT full_up CHECK (false) NOT VALID",
@@ -209,6 +210,7 @@ async def test_a_change_that_cannot_be_recorded_is_not_made(
 async def test_a_release_that_cannot_be_recorded_is_not_made(
     busy_world: World, server: Server
 ) -> None:
+    """Rule R31."""
     bot, _, _ = await busy_world.user().ready_bot()
     await execute(
         superuser_url(busy_world, server),

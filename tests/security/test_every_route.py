@@ -89,6 +89,7 @@ def test_a_user_s_route_with_an_object_is_tried_with_another_account_s() -> None
 async def test_each_route_can_be_called_and_a_write_is_recorded_once(
     world: World, route: RouteUnderTest
 ) -> None:
+    """Rule R30."""
     stage = await set_up(world, route)
     account_id = await account_of(stage)
     before = await audit_rows(world, account_id)
@@ -284,7 +285,7 @@ def probes(route: RouteUnderTest) -> list[tuple[Any, dict[str, str]]]:
 async def test_another_account_s_object_answers_like_one_that_is_not_there(
     world: World, route: RouteUnderTest
 ) -> None:
-    """Whatever else is wrong with the request: no answer tells that the object exists."""
+    """Rule R28. Whatever else is wrong with the request: no answer tells that the object exists."""
     theirs = await set_up(world, route, "bob")
     ours = await set_up(world, route, "alice")
     before = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
@@ -369,6 +370,7 @@ async def test_a_bot_may_say_more_in_a_query_than_the_service_knows(
 async def test_another_account_s_object_in_a_body_answers_like_one_that_is_not_there(
     world: World, body_of: str
 ) -> None:
+    """Rule R28."""
     route = next(route for route in ROUTES if route.operation_id == body_of)
     theirs = await set_up(world, route, "bob")
     ours = await set_up(world, route, "alice")
@@ -409,7 +411,7 @@ async def test_a_service_must_name_the_account_and_acts_in_that_one_alone(
 async def test_a_refused_write_is_recorded_once_and_changes_nothing(
     world: World, route: RouteUnderTest
 ) -> None:
-    """Whatever it is refused for: its form, its type, its size, its rules."""
+    """Rule R30. Whatever it is refused for: its form, its type, its size, its rules."""
     stage = await set_up(world, route)
     account_id = await account_of(stage)
     before = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)

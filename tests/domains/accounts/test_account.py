@@ -100,6 +100,7 @@ async def test_what_a_mark_covers_is_not_counted(world: World) -> None:
 
 
 async def test_selecting_an_environment_changes_what_readings_show(world: World) -> None:
+    """Rule R24."""
     desk = await new_desk(world)
     for environment in ("live", "testnet"):
         await desk.add("trades", new_row("trades", START, id=environment, environment=environment))

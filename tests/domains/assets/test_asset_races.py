@@ -70,6 +70,7 @@ async def test_of_many_changes_with_the_same_tag_one_wins(busy_world: World) -> 
 async def test_an_opening_that_shares_the_asset_is_seen_by_what_waited_for_it(
     busy_world: World, removing: bool
 ) -> None:
+    """Rule R17."""
     user = busy_world.user()
     bot, document, key = await user.ready_bot()
     await key_with_instruments(busy_world, variant="trade_2")
@@ -128,6 +129,7 @@ async def first_heartbeat(session: AsyncSession, bot: Machine) -> None:
 
 
 async def test_a_switch_waits_for_a_first_heartbeat_and_sees_it(busy_world: World) -> None:
+    """Rule R9."""
     user = busy_world.user()
     bot, _, key = await user.ready_bot()
 

@@ -20,6 +20,7 @@ DERIBIT = CatalogueName("deribit", Environment.TESTNET, None, ContractType.LINEA
 
 
 async def test_leverage_is_at_most_the_symbol_s_maximum(world: World) -> None:
+    """Rule R15."""
     user = world.user()
     key = await key_with_instruments(world)
     path = f"{assets_of(key)}/{ETH}"
@@ -38,6 +39,7 @@ async def test_leverage_is_at_most_the_symbol_s_maximum(world: World) -> None:
 async def test_an_unknown_maximum_refuses_nothing_until_a_signed_call_tells_it(
     world: World,
 ) -> None:
+    """Rule R15."""
     user = world.user()
     await list_instruments(world, BINANCE, instrument("BTCUSDT", max_leverage=None))
     key = await add_unchecked(user)
@@ -68,6 +70,7 @@ async def test_leverage_is_required_where_it_can_be_set(world: World) -> None:
 
 
 async def test_leverage_cannot_be_set_where_it_is_implicit(world: World) -> None:
+    """Rule R15."""
     user = world.user()
     symbol = "BTC_USDC-PERPETUAL"
     await list_instruments(world, DERIBIT, instrument(symbol, margin_modes=CROSS))
@@ -88,6 +91,7 @@ async def test_leverage_cannot_be_set_where_it_is_implicit(world: World) -> None
 async def test_a_symbol_with_one_margin_mode_has_that_one(
     world: World, offered: tuple[MarginMode, ...], default: str, other: str
 ) -> None:
+    """Rule R16."""
     user = world.user()
     await list_instruments(world, OKX, instrument(margin_modes=offered))
     key = await user.add_key(verify=False)
@@ -123,6 +127,7 @@ async def test_adding_fetches_a_catalogue_that_was_never_fetched(
 
 
 async def test_without_a_catalogue_no_symbol_can_be_checked(world: World) -> None:
+    """Rule R14."""
     user = world.user()
     key = await user.add_key(verify=False)
     world.simulator.faults.set("okx", "testnet", FaultKind.HTML)
@@ -138,6 +143,7 @@ async def test_without_a_catalogue_no_symbol_can_be_checked(world: World) -> Non
 
 
 async def test_a_symbol_must_be_listed_in_the_key_s_own_catalogue(world: World) -> None:
+    """Rule R14."""
     user = world.user()
     key = await key_with_instruments(world)
     await list_instruments(world, BINANCE, instrument("BTCUSDT"))
@@ -234,6 +240,7 @@ async def test_an_asset_says_when_a_refresh_lowers_its_maximum_or_delists_it(wor
 async def test_margin_mode_and_asset_stay_while_a_position_is_open_on_the_symbol(
     world: World, status: str, expires_in: timedelta | None, blocks: bool
 ) -> None:
+    """Rule R17."""
     user = world.user()
     bot, document, key = await user.ready_bot()
     await list_instruments(world, OKX, instrument(BTC), instrument(ETH))

@@ -27,6 +27,7 @@ async def test_an_active_key_is_assigned_and_shown_on_both(world: World) -> None
 
 
 async def test_an_inactive_key_cannot_be_assigned_until_it_is_active(world: World) -> None:
+    """Rule R11."""
     user = world.user()
     key, bot = await user.add_key(active=False), await user.add_bot()
 
@@ -41,6 +42,7 @@ async def test_an_inactive_key_cannot_be_assigned_until_it_is_active(world: Worl
 async def test_a_key_of_one_bot_is_refused_to_another_which_is_told_whose_it_is(
     world: World,
 ) -> None:
+    """Rule R12."""
     user = world.user()
     _, first, key = await user.ready_bot()
     second = await user.add_bot("second")
@@ -53,6 +55,7 @@ async def test_a_key_of_one_bot_is_refused_to_another_which_is_told_whose_it_is(
 
 
 async def test_the_key_that_the_bot_has_may_be_put_again_and_changes_nothing(world: World) -> None:
+    """Rule R12."""
     user = world.user()
     _, bot, key = await user.ready_bot()
     before = await user.get(f"/v1/bots/{bot['id']}")

@@ -11,6 +11,7 @@ from tests.support.world import World
 
 
 async def test_of_fifty_bots_that_want_one_key_one_gets_it(busy_world: World) -> None:
+    """Rule R12."""
     user = busy_world.user()
     key = await add_unchecked(user)
     bots = [await user.add_bot(f"bot {number}") for number in range(50)]

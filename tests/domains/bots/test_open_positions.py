@@ -41,6 +41,7 @@ CHANGES: list[Change] = [swap, unassign, delete]
 async def test_only_a_position_that_is_open_or_about_to_be_keeps_the_key(
     world: World, change: Change, status: str, expires_in: timedelta | None, blocks: bool
 ) -> None:
+    """Rule R13."""
     user = world.user()
     bot, document, key = await user.ready_bot()
     other = await user.add_key("trade_2")

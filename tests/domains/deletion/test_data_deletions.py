@@ -75,6 +75,7 @@ async def test_what_is_in_the_scope_goes_and_the_rest_stays(
 
 
 async def test_held_positions_are_kept_and_counted_as_kept(world: World) -> None:
+    """Rule R26."""
     user, bot, key_id = await with_data(world)
     await add_position(world, bot.account_id, str(bot.id), key_id, name="held")
     answer = await user.post("/v1/data-deletions", {"scope": "all"})

@@ -110,6 +110,7 @@ async def test_the_scope_to_delete_data_is_needed_for_the_data_alone(world: Worl
 async def test_a_key_with_which_a_position_is_held_stays(
     world: World, associated_data: str
 ) -> None:
+    """Rule R10."""
     user = world.user()
     bot, _, key = await user.ready_bot()
     await user.delete(f"/v1/bots/{bot.id}/key")

@@ -95,6 +95,7 @@ def crossed(name: str, desk: Desk) -> Iterator[dict[str, Any]]:
 async def test_filters_narrow_a_list_alone_and_together_and_environments_never_mix(
     world: World, name: str
 ) -> None:
+    """Rule R24."""
     desk = await new_desk(world)
     rows = list(crossed(name, desk))
     if name == "positions":  # whose key has a label always

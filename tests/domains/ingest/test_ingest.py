@@ -372,6 +372,7 @@ async def test_nothing_is_taken_for_a_key_that_was_deleted_with_its_data(
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_is_older_than_a_deletion_is_refused(world: World, kind: str) -> None:
+    """Rule R25."""
     trading = await trader(world)
     before = AN_HOUR_AGO - timedelta(microseconds=1)
     assert statuses(await report(trading.bot, kind, item(kind, "before", before))) == ["stored"]

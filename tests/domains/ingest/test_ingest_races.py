@@ -63,6 +63,7 @@ async def test_of_batches_that_cross_each_item_is_stored_once(busy_world: World,
 
 
 async def test_a_batch_waits_for_a_deletion_and_then_heeds_its_mark(busy_world: World) -> None:
+    """Rule R25."""
     trading = await trader(busy_world)
 
     async def delete_everything(session: AsyncSession) -> None:

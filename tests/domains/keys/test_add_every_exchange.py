@@ -68,6 +68,7 @@ async def test_inverse_contracts_are_taken_where_the_exchange_has_them(
 async def test_both_ways_to_give_the_passphrase_seal_the_same_credentials(
     world: World, exchange: str
 ) -> None:
+    """Rule R3."""
     user = world.user()
 
     one = await user.post(
@@ -96,12 +97,14 @@ async def test_both_ways_to_give_the_passphrase_seal_the_same_credentials(
 async def test_the_passphrase_is_asked_for_once_and_only_once(
     world: World, exchange: str, changes: dict[str, Any], code: str
 ) -> None:
+    """Rule R3."""
     answer = await world.user().post("/v1/keys", body(exchange, **changes))
 
     assert (answer.status_code, answer.json()["code"]) == (422, code)
 
 
 async def test_a_passphrase_where_there_is_none_is_refused(world: World) -> None:
+    """Rule R3."""
     for exchange in WITHOUT_PASSPHRASE:
         answer = await world.user().post("/v1/keys", body(exchange, api_passphrase="phrase"))
 
@@ -120,6 +123,7 @@ async def test_a_colon_is_part_of_the_secret_where_there_is_no_passphrase(world:
 async def test_what_no_exchange_would_issue_is_malformed(
     world: World, field: str, fault: str
 ) -> None:
+    """Rule R4."""
     user = world.user()
     for exchange in EVERY:
         answer = await user.post("/v1/keys", body(exchange, **{field: fault}))
@@ -130,12 +134,14 @@ async def test_what_no_exchange_would_issue_is_malformed(
 
 @pytest.mark.parametrize("secret", ["not base64!", "abc", "äöü="])
 async def test_a_kraken_secret_is_base64(world: World, secret: str) -> None:
+    """Rule R4."""
     answer = await world.user().post("/v1/keys", body("kraken", api_secret=secret))
 
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed_credentials")
 
 
 async def test_a_region_is_one_of_the_exchanges_own_and_is_kept(world: World) -> None:
+    """Rule R2."""
     user = world.user()
     for exchange, profile in EXCHANGES.items():
         regions = profile.environments[Environment.LIVE].regions

@@ -71,6 +71,7 @@ async def test_what_cannot_be_right_is_refused_by_its_name(
 async def test_a_key_that_the_exchange_or_the_policy_refuses_is_not_stored(
     world: World, variant: str, code: str, reason: str | None
 ) -> None:
+    """Rule R6."""
     user = world.user()
 
     answer = await user.post("/v1/keys", world.new_key(variant))
@@ -81,6 +82,7 @@ async def test_a_key_that_the_exchange_or_the_policy_refuses_is_not_stored(
 
 
 async def test_the_same_key_is_found_before_the_exchange_is_asked(world: World) -> None:
+    """Rule R5."""
     user = world.user()
     key = await user.add_key()
     calls = world.simulator.calls("okx", "testnet")
@@ -94,5 +96,6 @@ async def test_the_same_key_is_found_before_the_exchange_is_asked(world: World) 
 
 
 async def test_two_accounts_may_hold_the_same_key(world: World) -> None:
+    """Rule R5."""
     await world.user("alice").add_key()
     await world.user("bob").add_key()

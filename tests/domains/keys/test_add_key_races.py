@@ -9,6 +9,7 @@ from tests.support.world import World
 
 
 async def test_of_twenty_additions_of_one_api_key_one_is_taken(busy_world: World) -> None:
+    """Rule R5."""
     user = busy_world.user()
     bodies = [busy_world.unchecked_key(label=f"label {number}") for number in range(20)]
 

@@ -54,6 +54,7 @@ async def test_a_key_may_be_added_inactive(world: World) -> None:
 
 
 async def test_an_assigned_key_may_be_deactivated_and_stays_assigned(world: World) -> None:
+    """Rule R11."""
     user = world.user()
     _, bot, key = await user.ready_bot()
 
@@ -79,6 +80,7 @@ async def test_a_change_of_nothing_leaves_the_tag_as_it_was(
 
 
 async def test_the_environment_cannot_be_changed(world: World) -> None:
+    """Rule R1."""
     user = world.user()
     key = await user.add_key()
 
@@ -115,6 +117,7 @@ UNCHANGEABLE: list[Any] = [
 
 
 async def test_what_cannot_be_changed_or_is_no_value_is_refused(world: World) -> None:
+    """Rule R1."""
     user = world.user()
     key = await user.add_key()
 

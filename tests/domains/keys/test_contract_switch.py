@@ -96,6 +96,7 @@ async def test_a_switch_is_recorded_and_the_key_s_label_follows(world: World) ->
 async def test_a_contract_type_that_the_exchange_does_not_offer_is_refused(
     world: World, exchange: str
 ) -> None:
+    """Rule R2."""
     user = world.user()
     key = await user.add_key(exchange=exchange, verify=False)
 
@@ -107,6 +108,7 @@ async def test_a_contract_type_that_the_exchange_does_not_offer_is_refused(
 
 
 async def test_a_bot_that_is_online_keeps_the_contract_type(world: World) -> None:
+    """Rule R9."""
     user = world.user()
     bot, document, key = await user.ready_bot()
     path = f"/v1/keys/{key['id']}"
@@ -145,6 +147,7 @@ async def test_a_bot_that_is_offline_lets_its_key_be_switched(world: World) -> N
 async def test_a_position_of_any_bot_on_the_key_keeps_the_contract_type(
     world: World, status: str, expires_in: timedelta | None, blocks: bool
 ) -> None:
+    """Rule R9."""
     user = world.user()
     former, document, key = await user.ready_bot()
     await user.delete(f"/v1/bots/{document['id']}/key")

@@ -45,6 +45,7 @@ async def test_an_exchange_on_a_bad_day_says_nothing_about_a_key(
     world: World, exchange: str, kind: FaultKind, reason: str | None
 ) -> None:
     # What asks for a pause asks for one that nobody has the time for.
+    """Rule R6."""
     world.simulator.faults.set(exchange, "live", kind, seconds=600, retry_after=100)
     timeout = 0.4 if kind is FaultKind.SLOW else 30
 
@@ -117,6 +118,7 @@ async def test_binance_live_tells_when_the_right_to_trade_lapses(world: World) -
 async def test_a_key_known_to_withdraw_is_refused_unless_the_policy_is_to_warn(
     world: World, exchange: str, environment: str
 ) -> None:
+    """Rule R7."""
     body = world.new_key("withdraw", exchange=exchange, environment=environment)
 
     refused = await world.user().post("/v1/keys", body)
@@ -129,12 +131,14 @@ async def test_a_key_known_to_withdraw_is_refused_unless_the_policy_is_to_warn(
 
 
 async def test_a_key_not_known_to_withdraw_is_taken_as_unknown(world: World) -> None:
+    """Rule R7."""
     key = await world.user().add_key("withdraw", exchange="binance", environment="testnet")
 
     assert key["permissions"]["withdraw"] == "unknown"
 
 
 async def test_a_refusal_tells_what_to_do_and_repeats_nothing(world: World) -> None:
+    """Rule R6."""
     body = world.new_key("revoked", exchange="binance", environment="live")
 
     answer = await world.user().post("/v1/keys", body)

@@ -45,6 +45,7 @@ async def test_the_credentials_are_gone_when_the_answer_arrives(world: World) ->
 
 
 async def test_an_assigned_key_is_kept_and_its_bot_named(world: World) -> None:
+    """Rule R10."""
     user = world.user()
     _, bot, key = await user.ready_bot()
 

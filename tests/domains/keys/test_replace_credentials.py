@@ -37,6 +37,7 @@ async def test_another_key_of_the_same_account_takes_its_place_and_the_bot_gets_
 
 
 async def test_a_key_of_another_exchange_account_is_refused(world: World) -> None:
+    """Rule R8."""
     user = world.user()
     key = await user.add_key("trade")
 
@@ -49,6 +50,7 @@ async def test_a_key_of_another_exchange_account_is_refused(world: World) -> Non
 
 
 async def test_where_the_exchange_does_not_tell_its_account_the_key_is_taken(world: World) -> None:
+    """Rule R8."""
     user = world.user()
     key = await user.add_key("trade", exchange="binance")
 

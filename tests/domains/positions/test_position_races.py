@@ -99,6 +99,7 @@ KEPT_OUT = {
 
 
 async def test_a_reservation_and_what_it_keeps_out_never_both_succeed(busy_world: World) -> None:
+    """Rule R19."""
     trading = await trader(busy_world)
     await trading.user.add_key("trade_2")
     for name, change in KEPT_OUT.items():
@@ -121,6 +122,7 @@ async def test_a_reservation_and_what_it_keeps_out_never_both_succeed(busy_world
 async def test_no_position_is_opened_after_a_bot_was_paused_or_its_key_deactivated(
     busy_world: World,
 ) -> None:
+    """Rule R18."""
     trading = await trader(busy_world)
     path = {"key": f"/v1/keys/{trading.key['id']}", "bot": f"/v1/bots/{trading.bot.id}"}
     stopping = {"key": ("active", False), "bot": ("paused", True)}
@@ -140,6 +142,7 @@ async def test_no_position_is_opened_after_a_bot_was_paused_or_its_key_deactivat
 
 
 async def test_a_bot_is_deleted_or_holds_a_position_and_never_both(busy_world: World) -> None:
+    """Rule R13."""
     user = busy_world.user()
     for _ in range(ROUNDS):
         trading = await trader(busy_world)

@@ -92,6 +92,7 @@ async def test_a_position_has_what_its_asset_says_unless_the_bot_says_otherwise(
 async def test_a_reservation_holds_for_a_minute_and_shows_as_lapsed_after_it(
     world: World,
 ) -> None:
+    """Rule R19."""
     trading = await trader(world)
     reserved = await trading.report("opening")
     until = datetime.fromisoformat(reserved["expires_at"])
@@ -140,6 +141,7 @@ async def test_what_a_report_leaves_out_stays(world: World) -> None:
 
 
 async def test_a_report_with_a_lower_revision_changes_nothing(world: World) -> None:
+    """Rule R21."""
     trading = await trader(world)
     stored = await trading.report("open", revision=5, entry_price="1")
 
@@ -160,6 +162,7 @@ async def test_a_late_opening_does_not_renew_a_reservation(world: World) -> None
 
 
 async def test_closed_is_final_and_can_be_completed(world: World) -> None:
+    """Rule R22."""
     trading = await trader(world)
     closed = await trading.report("closed", revision=2, closed_at="2026-01-02T03:04:05Z")
 
@@ -180,6 +183,7 @@ async def test_closed_is_final_and_can_be_completed(world: World) -> None:
 async def test_what_was_closed_by_hand_is_reopened_by_a_later_report_with_an_event(
     world: World, later: int | None
 ) -> None:
+    """Rule R22."""
     trading = await trader(world)
     await trading.report("open", revision=4)
     await trading.close_by_hand()
@@ -281,6 +285,7 @@ def test_every_reason_that_can_block_an_opening_has_a_problem_of_its_own() -> No
 async def test_an_opening_is_refused_for_each_reason_and_an_open_position_is_not(
     world: World, reason: str
 ) -> None:
+    """Rule R18."""
     trading = await trader(world)
     await trading.report("opening", "reserved")
     await trading.report("open", "before")
@@ -305,6 +310,7 @@ async def test_an_opening_is_refused_for_each_reason_and_an_open_position_is_not
 
 
 async def test_all_reasons_are_told_in_their_order(world: World) -> None:
+    """Rule R18."""
     trading = await trader(world)
     reasons = ["frozen", "bot_paused", "key_inactive", "asset_disabled", "asset_delisted"]
     for reason in reversed(reasons):
@@ -328,7 +334,7 @@ async def test_a_refused_repeat_leaves_the_reservation_to_lapse(world: World) ->
 
 
 async def test_a_deactivated_key_goes_on_serving_what_is_open(world: World) -> None:
-    """Exit rules go on: reports, configuration and credentials."""
+    """Rule R20. Exit rules go on: reports, configuration and credentials."""
     trading = await trader(world)
     await trading.report("open")
     await trading.deactivate()
@@ -350,6 +356,7 @@ async def test_a_deactivated_key_goes_on_serving_what_is_open(world: World) -> N
 
 
 async def test_a_position_keeps_the_key_of_its_first_report(world: World) -> None:
+    """Rule R21."""
     trading = await trader(world)
     await trading.report("opening")
     await let_lapse(world)
@@ -444,6 +451,7 @@ async def test_a_clock_that_is_ahead_gets_no_permission(world: World) -> None:
 async def test_a_fact_with_a_clock_that_is_ahead_is_recorded_with_the_service_s_time(
     world: World,
 ) -> None:
+    """Rule R20."""
     trading = await trader(world)
     ahead = (datetime.now(UTC) + timedelta(minutes=6)).isoformat()
     event = ("clock_ahead", "warning")
@@ -527,6 +535,7 @@ async def test_an_opening_asks_for_nothing_that_the_exchange_does_not_have(world
 
 
 async def test_an_opening_has_a_margin_mode_that_its_symbol_has(world: World) -> None:
+    """Rule R16."""
     trading = await trader(world)
     await list_symbols(trading, SYMBOL, margin_modes=(MarginMode.CROSS,))
 

@@ -57,6 +57,7 @@ async def config(bot: Bot) -> dict[str, Any]:
 
 
 def test_every_reason_is_told_in_the_order_of_the_contract() -> None:
+    """Rule R18."""
     for number in range(len(ORDER) + 1):
         for reasons in combinations(ORDER, number):
             situation = dict(FREE)

@@ -50,6 +50,7 @@ async def long_ago(world: World) -> None:
 async def test_a_rejection_is_shown_told_and_blocks_until_the_key_is_accepted_again(
     world: World,
 ) -> None:
+    """Rule R23."""
     bot, _, key = await world.user().ready_bot()
     await long_ago(world)
     looked = now()
@@ -190,6 +191,7 @@ async def test_a_report_about_the_past_changes_nothing(world: World, said: Json,
 
 
 async def test_of_two_reports_of_one_second_the_later_counts(world: World) -> None:
+    """Rule R23."""
     bot, _, key = await world.user().ready_bot()
     second = datetime.now(UTC).replace(microsecond=0).isoformat()
 

@@ -41,6 +41,7 @@ async def past_releases(
 async def test_the_thirteenth_in_an_hour_is_refused_and_told_when(
     world: World, asking: Asking
 ) -> None:
+    """Rule R31."""
     bot, _, _ = await world.user().ready_bot()
 
     answers = [await asking.ask(bot) for _ in range(13)]

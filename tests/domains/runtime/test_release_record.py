@@ -70,6 +70,7 @@ async def test_a_release_is_shown_on_the_key_with_time_and_address(
 async def test_a_release_is_committed_before_anything_is_opened(
     busy_world: World, asking: Asking
 ) -> None:
+    """Rule R31."""
     bot, _, _ = await busy_world.user().ready_bot()
 
     async with with_keyring(busy_world, CrashingKeyring()) as broken:

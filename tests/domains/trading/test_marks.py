@@ -38,6 +38,7 @@ def drawn(seed: int) -> list[Mark]:
 async def test_the_database_leaves_out_just_what_a_mark_covers(
     database: Database, environment: str | None
 ) -> None:
+    """Rule R25."""
     table = values(
         column("number", Text),
         column("environment", Text),

@@ -70,6 +70,7 @@ def test_what_cannot_be_right_is_told_by_field_and_never_repeated(
 
 
 def test_a_kraken_secret_is_base64() -> None:
+    """Rule R4."""
     assert fault("kraken", secret=KRAKEN_SECRET) is None
     for secret in ("not-base64!", KRAKEN_SECRET[:-1], "c2Vj*mV0"):
         assert "base64" in (fault("kraken", secret=secret) or "")
@@ -86,6 +87,7 @@ def test_a_key_of_a_group_of_accounts_is_refused_where_such_keys_exist() -> None
 
 
 def test_a_passphrase_where_there_is_none_is_refused() -> None:
+    """Rule R3."""
     assert "no passphrase" in (fault("binance", passphrase="p") or "")
 
 

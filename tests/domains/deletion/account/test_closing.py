@@ -53,6 +53,7 @@ async def test_bots_tokens_keys_and_secrets_are_gone_when_the_answer_arrives(wor
 
 
 async def test_meanwhile_its_tokens_read_that_operation_and_nothing_else(world: World) -> None:
+    """Rule R27."""
     user = world.user()
     await user.add_key()
     other = (await user.post("/v1/data-deletions", {"scope": "all"})).headers["location"]
@@ -84,6 +85,7 @@ async def test_meanwhile_its_tokens_read_that_operation_and_nothing_else(world: 
 async def test_afterwards_its_tokens_are_dead_and_a_newer_one_starts_an_empty_account(
     world: World,
 ) -> None:
+    """Rule R27."""
     user, database = world.user(), world.context.database
     bot, _, key = await user.ready_bot()
     await user.patch("/v1/account", {"timezone": "Europe/Berlin"})
@@ -112,6 +114,7 @@ async def test_afterwards_its_tokens_are_dead_and_a_newer_one_starts_an_empty_ac
 
 
 async def test_open_positions_are_in_the_way_unless_it_is_forced(world: World) -> None:
+    """Rule R26."""
     user = world.user()
     bot, _, key = await user.ready_bot()
     await add_position(world, bot.account_id, str(bot.id), key["id"])
