@@ -96,20 +96,20 @@ class EdgeRoute(APIRoute):
         async def at_the_edge(request: Request) -> Response:
             context: Context = request.app.state.context
             database = context.database
-            unit = Unit(context, access, database.readers if reads else database.sessions)
-            request.state.unit = unit
+            work = UnitOfWork(context, access, database.readers if reads else database.sessions)
+            request.state.work = unit
             try:
-                return await _answer(request, unit, names, handle)
+                return await _answer(request, work, names, handle)
             except (AppError, RequestValidationError, HTTPException) as error:
                 known = _in_our_words(error, request)
                 context.metrics.refusals.labels(known.code).inc()
-                await unit.refuse(known)
+                await work.refuse(known)
                 raise known from None
             except BaseException:
-                await unit.abandon()
+                await work.abandon()
                 raise
             finally:
-                await unit.close()
+                await work.close()
 
         return at_the_edge
 
@@ -142,24 +142,24 @@ def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
 
 
 async def _answer(
-    request: Request, unit: Unit, names: QueryNames | None, handle: Handler
+    request: Request, work: UnitOfWork, names: QueryNames | None, handle: Handler
 ) -> Response:
-    await prove(request, unit)
+    await prove(request, work)
     if names is not None:
         names.check(request)
     _check_media_type(request)
-    if unit.access.action is None or unit.access.for_bots:
-        return await _in_turn(request, unit, handle)
-    async with unit.context.turns.turn(unit.caller.account_id) as unit.turn:
-        return await _in_turn(request, unit, handle)
+    if work.access.action is None or work.access.for_bots:
+        return await _in_turn(request, work, handle)
+    async with work.context.turns.turn(work.caller.account_id) as work.turn:
+        return await _in_turn(request, work, handle)
 
 
-async def _in_turn(request: Request, unit: Unit, handle: Handler) -> Response:
-    stored = await unit.claim(request)
+async def _in_turn(request: Request, work: UnitOfWork, handle: Handler) -> Response:
+    stored = await work.claim(request)
     if stored is not None:
         return stored
     try:
-        return await _attempt(request, unit, handle)
+        return await _attempt(request, work, handle)
     except Exception as error:
         if not is_conflict(error):
             raise
@@ -172,14 +172,14 @@ async def _in_turn(request: Request, unit: Unit, handle: Handler) -> Response:
         wait_jitter=0.05,
     ):
         with attempt:
-            await unit.rollback()
-            response = await _attempt(request, unit, handle)
+            await work.rollback()
+            response = await _attempt(request, work, handle)
     return response
 
 
-async def _attempt(request: Request, unit: Unit, handle: Handler) -> Response:
+async def _attempt(request: Request, work: UnitOfWork, handle: Handler) -> Response:
     response = await handle(request)
-    await unit.commit(response)
+    await work.commit(response)
     return response
 
 
@@ -215,10 +215,10 @@ def _is_plain_json(request: Request) -> bool:
     }
 
 
-async def unit_of(request: Request) -> Unit:
+async def work_of(request: Request) -> UnitOfWork:
     """The unit of work of this request, for the dependencies of the domains."""
-    unit: Unit = request.state.unit
+    work: UnitOfWork = request.state.work
     return unit
 
 
-CurrentUnit = Annotated[Unit, Depends(unit_of)]
+CurrentWork = Annotated[UnitOfWork, Depends(work_of)]

@@ -28,7 +28,7 @@ from app.domains.bots.config_rows import SituationRow
 from app.errors import AppError
 
 
-class Unit:
+class UnitOfWork:
     """Holds one session or one transaction without any, so one connection at most. Only this class
     commits.
 

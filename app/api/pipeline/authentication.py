@@ -12,7 +12,7 @@ from app.domains.accounts.status import OPEN, Standing
 from app.domains.bots.token_repository import stored_token_hash
 
 
-async def prove(request: Request, unit: Unit) -> None:
+async def prove(request: Request, work: UnitOfWork) -> None:
     """Make the caller known to the unit.
 
     Raises 401 for a bad token, 403 for the wrong kind, a closing account or a missing scope. A
@@ -21,41 +21,41 @@ async def prove(request: Request, unit: Unit) -> None:
     address = request.client.host if request.client else ""
     request_id: str = request.state.request_id
     headers = request.scope["headers"]
-    if unit.access.for_bots:
-        unit.enter(Caller(await _bot(headers, unit), address, request_id))
+    if work.access.for_bots:
+        work.enter(Caller(await _bot(headers, work), address, request_id))
         return
-    user = await authenticate_user(unit.context.verifier, headers)
-    unit.enter(Caller(user, address, request_id))
-    standings = unit.context.standings
+    user = await authenticate_user(work.context.verifier, headers)
+    work.enter(Caller(user, address, request_id))
+    standings = work.context.standings
     standing = standings.known(user.account_id) or await standings.read(user.account_id)
-    if standing is not OPEN and not _about_the_closure(request, unit, standing):
+    if standing is not OPEN and not _about_the_closure(request, work, standing):
         standing.admit(user)
-    user.require(*unit.access.scopes)
+    user.require(*work.access.scopes)
 
 
-def _about_the_closure(request: Request, unit: Unit, standing: Standing) -> bool:
+def _about_the_closure(request: Request, work: UnitOfWork, standing: Standing) -> bool:
     """Whether this asks for the operation that closes the account or closed it, or is a write that
     looks at the account under its lock.
     """
-    if not unit.access.while_closing:
+    if not work.access.while_closing:
         return False
     asked = request.path_params.get("operation_id")
     return asked is None or asked == str(standing.operation_id)
 
 
-async def _bot(headers: list[tuple[bytes, bytes]], unit: Unit) -> BotPrincipal:
+async def _bot(headers: list[tuple[bytes, bytes]], work: UnitOfWork) -> BotPrincipal:
     token, claimed = read_bot_token(headers)
-    if unit.context.runtime is None:
+    if work.context.runtime is None:
         raise RuntimeError("a route for bots is served by a process without the role runtime")
-    if unit.access.reads_situation:
-        rows = await unit.context.situations.read(claimed.account_id, claimed.bot_id)
-        unit.situation = rows
+    if work.access.reads_situation:
+        rows = await work.context.situations.read(claimed.account_id, claimed.bot_id)
+        work.situation = rows
         stored = rows[0].token_hash if rows else None
     else:
         stored = await stored_token_hash(
-            unit.context.database.reader, claimed.account_id, claimed.bot_id
+            work.context.database.reader, claimed.account_id, claimed.bot_id
         )
-    key = bytes(unit.context.runtime.token.reveal())
+    key = bytes(work.context.runtime.token.reveal())
     if stored is None or not matches(key, token, stored):
         raise Unauthenticated(TokenFault.REVOKED)
     return BotPrincipal(claimed.account_id, claimed.bot_id, stored)

@@ -6,7 +6,7 @@ from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.preconditions import Expected, etag
 from app.api.responses import reading, writing
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.accounts.deps import Service
 from app.domains.accounts.schemas import Account, AccountChange
@@ -28,9 +28,9 @@ def _one(view: AccountView) -> Response:
     responses=reading(),
 )
 @for_users(Scope.DATA_READ)
-async def get_account(service: Service, unit: CurrentUnit) -> Response:
+async def get_account(service: Service, work: CurrentWork) -> Response:
     """Its settings, and what trading data it holds in which environment."""
-    return _one(await service.get(unit.caller.account_id))
+    return _one(await service.get(work.caller.account_id))
 
 
 @router.patch(
@@ -42,7 +42,7 @@ async def get_account(service: Service, unit: CurrentUnit) -> Response:
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="account.change")
 async def change_account(
-    change: AccountChange, service: Service, unit: CurrentUnit, expected: Expected
+    change: AccountChange, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
     """The `ETag` is of the settings: data that come in do not change it."""
-    return _one(await service.change(unit.caller.user, change, expected))
+    return _one(await service.change(work.caller.user, change, expected))

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentUnit
+from app.api.route import CurrentWork
 from app.domains.accounts.repository import AccountRepository
 from app.domains.assets.repository import AssetRepository
 from app.domains.assets.service import AssetService
@@ -12,16 +12,16 @@ from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.keys.repository import KeyRepository
 
 
-async def asset_service(unit: CurrentUnit) -> AssetService:
-    reader, account_id = unit.context.database.reader, unit.caller.account_id
+async def asset_service(work: CurrentWork) -> AssetService:
+    reader, account_id = work.context.database.reader, work.caller.account_id
     return AssetService(
-        unit.session,
-        AssetRepository(unit.session, reader, account_id),
-        KeyRepository(unit.session, reader, account_id),
-        AccountRepository(unit.session),
-        CatalogueRepository(unit.session),
-        unit.context.catalogues,
-        unit.audit(),
+        work.session,
+        AssetRepository(work.session, reader, account_id),
+        KeyRepository(work.session, reader, account_id),
+        AccountRepository(work.session),
+        CatalogueRepository(work.session),
+        work.context.catalogues,
+        work.audit(),
     )
 
 

@@ -11,7 +11,7 @@ from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.api.preconditions import Expected, etag
 from app.api.responses import changing, reading_one
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.api.schemas import Symbol
 from app.auth.scopes import Scope
 from app.domains.assets import errors
@@ -70,10 +70,10 @@ async def list_assets(
 )
 @for_users(Scope.KEYS_WRITE, action="asset.add")
 async def add_asset(
-    key_id: UUID, new: AssetCreate, service: Service, unit: CurrentUnit
+    key_id: UUID, new: AssetCreate, service: Service, work: CurrentWork
 ) -> Response:
     """A symbol of the key's instruments, which the key's bot may then trade."""
-    row = await service.add(unit.caller.user, key_id, new)
+    row = await service.add(work.caller.user, key_id, new)
     address = f"/v1/keys/{key_id}/assets/{quote(row.symbol, safe='')}"
     return _one(row, status=201, Location=address)
 
@@ -108,14 +108,14 @@ async def change_asset(
     symbol: SymbolInPath,
     change: AssetChange,
     service: Service,
-    unit: CurrentUnit,
+    work: CurrentWork,
     expected: Expected,
 ) -> Response:
     """Leverage, margin mode, or whether it is enabled.
 
     Disabling stops new positions on it. The margin mode stays while a position is open on it.
     """
-    return _one(await service.change(unit.caller.user, key_id, symbol, change, expected))
+    return _one(await service.change(work.caller.user, key_id, symbol, change, expected))
 
 
 @router.delete(
@@ -127,8 +127,8 @@ async def change_asset(
 )
 @for_users(Scope.KEYS_WRITE, action="asset.remove")
 async def remove_asset(
-    key_id: UUID, symbol: SymbolInPath, service: Service, unit: CurrentUnit, expected: Expected
+    key_id: UUID, symbol: SymbolInPath, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
     """The bot opens no more positions on it. Not while a position is open on it."""
-    await service.remove(unit.caller.user, key_id, symbol, expected)
+    await service.remove(work.caller.user, key_id, symbol, expected)
     return Response(status_code=204)

@@ -8,7 +8,7 @@ from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, NumberCursors
 from app.api.responses import reading
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.audit.repository import AuditRepository
 from app.domains.audit.schemas import AuditPage
@@ -16,8 +16,8 @@ from app.domains.audit.schemas import AuditPage
 router = APIRouter(prefix="/v1/audit-events", tags=["audit"], route_class=EdgeRoute)
 
 
-async def audit_repository(unit: CurrentUnit) -> AuditRepository:
-    return AuditRepository(unit.session, unit.caller.account_id)
+async def audit_repository(work: CurrentWork) -> AuditRepository:
+    return AuditRepository(work.session, work.caller.account_id)
 
 
 @router.get(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentUnit
+from app.api.route import CurrentWork
 from app.domains.accounts.repository import AccountRepository
 from app.domains.bots.repository import BotRepository
 from app.domains.bots.service import BotService
@@ -12,23 +12,23 @@ from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.bots.token_service import BotTokenService
 
 
-async def bot_service(unit: CurrentUnit) -> BotService:
+async def bot_service(work: CurrentWork) -> BotService:
     return BotService(
-        BotRepository(unit.session, unit.caller.account_id),
-        AccountRepository(unit.session),
-        unit.audit(),
+        BotRepository(work.session, work.caller.account_id),
+        AccountRepository(work.session),
+        work.audit(),
     )
 
 
-async def bot_token_service(unit: CurrentUnit) -> BotTokenService:
-    if unit.context.runtime is None:
+async def bot_token_service(work: CurrentWork) -> BotTokenService:
+    if work.context.runtime is None:
         raise RuntimeError("tokens are minted by a process without the role runtime")
     return BotTokenService(
-        BotRepository(unit.session, unit.caller.account_id),
-        BotTokenRepository(unit.session),
-        AccountRepository(unit.session),
-        unit.audit(),
-        unit.context.runtime.token,
+        BotRepository(work.session, work.caller.account_id),
+        BotTokenRepository(work.session),
+        AccountRepository(work.session),
+        work.audit(),
+        work.context.runtime.token,
     )
 
 

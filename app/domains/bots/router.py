@@ -9,7 +9,7 @@ from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.preconditions import Expected, etag
 from app.api.responses import changing, reading, reading_one, writing
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.bots import errors
 from app.domains.bots.deps import Service, TokenService
@@ -37,9 +37,9 @@ def _one(row: BotRow, *, status: int = 200, **headers: str) -> Response:
     responses=writing(),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.add")
-async def add_bot(new: BotCreate, service: Service, unit: CurrentUnit) -> Response:
+async def add_bot(new: BotCreate, service: Service, work: CurrentWork) -> Response:
     """A bot has neither token nor key at first."""
-    row = await service.add(unit.caller.user, new.name)
+    row = await service.add(work.caller.user, new.name)
     return _one(row, status=201, Location=f"/v1/bots/{row.id}")
 
 
@@ -82,10 +82,10 @@ async def get_bot(bot_id: UUID, service: Service) -> Response:
 )
 @for_users(Scope.BOTS_WRITE, action="bot.change")
 async def change_bot(
-    bot_id: UUID, change: BotChange, service: Service, unit: CurrentUnit, expected: Expected
+    bot_id: UUID, change: BotChange, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
     """A paused bot opens no new positions and goes on managing the open ones."""
-    return _one(await service.change(unit.caller.user, bot_id, change, expected))
+    return _one(await service.change(work.caller.user, bot_id, change, expected))
 
 
 @router.delete(
@@ -97,10 +97,10 @@ async def change_bot(
 )
 @for_users(Scope.BOTS_WRITE, action="bot.delete")
 async def delete_bot(
-    bot_id: UUID, service: Service, unit: CurrentUnit, expected: Expected
+    bot_id: UUID, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
     """Its token dies and its key becomes free."""
-    await service.delete(unit.caller.user, bot_id, expected)
+    await service.delete(work.caller.user, bot_id, expected)
     return Response(status_code=204)
 
 
@@ -113,10 +113,10 @@ async def delete_bot(
 )
 @for_users(Scope.BOTS_WRITE, action="bot.assign_key")
 async def assign_key(
-    bot_id: UUID, assignment: KeyAssignment, service: Service, unit: CurrentUnit, expected: Expected
+    bot_id: UUID, assignment: KeyAssignment, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
     """Takes the place of the key that the bot has. The key must be active and with no other bot."""
-    return _one(await service.assign(unit.caller.user, bot_id, assignment.key_id, expected))
+    return _one(await service.assign(work.caller.user, bot_id, assignment.key_id, expected))
 
 
 @router.delete(
@@ -128,9 +128,9 @@ async def assign_key(
 )
 @for_users(Scope.BOTS_WRITE, action="bot.unassign_key")
 async def unassign_key(
-    bot_id: UUID, service: Service, unit: CurrentUnit, expected: Expected
+    bot_id: UUID, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
-    return _one(await service.unassign(unit.caller.user, bot_id, expected))
+    return _one(await service.unassign(work.caller.user, bot_id, expected))
 
 
 @token_router.post(
@@ -142,13 +142,13 @@ async def unassign_key(
     responses=reading_one(),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.mint_token", replayable=False)
-async def mint_bot_token(bot_id: UUID, service: TokenService, unit: CurrentUnit) -> Response:
+async def mint_bot_token(bot_id: UUID, service: TokenService, work: CurrentWork) -> Response:
     """Shown once; a former token of the bot dies at once.
 
     An Idempotency-Key is not looked at: the answer is a secret and is not stored. To repeat the
     call after a lost answer is safe, it mints another token.
     """
-    token = await service.replace(unit.caller.user, bot_id)
+    token = await service.replace(work.caller.user, bot_id)
     return json_answer(
         {"token": token.reveal()}, status=201, headers={"Location": f"/v1/bots/{bot_id}"}
     )

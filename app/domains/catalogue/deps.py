@@ -4,20 +4,20 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentUnit
+from app.api.route import CurrentWork
 from app.domains.catalogue.instrument_repository import InstrumentReader
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.catalogue.service import CatalogueService
 from app.domains.keys.repository import KeyRepository
 
 
-async def catalogue_service(unit: CurrentUnit) -> CatalogueService:
+async def catalogue_service(work: CurrentWork) -> CatalogueService:
     return CatalogueService(
-        unit.session,
-        KeyRepository(unit.session, unit.context.database.reader, unit.caller.account_id),
-        CatalogueRepository(unit.session),
-        InstrumentReader(unit.context.database.reader, unit.caller.account_id),
-        unit.context.catalogues,
+        work.session,
+        KeyRepository(work.session, work.context.database.reader, work.caller.account_id),
+        CatalogueRepository(work.session),
+        InstrumentReader(work.context.database.reader, work.caller.account_id),
+        work.context.catalogues,
     )
 
 

@@ -4,17 +4,17 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentUnit
+from app.api.route import CurrentWork
 from app.domains.accounts.repository import AccountRepository
 from app.domains.freezes.repository import FreezeRepository
 from app.domains.freezes.service import FreezeService
 
 
-async def freeze_service(unit: CurrentUnit) -> FreezeService:
+async def freeze_service(work: CurrentWork) -> FreezeService:
     return FreezeService(
-        FreezeRepository(unit.session, unit.caller.account_id),
-        AccountRepository(unit.session),
-        unit.audit(),
+        FreezeRepository(work.session, work.caller.account_id),
+        AccountRepository(work.session),
+        work.audit(),
     )
 
 

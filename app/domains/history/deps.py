@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import Depends
 
-from app.api.route import CurrentUnit
+from app.api.route import CurrentWork
 from app.domains.accounts.repository import AccountRepository
 from app.domains.bot_events.repository import RuntimeRepository
 from app.domains.history.repository import ReadingRepository
@@ -14,22 +14,22 @@ from app.domains.positions.repository import PositionRepository
 from app.domains.positions.service import PositionService
 
 
-async def position_service(unit: CurrentUnit) -> PositionService:
-    account_id = unit.caller.account_id
+async def position_service(work: CurrentWork) -> PositionService:
+    account_id = work.caller.account_id
 
     def events_of(bot_id: UUID) -> RuntimeRepository:
-        return RuntimeRepository(unit.session, account_id, bot_id)
+        return RuntimeRepository(work.session, account_id, bot_id)
 
     return PositionService(
-        PositionRepository(unit.session, account_id),
-        AccountRepository(unit.session),
+        PositionRepository(work.session, account_id),
+        AccountRepository(work.session),
         events_of,
-        unit.audit(),
+        work.audit(),
     )
 
 
-async def reading_service(unit: CurrentUnit) -> ReadingService:
-    database, account_id = unit.context.database, unit.caller.account_id
+async def reading_service(work: CurrentWork) -> ReadingService:
+    database, account_id = work.context.database, work.caller.account_id
     rows = ReadingRepository(database.reader, account_id)
     return ReadingService(rows, database.reader, account_id)
 

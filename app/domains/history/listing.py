@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Response
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit
 from app.api.responses import reading as problems_of_reading
-from app.api.route import CurrentUnit
+from app.api.route import CurrentWork
 from app.api.unit_of_work import Unit
 from app.domains.history.content_negotiation import Form, wanted_form
 from app.domains.history.cursors import PlaceCursors
@@ -67,7 +67,7 @@ async def asked_for(
 class Answering:
     """Answers a list in the form that the caller wants."""
 
-    def __init__(self, service: ReadingService, unit: Unit, asked: Asked, form: Form) -> None:
+    def __init__(self, service: ReadingService, work: UnitOfWork, asked: Asked, form: Form) -> None:
         self._service = service
         self._unit = unit
         self._asked = asked
@@ -100,11 +100,11 @@ class Answering:
 
 async def answering(
     service: Readings,
-    unit: CurrentUnit,
+    work: CurrentWork,
     asked: Annotated[Asked, Depends(asked_for)],
     form: Annotated[Form, Depends(wanted_form)],
 ) -> Answering:
-    return Answering(service, unit, asked, form)
+    return Answering(service, work, asked, form)
 
 
 Listing = Annotated[Answering, Depends(answering)]

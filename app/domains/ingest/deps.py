@@ -4,18 +4,18 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentUnit
+from app.api.route import CurrentWork
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.ingest.repository import IngestRepository
 from app.domains.ingest.service import IngestService
 
 
-async def ingest_service(unit: CurrentUnit) -> IngestService:
-    bot = unit.caller.bot
+async def ingest_service(work: CurrentWork) -> IngestService:
+    bot = work.caller.bot
     return IngestService(
-        IngestRepository(unit.session, bot.account_id, bot.bot_id),
-        CatalogueRepository(unit.session),
-        unit.context.catalogues,
+        IngestRepository(work.session, bot.account_id, bot.bot_id),
+        CatalogueRepository(work.session),
+        work.context.catalogues,
         bot,
     )
 

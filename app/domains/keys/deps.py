@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentUnit
+from app.api.route import CurrentWork
 from app.api.unit_of_work import Unit
 from app.domains.accounts.repository import AccountRepository
 from app.domains.bots.repository import BotRepository
@@ -19,62 +19,62 @@ from app.domains.keys.service import KeyService
 from app.domains.operations.repository import OperationRepository
 
 
-async def key_service(unit: CurrentUnit) -> KeyService:
-    context = unit.context
+async def key_service(work: CurrentWork) -> KeyService:
+    context = work.context
     if context.api is None:
         raise RuntimeError("routes of keys are served by a process without the role api")
     return KeyService(
-        unit.session,
-        KeyRepository(unit.session, context.database.reader, unit.caller.account_id),
-        CredentialRepository(unit.session, unit.caller.account_id),
-        AccountRepository(unit.session),
+        work.session,
+        KeyRepository(work.session, context.database.reader, work.caller.account_id),
+        CredentialRepository(work.session, work.caller.account_id),
+        AccountRepository(work.session),
         context.api,
-        _check(unit),
-        CatalogueRepository(unit.session),
+        _check(work),
+        CatalogueRepository(work.session),
         context.catalogues,
-        BotRepository(unit.session, unit.caller.account_id),
-        unit.audit(),
+        BotRepository(work.session, work.caller.account_id),
+        work.audit(),
     )
 
 
-async def deletion_service(unit: CurrentUnit) -> KeyDeletionService:
-    account_id = unit.caller.account_id
+async def deletion_service(work: CurrentWork) -> KeyDeletionService:
+    account_id = work.caller.account_id
     return KeyDeletionService(
-        KeyRepository(unit.session, unit.context.database.reader, account_id),
-        CredentialRepository(unit.session, account_id),
-        AccountRepository(unit.session),
-        DeletionRepository(unit.session, account_id),
-        OperationRepository(unit.session, account_id),
-        unit.audit(),
+        KeyRepository(work.session, work.context.database.reader, account_id),
+        CredentialRepository(work.session, account_id),
+        AccountRepository(work.session),
+        DeletionRepository(work.session, account_id),
+        OperationRepository(work.session, account_id),
+        work.audit(),
     )
 
 
 async def replacement_service(
-    unit: CurrentUnit,
+    work: CurrentWork,
 ) -> ReplacementService:
-    context = unit.context
+    context = work.context
     if context.api is None:
         raise RuntimeError("routes of keys are served by a process without the role api")
     return ReplacementService(
-        unit.session,
-        KeyRepository(unit.session, context.database.reader, unit.caller.account_id),
-        CredentialRepository(unit.session, unit.caller.account_id),
-        AccountRepository(unit.session),
+        work.session,
+        KeyRepository(work.session, context.database.reader, work.caller.account_id),
+        CredentialRepository(work.session, work.caller.account_id),
+        AccountRepository(work.session),
         context.api,
-        _check(unit),
-        CatalogueRepository(unit.session),
-        unit.audit(),
+        _check(work),
+        CatalogueRepository(work.session),
+        work.audit(),
     )
 
 
-def _check(unit: Unit) -> CredentialCheck:
-    context = unit.context
+def _check(work: UnitOfWork) -> CredentialCheck:
+    context = work.context
     settings = context.settings
     return CredentialCheck(
         context.exchanges,
         context.metrics,
         context.limiter,
-        unit.aside,
+        work.aside,
         timeout=settings.key_check_timeout,
         per_minute=settings.key_checks_per_minute,
         refuse_withdrawal=settings.withdrawal_policy == "reject",

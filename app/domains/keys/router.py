@@ -10,7 +10,7 @@ from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.preconditions import Expected, etag
 from app.api.responses import changing, reading, reading_one, writing
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.api.schemas import Search
 from app.auth.scopes import Scope
 from app.domains.keys import errors
@@ -59,13 +59,13 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="key.add")
-async def add_key(new: KeyCreate, service: Service, unit: CurrentUnit) -> Response:
+async def add_key(new: KeyCreate, service: Service, work: CurrentWork) -> Response:
     """The exchange is asked whether it accepts the key, then the credentials are sealed.
 
     They are never shown again. A key that the exchange cannot be asked about is taken, with
     `verification.status` `unreachable`.
     """
-    row = await service.add(unit.caller.user, new)
+    row = await service.add(work.caller.user, new)
     return _one(row, status=201, Location=f"/v1/keys/{row.id}")
 
 
@@ -127,13 +127,13 @@ async def get_key(key_id: UUID, service: Service) -> Response:
 )
 @for_users(Scope.KEYS_WRITE, action="key.change")
 async def change_key(
-    key_id: UUID, change: KeyChange, service: Service, unit: CurrentUnit, expected: Expected
+    key_id: UUID, change: KeyChange, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
     """Deactivating stops new positions at once and leaves open ones to the bot's exit rules.
 
     Each contract type has trading assets of its own: switching back finds the former ones again.
     """
-    return _one(await service.change(unit.caller.user, key_id, change, expected))
+    return _one(await service.change(work.caller.user, key_id, change, expected))
 
 
 @router.put(
@@ -157,7 +157,7 @@ async def replace_credentials(
     key_id: UUID,
     new: CredentialsReplace,
     service: Replacements,
-    unit: CurrentUnit,
+    work: CurrentWork,
     expected: Expected,
 ) -> Response:
     """For a key that expires or was renewed: its bot, its positions and its settings stay.
@@ -165,7 +165,7 @@ async def replace_credentials(
     Where the exchange tells, it must be of the same exchange account. The former credentials are
     gone when the answer arrives; `version` goes up by one, and the bot fetches the new ones.
     """
-    return _one(await service.replace(unit.caller.user, key_id, new, expected))
+    return _one(await service.replace(work.caller.user, key_id, new, expected))
 
 
 @router.get(
@@ -203,7 +203,7 @@ async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
 async def delete_key(
     key_id: UUID,
     service: Deletions,
-    unit: CurrentUnit,
+    work: CurrentWork,
     expected: Expected,
     associated_data: Annotated[
         AssociatedData,
@@ -213,7 +213,7 @@ async def delete_key(
     """The credentials are gone when the answer arrives, and with `delete` nothing shows the key's
     data any more; their rows are removed by the operation.
     """
-    user = unit.caller.user
+    user = work.caller.user
     if associated_data is AssociatedData.DELETE:
         user.require(Scope.DATA_DELETE)
         return operation_answer(await service.delete_with_data(user, key_id, expected), status=202)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentUnit
+from app.api.route import CurrentWork
 from app.domains.accounts.repository import AccountRepository
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.deletion.service import DeletionService
@@ -12,17 +12,17 @@ from app.domains.operations.repository import OperationRepository
 from app.domains.operations.service import OperationService
 
 
-async def operation_service(unit: CurrentUnit) -> OperationService:
-    operations = OperationRepository(unit.session, unit.caller.account_id)
-    return OperationService(operations, unit.audit())
+async def operation_service(work: CurrentWork) -> OperationService:
+    operations = OperationRepository(work.session, work.caller.account_id)
+    return OperationService(operations, work.audit())
 
 
-async def deletion_service(unit: CurrentUnit) -> DeletionService:
+async def deletion_service(work: CurrentWork) -> DeletionService:
     return DeletionService(
-        DeletionRepository(unit.session, unit.caller.account_id),
-        OperationRepository(unit.session, unit.caller.account_id),
-        AccountRepository(unit.session),
-        unit.audit(),
+        DeletionRepository(work.session, work.caller.account_id),
+        OperationRepository(work.session, work.caller.account_id),
+        AccountRepository(work.session),
+        work.audit(),
     )
 
 

@@ -9,7 +9,7 @@ from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.responses import changing, reading, reading_one
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.operations.deps import Deletions, Operations
 from app.domains.operations.errors import NotCancellable, UnknownKeys
@@ -96,17 +96,17 @@ async def get_operation(operation_id: UUID, service: Operations) -> Response:
     responses={**_STREAM, **reading_one()},
 )
 @for_users(Scope.DATA_READ, while_closing=True)
-async def stream_operation(operation_id: UUID, service: Operations, unit: CurrentUnit) -> Response:
+async def stream_operation(operation_id: UUID, service: Operations, work: CurrentWork) -> Response:
     """Server-sent events. `operation` carries the document of `getOperation`: at once, and then
     within a second of each change. The stream ends when the operation has. An account may have ten
     at each process of the service.
     """
     row = await service.get(operation_id)
-    context = unit.context
+    context = work.context
     return OperationEvents(
         context.operations,
         context.database.reader,
-        unit.caller.account_id,
+        work.caller.account_id,
         row,
         context.streams.limits,
     )
@@ -139,7 +139,7 @@ async def cancel_operation(operation_id: UUID, service: Operations) -> Response:
     },
 )
 @for_users(Scope.DATA_DELETE, action="data.delete")
-async def delete_data(wanted: DataDeletion, service: Deletions, unit: CurrentUnit) -> Response:
+async def delete_data(wanted: DataDeletion, service: Deletions, work: CurrentWork) -> Response:
     """Trades, positions, equity snapshots, signals and bot events: of everything, of one
     environment, of some keys, or before a time. Open positions are kept, and so are keys and bots.
 
@@ -149,4 +149,4 @@ async def delete_data(wanted: DataDeletion, service: Deletions, unit: CurrentUni
     if wanted.dry_run:
         preview = await service.preview(wanted)
         return json_answer({"counts": preview.counts, "kept": {"positions": preview.held}})
-    return operation_answer(await service.delete(unit.caller.user, wanted), status=202)
+    return operation_answer(await service.delete(work.caller.user, wanted), status=202)

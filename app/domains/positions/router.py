@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.responses import writing
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.api.schemas import Symbol
 from app.auth.scopes import Scope
 from app.domains.history.deps import Positions
@@ -54,7 +54,7 @@ async def list_positions(
 async def close_position(
     position_id: PositionId,
     service: Positions,
-    unit: CurrentUnit,
+    work: CurrentWork,
     bot_id: Annotated[
         UUID | None, Query(description="Whose, where several bots hold one of this id.")
     ] = None,
@@ -63,5 +63,5 @@ async def close_position(
     position as open, it is open again.
     """
     return json_answer(
-        position_document(await service.close(unit.caller.user, position_id, bot_id))
+        position_document(await service.close(work.caller.user, position_id, bot_id))
     )

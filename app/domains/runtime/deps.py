@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentUnit
+from app.api.route import CurrentWork
 from app.api.unit_of_work import Unit
 from app.context import RuntimeKeys
 from app.domains.bot_events.repository import RuntimeRepository
@@ -17,45 +17,45 @@ from app.domains.runtime.release.service import ReleaseService
 from app.domains.runtime.stream.publisher import ConfigStreams
 
 
-def _keys(unit: Unit) -> RuntimeKeys:
-    if unit.context.runtime is None:
+def _keys(work: UnitOfWork) -> RuntimeKeys:
+    if work.context.runtime is None:
         raise RuntimeError("runtime routes are served by a process without the role runtime")
-    return unit.context.runtime
+    return work.context.runtime
 
 
-async def release_service(unit: CurrentUnit) -> ReleaseService:
-    bot = unit.caller.bot
+async def release_service(work: CurrentWork) -> ReleaseService:
+    bot = work.caller.bot
     return ReleaseService(
-        ReleaseRepository(unit.transaction, bot.account_id, bot.bot_id),
-        unit.context.exchanges,
-        _keys(unit).releasing,
-        unit.audit(),
+        ReleaseRepository(work.transaction, bot.account_id, bot.bot_id),
+        work.context.exchanges,
+        _keys(work).releasing,
+        work.audit(),
         bot=bot,
-        limit=unit.context.settings.releases_per_hour,
+        limit=work.context.settings.releases_per_hour,
     )
 
 
-async def config_service(unit: CurrentUnit) -> ConfigService:
-    return ConfigService(unit.context.configurations, unit.situation)
+async def config_service(work: CurrentWork) -> ConfigService:
+    return ConfigService(work.context.configurations, work.situation)
 
 
-async def heartbeat_service(unit: CurrentUnit) -> HeartbeatService:
-    context = unit.context
-    bot = unit.caller.bot
+async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
+    context = work.context
+    bot = work.caller.bot
     return HeartbeatService(
         context.heartbeats,
         context.situations,
         context.configurations,
-        HealthRepository(unit.session, bot.account_id, bot.bot_id),
-        RuntimeRepository(unit.session, bot.account_id, bot.bot_id),
-        BotTokenRepository(unit.session),
+        HealthRepository(work.session, bot.account_id, bot.bot_id),
+        RuntimeRepository(work.session, bot.account_id, bot.bot_id),
+        BotTokenRepository(work.session),
         bot,
-        unit.situation,
+        work.situation,
     )
 
 
-async def config_streams(unit: CurrentUnit) -> ConfigStreams:
-    return unit.context.streams
+async def config_streams(work: CurrentWork) -> ConfigStreams:
+    return work.context.streams
 
 
 Releases = Annotated[ReleaseService, Depends(release_service)]

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Response
 from app.api.access import for_bots
 from app.api.json_response import json_answer
 from app.api.responses import reading
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.domains.bots.errors import NoKey
 from app.domains.runtime.deps import Configs, Releases
 from app.domains.runtime.release import errors
@@ -25,14 +25,14 @@ router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute
 )
 @for_bots(action="key.release")
 async def release_credentials(
-    request: ReleaseRequest, service: Releases, unit: CurrentUnit
+    request: ReleaseRequest, service: Releases, work: CurrentWork
 ) -> Response:
     """What is answered opens with the one-time key that the bot made for this request, and not
     with anything that this service holds. The release is recorded before it is made.
     """
-    ticket = await service.grant(request, unit.caller.address)
-    await unit.checkpoint()
-    unit.context.metrics.releases.inc()
+    ticket = await service.grant(request, work.caller.address)
+    await work.checkpoint()
+    work.context.metrics.releases.inc()
     return json_answer(service.fulfil(ticket))
 
 

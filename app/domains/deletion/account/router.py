@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Response
 from app.api.access import for_users
 from app.api.preconditions import Expected
 from app.api.responses import writing
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.accounts.repository import AccountRepository
 from app.domains.deletion.account.errors import AccountClosing, PositionsStillOpen
@@ -21,15 +21,15 @@ from app.domains.operations.schemas import Operation
 router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute)
 
 
-async def closing_service(unit: CurrentUnit) -> ClosingService:
-    account_id = unit.caller.account_id
+async def closing_service(work: CurrentWork) -> ClosingService:
+    account_id = work.caller.account_id
     return ClosingService(
-        AccountRepository(unit.session),
-        ClosingRepository(unit.session, account_id),
-        DeletionRepository(unit.session, account_id),
-        OperationRepository(unit.session, account_id),
-        unit.context.standings,
-        unit.audit(),
+        AccountRepository(work.session),
+        ClosingRepository(work.session, account_id),
+        DeletionRepository(work.session, account_id),
+        OperationRepository(work.session, account_id),
+        work.context.standings,
+        work.audit(),
     )
 
 
@@ -47,7 +47,7 @@ Service = Annotated[ClosingService, Depends(closing_service)]
 @for_users(Scope.ACCOUNT_ADMIN, action=CLOSE, while_closing=True)
 async def close_account(
     service: Service,
-    unit: CurrentUnit,
+    work: CurrentWork,
     expected: Expected,
     force: Annotated[
         bool, Query(description="Close it although positions are open. No bot looks after them.")
@@ -61,5 +61,5 @@ async def close_account(
     Idempotency-Key until the operation is done, and found in the `operation_id` of the 403 that
     other routes answer. The `ETag` is that of `getAccount`.
     """
-    row = await service.close(unit.caller.user, expected, force=force)
+    row = await service.close(work.caller.user, expected, force=force)
     return operation_answer(row, status=202)

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from app.api.access import for_bots
 from app.api.json_response import json_answer
 from app.api.responses import reading
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.domains.runtime.deps import HeartbeatsOfBot
 from app.domains.runtime.heartbeat.schemas import Heartbeat, HeartbeatAnswer
 from app.domains.trading.errors import ClockAhead
@@ -24,7 +24,7 @@ _PLAIN = Heartbeat()
 )
 @for_bots(reads_situation=True)
 async def send_heartbeat(
-    service: HeartbeatsOfBot, unit: CurrentUnit, heartbeat: Heartbeat = _PLAIN
+    service: HeartbeatsOfBot, work: CurrentWork, heartbeat: Heartbeat = _PLAIN
 ) -> Response:
     """The answer comes once the heartbeat is stored. The bot is then online for the time that the
     service is set to, 30 seconds unless changed: send one every 10. With `credentials` the bot
@@ -33,5 +33,5 @@ async def send_heartbeat(
     """
     if heartbeat.credentials is not None:
         await service.report(heartbeat.credentials)
-        await unit.checkpoint()
+        await work.checkpoint()
     return json_answer(await service.beat())

@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.access import for_bots
 from app.api.responses import reading
-from app.api.route import CurrentUnit, EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.domains.runtime.config.cache import Configuration
 from app.domains.runtime.deps import Streams
 from app.domains.runtime.stream.publisher import StreamLimits
@@ -123,7 +123,7 @@ def _event(config: Configuration) -> bytes:
 @for_bots()
 async def stream_config(
     streams: Streams,
-    unit: CurrentUnit,
+    work: CurrentWork,
     last_event_id: Annotated[
         str | None, Header(description="The version of the configuration that the bot has.")
     ] = None,
@@ -135,5 +135,5 @@ async def stream_config(
     Whoever reads slowly gets the newest configuration and not each one between. A bot has at most
     four streams at each process of the service: a fifth ends the oldest.
     """
-    subscription = await streams.subscribe(unit.caller.bot, last_event_id)
+    subscription = await streams.subscribe(work.caller.bot, last_event_id)
     return ConfigEvents(subscription, streams.limits)
