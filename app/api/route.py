@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.access import Access, access_of
 from app.api.fast_path import Endpoint, ExactRequest
-from app.api.pipeline.authentication import prove
+from app.api.pipeline.authentication import authenticate
 from app.api.pipeline.idempotency import MAX_KEY_LENGTH
 from app.api.preconditions import is_conditional
 from app.api.problems import from_http_exception, problems, told_together, validation_problem
@@ -144,7 +144,7 @@ def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
 async def _answer(
     request: Request, work: UnitOfWork, names: QueryNames | None, handle: Handler
 ) -> Response:
-    await prove(request, work)
+    await authenticate(request, work)
     if names is not None:
         names.check(request)
     _check_media_type(request)

@@ -12,7 +12,7 @@ from app.domains.accounts.status import OPEN, Standing
 from app.domains.bots.token_repository import stored_token_hash
 
 
-async def prove(request: Request, work: UnitOfWork) -> None:
+async def authenticate(request: Request, work: UnitOfWork) -> None:
     """Make the caller known to the unit.
 
     Raises 401 for a bad token, 403 for the wrong kind, a closing account or a missing scope. A
