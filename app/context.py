@@ -9,7 +9,7 @@ from app.api.write_limiter import Turns
 from app.auth.verifier import TokenVerifier
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.db.engine import Database
-from app.domains.accounts.status import Standings
+from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import Situations
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.history.exports import ExportSlots
@@ -55,7 +55,7 @@ class Context:
     heartbeats: Heartbeats
     situations: Situations
     configurations: Configurations
-    standings: Standings
+    account_statuses: AccountStatusCache
     turns: Turns
     exports: ExportSlots = field(default_factory=ExportSlots)
     operations: OperationSlots = field(default_factory=OperationSlots)

@@ -14,7 +14,7 @@ import pytest_asyncio
 from app.auth.development_issuer import DevelopmentIssuer
 from app.context import Context
 from app.db.engine import Database, open_database
-from app.domains.accounts.status import Standings
+from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import Situations
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.runtime.heartbeat.writer import Heartbeats
@@ -144,7 +144,7 @@ async def open_world(
         heartbeats=heartbeats,
         streams=streams,
         situations=situations,
-        standings=Standings(database.reader),
+        account_statuses=AccountStatusCache(database.reader),
     )
     app = application(context)
     async with served(app) as http:

@@ -114,9 +114,9 @@ class UnitOfWork:
         """While an account is being closed, the answer to the request that closes it is given
         again; a new request of the kind looks for itself.
         """
-        standing = await AccountRepository(self.session).enter_whatever(principal)
-        if not self.access.while_closing or standing.closing_at is None:
-            standing.admit(principal)
+        status = await AccountRepository(self.session).enter_whatever(principal)
+        if not self.access.while_closing or status.closing_at is None:
+            status.require_open(principal)
 
     async def checkpoint(self) -> None:
         """Make what was done so far lasting, before something that must not go unrecorded."""

@@ -17,7 +17,7 @@ from app.context import ApiKeys, Context, RuntimeKeys
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.db.engine import Database, driver_url, open_database
-from app.domains.accounts.status import Standings
+from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import Situations
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.runtime.config.cache import Configurations
@@ -195,7 +195,7 @@ async def open_context(
             heartbeats=heartbeats,
             situations=situations,
             configurations=configurations,
-            standings=Standings(database.reader),
+            account_statuses=AccountStatusCache(database.reader),
             turns=Turns(max(1, settings.database_pool_size // 2)),
             api=api,
             runtime=runtime,

@@ -8,7 +8,7 @@ from app.auth.caller import Caller
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.custody.bot_token import matches
-from app.domains.accounts.status import OPEN, Standing
+from app.domains.accounts.status import OPEN, AccountStatus
 from app.domains.bots.token_repository import stored_token_hash
 
 
@@ -26,21 +26,21 @@ async def authenticate(request: Request, work: UnitOfWork) -> None:
         return
     user = await authenticate_user(work.context.verifier, headers)
     work.enter(Caller(user, address, request_id))
-    standings = work.context.standings
-    standing = standings.known(user.account_id) or await standings.read(user.account_id)
-    if standing is not OPEN and not _about_the_closure(request, work, standing):
-        standing.admit(user)
+    account_statuses = work.context.account_statuses
+    status = account_statuses.known(user.account_id) or await account_statuses.read(user.account_id)
+    if status is not OPEN and not _about_the_closure(request, work, status):
+        status.require_open(user)
     user.require(*work.access.scopes)
 
 
-def _about_the_closure(request: Request, work: UnitOfWork, standing: Standing) -> bool:
+def _about_the_closure(request: Request, work: UnitOfWork, status: AccountStatus) -> bool:
     """Whether this asks for the operation that closes the account or closed it, or is a write that
     looks at the account under its lock.
     """
     if not work.access.while_closing:
         return False
     asked = request.path_params.get("operation_id")
-    return asked is None or asked == str(standing.operation_id)
+    return asked is None or asked == str(status.operation_id)
 
 
 async def _bot(headers: list[tuple[bytes, bytes]], work: UnitOfWork) -> BotPrincipal:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.principal import UserPrincipal
 from app.db.base import AnyRow
 from app.db.models import Account
-from app.domains.accounts.status import COLUMNS, Standing
+from app.domains.accounts.status import COLUMNS, AccountStatus
 
 
 class AccountRepository:
@@ -22,8 +22,8 @@ class AccountRepository:
 
         Raises `AccountClosing`, and `Unauthenticated` for a token of before its closure.
         """
-        standing = await self.enter_whatever(principal)
-        standing.admit(principal)
+        status = await self.enter_whatever(principal)
+        status.require_open(principal)
         return principal.account_id
 
     async def take(self, principal: UserPrincipal) -> UUID:
@@ -32,15 +32,15 @@ class AccountRepository:
         Whoever has entered is waited for, so what they did is seen by the next statement. Raises
         what `enter` raises.
         """
-        standing = await self.take_whatever(principal)
-        standing.admit(principal)
+        status = await self.take_whatever(principal)
+        status.require_open(principal)
         return principal.account_id
 
-    async def enter_whatever(self, principal: UserPrincipal) -> Standing:
+    async def enter_whatever(self, principal: UserPrincipal) -> AccountStatus:
         """As `enter`, an account that is being closed too."""
         return await self._locked(principal, share=True)
 
-    async def take_whatever(self, principal: UserPrincipal) -> Standing:
+    async def take_whatever(self, principal: UserPrincipal) -> AccountStatus:
         """As `take`, of an account that is being closed too."""
         return await self._locked(principal, share=False)
 
@@ -48,7 +48,7 @@ class AccountRepository:
         """That there is a row, whatever it says: also what is refused is recorded."""
         await self.enter_whatever(principal)
 
-    async def _locked(self, principal: UserPrincipal, *, share: bool) -> Standing:
+    async def _locked(self, principal: UserPrincipal, *, share: bool) -> AccountStatus:
         """Of a row that was waited for, these are the columns after the wait."""
         lock = (
             select(*COLUMNS)
@@ -59,7 +59,7 @@ class AccountRepository:
         if row is None:
             await self._make(principal)
             row = (await self._session.execute(lock)).one()
-        return Standing._make(row)
+        return AccountStatus._make(row)
 
     async def get(self, account_id: UUID) -> AnyRow | None:
         """Its settings; `None` for an account that nothing was done in yet."""

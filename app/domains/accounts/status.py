@@ -23,14 +23,14 @@ _MOST = 20_000
 COLUMNS = (Account.closing_at, Account.tokens_from, Account.closing_operation_id)
 
 
-class Standing(NamedTuple):
+class AccountStatus(NamedTuple):
     """What the row of an account says of its closure."""
 
     closing_at: datetime | None
     tokens_from: datetime | None
     operation_id: UUID | None
 
-    def admit(self, principal: UserPrincipal) -> None:
+    def require_open(self, principal: UserPrincipal) -> None:
         """Raises `AccountClosing`, or `Unauthenticated` for a token of before the closure."""
         if self.closing_at is not None:
             raise AccountClosing(self.operation_id)
@@ -39,11 +39,11 @@ class Standing(NamedTuple):
             raise Unauthenticated(TokenFault.ACCOUNT_CLOSED)
 
 
-OPEN = Standing(None, None, None)
-_STANDING = Query(select(*COLUMNS).where(Account.account_id == bindparam("account")))
+OPEN = AccountStatus(None, None, None)
+_STATUS = Query(select(*COLUMNS).where(Account.account_id == bindparam("account")))
 
 
-class Standings:
+class AccountStatusCache:
     """What one process knows of the accounts that it reads for.
 
     A read takes no lock, and most want no more than one statement: what was seen of an account
@@ -53,25 +53,25 @@ class Standings:
     def __init__(self, reader: Reader, seconds: float = KNOWN_SECONDS) -> None:
         self._reader = reader
         self._seconds = seconds
-        self._known: dict[UUID, tuple[float, Standing | None]] = {}
+        self._known: dict[UUID, tuple[float, AccountStatus | None]] = {}
 
-    def known(self, account_id: UUID) -> Standing | None:
-        until, standing = self._known.get(account_id, (0.0, None))
-        return standing if until > time.monotonic() else None
+    def known(self, account_id: UUID) -> AccountStatus | None:
+        until, status = self._known.get(account_id, (0.0, None))
+        return status if until > time.monotonic() else None
 
-    async def read(self, account_id: UUID) -> Standing:
+    async def read(self, account_id: UUID) -> AccountStatus:
         """As it is now; remembered unless the account is being closed, or may just be."""
-        rows = await self._reader.fetch(_STANDING, account=account_id)
-        standing = next((Standing._make(row) for row in rows), OPEN)
-        if standing == OPEN:
-            standing = OPEN
+        rows = await self._reader.fetch(_STATUS, account=account_id)
+        status = next((AccountStatus._make(row) for row in rows), OPEN)
+        if status == OPEN:
+            status = OPEN
         now = time.monotonic()
         until, _ = self._known.get(account_id, (0.0, None))
-        if standing.closing_at is None and until <= now:
+        if status.closing_at is None and until <= now:
             if len(self._known) >= _MOST:
                 self._known.clear()
-            self._known[account_id] = now + self._seconds, standing
-        return standing
+            self._known[account_id] = now + self._seconds, status
+        return status
 
     def forget(self, account_id: UUID) -> None:
         """For a while remember nothing: a transaction that changes it has not been committed."""

@@ -28,7 +28,7 @@ async def closing_service(work: CurrentWork) -> ClosingService:
         ClosingRepository(work.session, account_id),
         DeletionRepository(work.session, account_id),
         OperationRepository(work.session, account_id),
-        work.context.standings,
+        work.context.account_statuses,
         work.audit(),
     )
 

@@ -4,7 +4,7 @@ from app.auth.principal import UserPrincipal
 from app.db.base import new_id
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
-from app.domains.accounts.status import Standing, Standings
+from app.domains.accounts.status import AccountStatus, AccountStatusCache
 from app.domains.audit.log import AuditLog
 from app.domains.deletion.account.errors import PositionsStillOpen
 from app.domains.deletion.account.repository import CLOSE, ClosingRepository
@@ -24,14 +24,14 @@ class ClosingService:
         closing: ClosingRepository,
         deletions: DeletionRepository,
         operations: OperationRepository,
-        standings: Standings,
+        account_statuses: AccountStatusCache,
         audit: AuditLog,
     ) -> None:
         self._accounts = accounts
         self._closing = closing
         self._deletions = deletions
         self._operations = operations
-        self._standings = standings
+        self._account_statuses = account_statuses
         self._audit = audit
 
     async def close(
@@ -42,11 +42,11 @@ class ClosingService:
         A closure that failed is begun again. Raises `AccountClosing` for one that is under way,
         and `PreconditionFailed` unless the account is as expected.
         """
-        standing = await self._accounts.take_whatever(principal)
-        self._standings.forget(principal.account_id)
-        again = await self._again(standing)
+        status = await self._accounts.take_whatever(principal)
+        self._account_statuses.forget(principal.account_id)
+        again = await self._again(status)
         if again is None:
-            standing.admit(principal)
+            status.require_open(principal)
         require(await self._accounts.revision(principal.account_id), expected)
         if again is not None:
             return again
@@ -74,9 +74,9 @@ class ClosingService:
         )
         return row
 
-    async def _again(self, standing: Standing) -> OperationRow | None:
-        if standing.closing_at is None or standing.operation_id is None:
+    async def _again(self, status: AccountStatus) -> OperationRow | None:
+        if status.closing_at is None or status.operation_id is None:
             return None
-        if not await self._closing.begin_again(standing.operation_id):
+        if not await self._closing.begin_again(status.operation_id):
             return None
-        return await self._operations.get(standing.operation_id)
+        return await self._operations.get(status.operation_id)

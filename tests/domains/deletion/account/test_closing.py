@@ -27,7 +27,7 @@ async def let_time_pass(world: World) -> None:
         before = Account.tokens_from - timedelta(minutes=1)
         await session.execute(update(Account).values(tokens_from=before))
         for account_id in (await session.scalars(select(Account.account_id))).all():
-            world.context.standings.forget(account_id)
+            world.context.account_statuses.forget(account_id)
 
 
 async def test_bots_tokens_keys_and_secrets_are_gone_when_the_answer_arrives(world: World) -> None:
