@@ -17,7 +17,7 @@ from app.api.pipeline.idempotency import MAX_KEY_LENGTH
 from app.api.preconditions import is_conditional
 from app.api.problems import from_http_exception, problems, told_together, validation_problem
 from app.api.query_parameters import QueryNames
-from app.api.unit_of_work import Unit
+from app.api.unit_of_work import UnitOfWork
 from app.auth.errors import AccountHeaderMalformed, AccountHeaderRequired
 from app.context import Context
 from app.db.failures import is_conflict

@@ -2,7 +2,7 @@
 
 from fastapi import Request
 
-from app.api.unit_of_work import Unit
+from app.api.unit_of_work import UnitOfWork
 from app.auth.authenticator import authenticate_user, read_bot_token
 from app.auth.caller import Caller
 from app.auth.errors import TokenFault, Unauthenticated

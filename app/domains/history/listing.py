@@ -10,7 +10,7 @@ from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit
 from app.api.responses import reading as problems_of_reading
 from app.api.route import CurrentWork
-from app.api.unit_of_work import Unit
+from app.api.unit_of_work import UnitOfWork
 from app.domains.history.content_negotiation import Form, wanted_form
 from app.domains.history.cursors import PlaceCursors
 from app.domains.history.deps import Readings

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.api.route import CurrentWork
-from app.api.unit_of_work import Unit
+from app.api.unit_of_work import UnitOfWork
 from app.domains.accounts.repository import AccountRepository
 from app.domains.bots.repository import BotRepository
 from app.domains.catalogue.repository import CatalogueRepository

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.api.route import CurrentWork
-from app.api.unit_of_work import Unit
+from app.api.unit_of_work import UnitOfWork
 from app.context import RuntimeKeys
 from app.domains.bot_events.repository import RuntimeRepository
 from app.domains.bots.token_repository import BotTokenRepository
