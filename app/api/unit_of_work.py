@@ -20,7 +20,7 @@ from app.api.write_limiter import Turn
 from app.auth.caller import Caller
 from app.auth.principal import UserPrincipal
 from app.context import Context
-from app.db.driver import SessionReader
+from app.db.driver import SessionExecutor
 from app.db.transactions import Transaction
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
@@ -83,8 +83,8 @@ class UnitOfWork:
     def audit(self) -> AuditLog:
         """Bots' audited calls are hot."""
         hot = self.access.for_bots
-        reader = self.transaction if hot else SessionReader(self.session)
-        return AuditLog(reader, self.context.audit, self.caller)
+        executor = self.transaction if hot else SessionExecutor(self.session)
+        return AuditLog(executor, self.context.audit, self.caller)
 
     async def claim(self, request: Request) -> Response | None:
         """Claim the request's Idempotency-Key, if it has one and the route takes one.

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import NullPool
 
-from app.db.driver import PoolReader, Reader
+from app.db.driver import AutocommitExecutor, Executor
 from app.db.transactions import Transaction, transactions
 from app.kit.json_codec import dumps
 
@@ -44,7 +44,7 @@ class Database:
     """An engine and its sessions. `hide_parameters` keeps values out of errors and logs.
 
     Each statement of a session of `readers` is a transaction of its own: reading takes one round
-    trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else. `reader`
+    trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else. `executor`
     is for the hottest reads, which take no session at all, and `transactions` makes those of the
     hottest writes, which take none either.
     """
@@ -52,7 +52,7 @@ class Database:
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
     readers: async_sessionmaker[AsyncSession]
-    reader: Reader
+    executor: Executor
     transactions: Callable[[], Transaction]
 
     async def close(self) -> None:
@@ -109,9 +109,11 @@ def open_database(
     hot = transactions(engine, sessions)
     if pooler:
         # Without BEGIN a pooler may send a prepared statement's execution elsewhere.
-        return Database(engine, sessions, sessions, PoolReader(engine, in_transaction=True), hot)
+        return Database(
+            engine, sessions, sessions, AutocommitExecutor(engine, in_transaction=True), hot
+        )
     readers = _sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
-    return Database(engine, sessions, readers, PoolReader(engine), hot)
+    return Database(engine, sessions, readers, AutocommitExecutor(engine), hot)
 
 
 def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

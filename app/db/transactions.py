@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from app.db.driver import Query, Reader, Rows, SessionReader, borrow, is_overheard
+from app.db.driver import Executor, Rows, SessionExecutor, Statement, borrow, is_overheard
 
 
-class Transaction(Reader, Protocol):
+class Transaction(Executor, Protocol):
     """Begins with its first statement; after its end the next statement begins another.
 
     Raises what the driver raises, or SQLAlchemy's error around it.
@@ -36,7 +36,7 @@ class SessionTransaction:
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
-        self.fetch = SessionReader(session).fetch
+        self.fetch = SessionExecutor(session).fetch
 
     @property
     def begun(self) -> bool:
@@ -106,11 +106,13 @@ class DriverTransaction:
     def begun(self) -> bool:
         return self._open is not None
 
-    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         if self._open is None:
             self._open = await greenlet_spawn(_Open, self._engine)
         try:
-            rows: Rows = await self._open.driver.fetch(query.text, *query.arguments(parameters))
+            rows: Rows = await self._open.driver.fetch(
+                statement.text, *statement.arguments(parameters)
+            )
         except BaseException:
             self._open.sound = False
             raise

@@ -11,7 +11,7 @@ import orjson
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.release import Releaser
 from app.db.base import new_id
-from app.db.driver import Query
+from app.db.driver import Statement
 from app.domains.audit.entry import Entry, link
 from app.domains.audit.log import ADD
 from app.domains.runtime.release.repository import ADD_RELEASE, FOUND, LOCK
@@ -112,8 +112,10 @@ class ReleaseCredentials:
         await _fetch(connection, ADD, **columns, mac=mac)
 
 
-async def _fetch(connection: Connection, query: Query, **parameters: Any) -> list[asyncpg.Record]:
-    return await connection.fetch(query.text, *query.arguments(parameters))
+async def _fetch(
+    connection: Connection, statement: Statement, **parameters: Any
+) -> list[asyncpg.Record]:
+    return await connection.fetch(statement.text, *statement.arguments(parameters))
 
 
 def _base64url(raw: bytes) -> str:

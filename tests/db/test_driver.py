@@ -6,15 +6,23 @@ import asyncpg
 import pytest
 from sqlalchemy import BigInteger, Text, bindparam, column, func, insert, select, text
 
-from app.db.driver import PoolReader, Query, Reader, SessionReader, driver_connection
+from app.db.driver import (
+    AutocommitExecutor,
+    Executor,
+    SessionExecutor,
+    Statement,
+    driver_connection,
+)
 from app.db.engine import Database
 from app.db.failures import is_outage
 from app.db.models import MasterKeyVersion
 from tests.support.world import World
 
-_PID = Query(select(func.pg_backend_pid()))
-_SLEEP = Query(select(func.pg_sleep(bindparam("seconds"))))
-_DIVISION = Query(select(bindparam("one", type_=BigInteger) / bindparam("by", type_=BigInteger)))
+_PID = Statement(select(func.pg_backend_pid()))
+_SLEEP = Statement(select(func.pg_sleep(bindparam("seconds"))))
+_DIVISION = Statement(
+    select(bindparam("one", type_=BigInteger) / bindparam("by", type_=BigInteger))
+)
 
 
 _END_ALL_OTHERS = text(
@@ -24,20 +32,20 @@ _END_ALL_OTHERS = text(
 
 
 def test_parameters_are_sent_in_the_order_of_the_text() -> None:
-    query = Query(
+    query = Statement(
         select(column("c"))
         .where(column("a") == bindparam("second", type_=Text))
         .where(column("b") == bindparam("first", type_=Text))
         .limit(bindparam("most", type_=BigInteger))
     )
-    assert query.arguments({"first": "1", "second": "2", "most": 3}) == ["2", "1", 3]
-    assert "$3" in query.text
+    assert statement.arguments({"first": "1", "second": "2", "most": 3}) == ["2", "1", 3]
+    assert "$3" in statement.text
 
 
 async def test_a_connection_that_the_server_ended_is_replaced_unseen(
     copied_database: Database,
 ) -> None:
-    reader = copied_database.reader
+    executor = copied_database.reader
     ended = asyncio.Event()
     async with copied_database.engine.connect() as other:
         async with copied_database.engine.connect() as idle:
@@ -46,7 +54,7 @@ async def test_a_connection_that_the_server_ended_is_replaced_unseen(
         await other.execute(_END_ALL_OTHERS)
         await ended.wait()
 
-        ((pid,),) = await reader.fetch(_PID)
+        ((pid,),) = await executor.fetch(_PID)
 
     assert pid != driver.get_server_pid()
 
@@ -54,34 +62,34 @@ async def test_a_connection_that_the_server_ended_is_replaced_unseen(
 async def test_a_connection_lost_while_reading_is_an_outage_and_the_next_read_works(
     copied_database: Database,
 ) -> None:
-    reader = copied_database.reader
-    reading = asyncio.create_task(_fails(reader, seconds=30.0))
+    executor = copied_database.reader
+    reading = asyncio.create_task(_fails(executor, seconds=30.0))
     await _until_sleeping(copied_database)
 
     async with copied_database.engine.connect() as other:
         await other.execute(_END_ALL_OTHERS)
 
     assert is_outage(await reading)
-    assert len(await reader.fetch(_PID)) == 1
+    assert len(await executor.fetch(_PID)) == 1
 
 
 async def test_an_error_of_the_statement_leaves_the_connection_in_order(
     copied_database: Database,
 ) -> None:
-    reader = copied_database.reader
-    ((before,),) = await reader.fetch(_PID)
+    executor = copied_database.reader
+    ((before,),) = await executor.fetch(_PID)
 
     with pytest.raises(asyncpg.DivisionByZeroError):
-        await reader.fetch(_DIVISION, one=1, by=0)
+        await executor.fetch(_DIVISION, one=1, by=0)
 
-    assert await reader.fetch(_PID) == [(before,)]
+    assert await executor.fetch(_PID) == [(before,)]
 
 
 async def test_a_read_that_was_given_up_hands_its_connection_to_nobody(
     copied_database: Database,
 ) -> None:
-    reader = copied_database.reader
-    reading = asyncio.create_task(reader.fetch(_SLEEP, seconds=30.0))
+    executor = copied_database.reader
+    reading = asyncio.create_task(executor.fetch(_SLEEP, seconds=30.0))
     await _until_sleeping(copied_database)
 
     reading.cancel()
@@ -89,19 +97,19 @@ async def test_a_read_that_was_given_up_hands_its_connection_to_nobody(
         await reading
 
     async with asyncio.timeout(60):
-        assert len(await reader.fetch(_PID)) == 1
+        assert len(await executor.fetch(_PID)) == 1
 
 
 async def test_before_a_pooler_each_read_is_a_transaction(copied_database: Database) -> None:
-    reader = PoolReader(copied_database.engine, in_transaction=True)
-    times = Query(select(func.now(), func.transaction_timestamp()))
-    ((now, began),) = await reader.fetch(times)
+    executor = AutocommitExecutor(copied_database.engine, in_transaction=True)
+    times = Statement(select(func.now(), func.transaction_timestamp()))
+    ((now, began),) = await executor.fetch(times)
     assert now == began
 
     with pytest.raises(asyncpg.DivisionByZeroError):
-        await reader.fetch(_DIVISION, one=1, by=0)
+        await executor.fetch(_DIVISION, one=1, by=0)
 
-    assert len(await reader.fetch(times)) == 1
+    assert len(await executor.fetch(times)) == 1
 
 
 async def test_a_json_column_comes_out_of_a_hot_read_as_it_went_in(world: World) -> None:
@@ -120,9 +128,9 @@ async def test_a_json_column_comes_out_of_a_hot_read_as_it_went_in(world: World)
     assert one == listed == searched
 
 
-async def _fails(reader: Reader, seconds: float) -> BaseException:
+async def _fails(executor: Executor, seconds: float) -> BaseException:
     with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)) as raised:
-        await reader.fetch(_SLEEP, seconds=seconds)
+        await executor.fetch(_SLEEP, seconds=seconds)
     return raised.value
 
 
@@ -141,12 +149,12 @@ async def test_what_goes_past_sqlalchemy_is_in_the_sessions_transaction(
     copied_database: Database,
 ) -> None:
     names = ("version", "fingerprint")
-    add = Query(insert(MasterKeyVersion).values({name: bindparam(name) for name in names}))
+    add = Statement(insert(MasterKeyVersion).values({name: bindparam(name) for name in names}))
     async with copied_database.sessions() as session:
-        reader = SessionReader(session)
-        await reader.fetch(add, version=1, fingerprint="f")
+        executor = SessionExecutor(session)
+        await executor.fetch(add, version=1, fingerprint="f")
         assert await session.scalar(select(func.count()).select_from(MasterKeyVersion)) == 1
         await session.rollback()
-        await reader.fetch(add, version=2, fingerprint="f")
+        await executor.fetch(add, version=2, fingerprint="f")
         await session.commit()
         assert list(await session.scalars(select(MasterKeyVersion.version))) == [2]

@@ -6,16 +6,16 @@ import asyncpg
 import pytest
 from sqlalchemy import bindparam, func, insert, select, text
 
-from app.db.driver import Query
+from app.db.driver import Statement
 from app.db.engine import Database
 from app.db.models import MasterKeyVersion
 from app.db.transactions import DriverTransaction, Transaction
 
 _NAMES = ("version", "fingerprint")
-_ADD = Query(insert(MasterKeyVersion).values({name: bindparam(name) for name in _NAMES}))
-_VERSIONS = Query(select(MasterKeyVersion.version).order_by(MasterKeyVersion.version))
-_PID = Query(select(func.pg_backend_pid()))
-_SLEEP = Query(select(func.pg_sleep(30)))
+_ADD = Statement(insert(MasterKeyVersion).values({name: bindparam(name) for name in _NAMES}))
+_VERSIONS = Statement(select(MasterKeyVersion.version).order_by(MasterKeyVersion.version))
+_PID = Statement(select(func.pg_backend_pid()))
+_SLEEP = Statement(select(func.pg_sleep(30)))
 _END = text("SELECT pg_terminate_backend(:pid, 5000)")
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 
-from app.db.driver import Query, Rows, sender
+from app.db.driver import Rows, Statement, sender
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
@@ -98,9 +98,9 @@ class OneConnectionReader:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         over = await sender(self._connection)
-        return await over.fetch(query.text, *query.arguments(parameters))
+        return await over.fetch(statement.text, *statement.arguments(parameters))
 
 
 @asynccontextmanager

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import UserPrincipal
-from app.db.driver import Query, Reader
+from app.db.driver import Executor, Statement
 from app.db.models import Account
 from app.domains.deletion.account.errors import AccountClosing
 
@@ -40,7 +40,7 @@ class AccountStatus(NamedTuple):
 
 
 OPEN = AccountStatus(None, None, None)
-_STATUS = Query(select(*COLUMNS).where(Account.account_id == bindparam("account")))
+_STATUS = Statement(select(*COLUMNS).where(Account.account_id == bindparam("account")))
 
 
 class AccountStatusCache:
@@ -50,8 +50,8 @@ class AccountStatusCache:
     holds for a moment. Whoever writes looks under the account's lock.
     """
 
-    def __init__(self, reader: Reader, seconds: float = KNOWN_SECONDS) -> None:
-        self._reader = reader
+    def __init__(self, executor: Executor, seconds: float = KNOWN_SECONDS) -> None:
+        self._executor = executor
         self._seconds = seconds
         self._known: dict[UUID, tuple[float, AccountStatus | None]] = {}
 
@@ -61,7 +61,7 @@ class AccountStatusCache:
 
     async def read(self, account_id: UUID) -> AccountStatus:
         """As it is now; remembered unless the account is being closed, or may just be."""
-        rows = await self._reader.fetch(_STATUS, account=account_id)
+        rows = await self._executor.fetch(_STATUS, account=account_id)
         status = next((AccountStatus._make(row) for row in rows), OPEN)
         if status == OPEN:
             status = OPEN

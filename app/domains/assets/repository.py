@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
-from app.db.driver import Query, Reader
+from app.db.driver import Executor, Statement
 from app.db.models import CatalogueInstrument, LearnedLeverage, Position, TradingAsset
 from app.db.models.position import held
 from app.domains.catalogue.joins import MAX_LEVERAGE, OF_ASSETS
@@ -84,7 +84,7 @@ _OF_KEY = f"""
     ORDER BY assets.symbol
 """  # noqa: S608  # of our own parts
 _KEY = (bindparam("account", type_=Uuid()), bindparam("key", type_=Uuid()))
-_PAGE = Query(
+_PAGE = Statement(
     text(_OF_KEY.replace("(wanted)", "symbol > :after ORDER BY symbol LIMIT :most")).bindparams(
         *_KEY, bindparam("after", type_=Text()), bindparam("most", type_=BigInteger())
     )
@@ -97,14 +97,14 @@ _ONE = text(_OF_KEY.replace("(wanted)", "symbol = :symbol")).bindparams(
 class AssetRepository:
     """Assets of the keys of one account. What writes also tells the key's bot."""
 
-    def __init__(self, session: AsyncSession, reader: Reader, account_id: UUID) -> None:
+    def __init__(self, session: AsyncSession, executor: Executor, account_id: UUID) -> None:
         self._session = session
-        self._reader = reader
+        self._executor = executor
         self._account_id = account_id
 
     async def page(self, key_id: UUID, after: str, limit: int) -> list[AssetRow] | None:
         """By symbol, up to `limit` that come after the symbol `after`; `None` without the key."""
-        rows = await self._reader.fetch(
+        rows = await self._executor.fetch(
             _PAGE, account=self._account_id, key=key_id, after=after, most=limit
         )
         found = [AssetRow._make(row) for row in rows]

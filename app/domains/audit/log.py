@@ -10,21 +10,21 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from app.auth.caller import Caller
 from app.db.base import new_id
-from app.db.driver import Query, Reader
+from app.db.driver import Executor, Statement
 from app.db.models import AuditEvent, AuditHead
 from app.domains.audit.entry import GENESIS, Entry, link
 from app.kit.json_codec import dumps
 from botkeys.sealing.boxes import SecretBytes
 
 # The clock is read after the lock: what is selected from a materialised part comes after it.
-HEAD = Query(
+HEAD = Statement(
     text(
         "WITH head AS MATERIALIZED"
         " (SELECT sequence, mac FROM audit_heads WHERE account_id = :account FOR UPDATE)"
         " SELECT sequence, mac, clock_timestamp() FROM head"
     ).bindparams(bindparam("account", type_=Uuid()))
 )
-_FIRST = Query(
+_FIRST = Statement(
     upsert(AuditHead)
     .values(account_id=bindparam("account"), sequence=0, mac=bindparam("mac"))
     .on_conflict_do_nothing()
@@ -32,7 +32,7 @@ _FIRST = Query(
 _ENTRY = insert(AuditEvent).values(
     {column.name: bindparam(column.name) for column in AuditEvent.__table__.columns}
 )
-ADD = Query(
+ADD = Statement(
     update(AuditHead)
     .where(AuditHead.account_id == bindparam("account_id"))
     .values(sequence=bindparam("sequence"), mac=bindparam("mac"))
@@ -51,17 +51,17 @@ class Head(NamedTuple):
 class AuditLog:
     """The log of the caller's account. `record` takes the last lock of the order: call it last.
 
-    `reader` sends statements in the transaction that an entry tells of.
+    `executor` sends statements in the transaction that an entry tells of.
     """
 
     def __init__(
         self,
-        reader: Reader,
+        executor: Executor,
         hmac_key: SecretBytes,
         caller: Caller,
         ids: Callable[[], UUID] = new_id,
     ) -> None:
-        self._reader = reader
+        self._executor = executor
         self._key = hmac_key
         self._caller = caller
         self._ids = ids
@@ -101,12 +101,12 @@ class AuditLog:
         )
         mac = link(self._key.reveal(), previous, entry)
         columns = {**entry.members(), "details": dumps(details).decode()}
-        await self._reader.fetch(ADD, **columns, mac=mac)
+        await self._executor.fetch(ADD, **columns, mac=mac)
 
     async def _head(self, account_id: UUID) -> Head:
-        rows = await self._reader.fetch(HEAD, account=account_id)
+        rows = await self._executor.fetch(HEAD, account=account_id)
         if not rows:
-            await self._reader.fetch(_FIRST, account=account_id, sequence=0, mac=GENESIS)
-            rows = await self._reader.fetch(HEAD, account=account_id)
+            await self._executor.fetch(_FIRST, account=account_id, sequence=0, mac=GENESIS)
+            rows = await self._executor.fetch(HEAD, account=account_id)
         (row,) = rows
         return Head._make(row)

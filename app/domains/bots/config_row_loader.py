@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
-from app.db.driver import Reader
+from app.db.driver import Executor
 from app.domains.bots.config_rows import SituationRow, read_many
 
 AT_ONCE = 2
@@ -22,8 +22,8 @@ class Situations:
     committed before.
     """
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
         self._waiting: list[_Asker] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading = 0
@@ -63,7 +63,7 @@ class Situations:
 
     async def _read_batch(self, batch: list[_Asker]) -> None:
         try:
-            found = await read_many(self._reader, {name for name, _ in batch})
+            found = await read_many(self._executor, {name for name, _ in batch})
         except asyncio.CancelledError:
             for _, told in batch:
                 told.cancel()

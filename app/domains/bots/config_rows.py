@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, bindparam, text
 
-from app.db.driver import Query, Reader
+from app.db.driver import Executor, Statement
 from app.domains.catalogue.joins import MAX_LEVERAGE, OF_ASSETS
 
 
@@ -96,34 +96,34 @@ _OF_MANY = text(
     " JOIN bots ON bots.account_id = wanted.account_id AND bots.id = wanted.bot_id"
     f" {_TABLES} ORDER BY bots.account_id, bots.id, assets.symbol"
 ).bindparams(bindparam("accounts", type_=ARRAY(Uuid())), bindparam("bots", type_=ARRAY(Uuid())))
-ONE = Query(text(_MEMBERS + _OF_BOT).bindparams(*_BOT))
-UNDER_LOCKS = Query(text(f"{_MEMBERS}, clock_timestamp() {_OF_BOT}").bindparams(*_BOT))
-MANY = Query(_OF_MANY)
+ONE = Statement(text(_MEMBERS + _OF_BOT).bindparams(*_BOT))
+UNDER_LOCKS = Statement(text(f"{_MEMBERS}, clock_timestamp() {_OF_BOT}").bindparams(*_BOT))
+MANY = Statement(_OF_MANY)
 
 
-async def read_one(reader: Reader, account_id: UUID, bot_id: UUID) -> list[SituationRow]:
+async def read_one(executor: Executor, account_id: UUID, bot_id: UUID) -> list[SituationRow]:
     """The rows of one bot, by symbol; none if the bot or its token is gone."""
-    rows = await reader.fetch(ONE, account=account_id, bot=bot_id)
+    rows = await executor.fetch(ONE, account=account_id, bot=bot_id)
     return [SituationRow._make(row) for row in rows]
 
 
 async def read_under_locks(
-    reader: Reader, account_id: UUID, bot_id: UUID
+    executor: Executor, account_id: UUID, bot_id: UUID
 ) -> tuple[list[SituationRow], datetime | None]:
     """The same within a transaction, after the locks that make it last were taken; and when that
     was: `None` where there are no rows.
     """
-    rows = [tuple(row) for row in await reader.fetch(UNDER_LOCKS, account=account_id, bot=bot_id)]
+    rows = [tuple(row) for row in await executor.fetch(UNDER_LOCKS, account=account_id, bot=bot_id)]
     return [SituationRow._make(row[:-1]) for row in rows], rows[0][-1] if rows else None
 
 
 async def read_many(
-    reader: Reader, bots: Iterable[tuple[UUID, UUID]]
+    executor: Executor, bots: Iterable[tuple[UUID, UUID]]
 ) -> dict[tuple[UUID, UUID], Sequence[SituationRow]]:
     """The rows of each of these (account, bot); one that is gone is left out."""
     wanted = list(bots)
     found: dict[tuple[UUID, UUID], list[SituationRow]] = {}
-    rows: Iterable[Any] = await reader.fetch(
+    rows: Iterable[Any] = await executor.fetch(
         MANY, accounts=[account for account, _ in wanted], bots=[bot for _, bot in wanted]
     )
     for row in rows:

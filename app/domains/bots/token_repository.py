@@ -7,19 +7,19 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
-from app.db.driver import Query, Reader, SessionReader
+from app.db.driver import Executor, SessionExecutor, Statement
 from app.db.models import BotToken
 
-_TOKEN_HASH = Query(
+_TOKEN_HASH = Statement(
     select(BotToken.token_hash).where(
         BotToken.account_id == bindparam("account"), BotToken.bot_id == bindparam("bot")
     )
 )
 
 
-async def stored_token_hash(reader: Reader, account_id: UUID, bot_id: UUID) -> bytes | None:
+async def stored_token_hash(executor: Executor, account_id: UUID, bot_id: UUID) -> bytes | None:
     """Hot: every call of every bot asks."""
-    rows = await reader.fetch(_TOKEN_HASH, account=account_id, bot=bot_id)
+    rows = await executor.fetch(_TOKEN_HASH, account=account_id, bot=bot_id)
     for (token_hash,) in rows:
         return bytes(token_hash)
     return None
@@ -31,7 +31,7 @@ class BotTokenRepository:
 
     async def token_hash(self, account_id: UUID, bot_id: UUID) -> bytes | None:
         """The same in a transaction, after the locks that make it last were taken."""
-        return await stored_token_hash(SessionReader(self._session), account_id, bot_id)
+        return await stored_token_hash(SessionExecutor(self._session), account_id, bot_id)
 
     async def replace(self, account_id: UUID, bot_id: UUID, token_hash: bytes) -> None:
         """The bot's one token; a former one is dead when this is committed."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import Integer, Text, Uuid, bindparam, text
 
-from app.db.driver import Query, Reader
+from app.db.driver import Executor, Statement
 from app.domains.catalogue.repository import CatalogueName
 
 
@@ -42,7 +42,7 @@ class InstrumentRow(NamedTuple):
 # Prices are looked up row by row of the page. PostgreSQL thinks that the four words of a catalogue
 # leave one row, and a plain join would walk through all prices once for each row: OFFSET 0 keeps
 # the look-ups apart.
-_PAGE = Query(
+_PAGE = Statement(
     text(
         """
         SELECT page.*, priced.price, priced.volume_24h, learned.max_leverage,
@@ -104,8 +104,8 @@ def _pattern(term: str) -> str:
 class InstrumentReader:
     """`account_id` is that of the keys whose trading assets are marked."""
 
-    def __init__(self, reader: Reader, account_id: UUID) -> None:
-        self._reader = reader
+    def __init__(self, executor: Executor, account_id: UUID) -> None:
+        self._executor = executor
         self._account_id = account_id
 
     async def page(
@@ -122,7 +122,7 @@ class InstrumentReader:
         """
         term = _pattern(search.strip().lower())
         rank, symbol = (-1, "") if after is None else after
-        rows = await self._reader.fetch(
+        rows = await self._executor.fetch(
             _PAGE,
             **name.columns,
             account=self._account_id,

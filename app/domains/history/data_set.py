@@ -5,7 +5,7 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, select
 
-from app.db.driver import Query, Reader
+from app.db.driver import Executor, Statement
 from app.db.models import Account, DeletionMark
 from app.domains.trading.marks import Mark, mark_of
 from botkeys.exchanges.model import Environment
@@ -27,7 +27,7 @@ class DataSet:
         return [replace(m, key_id=None) for m in self.marks if m.key_id in (None, key_id)]
 
 
-_ACCOUNT = Query(
+_ACCOUNT = Statement(
     select(
         Account.selected_environment,
         DeletionMark.id,
@@ -40,9 +40,9 @@ _ACCOUNT = Query(
 )
 
 
-async def read_data_set(reader: Reader, account_id: UUID, environment: str | None) -> DataSet:
+async def read_data_set(executor: Executor, account_id: UUID, environment: str | None) -> DataSet:
     """The data set of `environment`; by default the one that the account has selected."""
-    rows = [tuple(row) for row in await reader.fetch(_ACCOUNT, account=account_id)]
+    rows = [tuple(row) for row in await executor.fetch(_ACCOUNT, account=account_id)]
     selected = rows[0][0] if rows else Environment.LIVE
     marks = tuple(mark_of(*mark) for _, mark_id, *mark in rows if mark_id is not None)
     return DataSet(environment or selected, marks)

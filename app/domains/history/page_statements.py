@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from app.db.base import AnySelect
-from app.db.driver import Query
+from app.db.driver import Statement
 from app.db.models import Bot, KeyLabel
 from app.domains.history.lists import NAMED, Reading
 from app.domains.trading.marks import GONE, Cutoffs, Mark, beyond
@@ -59,8 +59,8 @@ class Shape:
 
 
 @lru_cache(_KEPT_COMPILED)
-def compiled(shape: Shape) -> Query:
-    return Query(statement(shape))
+def compiled(shape: Shape) -> Statement:
+    return Statement(statement(shape))
 
 
 def statement(shape: Shape) -> AnySelect:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.db.driver import Reader
+from app.db.driver import Executor
 from app.domains.history.cursors import Place
 from app.domains.history.data_set import DataSet
 from app.domains.history.lists import Reading, Row
@@ -41,8 +41,8 @@ class Wanted:
 class ReadingRepository:
     """Each page is read over a connection that is given back at once."""
 
-    def __init__(self, reader: Reader, account_id: UUID) -> None:
-        self._reader = reader
+    def __init__(self, executor: Executor, account_id: UUID) -> None:
+        self._executor = executor
         self._account_id = account_id
 
     async def page(
@@ -52,7 +52,7 @@ class ReadingRepository:
         followed by the reading's fields.
         """
         shape, values = page_of(reading, self._account_id, data, wanted, after, limit)
-        return [tuple(row) for row in await self._reader.fetch(compiled(shape), **values)]
+        return [tuple(row) for row in await self._executor.fetch(compiled(shape), **values)]
 
 
 def page_of(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from app.db.driver import Reader
+from app.db.driver import Executor
 from app.domains.history.cursors import Place
 from app.domains.history.data_set import DataSet, read_data_set
 from app.domains.history.lists import Reading, Row
@@ -23,14 +23,14 @@ class Page:
 
 
 class ReadingService:
-    def __init__(self, rows: ReadingRepository, reader: Reader, account_id: UUID) -> None:
+    def __init__(self, rows: ReadingRepository, executor: Executor, account_id: UUID) -> None:
         self._rows = rows
-        self._reader = reader
+        self._executor = executor
         self._account_id = account_id
 
     async def data_set(self, environment: str | None) -> DataSet:
         """By default of the environment that the account has selected."""
-        return await read_data_set(self._reader, self._account_id, environment)
+        return await read_data_set(self._executor, self._account_id, environment)
 
     async def page(
         self, reading: Reading, data: DataSet, wanted: Wanted, after: Place | None, limit: int

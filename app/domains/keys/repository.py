@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
-from app.db.driver import Query, Reader
+from app.db.driver import Executor, Statement
 from app.db.models import (
     Assignment,
     Bot,
@@ -75,7 +75,7 @@ _OF_ACCOUNT = (
     .where(_KEYS.c.account_id == bindparam("account"))
 )
 _PAGE = _OF_ACCOUNT.order_by(_KEYS.c.id.desc()).limit(bindparam("most", type_=BigInteger))
-_FIRST_PAGE = Query(_PAGE)
+_FIRST_PAGE = Statement(_PAGE)
 _ONE = _OF_ACCOUNT.where(_KEYS.c.id == bindparam("key"))
 
 
@@ -94,9 +94,9 @@ _EVERYTHING = KeyFilter()
 
 
 class KeyRepository:
-    def __init__(self, session: AsyncSession, reader: Reader, account_id: UUID) -> None:
+    def __init__(self, session: AsyncSession, executor: Executor, account_id: UUID) -> None:
         self._session = session
-        self._reader = reader
+        self._executor = executor
         self._account_id = account_id
 
     async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> list[KeyRow]:
@@ -104,7 +104,7 @@ class KeyRepository:
         parameters = {"account": self._account_id, "most": limit}
         if after is None and wanted == _EVERYTHING:
             return [
-                KeyRow._make(row) for row in await self._reader.fetch(_FIRST_PAGE, **parameters)
+                KeyRow._make(row) for row in await self._executor.fetch(_FIRST_PAGE, **parameters)
             ]
         query = _PAGE
         if after is not None:

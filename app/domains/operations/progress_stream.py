@@ -10,7 +10,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.quota import Slots
-from app.db.driver import Reader
+from app.db.driver import Executor
 from app.domains.operations.repository import OperationRow, read_operation
 from app.domains.operations.serializers import FINISHED, document_etag, operation_document
 from app.domains.runtime.stream.publisher import StreamLimits
@@ -44,7 +44,7 @@ class OperationEvents(EventSourceResponse):
     def __init__(
         self,
         slots: Slots,
-        reader: Reader,
+        executor: Executor,
         account_id: UUID,
         row: OperationRow,
         limits: StreamLimits,
@@ -54,7 +54,7 @@ class OperationEvents(EventSourceResponse):
         self._give_back = finalize(self, slots.give_back, account_id)
         # Proxies that gather answers before they pass them on are told not to (nginx).
         super().__init__(
-            _events(slots.closed, reader, account_id, row, limits),
+            _events(slots.closed, executor, account_id, row, limits),
             headers={"X-Accel-Buffering": "no"},
         )
         self._patience = limits.patience
@@ -74,7 +74,7 @@ class OperationEvents(EventSourceResponse):
 
 async def _events(
     closed: asyncio.Event,
-    reader: Reader,
+    executor: Executor,
     account_id: UUID,
     first: OperationRow,
     limits: StreamLimits,
@@ -100,4 +100,4 @@ async def _events(
         with suppress(TimeoutError):
             async with asyncio.timeout(min(LOOK_SECONDS, left)):
                 await closed.wait()
-        row = await read_operation(reader, account_id, row.id)
+        row = await read_operation(executor, account_id, row.id)

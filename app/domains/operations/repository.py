@@ -13,7 +13,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.driver import Query, Reader
+from app.db.driver import Executor, Statement
 from app.db.models import Operation
 
 _OPERATIONS = Operation.__table__
@@ -39,7 +39,7 @@ class OperationRow(NamedTuple):
     stalled: bool
 
 
-# Without parameters, as `Query` wants it.
+# Without parameters, as `Statement` wants it.
 _STALLED: ColumnElement[bool] = literal_column(
     "(status = 'running' AND coalesce(claimed_until < clock_timestamp()"
     " OR last_progress_at < clock_timestamp() - interval '60 seconds', false))"
@@ -48,14 +48,14 @@ _OF_ACCOUNT = select(
     *(_OPERATIONS.c[name] for name in OperationRow._fields if name != "stalled"),
     _STALLED.label("stalled"),
 ).where(_OPERATIONS.c.account_id == bindparam("account"))
-_ONE = Query(_OF_ACCOUNT.where(_OPERATIONS.c.id == bindparam("operation")))
+_ONE = Statement(_OF_ACCOUNT.where(_OPERATIONS.c.id == bindparam("operation")))
 
 
 async def read_operation(
-    reader: Reader, account_id: UUID, operation_id: UUID
+    executor: Executor, account_id: UUID, operation_id: UUID
 ) -> OperationRow | None:
     """Outside any transaction: for those who look again and again."""
-    rows = await reader.fetch(_ONE, account=account_id, operation=operation_id)
+    rows = await executor.fetch(_ONE, account=account_id, operation=operation_id)
     return next((OperationRow._make(row) for row in rows), None)
 
 

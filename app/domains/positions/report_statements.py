@@ -20,7 +20,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert
 
-from app.db.driver import Query
+from app.db.driver import Statement
 from app.db.models import (
     Account,
     Assignment,
@@ -56,21 +56,21 @@ _THIS_POSITION = (
 )
 _KEYS = any_(bindparam("keys", type_=ARRAY(Uuid())))
 
-SHARE_ACCOUNT = Query(
+SHARE_ACCOUNT = Statement(
     select(Account.account_id).where(Account.account_id == _ACCOUNT).with_for_update(read=True)
 )
-SHARE_BOT = Query(
+SHARE_BOT = Statement(
     select(Bot.key_id, select(Position.key_id).where(*_THIS_POSITION).scalar_subquery())
     .where(*_THIS_BOT)
     .with_for_update(read=True, of=Bot)
 )
-SHARE_KEYS = Query(
+SHARE_KEYS = Statement(
     select(Key.id)
     .where(Key.account_id == _ACCOUNT, Key.id == _KEYS)
     .order_by(Key.id)
     .with_for_update(read=True)
 )
-SHARE_ASSETS = Query(
+SHARE_ASSETS = Statement(
     select(TradingAsset.symbol)
     .where(
         TradingAsset.account_id == _ACCOUNT,
@@ -80,9 +80,9 @@ SHARE_ASSETS = Query(
     .order_by(TradingAsset.key_id, TradingAsset.contract_type)
     .with_for_update(read=True)
 )
-LOCK_POSITION = Query(select(Position.id).where(*_THIS_POSITION).with_for_update())
-GET = Query(POSITIONS.where(*_THIS_POSITION))
-DELETED = Query(
+LOCK_POSITION = Statement(select(Position.id).where(*_THIS_POSITION).with_for_update())
+GET = Statement(POSITIONS.where(*_THIS_POSITION))
+DELETED = Statement(
     select(
         DeletionMark.environment,
         DeletionMark.key_id,
@@ -96,8 +96,8 @@ DELETED = Query(
         .scalar_subquery(),
     ).where(DeletionMark.account_id == _ACCOUNT)
 )
-REMOVE = Query(removal(_THIS_POSITION))
-FORMER_KEY = Query(
+REMOVE = Statement(removal(_THIS_POSITION))
+FORMER_KEY = Statement(
     select(
         KeyLabel.key_id,
         KeyLabel.exchange,
@@ -125,7 +125,7 @@ FORMER_KEY = Query(
     )
 )
 _CATALOGUE = ("exchange", "environment", "region", "contract_type", "symbol")
-MARGIN_MODES = Query(
+MARGIN_MODES = Statement(
     select(CatalogueInstrument.margin_modes).where(
         *(getattr(CatalogueInstrument, name) == bindparam(name) for name in _CATALOGUE)
     )
@@ -143,7 +143,7 @@ _ADDED = (
     .returning(Position.__table__)
     .cte("added")
 )
-ADD = Query(named(_ADDED).where(_ADDED.c.account_id == _ACCOUNT))
+ADD = Statement(named(_ADDED).where(_ADDED.c.account_id == _ACCOUNT))
 
 
 _DELETED_BEFORE = (
@@ -165,9 +165,11 @@ _DELETED_BEFORE = (
 
 
 @lru_cache(maxsize=128)
-def change(columns: tuple[str, ...]) -> Query:
+def change(columns: tuple[str, ...]) -> Statement:
     """Writes these and no others, so that the table's checks stand behind the lock. Reports of one
     kind change the same columns; those of all sorts in one process are some dozen.
     """
     written: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in columns}
-    return Query(update(Position).where(*_THIS_POSITION).values(written).returning(_DELETED_BEFORE))
+    return Statement(
+        update(Position).where(*_THIS_POSITION).values(written).returning(_DELETED_BEFORE)
+    )

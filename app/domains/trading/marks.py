@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.driver import Query, Reader
+from app.db.driver import Executor, Statement
 from app.db.models import DeletionMark
 
 FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -42,10 +42,10 @@ class Mark:
 _MARKS = select(DeletionMark.environment, DeletionMark.key_id, DeletionMark.cutoff).where(
     DeletionMark.account_id == bindparam("account")
 )
-_MARKS_AT_ONCE = Query(_MARKS)
+_MARKS_AT_ONCE = Statement(_MARKS)
 
 
-async def read_marks(source: Reader | AsyncSession, account_id: UUID) -> list[Mark]:
+async def read_marks(source: Executor | AsyncSession, account_id: UUID) -> list[Mark]:
     """All marks of the account. Of a session they are those that its next statement would see."""
     rows: Iterable[Iterable[Any]]
     if isinstance(source, AsyncSession):

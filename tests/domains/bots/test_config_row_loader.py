@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from app.db.driver import Query
+from app.db.driver import Statement
 from app.domains.bots.config_row_loader import AT_ONCE, BATCH, Situations
 from app.domains.bots.config_rows import SituationRow, read_one
 from app.domains.runtime.config.cache import Configurations
@@ -23,8 +23,8 @@ class HeldReader:
         self.asked: list[list[UUID]] = []
         self.answers: list[asyncio.Future[None]] = []
 
-    async def fetch(self, query: Query, **parameters: Any) -> Sequence[Any]:
-        assert "unnest" in query.text
+    async def fetch(self, statement: Statement, **parameters: Any) -> Sequence[Any]:
+        assert "unnest" in statement.text
         self.asked.append(parameters["bots"])
         self.answers.append(asyncio.get_running_loop().create_future())
         await self.answers[-1]
@@ -43,8 +43,8 @@ def bots(count: int) -> list[UUID]:
 
 
 async def test_who_asks_while_statements_are_under_way_is_read_in_the_next() -> None:
-    reader = HeldReader()
-    situations = Situations(reader)
+    executor = HeldReader()
+    situations = Situations(executor)
     some = bots(AT_ONCE + BATCH + 1)
 
     async def ask(bot: UUID) -> UUID:
@@ -54,26 +54,26 @@ async def test_who_asks_while_statements_are_under_way_is_read_in_the_next() -> 
     for bot in some:
         asking.append(asyncio.create_task(ask(bot)))
         await settled()
-    assert [len(asked) for asked in reader.asked] == [1] * AT_ONCE
+    assert [len(asked) for asked in executor.asked] == [1] * AT_ONCE
     for answer in range(AT_ONCE + 2):
-        reader.answers[answer].set_result(None)
+        executor.answers[answer].set_result(None)
         await settled()
 
-    assert [len(asked) for asked in reader.asked] == [1] * AT_ONCE + [BATCH, 1]
+    assert [len(asked) for asked in executor.asked] == [1] * AT_ONCE + [BATCH, 1]
     assert await asyncio.gather(*asking) == some
 
 
 async def test_a_failure_is_everybodys_who_was_read_together_and_nobody_elses() -> None:
-    reader = HeldReader()
-    situations = Situations(reader)
+    executor = HeldReader()
+    situations = Situations(executor)
     asking = [asyncio.create_task(situations.read(UUID(int=0), bot)) for bot in bots(3)]
     await settled()
     asking.pop().cancel()
-    reader.answers[0].set_exception(OSError("gone"))
+    executor.answers[0].set_exception(OSError("gone"))
     await settled()
     later = asyncio.create_task(situations.read(UUID(int=0), UUID(int=7)))
     await settled()
-    for answer in reader.answers[1:]:
+    for answer in executor.answers[1:]:
         answer.set_result(None)
 
     results = await asyncio.gather(*asking, return_exceptions=True)
@@ -108,7 +108,7 @@ async def test_a_configuration_is_made_anew_when_a_row_changed_and_only_then(wor
 
 async def test_who_asks_again_as_soon_as_it_was_told_is_told_again() -> None:
     class Immediate:
-        async def fetch(self, query: Query, **parameters: Any) -> Sequence[Any]:
+        async def fetch(self, statement: Statement, **parameters: Any) -> Sequence[Any]:
             del query, parameters
             return []
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.driver import Query
+from app.db.driver import Statement
 from app.db.engine import Database, open_database
 from app.domains.history.cursors import Place
 from app.domains.history.data_set import DataSet
@@ -214,7 +214,7 @@ async def test_a_mark_bounds_the_scan(few: Database) -> None:
 
 
 def test_pages_that_differ_in_values_alone_share_a_statement() -> None:
-    def compiled_for(data: DataSet, wanted: Wanted, after: Place | None, limit: int) -> Query:
+    def compiled_for(data: DataSet, wanted: Wanted, after: Place | None, limit: int) -> Statement:
         return compiled(page_of(BOT_EVENTS, uuid4(), data, wanted, after, limit)[0])
 
     def marked(environment: str, days: int) -> DataSet:
@@ -231,4 +231,4 @@ def test_pages_that_differ_in_values_alone_share_a_statement() -> None:
     ]
 
     assert one is same
-    assert len({query.text for query in (one, *others)}) == 1 + len(others)
+    assert len({statement.text for query in (one, *others)}) == 1 + len(others)

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from sqlalchemy import func, select, text, update
 
-from app.db.driver import Query, Reader, Rows
+from app.db.driver import Executor, Rows, Statement
 from app.db.models import BotEvent, Presence
 from app.domains.runtime.heartbeat.schemas import HeartbeatAnswer
 from app.domains.runtime.heartbeat.writer import BATCH, Heartbeats
@@ -50,30 +50,30 @@ async def set_lease(world: World, seconds: float, **columns: Any) -> None:
 class GatedReader:
     """Lets statements through one by one, and knows of each how many bots it wrote."""
 
-    def __init__(self, inner: Reader) -> None:
+    def __init__(self, inner: Executor) -> None:
         self._inner = inner
         self.arrived = asyncio.Semaphore(0)
         self.gate = asyncio.Semaphore(0)
         self.sizes: list[int] = []
 
-    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         self.sizes.append(len(parameters["bots"]))
         self.arrived.release()
         await self.gate.acquire()
-        return await self._inner.fetch(query, **parameters)
+        return await self._inner.fetch(statement, **parameters)
 
 
 class FailingReader:
     """The connection is lost before the answer comes."""
 
-    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         del query, parameters
         raise asyncpg.ConnectionDoesNotExistError("connection was closed")
 
 
 @asynccontextmanager
-async def heartbeats_over(world: World, reader: Reader) -> AsyncIterator[Heartbeats]:
-    database = replace(world.context.database, reader=reader)
+async def heartbeats_over(world: World, executor: Executor) -> AsyncIterator[Heartbeats]:
+    database = replace(world.context.database, executor=executor)
     heartbeats = Heartbeats(database, world.context.metrics, LEASE)
     yield heartbeats
     await heartbeats.close()

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.principal import BotPrincipal
 from app.db import notifications
-from app.db.driver import Query, Reader, Rows
+from app.db.driver import Executor, Rows, Statement
 from app.db.models import Bot as BotRow
 from app.domains.bots.token_repository import stored_token_hash
 from app.domains.runtime.config.cache import Configurations
@@ -42,8 +42,8 @@ async def version_of(bot: Bot) -> str:
 
 
 async def principal_of(world: World, bot: Bot) -> BotPrincipal:
-    reader = world.context.database.reader
-    stored = await stored_token_hash(reader, bot.account_id, bot.id)
+    executor = world.context.database.reader
+    stored = await stored_token_hash(executor, bot.account_id, bot.id)
     assert stored is not None
     return BotPrincipal(bot.account_id, bot.id, stored)
 
@@ -308,22 +308,22 @@ async def test_streams_end_when_the_process_is_asked_to_stop(busy_world: World) 
 class OnceAway:
     """A database that does not answer the first time."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
         self._asked = 0
 
-    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         self._asked += 1
         if self._asked == 1:
             raise OSError
-        return await self._reader.fetch(query, **parameters)
+        return await self._executor.fetch(statement, **parameters)
 
 
 async def test_a_reading_that_failed_is_made_again(world: World) -> None:
     bot = await principal_of(world, await new_bot(world.user()))
-    reader = OnceAway(world.context.database.reader)
+    executor = OnceAway(world.context.database.reader)
     limits = StreamLimits(retry=0.01)
-    streams = ConfigStreams(reader, world.context.configurations, limits, None)
+    streams = ConfigStreams(executor, world.context.configurations, limits, None)
     config = await (await streams.subscribe(bot, None)).next(10)
     assert config is not None
     await streams.close()
@@ -346,13 +346,13 @@ async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
 class Gated:
     """A database whose first answer is held back."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
         self.read = asyncio.Event()
         self.gate = asyncio.Event()
 
-    async def fetch(self, query: Query, **parameters: Any) -> Rows:
-        rows = await self._reader.fetch(query, **parameters)
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
+        rows = await self._executor.fetch(statement, **parameters)
         if not self.read.is_set():
             self.read.set()
             await self.gate.wait()
@@ -362,15 +362,15 @@ class Gated:
 async def test_a_new_token_is_not_judged_by_what_was_read_before_it(world: World) -> None:
     user = world.user()
     bot = await new_bot(user)
-    reader = Gated(world.context.database.reader)
-    streams = ConfigStreams(reader, world.context.configurations, StreamLimits(), None)
+    executor = Gated(world.context.database.reader)
+    streams = ConfigStreams(executor, world.context.configurations, StreamLimits(), None)
     former = asyncio.create_task(streams.subscribe(await principal_of(world, bot), None))
-    await reader.read.wait()
+    await executor.read.wait()
     await user.mint(str(bot.id))
     renewed = asyncio.create_task(streams.subscribe(await principal_of(world, bot), None))
     await asyncio.sleep(0)
     assert streams.count == 2
-    reader.gate.set()
+    executor.gate.set()
 
     assert await (await renewed).next(10) is not None
     assert (await former).revoked

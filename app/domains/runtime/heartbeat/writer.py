@@ -11,7 +11,7 @@ from sqlalchemy import ARRAY, Interval, TextClause, Uuid, bindparam, text
 
 from app.api.telemetry import Metrics
 from app.db.base import new_id
-from app.db.driver import Query
+from app.db.driver import Statement
 from app.db.engine import Database
 
 BATCH = 1000
@@ -82,9 +82,9 @@ def _beat(which: str, locking: str) -> TextClause:
     )
 
 
-BEAT_FREE = Query(_beat("", "SKIP LOCKED"))
+BEAT_FREE = Statement(_beat("", "SKIP LOCKED"))
 _BEAT_ONE = _beat("WHERE presence.account_id = :account", "")
-_MAKE_ROWS = Query(
+_MAKE_ROWS = Statement(
     text(
         """
         INSERT INTO presence (account_id, bot_id)
@@ -172,7 +172,7 @@ class Heartbeats:
     async def _write_free(self, batch: dict[BotName, asyncio.Future[bool]]) -> None:
         """Write those whose row is there and free, and take them out of the batch.
 
-        A statement sent through the reader is a transaction of its own: what is answered was
+        A statement sent through the executor is a transaction of its own: what is answered was
         committed.
         """
         for account_id, bot_id in await self._database.reader.fetch(

@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from app.db.driver import Query, Reader
+from app.db.driver import Executor, Statement
 from app.db.models import AuditHead, Bot, BotEvent, BotToken, Key, KeyCredential, Release
 from app.domains.audit.log import Head
 from app.kit.json_codec import dumps
@@ -60,7 +60,7 @@ class Found(NamedTuple):
     master_key_version: int
 
 
-LOCK = Query(select(Bot.id).where(*_THIS_BOT).with_for_update(key_share=True))
+LOCK = Statement(select(Bot.id).where(*_THIS_BOT).with_for_update(key_share=True))
 _RECENT = (
     select(Release.at)
     .where(*_RELEASES, Release.at > _NOW - _WINDOW)
@@ -82,7 +82,7 @@ _SEALED = join(
     & (KeyCredential.key_id == Key.id)
     & (KeyCredential.version == Key.version),
 )
-FOUND = Query(
+FOUND = Statement(
     select(
         BotToken.token_hash,
         _WAITING.label("waiting"),
@@ -107,7 +107,7 @@ _EVENT = (
     *("account_id", "bot_id", "id", "key_id", "exchange", "environment", "contract_type"),
     *("kind", "level", "message", "data"),
 )
-ADD_EVENT = Query(insert(BotEvent).values({name: bindparam(name) for name in _EVENT}))
+ADD_EVENT = Statement(insert(BotEvent).values({name: bindparam(name) for name in _EVENT}))
 _ADDED = (
     insert(Release)
     .values(
@@ -137,25 +137,25 @@ _HEAD = (
     .cte("head")
     .prefix_with("MATERIALIZED")
 )
-ADD_RELEASE = Query(select(_HEAD.c.sequence, _HEAD.c.mac, _NOW).add_cte(_ADDED))
+ADD_RELEASE = Statement(select(_HEAD.c.sequence, _HEAD.c.mac, _NOW).add_cte(_ADDED))
 
 
 class ReleaseRepository:
     """Of one bot."""
 
-    def __init__(self, reader: Reader, account_id: UUID, bot_id: UUID) -> None:
-        self._reader = reader
+    def __init__(self, executor: Executor, account_id: UUID, bot_id: UUID) -> None:
+        self._executor = executor
         self._account_id = account_id
         self._bot_id = bot_id
         self._names = {"account": account_id, "bot": bot_id}
 
     async def lock_assignment(self) -> bool:
         """Lock the bot, so that its key stays its key, and releases to it come one by one."""
-        return bool(await self._reader.fetch(LOCK, **self._names))
+        return bool(await self._executor.fetch(LOCK, **self._names))
 
     async def found(self, address: str, limit: int, window: timedelta) -> Found | None:
         """`None` if the bot has no token. Without a key all that is of the key is `None`."""
-        rows = await self._reader.fetch(
+        rows = await self._executor.fetch(
             FOUND, **self._names, address=address, others=limit - 1, window=window
         )
         return next(map(Found._make, rows), None)
@@ -166,7 +166,7 @@ class ReleaseRepository:
         """Store the release and show it on the key. Gives the audit log's head, locked; `None` if
         the log is empty.
         """
-        rows = await self._reader.fetch(
+        rows = await self._executor.fetch(
             ADD_RELEASE,
             **self._names,
             key=key_id,
@@ -178,7 +178,7 @@ class ReleaseRepository:
         return next(map(Head._make, rows), None)
 
     async def add_event(self, event_id: UUID, data: dict[str, str], **columns: Any) -> None:
-        await self._reader.fetch(
+        await self._executor.fetch(
             ADD_EVENT,
             account_id=self._account_id,
             bot_id=self._bot_id,

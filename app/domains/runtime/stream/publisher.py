@@ -17,7 +17,7 @@ from sqlalchemy import URL
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.db import notifications
-from app.db.driver import Reader
+from app.db.driver import Executor
 from app.domains.bots.config_rows import SituationRow, read_many
 from app.domains.runtime.config.cache import Configurations
 from app.domains.runtime.stream.listener import listen
@@ -36,7 +36,7 @@ class StreamLimits:
     """Seconds, and how many streams one process holds.
 
     `reread` is how often all bots are read without a hint, `retry` how long after a reading that
-    failed; `patience` is how long a reader may take nothing that it is sent.
+    failed; `patience` is how long a executor may take nothing that it is sent.
     """
 
     reread: float = 5
@@ -60,10 +60,14 @@ class ConfigStreams:
     """One for a process. Without `url` nothing happens that nobody waits for (tests)."""
 
     def __init__(
-        self, reader: Reader, configurations: Configurations, limits: StreamLimits, url: URL | None
+        self,
+        executor: Executor,
+        configurations: Configurations,
+        limits: StreamLimits,
+        url: URL | None,
     ) -> None:
         self.limits = limits
-        self._reader = reader
+        self._executor = executor
         self._configurations = configurations
         self._url = url
         self._watched: dict[BotName, _Watched] = {}
@@ -169,7 +173,7 @@ class ConfigStreams:
             while names := self._hints.take(self._rows_of):
                 self._turn += 1
                 try:
-                    found = await read_many(self._reader, names)
+                    found = await read_many(self._executor, names)
                 except Exception as error:  # noqa: BLE001  # no failure may end all streams for good
                     log.warning("streams_not_read", exception=type(error).__name__)
                     self._hints.due(names)
