@@ -135,8 +135,8 @@ async def open_world(
     heartbeats = Heartbeats(database, shared.metrics, lease)
     # Without a network between them, an answer comes when it is whole: so streams end at once.
     limits = StreamLimits(lifetime=0.02)
-    streams = ConfigStreams(database.reader, shared.configurations, limits, None)
-    situations = Situations(database.reader)
+    streams = ConfigStreams(database.autocommit, shared.configurations, limits, None)
+    situations = Situations(database.autocommit)
     context = replace(
         shared,
         database=database,
@@ -144,7 +144,7 @@ async def open_world(
         heartbeats=heartbeats,
         streams=streams,
         situations=situations,
-        account_statuses=AccountStatusCache(database.reader),
+        account_statuses=AccountStatusCache(database.autocommit),
     )
     app = application(context)
     async with served(app) as http:

@@ -96,8 +96,10 @@ class EdgeRoute(APIRoute):
         async def at_the_edge(request: Request) -> Response:
             context: Context = request.app.state.context
             database = context.database
-            work = UnitOfWork(context, access, database.readers if reads else database.sessions)
-            request.state.work = unit
+            work = UnitOfWork(
+                context, access, database.read_sessions if reads else database.sessions
+            )
+            request.state.work = work
             try:
                 return await _answer(request, work, names, handle)
             except (AppError, RequestValidationError, HTTPException) as error:
@@ -218,7 +220,7 @@ def _is_plain_json(request: Request) -> bool:
 async def work_of(request: Request) -> UnitOfWork:
     """The unit of work of this request, for the dependencies of the domains."""
     work: UnitOfWork = request.state.work
-    return unit
+    return work
 
 
 CurrentWork = Annotated[UnitOfWork, Depends(work_of)]

@@ -20,12 +20,12 @@ Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Rows = Sequence[Iterable[Any]]
 
 
-class Query:
+class Statement:
     """A statement with named parameters, as PostgreSQL wants it. JSON is given as text."""
 
-    def __init__(self, statement: ClauseElement) -> None:
+    def __init__(self, clause: ClauseElement) -> None:
         dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
-        compiled = cast("SQLCompiler", statement.compile(dialect=dialect))
+        compiled = cast("SQLCompiler", clause.compile(dialect=dialect))
         self.text = compiled.string
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         known = compiled.params
@@ -37,15 +37,15 @@ class Query:
         return [given[name] for name in self._names]
 
 
-class Reader(Protocol):
-    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+class Executor(Protocol):
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         """All rows, read in a transaction of their own. JSON is decoded: the pool sees to that.
 
         Raises what the driver raises: `app.db.failures` tells outages from mistakes.
         """
 
 
-class PoolReader:
+class AutocommitExecutor:
     """Reads over any free connection of an engine whose pool does not begin transactions.
 
     `in_transaction` wraps each read in one: a transaction pooler keeps to one server connection
@@ -56,8 +56,10 @@ class PoolReader:
         self._engine = engine.sync_engine
         self._in_transaction = in_transaction
 
-    async def fetch(self, query: Query, **parameters: Any) -> Rows:
-        rows: Rows = await greenlet_spawn(self._fetch, query.text, query.arguments(parameters))
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
+        rows: Rows = await greenlet_spawn(
+            self._fetch, statement.text, statement.arguments(parameters)
+        )
         return rows
 
     def _fetch(self, text: str, arguments: list[Any]) -> Rows:
@@ -96,7 +98,7 @@ class _Overheard:
         return result.all() if result.returns_rows else ()
 
 
-class SessionReader:
+class SessionExecutor:
     """Sends statements in a session's own transaction, which the first of them begins.
 
     They go straight through the driver unless the engine has listeners to statements.
@@ -107,13 +109,13 @@ class SessionReader:
         self._transaction: SessionTransaction | None = None
         self._sender: Sender | None = None
 
-    async def fetch(self, query: Query, **parameters: Any) -> Rows:
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         """All rows. Raises what the driver raises, or SQLAlchemy's error around it."""
         transaction = self._session.sync_session.get_transaction()
         if self._sender is None or transaction is None or transaction is not self._transaction:
             self._sender = await self._begin()
             self._transaction = self._session.sync_session.get_transaction()
-        return await self._sender.fetch(query.text, *query.arguments(parameters))
+        return await self._sender.fetch(statement.text, *statement.arguments(parameters))
 
     async def _begin(self) -> Sender:
         connection = await self._session.connection()

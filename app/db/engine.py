@@ -43,16 +43,16 @@ def _dumps(value: Any) -> str:
 class Database:
     """An engine and its sessions. `hide_parameters` keeps values out of errors and logs.
 
-    Each statement of a session of `readers` is a transaction of its own: reading takes one round
-    trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else. `executor`
+    Each statement of a session of `read_sessions` is a transaction of its own: reading takes one round
+    trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else. `autocommit`
     is for the hottest reads, which take no session at all, and `transactions` makes those of the
     hottest writes, which take none either.
     """
 
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
-    readers: async_sessionmaker[AsyncSession]
-    executor: Executor
+    read_sessions: async_sessionmaker[AsyncSession]
+    autocommit: Executor
     transactions: Callable[[], Transaction]
 
     async def close(self) -> None:
@@ -112,8 +112,8 @@ def open_database(
         return Database(
             engine, sessions, sessions, AutocommitExecutor(engine, in_transaction=True), hot
         )
-    readers = _sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
-    return Database(engine, sessions, readers, AutocommitExecutor(engine), hot)
+    read_sessions = _sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
+    return Database(engine, sessions, read_sessions, AutocommitExecutor(engine), hot)
 
 
 def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

@@ -169,7 +169,7 @@ async def open_context(
         stack.push_async_callback(catalogues.close)
         configurations = Configurations(exchanges)
         streams = ConfigStreams(
-            database.reader,
+            database.autocommit,
             configurations,
             stream_limits(settings),
             database.engine.url if direct is None else driver_url(direct.get_secret_value()),
@@ -179,7 +179,7 @@ async def open_context(
         metrics.streams.set_function(lambda: streams.count)
         heartbeats = Heartbeats(database, metrics, timedelta(seconds=settings.heartbeat_lease))
         stack.push_async_callback(heartbeats.close)
-        situations = Situations(database.reader)
+        situations = Situations(database.autocommit)
         stack.push_async_callback(situations.close)
         yield Context(
             settings=settings,
@@ -195,7 +195,7 @@ async def open_context(
             heartbeats=heartbeats,
             situations=situations,
             configurations=configurations,
-            account_statuses=AccountStatusCache(database.reader),
+            account_statuses=AccountStatusCache(database.autocommit),
             turns=Turns(max(1, settings.database_pool_size // 2)),
             api=api,
             runtime=runtime,

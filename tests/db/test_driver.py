@@ -38,14 +38,14 @@ def test_parameters_are_sent_in_the_order_of_the_text() -> None:
         .where(column("b") == bindparam("first", type_=Text))
         .limit(bindparam("most", type_=BigInteger))
     )
-    assert statement.arguments({"first": "1", "second": "2", "most": 3}) == ["2", "1", 3]
-    assert "$3" in statement.text
+    assert query.arguments({"first": "1", "second": "2", "most": 3}) == ["2", "1", 3]
+    assert "$3" in query.text
 
 
 async def test_a_connection_that_the_server_ended_is_replaced_unseen(
     copied_database: Database,
 ) -> None:
-    executor = copied_database.reader
+    executor = copied_database.autocommit
     ended = asyncio.Event()
     async with copied_database.engine.connect() as other:
         async with copied_database.engine.connect() as idle:
@@ -62,7 +62,7 @@ async def test_a_connection_that_the_server_ended_is_replaced_unseen(
 async def test_a_connection_lost_while_reading_is_an_outage_and_the_next_read_works(
     copied_database: Database,
 ) -> None:
-    executor = copied_database.reader
+    executor = copied_database.autocommit
     reading = asyncio.create_task(_fails(executor, seconds=30.0))
     await _until_sleeping(copied_database)
 
@@ -76,7 +76,7 @@ async def test_a_connection_lost_while_reading_is_an_outage_and_the_next_read_wo
 async def test_an_error_of_the_statement_leaves_the_connection_in_order(
     copied_database: Database,
 ) -> None:
-    executor = copied_database.reader
+    executor = copied_database.autocommit
     ((before,),) = await executor.fetch(_PID)
 
     with pytest.raises(asyncpg.DivisionByZeroError):
@@ -88,7 +88,7 @@ async def test_an_error_of_the_statement_leaves_the_connection_in_order(
 async def test_a_read_that_was_given_up_hands_its_connection_to_nobody(
     copied_database: Database,
 ) -> None:
-    executor = copied_database.reader
+    executor = copied_database.autocommit
     reading = asyncio.create_task(executor.fetch(_SLEEP, seconds=30.0))
     await _until_sleeping(copied_database)
 

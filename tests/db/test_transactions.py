@@ -24,7 +24,7 @@ async def add(transaction: Transaction, version: int) -> None:
 
 
 async def stored(database: Database) -> list[int]:
-    return [version for (version,) in await database.reader.fetch(_VERSIONS)]
+    return [version for (version,) in await database.autocommit.fetch(_VERSIONS)]
 
 
 async def test_what_is_committed_stays_and_what_is_not_goes(copied_database: Database) -> None:

@@ -288,6 +288,6 @@ async def _fire(operation: Operation, cast: Cast) -> httpx.Response:
 async def _done_or_waiting(world: World, task: asyncio.Task[httpx.Response]) -> None:
     """Until it is done, or waits for a lock. Nothing tells of that, so it is asked for."""
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
-    async with world.context.database.readers() as session:
+    async with world.context.database.read_sessions() as session:
         while not task.done() and not await session.scalar(waiting):
             await asyncio.wait({task}, timeout=0.001)

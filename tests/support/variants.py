@@ -42,7 +42,7 @@ async def changed(
         lease = timedelta(seconds=new_settings.heartbeat_lease)
         heartbeats = Heartbeats(context["database"], world.context.metrics, lease)
         context.setdefault("heartbeats", heartbeats)
-        context.setdefault("situations", Situations(context["database"].reader))
+        context.setdefault("situations", Situations(context["database"].autocommit))
     new_context = replace(world.context, settings=new_settings, **context)
     app = application(new_context)
     async with served(app) as http:

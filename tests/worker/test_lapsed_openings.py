@@ -56,7 +56,7 @@ async def test_an_opening_that_is_renewed_meanwhile_is_not_closed(busy_world: Wo
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
 
-    async with sessions() as renewing, busy_world.context.database.readers() as looking:
+    async with sessions() as renewing, busy_world.context.database.read_sessions() as looking:
         until = func.clock_timestamp() + timedelta(minutes=1)
         await renewing.execute(update(Position).values(expires_at=until))
         lapsing = asyncio.create_task(lapse_openings(sessions))

@@ -53,7 +53,7 @@ async def _bot(headers: list[tuple[bytes, bytes]], work: UnitOfWork) -> BotPrinc
         stored = rows[0].token_hash if rows else None
     else:
         stored = await stored_token_hash(
-            work.context.database.reader, claimed.account_id, claimed.bot_id
+            work.context.database.autocommit, claimed.account_id, claimed.bot_id
         )
     key = bytes(work.context.runtime.token.reveal())
     if stored is None or not matches(key, token, stored):

@@ -13,7 +13,7 @@ from app.domains.keys.repository import KeyRepository
 
 
 async def asset_service(work: CurrentWork) -> AssetService:
-    reader, account_id = work.context.database.reader, work.caller.account_id
+    reader, account_id = work.context.database.autocommit, work.caller.account_id
     return AssetService(
         work.session,
         AssetRepository(work.session, reader, account_id),

@@ -14,9 +14,9 @@ from app.domains.keys.repository import KeyRepository
 async def catalogue_service(work: CurrentWork) -> CatalogueService:
     return CatalogueService(
         work.session,
-        KeyRepository(work.session, work.context.database.reader, work.caller.account_id),
+        KeyRepository(work.session, work.context.database.autocommit, work.caller.account_id),
         CatalogueRepository(work.session),
-        InstrumentReader(work.context.database.reader, work.caller.account_id),
+        InstrumentReader(work.context.database.autocommit, work.caller.account_id),
         work.context.catalogues,
     )
 

@@ -30,8 +30,8 @@ async def position_service(work: CurrentWork) -> PositionService:
 
 async def reading_service(work: CurrentWork) -> ReadingService:
     database, account_id = work.context.database, work.caller.account_id
-    rows = ReadingRepository(database.reader, account_id)
-    return ReadingService(rows, database.reader, account_id)
+    rows = ReadingRepository(database.autocommit, account_id)
+    return ReadingService(rows, database.autocommit, account_id)
 
 
 Positions = Annotated[PositionService, Depends(position_service)]

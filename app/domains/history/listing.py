@@ -69,7 +69,7 @@ class Answering:
 
     def __init__(self, service: ReadingService, work: UnitOfWork, asked: Asked, form: Form) -> None:
         self._service = service
-        self._unit = unit
+        self._unit = work
         self._asked = asked
         self._form = form
 

@@ -25,7 +25,7 @@ async def key_service(work: CurrentWork) -> KeyService:
         raise RuntimeError("routes of keys are served by a process without the role api")
     return KeyService(
         work.session,
-        KeyRepository(work.session, context.database.reader, work.caller.account_id),
+        KeyRepository(work.session, context.database.autocommit, work.caller.account_id),
         CredentialRepository(work.session, work.caller.account_id),
         AccountRepository(work.session),
         context.api,
@@ -40,7 +40,7 @@ async def key_service(work: CurrentWork) -> KeyService:
 async def deletion_service(work: CurrentWork) -> KeyDeletionService:
     account_id = work.caller.account_id
     return KeyDeletionService(
-        KeyRepository(work.session, work.context.database.reader, account_id),
+        KeyRepository(work.session, work.context.database.autocommit, account_id),
         CredentialRepository(work.session, account_id),
         AccountRepository(work.session),
         DeletionRepository(work.session, account_id),
@@ -57,7 +57,7 @@ async def replacement_service(
         raise RuntimeError("routes of keys are served by a process without the role api")
     return ReplacementService(
         work.session,
-        KeyRepository(work.session, context.database.reader, work.caller.account_id),
+        KeyRepository(work.session, context.database.autocommit, work.caller.account_id),
         CredentialRepository(work.session, work.caller.account_id),
         AccountRepository(work.session),
         context.api,

@@ -105,7 +105,7 @@ async def stream_operation(operation_id: UUID, service: Operations, work: Curren
     context = work.context
     return OperationEvents(
         context.operations,
-        context.database.reader,
+        context.database.autocommit,
         work.caller.account_id,
         row,
         context.streams.limits,

@@ -43,14 +43,14 @@ async def account_of(database: Database) -> UUID:
 
 async def shown(database: Database, account: UUID) -> Decimal:
     """The realised P&L that a user sees."""
-    async with database.readers() as session:
+    async with database.read_sessions() as session:
         analytics = AnalyticsRepository(session, account)
         rows = await analytics.sums(Selection("live"), Grouping(), await analytics.marks())
     return sum((row.pnl for row in rows), Decimal(0))
 
 
 async def stale(database: Database) -> int:
-    async with database.readers() as session:
+    async with database.read_sessions() as session:
         return int(await session.scalar(select(func.count()).select_from(StaleDay)) or 0)
 
 

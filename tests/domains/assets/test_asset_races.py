@@ -163,7 +163,7 @@ async def test_a_heartbeat_waits_for_a_switch(busy_world: World, heard_before: b
         assert (await bot.post("/v1/runtime/heartbeat")).is_success
 
     async def switching(session: AsyncSession) -> None:
-        reader = busy_world.context.database.reader
+        reader = busy_world.context.database.autocommit
         keys = KeyRepository(session, reader, bot.account_id)
         bots = BotRepository(session, bot.account_id)
         await ContractSwitch(keys, bots).lock_bot(UUID(key["id"]))

@@ -94,7 +94,7 @@ async def test_closing_lets_nobody_wait() -> None:
 
 async def test_a_configuration_is_made_anew_when_a_row_changed_and_only_then(world: World) -> None:
     bot, _, _ = await world.user().ready_bot()
-    rows = await read_one(world.context.database.reader, bot.account_id, bot.id)
+    rows = await read_one(world.context.database.autocommit, bot.account_id, bot.id)
     others = [row._replace(bot_id=UUID(int=1)) for row in rows]
     configurations = Configurations(world.context.exchanges, kept=1)
 
@@ -109,7 +109,7 @@ async def test_a_configuration_is_made_anew_when_a_row_changed_and_only_then(wor
 async def test_who_asks_again_as_soon_as_it_was_told_is_told_again() -> None:
     class Immediate:
         async def fetch(self, statement: Statement, **parameters: Any) -> Sequence[Any]:
-            del query, parameters
+            del statement, parameters
             return []
 
     situations = Situations(Immediate())

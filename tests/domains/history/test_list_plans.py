@@ -231,4 +231,4 @@ def test_pages_that_differ_in_values_alone_share_a_statement() -> None:
     ]
 
     assert one is same
-    assert len({statement.text for query in (one, *others)}) == 1 + len(others)
+    assert len({query.text for query in (one, *others)}) == 1 + len(others)

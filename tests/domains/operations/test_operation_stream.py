@@ -26,10 +26,10 @@ async def test_a_stream_tells_of_each_change_and_ends_with_the_operation(
     await user.delete(f"/v1/bots/{bot.id}/key")
     await fill(database, bot.account_id, key["id"], rows=3)
     begun = (await user.delete(f"/v1/keys/{key['id']}?associated_data=delete")).json()
-    row = await read_operation(database.reader, bot.account_id, UUID(begun["id"]))
+    row = await read_operation(database.autocommit, bot.account_id, UUID(begun["id"]))
     assert row is not None
     following = progress.OperationEvents(
-        progress.OperationSlots(), database.reader, bot.account_id, row, StreamLimits()
+        progress.OperationSlots(), database.autocommit, bot.account_id, row, StreamLimits()
     )
 
     parser, events = EventParser(), list[Event]()
@@ -81,7 +81,7 @@ async def test_an_account_and_a_process_have_so_many_streams_and_are_told_to_wai
 
 
 async def test_an_answer_that_is_never_sent_keeps_no_place(world: World) -> None:
-    slots, reader = progress.OperationSlots(), world.context.database.reader
+    slots, reader = progress.OperationSlots(), world.context.database.autocommit
     row: Any = None
     answer = progress.OperationEvents(slots, reader, UUID(int=1), row, StreamLimits())
     assert slots.count == 1
@@ -94,9 +94,9 @@ async def test_streams_end_when_the_process_stops(world: World) -> None:
     """Nobody works at the operation: its stream would go on for an hour."""
     path, account = await begun(world)
     database, slots = world.context.database, progress.OperationSlots()
-    row = await read_operation(database.reader, account, UUID(path.split("/")[3]))
+    row = await read_operation(database.autocommit, account, UUID(path.split("/")[3]))
     assert row is not None
-    following = progress.OperationEvents(slots, database.reader, account, row, StreamLimits())
+    following = progress.OperationEvents(slots, database.autocommit, account, row, StreamLimits())
     events = list[Event]()
     parser = EventParser()
     async for chunk in following.body_iterator:

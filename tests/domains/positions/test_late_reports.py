@@ -244,7 +244,7 @@ async def test_a_report_that_waits_for_the_purge_of_its_position_brings_nothing_
     async with database.sessions.begin() as session:
         claimed = await claims.claim_next(session, 60)
     assert claimed is not None
-    async with database.sessions() as purging, database.readers() as looking:
+    async with database.sessions() as purging, database.read_sessions() as looking:
         for part in slices(positions, marks_of(claimed.scope)):
             await PurgeRepository(purging, claimed).purge(positions, part, None, 10)
         reporting = asyncio.create_task(trading.put("open"))

@@ -164,7 +164,7 @@ async def test_a_token_that_is_replaced_while_its_report_waits_reports_nothing(
         "SELECT count(*) FROM pg_stat_activity"
         " WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )
-    async with database.sessions() as minting, database.readers() as looking:
+    async with database.sessions() as minting, database.read_sessions() as looking:
         await minting.execute(select(Bot.id).with_for_update())
         reporting = asyncio.create_task(trading.put("open"))
         while not await looking.scalar(waiting):

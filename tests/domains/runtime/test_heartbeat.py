@@ -67,13 +67,13 @@ class FailingReader:
     """The connection is lost before the answer comes."""
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
-        del query, parameters
+        del statement, parameters
         raise asyncpg.ConnectionDoesNotExistError("connection was closed")
 
 
 @asynccontextmanager
 async def heartbeats_over(world: World, executor: Executor) -> AsyncIterator[Heartbeats]:
-    database = replace(world.context.database, executor=executor)
+    database = replace(world.context.database, autocommit=executor)
     heartbeats = Heartbeats(database, world.context.metrics, LEASE)
     yield heartbeats
     await heartbeats.close()
@@ -171,7 +171,7 @@ async def test_heartbeats_that_wait_are_written_together_and_none_before_the_com
     bots = await bots_of(busy_world.user(), 8)
     await asyncio.gather(*(beat(bot) for bot in bots))
     await set_lease(busy_world, 0)
-    gated = GatedReader(busy_world.context.database.reader)
+    gated = GatedReader(busy_world.context.database.autocommit)
     async with heartbeats_over(busy_world, gated) as heartbeats, asyncio.timeout(60):
         first = asyncio.create_task(heartbeats.beat(bots[0].account_id, bots[0].id))
         await gated.arrived.acquire()
@@ -198,7 +198,7 @@ async def test_a_batch_has_an_end(busy_world: World, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("app.domains.runtime.heartbeat.writer.BATCH", 3)
     bots = await bots_of(busy_world.user(), 7)
     await asyncio.gather(*(beat(bot) for bot in bots))
-    gated = GatedReader(busy_world.context.database.reader)
+    gated = GatedReader(busy_world.context.database.autocommit)
     for _ in range(3):
         gated.gate.release()
     async with heartbeats_over(busy_world, gated) as heartbeats, asyncio.timeout(60):
@@ -273,7 +273,7 @@ async def test_a_bot_whose_row_is_locked_waits_and_delays_no_other(busy_world: W
 async def test_a_request_that_goes_away_takes_nothing_from_the_others(busy_world: World) -> None:
     bots = await bots_of(busy_world.user(), 3)
     await asyncio.gather(*(beat(bot) for bot in bots))
-    gated = GatedReader(busy_world.context.database.reader)
+    gated = GatedReader(busy_world.context.database.autocommit)
     async with heartbeats_over(busy_world, gated) as heartbeats, asyncio.timeout(60):
         beats = [
             asyncio.create_task(heartbeats.beat(bot.account_id, bot.id)) for bot in (bots[0], *bots)

@@ -42,7 +42,7 @@ async def version_of(bot: Bot) -> str:
 
 
 async def principal_of(world: World, bot: Bot) -> BotPrincipal:
-    executor = world.context.database.reader
+    executor = world.context.database.autocommit
     stored = await stored_token_hash(executor, bot.account_id, bot.id)
     assert stored is not None
     return BotPrincipal(bot.account_id, bot.id, stored)
@@ -56,7 +56,7 @@ async def pause_quietly(session: AsyncSession, bot: Bot) -> None:
 
 async def listening(world: World) -> int | None:
     """The server's process of the connection that listens."""
-    async with world.context.database.readers() as session:
+    async with world.context.database.read_sessions() as session:
         found = await session.scalar(
             text(
                 "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
@@ -321,7 +321,7 @@ class OnceAway:
 
 async def test_a_reading_that_failed_is_made_again(world: World) -> None:
     bot = await principal_of(world, await new_bot(world.user()))
-    executor = OnceAway(world.context.database.reader)
+    executor = OnceAway(world.context.database.autocommit)
     limits = StreamLimits(retry=0.01)
     streams = ConfigStreams(executor, world.context.configurations, limits, None)
     config = await (await streams.subscribe(bot, None)).next(10)
@@ -336,7 +336,7 @@ async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
     sound = await principal_of(world, await new_bot(user))
     nowhere: Any = None
     configurations = Configurations(nowhere)
-    streams = ConfigStreams(world.context.database.reader, configurations, StreamLimits(), None)
+    streams = ConfigStreams(world.context.database.autocommit, configurations, StreamLimits(), None)
     with pytest.raises(Unavailable):
         await streams.subscribe(await principal_of(world, troubled), None)
     assert await (await streams.subscribe(sound, None)).next(10) is not None
@@ -362,7 +362,7 @@ class Gated:
 async def test_a_new_token_is_not_judged_by_what_was_read_before_it(world: World) -> None:
     user = world.user()
     bot = await new_bot(user)
-    executor = Gated(world.context.database.reader)
+    executor = Gated(world.context.database.autocommit)
     streams = ConfigStreams(executor, world.context.configurations, StreamLimits(), None)
     former = asyncio.create_task(streams.subscribe(await principal_of(world, bot), None))
     await executor.read.wait()

@@ -105,7 +105,7 @@ async def test_marks_are_read_alike_over_a_session_and_a_reader(database: Databa
             text("SELECT count(*) FROM deletion_marks WHERE cutoff = 'infinity'")
         )
         of_session = await read_marks(session, account)
-    of_reader = await read_marks(database.reader, account)
+    of_reader = await read_marks(database.autocommit, account)
 
     expected = {Mark(None, KEYS[0], START), Mark(None, KEYS[1], FOREVER)}
     assert set(of_session) == set(of_reader) == expected

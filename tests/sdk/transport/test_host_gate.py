@@ -37,9 +37,9 @@ def opened(circuit: Circuit) -> Circuit:
 def test_failures_in_a_row_open_a_circuit(circuit: Circuit) -> None:
     for _ in range(RULE.failures - 1):
         circuit.failed()
-    assert circuit.require_open() == 0
+    assert circuit.admit() == 0
     circuit.failed()
-    assert circuit.require_open() == RULE.pause
+    assert circuit.admit() == RULE.pause
 
 
 def test_one_success_ends_the_row(circuit: Circuit) -> None:
@@ -47,40 +47,40 @@ def test_one_success_ends_the_row(circuit: Circuit) -> None:
         circuit.failed()
         circuit.failed()
         circuit.succeeded()
-    assert circuit.require_open() == 0
+    assert circuit.admit() == 0
 
 
 def test_failures_far_apart_open_nothing(circuit: Circuit, clock: Clock) -> None:
     for _ in range(10):
         circuit.failed()
         clock.now += RULE.window / 2 + 1
-    assert circuit.require_open() == 0
+    assert circuit.admit() == 0
 
 
 def test_after_the_pause_one_call_goes_on_trial_and_the_others_wait(
     opened: Circuit, clock: Clock
 ) -> None:
     clock.now += RULE.pause
-    assert opened.require_open() == 0
-    assert opened.require_open() == RULE.pause
+    assert opened.admit() == 0
+    assert opened.admit() == RULE.pause
     opened.succeeded()
-    assert opened.require_open() == 0
-    assert opened.require_open() == 0
+    assert opened.admit() == 0
+    assert opened.admit() == 0
 
 
 def test_a_failed_trial_opens_the_circuit_anew(opened: Circuit, clock: Clock) -> None:
     clock.now += RULE.pause
-    assert opened.require_open() == 0
+    assert opened.admit() == 0
     clock.now += 5
     opened.failed()
-    assert opened.require_open() == RULE.pause
+    assert opened.admit() == RULE.pause
 
 
 def test_a_trial_that_was_given_up_does_not_block_for_ever(opened: Circuit, clock: Clock) -> None:
     clock.now += RULE.pause
-    assert opened.require_open() == 0
+    assert opened.admit() == 0
     clock.now += RULE.pause
-    assert opened.require_open() == 0
+    assert opened.admit() == 0
 
 
 @given(st.lists(st.sampled_from(["fail", "succeed", "ask", "wait"]), max_size=40))
@@ -91,12 +91,12 @@ def test_no_call_waits_longer_than_a_pause_and_success_always_closes(steps: list
         if step == "wait":
             clock.now += 4
         elif step == "ask":
-            assert 0 <= circuit.require_open() <= RULE.pause
+            assert 0 <= circuit.admit() <= RULE.pause
         elif step == "fail":
             circuit.failed()
         else:
             circuit.succeeded()
-            assert circuit.require_open() == 0
+            assert circuit.admit() == 0
 
 
 async def test_a_spent_public_share_does_not_hold_back_signed_calls() -> None:

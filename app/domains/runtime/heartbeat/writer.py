@@ -175,14 +175,14 @@ class Heartbeats:
         A statement sent through the executor is a transaction of its own: what is answered was
         committed.
         """
-        for account_id, bot_id in await self._database.reader.fetch(
+        for account_id, bot_id in await self._database.autocommit.fetch(
             BEAT_FREE, **self._parameters(batch)
         ):
             batch.pop((account_id, bot_id)).set_result(True)
 
     async def _make_rows(self, names: Collection[BotName]) -> bool:
         """Make the rows of bots that never were heard; whether there are such."""
-        made = await self._database.reader.fetch(
+        made = await self._database.autocommit.fetch(
             _MAKE_ROWS,
             accounts=[account_id for account_id, _ in names],
             bots=[bot_id for _, bot_id in names],
