@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from app.api.telemetry import Metrics
-from app.api.write_limiter import Turns
+from app.api.write_limiter import AccountWriteLimiter
 from app.auth.verifier import TokenVerifier
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.db.engine import Database
@@ -56,7 +56,7 @@ class Context:
     situations: Situations
     configurations: Configurations
     account_statuses: AccountStatusCache
-    turns: Turns
+    write_limiter: AccountWriteLimiter
     exports: ExportSlots = field(default_factory=ExportSlots)
     operations: OperationSlots = field(default_factory=OperationSlots)
     api: ApiKeys | None = None

@@ -152,7 +152,7 @@ async def _answer(
     _check_media_type(request)
     if work.access.action is None or work.access.for_bots:
         return await _in_turn(request, work, handle)
-    async with work.context.turns.turn(work.caller.account_id) as work.turn:
+    async with work.context.write_limiter.slot(work.caller.account_id) as work.write_slot:
         return await _in_turn(request, work, handle)
 
 

@@ -16,7 +16,7 @@ from app.api.pipeline.idempotency import (
     read_key,
     request_hash,
 )
-from app.api.write_limiter import Turn
+from app.api.write_limiter import WriteSlot
 from app.auth.caller import Caller
 from app.auth.principal import UserPrincipal
 from app.context import Context
@@ -42,7 +42,7 @@ class UnitOfWork:
         self.access = access
         self.situation: Sequence[SituationRow] = ()
         """Of the calling bot, where the route reads it."""
-        self.turn: Turn | None = None
+        self.write_slot: WriteSlot | None = None
         """Of a user's write."""
         self._sessions = sessions
         self._session: AsyncSession | None = None
@@ -73,9 +73,9 @@ class UnitOfWork:
             raise RuntimeError("the caller was not proved")
         return self._caller
 
-    def aside(self) -> AbstractAsyncContextManager[None]:
+    def released(self) -> AbstractAsyncContextManager[None]:
         """While an exchange is asked: other writes of the account go on."""
-        return nullcontext() if self.turn is None else self.turn.aside()
+        return nullcontext() if self.write_slot is None else self.write_slot.released()
 
     def enter(self, caller: Caller) -> None:
         self._caller = caller

@@ -9,7 +9,7 @@ from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from app.api.telemetry import Metrics
-from app.api.write_limiter import Turns
+from app.api.write_limiter import AccountWriteLimiter
 from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.remote_keys import RemoteKeys
 from app.auth.verifier import TokenVerifier
@@ -196,7 +196,7 @@ async def open_context(
             situations=situations,
             configurations=configurations,
             account_statuses=AccountStatusCache(database.autocommit),
-            turns=Turns(max(1, settings.database_pool_size // 2)),
+            write_limiter=AccountWriteLimiter(max(1, settings.database_pool_size // 2)),
             api=api,
             runtime=runtime,
         )

@@ -4,7 +4,7 @@ import asyncio
 
 from sqlalchemy import text
 
-from app.api.write_limiter import Turns
+from app.api.write_limiter import AccountWriteLimiter
 from app.auth.principal import account_id
 from tests.support.database import Server
 from tests.support.held import held
@@ -23,7 +23,7 @@ async def test_another_account_s_write_does_not_wait_for_them(
 ) -> None:
     async with (
         narrow(busy_world, server, pool_size=2) as two,
-        changed(two, turns=Turns(at_once=1)) as world,
+        changed(two, write_limiter=AccountWriteLimiter(at_once=1)) as world,
         busy_world.context.database.sessions() as holding,
     ):
         alice, bob = world.user("alice"), world.user("bob")
@@ -45,7 +45,7 @@ async def test_while_an_exchange_is_asked_other_writes_of_the_account_go_on(
     busy_world: World,
 ) -> None:
     async with (
-        changed(busy_world, turns=Turns(at_once=1)) as one,
+        changed(busy_world, write_limiter=AccountWriteLimiter(at_once=1)) as one,
         held(one) as (world, exchanges),
         asyncio.TaskGroup() as group,
     ):
@@ -61,10 +61,10 @@ async def test_while_an_exchange_is_asked_other_writes_of_the_account_go_on(
 
 
 async def test_a_write_whose_turn_does_not_come_is_told_when_to_come_again(world: World) -> None:
-    turns = Turns(at_once=1, patience=0.01)
-    async with changed(world, turns=turns) as impatient:
+    limiter = AccountWriteLimiter(at_once=1, patience=0.01)
+    async with changed(world, write_limiter=limiter) as impatient:
         user = impatient.user()
-        async with turns.turn(account_id(world.issuer.issuer, "alice")):
+        async with limiter.slot(account_id(world.issuer.issuer, "alice")):
             refused = await user.post("/v1/bots", {"name": "x"})
             assert (await user.get("/v1/bots")).json()["items"] == []
         taken = await user.post("/v1/bots", {"name": "x"})
@@ -72,4 +72,4 @@ async def test_a_write_whose_turn_does_not_come_is_told_when_to_come_again(world
     assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
     assert refused.headers["Retry-After"] == "5"
     assert taken.status_code == 201
-    assert turns._lines == {}
+    assert limiter._lines == {}

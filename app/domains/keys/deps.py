@@ -74,7 +74,7 @@ def _check(work: UnitOfWork) -> CredentialCheck:
         context.exchanges,
         context.metrics,
         context.limiter,
-        work.aside,
+        work.released,
         timeout=settings.key_check_timeout,
         per_minute=settings.key_checks_per_minute,
         refuse_withdrawal=settings.withdrawal_policy == "reject",
