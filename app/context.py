@@ -12,8 +12,8 @@ from app.db.engine import Database
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import Situations
 from app.domains.catalogue.refresher import CatalogueRefresher
-from app.domains.history.exports import ExportSlots
-from app.domains.operations.progress_stream import OperationSlots
+from app.domains.history.exports import ExportQuota
+from app.domains.operations.progress_stream import OperationStreamQuota
 from app.domains.runtime.config.cache import Configurations
 from app.domains.runtime.heartbeat.writer import Heartbeats
 from app.domains.runtime.stream.publisher import ConfigStreams
@@ -57,7 +57,7 @@ class Context:
     configurations: Configurations
     account_statuses: AccountStatusCache
     write_limiter: AccountWriteLimiter
-    exports: ExportSlots = field(default_factory=ExportSlots)
-    operations: OperationSlots = field(default_factory=OperationSlots)
+    exports: ExportQuota = field(default_factory=ExportQuota)
+    operations: OperationStreamQuota = field(default_factory=OperationStreamQuota)
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None

@@ -10,7 +10,7 @@ WAIT_SECONDS = 5
 """When those who found no place are told to come again."""
 
 
-class Slots:
+class ConcurrencyQuota:
     """One for a process. `too_many` is told to an account that has its share, `busy` to all where
     none is left.
     """

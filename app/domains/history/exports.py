@@ -10,7 +10,7 @@ import structlog
 from fastapi.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.quota import Slots
+from app.api.quota import ConcurrencyQuota
 from app.domains.history.export_formats import Lines
 
 IN_ALL = 4
@@ -27,7 +27,7 @@ Pages = AsyncGenerator[list[dict[str, Any]], None]
 log = structlog.get_logger("botkeys.exports")
 
 
-class ExportSlots(Slots):
+class ExportQuota(ConcurrencyQuota):
     """How many exports a process sends at once: each keeps the database and a processor busy."""
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class _NotTaken(Exception):
 
 
 async def export(
-    slots: ExportSlots,
+    quota: ExportQuota,
     account_id: UUID,
     pages: Pages,
     lines: Lines,
@@ -48,14 +48,14 @@ async def export(
     filename: str,
 ) -> "Export":
     """The answer. Its first page is read before it begins, so that a failure is still a problem."""
-    slots.take(account_id)
+    quota.take(account_id)
     try:
         first = await anext(pages)
     except BaseException:
-        slots.give_back(account_id)
+        quota.give_back(account_id)
         raise
     body = _body(first, pages, lines)
-    return Export(body, slots, account_id, media_type=media_type, filename=filename)
+    return Export(body, quota, account_id, media_type=media_type, filename=filename)
 
 
 async def _body(first: list[dict[str, Any]], rest: Pages, lines: Lines) -> AsyncGenerator[bytes]:
@@ -75,7 +75,7 @@ class Export(StreamingResponse):
     def __init__(
         self,
         body: AsyncIterator[bytes],
-        slots: ExportSlots,
+        quota: ExportQuota,
         account_id: UUID,
         *,
         media_type: str,
@@ -85,7 +85,7 @@ class Export(StreamingResponse):
         headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Vary": "Accept"}
         super().__init__(body, media_type=media_type, headers=headers)
         # Also when it is never sent: where what comes between fails, it is forgotten.
-        self._give_back = finalize(self, slots.give_back, account_id)
+        self._give_back = finalize(self, quota.give_back, account_id)
         self._patience = patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

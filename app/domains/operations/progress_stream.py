@@ -9,7 +9,7 @@ from weakref import finalize
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
-from app.api.quota import Slots
+from app.api.quota import ConcurrencyQuota
 from app.db.driver import Executor
 from app.domains.operations.repository import OperationRow, read_operation
 from app.domains.operations.serializers import FINISHED, document_etag, operation_document
@@ -28,7 +28,7 @@ _TOO_MANY = (
 _BUSY = "This process holds all the streams that it may. Try again in a few seconds."
 
 
-class OperationSlots(Slots):
+class OperationStreamQuota(ConcurrencyQuota):
     """How many streams of operations a process holds: each asks the database every second."""
 
     def __init__(self) -> None:
@@ -43,18 +43,18 @@ class OperationEvents(EventSourceResponse):
 
     def __init__(
         self,
-        slots: Slots,
+        quota: ConcurrencyQuota,
         executor: Executor,
         account_id: UUID,
         row: OperationRow,
         limits: StreamLimits,
     ) -> None:
-        slots.take(account_id)
+        quota.take(account_id)
         # Also when it is never sent: where what comes between fails, it is forgotten.
-        self._give_back = finalize(self, slots.give_back, account_id)
+        self._give_back = finalize(self, quota.give_back, account_id)
         # Proxies that gather answers before they pass them on are told not to (nginx).
         super().__init__(
-            _events(slots.closed, executor, account_id, row, limits),
+            _events(quota.closed, executor, account_id, row, limits),
             headers={"X-Accel-Buffering": "no"},
         )
         self._patience = limits.patience

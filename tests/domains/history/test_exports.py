@@ -18,7 +18,7 @@ from app.domains.history import exports
 from app.domains.history import service as reading_service
 from app.domains.history.content_negotiation import Form, wanted_form
 from app.domains.history.export_formats import CsvLines, NdjsonLines
-from app.domains.history.exports import Export, ExportSlots, export
+from app.domains.history.exports import Export, ExportQuota, export
 from app.domains.history.lists import READINGS, TRADES
 from app.domains.history.repository import ReadingRepository, Wanted
 from app.domains.history.service import ReadingService
@@ -151,9 +151,9 @@ async def test_an_export_that_fails_on_the_way_ends_the_connection(
     assert b"".join(got).count(b"\r\n") == 2
     slots = world.context.exports
     for _ in range(exports.OF_ONE_ACCOUNT):
-        slots.take(desk.account_id)
+        quota.take(desk.account_id)
     for _ in range(exports.OF_ONE_ACCOUNT):
-        slots.give_back(desk.account_id)
+        quota.give_back(desk.account_id)
 
 
 @pytest.mark.parametrize("name", LISTS)
@@ -272,13 +272,13 @@ ACCOUNT = UUID(int=1)
 OPTIONS: dict[str, Any] = {"media_type": NDJSON, "filename": "x"}
 
 
-async def begin(reader: Reader, slots: ExportSlots, account: UUID = ACCOUNT) -> Export:
-    return await export(slots, account, reader.pages(), NdjsonLines(), **OPTIONS)
+async def begin(reader: Reader, quota: ExportQuota, account: UUID = ACCOUNT) -> Export:
+    return await export(quota, account, reader.pages(), NdjsonLines(), **OPTIONS)
 
 
 async def test_a_page_is_read_when_the_one_before_was_taken() -> None:
-    reader, slots = Reader(5), ExportSlots()
-    running = asyncio.create_task(reader.run(await begin(reader, slots)))
+    reader, quota = Reader(5), ExportQuota()
+    running = asyncio.create_task(reader.run(await begin(reader, quota)))
 
     for taken in range(5):
         async with asyncio.timeout(60):
@@ -296,65 +296,65 @@ async def test_a_page_is_read_when_the_one_before_was_taken() -> None:
 
 
 async def test_a_failure_before_the_first_page_is_still_a_problem_and_frees_the_place() -> None:
-    slots = ExportSlots()
+    slots = ExportQuota()
     for _ in range(exports.OF_ONE_ACCOUNT + 1):
         with pytest.raises(OSError):  # noqa: PT011  # its class says all
-            await begin(Reader(3, fails_at=0), slots)
+            await begin(Reader(3, fails_at=0), quota)
 
 
 async def test_a_failure_on_the_way_leaves_the_body_without_an_end() -> None:
-    reader, slots = Reader(3, fails_at=2), ExportSlots()
+    reader, quota = Reader(3, fails_at=2), ExportQuota()
     for _ in range(9):
         reader.may_take.release()
 
     with pytest.raises(OSError):  # noqa: PT011  # as above
-        await reader.run(await begin(reader, slots))
+        await reader.run(await begin(reader, quota))
 
     assert not reader.whole
     assert len(reader.sent) == 3
-    slots.take(ACCOUNT)
-    slots.take(ACCOUNT)
+    quota.take(ACCOUNT)
+    quota.take(ACCOUNT)
 
 
 async def test_one_who_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    reader, slots = Reader(3), ExportSlots()
-    answer = await begin(reader, slots)
+    reader, quota = Reader(3), ExportQuota()
+    answer = await begin(reader, quota)
     monkeypatch.setattr(answer, "_patience", 0.01)
 
     await reader.run(answer)
 
     assert not reader.whole
     assert reader.read == 1
-    slots.take(ACCOUNT)
-    slots.take(ACCOUNT)
+    quota.take(ACCOUNT)
+    quota.take(ACCOUNT)
 
 
 async def test_only_so_many_are_sent_at_once() -> None:
-    slots = ExportSlots()
+    slots = ExportQuota()
     accounts = [UUID(int=n) for n in range(exports.IN_ALL)]
     for _ in range(exports.OF_ONE_ACCOUNT):
-        slots.take(accounts[0])
+        quota.take(accounts[0])
     with pytest.raises(RateLimited):
-        slots.take(accounts[0])
+        quota.take(accounts[0])
     for account in accounts[1 : exports.IN_ALL - exports.OF_ONE_ACCOUNT + 1]:
-        slots.take(account)
+        quota.take(account)
     with pytest.raises(Unavailable):
-        slots.take(accounts[-1])
-    slots.give_back(accounts[0])
-    slots.take(accounts[-1])
+        quota.take(accounts[-1])
+    quota.give_back(accounts[0])
+    quota.take(accounts[-1])
 
 
 async def test_an_account_that_has_its_share_is_told_to_wait(world: World) -> None:
     desk = await new_desk(world)
     slots = world.context.exports
     for _ in range(exports.OF_ONE_ACCOUNT):
-        slots.take(desk.account_id)
+        quota.take(desk.account_id)
     try:
         answer = await desk.user.get("/v1/trades", headers={"Accept": CSV})
         page = await desk.user.get("/v1/trades")
     finally:
         for _ in range(exports.OF_ONE_ACCOUNT):
-            slots.give_back(desk.account_id)
+            quota.give_back(desk.account_id)
 
     assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
     assert answer.headers["retry-after"] == "5"

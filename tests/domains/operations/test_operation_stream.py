@@ -29,7 +29,7 @@ async def test_a_stream_tells_of_each_change_and_ends_with_the_operation(
     row = await read_operation(database.autocommit, bot.account_id, UUID(begun["id"]))
     assert row is not None
     following = progress.OperationEvents(
-        progress.OperationSlots(), database.autocommit, bot.account_id, row, StreamLimits()
+        progress.OperationStreamQuota(), database.autocommit, bot.account_id, row, StreamLimits()
     )
 
     parser, events = EventParser(), list[Event]()
@@ -55,55 +55,55 @@ async def begun(world: World) -> tuple[str, UUID]:
 async def test_an_account_and_a_process_have_so_many_streams_and_are_told_to_wait(
     world: World,
 ) -> None:
-    user, slots = world.user(), world.context.operations
+    user, quota = world.user(), world.context.operations
     path, account = await begun(world)
     others = [UUID(int=n) for n in range(progress.IN_ALL // progress.OF_ONE_ACCOUNT)]
     taken = [account] * progress.OF_ONE_ACCOUNT
     for holder in taken:
-        slots.take(holder)
+        quota.take(holder)
     crowded = await user.get(path)
-    slots.give_back(taken.pop())
+    quota.give_back(taken.pop())
     for other in others:
         for _ in range(progress.OF_ONE_ACCOUNT):
-            if slots.count < progress.IN_ALL:
-                slots.take(other)
+            if quota.count < progress.IN_ALL:
+                quota.take(other)
                 taken.append(other)
     busy = await user.get(path)
     for holder in taken:
-        slots.give_back(holder)
+        quota.give_back(holder)
     allowed = await user.get(path)
 
     assert (crowded.status_code, crowded.json()["code"]) == (429, "rate_limited")
     assert (busy.status_code, busy.json()["code"]) == (503, "unavailable")
     assert crowded.headers["retry-after"] == busy.headers["retry-after"] == "5"
     assert allowed.status_code == 200
-    assert slots.count == 0
+    assert quota.count == 0
 
 
 async def test_an_answer_that_is_never_sent_keeps_no_place(world: World) -> None:
-    slots, reader = progress.OperationSlots(), world.context.database.autocommit
+    quota, reader = progress.OperationStreamQuota(), world.context.database.autocommit
     row: Any = None
-    answer = progress.OperationEvents(slots, reader, UUID(int=1), row, StreamLimits())
-    assert slots.count == 1
+    answer = progress.OperationEvents(quota, reader, UUID(int=1), row, StreamLimits())
+    assert quota.count == 1
     del answer
     gc.collect()
-    assert slots.count == 0
+    assert quota.count == 0
 
 
 async def test_streams_end_when_the_process_stops(world: World) -> None:
     """Nobody works at the operation: its stream would go on for an hour."""
     path, account = await begun(world)
-    database, slots = world.context.database, progress.OperationSlots()
+    database, quota = world.context.database, progress.OperationStreamQuota()
     row = await read_operation(database.autocommit, account, UUID(path.split("/")[3]))
     assert row is not None
-    following = progress.OperationEvents(slots, database.autocommit, account, row, StreamLimits())
+    following = progress.OperationEvents(quota, database.autocommit, account, row, StreamLimits())
     events = list[Event]()
     parser = EventParser()
     async for chunk in following.body_iterator:
         assert isinstance(chunk, bytes)
         events += parser.feed(chunk)
-        slots.close()
+        quota.close()
 
     assert len(events) == 1
     with pytest.raises(Unavailable):
-        slots.take(account)
+        quota.take(account)
