@@ -114,7 +114,7 @@ class UnitOfWork:
         """While an account is being closed, the answer to the request that closes it is given
         again; a new request of the kind looks for itself.
         """
-        status = await AccountRepository(self.session).enter_whatever(principal)
+        status = await AccountRepository(self.session).lock_shared_in_any_status(principal)
         if not self.access.while_closing or status.closing_at is None:
             status.require_open(principal)
 
@@ -154,7 +154,7 @@ class UnitOfWork:
         if self.access.action is None or self._caller is None:
             return
         if isinstance(self._caller.principal, UserPrincipal):
-            await AccountRepository(self.session).make_sure(self._caller.principal)
+            await AccountRepository(self.session).ensure_exists(self._caller.principal)
         await self._release_claim()
         await self.audit().record(
             self.access.action, outcome="refused", code=error.code, **_told(error)

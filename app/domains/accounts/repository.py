@@ -17,36 +17,36 @@ class AccountRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def enter(self, principal: UserPrincipal) -> UUID:
+    async def lock_shared(self, principal: UserPrincipal) -> UUID:
         """Lock the caller's account against closure and bulk deletion, making it if need be.
 
         Raises `AccountClosing`, and `Unauthenticated` for a token of before its closure.
         """
-        status = await self.enter_whatever(principal)
+        status = await self.lock_shared_in_any_status(principal)
         status.require_open(principal)
         return principal.account_id
 
-    async def take(self, principal: UserPrincipal) -> UUID:
+    async def lock_exclusive(self, principal: UserPrincipal) -> UUID:
         """Lock the caller's account against all that enter it; references to it stay possible.
 
         Whoever has entered is waited for, so what they did is seen by the next statement. Raises
-        what `enter` raises.
+        what `lock_shared` raises.
         """
-        status = await self.take_whatever(principal)
+        status = await self.lock_exclusive_in_any_status(principal)
         status.require_open(principal)
         return principal.account_id
 
-    async def enter_whatever(self, principal: UserPrincipal) -> AccountStatus:
-        """As `enter`, an account that is being closed too."""
+    async def lock_shared_in_any_status(self, principal: UserPrincipal) -> AccountStatus:
+        """As `lock_shared`, of an account that is being closed too."""
         return await self._locked(principal, share=True)
 
-    async def take_whatever(self, principal: UserPrincipal) -> AccountStatus:
-        """As `take`, of an account that is being closed too."""
+    async def lock_exclusive_in_any_status(self, principal: UserPrincipal) -> AccountStatus:
+        """As `lock_exclusive`, of an account that is being closed too."""
         return await self._locked(principal, share=False)
 
-    async def make_sure(self, principal: UserPrincipal) -> None:
+    async def ensure_exists(self, principal: UserPrincipal) -> None:
         """That there is a row, whatever it says: also what is refused is recorded."""
-        await self.enter_whatever(principal)
+        await self.lock_shared_in_any_status(principal)
 
     async def _locked(self, principal: UserPrincipal, *, share: bool) -> AccountStatus:
         """Of a row that was waited for, these are the columns after the wait."""

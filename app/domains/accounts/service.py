@@ -46,7 +46,7 @@ class AccountService:
     ) -> AccountView:
         # Counted before the lock, which all that is reported of this account waits for.
         counts = await self._data.counts()
-        account_id = await self._accounts.take(principal)
+        account_id = await self._accounts.lock_exclusive(principal)
         require(await self._accounts.revision(account_id), expected)
         row = await self._accounts.get(account_id)
         changed: dict[str, Any] = {

@@ -152,7 +152,7 @@ class AssetService:
 
     async def _key(self, principal: UserPrincipal, key_id: UUID) -> KeyRow:
         """The key under a shared lock, read in a statement of its own after it was taken."""
-        await self._accounts.enter(principal)
+        await self._accounts.lock_shared(principal)
         await self._keys.lock(key_id, share=True)
         row = await self._keys.get(key_id)
         if row is None:

@@ -41,7 +41,7 @@ class BotService:
         return row
 
     async def add(self, principal: UserPrincipal, name: str) -> BotRow:
-        await self._accounts.enter(principal)
+        await self._accounts.lock_shared(principal)
         bot_id = new_id()
         await self._bots.add(bot_id, name)
         await self._audit.record("bot.add", target="bot", target_id=bot_id, name=name)
@@ -133,7 +133,7 @@ class BotService:
         self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
     ) -> BotRow:
         """The bot under its lock, read in a statement of its own after the lock was taken."""
-        await self._accounts.enter(principal)
+        await self._accounts.lock_shared(principal)
         if not await self._bots.lock(bot_id):
             raise NotFound
         row = await self.get(bot_id)

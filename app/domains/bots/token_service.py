@@ -30,7 +30,7 @@ class BotTokenService:
 
     async def replace(self, principal: UserPrincipal, bot_id: UUID) -> Secret:
         """A new token for the bot; the former one is dead at once."""
-        account_id = await self._accounts.enter(principal)
+        account_id = await self._accounts.lock_shared(principal)
         if not await self._bots.lock(bot_id):
             raise NotFound
         token = mint(account_id, bot_id)

@@ -48,7 +48,7 @@ class DeletionService:
 
     async def delete(self, principal: UserPrincipal, wanted: DataDeletion) -> OperationRow:
         """Hide the data and refuse their like from now on; a worker removes the rows."""
-        await self._accounts.take(principal)
+        await self._accounts.lock_exclusive(principal)
         marks = await self._marks(wanted)
         if wanted.before is None:
             marks = await self._deletions.up_to_now(marks)

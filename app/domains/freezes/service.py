@@ -44,7 +44,7 @@ class FreezeService:
 
     async def add(self, principal: UserPrincipal, new: FreezeCreate) -> tuple[AnyRow, bool]:
         """The freeze of this target, and whether it is new: a repeated one changes nothing."""
-        await self._accounts.take(principal)
+        await self._accounts.lock_exclusive(principal)
         known = await self._freezes.find(**new.target)
         if known is not None:
             return known, False
@@ -55,7 +55,7 @@ class FreezeService:
         return row, True
 
     async def lift(self, principal: UserPrincipal, freeze_id: UUID) -> None:
-        await self._accounts.take(principal)
+        await self._accounts.lock_exclusive(principal)
         row = await self.get(freeze_id)
         await self._freezes.remove(row.id)
         await self._record("freeze.lift", row)

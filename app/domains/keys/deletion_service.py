@@ -59,7 +59,7 @@ class KeyDeletionService:
         """Remove the key and its credentials at once, and keep its trading data; how many rows of
         each kind went.
         """
-        await self._accounts.enter(principal)
+        await self._accounts.lock_shared(principal)
         key = await self._deletable(key_id, expected)
         gone = await self._remove(key_id)
         await self._keys.forget_label(key_id)
@@ -72,7 +72,7 @@ class KeyDeletionService:
         """The same at once, and its trading data by an operation: nothing shows them from now on,
         and nothing that is reported of the key is stored.
         """
-        await self._accounts.take(principal)
+        await self._accounts.lock_exclusive(principal)
         key = await self._deletable(key_id, expected)
         gone = await self._remove(key_id)
         marks = whole_key(key_id)

@@ -67,7 +67,7 @@ class ReplacementService:
         # Nothing is written yet: give the connection back before the exchange is asked.
         await self._session.rollback()
         verified = await self._check.run(request, str(principal.account_id))
-        account_id = await self._accounts.enter(principal)
+        account_id = await self._accounts.lock_shared(principal)
         if not await self._keys.lock(key_id):
             raise NotFound
         row = self._current(await self._keys.get(key_id), expected)

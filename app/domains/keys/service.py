@@ -91,7 +91,7 @@ class KeyService:
     async def _store(
         self, principal: UserPrincipal, request: KeyRequest, verified: Verified, mark: bytes
     ) -> KeyRow:
-        account_id = await self._accounts.enter(principal)
+        account_id = await self._accounts.lock_shared(principal)
         key_id = new_id()
         sealed = self._vault.sealing.sealer().seal(
             request.credentials,
@@ -172,7 +172,7 @@ class KeyService:
         with_bot: bool = False,
     ) -> KeyRow:
         """The key under its lock, read in a statement of its own after the lock was taken."""
-        await self._accounts.enter(principal)
+        await self._accounts.lock_shared(principal)
         bot_id = await self._switch.lock_bot(key_id) if with_bot else None
         if not await self._keys.lock(key_id):
             raise NotFound

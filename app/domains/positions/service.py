@@ -42,7 +42,7 @@ class PositionService:
         """Close the position without its bot. One that is closed already stays as it is: of several
         bots' that of which something was heard last.
         """
-        await self._accounts.enter(principal)
+        await self._accounts.lock_shared(principal)
         known = await self._positions.holders(position_id, bot_id)
         held = [bot for bot in known if bot.held]
         if len(held) > 1:

@@ -42,7 +42,7 @@ class ClosingService:
         A closure that failed is begun again. Raises `AccountClosing` for one that is under way,
         and `PreconditionFailed` unless the account is as expected.
         """
-        status = await self._accounts.take_whatever(principal)
+        status = await self._accounts.lock_exclusive_in_any_status(principal)
         self._account_statuses.forget(principal.account_id)
         again = await self._again(status)
         if again is None:
