@@ -149,7 +149,7 @@ async def test_an_export_that_fails_on_the_way_ends_the_connection(
         with pytest.raises(httpx.RemoteProtocolError):
             await gather(answer, got)
     assert b"".join(got).count(b"\r\n") == 2
-    slots = world.context.exports
+    quota = world.context.exports
     for _ in range(exports.OF_ONE_ACCOUNT):
         quota.take(desk.account_id)
     for _ in range(exports.OF_ONE_ACCOUNT):
@@ -296,7 +296,7 @@ async def test_a_page_is_read_when_the_one_before_was_taken() -> None:
 
 
 async def test_a_failure_before_the_first_page_is_still_a_problem_and_frees_the_place() -> None:
-    slots = ExportQuota()
+    quota = ExportQuota()
     for _ in range(exports.OF_ONE_ACCOUNT + 1):
         with pytest.raises(OSError):  # noqa: PT011  # its class says all
             await begin(Reader(3, fails_at=0), quota)
@@ -330,7 +330,7 @@ async def test_one_who_takes_nothing_is_let_go(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_only_so_many_are_sent_at_once() -> None:
-    slots = ExportQuota()
+    quota = ExportQuota()
     accounts = [UUID(int=n) for n in range(exports.IN_ALL)]
     for _ in range(exports.OF_ONE_ACCOUNT):
         quota.take(accounts[0])
@@ -346,7 +346,7 @@ async def test_only_so_many_are_sent_at_once() -> None:
 
 async def test_an_account_that_has_its_share_is_told_to_wait(world: World) -> None:
     desk = await new_desk(world)
-    slots = world.context.exports
+    quota = world.context.exports
     for _ in range(exports.OF_ONE_ACCOUNT):
         quota.take(desk.account_id)
     try:
