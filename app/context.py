@@ -10,7 +10,7 @@ from app.auth.verifier import TokenVerifier
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.db.engine import Database
 from app.domains.accounts.status import AccountStatusCache
-from app.domains.bots.config_row_loader import Situations
+from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.history.exports import ExportQuota
 from app.domains.operations.progress_stream import OperationStreamQuota
@@ -53,7 +53,7 @@ class Context:
     catalogues: CatalogueRefresher
     streams: ConfigStreams
     heartbeats: Heartbeats
-    situations: Situations
+    config_rows: ConfigRowLoader
     configurations: Configurations
     account_statuses: AccountStatusCache
     write_limiter: AccountWriteLimiter

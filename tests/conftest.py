@@ -15,7 +15,7 @@ from app.auth.development_issuer import DevelopmentIssuer
 from app.context import Context
 from app.db.engine import Database, open_database
 from app.domains.accounts.status import AccountStatusCache
-from app.domains.bots.config_row_loader import Situations
+from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.runtime.heartbeat.writer import Heartbeats
 from app.domains.runtime.stream.publisher import ConfigStreams, StreamLimits
@@ -136,14 +136,14 @@ async def open_world(
     # Without a network between them, an answer comes when it is whole: so streams end at once.
     limits = StreamLimits(lifetime=0.02)
     streams = ConfigStreams(database.autocommit, shared.configurations, limits, None)
-    situations = Situations(database.autocommit)
+    loader = ConfigRowLoader(database.autocommit)
     context = replace(
         shared,
         database=database,
         catalogues=catalogues,
         heartbeats=heartbeats,
         streams=streams,
-        situations=situations,
+        config_rows=loader,
         account_statuses=AccountStatusCache(database.autocommit),
     )
     app = application(context)
@@ -156,7 +156,7 @@ async def open_world(
             _CREDENTIALS,
             http,
         )
-    await situations.close()
+    await loader.close()
     await streams.close()
     await heartbeats.close()
     await catalogues.close()

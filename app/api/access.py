@@ -15,7 +15,7 @@ _MARK = "__botkeys_access__"
 class Access:
     """`action` names a write in the audit log; a refused one is recorded under the same name.
 
-    A route that `reads_situation` is for bots, and finds its rows (`bots.config_rows`) in its unit:
+    A route that `reads_config` is for bots, and finds its rows (`bots.config_rows`) in its unit:
     token and situation are read together. `replayable` writes take an Idempotency-Key; their
     answers hold nothing secret. What is answered `while_closing` the account, and to tokens from
     before its closure, is about the operation that closes it, or looks for itself.
@@ -25,7 +25,7 @@ class Access:
     scopes: tuple[Scope, ...] = ()
     action: str | None = None
     replayable: bool = False
-    reads_situation: bool = False
+    reads_config: bool = False
     while_closing: bool = False
 
 
@@ -50,10 +50,10 @@ def for_users(
 
 
 def for_bots(
-    *, action: str | None = None, reads_situation: bool = False
+    *, action: str | None = None, reads_config: bool = False
 ) -> Callable[[Endpoint], Endpoint]:
     """A route for bots, each for its own account and bot alone."""
-    return _mark(Access(for_bots=True, action=action, reads_situation=reads_situation))
+    return _mark(Access(for_bots=True, action=action, reads_config=reads_config))
 
 
 def access_of(endpoint: Callable[..., Any]) -> Access:

@@ -24,7 +24,7 @@ from app.db.driver import SessionExecutor
 from app.db.transactions import Transaction
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
-from app.domains.bots.config_rows import SituationRow
+from app.domains.bots.config_rows import ConfigRow
 from app.errors import AppError
 
 
@@ -40,7 +40,7 @@ class UnitOfWork:
     ) -> None:
         self.context = context
         self.access = access
-        self.situation: Sequence[SituationRow] = ()
+        self.config_rows: Sequence[ConfigRow] = ()
         """Of the calling bot, where the route reads it."""
         self.write_slot: WriteSlot | None = None
         """Of a user's write."""

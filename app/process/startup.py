@@ -18,7 +18,7 @@ from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.db.engine import Database, driver_url, open_database
 from app.domains.accounts.status import AccountStatusCache
-from app.domains.bots.config_row_loader import Situations
+from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.runtime.config.cache import Configurations
 from app.domains.runtime.heartbeat.writer import Heartbeats
@@ -179,8 +179,8 @@ async def open_context(
         metrics.streams.set_function(lambda: streams.count)
         heartbeats = Heartbeats(database, metrics, timedelta(seconds=settings.heartbeat_lease))
         stack.push_async_callback(heartbeats.close)
-        situations = Situations(database.autocommit)
-        stack.push_async_callback(situations.close)
+        loader = ConfigRowLoader(database.autocommit)
+        stack.push_async_callback(loader.close)
         yield Context(
             settings=settings,
             role=role,
@@ -193,7 +193,7 @@ async def open_context(
             catalogues=catalogues,
             streams=streams,
             heartbeats=heartbeats,
-            situations=situations,
+            config_rows=loader,
             configurations=configurations,
             account_statuses=AccountStatusCache(database.autocommit),
             write_limiter=AccountWriteLimiter(max(1, settings.database_pool_size // 2)),

@@ -8,13 +8,13 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from app.domains.bots.config_rows import ONE, SituationRow
+from app.domains.bots.config_rows import ONE, ConfigRow
 from benchmarks.floor.calls import NOT_MODIFIED, Answer, Call
 
 REST = "https://api.bybit.com"
 WEBSOCKET = "wss://stream.bybit.com/v5"
 
-_PLACES = {name: place for place, name in enumerate(SituationRow._fields)}
+_PLACES = {name: place for place, name in enumerate(ConfigRow._fields)}
 _ACTIVE, _TRADE = _PLACES["active"], _PLACES["permission_trade"]
 _VERIFIED, _KNOWN = _PLACES["verification_status"], _PLACES["catalogue_known"]
 _SYMBOL, _ENABLED, _LISTED = _PLACES["symbol"], _PLACES["enabled"], _PLACES["listed"]

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 
 from app.db.engine import Database, open_database
-from app.domains.bots.config_row_loader import Situations
+from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.runtime.heartbeat.writer import Heartbeats
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
@@ -42,7 +42,7 @@ async def changed(
         lease = timedelta(seconds=new_settings.heartbeat_lease)
         heartbeats = Heartbeats(context["database"], world.context.metrics, lease)
         context.setdefault("heartbeats", heartbeats)
-        context.setdefault("situations", Situations(context["database"].autocommit))
+        context.setdefault("config_rows", ConfigRowLoader(context["database"].autocommit))
     new_context = replace(world.context, settings=new_settings, **context)
     app = application(new_context)
     async with served(app) as http:

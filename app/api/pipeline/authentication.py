@@ -47,9 +47,9 @@ async def _bot(headers: list[tuple[bytes, bytes]], work: UnitOfWork) -> BotPrinc
     token, claimed = read_bot_token(headers)
     if work.context.runtime is None:
         raise RuntimeError("a route for bots is served by a process without the role runtime")
-    if work.access.reads_situation:
-        rows = await work.context.situations.read(claimed.account_id, claimed.bot_id)
-        work.situation = rows
+    if work.access.reads_config:
+        rows = await work.context.config_rows.read(claimed.account_id, claimed.bot_id)
+        work.config_rows = rows
         stored = rows[0].token_hash if rows else None
     else:
         stored = await stored_token_hash(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.db.driver import Executor
-from app.domains.bots.config_rows import SituationRow, read_many
+from app.domains.bots.config_rows import ConfigRow, read_many
 
 AT_ONCE = 2
 """Statements under way. So many askers do not wait at all; more of them gather for the next."""
@@ -14,10 +14,10 @@ BATCH = 50
 """Few enough that nothing else in the process waits for more than some milliseconds."""
 
 _BotName = tuple[UUID, UUID]
-_Asker = tuple[_BotName, "asyncio.Future[Sequence[SituationRow]]"]
+_Asker = tuple[_BotName, "asyncio.Future[Sequence[ConfigRow]]"]
 
 
-class Situations:
+class ConfigRowLoader:
     """One for a process. There is no timer, and nothing is kept: whoever asks is told of what was
     committed before.
     """
@@ -28,7 +28,7 @@ class Situations:
         self._tasks: set[asyncio.Task[None]] = set()
         self._reading = 0
 
-    async def read(self, account_id: UUID, bot_id: UUID) -> Sequence[SituationRow]:
+    async def read(self, account_id: UUID, bot_id: UUID) -> Sequence[ConfigRow]:
         """The rows of one bot, by symbol; none if the bot or its token is gone.
 
         Raises what the driver raises.
@@ -40,7 +40,7 @@ class Situations:
             task = asyncio.create_task(self._read())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        rows: Sequence[SituationRow] = await told
+        rows: Sequence[ConfigRow] = await told
         return rows
 
     async def close(self) -> None:

@@ -15,7 +15,7 @@ from app.db.driver import Executor, Statement
 from app.domains.catalogue.joins import MAX_LEVERAGE, OF_ASSETS
 
 
-class SituationRow(NamedTuple):
+class ConfigRow(NamedTuple):
     """A bot with its key and one asset of the key's contract type; a row for each asset.
 
     Without a key, or without assets, there is one row, whose `key_id` or `symbol` is `None`.
@@ -101,32 +101,32 @@ UNDER_LOCKS = Statement(text(f"{_MEMBERS}, clock_timestamp() {_OF_BOT}").bindpar
 MANY = Statement(_OF_MANY)
 
 
-async def read_one(executor: Executor, account_id: UUID, bot_id: UUID) -> list[SituationRow]:
+async def read_one(executor: Executor, account_id: UUID, bot_id: UUID) -> list[ConfigRow]:
     """The rows of one bot, by symbol; none if the bot or its token is gone."""
     rows = await executor.fetch(ONE, account=account_id, bot=bot_id)
-    return [SituationRow._make(row) for row in rows]
+    return [ConfigRow._make(row) for row in rows]
 
 
 async def read_under_locks(
     executor: Executor, account_id: UUID, bot_id: UUID
-) -> tuple[list[SituationRow], datetime | None]:
+) -> tuple[list[ConfigRow], datetime | None]:
     """The same within a transaction, after the locks that make it last were taken; and when that
     was: `None` where there are no rows.
     """
     rows = [tuple(row) for row in await executor.fetch(UNDER_LOCKS, account=account_id, bot=bot_id)]
-    return [SituationRow._make(row[:-1]) for row in rows], rows[0][-1] if rows else None
+    return [ConfigRow._make(row[:-1]) for row in rows], rows[0][-1] if rows else None
 
 
 async def read_many(
     executor: Executor, bots: Iterable[tuple[UUID, UUID]]
-) -> dict[tuple[UUID, UUID], Sequence[SituationRow]]:
+) -> dict[tuple[UUID, UUID], Sequence[ConfigRow]]:
     """The rows of each of these (account, bot); one that is gone is left out."""
     wanted = list(bots)
-    found: dict[tuple[UUID, UUID], list[SituationRow]] = {}
+    found: dict[tuple[UUID, UUID], list[ConfigRow]] = {}
     rows: Iterable[Any] = await executor.fetch(
         MANY, accounts=[account for account, _ in wanted], bots=[bot for _, bot in wanted]
     )
     for row in rows:
-        made = SituationRow._make(row)
+        made = ConfigRow._make(row)
         found.setdefault((made.account_id, made.bot_id), []).append(made)
     return dict(found)

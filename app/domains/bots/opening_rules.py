@@ -5,7 +5,7 @@ from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class OpeningConditions:
     """What the answer depends on. `has_key` false leaves the members after it without meaning."""
 
     account_closing: bool
@@ -19,21 +19,21 @@ class Situation:
     catalogue_known: bool
 
 
-def blocked_by(situation: Situation) -> list[str]:
+def blocked_by(conditions: OpeningConditions) -> list[str]:
     """Every reason, in the order of the contract; empty where the bot may open positions.
 
     None of these touches positions that are open already.
     """
     reasons = {
-        "account_closing": situation.account_closing,
-        "frozen": situation.frozen,
-        "bot_paused": situation.paused,
-        "no_key": not situation.has_key,
-        "key_inactive": situation.has_key and not situation.key_active,
-        "key_cannot_trade": situation.has_key and situation.key_trades == "no",
-        "credentials_rejected": situation.has_key and situation.credentials_rejected,
-        "no_trading_assets": situation.has_key and not situation.enabled_assets,
-        "catalogue_unknown": situation.has_key and not situation.catalogue_known,
+        "account_closing": conditions.account_closing,
+        "frozen": conditions.frozen,
+        "bot_paused": conditions.paused,
+        "no_key": not conditions.has_key,
+        "key_inactive": conditions.has_key and not conditions.key_active,
+        "key_cannot_trade": conditions.has_key and conditions.key_trades == "no",
+        "credentials_rejected": conditions.has_key and conditions.credentials_rejected,
+        "no_trading_assets": conditions.has_key and not conditions.enabled_assets,
+        "catalogue_unknown": conditions.has_key and not conditions.catalogue_known,
     }
     return [reason for reason, holds in reasons.items() if holds]
 

@@ -25,7 +25,7 @@ from app.domains.trading.marks import Mark, not_covered, read_marks
 from botkeys.exchanges.model import ContractType
 
 
-class Situation(NamedTuple):
+class BotAtIngest(NamedTuple):
     """Of the calling bot, under its lock. `now` is the database's clock."""
 
     token_hash: bytes | None
@@ -76,7 +76,7 @@ class IngestRepository:
         bot = select(Bot.id).where(*self._bot()).with_for_update(read=True)
         return await self._session.scalar(bot) is not None
 
-    async def situation(self) -> Situation:
+    async def bot(self) -> BotAtIngest:
         query = (
             select(BotToken.token_hash, Bot.key_id, func.clock_timestamp())
             .select_from(Bot)
@@ -86,7 +86,7 @@ class IngestRepository:
             )
             .where(*self._bot())
         )
-        return Situation._make((await self._session.execute(query)).one())
+        return BotAtIngest._make((await self._session.execute(query)).one())
 
     async def marks(self) -> list[Mark]:
         return await read_marks(self._session, self._account_id)

@@ -76,7 +76,7 @@ class IngestService:
     async def _judge(self, batch: Batch[ItemType]) -> Judged[ItemType]:
         """Decide under the locks what may be stored."""
         locked = await self._rows.lock()
-        bot = await self._rows.situation() if locked else None
+        bot = await self._rows.bot() if locked else None
         # Minting waits for the lock of the bot: a token that died meanwhile reports nothing.
         if bot is None or bot.token_hash != self._bot.token_hash:
             raise Unauthenticated(TokenFault.REVOKED)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import SessionExecutor
-from app.domains.bots.config_rows import SituationRow, read_under_locks
+from app.domains.bots.config_rows import ConfigRow, read_under_locks
 from app.domains.ingest.repository import IngestRepository
 from app.domains.positions import report_statements as statements
 from app.domains.positions.rows import PositionRow
@@ -64,7 +64,7 @@ class PositionRepository:
         lock = statements.LOCK_POSITION
         return bool(await self._executor.fetch(lock, **self._names, position=position_id))
 
-    async def situation(self) -> tuple[list[SituationRow], datetime | None]:
+    async def config_rows(self) -> tuple[list[ConfigRow], datetime | None]:
         """And the database's time, which comes after the locks."""
         return await read_under_locks(self._executor, self._account_id, self._bot_id)
 
@@ -94,7 +94,7 @@ class PositionRepository:
         )
         return next(map(Origin._make, rows), None)
 
-    async def margin_modes(self, of_key: SituationRow, symbol: str) -> list[str]:
+    async def margin_modes(self, of_key: ConfigRow, symbol: str) -> list[str]:
         """Those of the symbol in the catalogue of this row's key; none of one that it never had."""
         words = {
             "exchange": of_key.exchange,

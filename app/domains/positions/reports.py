@@ -11,7 +11,7 @@ from app.auth.principal import BotPrincipal
 from app.db.base import new_id
 from app.domains.assets.rules import require_margin_mode, require_settable_leverage
 from app.domains.bot_events.repository import RuntimeRepository
-from app.domains.bots.config_rows import SituationRow
+from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.errors import NoKey
 from app.domains.positions.changes import changes, in_time
 from app.domains.positions.errors import refused
@@ -38,7 +38,7 @@ class _Report(NamedTuple):
     position_id: str
     said: PositionReport
     stored: PositionRow | None
-    situation: Sequence[SituationRow]
+    rows: Sequence[ConfigRow]
     now: datetime
     """The database's time, read after the locks."""
     ahead: Mapping[str, datetime] = MappingProxyType({})
@@ -47,18 +47,18 @@ class _Report(NamedTuple):
     @property
     def key_id(self) -> UUID | None:
         """The bot's present key."""
-        return self.situation[0].key_id
+        return self.rows[0].key_id
 
     @property
-    def asset(self) -> SituationRow | None:
+    def asset(self) -> ConfigRow | None:
         """The present key's asset of the reported symbol."""
         wanted = self.said.symbol
-        return next((row for row in self.situation if row.symbol == wanted), None)
+        return next((row for row in self.rows if row.symbol == wanted), None)
 
     @property
     def blocked_by(self) -> list[str]:
         """Why the bot may not open this position, in the order of the contract."""
-        reasons, asset = bot_blocked_by(self.situation), self.asset
+        reasons, asset = bot_blocked_by(self.rows), self.asset
         if asset is not None:
             leverage = self.said.leverage or asset.leverage
             reasons += row_blocked_by(asset._replace(leverage=leverage))
@@ -84,10 +84,10 @@ class PositionService:
             keys = await self._share(position_id, said)
             locked = await self._positions.lock(position_id)
             stored = await self._positions.get(position_id) if locked else None
-            situation, now = await self._situation()
+            rows, now = await self._config_rows()
             # Another report may have been first, with a key that is not locked here.
             if stored is None or stored.key_id in keys:
-                row = await self._apply(_Report(position_id, said, stored, situation, now))
+                row = await self._apply(_Report(position_id, said, stored, rows, now))
         return row
 
     async def _share(self, position_id: str, said: PositionReport) -> set[UUID]:
@@ -101,8 +101,8 @@ class PositionService:
             await self._positions.share_assets(keys, said.symbol)
         return keys
 
-    async def _situation(self) -> tuple[list[SituationRow], datetime]:
-        rows, now = await self._positions.situation()
+    async def _config_rows(self) -> tuple[list[ConfigRow], datetime]:
+        rows, now = await self._positions.config_rows()
         # Minting waits for the lock of the bot: a token that died meanwhile reports nothing.
         if now is None or rows[0].token_hash != self._bot.token_hash:
             raise Unauthenticated(TokenFault.REVOKED)
@@ -184,7 +184,7 @@ class PositionService:
         """An opening is for the key that the bot has now, and so is a reservation that lapsed; it
         asks for nothing that the exchange does not have.
         """
-        first, stored = report.situation[0], report.stored
+        first, stored = report.rows[0], report.stored
         if first.key_id is not None:
             named = {report.said.key_id or first.key_id, stored.key_id if stored else first.key_id}
             if named != {first.key_id}:
@@ -195,7 +195,7 @@ class PositionService:
         if reasons := report.blocked_by:
             raise refused(reasons)
 
-    async def _require_offered(self, of_key: SituationRow, report: _Report) -> None:
+    async def _require_offered(self, of_key: ConfigRow, report: _Report) -> None:
         """Raises `LeverageNotSettable`, `MarginModeNotSupported`. The asset's own mode is right."""
         said, asset = report.said, report.asset
         if said.leverage is not None:
@@ -211,7 +211,7 @@ class PositionService:
             return report.stored.environment, report.stored.key_id
         named = report.said.key_id
         if named in (None, report.key_id):
-            return report.situation[0].environment, report.key_id
+            return report.rows[0].environment, report.key_id
         former = await self._positions.former_key(named, report.said.symbol)
         return None if former is None else former.environment, named
 
@@ -225,7 +225,7 @@ class PositionService:
 
     async def _origin(self, report: _Report) -> Origin:
         """The key that a first report is about: the one it names, or the present one."""
-        first = report.situation[0]
+        first = report.rows[0]
         if report.said.key_id not in (None, first.key_id):
             origin = await self._positions.former_key(report.said.key_id, report.said.symbol)
             if origin is None:

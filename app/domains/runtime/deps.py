@@ -36,7 +36,7 @@ async def release_service(work: CurrentWork) -> ReleaseService:
 
 
 async def config_service(work: CurrentWork) -> ConfigService:
-    return ConfigService(work.context.configurations, work.situation)
+    return ConfigService(work.context.configurations, work.config_rows)
 
 
 async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
@@ -44,13 +44,13 @@ async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
     bot = work.caller.bot
     return HeartbeatService(
         context.heartbeats,
-        context.situations,
+        context.config_rows,
         context.configurations,
         HealthRepository(work.session, bot.account_id, bot.bot_id),
         RuntimeRepository(work.session, bot.account_id, bot.bot_id),
         BotTokenRepository(work.session),
         bot,
-        work.situation,
+        work.config_rows,
     )
 
 

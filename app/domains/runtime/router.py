@@ -43,7 +43,7 @@ async def release_credentials(
     response_model=Config,
     responses={304: {"description": "Unchanged since the version in If-None-Match"}, **reading()},
 )
-@for_bots(reads_situation=True)
+@for_bots(reads_config=True)
 async def get_config(
     service: Configs,
     if_none_match: Annotated[

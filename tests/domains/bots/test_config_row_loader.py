@@ -1,4 +1,4 @@
-"""Situations are read together, configurations made once: with the same outcome as one by one."""
+"""ConfigRowLoader are read together, configurations made once: with the same outcome as one by one."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,12 +8,12 @@ from uuid import UUID
 import pytest
 
 from app.db.driver import Statement
-from app.domains.bots.config_row_loader import AT_ONCE, BATCH, Situations
-from app.domains.bots.config_rows import SituationRow, read_one
+from app.domains.bots.config_row_loader import AT_ONCE, BATCH, ConfigRowLoader
+from app.domains.bots.config_rows import ConfigRow, read_one
 from app.domains.runtime.config.cache import Configurations
 from tests.support.world import World
 
-_REST = [None] * (len(SituationRow._fields) - 2)
+_REST = [None] * (len(ConfigRow._fields) - 2)
 
 
 class HeldReader:
@@ -44,11 +44,11 @@ def bots(count: int) -> list[UUID]:
 
 async def test_who_asks_while_statements_are_under_way_is_read_in_the_next() -> None:
     executor = HeldReader()
-    situations = Situations(executor)
+    loader = ConfigRowLoader(executor)
     some = bots(AT_ONCE + BATCH + 1)
 
     async def ask(bot: UUID) -> UUID:
-        return (await situations.read(UUID(int=0), bot))[0].bot_id
+        return (await loader.read(UUID(int=0), bot))[0].bot_id
 
     asking = []
     for bot in some:
@@ -65,13 +65,13 @@ async def test_who_asks_while_statements_are_under_way_is_read_in_the_next() -> 
 
 async def test_a_failure_is_everybodys_who_was_read_together_and_nobody_elses() -> None:
     executor = HeldReader()
-    situations = Situations(executor)
-    asking = [asyncio.create_task(situations.read(UUID(int=0), bot)) for bot in bots(3)]
+    loader = ConfigRowLoader(executor)
+    asking = [asyncio.create_task(loader.read(UUID(int=0), bot)) for bot in bots(3)]
     await settled()
     asking.pop().cancel()
     executor.answers[0].set_exception(OSError("gone"))
     await settled()
-    later = asyncio.create_task(situations.read(UUID(int=0), UUID(int=7)))
+    later = asyncio.create_task(loader.read(UUID(int=0), UUID(int=7)))
     await settled()
     for answer in executor.answers[1:]:
         answer.set_result(None)
@@ -82,11 +82,11 @@ async def test_a_failure_is_everybodys_who_was_read_together_and_nobody_elses() 
 
 
 async def test_closing_lets_nobody_wait() -> None:
-    situations = Situations(HeldReader())
-    asking = asyncio.create_task(situations.read(UUID(int=0), UUID(int=1)))
+    loader = ConfigRowLoader(HeldReader())
+    asking = asyncio.create_task(loader.read(UUID(int=0), UUID(int=1)))
     await settled()
 
-    await situations.close()
+    await loader.close()
 
     with pytest.raises(asyncio.CancelledError):
         await asking
@@ -112,12 +112,12 @@ async def test_who_asks_again_as_soon_as_it_was_told_is_told_again() -> None:
             del statement, parameters
             return []
 
-    situations = Situations(Immediate())
+    loader = ConfigRowLoader(Immediate())
 
     async def asks() -> None:
         for _ in range(3):
-            assert await situations.read(UUID(int=1), UUID(int=2)) == ()
+            assert await loader.read(UUID(int=1), UUID(int=2)) == ()
 
     async with asyncio.timeout(60):
         await asyncio.gather(*(asks() for _ in range(AT_ONCE)))
-    await situations.close()
+    await loader.close()

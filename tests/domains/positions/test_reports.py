@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import func, select, update
 
 from app.db.models import Account, BotEvent, Key, Position, TradingAsset
-from app.domains.bots.opening_rules import Situation, asset_blocked_by, blocked_by
+from app.domains.bots.opening_rules import OpeningConditions, asset_blocked_by, blocked_by
 from app.domains.catalogue.repository import CatalogueName
 from app.domains.positions.errors import REFUSALS
 from app.worker.housekeeping import lapse_openings
@@ -262,7 +262,7 @@ async def cause(trading: Trader, reason: str) -> None:
 
 
 def test_every_reason_that_can_block_an_opening_has_a_problem_of_its_own() -> None:
-    bad = Situation(
+    bad = OpeningConditions(
         account_closing=True,
         frozen=True,
         paused=True,

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import func, update
 
 from app.db.models import Account, Key
-from app.domains.bots.opening_rules import Situation, blocked_by
+from app.domains.bots.opening_rules import OpeningConditions, blocked_by
 from app.domains.runtime.schemas import Config
 from botkeys.client import BotClient
 from botkeys.transport.client import ASGITransport, HttpTransport, TransportLimits
@@ -63,19 +63,19 @@ def test_every_reason_is_told_in_the_order_of_the_contract() -> None:
             situation = dict(FREE)
             for reason in reasons:
                 situation.update(CAUSES[reason])
-            assert blocked_by(Situation(**situation)) == list(reasons)  # type: ignore[arg-type]  # a mixed dict
+            assert blocked_by(OpeningConditions(**situation)) == list(reasons)  # type: ignore[arg-type]  # a mixed dict
 
 
 def test_a_bot_without_a_key_is_told_that_and_nothing_of_keys() -> None:
     situation = {**FREE, "has_key": False, "key_active": False, "enabled_assets": 0}
-    assert blocked_by(Situation(**situation)) == ["no_key"]  # type: ignore[arg-type]  # as above
+    assert blocked_by(OpeningConditions(**situation)) == ["no_key"]  # type: ignore[arg-type]  # as above
     paused = {**situation, "paused": True}
-    assert blocked_by(Situation(**paused)) == ["bot_paused", "no_key"]  # type: ignore[arg-type]  # as above
+    assert blocked_by(OpeningConditions(**paused)) == ["bot_paused", "no_key"]  # type: ignore[arg-type]  # as above
 
 
 def test_what_is_not_known_of_a_key_blocks_nothing() -> None:
     situation = {**FREE, "key_trades": "unknown"}
-    assert blocked_by(Situation(**situation)) == []  # type: ignore[arg-type]  # as above
+    assert blocked_by(OpeningConditions(**situation)) == []  # type: ignore[arg-type]  # as above
 
 
 async def test_a_bot_without_a_key_has_a_config(world: World) -> None:

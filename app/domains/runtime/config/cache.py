@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from app.domains.bots.config_rows import SituationRow
+from app.domains.bots.config_rows import ConfigRow
 from app.domains.runtime.config.document import configuration
 from app.kit.json_codec import dumps
 from botkeys.exchanges.registry import Exchanges
@@ -22,7 +22,7 @@ class Configuration(NamedTuple):
 
 
 class _Made(NamedTuple):
-    rows: Sequence[SituationRow]
+    rows: Sequence[ConfigRow]
     configuration: Configuration
 
 
@@ -34,7 +34,7 @@ class Configurations:
         self._kept = kept
         self._made: OrderedDict[tuple[UUID, UUID], _Made] = OrderedDict()
 
-    def of(self, rows: Sequence[SituationRow]) -> Configuration:
+    def of(self, rows: Sequence[ConfigRow]) -> Configuration:
         """Of the bot whose rows these are. The least recently asked for is forgotten first."""
         name = (rows[0].account_id, rows[0].bot_id)
         known = self._made.get(name)
@@ -52,13 +52,11 @@ class Configurations:
         return made
 
 
-def _sparingly(rows: Sequence[SituationRow]) -> Sequence[SituationRow]:
+def _sparingly(rows: Sequence[ConfigRow]) -> Sequence[ConfigRow]:
     """Equal rows. Most of a row is of its bot and key, and the driver made it anew for each."""
     first = rows[0]
     same = [
-        SituationRow._make(
-            ours if ours == own else own for ours, own in zip(first, row, strict=True)
-        )
+        ConfigRow._make(ours if ours == own else own for ours, own in zip(first, row, strict=True))
         for row in rows[1:]
     ]
     return [first, *same]

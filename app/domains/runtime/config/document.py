@@ -4,8 +4,8 @@ import hashlib
 from collections.abc import Sequence
 from typing import Any
 
-from app.domains.bots.config_rows import SituationRow
-from app.domains.bots.opening_rules import Situation, asset_blocked_by, blocked_by
+from app.domains.bots.config_rows import ConfigRow
+from app.domains.bots.opening_rules import OpeningConditions, asset_blocked_by, blocked_by
 from app.kit.json_codec import dumps_sorted
 from botkeys.exchanges.model import ContractType, Endpoints, Environment
 from botkeys.exchanges.registry import Exchanges
@@ -13,11 +13,11 @@ from botkeys.exchanges.registry import Exchanges
 _VERSION_BYTES = 16
 
 
-def bot_blocked_by(rows: Sequence[SituationRow]) -> list[str]:
+def bot_blocked_by(rows: Sequence[ConfigRow]) -> list[str]:
     """Why the bot may not open positions at all, from the rows of its situation."""
     first = rows[0]
     return blocked_by(
-        Situation(
+        OpeningConditions(
             account_closing=first.account_closing,
             frozen=first.frozen,
             paused=first.paused,
@@ -31,7 +31,7 @@ def bot_blocked_by(rows: Sequence[SituationRow]) -> list[str]:
     )
 
 
-def row_blocked_by(row: SituationRow) -> list[str]:
+def row_blocked_by(row: ConfigRow) -> list[str]:
     """Why no position may be opened on the asset of this row."""
     return asset_blocked_by(
         enabled=row.enabled,
@@ -41,7 +41,7 @@ def row_blocked_by(row: SituationRow) -> list[str]:
     )
 
 
-def configuration(rows: Sequence[SituationRow], exchanges: Exchanges) -> dict[str, Any]:
+def configuration(rows: Sequence[ConfigRow], exchanges: Exchanges) -> dict[str, Any]:
     """The members of `app.domains.runtime.schemas.Config`. Equal content has an equal version."""
     first = rows[0]
     reasons = bot_blocked_by(rows)
@@ -56,7 +56,7 @@ def configuration(rows: Sequence[SituationRow], exchanges: Exchanges) -> dict[st
     return {"version": _version(content), **content}
 
 
-def _endpoints(row: SituationRow, exchanges: Exchanges) -> Endpoints:
+def _endpoints(row: ConfigRow, exchanges: Exchanges) -> Endpoints:
     if row.key_id is None:
         return Endpoints(None, None)
     return exchanges.adapter(row.exchange).endpoints(
@@ -64,7 +64,7 @@ def _endpoints(row: SituationRow, exchanges: Exchanges) -> Endpoints:
     )
 
 
-def _key(row: SituationRow) -> dict[str, Any] | None:
+def _key(row: ConfigRow) -> dict[str, Any] | None:
     if row.key_id is None:
         return None
     return {
@@ -77,7 +77,7 @@ def _key(row: SituationRow) -> dict[str, Any] | None:
     }
 
 
-def _asset(row: SituationRow) -> dict[str, Any]:
+def _asset(row: ConfigRow) -> dict[str, Any]:
     reasons = row_blocked_by(row)
     return {
         "symbol": row.symbol,

@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 
-from app.domains.bots.config_rows import SituationRow
+from app.domains.bots.config_rows import ConfigRow
 from app.domains.runtime.config.cache import Configuration, Configurations
 
 
 class ConfigService:
-    def __init__(self, configurations: Configurations, situation: Sequence[SituationRow]) -> None:
+    def __init__(self, configurations: Configurations, rows: Sequence[ConfigRow]) -> None:
         self._configurations = configurations
-        self._situation = situation
+        self._rows = rows
 
     def config(self) -> Configuration:
-        return self._configurations.of(self._situation)
+        return self._configurations.of(self._rows)

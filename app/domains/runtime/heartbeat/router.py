@@ -22,7 +22,7 @@ _PLAIN = Heartbeat()
     response_model=HeartbeatAnswer,
     responses=reading(ClockAhead),
 )
-@for_bots(reads_situation=True)
+@for_bots(reads_config=True)
 async def send_heartbeat(
     service: HeartbeatsOfBot, work: CurrentWork, heartbeat: Heartbeat = _PLAIN
 ) -> Response:

@@ -7,8 +7,8 @@ from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.db.base import new_id
 from app.domains.bot_events.repository import RuntimeRepository
-from app.domains.bots.config_row_loader import Situations
-from app.domains.bots.config_rows import SituationRow
+from app.domains.bots.config_row_loader import ConfigRowLoader
+from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.runtime.config.cache import Configurations
 from app.domains.runtime.heartbeat.key_health import differences, events
@@ -24,29 +24,29 @@ class HeartbeatService:
     def __init__(
         self,
         heartbeats: Heartbeats,
-        situations: Situations,
+        config_rows: ConfigRowLoader,
         configurations: Configurations,
         health: HealthRepository,
         runtime: RuntimeRepository,
         tokens: BotTokenRepository,
         bot: BotPrincipal,
-        situation: Sequence[SituationRow],
+        rows: Sequence[ConfigRow],
     ) -> None:
         self._heartbeats = heartbeats
-        self._situations = situations
+        self._loader = situations
         self._configurations = configurations
         self._health = health
         self._runtime = runtime
         self._tokens = tokens
         self._bot = bot
-        self._situation = situation
+        self._rows = rows
 
     async def beat(self) -> dict[str, Any]:
         """The members of `HeartbeatAnswer`, once it is stored."""
         account_id, bot_id = self._bot.account_id, self._bot.bot_id
         if not await self._heartbeats.beat(account_id, bot_id):
             raise Unauthenticated(TokenFault.REVOKED)
-        rows = self._situation or await self._situations.read(account_id, bot_id)
+        rows = self._rows or await self._loader.read(account_id, bot_id)
         if not rows:
             raise Unauthenticated(TokenFault.REVOKED)
         config = self._configurations.of(rows)
@@ -63,7 +63,7 @@ class HeartbeatService:
         these. Of two from one second the later counts; and as the clock of a bot may be slow, its
         time is compared with no other clock's.
         """
-        self._situation = ()  # what follows from this report is not in it yet
+        self._rows = ()  # what follows from this report is not in it yet
         locked = await self._health.lock()
         # Minting takes the bot's lock: a token that died while this waited reports nothing.
         if (

@@ -18,7 +18,7 @@ from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.db import notifications
 from app.db.driver import Executor
-from app.domains.bots.config_rows import SituationRow, read_many
+from app.domains.bots.config_rows import ConfigRow, read_many
 from app.domains.runtime.config.cache import Configurations
 from app.domains.runtime.stream.listener import listen
 from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotName, Hints
@@ -187,7 +187,7 @@ class ConfigStreams:
         watched = self._watched.get(name)
         return 0 if watched is None else watched.rows
 
-    def _publish(self, name: BotName, rows: Sequence[SituationRow]) -> None:
+    def _publish(self, name: BotName, rows: Sequence[ConfigRow]) -> None:
         watched = self._watched.get(name)
         if watched is None:
             return
