@@ -14,7 +14,7 @@ from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.history.exports import ExportQuota
 from app.domains.operations.progress_stream import OperationStreamQuota
-from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import Heartbeats
 from app.domains.runtime.stream.publisher import ConfigStreams
 from app.settings import Role, Settings
@@ -54,7 +54,7 @@ class Context:
     streams: ConfigStreams
     heartbeats: Heartbeats
     config_rows: ConfigRowLoader
-    configurations: Configurations
+    config_cache: ConfigCache
     account_statuses: AccountStatusCache
     write_limiter: AccountWriteLimiter
     exports: ExportQuota = field(default_factory=ExportQuota)

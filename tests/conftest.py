@@ -135,7 +135,7 @@ async def open_world(
     heartbeats = Heartbeats(database, shared.metrics, lease)
     # Without a network between them, an answer comes when it is whole: so streams end at once.
     limits = StreamLimits(lifetime=0.02)
-    streams = ConfigStreams(database.autocommit, shared.configurations, limits, None)
+    streams = ConfigStreams(database.autocommit, shared.config_cache, limits, None)
     loader = ConfigRowLoader(database.autocommit)
     context = replace(
         shared,

@@ -20,7 +20,7 @@ from app.db.engine import Database, driver_url, open_database
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
-from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import Heartbeats
 from app.domains.runtime.stream.publisher import ConfigStreams, StreamLimits
 from app.settings import Mode, Role, Settings, SettingsError
@@ -167,7 +167,7 @@ async def open_context(
             stack.push_async_callback(database.close)
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         stack.push_async_callback(catalogues.close)
-        configurations = Configurations(exchanges)
+        config_cache = ConfigCache(exchanges)
         streams = ConfigStreams(
             database.autocommit,
             configurations,
@@ -194,7 +194,7 @@ async def open_context(
             streams=streams,
             heartbeats=heartbeats,
             config_rows=loader,
-            configurations=configurations,
+            config_cache=config_cache,
             account_statuses=AccountStatusCache(database.autocommit),
             write_limiter=AccountWriteLimiter(max(1, settings.database_pool_size // 2)),
             api=api,

@@ -86,7 +86,7 @@ async def streaming(world: World, limits: StreamLimits) -> AsyncIterator[Streami
     """Another process's part: it shares the database of this world and nothing else."""
     database = world.context.database
     streams = ConfigStreams(
-        database.autocommit, world.context.configurations, limits, database.engine.url
+        database.autocommit, world.context.config_cache, limits, database.engine.url
     )
     options = uvicorn_options(world.context.settings)
     config = uvicorn.Config(application(replace(world.context, streams=streams)), **options)

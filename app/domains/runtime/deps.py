@@ -36,7 +36,7 @@ async def release_service(work: CurrentWork) -> ReleaseService:
 
 
 async def config_service(work: CurrentWork) -> ConfigService:
-    return ConfigService(work.context.configurations, work.config_rows)
+    return ConfigService(work.context.config_cache, work.config_rows)
 
 
 async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
@@ -45,7 +45,7 @@ async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
     return HeartbeatService(
         context.heartbeats,
         context.config_rows,
-        context.configurations,
+        context.config_cache,
         HealthRepository(work.session, bot.account_id, bot.bot_id),
         RuntimeRepository(work.session, bot.account_id, bot.bot_id),
         BotTokenRepository(work.session),

@@ -10,7 +10,7 @@ import pytest
 from app.db.driver import Statement
 from app.domains.bots.config_row_loader import AT_ONCE, BATCH, ConfigRowLoader
 from app.domains.bots.config_rows import ConfigRow, read_one
-from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.config.cache import ConfigCache
 from tests.support.world import World
 
 _REST = [None] * (len(ConfigRow._fields) - 2)
@@ -96,14 +96,14 @@ async def test_a_configuration_is_made_anew_when_a_row_changed_and_only_then(wor
     bot, _, _ = await world.user().ready_bot()
     rows = await read_one(world.context.database.autocommit, bot.account_id, bot.id)
     others = [row._replace(bot_id=UUID(int=1)) for row in rows]
-    configurations = Configurations(world.context.exchanges, kept=1)
+    config_cache = ConfigCache(world.context.exchanges, kept=1)
 
-    first = configurations.of(rows)
-    assert configurations.of(list(rows)) is first
-    paused = configurations.of([row._replace(paused=True) for row in rows])
+    first = config_cache.of(rows)
+    assert config_cache.of(list(rows)) is first
+    paused = config_cache.of([row._replace(paused=True) for row in rows])
     assert paused.version != first.version
     assert b"bot_paused" in paused.document
-    assert configurations.of(others) == configurations.of(rows) == first
+    assert config_cache.of(others) == config_cache.of(rows) == first
 
 
 async def test_who_asks_again_as_soon_as_it_was_told_is_told_again() -> None:

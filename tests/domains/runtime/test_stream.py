@@ -13,7 +13,7 @@ from app.db import notifications
 from app.db.driver import Executor, Rows, Statement
 from app.db.models import Bot as BotRow
 from app.domains.bots.token_repository import stored_token_hash
-from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.stream.publisher import STREAMS_OF_A_BOT, ConfigStreams, StreamLimits
 from app.domains.runtime.stream.router import ConfigEvents
 from app.errors import Unavailable
@@ -323,7 +323,7 @@ async def test_a_reading_that_failed_is_made_again(world: World) -> None:
     bot = await principal_of(world, await new_bot(world.user()))
     executor = OnceAway(world.context.database.autocommit)
     limits = StreamLimits(retry=0.01)
-    streams = ConfigStreams(executor, world.context.configurations, limits, None)
+    streams = ConfigStreams(executor, world.context.config_cache, limits, None)
     config = await (await streams.subscribe(bot, None)).next(10)
     assert config is not None
     await streams.close()
@@ -335,7 +335,7 @@ async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
     troubled, _, _ = await user.ready_bot()
     sound = await principal_of(world, await new_bot(user))
     nowhere: Any = None
-    configurations = Configurations(nowhere)
+    config_cache = ConfigCache(nowhere)
     streams = ConfigStreams(world.context.database.autocommit, configurations, StreamLimits(), None)
     with pytest.raises(Unavailable):
         await streams.subscribe(await principal_of(world, troubled), None)
@@ -363,7 +363,7 @@ async def test_a_new_token_is_not_judged_by_what_was_read_before_it(world: World
     user = world.user()
     bot = await new_bot(user)
     executor = Gated(world.context.database.autocommit)
-    streams = ConfigStreams(executor, world.context.configurations, StreamLimits(), None)
+    streams = ConfigStreams(executor, world.context.config_cache, StreamLimits(), None)
     former = asyncio.create_task(streams.subscribe(await principal_of(world, bot), None))
     await executor.read.wait()
     await user.mint(str(bot.id))

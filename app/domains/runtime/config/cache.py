@@ -6,7 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from app.domains.bots.config_rows import ConfigRow
-from app.domains.runtime.config.document import configuration
+from app.domains.runtime.config.document import config_document
 from app.kit.json_codec import dumps
 from botkeys.exchanges.registry import Exchanges
 
@@ -26,7 +26,7 @@ class _Made(NamedTuple):
     configuration: Configuration
 
 
-class Configurations:
+class ConfigCache:
     """One for a process. It spares work and never reads: its answer depends on the rows alone."""
 
     def __init__(self, exchanges: Exchanges, kept: int = KEPT) -> None:
@@ -41,7 +41,7 @@ class Configurations:
         if known is not None and known.rows == rows:
             self._made.move_to_end(name)
             return known.configuration
-        content = configuration(rows, self._exchanges)
+        content = config_document(rows, self._exchanges)
         # A copy: what orjson returns keeps the room that it was written in, several times its size.
         document = bytes(memoryview(dumps(content)))
         made = Configuration(content["version"], content["may_open_positions"], document)

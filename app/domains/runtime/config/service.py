@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from app.domains.bots.config_rows import ConfigRow
-from app.domains.runtime.config.cache import Configuration, Configurations
+from app.domains.runtime.config.cache import ConfigCache, Configuration
 
 
 class ConfigService:
-    def __init__(self, configurations: Configurations, rows: Sequence[ConfigRow]) -> None:
-        self._configurations = configurations
+    def __init__(self, config_cache: ConfigCache, rows: Sequence[ConfigRow]) -> None:
+        self._config_cache = configurations
         self._rows = rows
 
     def config(self) -> Configuration:
-        return self._configurations.of(self._rows)
+        return self._config_cache.of(self._rows)

@@ -10,7 +10,7 @@ from app.domains.bot_events.repository import RuntimeRepository
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.token_repository import BotTokenRepository
-from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.key_health import differences, events
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.schemas import CredentialsReport
@@ -25,7 +25,7 @@ class HeartbeatService:
         self,
         heartbeats: Heartbeats,
         config_rows: ConfigRowLoader,
-        configurations: Configurations,
+        config_cache: ConfigCache,
         health: HealthRepository,
         runtime: RuntimeRepository,
         tokens: BotTokenRepository,
@@ -34,7 +34,7 @@ class HeartbeatService:
     ) -> None:
         self._heartbeats = heartbeats
         self._loader = situations
-        self._configurations = configurations
+        self._config_cache = configurations
         self._health = health
         self._runtime = runtime
         self._tokens = tokens
@@ -49,7 +49,7 @@ class HeartbeatService:
         rows = self._rows or await self._loader.read(account_id, bot_id)
         if not rows:
             raise Unauthenticated(TokenFault.REVOKED)
-        config = self._configurations.of(rows)
+        config = self._config_cache.of(rows)
         return {
             "config_version": config.version,
             "may_open_positions": config.may_open_positions,

@@ -19,7 +19,7 @@ from app.auth.principal import BotPrincipal
 from app.db import notifications
 from app.db.driver import Executor
 from app.domains.bots.config_rows import ConfigRow, read_many
-from app.domains.runtime.config.cache import Configurations
+from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.stream.listener import listen
 from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotName, Hints
 from app.domains.runtime.stream.subscription import Subscription
@@ -62,13 +62,13 @@ class ConfigStreams:
     def __init__(
         self,
         executor: Executor,
-        configurations: Configurations,
+        config_cache: ConfigCache,
         limits: StreamLimits,
         url: URL | None,
     ) -> None:
         self.limits = limits
         self._executor = executor
-        self._configurations = configurations
+        self._config_cache = configurations
         self._url = url
         self._watched: dict[BotName, _Watched] = {}
         self._count = 0
@@ -200,7 +200,7 @@ class ConfigStreams:
         if not told or watched.seen == seen:
             return
         try:
-            config = self._configurations.of(rows)
+            config = self._config_cache.of(rows)
         except Exception as error:  # noqa: BLE001  # one bot's trouble is not to be the others'
             log.error("stream_failed", exception=type(error).__name__)  # noqa: TRY400  # as above
             for subscription in told:
