@@ -15,8 +15,8 @@ from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.history.exports import ExportQuota
 from app.domains.operations.progress_stream import OperationStreamQuota
 from app.domains.runtime.config.cache import ConfigCache
-from app.domains.runtime.heartbeat.writer import Heartbeats
-from app.domains.runtime.stream.publisher import ConfigStreams
+from app.domains.runtime.heartbeat.writer import HeartbeatWriter
+from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.settings import Role, Settings
 from botkeys.exchanges.registry import Exchanges
 from botkeys.sealing.boxes import SecretBytes
@@ -51,8 +51,8 @@ class Context:
     metrics: Metrics
     limiter: MovingWindowRateLimiter
     catalogues: CatalogueRefresher
-    streams: ConfigStreams
-    heartbeats: Heartbeats
+    config_publisher: ConfigPublisher
+    heartbeat_writer: HeartbeatWriter
     config_rows: ConfigRowLoader
     config_cache: ConfigCache
     account_statuses: AccountStatusCache

@@ -17,8 +17,8 @@ from app.db.engine import Database, open_database
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
-from app.domains.runtime.heartbeat.writer import Heartbeats
-from app.domains.runtime.stream.publisher import ConfigStreams, StreamLimits
+from app.domains.runtime.heartbeat.writer import HeartbeatWriter
+from app.domains.runtime.stream.publisher import ConfigPublisher, StreamLimits
 from app.process.startup import intervals, open_context
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
@@ -132,17 +132,17 @@ async def open_world(
         database, shared.exchanges, intervals(shared.settings), background=background
     )
     lease = timedelta(seconds=shared.settings.heartbeat_lease)
-    heartbeats = Heartbeats(database, shared.metrics, lease)
+    heartbeat_writer = HeartbeatWriter(database, shared.metrics, lease)
     # Without a network between them, an answer comes when it is whole: so streams end at once.
     limits = StreamLimits(lifetime=0.02)
-    streams = ConfigStreams(database.autocommit, shared.config_cache, limits, None)
+    config_publisher = ConfigPublisher(database.autocommit, shared.config_cache, limits, None)
     loader = ConfigRowLoader(database.autocommit)
     context = replace(
         shared,
         database=database,
         catalogues=catalogues,
-        heartbeats=heartbeats,
-        streams=streams,
+        heartbeat_writer=heartbeat_writer,
+        config_publisher=config_publisher,
         config_rows=loader,
         account_statuses=AccountStatusCache(database.autocommit),
     )
@@ -157,8 +157,8 @@ async def open_world(
             http,
         )
     await loader.close()
-    await streams.close()
-    await heartbeats.close()
+    await config_publisher.close()
+    await heartbeat_writer.close()
     await catalogues.close()
 
 

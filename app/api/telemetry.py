@@ -44,7 +44,7 @@ class Metrics:
         )
         self.heartbeat_batches = Histogram(
             "botkeys_heartbeat_batch_size",
-            "Heartbeats written in one statement; the sum is how many there were",
+            "HeartbeatWriter written in one statement; the sum is how many there were",
             buckets=(1, 3, 10, 30, 100, 300, 1000),
             registry=self.registry,
         )

@@ -65,7 +65,7 @@ class Server(uvicorn.Server):
         options = uvicorn_options(context.settings)
         super().__init__(uvicorn.Config(self._answer, interface="asgi3", **options))
         self.ready = asyncio.Event()
-        self._streams = context.streams
+        self._streams = context.config_publisher
         self._operations = context.operations
 
     @contextmanager

@@ -21,8 +21,8 @@ from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.runtime.config.cache import ConfigCache
-from app.domains.runtime.heartbeat.writer import Heartbeats
-from app.domains.runtime.stream.publisher import ConfigStreams, StreamLimits
+from app.domains.runtime.heartbeat.writer import HeartbeatWriter
+from app.domains.runtime.stream.publisher import ConfigPublisher, StreamLimits
 from app.settings import Mode, Role, Settings, SettingsError
 from botkeys.exchanges.hosts import HostOverrides
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
@@ -168,17 +168,19 @@ async def open_context(
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         stack.push_async_callback(catalogues.close)
         config_cache = ConfigCache(exchanges)
-        streams = ConfigStreams(
+        config_publisher = ConfigPublisher(
             database.autocommit,
             configurations,
             stream_limits(settings),
             database.engine.url if direct is None else driver_url(direct.get_secret_value()),
         )
-        stack.push_async_callback(streams.close)
+        stack.push_async_callback(config_publisher.close)
         metrics = Metrics()
-        metrics.streams.set_function(lambda: streams.count)
-        heartbeats = Heartbeats(database, metrics, timedelta(seconds=settings.heartbeat_lease))
-        stack.push_async_callback(heartbeats.close)
+        metrics.streams.set_function(lambda: config_publisher.count)
+        heartbeat_writer = HeartbeatWriter(
+            database, metrics, timedelta(seconds=settings.heartbeat_lease)
+        )
+        stack.push_async_callback(heartbeat_writer.close)
         loader = ConfigRowLoader(database.autocommit)
         stack.push_async_callback(loader.close)
         yield Context(
@@ -191,8 +193,8 @@ async def open_context(
             metrics=metrics,
             limiter=MovingWindowRateLimiter(MemoryStorage()),
             catalogues=catalogues,
-            streams=streams,
-            heartbeats=heartbeats,
+            config_publisher=config_publisher,
+            heartbeat_writer=heartbeat_writer,
             config_rows=loader,
             config_cache=config_cache,
             account_statuses=AccountStatusCache(database.autocommit),

@@ -1,4 +1,4 @@
-"""Heartbeats, by hand: the service's statement, and the configuration's version in the answer."""
+"""HeartbeatWriter, by hand: the service's statement, and the configuration's version in the answer."""
 
 import asyncio
 from datetime import timedelta

@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.domains.runtime.stream.publisher import ConfigStreams, StreamLimits
+from app.domains.runtime.stream.publisher import ConfigPublisher, StreamLimits
 from app.process.server import uvicorn_options
 from tests.support.world import Bot, Json, World, application
 
@@ -59,7 +59,7 @@ class Stream:
 class Streaming:
     """A bot's calls of a server behind a socket."""
 
-    def __init__(self, streams: ConfigStreams, http: httpx.AsyncClient) -> None:
+    def __init__(self, config_publisher: ConfigPublisher, http: httpx.AsyncClient) -> None:
         self.streams = streams
         self.http = http
 
@@ -85,11 +85,13 @@ class Streaming:
 async def streaming(world: World, limits: StreamLimits) -> AsyncIterator[Streaming]:
     """Another process's part: it shares the database of this world and nothing else."""
     database = world.context.database
-    streams = ConfigStreams(
+    config_publisher = ConfigPublisher(
         database.autocommit, world.context.config_cache, limits, database.engine.url
     )
     options = uvicorn_options(world.context.settings)
-    config = uvicorn.Config(application(replace(world.context, streams=streams)), **options)
+    config = uvicorn.Config(
+        application(replace(world.context, config_publisher=config_publisher)), **options
+    )
     config.load()
     state = ServerState()
     # Without uvicorn's own loop, which looks ten times a second whether it is to stop.
@@ -105,6 +107,6 @@ async def streaming(world: World, limits: StreamLimits) -> AsyncIterator[Streami
         ) as http:
             yield Streaming(streams, http)
     finally:
-        await streams.close()
+        await config_publisher.close()
         server.close()
         await asyncio.gather(*state.tasks)

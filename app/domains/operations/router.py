@@ -108,7 +108,7 @@ async def stream_operation(operation_id: UUID, service: Operations, work: Curren
         context.database.autocommit,
         work.caller.account_id,
         row,
-        context.streams.limits,
+        context.config_publisher.limits,
     )
 
 

@@ -14,7 +14,7 @@ from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.service import HeartbeatService
 from app.domains.runtime.release.repository import ReleaseRepository
 from app.domains.runtime.release.service import ReleaseService
-from app.domains.runtime.stream.publisher import ConfigStreams
+from app.domains.runtime.stream.publisher import ConfigPublisher
 
 
 def _keys(work: UnitOfWork) -> RuntimeKeys:
@@ -43,7 +43,7 @@ async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
     context = work.context
     bot = work.caller.bot
     return HeartbeatService(
-        context.heartbeats,
+        context.heartbeat_writer,
         context.config_rows,
         context.config_cache,
         HealthRepository(work.session, bot.account_id, bot.bot_id),
@@ -54,11 +54,11 @@ async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
     )
 
 
-async def config_streams(work: CurrentWork) -> ConfigStreams:
-    return work.context.streams
+async def config_streams(work: CurrentWork) -> ConfigPublisher:
+    return work.context.config_publisher
 
 
 Releases = Annotated[ReleaseService, Depends(release_service)]
 Configs = Annotated[ConfigService, Depends(config_service)]
-HeartbeatsOfBot = Annotated[HeartbeatService, Depends(heartbeat_service)]
-Streams = Annotated[ConfigStreams, Depends(config_streams)]
+Heartbeats = Annotated[HeartbeatService, Depends(heartbeat_service)]
+Streams = Annotated[ConfigPublisher, Depends(config_streams)]

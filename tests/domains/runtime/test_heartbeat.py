@@ -1,4 +1,4 @@
-"""Heartbeats: stored before they are acknowledged, many at once, and told as events."""
+"""HeartbeatWriter: stored before they are acknowledged, many at once, and told as events."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text, update
 from app.db.driver import Executor, Rows, Statement
 from app.db.models import BotEvent, Presence
 from app.domains.runtime.heartbeat.schemas import HeartbeatAnswer
-from app.domains.runtime.heartbeat.writer import BATCH, Heartbeats
+from app.domains.runtime.heartbeat.writer import BATCH, HeartbeatWriter
 from tests.support.variants import add_unchecked, changed
 from tests.support.world import Bot, User, World
 
@@ -72,11 +72,11 @@ class FailingReader:
 
 
 @asynccontextmanager
-async def heartbeats_over(world: World, executor: Executor) -> AsyncIterator[Heartbeats]:
+async def heartbeats_over(world: World, executor: Executor) -> AsyncIterator[HeartbeatWriter]:
     database = replace(world.context.database, autocommit=executor)
-    heartbeats = Heartbeats(database, world.context.metrics, LEASE)
+    heartbeat_writer = HeartbeatWriter(database, world.context.metrics, LEASE)
     yield heartbeats
-    await heartbeats.close()
+    await heartbeat_writer.close()
 
 
 async def test_a_bot_is_online_after_its_first_heartbeat_and_offline_after_its_lease(
@@ -212,7 +212,7 @@ async def test_bots_that_are_heard_for_the_first_time_are_written_together_too(
     busy_world: World,
 ) -> None:
     bots = await bots_of(busy_world.user(), 12)
-    heartbeats = busy_world.context.heartbeats
+    heartbeats = busy_world.context.heartbeat_writer
 
     await asyncio.gather(*(heartbeats.beat(bot.account_id, bot.id) for bot in bots))
 
@@ -236,7 +236,7 @@ async def test_a_batch_that_fails_is_acknowledged_to_nobody(busy_world: World) -
     bots = await bots_of(busy_world.user(), 5)
     async with (
         heartbeats_over(busy_world, FailingReader()) as heartbeats,
-        changed(busy_world, heartbeats=heartbeats) as cut_off,
+        changed(busy_world, heartbeat_writer=heartbeat_writer) as cut_off,
     ):
         answers = await asyncio.gather(
             *(Bot(cut_off.http, bot.token).post("/v1/runtime/heartbeat") for bot in bots)
@@ -294,7 +294,7 @@ async def test_a_bot_that_is_gone_is_refused_and_the_others_are_not(busy_world: 
     gone, stays = await bots_of(user, 2)
     await asyncio.gather(beat(gone), beat(stays))
     assert (await user.delete(f"/v1/bots/{gone.id}")).status_code == 204
-    heartbeats = busy_world.context.heartbeats
+    heartbeats = busy_world.context.heartbeat_writer
 
     stored = await asyncio.gather(
         *(heartbeats.beat(bot.account_id, bot.id) for bot in (gone, stays))

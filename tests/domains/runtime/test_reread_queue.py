@@ -2,14 +2,14 @@
 
 from uuid import UUID
 
-from app.domains.runtime.stream.reread_queue import BotName, Hints
+from app.domains.runtime.stream.reread_queue import BotName, RereadQueue
 
 
 def names(*numbers: int) -> list[BotName]:
     return [(UUID(int=1), UUID(int=number)) for number in numbers]
 
 
-def taken(hints: Hints, rows: int = 1) -> list[list[BotName]]:
+def taken(hints: RereadQueue, rows: int = 1) -> list[list[BotName]]:
     """Everything, take by take."""
     takes = []
     while take := hints.take(lambda _: rows):
@@ -18,7 +18,7 @@ def taken(hints: Hints, rows: int = 1) -> list[list[BotName]]:
 
 
 async def test_what_changed_goes_before_what_is_due_and_each_bot_is_read_once() -> None:
-    hints = Hints()
+    hints = RereadQueue()
     hints.due(names(1, 2, 3))
     for name in names(3, 4, 3):
         hints.changed(name)
@@ -27,7 +27,7 @@ async def test_what_changed_goes_before_what_is_due_and_each_bot_is_read_once() 
 
 
 async def test_many_bots_and_bots_with_many_rows_are_read_few_at_a_time() -> None:
-    hints = Hints()
+    hints = RereadQueue()
     hints.due(names(*range(1000)))
     by_bots = taken(hints)
     hints.due(names(*range(1000)))
@@ -38,7 +38,7 @@ async def test_many_bots_and_bots_with_many_rows_are_read_few_at_a_time() -> Non
 
 
 async def test_a_change_overtakes_what_is_being_read_again() -> None:
-    hints = Hints()
+    hints = RereadQueue()
     hints.due(names(*range(100)))
     first = hints.take(lambda _: 1)
     hints.changed(names(99)[0])
@@ -48,7 +48,7 @@ async def test_a_change_overtakes_what_is_being_read_again() -> None:
 
 
 async def test_bots_without_a_stream_are_passed_over() -> None:
-    hints = Hints()
+    hints = RereadQueue()
     for name in names(1, 2):
         hints.changed(name)
     hints.due(names(3))

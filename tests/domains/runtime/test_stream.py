@@ -14,7 +14,7 @@ from app.db.driver import Executor, Rows, Statement
 from app.db.models import Bot as BotRow
 from app.domains.bots.token_repository import stored_token_hash
 from app.domains.runtime.config.cache import ConfigCache
-from app.domains.runtime.stream.publisher import STREAMS_OF_A_BOT, ConfigStreams, StreamLimits
+from app.domains.runtime.stream.publisher import STREAMS_OF_A_BOT, ConfigPublisher, StreamLimits
 from app.domains.runtime.stream.router import ConfigEvents
 from app.errors import Unavailable
 from tests.support.streaming import Streaming, streaming
@@ -323,10 +323,10 @@ async def test_a_reading_that_failed_is_made_again(world: World) -> None:
     bot = await principal_of(world, await new_bot(world.user()))
     executor = OnceAway(world.context.database.autocommit)
     limits = StreamLimits(retry=0.01)
-    streams = ConfigStreams(executor, world.context.config_cache, limits, None)
+    config_publisher = ConfigPublisher(executor, world.context.config_cache, limits, None)
     config = await (await streams.subscribe(bot, None)).next(10)
     assert config is not None
-    await streams.close()
+    await config_publisher.close()
 
 
 async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
@@ -336,11 +336,13 @@ async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
     sound = await principal_of(world, await new_bot(user))
     nowhere: Any = None
     config_cache = ConfigCache(nowhere)
-    streams = ConfigStreams(world.context.database.autocommit, configurations, StreamLimits(), None)
+    config_publisher = ConfigPublisher(
+        world.context.database.autocommit, configurations, StreamLimits(), None
+    )
     with pytest.raises(Unavailable):
         await streams.subscribe(await principal_of(world, troubled), None)
     assert await (await streams.subscribe(sound, None)).next(10) is not None
-    await streams.close()
+    await config_publisher.close()
 
 
 class Gated:
@@ -363,15 +365,15 @@ async def test_a_new_token_is_not_judged_by_what_was_read_before_it(world: World
     user = world.user()
     bot = await new_bot(user)
     executor = Gated(world.context.database.autocommit)
-    streams = ConfigStreams(executor, world.context.config_cache, StreamLimits(), None)
+    config_publisher = ConfigPublisher(executor, world.context.config_cache, StreamLimits(), None)
     former = asyncio.create_task(streams.subscribe(await principal_of(world, bot), None))
     await executor.read.wait()
     await user.mint(str(bot.id))
     renewed = asyncio.create_task(streams.subscribe(await principal_of(world, bot), None))
     await asyncio.sleep(0)
-    assert streams.count == 2
+    assert config_publisher.count == 2
     executor.gate.set()
 
     assert await (await renewed).next(10) is not None
     assert (await former).revoked
-    await streams.close()
+    await config_publisher.close()

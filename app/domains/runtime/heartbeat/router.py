@@ -6,7 +6,7 @@ from app.api.access import for_bots
 from app.api.json_response import json_answer
 from app.api.responses import reading
 from app.api.route import CurrentWork, EdgeRoute
-from app.domains.runtime.deps import HeartbeatsOfBot
+from app.domains.runtime.deps import Heartbeats
 from app.domains.runtime.heartbeat.schemas import Heartbeat, HeartbeatAnswer
 from app.domains.trading.errors import ClockAhead
 
@@ -24,7 +24,7 @@ _PLAIN = Heartbeat()
 )
 @for_bots(reads_config=True)
 async def send_heartbeat(
-    service: HeartbeatsOfBot, work: CurrentWork, heartbeat: Heartbeat = _PLAIN
+    service: Heartbeats, work: CurrentWork, heartbeat: Heartbeat = _PLAIN
 ) -> Response:
     """The answer comes once the heartbeat is stored. The bot is then online for the time that the
     service is set to, 30 seconds unless changed: send one every 10. With `credentials` the bot

@@ -14,7 +14,7 @@ from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.key_health import differences, events
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.schemas import CredentialsReport
-from app.domains.runtime.heartbeat.writer import Heartbeats
+from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.trading.errors import TOLERANCE, ClockAhead
 
 
@@ -23,7 +23,7 @@ class HeartbeatService:
 
     def __init__(
         self,
-        heartbeats: Heartbeats,
+        heartbeat_writer: HeartbeatWriter,
         config_rows: ConfigRowLoader,
         config_cache: ConfigCache,
         health: HealthRepository,

@@ -103,7 +103,7 @@ _MAKE_ROW = text(
 )
 
 
-class Heartbeats:
+class HeartbeatWriter:
     """One for a process. While one batch is written the next gathers: there is no timer."""
 
     def __init__(self, database: Database, metrics: Metrics, lease: timedelta) -> None:

@@ -21,7 +21,7 @@ from app.db.driver import Executor
 from app.domains.bots.config_rows import ConfigRow, read_many
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.stream.listener import listen
-from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotName, Hints
+from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotName, RereadQueue
 from app.domains.runtime.stream.subscription import Subscription
 from app.errors import Unavailable
 
@@ -56,7 +56,7 @@ class _Watched:
     rows: int = 1
 
 
-class ConfigStreams:
+class ConfigPublisher:
     """One for a process. Without `url` nothing happens that nobody waits for (tests)."""
 
     def __init__(
@@ -73,7 +73,7 @@ class ConfigStreams:
         self._watched: dict[BotName, _Watched] = {}
         self._count = 0
         self._turn = 0
-        self._hints = Hints()
+        self._queue = RereadQueue()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -101,7 +101,7 @@ class ConfigStreams:
         watched.subscriptions.append(subscription)
         watched.seen = None
         self._count += 1
-        self._hints.changed(name)
+        self._queue.changed(name)
         try:
             async with asyncio.timeout(_FIRST_READ_SECONDS):
                 await subscription.read()
@@ -153,10 +153,10 @@ class ConfigStreams:
             else:
                 concerned = [name for name in [(account_id, bot_id)] if name in self._watched]
             for name in concerned:
-                self._hints.changed(name)
+                self._queue.changed(name)
 
     def _reread(self) -> None:
-        self._hints.due(self._watched)
+        self._queue.due(self._watched)
 
     async def _reread_again_and_again(self) -> None:
         """All in one round, a few at a time: a change that comes in between hardly waits."""
@@ -165,18 +165,18 @@ class ConfigStreams:
             steps = range(0, max(1, len(names)), BOTS_AT_ONCE)
             for start in steps:
                 await asyncio.sleep(self.limits.reread / len(steps))
-                self._hints.due(names[start : start + BOTS_AT_ONCE])
+                self._queue.due(names[start : start + BOTS_AT_ONCE])
 
     async def _keep_reading(self) -> None:
         while True:
-            await self._hints.wait()
-            while names := self._hints.take(self._rows_of):
+            await self._queue.wait()
+            while names := self._queue.take(self._rows_of):
                 self._turn += 1
                 try:
                     found = await read_many(self._executor, names)
                 except Exception as error:  # noqa: BLE001  # no failure may end all streams for good
                     log.warning("streams_not_read", exception=type(error).__name__)
-                    self._hints.due(names)
+                    self._queue.due(names)
                     await asyncio.sleep(self.limits.retry)
                     continue
                 for name in names:

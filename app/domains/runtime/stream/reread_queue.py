@@ -12,7 +12,7 @@ _ROWS_AT_ONCE = 400
 """Few enough that nothing else in the process waits for more than some milliseconds."""
 
 
-class Hints:
+class RereadQueue:
     """Those of which a change was told come first, then those whose turn it is."""
 
     def __init__(self) -> None:
