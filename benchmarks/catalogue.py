@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from app.db.engine import Database, open_database
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
-from app.domains.catalogue.repository import CatalogueName
+from app.domains.catalogue.repository import CatalogueKey
 from benchmarks.installation import Installation
 from benchmarks.listing import INSTRUMENTS, fill
 from benchmarks.load import Asked, Load
@@ -73,7 +73,7 @@ async def _refresh(
     hosts = simulated_hosts(addresses)
     names = {
         exchange: [
-            CatalogueName(exchange, environment, None, contract_type)
+            CatalogueKey(exchange, environment, None, contract_type)
             for environment in Environment
             for contract_type in profile.contract_types
         ]
@@ -92,7 +92,7 @@ async def _refresh(
 async def _run(
     database: Database,
     hosts: Mapping[str, Mapping[str, Mapping[str, str | None]]],
-    names: list[CatalogueName],
+    names: list[CatalogueKey],
 ) -> float:
     """With connections of its own: limits of earlier runs do not count."""
     async with HttpTransport() as transport:

@@ -16,7 +16,7 @@ from benchmarks.floor.config import document, version
 _LEASE = timedelta(seconds=30)
 _TRIES = 100
 """Where another connection beats for the same bot just then, its row is not waited for."""
-_BotName = tuple[UUID, UUID]
+BotRef = tuple[UUID, UUID]
 
 
 class OneByOne:
@@ -35,10 +35,10 @@ class OneByOne:
         }
         return Answer(dumps(told))
 
-    async def store(self, name: _BotName) -> None:
+    async def store(self, name: BotRef) -> None:
         await self._beat([name])
 
-    async def _beat(self, names: list[_BotName]) -> None:
+    async def _beat(self, names: list[BotRef]) -> None:
         parameters = {
             "accounts": [account_id for account_id, _ in names],
             "bots": [bot_id for _, bot_id in names],
@@ -58,10 +58,10 @@ class Together(OneByOne):
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         super().__init__(pool)
-        self._waiting: list[tuple[_BotName, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[BotRef, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
 
-    async def store(self, name: _BotName) -> None:
+    async def store(self, name: BotRef) -> None:
         stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((name, stored))
         if self._writing is None:

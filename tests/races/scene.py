@@ -7,14 +7,14 @@ from uuid import uuid4
 import httpx
 from sqlalchemy import text
 
-from app.domains.catalogue.repository import CatalogueName
+from app.domains.catalogue.repository import CatalogueKey
 from app.worker.housekeeping import lapse_openings
 from botkeys.exchanges.model import ContractType
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.variants import add_unchecked
 from tests.support.world import Bot, Json, User, World
 
-BINANCE_INVERSE = CatalogueName(
+BINANCE_INVERSE = CatalogueKey(
     BINANCE.exchange, BINANCE.environment, BINANCE.region, ContractType.INVERSE
 )
 LINEAR = ("BTCUSDT", "ETHUSDT")

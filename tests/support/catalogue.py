@@ -3,14 +3,14 @@
 from decimal import Decimal
 from uuid import uuid4
 
-from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
+from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from botkeys.exchanges.model import ContractType, Environment, Instrument, MarginMode, Ticker
 from tests.support.world import World
 
 BOTH = (MarginMode.CROSS, MarginMode.ISOLATED)
-OKX = CatalogueName("okx", Environment.TESTNET, None, ContractType.LINEAR)
-OKX_INVERSE = CatalogueName("okx", Environment.TESTNET, None, ContractType.INVERSE)
-BINANCE = CatalogueName("binance", Environment.TESTNET, None, ContractType.LINEAR)
+OKX = CatalogueKey("okx", Environment.TESTNET, None, ContractType.LINEAR)
+OKX_INVERSE = CatalogueKey("okx", Environment.TESTNET, None, ContractType.INVERSE)
+BINANCE = CatalogueKey("binance", Environment.TESTNET, None, ContractType.LINEAR)
 
 
 def instrument(
@@ -36,7 +36,7 @@ def instrument(
     )
 
 
-async def list_instruments(world: World, name: CatalogueName, *instruments: Instrument) -> None:
+async def list_instruments(world: World, name: CatalogueKey, *instruments: Instrument) -> None:
     """Make these the instruments of the catalogue; others that it had are delisted."""
     prices = [
         Ticker(listed.symbol, Decimal("97012.5"), Decimal("1840223114.2")) for listed in instruments

@@ -5,7 +5,7 @@ from datetime import timedelta
 from sqlalchemy import text
 
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
-from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
+from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.worker.catalogue_refresh import refresh_due
 from botkeys.exchanges.model import ContractType, Environment
 from tests.support.world import World
@@ -13,8 +13,8 @@ from tests.support.world import World
 EVERY = Intervals(prices=timedelta(minutes=1), instruments=timedelta(hours=1))
 
 
-def name(contract_type: ContractType) -> CatalogueName:
-    return CatalogueName("okx", Environment.TESTNET, None, contract_type)
+def name(contract_type: ContractType) -> CatalogueKey:
+    return CatalogueKey("okx", Environment.TESTNET, None, contract_type)
 
 
 async def age(world: World, seconds: int) -> None:

@@ -14,7 +14,7 @@ from app.db.driver import Executor, Statement
 from app.db.models import CatalogueInstrument, LearnedLeverage, Position, TradingAsset
 from app.db.models.position import held
 from app.domains.catalogue.joins import MAX_LEVERAGE, OF_ASSETS
-from app.domains.catalogue.repository import CatalogueName
+from app.domains.catalogue.repository import CatalogueKey
 
 
 class AssetRow(NamedTuple):
@@ -117,7 +117,7 @@ class AssetRepository:
         found = None if row is None else AssetRow._make(row)
         return None if found is None or found.symbol is None else found
 
-    async def listing(self, name: CatalogueName, symbol: str) -> Listing | None:
+    async def listing(self, name: CatalogueKey, symbol: str) -> Listing | None:
         """What the catalogue lists now under this symbol."""
         instrument, learned = CatalogueInstrument, LearnedLeverage
         same = (

@@ -27,7 +27,7 @@ from app.domains.assets.rules import (
 from app.domains.assets.schemas import AssetChange, AssetCreate
 from app.domains.audit.log import AuditLog
 from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
-from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
+from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.domains.keys.repository import KeyRepository, KeyRow
 from app.errors import InvalidRequest, NotFound
 from botkeys.decimals import plain
@@ -144,7 +144,7 @@ class AssetService:
         row = await self._keys.get(key_id)
         if row is None:
             raise NotFound
-        name = CatalogueName.of(row)
+        name = CatalogueKey.of(row)
         if instruments_worth_waiting(await self._catalogue.state(name)):
             # Nothing is written yet: give the connection back before the exchange is asked.
             await self._session.rollback()
@@ -170,7 +170,7 @@ class AssetService:
         return key, row
 
     async def _listing(self, key: KeyRow, symbol: str) -> Listing:
-        name = CatalogueName.of(key)
+        name = CatalogueKey.of(key)
         listing = await self._assets.listing(name, symbol)
         if listing is not None:
             return listing

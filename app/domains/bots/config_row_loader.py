@@ -13,8 +13,8 @@ AT_ONCE = 2
 BATCH = 50
 """Few enough that nothing else in the process waits for more than some milliseconds."""
 
-_BotName = tuple[UUID, UUID]
-_Asker = tuple[_BotName, "asyncio.Future[Sequence[ConfigRow]]"]
+BotRef = tuple[UUID, UUID]
+_Asker = tuple[BotRef, "asyncio.Future[Sequence[ConfigRow]]"]
 
 
 class ConfigRowLoader:

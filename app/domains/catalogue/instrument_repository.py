@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import Integer, Text, Uuid, bindparam, text
 
 from app.db.driver import Executor, Statement
-from app.domains.catalogue.repository import CatalogueName
+from app.domains.catalogue.repository import CatalogueKey
 
 
 class InstrumentRow(NamedTuple):
@@ -110,7 +110,7 @@ class InstrumentReader:
 
     async def page(
         self,
-        name: CatalogueName,
+        name: CatalogueKey,
         key_id: UUID,
         search: str,
         after: tuple[int, str] | None,

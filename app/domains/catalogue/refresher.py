@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import Database
-from app.domains.catalogue.repository import CatalogueName, CatalogueRepository, State
+from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository, State
 from botkeys.exchanges.errors import BadPayload, ExchangeError, NoEndpoint, RateLimited
 from botkeys.exchanges.model import Instrument, Ticker
 from botkeys.exchanges.registry import Exchanges
@@ -81,17 +81,17 @@ class CatalogueRefresher:
         self._exchanges = exchanges
         self.intervals = intervals
         self._background = background
-        self._flights: dict[CatalogueName, asyncio.Task[None]] = {}
+        self._flights: dict[CatalogueKey, asyncio.Task[None]] = {}
         self._starting: set[asyncio.Task[None]] = set()
 
-    def start(self, name: CatalogueName) -> None:
+    def start(self, name: CatalogueKey) -> None:
         """Have it fetched if it never was, without waiting for it."""
         if self._background and name not in self._flights:
             starting = asyncio.create_task(self.fetch_if_new(name))
             self._starting.add(starting)
             starting.add_done_callback(self._starting.discard)
 
-    async def fetch_if_new(self, name: CatalogueName) -> None:
+    async def fetch_if_new(self, name: CatalogueKey) -> None:
         """Have it fetched unless it was, is being, or was tried in vain a moment ago.
 
         Whoever adds key after key cannot make us ask an exchange each time.
@@ -107,7 +107,7 @@ class CatalogueRefresher:
         ):
             await self.refresh(name)
 
-    async def refresh(self, name: CatalogueName, *, everything: bool = False) -> None:
+    async def refresh(self, name: CatalogueKey, *, everything: bool = False) -> None:
         """Have it fetched, and wait until it is, or a few seconds where another process does it.
 
         However many ask at once, the exchange is asked once. `everything`: instruments too, even
@@ -122,7 +122,7 @@ class CatalogueRefresher:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    def _fly(self, name: CatalogueName, *, everything: bool = False) -> asyncio.Task[None]:
+    def _fly(self, name: CatalogueKey, *, everything: bool = False) -> asyncio.Task[None]:
         flight = self._flights.get(name)
         if flight is None:
             flight = asyncio.create_task(self._refresh(name, everything=everything))
@@ -130,7 +130,7 @@ class CatalogueRefresher:
             flight.add_done_callback(lambda _: self._flights.pop(name, None))
         return flight
 
-    async def _refresh(self, name: CatalogueName, *, everything: bool) -> None:
+    async def _refresh(self, name: CatalogueKey, *, everything: bool) -> None:
         claim = uuid4()
         try:
             async with self._database.sessions.begin() as session:
@@ -162,7 +162,7 @@ class CatalogueRefresher:
                 "catalogue_not_stored", exchange=name.exchange, exception=type(error).__name__
             )
 
-    async def _fetch(self, name: CatalogueName, *, instruments_too: bool) -> _Fetched:
+    async def _fetch(self, name: CatalogueKey, *, instruments_too: bool) -> _Fetched:
         """Instruments first, since prices of unknown ones are dropped."""
         adapter = self._exchanges.adapter(name.exchange)
         where = (name.environment, name.region, name.contract_type)
@@ -182,7 +182,7 @@ class CatalogueRefresher:
             )
             return _Fetched(instruments, None, failure)
 
-    async def _wait_for_other(self, name: CatalogueName) -> None:
+    async def _wait_for_other(self, name: CatalogueKey) -> None:
         """Another process has it: look until it is done or a few seconds are over."""
         loop = asyncio.get_running_loop()
         end = loop.time() + WAIT_SECONDS

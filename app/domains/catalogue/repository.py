@@ -43,7 +43,7 @@ _SPELLINGS = {"BTC": "XBT"}
 
 
 @dataclass(frozen=True, slots=True)
-class CatalogueName:
+class CatalogueKey:
     """The four words that name a catalogue; `region` is `None` where the exchange has none."""
 
     exchange: str
@@ -86,7 +86,7 @@ class State:
     prices_age: float | None
 
 
-def _is(table: Any, name: CatalogueName) -> Any:
+def _is(table: Any, name: CatalogueKey) -> Any:
     return and_(*(getattr(table, column) == value for column, value in name.columns.items()))
 
 
@@ -129,13 +129,13 @@ class CatalogueRepository:
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
 
-    async def state(self, name: CatalogueName) -> State | None:
+    async def state(self, name: CatalogueKey) -> State | None:
         """`None` for a catalogue that nobody ever looked at."""
         query = select(*_STATE).where(_is(Catalogue, name))
         row = (await self._session.execute(query)).one_or_none()
         return None if row is None else State(*row)
 
-    async def claim(self, name: CatalogueName, claim: UUID) -> State | None:
+    async def claim(self, name: CatalogueKey, claim: UUID) -> State | None:
         """Claim the catalogue's refresh; its state before, or `None` while another has it."""
         now = func.clock_timestamp()
         await self._session.execute(
@@ -154,7 +154,7 @@ class CatalogueRepository:
         ).one_or_none()
         return None if row is None else State(*row)
 
-    async def hold(self, name: CatalogueName, claim: UUID) -> bool:
+    async def hold(self, name: CatalogueKey, claim: UUID) -> bool:
         """Lock the catalogue; whether it is still claimed by this token."""
         held = await self._session.scalar(
             select(Catalogue.claim).where(_is(Catalogue, name)).with_for_update()
@@ -162,7 +162,7 @@ class CatalogueRepository:
         return held == claim
 
     async def finish(
-        self, name: CatalogueName, *, instruments: bool, prices: bool, failure: str | None
+        self, name: CatalogueKey, *, instruments: bool, prices: bool, failure: str | None
     ) -> None:
         """Give the claim back and note what was fetched."""
         now = func.clock_timestamp()
@@ -178,7 +178,7 @@ class CatalogueRepository:
         )
 
     async def store_instruments(
-        self, name: CatalogueName, instruments: Sequence[Instrument]
+        self, name: CatalogueKey, instruments: Sequence[Instrument]
     ) -> list[str]:
         """Write what differs, mark what is no longer listed; the symbols whose rows changed."""
         table = CatalogueInstrument
@@ -217,7 +217,7 @@ class CatalogueRepository:
             )
         return [row["symbol"] for row in changed] + gone
 
-    async def tell_bots(self, name: CatalogueName, symbols: Sequence[str] | None = None) -> None:
+    async def tell_bots(self, name: CatalogueKey, symbols: Sequence[str] | None = None) -> None:
         """Have the bots look again that may trade one of these symbols, or any bot of the
         catalogue (`None`). Nobody is told of no symbols.
         """
@@ -228,7 +228,7 @@ class CatalogueRepository:
                 notifications.OF_INSTRUMENTS, {**name.columns, "symbols": symbols}
             )
 
-    async def store_prices(self, name: CatalogueName, tickers: Iterable[Ticker]) -> None:
+    async def store_prices(self, name: CatalogueKey, tickers: Iterable[Ticker]) -> None:
         """Write the prices that moved, of instruments that are known."""
         by_symbol = {ticker.symbol: ticker for ticker in tickers}
         await self._session.execute(
@@ -241,7 +241,7 @@ class CatalogueRepository:
             },
         )
 
-    async def learn_leverage(self, name: CatalogueName, maxima: Mapping[str, Decimal]) -> None:
+    async def learn_leverage(self, name: CatalogueKey, maxima: Mapping[str, Decimal]) -> None:
         """Keep what a signed call told while a key was verified, and tell the bots concerned."""
         table = LearnedLeverage
         changed: list[str] = []
@@ -263,7 +263,7 @@ class CatalogueRepository:
             )
         await self.tell_bots(name, changed)
 
-    async def due(self, every: timedelta) -> list[CatalogueName]:
+    async def due(self, every: timedelta) -> list[CatalogueKey]:
         """Catalogues whose time has come and that nobody is refreshing, those in use first."""
         now = func.clock_timestamp()
         used = (
@@ -289,7 +289,7 @@ class CatalogueRepository:
             )
             .order_by(used.desc(), Catalogue.attempted_at.asc().nulls_first())
         )
-        return [CatalogueName.of(row) for row in rows]
+        return [CatalogueKey.of(row) for row in rows]
 
 
 def _values(instrument: Instrument) -> tuple[Any, ...]:

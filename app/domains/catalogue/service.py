@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.domains.catalogue.errors import RefreshLimited
 from app.domains.catalogue.instrument_repository import InstrumentReader, InstrumentRow
 from app.domains.catalogue.refresher import RETRY_SECONDS, CatalogueRefresher, just_tried
-from app.domains.catalogue.repository import CatalogueName, CatalogueRepository, State
+from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository, State
 from app.domains.keys.repository import KeyRepository
 from app.errors import NotFound
 
@@ -74,16 +74,16 @@ class CatalogueService:
         await self._refresh(name, everything=True)
         return self._fresh(await self._catalogue.state(name))
 
-    async def _refresh(self, name: CatalogueName, *, everything: bool = False) -> None:
+    async def _refresh(self, name: CatalogueKey, *, everything: bool = False) -> None:
         # Nothing is written yet: give the connection back before the exchange is asked.
         await self._session.rollback()
         await self._refresher.refresh(name, everything=everything)
 
-    async def _name(self, key_id: UUID) -> CatalogueName:
+    async def _name(self, key_id: UUID) -> CatalogueKey:
         row = await self._keys.get(key_id)
         if row is None:
             raise NotFound
-        return CatalogueName.of(row)
+        return CatalogueKey.of(row)
 
     def _fresh(self, state: State | None) -> Freshness:
         if state is None:

@@ -18,7 +18,7 @@ from app.db.models import (
     KeyLabel,
 )
 from app.domains.analytics.rollups import mark_stale
-from app.domains.catalogue.repository import CatalogueName
+from app.domains.catalogue.repository import CatalogueKey
 from app.domains.ingest.bulk_insert import Target, array_text
 from app.domains.ingest.contracts import Contract
 from app.domains.trading.marks import Mark, not_covered, read_marks
@@ -51,7 +51,7 @@ class IngestRepository:
         self._account_id = account_id
         self._bot_id = bot_id
 
-    async def catalogue_name(self, key_id: UUID | None) -> CatalogueName | None:
+    async def catalogue_key(self, key_id: UUID | None) -> CatalogueKey | None:
         """Of the key, `None` being the bot's present one; `None` if there is no such key."""
         query = (
             select(Key.exchange, Key.environment, Key.region, Key.contract_type)
@@ -63,7 +63,7 @@ class IngestRepository:
             .where(*self._bot())
         )
         row = (await self._session.execute(query)).one_or_none()
-        return None if row is None else CatalogueName.of(row)
+        return None if row is None else CatalogueKey.of(row)
 
     async def give_back(self) -> None:
         """Give the connection back while nothing is written yet."""

@@ -68,7 +68,7 @@ class IngestService:
         return await self._store(EVENTS, await self._judge(batch), _as_event)
 
     async def _fetch_if_unknown(self, key_id: UUID | None) -> None:
-        name = await self._rows.catalogue_name(key_id)
+        name = await self._rows.catalogue_key(key_id)
         if name is not None and instruments_worth_waiting(await self._catalogue.state(name)):
             await self._rows.give_back()
             await self._refresher.refresh(name)

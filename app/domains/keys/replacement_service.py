@@ -13,7 +13,7 @@ from app.db.failures import violated_constraint
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
-from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
+from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_credentials
 from app.domains.keys.credential_repository import CredentialRepository
@@ -91,7 +91,7 @@ class ReplacementService:
             raise KeyAlreadyAdded from None
         await self._credentials.remove(key_id)
         await self._credentials.add(key_id, version, sealed)
-        await self._catalogue.learn_leverage(CatalogueName.of(row), verified.report.max_leverage)
+        await self._catalogue.learn_leverage(CatalogueKey.of(row), verified.report.max_leverage)
         await self._audit.record(
             "key.replace_credentials",
             target="key",

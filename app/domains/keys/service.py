@@ -16,7 +16,7 @@ from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.bots.repository import BotRepository
 from app.domains.catalogue.refresher import CatalogueRefresher
-from app.domains.catalogue.repository import CatalogueName, CatalogueRepository
+from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.domains.keys.contract_switch import ContractSwitch
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_request
@@ -113,7 +113,7 @@ class KeyService:
         if not added:
             raise KeyAlreadyAdded(await self._keys.find(mark))
         await self._credentials.add(key_id, 1, sealed)
-        name = CatalogueName(
+        name = CatalogueKey(
             request.exchange, request.environment, request.region, request.contract_type
         )
         await self._catalogue.learn_leverage(name, verified.report.max_leverage)
@@ -160,7 +160,7 @@ class KeyService:
         )
         row = await self.get(key_id)
         if "contract_type" in changed:
-            self._refresher.start(CatalogueName.of(row))
+            self._refresher.start(CatalogueKey.of(row))
         return row
 
     async def _locked(

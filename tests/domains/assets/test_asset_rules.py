@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from app.domains.catalogue.repository import CatalogueName
+from app.domains.catalogue.repository import CatalogueKey
 from app.simulator import FaultKind
 from botkeys.exchanges.model import ContractType, Environment, MarginMode
 from tests.support.assets import BODY, BTC, ETH, add_asset, assets_of, key_with_instruments, refusal
@@ -16,7 +16,7 @@ from tests.support.variants import add_unchecked
 from tests.support.world import World
 
 CROSS, ISOLATED = (MarginMode.CROSS,), (MarginMode.ISOLATED,)
-DERIBIT = CatalogueName("deribit", Environment.TESTNET, None, ContractType.LINEAR)
+DERIBIT = CatalogueKey("deribit", Environment.TESTNET, None, ContractType.LINEAR)
 
 
 async def test_leverage_is_at_most_the_symbol_s_maximum(world: World) -> None:

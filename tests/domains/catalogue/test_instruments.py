@@ -10,14 +10,14 @@ from sqlalchemy import text
 
 from app.domains.catalogue.cursors import RankCursors
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
-from app.domains.catalogue.repository import CatalogueName
+from app.domains.catalogue.repository import CatalogueKey
 from app.simulator import FaultKind
 from botkeys.exchanges.model import ContractType, Environment
 from tests.support.catalogue import instrument, list_instruments
 from tests.support.world import World
 
-OKX = CatalogueName("okx", Environment.TESTNET, None, ContractType.LINEAR)
-BINANCE = CatalogueName("binance", Environment.TESTNET, None, ContractType.LINEAR)
+OKX = CatalogueKey("okx", Environment.TESTNET, None, ContractType.LINEAR)
+BINANCE = CatalogueKey("binance", Environment.TESTNET, None, ContractType.LINEAR)
 
 
 async def test_a_first_look_fetches_at_once(world: World) -> None:

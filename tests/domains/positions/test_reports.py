@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 
 from app.db.models import Account, BotEvent, Key, Position, TradingAsset
 from app.domains.bots.opening_rules import OpeningConditions, asset_blocked_by, blocked_by
-from app.domains.catalogue.repository import CatalogueName
+from app.domains.catalogue.repository import CatalogueKey
 from app.domains.positions.errors import REFUSALS
 from app.worker.housekeeping import lapse_openings
 from botkeys.exchanges.model import ContractType, Environment, MarginMode
@@ -513,7 +513,7 @@ async def test_the_leverage_that_an_opening_names_is_bound_by_the_symbol_s_maxim
 
 
 async def test_an_opening_asks_for_nothing_that_the_exchange_does_not_have(world: World) -> None:
-    deribit = CatalogueName("deribit", Environment.TESTNET, None, ContractType.LINEAR)
+    deribit = CatalogueKey("deribit", Environment.TESTNET, None, ContractType.LINEAR)
     symbol = "BTC_USDC-PERPETUAL"
     await list_instruments(world, deribit, instrument(symbol, margin_modes=(MarginMode.CROSS,)))
     user = world.user()

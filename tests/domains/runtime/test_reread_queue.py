@@ -2,14 +2,14 @@
 
 from uuid import UUID
 
-from app.domains.runtime.stream.reread_queue import BotName, RereadQueue
+from app.domains.runtime.stream.reread_queue import BotRef, RereadQueue
 
 
-def names(*numbers: int) -> list[BotName]:
+def names(*numbers: int) -> list[BotRef]:
     return [(UUID(int=1), UUID(int=number)) for number in numbers]
 
 
-def taken(hints: RereadQueue, rows: int = 1) -> list[list[BotName]]:
+def taken(hints: RereadQueue, rows: int = 1) -> list[list[BotRef]]:
     """Everything, take by take."""
     takes = []
     while take := hints.take(lambda _: rows):

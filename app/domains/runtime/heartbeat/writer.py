@@ -21,7 +21,7 @@ _AT_ONCE = 4
 STOPPED = "The bot stopped sending heartbeats."
 """What an event says when a bot went offline."""
 
-BotName: TypeAlias = tuple[UUID, UUID]
+BotRef: TypeAlias = tuple[UUID, UUID]
 """Account and bot."""
 
 
@@ -110,7 +110,7 @@ class HeartbeatWriter:
         self._database = database
         self._metrics = metrics
         self._lease = lease
-        self._waiting: dict[BotName, asyncio.Future[bool]] = {}
+        self._waiting: dict[BotRef, asyncio.Future[bool]] = {}
         self._alone = asyncio.Semaphore(_AT_ONCE)
         self._tasks: set[asyncio.Task[None]] = set()
         self._writing = False
@@ -154,7 +154,7 @@ class HeartbeatWriter:
         finally:
             self._writing = False
 
-    async def _write_batch(self, batch: dict[BotName, asyncio.Future[bool]]) -> None:
+    async def _write_batch(self, batch: dict[BotRef, asyncio.Future[bool]]) -> None:
         self._metrics.heartbeat_batches.observe(len(batch))
         try:
             await self._write_free(batch)
@@ -169,7 +169,7 @@ class HeartbeatWriter:
         for name, stored in batch.items():
             self._start(self._write_alone(name, stored))
 
-    async def _write_free(self, batch: dict[BotName, asyncio.Future[bool]]) -> None:
+    async def _write_free(self, batch: dict[BotRef, asyncio.Future[bool]]) -> None:
         """Write those whose row is there and free, and take them out of the batch.
 
         A statement sent through the executor is a transaction of its own: what is answered was
@@ -180,7 +180,7 @@ class HeartbeatWriter:
         ):
             batch.pop((account_id, bot_id)).set_result(True)
 
-    async def _make_rows(self, names: Collection[BotName]) -> bool:
+    async def _make_rows(self, names: Collection[BotRef]) -> bool:
         """Make the rows of bots that never were heard; whether there are such."""
         made = await self._database.autocommit.fetch(
             _MAKE_ROWS,
@@ -189,7 +189,7 @@ class HeartbeatWriter:
         )
         return bool(made)
 
-    async def _write_alone(self, name: BotName, stored: asyncio.Future[bool]) -> None:
+    async def _write_alone(self, name: BotRef, stored: asyncio.Future[bool]) -> None:
         try:
             async with self._alone, self._database.sessions.begin() as session:
                 account_id, bot_id = name
@@ -204,7 +204,7 @@ class HeartbeatWriter:
             return
         stored.set_result(there)
 
-    def _parameters(self, names: Collection[BotName]) -> dict[str, Any]:
+    def _parameters(self, names: Collection[BotRef]) -> dict[str, Any]:
         """Each bot gets the ids of the events that it may cause."""
         return {
             "accounts": [account_id for account_id, _ in names],

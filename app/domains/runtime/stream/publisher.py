@@ -21,7 +21,7 @@ from app.db.driver import Executor
 from app.domains.bots.config_rows import ConfigRow, read_many
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.stream.listener import listen
-from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotName, RereadQueue
+from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotRef, RereadQueue
 from app.domains.runtime.stream.subscription import Subscription
 from app.errors import Unavailable
 
@@ -70,7 +70,7 @@ class ConfigPublisher:
         self._executor = executor
         self._config_cache = configurations
         self._url = url
-        self._watched: dict[BotName, _Watched] = {}
+        self._watched: dict[BotRef, _Watched] = {}
         self._count = 0
         self._turn = 0
         self._queue = RereadQueue()
@@ -182,12 +182,12 @@ class ConfigPublisher:
                 for name in names:
                     self._publish(name, found.get(name, ()))
 
-    def _rows_of(self, name: BotName) -> int:
+    def _rows_of(self, name: BotRef) -> int:
         """As many as it had; none if it has no stream any more."""
         watched = self._watched.get(name)
         return 0 if watched is None else watched.rows
 
-    def _publish(self, name: BotName, rows: Sequence[ConfigRow]) -> None:
+    def _publish(self, name: BotRef, rows: Sequence[ConfigRow]) -> None:
         watched = self._watched.get(name)
         if watched is None:
             return

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
-BotName = tuple[UUID, UUID]
+BotRef = tuple[UUID, UUID]
 """Account and bot."""
 
 BOTS_AT_ONCE = 50
@@ -16,15 +16,15 @@ class RereadQueue:
     """Those of which a change was told come first, then those whose turn it is."""
 
     def __init__(self) -> None:
-        self._changed: dict[BotName, None] = {}
-        self._due: dict[BotName, None] = {}
+        self._changed: dict[BotRef, None] = {}
+        self._due: dict[BotRef, None] = {}
         self._any = asyncio.Event()
 
-    def changed(self, name: BotName) -> None:
+    def changed(self, name: BotRef) -> None:
         self._changed[name] = None
         self._any.set()
 
-    def due(self, names: Iterable[BotName]) -> None:
+    def due(self, names: Iterable[BotRef]) -> None:
         self._due.update(dict.fromkeys(names))
         self._any.set()
 
@@ -33,11 +33,11 @@ class RereadQueue:
         await self._any.wait()
         self._any.clear()
 
-    def take(self, rows_of: Callable[[BotName], int]) -> list[BotName]:
+    def take(self, rows_of: Callable[[BotRef], int]) -> list[BotRef]:
         """The next few, each once, as far as they have rows; none if there are no more."""
         return list(self._few(rows_of))
 
-    def _few(self, rows_of: Callable[[BotName], int]) -> Iterator[BotName]:
+    def _few(self, rows_of: Callable[[BotRef], int]) -> Iterator[BotRef]:
         bots = rows = 0
         while bots < BOTS_AT_ONCE and rows < _ROWS_AT_ONCE:
             waiting = self._changed or self._due
