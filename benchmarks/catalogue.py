@@ -17,7 +17,7 @@ from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.catalogue.repository import CatalogueKey
 from benchmarks.installation import Installation
 from benchmarks.listing import INSTRUMENTS, fill
-from benchmarks.load import Asked, Load
+from benchmarks.load import ListQuery, Load
 from benchmarks.report import Row
 from benchmarks.rounds import Effort
 from benchmarks.simulated import LATENCY
@@ -132,7 +132,7 @@ def measure_search(installation: Installation, effort: Effort) -> Row:
         found = service.call("GET", path, token)
         if not found["items"] or found["next_cursor"] is None:
             raise RuntimeError("the search found too little for the figure to mean anything")
-        load = Load(service.port, [Asked(path, token)], 1, effort.warm_up, effort.seconds)
+        load = Load(service.port, [ListQuery(path, token)], 1, effort.warm_up, effort.seconds)
         measured = [service.measure(load) for _ in range(3)]
     return Row(
         name=f"search of {INSTRUMENTS:,} instruments, p50",

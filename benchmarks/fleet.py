@@ -17,7 +17,7 @@ from app.db.engine import open_database
 from app.db.models import Bot, BotToken, Key, KeyLabel
 from benchmarks.installation import Installation
 from benchmarks.listing import fill
-from benchmarks.load import Asked
+from benchmarks.load import ListQuery
 from benchmarks.server import Server
 from botkeys.client.token import parse_token
 from botkeys.sealing.secret import Secret
@@ -40,13 +40,13 @@ class FleetBot:
     token: str
     user_token: str
 
-    def asks(self, path: str, **more: Any) -> Asked:
+    def asks(self, path: str, **more: Any) -> ListQuery:
         """What it asks the service, with its token."""
-        return Asked(f"/v1/runtime/{path}", self.token, **more)
+        return ListQuery(f"/v1/runtime/{path}", self.token, **more)
 
-    def asks_floor(self, path: str, **more: Any) -> Asked:
+    def asks_floor(self, path: str, **more: Any) -> ListQuery:
         """The same of the floor, which takes its word for who it is."""
-        return Asked(f"/v1/runtime/{path}?{self.account_id}/{self.bot_id}", **more)
+        return ListQuery(f"/v1/runtime/{path}?{self.account_id}/{self.bot_id}", **more)
 
 
 def make_fleet(

@@ -1,7 +1,7 @@
 """List 50 keys, 25 of them with a bot: requests per second, as a part of the floor's."""
 
 from benchmarks.installation import Installation
-from benchmarks.load import Asked
+from benchmarks.load import ListQuery
 from benchmarks.report import Row
 from benchmarks.rounds import DifferentAnswers, Effort, Side, in_turn
 from benchmarks.server import Server
@@ -40,7 +40,9 @@ def measure(installation: Installation, effort: Effort) -> list[Row]:
         token = installation.token()
         fill(service, token)
         compare(service, floor, token)
-        rounds = in_turn(Side(service, [Asked(_PATH, token)]), Side(floor, [Asked(_PATH)]), effort)
+        rounds = in_turn(
+            Side(service, [ListQuery(_PATH, token)]), Side(floor, [ListQuery(_PATH)]), effort
+        )
         memory = service.resident_mib()
     return [
         rounds.row(f"list {KEYS} keys", BUDGET, bytes=rounds.service[0].body_bytes),

@@ -27,7 +27,7 @@ _NOT_MODIFIED = 304
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ListQuery:
     """One request. `body` is JSON text; `token` may be empty."""
 
     path: str
@@ -58,7 +58,7 @@ class Load:
     """
 
     port: int
-    asked: list[Asked]
+    asked: list[ListQuery]
     connections: int
     warm_up: float
     seconds: float
@@ -67,7 +67,7 @@ class Load:
     @classmethod
     def from_json(cls, text: str) -> Self:
         members: dict[str, Any] = json.loads(text)
-        return cls(**{**members, "asked": [Asked(**one) for one in members["asked"]]})
+        return cls(**{**members, "asked": [ListQuery(**one) for one in members["asked"]]})
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

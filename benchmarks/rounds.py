@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.load import Asked, Load, Measured
+from benchmarks.load import ListQuery, Load, Measured
 from benchmarks.report import Row
 from benchmarks.server import Server
 
@@ -25,7 +25,7 @@ class Effort:
     warm_up: float = 1.0
     seconds: float = 3.0
 
-    def load(self, server: Server, asked: Sequence[Asked], status: int = _OK) -> Load:
+    def load(self, server: Server, asked: Sequence[ListQuery], status: int = _OK) -> Load:
         return Load(server.port, list(asked), CONNECTIONS, self.warm_up, self.seconds, status)
 
 
@@ -34,7 +34,7 @@ class Side:
     """One of the two, and what is asked of it."""
 
     server: Server
-    asked: Sequence[Asked]
+    asked: Sequence[ListQuery]
     status: int = _OK
 
     def measure(self, effort: Effort) -> Measured:

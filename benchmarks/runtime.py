@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.fleet import SYMBOL, FleetBot, make_fleet
 from benchmarks.installation import Installation
-from benchmarks.load import EACH_TIME_ANEW, Asked
+from benchmarks.load import EACH_TIME_ANEW, ListQuery
 from benchmarks.report import Row
 from benchmarks.rounds import DifferentAnswers, Effort, Side, in_turn, told
 from benchmarks.server import Server
@@ -158,7 +158,7 @@ def _release_request(one_time_key: PrivateKey) -> str:
     return json.dumps({"suite": SuiteName.MLKEM768_X25519, "public_key": public})
 
 
-def _both(service: Server, floor: Server, asked: Asked, asked_floor: Asked) -> list[Any]:
+def _both(service: Server, floor: Server, asked: ListQuery, asked_floor: ListQuery) -> list[Any]:
     answers = []
     for server, one in ((service, asked), (floor, asked_floor)):
         body = json.loads(one.body) if one.body else None

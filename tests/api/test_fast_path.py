@@ -1,4 +1,4 @@
-"""Reading routes are called directly: with just what the framework would have called them with."""
+"""DataList routes are called directly: with just what the framework would have called them with."""
 
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.load import EACH_TIME_ANEW, Asked, Load, NotAnswered, quantile, run
+from benchmarks.load import EACH_TIME_ANEW, ListQuery, Load, NotAnswered, quantile, run
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
@@ -33,7 +33,7 @@ async def serving(answer: Answer) -> AsyncIterator[tuple[int, list[bytes]]]:
 
 
 def load(port: int, token: str = "") -> Load:
-    return Load(port, [Asked("/v1/keys", token)], connections=3, warm_up=0.02, seconds=0.1)
+    return Load(port, [ListQuery("/v1/keys", token)], connections=3, warm_up=0.02, seconds=0.1)
 
 
 async def test_every_answer_after_the_warm_up_is_counted() -> None:
@@ -86,8 +86,8 @@ async def test_requests_go_out_in_turn_with_their_bodies_and_names_of_their_own(
 
     async with serving(answer) as (port, heads):
         asked = [
-            Asked("/config", "one", headers={"If-None-Match": '"a"'}),
-            Asked(f"/positions/{EACH_TIME_ANEW}", "two", "PUT"),
+            ListQuery("/config", "one", headers={"If-None-Match": '"a"'}),
+            ListQuery(f"/positions/{EACH_TIME_ANEW}", "two", "PUT"),
         ]
         sent = Load(port, asked, connections=1, warm_up=0.02, seconds=0.1, status=304)
         measured = await run(Load.from_json(sent.to_json()))

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow, AnySelect
 from app.db.models import Key, KeyLabel
-from app.domains.history.lists import READINGS, Reading
+from app.domains.history.lists import LISTS, DataList
 from app.domains.trading.marks import Mark, not_covered, read_marks
 
 
@@ -24,7 +24,7 @@ class DataRepository:
         Indexes hold all that is looked at; a million rows take half a second.
         """
         marks = await read_marks(self._session, self._account_id)
-        found = union_all(*(self._of(reading, marks) for reading in READINGS)).subquery("found")
+        found = union_all(*(self._of(data_list, marks) for data_list in LISTS)).subquery("found")
         counts = (
             select(
                 found.c.kind,
@@ -42,14 +42,14 @@ class DataRepository:
         )
         return list((await self._session.execute(counts)).all())
 
-    def _of(self, reading: Reading, marks: Sequence[Mark]) -> AnySelect:
-        table = reading.table.c
-        left = not_covered(marks, reading.table, reading.happened)
-        if left and reading.kept is not None:
-            left = [or_(reading.kept, and_(*left))]
+    def _of(self, data_list: DataList, marks: Sequence[Mark]) -> AnySelect:
+        table = data_list.table.c
+        left = not_covered(marks, data_list.table, data_list.happened)
+        if left and data_list.kept is not None:
+            left = [or_(data_list.kept, and_(*left))]
         return (
             select(
-                literal(reading.name.replace("-", "_")).label("kind"),
+                literal(data_list.name.replace("-", "_")).label("kind"),
                 table.key_id,
                 func.count().label("count"),
             )

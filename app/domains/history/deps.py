@@ -8,8 +8,8 @@ from fastapi import Depends
 from app.api.route import CurrentWork
 from app.domains.accounts.repository import AccountRepository
 from app.domains.bot_events.repository import RuntimeRepository
-from app.domains.history.repository import ReadingRepository
-from app.domains.history.service import ReadingService
+from app.domains.history.repository import ListRepository
+from app.domains.history.service import ListService
 from app.domains.positions.repository import PositionRepository
 from app.domains.positions.service import PositionService
 
@@ -28,11 +28,11 @@ async def position_service(work: CurrentWork) -> PositionService:
     )
 
 
-async def reading_service(work: CurrentWork) -> ReadingService:
+async def reading_service(work: CurrentWork) -> ListService:
     database, account_id = work.context.database, work.caller.account_id
-    rows = ReadingRepository(database.autocommit, account_id)
-    return ReadingService(rows, database.autocommit, account_id)
+    rows = ListRepository(database.autocommit, account_id)
+    return ListService(rows, database.autocommit, account_id)
 
 
 Positions = Annotated[PositionService, Depends(position_service)]
-Readings = Annotated[ReadingService, Depends(reading_service)]
+Readings = Annotated[ListService, Depends(reading_service)]

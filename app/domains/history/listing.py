@@ -16,9 +16,9 @@ from app.domains.history.cursors import PlaceCursors
 from app.domains.history.deps import Readings
 from app.domains.history.export_formats import CsvLines, NdjsonLines
 from app.domains.history.exports import export
-from app.domains.history.lists import Reading
-from app.domains.history.repository import Wanted
-from app.domains.history.service import ReadingService
+from app.domains.history.lists import DataList
+from app.domains.history.repository import ListFilter
+from app.domains.history.service import ListService
 from app.domains.trading.period import AskedPeriod, Period
 from botkeys.exchanges.model import Environment
 
@@ -39,7 +39,7 @@ IN_EVERY_FORM: dict[int | str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ListQuery:
     """What every list of trading data may be asked."""
 
     environment: Environment | None
@@ -60,48 +60,50 @@ async def asked_for(
     bot_id: Annotated[UUID | None, Query(description="Of this bot, deleted or not.")] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
-) -> Asked:
-    return Asked(environment, key_id, bot_id, period, cursor, limit)
+) -> ListQuery:
+    return ListQuery(environment, key_id, bot_id, period, cursor, limit)
 
 
 class Answering:
     """Answers a list in the form that the caller wants."""
 
-    def __init__(self, service: ReadingService, work: UnitOfWork, asked: Asked, form: Form) -> None:
+    def __init__(
+        self, service: ListService, work: UnitOfWork, asked: ListQuery, form: Form
+    ) -> None:
         self._service = service
         self._unit = work
         self._asked = asked
         self._form = form
 
     async def answer(
-        self, reading: Reading, *, state: str | None = None, **exactly: str | None
+        self, data_list: DataList, *, state: str | None = None, **exactly: str | None
     ) -> Response:
         """A page of it as JSON; all that comes after the cursor, if there is one, as a file."""
         asked = self._asked
         data = await self._service.data_set(asked.environment)
         words = tuple((name, word) for name, word in exactly.items() if word is not None)
-        wanted = Wanted(asked.key_id, asked.bot_id, *asked.period, words, state)
-        cursors = PlaceCursors(reading.name, environment=data.environment, wanted=wanted)
+        wanted = ListFilter(asked.key_id, asked.bot_id, *asked.period, words, state)
+        cursors = PlaceCursors(data_list.name, environment=data.environment, wanted=wanted)
         after = cursors.after(asked.cursor)
         if self._form is Form.JSON:
-            page = await self._service.page(reading, data, wanted, after, asked.limit)
+            page = await self._service.page(data_list, data, wanted, after, asked.limit)
             content = {"items": page.items, "next_cursor": cursors.following(page.next_after)}
             return json_answer(content, headers={"Vary": "Accept"})
         csv = self._form is Form.CSV
         return await export(
             self._unit.context.exports,
             self._unit.caller.account_id,
-            self._service.pages(reading, data, wanted, after),
-            CsvLines(reading.members) if csv else NdjsonLines(),
+            self._service.pages(data_list, data, wanted, after),
+            CsvLines(data_list.members) if csv else NdjsonLines(),
             media_type="text/csv; charset=utf-8; header=present" if csv else Form.NDJSON.value,
-            filename=f"{reading.name}-{data.environment}.{'csv' if csv else 'ndjson'}",
+            filename=f"{data_list.name}-{data.environment}.{'csv' if csv else 'ndjson'}",
         )
 
 
 async def answering(
     service: Readings,
     work: CurrentWork,
-    asked: Annotated[Asked, Depends(asked_for)],
+    asked: Annotated[ListQuery, Depends(asked_for)],
     form: Annotated[Form, Depends(wanted_form)],
 ) -> Answering:
     return Answering(service, work, asked, form)

@@ -22,7 +22,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reading:
+class DataList:
     """`columns` are the table's by the name that a row has them under; `order` names those that
     the list is ordered by, the time first, all descending. `fields` are those that `document` is
     made of, in its order; `members` what the document has besides `id`, `bot` and `key`.
@@ -58,9 +58,9 @@ def _documents(members: Sequence[str]) -> Callable[[Row], Document]:
     return document
 
 
-def _reading(name: str, table: FromClause, *members: str, time: str) -> Reading:
+def _reading(name: str, table: FromClause, *members: str, time: str) -> DataList:
     shown = (*_KEPT, *members)
-    return Reading(
+    return DataList(
         name=name,
         table=table,
         columns={column: table.c[column] for column in ("id", "bot_id", "key_id", *shown)},
@@ -95,7 +95,7 @@ SIGNALS = _reading(
 
 _EVENTS = BotEvent.__table__
 _EVENT = ("exchange", "environment", "contract_type", "at", "kind", "level", "message", "data")
-BOT_EVENTS = Reading(
+BOT_EVENTS = DataList(
     name="bot-events",
     table=_EVENTS,
     columns={
@@ -113,7 +113,7 @@ BOT_EVENTS = Reading(
 )
 
 _POSITIONS = Position.__table__
-POSITIONS = Reading(
+POSITIONS = DataList(
     name="positions",
     table=_POSITIONS,
     columns={
@@ -137,4 +137,4 @@ POSITIONS = Reading(
         ),
     },
 )
-READINGS = (TRADES, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS, POSITIONS)
+LISTS = (TRADES, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS, POSITIONS)

@@ -26,7 +26,7 @@ from sqlalchemy import (
 from app.db.base import AnySelect
 from app.db.driver import Statement
 from app.db.models import Bot, KeyLabel
-from app.domains.history.lists import NAMED, Reading
+from app.domains.history.lists import NAMED, DataList
 from app.domains.trading.marks import GONE, Cutoffs, Mark, beyond
 
 PLACE = 3
@@ -46,7 +46,7 @@ class Shape:
     blanket, how many marks apart, whether keys are gone.
     """
 
-    reading: Reading
+    data_list: DataList
     filters: tuple[str, ...]
     state: str | None
     placed: bool
@@ -70,8 +70,8 @@ def statement(shape: Shape) -> AnySelect:
     page = parts[0].subquery("page") if len(parts) == 1 else union_all(*parts).subquery("page")
     bots, labels = Bot.__table__, KeyLabel.__table__
     named = dict(zip(NAMED, (bots.c.name, labels.c.label), strict=True))
-    fields = (named[name] if name in named else page.c[name] for name in reading.fields)
-    place: list[ColumnElement[Any]] = [*(page.c[name] for name in reading.order), literal("")]
+    fields = (named[name] if name in named else page.c[name] for name in data_list.fields)
+    place: list[ColumnElement[Any]] = [*(page.c[name] for name in data_list.order), literal("")]
     return (
         select(*(column.label(None) for column in (*place[:PLACE], *fields)))
         .select_from(_with_names(page))
@@ -90,13 +90,13 @@ def _with_names(page: Subquery) -> Any:
 def _rows(shape: Shape, number: int) -> AnySelect:
     """The rows of the environment, or in the second part those without one."""
     reading = shape.reading
-    table = reading.table.c
-    order = [reading.columns[name] for name in shape.order]
+    table = data_list.table.c
+    order = [data_list.columns[name] for name in shape.order]
     # PostgreSQL does not see that rows without an environment are in the order of the rest alone.
     first = [table.environment] if number else []
     of_part = table.environment.is_(None) if number else table.environment == _ENVIRONMENT
     return (
-        select(*(column.label(name) for name, column in reading.columns.items()))
+        select(*(column.label(name) for name, column in data_list.columns.items()))
         .where(
             table.account_id == _ACCOUNT,
             of_part,
@@ -123,9 +123,9 @@ def _filters(shape: Shape) -> Iterable[ColumnElement[bool]]:
 
 def _undeleted(shape: Shape, number: int) -> list[ColumnElement[bool]]:
     reading = shape.reading
-    left = beyond(_parameters_of(shape, number), reading.table, reading.happened, None)
-    if left and reading.kept is not None:
-        return [or_(reading.kept, and_(*left))]
+    left = beyond(_parameters_of(shape, number), data_list.table, data_list.happened, None)
+    if left and data_list.kept is not None:
+        return [or_(data_list.kept, and_(*left))]
     return left
 
 

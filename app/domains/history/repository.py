@@ -8,13 +8,13 @@ from uuid import UUID
 from app.db.driver import Executor
 from app.domains.history.cursors import Place
 from app.domains.history.data_set import DataSet
-from app.domains.history.lists import Reading, Row
+from app.domains.history.lists import DataList, Row
 from app.domains.history.page_statements import Shape, compiled, values_of
 from app.domains.trading.marks import cutoffs
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ListFilter:
     """What a list is narrowed to. `since` and `until` bound its time, the latter exclusively;
     `exactly` are words that columns have: symbol, kind, level. `state` is one of the reading's.
     """
@@ -38,7 +38,7 @@ class Wanted:
         return {name: value for name, value in bounds.items() if value is not None}
 
 
-class ReadingRepository:
+class ListRepository:
     """Each page is read over a connection that is given back at once."""
 
     def __init__(self, executor: Executor, account_id: UUID) -> None:
@@ -46,20 +46,25 @@ class ReadingRepository:
         self._account_id = account_id
 
     async def page(
-        self, reading: Reading, data: DataSet, wanted: Wanted, after: Place | None, limit: int
+        self,
+        data_list: DataList,
+        data: DataSet,
+        wanted: ListFilter,
+        after: Place | None,
+        limit: int,
     ) -> list[Row]:
         """Newest first; up to `limit` rows that come after that place. Each row is its place,
         followed by the reading's fields.
         """
-        shape, values = page_of(reading, self._account_id, data, wanted, after, limit)
+        shape, values = page_of(data_list, self._account_id, data, wanted, after, limit)
         return [tuple(row) for row in await self._executor.fetch(compiled(shape), **values)]
 
 
 def page_of(
-    reading: Reading,
+    data_list: DataList,
     account_id: UUID,
     data: DataSet,
-    wanted: Wanted,
+    wanted: ListFilter,
     after: Place | None,
     limit: int,
 ) -> tuple[Shape, dict[str, Any]]:
@@ -67,11 +72,11 @@ def page_of(
     narrowing = wanted.narrowing()
     values = {"account": account_id, "environment": data.environment, "most": limit, **narrowing}
     if after is not None:
-        place = zip(reading.order, after, strict=False)
+        place = zip(data_list.order, after, strict=False)
         values.update((f"after_{name}", value) for name, value in place)
     marks = data.marks_for(wanted.key_id)
     parts = [cutoffs(marks, data.environment)]
-    if reading.of_both:
+    if data_list.of_both:
         parts.append(cutoffs([mark for mark in marks if mark.environment is None], None))
     for number, part in enumerate(parts):
         values.update(values_of(part, number))

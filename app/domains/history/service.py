@@ -8,9 +8,9 @@ from uuid import UUID
 from app.db.driver import Executor
 from app.domains.history.cursors import Place
 from app.domains.history.data_set import DataSet, read_data_set
-from app.domains.history.lists import Reading, Row
+from app.domains.history.lists import DataList, Row
 from app.domains.history.page_statements import PLACE
-from app.domains.history.repository import ReadingRepository, Wanted
+from app.domains.history.repository import ListFilter, ListRepository
 
 AT_ONCE = 500
 """Rows of a whole list that are read at once, and all that is held of it in memory."""
@@ -22,8 +22,8 @@ class Page:
     next_after: Place | None
 
 
-class ReadingService:
-    def __init__(self, rows: ReadingRepository, executor: Executor, account_id: UUID) -> None:
+class ListService:
+    def __init__(self, rows: ListRepository, executor: Executor, account_id: UUID) -> None:
         self._rows = rows
         self._executor = executor
         self._account_id = account_id
@@ -33,29 +33,34 @@ class ReadingService:
         return await read_data_set(self._executor, self._account_id, environment)
 
     async def page(
-        self, reading: Reading, data: DataSet, wanted: Wanted, after: Place | None, limit: int
+        self,
+        data_list: DataList,
+        data: DataSet,
+        wanted: ListFilter,
+        after: Place | None,
+        limit: int,
     ) -> Page:
-        rows = await self._rows.page(reading, data, wanted, after, limit + 1)
+        rows = await self._rows.page(data_list, data, wanted, after, limit + 1)
         more = len(rows) > limit
-        return Page(_documents(reading, rows[:limit]), _place(rows[limit - 1]) if more else None)
+        return Page(_documents(data_list, rows[:limit]), _place(rows[limit - 1]) if more else None)
 
     async def pages(
-        self, reading: Reading, data: DataSet, wanted: Wanted, after: Place | None
+        self, data_list: DataList, data: DataSet, wanted: ListFilter, after: Place | None
     ) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The whole list; at least one page. Nothing is held open between two of them, and what is
         deleted meanwhile is in none that follows.
         """
         while True:
-            rows = await self._rows.page(reading, data, wanted, after, AT_ONCE)
-            yield _documents(reading, rows)
+            rows = await self._rows.page(data_list, data, wanted, after, AT_ONCE)
+            yield _documents(data_list, rows)
             if len(rows) < AT_ONCE:
                 return
             after = _place(rows[-1])
             data = await self.data_set(data.environment)
 
 
-def _documents(reading: Reading, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    return [reading.document(row[PLACE:]) for row in rows]
+def _documents(data_list: DataList, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    return [data_list.document(row[PLACE:]) for row in rows]
 
 
 def _place(row: Row) -> Place:

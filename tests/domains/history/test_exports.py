@@ -19,9 +19,9 @@ from app.domains.history import service as reading_service
 from app.domains.history.content_negotiation import Form, wanted_form
 from app.domains.history.export_formats import CsvLines, NdjsonLines
 from app.domains.history.exports import Export, ExportQuota, export
-from app.domains.history.lists import READINGS, TRADES
-from app.domains.history.repository import ReadingRepository, Wanted
-from app.domains.history.service import ReadingService
+from app.domains.history.lists import LISTS, TRADES
+from app.domains.history.repository import ListFilter, ListRepository
+from app.domains.history.service import ListService
 from app.domains.runtime.stream.publisher import StreamLimits
 from app.domains.trading.marks import Mark
 from app.errors import RateLimited, Unavailable
@@ -105,12 +105,12 @@ async def test_what_is_deleted_while_an_export_is_sent_is_not_in_the_rest(
     desk = await new_desk(world)
     await desk.add("trades", *(new_row("trades", START + n * SECOND, id=f"t{n}") for n in range(6)))
     database = world.context.database
-    rows = ReadingRepository(database.autocommit, desk.account_id)
-    service = ReadingService(rows, database.autocommit, desk.account_id)
+    rows = ListRepository(database.autocommit, desk.account_id)
+    service = ListService(rows, database.autocommit, desk.account_id)
 
     found = []
     data = await service.data_set(None)
-    async for documents in service.pages(TRADES, data, Wanted(), None):
+    async for documents in service.pages(TRADES, data, ListFilter(), None):
         found += [document["id"] for document in documents]
         if len(found) == 2:
             await desk.mark(Mark("live", None, START + 3 * SECOND))
@@ -129,16 +129,16 @@ async def test_an_export_that_fails_on_the_way_ends_the_connection(
     monkeypatch.setattr(reading_service, "AT_ONCE", 1)
     desk = await new_desk(world)
     await desk.add("trades", new_row("trades", START, id="a"), new_row("trades", START, id="b"))
-    whole = ReadingRepository.page
+    whole = ListRepository.page
 
     async def once(
-        self: ReadingRepository, reading: Any, data: Any, wanted: Any, after: Any, limit: int
+        self: ListRepository, reading: Any, data: Any, wanted: Any, after: Any, limit: int
     ) -> Any:
         if after is not None:
             raise OSError
-        return await whole(self, reading, data, wanted, after, limit)
+        return await whole(self, data_list, data, wanted, after, limit)
 
-    monkeypatch.setattr(ReadingRepository, "page", once)
+    monkeypatch.setattr(ListRepository, "page", once)
     headers = {"Authorization": f"Bearer {desk.user.token}", "Accept": CSV}
     got: list[bytes] = []
     async with (
@@ -162,7 +162,7 @@ async def test_an_empty_list_is_a_header_and_nothing_else(world: World, name: st
 
     text = (await exported(desk, name, CSV)).text
 
-    (members,) = [reading.members for reading in READINGS if reading.name == name]
+    (members,) = [data_list.members for data_list in LISTS if data_list.name == name]
     header = ["id", "bot_id", "bot_name", "key_id", "key_label", *members]
     assert text == ",".join(header) + "\r\n"
     assert (await exported(desk, name, NDJSON)).content == b""

@@ -19,9 +19,9 @@ from app.db.driver import Statement
 from app.db.engine import Database, open_database
 from app.domains.history.cursors import Place
 from app.domains.history.data_set import DataSet
-from app.domains.history.lists import BOT_EVENTS, POSITIONS, READINGS, Reading
+from app.domains.history.lists import BOT_EVENTS, LISTS, POSITIONS, DataList
 from app.domains.history.page_statements import Shape, compiled, statement
-from app.domains.history.repository import Wanted, page_of
+from app.domains.history.repository import ListFilter, page_of
 from app.domains.trading.marks import FOREVER, Mark
 from tests.support.database import Server, database_copy, execute
 from tests.support.trading_data import SECOND, START, TIMES
@@ -97,22 +97,22 @@ def place_of(row: int) -> Place:
 
 
 BY_FILTER = {
-    "page": Wanted(),
-    "of_key": Wanted(key_id=KEY),
-    "of_bot": Wanted(bot_id=BOT),
-    "of_symbol": Wanted(exactly=(("symbol", "X-3"),)),
-    "of_kind": Wanted(exactly=(("kind", "X-3"),)),
-    "of_level": Wanted(exactly=(("level", "error"),)),
+    "page": ListFilter(),
+    "of_key": ListFilter(key_id=KEY),
+    "of_bot": ListFilter(bot_id=BOT),
+    "of_symbol": ListFilter(exactly=(("symbol", "X-3"),)),
+    "of_kind": ListFilter(exactly=(("kind", "X-3"),)),
+    "of_level": ListFilter(exactly=(("level", "error"),)),
 }
 """What is asked for, by the index that is to answer it."""
 
 INDEXED = [
-    (reading, index)
-    for reading, (index, wanted) in itertools.product(READINGS, BY_FILTER.items())
-    if all(name in reading.table.c for name, _ in wanted.exactly)
+    (data_list, index)
+    for reading, (index, wanted) in itertools.product(LISTS, BY_FILTER.items())
+    if all(name in data_list.table.c for name, _ in wanted.exactly)
 ]
 each_filter = pytest.mark.parametrize(
-    ("reading", "index"), INDEXED, ids=[f"{reading.name} {index}" for reading, index in INDEXED]
+    ("reading", "index"), INDEXED, ids=[f"{data_list.name} {index}" for reading, index in INDEXED]
 )
 
 
@@ -139,8 +139,8 @@ def nodes(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from nodes(below)
 
 
-def scans(reading: Reading, found: dict[str, Any]) -> list[dict[str, Any]]:
-    name = str(reading.table)
+def scans(data_list: DataList, found: dict[str, Any]) -> list[dict[str, Any]]:
+    name = str(data_list.table)
     return [node for node in nodes(found) if node.get("Relation Name") == name]
 
 
@@ -154,24 +154,24 @@ def sorted_at_length(node: dict[str, Any], within: bool = False) -> bool:
 
 
 async def look(
-    database: Database, reading: Reading, index: str, after: Place | None, *options: str
+    database: Database, data_list: DataList, index: str, after: Place | None, *options: str
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    page = page_of(reading, ACCOUNT, DataSet("live"), BY_FILTER[index], after, 51)
+    page = page_of(data_list, ACCOUNT, DataSet("live"), BY_FILTER[index], after, 51)
     async with database.sessions() as session:
         found = await plan(session, *page, *options)
-    return found, scans(reading, found)
+    return found, scans(data_list, found)
 
 
 @each_filter
 async def test_an_index_answers_each_filter_in_order_and_begins_at_the_place(
-    few: Database, reading: Reading, index: str
+    few: Database, data_list: DataList, index: str
 ) -> None:
-    found, of_list = await look(few, reading, index, place_of(FEW // 2))
+    found, of_list = await look(few, data_list, index, place_of(FEW // 2))
 
     assert not sorted_at_length(found)
     assert len(of_list) == (2 if reading is BOT_EVENTS else 1)
     scan = of_list[0]
-    assert scan["Index Name"] == f"ix_{reading.table}_{index}"
+    assert scan["Index Name"] == f"ix_{data_list.table}_{index}"
     assert "Filter" not in scan
     assert re.search(r"ROW\(.*\) < ROW\(", scan["Index Cond"])
 
@@ -179,12 +179,12 @@ async def test_an_index_answers_each_filter_in_order_and_begins_at_the_place(
 @pytest.mark.torture
 @each_filter
 async def test_a_page_costs_the_same_at_any_depth(
-    many: Database, reading: Reading, index: str
+    many: Database, data_list: DataList, index: str
 ) -> None:
     read = []
     for after in (None, place_of(MANY // 2), place_of(MANY // 100)):
-        found, of_list = await look(many, reading, index, after, "ANALYZE", "BUFFERS")
-        assert of_list[0]["Index Name"] == f"ix_{reading.table}_{index}"
+        found, of_list = await look(many, data_list, index, after, "ANALYZE", "BUFFERS")
+        assert of_list[0]["Index Name"] == f"ix_{data_list.table}_{index}"
         assert sum(scan["Actual Rows"] for scan in of_list) == 51
         read.append(found["Shared Hit Blocks"] + found["Shared Read Blocks"])
     # A row is in a block of its own at worst, and each look-up in an index reads a few.
@@ -196,7 +196,7 @@ async def test_a_page_costs_the_same_at_any_depth(
 async def test_what_is_held_is_found_without_looking_through_what_was(
     few: Database, state: str, after: Place | None
 ) -> None:
-    page = page_of(POSITIONS, ACCOUNT, DataSet("live"), Wanted(state=state), after, 51)
+    page = page_of(POSITIONS, ACCOUNT, DataSet("live"), ListFilter(state=state), after, 51)
     async with few.sessions() as session:
         (scan,) = scans(POSITIONS, await plan(session, *page))
 
@@ -204,17 +204,19 @@ async def test_what_is_held_is_found_without_looking_through_what_was(
 
 
 async def test_a_mark_bounds_the_scan(few: Database) -> None:
-    reading = READINGS[0]
+    reading = LISTS[0]
     for mark, index in ((Mark("live", None, START), "page"), (Mark(None, KEY, START), "of_key")):
         data = DataSet("live", (mark, Mark(None, uuid4(), START)))
-        page = page_of(reading, ACCOUNT, data, BY_FILTER[index], None, 51)
+        page = page_of(data_list, ACCOUNT, data, BY_FILTER[index], None, 51)
         async with few.sessions() as session:
-            (scan,) = scans(reading, await plan(session, *page))
-        assert f"({TIMES[reading.name]} >= " in scan["Index Cond"]
+            (scan,) = scans(data_list, await plan(session, *page))
+        assert f"({TIMES[data_list.name]} >= " in scan["Index Cond"]
 
 
 def test_pages_that_differ_in_values_alone_share_a_statement() -> None:
-    def compiled_for(data: DataSet, wanted: Wanted, after: Place | None, limit: int) -> Statement:
+    def compiled_for(
+        data: DataSet, wanted: ListFilter, after: Place | None, limit: int
+    ) -> Statement:
         return compiled(page_of(BOT_EVENTS, uuid4(), data, wanted, after, limit)[0])
 
     def marked(environment: str, days: int) -> DataSet:
@@ -222,12 +224,12 @@ def test_pages_that_differ_in_values_alone_share_a_statement() -> None:
         keys = [Mark(None, uuid4(), cutoff + SECOND), Mark(None, uuid4(), FOREVER)]
         return DataSet(environment, (Mark(None, None, cutoff), *keys, *keys[-1:] * days))
 
-    one = compiled_for(marked("live", 1), Wanted(bot_id=uuid4()), place_of(1), 5)
-    same = compiled_for(marked("testnet", 2), Wanted(bot_id=uuid4()), place_of(2), 6)
+    one = compiled_for(marked("live", 1), ListFilter(bot_id=uuid4()), place_of(1), 5)
+    same = compiled_for(marked("testnet", 2), ListFilter(bot_id=uuid4()), place_of(2), 6)
     others = [
-        compiled_for(marked("live", 1), Wanted(bot_id=uuid4()), None, 5),
-        compiled_for(marked("live", 1), Wanted(key_id=uuid4()), place_of(1), 5),
-        compiled_for(DataSet("live"), Wanted(bot_id=uuid4()), place_of(1), 5),
+        compiled_for(marked("live", 1), ListFilter(bot_id=uuid4()), None, 5),
+        compiled_for(marked("live", 1), ListFilter(key_id=uuid4()), place_of(1), 5),
+        compiled_for(DataSet("live"), ListFilter(bot_id=uuid4()), place_of(1), 5),
     ]
 
     assert one is same
