@@ -1,4 +1,4 @@
-"""Chapters of the demo about trading data: kept apart, reckoned, exported, deleted for good."""
+"""Chapters of the demo about trading data: kept apart, recomputed, exported, deleted for good."""
 
 import csv
 import io
@@ -62,7 +62,7 @@ async def read_data(scene: Scene) -> None:
     )
 
 
-async def reckon(scene: Scene) -> None:
+async def recompute(scene: Scene) -> None:
     story, key = scene.story, f"/v1/keys/{scene.keys['okx']}"
     answer = await scene.call("GET", f"{key}/instruments?search={SYMBOL}&limit=1")
     size = Fraction(answer.json()["items"][0]["contract_size"])

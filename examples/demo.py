@@ -35,7 +35,7 @@ STEPS: list[tuple[str, Callable[[Scene], Awaitable[None]]]] = [
     ("Alice deactivates the key", trading_chapters.deactivate),
     ("The bot is killed, and Alice closes its position by hand", trading_chapters.die),
     ("What the bot did is there to read", data_chapters.read_data),
-    ("What it came to", data_chapters.reckon),
+    ("What it came to", data_chapters.recompute),
     ("A live key with a bot of its own: the two never mix", data_chapters.keep_apart),
     ("A freeze, and its end", data_chapters.freeze),
     ("Alice deletes the live key with all its data", data_chapters.delete_with_data),

@@ -19,7 +19,7 @@ from app.worker.expiry import announce_expiry
 from app.worker.housekeeping import sweep
 from app.worker.presence import announce_offline
 from app.worker.purging import DEFAULT_PACE, Pace, purge_deleted
-from app.worker.rollups import mark_cut, reckon_due
+from app.worker.rollups import mark_cut, recompute_due
 from botkeys.transport.client import HttpTransport
 
 SWEEP_SECONDS = 300.0
@@ -59,8 +59,8 @@ async def work(
     async def expiring() -> None:
         await announce_expiry(database.sessions)
 
-    async def reckoned() -> None:
-        await reckon_due(database.sessions)
+    async def recomputed() -> None:
+        await recompute_due(database.sessions)
 
     async def cut() -> None:
         await mark_cut(database.sessions)
@@ -73,7 +73,7 @@ async def work(
         group.create_task(_again_and_again(refreshed, look_seconds, stop))
         group.create_task(_again_and_again(gone_offline, presence_seconds, stop))
         group.create_task(_again_and_again(expiring, expiry_seconds, stop))
-        group.create_task(_again_and_again(reckoned, ROLLUP_SECONDS, stop))
+        group.create_task(_again_and_again(recomputed, ROLLUP_SECONDS, stop))
         group.create_task(_again_and_again(cut, CUT_SECONDS, stop))
         group.create_task(_again_and_again(purged, PURGE_SECONDS, stop))
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.models import StaleDay
-from app.domains.analytics.rollups import WAIT, mark_cut_days, reckon
+from app.domains.analytics.rollups import WAIT, mark_cut_days, recompute
 
 DAYS_AT_ONCE = 7
 """In one transaction, which is to be over long before the time of a statement is."""
@@ -23,10 +23,12 @@ class _Due(NamedTuple):
     days: list[date]
 
 
-async def reckon_due(sessions: async_sessionmaker[AsyncSession], *, wait: timedelta = WAIT) -> int:
+async def recompute_due(
+    sessions: async_sessionmaker[AsyncSession], *, wait: timedelta = WAIT
+) -> int:
     """Reckon every day that has been stale for so long; how many.
 
-    Any number of workers may do it: one account's days are reckoned by one of them at a time, and
+    Any number of workers may do it: one account's days are recomputed by one of them at a time, and
     what another has in hand is left to it. A failure is raised when the others are done.
     """
     total = 0
@@ -36,7 +38,7 @@ async def reckon_due(sessions: async_sessionmaker[AsyncSession], *, wait: timede
         for account_id, environment, days in due:
             try:
                 async with sessions.begin() as session:
-                    done = await reckon(session, account_id, environment, days)
+                    done = await recompute(session, account_id, environment, days)
             except SQLAlchemyError as failure:
                 failures.append(failure)
                 done = False
@@ -70,7 +72,7 @@ async def _due(
 
 
 async def mark_cut(sessions: async_sessionmaker[AsyncSession]) -> int:
-    """Have all days reckoned anew of which something was deleted; how many."""
+    """Have all days recomputed anew of which something was deleted; how many."""
     total = 0
     while True:
         async with sessions.begin() as session:

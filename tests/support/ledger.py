@@ -1,4 +1,4 @@
-"""Random trading, and what it comes to: reckoned plainly, with fractions, one trade at a time."""
+"""Random trading, and what it comes to: recomputed plainly, with fractions, one trade at a time."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field

@@ -35,7 +35,7 @@ _Day = Annotated[date, mapped_column(Date, primary_key=True, sort_order=-1)]
 
 class TradeDay(Base):
     """All trades of one UTC day, one scope and one settle asset, without those that a deletion mark
-    covered when it was reckoned. What is not in the scope is the zero UUID, or empty; so is the
+    covered when it was recomputed. What is not in the scope is the zero UUID, or empty; so is the
     settle asset of trades whose contract nobody knew, of which the count alone means anything.
 
     `held` is in seconds. The curve of the day begins at 0: `high` and `low` are its extremes with
@@ -79,7 +79,7 @@ class TradeDay(Base):
 
 
 class StaleDay(Base):
-    """Trades of this UTC day changed since its `trade_days` were reckoned: they are not to be used.
+    """Trades of this UTC day changed since its `trade_days` were recomputed: they are not to be used.
 
     Each batch writes rows of its own, so that batches never wait for each other, and whoever
     reckons the day deletes those that it saw before it looks at the trades.

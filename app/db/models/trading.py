@@ -66,7 +66,7 @@ class _Reported:
 
 class Trade(_Reported, Base):
     """A completed round trip. `pnl` is net of fees, in the settle asset; `contract_size` is the one
-    that it was reckoned with. All three are null where nobody knew the contract: never guessed.
+    that it was recomputed with. All three are null where nobody knew the contract: never guessed.
     """
 
     __tablename__ = "trades"

@@ -1,6 +1,6 @@
 """The SQL that adds up trades, and follows their curve to its largest drawdown, in one pass.
 
-A block is what one stretch of a curve comes to, reckoned from 0 at its beginning: the sum `pnl`,
+A block is what one stretch of a curve comes to, recomputed from 0 at its beginning: the sum `pnl`,
 the highest and lowest points `high` and `low` (the beginning counts), and the largest drawdown
 within. Blocks that follow each other make one block. Of A and then B it is
 
@@ -9,7 +9,7 @@ within. Blocks that follow each other make one block. Of A and then B it is
     low       min(low A, pnl A + low B)
     drawdown  max(drawdown A, high A - (pnl A + low B), drawdown B)
 
-so days that were reckoned before and single trades fold alike, in any mixture. The drawdown is the
+so days that were recomputed before and single trades fold alike, in any mixture. The drawdown is the
 maximum drawdown of Magdon-Ismail and Atiya, "Maximum Drawdown" (Risk 17, 2004): the largest fall of
 a curve from a running maximum. Of equal ones the first counts, and of equal peaks the first.
 """
@@ -48,7 +48,7 @@ CASE WHEN sum(pnl) < 0 THEN trades.closed_at END AS trough_at
 def folded(source: str, by: str) -> str:
     """A query: the blocks of the query `source`, folded in their order for each `by` (columns).
 
-    What goes before a block is reckoned in windows, each of which needs the one before it.
+    What goes before a block is recomputed in windows, each of which needs the one before it.
     """
     return f"""
     SELECT {by}, {SUMS},

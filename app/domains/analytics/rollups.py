@@ -1,7 +1,7 @@
-"""What the trades of each day come to (`trade_days`): marked as stale, reckoned anew.
+"""What the trades of each day come to (`trade_days`): marked as stale, recomputed anew.
 
 A day without a row here and without a mark in `stale_days` is a day without trades. So whatever
-changes trades marks their days in the same transaction. To reckon a day is to delete the marks that
+changes trades marks their days in the same transaction. To recompute a day is to delete the marks that
 are there and only then, in the next statement, to look at the trades: what is committed meanwhile
 has a mark that stays.
 """
@@ -51,7 +51,7 @@ def start_of(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-async def reckon(
+async def recompute(
     session: AsyncSession, account_id: UUID, environment: str, days: Sequence[date]
 ) -> bool:
     """Reckon these days anew. `False`: another does it for this account at the moment."""
@@ -92,7 +92,7 @@ _TRADED = trades_of_days(
     "wanted", "account_id = :account AND environment = :environment AND {left}"
 )
 _BLOCK = ", ".join(BLOCK)
-# A key mostly has one bot on a day, and a bot one key: what is the same curve is reckoned once.
+# A key mostly has one bot on a day, and a bot one key: what is the same curve is recomputed once.
 _RECKON = f"""
     WITH wanted AS MATERIALIZED (SELECT unnest(CAST(:days AS date[])) AS day),
     traded AS MATERIALIZED (SELECT wanted.day, trades.* FROM {_TRADED}),
@@ -102,16 +102,16 @@ _RECKON = f"""
             count(*) OVER (PARTITION BY day, bot_id) > 1 AS many_keys
         FROM (SELECT DISTINCT day, key_id, bot_id FROM traded) AS met
     ),
-    reckoned AS MATERIALIZED ({folded(_EACH, _WHOSE)}),
+    recomputed AS MATERIALIZED ({folded(_EACH, _WHOSE)}),
     of_keys AS (
-        SELECT {_WHOSE}, {_BLOCK} FROM reckoned WHERE scope & 3 = 3
+        SELECT {_WHOSE}, {_BLOCK} FROM recomputed WHERE scope & 3 = 3
         UNION ALL
         SELECT scope | {BY_BOT}, key_id, pairs.bot_id, symbol, settle, day, {_BLOCK}
-        FROM reckoned JOIN pairs USING (day, key_id) WHERE scope & 3 = 1 AND NOT many_bots
+        FROM recomputed JOIN pairs USING (day, key_id) WHERE scope & 3 = 1 AND NOT many_bots
     )
     INSERT INTO trade_days (account_id, environment, {_WHOSE}, {_BLOCK})
     SELECT CAST(:account AS uuid), CAST(:environment AS text), {_WHOSE}, {_BLOCK} FROM (
-        SELECT {_WHOSE}, {_BLOCK} FROM reckoned WHERE scope & 3 < 3
+        SELECT {_WHOSE}, {_BLOCK} FROM recomputed WHERE scope & 3 < 3
         UNION ALL
         SELECT {_WHOSE}, {_BLOCK} FROM of_keys
         UNION ALL
@@ -164,5 +164,5 @@ async def mark_cut_days(session: AsyncSession, limit: int) -> int:
 
 WAIT = timedelta(minutes=1)
 """How long a day stays stale at least: one that trades come in for all the time would otherwise be
-reckoned all the time. Until then readings add up its trades themselves.
+recomputed all the time. Until then readings add up its trades themselves.
 """

@@ -10,7 +10,7 @@ def kept(marks: Sequence[Mark], environment: str, name: str, time: str) -> str:
     """The condition for the rows of `name`, a table or an alias, whose time is its column `time`.
 
     It says what `trading.marks.not_covered` does, of rows that all have a key. It holds ids and
-    times of the marks as literals, which the planner can reckon with.
+    times of the marks as literals, which the planner can recompute with.
     """
     found = cutoffs(marks, environment)
     conditions = []

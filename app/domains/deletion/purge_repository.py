@@ -146,7 +146,7 @@ class PurgeRepository:
 
     async def forget_keys(self, key_ids: Sequence[UUID]) -> None:
         """The labels of keys that went with their data, and the days in which they traded: those
-        add up all keys, and are reckoned anew from what is left.
+        add up all keys, and are recomputed anew from what is left.
         """
         label = KeyLabel.account_id == self._account_id, KeyLabel.key_id.in_(key_ids)
         await self._session.execute(delete(KeyLabel).where(*label))

@@ -161,7 +161,7 @@ class IngestRepository:
         return set(added.all())
 
     async def mark_stale(self, environment: str, days: Collection[date]) -> None:
-        """Trades of these UTC days were added: what was reckoned for them holds no more."""
+        """Trades of these UTC days were added: what was recomputed for them holds no more."""
         await mark_stale(self._session, self._account_id, environment, days)
 
     async def deleted(

@@ -19,7 +19,7 @@ _BEING_DELETED = "What is stored under this id is being deleted. Report it under
 
 
 @dataclass(frozen=True, slots=True)
-class Judged(Generic[ItemType]):
+class ScreenedBatch(Generic[ItemType]):
     """A batch, of which the items in `wanted` may be stored: the first of each id.
 
     `origin` is `None` for a key that was deleted with its data: nothing of it is wanted.

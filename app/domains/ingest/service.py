@@ -23,7 +23,7 @@ from app.domains.ingest.schemas import (
     SignalItem,
     TradeItem,
 )
-from app.domains.ingest.screening import Judged, Verdict
+from app.domains.ingest.screening import ScreenedBatch, Verdict
 from app.domains.trading.errors import TOLERANCE, KeyNotAssigned
 from app.domains.trading.marks import FOREVER
 from botkeys.exchanges.model import ContractType
@@ -47,25 +47,25 @@ class IngestService:
     async def trades(self, batch: Batch[TradeItem]) -> list[Verdict]:
         """Trades with their P&L, where anybody knows the contract."""
         await self._fetch_if_unknown(batch.key_id)
-        judged = await self._judge(batch)
+        judged = await self._screen(batch)
         contracts: dict[str, Contract] = {}
         if judged.origin is not None and judged.wanted:
             symbols = {trade.symbol for trade in judged.wanted.values()}
             contracts = await self._rows.contracts(judged.origin, symbols)
 
-        def reckoned(origin: Origin, trade: TradeItem) -> Valued:
+        def recomputed(origin: Origin, trade: TradeItem) -> Valued:
             return valued(trade, contracts.get(trade.symbol), origin.contract_type)
 
-        return await self._store(TRADES, judged, reckoned)
+        return await self._store(TRADES, judged, recomputed)
 
     async def equity_snapshots(self, batch: Batch[EquitySnapshotItem]) -> list[Verdict]:
-        return await self._store(EQUITY_SNAPSHOTS, await self._judge(batch), _of_origin)
+        return await self._store(EQUITY_SNAPSHOTS, await self._screen(batch), _of_origin)
 
     async def signals(self, batch: Batch[SignalItem]) -> list[Verdict]:
-        return await self._store(SIGNALS, await self._judge(batch), _of_origin)
+        return await self._store(SIGNALS, await self._screen(batch), _of_origin)
 
     async def events(self, batch: Batch[EventItem]) -> list[Verdict]:
-        return await self._store(EVENTS, await self._judge(batch), _as_event)
+        return await self._store(EVENTS, await self._screen(batch), _as_event)
 
     async def _fetch_if_unknown(self, key_id: UUID | None) -> None:
         name = await self._rows.catalogue_key(key_id)
@@ -73,7 +73,7 @@ class IngestService:
             await self._rows.give_back()
             await self._refresher.refresh(name)
 
-    async def _judge(self, batch: Batch[ItemType]) -> Judged[ItemType]:
+    async def _screen(self, batch: Batch[ItemType]) -> ScreenedBatch[ItemType]:
         """Decide under the locks what may be stored."""
         locked = await self._rows.lock()
         bot = await self._rows.bot() if locked else None
@@ -89,12 +89,12 @@ class IngestService:
             origin = await self._rows.origin(key_id)
             if origin is None:
                 raise KeyNotAssigned
-        return Judged.of(batch, origin, marks, bot.now + TOLERANCE)
+        return ScreenedBatch.of(batch, origin, marks, bot.now + TOLERANCE)
 
     async def _store(
         self,
         target: Target,
-        judged: Judged[ItemType],
+        judged: ScreenedBatch[ItemType],
         given: Callable[[Origin, ItemType], tuple[Any, ...]],
     ) -> list[Verdict]:
         """`given` tells the columns of a row that its item has no member for."""

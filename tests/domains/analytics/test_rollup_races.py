@@ -1,4 +1,4 @@
-"""Trades that come while their day is being reckoned are lost by nobody: over real connections."""
+"""Trades that come while their day is being recomputed are lost by nobody: over real connections."""
 
 import asyncio
 from dataclasses import replace
@@ -12,10 +12,10 @@ from app.db.engine import Database
 from app.db.models import StaleDay
 from app.domains.analytics.grouping import Grouping
 from app.domains.analytics.repository import AnalyticsRepository
-from app.domains.analytics.rollups import reckon
+from app.domains.analytics.rollups import recompute
 from app.domains.analytics.selection import Selection
 from app.domains.trading.marks import Mark
-from app.worker.rollups import mark_cut, reckon_due
+from app.worker.rollups import mark_cut, recompute_due
 from tests.support import ledger
 from tests.support.ledger import START, Deal
 from tests.support.trading_data import new_desk
@@ -61,11 +61,11 @@ async def test_a_trade_that_is_committed_after_its_day_was_reckoned_is_seen(
     async with copied_database.sessions.begin() as ingest:
         await ledger.add_deals(ingest, account, [DEAL])
         async with copied_database.sessions.begin() as worker:
-            assert await reckon(worker, account, "live", [DAY])
+            assert await recompute(worker, account, "live", [DAY])
         assert await shown(copied_database, account) == 0
 
     assert await shown(copied_database, account) == 1
-    assert await reckon_due(copied_database.sessions, wait=AT_ONCE) == 1
+    assert await recompute_due(copied_database.sessions, wait=AT_ONCE) == 1
     assert await shown(copied_database, account) == 1
 
 
@@ -76,15 +76,15 @@ async def test_a_trade_that_is_committed_while_its_day_is_reckoned_is_seen(
     async with copied_database.sessions.begin() as ingest:
         await ledger.add_deals(ingest, account, [DEAL])
     async with copied_database.sessions.begin() as worker:
-        assert await reckon(worker, account, "live", [DAY])
+        assert await recompute(worker, account, "live", [DAY])
         async with copied_database.sessions.begin() as ingest:
             await ledger.add_deals(ingest, account, [DEAL])
         async with copied_database.sessions.begin() as other:
-            assert not await reckon(other, account, "live", [DAY])
+            assert not await recompute(other, account, "live", [DAY])
 
     assert await stale(copied_database) == 1
     assert await shown(copied_database, account) == 2
-    await reckon_due(copied_database.sessions, wait=AT_ONCE)
+    await recompute_due(copied_database.sessions, wait=AT_ONCE)
     assert await shown(copied_database, account) == 2
 
 
@@ -102,7 +102,7 @@ async def test_workers_and_bots_that_go_on_all_the_time_end_at_the_right_sum(
 
     async def working() -> None:
         while not over.is_set():
-            await reckon_due(copied_database.sessions, wait=AT_ONCE)
+            await recompute_due(copied_database.sessions, wait=AT_ONCE)
 
     workers = [asyncio.create_task(working()) for _ in range(2)]
     await asyncio.gather(*map(trading, range(6)))
@@ -110,7 +110,7 @@ async def test_workers_and_bots_that_go_on_all_the_time_end_at_the_right_sum(
     over.set()
     await asyncio.gather(*workers)
 
-    await reckon_due(copied_database.sessions, wait=AT_ONCE)
+    await recompute_due(copied_database.sessions, wait=AT_ONCE)
     assert await stale(copied_database) == 0
     assert await shown(copied_database, account) == 48
 
@@ -122,7 +122,7 @@ async def test_a_day_that_changes_all_the_time_is_left_alone_for_a_while(
     async with database.sessions.begin() as session:
         await ledger.add_deals(session, account, [DEAL])
 
-    assert await reckon_due(database.sessions) == 0
+    assert await recompute_due(database.sessions) == 0
     assert await shown(database, account) == 1
 
 
@@ -131,14 +131,14 @@ async def test_days_of_which_something_was_deleted_are_reckoned_anew(database: D
     later = replace(DEAL, at=DEAL.at + timedelta(days=1))
     async with database.sessions.begin() as session:
         await ledger.add_deals(session, account, [DEAL, later])
-    await reckon_due(database.sessions, wait=AT_ONCE)
+    await recompute_due(database.sessions, wait=AT_ONCE)
     async with database.sessions.begin() as session:
         await ledger.add_mark(session, account, Mark("live", DEAL.key, later.at))
 
     assert await shown(database, account) == 1
     assert await mark_cut(database.sessions) == 1
     assert await mark_cut(database.sessions) == 0
-    assert await reckon_due(database.sessions, wait=AT_ONCE) == 1
+    assert await recompute_due(database.sessions, wait=AT_ONCE) == 1
     assert await mark_cut(database.sessions) == 0
     assert await shown(database, account) == 1
 
@@ -167,5 +167,5 @@ async def test_what_a_bot_reports_of_a_day_that_was_reckoned_is_in_the_summary(
         for _ in range(2):
             found = (await desk.user.get("/v1/analytics/summary")).json()
             assert [item["realised_pnl"] for item in found["items"]] == [str(2 * number)]
-            await reckon_due(world.context.database.sessions, wait=AT_ONCE)
+            await recompute_due(world.context.database.sessions, wait=AT_ONCE)
         assert await stale(world.context.database) == 0

@@ -1,4 +1,4 @@
-"""Whatever was reckoned beforehand, and when: answers equal a plain calculation over all trades."""
+"""Whatever was recomputed beforehand, and when: answers equal a plain calculation over all trades."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,7 @@ from app.domains.analytics.buckets import buckets_for
 from app.domains.analytics.equity_curve_repository import CurveRepository
 from app.domains.analytics.grouping import Grouping
 from app.domains.analytics.repository import AnalyticsRepository
-from app.domains.analytics.rollups import reckon
+from app.domains.analytics.rollups import recompute
 from app.domains.analytics.selection import Selection
 from app.domains.trading.marks import Mark
 from tests.support import ledger
@@ -26,8 +26,8 @@ DAYS = [(START + timedelta(days=day)).date() for day in range(5)]
 STEPS = st.one_of(
     st.tuples(st.just("trade"), st.lists(DEALS, max_size=6)),
     st.tuples(st.just("trade"), st.lists(DEALS, max_size=6)),
-    st.tuples(st.just("reckon"), st.lists(st.sampled_from(DAYS), min_size=1, unique=True)),
-    st.tuples(st.just("reckon"), st.just(DAYS)),
+    st.tuples(st.just("recompute"), st.lists(st.sampled_from(DAYS), min_size=1, unique=True)),
+    st.tuples(st.just("recompute"), st.just(DAYS)),
     st.tuples(st.just("mark"), MARKS),
 )
 GROUPINGS = st.one_of(
@@ -64,7 +64,7 @@ class History:
                 self.marks.append(given)
         else:
             for environment in ledger.ENVIRONMENTS:
-                assert await reckon(self.session, self.account, environment, given)
+                assert await recompute(self.session, self.account, environment, given)
 
 
 async def told(
@@ -206,7 +206,7 @@ async def test_a_day_that_was_reckoned_is_not_added_up_again(database: Database)
         account = await ledger.add_account(session)
         deal = Deal("live", ledger.KEYS[0], ledger.BOTS[0], "BTCUSDT", "USDT", *_AMOUNTS, *_TIMES)
         await ledger.add_deals(session, account, [deal])
-        await reckon(session, account, "live", DAYS)
+        await recompute(session, account, "live", DAYS)
         await session.execute(
             text("DELETE FROM trades WHERE account_id = :account"), {"account": account}
         )

@@ -109,7 +109,7 @@ class Runtime(httpx.AsyncBaseTransport):
             case "positions":
                 return answer(200, self._store(last, body or {}))
             case "trades" | "equity-snapshots" | "signals" | "events":
-                judged = [self._judge(kind, item) for item in (body or {})["items"]]
+                judged = [self._screen(kind, item) for item in (body or {})["items"]]
                 if self.answers_get_lost:
                     raise httpx.ReadError("cut off")
                 return answer(200, {"results": judged})
@@ -130,7 +130,7 @@ class Runtime(httpx.AsyncBaseTransport):
             self.positions[position_id] = {"id": position_id, **held, **body}
         return self.positions[position_id]
 
-    def _judge(self, kind: str, item: dict[str, Any]) -> dict[str, Any]:
+    def _screen(self, kind: str, item: dict[str, Any]) -> dict[str, Any]:
         name = item["id"]
         if name in self.refuses:
             return {"id": name, "status": "refused", "code": self.refuses[name], "detail": "No."}
