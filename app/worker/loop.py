@@ -18,7 +18,7 @@ from app.worker.catalogue_refresh import refresh_due
 from app.worker.expiry import announce_expiry
 from app.worker.housekeeping import sweep
 from app.worker.presence import announce_offline
-from app.worker.purging import DEFAULT_PACE, Pace, purge_deleted
+from app.worker.purging import DEFAULT_LIMITS, PurgeLimits, purge_deleted
 from app.worker.rollups import mark_cut, recompute_due
 from botkeys.transport.client import HttpTransport
 
@@ -41,7 +41,7 @@ async def work(
     look_seconds: float = LOOK_SECONDS,
     presence_seconds: float = PRESENCE_SECONDS,
     expiry_seconds: float = EXPIRY_SECONDS,
-    pace: Pace = DEFAULT_PACE,
+    limits: PurgeLimits = DEFAULT_LIMITS,
 ) -> None:
     """Work until `stop` is set. A database that is away is tried again at the next turn."""
 
@@ -66,7 +66,7 @@ async def work(
         await mark_cut(database.sessions)
 
     async def purged() -> None:
-        await purge_deleted(database.sessions, pace)
+        await purge_deleted(database.sessions, limits)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(_again_and_again(swept, sweep_seconds, stop))
@@ -106,7 +106,7 @@ async def _run(settings: Settings, stop: StopRequest) -> int:
         exchanges = await stack.enter_async_context(open_exchanges(settings, transport))
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         stack.push_async_callback(catalogues.close)
-        pace = Pace(settings.purge_batch, settings.operation_claim)
+        limits = PurgeLimits(settings.purge_batch, settings.operation_claim)
         # What is under way undoes itself or lapses: batches of deletions, claimed refreshes.
-        await stop.unless_asked(work(database, catalogues, stop.event, pace=pace))
+        await stop.unless_asked(work(database, catalogues, stop.event, limits=limits))
     return 0

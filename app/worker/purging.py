@@ -30,7 +30,7 @@ log = structlog.get_logger("botkeys.worker")
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class PurgeLimits:
     """`batch` is in rows; a claim lapses `claim` seconds after the last batch. After `turn` seconds
     an operation lets another go on that waits for a worker.
     """
@@ -40,12 +40,12 @@ class Pace:
     turn: float = 5
 
 
-DEFAULT_PACE = Pace()
+DEFAULT_LIMITS = PurgeLimits()
 _UNPLANNED = Planned(1, [])
 
 
 async def purge_deleted(
-    sessions: async_sessionmaker[AsyncSession], pace: Pace = DEFAULT_PACE
+    sessions: async_sessionmaker[AsyncSession], limits: PurgeLimits = DEFAULT_LIMITS
 ) -> int:
     """Work on operations until none waits; how many were ended.
 
@@ -54,7 +54,7 @@ async def purge_deleted(
     ended = 0
     while True:
         async with sessions.begin() as session:
-            claimed = await claims.claim_next(session, pace.claim)
+            claimed = await claims.claim_next(session, limits.claim)
         if claimed is None:
             return ended
         try:
@@ -74,13 +74,13 @@ class _Purge:
     """One worker's turn on one operation."""
 
     def __init__(
-        self, sessions: async_sessionmaker[AsyncSession], claimed: Claimed, pace: Pace
+        self, sessions: async_sessionmaker[AsyncSession], claimed: Claimed, limits: PurgeLimits
     ) -> None:
         self._sessions = sessions
         self._claimed = claimed
-        self._pace = pace
-        self._most = pace.batch
-        self._until = _now() + pace.turn
+        self._limits = limits
+        self._most = limits.batch
+        self._until = _now() + limits.turn
 
     async def go_on(self) -> bool:
         """Whether the operation has ended; else others may go on with it."""
@@ -103,7 +103,7 @@ class _Purge:
         """
         plans: dict[tuple[str, Slice], Planned] = {}
         try:
-            async with asyncio.timeout(self._pace.claim / 2), self._sessions.begin() as session:
+            async with asyncio.timeout(self._limits.claim / 2), self._sessions.begin() as session:
                 repository = PurgeRepository(session, self._claimed)
                 for kind in KINDS:
                     for part in slices(kind, marks):
@@ -135,7 +135,7 @@ class _Purge:
                         further = cut
                     if rows:
                         await claims.progress(
-                            session, self._claimed, kind.name, rows, self._pace.claim
+                            session, self._claimed, kind.name, rows, self._limits.claim
                         )
             except SQLAlchemyError as error:
                 if sqlstate(error) != _TIMED_OUT or self._most <= LEAST:
@@ -154,7 +154,7 @@ class _Purge:
     async def _turn_is_over(self) -> bool:
         if _now() < self._until:
             return False
-        self._until = _now() + self._pace.turn
+        self._until = _now() + self._limits.turn
         async with self._sessions.begin() as session:
             over = await claims.another_waits(session)
             if over:

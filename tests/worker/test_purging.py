@@ -9,7 +9,7 @@ from sqlalchemy import select, text, update
 
 from app.db.models import Operation
 from app.domains.deletion.purge_repository import PurgeRepository
-from app.worker.purging import Pace, purge_deleted
+from app.worker.purging import PurgeLimits, purge_deleted
 from tests.support.purging import each, fill, left
 from tests.support.world import World
 
@@ -50,7 +50,7 @@ async def test_several_workers_and_short_turns_end_all_operations_with_exact_rec
         await busy_world.user(name).post("/v1/data-deletions", {"scope": "all"})
 
     await asyncio.gather(
-        *(purge_deleted(database.sessions, Pace(batch=3, turn=0)) for _ in range(2))
+        *(purge_deleted(database.sessions, PurgeLimits(batch=3, turn=0)) for _ in range(2))
     )
 
     for account_id, operation in zip(accounts, await operations(busy_world), strict=True):
@@ -73,7 +73,7 @@ async def test_rows_of_one_time_are_counted_and_deleted_once_however_batches_are
     before = await left(database, bot.account_id)
     answer = await user.post("/v1/data-deletions", {"scope": "all"})
 
-    assert await purge_deleted(database.sessions, Pace(batch=3)) == 1
+    assert await purge_deleted(database.sessions, PurgeLimits(batch=3)) == 1
 
     operation = (await user.get(answer.headers["location"])).json()
     assert operation["receipt"]["deleted"] == before
