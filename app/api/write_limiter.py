@@ -18,7 +18,7 @@ WAIT_SECONDS = 5
 _TOO_MANY = "Too many changes of this account are waiting already"
 
 
-class Turn:
+class WriteSlot:
     """One write's place among those of its account."""
 
     def __init__(self, places: asyncio.Semaphore, patience: float) -> None:
@@ -41,7 +41,7 @@ class Turn:
             self._places.release()
 
     @asynccontextmanager
-    async def aside(self) -> AsyncIterator[None]:
+    async def released(self) -> AsyncIterator[None]:
         """Others go on meanwhile: an exchange is asked. Raises as `take`."""
         self.give_back()
         yield
@@ -54,7 +54,7 @@ class _Line:
     present: int = 0
 
 
-class Turns:
+class AccountWriteLimiter:
     """One for a process: `at_once` writes of one account go on, the rest wait in order and without
     a connection, for `patience` seconds.
     """
@@ -65,16 +65,16 @@ class Turns:
         self._lines: dict[UUID, _Line] = {}
 
     @asynccontextmanager
-    async def turn(self, account_id: UUID) -> AsyncIterator[Turn]:
+    async def slot(self, account_id: UUID) -> AsyncIterator[WriteSlot]:
         """Raises `RateLimited` where it does not come in time."""
         line = self._lines.setdefault(account_id, _Line(asyncio.Semaphore(self._at_once)))
         line.present += 1
-        turn = Turn(line.places, self._patience)
+        slot = WriteSlot(line.places, self._patience)
         try:
-            await turn.take()
-            yield turn
+            await slot.take()
+            yield slot
         finally:
-            turn.give_back()
+            slot.give_back()
             line.present -= 1
             if not line.present:
                 del self._lines[account_id]

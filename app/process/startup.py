@@ -170,7 +170,7 @@ async def open_context(
         config_cache = ConfigCache(exchanges)
         config_publisher = ConfigPublisher(
             database.autocommit,
-            configurations,
+            config_cache,
             stream_limits(settings),
             database.engine.url if direct is None else driver_url(direct.get_secret_value()),
         )

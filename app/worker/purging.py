@@ -58,7 +58,7 @@ async def purge_deleted(
         if claimed is None:
             return ended
         try:
-            ended += await _Purge(sessions, claimed, pace).go_on()
+            ended += await _Purge(sessions, claimed, limits).go_on()
         except ClaimLost:
             log.info("operation_lost", operation=str(claimed.id))
         except Exception as error:

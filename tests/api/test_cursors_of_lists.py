@@ -13,7 +13,7 @@ from tests.support import ledger
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.ledger import START, Deal
 from tests.support.routes import routes_of
-from tests.support.trading_data import LISTS, Desk, new_desk, new_row
+from tests.support.trading_data import LISTED, Desk, new_desk, new_row
 from tests.support.world import World
 
 SYMBOLS = ("AAAUSDT", "BBBUSDT")
@@ -125,7 +125,7 @@ FILLED: dict[str, Callable[[Desk], Awaitable[str]]] = {
     "/v1/keys/{key_id}/instruments": instruments,
     "/v1/keys/{key_id}/assets": assets,
     "/v1/analytics/summary": summary,
-    **{f"/v1/{name}": reported(name) for name in LISTS},
+    **{f"/v1/{name}": reported(name) for name in LISTED},
 }
 """Each list by its template, and what gives an account two pages of it."""
 

@@ -60,7 +60,7 @@ class Streaming:
     """A bot's calls of a server behind a socket."""
 
     def __init__(self, config_publisher: ConfigPublisher, http: httpx.AsyncClient) -> None:
-        self.streams = streams
+        self.config_publisher = config_publisher
         self.http = http
 
     @asynccontextmanager
@@ -76,7 +76,7 @@ class Streaming:
     async def until_count(self, count: int) -> None:
         async with asyncio.timeout(SECONDS):
             while True:
-                if self.streams.count == count:
+                if self.config_publisher.count == count:
                     return
                 await asyncio.sleep(0.01)
 
@@ -105,7 +105,7 @@ async def streaming(world: World, limits: StreamLimits) -> AsyncIterator[Streami
         async with httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=SECONDS
         ) as http:
-            yield Streaming(streams, http)
+            yield Streaming(config_publisher, http)
     finally:
         await config_publisher.close()
         server.close()

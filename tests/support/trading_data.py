@@ -43,7 +43,7 @@ TIMES = {
 }
 """The time that each list is ordered by."""
 
-LISTS = list(MODELS)
+LISTED = list(MODELS)
 
 
 def new_row(name: str, at: datetime, **columns: Any) -> dict[str, Any]:

@@ -41,7 +41,7 @@ async def changed(
     if "database" in context:
         lease = timedelta(seconds=new_settings.heartbeat_lease)
         heartbeat_writer = HeartbeatWriter(context["database"], world.context.metrics, lease)
-        context.setdefault("heartbeats", heartbeats)
+        context.setdefault("heartbeat_writer", heartbeat_writer)
         context.setdefault("config_rows", ConfigRowLoader(context["database"].autocommit))
     new_context = replace(world.context, settings=new_settings, **context)
     app = application(new_context)

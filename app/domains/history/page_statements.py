@@ -42,7 +42,7 @@ _KEPT_COMPILED = 512
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What a page's statement is made of. `filters` names what narrows the list, and `state`
-    is one of the reading's; each of `parts` says what the marks come to in it: whether there is a
+    is one of the data_list's; each of `parts` says what the marks come to in it: whether there is a
     blanket, how many marks apart, whether keys are gone.
     """
 
@@ -55,7 +55,7 @@ class Shape:
     @property
     def order(self) -> list[str]:
         """The index of one bot's rows does not repeat the bot in its order."""
-        return [n for n in self.reading.order if n != "bot_id" or "bot_id" not in self.filters]
+        return [n for n in self.data_list.order if n != "bot_id" or "bot_id" not in self.filters]
 
 
 @lru_cache(_KEPT_COMPILED)
@@ -64,8 +64,8 @@ def compiled(shape: Shape) -> Statement:
 
 
 def statement(shape: Shape) -> AnySelect:
-    """Of one page: each row's place, followed by the reading's fields."""
-    reading = shape.reading
+    """Of one page: each row's place, followed by the data_list's fields."""
+    data_list = shape.data_list
     parts = [_rows(shape, number).limit(_MOST) for number in range(len(shape.parts))]
     page = parts[0].subquery("page") if len(parts) == 1 else union_all(*parts).subquery("page")
     bots, labels = Bot.__table__, KeyLabel.__table__
@@ -89,7 +89,7 @@ def _with_names(page: Subquery) -> Any:
 
 def _rows(shape: Shape, number: int) -> AnySelect:
     """The rows of the environment, or in the second part those without one."""
-    reading = shape.reading
+    data_list = shape.data_list
     table = data_list.table.c
     order = [data_list.columns[name] for name in shape.order]
     # PostgreSQL does not see that rows without an environment are in the order of the rest alone.
@@ -110,19 +110,19 @@ def _rows(shape: Shape, number: int) -> AnySelect:
 
 def _filters(shape: Shape) -> Iterable[ColumnElement[bool]]:
     if shape.state is not None:
-        yield shape.reading.states[shape.state]
-    time = shape.reading.columns[shape.reading.order[0]]
+        yield shape.data_list.states[shape.state]
+    time = shape.data_list.columns[shape.data_list.order[0]]
     for name in shape.filters:
         if name == "since":
             yield time >= bindparam(name)
         elif name == "until":
             yield time < bindparam(name)
         else:
-            yield shape.reading.table.c[name] == bindparam(name)
+            yield shape.data_list.table.c[name] == bindparam(name)
 
 
 def _undeleted(shape: Shape, number: int) -> list[ColumnElement[bool]]:
-    reading = shape.reading
+    data_list = shape.data_list
     left = beyond(_parameters_of(shape, number), data_list.table, data_list.happened, None)
     if left and data_list.kept is not None:
         return [or_(data_list.kept, and_(*left))]

@@ -1,4 +1,4 @@
-"""What a page of a list is asked for with, and reading it."""
+"""What a page of a list is asked for with, and data_list it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from app.domains.trading.marks import cutoffs
 @dataclass(frozen=True, slots=True)
 class ListFilter:
     """What a list is narrowed to. `since` and `until` bound its time, the latter exclusively;
-    `exactly` are words that columns have: symbol, kind, level. `state` is one of the reading's.
+    `exactly` are words that columns have: symbol, kind, level. `state` is one of the data_list's.
     """
 
     key_id: UUID | None = None
@@ -54,7 +54,7 @@ class ListRepository:
         limit: int,
     ) -> list[Row]:
         """Newest first; up to `limit` rows that come after that place. Each row is its place,
-        followed by the reading's fields.
+        followed by the data_list's fields.
         """
         shape, values = page_of(data_list, self._account_id, data, wanted, after, limit)
         return [tuple(row) for row in await self._executor.fetch(compiled(shape), **values)]
@@ -81,7 +81,7 @@ def page_of(
     for number, part in enumerate(parts):
         values.update(values_of(part, number))
     shape = Shape(
-        reading=reading,
+        data_list=data_list,
         filters=tuple(narrowing),
         state=wanted.state,
         placed=after is not None,

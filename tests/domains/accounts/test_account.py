@@ -10,7 +10,7 @@ from app.db.models import Account
 from app.domains.accounts.schemas import Account as AccountDocument
 from app.domains.accounts.timezones import names
 from app.domains.trading.marks import FOREVER, Mark
-from tests.support.trading_data import LISTS, SECOND, START, new_desk, new_row
+from tests.support.trading_data import LISTED, SECOND, START, new_desk, new_row
 from tests.support.world import Json, User, World
 
 
@@ -51,7 +51,7 @@ async def test_data_are_counted_by_kind_for_each_key_that_has_any(world: World) 
     desk, other = await new_desk(world), await new_desk(world, "bob")
     key = await desk.user.add_key()
     await desk.add("trades", new_row("trades", START, environment="testnet", key_id=key["id"]))
-    for number, name in enumerate(LISTS, 1):
+    for number, name in enumerate(LISTED, 1):
         rows = [new_row(name, START, environment="testnet") for _ in range(number)]
         await desk.add(name, *rows)
         await other.add(name, new_row(name, START))
@@ -61,7 +61,7 @@ async def test_data_are_counted_by_kind_for_each_key_that_has_any(world: World) 
     document = await account(desk.user)
 
     assert document["environments_with_data"] == ["testnet"]
-    kinds = {name.replace("-", "_"): number for number, name in enumerate(LISTS, 1)}
+    kinds = {name.replace("-", "_"): number for number, name in enumerate(LISTED, 1)}
     gone = str(desk.keys["testnet"])
     assert counts(document) == {gone: kinds, key["id"]: {"trades": 1}}
     shown = {found["key"]["id"]: found["key"] for found in document["data"]}
@@ -79,7 +79,7 @@ async def test_data_are_counted_by_kind_for_each_key_that_has_any(world: World) 
 
 async def test_what_a_mark_covers_is_not_counted(world: World) -> None:
     desk = await new_desk(world)
-    for name in LISTS:
+    for name in LISTED:
         for environment in ("live", "testnet"):
             rows = [new_row(name, START + n * SECOND, environment=environment) for n in range(3)]
             await desk.add(name, *rows)
@@ -93,7 +93,7 @@ async def test_what_a_mark_covers_is_not_counted(world: World) -> None:
     document = await account(desk.user)
     assert counts(document) == {
         live: {"positions": 1},
-        testnet: dict.fromkeys((name.replace("-", "_") for name in LISTS), 1),
+        testnet: dict.fromkeys((name.replace("-", "_") for name in LISTED), 1),
     }
     await desk.mark(Mark(None, None, START + timedelta(days=1)))
     assert (await account(desk.user))["environments_with_data"] == ["live"]

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from app.domains.operations.schemas import DeletionPreview, Operation, OperationPhase
 from app.domains.trading.kinds import KINDS
-from app.worker.purging import Pace, purge_deleted
+from app.worker.purging import PurgeLimits, purge_deleted
 from tests.support.positions import add_position
 from tests.support.purging import each, fill, left
 from tests.support.world import Bot, Json, User, World
@@ -65,7 +65,7 @@ async def test_what_is_in_the_scope_goes_and_the_rest_stays(
     again = await user.post("/v1/data-deletions", {**wanted, "dry_run": True})
     assert again.json()["counts"] == each(0)
 
-    assert await purge_deleted(world.context.database.sessions, Pace(batch=1)) == 1
+    assert await purge_deleted(world.context.database.sessions, PurgeLimits(batch=1)) == 1
 
     ended = (await user.get(answer.headers["location"])).json()
     assert ended["status"] == "succeeded"
@@ -181,7 +181,7 @@ async def test_what_a_clock_ahead_reported_is_deleted_too_and_no_other_bot_is_re
         told = (await bot.post("/v1/runtime/events", {"items": [event]})).json()
         assert [result["status"] for result in told["results"]] == [verdict]
     assert (await user.get("/v1/bot-events?environment=testnet")).json()["items"][1:] == []
-    await purge_deleted(database.sessions, Pace(batch=1))
+    await purge_deleted(database.sessions, PurgeLimits(batch=1))
     ended = (await user.get(answer.headers["location"])).json()
     assert ended["receipt"] == {"deleted": preview["counts"], "kept": preview["kept"]}
     assert ended["done"] == ended["total"] == 20

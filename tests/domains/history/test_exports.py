@@ -26,7 +26,7 @@ from app.domains.runtime.stream.publisher import StreamLimits
 from app.domains.trading.marks import Mark
 from app.errors import RateLimited, Unavailable
 from tests.support.streaming import streaming
-from tests.support.trading_data import LISTS, SECOND, START, Desk, new_desk, new_row
+from tests.support.trading_data import LISTED, SECOND, START, Desk, new_desk, new_row
 from tests.support.world import Json, World
 
 CSV, NDJSON = Form.CSV.value, Form.NDJSON.value
@@ -51,7 +51,7 @@ def flat(document: Json) -> dict[str, str]:
     return cells
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", LISTED)
 async def test_an_export_says_what_the_pages_say(
     world: World, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,7 +136,7 @@ async def test_an_export_that_fails_on_the_way_ends_the_connection(
     ) -> Any:
         if after is not None:
             raise OSError
-        return await whole(self, data_list, data, wanted, after, limit)
+        return await whole(self, reading, data, wanted, after, limit)
 
     monkeypatch.setattr(ListRepository, "page", once)
     headers = {"Authorization": f"Bearer {desk.user.token}", "Accept": CSV}
@@ -156,7 +156,7 @@ async def test_an_export_that_fails_on_the_way_ends_the_connection(
         quota.give_back(desk.account_id)
 
 
-@pytest.mark.parametrize("name", LISTS)
+@pytest.mark.parametrize("name", LISTED)
 async def test_an_empty_list_is_a_header_and_nothing_else(world: World, name: str) -> None:
     desk = await new_desk(world)
 

@@ -108,11 +108,13 @@ BY_FILTER = {
 
 INDEXED = [
     (data_list, index)
-    for reading, (index, wanted) in itertools.product(LISTS, BY_FILTER.items())
+    for data_list, (index, wanted) in itertools.product(LISTS, BY_FILTER.items())
     if all(name in data_list.table.c for name, _ in wanted.exactly)
 ]
 each_filter = pytest.mark.parametrize(
-    ("reading", "index"), INDEXED, ids=[f"{data_list.name} {index}" for reading, index in INDEXED]
+    ("data_list", "index"),
+    INDEXED,
+    ids=[f"{data_list.name} {index}" for data_list, index in INDEXED],
 )
 
 
@@ -169,7 +171,7 @@ async def test_an_index_answers_each_filter_in_order_and_begins_at_the_place(
     found, of_list = await look(few, data_list, index, place_of(FEW // 2))
 
     assert not sorted_at_length(found)
-    assert len(of_list) == (2 if reading is BOT_EVENTS else 1)
+    assert len(of_list) == (2 if data_list is BOT_EVENTS else 1)
     scan = of_list[0]
     assert scan["Index Name"] == f"ix_{data_list.table}_{index}"
     assert "Filter" not in scan
@@ -204,7 +206,7 @@ async def test_what_is_held_is_found_without_looking_through_what_was(
 
 
 async def test_a_mark_bounds_the_scan(few: Database) -> None:
-    reading = LISTS[0]
+    data_list = LISTS[0]
     for mark, index in ((Mark("live", None, START), "page"), (Mark(None, KEY, START), "of_key")):
         data = DataSet("live", (mark, Mark(None, uuid4(), START)))
         page = page_of(data_list, ACCOUNT, data, BY_FILTER[index], None, 51)

@@ -14,7 +14,7 @@ from app.api.schemas import Document
 from app.domains.history.schemas import BotEvent, EquitySnapshot, Signal, Trade
 from app.domains.positions.schemas import Position
 from app.domains.trading.marks import FOREVER, Mark, covers
-from tests.support.trading_data import LISTS, SECOND, START, TIMES, Desk, new_desk, new_row
+from tests.support.trading_data import LISTED, SECOND, START, TIMES, Desk, new_desk, new_row
 from tests.support.world import Json, World
 
 SCHEMAS: dict[str, type[Document]] = {
@@ -25,7 +25,7 @@ SCHEMAS: dict[str, type[Document]] = {
     "positions": Position,
 }
 ENVIRONMENTS = ["live", "testnet"]
-every_list = pytest.mark.parametrize("name", LISTS)
+every_list = pytest.mark.parametrize("name", LISTED)
 
 
 async def page(desk: Desk, name: str, **query: Any) -> Json:
@@ -213,11 +213,11 @@ async def test_what_a_mark_covers_is_left_out(world: World, name: str) -> None:
 
 async def test_a_key_that_was_deleted_with_its_data_leaves_nothing(world: World) -> None:
     desk = await new_desk(world)
-    for name in LISTS:
+    for name in LISTED:
         await desk.add(name, new_row(name, START))
     await desk.mark(Mark(None, desk.keys["live"], FOREVER))
 
-    for name in LISTS:
+    for name in LISTED:
         assert await shown(desk, name) == []
         assert await shown(desk, name, key_id=desk.keys["live"]) == []
 
@@ -274,10 +274,10 @@ async def test_the_service_s_own_events_have_an_id_of_the_service_s(world: World
 async def test_a_cursor_of_one_list_is_none_of_another(world: World) -> None:
     desk = await new_desk(world)
     cursors = {}
-    for name in LISTS:
+    for name in LISTED:
         await desk.add(name, new_row(name, START), new_row(name, START))
         cursors[name] = (await page(desk, name, limit=1))["next_cursor"]
 
-    for (mine, cursor), other in itertools.product(cursors.items(), LISTS):
+    for (mine, cursor), other in itertools.product(cursors.items(), LISTED):
         answer = await desk.user.get(f"/v1/{other}?cursor={cursor}")
         assert answer.status_code == (200 if mine == other else 422)

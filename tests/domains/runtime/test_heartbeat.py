@@ -75,7 +75,7 @@ class FailingReader:
 async def heartbeats_over(world: World, executor: Executor) -> AsyncIterator[HeartbeatWriter]:
     database = replace(world.context.database, autocommit=executor)
     heartbeat_writer = HeartbeatWriter(database, world.context.metrics, LEASE)
-    yield heartbeats
+    yield heartbeat_writer
     await heartbeat_writer.close()
 
 
@@ -236,7 +236,7 @@ async def test_a_batch_that_fails_is_acknowledged_to_nobody(busy_world: World) -
     bots = await bots_of(busy_world.user(), 5)
     async with (
         heartbeats_over(busy_world, FailingReader()) as heartbeats,
-        changed(busy_world, heartbeat_writer=heartbeat_writer) as cut_off,
+        changed(busy_world, heartbeat_writer=heartbeats) as cut_off,
     ):
         answers = await asyncio.gather(
             *(Bot(cut_off.http, bot.token).post("/v1/runtime/heartbeat") for bot in bots)

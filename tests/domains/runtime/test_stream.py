@@ -198,7 +198,7 @@ async def test_a_slow_reader_gets_the_newest_configuration_alone(busy_world: Wor
     bot = await new_bot(user)
     async with streaming(busy_world, HINTS_ALONE) as server, server.stream(bot) as stream:
         await stream.config()
-        slow = await server.streams.subscribe(await principal_of(busy_world, bot), None)
+        slow = await server.config_publisher.subscribe(await principal_of(busy_world, bot), None)
         for paused in (True, False, True):
             await pause(user, bot, paused=paused)
             await stream.config()
@@ -222,12 +222,12 @@ async def test_a_reader_that_takes_nothing_loses_its_stream(busy_world: World) -
 
     async with streaming(busy_world, limits) as server, server.stream(bot) as stream:
         await stream.config()
-        stuck = await server.streams.subscribe(await principal_of(busy_world, bot), None)
-        assert server.streams.count == 2
+        stuck = await server.config_publisher.subscribe(await principal_of(busy_world, bot), None)
+        assert server.config_publisher.count == 2
         async with asyncio.timeout(60):
             await ConfigEvents(stuck, limits)({"type": "http"}, receive, send)
         assert stuck.closed
-        assert server.streams.count == 1
+        assert server.config_publisher.count == 1
 
 
 async def test_a_replaced_token_and_a_deleted_bot_end_the_stream(busy_world: World) -> None:
@@ -245,7 +245,7 @@ async def test_a_replaced_token_and_a_deleted_bot_end_the_stream(busy_world: Wor
             await stream.config()
             assert (await user.delete(f"/v1/bots/{bot.id}")).is_success
             assert await stream.ends()
-        assert server.streams.count == 0
+        assert server.config_publisher.count == 0
 
 
 async def test_a_stream_without_news_says_that_it_lives(busy_world: World) -> None:
@@ -262,7 +262,7 @@ async def test_a_stream_does_not_live_for_ever(busy_world: World) -> None:
     async with streaming(busy_world, limits) as server, server.stream(bot) as stream:
         await stream.config()
         assert await stream.ends()
-        assert server.streams.count == 0
+        assert server.config_publisher.count == 0
 
 
 async def test_one_stream_too_many_ends_the_oldest_and_none_holds_a_connection(
@@ -276,7 +276,7 @@ async def test_one_stream_too_many_ends_the_oldest_and_none_holds_a_connection(
             streams.append(await stack.enter_async_context(server.stream(bot)))
             await streams[-1].config()
         assert await streams[0].ends()
-        assert server.streams.count == STREAMS_OF_A_BOT
+        assert server.config_publisher.count == STREAMS_OF_A_BOT
         assert pool.checkedout() < STREAMS_OF_A_BOT
 
 
@@ -299,7 +299,7 @@ async def test_streams_end_when_the_process_is_asked_to_stop(busy_world: World) 
     bot = await new_bot(busy_world.user())
     async with streaming(busy_world, HINTS_ALONE) as server, server.stream(bot) as stream:
         await stream.config()
-        await server.streams.close()
+        await server.config_publisher.close()
         assert await stream.ends()
         async with server.stream(bot) as refused:
             assert refused.answer.status_code == 503
@@ -324,7 +324,7 @@ async def test_a_reading_that_failed_is_made_again(world: World) -> None:
     executor = OnceAway(world.context.database.autocommit)
     limits = StreamLimits(retry=0.01)
     config_publisher = ConfigPublisher(executor, world.context.config_cache, limits, None)
-    config = await (await streams.subscribe(bot, None)).next(10)
+    config = await (await config_publisher.subscribe(bot, None)).next(10)
     assert config is not None
     await config_publisher.close()
 
@@ -337,11 +337,11 @@ async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
     nowhere: Any = None
     config_cache = ConfigCache(nowhere)
     config_publisher = ConfigPublisher(
-        world.context.database.autocommit, configurations, StreamLimits(), None
+        world.context.database.autocommit, config_cache, StreamLimits(), None
     )
     with pytest.raises(Unavailable):
-        await streams.subscribe(await principal_of(world, troubled), None)
-    assert await (await streams.subscribe(sound, None)).next(10) is not None
+        await config_publisher.subscribe(await principal_of(world, troubled), None)
+    assert await (await config_publisher.subscribe(sound, None)).next(10) is not None
     await config_publisher.close()
 
 
@@ -366,10 +366,10 @@ async def test_a_new_token_is_not_judged_by_what_was_read_before_it(world: World
     bot = await new_bot(user)
     executor = Gated(world.context.database.autocommit)
     config_publisher = ConfigPublisher(executor, world.context.config_cache, StreamLimits(), None)
-    former = asyncio.create_task(streams.subscribe(await principal_of(world, bot), None))
+    former = asyncio.create_task(config_publisher.subscribe(await principal_of(world, bot), None))
     await executor.read.wait()
     await user.mint(str(bot.id))
-    renewed = asyncio.create_task(streams.subscribe(await principal_of(world, bot), None))
+    renewed = asyncio.create_task(config_publisher.subscribe(await principal_of(world, bot), None))
     await asyncio.sleep(0)
     assert config_publisher.count == 2
     executor.gate.set()

@@ -8,7 +8,7 @@ from app.domains.runtime.config.cache import ConfigCache, Configuration
 
 class ConfigService:
     def __init__(self, config_cache: ConfigCache, rows: Sequence[ConfigRow]) -> None:
-        self._config_cache = configurations
+        self._config_cache = config_cache
         self._rows = rows
 
     def config(self) -> Configuration:

@@ -32,9 +32,9 @@ class HeartbeatService:
         bot: BotPrincipal,
         rows: Sequence[ConfigRow],
     ) -> None:
-        self._heartbeats = heartbeats
-        self._loader = situations
-        self._config_cache = configurations
+        self._heartbeats = heartbeat_writer
+        self._loader = config_rows
+        self._config_cache = config_cache
         self._health = health
         self._runtime = runtime
         self._tokens = tokens

@@ -68,7 +68,7 @@ class ConfigPublisher:
     ) -> None:
         self.limits = limits
         self._executor = executor
-        self._config_cache = configurations
+        self._config_cache = config_cache
         self._url = url
         self._watched: dict[BotRef, _Watched] = {}
         self._count = 0

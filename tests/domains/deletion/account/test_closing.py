@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from app.db.models import Account, IdempotencyRecord, Operation
-from app.worker.purging import Pace, purge_deleted
+from app.worker.purging import PurgeLimits, purge_deleted
 from tests.support.positions import add_position
 from tests.support.purging import each, fill, left
 from tests.support.world import Json, User, World
@@ -93,7 +93,7 @@ async def test_afterwards_its_tokens_are_dead_and_a_newer_one_starts_an_empty_ac
     await add_position(world, bot.account_id, str(bot.id), key["id"], name="held")
     operation = await closed(user, "?force=true")
 
-    assert await purge_deleted(database.sessions, Pace(batch=2)) == 1
+    assert await purge_deleted(database.sessions, PurgeLimits(batch=2)) == 1
 
     assert await left(database, bot.account_id) == each(0)
     ended = (await user.get(f"/v1/operations/{operation['id']}")).json()
