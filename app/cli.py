@@ -159,10 +159,10 @@ def status() -> None:
     """Tell how many data keys are sealed to each master key."""
     import asyncio
 
-    from app.custody.master_keys.rotation import tell_master_keys
+    from app.custody.master_keys.rotation import report_master_keys
     from app.settings import load_settings
 
-    asyncio.run(tell_master_keys(load_settings(), typer.echo))
+    asyncio.run(report_master_keys(load_settings(), typer.echo))
 
 
 @simulator.command()

@@ -157,7 +157,7 @@ class UnitOfWork:
             await AccountRepository(self.session).ensure_exists(self._caller.principal)
         await self._release_claim()
         await self.audit().record(
-            self.access.action, outcome="refused", code=error.code, **_told(error)
+            self.access.action, outcome="refused", code=error.code, **_audited_members(error)
         )
         await self._commit()
 
@@ -175,7 +175,7 @@ class UnitOfWork:
             self._claim = None
 
 
-def _told(error: AppError) -> dict[str, str]:
+def _audited_members(error: AppError) -> dict[str, str]:
     """The members of a problem that an audit entry repeats: short words only."""
     return {
         name: value

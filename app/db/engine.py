@@ -43,10 +43,10 @@ def _dumps(value: Any) -> str:
 class Database:
     """An engine and its sessions. `hide_parameters` keeps values out of errors and logs.
 
-    Each statement of a session of `read_sessions` is a transaction of its own: reading takes one round
-    trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else. `autocommit`
-    is for the hottest reads, which take no session at all, and `transactions` makes those of the
-    hottest writes, which take none either.
+    Each statement of a session of `read_sessions` is a transaction of its own: a read takes one
+    round trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else.
+    `autocommit` is for the hottest reads, which need no session at all; `transactions` makes the
+    transactions of the hottest writes, which need none either.
     """
 
     engine: AsyncEngine

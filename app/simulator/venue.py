@@ -231,7 +231,7 @@ class Venue(ABC):
             response = refusal.response
         else:
             response = (
-                payload if isinstance(payload, Response) else self._tell(call, payload, fault)
+                payload if isinstance(payload, Response) else self._response(call, payload, fault)
             )
         return Response(response.status, response.body, {**extra, **response.headers})
 
@@ -243,7 +243,7 @@ class Venue(ABC):
             raise self.forbidden(key, call.request)
         return route.handler(Call(call.request, call.now_ms, call.params, key))
 
-    def _tell(self, call: Call, payload: Any, fault: Fault | None) -> Response:
+    def _response(self, call: Call, payload: Any, fault: Fault | None) -> Response:
         if fault is not None and fault.kind is FaultKind.UNKNOWN_WORDS:
             payload = with_unknown_words(payload, self.enum_fields)
         if fault is not None and fault.kind is FaultKind.EMPTY_LIST:

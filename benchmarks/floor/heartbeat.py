@@ -1,4 +1,4 @@
-"""HeartbeatWriter, by hand: the service's statement, and the configuration's version in the answer."""
+"""Heartbeats, by hand: the service's statement, and the configuration's version in the answer."""
 
 import asyncio
 from datetime import timedelta

@@ -130,7 +130,7 @@ async def rotate_master_key(settings: Settings, tell: Tell) -> None:
         shut = await _reseal_all(
             database, Releaser(folder.load_private_master_keys()), newest, tell
         )
-        await _tell(database, tell)
+        await _report_versions(database, tell)
     finally:
         await database.close()
     if shut:
@@ -171,15 +171,15 @@ async def _reseal_all(database: Database, releaser: Releaser, newest: int, tell:
         await asyncio.sleep(_PAUSE_SECONDS)  # the rest is locked: another run is at it
 
 
-async def tell_master_keys(settings: Settings, tell: Tell) -> None:
+async def report_master_keys(settings: Settings, tell: Tell) -> None:
     database = _open(settings)
     try:
-        await _tell(database, tell)
+        await _report_versions(database, tell)
     finally:
         await database.close()
 
 
-async def _tell(database: Database, tell: Tell) -> None:
+async def _report_versions(database: Database, tell: Tell) -> None:
     async with database.sessions() as session:
         used = await counts_by_version(session)
     for version, count in used.items():

@@ -79,7 +79,7 @@ class TradeDay(Base):
 
 
 class StaleDay(Base):
-    """Trades of this UTC day changed since its `trade_days` were recomputed: they are not to be used.
+    """A UTC day whose trades changed after its `trade_days` were computed: do not use those.
 
     Each batch writes rows of its own, so that batches never wait for each other, and whoever
     reckons the day deletes those that it saw before it looks at the trades.

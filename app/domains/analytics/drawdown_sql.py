@@ -9,7 +9,7 @@ within. Blocks that follow each other make one block. Of A and then B it is
     low       min(low A, pnl A + low B)
     drawdown  max(drawdown A, high A - (pnl A + low B), drawdown B)
 
-so days that were recomputed before and single trades fold alike, in any mixture. The drawdown is the
+so precomputed days and single trades fold alike, in any mixture. The drawdown is the
 maximum drawdown of Magdon-Ismail and Atiya, "Maximum Drawdown" (Risk 17, 2004): the largest fall of
 a curve from a running maximum. Of equal ones the first counts, and of equal peaks the first.
 """

@@ -1,9 +1,9 @@
-"""What the trades of each day come to (`trade_days`): marked as stale, recomputed anew.
+"""What the trades of each day come to (`trade_days`): marked as stale, then recomputed.
 
 A day without a row here and without a mark in `stale_days` is a day without trades. So whatever
-changes trades marks their days in the same transaction. To recompute a day is to delete the marks that
-are there and only then, in the next statement, to look at the trades: what is committed meanwhile
-has a mark that stays.
+changes trades marks their days in the same transaction. Recomputing a day deletes the marks that
+are there and only then, in the next statement, looks at the trades: what is committed meanwhile
+keeps its mark.
 """
 
 from collections.abc import Collection, Iterable, Sequence

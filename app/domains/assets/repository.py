@@ -152,7 +152,7 @@ class AssetRepository:
         )
         if added is None:
             return False
-        await self._tell(key_id)
+        await self._notify(key_id)
         return True
 
     async def lock(self, key_id: UUID, contract_type: str, symbol: str) -> bool:
@@ -179,14 +179,14 @@ class AssetRepository:
                 **columns, revision=TradingAsset.revision + 1, updated_at=func.clock_timestamp()
             )
         )
-        await self._tell(key_id)
+        await self._notify(key_id)
 
     async def remove(self, key_id: UUID, contract_type: str, symbol: str) -> None:
         row = self._row(key_id, contract_type, symbol)
         await self._session.execute(delete(TradingAsset).where(*row))
-        await self._tell(key_id)
+        await self._notify(key_id)
 
-    async def _tell(self, key_id: UUID) -> None:
+    async def _notify(self, key_id: UUID) -> None:
         await self._session.execute(notifications.of_key(self._account_id, key_id))
 
     def _row(self, key_id: UUID, contract_type: str, symbol: str) -> tuple[Any, ...]:

@@ -62,14 +62,14 @@ class FreezeRepository:
         await self._session.execute(
             insert(Freeze).values(account_id=self._account_id, id=freeze_id, **columns)
         )
-        await self._tell()
+        await self._notify()
         return freeze_id
 
     async def remove(self, freeze_id: UUID) -> None:
         await self._session.execute(
             delete(Freeze).where(Freeze.account_id == self._account_id, Freeze.id == freeze_id)
         )
-        await self._tell()
+        await self._notify()
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         await self._session.execute(notifications.of_account(self._account_id))

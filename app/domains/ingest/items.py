@@ -43,7 +43,7 @@ def or_invalid(kind: type[Any]) -> GetPydanticSchema:
         try:
             return handler(value)
         except ValidationError as error:
-            return InvalidItem(_id_of(value), _told(error))
+            return InvalidItem(_id_of(value), _sentence(error))
 
     return GetPydanticSchema(
         lambda _source, handler: core_schema.no_info_wrap_validator_function(
@@ -59,7 +59,7 @@ def _id_of(item: Any) -> str | None:
         return None
 
 
-def _told(error: ValidationError) -> str:
+def _sentence(error: ValidationError) -> str:
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     told = [_fault(fault["loc"], fault["type"], fault["msg"]) for fault in faults[:_TOLD_FAULTS]]
     if len(faults) > _TOLD_FAULTS:

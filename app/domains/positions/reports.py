@@ -132,7 +132,7 @@ class PositionService:
             if row is None:
                 return stored._replace(**new, updated_at=now)
         if row is not None:
-            await self._tell(effect, state, report, row, new)
+            await self._record_warnings(effect, state, report, row, new)
         return row
 
     async def _change(
@@ -148,7 +148,7 @@ class PositionService:
         cutoff = await change(name, **new, updated_at=report.now)
         if cutoff is None:
             return row
-        if cutoff == FOREVER or _told(report, "closed_at") is not None:
+        if cutoff == FOREVER or _trusted_time(report, "closed_at") is not None:
             await self._positions.remove(name)
             return None
         await change(name, closed_at=cutoff)
@@ -168,11 +168,11 @@ class PositionService:
             return report
         if stored is None and purged_at is not None and not _began_after(purged_at, report):
             raise DataDeleted
-        end = latest_cutoff(marks, *await self._place(report))
+        end = latest_cutoff(marks, *await self._scope(report))
         if end is None:
             return report
         if stored is None:
-            return _heard_of_first(report, end)
+            return _first_report(report, end)
         if stored.happened >= end:
             return report
         if not asks:
@@ -205,7 +205,7 @@ class PositionService:
         offered = await self._positions.margin_modes(of_key, said.symbol)
         require_margin_mode(said.margin_mode, offered or EXCHANGES[of_key.exchange].margin_modes)
 
-    async def _place(self, report: _Report) -> tuple[str | None, UUID | None]:
+    async def _scope(self, report: _Report) -> tuple[str | None, UUID | None]:
         """Environment and key of the position; of a key that nothing is known of, the key alone."""
         if report.stored is not None:
             return report.stored.environment, report.stored.key_id
@@ -241,7 +241,7 @@ class PositionService:
             **_taken_over(report),
         )
 
-    async def _tell(
+    async def _record_warnings(
         self, effect: Effect, state: State, report: _Report, row: PositionRow, new: dict[str, Any]
     ) -> None:
         """Events of what should not have been."""
@@ -279,11 +279,11 @@ def _began_after(purged_at: datetime, report: _Report) -> bool:
     """Whether it is of another position than the one whose row went then under the same id. When
     a position ended does not tell: the one that was deleted may have ended later than was known.
     """
-    opened_at = _told(report, "opened_at")
+    opened_at = _trusted_time(report, "opened_at")
     return opened_at is not None and opened_at > purged_at
 
 
-def _heard_of_first(report: _Report, end: datetime) -> _Report:
+def _first_report(report: _Report, end: datetime) -> _Report:
     """A fact about a position that nobody knew, of a key whose data are deleted up to `end`. One
     that is open is taken, as a deletion would have kept it; one that is closed, if that was later,
     as it was if its bot does not say when.
@@ -293,15 +293,15 @@ def _heard_of_first(report: _Report, end: datetime) -> _Report:
         raise DataDeleted
     if said.status == "open":
         return report
-    at = _told(report, "opened_at" if said.closed_at is None else "closed_at")
+    at = _trusted_time(report, "opened_at" if said.closed_at is None else "closed_at")
     if at is not None and at < end:
         raise DataDeleted
-    if _told(report, "closed_at") is None and report.now < end:
+    if _trusted_time(report, "closed_at") is None and report.now < end:
         return report._replace(said=said.model_copy(update={"closed_at": end}))
     return report
 
 
-def _told(report: _Report, name: str) -> datetime | None:
+def _trusted_time(report: _Report, name: str) -> datetime | None:
     """A time that the bot said, unless its clock is wrong."""
     at: datetime | None = None if name in report.ahead else getattr(report.said, name)
     return at

@@ -1,4 +1,4 @@
-"""Trades that come while their day is being recomputed are lost by nobody: over real connections."""
+"""Trades that come while their day is being recomputed are not lost: on real connections."""
 
 import asyncio
 from dataclasses import replace

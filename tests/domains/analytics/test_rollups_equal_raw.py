@@ -1,4 +1,4 @@
-"""Whatever was recomputed beforehand, and when: answers equal a plain calculation over all trades."""
+"""Whatever was recomputed, and when: answers equal a plain calculation over all trades."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal

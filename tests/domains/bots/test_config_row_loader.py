@@ -1,4 +1,4 @@
-"""ConfigRowLoader are read together, configurations made once: with the same outcome as one by one."""
+"""Config rows are read together, configs made once: with the same outcome as one by one."""
 
 import asyncio
 from collections.abc import Sequence

@@ -73,14 +73,14 @@ class ConfigEvents(Response):
         del scope
         leaving = asyncio.create_task(self._close_when_left(receive))
         try:
-            await self._tell(send)
+            await self._send_configs(send)
         except TimeoutError:
             log.warning("stream_not_read")
         finally:
             leaving.cancel()
             self._subscription.close()
 
-    async def _tell(self, send: Send) -> None:
+    async def _send_configs(self, send: Send) -> None:
         subscription = self._subscription
         start = {"status": self.status_code, "headers": self.raw_headers}
         await self._send(send, {"type": "http.response.start", **start})
