@@ -1,32 +1,74 @@
 """Whether the process lives, whether it can serve, and what it counts."""
 
 import asyncio
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import Field
 from sqlalchemy import text
 
 from app.api.json_response import json_answer
+from app.api.schemas import Document
 from app.context import Context
 from app.custody.master_keys.registry import strangers
 from app.db.failures import is_outage
 from app.db.migrate import current, head
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["health"])
 
 _SECONDS = 3
+_PUBLIC: dict[str, Any] = {"security": []}
+_METRICS = {
+    "schema": {"type": "string"},
+    "example": 'botkeys_key_checks_total{exchange="okx",outcome="verified"} 3.0\n',
+}
 
 
-@router.get("/livez", operation_id="getLiveness", summary="Is the process alive?")
-async def livez() -> dict[str, str]:
-    return {"status": "ok"}
+class Liveness(Document):
+    """The process answers."""
+
+    status: Annotated[str, Field(description="`ok`.", examples=["ok"])]
+
+
+class ReadinessChecks(Document):
+    """What was looked at; each `ok` or what is wrong with it."""
+
+    database: Annotated[str, Field(description="Whether it answers.", examples=["ok"])]
+    migrations: Annotated[
+        str, Field(description="Whether the database has the newest schema.", examples=["ok"])
+    ]
+    master_key: Annotated[
+        str, Field(description="Whether the key files can be used.", examples=["ok"])
+    ]
+
+
+class Readiness(Document):
+    """Whether requests should be sent to this process."""
+
+    status: Annotated[str, Field(description="`ok` or `unavailable`.", examples=["ok"])]
+    checks: ReadinessChecks
+
+
+@router.get(
+    "/livez",
+    operation_id="getLiveness",
+    summary="Is the process alive?",
+    response_model=Liveness,
+    openapi_extra=_PUBLIC,
+)
+async def livez() -> Response:
+    """Looks at nothing but itself."""
+    return json_answer({"status": "ok"})
 
 
 @router.get(
     "/readyz",
     operation_id="getReadiness",
     summary="Can the process serve?",
-    responses={503: {"description": "At least one check fails"}},
+    response_model=Readiness,
+    responses={503: {"description": "At least one check fails", "model": Readiness}},
+    openapi_extra=_PUBLIC,
 )
 async def readyz(request: Request) -> Response:
     """Database, migrations and master key; each `ok` or what is wrong with it."""
@@ -40,8 +82,16 @@ async def readyz(request: Request) -> Response:
     )
 
 
-@router.get("/metrics", operation_id="getMetrics", summary="Metrics for Prometheus")
+@router.get(
+    "/metrics",
+    operation_id="getMetrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    responses={200: {"description": "The metrics", "content": {"text/plain": _METRICS}}},
+    openapi_extra=_PUBLIC,
+)
 async def metrics(request: Request) -> Response:
+    """In the text format of Prometheus."""
     context: Context = request.app.state.context
     return Response(generate_latest(context.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

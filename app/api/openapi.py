@@ -11,6 +11,8 @@ from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import TypeAdapter
 
+from app.api.openapi_examples import Examples
+from app.api.openapi_headers import describe_headers
 from app.api.problems import Problem
 from app.errors import AppError
 
@@ -30,6 +32,24 @@ query parameter that a user's route does not take is refused, and so is one that
 Every refusal is a problem document (RFC 9457) whose `code` is stable and whose `detail` says how to
 put things right.
 """
+
+_TAGS = {
+    "keys": "Exchange API keys: add, check, replace, delete.",
+    "exchanges": "What the ten exchanges offer, and what a key must permit there.",
+    "instruments": "The perpetual contracts that can be traded with a key.",
+    "assets": "The instruments that a key's bot may trade, with leverage and margin mode.",
+    "bots": "Bots, their tokens, and which key each has.",
+    "freezes": "Stop new positions at once: of the account, an exchange or a key.",
+    "positions": "Positions that bots reported, and closing one by hand.",
+    "trading data": "Trades, equity snapshots, signals and events that bots reported; as pages, or "
+    "whole as CSV or NDJSON.",
+    "analytics": "Sums, ratios, curves and the totals of a dashboard.",
+    "account": "The account's settings, and closing it.",
+    "operations": "Long work, such as deletions, and its progress.",
+    "audit": "Every change, refusal and release in the account.",
+    "runtime": "What bots call, with their own tokens.",
+    "health": "For operators: whether the process lives, whether it can serve, what it counts.",
+}
 
 _SECURITY_SCHEMES = {
     "userToken": {
@@ -55,11 +75,72 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
         summary=app.summary,
         description=_DESCRIPTION,
         routes=app.routes,
+        openapi_version="3.1.0",
+        tags=[{"name": name, "description": text} for name, text in _TAGS.items()],
+        servers=[{"url": "/", "description": "The service that serves this document."}],
+        contact={"name": "The Botkeys authors"},
+        license_info={"name": "Apache License 2.0", "identifier": "Apache-2.0"},
     )
     components = document.setdefault("components", {})
     components["securitySchemes"] = _SECURITY_SCHEMES
-    _describe_problems(components.setdefault("schemas", {}))
+    schemas = components.setdefault("schemas", {})
+    _describe_problems(schemas)
+    _tidy(document)
+    describe_headers(document)
+    _show_answers(document["paths"], Examples(schemas))
     return document
+
+
+def _tidy(document: dict[str, Any]) -> None:
+    """Drop what only misleads generators: titles that repeat names, parameters that may be null."""
+    for schema in document["components"]["schemas"].values():
+        _drop_titles(schema)
+    for operation in _operations(document["paths"]):
+        for parameter in operation.get("parameters", []):
+            schema = parameter["schema"] = _without_null(parameter["schema"])
+            _drop_titles(schema)
+            if schema.get("description") == parameter.get("description"):
+                schema.pop("description", None)
+        for part in (operation.get("requestBody", {}), *operation["responses"].values()):
+            for media in part.get("content", {}).values():
+                _drop_titles(media.get("schema", {}))
+
+
+def _operations(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for item in paths.values():
+        yield from item.values()
+
+
+def _drop_titles(schema: dict[str, Any]) -> None:
+    schema.pop("title", None)
+    for inner in _inner(schema):
+        _drop_titles(inner)
+
+
+def _inner(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield from schema.get("properties", {}).values()
+    yield from schema.get("anyOf", [])
+    for name in ("items", "additionalProperties", "propertyNames"):
+        if isinstance(schema.get(name), dict):
+            yield schema[name]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a parameter, which is left out and never null."""
+    choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
+    if len(choices) != 1:
+        return schema
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**choices[0], **rest}
+
+
+def _show_answers(paths: dict[str, Any], examples: Examples) -> None:
+    """Give every JSON answer that succeeds an example, composed from those of its members."""
+    for operation in _operations(paths):
+        for status, response in operation["responses"].items():
+            media = response.get("content", {}).get("application/json")
+            if media is not None and status < "4":
+                media["example"] = examples.of(media["schema"])
 
 
 def _describe_problems(schemas: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Section 4 of the design in plain Python: what each change answers when nothing crosses it."""
+"""The rules of docs/rules.md in plain Python: what each change answers when nothing crosses it."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple

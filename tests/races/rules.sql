@@ -1,4 +1,4 @@
--- The rules of section 4 of the design, watched at every commit of a test's own database.
+-- The rules of docs/rules.md, watched at every commit of a test's own database.
 --
 -- A deferred trigger on each table of the rules runs when its transaction commits. The first thing
 -- it does is to wait for its turn: one lock for all, kept until the commit is done. So commits come

@@ -1,4 +1,4 @@
-"""Changes in random order, many at once, over real connections: no rule of section 4 breaks."""
+"""Changes in random order, many at once, over real connections: no rule of docs/rules.md breaks."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Each operation takes its own locks, in the one order for all."""
+"""Each operation takes its own locks, in the one order for all (docs/architecture.md)."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Steps one after the other: the service answers and stores what section 4 says."""
+"""Steps one after the other: the service answers and stores what docs/rules.md says."""
 
 import asyncio
 from collections import Counter

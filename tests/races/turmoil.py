@@ -100,7 +100,7 @@ MENDING = (
 
 
 class Broken(Exception):
-    """A rule of section 4, or the rule that no crossing of changes is answered with an error."""
+    """A rule of docs/rules.md, or the rule that no crossing of changes is answered by an error."""
 
 
 class Change(NamedTuple):

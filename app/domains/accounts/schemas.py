@@ -34,9 +34,9 @@ class AccountKey(Document):
     """`deleted`: only its trading data are left."""
 
     id: UUID
-    label: str
-    exchange: ExchangeId
-    environment: Environment
+    label: Annotated[str, Field(examples=["OKX paper"])]
+    exchange: Annotated[ExchangeId, Field(examples=["okx"])]
+    environment: Annotated[Environment, Field(examples=["testnet"])]
     deleted: bool
 
 
@@ -53,9 +53,9 @@ class Account(Document):
     """
 
     id: UUID
-    environments_with_data: list[Environment]
+    environments_with_data: Annotated[list[Environment], Field(examples=[["live", "testnet"]])]
     selected_environment: Environment
-    timezone: str
+    timezone: Annotated[str, Field(examples=["Europe/Berlin"])]
     closing: bool
     data: list[KeyData]
     created_at: datetime | None

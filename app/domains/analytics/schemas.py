@@ -18,14 +18,14 @@ class GroupKey(Document):
     """`label` is null where nothing is known of the key any more."""
 
     id: UUID
-    label: str | None
+    label: Annotated[str | None, Field(examples=["OKX paper"])]
 
 
 class GroupBot(Document):
     """`name` is null once the bot is deleted."""
 
     id: UUID
-    name: str | None
+    name: Annotated[str | None, Field(examples=["Grid BTC"])]
 
 
 class SummaryPeriod(Document):
@@ -42,7 +42,7 @@ class Drawdown(Document):
     null where no equity is known.
     """
 
-    value: Amount
+    value: Annotated[Amount, Field(examples=["320.5"])]
     percent: Annotated[str | None, Field(examples=["4.25"])]
     peak_at: datetime | None
     trough_at: datetime
@@ -59,11 +59,11 @@ class SummaryFigures(Document):
     """
 
     key: GroupKey | None
-    bot: GroupBot | None
-    symbol: str | None
-    period: SummaryPeriod | None
+    bot: Annotated[GroupBot | None, Field(examples=[None])]
+    symbol: Annotated[str | None, Field(examples=[None])]
+    period: Annotated[SummaryPeriod | None, Field(examples=[None])]
     settle: Annotated[str, Field(examples=["USDT"])]
-    trades: int
+    trades: Annotated[int, Field(examples=[16])]
     realised_pnl: Amount
     fees: Amount
     gross_profit: Amount
@@ -87,8 +87,8 @@ class Summary(Document):
     environment: Environment
     from_: Annotated[datetime | None, Field(alias="from")]
     to: datetime | None
-    group_by: GroupBy | None
-    trades_without_pnl: int
+    group_by: Annotated[GroupBy | None, Field(examples=["key"])]
+    trades_without_pnl: Annotated[int, Field(examples=[0])]
     items: list[SummaryFigures]
     next_cursor: NextCursor
 
@@ -120,22 +120,22 @@ class EquityCurve(Document):
 
 
 class BotTotals(Document):
-    total: int
-    online: int
+    total: Annotated[int, Field(examples=[3])]
+    online: Annotated[int, Field(examples=[2])]
 
 
 class KeyTotals(Document):
     """`expiring`: within 30 days, or over."""
 
-    total: int
-    active: int
+    total: Annotated[int, Field(examples=[4])]
+    active: Annotated[int, Field(examples=[3])]
     expiring: int
 
 
 class PnlToday(Document):
     settle: Annotated[str, Field(examples=["USDT"])]
     realised_pnl: Amount
-    trades: int
+    trades: Annotated[int, Field(examples=[12])]
 
 
 class Dashboard(Document):

@@ -80,8 +80,8 @@ class Asset(Document):
 
     symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
     contract_type: ContractType
-    environment: Environment
-    exchange: ExchangeId
+    environment: Annotated[Environment, Field(examples=["testnet"])]
+    exchange: Annotated[ExchangeId, Field(examples=["okx"])]
     base: Annotated[str | None, Field(examples=["BTC"])]
     quote: Annotated[str | None, Field(examples=["USDT"])]
     settle: Annotated[str | None, Field(examples=["USDT"])]
@@ -90,16 +90,16 @@ class Asset(Document):
     leverage: Annotated[str | None, Field(examples=["10"])]
     max_leverage: Annotated[str | None, Field(examples=["100"])]
     margin_mode: MarginMode
-    margin_modes: list[MarginMode]
-    enabled: bool
-    listed: bool
+    margin_modes: Annotated[list[MarginMode], Field(examples=[["cross", "isolated"]])]
+    enabled: Annotated[bool, Field(examples=[True])]
+    listed: Annotated[bool, Field(examples=[True])]
     tick_size: Annotated[str | None, Field(examples=["0.1"])]
     lot_size: Annotated[str | None, Field(examples=["0.01"])]
     min_quantity: Annotated[str | None, Field(examples=["0.01"])]
     contract_size: Annotated[str | None, Field(examples=["0.01"])]
-    may_open_positions: bool
+    may_open_positions: Annotated[bool, Field(examples=[True])]
     open_positions: Annotated[int, Field(examples=[0])]
-    blocked_by: Annotated[list[str], Field(examples=[["leverage_above_max"]])]
+    blocked_by: Annotated[list[str], Field(examples=[[]])]
     created_at: datetime
     updated_at: datetime
 

@@ -35,21 +35,21 @@ class KeyAssignment(Input):
 
 class AssignedKey(Document):
     id: UUID
-    label: str
-    exchange: ExchangeId
-    environment: Environment
+    label: Annotated[str, Field(examples=["OKX paper"])]
+    exchange: Annotated[ExchangeId, Field(examples=["okx"])]
+    environment: Annotated[Environment, Field(examples=["testnet"])]
 
 
 class Bot(Document):
     """`online`: a heartbeat came within the lease. `open_positions` counts reservations too."""
 
     id: UUID
-    name: str
+    name: Annotated[str, Field(examples=["Grid BTC"])]
     paused: bool
-    online: bool
+    online: Annotated[bool, Field(examples=[True])]
     last_heartbeat_at: datetime | None
     key: AssignedKey | None
-    open_positions: int
+    open_positions: Annotated[int, Field(examples=[0])]
     created_at: datetime
     updated_at: datetime
 

@@ -15,31 +15,38 @@ class ExchangeEnvironment(Document):
     """`availability` informs and never refuses a key."""
 
     availability: Availability
-    note: str | None
-    portal_url: Annotated[str | None, Field(description="Where keys are made.")]
-    regions: Annotated[list[str], Field(description="The first is the default.")]
+    note: Annotated[str | None, Field(examples=[None])]
+    portal_url: Annotated[
+        str | None,
+        Field(examples=["https://www.okx.com/account/my-api"], description="Where keys are made."),
+    ]
+    regions: Annotated[
+        list[str], Field(examples=[["global", "eea"]], description="The first is the default.")
+    ]
 
 
 ExchangeEnvironments = TypeAliasType("ExchangeEnvironments", dict[Environment, ExchangeEnvironment])
 
 
 class CredentialField(Document):
-    name: str
+    name: Annotated[str, Field(examples=["api_key"])]
     required: bool
-    help: str
+    help: Annotated[str, Field(examples=["The API key as the exchange shows it."])]
 
 
 class Exchange(Document):
-    exchange: ExchangeId
-    name: str
+    exchange: Annotated[ExchangeId, Field(examples=["okx"])]
+    name: Annotated[str, Field(examples=["OKX"])]
     environments: ExchangeEnvironments
     contract_types: list[ContractType]
     margin_modes: list[MarginMode]
     margin_mode_scope: MarginModeScope
-    leverage: LeverageKind
+    leverage: Annotated[LeverageKind, Field(examples=["per_symbol"])]
     credential_fields: list[CredentialField]
-    required_permissions: list[str]
-    setup_steps: list[str]
+    required_permissions: Annotated[list[str], Field(examples=[["Read", "Trade"]])]
+    setup_steps: Annotated[
+        list[str], Field(examples=[["Create an API key with the permissions Read and Trade."]])
+    ]
 
 
 class Instrument(Document):
@@ -57,7 +64,7 @@ class Instrument(Document):
     price: Annotated[str | None, Field(examples=["97012.5"])]
     volume_24h: Annotated[str | None, Field(examples=["1840223114.2"])]
     max_leverage: Annotated[str | None, Field(examples=["100"])]
-    margin_modes: list[MarginMode]
+    margin_modes: Annotated[list[MarginMode], Field(examples=[["cross", "isolated"]])]
     tick_size: Annotated[str, Field(examples=["0.1"])]
     lot_size: Annotated[str, Field(examples=["0.01"])]
     contract_size: Annotated[str, Field(examples=["0.01"])]
@@ -71,7 +78,10 @@ class CatalogueFreshness(Document):
     stale: bool
     reason: Annotated[
         str | None,
-        Field(description="`no_endpoint`, `no_answer`, `rate_limited`, `bad_answer`, or null."),
+        Field(
+            examples=[None],
+            description="`no_endpoint`, `no_answer`, `rate_limited`, `bad_answer`, or null.",
+        ),
     ]
 
 

@@ -42,9 +42,9 @@ class Freeze(Document):
 
     id: UUID
     scope: FreezeScope
-    exchange: ExchangeId | None
-    key_id: UUID | None
-    environment: Environment | None
+    exchange: Annotated[ExchangeId | None, Field(examples=[None])]
+    key_id: Annotated[UUID | None, Field(examples=[None])]
+    environment: Annotated[Environment | None, Field(examples=[None])]
     reason: Annotated[str | None, Field(examples=["Something is wrong"])]
     created_at: datetime
 

@@ -21,7 +21,7 @@ class _Reported(Document):
     id: OwnId
     bot: DataBot
     key: DataKey
-    exchange: ExchangeId
+    exchange: Annotated[ExchangeId, Field(examples=["okx"])]
     environment: Environment
     contract_type: ContractType
 
@@ -42,7 +42,7 @@ class Trade(_Reported):
     contract_size: Annotated[str | None, Field(examples=["1"])]
     leverage: Annotated[str | None, Field(examples=["10"])]
     margin_mode: MarginMode | None
-    position_id: str | None
+    position_id: Annotated[str | None, Field(examples=["btc-2026-11-22-1"])]
     exit_reason: Annotated[str | None, Field(examples=["take profit"])]
     opened_at: datetime
     closed_at: datetime
@@ -71,7 +71,7 @@ class Signal(_Reported):
     name: Annotated[str, Field(examples=["mean reversion"])]
     direction: SignalDirection
     score: Annotated[str | None, Field(examples=["0.82"])]
-    acted: bool | None
+    acted: Annotated[bool | None, Field(examples=[True])]
     data: EventData | None
     stored_at: datetime
 
@@ -91,8 +91,8 @@ class BotEvent(Document):
     contract_type: ContractType | None
     at: datetime
     kind: Annotated[str, Field(examples=["position_unexpected"])]
-    level: EventLevel
-    message: str
+    level: Annotated[EventLevel, Field(examples=["warning"])]
+    message: Annotated[str, Field(examples=["A position was opened that nobody asked for."])]
     data: EventData | None
 
 

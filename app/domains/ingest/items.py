@@ -115,7 +115,14 @@ EventData = TypeAliasType(
     Annotated[
         str,
         BeforeValidator(_json_text),
-        WithJsonSchema({"type": "object", "additionalProperties": True}),
+        WithJsonSchema(
+            {
+                "type": "object",
+                "additionalProperties": True,
+                "description": "Free-form details, at most 16 KiB of JSON and 20 levels deep.",
+                "examples": [{"rsi": 71.5, "window": "4h"}],
+            }
+        ),
     ],
 )
 """An object of at most 16 KiB and 20 levels, as JSON text."""

@@ -183,10 +183,13 @@ class ItemVerdict(Document):
     refused again, unless it is put right.
     """
 
-    id: Annotated[str | None, Field(description="`null`: the item has no id that can be told.")]
+    id: Annotated[
+        str | None,
+        Field(examples=["7f3a-000123"], description="`null`: the item has no id that can be told."),
+    ]
     status: ItemStatus
-    code: ItemFault | None = None
-    detail: str | None = None
+    code: Annotated[ItemFault | None, Field(examples=[None])] = None
+    detail: Annotated[str | None, Field(examples=[None])] = None
 
 
 class BatchVerdicts(Document):

@@ -80,16 +80,16 @@ class KeyChange(Input):
 
 class AssignedBot(Document):
     id: UUID
-    name: str
+    name: Annotated[str, Field(examples=["Grid BTC"])]
 
 
 class KeyPermissions(Document):
     """What the exchange says that the key may do; `unknown` where it does not tell."""
 
-    read: PermissionAnswer
-    trade: PermissionAnswer
-    withdraw: PermissionAnswer
-    ip_restricted: PermissionAnswer
+    read: Annotated[PermissionAnswer, Field(examples=["yes"])]
+    trade: Annotated[PermissionAnswer, Field(examples=["yes"])]
+    withdraw: Annotated[PermissionAnswer, Field(examples=["no"])]
+    ip_restricted: Annotated[PermissionAnswer, Field(examples=["unknown"])]
 
 
 class Verification(Document):
@@ -98,8 +98,8 @@ class Verification(Document):
     """
 
     status: Annotated[str, Field(examples=["verified"])]
-    reason: str | None
-    possible: list[str] | None
+    reason: Annotated[str | None, Field(examples=[None])]
+    possible: Annotated[list[str] | None, Field(examples=[None])]
     checked_at: datetime | None
 
 
@@ -114,19 +114,19 @@ class Key(Document):
     """Everything but the secrets; `masked_key` helps to tell keys apart."""
 
     id: UUID
-    label: str
-    exchange: ExchangeId
-    environment: Environment
-    region: str | None
+    label: Annotated[str, Field(examples=["OKX paper"])]
+    exchange: Annotated[ExchangeId, Field(examples=["okx"])]
+    environment: Annotated[Environment, Field(examples=["testnet"])]
+    region: Annotated[str | None, Field(examples=[None])]
     contract_type: ContractType
     masked_key: Annotated[str, Field(examples=["7d3c…7f10"])]
-    active: bool
+    active: Annotated[bool, Field(examples=[True])]
     bot: AssignedBot | None
     permissions: KeyPermissions
-    expires_at: datetime | None
+    expires_at: Annotated[datetime | None, Field(examples=[None])]
     verification: Verification
     last_release: LastRelease | None
-    version: int
+    version: Annotated[int, Field(examples=[1])]
     created_at: datetime
     updated_at: datetime
 
@@ -159,5 +159,5 @@ class KeyDeletionPreview(Document):
 
     key_id: UUID
     counts: KindCounts
-    held_positions: int
-    bot: AssignedBot | None
+    held_positions: Annotated[int, Field(examples=[0])]
+    bot: Annotated[AssignedBot | None, Field(examples=[None])]

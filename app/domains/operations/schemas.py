@@ -96,9 +96,9 @@ class OperationScope(Document):
         OperationTarget,
         Field(examples=["environment"]),
     ]
-    environment: Environment | None = None
-    key_ids: list[UUID] | None = None
-    before: datetime | None = None
+    environment: Annotated[Environment | None, Field(examples=["testnet"])] = None
+    key_ids: Annotated[list[UUID] | None, Field(examples=[None])] = None
+    before: Annotated[datetime | None, Field(examples=[None])] = None
 
 
 class OperationReceipt(Document):
@@ -116,8 +116,8 @@ class Operation(Document):
     """
 
     id: UUID
-    kind: OperationKind
-    status: OperationStatus
+    kind: Annotated[OperationKind, Field(examples=["delete_data"])]
+    status: Annotated[OperationStatus, Field(examples=["running"])]
     phase: Annotated[
         OperationPhase | None,
         Field(
@@ -126,18 +126,18 @@ class Operation(Document):
             examples=["trades"],
         ),
     ]
-    environment: Environment | None
-    key_id: Annotated[UUID | None, Field(description="Of `delete_key_data`.")]
-    done: int
-    total: int
+    environment: Annotated[Environment | None, Field(examples=["testnet"])]
+    key_id: Annotated[UUID | None, Field(examples=[None], description="Of `delete_key_data`.")]
+    done: Annotated[int, Field(examples=[20000])]
+    total: Annotated[int, Field(examples=[21323])]
     scope: OperationScope
     receipt: OperationReceipt | None
-    error: str | None
+    error: Annotated[str | None, Field(examples=[None])]
     stalled: bool
     created_at: datetime
     started_at: datetime | None
     last_progress_at: datetime | None
-    finished_at: datetime | None
+    finished_at: Annotated[datetime | None, Field(examples=[None])]
 
 
 class OperationPage(Document):

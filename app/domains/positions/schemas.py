@@ -37,14 +37,14 @@ class DataBot(Document):
     """`name` is null once the bot is deleted."""
 
     id: UUID
-    name: str | None
+    name: Annotated[str | None, Field(examples=["Grid BTC"])]
 
 
 class DataKey(Document):
     """The key that it was reported for, whatever became of it since."""
 
     id: UUID
-    label: str
+    label: Annotated[str, Field(examples=["OKX paper"])]
 
 
 class Position(Document):
@@ -57,23 +57,23 @@ class Position(Document):
     id: Annotated[str, Field(examples=["btc-2026-11-22-1"])]
     bot: DataBot
     key: DataKey
-    exchange: ExchangeId
-    environment: Environment
+    exchange: Annotated[ExchangeId, Field(examples=["okx"])]
+    environment: Annotated[Environment, Field(examples=["testnet"])]
     contract_type: ContractType
     symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
     side: PositionSide
-    status: PositionStatus
+    status: Annotated[PositionStatus, Field(examples=["open"])]
     quantity: Annotated[str, Field(examples=["0.5"])]
     entry_price: Annotated[str | None, Field(examples=["97012.5"])]
-    exit_price: Annotated[str | None, Field(examples=["98100"])]
+    exit_price: Annotated[str | None, Field(examples=[None])]
     leverage: Annotated[str | None, Field(examples=["10"])]
     margin_mode: MarginMode | None
     fees: Annotated[str | None, Field(examples=["1.25"], description="Paid; negative: earned.")]
-    revision: int | None
+    revision: Annotated[int | None, Field(examples=[2])]
     opened_at: datetime | None
-    closed_at: datetime | None
-    close_reason: CloseReason | None
-    expires_at: datetime | None
+    closed_at: Annotated[datetime | None, Field(examples=[None])]
+    close_reason: Annotated[CloseReason | None, Field(examples=[None])]
+    expires_at: Annotated[datetime | None, Field(examples=[None])]
     created_at: datetime
     updated_at: datetime
 

@@ -40,8 +40,8 @@ class ReleaseRequest(Input):
 class ExchangeEndpoints(Document):
     """Where the bot connects to at its exchange; `null` where no host is known."""
 
-    rest: str | None
-    websocket: str | None
+    rest: Annotated[str | None, Field(examples=["https://www.okx.com"])]
+    websocket: Annotated[str | None, Field(examples=["wss://ws.okx.com:8443"])]
 
 
 class Release(Document):
@@ -52,20 +52,20 @@ class Release(Document):
     bot_id: UUID
     key_id: UUID
     version: int
-    exchange: ExchangeId
-    environment: Environment
-    suite: SealingSuite
-    sealed_data_key: str
-    nonce: str
-    ciphertext: str
+    exchange: Annotated[ExchangeId, Field(examples=["okx"])]
+    environment: Annotated[Environment, Field(examples=["testnet"])]
+    suite: Annotated[SealingSuite, Field(examples=["x25519"])]
+    sealed_data_key: Annotated[str, Field(examples=["hSDwCYkwp1R0i33c…"])]
+    nonce: Annotated[str, Field(examples=["X3k2mQ0r8sTzVw1y"])]
+    ciphertext: Annotated[str, Field(examples=["0QwNqfVg6c3M1w2k…"])]
     endpoints: ExchangeEndpoints
 
 
 class ConfigKey(Document):
     id: UUID
-    label: str
-    exchange: ExchangeId
-    environment: Environment
+    label: Annotated[str, Field(examples=["OKX paper"])]
+    exchange: Annotated[ExchangeId, Field(examples=["okx"])]
+    environment: Annotated[Environment, Field(examples=["testnet"])]
     contract_type: ContractType
     version: int
 
@@ -79,7 +79,7 @@ class ConfigAsset(Document):
     symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
     leverage: Annotated[str | None, Field(examples=["10"])]
     margin_mode: MarginMode
-    enabled: bool
+    enabled: Annotated[bool, Field(examples=[True])]
     max_leverage: Annotated[str | None, Field(examples=["100"])]
     settle: Annotated[str | None, Field(examples=["USDT"])]
     price: Annotated[str | None, Field(examples=["97012.5"])]
@@ -87,16 +87,16 @@ class ConfigAsset(Document):
     lot_size: Annotated[str | None, Field(examples=["0.01"])]
     min_quantity: Annotated[str | None, Field(examples=["0.01"])]
     contract_size: Annotated[str | None, Field(examples=["0.01"])]
-    may_open_positions: bool
-    blocked_by: Annotated[list[str], Field(examples=[["leverage_above_max"]])]
+    may_open_positions: Annotated[bool, Field(examples=[True])]
+    blocked_by: Annotated[list[str], Field(examples=[[]])]
 
 
 class Config(Document):
     """`version` changes exactly when the rest does. `blocked_by` lists every reason, in order."""
 
-    version: str
-    may_open_positions: bool
-    blocked_by: Annotated[list[str], Field(examples=[["key_inactive", "no_trading_assets"]])]
+    version: Annotated[str, Field(examples=["9b0f5c6c2fdd2b6ab1f8f1f0f8b7a3d4"])]
+    may_open_positions: Annotated[bool, Field(examples=[False])]
+    blocked_by: Annotated[list[str], Field(examples=[["bot_paused"]])]
     key: ConfigKey | None
     endpoints: ExchangeEndpoints
     assets: list[ConfigAsset]

@@ -82,4 +82,4 @@ class HeartbeatAnswer(Document):
     """`config_version` differs from the bot's own where the configuration has changed since."""
 
     config_version: Annotated[str, Field(examples=["5d41402abc4b2a76b9719d911017c592"])]
-    may_open_positions: bool
+    may_open_positions: Annotated[bool, Field(examples=[True])]

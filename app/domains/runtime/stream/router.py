@@ -27,23 +27,10 @@ id: 9b0f5c6c2fdd2b6ab1f8f1f0f8b7a3d4
 : ping
 
 """
-_EVENT = {
-    "type": "object",
-    "properties": {
-        "event": {"type": "string", "const": "config"},
-        "data": {
-            "type": "string",
-            "contentMediaType": "application/json",
-            "contentSchema": {"$ref": "#/components/schemas/Config"},
-        },
-        "id": {"type": "string"},
-        "retry": {"type": "integer", "minimum": 0},
-    },
-}
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events until the stream ends; then connect again",
-        "content": {"text/event-stream": {"itemSchema": _EVENT, "example": _EXAMPLE}},
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)

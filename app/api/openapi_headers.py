@@ -1,0 +1,91 @@
+"""The headers of answers, as the OpenAPI document describes them."""
+
+from typing import Any
+
+_TEXT = {"type": "string"}
+
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "Names this request in the service's logs and in the audit log. The "
+        "request's own header, if it sent one that fits.",
+        "schema": _TEXT,
+        "example": "01938a5e-0000-7000-8000-000000000000",
+    },
+    "ETag": {
+        "description": "The state of this object. Send it as `If-Match` to change that state only.",
+        "schema": _TEXT,
+        "example": '"3"',
+    },
+    "Location": {
+        "description": "The address of what was added or begun.",
+        "schema": {**_TEXT, "format": "uri-reference"},
+        "example": "/v1/operations/01938a5e-0000-7000-8000-000000000000",
+    },
+    "Idempotency-Replayed": {
+        "description": "Present where this is the stored answer to an earlier request with the "
+        "same `Idempotency-Key`.",
+        "schema": {**_TEXT, "enum": ["true"]},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the request is sent again.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 5,
+    },
+    "WWW-Authenticate": {
+        "description": "What is wrong with the token, as in RFC 6750.",
+        "schema": _TEXT,
+        "example": 'Bearer realm="botkeys", error="invalid_token"',
+    },
+    "Vary": {
+        "description": "The answer depends on the `Accept` header of the request.",
+        "schema": {**_TEXT, "enum": ["Accept"]},
+    },
+    "Content-Disposition": {
+        "description": "A name for the file. Only where the whole list was asked for.",
+        "schema": _TEXT,
+        "example": 'attachment; filename="trades-live.csv"',
+    },
+}
+
+_WITH_ETAG = frozenset({"Account", "Asset", "Bot", "Config", "Key", "Operation"})
+_RETRIED = frozenset({"request_in_progress", "rate_limited", "unavailable"})
+_AUTHENTICATED = frozenset({"missing_scope", "unauthenticated"})
+_EXPORT = "text/csv"
+
+
+def describe_headers(document: dict[str, Any]) -> None:
+    """Add the headers of every answer of every operation, and the component of each."""
+    document["components"]["headers"] = HEADERS
+    for item in document["paths"].values():
+        for operation in item.values():
+            replayable = any(
+                parameter["name"] == "Idempotency-Key"
+                for parameter in operation.get("parameters", [])
+            )
+            for status, response in operation["responses"].items():
+                names = ["X-Request-ID", *_of_answer(status, response)]
+                if replayable and status < "3":
+                    names.append("Idempotency-Replayed")
+                response["headers"] = {
+                    name: {"$ref": f"#/components/headers/{name}"} for name in names
+                }
+
+
+def _of_answer(status: str, response: dict[str, Any]) -> list[str]:
+    content = response.get("content", {})
+    if status >= "4":
+        codes = content.get("application/problem+json", {}).get("examples", {}).keys()
+        return [
+            name
+            for name, of in (("Retry-After", _RETRIED), ("WWW-Authenticate", _AUTHENTICATED))
+            if codes & of
+        ]
+    names = []
+    schema = content.get("application/json", {}).get("schema", {}).get("$ref", "")
+    if schema.rpartition("/")[2] in _WITH_ETAG or status == "304":
+        names.append("ETag")
+    if status in {"201", "202"}:
+        names.append("Location")
+    if _EXPORT in content:
+        names += ["Vary", "Content-Disposition"]
+    return names

@@ -1,0 +1,52 @@
+"""The numbers of docs/rules.md and the tests that cite them belong together."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.check_references import ROOT, python_prose
+
+NUMBER = re.compile(r"\bR\d+\b")
+ROW = re.compile(r"^\| (R\d+) \|", re.MULTILINE)
+CODE = re.compile(r"`([a-z_]+)`")
+
+
+def page() -> str:
+    return (ROOT / "docs/rules.md").read_text(encoding="utf-8")
+
+
+def rules() -> list[str]:
+    return ROW.findall(page())
+
+
+def citations() -> Iterator[tuple[Path, str]]:
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        if path != Path(__file__):
+            prose = python_prose(path.read_text(encoding="utf-8"), messages=False)
+            yield from ((path.relative_to(ROOT), number) for number in NUMBER.findall(prose))
+
+
+def test_rules_are_numbered_from_one_without_a_gap() -> None:
+    assert rules() == [f"R{number}" for number in range(1, len(rules()) + 1)]
+
+
+def test_every_number_that_a_test_cites_exists() -> None:
+    unknown = [f"{path}: {number}" for path, number in citations() if number not in rules()]
+    assert unknown == []
+
+
+def test_every_rule_is_cited_by_a_test() -> None:
+    cited = Counter(number for _, number in citations())
+    assert [number for number in rules() if not cited[number]] == []
+
+
+def test_every_code_of_a_rule_is_one_that_the_service_answers() -> None:
+    answers = [row.split("|")[3] for row in page().splitlines() if ROW.match(row)]
+    named = {code for answer in answers for code in CODE.findall(answer)} - {
+        # members of problems, and what blocks an opening
+        *("reason", "bot", "count", "max_leverage", "code", "blocked_by"),
+    }
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "app").rglob("errors.py"))
+    source += "".join(path.read_text("utf-8") for path in (ROOT / "app").rglob("*_errors.py"))
+    assert sorted(code for code in named if f'code = "{code}"' not in source) == []
