@@ -21,18 +21,6 @@ ROUTES = routes_of(Role.ALL)
 DOCUMENT = document_of(Role.ALL)
 EVENTS = {"/v1/runtime/stream": "Config", "/v1/operations/{operation_id}/stream": "Operation"}
 """The streams, with what their events carry."""
-EXAMPLES = 6
-"""Cases of each kind and route. They differ from run to run."""
-
-PROMISED: list[Any] = [
-    CHECKS.get_one(name)
-    for name in (
-        "not_a_server_error",
-        "status_code_conformance",
-        "content_type_conformance",
-        "response_schema_conformance",
-    )
-]
 
 
 def with_events(document: Any) -> Any:
@@ -60,6 +48,20 @@ def with_events(document: Any) -> Any:
 
 
 SCHEMA = schemathesis.openapi.from_dict(with_events(DOCUMENT))
+
+
+EXAMPLES = 6
+"""Cases of each kind and route. They differ from run to run."""
+
+PROMISED: list[Any] = [
+    CHECKS.get_one(name)
+    for name in (
+        "not_a_server_error",
+        "status_code_conformance",
+        "content_type_conformance",
+        "response_schema_conformance",
+    )
+]
 
 
 def each(routes: Sequence[RouteUnderTest]) -> pytest.MarkDecorator:
