@@ -44,7 +44,7 @@ class TradeItem(Item):
     """A completed round trip, in the exchange's units. Fees are positive where they were paid.
 
     The contract size is the catalogue's. `contract_size` and `settle` are for a symbol that the
-    exchange does not list any more: without them nothing can be recomputed for it.
+    exchange does not list any more: without them no P&L can be computed for it.
     """
 
     symbol: Symbol
