@@ -53,25 +53,25 @@ class Readiness(Document):
 @router.get(
     "/livez",
     operation_id="getLiveness",
-    summary="Is the process alive?",
+    summary="Check that the process is alive",
     response_model=Liveness,
     openapi_extra=_PUBLIC,
 )
 async def livez() -> Response:
-    """Looks at nothing but itself."""
+    """Return `ok` while the process serves requests at all."""
     return json_answer({"status": "ok"})
 
 
 @router.get(
     "/readyz",
     operation_id="getReadiness",
-    summary="Can the process serve?",
+    summary="Check that the process can serve",
     response_model=Readiness,
-    responses={503: {"description": "At least one check fails", "model": Readiness}},
+    responses={503: {"description": "At least one check failed.", "model": Readiness}},
     openapi_extra=_PUBLIC,
 )
 async def readyz(request: Request) -> Response:
-    """Database, migrations and master key; each `ok` or what is wrong with it."""
+    """Check database, migrations and master key: each is `ok`, or says what is wrong with it."""
     context: Context = request.app.state.context
     checks = await _database(context)
     checks["master_key"] = await _master_key(context, usable=checks["migrations"] == "ok")
@@ -85,13 +85,13 @@ async def readyz(request: Request) -> Response:
 @router.get(
     "/metrics",
     operation_id="getMetrics",
-    summary="Metrics for Prometheus",
+    summary="Get metrics for Prometheus",
     response_class=Response,
     responses={200: {"description": "The metrics", "content": {"text/plain": _METRICS}}},
     openapi_extra=_PUBLIC,
 )
 async def metrics(request: Request) -> Response:
-    """In the text format of Prometheus."""
+    """Return the metrics of this process in the Prometheus text format."""
     context: Context = request.app.state.context
     return Response(generate_latest(context.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

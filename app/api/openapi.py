@@ -26,11 +26,13 @@ _DESCRIPTION = """\
 Botkeys seals exchange API keys so that only the bot that trades with one can open it.
 
 Users and services send a JWT of the configured issuer; bots send their own token (`bkb_…`).
-Lists are keyset pages: pass `next_cursor` as `cursor`, with the same filters, until it is null.
-Writes take an `Idempotency-Key`; single objects carry an `ETag`, and changes honour `If-Match`. A
-query parameter that a user's route does not take is refused, and so is one that is given twice.
-Every refusal is a problem document (RFC 9457) whose `code` is stable and whose `detail` says how to
-put things right.
+
+Lists are paginated by keyset: pass `next_cursor` as `cursor`, with the same filters, until it is
+null. Writes accept an `Idempotency-Key`. Single objects carry an `ETag`, and changes honour
+`If-Match`. User routes reject unknown query parameters and parameters that are given twice.
+
+Every error is a problem document (RFC 9457) whose `code` is stable and whose `detail` says how to
+fix the problem.
 """
 
 _TAGS = {
@@ -56,13 +58,14 @@ _SECURITY_SCHEMES = {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
-        "description": "A user's token; a service's with the scope `act_as` and X-Account-Id.",
+        "description": "A user's token, or a service's token with the scope `act_as` and the "
+        "header X-Account-Id.",
     },
     "botToken": {
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "bkb_…",
-        "description": "A bot's own token, minted once by `mintBotToken`.",
+        "description": "A bot's own token, as minted by `mintBotToken`.",
     },
 }
 
@@ -161,8 +164,8 @@ def _describe_problems(schemas: dict[str, Any]) -> None:
     }
     schemas["Problem"] = problem
     schemas["ProblemCode"] = {
-        "description": "Stable names of problems. Later versions add codes: treat one that you do "
-        "not know by the status of the answer.",
+        "description": "Stable names of problems. Later versions may add codes: handle an "
+        "unknown one by the status of the response.",
         "anyOf": [{"type": "string", "enum": problem_codes()}, {"type": "string"}],
     }
 

@@ -16,12 +16,13 @@ DEFAULT_LIMIT = 50
 _DIGEST = 8
 _LARGEST_NUMBER = 2**63 - 1
 
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at most.")]
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="The maximum number of items.")]
 Cursor = Annotated[
     str | None,
     Query(
         max_length=1200,
-        description="`next_cursor` of the page before, with its filters; omit for the first.",
+        description="`next_cursor` of the previous page, sent with the same filters; omit it "
+        "for the first page.",
     ),
 ]
 Place = TypeVar("Place")

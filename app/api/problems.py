@@ -32,29 +32,33 @@ log = structlog.get_logger("botkeys.problems")
 
 
 class Fault(TypedDict):
-    """What is wrong with one part of a request; never what was sent."""
+    """A fault in one part of the request. It never repeats what was sent."""
 
     loc: Annotated[
         list[str | int],
-        Field(description="Where: `body`, `query`, `path` or `header`, then the way to the part."),
+        Field(
+            description="The location: `body`, `query`, `path` or `header`, then the path to the "
+            "part."
+        ),
         Field(examples=[["body", "label"]]),
     ]
     type: Annotated[
-        str, Field(description="A stable name of the fault, for programs.", examples=["missing"])
+        str, Field(description="The stable name of the fault, for programs.", examples=["missing"])
     ]
     msg: Annotated[str, Field(description="A sentence for people.", examples=["Field required"])]
 
 
 class ProblemBot(TypedDict):
-    """A bot that stands in the way."""
+    """A bot that the problem concerns."""
 
     id: UUID
     name: Annotated[str, Field(examples=["Grid BTC"])]
 
 
 class Problem(TypedDict):
-    """Every answer with a status of 400 or more. The members after `request_id` depend on `code`;
-    later versions may add more of them, and more codes.
+    """The response to every request that fails (status 400 or more).
+
+    The members after `request_id` depend on `code`. Later versions may add members and codes.
     """
 
     __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # Pydantic's own way
@@ -62,20 +66,24 @@ class Problem(TypedDict):
     type: Annotated[
         str,
         Field(
-            description="`urn:botkeys:problem:` and the code.",
+            description="`urn:botkeys:problem:` followed by the code.",
             examples=["urn:botkeys:problem:not_found"],
         ),
     ]
     title: Annotated[
-        str, Field(description="The same for every problem of one code.", examples=["Not found"])
+        str,
+        Field(
+            description="A short text for people, the same for every problem with this code.",
+            examples=["Not found"],
+        ),
     ]
     status: Annotated[int, Field(description="The HTTP status.", examples=[404])]
     code: Annotated[str, Field(description="The stable name of the problem, for programs.")]
-    detail: Annotated[str, Field(description="What is wrong and how to put it right, for people.")]
+    detail: Annotated[str, Field(description="What is wrong and how to fix it, for people.")]
     request_id: Annotated[
         str,
         Field(
-            description="Quote this when you ask about the request.",
+            description="Quote this id in questions about the request.",
             examples=["01938a5e-0000-7000-8000-000000000000"],
         ),
     ]
@@ -86,7 +94,7 @@ class Problem(TypedDict):
         Annotated[
             str,
             Field(
-                description="Why: what is wrong with the token, why the exchange refused the "
+                description="What is wrong with the token, why the exchange rejected the "
                 "credentials, or why the instruments could not be fetched.",
                 examples=["expired"],
             ),
@@ -96,7 +104,7 @@ class Problem(TypedDict):
         Annotated[
             list[str],
             Field(
-                description="The possible causes where the exchange does not say which it was.",
+                description="The possible causes, if the exchange does not distinguish them.",
                 examples=[["invalid_key", "ip_not_allowed", "permission"]],
             ),
         ]
@@ -112,7 +120,7 @@ class Problem(TypedDict):
         ]
     ]
     count: NotRequired[
-        Annotated[int, Field(description="How many positions are open.", examples=[2])]
+        Annotated[int, Field(description="The number of open positions.", examples=[2])]
     ]
     max_leverage: NotRequired[
         Annotated[
@@ -122,36 +130,44 @@ class Problem(TypedDict):
     margin_modes: NotRequired[
         Annotated[
             list[str],
-            Field(description="The margin modes that this symbol has.", examples=[["cross"]]),
+            Field(description="The margin modes that the symbol supports.", examples=[["cross"]]),
         ]
     ]
     contract_types: NotRequired[
         Annotated[
             list[str],
-            Field(description="The contract types that it offers.", examples=[["linear"]]),
+            Field(
+                description="The contract types that the exchange offers.", examples=[["linear"]]
+            ),
         ]
     ]
     regions: NotRequired[
         Annotated[
             list[str],
-            Field(description="The regions of the exchange; empty if none.", examples=[["eea"]]),
+            Field(description="The exchange's regions; empty if it has none.", examples=[["eea"]]),
         ]
     ]
-    bot: NotRequired[Annotated[ProblemBot, Field(description="The bot that has the key.")]]
+    bot: NotRequired[
+        Annotated[ProblemBot, Field(description="The bot that the key is assigned to.")]
+    ]
     bots: NotRequired[
-        Annotated[list[ProblemBot], Field(description="The bots that hold a position of this id.")]
+        Annotated[
+            list[ProblemBot], Field(description="The bots that hold a position with this id.")
+        ]
     ]
     key_id: NotRequired[
-        Annotated[UUID | None, Field(description="The key that holds these credentials.")]
+        Annotated[UUID | None, Field(description="The key that already has these credentials.")]
     ]
     key_ids: NotRequired[
-        Annotated[list[UUID], Field(description="The keys that the account does not have.")]
+        Annotated[list[UUID], Field(description="The ids that name no key of the account.")]
     ]
     symbol: NotRequired[
-        Annotated[str, Field(description="The stored position's.", examples=["BTC-USDT-SWAP"])]
+        Annotated[
+            str, Field(description="The stored position's value.", examples=["BTC-USDT-SWAP"])
+        ]
     ]
     side: NotRequired[
-        Annotated[str, Field(description="The stored position's.", examples=["long"])]
+        Annotated[str, Field(description="The stored position's value.", examples=["long"])]
     ]
     operation_id: NotRequired[
         Annotated[UUID | None, Field(description="The operation that closes the account.")]
@@ -169,15 +185,19 @@ class Problem(TypedDict):
         ]
     ]
     expected: NotRequired[
-        Annotated[str, Field(description="The kind of token: `user` or `bot`.", examples=["bot"])]
+        Annotated[
+            str, Field(description="The required kind of token: `user` or `bot`.", examples=["bot"])
+        ]
     ]
     limit: NotRequired[
-        Annotated[int, Field(description="The most bytes of a body.", examples=[4_194_304])]
+        Annotated[
+            int, Field(description="The largest accepted body, in bytes.", examples=[4_194_304])
+        ]
     ]
     retry_after: NotRequired[
-        Annotated[int, Field(description="Seconds until another try makes sense.", examples=[5])]
+        Annotated[int, Field(description="Seconds to wait before trying again.", examples=[5])]
     ]
-    now: NotRequired[Annotated[datetime, Field(description="The time of the service.")]]
+    now: NotRequired[Annotated[datetime, Field(description="The service's current time.")]]
 
 
 def problem_document(error: AppError, request_id: str) -> dict[str, Any]:

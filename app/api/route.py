@@ -126,7 +126,8 @@ def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
                 "in": "header",
                 "required": False,
                 "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-                "description": "For services with the scope `act_as` only: the account.",
+                "description": "The account to act for. Only services whose token has the scope "
+                "`act_as` may send it.",
             }
         )
     if access.replayable:
@@ -136,8 +137,8 @@ def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
                 "in": "header",
                 "required": False,
                 "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
-                "description": "Makes the request safe to repeat: a repeated one gets the first "
-                "one's answer.",
+                "description": "Makes the request safe to repeat: a repeated request gets the "
+                "response of the first.",
             }
         )
     return headers

@@ -74,6 +74,7 @@ def test_each_operation_is_named_proved_and_tells_its_problems(route: RouteUnder
     assert operation["operationId"].isidentifier()
     assert operation["operationId"][0].islower()
     assert operation["summary"]
+    assert operation["description"]
     assert operation["tags"]
     scheme = "botToken" if route.access.for_bots else "userToken"
     assert operation["security"] == [{scheme: [str(scope) for scope in route.access.scopes]}]
@@ -119,6 +120,18 @@ def test_no_two_operations_share_a_name() -> None:
         for operation in item.values()
     ]
     assert len(names) == len(set(names))
+
+
+@each(ROUTES)
+def test_each_parameter_but_an_id_in_the_path_is_described(route: RouteUnderTest) -> None:
+    for parameter in route.operation.get("parameters", []):
+        if parameter["in"] != "path" or not parameter["name"].endswith("_id"):
+            assert parameter["description"], parameter["name"]
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENT["components"]["schemas"]))
+def test_each_schema_is_described(name: str) -> None:
+    assert DOCUMENT["components"]["schemas"][name]["description"]
 
 
 def to_httpx(case: schemathesis.Case[Any]) -> dict[str, Any]:

@@ -29,14 +29,14 @@ def _one(view: AccountView) -> Response:
 )
 @for_users(Scope.DATA_READ)
 async def get_account(service: Service, work: CurrentWork) -> Response:
-    """Its settings, and what trading data it holds in which environment."""
+    """Return the account's settings, and which trading data it holds in which environment."""
     return _one(await service.get(work.caller.account_id))
 
 
 @router.patch(
     "",
     operation_id="changeAccount",
-    summary="Select a data set, or set the time zone",
+    summary="Change the account's settings",
     response_model=Account,
     responses=writing(),
 )
@@ -44,5 +44,8 @@ async def get_account(service: Service, work: CurrentWork) -> Response:
 async def change_account(
     change: AccountChange, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
-    """The `ETag` is of the settings: data that come in do not change it."""
+    """Select the environment that readings use by default, or set the time zone.
+
+    The `ETag` covers the settings only: new trading data do not change it.
+    """
     return _one(await service.change(work.caller.user, change, expected))

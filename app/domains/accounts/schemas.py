@@ -13,7 +13,7 @@ from botkeys.exchanges.model import Environment, ExchangeId
 
 
 class AccountChange(Input):
-    """What is left out stays as it is."""
+    """A change of the account's settings. Omitted members keep their value."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -23,39 +23,67 @@ class AccountChange(Input):
 
     selected_environment: Annotated[
         Environment | None,
-        Field(description="What readings of trading data are of, if they name no environment."),
+        Field(description="The environment that readings of trading data use by default."),
     ] = None
     timezone: Annotated[
-        TimeZone | None, Field(description="For what is told by the day, such as P&L today.")
+        TimeZone | None,
+        Field(
+            description="An IANA time zone. It sets where a day begins, for example for "
+            "today's P&L."
+        ),
     ] = None
 
 
 class AccountKey(Document):
-    """`deleted`: only its trading data are left."""
+    """A key that trading data belong to. When `deleted`, only its trading data remain."""
 
     id: UUID
     label: Annotated[str, Field(examples=["OKX paper"])]
     exchange: Annotated[ExchangeId, Field(examples=["okx"])]
     environment: Annotated[Environment, Field(examples=["testnet"])]
-    deleted: bool
+    deleted: Annotated[bool, Field(description="Whether the key was deleted.")]
 
 
 class KeyData(Document):
+    """Trading data of one key, counted by kind."""
+
     key: AccountKey
     counts: KindCounts
 
 
 class Account(Document):
-    """`environments_with_data` are those that hold trading data: offer to select between them once
-    `testnet` is among them. `data` counts them for each key that has any, deleted or not.
-    `closing`: the account's closure was asked for. `created_at` is null until something is done in
-    the account.
+    """The account's settings, and the trading data that it holds.
+
+    `environments_with_data` lists the environments that hold trading data; a client should offer a
+    choice between them once `testnet` is among them.
     """
 
     id: UUID
-    environments_with_data: Annotated[list[Environment], Field(examples=[["live", "testnet"]])]
-    selected_environment: Environment
-    timezone: Annotated[str, Field(examples=["Europe/Berlin"])]
-    closing: bool
-    data: list[KeyData]
-    created_at: datetime | None
+    environments_with_data: Annotated[
+        list[Environment],
+        Field(
+            examples=[["live", "testnet"]], description="The environments that hold trading data."
+        ),
+    ]
+    selected_environment: Annotated[
+        Environment,
+        Field(description="The environment that readings of trading data use by default."),
+    ]
+    timezone: Annotated[
+        str,
+        Field(
+            examples=["Europe/Berlin"],
+            description="An IANA time zone. It sets where a day begins, for example for "
+            "today's P&L.",
+        ),
+    ]
+    closing: Annotated[bool, Field(description="Whether the account is being closed.")]
+    data: Annotated[
+        list[KeyData],
+        Field(
+            description="Counts of trading data for each key that has any, deleted keys included."
+        ),
+    ]
+    created_at: Annotated[
+        datetime | None, Field(description="Null until something is first stored in the account.")
+    ]

@@ -3,13 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from typing_extensions import TypeAliasType
 
 from app.db.models.rollup import BY_BOT, BY_KEY, BY_SYMBOL
 
-GroupBy = TypeAliasType("GroupBy", Literal["key", "bot", "symbol", "day", "week", "month"])
+GroupBy = TypeAliasType(
+    "GroupBy",
+    Annotated[
+        Literal["key", "bot", "symbol", "day", "week", "month"],
+        Field(description="What the figures of a summary are grouped by."),
+    ],
+)
 PERIODS = ("day", "week", "month")
 
 

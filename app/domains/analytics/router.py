@@ -25,16 +25,20 @@ MAX_POINTS = 2000
 router = APIRouter(prefix="/v1", tags=["analytics"], route_class=EdgeRoute)
 
 Selected = Annotated[
-    Environment | None, Query(description="The selected one if left out. The two never mix.")
+    Environment | None,
+    Query(
+        description="Defaults to the account's selected environment. Live and testnet data are "
+        "never combined."
+    ),
 ]
-KeyId = Annotated[UUID | None, Query(description="Of this key, deleted or not.")]
-BotId = Annotated[UUID | None, Query(description="Of this bot, deleted or not.")]
+KeyId = Annotated[UUID | None, Query(description="Only data of this key, which may be deleted.")]
+BotId = Annotated[UUID | None, Query(description="Only data of this bot, which may be deleted.")]
 
 
 @router.get(
     "/analytics/summary",
     operation_id="getSummary",
-    summary="Sum up trading",
+    summary="Summarise trading",
     response_model=Summary,
     responses=reading(),
 )
@@ -45,16 +49,21 @@ async def get_summary(
     environment: Selected = None,
     key_id: KeyId = None,
     bot_id: BotId = None,
-    symbol: Symbol | None = None,
+    symbol: Annotated[Symbol | None, Query(description="Only trades of this symbol.")] = None,
     group_by: Annotated[
         GroupBy | None,
-        Query(description="An item for each; periods in the account's time zone, newest first."),
+        Query(
+            description="Return one item per group. Days, weeks and months are those of the "
+            "account's time zone, newest first."
+        ),
     ] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """Of trades that closed in the period, all time if left out; nothing is added across settle
-    assets. With `group_by`, a page holds up to `limit` groups.
+    """Summarise trades that closed in the period, which defaults to all time.
+
+    Amounts in different settle assets are never added up. With `group_by`, a page holds up to
+    `limit` groups.
     """
     resolved, zone = await service.settings(environment, group_by)
     selection = Selection(resolved, key_id, bot_id, symbol, *period)
@@ -92,12 +101,12 @@ async def get_equity_curve(
     key_id: KeyId = None,
     bot_id: BotId = None,
     points: Annotated[
-        int, Query(ge=1, le=MAX_POINTS, description="How many at most, of each curve.")
+        int, Query(ge=1, le=MAX_POINTS, description="The maximum number of points per curve.")
     ] = 500,
 ) -> Response:
-    """A curve for each settle asset, in buckets of equal width; one without news has no point.
+    """Return one curve per settle asset, in buckets of equal width.
 
-    The realised P&L is counted from the beginning of the period.
+    A bucket without new data has no point. Realised P&L accumulates from the start of the period.
     """
     resolved = await service.environment(environment)
     selection = Selection(resolved, key_id, bot_id, None, *period)
@@ -122,4 +131,5 @@ async def get_equity_curve(
 )
 @for_users(Scope.DATA_READ)
 async def get_dashboard(service: Service, environment: Selected = None) -> Response:
+    """Return counts of bots, keys and open positions, and today's P&L per settle asset."""
     return json_answer(await service.dashboard(environment))

@@ -15,136 +15,215 @@ Ratio = Annotated[str, Field(examples=["0.625"])]
 
 
 class GroupKey(Document):
-    """`label` is null where nothing is known of the key any more."""
+    """The key of a group. `label` is null if nothing is known about the key any more."""
 
     id: UUID
     label: Annotated[str | None, Field(examples=["OKX paper"])]
 
 
 class GroupBot(Document):
-    """`name` is null once the bot is deleted."""
+    """The bot of a group. `name` is null once the bot is deleted."""
 
     id: UUID
     name: Annotated[str | None, Field(examples=["Grid BTC"])]
 
 
 class SummaryPeriod(Document):
-    """A day, week or month in the account's time zone, or the part of it that was asked for."""
+    """A day, week or month in the account's time zone, clipped to the requested period."""
 
     from_: Annotated[datetime, Field(alias="from")]
     to: datetime
 
 
 class Drawdown(Document):
-    """The largest fall of the cumulative realised P&L from a running maximum.
+    """The largest fall of the cumulative realised P&L from a running maximum."""
 
-    `peak_at` is null where it fell from the beginning. `percent` is of the equity at the peak, and
-    null where no equity is known.
-    """
-
-    value: Annotated[Amount, Field(examples=["320.5"])]
-    percent: Annotated[str | None, Field(examples=["4.25"])]
-    peak_at: datetime | None
-    trough_at: datetime
+    value: Annotated[Amount, Field(examples=["320.5"], description="The size of the fall.")]
+    percent: Annotated[
+        str | None,
+        Field(
+            examples=["4.25"],
+            description="The fall as a percentage of the equity at the peak; null if no "
+            "equity is known.",
+        ),
+    ]
+    peak_at: Annotated[
+        datetime | None,
+        Field(description="When the fall began; null if the P&L fell from the start."),
+    ]
+    trough_at: Annotated[datetime, Field(description="When the P&L was lowest.")]
 
 
 class SummaryFigures(Document):
-    """Trades that closed in the period and settle in one asset.
+    """Figures of the trades that closed in the period and settle in one asset.
 
-    `realised_pnl` is net of `fees`. Gross and average loss are positive. A trade whose P&L is 0 is
-    neither won nor lost. `exposure` is the holding time of the trades closed in the period, divided
-    by its length: above the average number of open positions where trades were opened before the
-    period. What there is nothing to divide by for is null. Ratios have up to 6 places, averages 18,
-    per cent 4.
+    A trade whose P&L is 0 counts as neither a win nor a loss. A figure that would divide by zero is
+    null. Ratios have up to 6 decimal places, averages up to 18, percentages up to 4.
     """
 
-    key: GroupKey | None
-    bot: Annotated[GroupBot | None, Field(examples=[None])]
-    symbol: Annotated[str | None, Field(examples=[None])]
-    period: Annotated[SummaryPeriod | None, Field(examples=[None])]
-    settle: Annotated[str, Field(examples=["USDT"])]
-    trades: Annotated[int, Field(examples=[16])]
-    realised_pnl: Amount
-    fees: Amount
-    gross_profit: Amount
-    gross_loss: Amount
-    win_rate: Ratio
-    profit_factor: Ratio | None
+    key: Annotated[
+        GroupKey | None, Field(description="The key of the group; null unless grouped by key.")
+    ]
+    bot: Annotated[
+        GroupBot | None,
+        Field(examples=[None], description="The bot of the group; null unless grouped by bot."),
+    ]
+    symbol: Annotated[
+        str | None,
+        Field(
+            examples=[None], description="The symbol of the group; null unless grouped by symbol."
+        ),
+    ]
+    period: Annotated[
+        SummaryPeriod | None,
+        Field(
+            examples=[None],
+            description="The period of the group; null unless grouped by day, week or month.",
+        ),
+    ]
+    settle: Annotated[
+        str,
+        Field(
+            examples=["USDT"],
+            description="The asset that the trades settle in and all amounts are in.",
+        ),
+    ]
+    trades: Annotated[int, Field(examples=[16], description="The number of trades.")]
+    realised_pnl: Annotated[Amount, Field(description="Realised P&L, net of `fees`.")]
+    fees: Annotated[Amount, Field(description="Positive if paid, negative if earned.")]
+    gross_profit: Annotated[Amount, Field(description="The sum of all wins.")]
+    gross_loss: Annotated[Amount, Field(description="The sum of all losses, as a positive number.")]
+    win_rate: Annotated[Ratio, Field(description="Wins divided by trades.")]
+    profit_factor: Annotated[
+        Ratio | None, Field(description="`gross_profit` divided by `gross_loss`.")
+    ]
     average_win: Amount | None
-    average_loss: Amount | None
+    average_loss: Annotated[Amount | None, Field(description="A positive number.")]
     largest_drawdown: Drawdown | None
-    exposure: Ratio | None
+    exposure: Annotated[
+        Ratio | None,
+        Field(
+            description="The holding time of the trades that closed in the period, divided "
+            "by the length of the period. It exceeds the average number of open "
+            "positions if trades were opened before the period."
+        ),
+    ]
     trades_per_day: Ratio | None
 
 
 class Summary(Document):
-    """One item for each settle asset, or for each group and settle asset.
+    """A page of figures: one item per settle asset, or one per group and settle asset."""
 
-    `trades_without_pnl` are trades of contracts that nobody knew, in no item; of the groups of this
-    page. `from` and `to` are as asked: null is all time.
-    """
-
-    environment: Environment
-    from_: Annotated[datetime | None, Field(alias="from")]
-    to: datetime | None
+    environment: Annotated[
+        Environment, Field(description="The environment that the data belong to.")
+    ]
+    from_: Annotated[
+        datetime | None,
+        Field(alias="from", description="The requested start; null if the period has none."),
+    ]
+    to: Annotated[
+        datetime | None,
+        Field(description="The requested end, exclusive; null if the period has none."),
+    ]
     group_by: Annotated[GroupBy | None, Field(examples=["key"])]
-    trades_without_pnl: Annotated[int, Field(examples=[0])]
+    trades_without_pnl: Annotated[
+        int,
+        Field(
+            examples=[0],
+            description="Trades whose contract is unknown, so that they have no P&L and are "
+            "in no item; when grouped, those of the groups on this page.",
+        ),
+    ]
     items: list[SummaryFigures]
     next_cursor: NextCursor
 
 
 class EquityPoint(Document):
-    """How it stood at `at`. `equity` is the sum over keys of what was last known of each, and null
-    before anything was; `reset`: test funds were claimed anew since the point before.
-    """
+    """Equity and cumulative realised P&L at one moment."""
 
     at: datetime
-    equity: Amount | None
-    realised_pnl_cumulative: Amount
-    reset: bool
+    equity: Annotated[
+        Amount | None,
+        Field(
+            description="The sum of the latest known equity of each key; null before any is known."
+        ),
+    ]
+    realised_pnl_cumulative: Annotated[
+        Amount, Field(description="Realised P&L since the start of the period.")
+    ]
+    reset: Annotated[
+        bool, Field(description="Whether test funds were claimed again since the previous point.")
+    ]
 
 
 class EquitySeries(Document):
-    settle: Annotated[str, Field(examples=["USDT"])]
+    """The points of one settle asset, oldest first."""
+
+    settle: Annotated[
+        str,
+        Field(examples=["USDT"], description="The asset that all amounts of the series are in."),
+    ]
     points: list[EquityPoint]
 
 
 class EquityCurve(Document):
-    environment: Environment
-    from_: Annotated[datetime | None, Field(alias="from")]
-    to: datetime | None
+    """One series per settle asset."""
+
+    environment: Annotated[
+        Environment, Field(description="The environment that the data belong to.")
+    ]
+    from_: Annotated[
+        datetime | None,
+        Field(alias="from", description="The requested start; null if the period has none."),
+    ]
+    to: Annotated[
+        datetime | None,
+        Field(description="The requested end, exclusive; null if the period has none."),
+    ]
     items: list[EquitySeries]
     next_cursor: Annotated[
-        str | None, Field(description="Always null: all fit on one page.", examples=[None])
+        str | None, Field(description="Always null: the list is complete.", examples=[None])
     ]
 
 
 class BotTotals(Document):
+    """Numbers of bots in the account, across both environments."""
+
     total: Annotated[int, Field(examples=[3])]
-    online: Annotated[int, Field(examples=[2])]
+    online: Annotated[
+        int, Field(examples=[2], description="Bots whose latest heartbeat is recent enough.")
+    ]
 
 
 class KeyTotals(Document):
-    """`expiring`: within 30 days, or over."""
+    """Numbers of keys in the environment."""
 
     total: Annotated[int, Field(examples=[4])]
     active: Annotated[int, Field(examples=[3])]
-    expiring: int
+    expiring: Annotated[int, Field(description="Keys that have expired or expire within 30 days.")]
 
 
 class PnlToday(Document):
-    settle: Annotated[str, Field(examples=["USDT"])]
-    realised_pnl: Amount
-    trades: Annotated[int, Field(examples=[12])]
+    """Realised P&L of today in one settle asset."""
+
+    settle: Annotated[str, Field(examples=["USDT"], description="The asset of the P&L.")]
+    realised_pnl: Annotated[Amount, Field(description="Realised P&L, net of fees.")]
+    trades: Annotated[
+        int, Field(examples=[12], description="The number of trades that closed today.")
+    ]
 
 
 class Dashboard(Document):
-    """Bots are counted in all, the rest of the environment. Today began at `today_since`."""
+    """Totals of one environment. Bots are counted across both environments."""
 
     environment: Environment
-    timezone: Annotated[str, Field(examples=["Europe/Berlin"])]
-    today_since: datetime
-    open_positions: int
+    timezone: Annotated[
+        str, Field(examples=["Europe/Berlin"], description="The account's time zone.")
+    ]
+    today_since: Annotated[
+        datetime, Field(description="When today began in the account's time zone.")
+    ]
+    open_positions: Annotated[int, Field(description="Positions that are open or being opened.")]
     bots: BotTotals
     keys: KeyTotals
-    pnl_today: list[PnlToday]
+    pnl_today: Annotated[list[PnlToday], Field(description="One item per settle asset.")]

@@ -42,7 +42,10 @@ def _one(row: AssetRow, *, status: int = 200, **headers: str) -> Response:
 async def list_assets(
     key_id: UUID, service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
-    """Of the key's present contract type, by symbol. Those of the other type are kept."""
+    """List the trading assets of the key's current contract type, ordered by symbol.
+
+    Assets of the other contract type are kept, but not listed.
+    """
     cursors = TextCursors("assets", key_id=key_id)
     page = await service.page(key_id, cursors.after(cursor), limit)
     return json_answer(
@@ -72,7 +75,7 @@ async def list_assets(
 async def add_asset(
     key_id: UUID, new: AssetCreate, service: Service, work: CurrentWork
 ) -> Response:
-    """A symbol of the key's instruments, which the key's bot may then trade."""
+    """Allow the key's bot to trade one of the key's instruments."""
     row = await service.add(work.caller.user, key_id, new)
     address = f"/v1/keys/{key_id}/assets/{quote(row.symbol, safe='')}"
     return _one(row, status=201, Location=address)
@@ -87,6 +90,7 @@ async def add_asset(
 )
 @for_users(Scope.KEYS_READ)
 async def get_asset(key_id: UUID, symbol: SymbolInPath, service: Service) -> Response:
+    """Return one trading asset of the key's current contract type."""
     return _one(await service.get(key_id, symbol))
 
 
@@ -111,9 +115,10 @@ async def change_asset(
     work: CurrentWork,
     expected: Expected,
 ) -> Response:
-    """Leverage, margin mode, or whether it is enabled.
+    """Change leverage or margin mode, or enable or disable the asset.
 
-    Disabling stops new positions on it. The margin mode stays while a position is open on it.
+    A disabled asset opens no new positions. The margin mode cannot change while a position is open
+    on the symbol.
     """
     return _one(await service.change(work.caller.user, key_id, symbol, change, expected))
 
@@ -129,6 +134,9 @@ async def change_asset(
 async def remove_asset(
     key_id: UUID, symbol: SymbolInPath, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
-    """The bot opens no more positions on it. Not while a position is open on it."""
+    """Stop the bot from opening positions on the symbol.
+
+    The asset cannot be removed while a position is open on it.
+    """
     await service.remove(work.caller.user, key_id, symbol, expected)
     return Response(status_code=204)

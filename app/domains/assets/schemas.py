@@ -39,7 +39,9 @@ Leverage = Annotated[
 
 
 class AssetCreate(Input):
-    """`leverage` is required, except on exchanges where it is implicit: there it is refused."""
+    """A trading asset to add. `leverage` is required, except on exchanges where leverage is
+    implicit: there it is rejected.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -47,63 +49,142 @@ class AssetCreate(Input):
         }
     )
 
-    symbol: Annotated[Symbol, Field(description="The exchange's own, as in the instruments.")]
+    symbol: Annotated[
+        Symbol, Field(description="The exchange's own spelling, as listed by `listInstruments`.")
+    ]
     leverage: Annotated[
-        Leverage | None, Field(description="At most the symbol's `max_leverage`, where known.")
+        Leverage | None, Field(description="At most the symbol's `max_leverage`, if known.")
     ] = None
     margin_mode: Annotated[
         MarginMode | None,
-        Field(description="`cross` if left out, or the only mode that the symbol has."),
+        Field(description="Defaults to `cross`, or to the only mode that the symbol supports."),
     ] = None
-    enabled: Flag = True
+    enabled: Annotated[
+        Flag, Field(description="Whether the bot may open positions on the symbol.")
+    ] = True
 
 
 class AssetChange(Input):
-    """A disabled asset opens no new positions and leaves open ones alone."""
+    """A change of a trading asset. Omitted members keep their value. A disabled asset opens no new
+    positions; open positions are not affected.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"leverage": "5", "enabled": True}]})
 
-    leverage: Leverage | None = None
-    margin_mode: MarginMode | None = None
-    enabled: Flag | None = None
+    leverage: Annotated[
+        Leverage | None, Field(description="At most the symbol's `max_leverage`, if known.")
+    ] = None
+    margin_mode: Annotated[
+        MarginMode | None,
+        Field(description="Cannot be changed while a position is open on the symbol."),
+    ] = None
+    enabled: Annotated[
+        Flag | None, Field(description="Whether the bot may open positions on the symbol.")
+    ] = None
 
 
 class Asset(Document):
-    """An instrument that the key's bot may trade, and how; units as in `Instrument`.
-
-    `leverage` is null where the exchange has none to set, `max_leverage` where it is not known.
-    With one entry in `margin_modes` there is nothing to choose. `listed`: the exchange still
-    lists the symbol. `open_positions` are held with this key, openings included: while there are
-    any, the margin mode stays, and so does the asset. `blocked_by`: `asset_disabled`,
-    `asset_delisted`, `leverage_above_max`.
+    """An instrument that the key's bot may trade, with its settings. Units are those of
+    `Instrument`.
     """
 
-    symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
+    symbol: Annotated[
+        str, Field(examples=["BTC-USDT-SWAP"], description="The exchange's own spelling.")
+    ]
     contract_type: ContractType
     environment: Annotated[Environment, Field(examples=["testnet"])]
     exchange: Annotated[ExchangeId, Field(examples=["okx"])]
-    base: Annotated[str | None, Field(examples=["BTC"])]
-    quote: Annotated[str | None, Field(examples=["USDT"])]
-    settle: Annotated[str | None, Field(examples=["USDT"])]
-    price: Annotated[str | None, Field(examples=["97012.5"])]
-    volume_24h: Annotated[str | None, Field(examples=["1840223114.2"])]
-    leverage: Annotated[str | None, Field(examples=["10"])]
-    max_leverage: Annotated[str | None, Field(examples=["100"])]
-    margin_mode: MarginMode
-    margin_modes: Annotated[list[MarginMode], Field(examples=[["cross", "isolated"]])]
-    enabled: Annotated[bool, Field(examples=[True])]
-    listed: Annotated[bool, Field(examples=[True])]
-    tick_size: Annotated[str | None, Field(examples=["0.1"])]
-    lot_size: Annotated[str | None, Field(examples=["0.01"])]
-    min_quantity: Annotated[str | None, Field(examples=["0.01"])]
-    contract_size: Annotated[str | None, Field(examples=["0.01"])]
-    may_open_positions: Annotated[bool, Field(examples=[True])]
-    open_positions: Annotated[int, Field(examples=[0])]
-    blocked_by: Annotated[list[str], Field(examples=[[]])]
+    base: Annotated[
+        str | None,
+        Field(examples=["BTC"], description="The base asset, normalised (XBT becomes BTC)."),
+    ]
+    quote: Annotated[
+        str | None, Field(examples=["USDT"], description="The quote asset, normalised.")
+    ]
+    settle: Annotated[
+        str | None, Field(examples=["USDT"], description="The settle asset, normalised.")
+    ]
+    price: Annotated[
+        str | None,
+        Field(
+            examples=["97012.5"], description="The price at the latest fetch, in the quote asset."
+        ),
+    ]
+    volume_24h: Annotated[
+        str | None,
+        Field(
+            examples=["1840223114.2"],
+            description="The volume of the last 24 hours at the latest fetch, in the quote asset.",
+        ),
+    ]
+    leverage: Annotated[
+        str | None,
+        Field(examples=["10"], description="Null on exchanges where leverage is implicit."),
+    ]
+    max_leverage: Annotated[
+        str | None,
+        Field(examples=["100"], description="The exchange's maximum; null if it is not known."),
+    ]
+    margin_mode: Annotated[
+        MarginMode, Field(description="Cannot be changed while `open_positions` is not 0.")
+    ]
+    margin_modes: Annotated[
+        list[MarginMode],
+        Field(
+            examples=[["cross", "isolated"]],
+            description="The modes that the symbol supports; a single entry leaves no choice.",
+        ),
+    ]
+    enabled: Annotated[
+        bool,
+        Field(examples=[True], description="Whether the bot may open positions on the symbol."),
+    ]
+    listed: Annotated[
+        bool, Field(examples=[True], description="Whether the exchange still lists the symbol.")
+    ]
+    tick_size: Annotated[str | None, Field(examples=["0.1"], description="The price increment.")]
+    lot_size: Annotated[str | None, Field(examples=["0.01"], description="The quantity increment.")]
+    min_quantity: Annotated[
+        str | None, Field(examples=["0.01"], description="The smallest order quantity.")
+    ]
+    contract_size: Annotated[
+        str | None,
+        Field(
+            examples=["0.01"],
+            description="What one unit of quantity is worth: in the base asset (linear) or "
+            "the quote asset (inverse).",
+        ),
+    ]
+    may_open_positions: Annotated[
+        bool,
+        Field(
+            examples=[True],
+            description="Whether the asset allows new positions; false if `blocked_by` "
+            "lists a reason.",
+        ),
+    ]
+    open_positions: Annotated[
+        int,
+        Field(
+            examples=[0],
+            description="Positions held with this key, including those being opened. The "
+            "asset cannot be removed while there are any.",
+        ),
+    ]
+    blocked_by: Annotated[
+        list[str],
+        Field(
+            examples=[[]],
+            description="Every reason why no new position may be opened on the symbol: "
+            "`asset_disabled`, `asset_delisted`, `leverage_above_max`.",
+        ),
+    ]
     created_at: datetime
     updated_at: datetime
 
 
 class AssetPage(Document):
+    """A page of trading assets."""
+
     items: list[Asset]
     next_cursor: NextCursor

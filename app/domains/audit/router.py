@@ -33,7 +33,7 @@ async def list_audit_events(
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """Every change, refusal and release in the account, newest first."""
+    """List every change, refusal and release in the account, newest first."""
     cursors = NumberCursors("audit-events")
     rows = await audit.page(cursors.after(cursor), limit + 1)
     items = [dict(row._mapping) for row in rows[:limit]]  # noqa: SLF001  # SQLAlchemy's public API

@@ -38,7 +38,7 @@ def _one(row: BotRow, *, status: int = 200, **headers: str) -> Response:
 )
 @for_users(Scope.BOTS_WRITE, action="bot.add")
 async def add_bot(new: BotCreate, service: Service, work: CurrentWork) -> Response:
-    """A bot has neither token nor key at first."""
+    """Add a bot. It has no token and no key at first."""
     row = await service.add(work.caller.user, new.name)
     return _one(row, status=201, Location=f"/v1/bots/{row.id}")
 
@@ -50,7 +50,7 @@ async def add_bot(new: BotCreate, service: Service, work: CurrentWork) -> Respon
 async def list_bots(
     service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
-    """Newest first."""
+    """List the account's bots, newest first."""
     cursors = IdCursors("bots")
     page = await service.page(cursors.after(cursor), limit)
     return json_answer(
@@ -70,6 +70,7 @@ async def list_bots(
 )
 @for_users(Scope.BOTS_READ)
 async def get_bot(bot_id: UUID, service: Service) -> Response:
+    """Return one bot, with its key and whether it is online."""
     return _one(await service.get(bot_id))
 
 
@@ -84,7 +85,10 @@ async def get_bot(bot_id: UUID, service: Service) -> Response:
 async def change_bot(
     bot_id: UUID, change: BotChange, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
-    """A paused bot opens no new positions and goes on managing the open ones."""
+    """Rename, pause or resume a bot.
+
+    A paused bot opens no new positions and continues to manage its open ones.
+    """
     return _one(await service.change(work.caller.user, bot_id, change, expected))
 
 
@@ -99,7 +103,7 @@ async def change_bot(
 async def delete_bot(
     bot_id: UUID, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
-    """Its token dies and its key becomes free."""
+    """Delete a bot, revoke its token and release its key for another bot."""
     await service.delete(work.caller.user, bot_id, expected)
     return Response(status_code=204)
 
@@ -115,14 +119,17 @@ async def delete_bot(
 async def assign_key(
     bot_id: UUID, assignment: KeyAssignment, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
-    """Takes the place of the key that the bot has. The key must be active and with no other bot."""
+    """Assign a key, replacing the bot's current one.
+
+    The key must be active and not assigned to another bot.
+    """
     return _one(await service.assign(work.caller.user, bot_id, assignment.key_id, expected))
 
 
 @router.delete(
     "/{bot_id}/key",
     operation_id="unassignKey",
-    summary="Take a bot's key away",
+    summary="Unassign a bot's key",
     response_model=Bot,
     responses=changing(errors.OpenPositions),
 )
@@ -130,6 +137,7 @@ async def assign_key(
 async def unassign_key(
     bot_id: UUID, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
+    """Take the key away from the bot. The key can then be assigned to another bot."""
     return _one(await service.unassign(work.caller.user, bot_id, expected))
 
 
@@ -143,10 +151,10 @@ async def unassign_key(
 )
 @for_users(Scope.BOTS_WRITE, action="bot.mint_token", replayable=False)
 async def mint_bot_token(bot_id: UUID, service: TokenService, work: CurrentWork) -> Response:
-    """Shown once; a former token of the bot dies at once.
+    """Mint a token for the bot and revoke its previous one immediately.
 
-    An Idempotency-Key is not looked at: the answer is a secret and is not stored. To repeat the
-    call after a lost answer is safe, it mints another token.
+    The token is shown once. An Idempotency-Key has no effect, because the response is a secret and
+    is not stored. If the response is lost, repeat the call: it mints another token.
     """
     token = await service.replace(work.caller.user, bot_id)
     return json_answer(

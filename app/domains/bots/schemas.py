@@ -11,29 +11,44 @@ from botkeys.exchanges.model import Environment, ExchangeId
 
 
 class BotCreate(Input):
+    """A bot to add."""
+
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Grid BTC"}]})
 
-    name: Label
+    name: Annotated[Label, Field(description="A name for people; it need not be unique.")]
 
 
 class BotChange(Input):
-    """`paused` stops new positions and nothing else."""
+    """A change of a bot. Omitted members keep their value."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"paused": True}]})
 
-    name: Label | None = None
-    paused: Flag | None = None
+    name: Annotated[
+        Label | None, Field(description="A name for people; it need not be unique.")
+    ] = None
+    paused: Annotated[
+        Flag | None,
+        Field(
+            description="A paused bot opens no new positions and continues to manage its open ones."
+        ),
+    ] = None
 
 
 class KeyAssignment(Input):
+    """The key to assign to the bot."""
+
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"key_id": "01938a5e-0000-7000-8000-000000000000"}]}
     )
 
-    key_id: UUID
+    key_id: Annotated[
+        UUID, Field(description="The id of a key that is active and not assigned to another bot.")
+    ]
 
 
 class AssignedKey(Document):
+    """The key that is assigned to the bot."""
+
     id: UUID
     label: Annotated[str, Field(examples=["OKX paper"])]
     exchange: Annotated[ExchangeId, Field(examples=["okx"])]
@@ -41,25 +56,41 @@ class AssignedKey(Document):
 
 
 class Bot(Document):
-    """`online`: a heartbeat came within the lease. `open_positions` counts reservations too."""
+    """A trading bot."""
 
     id: UUID
     name: Annotated[str, Field(examples=["Grid BTC"])]
-    paused: bool
-    online: Annotated[bool, Field(examples=[True])]
+    paused: Annotated[
+        bool,
+        Field(
+            description="A paused bot opens no new positions and continues to manage its open ones."
+        ),
+    ]
+    online: Annotated[
+        bool, Field(examples=[True], description="Whether the latest heartbeat is recent enough.")
+    ]
     last_heartbeat_at: datetime | None
-    key: AssignedKey | None
-    open_positions: Annotated[int, Field(examples=[0])]
+    key: Annotated[
+        AssignedKey | None, Field(description="The assigned key; null if there is none.")
+    ]
+    open_positions: Annotated[
+        int, Field(examples=[0], description="Positions that are open or being opened.")
+    ]
     created_at: datetime
     updated_at: datetime
 
 
 class BotPage(Document):
+    """A page of bots."""
+
     items: list[Bot]
     next_cursor: NextCursor
 
 
 class BotToken(Document):
-    """Shown once; only a keyed hash of it is stored."""
+    """A bot's token. It is shown once; the service stores only a keyed hash of it."""
 
-    token: Annotated[str, Field(examples=["bkb_…"])]
+    token: Annotated[
+        str,
+        Field(examples=["bkb_…"], description="The secret to send as `Authorization: Bearer …`."),
+    ]

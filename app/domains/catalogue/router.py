@@ -37,7 +37,7 @@ instruments_router = APIRouter(
 )
 @for_users()
 async def list_exchanges() -> Response:
-    """All ten, with what each offers in either environment and what a key there must permit."""
+    """List all supported exchanges: what each offers per environment, and what a key needs."""
     return Response(_LIST, media_type="application/json")
 
 
@@ -53,14 +53,18 @@ async def list_instruments(
     key_id: UUID,
     service: Service,
     search: Annotated[
-        Search, Query(description="In symbol, base, quote and pair, in both spellings of Bitcoin.")
+        Search,
+        Query(
+            description="Text to find in symbol, base, quote or pair, ignoring case; XBT and BTC "
+            "are equivalent."
+        ),
     ] = "",
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """Perpetuals of the key's exchange, environment and contract type, by symbol.
+    """List perpetuals of the key's exchange, environment and contract type, ordered by symbol.
 
-    Those that begin with the search come first.
+    With `search`, instruments that begin with the search text come first.
     """
     cursors = RankCursors("instruments", key_id=key_id, search=search)
     page = await service.instruments(key_id, search, cursors.after(cursor), limit)
@@ -78,11 +82,11 @@ async def list_instruments(
 @instruments_router.post(
     "/refresh",
     operation_id="refreshInstruments",
-    summary="Fetch a key's instruments anew",
+    summary="Refresh a key's instruments",
     response_model=CatalogueFreshness,
     responses=reading_one(RefreshLimited),
 )
 @for_users(Scope.KEYS_READ)
 async def refresh_instruments(key_id: UUID, service: Service) -> Response:
-    """Instruments and prices are fetched from the exchange; at most once in ten seconds."""
+    """Fetch instruments and prices from the exchange, at most once every ten seconds."""
     return json_answer(await service.refresh(key_id))

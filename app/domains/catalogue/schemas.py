@@ -12,86 +12,164 @@ from botkeys.exchanges.profile import LeverageKind, MarginModeScope
 
 
 class ExchangeEnvironment(Document):
-    """`availability` informs and never refuses a key."""
+    """What the exchange offers in one environment."""
 
-    availability: Availability
-    note: Annotated[str | None, Field(examples=[None])]
+    availability: Annotated[
+        Availability,
+        Field(description="For information only: a key is never refused because of it."),
+    ]
+    note: Annotated[
+        str | None,
+        Field(examples=[None], description="What a user should know about this environment."),
+    ]
     portal_url: Annotated[
         str | None,
-        Field(examples=["https://www.okx.com/account/my-api"], description="Where keys are made."),
+        Field(
+            examples=["https://www.okx.com/account/my-api"],
+            description="Where users create API keys.",
+        ),
     ]
     regions: Annotated[
-        list[str], Field(examples=[["global", "eea"]], description="The first is the default.")
+        list[str],
+        Field(
+            examples=[["global", "eea"]],
+            description="The regions a key can belong to; the first is the default.",
+        ),
     ]
 
 
-ExchangeEnvironments = TypeAliasType("ExchangeEnvironments", dict[Environment, ExchangeEnvironment])
+ExchangeEnvironments = TypeAliasType(
+    "ExchangeEnvironments",
+    Annotated[
+        dict[Environment, ExchangeEnvironment],
+        Field(description="The exchange's environments, by name."),
+    ],
+)
 
 
 class CredentialField(Document):
-    name: Annotated[str, Field(examples=["api_key"])]
+    """An input of the form in which a user enters the exchange's credentials."""
+
+    name: Annotated[
+        str,
+        Field(examples=["api_key"], description="The member of `KeyCreate` that takes the value."),
+    ]
     required: bool
-    help: Annotated[str, Field(examples=["The API key as the exchange shows it."])]
+    help: Annotated[
+        str,
+        Field(
+            examples=["The API key as the exchange shows it."],
+            description="What to enter, for people.",
+        ),
+    ]
 
 
 class Exchange(Document):
+    """An exchange, and what a user needs to know before adding a key."""
+
     exchange: Annotated[ExchangeId, Field(examples=["okx"])]
-    name: Annotated[str, Field(examples=["OKX"])]
+    name: Annotated[str, Field(examples=["OKX"], description="The exchange's name for people.")]
     environments: ExchangeEnvironments
     contract_types: list[ContractType]
     margin_modes: list[MarginMode]
     margin_mode_scope: MarginModeScope
     leverage: Annotated[LeverageKind, Field(examples=["per_symbol"])]
-    credential_fields: list[CredentialField]
-    required_permissions: Annotated[list[str], Field(examples=[["Read", "Trade"]])]
+    credential_fields: Annotated[
+        list[CredentialField],
+        Field(description="The inputs that the exchange's credentials consist of."),
+    ]
+    required_permissions: Annotated[
+        list[str],
+        Field(
+            examples=[["Read", "Trade"]],
+            description="What the key must be allowed to do at the exchange.",
+        ),
+    ]
     setup_steps: Annotated[
-        list[str], Field(examples=[["Create an API key with the permissions Read and Trade."]])
+        list[str],
+        Field(
+            examples=[["Create an API key with the permissions Read and Trade."]],
+            description="How to create a key at the exchange, step by step, for people.",
+        ),
     ]
 
 
 class Instrument(Document):
-    """A perpetual contract. `symbol` is the exchange's own; the assets are normalised (XBT: BTC).
+    """A perpetual contract as the exchange lists it."""
 
-    `price` and `volume_24h` (in the quote asset) are those of the last fetch. `max_leverage` is
-    null where it is not known. `contract_size` is what one unit of quantity is worth, in the base
-    asset (linear) or the quote asset (inverse). `added`: it is one of the key's trading assets.
-    """
-
-    symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
-    base: Annotated[str, Field(examples=["BTC"])]
-    quote: Annotated[str, Field(examples=["USDT"])]
-    settle: Annotated[str, Field(examples=["USDT"])]
-    price: Annotated[str | None, Field(examples=["97012.5"])]
-    volume_24h: Annotated[str | None, Field(examples=["1840223114.2"])]
-    max_leverage: Annotated[str | None, Field(examples=["100"])]
-    margin_modes: Annotated[list[MarginMode], Field(examples=[["cross", "isolated"]])]
-    tick_size: Annotated[str, Field(examples=["0.1"])]
-    lot_size: Annotated[str, Field(examples=["0.01"])]
-    contract_size: Annotated[str, Field(examples=["0.01"])]
-    added: bool
+    symbol: Annotated[
+        str, Field(examples=["BTC-USDT-SWAP"], description="The exchange's own spelling.")
+    ]
+    base: Annotated[
+        str, Field(examples=["BTC"], description="The base asset, normalised (XBT becomes BTC).")
+    ]
+    quote: Annotated[str, Field(examples=["USDT"], description="The quote asset, normalised.")]
+    settle: Annotated[str, Field(examples=["USDT"], description="The settle asset, normalised.")]
+    price: Annotated[
+        str | None,
+        Field(
+            examples=["97012.5"], description="The price at the latest fetch, in the quote asset."
+        ),
+    ]
+    volume_24h: Annotated[
+        str | None,
+        Field(
+            examples=["1840223114.2"],
+            description="The volume of the last 24 hours at the latest fetch, in the quote asset.",
+        ),
+    ]
+    max_leverage: Annotated[
+        str | None,
+        Field(examples=["100"], description="The exchange's maximum; null if it is not known."),
+    ]
+    margin_modes: Annotated[
+        list[MarginMode],
+        Field(examples=[["cross", "isolated"]], description="The modes that the symbol supports."),
+    ]
+    tick_size: Annotated[str, Field(examples=["0.1"], description="The price increment.")]
+    lot_size: Annotated[str, Field(examples=["0.01"], description="The quantity increment.")]
+    contract_size: Annotated[
+        str,
+        Field(
+            examples=["0.01"],
+            description="What one unit of quantity is worth: in the base asset (linear) or "
+            "the quote asset (inverse).",
+        ),
+    ]
+    added: Annotated[bool, Field(description="Whether it is one of the key's trading assets.")]
 
 
 class CatalogueFreshness(Document):
-    """`stale`: prices are older than they should be, or the last attempt failed: `reason`."""
+    """How current the instruments and their prices are."""
 
-    fetched_at: datetime | None
-    stale: bool
+    fetched_at: Annotated[
+        datetime | None, Field(description="When the list was last fetched; null if it never was.")
+    ]
+    stale: Annotated[
+        bool,
+        Field(description="Whether prices are older than intended, or the latest fetch failed."),
+    ]
     reason: Annotated[
         str | None,
         Field(
             examples=[None],
-            description="`no_endpoint`, `no_answer`, `rate_limited`, `bad_answer`, or null.",
+            description="Why the latest fetch failed: `no_endpoint`, `no_answer`, "
+            "`rate_limited` or `bad_answer`; null if it succeeded.",
         ),
     ]
 
 
 class InstrumentPage(CatalogueFreshness):
+    """A page of instruments, and how current they are."""
+
     items: list[Instrument]
     next_cursor: NextCursor
 
 
 class ExchangeList(Document):
+    """All supported exchanges."""
+
     items: list[Exchange]
     next_cursor: Annotated[
-        str | None, Field(description="Always null: all fit on one page.", examples=[None])
+        str | None, Field(description="Always null: the list is complete.", examples=[None])
     ]

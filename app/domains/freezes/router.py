@@ -33,7 +33,7 @@ def _document(row: AnyRow) -> dict[str, Any]:
 async def list_freezes(
     service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
-    """Newest first."""
+    """List the freezes in force, newest first."""
     cursors = IdCursors("freezes")
     page = await service.page(cursors.after(cursor), limit)
     return json_answer(
@@ -51,15 +51,15 @@ async def list_freezes(
     status_code=201,
     response_model=Freeze,
     responses={
-        200: {"description": "This was frozen already", "model": Freeze},
+        200: {"description": "The freeze was already in force.", "model": Freeze},
         **changing(),
     },
 )
 @for_users(Scope.KEYS_WRITE, action="freeze.add")
 async def add_freeze(new: FreezeCreate, service: Service, work: CurrentWork) -> Response:
-    """Of the whole account, of an exchange, or of one key. Open positions are left to their bots.
+    """Freeze the whole account, one exchange or one key.
 
-    When the answer arrives no opening is granted any more.
+    Once the response arrives, no new position is permitted. Open positions are left to their bots.
     """
     row, is_new = await service.add(work.caller.user, new)
     if not is_new:
@@ -76,6 +76,7 @@ async def add_freeze(new: FreezeCreate, service: Service, work: CurrentWork) -> 
 )
 @for_users(Scope.KEYS_READ)
 async def get_freeze(freeze_id: UUID, service: Service) -> Response:
+    """Return one freeze that is in force."""
     return json_answer(_document(await service.get(freeze_id)))
 
 
@@ -88,6 +89,6 @@ async def get_freeze(freeze_id: UUID, service: Service) -> Response:
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="freeze.lift")
 async def lift_freeze(freeze_id: UUID, service: Service, work: CurrentWork) -> Response:
-    """New positions are allowed again, unless another freeze still stops them."""
+    """Allow new positions again, unless another freeze still stops them."""
     await service.lift(work.caller.user, freeze_id)
     return Response(status_code=204)

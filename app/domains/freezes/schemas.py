@@ -10,20 +10,31 @@ from typing_extensions import TypeAliasType
 from app.api.schemas import Document, Input, Label, NextCursor
 from botkeys.exchanges.model import Environment, ExchangeId
 
-FreezeScope = TypeAliasType("FreezeScope", Literal["account", "exchange", "key"])
+FreezeScope = TypeAliasType(
+    "FreezeScope",
+    Annotated[
+        Literal["account", "exchange", "key"],
+        Field(description="What a freeze covers: the whole account, one exchange or one key."),
+    ],
+)
 
 
 class FreezeCreate(Input):
-    """`exchange` belongs to the scope `exchange`, `key_id` to the scope `key`."""
+    """A freeze to add. The scope `exchange` requires `exchange`, the scope `key` needs `key_id`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"scope": "account", "reason": "Something is wrong"}]}
     )
 
     scope: FreezeScope
-    exchange: ExchangeId | None = None
-    key_id: UUID | None = None
-    reason: Label | None = None
+    exchange: Annotated[
+        ExchangeId | None,
+        Field(description="Required by the scope `exchange`, rejected with any other."),
+    ] = None
+    key_id: Annotated[
+        UUID | None, Field(description="Required by the scope `key`, rejected with any other.")
+    ] = None
+    reason: Annotated[Label | None, Field(description="A note for people.")] = None
 
     @model_validator(mode="after")
     def _named(self) -> Self:
@@ -38,17 +49,33 @@ class FreezeCreate(Input):
 
 
 class Freeze(Document):
-    """`environment` is that of the key; a freeze of an account or an exchange is of both."""
+    """A stop on new positions, in force until it is lifted."""
 
     id: UUID
     scope: FreezeScope
-    exchange: Annotated[ExchangeId | None, Field(examples=[None])]
-    key_id: Annotated[UUID | None, Field(examples=[None])]
-    environment: Annotated[Environment | None, Field(examples=[None])]
-    reason: Annotated[str | None, Field(examples=["Something is wrong"])]
+    exchange: Annotated[
+        ExchangeId | None,
+        Field(examples=[None], description="Null unless the scope is `exchange`."),
+    ]
+    key_id: Annotated[
+        UUID | None, Field(examples=[None], description="Null unless the scope is `key`.")
+    ]
+    environment: Annotated[
+        Environment | None,
+        Field(
+            examples=[None],
+            description="The key's environment; null for a freeze of the account or an "
+            "exchange, which covers both.",
+        ),
+    ]
+    reason: Annotated[
+        str | None, Field(examples=["Something is wrong"], description="A note for people.")
+    ]
     created_at: datetime
 
 
 class FreezePage(Document):
+    """A page of freezes."""
+
     items: list[Freeze]
     next_cursor: NextCursor

@@ -25,7 +25,7 @@ from botkeys.exchanges.model import Environment
 _FILE = {"schema": {"type": "string"}}
 IN_EVERY_FORM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "A page as JSON, or the whole list as the form that `Accept` names",
+        "description": "One page as JSON, or the whole list as CSV or NDJSON, as `Accept` selects.",
         "content": {
             Form.CSV.value: {
                 **_FILE,
@@ -54,10 +54,17 @@ async def asked_for(
     period: AskedPeriod,
     environment: Annotated[
         Environment | None,
-        Query(description="By default the account's selected one: the two never mix."),
+        Query(
+            description="Defaults to the account's selected environment. Live and testnet data are "
+            "never combined."
+        ),
     ] = None,
-    key_id: Annotated[UUID | None, Query(description="Of this key, deleted or not.")] = None,
-    bot_id: Annotated[UUID | None, Query(description="Of this bot, deleted or not.")] = None,
+    key_id: Annotated[
+        UUID | None, Query(description="Only data of this key, which may be deleted.")
+    ] = None,
+    bot_id: Annotated[
+        UUID | None, Query(description="Only data of this bot, which may be deleted.")
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> ListQuery:

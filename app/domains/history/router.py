@@ -29,9 +29,13 @@ router = APIRouter(prefix="/v1", tags=["trading data"], route_class=EdgeRoute)
     responses=IN_EVERY_FORM,
 )
 @for_users(Scope.DATA_READ)
-async def list_trades(listing: Listing, symbol: Symbol | None = None) -> Response:
-    """Of one environment, those that were closed last first. `Accept: text/csv` or
-    `application/x-ndjson` gives the whole list, whatever the `limit`.
+async def list_trades(
+    listing: Listing,
+    symbol: Annotated[Symbol | None, Query(description="Only trades of this symbol.")] = None,
+) -> Response:
+    """List trades of one environment, most recently closed first.
+
+    `Accept: text/csv` or `application/x-ndjson` returns the whole list, regardless of `limit`.
     """
     return await listing.answer(TRADES, symbol=symbol)
 
@@ -45,7 +49,10 @@ async def list_trades(listing: Listing, symbol: Symbol | None = None) -> Respons
 )
 @for_users(Scope.DATA_READ)
 async def list_equity_snapshots(listing: Listing) -> Response:
-    """Of one environment, the newest first; whole as CSV or NDJSON, as `listTrades`."""
+    """List equity snapshots of one environment, newest first.
+
+    `Accept` selects CSV or NDJSON, as in `listTrades`.
+    """
     return await listing.answer(EQUITY_SNAPSHOTS)
 
 
@@ -57,25 +64,33 @@ async def list_equity_snapshots(listing: Listing) -> Response:
     responses=IN_EVERY_FORM,
 )
 @for_users(Scope.DATA_READ)
-async def list_signals(listing: Listing, symbol: Symbol | None = None) -> Response:
-    """Of one environment, the newest first; whole as CSV or NDJSON, as `listTrades`."""
+async def list_signals(
+    listing: Listing,
+    symbol: Annotated[Symbol | None, Query(description="Only signals of this symbol.")] = None,
+) -> Response:
+    """List signals of one environment, newest first.
+
+    `Accept` selects CSV or NDJSON, as in `listTrades`.
+    """
     return await listing.answer(SIGNALS, symbol=symbol)
 
 
 @router.get(
     "/bot-events",
     operation_id="listBotEvents",
-    summary="List events of bots",
+    summary="List bot events",
     response_model=BotEventPage,
     responses=IN_EVERY_FORM,
 )
 @for_users(Scope.DATA_READ)
 async def list_bot_events(
     listing: Listing,
-    kind: Annotated[Label | None, Query(description="Of this kind.")] = None,
-    level: Annotated[EventLevel | None, Query(description="Of this level.")] = None,
+    kind: Annotated[Label | None, Query(description="Only events of this kind.")] = None,
+    level: Annotated[EventLevel | None, Query(description="Only events of this level.")] = None,
 ) -> Response:
-    """Of one environment, the newest first; whole as CSV or NDJSON, as `listTrades`. Events of a
-    bot that had no key belong to neither environment and are shown in both.
+    """List bot events of one environment, newest first.
+
+    Events of a bot that had no key belong to neither environment and are listed in both. `Accept`
+    selects CSV or NDJSON, as in `listTrades`.
     """
     return await listing.answer(BOT_EVENTS, kind=kind, level=level)

@@ -13,8 +13,17 @@ from botkeys.exchanges.model import ContractType, Environment, ExchangeId, Margi
 
 Symbol = Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
 OwnId = Annotated[str, Field(description="The bot's own.", examples=["2026-11-22-0001"])]
-EventLevel = TypeAliasType("EventLevel", Literal["info", "warning", "error"])
-SignalDirection = TypeAliasType("SignalDirection", Literal["long", "short", "flat"])
+EventLevel = TypeAliasType(
+    "EventLevel",
+    Annotated[Literal["info", "warning", "error"], Field(description="How serious an event is.")],
+)
+SignalDirection = TypeAliasType(
+    "SignalDirection",
+    Annotated[
+        Literal["long", "short", "flat"],
+        Field(description="The direction that a signal recommends."),
+    ],
+)
 
 
 class _Reported(Document):
@@ -27,90 +36,148 @@ class _Reported(Document):
 
 
 class Trade(_Reported):
-    """A completed round trip. `pnl` is net of fees, in the asset `settle`; it, `settle` and
-    `contract_size` are null where the contract is not known: never guessed.
-    """
+    """A completed round trip."""
 
-    symbol: Symbol
+    symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
     side: PositionSide
     quantity: Annotated[str, Field(examples=["0.5"])]
     entry_price: Annotated[str, Field(examples=["97012.5"])]
     exit_price: Annotated[str, Field(examples=["98100"])]
-    fees: Annotated[str, Field(examples=["1.25"], description="Paid; negative: earned.")]
-    pnl: Annotated[str | None, Field(examples=["542.5"])]
-    settle: Annotated[str | None, Field(examples=["USDT"])]
-    contract_size: Annotated[str | None, Field(examples=["1"])]
+    fees: Annotated[
+        str, Field(examples=["1.25"], description="Positive if paid, negative if earned.")
+    ]
+    pnl: Annotated[
+        str | None,
+        Field(
+            examples=["542.5"],
+            description="Realised P&L in `settle`, net of fees; null if the contract is not known.",
+        ),
+    ]
+    settle: Annotated[
+        str | None,
+        Field(
+            examples=["USDT"], description="The settle asset; null if the contract is not known."
+        ),
+    ]
+    contract_size: Annotated[
+        str | None,
+        Field(
+            examples=["1"],
+            description="What one unit of quantity is worth; null if the contract is not known.",
+        ),
+    ]
     leverage: Annotated[str | None, Field(examples=["10"])]
     margin_mode: MarginMode | None
-    position_id: Annotated[str | None, Field(examples=["btc-2026-11-22-1"])]
-    exit_reason: Annotated[str | None, Field(examples=["take profit"])]
+    position_id: Annotated[
+        str | None,
+        Field(
+            examples=["btc-2026-11-22-1"],
+            description="The bot's own id for the position, if it reported one.",
+        ),
+    ]
+    exit_reason: Annotated[
+        str | None, Field(examples=["take profit"], description="The bot's own words.")
+    ]
     opened_at: datetime
     closed_at: datetime
-    stored_at: datetime
+    stored_at: Annotated[datetime, Field(description="When the service stored it.")]
 
 
 class EquitySnapshot(_Reported):
-    """What the exchange account was worth, in `settle`. `reset`: its test funds were claimed anew
-    just before.
-    """
+    """The value of the exchange account at one moment."""
 
     at: datetime
-    equity: Annotated[str, Field(examples=["10250.75"])]
-    balance: Annotated[str | None, Field(examples=["10000"])]
+    equity: Annotated[
+        str, Field(examples=["10250.75"], description="What the account is worth, in `settle`.")
+    ]
+    balance: Annotated[
+        str | None, Field(examples=["10000"], description="The balance, in `settle`.")
+    ]
     unrealised_pnl: Annotated[str | None, Field(examples=["250.75"])]
-    settle: Annotated[str, Field(examples=["USDT"])]
-    reset: bool
-    stored_at: datetime
+    settle: Annotated[
+        str, Field(examples=["USDT"], description="The asset that the amounts are in.")
+    ]
+    reset: Annotated[bool, Field(description="Whether test funds were claimed again just before.")]
+    stored_at: Annotated[datetime, Field(description="When the service stored it.")]
 
 
 class Signal(_Reported):
-    """What a strategy said. `acted`: whether the bot did."""
+    """A signal of a strategy."""
 
     at: datetime
-    symbol: Symbol
-    name: Annotated[str, Field(examples=["mean reversion"])]
+    symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
+    name: Annotated[
+        str, Field(examples=["mean reversion"], description="The bot's own name for the signal.")
+    ]
     direction: SignalDirection
-    score: Annotated[str | None, Field(examples=["0.82"])]
-    acted: Annotated[bool | None, Field(examples=[True])]
+    score: Annotated[
+        str | None,
+        Field(examples=["0.82"], description="How strong the signal is, on the bot's own scale."),
+    ]
+    acted: Annotated[
+        bool | None, Field(examples=[True], description="Whether the bot acted on it.")
+    ]
     data: EventData | None
-    stored_at: datetime
+    stored_at: Annotated[datetime, Field(description="When the service stored it.")]
 
 
 class BotEvent(Document):
-    """What a bot reported of itself, or the service has to tell of it: then `id` is the service's.
+    """An event that a bot reported, or that the service recorded about a bot."""
 
-    An event of a bot that had no key has no `key` and no `environment`; one of a key that no bot
-    had has no `bot`.
-    """
-
-    id: OwnId
-    bot: DataBot | None
-    key: DataKey | None
+    id: Annotated[
+        OwnId,
+        Field(
+            description="The bot's own id for the event, or the service's for an event that "
+            "it recorded itself."
+        ),
+    ]
+    bot: Annotated[DataBot | None, Field(description="Null if no bot had the key.")]
+    key: Annotated[DataKey | None, Field(description="Null if the bot had no key.")]
     exchange: ExchangeId | None
-    environment: Environment | None
+    environment: Annotated[Environment | None, Field(description="Null if the bot had no key.")]
     contract_type: ContractType | None
     at: datetime
-    kind: Annotated[str, Field(examples=["position_unexpected"])]
+    kind: Annotated[
+        str,
+        Field(
+            examples=["position_unexpected"],
+            description="What happened, in one word; a bot chooses its own.",
+        ),
+    ]
     level: Annotated[EventLevel, Field(examples=["warning"])]
-    message: Annotated[str, Field(examples=["A position was opened that nobody asked for."])]
+    message: Annotated[
+        str,
+        Field(
+            examples=["A position was opened that nobody asked for."],
+            description="What happened, for people.",
+        ),
+    ]
     data: EventData | None
 
 
 class TradePage(Document):
+    """A page of trades."""
+
     items: list[Trade]
     next_cursor: NextCursor
 
 
 class EquitySnapshotPage(Document):
+    """A page of equity snapshots."""
+
     items: list[EquitySnapshot]
     next_cursor: NextCursor
 
 
 class SignalPage(Document):
+    """A page of signals."""
+
     items: list[Signal]
     next_cursor: NextCursor
 
 
 class BotEventPage(Document):
+    """A page of events."""
+
     items: list[BotEvent]
     next_cursor: NextCursor

@@ -20,10 +20,13 @@ from app.domains.ingest.schemas import (
 from app.domains.ingest.screening import Verdict
 from app.domains.trading.errors import KeyNotAssigned
 
-_NOTES = """Each item gets a verdict of its own, so that one bad item keeps no other from being
-stored. A batch may be sent again, whole or in part, when no answer came: what was stored is a
-`duplicate` then. A body above the limit (4 MiB unless set otherwise) is refused as a whole (413):
-send fewer items at once.
+_NOTES = """\
+Store the items, each with a verdict of its own: a bad item does not prevent others from being
+stored.
+
+If no response arrives, send the batch again, whole or in part: an item that was stored is then
+reported as a `duplicate`. A body above the limit (4 MiB by default) is rejected as a whole with
+413: send fewer items at a time.
 """
 
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
@@ -43,7 +46,7 @@ async def report_trades(batch: TradeBatch, service: Ingest) -> Response:
 @router.post(
     "/equity-snapshots",
     operation_id="reportEquitySnapshots",
-    summary="Report what the exchange account is worth",
+    summary="Report equity snapshots",
     **_ROUTE,
 )
 @for_bots()

@@ -18,8 +18,23 @@ from botkeys.exchanges.model import MarginMode
 
 MAX_ITEMS = 1000
 
-ItemStatus = TypeAliasType("ItemStatus", Literal["stored", "duplicate", "refused"])
-ItemFault = TypeAliasType("ItemFault", Literal["invalid_item", "clock_ahead", "data_deleted"])
+ItemStatus = TypeAliasType(
+    "ItemStatus",
+    Annotated[
+        Literal["stored", "duplicate", "refused"],
+        Field(
+            description="`duplicate` means that an item with this id was stored before and "
+            "remains unchanged."
+        ),
+    ],
+)
+ItemFault = TypeAliasType(
+    "ItemFault",
+    Annotated[
+        Literal["invalid_item", "clock_ahead", "data_deleted"],
+        Field(description="Why an item was refused."),
+    ],
+)
 
 Message = Annotated[
     str,
@@ -32,7 +47,14 @@ Message = Annotated[
 class Item(Input, ABC):
     """`id` is the bot's own: an item that is sent again under it is stored once."""
 
-    id: Annotated[RowName, Field(examples=["7f3a-000123"])]
+    id: Annotated[
+        RowName,
+        Field(
+            examples=["7f3a-000123"],
+            description="The bot's own id for this item. An item sent again with the same id "
+            "is stored once.",
+        ),
+    ]
 
     @property
     @abstractmethod
@@ -41,26 +63,36 @@ class Item(Input, ABC):
 
 
 class TradeItem(Item):
-    """A completed round trip, in the exchange's units. Fees are positive where they were paid.
+    """A completed round trip, in the exchange's units."""
 
-    The contract size is the catalogue's. `contract_size` and `settle` are for a symbol that the
-    exchange does not list any more: without them no P&L can be computed for it.
-    """
-
-    symbol: Symbol
+    symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
     side: PositionSide
     quantity: Positive
     entry_price: Positive
     exit_price: Positive
-    fees: Amount = Decimal(0)
+    fees: Annotated[Amount, Field(description="Positive if paid, negative if earned.")] = Decimal(0)
     leverage: Positive | None = None
     margin_mode: MarginMode | None = None
-    position_id: RowName | None = None
-    contract_size: Positive | None = None
-    settle: Asset | None = None
+    position_id: Annotated[
+        RowName | None, Field(description="The bot's own id for the position, if it reported one.")
+    ] = None
+    contract_size: Annotated[
+        Positive | None,
+        Field(
+            description="Only for a symbol that the exchange no longer lists; otherwise the "
+            "catalogue's value is used."
+        ),
+    ] = None
+    settle: Annotated[
+        Asset | None,
+        Field(
+            description="Only for a symbol that the exchange no longer lists; without it the "
+            "trade has no P&L."
+        ),
+    ] = None
     opened_at: Moment
     closed_at: Moment
-    exit_reason: Label | None = None
+    exit_reason: Annotated[Label | None, Field(description="The bot's own words.")] = None
 
     @property
     def time(self) -> datetime:
@@ -82,28 +114,34 @@ class _AtOneTime(Item):
 
 
 class EquitySnapshotItem(_AtOneTime):
-    """What the exchange account was worth. `reset`: test funds were claimed anew just before."""
+    """The value of the exchange account at one moment."""
 
-    equity: Amount
-    balance: Amount | None = None
+    equity: Annotated[Amount, Field(description="What the account is worth, in `settle`.")]
+    balance: Annotated[Amount | None, Field(description="The balance, in `settle`.")] = None
     unrealised_pnl: Amount | None = None
-    settle: Asset
-    reset: Flag = False
+    settle: Annotated[Asset, Field(description="The asset that the amounts are in.")]
+    reset: Annotated[
+        Flag, Field(description="Whether test funds were claimed again just before.")
+    ] = False
 
 
 class SignalItem(_AtOneTime):
-    """What a strategy said, and whether the bot acted on it."""
+    """A signal of a strategy, and whether the bot acted on it."""
 
-    symbol: Symbol
-    name: Label
+    symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
+    name: Annotated[Label, Field(description="The bot's own name for the signal.")]
     direction: SignalDirection
-    score: Amount | None = None
-    acted: Flag | None = None
+    score: Annotated[
+        Amount | None, Field(description="How strong the signal is, on the bot's own scale.")
+    ] = None
+    acted: Annotated[Flag | None, Field(description="Whether the bot acted on it.")] = None
     data: EventData | None = None
 
 
 class EventItem(_AtOneTime):
-    kind: Label
+    """An event that the bot reports."""
+
+    kind: Annotated[Label, Field(description="The bot's own word for this kind of event.")]
     level: EventLevel
     message: Message
     data: EventData | None = None
@@ -115,7 +153,13 @@ ItemType = TypeVar("ItemType", bound=Item)
 class Batch(Input, Generic[ItemType]):
     """`key_id` is the bot's present key where it is left out; any key that it ever had will do."""
 
-    key_id: UUID | None = None
+    key_id: Annotated[
+        UUID | None,
+        Field(
+            description="Defaults to the bot's current key. A key that the bot had before is "
+            "accepted too."
+        ),
+    ] = None
     items: list[ItemType | InvalidItem]
 
 
@@ -127,6 +171,8 @@ _AT = "2026-11-22T10:00:00Z"
 
 
 class TradeBatch(Batch[TradeItem]):
+    """Up to 1000 trades of one key."""
+
     model_config = _example(
         symbol="BTC-USDT-SWAP",
         side="long",
@@ -146,6 +192,8 @@ class TradeBatch(Batch[TradeItem]):
 
 
 class EquitySnapshotBatch(Batch[EquitySnapshotItem]):
+    """Up to 1000 equity snapshots of one key."""
+
     model_config = _example(at=_AT, equity="10250.75", balance="10000", settle="USDT")
 
     items: Annotated[
@@ -155,6 +203,8 @@ class EquitySnapshotBatch(Batch[EquitySnapshotItem]):
 
 
 class SignalBatch(Batch[SignalItem]):
+    """Up to 1000 signals of one key."""
+
     model_config = _example(
         at=_AT, symbol="BTC-USDT-SWAP", name="breakout", direction="long", score="0.8", acted=True
     )
@@ -166,6 +216,8 @@ class SignalBatch(Batch[SignalItem]):
 
 
 class EventBatch(Batch[EventItem]):
+    """Up to 1000 events of one key."""
+
     model_config = _example(
         at=_AT, kind="reconnected", level="info", message="The feed was away for 3 seconds."
     )
@@ -177,22 +229,28 @@ class EventBatch(Batch[EventItem]):
 
 
 class ItemVerdict(Document):
-    """`duplicate`: an item of this id was stored before, and stays as it was.
-
-    A refused item has a `code`: `invalid_item`, `clock_ahead` or `data_deleted`. Sent again it is
-    refused again, unless it is put right.
+    """What became of one item. A refused item has a `code`; sent again unchanged, it is refused
+    again.
     """
 
     id: Annotated[
         str | None,
-        Field(examples=["7f3a-000123"], description="`null`: the item has no id that can be told."),
+        Field(
+            examples=["7f3a-000123"],
+            description="The item's id; null if it has none that can be read.",
+        ),
     ]
     status: ItemStatus
-    code: Annotated[ItemFault | None, Field(examples=[None])] = None
-    detail: Annotated[str | None, Field(examples=[None])] = None
+    code: Annotated[
+        ItemFault | None,
+        Field(examples=[None], description="Why the item was refused; omitted otherwise."),
+    ] = None
+    detail: Annotated[
+        str | None, Field(examples=[None], description="What is wrong with the item, for people.")
+    ] = None
 
 
 class BatchVerdicts(Document):
-    """In the order of the items."""
+    """One verdict per item, in the order of the items."""
 
     results: list[ItemVerdict]

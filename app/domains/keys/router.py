@@ -60,9 +60,9 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
 )
 @for_users(Scope.KEYS_WRITE, action="key.add")
 async def add_key(new: KeyCreate, service: Service, work: CurrentWork) -> Response:
-    """The exchange is asked whether it accepts the key, then the credentials are sealed.
+    """Verify the credentials with the exchange, then seal them.
 
-    They are never shown again. A key that the exchange cannot be asked about is taken, with
+    The credentials are never shown again. If the exchange cannot be asked, the key is added with
     `verification.status` `unreachable`.
     """
     row = await service.add(work.caller.user, new)
@@ -79,17 +79,24 @@ async def add_key(new: KeyCreate, service: Service, work: CurrentWork) -> Respon
 @for_users(Scope.KEYS_READ)
 async def list_keys(
     service: Service,
-    environment: Environment | None = None,
-    exchange: ExchangeId | None = None,
-    active: bool | None = None,
-    assigned: Annotated[bool | None, Query(description="Whether a bot has it.")] = None,
+    environment: Annotated[
+        Environment | None, Query(description="Only keys of this environment.")
+    ] = None,
+    exchange: Annotated[ExchangeId | None, Query(description="Only keys of this exchange.")] = None,
+    active: Annotated[
+        bool | None, Query(description="Only keys that are, or are not, active.")
+    ] = None,
+    assigned: Annotated[
+        bool | None, Query(description="Only keys that are, or are not, assigned to a bot.")
+    ] = None,
     search: Annotated[
-        Search | None, Query(description="In label, exchange and mask, whatever the case.")
+        Search | None,
+        Query(description="Text to find in label, exchange or masked key, ignoring case."),
     ] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """Newest first."""
+    """List the account's keys, newest first."""
     wanted = KeyFilter(environment, exchange, active, assigned, search)
     cursors = IdCursors("keys", wanted=wanted)
     page = await service.page(wanted, cursors.after(cursor), limit)
@@ -110,13 +117,14 @@ async def list_keys(
 )
 @for_users(Scope.KEYS_READ)
 async def get_key(key_id: UUID, service: Service) -> Response:
+    """Return one key, without its secrets."""
     return _one(await service.get(key_id))
 
 
 @router.patch(
     "/{key_id}",
     operation_id="changeKey",
-    summary="Rename, activate or deactivate a key, or switch its contract type",
+    summary="Change a key",
     response_model=Key,
     responses=changing(
         errors.EnvironmentImmutable,
@@ -129,9 +137,10 @@ async def get_key(key_id: UUID, service: Service) -> Response:
 async def change_key(
     key_id: UUID, change: KeyChange, service: Service, work: CurrentWork, expected: Expected
 ) -> Response:
-    """Deactivating stops new positions at once and leaves open ones to the bot's exit rules.
+    """Rename, activate or deactivate a key, or switch its contract type.
 
-    Each contract type has trading assets of its own: switching back finds the former ones again.
+    Deactivating stops new positions immediately and leaves open ones to the bot's exit rules. Each
+    contract type has its own trading assets; switching back restores the previous ones.
     """
     return _one(await service.change(work.caller.user, key_id, change, expected))
 
@@ -160,10 +169,12 @@ async def replace_credentials(
     work: CurrentWork,
     expected: Expected,
 ) -> Response:
-    """For a key that expires or was renewed: its bot, its positions and its settings stay.
+    """Replace credentials that expire or were renewed; the key keeps its bot, positions and
+    settings.
 
-    Where the exchange tells, it must be of the same exchange account. The former credentials are
-    gone when the answer arrives; `version` goes up by one, and the bot fetches the new ones.
+    If the exchange identifies the account, the new credentials must belong to the same exchange
+    account. Once the response arrives, the previous credentials are deleted and `version` is
+    incremented; the bot then fetches the new ones.
     """
     return _one(await service.replace(work.caller.user, key_id, new, expected))
 
@@ -171,13 +182,16 @@ async def replace_credentials(
 @router.get(
     "/{key_id}/deletion-preview",
     operation_id="previewKeyDeletion",
-    summary="Count what deleting a key with its data would delete",
+    summary="Preview the deletion of a key",
     response_model=KeyDeletionPreview,
     responses=reading_one(),
 )
 @for_users(Scope.KEYS_READ)
 async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
-    """A key that a bot has, or with which a position is held, cannot be deleted yet."""
+    """Count what deleting the key together with its data would delete.
+
+    A key that is assigned to a bot, or with which a position is held, cannot be deleted yet.
+    """
     preview = await service.preview(key_id)
     return json_answer(
         {
@@ -195,7 +209,7 @@ async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
     summary="Delete a key",
     response_model=DeletionReceipt,
     responses={
-        202: {"description": "The operation that deletes its data", "model": Operation},
+        202: {"description": "The operation that deletes the key's data.", "model": Operation},
         **changing(errors.KeyAssigned, errors.PositionsHeld),
     },
 )
@@ -207,11 +221,16 @@ async def delete_key(
     expected: Expected,
     associated_data: Annotated[
         AssociatedData,
-        Query(description="Whether its trading data stay. `delete` takes the scope `data:delete`."),
+        Query(
+            description="What happens to the key's trading data. `delete` requires the scope "
+            "`data:delete`."
+        ),
     ] = AssociatedData.KEEP,
 ) -> Response:
-    """The credentials are gone when the answer arrives, and with `delete` nothing shows the key's
-    data any more; their rows are removed by the operation.
+    """Delete a key and its credentials.
+
+    When the response arrives, the credentials are deleted. With `associated_data=delete`, the key's
+    data are hidden as well, and the operation removes them.
     """
     user = work.caller.user
     if associated_data is AssociatedData.DELETE:

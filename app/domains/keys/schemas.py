@@ -26,65 +26,93 @@ _KEY_EXAMPLE: JsonDict = {
 
 
 class CredentialsReplace(Input):
-    """What the exchange gave out for one API key."""
+    """The credentials of one API key, as the exchange issued them."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CREDENTIALS_EXAMPLE]})
 
-    api_key: Annotated[SecretText, Field(description="Sealed at once; only a mask is kept.")]
+    api_key: Annotated[
+        SecretText, Field(description="Sealed on arrival; only a mask of it is kept.")
+    ]
     api_secret: Annotated[
-        SecretText, Field(description="Never shown again. OKX, KuCoin: `secret:passphrase`.")
+        SecretText,
+        Field(
+            description="Never shown again. For OKX and KuCoin also accepted as "
+            "`secret:passphrase`."
+        ),
     ]
     api_passphrase: Annotated[
-        SecretText | None, Field(description="OKX, KuCoin: the passphrase, if not in the secret.")
+        SecretText | None,
+        Field(description="OKX and KuCoin: the passphrase, unless it is part of `api_secret`."),
     ] = None
     verify_: Annotated[
         Flag,
-        Field(alias="verify", description="Ask the exchange whether it accepts the key."),
+        Field(alias="verify", description="Whether to ask the exchange if it accepts the key."),
     ] = True
 
 
 class KeyCreate(CredentialsReplace):
+    """A key to add, with its credentials."""
+
     model_config = ConfigDict(json_schema_extra={"examples": [_KEY_EXAMPLE]})
 
-    label: Label
+    label: Annotated[Label, Field(description="A name for people; it need not be unique.")]
     exchange: ExchangeId
     environment: Environment
     region: Annotated[
         str | None,
-        Field(max_length=20, description="Where the exchange has regions of its own (OKX)."),
+        Field(
+            max_length=20,
+            description="The exchange's region, for exchanges that have several (OKX).",
+        ),
     ] = None
     contract_type: ContractType
-    active: Flag = True
+    active: Annotated[
+        Flag, Field(description="A key that is not active opens no new positions.")
+    ] = True
 
 
 class KeyChange(Input):
-    """`exchange` and `api_key` never change: replace the key by a new one."""
+    """A change of a key. Omitted members keep their value. `exchange` never changes: add a new key
+    instead.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"label": "OKX main", "active": False}]}
     )
 
-    label: Label | None = None
-    active: Flag | None = None
+    label: Annotated[
+        Label | None, Field(description="A name for people; it need not be unique.")
+    ] = None
+    active: Annotated[
+        Flag | None,
+        Field(
+            description="A key that is not active opens no new positions; its open "
+            "positions are left to the bot's exit rules."
+        ),
+    ] = None
     contract_type: Annotated[
         ContractType | None,
         Field(
-            description="Shows the instruments and trading assets of the other type. Not while "
-            "the key's bot is online, nor while a position is open with the key."
+            description="Switches to the instruments and trading assets of the other type. "
+            "Rejected while the key's bot is online or a position is open with "
+            "the key."
         ),
     ] = None
     environment: Annotated[
-        Environment | None, Field(description="Cannot be changed; refused unless it is the same.")
+        Environment | None,
+        Field(description="Cannot be changed: any other value than the current one is rejected."),
     ] = None
 
 
 class AssignedBot(Document):
+    """The bot that the key is assigned to."""
+
     id: UUID
     name: Annotated[str, Field(examples=["Grid BTC"])]
 
 
 class KeyPermissions(Document):
-    """What the exchange says that the key may do; `unknown` where it does not tell."""
+    """What the key may do according to the exchange; `unknown` where the exchange does not say."""
 
     read: Annotated[PermissionAnswer, Field(examples=["yes"])]
     trade: Annotated[PermissionAnswer, Field(examples=["yes"])]
@@ -93,71 +121,146 @@ class KeyPermissions(Document):
 
 
 class Verification(Document):
-    """`reason`: why it is unreachable (`no_endpoint`, `no_answer`, `bad_answer`, `rate_limited`: by
-    the exchange, or by us before it) or rejected; `possible`: causes that are not told apart.
-    """
+    """The result of the latest check of the credentials with the exchange."""
 
-    status: Annotated[str, Field(examples=["verified"])]
-    reason: Annotated[str | None, Field(examples=[None])]
-    possible: Annotated[list[str] | None, Field(examples=[None])]
+    status: Annotated[
+        str,
+        Field(
+            examples=["verified"],
+            description="`verified`, `rejected`, `unreachable`, or `skipped` if the "
+            "exchange was not asked.",
+        ),
+    ]
+    reason: Annotated[
+        str | None,
+        Field(
+            examples=[None],
+            description="Why the exchange rejected the credentials (see `RefusalReason`) or "
+            "could not be asked: `no_endpoint`, `no_answer`, `bad_answer` or "
+            "`rate_limited` (by the exchange, or by the service to spare it).",
+        ),
+    ]
+    possible: Annotated[
+        list[str] | None,
+        Field(
+            examples=[None],
+            description="The possible causes, if the exchange does not distinguish them.",
+        ),
+    ]
     checked_at: datetime | None
 
 
 class LastRelease(Document):
-    """When a bot last fetched the credentials, and the address it called from."""
+    """The latest release of the credentials to a bot."""
 
-    at: datetime
-    from_: Annotated[str, Field(alias="from", examples=["203.0.113.7"])]
+    at: Annotated[datetime, Field(description="When the credentials were released.")]
+    from_: Annotated[
+        str,
+        Field(
+            alias="from",
+            examples=["203.0.113.7"],
+            description="The IP address that the bot called from.",
+        ),
+    ]
 
 
 class Key(Document):
-    """Everything but the secrets; `masked_key` helps to tell keys apart."""
+    """A key, without its secrets."""
 
     id: UUID
     label: Annotated[str, Field(examples=["OKX paper"])]
     exchange: Annotated[ExchangeId, Field(examples=["okx"])]
     environment: Annotated[Environment, Field(examples=["testnet"])]
-    region: Annotated[str | None, Field(examples=[None])]
+    region: Annotated[
+        str | None,
+        Field(
+            examples=[None], description="The exchange's region, for exchanges that have several."
+        ),
+    ]
     contract_type: ContractType
-    masked_key: Annotated[str, Field(examples=["7d3c…7f10"])]
-    active: Annotated[bool, Field(examples=[True])]
-    bot: AssignedBot | None
+    masked_key: Annotated[
+        str,
+        Field(
+            examples=["7d3c…7f10"],
+            description="The first and last characters of the API key, to tell keys apart.",
+        ),
+    ]
+    active: Annotated[
+        bool, Field(examples=[True], description="A key that is not active opens no new positions.")
+    ]
+    bot: Annotated[
+        AssignedBot | None,
+        Field(description="The bot that the key is assigned to; null if there is none."),
+    ]
     permissions: KeyPermissions
-    expires_at: Annotated[datetime | None, Field(examples=[None])]
+    expires_at: Annotated[
+        datetime | None,
+        Field(
+            examples=[None],
+            description="When the exchange lets the credentials expire; null if never or "
+            "not known.",
+        ),
+    ]
     verification: Verification
-    last_release: LastRelease | None
-    version: Annotated[int, Field(examples=[1])]
+    last_release: Annotated[
+        LastRelease | None, Field(description="Null if the credentials were never released.")
+    ]
+    version: Annotated[
+        int,
+        Field(
+            examples=[1],
+            description="The version of the credentials, incremented by each replacement.",
+        ),
+    ]
     created_at: datetime
     updated_at: datetime
 
 
 class KeyPage(Document):
+    """A page of keys."""
+
     items: list[Key]
     next_cursor: NextCursor
 
 
 class AssociatedData(StrEnum):
-    """What becomes of the trading data of a key that is deleted."""
+    """What happens to the trading data of a key when the key is deleted."""
 
     KEEP = "keep"
     DELETE = "delete"
 
 
 class DeletionReceipt(Document):
-    """What went with the key; trading data stay."""
+    """What was deleted with the key. Trading data remain."""
 
     key_id: UUID
-    associated_data: Annotated[str, Field(examples=["keep"])]
+    associated_data: Annotated[
+        str, Field(examples=["keep"], description="What was requested: always `keep` here.")
+    ]
     deleted: Annotated[
         DeletedRows,
-        Field(examples=[{"keys": 1, "credentials": 1, "trading_assets": 4, "freezes": 0}]),
+        Field(
+            examples=[{"keys": 1, "credentials": 1, "trading_assets": 4, "freezes": 0}],
+            description="Numbers of deleted rows, by kind.",
+        ),
     ]
 
 
 class KeyDeletionPreview(Document):
-    """The rows that would go with the key. Held positions and a bot are in its way."""
+    """What deleting the key together with its data would delete now. The key cannot be deleted
+    while it has held positions or a bot.
+    """
 
     key_id: UUID
-    counts: KindCounts
-    held_positions: Annotated[int, Field(examples=[0])]
-    bot: Annotated[AssignedBot | None, Field(examples=[None])]
+    counts: Annotated[KindCounts, Field(description="Rows that would be deleted.")]
+    held_positions: Annotated[
+        int,
+        Field(examples=[0], description="Positions that are open or being opened with the key."),
+    ]
+    bot: Annotated[
+        AssignedBot | None,
+        Field(
+            examples=[None],
+            description="The bot that the key is assigned to; null if there is none.",
+        ),
+    ]

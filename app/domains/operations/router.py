@@ -28,7 +28,8 @@ id: 0d5f1b0a9c…
 """
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events until the operation has ended, or the stream ends: connect again",
+        "description": "Events until the operation or the stream ends; in the latter case "
+        "connect again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -49,7 +50,7 @@ deletions_router = APIRouter(
 async def list_operations(
     service: Operations, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
-    """Newest first."""
+    """List the account's operations, newest first."""
     cursors = IdCursors("operations")
     page = await service.page(cursors.after(cursor), limit)
     return json_answer(
@@ -69,8 +70,10 @@ async def list_operations(
 )
 @for_users(Scope.DATA_READ, while_closing=True)
 async def get_operation(operation_id: UUID, service: Operations) -> Response:
-    """While an account is being closed its tokens read that operation and nothing else. They may
-    do so afterwards too, for thirty days: else nobody could see that it is done.
+    """Return one operation and its progress.
+
+    While an account is being closed, its tokens can read the closing operation and nothing else.
+    They still can for thirty days afterwards, so that its completion can be seen.
     """
     return operation_answer(await service.get(operation_id))
 
@@ -84,9 +87,11 @@ async def get_operation(operation_id: UUID, service: Operations) -> Response:
 )
 @for_users(Scope.DATA_READ, while_closing=True)
 async def stream_operation(operation_id: UUID, service: Operations, work: CurrentWork) -> Response:
-    """Server-sent events. `operation` carries the document of `getOperation`: at once, and then
-    within a second of each change. The stream ends when the operation has. An account may have ten
-    at each process of the service.
+    """Stream an operation's progress as server-sent events.
+
+    Each `operation` event carries the document of `getOperation`: the first immediately, then one
+    within a second of each change. The stream ends with the operation. An account may have ten
+    streams per process of the service.
     """
     row = await service.get(operation_id)
     context = work.context
@@ -108,8 +113,10 @@ async def stream_operation(operation_id: UUID, service: Operations, work: Curren
 )
 @for_users(Scope.DATA_DELETE, action="operation.cancel")
 async def cancel_operation(operation_id: UUID, service: Operations) -> Response:
-    """Deletions cannot be cancelled: what they delete is hidden when they begin, and bots are
-    refused its like. An operation that has ended is answered as it ended.
+    """Cancel an operation.
+
+    Deletions cannot be cancelled: their data are hidden from the start, and late reports of them
+    are refused. An operation that has ended is returned unchanged.
     """
     return operation_answer(await service.cancel(operation_id))
 
@@ -121,17 +128,17 @@ async def cancel_operation(operation_id: UUID, service: Operations) -> Response:
     status_code=202,
     response_model=Operation,
     responses={
-        200: {"description": "Of a dry run: what would be deleted", "model": DeletionPreview},
+        200: {"description": "A dry run: what would be deleted.", "model": DeletionPreview},
         **changing(UnknownKeys),
     },
 )
 @for_users(Scope.DATA_DELETE, action="data.delete")
 async def delete_data(wanted: DataDeletion, service: Deletions, work: CurrentWork) -> Response:
-    """Trades, positions, equity snapshots, signals and bot events: of everything, of one
-    environment, of some keys, or before a time. Open positions are kept, and so are keys and bots.
+    """Delete trades, positions, equity snapshots, signals and bot events.
 
-    Nothing shows the data when the answer arrives, and late reports of them are refused. Their rows
-    are removed by the operation.
+    The scope is everything, one environment, some keys, or what happened before a time. Open
+    positions, keys and bots are kept. Once the response arrives, the data are hidden and late
+    reports of them are refused; the operation removes the rows.
     """
     if wanted.dry_run:
         preview = await service.preview(wanted)

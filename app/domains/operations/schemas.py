@@ -13,19 +13,40 @@ from app.domains.trading.fields import Moment
 from botkeys.exchanges.model import Environment
 
 MAX_KEYS = 100
-DeletionScope = TypeAliasType("DeletionScope", Literal["all", "environment", "keys", "before"])
+DeletionScope = TypeAliasType(
+    "DeletionScope",
+    Annotated[
+        Literal["all", "environment", "keys", "before"],
+        Field(description="What a deletion covers."),
+    ],
+)
 OperationKind = TypeAliasType(
-    "OperationKind", Literal["delete_key_data", "delete_data", "close_account"]
+    "OperationKind",
+    Annotated[
+        Literal["delete_key_data", "delete_data", "close_account"],
+        Field(description="What an operation does."),
+    ],
 )
 OperationStatus = TypeAliasType(
-    "OperationStatus", Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    "OperationStatus",
+    Annotated[
+        Literal["queued", "running", "succeeded", "failed", "cancelled"],
+        Field(description="The state of an operation. The last three are final."),
+    ],
 )
 OperationTarget = TypeAliasType(
-    "OperationTarget", Literal["all", "environment", "keys", "before", "key", "account"]
+    "OperationTarget",
+    Annotated[
+        Literal["all", "environment", "keys", "before", "key", "account"],
+        Field(description="What an operation covers."),
+    ],
 )
 OperationPhase = TypeAliasType(
     "OperationPhase",
-    Literal["counted", "trades", "positions", "equity_snapshots", "signals", "bot_events"],
+    Annotated[
+        Literal["counted", "trades", "positions", "equity_snapshots", "signals", "bot_events"],
+        Field(description="How far an operation has come."),
+    ],
 )
 
 _COUNTS = {"trades": 1204, "positions": 88, "equity_snapshots": 20160, "signals": 0}
@@ -33,9 +54,10 @@ _COUNTS["bot_events"] = 31
 
 
 class DataDeletion(Input):
-    """`all` takes nothing more, `environment` its environment, `keys` its keys. `before` takes a
-    time, and with it an environment or keys if no more than theirs is meant: of both, at least one
-    key must be of that environment.
+    """The trading data to delete. The scope `all` takes no other member, `environment` requires
+    `environment`, `keys` requires `key_ids`. `before` requires a time, and `environment` or
+    `key_ids` may narrow it down; if both are given, at least one key must belong to the
+    environment.
     """
 
     model_config = ConfigDict(
@@ -48,11 +70,18 @@ class DataDeletion(Input):
     )
 
     scope: DeletionScope
-    environment: Environment | None = None
+    environment: Annotated[
+        Environment | None, Field(description="Delete only the data of this environment.")
+    ] = None
     key_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_KEYS)] | None = Field(
-        None, description="Of keys that are there, or that were deleted and have data left."
+        None,
+        description="Delete only the data of these keys, which may be deleted keys that "
+        "have data left.",
     )
-    before: Moment | None = Field(None, description="Not in the future.")
+    before: Moment | None = Field(
+        None,
+        description="Delete only what happened before this time, which must not be in the future.",
+    )
     dry_run: Flag = Field(default=False, description="Only count what would be deleted.")
 
     @model_validator(mode="after")
@@ -75,7 +104,7 @@ class DataDeletion(Input):
 
 
 class KeptPositions(Document):
-    """Positions that are open, or being opened, stay."""
+    """Positions that are open or being opened, and therefore kept."""
 
     positions: int
 
@@ -88,7 +117,7 @@ class DeletionPreview(Document):
 
 
 class OperationScope(Document):
-    """What the operation deletes: as it was asked for."""
+    """What the operation deletes, as requested."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -96,24 +125,35 @@ class OperationScope(Document):
         OperationTarget,
         Field(examples=["environment"]),
     ]
-    environment: Annotated[Environment | None, Field(examples=["testnet"])] = None
-    key_ids: Annotated[list[UUID] | None, Field(examples=[None])] = None
-    before: Annotated[datetime | None, Field(examples=[None])] = None
+    environment: Annotated[
+        Environment | None,
+        Field(
+            examples=["testnet"],
+            description="Only the data of this environment; omitted if not limited.",
+        ),
+    ] = None
+    key_ids: Annotated[
+        list[UUID] | None,
+        Field(examples=[None], description="Only the data of these keys; omitted if not limited."),
+    ] = None
+    before: Annotated[
+        datetime | None,
+        Field(
+            examples=[None],
+            description="Only what happened before this time; omitted if not limited.",
+        ),
+    ] = None
 
 
 class OperationReceipt(Document):
-    """What was deleted so far. `kept` is missing where nothing is kept."""
+    """What was deleted so far, counted by kind, and what was kept."""
 
     deleted: Annotated[DeletedRows, Field(examples=[{**_COUNTS, "keys": 1}])]
-    kept: KeptPositions | None = None
+    kept: Annotated[KeptPositions | None, Field(description="Omitted if nothing is kept.")] = None
 
 
 class Operation(Document):
-    """Long work. `done` and `total` are rows; `total` grows where there turns out to be more.
-
-    `receipt` counts what was deleted by kind, and what was kept. `stalled`: it is running, and
-    nothing was heard of it for a minute, or its worker died and no other has taken it on yet.
-    """
+    """Long-running work and its progress."""
 
     id: UUID
     kind: Annotated[OperationKind, Field(examples=["delete_data"])]
@@ -121,19 +161,41 @@ class Operation(Document):
     phase: Annotated[
         OperationPhase | None,
         Field(
-            description="`counted`: the rows were counted, and none is deleted yet; from then on "
-            "the kind of rows that went last. Null before, and once it has succeeded.",
+            description="`counted` once the rows are counted and none is deleted yet; then "
+            "the kind of rows deleted most recently. Null before that, and once "
+            "the operation has succeeded.",
             examples=["trades"],
         ),
     ]
-    environment: Annotated[Environment | None, Field(examples=["testnet"])]
-    key_id: Annotated[UUID | None, Field(examples=[None], description="Of `delete_key_data`.")]
-    done: Annotated[int, Field(examples=[20000])]
-    total: Annotated[int, Field(examples=[21323])]
+    environment: Annotated[
+        Environment | None,
+        Field(
+            examples=["testnet"],
+            description="The environment that the operation is limited to; null if it covers both.",
+        ),
+    ]
+    key_id: Annotated[
+        UUID | None,
+        Field(
+            examples=[None], description="Of `delete_key_data`: the key. Null for the other kinds."
+        ),
+    ]
+    done: Annotated[int, Field(examples=[20000], description="Rows processed so far.")]
+    total: Annotated[
+        int, Field(examples=[21323], description="Rows to process; it grows if more are found.")
+    ]
     scope: OperationScope
-    receipt: OperationReceipt | None
-    error: Annotated[str | None, Field(examples=[None])]
-    stalled: bool
+    receipt: Annotated[OperationReceipt | None, Field(description="What was deleted so far.")]
+    error: Annotated[
+        str | None, Field(examples=[None], description="Why the operation failed, for people.")
+    ]
+    stalled: Annotated[
+        bool,
+        Field(
+            description="Whether a running operation has made no progress for a minute, or "
+            "its worker died and no other has taken over yet."
+        ),
+    ]
     created_at: datetime
     started_at: datetime | None
     last_progress_at: datetime | None
@@ -141,5 +203,7 @@ class Operation(Document):
 
 
 class OperationPage(Document):
+    """A page of operations."""
+
     items: list[Operation]
     next_cursor: NextCursor

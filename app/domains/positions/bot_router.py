@@ -36,10 +36,14 @@ router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class
 async def report_position(
     position_id: PositionId, report: PositionReport, service: Positions
 ) -> Response:
-    """`opening` asks for permission: it is refused with every reason in `blocked_by`, or recorded,
-    and then holds key and margin mode until `expires_at`; repeat it for as long as the order rests.
-    `open` and `closed` are facts and always recorded. A report may be repeated, and may come late:
-    the answer is the position as it is stored. Only one that is `opening`, with an `expires_at` to
-    come, permits the order: of an id that is open or closed already, what is stored is answered.
+    """Report a position, or ask for permission to open one.
+
+    `opening` asks for permission. It is refused with every reason in `blocked_by`, or recorded, and
+    then reserves key and margin mode until `expires_at`; repeat it for as long as the order rests.
+    `open` and `closed` are facts and always recorded.
+
+    A report may be repeated and may arrive late: the response is the position as stored. Only a
+    response with the status `opening` and an `expires_at` in the future permits the order; for a
+    position that is already open or closed, the stored state is returned.
     """
     return json_answer(position_document(await service.report(position_id, report)))

@@ -16,7 +16,7 @@ MAX_REVISION = 2**53
 
 
 class PositionReport(Input):
-    """What is left out stays as it was reported before."""
+    """A report of a position. Omitted members keep the value of the previous report."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -43,37 +43,53 @@ class PositionReport(Input):
 
     key_id: Annotated[
         UUID | None,
-        Field(description="Needed only by a first report of a key that the bot had before."),
+        Field(
+            description="Required only in the first report of a position under a key that "
+            "the bot had before."
+        ),
     ] = None
     revision: Annotated[
         Annotated[int, Field(ge=0, le=MAX_REVISION), WHOLE_NUMBER] | None,
-        Field(description="Raised with each report; a lower is ignored."),
+        Field(
+            description="A number that the bot increments with each report; a report with a "
+            "lower one is ignored."
+        ),
     ] = None
-    symbol: Annotated[Symbol, Field(description="The exchange's own, as in the configuration.")]
+    symbol: Annotated[
+        Symbol, Field(description="The exchange's own spelling, as in the configuration.")
+    ]
     side: PositionSide
     status: Annotated[
         PositionStatus,
         Field(
-            description="`opening` asks for permission, before the order is placed; `open` and "
-            "`closed` say what is so."
+            description="`opening` asks for permission before the order is placed; `open` "
+            "and `closed` report facts."
         ),
     ]
-    quantity: Annotated[NotNegative, Field(description="More than 0 until it is closed.")]
-    entry_price: Positive | None = None
-    exit_price: Positive | None = None
+    quantity: Annotated[NotNegative, Field(description="More than 0 until the position is closed.")]
+    entry_price: Annotated[
+        Positive | None, Field(description="The average entry price, in the exchange's units.")
+    ] = None
+    exit_price: Annotated[
+        Positive | None, Field(description="The average exit price, in the exchange's units.")
+    ] = None
     leverage: Annotated[
-        Positive | None, Field(description="At first the trading asset's, if left out.")
+        Positive | None,
+        Field(description="Defaults to the trading asset's leverage in the first report."),
     ] = None
     margin_mode: Annotated[
-        MarginMode | None, Field(description="At first the trading asset's, if left out.")
+        MarginMode | None,
+        Field(description="Defaults to the trading asset's margin mode in the first report."),
     ] = None
-    fees: Annotated[Amount | None, Field(description="Paid; negative: earned.")] = None
+    fees: Annotated[Amount | None, Field(description="Positive if paid, negative if earned.")] = (
+        None
+    )
     opened_at: Annotated[
-        Moment | None, Field(description="The time of the first `open` report, if left out.")
+        Moment | None, Field(description="Defaults to the time of the first `open` report.")
     ] = None
     closed_at: Annotated[
         Moment | None,
-        Field(description="Read with `closed`; the time of that report, if left out."),
+        Field(description="Used only with `closed`; defaults to the time of that report."),
     ] = None
 
     @field_validator("quantity")

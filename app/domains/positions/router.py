@@ -32,13 +32,19 @@ router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeR
 @for_users(Scope.DATA_READ)
 async def list_positions(
     listing: Listing,
-    symbol: Symbol | None = None,
+    symbol: Annotated[Symbol | None, Query(description="Only positions of this symbol.")] = None,
     status: Annotated[
-        PositionStatus | None, Query(description="An opening whose time is over is `closed`.")
+        PositionStatus | None,
+        Query(
+            description="Only positions with this status. A reservation that has lapsed is "
+            "`closed`."
+        ),
     ] = None,
 ) -> Response:
-    """Of one environment, those that were reported last first. `from` and `to` bound the time of
-    their first report. Whole as CSV or NDJSON, as `listTrades`.
+    """List positions of one environment, most recently reported first.
+
+    `from` and `to` bound the time of a position's first report. `Accept` selects CSV or NDJSON, as
+    in `listTrades`.
     """
     return await listing.answer(POSITIONS, state=status, symbol=symbol)
 
@@ -56,11 +62,16 @@ async def close_position(
     service: Positions,
     work: CurrentWork,
     bot_id: Annotated[
-        UUID | None, Query(description="Whose, where several bots hold one of this id.")
+        UUID | None,
+        Query(
+            description="The bot that reported the position; required if several bots hold "
+            "one with this id."
+        ),
     ] = None,
 ) -> Response:
-    """For a bot that is dead: no order is sent to the exchange. If the bot lives and reports the
-    position as open, it is open again.
+    """Mark a position as closed whose bot no longer runs. No order is sent to the exchange.
+
+    If the bot does run and reports the position as open, it is open again.
     """
     return json_answer(
         position_document(await service.close(work.caller.user, position_id, bot_id))

@@ -11,9 +11,27 @@ from app.api.schemas import Document, NextCursor
 from app.domains.trading.fields import RowName
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
-PositionSide = TypeAliasType("PositionSide", Literal["long", "short"])
-PositionStatus = TypeAliasType("PositionStatus", Literal["opening", "open", "closed"])
-CloseReason = TypeAliasType("CloseReason", Literal["reported", "by_hand", "lapsed"])
+PositionSide = TypeAliasType(
+    "PositionSide",
+    Annotated[Literal["long", "short"], Field(description="The direction of a position.")],
+)
+PositionStatus = TypeAliasType(
+    "PositionStatus",
+    Annotated[
+        Literal["opening", "open", "closed"],
+        Field(description="`opening` is a reservation made before the order is placed."),
+    ],
+)
+CloseReason = TypeAliasType(
+    "CloseReason",
+    Annotated[
+        Literal["reported", "by_hand", "lapsed"],
+        Field(
+            description="How a position was closed: reported by the bot, closed by hand, or "
+            "a reservation that lapsed."
+        ),
+    ],
+)
 
 
 def _no_dots(name: str) -> str:
@@ -34,33 +52,37 @@ PositionId = Annotated[
 
 
 class DataBot(Document):
-    """`name` is null once the bot is deleted."""
+    """The bot that reported the data. `name` is null once the bot is deleted."""
 
     id: UUID
     name: Annotated[str | None, Field(examples=["Grid BTC"])]
 
 
 class DataKey(Document):
-    """The key that it was reported for, whatever became of it since."""
+    """The key that the data were reported for, even if it was deleted since."""
 
     id: UUID
     label: Annotated[str, Field(examples=["OKX paper"])]
 
 
 class Position(Document):
-    """As stored, in the exchange's units.
+    """A position as stored, in the exchange's units.
 
-    `opening` is a reservation that holds until `expires_at` and is `closed` from then on, with the
-    `close_reason` `lapsed`. `revision` is the bot's own count of its reports.
+    A position that is `opening` is a reservation. It holds until `expires_at`; after that its
+    `status` is `closed` and its `close_reason` is `lapsed`.
     """
 
-    id: Annotated[str, Field(examples=["btc-2026-11-22-1"])]
+    id: Annotated[
+        str, Field(examples=["btc-2026-11-22-1"], description="The bot's own id for the position.")
+    ]
     bot: DataBot
     key: DataKey
     exchange: Annotated[ExchangeId, Field(examples=["okx"])]
     environment: Annotated[Environment, Field(examples=["testnet"])]
     contract_type: ContractType
-    symbol: Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
+    symbol: Annotated[
+        str, Field(examples=["BTC-USDT-SWAP"], description="The exchange's own spelling.")
+    ]
     side: PositionSide
     status: Annotated[PositionStatus, Field(examples=["open"])]
     quantity: Annotated[str, Field(examples=["0.5"])]
@@ -68,16 +90,30 @@ class Position(Document):
     exit_price: Annotated[str | None, Field(examples=[None])]
     leverage: Annotated[str | None, Field(examples=["10"])]
     margin_mode: MarginMode | None
-    fees: Annotated[str | None, Field(examples=["1.25"], description="Paid; negative: earned.")]
-    revision: Annotated[int | None, Field(examples=[2])]
+    fees: Annotated[
+        str | None, Field(examples=["1.25"], description="Positive if paid, negative if earned.")
+    ]
+    revision: Annotated[
+        int | None, Field(examples=[2], description="The bot's own count of its reports.")
+    ]
     opened_at: datetime | None
     closed_at: Annotated[datetime | None, Field(examples=[None])]
-    close_reason: Annotated[CloseReason | None, Field(examples=[None])]
-    expires_at: Annotated[datetime | None, Field(examples=[None])]
+    close_reason: Annotated[
+        CloseReason | None, Field(examples=[None], description="Null until the position is closed.")
+    ]
+    expires_at: Annotated[
+        datetime | None,
+        Field(
+            examples=[None],
+            description="Until when a reservation holds; null if the position is no reservation.",
+        ),
+    ]
     created_at: datetime
     updated_at: datetime
 
 
 class PositionPage(Document):
+    """A page of positions."""
+
     items: list[Position]
     next_cursor: NextCursor

@@ -27,8 +27,10 @@ router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute
 async def release_credentials(
     request: ReleaseRequest, service: Releases, work: CurrentWork
 ) -> Response:
-    """What is answered opens with the one-time key that the bot made for this request, and not
-    with anything that this service holds. The release is recorded before it is made.
+    """Release the bot's credentials, sealed to its one-time key.
+
+    Only the key that the bot generated for this request opens the response; nothing that the
+    service holds does. The release is recorded before it is made.
     """
     ticket = await service.grant(request, work.caller.address)
     await work.checkpoint()
@@ -41,15 +43,19 @@ async def release_credentials(
     operation_id="getConfig",
     summary="Get the bot's configuration",
     response_model=Config,
-    responses={304: {"description": "Unchanged since the version in If-None-Match"}, **reading()},
+    responses={
+        304: {"description": "The configuration still has the version in If-None-Match."},
+        **reading(),
+    },
 )
 @for_bots(reads_config=True)
 async def get_config(
     service: Configs,
     if_none_match: Annotated[
-        str | None, Header(description="The `ETag` of the configuration that the bot has.")
+        str | None, Header(description="The `ETag` of the configuration that the bot already has.")
     ] = None,
 ) -> Response:
+    """Return the bot's key, trading assets and endpoints, and whether it may open positions."""
     config = service.config()
     tag = f'"{config.version}"'
     if if_none_match is not None and _names(if_none_match, tag):

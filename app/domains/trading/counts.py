@@ -9,12 +9,12 @@ from app.api.schemas import Document
 
 DeletedRows = TypeAliasType(
     "DeletedRows",
-    Annotated[dict[str, int], Field(description="How many rows of each kind were deleted.")],
+    Annotated[dict[str, int], Field(description="Numbers of deleted rows, by kind.")],
 )
 
 
 class KindCounts(Document):
-    """Rows by kind."""
+    """Numbers of rows, by kind."""
 
     trades: int
     positions: int

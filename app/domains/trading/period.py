@@ -18,9 +18,12 @@ class Period(NamedTuple):
 
 async def _period(
     since: Annotated[
-        Moment | None, Query(alias="from", description="Of this time or later; not after `to`.")
+        Moment | None,
+        Query(alias="from", description="The start of the period, inclusive; not after `to`."),
     ] = None,
-    until: Annotated[Moment | None, Query(alias="to", description="Before this time.")] = None,
+    until: Annotated[
+        Moment | None, Query(alias="to", description="The end of the period, exclusive.")
+    ] = None,
 ) -> Period:
     if since is not None and until is not None and since > until:
         fault = {

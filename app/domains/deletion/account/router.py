@@ -50,16 +50,23 @@ async def close_account(
     work: CurrentWork,
     expected: Expected,
     force: Annotated[
-        bool, Query(description="Close it although positions are open. No bot looks after them.")
+        bool,
+        Query(
+            description="Close the account even if positions are open. No bot will manage them any "
+            "more."
+        ),
     ] = False,
 ) -> Response:
-    """Bots, their tokens, keys and credentials are gone when the answer arrives, and all else is
-    hidden; the operation removes it. Until it is done the account's tokens read that operation and
-    nothing else. Afterwards they are dead but for that, and a newer token starts an empty account.
+    """Delete everything in the account, and the account itself.
 
-    The audit log is kept for its retention. A lost answer is given again to the same
-    Idempotency-Key until the operation is done, and found in the `operation_id` of the 403 that
-    other routes answer. The `ETag` is that of `getAccount`.
+    When the response arrives, bots, bot tokens, keys and credentials are deleted and all other data
+    are hidden; the operation removes them. Until it is done, the account's tokens can read that
+    operation and nothing else. Afterwards they are invalid except for reading it, and a newer token
+    starts an empty account.
+
+    The audit log is kept until its retention ends. If the response is lost, repeat the request with
+    the same Idempotency-Key until the operation is done; the `operation_id` is also part of the 403
+    that other routes return. The `ETag` is that of `getAccount`.
     """
     row = await service.close(work.caller.user, expected, force=force)
     return operation_answer(row, status=202)

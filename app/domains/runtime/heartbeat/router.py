@@ -18,7 +18,7 @@ _PLAIN = Heartbeat()
 @router.post(
     "/heartbeat",
     operation_id="sendHeartbeat",
-    summary="Say that the bot lives",
+    summary="Send a heartbeat",
     response_model=HeartbeatAnswer,
     responses=reading(ClockAhead),
 )
@@ -26,10 +26,12 @@ _PLAIN = Heartbeat()
 async def send_heartbeat(
     service: Heartbeats, work: CurrentWork, heartbeat: Heartbeat = _PLAIN
 ) -> Response:
-    """The answer comes once the heartbeat is stored. The bot is then online for the time that the
-    service is set to, 30 seconds unless changed: send one every 10. With `credentials` the bot
-    tells what its exchange says of them, which nobody else can ask: do that once a day, and when
-    the exchange refuses them.
+    """Record that the bot is alive, and return the current configuration's version.
+
+    The response is sent once the heartbeat is stored. The bot then counts as online for the
+    configured lease, 30 seconds by default: send a heartbeat every 10 seconds. With `credentials`
+    the bot reports what the exchange says about them, which only the bot can ask: report once a
+    day, and when the exchange rejects them.
     """
     if heartbeat.credentials is not None:
         await service.report(heartbeat.credentials)

@@ -10,7 +10,13 @@ from app.api.schemas import WHOLE_NUMBER, Document, Input
 from app.domains.trading.fields import Moment
 from botkeys.exchanges.model import PermissionAnswer, RefusalReason
 
-CredentialsStatus = TypeAliasType("CredentialsStatus", Literal["ok", "rejected"])
+CredentialsStatus = TypeAliasType(
+    "CredentialsStatus",
+    Annotated[
+        Literal["ok", "rejected"],
+        Field(description="Whether the exchange accepted the credentials."),
+    ],
+)
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -21,7 +27,7 @@ def _not_the_last(value: datetime) -> datetime:
 
 
 class ReportedPermissions(Input):
-    """What the exchange says that the key may do; what is left out stays as it was."""
+    """What the key may do according to the exchange. Omitted members keep their value."""
 
     read: PermissionAnswer | None = None
     trade: PermissionAnswer | None = None
@@ -30,25 +36,33 @@ class ReportedPermissions(Input):
 
 
 class CredentialsReport(Input):
-    """How the exchange answered to the bot's credentials. It becomes the key's `verification`."""
+    """How the exchange responded to the bot's credentials. It becomes the key's `verification`."""
 
     version: Annotated[
-        int, Field(ge=1, description="Of the credentials that were tried."), WHOLE_NUMBER
+        int,
+        Field(ge=1, description="The version of the credentials that were tried."),
+        WHOLE_NUMBER,
     ]
     status: CredentialsStatus
     reason: Annotated[
-        RefusalReason | None, Field(description="Why they were rejected; needed if they were.")
+        RefusalReason | None, Field(description="Why they were rejected; required if they were.")
     ] = None
     possible: Annotated[
         list[RefusalReason] | None,
-        Field(max_length=10, description="Causes that the exchange does not tell apart."),
+        Field(
+            max_length=10,
+            description="The possible causes, if the exchange does not distinguish them.",
+        ),
     ] = None
     permissions: ReportedPermissions | None = None
     expires_at: Annotated[
         Annotated[Moment, AfterValidator(_not_the_last)] | None,
-        Field(description="Left out: as before. `null`: the credentials do not expire."),
+        Field(
+            description="When the credentials expire. Omitted: unchanged. `null`: they do "
+            "not expire."
+        ),
     ] = None
-    checked_at: Annotated[Moment, Field(description="When the exchange answered.")]
+    checked_at: Annotated[Moment, Field(description="When the exchange responded.")]
 
     @model_validator(mode="after")
     def _reasoned(self) -> Self:
@@ -58,7 +72,7 @@ class CredentialsReport(Input):
 
 
 class Heartbeat(Input):
-    """That the bot lives. No body at all says the same."""
+    """A sign of life. A request without a body means the same as an empty object."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -75,11 +89,23 @@ class Heartbeat(Input):
         }
     )
 
-    credentials: CredentialsReport | None = None
+    credentials: Annotated[
+        CredentialsReport | None,
+        Field(description="What the exchange says about the bot's credentials."),
+    ] = None
 
 
 class HeartbeatAnswer(Document):
-    """`config_version` differs from the bot's own where the configuration has changed since."""
+    """The response to a heartbeat."""
 
-    config_version: Annotated[str, Field(examples=["5d41402abc4b2a76b9719d911017c592"])]
-    may_open_positions: Annotated[bool, Field(examples=[True])]
+    config_version: Annotated[
+        str,
+        Field(
+            examples=["5d41402abc4b2a76b9719d911017c592"],
+            description="The current version of the bot's configuration; fetch it if it "
+            "differs from the bot's own.",
+        ),
+    ]
+    may_open_positions: Annotated[
+        bool, Field(examples=[True], description="Whether the bot may open new positions.")
+    ]

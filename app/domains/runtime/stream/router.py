@@ -29,7 +29,7 @@ id: 9b0f5c6c2fdd2b6ab1f8f1f0f8b7a3d4
 """
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Events until the stream ends; then connect again",
+        "description": "Events until the stream ends; then connect again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -112,15 +112,18 @@ async def stream_config(
     streams: Streams,
     work: CurrentWork,
     last_event_id: Annotated[
-        str | None, Header(description="The version of the configuration that the bot has.")
+        str | None, Header(description="The configuration version that the bot already has.")
     ] = None,
 ) -> Response:
-    """Server-sent events. `config` carries the document of `getConfig`, its `id` is the version: at
-    once, unless the bot has it, and then after each change. A comment every few seconds tells that
-    the stream lives. It ends now and then, and when the token is replaced: connect again.
+    """Stream the bot's configuration as server-sent events.
 
-    Whoever reads slowly gets the newest configuration and not each one between. A bot has at most
-    four streams at each process of the service: a fifth ends the oldest.
+    Each `config` event carries the document of `getConfig`, and its `id` is the version: the first
+    immediately, unless the bot already has that version, then one after each change. A comment
+    every few seconds keeps the stream alive. The stream ends from time to time, and when the token
+    is replaced: connect again.
+
+    A slow reader gets the newest configuration and skips intermediate ones. A bot may have four
+    streams per process of the service; a fifth ends the oldest.
     """
     subscription = await streams.subscribe(work.caller.bot, last_event_id)
     return ConfigEvents(subscription, streams.limits)

@@ -10,7 +10,7 @@ from botkeys.sealing.secret import Secret
 
 
 class ExchangeId(StrEnum):
-    """In the order in which they are listed."""
+    """A supported exchange. The order is that of `listExchanges`."""
 
     BITMEX = "bitmex"
     BYBIT = "bybit"
@@ -25,22 +25,28 @@ class ExchangeId(StrEnum):
 
 
 class Environment(StrEnum):
+    """Real money (`live`) or test funds (`testnet`). Their data are never combined."""
+
     LIVE = "live"
     TESTNET = "testnet"
 
 
 class ContractType(StrEnum):
+    """Whether a contract settles in its quote asset (`linear`) or its base asset (`inverse`)."""
+
     LINEAR = "linear"
     INVERSE = "inverse"
 
 
 class MarginMode(StrEnum):
+    """Whether positions share the account's margin (`cross`) or each has its own (`isolated`)."""
+
     CROSS = "cross"
     ISOLATED = "isolated"
 
 
 class PermissionAnswer(StrEnum):
-    """What an exchange says of a permission. `UNKNOWN` is an answer of its own, never a `NO`."""
+    """The exchange's answer about a permission. `unknown` is not a `no`."""
 
     YES = "yes"
     NO = "no"
@@ -48,6 +54,10 @@ class PermissionAnswer(StrEnum):
 
 
 class Availability(StrEnum):
+    """Whether the exchange offers the environment: `closed` to new users, `discontinued`, or
+    `unconfirmed` if nothing reliable is known.
+    """
+
     AVAILABLE = "available"
     CLOSED = "closed"
     DISCONTINUED = "discontinued"
@@ -55,7 +65,7 @@ class Availability(StrEnum):
 
 
 class RefusalReason(StrEnum):
-    """Why an exchange refused credentials. `REFUSED`: it does not tell the causes apart."""
+    """Why an exchange rejected credentials; `refused` if it does not distinguish the causes."""
 
     INVALID_KEY = "invalid_key"
     BAD_SIGNATURE = "bad_signature"

@@ -8,14 +8,14 @@ from botkeys.exchanges.model import Availability, ContractType, Environment, Mar
 
 
 class MarginModeScope(StrEnum):
-    """What one choice of margin mode covers: one symbol, or the whole exchange account."""
+    """What one choice of margin mode applies to: one symbol, or the whole exchange account."""
 
     SYMBOL = "symbol"
     ACCOUNT = "account"
 
 
 class LeverageKind(StrEnum):
-    """Whether leverage is set symbol by symbol, or follows from size and margin (implicit)."""
+    """Whether leverage is set per symbol, or follows from size and margin (`implicit`)."""
 
     PER_SYMBOL = "per_symbol"
     IMPLICIT = "implicit"
