@@ -21,7 +21,7 @@ from app.api.unit_of_work import UnitOfWork
 from app.auth.errors import AccountHeaderMalformed, AccountHeaderRequired
 from app.context import Context
 from app.db.failures import is_conflict
-from app.domains.deletion.account.errors import AccountClosing
+from app.domains.accounts.errors import AccountClosing
 from app.errors import AppError, BodyTooLarge, PreconditionFailed, UnsupportedMediaType
 
 ATTEMPTS = 5

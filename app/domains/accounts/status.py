@@ -11,7 +11,7 @@ from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import UserPrincipal
 from app.db.driver import Executor, Statement
 from app.db.models import Account
-from app.domains.deletion.account.errors import AccountClosing
+from app.domains.accounts.errors import AccountClosing
 
 KNOWN_SECONDS = 2.0
 """How long reading goes on in other processes once an account is being closed. There is nothing

@@ -1,9 +1,13 @@
 """Refusals that concern bots.
 
 AppError
-├── OpenPositions     409 open_positions, with `count`
-└── NoKey             409 no_key
+├── KeyAssigned       409 key_assigned, with `bot`
+├── KeyInactive       409 key_inactive
+├── NoKey             409 no_key
+└── OpenPositions     409 open_positions, with `count`
 """
+
+from uuid import UUID
 
 from app.errors import AppError
 
@@ -31,3 +35,23 @@ class NoKey(AppError):
     title = "The bot has no key"
     member_names = ("blocked_by",)
     detail = "No key is assigned to this bot. Assign one to it first."
+
+
+class KeyAssigned(AppError):
+    """`bot` is `{id, name}`."""
+
+    status = 409
+    code = "key_assigned"
+    title = "The key is assigned to a bot"
+    member_names = ("bot",)
+    detail = "Each key serves one bot at a time. Unassign it from that bot first."
+
+    def __init__(self, bot_id: UUID, bot_name: str) -> None:
+        super().__init__(bot={"id": bot_id, "name": bot_name})
+
+
+class KeyInactive(AppError):
+    status = 409
+    code = "key_inactive"
+    title = "The key is not active"
+    detail = "Only an active key can be assigned to a bot. Activate it first."

@@ -13,10 +13,10 @@ from app.api.route import CurrentWork, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.bots import errors
 from app.domains.bots.deps import Service, TokenService
+from app.domains.bots.errors import KeyAssigned, KeyInactive
 from app.domains.bots.repository import BotRow
 from app.domains.bots.schemas import Bot, BotChange, BotCreate, BotPage, BotToken, KeyAssignment
 from app.domains.bots.serializers import bot_document
-from app.domains.keys.errors import KeyAssigned, KeyInactive
 
 router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)
 token_router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)

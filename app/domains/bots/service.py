@@ -9,10 +9,9 @@ from app.db.base import new_id
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
-from app.domains.bots.errors import OpenPositions
+from app.domains.bots.errors import KeyAssigned, KeyInactive, OpenPositions
 from app.domains.bots.repository import BotRepository, BotRow
 from app.domains.bots.schemas import BotChange
-from app.domains.keys.errors import KeyAssigned, KeyInactive
 from app.errors import NotFound
 
 

@@ -8,10 +8,11 @@ from app.db.base import new_id
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
+from app.domains.bots.errors import KeyAssigned
 from app.domains.deletion.repository import DeletionRepository, whole_key
 from app.domains.deletion.scopes import stored
 from app.domains.keys.credential_repository import CredentialRepository
-from app.domains.keys.errors import KeyAssigned, PositionsHeld
+from app.domains.keys.errors import PositionsHeld
 from app.domains.keys.repository import KeyRepository, KeyRow
 from app.domains.operations.repository import OperationRepository, OperationRow
 from app.domains.trading.kinds import KINDS

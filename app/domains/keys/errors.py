@@ -4,8 +4,6 @@ AppError
 ├── BotOnline                 409 bot_online, with `bot`
 ├── EnvironmentImmutable      409 environment_immutable
 ├── KeyAlreadyAdded           409 key_already_added, with `key_id`
-├── KeyAssigned               409 key_assigned, with `bot`
-├── KeyInactive               409 key_inactive
 ├── OpenPositions             409 open_positions, with `count`
 ├── PositionsHeld             409 open_positions, with `count`
 ├── OtherExchangeAccount      409 other_exchange_account
@@ -92,26 +90,6 @@ class KeyAlreadyAdded(AppError):
 
     def __init__(self, key_id: UUID | None = None) -> None:
         super().__init__(key_id=key_id)
-
-
-class KeyAssigned(AppError):
-    """`bot` is `{id, name}`."""
-
-    status = 409
-    code = "key_assigned"
-    title = "The key is assigned to a bot"
-    member_names = ("bot",)
-    detail = "Each key serves one bot at a time. Unassign it from that bot first."
-
-    def __init__(self, bot_id: UUID, bot_name: str) -> None:
-        super().__init__(bot={"id": bot_id, "name": bot_name})
-
-
-class KeyInactive(AppError):
-    status = 409
-    code = "key_inactive"
-    title = "The key is not active"
-    detail = "Only an active key can be assigned to a bot. Activate it first."
 
 
 class ContractTypeNotOffered(AppError):

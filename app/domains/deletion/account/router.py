@@ -9,8 +9,9 @@ from app.api.preconditions import Expected
 from app.api.responses import writing
 from app.api.route import CurrentWork, EdgeRoute
 from app.auth.scopes import Scope
+from app.domains.accounts.errors import AccountClosing
 from app.domains.accounts.repository import AccountRepository
-from app.domains.deletion.account.errors import AccountClosing, PositionsStillOpen
+from app.domains.deletion.account.errors import PositionsStillOpen
 from app.domains.deletion.account.repository import CLOSE, ClosingRepository
 from app.domains.deletion.account.service import ClosingService
 from app.domains.deletion.repository import DeletionRepository
