@@ -8,13 +8,11 @@ from app.api.route import CurrentWork
 from app.domains.catalogue.instrument_repository import InstrumentReader
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.catalogue.service import CatalogueService
-from app.domains.keys.repository import KeyRepository
 
 
 async def catalogue_service(work: CurrentWork) -> CatalogueService:
     return CatalogueService(
         work.session,
-        KeyRepository(work.session, work.context.database.autocommit, work.caller.account_id),
         CatalogueRepository(work.session),
         InstrumentReader(work.context.database.autocommit, work.caller.account_id),
         work.context.catalogues,

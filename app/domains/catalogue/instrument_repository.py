@@ -4,10 +4,12 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Integer, Text, Uuid, bindparam, text
+from sqlalchemy import Integer, Text, Uuid, bindparam, select, text
 
 from app.db.driver import Executor, Statement
+from app.db.models import Key
 from app.domains.catalogue.repository import CatalogueKey
+from botkeys.exchanges.model import ContractType, Environment
 
 
 class InstrumentRow(NamedTuple):
@@ -96,6 +98,14 @@ _PAGE = Statement(
 )
 
 
+_CATALOGUE_OF_KEY = Statement(
+    select(Key.exchange, Key.environment, Key.region, Key.contract_type).where(
+        Key.account_id == bindparam("account", type_=Uuid()),
+        Key.id == bindparam("key", type_=Uuid()),
+    )
+)
+
+
 def _pattern(term: str) -> str:
     """The term as it stands within a LIKE pattern whose escape is `/`."""
     return term.replace("/", "//").replace("%", "/%").replace("_", "/_")
@@ -107,6 +117,15 @@ class InstrumentReader:
     def __init__(self, executor: Executor, account_id: UUID) -> None:
         self._executor = executor
         self._account_id = account_id
+
+    async def catalogue_of(self, key_id: UUID) -> CatalogueKey | None:
+        """Return the catalogue that the account's key trades from; `None` without such a key."""
+        rows = await self._executor.fetch(_CATALOGUE_OF_KEY, account=self._account_id, key=key_id)
+        for exchange, environment, region, contract_type in rows:
+            return CatalogueKey(
+                exchange, Environment(environment), region, ContractType(contract_type)
+            )
+        return None
 
     async def page(
         self,

@@ -11,7 +11,6 @@ from app.domains.catalogue.errors import RefreshLimited
 from app.domains.catalogue.instrument_repository import InstrumentReader, InstrumentRow
 from app.domains.catalogue.refresher import RETRY_SECONDS, CatalogueRefresher, just_tried
 from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository, State
-from app.domains.keys.repository import KeyRepository
 from app.errors import NotFound
 
 _STALE_AFTER = 3
@@ -39,13 +38,11 @@ class CatalogueService:
     def __init__(
         self,
         session: AsyncSession,
-        keys: KeyRepository,
         catalogue: CatalogueRepository,
         listing: InstrumentReader,
         refresher: CatalogueRefresher,
     ) -> None:
         self._session = session
-        self._keys = keys
         self._catalogue = catalogue
         self._listing = listing
         self._refresher = refresher
@@ -80,10 +77,10 @@ class CatalogueService:
         await self._refresher.refresh(name, everything=everything)
 
     async def _name(self, key_id: UUID) -> CatalogueKey:
-        row = await self._keys.get(key_id)
-        if row is None:
+        name = await self._listing.catalogue_of(key_id)
+        if name is None:
             raise NotFound
-        return CatalogueKey.of(row)
+        return name
 
     def _fresh(self, state: State | None) -> Freshness:
         if state is None:
