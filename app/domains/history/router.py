@@ -10,13 +10,8 @@ from app.api.schemas import Label, Symbol
 from app.auth.scopes import Scope
 from app.domains.history.listing import IN_EVERY_FORM, Listing
 from app.domains.history.lists import BOT_EVENTS, EQUITY_SNAPSHOTS, SIGNALS, TRADES
-from app.domains.history.schemas import (
-    BotEventPage,
-    EquitySnapshotPage,
-    EventLevel,
-    SignalPage,
-    TradePage,
-)
+from app.domains.history.schemas import BotEventPage, EquitySnapshotPage, SignalPage, TradePage
+from app.domains.trading.fields import EventLevel
 
 router = APIRouter(prefix="/v1", tags=["trading data"], route_class=EdgeRoute)
 

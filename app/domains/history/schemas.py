@@ -1,29 +1,18 @@
 """What trades, equity snapshots, signals and events of bots look like from outside."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
-from typing_extensions import TypeAliasType
 
 from app.api.schemas import Document, NextCursor
-from app.domains.ingest.items import EventData
 from app.domains.positions.schemas import DataBot, DataKey, PositionSide
+from app.domains.trading.event_data import EventData
+from app.domains.trading.fields import EventLevel, SignalDirection
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 Symbol = Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
 OwnId = Annotated[str, Field(description="The bot's own.", examples=["2026-11-22-0001"])]
-EventLevel = TypeAliasType(
-    "EventLevel",
-    Annotated[Literal["info", "warning", "error"], Field(description="How serious an event is.")],
-)
-SignalDirection = TypeAliasType(
-    "SignalDirection",
-    Annotated[
-        Literal["long", "short", "flat"],
-        Field(description="The direction that a signal recommends."),
-    ],
-)
 
 
 class _Reported(Document):

@@ -10,10 +10,17 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from typing_extensions import TypeAliasType
 
 from app.api.schemas import Document, Flag, Input, Label, Symbol, visible_lines
-from app.domains.history.schemas import EventLevel, SignalDirection
-from app.domains.ingest.items import Asset, EventData, InvalidItem, or_invalid
+from app.domains.ingest.items import Asset, InvalidItem, or_invalid
 from app.domains.positions.schemas import PositionSide
-from app.domains.trading.fields import Amount, Moment, Positive, RowName
+from app.domains.trading.event_data import EventData
+from app.domains.trading.fields import (
+    Amount,
+    EventLevel,
+    Moment,
+    Positive,
+    RowName,
+    SignalDirection,
+)
 from botkeys.exchanges.model import MarginMode
 
 MAX_ITEMS = 1000

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -15,6 +15,7 @@ from pydantic import (
     WithJsonSchema,
     WrapValidator,
 )
+from typing_extensions import TypeAliasType
 
 from app.api.schemas import unrounded
 
@@ -178,3 +179,15 @@ Moment = Annotated[
     WrapValidator(_read_quickly),
 ]
 """A time since 1970, with a zone, and not as a number."""
+
+EventLevel = TypeAliasType(
+    "EventLevel",
+    Annotated[Literal["info", "warning", "error"], Field(description="How serious an event is.")],
+)
+SignalDirection = TypeAliasType(
+    "SignalDirection",
+    Annotated[
+        Literal["long", "short", "flat"],
+        Field(description="The direction that a signal recommends."),
+    ],
+)

@@ -1,0 +1,69 @@
+"""Free-form details of signals and events: an object of JSON, bounded in size and depth."""
+
+import math
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BeforeValidator, WithJsonSchema
+from typing_extensions import TypeAliasType
+
+from app.kit.json_codec import Rounded
+
+MAX_DATA_BYTES = 16 * 1024
+MAX_DATA_DEPTH = 20
+
+
+def _json_text(value: Any) -> str:
+    """The text that the database stores, which takes less than JSON may hold."""
+    if not isinstance(value, dict):
+        raise ValueError("must be an object")  # noqa: TRY004  # what Pydantic reports as a fault
+    _look_through(value, MAX_DATA_DEPTH)
+    try:
+        text = orjson.dumps(value, default=_as_held)
+    except TypeError:
+        raise ValueError("must hold valid text, and numbers of at most 64 bits") from None
+    if len(text) > MAX_DATA_BYTES:
+        raise ValueError(f"must be at most {MAX_DATA_BYTES} bytes long")
+    return text.decode()
+
+
+def _as_held(value: Any) -> float:
+    """What a bot notes down is no amount: its numbers are those of 64 bits."""
+    if isinstance(value, Rounded):
+        return float(value)
+    raise TypeError
+
+
+def _look_through(value: Any, depth: int) -> None:
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise ValueError("must hold no NUL characters")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("must hold finite numbers only")
+    elif isinstance(value, dict | list):
+        if not depth:
+            raise ValueError(f"must be at most {MAX_DATA_DEPTH} levels deep")
+        for inner in value:
+            _look_through(inner, depth - 1)
+        if isinstance(value, dict):
+            for inner in value.values():
+                _look_through(inner, depth - 1)
+
+
+EventData = TypeAliasType(
+    "EventData",
+    Annotated[
+        str,
+        BeforeValidator(_json_text),
+        WithJsonSchema(
+            {
+                "type": "object",
+                "additionalProperties": True,
+                "description": "Free-form details, at most 16 KiB of JSON and 20 levels deep.",
+                "examples": [{"rsi": 71.5, "window": "4h"}],
+            }
+        ),
+    ],
+)
+"""An object of at most 16 KiB and 20 levels, as JSON text."""
