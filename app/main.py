@@ -23,7 +23,8 @@ from app.domains.catalogue.router import instruments_router as instruments
 from app.domains.catalogue.router import router as exchanges
 from app.domains.deletion.account.router import router as closing
 from app.domains.freezes.router import router as freezes
-from app.domains.history.router import router as readings
+from app.domains.history.router import positions_router as position_list
+from app.domains.history.router import router as history
 from app.domains.ingest.router import router as ingest
 from app.domains.keys.router import router as keys
 from app.domains.operations.router import deletions_router as data_deletions
@@ -44,9 +45,10 @@ ROUTERS = {
         assets,
         bots,
         freezes,
+        position_list,
         positions,
         analytics,
-        readings,
+        history,
         account,
         closing,
         operations,

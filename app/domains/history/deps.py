@@ -1,38 +1,57 @@
-"""Makes the trading services of a request."""
+"""Makes the service of lists for a request."""
 
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Query
 
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit
 from app.api.route import CurrentWork
-from app.domains.accounts.repository import AccountRepository
-from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.history.content_negotiation import Form, wanted_form
+from app.domains.history.listing import Answering, ListQuery
 from app.domains.history.repository import ListRepository
 from app.domains.history.service import ListService
-from app.domains.positions.repository import PositionRepository
-from app.domains.positions.service import PositionService
+from app.domains.trading.period import AskedPeriod
+from botkeys.exchanges.model import Environment
 
 
-async def position_service(work: CurrentWork) -> PositionService:
-    account_id = work.caller.account_id
-
-    def events_of(bot_id: UUID) -> RuntimeRepository:
-        return RuntimeRepository(work.session, account_id, bot_id)
-
-    return PositionService(
-        PositionRepository(work.session, account_id),
-        AccountRepository(work.session),
-        events_of,
-        work.audit(),
-    )
-
-
-async def reading_service(work: CurrentWork) -> ListService:
+async def list_service(work: CurrentWork) -> ListService:
     database, account_id = work.context.database, work.caller.account_id
     rows = ListRepository(database.autocommit, account_id)
     return ListService(rows, database.autocommit, account_id)
 
 
-Positions = Annotated[PositionService, Depends(position_service)]
-Readings = Annotated[ListService, Depends(reading_service)]
+Lists = Annotated[ListService, Depends(list_service)]
+
+
+async def asked_for(
+    period: AskedPeriod,
+    environment: Annotated[
+        Environment | None,
+        Query(
+            description="Defaults to the account's selected environment. Live and testnet data are "
+            "never combined."
+        ),
+    ] = None,
+    key_id: Annotated[
+        UUID | None, Query(description="Only data of this key, which may be deleted.")
+    ] = None,
+    bot_id: Annotated[
+        UUID | None, Query(description="Only data of this bot, which may be deleted.")
+    ] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> ListQuery:
+    return ListQuery(environment, key_id, bot_id, period, cursor, limit)
+
+
+async def answering(
+    service: Lists,
+    work: CurrentWork,
+    asked: Annotated[ListQuery, Depends(asked_for)],
+    form: Annotated[Form, Depends(wanted_form)],
+) -> Answering:
+    return Answering(service, work, asked, form)
+
+
+Listing = Annotated[Answering, Depends(answering)]

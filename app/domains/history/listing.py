@@ -1,25 +1,22 @@
 """What all lists of trading data share: their parameters, and the forms of their answers."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import Depends, Query, Response
+from fastapi import Response
 
 from app.api.json_response import json_answer
-from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit
 from app.api.responses import reading as problems_of_reading
-from app.api.route import CurrentWork
 from app.api.unit_of_work import UnitOfWork
-from app.domains.history.content_negotiation import Form, wanted_form
+from app.domains.history.content_negotiation import Form
 from app.domains.history.cursors import PlaceCursors
-from app.domains.history.deps import Readings
 from app.domains.history.export_formats import CsvLines, NdjsonLines
 from app.domains.history.exports import export
 from app.domains.history.lists import DataList
 from app.domains.history.repository import ListFilter
 from app.domains.history.service import ListService
-from app.domains.trading.period import AskedPeriod, Period
+from app.domains.trading.period import Period
 from botkeys.exchanges.model import Environment
 
 _FILE = {"schema": {"type": "string"}}
@@ -48,27 +45,6 @@ class ListQuery:
     period: Period
     cursor: str | None
     limit: int
-
-
-async def asked_for(
-    period: AskedPeriod,
-    environment: Annotated[
-        Environment | None,
-        Query(
-            description="Defaults to the account's selected environment. Live and testnet data are "
-            "never combined."
-        ),
-    ] = None,
-    key_id: Annotated[
-        UUID | None, Query(description="Only data of this key, which may be deleted.")
-    ] = None,
-    bot_id: Annotated[
-        UUID | None, Query(description="Only data of this bot, which may be deleted.")
-    ] = None,
-    cursor: Cursor = None,
-    limit: Limit = DEFAULT_LIMIT,
-) -> ListQuery:
-    return ListQuery(environment, key_id, bot_id, period, cursor, limit)
 
 
 class Answering:
@@ -105,15 +81,3 @@ class Answering:
             media_type="text/csv; charset=utf-8; header=present" if csv else Form.NDJSON.value,
             filename=f"{data_list.name}-{data.environment}.{'csv' if csv else 'ndjson'}",
         )
-
-
-async def answering(
-    service: Readings,
-    work: CurrentWork,
-    asked: Annotated[ListQuery, Depends(asked_for)],
-    form: Annotated[Form, Depends(wanted_form)],
-) -> Answering:
-    return Answering(service, work, asked, form)
-
-
-Listing = Annotated[Answering, Depends(answering)]

@@ -8,12 +8,15 @@ from app.api.access import for_users
 from app.api.route import EdgeRoute
 from app.api.schemas import Label, Symbol
 from app.auth.scopes import Scope
-from app.domains.history.listing import IN_EVERY_FORM, Listing
-from app.domains.history.lists import BOT_EVENTS, EQUITY_SNAPSHOTS, SIGNALS, TRADES
+from app.domains.history.deps import Listing
+from app.domains.history.listing import IN_EVERY_FORM
+from app.domains.history.lists import BOT_EVENTS, EQUITY_SNAPSHOTS, POSITIONS, SIGNALS, TRADES
 from app.domains.history.schemas import BotEventPage, EquitySnapshotPage, SignalPage, TradePage
+from app.domains.positions.schemas import PositionPage, PositionStatus
 from app.domains.trading.fields import EventLevel
 
 router = APIRouter(prefix="/v1", tags=["trading data"], route_class=EdgeRoute)
+positions_router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeRoute)
 
 
 @router.get(
@@ -89,3 +92,30 @@ async def list_bot_events(
     selects CSV or NDJSON, as in `listTrades`.
     """
     return await listing.answer(BOT_EVENTS, kind=kind, level=level)
+
+
+@positions_router.get(
+    "",
+    operation_id="listPositions",
+    summary="List positions",
+    response_model=PositionPage,
+    responses=IN_EVERY_FORM,
+)
+@for_users(Scope.DATA_READ)
+async def list_positions(
+    listing: Listing,
+    symbol: Annotated[Symbol | None, Query(description="Only positions of this symbol.")] = None,
+    status: Annotated[
+        PositionStatus | None,
+        Query(
+            description="Only positions with this status. A reservation that has lapsed is "
+            "`closed`."
+        ),
+    ] = None,
+) -> Response:
+    """List positions of one environment, most recently reported first.
+
+    `from` and `to` bound the time of a position's first report. `Accept` selects CSV or NDJSON, as
+    in `listTrades`.
+    """
+    return await listing.answer(POSITIONS, state=status, symbol=symbol)

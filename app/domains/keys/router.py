@@ -13,6 +13,7 @@ from app.api.responses import changing, reading, reading_one, writing
 from app.api.route import CurrentWork, EdgeRoute
 from app.api.schemas import Search
 from app.auth.scopes import Scope
+from app.domains.bots.errors import KeyAssigned
 from app.domains.keys import errors
 from app.domains.keys.deps import Deletions, Replacements, Service
 from app.domains.keys.repository import KeyFilter, KeyRow
@@ -210,7 +211,7 @@ async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
     response_model=DeletionReceipt,
     responses={
         202: {"description": "The operation that deletes the key's data.", "model": Operation},
-        **changing(errors.KeyAssigned, errors.PositionsHeld),
+        **changing(KeyAssigned, errors.PositionsHeld),
     },
 )
 @for_users(Scope.KEYS_WRITE, action="key.delete")

@@ -7,10 +7,9 @@ from app.api.json_response import json_answer
 from app.api.responses import reading_one
 from app.api.route import EdgeRoute
 from app.domains.assets.errors import LeverageNotSettable, MarginModeNotSupported
-from app.domains.positions.bot_deps import Positions
+from app.domains.positions.deps import PositionReports
 from app.domains.positions.errors import REFUSALS
-from app.domains.positions.report_schemas import PositionReport
-from app.domains.positions.schemas import Position, PositionId
+from app.domains.positions.schemas import Position, PositionId, PositionReport
 from app.domains.positions.serializers import position_document
 from app.domains.trading import errors
 
@@ -34,7 +33,7 @@ router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class
 )
 @for_bots()
 async def report_position(
-    position_id: PositionId, report: PositionReport, service: Positions
+    position_id: PositionId, report: PositionReport, service: PositionReports
 ) -> Response:
     """Report a position, or ask for permission to open one.
 

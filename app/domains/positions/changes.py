@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
-from app.domains.positions.report_schemas import PositionReport
 from app.domains.positions.rows import PositionRow
+from app.domains.positions.schemas import PositionReport
 from app.domains.positions.transitions import Effect
 
 RESERVATION = timedelta(seconds=60)

@@ -29,7 +29,7 @@ class Origin(NamedTuple):
     margin_mode: str | None
 
 
-class PositionRepository:
+class PositionReportRepository:
     """Of one bot. Locks are taken in the order account, bot, keys, assets, position, and what they
     hold is read in statements after them.
     """

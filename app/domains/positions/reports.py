@@ -15,9 +15,9 @@ from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.errors import NoKey
 from app.domains.positions.changes import changes, in_time
 from app.domains.positions.errors import refused
-from app.domains.positions.report_repository import Origin, PositionRepository
-from app.domains.positions.report_schemas import PositionReport
+from app.domains.positions.report_repository import Origin, PositionReportRepository
 from app.domains.positions.rows import PositionRow
+from app.domains.positions.schemas import PositionReport
 from app.domains.positions.transitions import Effect, State, effect_of, state_of
 from app.domains.positions.warnings import of_effect, of_times
 from app.domains.runtime.config.document import bot_blocked_by, row_blocked_by
@@ -67,11 +67,11 @@ class _Report(NamedTuple):
         return reasons
 
 
-class PositionService:
+class PositionReportService:
     """Positions of one bot. Locks in the order account, bot, key, asset, position."""
 
     def __init__(
-        self, positions: PositionRepository, runtime: RuntimeRepository, bot: BotPrincipal
+        self, positions: PositionReportRepository, runtime: RuntimeRepository, bot: BotPrincipal
     ) -> None:
         self._positions = positions
         self._runtime = runtime

@@ -9,44 +9,14 @@ from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.responses import writing
 from app.api.route import CurrentWork, EdgeRoute
-from app.api.schemas import Symbol
 from app.auth.scopes import Scope
-from app.domains.history.deps import Positions
-from app.domains.history.listing import IN_EVERY_FORM, Listing
-from app.domains.history.lists import POSITIONS
-from app.domains.positions.schemas import Position, PositionId, PositionPage, PositionStatus
+from app.domains.positions.deps import Positions
+from app.domains.positions.schemas import Position, PositionId
 from app.domains.positions.serializers import position_document
 from app.domains.trading.errors import PositionAmbiguous
 from app.errors import NotFound
 
 router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeRoute)
-
-
-@router.get(
-    "",
-    operation_id="listPositions",
-    summary="List positions",
-    response_model=PositionPage,
-    responses=IN_EVERY_FORM,
-)
-@for_users(Scope.DATA_READ)
-async def list_positions(
-    listing: Listing,
-    symbol: Annotated[Symbol | None, Query(description="Only positions of this symbol.")] = None,
-    status: Annotated[
-        PositionStatus | None,
-        Query(
-            description="Only positions with this status. A reservation that has lapsed is "
-            "`closed`."
-        ),
-    ] = None,
-) -> Response:
-    """List positions of one environment, most recently reported first.
-
-    `from` and `to` bound the time of a position's first report. `Accept` selects CSV or NDJSON, as
-    in `listTrades`.
-    """
-    return await listing.answer(POSITIONS, state=status, symbol=symbol)
 
 
 @router.post(
