@@ -8,7 +8,7 @@ from app.api.responses import reading_one
 from app.api.route import EdgeRoute
 from app.domains.assets.errors import LeverageNotSettable, MarginModeNotSupported
 from app.domains.positions.deps import PositionReports
-from app.domains.positions.errors import REFUSALS
+from app.domains.positions.errors import REFUSALS, PositionConflict
 from app.domains.positions.schemas import Position, PositionId, PositionReport
 from app.domains.positions.serializers import position_document
 from app.domains.trading import errors
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class
     responses=reading_one(
         *REFUSALS.values(),
         errors.KeyNotAssigned,
-        errors.PositionConflict,
+        PositionConflict,
         errors.DataDeleted,
         errors.ClockAhead,
         LeverageNotSettable,

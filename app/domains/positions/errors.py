@@ -1,6 +1,8 @@
-"""Why an opening is refused: a class for each reason, which names the problem.
+"""Refusals that concern positions; of an opening a class for each reason.
 
 AppError
+├── PositionConflict                  409 position_conflict, with `symbol` and `side`
+├── PositionAmbiguous                 409 position_ambiguous, with `bots`
 ├── NoKey                             409 no_key (`app.domains.bots.errors`)
 ├── LeverageNotSettable               422 leverage_not_settable (`app.domains.assets.errors`)
 ├── MarginModeNotSupported            422 margin_mode_not_supported (`app.domains.assets.errors`)
@@ -20,9 +22,39 @@ AppError
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from app.domains.bots.errors import NoKey
 from app.errors import AppError
+
+
+class PositionConflict(AppError):
+    """`symbol` and `side` are those of the stored position."""
+
+    status = 409
+    code = "position_conflict"
+    title = "This id belongs to another position"
+    member_names = ("symbol", "side")
+    detail = (
+        "The bot has used this id for another symbol, side or contract type. Give each position "
+        "an id of its own."
+    )
+
+    def __init__(self, symbol: str, side: str) -> None:
+        super().__init__(symbol=symbol, side=side)
+
+
+class PositionAmbiguous(AppError):
+    """`bots` is a list of `{id, name}`."""
+
+    status = 409
+    code = "position_ambiguous"
+    title = "Several bots hold a position of this id"
+    member_names = ("bots",)
+    detail = "Say whose position is meant: name one of `bots` in the query, as `bot_id`."
+
+    def __init__(self, bots: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(bots=list(bots))
 
 
 class OpeningRefused(AppError):

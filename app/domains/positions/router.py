@@ -11,9 +11,9 @@ from app.api.responses import writing
 from app.api.route import CurrentWork, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.positions.deps import Positions
+from app.domains.positions.errors import PositionAmbiguous
 from app.domains.positions.schemas import Position, PositionId
 from app.domains.positions.serializers import position_document
-from app.domains.trading.errors import PositionAmbiguous
 from app.errors import NotFound
 
 router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeRoute)

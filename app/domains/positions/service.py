@@ -9,9 +9,9 @@ from app.db.base import new_id
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.positions.errors import PositionAmbiguous
 from app.domains.positions.repository import PositionRepository
 from app.domains.positions.rows import PositionRow
-from app.domains.trading.errors import PositionAmbiguous
 from app.domains.trading.marks import covers
 from app.errors import NotFound
 
