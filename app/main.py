@@ -31,8 +31,9 @@ from app.domains.operations.router import deletions_router as data_deletions
 from app.domains.operations.router import router as operations
 from app.domains.positions.bot_router import router as reported_positions
 from app.domains.positions.router import router as positions
+from app.domains.runtime.config.router import router as configs
 from app.domains.runtime.heartbeat.router import router as heartbeats
-from app.domains.runtime.router import router as runtime
+from app.domains.runtime.release.router import router as releases
 from app.domains.runtime.stream.router import router as streams
 from app.process.startup import open_context
 from app.settings import Role, Settings
@@ -55,7 +56,7 @@ ROUTERS = {
         data_deletions,
         audit,
     ),
-    Role.RUNTIME: (bot_tokens, runtime, streams, heartbeats, reported_positions, ingest),
+    Role.RUNTIME: (bot_tokens, releases, configs, streams, heartbeats, reported_positions, ingest),
 }
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import func, update
 
 from app.db.models import Account, Key
 from app.domains.bots.opening_rules import OpeningConditions, blocked_by
-from app.domains.runtime.schemas import Config
+from app.domains.runtime.config.schemas import Config
 from botkeys.client import BotClient
 from botkeys.transport.client import ASGITransport, HttpTransport, TransportLimits
 from tests.support.world import Bot, World

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.domains.runtime.schemas import Release
+from app.domains.runtime.release.schemas import Release
 from botkeys.client import BotClient
 from botkeys.client.errors import NoKey, NotAuthenticated
 from botkeys.sealing.suites import SuiteName

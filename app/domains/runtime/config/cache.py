@@ -14,7 +14,7 @@ KEPT = 1000
 
 
 class Configuration(NamedTuple):
-    """`document` is `app.domains.runtime.schemas.Config` as JSON."""
+    """`document` is `runtime.config.schemas.Config` as JSON."""
 
     version: str
     may_open_positions: bool

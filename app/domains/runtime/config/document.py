@@ -42,7 +42,7 @@ def row_blocked_by(row: ConfigRow) -> list[str]:
 
 
 def config_document(rows: Sequence[ConfigRow], exchanges: Exchanges) -> dict[str, Any]:
-    """The members of `app.domains.runtime.schemas.Config`. Equal content has an equal version."""
+    """The members of `runtime.config.schemas.Config`. Equal content has an equal version."""
     first = rows[0]
     reasons = bot_blocked_by(rows)
     endpoints = _endpoints(first, exchanges)

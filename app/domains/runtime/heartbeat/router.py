@@ -6,7 +6,7 @@ from app.api.access import for_bots
 from app.api.json_response import json_answer
 from app.api.responses import reading
 from app.api.route import CurrentWork, EdgeRoute
-from app.domains.runtime.deps import Heartbeats
+from app.domains.runtime.heartbeat.deps import Heartbeats
 from app.domains.runtime.heartbeat.schemas import Heartbeat, HeartbeatAnswer
 from app.domains.trading.errors import ClockAhead
 

@@ -21,7 +21,7 @@ from app.domains.runtime.release.errors import (
     ReleaseLimited,
 )
 from app.domains.runtime.release.repository import Found, ReleaseRepository
-from app.domains.runtime.schemas import ReleaseRequest
+from app.domains.runtime.release.schemas import ReleaseRequest
 from app.errors import InvalidRequest
 from botkeys.exchanges.model import Endpoints
 from botkeys.exchanges.registry import EXCHANGES, Exchanges

@@ -12,7 +12,7 @@ from app.api.access import for_bots
 from app.api.responses import reading
 from app.api.route import CurrentWork, EdgeRoute
 from app.domains.runtime.config.cache import Configuration
-from app.domains.runtime.deps import Streams
+from app.domains.runtime.stream.deps import Streams
 from app.domains.runtime.stream.publisher import StreamLimits
 from app.domains.runtime.stream.subscription import Subscription
 

@@ -1,41 +1,16 @@
-"""Routes of bots, for their own bot only (role `runtime`)."""
+"""The route on which a bot reads its configuration (role `runtime`)."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
 from app.api.access import for_bots
-from app.api.json_response import json_answer
 from app.api.responses import reading
-from app.api.route import CurrentWork, EdgeRoute
-from app.domains.bots.errors import NoKey
-from app.domains.runtime.deps import Configs, Releases
-from app.domains.runtime.release import errors
-from app.domains.runtime.schemas import Config, Release, ReleaseRequest
+from app.api.route import EdgeRoute
+from app.domains.runtime.config.deps import CurrentConfig
+from app.domains.runtime.config.schemas import Config
 
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
-
-
-@router.post(
-    "/credentials",
-    operation_id="releaseCredentials",
-    summary="Release the bot's credentials",
-    response_model=Release,
-    responses=reading(NoKey, errors.CredentialsUnreadable),
-)
-@for_bots(action="key.release")
-async def release_credentials(
-    request: ReleaseRequest, service: Releases, work: CurrentWork
-) -> Response:
-    """Release the bot's credentials, sealed to its one-time key.
-
-    Only the key that the bot generated for this request opens the response; nothing that the
-    service holds does. The release is recorded before it is made.
-    """
-    ticket = await service.grant(request, work.caller.address)
-    await work.checkpoint()
-    work.context.metrics.releases.inc()
-    return json_answer(service.fulfil(ticket))
 
 
 @router.get(
@@ -50,13 +25,12 @@ async def release_credentials(
 )
 @for_bots(reads_config=True)
 async def get_config(
-    service: Configs,
+    config: CurrentConfig,
     if_none_match: Annotated[
         str | None, Header(description="The `ETag` of the configuration that the bot already has.")
     ] = None,
 ) -> Response:
     """Return the bot's key, trading assets and endpoints, and whether it may open positions."""
-    config = service.config()
     tag = f'"{config.version}"'
     if if_none_match is not None and _names(if_none_match, tag):
         return Response(status_code=304, headers={"ETag": tag})

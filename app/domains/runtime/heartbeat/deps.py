@@ -1,0 +1,29 @@
+"""Makes the service that takes heartbeats."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.api.route import CurrentWork
+from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.bots.token_repository import BotTokenRepository
+from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
+from app.domains.runtime.heartbeat.service import HeartbeatService
+
+
+async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
+    context = work.context
+    bot = work.caller.bot
+    return HeartbeatService(
+        context.heartbeat_writer,
+        context.config_rows,
+        context.config_cache,
+        HealthRepository(work.session, bot.account_id, bot.bot_id),
+        RuntimeRepository(work.session, bot.account_id, bot.bot_id),
+        BotTokenRepository(work.session),
+        bot,
+        work.config_rows,
+    )
+
+
+Heartbeats = Annotated[HeartbeatService, Depends(heartbeat_service)]
