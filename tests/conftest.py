@@ -11,6 +11,7 @@ import hypothesis
 import pytest
 import pytest_asyncio
 
+from app.api.streaming import StreamLimits
 from app.auth.development_issuer import DevelopmentIssuer
 from app.context import Context
 from app.db.engine import Database, open_database
@@ -18,7 +19,7 @@ from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
-from app.domains.runtime.stream.publisher import ConfigPublisher, StreamLimits
+from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.process.startup import intervals, open_context
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials

@@ -8,6 +8,7 @@ import structlog
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 
+from app.api.streaming import StreamLimits
 from app.api.telemetry import Metrics
 from app.api.write_limiter import AccountWriteLimiter
 from app.auth.development_issuer import DevelopmentIssuer
@@ -22,7 +23,7 @@ from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
-from app.domains.runtime.stream.publisher import ConfigPublisher, StreamLimits
+from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.settings import Mode, Role, Settings, SettingsError
 from botkeys.exchanges.hosts import HostOverrides
 from botkeys.exchanges.registry import Exchanges, simulated_hosts

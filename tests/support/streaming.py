@@ -11,7 +11,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from app.domains.runtime.stream.publisher import ConfigPublisher, StreamLimits
+from app.api.streaming import StreamLimits
+from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.process.server import uvicorn_options
 from tests.support.world import Bot, Json, World, application
 

@@ -10,13 +10,12 @@ from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.quota import ConcurrencyQuota
+from app.api.streaming import RECONNECT_MILLISECONDS, UNBUFFERED, StreamLimits, send_within
 from app.db.driver import Executor
 from app.domains.operations.repository import OperationRow, read_operation
 from app.domains.operations.serializers import FINISHED, document_etag, operation_document
-from app.domains.runtime.stream.publisher import StreamLimits
 from app.kit.json_codec import dumps
 
-RECONNECT_MILLISECONDS = 1000
 LOOK_SECONDS = 1.0
 IN_ALL = 200
 OF_ONE_ACCOUNT = 10
@@ -52,17 +51,15 @@ class OperationEvents(EventSourceResponse):
         quota.take(account_id)
         # Also when it is never sent: where what comes between fails, it is forgotten.
         self._give_back = finalize(self, quota.give_back, account_id)
-        # Proxies that gather answers before they pass them on are told not to (nginx).
         super().__init__(
             _events(quota.closed, executor, account_id, row, limits),
-            headers={"X-Accel-Buffering": "no"},
+            headers=UNBUFFERED,
         )
         self._patience = limits.patience
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_in_time(message: Message) -> None:
-            async with asyncio.timeout(self._patience):
-                await send(message)
+            await send_within(send, message, self._patience)
 
         try:
             await super().__call__(scope, receive, send_in_time)

@@ -1,6 +1,5 @@
 """Routes of deletions of trading data, and of operations."""
 
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Response
@@ -10,6 +9,7 @@ from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.responses import changing, reading, reading_one
 from app.api.route import CurrentWork, EdgeRoute
+from app.api.streaming import event_stream
 from app.auth.scopes import Scope
 from app.domains.operations.deps import Deletions, Operations
 from app.domains.operations.errors import NotCancellable, UnknownKeys
@@ -26,13 +26,9 @@ data: {"id":"01938a5e-0000-7000-8000-000000000000","status":"running","done":200
 id: 0d5f1b0a9c…
 
 """
-_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Events until the operation or the stream ends; in the latter case "
-        "connect again.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
-    }
-}
+_STREAM = event_stream(
+    "Events until the operation or the stream ends; in the latter case connect again.", _EXAMPLE
+)
 router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=EdgeRoute)
 deletions_router = APIRouter(
     prefix="/v1/data-deletions", tags=["operations"], route_class=EdgeRoute

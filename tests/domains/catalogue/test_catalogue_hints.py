@@ -13,11 +13,11 @@ import asyncpg
 import pytest_asyncio
 from sqlalchemy import text
 
+from app.api.streaming import StreamLimits
 from app.context import Context
 from app.db import notifications
 from app.db.engine import Database
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
-from app.domains.runtime.stream.publisher import StreamLimits
 from app.simulator import Simulator
 from botkeys.exchanges.model import Instrument, Ticker
 from tests.conftest import open_world

@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fastapi import Request
 
+from app.api.streaming import StreamLimits
 from app.domains.history import exports
 from app.domains.history import service as reading_service
 from app.domains.history.content_negotiation import Form, wanted_form
@@ -22,7 +23,6 @@ from app.domains.history.exports import Export, ExportQuota, export
 from app.domains.history.lists import LISTS, TRADES
 from app.domains.history.repository import ListFilter, ListRepository
 from app.domains.history.service import ListService
-from app.domains.runtime.stream.publisher import StreamLimits
 from app.domains.trading.marks import Mark
 from app.errors import RateLimited, Unavailable
 from tests.support.streaming import streaming

@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from app.api.streaming import StreamLimits
 from app.domains.operations import progress_stream as progress
 from app.domains.operations.repository import read_operation
-from app.domains.runtime.stream.publisher import StreamLimits
 from app.errors import Unavailable
 from app.worker.purging import purge_deleted
 from botkeys.client.sse import Event, EventParser

@@ -8,13 +8,14 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api.streaming import StreamLimits
 from app.auth.principal import BotPrincipal
 from app.db import notifications
 from app.db.driver import Executor, Rows, Statement
 from app.db.models import Bot as BotRow
 from app.domains.bots.token_repository import stored_token_hash
 from app.domains.runtime.config.cache import ConfigCache
-from app.domains.runtime.stream.publisher import STREAMS_OF_A_BOT, ConfigPublisher, StreamLimits
+from app.domains.runtime.stream.publisher import STREAMS_OF_A_BOT, ConfigPublisher
 from app.domains.runtime.stream.router import ConfigEvents
 from app.errors import Unavailable
 from tests.support.streaming import Streaming, streaming

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import structlog
 from sqlalchemy import URL
 
+from app.api.streaming import StreamLimits
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.db import notifications
@@ -29,22 +30,6 @@ STREAMS_OF_A_BOT = 4
 _FIRST_READ_SECONDS = 5.0
 _CLOSING_SECONDS = 0.5
 log = structlog.get_logger("botkeys.streams")
-
-
-@dataclass(frozen=True, slots=True)
-class StreamLimits:
-    """Seconds, and how many streams one process holds.
-
-    `reread` is how often all bots are read without a hint, `retry` how long after a reading that
-    failed; `patience` is how long a executor may take nothing that it is sent.
-    """
-
-    reread: float = 5
-    lifetime: float = 3600
-    keep_alive: float = 15
-    patience: float = 60
-    retry: float = 1
-    maximum: int = 10_000
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """The route on which a bot is told of its configuration as it changes (role `runtime`)."""
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Header, Response
@@ -11,12 +11,17 @@ from starlette.types import Message, Receive, Scope, Send
 from app.api.access import for_bots
 from app.api.responses import reading
 from app.api.route import CurrentWork, EdgeRoute
+from app.api.streaming import (
+    RECONNECT_MILLISECONDS,
+    UNBUFFERED,
+    StreamLimits,
+    event_stream,
+    send_within,
+)
 from app.domains.runtime.config.cache import Configuration
 from app.domains.runtime.stream.deps import Streams
-from app.domains.runtime.stream.publisher import StreamLimits
 from app.domains.runtime.stream.subscription import Subscription
 
-RECONNECT_MILLISECONDS = 1000
 _EXAMPLE = """\
 retry: 1000
 
@@ -27,12 +32,7 @@ id: 9b0f5c6c2fdd2b6ab1f8f1f0f8b7a3d4
 : ping
 
 """
-_STREAM: dict[int | str, dict[str, Any]] = {
-    200: {
-        "description": "Events until the stream ends; then connect again.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
-    }
-}
+_STREAM = event_stream("Events until the stream ends; then connect again.", _EXAMPLE)
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
 log = structlog.get_logger("botkeys.streams")
 
@@ -50,8 +50,7 @@ class ConfigEvents(Response):
     def __init__(self, subscription: Subscription, limits: StreamLimits) -> None:
         self.status_code = 200
         self.background = None
-        # Proxies that gather answers before they pass them on are told not to (nginx).
-        self.init_headers({"X-Accel-Buffering": "no"})
+        self.init_headers(UNBUFFERED)
         self._subscription = subscription
         self._keep_alive = limits.keep_alive
         self._patience = limits.patience
@@ -83,8 +82,7 @@ class ConfigEvents(Response):
                 await self._send(send, _part(KEEPALIVE_COMMENT))
 
     async def _send(self, send: Send, message: Message) -> None:
-        async with asyncio.timeout(self._patience):
-            await send(message)
+        await send_within(send, message, self._patience)
 
     async def _close_when_left(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
