@@ -22,12 +22,12 @@ from app.domains.bots.router import token_router as bot_tokens
 from app.domains.catalogue.router import instruments_router as instruments
 from app.domains.catalogue.router import router as exchanges
 from app.domains.deletion.account.router import router as closing
+from app.domains.deletion.router import router as data_deletions
 from app.domains.freezes.router import router as freezes
 from app.domains.history.router import positions_router as position_list
 from app.domains.history.router import router as history
 from app.domains.ingest.router import router as ingest
 from app.domains.keys.router import router as keys
-from app.domains.operations.router import deletions_router as data_deletions
 from app.domains.operations.router import router as operations
 from app.domains.positions.bot_router import router as reported_positions
 from app.domains.positions.router import router as positions

@@ -5,16 +5,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from app.domains.operations.serializers import MARKS
 from app.domains.trading.marks import FOREVER, Mark
 
-_MARKS = "marks"
 
-
-def stored(marks: Iterable[Mark], **told: Any) -> dict[str, Any]:
+def stored(marks: Iterable[Mark], **requested: Any) -> dict[str, Any]:
     """The scope as it was asked for, with the marks that were made of it."""
     return {
-        **told,
-        _MARKS: [
+        **requested,
+        MARKS: [
             {
                 "environment": mark.environment,
                 "key_id": None if mark.key_id is None else str(mark.key_id),
@@ -32,10 +31,5 @@ def marks_of(scope: dict[str, Any]) -> list[Mark]:
             None if mark["key_id"] is None else UUID(mark["key_id"]),
             FOREVER if mark["cutoff"] is None else datetime.fromisoformat(mark["cutoff"]),
         )
-        for mark in scope[_MARKS]
+        for mark in scope[MARKS]
     ]
-
-
-def told(scope: dict[str, Any]) -> dict[str, Any]:
-    """What of it concerns the user."""
-    return {name: value for name, value in scope.items() if name != _MARKS}

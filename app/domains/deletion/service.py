@@ -7,11 +7,11 @@ from app.auth.principal import UserPrincipal
 from app.db.base import new_id
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
+from app.domains.deletion.errors import UnknownKeys
 from app.domains.deletion.repository import DeletionRepository
+from app.domains.deletion.schemas import DataDeletion
 from app.domains.deletion.scopes import stored
-from app.domains.operations.errors import UnknownKeys
 from app.domains.operations.repository import OperationRepository, OperationRow
-from app.domains.operations.schemas import DataDeletion
 from app.domains.trading.kinds import KINDS
 from app.domains.trading.marks import FOREVER, Mark
 from app.errors import InvalidRequest

@@ -1,14 +1,10 @@
 """Refusals that concern deletions and operations.
 
 AppError
-├── NotCancellable        409 not_cancellable, with `operation_status`
-└── UnknownKeys           404 not_found, with `key_ids`
+└── NotCancellable    409 not_cancellable, with `operation_status`
 """
 
-from collections.abc import Iterable
-from uuid import UUID
-
-from app.errors import AppError, NotFound
+from app.errors import AppError
 
 
 class NotCancellable(AppError):
@@ -25,15 +21,3 @@ class NotCancellable(AppError):
 
     def __init__(self, operation_status: str = "running") -> None:
         super().__init__(operation_status=operation_status)
-
-
-class UnknownKeys(NotFound):
-    """`key_ids` are those that are not the account's, or of which nothing is left."""
-
-    member_names = ("key_ids",)
-
-    def __init__(self, key_ids: Iterable[UUID] = ()) -> None:
-        super().__init__(
-            "Your account has no such keys, nor data of them: see `key_ids`.",
-            key_ids=sorted(key_ids),
-        )

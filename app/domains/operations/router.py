@@ -1,4 +1,4 @@
-"""Routes of deletions of trading data, and of operations."""
+"""Routes of operations: work that goes on after its answer."""
 
 from uuid import UUID
 
@@ -11,11 +11,11 @@ from app.api.responses import changing, reading, reading_one
 from app.api.route import CurrentWork, EdgeRoute
 from app.api.streaming import event_stream
 from app.auth.scopes import Scope
-from app.domains.operations.deps import Deletions, Operations
-from app.domains.operations.errors import NotCancellable, UnknownKeys
+from app.domains.operations.deps import Operations
+from app.domains.operations.errors import NotCancellable
 from app.domains.operations.progress_stream import OperationEvents
 from app.domains.operations.responses import operation_answer
-from app.domains.operations.schemas import DataDeletion, DeletionPreview, Operation, OperationPage
+from app.domains.operations.schemas import Operation, OperationPage
 from app.domains.operations.serializers import operation_document
 
 _EXAMPLE = """\
@@ -30,9 +30,6 @@ _STREAM = event_stream(
     "Events until the operation or the stream ends; in the latter case connect again.", _EXAMPLE
 )
 router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=EdgeRoute)
-deletions_router = APIRouter(
-    prefix="/v1/data-deletions", tags=["operations"], route_class=EdgeRoute
-)
 
 
 @router.get(
@@ -115,28 +112,3 @@ async def cancel_operation(operation_id: UUID, service: Operations) -> Response:
     are refused. An operation that has ended is returned unchanged.
     """
     return operation_answer(await service.cancel(operation_id))
-
-
-@deletions_router.post(
-    "",
-    operation_id="deleteData",
-    summary="Delete trading data",
-    status_code=202,
-    response_model=Operation,
-    responses={
-        200: {"description": "A dry run: what would be deleted.", "model": DeletionPreview},
-        **changing(UnknownKeys),
-    },
-)
-@for_users(Scope.DATA_DELETE, action="data.delete")
-async def delete_data(wanted: DataDeletion, service: Deletions, work: CurrentWork) -> Response:
-    """Delete trades, positions, equity snapshots, signals and bot events.
-
-    The scope is everything, one environment, some keys, or what happened before a time. Open
-    positions, keys and bots are kept. Once the response arrives, the data are hidden and late
-    reports of them are refused; the operation removes the rows.
-    """
-    if wanted.dry_run:
-        preview = await service.preview(wanted)
-        return json_answer({"counts": preview.counts, "kept": {"positions": preview.held}})
-    return operation_answer(await service.delete(work.caller.user, wanted), status=202)

@@ -1,25 +1,16 @@
 """What deletions and operations look like from outside."""
 
 from datetime import datetime
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field
 from typing_extensions import TypeAliasType
 
-from app.api.schemas import Document, Flag, Input, NextCursor
-from app.domains.trading.counts import DeletedRows, KindCounts
-from app.domains.trading.fields import Moment
+from app.api.schemas import Document, NextCursor
+from app.domains.trading.counts import EXAMPLE_COUNTS, DeletedRows
 from botkeys.exchanges.model import Environment
 
-MAX_KEYS = 100
-DeletionScope = TypeAliasType(
-    "DeletionScope",
-    Annotated[
-        Literal["all", "environment", "keys", "before"],
-        Field(description="What a deletion covers."),
-    ],
-)
 OperationKind = TypeAliasType(
     "OperationKind",
     Annotated[
@@ -49,71 +40,11 @@ OperationPhase = TypeAliasType(
     ],
 )
 
-_COUNTS = {"trades": 1204, "positions": 88, "equity_snapshots": 20160, "signals": 0}
-_COUNTS["bot_events"] = 31
-
-
-class DataDeletion(Input):
-    """The trading data to delete. The scope `all` takes no other member, `environment` requires
-    `environment`, `keys` requires `key_ids`. `before` requires a time, and `environment` or
-    `key_ids` may narrow it down; if both are given, at least one key must belong to the
-    environment.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"scope": "environment", "environment": "testnet", "dry_run": False},
-                {"scope": "before", "before": "2026-01-01T00:00:00Z", "dry_run": True},
-            ]
-        }
-    )
-
-    scope: DeletionScope
-    environment: Annotated[
-        Environment | None, Field(description="Delete only the data of this environment.")
-    ] = None
-    key_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_KEYS)] | None = Field(
-        None,
-        description="Delete only the data of these keys, which may be deleted keys that "
-        "have data left.",
-    )
-    before: Moment | None = Field(
-        None,
-        description="Delete only what happened before this time, which must not be in the future.",
-    )
-    dry_run: Flag = Field(default=False, description="Only count what would be deleted.")
-
-    @model_validator(mode="after")
-    def _belong(self) -> Self:
-        needed = {"environment": "environment", "keys": "key_ids", "before": "before"}
-        allowed = {"environment", "key_ids", "before"} if self.scope == "before" else set()
-        if name := needed.get(self.scope):
-            if getattr(self, name) is None:
-                raise ValueError(f"the scope `{self.scope}` needs `{name}`")
-            allowed.add(name)
-        for name in needed.values():
-            if name not in allowed and getattr(self, name) is not None:
-                raise ValueError(f"`{name}` does not belong to the scope `{self.scope}`")
-        return self
-
-    @property
-    def keys(self) -> list[UUID]:
-        """Each once, in order."""
-        return sorted(set(self.key_ids or ()))
-
 
 class KeptPositions(Document):
     """Positions that are open or being opened, and therefore kept."""
 
     positions: int
-
-
-class DeletionPreview(Document):
-    """What a deletion would delete now, and what it would keep."""
-
-    counts: Annotated[KindCounts, Field(examples=[_COUNTS])]
-    kept: Annotated[KeptPositions, Field(examples=[{"positions": 2}])]
 
 
 class OperationScope(Document):
@@ -148,7 +79,7 @@ class OperationScope(Document):
 class OperationReceipt(Document):
     """What was deleted so far, counted by kind, and what was kept."""
 
-    deleted: Annotated[DeletedRows, Field(examples=[{**_COUNTS, "keys": 1}])]
+    deleted: Annotated[DeletedRows, Field(examples=[{**EXAMPLE_COUNTS, "keys": 1}])]
     kept: Annotated[KeptPositions | None, Field(description="Omitted if nothing is kept.")] = None
 
 

@@ -3,9 +3,11 @@
 import hashlib
 from typing import Any
 
-from app.domains.deletion.scopes import told
 from app.domains.operations.repository import OperationRow
 from app.kit.json_codec import dumps
+
+MARKS = "marks"
+"""The member of an operation's scope that is for the worker, not for the user."""
 
 FINISHED = frozenset({"succeeded", "failed", "cancelled"})
 
@@ -13,7 +15,7 @@ FINISHED = frozenset({"succeeded", "failed", "cancelled"})
 def operation_document(row: OperationRow) -> dict[str, Any]:
     """The members of `app.domains.operations.schemas.Operation`."""
     document = row._asdict()
-    document["scope"] = told(row.scope)
+    document["scope"] = {name: value for name, value in row.scope.items() if name != MARKS}
     keys = document["scope"].get("key_ids")
     document["key_id"] = keys[0] if row.kind == "delete_key_data" and keys else None
     return document

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from app.domains.operations.schemas import DeletionPreview, Operation, OperationPhase
+from app.domains.deletion.schemas import DeletionPreview
+from app.domains.operations.schemas import Operation, OperationPhase
 from app.domains.trading.kinds import KINDS
 from app.worker.purging import PurgeLimits, purge_deleted
 from tests.support.positions import add_position

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from app.api.access import for_users
 from app.api.preconditions import Expected
@@ -10,31 +10,13 @@ from app.api.responses import writing
 from app.api.route import CurrentWork, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.accounts.errors import AccountClosing
-from app.domains.accounts.repository import AccountRepository
+from app.domains.deletion.account.deps import Closing
 from app.domains.deletion.account.errors import PositionsStillOpen
-from app.domains.deletion.account.repository import CLOSE, ClosingRepository
-from app.domains.deletion.account.service import ClosingService
-from app.domains.deletion.repository import DeletionRepository
-from app.domains.operations.repository import OperationRepository
+from app.domains.deletion.account.repository import CLOSE
 from app.domains.operations.responses import operation_answer
 from app.domains.operations.schemas import Operation
 
 router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute)
-
-
-async def closing_service(work: CurrentWork) -> ClosingService:
-    account_id = work.caller.account_id
-    return ClosingService(
-        AccountRepository(work.session),
-        ClosingRepository(work.session, account_id),
-        DeletionRepository(work.session, account_id),
-        OperationRepository(work.session, account_id),
-        work.context.account_statuses,
-        work.audit(),
-    )
-
-
-Service = Annotated[ClosingService, Depends(closing_service)]
 
 
 @router.delete(
@@ -47,7 +29,7 @@ Service = Annotated[ClosingService, Depends(closing_service)]
 )
 @for_users(Scope.ACCOUNT_ADMIN, action=CLOSE, while_closing=True)
 async def close_account(
-    service: Service,
+    service: Closing,
     work: CurrentWork,
     expected: Expected,
     force: Annotated[

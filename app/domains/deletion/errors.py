@@ -1,0 +1,22 @@
+"""Refusals that concern deletions of trading data.
+
+AppError
+└── UnknownKeys    404 not_found, with `key_ids`
+"""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from app.errors import NotFound
+
+
+class UnknownKeys(NotFound):
+    """`key_ids` are those that are not the account's, or of which nothing is left."""
+
+    member_names = ("key_ids",)
+
+    def __init__(self, key_ids: Iterable[UUID] = ()) -> None:
+        super().__init__(
+            "Your account has no such keys, nor data of them: see `key_ids`.",
+            key_ids=sorted(key_ids),
+        )
