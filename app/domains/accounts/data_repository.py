@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow, AnySelect
 from app.db.models import Key, KeyLabel
-from app.domains.history.lists import LISTS, DataList
+from app.domains.trading.kinds import KINDS, DataKind, held_in
 from app.domains.trading.marks import Mark, not_covered, read_marks
 
 
@@ -24,7 +24,7 @@ class DataRepository:
         Indexes hold all that is looked at; a million rows take half a second.
         """
         marks = await read_marks(self._session, self._account_id)
-        found = union_all(*(self._of(data_list, marks) for data_list in LISTS)).subquery("found")
+        found = union_all(*(self._of(kind, marks) for kind in KINDS)).subquery("found")
         counts = (
             select(
                 found.c.kind,
@@ -42,17 +42,13 @@ class DataRepository:
         )
         return list((await self._session.execute(counts)).all())
 
-    def _of(self, data_list: DataList, marks: Sequence[Mark]) -> AnySelect:
-        table = data_list.table.c
-        left = not_covered(marks, data_list.table, data_list.happened)
-        if left and data_list.kept is not None:
-            left = [or_(data_list.kept, and_(*left))]
+    def _of(self, kind: DataKind, marks: Sequence[Mark]) -> AnySelect:
+        table = kind.table.c
+        left = not_covered(marks, kind.table, kind.time(kind.table))
+        if left and kind.keeps_held:
+            left = [or_(held_in(kind.table), and_(*left))]
         return (
-            select(
-                literal(data_list.name.replace("-", "_")).label("kind"),
-                table.key_id,
-                func.count().label("count"),
-            )
+            select(literal(kind.name).label("kind"), table.key_id, func.count().label("count"))
             .where(table.account_id == self._account_id, *left)
             .group_by(table.key_id)
         )

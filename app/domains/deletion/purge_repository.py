@@ -36,7 +36,7 @@ from app.db.models import (
     TradeDay,
 )
 from app.domains.operations.claims import Claimed
-from app.domains.trading.kinds import KINDS, POSITIONS, DataKind, Slice, covered
+from app.domains.trading.kinds import KINDS, DataKind, Slice, covered
 from app.domains.trading.tombstones import removal
 from botkeys.exchanges.model import Environment
 
@@ -136,7 +136,7 @@ class PurgeRepository:
         return await self._delete(kind, [ctid == any_(func.array(rows)), *wanted])
 
     async def _delete(self, kind: DataKind, conditions: Sequence[ColumnElement[bool]]) -> int:
-        if kind.table is POSITIONS and not self._even_held:
+        if kind.keeps_held and not self._even_held:
             return int((await self._session.execute(removal(conditions))).scalar_one())
         done: Any = await self._session.execute(delete(kind.table).where(*conditions))
         return int(done.rowcount)

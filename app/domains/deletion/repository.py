@@ -73,8 +73,8 @@ class DeletionRepository:
         """How many positions in the scope of the marks are open or being opened."""
         query = (
             select(func.count())
-            .select_from(POSITIONS)
-            .where(in_scope(POSITIONS, self._account_id, marks), held_in(POSITIONS))
+            .select_from(POSITIONS.table)
+            .where(in_scope(POSITIONS.table, self._account_id, marks), held_in(POSITIONS.table))
         )
         return (await self._session.execute(query)).scalar_one()
 

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Text, cast, func, literal_column
+from sqlalchemy import ColumnElement, Table, Text, cast, func, literal_column
 
-from app.db.models import BotEvent, EquitySnapshot, Position, Signal, Trade
-from app.db.models.position import happened, held
 from app.domains.positions.rows import PositionRow
 from app.domains.positions.schemas import Position as PositionDocument
 from app.domains.positions.serializers import position_document
+from app.domains.trading import kinds
+from app.domains.trading.kinds import DataKind, held_in
 
 NAMED = ("bot_name", "key_label")
 """What is joined to each row: the names of its bot and its key."""
@@ -27,22 +27,40 @@ class DataList:
     the list is ordered by, the time first, all descending. `fields` are those that `document` is
     made of, in its order; `members` what the document has besides `id`, `bot` and `key`.
 
-    A mark covers a row by the time `happened`, and never one that is `kept`. The rows of a list
-    `of_both` may be without an environment: they are shown in each. `states`: what a row may be,
-    by the words that the list can be narrowed to.
+    `states` maps the words that the list can be narrowed to onto conditions.
     """
 
-    name: str
-    table: FromClause
+    kind: DataKind
     columns: dict[str, ColumnElement[Any]]
     order: tuple[str, ...]
     fields: tuple[str, ...]
     members: tuple[str, ...]
     document: Callable[[Row], Document]
-    happened: ColumnElement[Any]
-    kept: ColumnElement[bool] | None = None
-    of_both: bool = False
     states: Mapping[str, ColumnElement[bool]] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The list's name in its address and in file names."""
+        return self.kind.name.replace("_", "-")
+
+    @property
+    def table(self) -> Table:
+        return self.kind.table
+
+    @property
+    def happened(self) -> ColumnElement[Any]:
+        """The time of a row that the cut-off of a deletion is compared with."""
+        return self.kind.time(self.table)
+
+    @property
+    def kept(self) -> ColumnElement[bool] | None:
+        """The condition of rows that no deletion covers."""
+        return held_in(self.table) if self.kind.keeps_held else None
+
+    @property
+    def of_both(self) -> bool:
+        """Whether rows may be without an environment: they are listed in each."""
+        return not self.kind.names_all
 
 
 def _documents(members: Sequence[str]) -> Callable[[Row], Document]:
@@ -58,46 +76,37 @@ def _documents(members: Sequence[str]) -> Callable[[Row], Document]:
     return document
 
 
-def _reading(name: str, table: FromClause, *members: str, time: str) -> DataList:
+def _data_list(kind: DataKind, *members: str) -> DataList:
     shown = (*_KEPT, *members)
     return DataList(
-        name=name,
-        table=table,
-        columns={column: table.c[column] for column in ("id", "bot_id", "key_id", *shown)},
-        order=(time, "bot_id", "id"),
+        kind=kind,
+        columns={column: kind.table.c[column] for column in ("id", "bot_id", "key_id", *shown)},
+        order=(kind.order, "bot_id", "id"),
         fields=(*_HEAD, *shown),
         members=shown,
         document=_documents(shown),
-        happened=table.c[time],
     )
 
 
-TRADES = _reading(
-    "trades",
-    Trade.__table__,
+TRADES = _data_list(
+    kinds.TRADES,
     *("symbol", "side", "quantity", "entry_price", "exit_price", "fees", "pnl", "settle"),
     *("contract_size", "leverage", "margin_mode", "position_id", "exit_reason"),
     *("opened_at", "closed_at", "stored_at"),
-    time="closed_at",
 )
-EQUITY_SNAPSHOTS = _reading(
-    "equity-snapshots",
-    EquitySnapshot.__table__,
+EQUITY_SNAPSHOTS = _data_list(
+    kinds.EQUITY_SNAPSHOTS,
     *("at", "equity", "balance", "unrealised_pnl", "settle", "reset", "stored_at"),
-    time="at",
 )
-SIGNALS = _reading(
-    "signals",
-    Signal.__table__,
+SIGNALS = _data_list(
+    kinds.SIGNALS,
     *("at", "symbol", "name", "direction", "score", "acted", "data", "stored_at"),
-    time="at",
 )
 
-_EVENTS = BotEvent.__table__
+_EVENTS = kinds.BOT_EVENTS.table
 _EVENT = ("exchange", "environment", "contract_type", "at", "kind", "level", "message", "data")
 BOT_EVENTS = DataList(
-    name="bot-events",
-    table=_EVENTS,
+    kind=kinds.BOT_EVENTS,
     columns={
         # The service's own have no name that a bot gave them.
         "id": func.coalesce(_EVENTS.c.reported_id, cast(_EVENTS.c.id, Text)),
@@ -108,14 +117,11 @@ BOT_EVENTS = DataList(
     fields=(*_HEAD, *_EVENT),
     members=_EVENT,
     document=_documents(_EVENT),
-    happened=_EVENTS.c.at,
-    of_both=True,
 )
 
-_POSITIONS = Position.__table__
+_POSITIONS = kinds.POSITIONS.table
 POSITIONS = DataList(
-    name="positions",
-    table=_POSITIONS,
+    kind=kinds.POSITIONS,
     columns={
         name: _POSITIONS.c[name] for name in PositionRow._fields if name not in {*NAMED, "lapsed"}
     }
@@ -126,8 +132,6 @@ POSITIONS = DataList(
         name for name in PositionDocument.model_fields if name not in {"id", "bot", "key"}
     ),
     document=lambda row: position_document(PositionRow._make(row)),
-    happened=happened(_POSITIONS),
-    kept=held(),
     # Spelt out, so that PostgreSQL sees that the indexes of what is held answer the first two.
     states={
         "opening": literal_column("status = 'opening' AND expires_at > clock_timestamp()"),

@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Text, TextClause, bindparam, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import JSONB
 
-from app.db.base import Base
-from app.db.models import BotEvent, EquitySnapshot, Signal, Trade
+from app.domains.trading import kinds
+from app.domains.trading.kinds import DataKind
 
 OF_BATCH = ("account_id", "bot_id", "key_id", "exchange", "environment")
 """What all rows of a batch have in common."""
@@ -25,19 +25,18 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 class Target(NamedTuple):
     """The statement takes each of `columns` for a whole batch, as an `array_text`.
 
-    The first holds the bot's own id, `time` is when a row happened. `members` reads the first of
+    The first holds the bot's own id. `members` reads the first of
     them from an item; `given` are the others.
     """
 
-    model: type[Base]
+    kind: DataKind
     columns: tuple[str, ...]
     given: tuple[str, ...]
     members: Callable[[Any], tuple[Any, ...]]
-    time: str
     statement: TextClause
 
     def column(self, name: str) -> ColumnElement[Any]:
-        return self.model.__table__.c[name]
+        return self.kind.table.c[name]
 
 
 def array_text(values: Sequence[Any]) -> str:
@@ -57,24 +56,22 @@ def array_text(values: Sequence[Any]) -> str:
     return "{" + written[1:-1] + "}"
 
 
-def _target(
-    model: type[Base], time: str, *members: str, given: tuple[str, ...], name: str = "id"
-) -> Target:
+def _target(kind: DataKind, *members: str, given: tuple[str, ...], name: str = "id") -> Target:
     """`members` are columns and members of an item alike; `name` is the column of the bot's id."""
-    table = model.__table__
+    table = kind.table
     columns = (name, *members, *given)
     parameters = [bindparam(name, type_=table.c[name].type) for name in OF_BATCH]
     arrays, values = [], []
     for column in columns:
         # Of JSON it is the text that comes.
         is_json = isinstance(table.c[column].type, JSONB)
-        kind = Text() if is_json else table.c[column].type
+        column_type = Text() if is_json else table.c[column].type
         parameters.append(bindparam(column, type_=Text()))
-        arrays.append(f"CAST(CAST(:{column} AS text) AS {kind.compile(dialect=_DIALECT)}[])")
+        arrays.append(f"CAST(CAST(:{column} AS text) AS {column_type.compile(dialect=_DIALECT)}[])")
         values.append(f"CAST({column} AS jsonb)" if is_json else column)
     statement = text(
         f"""
-        INSERT INTO {table.description} ({", ".join((*OF_BATCH, *columns))})
+        INSERT INTO {table.name} ({", ".join((*OF_BATCH, *columns))})
         SELECT {", ".join(f":{name}" for name in OF_BATCH)}, {", ".join(values)}
         FROM unnest({", ".join(arrays)}) AS reported ({", ".join(columns)})
         ON CONFLICT (account_id, bot_id, {columns[0]}) DO NOTHING
@@ -82,37 +79,32 @@ def _target(
         """  # noqa: S608  # names of our own
     )
     return Target(
-        model,
+        kind,
         columns,
         given,
         attrgetter("id", *members),
-        time,
         statement.bindparams(*parameters),
     )
 
 
 TRADES = _target(
-    Trade,
-    "closed_at",
+    kinds.TRADES,
     *("symbol", "side", "quantity", "entry_price", "exit_price", "fees", "leverage"),
     *("margin_mode", "position_id", "opened_at", "closed_at", "exit_reason"),
     given=("contract_type", "contract_size", "settle", "pnl"),
 )
 EQUITY_SNAPSHOTS = _target(
-    EquitySnapshot,
-    "at",
+    kinds.EQUITY_SNAPSHOTS,
     *("at", "equity", "balance", "unrealised_pnl", "settle", "reset"),
     given=("contract_type",),
 )
 SIGNALS = _target(
-    Signal,
-    "at",
+    kinds.SIGNALS,
     *("at", "symbol", "name", "direction", "score", "acted", "data"),
     given=("contract_type",),
 )
 EVENTS = _target(
-    BotEvent,
-    "at",
+    kinds.BOT_EVENTS,
     *("at", "kind", "level", "message", "data"),
     given=("contract_type", "id"),
     name="reported_id",

@@ -168,9 +168,9 @@ class IngestRepository:
         self, target: Target, marks: Sequence[Mark], names: Collection[str]
     ) -> set[str]:
         """Which of these ids belong to rows that a mark covers and that are still there."""
-        table = target.model.__table__
+        table = target.kind.table
         name = target.column(target.columns[0])
-        left = not_covered(marks, table, target.column(target.time))
+        left = not_covered(marks, table, target.column(target.kind.order))
         query = select(name).where(
             table.c.account_id == self._account_id,
             table.c.bot_id == self._bot_id,

@@ -20,7 +20,7 @@ from botkeys.exchanges.model import Environment
 
 
 class DataKind(NamedTuple):
-    """`order` is the column by which the indexes of the table are ordered at their end."""
+    """A table of what bots report. `order` is the column that ends its indexes."""
 
     name: str
     table: Table
@@ -28,9 +28,12 @@ class DataKind(NamedTuple):
 
     def time(self, rows: FromClause) -> ColumnElement[Any]:
         """When it happened, which a cut-off is compared with."""
-        if self.table is POSITIONS:
-            return happened(rows)
-        return rows.c[self.order]
+        return happened(rows) if self.keeps_held else rows.c[self.order]
+
+    @property
+    def keeps_held(self) -> bool:
+        """Whether rows that are held, open positions and reservations, outlive a deletion."""
+        return self.name == "positions"
 
     @property
     def names_all(self) -> bool:
@@ -38,14 +41,13 @@ class DataKind(NamedTuple):
         return not self.table.c.environment.nullable
 
 
-POSITIONS = cast("Table", Position.__table__)
-KINDS = (
-    DataKind("trades", cast("Table", Trade.__table__), "closed_at"),
-    DataKind("positions", POSITIONS, "created_at"),
-    DataKind("equity_snapshots", cast("Table", EquitySnapshot.__table__), "at"),
-    DataKind("signals", cast("Table", Signal.__table__), "at"),
-    DataKind("bot_events", cast("Table", BotEvent.__table__), "at"),
-)
+TRADES = DataKind("trades", cast("Table", Trade.__table__), "closed_at")
+POSITIONS = DataKind("positions", cast("Table", Position.__table__), "created_at")
+EQUITY_SNAPSHOTS = DataKind("equity_snapshots", cast("Table", EquitySnapshot.__table__), "at")
+SIGNALS = DataKind("signals", cast("Table", Signal.__table__), "at")
+BOT_EVENTS = DataKind("bot_events", cast("Table", BotEvent.__table__), "at")
+KINDS = (TRADES, POSITIONS, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS)
+"""All there are: lists, ingest, counts and deletions go by them."""
 
 
 class Slice(NamedTuple):
@@ -97,7 +99,7 @@ def covered(
         conditions.append(kind.time(rows) < part.mark.cutoff)
     if part.since is not None:
         conditions.append(kind.time(rows) >= part.since)
-    if kind.table is POSITIONS and not even_held:
+    if kind.keeps_held and not even_held:
         conditions.append(~held_in(rows))
     return conditions
 
