@@ -1,5 +1,6 @@
 """The row of an account: made on first use, and the first lock of the order."""
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,21 @@ from app.auth.principal import UserPrincipal
 from app.db.base import AnyRow
 from app.db.models import Account
 from app.domains.accounts.status import COLUMNS, AccountStatus
+
+FIRST_REVISION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """`row` is `None` for an account that nothing was done in yet. `counts` are by kind and key."""
+
+    account_id: UUID
+    row: AnyRow | None
+    counts: list[AnyRow]
+
+    @property
+    def revision(self) -> int:
+        return FIRST_REVISION if self.row is None else int(self.row.revision)
 
 
 class AccountRepository:

@@ -9,9 +9,9 @@ from app.api.responses import reading, writing
 from app.api.route import CurrentWork, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.accounts.deps import Service
+from app.domains.accounts.repository import AccountView
 from app.domains.accounts.schemas import Account, AccountChange
 from app.domains.accounts.serializers import account_document
-from app.domains.accounts.service import AccountView
 
 router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute)
 

@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from app.db.base import AnyRow
-from app.domains.accounts.service import AccountView
+from app.domains.accounts.repository import AccountView
 from app.domains.trading.counts import KindCounts
 from botkeys.exchanges.model import Environment
 

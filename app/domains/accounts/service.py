@@ -1,31 +1,14 @@
 """What an account has and how it is set."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from app.auth.principal import UserPrincipal
-from app.db.base import AnyRow
 from app.db.revisions import Revisions, require
 from app.domains.accounts.data_repository import DataRepository
-from app.domains.accounts.repository import AccountRepository
+from app.domains.accounts.repository import AccountRepository, AccountView
 from app.domains.accounts.schemas import AccountChange
 from app.domains.audit.log import AuditLog
-
-FIRST_REVISION = 1
-
-
-@dataclass(frozen=True, slots=True)
-class AccountView:
-    """`row` is `None` for an account that nothing was done in yet. `counts` are by kind and key."""
-
-    account_id: UUID
-    row: AnyRow | None
-    counts: list[AnyRow]
-
-    @property
-    def revision(self) -> int:
-        return FIRST_REVISION if self.row is None else int(self.row.revision)
 
 
 class AccountService:

@@ -8,12 +8,14 @@ from app.api.route import CurrentWork
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.ingest.repository import IngestRepository
 from app.domains.ingest.service import IngestService
+from app.domains.trading.contracts import ContractRepository
 
 
 async def ingest_service(work: CurrentWork) -> IngestService:
     bot = work.caller.bot
     return IngestService(
         IngestRepository(work.session, bot.account_id, bot.bot_id),
+        ContractRepository(work.session, bot.account_id, bot.bot_id),
         CatalogueRepository(work.session),
         work.context.catalogues,
         bot,

@@ -10,19 +10,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import (
     Account,
-    Assignment,
     Bot,
     BotToken,
-    CatalogueInstrument,
     Key,
-    KeyLabel,
 )
 from app.domains.analytics.rollups import mark_stale
 from app.domains.catalogue.repository import CatalogueKey
 from app.domains.ingest.bulk_insert import Target, array_text
-from app.domains.ingest.contracts import Contract
+from app.domains.trading.contracts import Origin
 from app.domains.trading.marks import Mark, not_covered, read_marks
-from botkeys.exchanges.model import ContractType
 
 
 class BotAtIngest(NamedTuple):
@@ -31,16 +27,6 @@ class BotAtIngest(NamedTuple):
     token_hash: bytes | None
     key_id: UUID | None
     now: datetime
-
-
-class Origin(NamedTuple):
-    """A key that the bot has or had. `region` is `None` where the key is gone: not known."""
-
-    key_id: UUID
-    exchange: str
-    environment: str
-    contract_type: ContractType
-    region: str | None
 
 
 class IngestRepository:
@@ -90,59 +76,6 @@ class IngestRepository:
 
     async def marks(self) -> list[Mark]:
         return await read_marks(self._session, self._account_id)
-
-    async def origin(self, key_id: UUID) -> Origin | None:
-        """`None` for a key that the bot never had, or of which nothing is known any more."""
-        query = (
-            select(
-                KeyLabel.exchange,
-                KeyLabel.environment,
-                KeyLabel.contract_type,
-                Key.id,
-                Key.region,
-            )
-            .select_from(Assignment)
-            .join(
-                KeyLabel,
-                (KeyLabel.account_id == Assignment.account_id)
-                & (KeyLabel.key_id == Assignment.key_id),
-            )
-            .outerjoin(Key, (Key.account_id == KeyLabel.account_id) & (Key.id == KeyLabel.key_id))
-            .where(
-                Assignment.account_id == self._account_id,
-                Assignment.bot_id == self._bot_id,
-                Assignment.key_id == key_id,
-            )
-        )
-        row = (await self._session.execute(query)).one_or_none()
-        if row is None:
-            return None
-        region = None if row.id is None else row.region or ""
-        contract_type = ContractType(row.contract_type)
-        return Origin(key_id, row.exchange, row.environment, contract_type, region)
-
-    async def contracts(self, origin: Origin, symbols: Collection[str]) -> dict[str, Contract]:
-        """What the exchange lists or listed under these symbols, of the key's contract type first.
-
-        A symbol of which only the other type knows is of that type.
-        """
-        table = CatalogueInstrument
-        of_region = [] if origin.region is None else [table.region == origin.region]
-        query = (
-            select(table.symbol, table.contract_type, table.contract_size, table.settle)
-            .where(
-                table.exchange == origin.exchange,
-                table.environment == origin.environment,
-                table.contract_type.in_(list(ContractType)),
-                table.symbol.in_(symbols),
-                *of_region,
-            )
-            .order_by(table.contract_type == origin.contract_type, table.region.desc())
-        )
-        return {
-            symbol: Contract(ContractType(contract_type), size, settle)
-            for symbol, contract_type, size, settle in await self._session.execute(query)
-        }
 
     async def add(self, target: Target, origin: Origin, rows: Sequence[Sequence[Any]]) -> set[str]:
         """Insert rows in the order of `target.columns`; the bot's ids of those that were new."""

@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Generic, Self, TypeAlias
 
 from app.domains.ingest.items import InvalidItem
-from app.domains.ingest.repository import Origin
 from app.domains.ingest.schemas import Batch, Item, ItemType
+from app.domains.trading.contracts import Origin
 from app.domains.trading.errors import ClockAhead
 from app.domains.trading.marks import Mark, covers
 

@@ -12,8 +12,7 @@ from app.domains.bots.errors import NoKey
 from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.ingest.bulk_insert import EQUITY_SNAPSHOTS, EVENTS, SIGNALS, TRADES, Target
-from app.domains.ingest.contracts import Contract, Valued, valued
-from app.domains.ingest.repository import IngestRepository, Origin
+from app.domains.ingest.repository import IngestRepository
 from app.domains.ingest.schemas import (
     Batch,
     EquitySnapshotItem,
@@ -24,6 +23,8 @@ from app.domains.ingest.schemas import (
     TradeItem,
 )
 from app.domains.ingest.screening import ScreenedBatch, Verdict
+from app.domains.ingest.valuation import Valued, valued
+from app.domains.trading.contracts import Contract, ContractRepository, Origin
 from app.domains.trading.errors import TOLERANCE, KeyNotAssigned
 from app.domains.trading.marks import FOREVER
 from botkeys.exchanges.model import ContractType
@@ -35,11 +36,13 @@ class IngestService:
     def __init__(
         self,
         rows: IngestRepository,
+        contracts: ContractRepository,
         catalogue: CatalogueRepository,
         refresher: CatalogueRefresher,
         bot: BotPrincipal,
     ) -> None:
         self._rows = rows
+        self._contracts = contracts
         self._catalogue = catalogue
         self._refresher = refresher
         self._bot = bot
@@ -47,16 +50,16 @@ class IngestService:
     async def trades(self, batch: Batch[TradeItem]) -> list[Verdict]:
         """Trades with their P&L, where anybody knows the contract."""
         await self._fetch_if_unknown(batch.key_id)
-        judged = await self._screen(batch)
+        screened = await self._screen(batch)
         contracts: dict[str, Contract] = {}
-        if judged.origin is not None and judged.wanted:
-            symbols = {trade.symbol for trade in judged.wanted.values()}
-            contracts = await self._rows.contracts(judged.origin, symbols)
+        if screened.origin is not None and screened.wanted:
+            symbols = {trade.symbol for trade in screened.wanted.values()}
+            contracts = await self._contracts.contracts(screened.origin, symbols)
 
-        def recomputed(origin: Origin, trade: TradeItem) -> Valued:
+        def value(origin: Origin, trade: TradeItem) -> Valued:
             return valued(trade, contracts.get(trade.symbol), origin.contract_type)
 
-        return await self._store(TRADES, judged, recomputed)
+        return await self._store(TRADES, screened, value)
 
     async def equity_snapshots(self, batch: Batch[EquitySnapshotItem]) -> list[Verdict]:
         return await self._store(EQUITY_SNAPSHOTS, await self._screen(batch), _of_origin)
@@ -86,7 +89,7 @@ class IngestService:
         marks = await self._rows.marks()
         origin = None
         if not any(mark.key_id == key_id and mark.cutoff == FOREVER for mark in marks):
-            origin = await self._rows.origin(key_id)
+            origin = await self._contracts.origin(key_id)
             if origin is None:
                 raise KeyNotAssigned
         return ScreenedBatch.of(batch, origin, marks, bot.now + TOLERANCE)
@@ -94,27 +97,27 @@ class IngestService:
     async def _store(
         self,
         target: Target,
-        judged: ScreenedBatch[ItemType],
+        screened: ScreenedBatch[ItemType],
         given: Callable[[Origin, ItemType], tuple[Any, ...]],
     ) -> list[Verdict]:
         """`given` tells the columns of a row that its item has no member for."""
-        origin = judged.origin
-        if origin is None or not judged.wanted:
-            return judged.verdicts(set(), set())
+        origin = screened.origin
+        if origin is None or not screened.wanted:
+            return screened.verdicts(set(), set())
         # In one order, so that batches that cross never wait for each other in a ring.
         rows = [
             (*target.members(item), *given(origin, item))
-            for _, item in sorted(judged.wanted.items())
+            for _, item in sorted(screened.wanted.items())
         ]
         stored = await self._rows.add(target, origin, rows)
         if target is TRADES:
-            times = (judged.wanted[name].time for name in stored)
+            times = (screened.wanted[name].time for name in stored)
             await self._rows.mark_stale(origin.environment, utc_days(times))
-        rest = judged.wanted.keys() - stored
+        rest = screened.wanted.keys() - stored
         deleted = set()
-        if rest and judged.marks:
-            deleted = await self._rows.deleted(target, judged.marks, rest)
-        return judged.verdicts(stored, deleted)
+        if rest and screened.marks:
+            deleted = await self._rows.deleted(target, screened.marks, rest)
+        return screened.verdicts(stored, deleted)
 
 
 def _of_origin(origin: Origin, _item: Item) -> tuple[ContractType]:

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import SessionExecutor
 from app.domains.bots.config_rows import ConfigRow, read_under_locks
-from app.domains.ingest.repository import IngestRepository
 from app.domains.positions import report_statements as statements
 from app.domains.positions.rows import PositionRow
+from app.domains.trading.contracts import ContractRepository
 from app.domains.trading.marks import Mark, mark_of
 
 _NOT_SAID = dict.fromkeys(statements.WRITTEN)
@@ -36,7 +36,7 @@ class PositionReportRepository:
 
     def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
         self._executor = SessionExecutor(session)
-        self._ingest = IngestRepository(session, account_id, bot_id)
+        self._contracts = ContractRepository(session, account_id, bot_id)
         self._account_id = account_id
         self._bot_id = bot_id
         self._names = {"account": account_id, "bot": bot_id}
@@ -109,8 +109,8 @@ class PositionReportRepository:
         """The key's, unless the exchange lists or listed the symbol under the other one alone: what
         is reported late may be older than a switch of the key's contract type.
         """
-        key = await self._ingest.origin(origin.key_id)
-        listed = {} if key is None else await self._ingest.contracts(key, {symbol})
+        key = await self._contracts.origin(origin.key_id)
+        listed = {} if key is None else await self._contracts.contracts(key, {symbol})
         return listed[symbol].contract_type if symbol in listed else origin.contract_type
 
     async def add(self, position_id: str, **columns: Any) -> PositionRow | None:

@@ -5,15 +5,8 @@ from typing import NamedTuple
 
 from app.domains.ingest.pnl import realised_pnl
 from app.domains.ingest.schemas import TradeItem
+from app.domains.trading.contracts import Contract
 from botkeys.exchanges.model import ContractType
-
-
-class Contract(NamedTuple):
-    """`size` is what one unit of quantity is; P&L is in `settle`."""
-
-    contract_type: ContractType
-    size: Decimal
-    settle: str
 
 
 class Valued(NamedTuple):
