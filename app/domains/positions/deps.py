@@ -6,8 +6,9 @@ from uuid import UUID
 from fastapi import Depends
 
 from app.api.route import CurrentWork
+from app.db.driver import SessionExecutor
 from app.domains.accounts.repository import AccountRepository
-from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.bot_events.repository import BotEventRepository
 from app.domains.positions.report_repository import PositionReportRepository
 from app.domains.positions.reports import PositionReportService
 from app.domains.positions.repository import PositionRepository
@@ -17,8 +18,10 @@ from app.domains.positions.service import PositionService
 async def position_service(work: CurrentWork) -> PositionService:
     account_id = work.caller.account_id
 
-    def events_of(bot_id: UUID) -> RuntimeRepository:
-        return RuntimeRepository(work.session, account_id, bot_id)
+    def events_of(bot_id: UUID) -> BotEventRepository:
+        return BotEventRepository(
+            executor=SessionExecutor(work.session), account_id=account_id, bot_id=bot_id
+        )
 
     return PositionService(
         PositionRepository(work.session, account_id),
@@ -32,7 +35,9 @@ async def position_report_service(work: CurrentWork) -> PositionReportService:
     bot = work.caller.bot
     return PositionReportService(
         PositionReportRepository(work.session, bot.account_id, bot.bot_id),
-        RuntimeRepository(work.session, bot.account_id, bot.bot_id),
+        BotEventRepository(
+            executor=SessionExecutor(work.session), account_id=bot.account_id, bot_id=bot.bot_id
+        ),
         bot,
     )
 

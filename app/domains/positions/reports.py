@@ -8,9 +8,8 @@ from uuid import UUID
 
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
-from app.db.base import new_id
 from app.domains.assets.rules import require_margin_mode, require_settable_leverage
-from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.errors import NoKey
 from app.domains.positions.changes import changes, in_time
@@ -65,10 +64,10 @@ class PositionReportService:
     """Positions of one bot. Locks in the order account, bot, key, asset, position."""
 
     def __init__(
-        self, positions: PositionReportRepository, runtime: RuntimeRepository, bot: BotPrincipal
+        self, positions: PositionReportRepository, events: BotEventRepository, bot: BotPrincipal
     ) -> None:
         self._positions = positions
-        self._runtime = runtime
+        self._events = events
         self._bot = bot
 
     async def report(self, position_id: str, said: PositionReport) -> PositionRow:
@@ -247,13 +246,12 @@ class PositionReportService:
         if new and effect is not Effect.ASK:
             events += of_times(row, new, report.ahead)
         for event in events:
-            await self._runtime.add_event(
-                new_id(),
+            await self._events.add(
+                event,
                 key_id=row.key_id,
                 exchange=row.exchange,
                 environment=row.environment,
                 contract_type=row.contract_type,
-                **event._asdict(),
             )
 
 

@@ -5,10 +5,10 @@ from contextlib import suppress
 from uuid import UUID
 
 from app.auth.principal import UserPrincipal
-from app.db.base import new_id
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
-from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.bot_events.event import RecordedEvent
+from app.domains.bot_events.repository import BotEventRepository
 from app.domains.positions.errors import PositionAmbiguous
 from app.domains.positions.repository import PositionRepository
 from app.domains.positions.rows import PositionRow
@@ -28,7 +28,7 @@ class PositionService:
         self,
         positions: PositionRepository,
         accounts: AccountRepository,
-        events_of: Callable[[UUID], RuntimeRepository],
+        events_of: Callable[[UUID], BotEventRepository],
         audit: AuditLog,
     ) -> None:
         self._positions = positions
@@ -52,16 +52,13 @@ class PositionService:
             return row
         holder = row.bot_id
         await self._positions.close(holder, position_id)
-        await self._events_of(holder).add_event(
-            new_id(),
+        data = {"position_id": row.id, "symbol": row.symbol}
+        await self._events_of(holder).add(
+            RecordedEvent("position_closed_by_hand", "info", _BY_HAND, data),
             key_id=row.key_id,
             exchange=row.exchange,
             environment=row.environment,
             contract_type=row.contract_type,
-            kind="position_closed_by_hand",
-            level="info",
-            message=_BY_HAND,
-            data={"position_id": row.id, "symbol": row.symbol},
         )
         await self._audit.record(
             "position.close",

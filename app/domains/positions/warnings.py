@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
+from app.domains.bot_events.event import RecordedEvent
 from app.domains.positions.rows import PositionRow
 from app.domains.positions.transitions import Effect, State
 from app.domains.trading.errors import ClockAhead
@@ -19,44 +20,37 @@ _AHEAD = (
 _REVERSED = "A position was reported as closed before it was opened. Set the bot's clock."
 
 
-class PositionEvent(NamedTuple):
-    """Named like the columns of `bot_events`."""
-
-    kind: str
-    message: str
-    data: dict[str, Any]
-    level: str = "warning"
-
-
 def of_effect(
     effect: Effect, state: State, row: PositionRow, blocked_by: Sequence[str]
-) -> list[PositionEvent]:
+) -> list[RecordedEvent]:
     """`blocked_by`: what stands against opening it now."""
     data = _named(row)
     if effect is Effect.REOPEN:
-        return [PositionEvent("position_reopened", _REOPENED, data)]
+        return [RecordedEvent("position_reopened", "warning", _REOPENED, data)]
     if effect is Effect.OPEN and state in {State.ABSENT, State.LAPSED} and blocked_by:
         data["blocked_by"] = list(blocked_by)
-        return [PositionEvent("position_unexpected", _UNEXPECTED, data)]
+        return [RecordedEvent("position_unexpected", "warning", _UNEXPECTED, data)]
     return []
 
 
 def of_times(
     row: PositionRow, changed: dict[str, Any], ahead: Mapping[str, datetime]
-) -> list[PositionEvent]:
+) -> list[RecordedEvent]:
     """`ahead`: the reported times that were not taken. Times that a report did not change, it is
     not to blame for.
     """
     if ahead:
         reported = {name: time.isoformat() for name, time in ahead.items()}
-        return [PositionEvent(ClockAhead.code, _AHEAD, {**_named(row), "reported": reported})]
+        return [
+            RecordedEvent(ClockAhead.code, "warning", _AHEAD, {**_named(row), "reported": reported})
+        ]
     times = {name: getattr(row, name) for name in ("opened_at", "closed_at")}
     if None in times.values() or not changed.keys() & times.keys():
         return []
     if times["opened_at"] <= times["closed_at"]:
         return []
     told = {name: time.isoformat() for name, time in times.items()}
-    return [PositionEvent("position_times_reversed", _REVERSED, {**_named(row), **told})]
+    return [RecordedEvent("position_times_reversed", "warning", _REVERSED, {**_named(row), **told})]
 
 
 def _named(row: PositionRow) -> dict[str, Any]:

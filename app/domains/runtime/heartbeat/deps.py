@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.api.route import CurrentWork
-from app.domains.bot_events.repository import RuntimeRepository
+from app.db.driver import SessionExecutor
+from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.service import HeartbeatService
@@ -19,7 +20,9 @@ async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
         context.config_rows,
         context.config_cache,
         HealthRepository(work.session, bot.account_id, bot.bot_id),
-        RuntimeRepository(work.session, bot.account_id, bot.bot_id),
+        BotEventRepository(
+            executor=SessionExecutor(work.session), account_id=bot.account_id, bot_id=bot.bot_id
+        ),
         BotTokenRepository(work.session),
         bot,
         work.config_rows,

@@ -1,8 +1,9 @@
 """What a bot's look at its exchange changes about its key, and what is told of it."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from app.db.base import AnyRow
+from app.domains.bot_events.event import RecordedEvent
 from app.domains.runtime.heartbeat.schemas import CredentialsReport
 from botkeys.exchanges.advice import advice
 from botkeys.exchanges.model import PermissionAnswer
@@ -12,15 +13,6 @@ _VERIFICATION = ("verification_status", "verification_reason", "verification_pos
 _PERMISSIONS = tuple(
     f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")
 )
-
-
-class Event(NamedTuple):
-    """Named like the columns of `bot_events`."""
-
-    kind: str
-    level: str
-    message: str
-    data: dict[str, Any]
 
 
 def differences(key: AnyRow, report: CredentialsReport) -> dict[str, Any]:
@@ -39,7 +31,7 @@ def differences(key: AnyRow, report: CredentialsReport) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value != getattr(key, name)}
 
 
-def events(key: AnyRow, changed: dict[str, Any]) -> list[Event]:
+def events(key: AnyRow, changed: dict[str, Any]) -> list[RecordedEvent]:
     """What to tell the user, with the words before and after."""
     told = []
     if any(name in changed for name in _VERIFICATION):
@@ -49,35 +41,39 @@ def events(key: AnyRow, changed: dict[str, Any]) -> list[Event]:
     if changed.get("permission_withdraw") == PermissionAnswer.YES:
         message = "The key can withdraw. Take that permission from it at the exchange."
         told.append(
-            Event("withdrawal_permission", "warning", message, _words(key, changed, _PERMISSIONS))
+            RecordedEvent(
+                "withdrawal_permission", "warning", message, _words(key, changed, _PERMISSIONS)
+            )
         )
     if "expires_at" in changed:
         message = "The exchange tells another time at which the key expires."
         told.append(
-            Event("key_expiry_changed", "info", message, _words(key, changed, ("expires_at",)))
+            RecordedEvent(
+                "key_expiry_changed", "info", message, _words(key, changed, ("expires_at",))
+            )
         )
     return told
 
 
-def _verification(key: AnyRow, changed: dict[str, Any]) -> Event:
+def _verification(key: AnyRow, changed: dict[str, Any]) -> RecordedEvent:
     after = {name: changed.get(name, getattr(key, name)) for name in _VERIFICATION}
     words = _words(key, after, _VERIFICATION)
     if after["verification_status"] == "verified":
-        return Event(
+        return RecordedEvent(
             "credentials_accepted", "info", "The exchange accepts the bot's credentials.", words
         )
     sentence = advice(
         key.exchange, after["verification_reason"], after["verification_possible"] or ()
     )
-    return Event("credentials_rejected", "error", sentence, words)
+    return RecordedEvent("credentials_rejected", "error", sentence, words)
 
 
-def _permissions(key: AnyRow, changed: dict[str, Any]) -> Event:
+def _permissions(key: AnyRow, changed: dict[str, Any]) -> RecordedEvent:
     """Learning what nobody knew is no reason to worry."""
     known = any(
         getattr(key, name) != PermissionAnswer.UNKNOWN for name in _PERMISSIONS if name in changed
     )
-    return Event(
+    return RecordedEvent(
         "permissions_changed",
         "warning" if known else "info",
         "The exchange tells other permissions of the key than before.",

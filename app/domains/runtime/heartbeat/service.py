@@ -5,8 +5,7 @@ from typing import Any
 
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
-from app.db.base import new_id
-from app.domains.bot_events.repository import RuntimeRepository
+from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.token_repository import BotTokenRepository
@@ -27,7 +26,7 @@ class HeartbeatService:
         config_rows: ConfigRowLoader,
         config_cache: ConfigCache,
         health: HealthRepository,
-        runtime: RuntimeRepository,
+        bot_events: BotEventRepository,
         tokens: BotTokenRepository,
         bot: BotPrincipal,
         rows: Sequence[ConfigRow],
@@ -36,7 +35,7 @@ class HeartbeatService:
         self._loader = config_rows
         self._config_cache = config_cache
         self._health = health
-        self._runtime = runtime
+        self._events = bot_events
         self._tokens = tokens
         self._bot = bot
         self._rows = rows
@@ -91,11 +90,10 @@ class HeartbeatService:
         anew = {"expiry_announced": None} if "expires_at" in changed else {}
         await self._health.change(key.id, **looked, **changed, **anew)
         for event in events(key, changed):
-            await self._runtime.add_event(
-                new_id(),
+            await self._events.add(
+                event,
                 key_id=key.id,
                 exchange=key.exchange,
                 environment=key.environment,
                 contract_type=key.contract_type,
-                **event._asdict(),
             )

@@ -5,7 +5,7 @@ statement after it.
 """
 
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -23,9 +23,8 @@ from sqlalchemy import (
 )
 
 from app.db.driver import Executor, Statement
-from app.db.models import AuditHead, Bot, BotEvent, BotToken, Key, KeyCredential, Release
+from app.db.models import AuditHead, Bot, BotToken, Key, KeyCredential, Release
 from app.domains.audit.log import Head
-from app.kit.json_codec import dumps
 from botkeys.exchanges.model import ContractType, Environment
 
 _ACCOUNT = bindparam("account", type_=Uuid())
@@ -103,11 +102,6 @@ FOUND = Statement(
     .outerjoin(_SEALED, (Key.account_id == Bot.account_id) & (Key.id == Bot.key_id))
     .where(*_THIS_BOT)
 )
-_EVENT = (
-    *("account_id", "bot_id", "id", "key_id", "exchange", "environment", "contract_type"),
-    *("kind", "level", "message", "data"),
-)
-ADD_EVENT = Statement(insert(BotEvent).values({name: bindparam(name) for name in _EVENT}))
 _ADDED = (
     insert(Release)
     .values(
@@ -176,13 +170,3 @@ class ReleaseRepository:
             address=address,
         )
         return next(map(Head._make, rows), None)
-
-    async def add_event(self, event_id: UUID, data: dict[str, str], **columns: Any) -> None:
-        await self._executor.fetch(
-            ADD_EVENT,
-            account_id=self._account_id,
-            bot_id=self._bot_id,
-            id=event_id,
-            data=dumps(data).decode(),
-            **columns,
-        )

@@ -14,6 +14,8 @@ from app.custody.errors import UnknownMasterKey
 from app.custody.keyring import ReleasingKeyring
 from app.db.base import new_id
 from app.domains.audit.log import AuditLog
+from app.domains.bot_events.event import RecordedEvent
+from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.errors import NoKey
 from app.domains.runtime.release.errors import (
     CredentialsUnreadable,
@@ -50,6 +52,7 @@ class ReleaseService:
     def __init__(
         self,
         releases: ReleaseRepository,
+        events: BotEventRepository,
         exchanges: Exchanges,
         keyring: ReleasingKeyring,
         audit: AuditLog,
@@ -58,6 +61,7 @@ class ReleaseService:
         limit: int,
     ) -> None:
         self._releases = releases
+        self._events = events
         self._exchanges = exchanges
         self._keyring = keyring
         self._audit = audit
@@ -152,17 +156,17 @@ class ReleaseService:
         }
 
     async def _tell_new_address(self, found: Found, address: str) -> None:
-        await self._releases.add_event(
-            new_id(),
+        message = (
+            "The credentials were released to an address that never had them before. If this is "
+            "not your bot, replace its token and the key."
+        )
+        event = RecordedEvent("release_from_new_address", "warning", message, {"address": address})
+        await self._events.add(
+            event,
             key_id=found.key_id,
             exchange=found.exchange,
             environment=found.environment,
             contract_type=found.contract_type,
-            kind="release_from_new_address",
-            level="warning",
-            message="The credentials were released to an address that never had them before. "
-            "If this is not your bot, replace its token and the key.",
-            data={"address": address},
         )
 
 
