@@ -59,6 +59,7 @@ check: install ## all that must hold before a change lands, but the tests
 	$(BIN)/python -m scripts.check_migrations
 	$(BIN)/python -m scripts.documents
 	$(BIN)/python -m scripts.check_references
+	$(BIN)/python -m scripts.check_words
 
 format: install ## lay out the code, and repair what ruff can repair
 	$(BIN)/ruff check --fix .
