@@ -8,7 +8,6 @@ never twice in ten seconds, so a flood of invented key ids costs it next to noth
 """
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import structlog
 from app.auth.errors import IssuerUnavailable
 from app.auth.key_sets import BadKeySet, VerificationKey, matching, parse_key_set, same_keys
 from app.auth.strict_json import NotAnObject, read_object
+from botkeys.addresses import is_loopback
 from botkeys.transport.client import Deadline, HttpTransport, TransportError
 
 _OK = 200
@@ -170,11 +170,4 @@ def is_trustworthy(url: str) -> bool:
         return False
     if not host or parts.username is not None or parts.fragment or not url.isascii():
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))

@@ -10,14 +10,13 @@ first 8 bytes of SHA-256 over "botkeys/check/1" and the secret, in hexadecimal. 
 it gives nothing away.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 from pathlib import Path
 
 from app.custody.errors import KeyFileGarbled
 from app.custody.master_keys.pair import MASTER_SUITE, MasterPrivateKey, MasterPublicKey
+from botkeys import base64url
 from botkeys.sealing.boxes import SecretBytes, Uncopyable
 from botkeys.sealing.errors import InvalidPublicKey
 from botkeys.sealing.suites import SEED_BYTES, PublicKey
@@ -92,7 +91,7 @@ class _Text(Uncopyable):
 
     def body(self, length: int) -> SecretBytes:
         with self._body as text:
-            decoded = _base64url(text)
+            decoded = _decoded(text)
         if decoded is None:
             raise self.garbled("its last line is not base64url")
         if len(decoded.reveal()) != length:
@@ -117,18 +116,15 @@ def _heading(kind: str, version: int | None) -> str:
 def _encode(
     kind: str, body: bytes | bytearray, check: str, version: int | None = None
 ) -> SecretBytes:
-    text = base64.urlsafe_b64encode(body).rstrip(b"=")
+    text = base64url.encode(body).encode()
     return SecretBytes(
         b"%scheck %s\n%s\n" % (_heading(kind, version).encode(), check.encode(), text)
     )
 
 
-def _base64url(text: SecretBytes) -> SecretBytes | None:
-    padding = b"=" * (-len(text.reveal()) % 4)
-    try:
-        return SecretBytes(base64.b64decode(text.reveal() + padding, b"-_", validate=True))
-    except (binascii.Error, ValueError):
-        return None
+def _decoded(text: SecretBytes) -> SecretBytes | None:
+    raw = base64url.decode(text.reveal())
+    return None if raw is None else SecretBytes(raw)
 
 
 def _check(content: bytearray) -> str:

@@ -1,13 +1,13 @@
 """One service and one token: every call of a bot goes through here."""
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, final
 from urllib.parse import urlsplit
 
+from botkeys.addresses import is_loopback
 from botkeys.client.errors import InsecureAddress, NotAuthenticated
 from botkeys.client.errors import Unreachable as NoAnswer
 from botkeys.client.models import refusal
@@ -118,17 +118,8 @@ def _checked_address(base_url: str, *, allow_insecure_http: bool) -> str:
         raise InsecureAddress("The service's address begins with https:// and names a host.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InsecureAddress("The service's address has no user, password, query or fragment.")
-    if parts.scheme == "http" and not (allow_insecure_http or _is_this_machine(parts.hostname)):
+    if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise InsecureAddress(
             "http:// to another machine shows the bot's token to everyone on the way: use https://."
         )
     return base_url.rstrip("/")
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

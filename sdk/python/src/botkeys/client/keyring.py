@@ -1,10 +1,10 @@
 """The credentials that a bot holds: fetched, compared, dropped."""
 
 import asyncio
-import base64
 from typing import final
 from uuid import UUID
 
+from botkeys import base64url
 from botkeys.client.connection import Connection
 from botkeys.client.credentials import ReleasedCredentials
 from botkeys.client.errors import NoKey, OlderVersion, WrongKey
@@ -79,8 +79,7 @@ class Keyring:
 
     async def _fetch(self) -> ReleasedCredentials:
         one_time_key = PrivateKey.generate(self._suite)
-        public = base64.urlsafe_b64encode(one_time_key.public.raw).rstrip(b"=").decode()
-        body = {"suite": self._suite, "public_key": public}
+        body = {"suite": self._suite, "public_key": base64url.encode(one_time_key.public.raw)}
         answer = await self._connection.call("POST", "/v1/runtime/credentials", body=body)
         if answer.status not in _RELEASED:
             refused = refusal(answer)

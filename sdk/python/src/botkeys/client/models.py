@@ -1,7 +1,5 @@
 """The service's answers as types. Unknown fields are passed over, so that an old bot lives on."""
 
-import base64
-import binascii
 import json
 import re
 from datetime import datetime
@@ -11,6 +9,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from botkeys import base64url
 from botkeys.client.errors import MalformedAnswer, MayNotOpen, Refused, refused_class
 from botkeys.exchanges.model import Endpoints, Environment
 from botkeys.transport.client import HttpAnswer, retry_after
@@ -23,11 +22,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 def _from_base64url(value: object) -> bytes:
     if not isinstance(value, str):
         raise ValueError("base64url text is expected")  # noqa: TRY004  # what Pydantic collects
-    text = value.rstrip("=")
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("not base64url") from None
+    decoded = base64url.decode(value.rstrip("="))
+    if decoded is None:
+        raise ValueError("not base64url")
+    return decoded
 
 
 Base64Url = Annotated[bytes, BeforeValidator(_from_base64url)]
