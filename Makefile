@@ -14,8 +14,8 @@ UPGRADE ?= --upgrade
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-# A Ctrl-C before the service can take it would show a traceback of Python's own start: it is left
-# to make, whom the service watches.
+# A Ctrl-C before the service can handle it would show a traceback of Python's start. So make handles
+# it, and the service watches make.
 run: install ## the whole service in the foreground; Ctrl-C stops it
 	@trap '' INT; exec $(BIN)/botkeys dev --parent $$PPID
 
@@ -30,7 +30,7 @@ install: .venv/.installed ## the set-up alone: .venv/ with .venv/bin/botkeys
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e sdk/python -e .
 	@touch $@
 
-# They start dozens of processes: none is to compile all modules anew, whatever the environment says.
+# They start dozens of processes, which must not all compile every module again: bytecode is kept.
 test torture coverage: export PYTHONDONTWRITEBYTECODE =
 
 test: install ## every test but the long ones
@@ -65,8 +65,8 @@ format: install ## lay out the code, and repair what ruff can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What the code says of itself, written down. `make check` fails where they differ.
-documents: install ## renew what the code writes of itself
+# Documents that the code generates. `make check` fails where they differ.
+documents: install ## renew the documents that the code generates
 	$(BIN)/python -m scripts.documents --write
 
 # New pins; needs `uv`. Hashes are kept, addresses of package indexes are not.

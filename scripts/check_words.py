@@ -31,8 +31,6 @@ EXEMPT = (
 )
 
 NOT_YET: tuple[str, ...] = (
-    "Makefile",
-    "README.md",
     "app/__main__.py",
     "app/api",
     "app/auth",
@@ -61,11 +59,9 @@ NOT_YET: tuple[str, ...] = (
     "docs/custody.md",
     "docs/deletion.md",
     "docs/deployment.md",
-    "docs/exchange-notes.md",
     "docs/exchanges.md",
     "docs/settings.md",
     "examples",
-    "scripts/documents.py",
     "sdk/python/src/botkeys/client",
     "sdk/python/src/botkeys/exchanges",
     "sdk/python/src/botkeys/transport",
