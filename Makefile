@@ -69,15 +69,15 @@ format: install ## lay out the code, and repair what ruff can repair
 documents: install ## renew the documents that the code generates
 	$(BIN)/python -m scripts.documents --write
 
-# New pins; needs `uv`. Hashes are kept, addresses of package indexes are not.
+# New pins; needs `uv`. Hashes are kept, addresses of package indexes are not, and `botkeys` is the
+# SDK of this repository.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-emit-package botkeys
 lock: ## renew the pins
-	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header $(UPGRADE) -o requirements/production.lock
-	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header $(UPGRADE) --extra embedded --extra dev \
+	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/production.lock
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra embedded --extra dev \
 		-c requirements/production.lock -o $(LOCK)
-	echo setuptools | uv pip compile - --quiet --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header -c $(LOCK) -o requirements/build.lock
+	echo setuptools | $(COMPILE) - -c $(LOCK) -o requirements/build.lock
 
 clean: ## remove what these targets made, but not the data of `make run`
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
