@@ -62,7 +62,6 @@ NOT_YET: tuple[str, ...] = (
     "docs/exchanges.md",
     "docs/settings.md",
     "examples",
-    "sdk/python/src/botkeys/client",
     "sdk/python/src/botkeys/exchanges",
     "sdk/python/src/botkeys/transport",
     "tests/api",
