@@ -2,12 +2,12 @@
 
     botkeys master-private 1        kind, version of this format
     version 1                       master keys only
-    check 5f3c8a9b0c1d2e3f          finds truncation, garbling and a wrong half
+    check 5f3c8a9b0c1d2e3f          detects truncation, corruption and a wrong half
     <base64url, without padding>
 
-`check` of a master key is the fingerprint of its public half, in both files; of another secret the
-first 8 bytes of SHA-256 over "botkeys/check/1" and the secret, in hexadecimal. Of 256 random bits
-it gives nothing away.
+In both files of a master key, `check` is the fingerprint of the public half. For any other secret
+it is the first 8 bytes of SHA-256 over "botkeys/check/1" and the secret, in hexadecimal; for 256
+random bits that reveals nothing.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ def encode_secret(kind: str, content: bytearray) -> SecretBytes:
 
 
 def decode_master_private(path: Path, content: SecretBytes, version: int) -> MasterPrivateKey:
-    """Raises KeyFileGarbled."""
+    """Parse a private key file; raise KeyFileGarbled."""
     file = _Text(path, content, "master-private", version)
     with file.body(SEED_BYTES) as seed:
         key = MasterPrivateKey(version, seed.reveal())
@@ -50,7 +50,7 @@ def decode_master_private(path: Path, content: SecretBytes, version: int) -> Mas
 
 
 def decode_master_public(path: Path, content: SecretBytes, version: int) -> MasterPublicKey:
-    """Raises KeyFileGarbled."""
+    """Parse a public key file; raise KeyFileGarbled."""
     file = _Text(path, content, "master-public", version)
     body = file.body(MASTER_SUITE.public_key_bytes)
     try:
@@ -62,7 +62,7 @@ def decode_master_public(path: Path, content: SecretBytes, version: int) -> Mast
 
 
 def decode_secret(path: Path, content: SecretBytes, kind: str) -> SecretBytes:
-    """Raises KeyFileGarbled."""
+    """Parse a secret's file; raise KeyFileGarbled."""
     file = _Text(path, content, kind)
     secret = file.body(SECRET_BYTES)
     file.compare(_check(secret.reveal()))
@@ -70,7 +70,7 @@ def decode_secret(path: Path, content: SecretBytes, kind: str) -> SecretBytes:
 
 
 class _Text(Uncopyable):
-    """The lines of one file. Its errors leave from frames that hold boxes only."""
+    """The lines of one key file. Frames that raise its errors hold only boxes."""
 
     __slots__ = ("_body", "_check", "_path")
 
