@@ -39,7 +39,6 @@ NOT_YET: tuple[str, ...] = (
     "app/db",
     "app/domains/accounts",
     "app/domains/analytics",
-    "app/domains/bots",
     "app/domains/catalogue",
     "app/domains/deletion",
     "app/domains/ingest",
