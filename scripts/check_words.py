@@ -42,7 +42,6 @@ NOT_YET: tuple[str, ...] = (
     "app/domains/catalogue",
     "app/domains/deletion",
     "app/domains/ingest",
-    "app/domains/keys",
     "app/domains/operations",
     "app/domains/positions",
     "app/domains/runtime",
