@@ -37,7 +37,6 @@ NOT_YET: tuple[str, ...] = (
     "app/commands",
     "app/custody",
     "app/db",
-    "app/domains/accounts",
     "app/domains/analytics",
     "app/domains/catalogue",
     "app/domains/deletion",

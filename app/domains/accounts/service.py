@@ -1,4 +1,4 @@
-"""What an account has and how it is set."""
+"""What an account holds, and its settings."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,9 @@ FIRST_REVISION = 1
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """`row` is `None` for an account that nothing was done in yet. `counts` are by kind and key."""
+    """An account to show. `row` is `None` if nothing was done in it yet; `counts` are by kind and
+    key.
+    """
 
     account_id: UUID
     row: AnyRow | None
@@ -37,14 +39,14 @@ class AccountService:
         self._audit = audit
 
     async def get(self, account_id: UUID) -> AccountView:
-        """Looking at an account does not make it."""
+        """Return the account without creating it."""
         row = await self._accounts.get(account_id)
         return AccountView(account_id, row, await self._data.counts())
 
     async def change(
         self, principal: UserPrincipal, change: AccountChange, expected: Revisions | None
     ) -> AccountView:
-        # Counted before the lock, which all that is reported of this account waits for.
+        # Counted before the lock, because every report for this account waits for the lock.
         counts = await self._data.counts()
         account_id = await self._accounts.lock_exclusive(principal)
         require(await self._accounts.revision(account_id), expected)
