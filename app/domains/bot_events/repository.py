@@ -1,4 +1,4 @@
-"""What the service says of a bot, whichever of its services says it."""
+"""Events that the service itself reports about a bot."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from app.db.models import BotEvent
 
 
 class RuntimeRepository:
-    """Of one bot."""
+    """The events of one bot."""
 
     def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
         self._session = session
