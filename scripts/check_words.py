@@ -44,7 +44,6 @@ NOT_YET: tuple[str, ...] = (
     "app/domains/operations",
     "app/domains/positions",
     "app/domains/runtime",
-    "app/domains/trading",
     "app/kit",
     "app/process",
     "app/settings.py",

@@ -16,7 +16,7 @@ from app.errors import AppError
 
 
 class PositionConflict(AppError):
-    """`symbol` and `side` are those of the stored position."""
+    """`symbol` and `side` belong to the stored position."""
 
     status = 409
     code = "position_conflict"
