@@ -42,7 +42,7 @@ torture: install ## the long tests
 
 # Every test again under coverage, the processes that tests start included.
 coverage: install ## every test but the long ones, and how much code they run
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --timeout 600 --cov --cov-report=term:skip-covered
 
 demo: install ## the main job end to end, as a story on the terminal
 	@exec $(BIN)/python -m examples.demo
