@@ -14,8 +14,8 @@ UPGRADE ?= --upgrade
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-# A Ctrl-C before the service can take it would show a traceback of Python's own start: it is left
-# to make, whom the service watches.
+# A Ctrl-C before the service can handle it would show a traceback of Python's start. So make handles
+# it, and the service watches make.
 run: install ## the whole service in the foreground; Ctrl-C stops it
 	@trap '' INT; exec $(BIN)/botkeys dev --parent $$PPID
 
@@ -30,7 +30,7 @@ install: .venv/.installed ## the set-up alone: .venv/ with .venv/bin/botkeys
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e sdk/python -e .
 	@touch $@
 
-# They start dozens of processes: none is to compile all modules anew, whatever the environment says.
+# They start dozens of processes, which must not all compile every module again: bytecode is kept.
 test torture coverage: export PYTHONDONTWRITEBYTECODE =
 
 test: install ## every test but the long ones
@@ -42,7 +42,7 @@ torture: install ## the long tests
 
 # Every test again under coverage, the processes that tests start included.
 coverage: install ## every test but the long ones, and how much code they run
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --timeout 600 --cov --cov-report=term:skip-covered
 
 demo: install ## the main job end to end, as a story on the terminal
 	@exec $(BIN)/python -m examples.demo
@@ -59,24 +59,25 @@ check: install ## all that must hold before a change lands, but the tests
 	$(BIN)/python -m scripts.check_migrations
 	$(BIN)/python -m scripts.documents
 	$(BIN)/python -m scripts.check_references
+	$(BIN)/python -m scripts.check_words
 
 format: install ## lay out the code, and repair what ruff can repair
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-# What the code says of itself, written down. `make check` fails where they differ.
-documents: install ## renew what the code writes of itself
+# Documents that the code generates. `make check` fails where they differ.
+documents: install ## renew the documents that the code generates
 	$(BIN)/python -m scripts.documents --write
 
-# New pins; needs `uv`. Hashes are kept, addresses of package indexes are not.
+# New pins; needs `uv`. Hashes are kept, addresses of package indexes are not, and `botkeys` is the
+# SDK of this repository.
+COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-emit-package botkeys
 lock: ## renew the pins
-	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header $(UPGRADE) -o requirements/production.lock
-	uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header $(UPGRADE) --extra embedded --extra dev \
+	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/production.lock
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra embedded --extra dev \
 		-c requirements/production.lock -o $(LOCK)
-	echo setuptools | uv pip compile - --quiet --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header -c $(LOCK) -o requirements/build.lock
+	echo setuptools | $(COMPILE) - -c $(LOCK) -o requirements/build.lock
 
 clean: ## remove what these targets made, but not the data of `make run`
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

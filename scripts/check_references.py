@@ -39,7 +39,7 @@ class Repository:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.files = sorted(_files(root))
+        self.files = sorted(text_files(root))
         self.names = {path.name for path in self.files} | {path.name for path in root.iterdir()}
         self.top = {path.name for path in root.iterdir() if path.is_dir() and _read(path)}
         self.sources = [root, *sorted(path for path in root.glob("sdk/*/src") if path.is_dir())]
@@ -132,12 +132,12 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def _files(root: Path) -> Iterator[Path]:
+def text_files(root: Path) -> Iterator[Path]:
     for path in root.iterdir():
         if not _read(path):
             continue
         if path.is_dir():
-            yield from _files(path)
+            yield from text_files(path)
         elif path.suffix in _READ or path.name in _READ_NAMES:
             yield path
 

@@ -59,7 +59,7 @@ def _default(value: Any) -> str:
 
 
 def exchanges() -> str:
-    """docs/exchanges.md with the table of what each exchange offers put in anew."""
+    """Return docs/exchanges.md with the table of what each exchange offers renewed."""
     before, _, rest = (ROOT / "docs/exchanges.md").read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
     rows = [_exchange_row(profile) for profile in EXCHANGES.values()]

@@ -1,0 +1,1 @@
+"""How requests enter and leave: routing, transactions, limits, problems, OpenAPI document."""

@@ -1,5 +1,7 @@
 """The OpenAPI document, and the page that shows it: both served from here, without the internet."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,8 @@ Every error is a problem document (RFC 9457) whose `code` is stable and whose `d
 fix the problem.
 """
 
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
 _TAGS = {
     "keys": "Exchange API keys: add, check, replace, delete.",
     "exchanges": "What the ten exchanges offer, and what a key must permit there.",
@@ -64,7 +68,6 @@ _SECURITY_SCHEMES = {
     "botToken": {
         "type": "http",
         "scheme": "bearer",
-        "bearerFormat": "bkb_…",
         "description": "A bot's own token, as minted by `mintBotToken`.",
     },
 }
@@ -88,10 +91,23 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     components["securitySchemes"] = _SECURITY_SCHEMES
     schemas = components.setdefault("schemas", {})
     _describe_problems(schemas)
+    _name_constants(schemas)
     _tidy(document)
     describe_headers(document)
     _show_answers(document["paths"], Examples(schemas))
     return document
+
+
+def _name_constants(schemas: dict[str, Any]) -> None:
+    """Name the constants of enums that share a word, by their type: in Go all are in one scope."""
+    enums = {name: schema["enum"] for name, schema in schemas.items() if "enum" in schema}
+    uses = Counter(word for words in enums.values() for word in words)
+    for name, words in enums.items():
+        if any(uses[word] > 1 for word in words):
+            prefix = _CAPITAL.sub("_", name)
+            schemas[name]["x-enum-varnames"] = [
+                f"{prefix}_{word.replace('-', '_')}".upper() for word in words
+            ]
 
 
 def _tidy(document: dict[str, Any]) -> None:

@@ -1,6 +1,5 @@
 """Keyset pages: an opaque cursor that says after which row the next page begins."""
 
-import base64
 from abc import ABC, abstractmethod
 from hashlib import blake2b
 from typing import Annotated, Any, Generic, TypeVar
@@ -10,6 +9,7 @@ import orjson
 from fastapi import Query
 
 from app.errors import InvalidRequest
+from botkeys import base64url
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
@@ -46,9 +46,10 @@ class Cursors(ABC, Generic[Place]):
         """
         if cursor is None:
             return None
+        raw = base64url.decode(cursor)
+        if raw is None:
+            raise foreign_cursor()
         try:
-            padded = cursor + "=" * (-len(cursor) % 4)
-            raw = base64.b64decode(padded, altchars=b"-_", validate=True)
             place = self._unpacked(raw[_DIGEST:])
         except ValueError:
             raise foreign_cursor() from None
@@ -62,7 +63,7 @@ class Cursors(ABC, Generic[Place]):
             return None
         whose, packed = orjson.dumps((self._name, self._filters)), self._packed(place)
         digest = blake2b(whose + packed, digest_size=_DIGEST).digest()
-        return base64.urlsafe_b64encode(digest + packed).rstrip(b"=").decode()
+        return base64url.encode(digest + packed)
 
     @abstractmethod
     def _packed(self, place: Place) -> bytes:

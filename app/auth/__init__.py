@@ -1,1 +1,1 @@
-"""Who calls: users and services by the JWTs of an issuer, bots by tokens of our own making."""
+"""Authentication of callers: users and services by JWTs of an issuer, bots by tokens we mint."""

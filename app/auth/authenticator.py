@@ -1,4 +1,4 @@
-"""From a request's headers to the caller, in the order in which the answers must come."""
+"""Derives the caller from a request's headers, raising errors in a fixed order."""
 
 from app.auth.bot_token import ParsedBotToken, looks_like_bot_token
 from app.auth.bot_token import parse as parse_bot_token
@@ -18,7 +18,7 @@ from botkeys.sealing.secret import Secret
 
 
 async def authenticate_user(verifier: TokenVerifier, headers: RawHeaders) -> UserPrincipal:
-    """The user or service that calls a user's route.
+    """Return the user or service that calls a user's route.
 
     Raises, in this order: `Unauthenticated`, `WrongTokenKind` for a well-formed bot token,
     `IssuerUnavailable`, then the refusals that concern X-Account-Id.
@@ -39,10 +39,10 @@ async def authenticate_user(verifier: TokenVerifier, headers: RawHeaders) -> Use
 
 
 def read_bot_token(headers: RawHeaders) -> tuple[Secret, ParsedBotToken]:
-    """The bot's token on a runtime route, and whose it says it is.
+    """Return the bot's token on a runtime route, and the ids that it claims.
 
-    Nothing is proved until `bot_tokens.matches` has said so of the hash in the database. Raises
-    `Unauthenticated`, and `WrongTokenKind` for what has the form of a JWT.
+    The claim counts only after `bot_token.matches` has compared the token with the hash in the
+    database. Raises `Unauthenticated`, and `WrongTokenKind` for anything in the form of a JWT.
     """
     token = read_bearer_token(headers)
     if looks_like_bot_token(token):

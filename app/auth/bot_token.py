@@ -1,9 +1,9 @@
-"""The form of a bot's token: `bkb_`, 86 base62 characters, 6 more of checksum; 96 in all.
+"""The format of a bot's token: `bkb_`, 86 base62 characters, a checksum of 6; 96 in all.
 
-The 86 are account id (16 B), bot id (16 B) and 256 random bits as one big-endian number, written
-in 0-9A-Za-z and padded on the left with `0`. The 6 are the CRC-32 of all the text before them in
-the same writing: a typing error is found, and a leak scanner can be sure, without a database.
-There is one text for each token: what `parse` accepts, `encode` could have written.
+The 86 are account id (16 B), bot id (16 B) and 256 random bits as one big-endian number, written in
+0-9A-Za-z and padded on the left with `0`. The 6 are the CRC-32 of all preceding text in the same
+encoding: it exposes a typing error, and makes a leak scanner certain, without a database. Each
+token has exactly one text: `parse` accepts only what `encode` could have written.
 """
 
 import hmac
@@ -15,7 +15,7 @@ from uuid import UUID
 from app.auth.errors import TokenFault, Unauthenticated
 
 PREFIX = "bkb_"
-# For leak scanners. What it finds is a token if the checksum holds: see `parse`.
+# For leak scanners. A match is a token only if its checksum is right: see `parse`.
 BOT_TOKEN_PATTERN = r"\bbkb_[0-9A-Za-z]{92}\b"
 
 RANDOM_BYTES = 32
@@ -33,14 +33,14 @@ _SHAPE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class ParsedBotToken:
-    """Whose token it says it is. Nothing is proved until its hash is found in the database."""
+    """The ids that a token claims. They are unproven until its hash is found in the database."""
 
     account_id: UUID
     bot_id: UUID
 
 
 def encode(body: bytes) -> str:
-    """Write the 64 bytes of account id, bot id and random bits as a token's text."""
+    """Return the text of a token made of 64 bytes: account id, bot id and random bits."""
     if len(body) != _BODY_BYTES:
         raise ValueError("the source of random bytes gave another number of them")
     text = PREFIX + _base62(int.from_bytes(body, "big"), _BODY_WIDTH)
@@ -52,7 +52,7 @@ def looks_like_bot_token(text: str) -> bool:
 
 
 def parse(text: str) -> ParsedBotToken:
-    """Read whose token this is; raises `Unauthenticated` unless every character is in place."""
+    """Return the ids in this token; raise `Unauthenticated` unless every character is valid."""
     shape = _SHAPE.fullmatch(text)
     if shape is None:
         raise Unauthenticated(TokenFault.MALFORMED)

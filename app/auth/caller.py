@@ -1,4 +1,4 @@
-"""The proved caller of a request, and where it came from."""
+"""The authenticated caller of a request, with its address."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -8,7 +8,11 @@ from app.auth.principal import BotPrincipal, UserPrincipal
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`address` is the network address it came from, as far as proxies are believed."""
+    """The authenticated caller of a request.
+
+    `address` is the network address it called from; forwarding headers count only from trusted
+    proxies.
+    """
 
     principal: UserPrincipal | BotPrincipal
     address: str
@@ -20,14 +24,14 @@ class Caller:
 
     @property
     def bot(self) -> BotPrincipal:
-        """The calling bot. Only routes for bots ask."""
+        """Return the calling bot; only routes for bots may use this."""
         if not isinstance(self.principal, BotPrincipal):
             raise TypeError("the caller of this route is not a bot")
         return self.principal
 
     @property
     def user(self) -> UserPrincipal:
-        """The calling user or service. Only routes for users ask."""
+        """Return the calling user or service; only routes for users may use this."""
         if not isinstance(self.principal, UserPrincipal):
             raise TypeError("the caller of this route is not a user")
         return self.principal
@@ -38,7 +42,7 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """Who this is, for the audit log."""
+        """Return the caller's name for the audit log."""
         if isinstance(self.principal, BotPrincipal):
             return str(self.principal.bot_id)
         return self.principal.acting_service or self.principal.subject

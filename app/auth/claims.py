@@ -1,4 +1,4 @@
-"""What a verified token says, read with suspicion all the same."""
+"""The claims of a verified token, still validated one by one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import is_account_name
 from app.auth.scopes import Scope, known_scopes
 
-# Where a service's own name is looked for: RFC 9068 puts it into `sub` and `client_id`.
+# Claims that may hold a service's own name: RFC 9068 puts it into `sub` and `client_id`.
 _SERVICE_NAME_CLAIMS = ("sub", "client_id", "azp")
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The claims that count here, all of them checked.
+    """The claims that the service uses, all validated.
 
-    `subject` names the account; for a service (scope `act_as`) it is the service's own name.
-    Times are seconds since 1970, UTC. `token_id` is `jti` where it is a plain text.
+    `subject` names the account; for a service (scope `act_as`) it is the service's own name. Times
+    are seconds since 1970, UTC. `token_id` is `jti` if that is a valid name, else `None`.
     """
 
     issuer: str
@@ -31,7 +31,7 @@ class Claims:
 
 
 def read_claims(payload: Mapping[str, Any], account_claim: str) -> Claims:
-    """Read a payload whose issuer, audience and times hold; raises `Unauthenticated`."""
+    """Read a payload whose issuer, audience and times are valid; raise `Unauthenticated`."""
     scopes = _scopes(payload)
     subject = _service_name(payload) if Scope.ACT_AS in scopes else claim_at(payload, account_claim)
     if not is_account_name(subject):
@@ -49,11 +49,11 @@ def read_claims(payload: Mapping[str, Any], account_claim: str) -> Claims:
 
 
 def claim_at(payload: Mapping[str, Any], claim: str) -> Any:
-    """The value of a claim, or `None`.
+    """Return the value of a claim, or `None`.
 
     A setting that begins with `/` is a JSON pointer into nested claims (RFC 6901:
-    `/app_metadata/account`); any other is the name of one claim at the top, dots and all
-    (`https://example.com/account`). So a setting never means two places at once.
+    `/app_metadata/account`); any other is the name of one top-level claim, dots included
+    (`https://example.com/account`). A setting is therefore never ambiguous.
     """
     if not claim.startswith("/"):
         return payload.get(claim)
@@ -66,7 +66,7 @@ def claim_at(payload: Mapping[str, Any], claim: str) -> Any:
 
 
 def _scopes(payload: Mapping[str, Any]) -> frozenset[Scope]:
-    """`scope` as RFC 8693 has it, else `scp`; each as a text with spaces or as a list."""
+    """Read `scope` (RFC 8693) or else `scp`, either a space-separated string or a list."""
     value = payload.get("scope")
     if value is None:
         value = payload.get("scp")

@@ -26,19 +26,19 @@ KEY_FILE = "development-issuer"
 _CURVE = "P-256"
 _LIFETIME = timedelta(hours=12)
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
-# A P-256 key as JWK takes some 250 bytes.
+# A P-256 key as a JWK takes about 250 bytes.
 _MAX_FILE_BYTES = 4096
 
 
 class UnusableIssuerKey(Exception):
-    """The file does not hold a usable key, or others can read it. The text says what to do."""
+    """The key file holds no usable key, or others can read it. The message says what to do."""
 
 
 class DevelopmentIssuer:
-    """Signs with the key in `keys_dir`/development-issuer (a private JWK), made on first use.
+    """The signer of development tokens, with the private JWK in `keys_dir`/development-issuer.
 
-    `keys` is for a `TokenVerifier` of the same issuer, audience and algorithm. Raises
-    `UnusableIssuerKey` if the file is there and cannot be used.
+    The key is created on first use. `keys` is for a `TokenVerifier` of the same issuer, audience
+    and algorithm. Raises `UnusableIssuerKey` if the file exists but cannot be used.
     """
 
     issuer = ISSUER
@@ -57,10 +57,10 @@ class DevelopmentIssuer:
         lifetime: timedelta = _LIFETIME,
         now: float | None = None,
     ) -> str:
-        """A JWT for the account (its `sub`), or, with the scope `act_as`, for a service so named.
+        """Return a JWT for the account (its `sub`), or, with the scope `act_as`, for a service.
 
-        `now` is in seconds since 1970. Raises `UnknownScopes`, and `ValueError` for a name that
-        no account can have.
+        `now` is in seconds since 1970. Raises `UnknownScopes`, and `ValueError` for a name that no
+        account can have.
         """
         if not is_account_name(account):
             raise ValueError("an account's name is 1 to 255 visible characters")
@@ -79,7 +79,7 @@ class DevelopmentIssuer:
 
 
 def _load_or_create(folder: Path) -> ECKey:
-    """Whoever comes first makes the key; a lock on the folder lets all others wait and read it."""
+    """Return the key; the first process creates it, the others wait on a lock on the folder."""
     path = folder / KEY_FILE
     if not path.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def _load_or_create(folder: Path) -> ECKey:
 
 
 def _create(folder: Path, path: Path) -> None:
-    """Under another name first, so that nobody ever sees half a file under this one."""
+    """Write the key under a temporary name and rename it, so that nobody reads half a file."""
     key = ECKey.generate_key(_CURVE, auto_kid=True)
     draft = folder / f"{KEY_FILE}.new"
     draft.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Refusals of callers. Each sentence is fixed: nothing of a token ever stands in one.
+"""Errors of authentication. Each sentence is fixed and never contains any part of a token.
 
 AppError
 ├── Unauthenticated          401 unauthenticated, with `reason` (a `TokenFault`)
@@ -20,7 +20,7 @@ REALM = 'Bearer realm="botkeys"'
 
 
 class TokenFault(StrEnum):
-    """What is wrong with a token, in the most general words that still help its owner."""
+    """What is wrong with a token, as generally as still helps its owner."""
 
     MISSING = "missing"
     MALFORMED = "malformed"
@@ -38,7 +38,7 @@ class TokenFault(StrEnum):
     ACCOUNT_CLOSED = "account_closed"
 
 
-# These also stand in a quoted string of WWW-Authenticate, so: ASCII, no quotes, no backslash.
+# These also appear in a quoted string of WWW-Authenticate: ASCII, no quotes, no backslash.
 _SENTENCES = {
     TokenFault.MISSING: "Send a token in the header Authorization, as: Bearer <token>.",
     TokenFault.MALFORMED: "The token or its header is malformed. Send it exactly as issued.",
@@ -58,7 +58,7 @@ _SENTENCES = {
 
 
 class Unauthenticated(AppError):
-    """`REVOKED` is for a well-formed bot token that the database does not know."""
+    """No valid token. `REVOKED` marks a well-formed bot token that the database does not know."""
 
     status = 401
     code = "unauthenticated"
@@ -71,7 +71,9 @@ class Unauthenticated(AppError):
 
     @property
     def www_authenticate(self) -> str:
-        """RFC 6750, section 3: no error code where no token was sent."""
+        """Return the challenge of RFC 6750, section 3; it has no error code if no token was
+        sent.
+        """
         if self.fault is TokenFault.MISSING:
             return REALM
         return f'{REALM}, error="invalid_token", error_description="{self.detail}"'
@@ -82,7 +84,7 @@ class Unauthenticated(AppError):
 
 
 class MissingScope(AppError):
-    """`required`: the scopes that the token lacks, with spaces between them."""
+    """A token without a scope it needs; `required` lists the missing scopes, space-separated."""
 
     status = 403
     code = "missing_scope"
@@ -111,7 +113,7 @@ class ActAsNotAllowed(MissingScope):
 
 
 class WrongTokenKind(AppError):
-    """`expected` is `user` or `bot`."""
+    """A token of the other kind; `expected` is `user` or `bot`."""
 
     status = 403
     code = "wrong_token_kind"

@@ -1,7 +1,7 @@
-"""The two headers that say who calls, read from the bytes that were sent.
+"""The two headers that identify the caller, read from the raw bytes.
 
-`headers` are raw pairs as ASGI has them: names in lower case, every header in its place. A
-framework's dictionary would hide a header sent twice, and proxies differ in which one they read.
+`headers` are raw pairs as in ASGI: lower-case names, every header in its original position. A
+framework's dictionary would hide a duplicate header, and proxies differ in which one they read.
 """
 
 import re
@@ -14,13 +14,13 @@ RawHeaders = Iterable[tuple[bytes, bytes]]
 
 _AUTHORIZATION = b"authorization"
 _ACCOUNT = b"x-account-id"
-# RFC 6750, section 2.1, and nothing else: no comma, no control character, no second scheme.
+# Exactly RFC 6750, section 2.1: no comma, no control character, no second scheme.
 _BEARER = re.compile(rb"(?i:bearer) +(?P<token>[A-Za-z0-9\-._~+/]+=*)")
 _SCHEME_BYTES = 64
 
 
 def read_bearer_token(headers: RawHeaders) -> str:
-    """The bearer token, ASCII; raises `Unauthenticated`."""
+    """Return the bearer token (ASCII); raise `Unauthenticated`."""
     values = [value for name, value in headers if name == _AUTHORIZATION]
     if not values:
         raise Unauthenticated(TokenFault.MISSING)
@@ -35,9 +35,9 @@ def read_bearer_token(headers: RawHeaders) -> str:
 
 
 def read_account_header(headers: RawHeaders) -> str | None:
-    """The value of X-Account-Id as UTF-8, or `None`; raises `AccountHeaderMalformed`.
+    """Return the value of X-Account-Id as UTF-8, or `None`; raise `AccountHeaderMalformed`.
 
-    Whether it may be sent at all, and can name an account, is the verifier's to say.
+    The verifier decides whether the header is allowed and whether its value can name an account.
     """
     values = [value for name, value in headers if name == _ACCOUNT]
     if not values:

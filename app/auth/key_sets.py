@@ -1,4 +1,4 @@
-"""The public keys of an issuer, as its JWK Set gives them (RFC 7517)."""
+"""The public keys of an issuer, parsed from its JWK Set (RFC 7517)."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,8 @@ from app.auth.strict_json import NotAnObject, read_object
 
 VerificationKey = RSAKey | ECKey | OKPKey
 
-# Algorithm → the key type and the curve it needs. Only asymmetric ones: an HMAC "verified" with
-# a public key is a signature that anyone can make.
+# Algorithm → the key type and curve it needs. Asymmetric algorithms only: anyone could forge an
+# HMAC that is "verified" with a public key.
 _NEEDS: dict[str, tuple[str, str | None]] = {
     **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", None)),
     "ES256": ("EC", "P-256"),
@@ -25,8 +25,8 @@ ALGORITHMS = frozenset(_NEEDS)
 
 _TYPES: dict[str, type[VerificationKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 _PUBLIC_MEMBERS = {"RSA": ("n", "e"), "EC": ("crv", "x", "y"), "OKP": ("crv", "x")}
-# Without `key_ops`, which says nothing more than `use` to one who only verifies; without `x5c`
-# and `x5u`, since it is the issuer's address that vouches for the key.
+# Without `key_ops`, which adds nothing to `use` for a verifier; without `x5c` and `x5u`, since the
+# issuer's address vouches for the key.
 _COMMON_MEMBERS = ("kty", "kid", "alg")
 _RSA_BITS = range(2048, 8192 + 1)
 _MAX_KEYS = 100
@@ -34,22 +34,22 @@ _MAX_KID_LENGTH = 512
 
 
 class BadKeySet(ValueError):
-    """What the issuer sent is no JWK Set."""
+    """The issuer's response is not a JWK Set."""
 
 
 class KeySource(Protocol):
     async def find(self, kid: str | None, algorithm: str) -> Sequence[VerificationKey]:
-        """The keys that a token may be signed with; none if no such key is published.
+        """Return the keys that may have signed a token; empty if no such key is published.
 
-        Raises `IssuerUnavailable` if no keys can be had at all.
+        Raises `IssuerUnavailable` if no keys are available at all.
         """
 
     async def refresh(self) -> bool:
-        """Ask the issuer again, unless that was done just now; tells whether the keys changed."""
+        """Fetch the keys again unless that was just done; return whether they changed."""
 
 
 class FixedKeys:
-    """Keys that never change."""
+    """A key source that never changes."""
 
     def __init__(self, keys: Iterable[VerificationKey]) -> None:
         self._keys = tuple(keys)
@@ -64,16 +64,16 @@ class FixedKeys:
 def matching(
     keys: Iterable[VerificationKey], kid: str | None, algorithm: str
 ) -> Sequence[VerificationKey]:
-    """The keys for this algorithm; those of that id only, where the token names one."""
+    """Return the keys for this algorithm, restricted to the key id if the token names one."""
     return [key for key in keys if (kid is None or key.kid == kid) and _fits(key, algorithm)]
 
 
 def parse_key_set(body: bytes) -> tuple[VerificationKey, ...]:
-    """The keys in a JWK Set that can verify a signature; raises `BadKeySet`.
+    """Return the keys in a JWK Set that can verify a signature; raise `BadKeySet`.
 
-    What is of no use here is left out, as RFC 7517 section 5 asks: other key types, symmetric
-    keys, keys for encryption, RSA below 2048 bits, keys that cannot be read. Only the public
-    members are taken, even where the issuer publishes more by mistake.
+    Unusable keys are skipped, as RFC 7517 section 5 asks: other key types, symmetric keys,
+    encryption keys, RSA below 2048 bits, unreadable keys. Only public members are read, even if the
+    issuer publishes more by mistake.
     """
     try:
         keys = read_object(body).get("keys")
@@ -131,7 +131,7 @@ def _is_for_verification(item: dict[str, Any]) -> bool:
 def _is_of_good_size(members: dict[str, str]) -> bool:
     if members["kty"] != "RSA":
         return members.get("crv") in {curve for _, curve in _NEEDS.values()}
-    # Six bits a character; a few more or less at the ends are the library's to judge.
+    # Six bits a character; the library checks the exact size.
     return 6 * len(members.get("n", "")) in range(_RSA_BITS.start, _RSA_BITS.stop + 16) and (
         len(members.get("e", "")) <= len("AQAB") + 4
     )

@@ -1,4 +1,4 @@
-"""The caller, once proved."""
+"""Authenticated principals: users, services and bots."""
 
 import unicodedata
 from dataclasses import dataclass, field
@@ -12,8 +12,8 @@ from app.auth.scopes import Scope
 
 MAX_NAME_LENGTH = 255
 
-# Control, format, surrogate, line and paragraph separator: what cannot be seen in an audit entry,
-# what turns the text around in it, and what UTF-8 has no bytes for.
+# Control, format, surrogate, line and paragraph separators: characters that are invisible in an
+# audit entry, reverse its text, or have no UTF-8 form.
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -21,9 +21,9 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 class UserPrincipal:
     """A user, or a service on the user's behalf.
 
-    `subject` is the value that names the account: of the account claim, or of X-Account-Id.
-    `issued_at` is `None` where the issuer does not tell: such a token counts as older than any
-    closure of the account. `acting_service` is the service's own name where `actor` is `service`.
+    `subject` is the value that names the account, from the account claim or X-Account-Id.
+    `issued_at` is `None` if the token has no `iat`: such a token counts as older than any closure
+    of the account. `acting_service` is the service's own name if `actor` is `service`.
     """
 
     account_id: UUID
@@ -36,14 +36,16 @@ class UserPrincipal:
     acting_service: str | None
 
     def require(self, *scopes: Scope) -> None:
-        """Raise `MissingScope` unless the token carries all of them."""
+        """Raise `MissingScope` unless the token carries all of the scopes."""
         if missing := frozenset(scopes) - self.scopes:
             raise MissingScope(missing)
 
 
 @dataclass(frozen=True, slots=True)
 class BotPrincipal:
-    """`token_hash` is the stored hash that the token was proved by: a later one is another's."""
+    """A bot, authenticated by the stored hash `token_hash`; a later hash belongs to another
+    token.
+    """
 
     account_id: UUID
     bot_id: UUID
@@ -52,14 +54,16 @@ class BotPrincipal:
 
 @lru_cache(maxsize=2048)
 def account_id(issuer: str, claim: str) -> UUID:
-    """The account's id in the database: UUIDv5 of the claim, in the issuer's own namespace."""
+    """Return the account's id in the database: UUIDv5 of the claim in the issuer's own
+    namespace.
+    """
     return uuid5(uuid5(NAMESPACE_URL, issuer), claim)
 
 
 def is_account_name(value: object) -> TypeGuard[str]:
-    """Whether this can name an account: text of 1 to 255 characters, visible at both ends.
+    """Return whether this can name an account: 1 to 255 characters, visible at both ends.
 
-    Numbers are refused: 1, 1.0 and 1e0 are one number and three texts.
+    Numbers are rejected: 1, 1.0 and 1e0 are one number but three different texts.
     """
     return (
         isinstance(value, str)

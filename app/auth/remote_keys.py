@@ -1,14 +1,13 @@
-"""An issuer's keys, fetched when they are needed and kept for a while.
+"""An issuer's keys, fetched on demand and cached.
 
-Nothing runs in the background: the first token fetches, and one request in ten minutes renews.
-While it does, all others go on with the keys at hand. An issuer that cannot be reached, or answers
-nonsense, leaves the last good keys in use for a day; with none, tokens cannot be judged and the
-answer is 503. A rotation shows as a token whose key is unknown: that asks the issuer at once, but
-never twice in ten seconds, so a flood of invented key ids costs it next to nothing.
+Nothing runs in the background: the first token triggers the fetch, and one request in ten minutes
+renews the keys while all others continue with the cached ones. If the issuer is unreachable or
+sends an invalid response, the last good keys stay in use for a day; without any, tokens cannot be
+verified and the response is 503. A rotation shows as a token with an unknown key, which triggers a
+fetch at once, but at most one in ten seconds, so a flood of invented key ids costs next to nothing.
 """
 
 import asyncio
-import ipaddress
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import structlog
 from app.auth.errors import IssuerUnavailable
 from app.auth.key_sets import BadKeySet, VerificationKey, matching, parse_key_set, same_keys
 from app.auth.strict_json import NotAnObject, read_object
+from botkeys.addresses import is_loopback
 from botkeys.transport.client import Deadline, HttpTransport, TransportError
 
 _OK = 200
@@ -28,17 +28,17 @@ _LOG = structlog.stdlib.get_logger(__name__)
 
 
 class BadAnswer(Exception):
-    """What the issuer answered cannot be used. The text is ours and safe to log."""
+    """An unusable response of the issuer. The message is ours and safe to log."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeyTimes:
-    """All in seconds.
+    """The times that govern fetching, in seconds.
 
-    `fresh`: how long keys are used without asking again; `usable`: how long when asking fails.
-    `between_refreshes`: the least time between two attempts while there are keys to go on with;
-    `between_failures`: the same while there are none. `fetch`: the time for one attempt, or
-    `renewal` where the one request that renews could go on with older keys.
+    `fresh`: how long keys are used before they are renewed; `usable`: how long if renewing fails.
+    `between_refreshes`: the shortest time between two attempts while there are usable keys;
+    `between_failures`: the same without any. `fetch`: the deadline of one attempt, or `renewal` if
+    older keys are still usable.
     """
 
     fresh: float = 600
@@ -56,9 +56,10 @@ class _Fetched:
 
 
 class RemoteKeys:
-    """The keys of the issuer at `issuer`, or of the JWK Set at `jwks_url` where that is given.
+    """The keys of the issuer at `issuer`, or of the JWK Set at `jwks_url` if that is given.
 
-    Both addresses must be https, but for loopback; `ValueError` otherwise. `clock` is monotonic.
+    Both addresses must be https, except on loopback; otherwise `ValueError` is raised. `clock` is
+    monotonic.
     """
 
     def __init__(
@@ -102,12 +103,12 @@ class RemoteKeys:
         )
 
     async def _renew(self, *, wait: bool = False) -> None:
-        """One attempt at a time; whoever need not wait for it goes on with what there is."""
+        """Make one attempt at a time; callers that need not wait continue with the cached keys."""
         usable = self._is_younger_than(self._times.usable)
         if self._fetching.locked() and usable and not wait:
             return
         async with self._fetching:
-            if self._was_tried_just_now():  # perhaps by the one that was waited for
+            if self._was_tried_just_now():  # perhaps by the task we waited for
                 return
             try:
                 keys = await self._fetch()
@@ -135,7 +136,10 @@ class RemoteKeys:
             raise BadAnswer(str(error)) from None
 
     async def _discover(self, deadline: Deadline) -> str:
-        """OpenID Connect Discovery 1.0, section 4: the issuer named there must be this one."""
+        """Return the address of the keys by OpenID Connect Discovery 1.0, section 4.
+
+        The issuer named in the document must be this one.
+        """
         if self._issuer is None:
             raise BadAnswer("neither an issuer nor the address of its keys is known")
         body = await self._get(self._issuer.rstrip("/") + _DISCOVERY_PATH, deadline)
@@ -162,7 +166,7 @@ class RemoteKeys:
 
 
 def is_trustworthy(url: str) -> bool:
-    """Whether keys may come from there: https, or http on this very machine."""
+    """Return whether keys may be fetched from there: https, or http on loopback."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -170,11 +174,4 @@ def is_trustworthy(url: str) -> bool:
         return False
     if not host or parts.username is not None or parts.fragment or not url.isascii():
         return False
-    return parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))

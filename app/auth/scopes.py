@@ -1,4 +1,4 @@
-"""What a user's or a service's token may allow."""
+"""The permissions that a user's or service's token can carry."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -20,7 +20,7 @@ USER_SCOPES: frozenset[Scope] = frozenset(Scope) - {Scope.ACT_AS}
 
 
 class UnknownScopes(ValueError):
-    """Asked for scopes that do not exist. The text names those that do."""
+    """Scopes were requested that do not exist. The message lists the valid ones."""
 
     def __init__(self, unknown: Iterable[str]) -> None:
         self.unknown = tuple(sorted(set(unknown)))
@@ -30,20 +30,23 @@ class UnknownScopes(ValueError):
 
 
 def known_scopes(words: Iterable[str]) -> frozenset[Scope]:
-    """Those of ours. An issuer's own (`openid`, `profile`) mean nothing here and are left out."""
+    """Return the scopes that we define; an issuer's own (`openid`, `profile`) are ignored."""
     return frozenset(_BY_NAME[word] for word in words if word in _BY_NAME)
 
 
-def exact_scopes(asked: str | Iterable[str]) -> frozenset[Scope]:
-    """The scopes asked for, as names or as one text with spaces; `UnknownScopes` if any is not."""
-    words = asked.split() if isinstance(asked, str) else list(asked)
+def exact_scopes(requested: str | Iterable[str]) -> frozenset[Scope]:
+    """Return the requested scopes, given as names or one space-separated string.
+
+    Raises `UnknownScopes` if any does not exist.
+    """
+    words = requested.split() if isinstance(requested, str) else list(requested)
     if unknown := [word for word in words if word not in _BY_NAME]:
         raise UnknownScopes(unknown)
     return known_scopes(words)
 
 
 def in_order(scopes: Iterable[str]) -> str:
-    """As OAuth writes them, with spaces, and always in the same order."""
+    """Return the scopes as OAuth writes them: space-separated, always in the same order."""
     return " ".join(sorted(scopes))
 
 

@@ -1,4 +1,4 @@
-"""A JWT's outer form: three segments and a header that we are willing to act on (RFC 7515)."""
+"""The outer form of a JWT: three segments and an acceptable header (RFC 7515)."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -13,21 +13,23 @@ from app.auth.strict_json import read_object
 
 MAX_TOKEN_BYTES = 8192
 
-# Other types (a logout token, a DPoP proof, a security event) are signed by the same keys for
-# another purpose. Many issuers leave `typ` out.
+# The same keys sign other types (a logout token, a DPoP proof, a security event) for other
+# purposes. Many issuers omit `typ`.
 _TYPES = frozenset({"jwt", "at+jwt"})
 _SEGMENTS = 3
 
 
 class CompactReader:
-    """Takes tokens apart that are signed with one of the `algorithms`, and checks signatures."""
+    """A parser and signature checker for tokens signed with one of the `algorithms`."""
 
     def __init__(self, algorithms: frozenset[str]) -> None:
         self._algorithms = algorithms
         self._registry = _Registry(algorithms)
 
     def read(self, token: bytes) -> jws.CompactSignature:
-        """Raises `Unauthenticated` for all that can be refused without a key."""
+        """Parse the token; raise `Unauthenticated` for anything that can be rejected
+        without a key.
+        """
         try:
             segments = token.split(b".")
             if len(segments) != _SEGMENTS:
@@ -47,7 +49,8 @@ class CompactReader:
         algorithm = header.get("alg")
         if not isinstance(algorithm, str) or algorithm not in self._algorithms:
             raise Unauthenticated(TokenFault.ALGORITHM)
-        # `crit` lists extensions that must be understood, and none is. That takes out `b64` too.
+        # `crit` lists extensions that must be understood; we support none. That also rules out
+        # `b64`.
         if "crit" in header or not isinstance(header.get("kid", ""), str):
             raise Unauthenticated(TokenFault.MALFORMED)
         kind = header.get("typ", "JWT")
@@ -56,7 +59,7 @@ class CompactReader:
 
 
 def as_ascii(token: str | bytes) -> bytes:
-    """The token's bytes, once they are few enough to look at."""
+    """Return the token's bytes; raise `Unauthenticated` if there are too many or not ASCII."""
     if len(token) > MAX_TOKEN_BYTES:
         raise Unauthenticated(TokenFault.TOO_LARGE)
     try:
@@ -66,7 +69,7 @@ def as_ascii(token: str | bytes) -> bytes:
 
 
 def looks_like_jwt(token: str) -> bool:
-    """Whether this has the form of a signed JWT; says nothing of its being one that holds."""
+    """Return whether this has the form of a signed JWT, which does not mean that it is valid."""
     head, *rest = token.split(".")
     try:
         return len(rest) == _SEGMENTS - 1 and "alg" in read_object(urlsafe_b64decode(head.encode()))
@@ -75,10 +78,10 @@ def looks_like_jwt(token: str) -> bool:
 
 
 class _Registry(jws.JWSRegistry):
-    """joserfc's own, with room for the headers that real issuers send.
+    """joserfc's registry, with room for the headers that real issuers send.
 
-    Unknown header parameters are ignored, as RFC 7515 section 4 demands; so are `jku`, `x5u`,
-    `jwk` and `x5c`: no token says which key it is checked with, beyond naming a published one.
+    Unknown header parameters are ignored, as RFC 7515 section 4 demands; so are `jku`, `x5u`, `jwk`
+    and `x5c`: a token cannot choose the key that verifies it, beyond naming a published one.
     """
 
     max_header_length = MAX_TOKEN_BYTES
@@ -90,7 +93,9 @@ class _Registry(jws.JWSRegistry):
         self._allowed = allowed
 
     def get_alg(self, name: str) -> Any:
-        """Without joserfc's warning at `EdDSA`, which issuers will call so for years."""
+        """Return the algorithm without joserfc's warning about `EdDSA`, a name issuers
+        still use.
+        """
         if name not in self._allowed:
             raise Unauthenticated(TokenFault.ALGORITHM)
         return self.algorithms[name]

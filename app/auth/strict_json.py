@@ -1,21 +1,21 @@
-"""JSON as it must be where someone else's bytes decide who a caller is."""
+"""Strict JSON for documents that decide who a caller is."""
 
 import json
 from typing import Any
 
 
 class NotAnObject(ValueError):
-    """Not one JSON object in UTF-8. The text says nothing of the content."""
+    """The data is not one JSON object in UTF-8. The message reveals nothing of the content."""
 
     def __init__(self) -> None:
         super().__init__("not a JSON object")
 
 
 def read_object(data: bytes) -> dict[str, Any]:
-    """One JSON object; a member named twice is refused, since readers differ in which they take.
+    """Parse one JSON object; reject duplicate members, since parsers differ in which one they keep.
 
-    NaN and the infinities, which Python would take, are no JSON. Nesting that would exhaust the
-    stack is refused like any other nonsense.
+    NaN and the infinities, which Python would accept, are rejected, as is nesting that would
+    exhaust the stack.
     """
     try:
         value = json.loads(

@@ -1,7 +1,7 @@
-"""Tokens whose signature was found good, so that a client's next request costs no new check.
+"""A cache of tokens whose signature was verified, so that repeated use needs no new check.
 
-A check takes some 200 µs of a processor, more than many a request's other work. What is remembered
-is which key a token was signed with; it counts for as long as the issuer publishes that key.
+Verification takes about 200 µs of CPU time, more than the rest of many requests. The cache records
+which key verified a token; an entry is valid while the issuer publishes that key.
 """
 
 from collections import OrderedDict
@@ -23,7 +23,7 @@ class VerifiedToken:
 
 
 class VerifiedTokens:
-    """The last tokens used, by their SHA-256: the tokens themselves are not kept."""
+    """The most recently used tokens by their SHA-256; the tokens themselves are not stored."""
 
     def __init__(self, capacity: int = _CAPACITY) -> None:
         self._capacity = capacity

@@ -1,4 +1,6 @@
-"""Checks users' and services' tokens: JWTs of one issuer (RFC 7519, with RFC 8725's advice)."""
+"""Verification of users' and services' tokens: JWTs of one issuer (RFC 7519, advice of RFC
+8725).
+"""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,12 +25,12 @@ from app.auth.signed_token import CompactReader, as_ascii
 from app.auth.strict_json import NotAnObject, read_object
 from app.auth.token_cache import VerifiedToken, VerifiedTokens
 
-# The end of the year 9999. A later time is milliseconds by mistake, or worse.
+# The end of the year 9999. A later time is probably in milliseconds by mistake.
 _LAST_SECOND = 253_402_300_799
 _TIMES = ("exp", "nbf", "iat")
-# Keys that one token may be tried against: a token without `kid` fits every key of its type.
+# The most keys tried for one token: a token without `kid` fits every key of its type.
 _MAX_CANDIDATES = 10
-# joserfc names every missing claim in one error, with commas.
+# joserfc lists all missing claims in one error, separated by commas.
 _CLAIM_FAULTS = {
     "iss": TokenFault.WRONG_ISSUER,
     "aud,iss": TokenFault.WRONG_ISSUER,
@@ -40,9 +42,10 @@ _CLAIM_FAULTS = {
 
 
 class TokenVerifier:
-    """`account_claim` is a claim's name or a JSON pointer: see `claim_at`; `leeway` in seconds.
+    """A verifier of the tokens of one issuer.
 
-    `clock` gives seconds since 1970.
+    `account_claim` is a claim's name or a JSON pointer: see `claim_at`; `leeway` is in seconds.
+    `clock` returns seconds since 1970.
     """
 
     def __init__(
@@ -76,7 +79,7 @@ class TokenVerifier:
         )
 
     async def verify(self, token: str | bytes) -> Claims:
-        """The token's claims; raises `Unauthenticated` or `IssuerUnavailable`, nothing else."""
+        """Return the token's claims; raise only `Unauthenticated` or `IssuerUnavailable`."""
         text = as_ascii(token)
         known = self._verified.get(text)
         if known is not None and known.key in await self._keys.find(known.kid, known.algorithm):
@@ -95,10 +98,10 @@ class TokenVerifier:
         return claims
 
     def principal(self, claims: Claims, account_header: str | None) -> UserPrincipal:
-        """The caller; `account_header` is the value of X-Account-Id, if it was sent.
+        """Return the caller; `account_header` is the value of X-Account-Id, if it was sent.
 
-        A service names the account it acts for; anyone else who names one is refused, even if
-        it is their own.
+        A service must name the account it acts for; any other caller that sends the header is
+        rejected, even if it names its own account.
         """
         is_service = Scope.ACT_AS in claims.scopes
         if not is_service and account_header is not None:
@@ -122,10 +125,10 @@ class TokenVerifier:
     async def _find_signing_key(
         self, signed: CompactSignature, kid: str | None, algorithm: str
     ) -> VerificationKey:
-        """Try the published keys; once more if the issuer has changed them meanwhile.
+        """Try the published keys, and once more if the issuer has changed them in the meantime.
 
-        The second try is what picks up a rotation, also of an issuer that names its keys not at
-        all or always the same.
+        The second attempt is what picks up a rotation, even if the issuer's keys have no names or
+        always the same name.
         """
         candidates = await self._keys.find(kid, algorithm)
         key = self._first_that_signed(candidates, signed)
@@ -156,7 +159,7 @@ class TokenVerifier:
             raise Unauthenticated(_CLAIM_FAULTS.get(error.claim, TokenFault.MALFORMED)) from None
 
     def _check_age(self, claims: Claims) -> None:
-        """What time alone can change about a token that was good before."""
+        """Check what time alone can change about a token that was valid before."""
         now = int(self._clock())
         if claims.expires_at <= now - self._leeway:
             raise Unauthenticated(TokenFault.EXPIRED)
@@ -165,7 +168,7 @@ class TokenVerifier:
 
 
 def _is_time(value: Any) -> bool:
-    """A NumericDate (RFC 7519 section 2) that a clock could show; `True` is a number to Python."""
+    """Return whether this is a plausible NumericDate (RFC 7519 section 2); `True` is no number."""
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)

@@ -1,0 +1,1 @@
+"""Custody of secrets: sealing and releasing credentials, master keys and bot tokens."""

@@ -1,7 +1,7 @@
-"""Makes bots' tokens, and tells whether one is the token that was made.
+"""Minting and verification of bot tokens.
 
-Stored is an HMAC over the whole text. Account and bot are part of it, so a hash moved to another
-bot's row matches no token.
+The database stores an HMAC over the whole text. Account and bot are part of it, so a hash moved to
+another bot's row matches no token.
 """
 
 import hashlib
@@ -21,11 +21,11 @@ def mint(
 
 
 def token_hash(hmac_key: bytes, token: Secret | str) -> bytes:
-    """HMAC-SHA256 over the token's whole text, 32 bytes: what the database holds."""
+    """Return the HMAC-SHA256 of the token's whole text, 32 bytes, as the database stores it."""
     text = token.reveal() if isinstance(token, Secret) else token
     return hmac.new(hmac_key, text.encode(), hashlib.sha256).digest()
 
 
 def matches(hmac_key: bytes, token: Secret | str, stored_hash: bytes) -> bool:
-    """Whether the stored hash is this token's, in a time that tells nothing."""
+    """Return whether the stored hash is this token's, in constant time."""
     return hmac.compare_digest(token_hash(hmac_key, token), stored_hash)

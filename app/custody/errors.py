@@ -1,10 +1,10 @@
-"""What can go wrong with the keys that this service holds. No message holds key material.
+"""Errors concerning the keys that this service holds. No message contains key material.
 
 SealingError (`botkeys.sealing.errors`)
 ├── UnknownMasterKey    sealed to a master key that is not in the folder, with `version`
 └── KeyFileError        with `path`
     ├── KeyFileMissing
-    ├── KeyFileExposed      another user could read or alter it; names the command that fixes it
+    ├── KeyFileExposed      another user could read or alter it; the message names the fix
     ├── KeyFileGarbled      truncated or altered; never overwritten
     ├── KeyPairMismatch     the public and the private half are of two different keys
     └── KeyFileUnusable     the operating system refused
@@ -22,7 +22,7 @@ class UnknownMasterKey(SealingError):
 
 
 class KeyFileError(SealingError):
-    """A key file or the folder of them cannot be used. `path` names it."""
+    """A key file or the folder of key files is unusable; `path` names it."""
 
     def __init__(self, path: Path, sentence: str) -> None:
         self.path = path

@@ -1,6 +1,6 @@
 """Reading and publishing files that others must not read, alter, or see half written.
 
-Contents travel in boxes: a log of a failure may show the local variables of every frame.
+Contents travel in boxes, because a log of a failure may show the local variables of every frame.
 """
 
 import os
@@ -20,7 +20,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def check_folder(path: Path) -> None:
-    """Raises KeyFileMissing, KeyFileExposed or KeyFileUnusable."""
+    """Check that the folder is private; raise KeyFileMissing, KeyFileExposed or KeyFileUnusable."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -31,15 +31,15 @@ def check_folder(path: Path) -> None:
         raise KeyFileUnusable(path, "is not a folder.")
     _check_owner(path, found)
     if found.st_mode & _OTHERS:
-        raise KeyFileExposed(path, f"others can reach this folder. Mend it: chmod 700 '{path}'")
+        raise KeyFileExposed(path, f"others can reach this folder. Fix it with: chmod 700 '{path}'")
 
 
 def create_folder(path: Path) -> None:
-    """The folder with mode 0700; one that is there must be fit. Raises as check_folder does."""
+    """Create the folder with mode 0700, or check an existing one; raise as check_folder does."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.mkdir(mode=FOLDER_MODE)
-        path.chmod(FOLDER_MODE)  # the umask may have taken away what the owner needs
+        path.chmod(FOLDER_MODE)  # the umask may have removed permissions that the owner needs
     except FileExistsError:
         pass
     except OSError as error:
@@ -48,12 +48,12 @@ def create_folder(path: Path) -> None:
 
 
 def read(path: Path, *, private: bool) -> SecretBytes:
-    """The content, its mode and owner checked on the file that is read, not on its name.
+    """Return the content, after checking mode and owner on the open file rather than on its name.
 
-    A public file may be read by all, but written by its owner only. Raises KeyFileError.
+    Anyone may read a public file, but only its owner may be able to write it. Raises KeyFileError.
     """
     try:
-        # Without O_NONBLOCK, a named pipe in this place would hold the start up for ever.
+        # Without O_NONBLOCK, a named pipe in this place would block start-up for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise KeyFileMissing(path, "is not there.") from None
@@ -67,16 +67,16 @@ def read(path: Path, *, private: bool) -> SecretBytes:
         if found.st_mode & (_OTHERS if private else _OTHERS_WRITE):
             mode = "600" if private else "644"
             verb = "read" if private else "write"
-            raise KeyFileExposed(path, f"others can {verb} it. Mend it: chmod {mode} '{path}'")
+            raise KeyFileExposed(path, f"others can {verb} it. Fix it with: chmod {mode} '{path}'")
         if found.st_size > _LONGEST_FILE:
             raise KeyFileGarbled(path, "is larger than any key file. It is left as it is.")
         return SecretBytes(file.read(_LONGEST_FILE))
 
 
 def publish(path: Path, content: SecretBytes) -> bool:
-    """Give a complete file its name at once; False, and nothing changes, if the name is taken.
+    """Publish a complete file under its name atomically; return False if the name is taken.
 
-    A hard link is the one step that both fails on a taken name and never shows half a file. The
+    A hard link is the only single step that fails on a taken name and never shows half a file. The
     file and its folder are on disk when this returns. Raises KeyFileUnusable.
     """
     draft = path.parent / f".{path.name}.{secrets.token_hex(8)}.draft"
@@ -95,7 +95,7 @@ def publish(path: Path, content: SecretBytes) -> bool:
 
 
 def sweep(folder: Path) -> None:
-    """Remove drafts whose file has been published: a process was killed between the two steps."""
+    """Remove drafts that a process killed between link and unlink has left behind."""
     for draft in folder.glob(".*.draft"):
         if draft.lstat().st_nlink > 1:
             draft.unlink(missing_ok=True)
@@ -112,7 +112,7 @@ def sync_folder(folder: Path) -> None:
 def _write(path: Path, content: SecretBytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with os.fdopen(os.open(path, flags, FILE_MODE), "wb") as file:
-        os.fchmod(file.fileno(), FILE_MODE)  # as for the folder
+        os.fchmod(file.fileno(), FILE_MODE)  # for the same reason as in create_folder
         file.write(content.reveal())
         file.flush()
         os.fsync(file.fileno())
@@ -121,4 +121,4 @@ def _write(path: Path, content: SecretBytes) -> None:
 def _check_owner(path: Path, found: os.stat_result) -> None:
     user = os.geteuid()
     if user != 0 and found.st_uid not in (user, 0):
-        raise KeyFileExposed(path, f"belongs to another user. Mend it: chown {user} '{path}'")
+        raise KeyFileExposed(path, f"belongs to another user. Fix it with: chown {user} '{path}'")

@@ -1,4 +1,4 @@
-"""Keyed hashes that find a duplicate without opening anything, and the mask that a list shows."""
+"""Keyed hashes that find duplicates without decrypting, and the masks shown in lists."""
 
 import hashlib
 import hmac
@@ -18,19 +18,24 @@ _PART_SHOWN_AT_AN_END = 6  # one sixth at each end: a third of the key at most
 def fingerprint(
     hmac_key: SecretBytes, exchange: str, environment: Environment, api_key: Secret
 ) -> bytes:
-    """HMAC-SHA256, 32 bytes: the same for the same API key of one exchange and environment."""
+    """Return an HMAC-SHA256 (32 bytes) that is equal for equal API keys of an exchange and
+    environment.
+    """
     return _keyed_hash(hmac_key, API_KEY_LABEL, exchange, environment, api_key.reveal())
 
 
 def account_hash(
     hmac_key: SecretBytes, exchange: str, environment: Environment, exchange_account: str
 ) -> bytes:
-    """The same of the exchange's own id of an account, to see that a replacement is of the same."""
+    """Return the keyed hash of the exchange's own account id.
+
+    It shows whether a replacement key belongs to the same exchange account.
+    """
     return _keyed_hash(hmac_key, EXCHANGE_ACCOUNT_LABEL, exchange, environment, exchange_account)
 
 
 def mask(api_key: Secret) -> str:
-    """The ends of an API key with an ellipsis between, never more than a third of it.
+    """Return the ends of an API key around an ellipsis, at most a third of the key.
 
     | length   | shown | length   | shown |
     | -------- | ----- | -------- | ----- |

@@ -1,4 +1,4 @@
-"""The folder of key files (`BOTKEYS_KEYS_DIR`), and which role may hold which of them."""
+"""The folder of key files (`BOTKEYS_KEYS_DIR`), and which role may hold which file."""
 
 import re
 import secrets
@@ -17,13 +17,13 @@ Role = Literal["api", "runtime", "all"]
 
 
 class KeyKind(StrEnum):
-    """What the folder holds. All but `MASTER` are file names as well."""
+    """The kinds of keys in the folder. All but `MASTER` are also file names."""
 
-    MASTER = "master"  # master-0001.private and master-0001.public, and so on
-    TOKEN_HMAC = "token-hmac"  # of bot tokens: runtime alone
-    FINGERPRINT_HMAC = "fingerprint-hmac"  # of duplicate keys: api alone
-    AUDIT_HMAC = "audit-hmac"  # of the audit chain: both
-    DEVELOPMENT_ISSUER = "development-issuer"  # of the issuer that development has; opaque here
+    MASTER = "master"  # master-0001.private, master-0001.public, and so on
+    TOKEN_HMAC = "token-hmac"  # for bot tokens: runtime only
+    FINGERPRINT_HMAC = "fingerprint-hmac"  # for duplicate keys: api only
+    AUDIT_HMAC = "audit-hmac"  # for the audit chain: both
+    DEVELOPMENT_ISSUER = "development-issuer"  # for development's issuer; opaque here
 
 
 _SECRETS = frozenset({KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC})
@@ -31,16 +31,18 @@ _MASTER_NAME = re.compile(r"master-(\d{4,})\.(private|public)")
 
 
 class KeyFolder:
-    """Every reading checks modes and owners; nothing that is there is ever overwritten.
+    """The folder of key files. Every read checks modes and owners; no file is ever overwritten.
 
-    All methods raise the KeyFileError of `app.custody.errors` that fits.
+    All methods raise the matching KeyFileError of `app.custody.errors`.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def create_missing(self, kinds: Collection[KeyKind]) -> None:
-        """The folder and what it lacks of `kinds`. Two processes at once end with the same keys."""
+        """Create the folder and those of `kinds` it lacks; concurrent processes end with
+        equal keys.
+        """
         files.create_folder(self.path)
         files.sweep(self.path)
         for kind in kinds:
@@ -52,24 +54,26 @@ class KeyFolder:
                 raise ValueError(f"{kind} is made by its owner: use create_opaque")
 
     def read_secret(self, kind: KeyKind) -> SecretBytes:
-        """One of the three HMAC keys, 32 bytes."""
+        """Return one of the three HMAC keys, 32 bytes."""
         path = self._secret_path(kind)
         files.check_folder(self.path)
         return keyformat.decode_secret(path, files.read(path, private=True), kind)
 
     def read_opaque(self, kind: KeyKind) -> SecretBytes:
-        """The content as it is of a private file whose format is its owner's."""
+        """Return the raw content of a private file whose format only its owner knows."""
         files.check_folder(self.path)
         return files.read(self.path / kind, private=True)
 
     def create_opaque(self, kind: KeyKind, content: bytes) -> SecretBytes:
-        """What the file holds afterwards: `content`, unless another process was first."""
+        """Publish `content` unless another process was first; return what the file holds then."""
         files.create_folder(self.path)
         files.publish(self.path / kind, SecretBytes(content))
         return self.read_opaque(kind)
 
     def load_public_master_keys(self) -> dict[int, MasterPublicKey]:
-        """By version, each compared with its private half where that is here too."""
+        """Return the public keys by version, each compared with its private half if that is
+        present.
+        """
         private = self._load_private()
         return {
             version: self._load_public(version, private.get(version))
@@ -77,7 +81,9 @@ class KeyFolder:
         }
 
     def load_private_master_keys(self) -> dict[int, MasterPrivateKey]:
-        """By version, each compared with its public half where that is here too."""
+        """Return the private keys by version, each compared with its public half if that is
+        present.
+        """
         private = self._load_private()
         for version in self._versions("public"):
             if version in private:
@@ -91,10 +97,10 @@ class KeyFolder:
         return keys[max(keys)]
 
     def create_master_key(self) -> int:
-        """A new pair, and its version: one above every half that is here.
+        """Create a new pair and return its version: one above every half that is present.
 
-        The private half is on disk before the public one can be seen, so nothing is ever sealed to
-        a key that nobody has.
+        The private half is on disk before the public one becomes visible, so nothing is ever sealed
+        to a lost key.
         """
         files.create_folder(self.path)
         while True:
@@ -104,9 +110,9 @@ class KeyFolder:
                 return newest + 1
 
     def role_violations(self, role: Role) -> list[str]:
-        """Names of files that a process of this role must not be able to read, sorted.
+        """Return the names of files that a process of this role must not be able to read, sorted.
 
-        Drafts count like the files that they were to become.
+        Drafts count like the files that they would have become.
         """
         files.check_folder(self.path)
         names = sorted(entry.name for entry in self.path.iterdir())
@@ -119,14 +125,15 @@ class KeyFolder:
                 return []
 
     def _create_missing_masters(self) -> None:
-        # In this order: a private half is published first, so none can seem to be missing.
+        # The order matters: a private half is published first, so none can seem to be missing.
         public = self._versions("public")
         private = self._versions("private")
         if not private and not public:
             self._publish_private(1)
             private = [1]
         if max(public, default=0) > max(private, default=0):
-            # A new pair would start well and leave all that is sealed to this one shut for good.
+            # A new pair would start without error, yet everything sealed to the old one could never
+            # be opened again.
             raise KeyFileMissing(
                 self._master_path(max(public), "private"),
                 "is not there, and its public half is. Restore it from a backup.",
@@ -183,7 +190,7 @@ class KeyFolder:
             wipe(seed)
 
     def _publish_public(self, version: int) -> None:
-        # Made from the file, not from memory: another process may have been first.
+        # Derived from the file, not from memory: another process may have been first.
         path = self._master_path(version, "private")
         private = keyformat.decode_master_private(path, files.read(path, private=True), version)
         files.publish(

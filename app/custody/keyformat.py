@@ -2,22 +2,21 @@
 
     botkeys master-private 1        kind, version of this format
     version 1                       master keys only
-    check 5f3c8a9b0c1d2e3f          finds truncation, garbling and a wrong half
+    check 5f3c8a9b0c1d2e3f          detects truncation, corruption and a wrong half
     <base64url, without padding>
 
-`check` of a master key is the fingerprint of its public half, in both files; of another secret the
-first 8 bytes of SHA-256 over "botkeys/check/1" and the secret, in hexadecimal. Of 256 random bits
-it gives nothing away.
+In both files of a master key, `check` is the fingerprint of the public half. For any other secret
+it is the first 8 bytes of SHA-256 over "botkeys/check/1" and the secret, in hexadecimal; for 256
+random bits that reveals nothing.
 """
 
-import base64
-import binascii
 import hashlib
 import hmac
 from pathlib import Path
 
 from app.custody.errors import KeyFileGarbled
 from app.custody.master_keys.pair import MASTER_SUITE, MasterPrivateKey, MasterPublicKey
+from botkeys import base64url
 from botkeys.sealing.boxes import SecretBytes, Uncopyable
 from botkeys.sealing.errors import InvalidPublicKey
 from botkeys.sealing.suites import SEED_BYTES, PublicKey
@@ -42,7 +41,7 @@ def encode_secret(kind: str, content: bytearray) -> SecretBytes:
 
 
 def decode_master_private(path: Path, content: SecretBytes, version: int) -> MasterPrivateKey:
-    """Raises KeyFileGarbled."""
+    """Parse a private key file; raise KeyFileGarbled."""
     file = _Text(path, content, "master-private", version)
     with file.body(SEED_BYTES) as seed:
         key = MasterPrivateKey(version, seed.reveal())
@@ -51,7 +50,7 @@ def decode_master_private(path: Path, content: SecretBytes, version: int) -> Mas
 
 
 def decode_master_public(path: Path, content: SecretBytes, version: int) -> MasterPublicKey:
-    """Raises KeyFileGarbled."""
+    """Parse a public key file; raise KeyFileGarbled."""
     file = _Text(path, content, "master-public", version)
     body = file.body(MASTER_SUITE.public_key_bytes)
     try:
@@ -63,7 +62,7 @@ def decode_master_public(path: Path, content: SecretBytes, version: int) -> Mast
 
 
 def decode_secret(path: Path, content: SecretBytes, kind: str) -> SecretBytes:
-    """Raises KeyFileGarbled."""
+    """Parse a secret's file; raise KeyFileGarbled."""
     file = _Text(path, content, kind)
     secret = file.body(SECRET_BYTES)
     file.compare(_check(secret.reveal()))
@@ -71,7 +70,7 @@ def decode_secret(path: Path, content: SecretBytes, kind: str) -> SecretBytes:
 
 
 class _Text(Uncopyable):
-    """The lines of one file. Its errors leave from frames that hold boxes only."""
+    """The lines of one key file. Frames that raise its errors hold only boxes."""
 
     __slots__ = ("_body", "_check", "_path")
 
@@ -92,7 +91,7 @@ class _Text(Uncopyable):
 
     def body(self, length: int) -> SecretBytes:
         with self._body as text:
-            decoded = _base64url(text)
+            decoded = _decoded(text)
         if decoded is None:
             raise self.garbled("its last line is not base64url")
         if len(decoded.reveal()) != length:
@@ -117,18 +116,15 @@ def _heading(kind: str, version: int | None) -> str:
 def _encode(
     kind: str, body: bytes | bytearray, check: str, version: int | None = None
 ) -> SecretBytes:
-    text = base64.urlsafe_b64encode(body).rstrip(b"=")
+    text = base64url.encode(body).encode()
     return SecretBytes(
         b"%scheck %s\n%s\n" % (_heading(kind, version).encode(), check.encode(), text)
     )
 
 
-def _base64url(text: SecretBytes) -> SecretBytes | None:
-    padding = b"=" * (-len(text.reveal()) % 4)
-    try:
-        return SecretBytes(base64.b64decode(text.reveal() + padding, b"-_", validate=True))
-    except (binascii.Error, ValueError):
-        return None
+def _decoded(text: SecretBytes) -> SecretBytes | None:
+    raw = base64url.decode(text.reveal())
+    return None if raw is None else SecretBytes(raw)
 
 
 def _check(content: bytearray) -> str:

@@ -1,6 +1,6 @@
-"""Master keys of a running process, which finds new key files without a restart.
+"""Master keys of a running process, which picks up new key files without a restart.
 
-Two classes, so that what the role `api` holds has no way to the private halves even by mistake.
+There are two classes, so that the role `api` cannot reach the private halves even by mistake.
 """
 
 import os
@@ -18,10 +18,10 @@ _Look = tuple[tuple[str, int, int, int, int], ...]
 
 
 class _Watched(Uncopyable, Generic[_Held]):
-    """What was loaded from a folder, loaded anew when the master key files look different.
+    """A value loaded from the folder and reloaded when the master key files change.
 
-    The first load raises; a later one that fails (a file still being copied) leaves the last good
-    state in use and is told by `problem`, until the files change again.
+    The first load raises; a later one that fails (a file still being copied) keeps the last good
+    state in use and sets `problem` until the files change again.
     """
 
     __slots__ = ("_folder", "_held", "_load", "_look", "problem")
@@ -35,7 +35,7 @@ class _Watched(Uncopyable, Generic[_Held]):
 
     def _current(self) -> _Held:
         try:
-            # Looked at before loading: a change in between is then found at the next call.
+            # Read before loading, so that a change in between is found by the next call.
             look = self._look_now()
         except KeyFileError as error:
             self._look, self.problem = None, error
@@ -63,7 +63,7 @@ class _Watched(Uncopyable, Generic[_Held]):
 
 @final
 class SealingKeyring(_Watched[Sealer]):
-    """The role `api`: seals to the newest master public key there is."""
+    """The role `api`: seals to the newest master public key."""
 
     def __init__(self, folder: KeyFolder) -> None:
         super().__init__(folder, lambda folder: Sealer(folder.newest_public()))
@@ -74,7 +74,7 @@ class SealingKeyring(_Watched[Sealer]):
 
 @final
 class ReleasingKeyring(_Watched[Releaser]):
-    """The role `runtime`: releases from every master private key there is."""
+    """The role `runtime`: releases with any of the master private keys."""
 
     def __init__(self, folder: KeyFolder) -> None:
         super().__init__(folder, _load_releaser)

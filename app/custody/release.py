@@ -1,6 +1,7 @@
-"""What the role `runtime` can do: open a data key, and seal it again for a bot or a newer master.
+"""Release of data keys by the role `runtime`: open one, reseal it for a bot or a newer master key.
 
-It never takes a ciphertext. What opens credentials is in `botkeys.client` and runs inside the bot.
+It never receives a ciphertext. The code that decrypts credentials is in `botkeys.client` and runs
+inside the bot.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from botkeys.sealing.suites import PublicKey
 
 @final
 class Releaser(Uncopyable):
-    """Re-seals data keys with the master private keys, by version."""
+    """Reseals data keys with the master private keys, which it holds by version."""
 
     __slots__ = ("_keys",)
 
@@ -29,7 +30,7 @@ class Releaser(Uncopyable):
 
     @property
     def fingerprints(self) -> dict[int, str]:
-        """The fingerprints of the master keys' public halves, by version."""
+        """Return the fingerprints of the master keys' public halves, by version."""
         return {version: key.fingerprint for version, key in self._keys.items()}
 
     def release(
@@ -41,10 +42,10 @@ class Releaser(Uncopyable):
         bot_id: UUID,
         recipient: PublicKey,
     ) -> bytes:
-        """The data key sealed to a bot's one-time key: enc ‖ ciphertext of its suite.
+        """Return the data key sealed to a bot's one-time key: enc ‖ ciphertext of its suite.
 
-        Raises UnknownMasterKey and CannotOpen. What cannot be sealed to is no `PublicKey`: it was
-        refused before anything is opened.
+        Raises UnknownMasterKey and CannotOpen. An invalid recipient cannot become a `PublicKey`, so
+        it is rejected before anything is opened.
         """
         data_key = self._open(sealed_data_key, master_key_version, binding)
         try:
@@ -55,9 +56,10 @@ class Releaser(Uncopyable):
     def reseal(
         self, sealed_data_key: bytes, from_version: int, binding: Binding
     ) -> tuple[bytes, int]:
-        """The data key under the newest master key, and that key's version.
+        """Return the data key sealed to the newest master key, and that key's version.
 
-        Sealed to the newest already, it comes back unchanged. Raises UnknownMasterKey, CannotOpen.
+        A data key already sealed to the newest is returned unchanged. Raises UnknownMasterKey,
+        CannotOpen.
         """
         newest = max(self._keys, default=0)
         if newest == 0:

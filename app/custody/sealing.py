@@ -1,4 +1,4 @@
-"""What the role `api` can do with credentials: close them. Nothing in it opens anything."""
+"""Sealing of credentials by the role `api`. Nothing in this module opens anything."""
 
 import json
 import secrets
@@ -45,11 +45,13 @@ class Sealer(Uncopyable):
 
     @property
     def fingerprints(self) -> dict[int, str]:
-        """The fingerprint of the master public key, by its version."""
+        """Return the fingerprint of the master public key by its version."""
         return {self._master.version: self._master.fingerprint}
 
     def seal(self, credentials: Credentials, binding: Binding) -> Sealed:
-        """Credentials under a data key of their own, that key under the master public key."""
+        """Seal credentials under a data key of their own, and that key under the master
+        public key.
+        """
         nonce = secrets.token_bytes(NONCE_BYTES)
         data_key = bytearray(secrets.token_bytes(DATA_KEY_BYTES))
         plaintext = _plaintext(credentials)
@@ -74,5 +76,5 @@ def _plaintext(credentials: Credentials) -> bytearray:
     }
     if credentials.api_passphrase is not None:
         fields["api_passphrase"] = credentials.api_passphrase.reveal()
-    # ASCII with escapes: text that has no UTF-8 form would raise an error that quotes all of it.
+    # ASCII with escapes: text without a UTF-8 form would raise an error that quotes it whole.
     return bytearray(json.dumps(fields, separators=(",", ":")).encode("ascii"))

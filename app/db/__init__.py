@@ -1,0 +1,1 @@
+"""PostgreSQL: engine, driver-level statements, one model per table, embedded server."""

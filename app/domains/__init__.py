@@ -1,0 +1,1 @@
+"""One package per subject, each with a router, a service and a repository."""

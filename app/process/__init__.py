@@ -1,0 +1,1 @@
+"""Starting, running and stopping one process: server, worker, data folder, development."""

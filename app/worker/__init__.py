@@ -1,1 +1,1 @@
-"""Background work."""
+"""Background work: refreshing the catalogue, expiry, purging, rollups and housekeeping."""

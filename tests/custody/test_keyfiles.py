@@ -205,6 +205,22 @@ def test_a_truncated_or_altered_file_is_refused_and_left_as_it_is(
         path.write_bytes(whole)
 
 
+@every_file
+@pytest.mark.parametrize("place", [-2, -3])
+def test_no_other_character_passes_at_the_end_of_a_file(
+    name: str, place: int, filled: KeyFolder
+) -> None:
+    """All 255: the last characters of base64url have bits that stand for no byte."""
+    path = filled.path / name
+    whole = path.read_bytes()
+    for other in set(range(256)) - {whole[place]}:
+        damaged = bytearray(whole)
+        damaged[place] = other
+        path.write_bytes(damaged)
+        with pytest.raises((KeyFileGarbled, KeyPairMismatch)):
+            load_everything(filled)
+
+
 def test_an_endless_file_is_refused_without_being_read_whole(filled: KeyFolder) -> None:
     (filled.path / "audit-hmac").write_bytes(b"x" * (64 * 1024 + 1))
     with pytest.raises(KeyFileGarbled, match="larger"):

@@ -1,0 +1,1 @@
+"""What surrounds a request's handler, first of all authentication and idempotency."""

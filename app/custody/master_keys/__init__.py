@@ -1,0 +1,1 @@
+"""Master key pairs, their registry in the database, and their rotation."""

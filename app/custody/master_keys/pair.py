@@ -1,4 +1,6 @@
-"""Master keys: the api role seals data keys to the public half, runtime holds the private one."""
+"""Master key pairs: the api role seals data keys to the public half, runtime opens with the
+private.
+"""
 
 import hashlib
 from typing import final
@@ -13,7 +15,9 @@ _FINGERPRINT_BYTES = 8
 
 @final
 class MasterPublicKey(Uncopyable):
-    """Seals and cannot open. `fingerprint` is short, public, and the same for both halves."""
+    """A key that seals and cannot open; `fingerprint` is short, public and equal for both
+    halves.
+    """
 
     __slots__ = ("_key", "fingerprint", "version")
 
@@ -26,7 +30,7 @@ class MasterPublicKey(Uncopyable):
 
     @property
     def raw(self) -> bytes:
-        """ML-KEM-768 1184 B ‖ X25519 32 B."""
+        """Return the raw key: ML-KEM-768 1184 B ‖ X25519 32 B."""
         return self._key.raw
 
     def seal(self, plaintext: bytes | bytearray, info: bytes) -> bytes:
@@ -35,7 +39,7 @@ class MasterPublicKey(Uncopyable):
 
 @final
 class MasterPrivateKey(Uncopyable):
-    """Opens what its `public` half sealed."""
+    """A key that opens what its `public` half sealed."""
 
     __slots__ = ("_key", "public")
 
@@ -52,5 +56,5 @@ class MasterPrivateKey(Uncopyable):
         return self.public.fingerprint
 
     def open(self, sealed: bytes, info: bytes) -> bytearray:
-        """The plaintext, in a buffer for the caller to wipe. Raises CannotOpen."""
+        """Return the plaintext in a buffer that the caller must wipe; raise CannotOpen."""
         return self._key.open(sealed, info)

@@ -1,4 +1,4 @@
-"""Remembers which master key each version is, so that a wrong file is found before it is used."""
+"""A record of which master key each version is, which exposes a wrong file before it is used."""
 
 from collections.abc import Mapping
 
@@ -10,9 +10,9 @@ from app.db.models import MasterKeyVersion
 
 
 async def strangers(session: AsyncSession, held: Mapping[int, str]) -> list[int]:
-    """The versions that are another key than the one first seen under that number.
+    """Return the versions whose key differs from the one first recorded under that number.
 
-    `held` maps versions to fingerprints of public keys. A version not seen before is remembered.
+    `held` maps versions to fingerprints of public keys. An unknown version is recorded.
     """
     if not held:
         return []

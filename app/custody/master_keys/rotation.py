@@ -1,4 +1,4 @@
-"""Rotation of the master key: data keys are sealed anew, online, in batches."""
+"""Rotation of the master key: data keys are resealed online, in batches."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from botkeys.sealing.errors import CannotOpen
 
 BATCH = 200
 ADVISORY_LOCK = 0x626F746B6D6B
-"""Held while it is decided whether a new master key is made ("botkmk" in ASCII)."""
+"""Held while deciding whether to make a new master key ("botkmk" in ASCII)."""
 
 _PAUSE_SECONDS = 0.05
 Tell = Callable[[str], None]
@@ -26,7 +26,7 @@ Place = tuple[UUID, UUID, int]
 
 
 class RotationIncomplete(Exception):
-    """Some data keys do not open, and stay as they are."""
+    """Some data keys cannot be opened and stay unchanged."""
 
     def __init__(self, count: int) -> None:
         super().__init__(
@@ -37,7 +37,7 @@ class RotationIncomplete(Exception):
 
 @dataclass(slots=True)
 class Batch:
-    """What one transaction did. `last` is where the next batch begins; None at the end."""
+    """The result of one transaction; `last` is where the next batch begins, None at the end."""
 
     resealed: int = 0
     shut: int = 0
@@ -45,7 +45,7 @@ class Batch:
 
 
 async def counts_by_version(session: AsyncSession) -> dict[int, int]:
-    """How many data keys are sealed to each version of the master key."""
+    """Return the number of data keys sealed to each version of the master key."""
     rows = await session.execute(
         select(KeyCredential.master_key_version, func.count())
         .group_by(KeyCredential.master_key_version)
@@ -81,7 +81,7 @@ async def reseal_batch(
 ) -> Batch:
     """Seal up to `BATCH` data keys to the newest master key.
 
-    Rows that another run has locked are its own; a row is changed only together with its version,
+    Rows that another run has locked are left to it. A row changes only together with its version,
     so a run that is killed leaves each row under one key or the other.
     """
     batch = Batch()
@@ -118,10 +118,10 @@ def _open(settings: Settings) -> Database:
 
 
 async def rotate_master_key(settings: Settings, tell: Tell) -> None:
-    """Make a newer master key unless one is waiting already, then seal everything to it.
+    """Make a newer master key unless one is already pending, then seal everything to it.
 
-    One is waiting if nothing is sealed to it yet, or not everything: a run that was killed is
-    finished by the next. Two at once share the work. Raises `RotationIncomplete`.
+    One is pending while some data keys are not yet sealed to it: the next run finishes what a
+    killed run began. Concurrent runs share the work. Raises `RotationIncomplete`.
     """
     folder = KeyFolder(settings.keys_folder)
     database = _open(settings)
@@ -138,7 +138,7 @@ async def rotate_master_key(settings: Settings, tell: Tell) -> None:
 
 
 async def _newest(database: Database, folder: KeyFolder, tell: Tell) -> int:
-    """The version to seal to."""
+    """Return the version to seal to."""
     async with database.sessions.begin() as session:
         await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
         used = await counts_by_version(session)
@@ -150,7 +150,7 @@ async def _newest(database: Database, folder: KeyFolder, tell: Tell) -> int:
 
 
 async def _reseal_all(database: Database, releaser: Releaser, newest: int, tell: Tell) -> int:
-    """How many data keys could not be opened; all others are sealed to `newest` afterwards."""
+    """Seal all data keys to `newest`; return the number of data keys that cannot be opened."""
     total = 0
     while True:
         shut, after = 0, None
@@ -168,7 +168,7 @@ async def _reseal_all(database: Database, releaser: Releaser, newest: int, tell:
             used = await counts_by_version(session)
         if sum(count for version, count in used.items() if version < newest) <= shut:
             return shut
-        await asyncio.sleep(_PAUSE_SECONDS)  # the rest is locked: another run is at it
+        await asyncio.sleep(_PAUSE_SECONDS)  # another run holds locks on the rest
 
 
 async def report_master_keys(settings: Settings, tell: Tell) -> None:

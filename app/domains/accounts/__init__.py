@@ -1,0 +1,1 @@
+"""Accounts: settings, usage, and whether an account is open or closed."""

@@ -1,4 +1,4 @@
-"""The SQL of what trading data an account has. Every statement names the account."""
+"""The SQL that counts an account's trading data. Every statement names the account."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -18,10 +18,11 @@ class DataRepository:
         self._account_id = account_id
 
     async def counts(self) -> list[AnyRow]:
-        """How many rows of each kind each key has, where it has any: `kind`, `count`, `key_id`, and
-        the key's `label`, `exchange`, `environment` and whether it is `deleted`. Newest key first.
+        """Return how many rows of each kind each key has, newest key first; zero counts are left
+        out.
 
-        Indexes hold all that is looked at; a million rows take half a second.
+        A row has `kind`, `count`, `key_id`, and the key's `label`, `exchange`, `environment` and
+        whether it is `deleted`. Index-only scans answer this; a million rows take half a second.
         """
         marks = await read_marks(self._session, self._account_id)
         found = union_all(*(self._of(kind, marks) for kind in KINDS)).subquery("found")

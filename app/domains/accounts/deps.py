@@ -1,4 +1,4 @@
-"""Makes the account service of a request."""
+"""Creates the account service of a request."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The row of an account: made on first use, and the first lock of the order."""
+"""The row of an account: created on first use, and the first lock of the order."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -34,18 +34,18 @@ class AccountRepository:
         self._session = session
 
     async def lock_shared(self, principal: UserPrincipal) -> UUID:
-        """Lock the caller's account against closure and bulk deletion, making it if need be.
+        """Lock the caller's account against closure and bulk deletion; create it if need be.
 
-        Raises `AccountClosing`, and `Unauthenticated` for a token of before its closure.
+        Raises `AccountClosing`, and `Unauthenticated` for a token issued before the closure.
         """
         status = await self.lock_shared_in_any_status(principal)
         status.require_open(principal)
         return principal.account_id
 
     async def lock_exclusive(self, principal: UserPrincipal) -> UUID:
-        """Lock the caller's account against all that enter it; references to it stay possible.
+        """Lock the caller's account against all other callers; rows may still reference it.
 
-        Whoever has entered is waited for, so what they did is seen by the next statement. Raises
+        Waits for all that hold the shared lock, so the next statement sees what they did. Raises
         what `lock_shared` raises.
         """
         status = await self.lock_exclusive_in_any_status(principal)
@@ -53,19 +53,19 @@ class AccountRepository:
         return principal.account_id
 
     async def lock_shared_in_any_status(self, principal: UserPrincipal) -> AccountStatus:
-        """As `lock_shared`, of an account that is being closed too."""
+        """Lock like `lock_shared`, but also an account that is being closed."""
         return await self._locked(principal, share=True)
 
     async def lock_exclusive_in_any_status(self, principal: UserPrincipal) -> AccountStatus:
-        """As `lock_exclusive`, of an account that is being closed too."""
+        """Lock like `lock_exclusive`, but also an account that is being closed."""
         return await self._locked(principal, share=False)
 
     async def ensure_exists(self, principal: UserPrincipal) -> None:
-        """That there is a row, whatever it says: also what is refused is recorded."""
+        """Create the account's row if it is missing, in any status: refusals are recorded too."""
         await self.lock_shared_in_any_status(principal)
 
     async def _locked(self, principal: UserPrincipal, *, share: bool) -> AccountStatus:
-        """Of a row that was waited for, these are the columns after the wait."""
+        """Lock the row and return its status. After a wait, these are the columns as committed."""
         lock = (
             select(*COLUMNS)
             .where(Account.account_id == principal.account_id)
@@ -78,7 +78,7 @@ class AccountRepository:
         return AccountStatus._make(row)
 
     async def get(self, account_id: UUID) -> AnyRow | None:
-        """Its settings; `None` for an account that nothing was done in yet."""
+        """Return the account's settings; `None` if nothing was done in the account yet."""
         query = select(
             Account.selected_environment,
             Account.timezone,
@@ -89,7 +89,9 @@ class AccountRepository:
         return (await self._session.execute(query)).one_or_none()
 
     async def revision(self, account_id: UUID) -> int:
-        """Of its settings. Only of an account that was entered: there is a row."""
+        """Return the revision of the settings. The account must have been locked, so the row
+        exists.
+        """
         query = select(Account.revision).where(Account.account_id == account_id)
         return (await self._session.execute(query)).scalar_one()
 

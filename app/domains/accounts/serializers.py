@@ -1,4 +1,4 @@
-"""An account as the document that the API shows."""
+"""Turns an account into the document that the API shows."""
 
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ from botkeys.exchanges.model import Environment
 
 
 def account_document(view: AccountView) -> dict[str, Any]:
-    """The members of `app.domains.accounts.schemas.Account`."""
+    """Return the members of `app.domains.accounts.schemas.Account`."""
     row = view.row
     environments = {counted.environment for counted in view.counts}
     return {

@@ -1,4 +1,4 @@
-"""What an account has and how it is set."""
+"""What an account holds, and its settings."""
 
 from typing import Any
 from uuid import UUID
@@ -20,14 +20,14 @@ class AccountService:
         self._audit = audit
 
     async def get(self, account_id: UUID) -> AccountView:
-        """Looking at an account does not make it."""
+        """Return the account without creating it."""
         row = await self._accounts.get(account_id)
         return AccountView(account_id, row, await self._data.counts())
 
     async def change(
         self, principal: UserPrincipal, change: AccountChange, expected: Revisions | None
     ) -> AccountView:
-        # Counted before the lock, which all that is reported of this account waits for.
+        # Counted before the lock, because every report for this account waits for the lock.
         counts = await self._data.counts()
         account_id = await self._accounts.lock_exclusive(principal)
         require(await self._accounts.revision(account_id), expected)

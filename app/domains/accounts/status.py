@@ -1,4 +1,4 @@
-"""Whether an account is open to the caller: not while it is closed, nor to tokens from before."""
+"""Whether the caller may use an account: not while it closes, nor with a token from before."""
 
 import time
 from datetime import datetime
@@ -14,8 +14,8 @@ from app.db.models import Account
 from app.domains.accounts.errors import AccountClosing
 
 KNOWN_SECONDS = 2.0
-"""How long reading goes on in other processes once an account is being closed. There is nothing
-left to read then: keys and bots are gone, and a mark hides the rest.
+"""How long other processes may keep serving reads after an account starts closing. Nothing is left
+to read by then: keys and bots are deleted, and a deletion mark hides the rest.
 """
 
 _MOST = 20_000
@@ -24,14 +24,14 @@ COLUMNS = (Account.closing_at, Account.tokens_from, Account.closing_operation_id
 
 
 class AccountStatus(NamedTuple):
-    """What the row of an account says of its closure."""
+    """The columns of an account that describe its closure."""
 
     closing_at: datetime | None
     tokens_from: datetime | None
     operation_id: UUID | None
 
     def require_open(self, principal: UserPrincipal) -> None:
-        """Raises `AccountClosing`, or `Unauthenticated` for a token of before the closure."""
+        """Raise `AccountClosing`, or `Unauthenticated` for a token issued before the closure."""
         if self.closing_at is not None:
             raise AccountClosing(self.operation_id)
         issued_at = principal.issued_at
@@ -44,10 +44,10 @@ _STATUS = Statement(select(*COLUMNS).where(Account.account_id == bindparam("acco
 
 
 class AccountStatusCache:
-    """What one process knows of the accounts that it reads for.
+    """The statuses that this process has read recently.
 
-    A read takes no lock, and most want no more than one statement: what was seen of an account
-    holds for a moment. Whoever writes looks under the account's lock.
+    A read takes no lock, and most need only one statement: the status of an account is therefore
+    cached for a moment. Writes check it under the account's lock.
     """
 
     def __init__(self, executor: Executor, seconds: float = KNOWN_SECONDS) -> None:
@@ -60,7 +60,9 @@ class AccountStatusCache:
         return status if until > time.monotonic() else None
 
     async def read(self, account_id: UUID) -> AccountStatus:
-        """As it is now; remembered unless the account is being closed, or may just be."""
+        """Return the current status; cache it unless the account is being closed or was just
+        forgotten.
+        """
         rows = await self._executor.fetch(_STATUS, account=account_id)
         status = next((AccountStatus._make(row) for row in rows), OPEN)
         if status == OPEN:
@@ -74,5 +76,5 @@ class AccountStatusCache:
         return status
 
     def forget(self, account_id: UUID) -> None:
-        """For a while remember nothing: a transaction that changes it has not been committed."""
+        """Cache nothing for a while: a transaction that changes the status is not committed yet."""
         self._known[account_id] = time.monotonic() + self._seconds, None

@@ -1,4 +1,4 @@
-"""The names of time zones: the IANA database's, as a package, for machines that have none."""
+"""The names of time zones, from a package of the IANA database, for machines that have none."""
 
 from functools import cache
 from importlib.resources import files
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field
 
 @cache
 def names() -> frozenset[str]:
-    """All that `zoneinfo` opens, on any machine."""
+    """Return every name that `zoneinfo` opens on any machine."""
     return frozenset((files("tzdata") / "zones").read_text().split())
 
 

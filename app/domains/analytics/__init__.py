@@ -1,0 +1,1 @@
+"""Analytics of trades and equity: summaries, equity curves and dashboards."""

@@ -1,4 +1,4 @@
-"""Makes the asset service of a request."""
+"""Creates the asset service of a request."""
 
 from typing import Annotated
 

@@ -18,7 +18,7 @@ from app.domains.catalogue.repository import CatalogueKey
 
 
 class AssetRow(NamedTuple):
-    """An asset of the key's present contract type, with what the catalogue says of its symbol."""
+    """An asset of the key's current contract type, with the catalogue's data of its symbol."""
 
     exchange: str
     environment: str
@@ -47,13 +47,13 @@ class AssetRow(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """A listed instrument, as far as it binds its trading assets."""
+    """The limits that a listed instrument sets for its trading assets."""
 
     margin_modes: list[str]
     max_leverage: Decimal | None
 
 
-# The key stands first, so that one without assets differs from one that is not there.
+# Selected from the key outwards, so that a key without assets differs from a missing key.
 _OF_KEY = f"""
     SELECT keys.exchange, keys.environment, keys.contract_type,
            EXISTS (
@@ -82,7 +82,7 @@ _OF_KEY = f"""
     {OF_ASSETS}
     WHERE keys.account_id = :account AND keys.id = :key
     ORDER BY assets.symbol
-"""  # noqa: S608  # of our own parts
+"""  # noqa: S608  # built from constants only
 _KEY = (bindparam("account", type_=Uuid()), bindparam("key", type_=Uuid()))
 _PAGE = Statement(
     text(_OF_KEY.replace("(wanted)", "symbol > :after ORDER BY symbol LIMIT :most")).bindparams(
@@ -95,7 +95,7 @@ _ONE = text(_OF_KEY.replace("(wanted)", "symbol = :symbol")).bindparams(
 
 
 class AssetRepository:
-    """Assets of the keys of one account. What writes also tells the key's bot."""
+    """The assets of the keys of one account. Every write also notifies the key's bot."""
 
     def __init__(self, session: AsyncSession, executor: Executor, account_id: UUID) -> None:
         self._session = session
@@ -103,7 +103,10 @@ class AssetRepository:
         self._account_id = account_id
 
     async def page(self, key_id: UUID, after: str, limit: int) -> list[AssetRow] | None:
-        """By symbol, up to `limit` that come after the symbol `after`; `None` without the key."""
+        """Return up to `limit` assets that come after the symbol `after`, by symbol.
+
+        Returns `None` if there is no such key.
+        """
         rows = await self._executor.fetch(
             _PAGE, account=self._account_id, key=key_id, after=after, most=limit
         )
@@ -111,14 +114,14 @@ class AssetRepository:
         return [row for row in found if row.symbol is not None] if found else None
 
     async def get(self, key_id: UUID, symbol: str) -> AssetRow | None:
-        """The asset of the key's present contract type."""
+        """Return the asset of the key's current contract type."""
         parameters = {"account": self._account_id, "key": key_id, "symbol": symbol}
         row = (await self._session.execute(_ONE, parameters)).one_or_none()
         found = None if row is None else AssetRow._make(row)
         return None if found is None or found.symbol is None else found
 
     async def listing(self, name: CatalogueKey, symbol: str) -> Listing | None:
-        """What the catalogue lists now under this symbol."""
+        """Return what the catalogue currently lists under this symbol."""
         instrument, learned = CatalogueInstrument, LearnedLeverage
         same = (
             getattr(learned, column) == getattr(instrument, column)
@@ -139,7 +142,7 @@ class AssetRepository:
         return None if row is None else Listing._make(row)
 
     async def add(self, key_id: UUID, contract_type: str, symbol: str, **columns: Any) -> bool:
-        """`False` where the key has this symbol already."""
+        """Add an asset; return `False` if the key already has this symbol."""
         new = upsert(TradingAsset).values(
             account_id=self._account_id,
             key_id=key_id,
@@ -156,13 +159,15 @@ class AssetRepository:
         return True
 
     async def lock(self, key_id: UUID, contract_type: str, symbol: str) -> bool:
-        """Take the asset's lock; whether it is there. Look at it in the next statement only."""
+        """Lock the asset and return whether it exists. Read the row only in a later statement."""
         row = self._row(key_id, contract_type, symbol)
         lock = select(TradingAsset.symbol).where(*row).with_for_update()
         return await self._session.scalar(lock) is not None
 
     async def positions_held(self, key_id: UUID, symbol: str) -> int:
-        """How many positions any bot holds on this symbol with this key, openings included."""
+        """Return how many positions any bot holds on this symbol with this key, openings
+        included.
+        """
         count = select(func.count()).where(
             Position.account_id == self._account_id,
             Position.key_id == key_id,

@@ -1,4 +1,4 @@
-"""What an exchange lets be set of a symbol: for trading assets, and for positions to be opened."""
+"""What an exchange lets a caller set on a symbol, for trading assets and for new positions."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ def leverage_settable(exchange: str) -> bool:
 
 
 def require_settable_leverage(exchange: str) -> None:
-    """Where leverage follows from size and margin, none can be asked for."""
+    """Reject a leverage where the exchange derives it from size and margin."""
     if not leverage_settable(exchange):
         raise LeverageNotSettable(EXCHANGES[exchange].name)
 
 
 def require_margin_mode(wanted: str, offered: Sequence[str]) -> None:
-    """`offered` are the symbol's."""
+    """Reject a margin mode that is not among those the symbol offers."""
     if wanted not in offered:
         raise MarginModeNotSupported(offered)

@@ -1,4 +1,4 @@
-"""Asset rows as the documents that the API shows."""
+"""Turns asset rows into the documents that the API shows."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from app.domains.bots.opening_rules import asset_blocked_by
 
 
 def asset_document(row: AssetRow) -> dict[str, Any]:
-    """The members of `app.domains.assets.schemas.Asset`."""
+    """Return the members of `app.domains.assets.schemas.Asset`."""
     reasons = asset_blocked_by(
         enabled=row.enabled,
         delisted=row.catalogue_known and not row.listed,

@@ -42,10 +42,11 @@ class Page:
 
 
 class AssetService:
-    """Assets of the keys of one account. Locks in the order account, key, asset, audit head.
+    """The assets of the keys of one account. Locks in the order account, key, asset, audit head.
 
-    The key is locked `FOR SHARE`, so that no deletion or contract switch crosses; an opening
-    shares the asset, so that none crosses a change of its margin mode or its removal.
+    The key is locked `FOR SHARE`, so that no deletion or contract switch runs concurrently. An
+    opening locks the asset `FOR SHARE`, so that its margin mode cannot change and the asset cannot
+    be removed meanwhile.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class AssetService:
         return row
 
     async def add(self, principal: UserPrincipal, key_id: UUID, new: AssetCreate) -> AssetRow:
-        """Of the key's present contract type. A catalogue that was never fetched is fetched now."""
+        """Add an asset of the key's current contract type, fetching a catalogue never fetched
+        before.
+        """
         await self._fetch_if_unknown(key_id)
         key = await self._key(principal, key_id)
         listing = await self._listing(key, new.symbol)
@@ -115,7 +118,7 @@ class AssetService:
         change: AssetChange,
         expected: Revisions | None,
     ) -> AssetRow:
-        """`expected` is what If-Match names, if it was sent."""
+        """Change an asset. `expected` holds the revisions named by If-Match, if it was sent."""
         key, row = await self._locked(principal, key_id, symbol, expected)
         _leverage(row.exchange, change.leverage, row.max_leverage)
         if change.margin_mode is not None and change.margin_mode != row.margin_mode:
@@ -146,12 +149,14 @@ class AssetService:
             raise NotFound
         name = CatalogueKey.of(row)
         if instruments_worth_waiting(await self._catalogue.state(name)):
-            # Nothing is written yet: give the connection back before the exchange is asked.
+            # Nothing is written yet: give the connection back before the exchange is called.
             await self._session.rollback()
             await self._refresher.refresh(name)
 
     async def _key(self, principal: UserPrincipal, key_id: UUID) -> KeyRow:
-        """The key under a shared lock, read in a statement of its own after it was taken."""
+        """Take a shared lock on the key and return its row, read in a later statement than the
+        lock.
+        """
         await self._accounts.lock_shared(principal)
         await self._keys.lock(key_id, share=True)
         row = await self._keys.get(key_id)
@@ -202,7 +207,7 @@ class AssetService:
 
 
 def _leverage(exchange: str, wanted: Decimal | None, maximum: Decimal | None) -> Decimal | None:
-    """What was asked for, if the exchange allows it; an unknown maximum refuses nothing."""
+    """Return the wanted leverage if the exchange allows it; an unknown maximum rejects nothing."""
     if wanted is None:
         return None
     require_settable_leverage(exchange)
@@ -217,7 +222,7 @@ def _leverage_missing() -> InvalidRequest:
 
 
 def _margin_mode(wanted: MarginMode | None, offered: Sequence[str]) -> str:
-    """The mode that was asked for, else cross, or the only mode that the symbol has."""
+    """Return the wanted mode, or by default cross, or else the symbol's only mode."""
     if wanted is None:
         return MarginMode.CROSS if MarginMode.CROSS in offered else offered[0]
     require_margin_mode(wanted, offered)

@@ -1,0 +1,1 @@
+"""The audit log: one chain of HMAC-linked entries per account."""

@@ -1,4 +1,4 @@
-"""Checks the chain of an account's audit log against its head, link by link."""
+"""Verifies the chain of an account's audit log against its head, link by link."""
 
 import hmac
 from dataclasses import fields
@@ -17,9 +17,9 @@ _FIELDS = [field.name for field in fields(Entry)]
 
 
 async def broken_at(session: AsyncSession, hmac_key: SecretBytes, account_id: UUID) -> int | None:
-    """The sequence number of the first entry that is missing or altered; `None` if all hold.
+    """Return the sequence number of the first missing or altered entry; `None` if all are intact.
 
-    Taking away the newest entries shows as well: the head tells how many there were.
+    Removing the newest entries is detected too: the head states how many there were.
     """
     head = (
         await session.execute(

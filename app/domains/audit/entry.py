@@ -1,4 +1,4 @@
-"""One entry of the audit log, and the chain that it is a link of."""
+"""One entry of the audit log, and the chain that links entries."""
 
 import hashlib
 import hmac
@@ -11,12 +11,12 @@ from app.kit.json_codec import dumps_sorted
 
 CHAIN_LABEL = b"botkeys/audit/1"
 GENESIS = bytes(32)
-"""What stands for the entry before an account's first."""
+"""The MAC that precedes an account's first entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Who did what to what, when, from where, and how it ended. Never a secret."""
+    """Who did what to what, when, from where, and how it ended. Never contains a secret."""
 
     account_id: UUID
     sequence: int
@@ -35,7 +35,7 @@ class Entry:
     details: dict[str, Any] = field(default_factory=dict)
 
     def members(self) -> dict[str, Any]:
-        """By name, not copied: `asdict` takes longer for it than the link does."""
+        """Return the members by name, not copied: `asdict` takes longer than computing the link."""
         return {name: getattr(self, name) for name in _MEMBERS}
 
 
@@ -43,7 +43,7 @@ _MEMBERS = tuple(member.name for member in fields(Entry))
 
 
 def link(hmac_key: bytes | bytearray, previous: bytes, entry: Entry) -> bytes:
-    """HMAC-SHA256(key, label ‖ MAC of the entry before ‖ entry), 32 bytes.
+    """Return HMAC-SHA256(key, label ‖ MAC of the previous entry ‖ entry), 32 bytes.
 
     The entry is JSON with its members in alphabetical order, times in RFC 3339 UTC with
     microseconds as PostgreSQL keeps them.

@@ -1,4 +1,4 @@
-"""Writes the audit log, in the transaction that an entry tells of."""
+"""Writes the audit log, in the same transaction as the event."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from app.domains.audit.entry import GENESIS, Entry, link
 from app.kit.json_codec import dumps
 from botkeys.sealing.boxes import SecretBytes
 
-# The clock is read after the lock: what is selected from a materialised part comes after it.
+# The clock is read after the lock: the materialized part runs before the outer SELECT list.
 HEAD = Statement(
     text(
         "WITH head AS MATERIALIZED"
@@ -41,7 +41,7 @@ ADD = Statement(
 
 
 class Head(NamedTuple):
-    """The newest entry of a chain, its lock taken; `now` was read after that."""
+    """The newest entry of a chain under its lock; `now` was read after locking."""
 
     sequence: int
     mac: bytes
@@ -51,7 +51,7 @@ class Head(NamedTuple):
 class AuditLog:
     """The log of the caller's account. `record` takes the last lock of the order: call it last.
 
-    `executor` sends statements in the transaction that an entry tells of.
+    `executor` runs statements in the transaction of the recorded event.
     """
 
     def __init__(
@@ -79,7 +79,9 @@ class AuditLog:
         environment: str | None = None,
         **details: Any,
     ) -> None:
-        """`after` is the chain's head where a statement of the caller's own has locked it."""
+        """Append an entry. `after` is the chain's head if a statement of the caller has
+        locked it.
+        """
         account_id = self._caller.account_id
         sequence, previous, now = after or await self._head(account_id)
         entry = Entry(

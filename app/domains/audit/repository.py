@@ -15,7 +15,7 @@ class AuditRepository:
         self._account_id = account_id
 
     async def page(self, before: int | None, limit: int) -> list[AnyRow]:
-        """Newest first; up to `limit` entries older than the sequence number `before`."""
+        """Return up to `limit` entries older than the sequence number `before`, newest first."""
         columns = [
             column
             for column in AuditEvent.__table__.columns

@@ -1,0 +1,1 @@
+"""Events in the life of a bot, recorded by the service."""

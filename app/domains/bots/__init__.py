@@ -1,0 +1,1 @@
+"""Bots: registration, tokens, key assignment and the rules of opening positions."""

@@ -1,6 +1,6 @@
-"""All that a bot's configuration is made of, read in one statement for one bot or for many.
+"""Everything that a bot's configuration is made of, read in one statement for one bot or for many.
 
-Hot: heartbeats, configurations and streams read nothing else.
+Hot path: heartbeats, configurations and streams read nothing else.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,9 +16,9 @@ from app.domains.catalogue.joins import MAX_LEVERAGE, OF_ASSETS
 
 
 class ConfigRow(NamedTuple):
-    """A bot with its key and one asset of the key's contract type; a row for each asset.
+    """A bot with its key and one asset of the key's contract type; one row for each asset.
 
-    Without a key, or without assets, there is one row, whose `key_id` or `symbol` is `None`.
+    Without a key, or without assets, there is a single row whose `key_id` or `symbol` is `None`.
     """
 
     account_id: UUID
@@ -72,7 +72,7 @@ _MEMBERS = f"""
            {MAX_LEVERAGE},
            listing.settle, priced.price, listing.tick_size, listing.lot_size,
            listing.min_quantity, listing.contract_size
-"""  # noqa: S608  # of our own parts
+"""  # noqa: S608  # built from constants only
 _TABLES = f"""
     JOIN accounts ON accounts.account_id = bots.account_id
     JOIN bot_tokens AS tokens ON tokens.account_id = bots.account_id AND tokens.bot_id = bots.id
@@ -102,7 +102,7 @@ MANY = Statement(_OF_MANY)
 
 
 async def read_one(executor: Executor, account_id: UUID, bot_id: UUID) -> list[ConfigRow]:
-    """The rows of one bot, by symbol; none if the bot or its token is gone."""
+    """Return the rows of one bot, by symbol; none if the bot or its token is gone."""
     rows = await executor.fetch(ONE, account=account_id, bot=bot_id)
     return [ConfigRow._make(row) for row in rows]
 
@@ -110,8 +110,10 @@ async def read_one(executor: Executor, account_id: UUID, bot_id: UUID) -> list[C
 async def read_under_locks(
     executor: Executor, account_id: UUID, bot_id: UUID
 ) -> tuple[list[ConfigRow], datetime | None]:
-    """The same within a transaction, after the locks that make it last were taken; and when that
-    was: `None` where there are no rows.
+    """Return the same rows within a transaction that holds the locks, and the time of the read.
+
+    The locks keep the rows current until the transaction ends. The time is `None` if there are no
+    rows.
     """
     rows = [tuple(row) for row in await executor.fetch(UNDER_LOCKS, account=account_id, bot=bot_id)]
     return [ConfigRow._make(row[:-1]) for row in rows], rows[0][-1] if rows else None
@@ -120,7 +122,7 @@ async def read_under_locks(
 async def read_many(
     executor: Executor, bots: Iterable[tuple[UUID, UUID]]
 ) -> dict[tuple[UUID, UUID], Sequence[ConfigRow]]:
-    """The rows of each of these (account, bot); one that is gone is left out."""
+    """Return the rows of each (account, bot); bots that are gone are left out."""
     wanted = list(bots)
     found: dict[tuple[UUID, UUID], list[ConfigRow]] = {}
     rows: Iterable[Any] = await executor.fetch(

@@ -1,4 +1,4 @@
-"""Makes the bot services of a request."""
+"""Creates the bot services of a request."""
 
 from typing import Annotated
 

@@ -28,7 +28,7 @@ class OpenPositions(AppError):
 
 
 class NoKey(AppError):
-    """`blocked_by` is there where an opening was refused."""
+    """The refusal of a call that needs a key. `blocked_by` is present if an opening was refused."""
 
     status = 409
     code = "no_key"

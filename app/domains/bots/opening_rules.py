@@ -1,4 +1,4 @@
-"""May this bot open positions? The one place that knows every reason why not."""
+"""The rules of whether a bot may open positions: the one place that knows every reason why not."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -6,7 +6,7 @@ from decimal import Decimal
 
 @dataclass(frozen=True, slots=True)
 class OpeningConditions:
-    """What the answer depends on. `has_key` false leaves the members after it without meaning."""
+    """The facts that decide. If `has_key` is false, the members after it have no meaning."""
 
     account_closing: bool
     frozen: bool
@@ -20,9 +20,9 @@ class OpeningConditions:
 
 
 def blocked_by(conditions: OpeningConditions) -> list[str]:
-    """Every reason, in the order of the contract; empty where the bot may open positions.
+    """Return every reason, in the order of the contract; empty if the bot may open positions.
 
-    None of these touches positions that are open already.
+    No reason affects positions that are already open.
     """
     reasons = {
         "account_closing": conditions.account_closing,
@@ -41,7 +41,7 @@ def blocked_by(conditions: OpeningConditions) -> list[str]:
 def asset_blocked_by(
     *, enabled: bool, delisted: bool, leverage: Decimal | None, max_leverage: Decimal | None
 ) -> list[str]:
-    """Why no position may be opened on one asset; an unknown maximum blocks nothing."""
+    """Return why no position may be opened on an asset; an unknown maximum blocks nothing."""
     reasons = {
         "asset_disabled": not enabled,
         "asset_delisted": delisted,

@@ -1,4 +1,4 @@
-"""The SQL of bots and of what key each has. Every statement names the account."""
+"""The SQL of bots and of their assigned keys. Every statement names the account."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -54,7 +54,7 @@ class BotRepository:
         )
 
     async def page(self, after: UUID | None, limit: int) -> list[BotRow]:
-        """Newest first; up to `limit` rows that come after the id `after`."""
+        """Return up to `limit` rows that come after the id `after`, newest first."""
         query = self._bots().order_by(Bot.id.desc()).limit(limit)
         if after is not None:
             query = query.where(Bot.id < after)
@@ -77,7 +77,7 @@ class BotRepository:
         await self._session.execute(notifications.of_bot(self._account_id, bot_id))
 
     async def assign(self, bot_id: UUID, key_id: UUID) -> None:
-        """Give the bot the key, and remember that it had it."""
+        """Assign the key to the bot, and remember that the bot had it."""
         await self.change(bot_id, key_id=key_id)
         new = upsert(Assignment).values(account_id=self._account_id, bot_id=bot_id, key_id=key_id)
         await self._session.execute(new.on_conflict_do_nothing())
@@ -89,20 +89,21 @@ class BotRepository:
         await self._session.execute(notifications.of_bot(self._account_id, bot_id))
 
     async def lock(self, bot_id: UUID) -> bool:
-        """Take the bot's lock; whether it is there. Look at it in the next statement only."""
+        """Lock the bot and return whether it exists. Read the row only in a later statement."""
         lock = select(Bot.id).where(*self._row(bot_id)).with_for_update()
         return await self._session.scalar(lock) is not None
 
     async def lock_presence(self, bot_id: UUID) -> None:
-        """Keep heartbeats waiting. One of a bot that has no such row yet waits for the bot's lock.
+        """Lock the bot's presence, so that its heartbeats wait.
 
-        Its foreign key does, so that lock must have been taken before.
+        If the bot has no presence row yet, the heartbeat that inserts it waits for the bot's lock
+        because of the foreign key. The caller must therefore have locked the bot before.
         """
         of_bot = Presence.account_id == self._account_id, Presence.bot_id == bot_id
         await self._session.execute(select(Presence.bot_id).where(*of_bot).with_for_update())
 
     async def lock_keys(self, key_ids: Iterable[UUID]) -> None:
-        """Take the locks of keys in the order of their ids, so that two takers never cross."""
+        """Lock the keys in the order of their ids, so that two callers never deadlock."""
         await self._session.execute(
             select(Key.id)
             .where(Key.account_id == self._account_id, Key.id.in_(set(key_ids)))
@@ -111,7 +112,7 @@ class BotRepository:
         )
 
     async def positions_of_others(self, bot_id: UUID, key_id: UUID) -> int:
-        """How many positions the bot holds with any key but this one."""
+        """Return how many positions the bot holds with any other key."""
         count = select(func.count()).where(
             Position.account_id == self._account_id,
             Position.bot_id == bot_id,
@@ -121,7 +122,9 @@ class BotRepository:
         return (await self._session.execute(count)).scalar_one()
 
     async def assignment(self, key_id: UUID) -> AnyRow | None:
-        """The key's `active`, `environment`, and the `bot_id` and `bot_name` that it is with."""
+        """Return the key's `active` and `environment`, and the `bot_id` and `bot_name` it is
+        assigned to.
+        """
         query = (
             select(Key.active, Key.environment, Bot.id.label("bot_id"), Bot.name.label("bot_name"))
             .select_from(Key)

@@ -1,4 +1,4 @@
-"""Bot rows as the documents that the API shows."""
+"""Turns bot rows into the documents that the API shows."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from app.domains.bots.repository import BotRow
 
 
 def bot_document(row: BotRow) -> dict[str, Any]:
-    """The members of `app.domains.bots.schemas.Bot`."""
+    """Return the members of `app.domains.bots.schemas.Bot`."""
     return {
         "id": row.id,
         "name": row.name,

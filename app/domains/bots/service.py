@@ -1,4 +1,4 @@
-"""The rules of bots, and of which bot has which key."""
+"""The rules of bots and of assigning keys to them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +22,7 @@ class Page:
 
 
 class BotService:
-    """Bots of one account. Locks in the order account, bot, presence, key, audit head."""
+    """The bots of one account. Locks in the order account, bot, presence, key, audit head."""
 
     def __init__(self, bots: BotRepository, accounts: AccountRepository, audit: AuditLog) -> None:
         self._bots = bots
@@ -67,7 +67,7 @@ class BotService:
     async def delete(
         self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
     ) -> None:
-        """Remove the bot and its token, and give its key back; not while it has open positions."""
+        """Delete the bot and its token and release its key; refused while it has open positions."""
         row = await self._locked(principal, bot_id, expected)
         await self._lock_key(row)
         self._refuse_open_positions(row)
@@ -77,10 +77,12 @@ class BotService:
     async def assign(
         self, principal: UserPrincipal, bot_id: UUID, key_id: UUID, expected: Revisions | None
     ) -> BotRow:
-        """Give the bot this key, in place of the one it has. Giving it the same changes nothing.
+        """Assign this key to the bot in place of its current one. Assigning the same key changes
+        nothing.
 
-        A bot with open positions gets no other key than theirs. Reports may come late: a bot that
-        has lost the key of its positions gets it back, since nothing else can manage them.
+        A bot with open positions accepts only the key they were opened with. Reports may arrive
+        late: a bot that has lost the key of its positions can get it back, since nothing else can
+        manage them.
         """
         row = await self._locked(principal, bot_id, expected)
         if row.key_id == key_id:
@@ -93,7 +95,7 @@ class BotService:
             raise KeyInactive
         if key.bot_id is not None:
             raise KeyAssigned(key.bot_id, key.bot_name)
-        # Counted after the locks: an opening takes them too, so none can come in between.
+        # Counted after the locks: an opening takes them too, so none can slip in between.
         of_others = await self._bots.positions_of_others(bot_id, key_id)
         if of_others:
             raise OpenPositions(of_others)
@@ -111,7 +113,7 @@ class BotService:
     async def unassign(
         self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
     ) -> BotRow:
-        """Take the bot's key away. One that has none stays as it is: a repeat is answered alike."""
+        """Take the bot's key away. A bot without a key stays as it is, so a repeat succeeds."""
         row = await self._locked(principal, bot_id, expected)
         if row.key_id is None:
             return row
@@ -131,7 +133,7 @@ class BotService:
     async def _locked(
         self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
     ) -> BotRow:
-        """The bot under its lock, read in a statement of its own after the lock was taken."""
+        """Lock the bot and return its row, read in a later statement than the lock."""
         await self._accounts.lock_shared(principal)
         if not await self._bots.lock(bot_id):
             raise NotFound

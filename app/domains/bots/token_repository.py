@@ -1,4 +1,4 @@
-"""Bot tokens in the database: a keyed hash, found by (account, bot). Role `runtime` alone."""
+"""Bot tokens in the database: a keyed hash by (account, bot). For the role `runtime` only."""
 
 from uuid import UUID
 
@@ -18,7 +18,7 @@ _TOKEN_HASH = Statement(
 
 
 async def stored_token_hash(executor: Executor, account_id: UUID, bot_id: UUID) -> bytes | None:
-    """Hot: every call of every bot asks."""
+    """Return the hash of the bot's token. Hot path: every call of every bot needs it."""
     rows = await executor.fetch(_TOKEN_HASH, account=account_id, bot=bot_id)
     for (token_hash,) in rows:
         return bytes(token_hash)
@@ -30,11 +30,11 @@ class BotTokenRepository:
         self._session = session
 
     async def token_hash(self, account_id: UUID, bot_id: UUID) -> bytes | None:
-        """The same in a transaction, after the locks that make it last were taken."""
+        """Return the same hash within a transaction that holds the locks which keep it current."""
         return await stored_token_hash(SessionExecutor(self._session), account_id, bot_id)
 
     async def replace(self, account_id: UUID, bot_id: UUID, token_hash: bytes) -> None:
-        """The bot's one token; a former one is dead when this is committed."""
+        """Store the bot's only token; the previous one becomes invalid on commit."""
         new = insert(BotToken).values(account_id=account_id, bot_id=bot_id, token_hash=token_hash)
         await self._session.execute(
             new.on_conflict_do_update(
@@ -42,5 +42,5 @@ class BotTokenRepository:
                 set_={"token_hash": token_hash, "created_at": func.clock_timestamp()},
             )
         )
-        # Whoever is connected with the former one is to go.
+        # Disconnect streams that were opened with the previous token.
         await self._session.execute(notifications.of_bot(account_id, bot_id))

@@ -1,4 +1,4 @@
-"""Mints bot tokens. Role `runtime` alone has the key that makes a token valid."""
+"""Mints bot tokens. Only the role `runtime` has the key that makes a token valid."""
 
 from uuid import UUID
 
@@ -29,7 +29,7 @@ class BotTokenService:
         self._hmac_key = hmac_key
 
     async def replace(self, principal: UserPrincipal, bot_id: UUID) -> Secret:
-        """A new token for the bot; the former one is dead at once."""
+        """Mint a new token for the bot; the previous one becomes invalid on commit."""
         account_id = await self._accounts.lock_shared(principal)
         if not await self._bots.lock(bot_id):
             raise NotFound

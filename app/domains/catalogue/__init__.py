@@ -1,0 +1,1 @@
+"""The catalogue of exchanges, instruments and prices, refreshed in the background."""

@@ -15,11 +15,16 @@ from app.auth.scopes import Scope
 from app.domains.catalogue.cursors import RankCursors
 from app.domains.catalogue.deps import Service
 from app.domains.catalogue.errors import RefreshLimited
-from app.domains.catalogue.schemas import CatalogueFreshness, Exchange, ExchangeList, InstrumentPage
+from app.domains.catalogue.schemas import (
+    CatalogueFreshness,
+    ExchangeList,
+    ExchangeOffer,
+    InstrumentPage,
+)
 from app.domains.catalogue.serializers import instrument_document
 from botkeys.exchanges.registry import EXCHANGES
 
-_ITEMS = [Exchange.model_validate(profile) for profile in EXCHANGES.values()]
+_ITEMS = [ExchangeOffer.model_validate(profile) for profile in EXCHANGES.values()]
 _LIST = ExchangeList(items=_ITEMS, next_cursor=None).model_dump_json()
 
 router = APIRouter(prefix="/v1/exchanges", tags=["exchanges"], route_class=EdgeRoute)

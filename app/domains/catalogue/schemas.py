@@ -64,7 +64,7 @@ class CredentialField(Document):
     ]
 
 
-class Exchange(Document):
+class ExchangeOffer(Document):
     """An exchange, and what a user needs to know before adding a key."""
 
     exchange: Annotated[ExchangeId, Field(examples=["okx"])]
@@ -169,7 +169,7 @@ class InstrumentPage(CatalogueFreshness):
 class ExchangeList(Document):
     """All supported exchanges."""
 
-    items: list[Exchange]
+    items: list[ExchangeOffer]
     next_cursor: Annotated[
         str | None, Field(description="Always null: the list is complete.", examples=[None])
     ]

@@ -1,4 +1,4 @@
-"""Makes the freeze service of a request."""
+"""Creates the freeze service of a request."""
 
 from typing import Annotated
 

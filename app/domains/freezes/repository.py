@@ -13,7 +13,7 @@ from app.db.models import Freeze, Key
 
 
 class FreezeRepository:
-    """What writes also tells the bots of the account."""
+    """The freezes of one account. Every write also notifies the bots of the account."""
 
     def __init__(self, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
@@ -36,7 +36,7 @@ class FreezeRepository:
         )
 
     async def page(self, after: UUID | None, limit: int) -> list[AnyRow]:
-        """Newest first; up to `limit` rows that come after the id `after`."""
+        """Return up to `limit` rows that come after the id `after`, newest first."""
         query = self._freezes().order_by(Freeze.id.desc()).limit(limit)
         if after is not None:
             query = query.where(Freeze.id < after)
@@ -47,7 +47,7 @@ class FreezeRepository:
         return (await self._session.execute(query)).one_or_none()
 
     async def find(self, **target: Any) -> AnyRow | None:
-        """The freeze of this scope, exchange and key, each `None` where the scope has none."""
+        """Return the freeze of this scope, exchange and key, each `None` if the scope has none."""
         query = self._freezes().where(
             *(getattr(Freeze, name).is_not_distinct_from(value) for name, value in target.items())
         )

@@ -19,10 +19,10 @@ class Page:
 
 
 class FreezeService:
-    """Freezes of one account.
+    """The freezes of one account.
 
-    Each takes the account's lock against openings, which share it: an opening that was granted
-    before the answer to a freeze left is in the database by then, and none is granted after it.
+    Every write takes the account's exclusive lock; openings take it shared. An opening that was
+    granted before a freeze responds is therefore committed by then, and none is granted afterwards.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class FreezeService:
         return row
 
     async def add(self, principal: UserPrincipal, new: FreezeCreate) -> tuple[AnyRow, bool]:
-        """The freeze of this target, and whether it is new: a repeated one changes nothing."""
+        """Freeze this target; return the freeze and whether it is new. A repeat changes nothing."""
         await self._accounts.lock_exclusive(principal)
         known = await self._freezes.find(**new.target)
         if known is not None:

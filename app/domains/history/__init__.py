@@ -1,0 +1,1 @@
+"""Reading of trading data: lists, pages and exports."""

@@ -1,0 +1,1 @@
+"""Ingest of the trades, equity snapshots, signals and events that bots report."""

@@ -1,0 +1,1 @@
+"""Exchange API keys: adding, checking, replacing and deleting them."""

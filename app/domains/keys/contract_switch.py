@@ -1,4 +1,4 @@
-"""When a key may change between linear and inverse."""
+"""The rule of when a key may switch between linear and inverse."""
 
 from uuid import UUID
 
@@ -10,16 +10,19 @@ from botkeys.exchanges.registry import EXCHANGES
 
 
 class ContractSwitch:
-    """Not while the key's bot is online, nor while any bot holds a position with the key."""
+    """The switch of a key's contract type. Refused while the key's bot is online, and while any bot
+    holds a position with the key.
+    """
 
     def __init__(self, keys: KeyRepository, bots: BotRepository) -> None:
         self._keys = keys
         self._bots = bots
 
     async def lock_bot(self, key_id: UUID) -> UUID | None:
-        """Take the locks that come before the key's: of its bot, and of that bot's presence.
+        """Lock the key's bot and that bot's presence: both locks come before the key's.
 
-        Which bot that is was read before it was locked: look again once the key is locked too.
+        The bot was looked up before it was locked, so the caller must compare again once the key is
+        locked too.
         """
         row = await self._keys.get(key_id)
         if row is None or row.bot_id is None:
@@ -29,7 +32,7 @@ class ContractSwitch:
         return row.bot_id
 
     async def check(self, row: KeyRow, wanted: ContractType) -> None:
-        """Raises the refusal that fits; `row` was read under all locks."""
+        """Raise the refusal that applies, if any. `row` must have been read under all locks."""
         if wanted == row.contract_type:
             return
         profile = EXCHANGES[row.exchange]

@@ -24,13 +24,15 @@ from botkeys.sealing.boxes import SecretBytes
 from botkeys.transport.deadline import Deadline
 
 PATIENCE = 10.0
-"""Seconds that a check may wait in our own line before the exchange: bursts of some dozens are."""
+"""Seconds a check may wait for its slot before the exchange is called; a burst of a few
+dozen fits.
+"""
 _GRACE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """`status` and `reason` as they stand in the key's `verification`."""
+    """The result of a check: `status` and `reason` as they appear in the key's `verification`."""
 
     status: str
     reason: str | None
@@ -38,7 +40,7 @@ class Verified:
 
     @property
     def columns(self) -> dict[str, Any]:
-        """What a key's row says of the check."""
+        """Return the columns of a key's row that the check sets."""
         permissions = self.report.permissions
         return {
             "permission_read": permissions.read,
@@ -59,7 +61,9 @@ SKIPPED = Verified("skipped", None, CredentialReport(Permissions()))
 
 
 def hashed_account(hmac_key: SecretBytes, request: KeyRequest, verified: Verified) -> bytes | None:
-    """The keyed hash of the exchange account, where the exchange tells which one it is."""
+    """Return the keyed hash of the exchange account, or `None` if the exchange does not identify
+    it.
+    """
     account = verified.report.exchange_account
     if account is None:
         return None
@@ -67,11 +71,14 @@ def hashed_account(hmac_key: SecretBytes, request: KeyRequest, verified: Verifie
 
 
 class CredentialCheck:
-    """`timeout` is in seconds, for all calls of one check together. What they wait in our own line
-    does not count, up to `PATIENCE`.
+    """Checks of credentials.
 
-    `aside` is entered while the exchange is asked.
-    `refuse_withdrawal`: a key that is known to be able to withdraw is not taken.
+    `timeout`: seconds for all calls of one check together. Waiting for a slot does not count, up to
+    `PATIENCE`.
+
+    `aside`: a context that is entered while the exchange is called.
+
+    `refuse_withdrawal`: whether a key that is known to be able to withdraw is rejected.
     """
 
     def __init__(
@@ -94,12 +101,12 @@ class CredentialCheck:
         self._refuse_withdrawal = refuse_withdrawal
 
     async def run(self, request: KeyRequest, account: str) -> Verified:
-        """What the exchange says; `SKIPPED` if it is not to be asked.
+        """Return what the exchange says about the credentials; `SKIPPED` if it is not to be asked.
 
-        Raises `CredentialsRejected` where it says no, `WithdrawalPermission` by policy.
+        Raises `CredentialsRejected` if the exchange refuses them, `WithdrawalPermission` by policy.
 
-        An exchange that cannot be asked, or whose answer makes no sense, says nothing about the
-        credentials: they are taken, and everything about them is unknown.
+        If the exchange cannot be reached, or its answer makes no sense, nothing is known about the
+        credentials: they are accepted, and every answer about them is `unknown`.
         """
         if not request.verify:
             return SKIPPED
@@ -122,7 +129,8 @@ class CredentialCheck:
         unknown = CredentialReport(Permissions())
         deadline = Deadline(self._timeout, PATIENCE)
         try:
-            # The adapter keeps to the deadline, and knows what the time was spent on.
+            # The adapter keeps to the deadline and knows how the time was spent; this is the
+            # backstop.
             async with asyncio.timeout(deadline.left_in_line() + _GRACE):
                 report = await adapter.check_credentials(
                     request.credentials,

@@ -1,4 +1,4 @@
-"""What a user entered, put into the one form that everything else uses."""
+"""Turns what a user entered into the one form that everything else uses."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from botkeys.sealing.secret import Secret
 
 @dataclass(frozen=True, slots=True)
 class KeyRequest:
-    """A key to be added, its form checked and its passphrase in a field of its own."""
+    """A key to add, checked for its form, with the passphrase in a field of its own."""
 
     label: str
     exchange: str
@@ -33,7 +33,7 @@ class KeyRequest:
 
 
 def read_request(new: KeyCreate) -> KeyRequest:
-    """Check all that can be checked without asking anyone. Raises the refusal that fits."""
+    """Check everything that needs no lookup or call. Raises the refusal that applies."""
     profile = EXCHANGES[new.exchange]
     if new.contract_type not in profile.contract_types:
         raise ContractTypeNotOffered(profile.name, profile.contract_types)
@@ -54,7 +54,7 @@ def read_request(new: KeyCreate) -> KeyRequest:
 
 
 def read_credentials(new: CredentialsReplace, profile: ExchangeProfile) -> Credentials:
-    """The credentials in the form of this exchange. Raises the refusal that fits."""
+    """Return the credentials in the form of this exchange. Raises the refusal that applies."""
     credentials = _split(new, profile)
     fault = malformed(profile.exchange, credentials)
     if fault is not None:
@@ -63,7 +63,7 @@ def read_credentials(new: CredentialsReplace, profile: ExchangeProfile) -> Crede
 
 
 def _split(new: CredentialsReplace, profile: ExchangeProfile) -> Credentials:
-    """Split `secret:passphrase` at the first colon, where the exchange has a passphrase."""
+    """Split `secret:passphrase` at the first colon if the exchange uses a passphrase."""
     if not profile.passphrase_required:
         if new.api_passphrase is not None:
             raise PassphraseNotUsed(profile.name)

@@ -1,4 +1,4 @@
-"""The SQL of sealed credentials as the role `api` may use it: it adds, removes, and reads none."""
+"""The SQL of sealed credentials for the role `api`, which adds and removes but never reads them."""
 
 from typing import Any
 from uuid import UUID
@@ -16,13 +16,13 @@ class CredentialRepository:
         self._account_id = account_id
 
     async def exchange_account(self, key_id: UUID) -> bytes | None:
-        """The keyed hash of the exchange account that the key belongs to, where it is known."""
+        """Return the keyed hash of the exchange account that the key belongs to, if it is known."""
         return await self._session.scalar(
             select(Key.exchange_account).where(Key.account_id == self._account_id, Key.id == key_id)
         )
 
     async def remove(self, key_id: UUID) -> int:
-        """All versions; how many there were."""
+        """Delete all versions and return how many there were."""
         done = await self._session.execute(delete(KeyCredential).where(*self._of(key_id)))
         return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE counts its rows
 

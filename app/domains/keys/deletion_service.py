@@ -1,4 +1,4 @@
-"""Deleting a key, alone or with its trading data."""
+"""Deletes a key, alone or with its trading data."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -21,7 +21,11 @@ from app.errors import NotFound
 
 @dataclass(frozen=True, slots=True)
 class KeyPreview:
-    """`counts` of its trading data by kind; `held` positions are in the way, and so is a bot."""
+    """What a deletion would affect: `counts` of trading data by kind, and the number of `held`
+    positions.
+
+    Held positions block the deletion, and so does an assigned bot.
+    """
 
     key: KeyRow
     counts: dict[str, int]
@@ -29,7 +33,7 @@ class KeyPreview:
 
 
 class KeyDeletionService:
-    """Keys that go. Locks in the order account, key, audit head."""
+    """Deletion of keys. Locks in the order account, key, audit head."""
 
     def __init__(
         self,
@@ -57,25 +61,27 @@ class KeyDeletionService:
     async def delete(
         self, principal: UserPrincipal, key_id: UUID, expected: Revisions | None
     ) -> dict[str, int]:
-        """Remove the key and its credentials at once, and keep its trading data; how many rows of
-        each kind went.
+        """Delete the key and its credentials at once and keep its trading data.
+
+        Returns how many rows of each kind were deleted.
         """
         await self._accounts.lock_shared(principal)
         key = await self._deletable(key_id, expected)
-        gone = await self._remove(key_id)
+        deleted = await self._remove(key_id)
         await self._keys.forget_label(key_id)
         await self._record(key)
-        return gone
+        return deleted
 
     async def delete_with_data(
         self, principal: UserPrincipal, key_id: UUID, expected: Revisions | None
     ) -> OperationRow:
-        """The same at once, and its trading data by an operation: nothing shows them from now on,
-        and nothing that is reported of the key is stored.
+        """Delete the key and its credentials at once, and its trading data by an operation.
+
+        From now on no query shows the trading data, and nothing reported for the key is stored.
         """
         await self._accounts.lock_exclusive(principal)
         key = await self._deletable(key_id, expected)
-        gone = await self._remove(key_id)
+        deleted = await self._remove(key_id)
         marks = whole_key(key_id)
         await self._deletions.mark(marks)
         row = await self._operations.add(
@@ -83,7 +89,7 @@ class KeyDeletionService:
             kind="delete_key_data",
             scope=stored(marks, scope="key", key_ids=[str(key_id)]),
             receipt={
-                "deleted": {**gone, **{kind.name: 0 for kind in KINDS}},
+                "deleted": {**deleted, **{kind.name: 0 for kind in KINDS}},
                 "kept": {"positions": 0},
             },
             environment=key.environment,
@@ -92,7 +98,7 @@ class KeyDeletionService:
         return row
 
     async def _deletable(self, key_id: UUID, expected: Revisions | None) -> KeyRow:
-        """The key under its lock, which openings and open positions share."""
+        """Lock the key against openings, which lock it too, and return it if it may be deleted."""
         key = await self._keys.get(key_id) if await self._keys.lock(key_id) else None
         if key is None:
             raise NotFound

@@ -1,4 +1,4 @@
-"""Makes the key service of a request."""
+"""Creates the key services of a request."""
 
 from typing import Annotated
 

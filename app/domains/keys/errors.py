@@ -55,7 +55,7 @@ class OpenPositions(AppError):
 
 
 class PositionsHeld(AppError):
-    """With a key that is to be deleted: of a bot that has it no more."""
+    """The refusal to delete a key that a bot no longer has but still holds positions with."""
 
     status = 409
     code = "open_positions"
@@ -147,7 +147,7 @@ class PassphraseNotUsed(AppError):
 
 
 class MalformedCredentials(AppError):
-    """`detail` says what is wrong with the form, never what was sent."""
+    """`detail` names what is wrong with the form and never repeats what was sent."""
 
     status = 422
     code = "malformed_credentials"
@@ -165,7 +165,7 @@ class OtherExchangeAccount(AppError):
 
 
 class CredentialsRejected(AppError):
-    """`possible` is there where the exchange does not tell several causes apart."""
+    """`possible` is present if the exchange does not distinguish between several causes."""
 
     status = 422
     code = "credentials_rejected"

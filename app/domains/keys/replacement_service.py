@@ -1,4 +1,4 @@
-"""Replaces a key's credentials in place: what is assigned, open or set stays as it is."""
+"""Replaces a key's credentials in place: its bot, positions and settings stay as they are."""
 
 import hmac
 from uuid import UUID
@@ -54,7 +54,7 @@ class ReplacementService:
         new: CredentialsReplace,
         expected: Revisions | None,
     ) -> KeyRow:
-        """Check as for a new key, prove the exchange account, then seal the next version."""
+        """Check as for a new key, compare the exchange account, then seal the next version."""
         row = self._current(await self._keys.get(key_id), expected)
         request = _request(row, new)
         mark = fingerprint(
@@ -64,7 +64,7 @@ class ReplacementService:
             request.credentials.api_key,
         )
         await self._refuse_other_key(mark, key_id)
-        # Nothing is written yet: give the connection back before the exchange is asked.
+        # Nothing is written yet: give the connection back before the exchange is called.
         await self._session.rollback()
         verified = await self._check.run(request, str(principal.account_id))
         account_id = await self._accounts.lock_shared(principal)
@@ -85,7 +85,7 @@ class ReplacementService:
                 **verified.columns,
             )
         except IntegrityError as error:
-            # Added meanwhile, by another request: the constraint is what cannot be outrun.
+            # Another request added the key meanwhile: only the constraint is immune to that race.
             if violated_constraint(error) != "uq_keys_account_id_fingerprint":
                 raise
             raise KeyAlreadyAdded from None
@@ -104,7 +104,9 @@ class ReplacementService:
         return self._current(await self._keys.get(key_id), None)
 
     async def _refuse_other_key(self, mark: bytes, key_id: UUID) -> None:
-        """The same API key with another secret is a replacement too; another key's is not."""
+        """Refuse an API key that another key holds; the same API key with a new secret is
+        accepted.
+        """
         known = await self._keys.find(mark)
         if known not in {None, key_id}:
             raise KeyAlreadyAdded(known)
@@ -112,7 +114,7 @@ class ReplacementService:
     async def _same_account(
         self, key_id: UUID, request: KeyRequest, verified: Verified
     ) -> bytes | None:
-        """The hash to keep. Raises `OtherExchangeAccount` where both are known and differ."""
+        """Return the hash to store. Raises `OtherExchangeAccount` if both are known and differ."""
         before = await self._credentials.exchange_account(key_id)
         now = hashed_account(self._vault.fingerprint, request, verified)
         if before is not None and now is not None and not hmac.compare_digest(before, now):

@@ -28,11 +28,13 @@ _KEYS = Key.__table__
 _BOTS = Bot.__table__
 _NAMING_KEYS = (Position, BotEvent, Trade, EquitySnapshot, Signal, Assignment)
 _LABEL = ("label", "exchange", "environment", "contract_type")
-"""What outlives the key in its label."""
+"""The columns that outlive the key in its label."""
 
 
 class KeyRow(NamedTuple):
-    """A key without its fingerprint, with the bot that has it. Named like the table's columns."""
+    """A key with its bot and without its fingerprint. The fields are named like the table's
+    columns.
+    """
 
     id: UUID
     label: str
@@ -63,8 +65,8 @@ class KeyRow(NamedTuple):
 
 _OF_BOT = {"bot_id": _BOTS.c.id.label("bot_id"), "bot_name": _BOTS.c.name.label("bot_name")}
 
-# Made once, of columns and not of entities: building and unpacking a statement anew takes longer
-# than PostgreSQL takes to answer it.
+# Built once, from columns and not from entities: building a statement and unpacking entities for
+# every call takes longer than PostgreSQL needs to run it.
 _OF_ACCOUNT = (
     select(*(_OF_BOT[name] if name in _OF_BOT else _KEYS.c[name] for name in KeyRow._fields))
     .select_from(
@@ -81,7 +83,9 @@ _ONE = _OF_ACCOUNT.where(_KEYS.c.id == bindparam("key"))
 
 @dataclass(frozen=True, slots=True)
 class KeyFilter:
-    """`None` filters nothing; `search` looks in label, exchange and mask, whatever the case."""
+    """A filter of keys. `None` filters nothing; `search` looks in label, exchange and mask,
+    ignoring case.
+    """
 
     environment: str | None = None
     exchange: str | None = None
@@ -100,7 +104,7 @@ class KeyRepository:
         self._account_id = account_id
 
     async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> list[KeyRow]:
-        """Newest first; up to `limit` rows that come after the id `after`."""
+        """Return up to `limit` rows that come after the id `after`, newest first."""
         parameters = {"account": self._account_id, "most": limit}
         if after is None and wanted == _EVERYTHING:
             return [
@@ -137,15 +141,15 @@ class KeyRepository:
         return None if row is None else KeyRow._make(row)
 
     async def lock(self, key_id: UUID, *, share: bool = False) -> bool:
-        """Take the key's lock; whether the key is there. Look at it in the next statement only.
+        """Lock the key and return whether it exists. Read the row only in a later statement.
 
-        `share` keeps others from changing the key, and not from sharing it too.
+        With `share`, others can take the same shared lock but cannot change the key.
         """
         lock = select(Key.id).where(*self._row(key_id)).with_for_update(read=share)
         return await self._session.scalar(lock) is not None
 
     async def positions_held(self, key_id: UUID) -> int:
-        """How many positions any bot holds with this key, openings included."""
+        """Return how many positions any bot holds with this key, openings included."""
         count = select(func.count()).where(
             Position.account_id == self._account_id, Position.key_id == key_id, held()
         )
@@ -157,7 +161,9 @@ class KeyRepository:
         )
 
     async def add(self, key_id: UUID, **columns: Any) -> bool:
-        """A key without its credentials; `False` where the account has this API key already."""
+        """Add a key without its credentials; return `False` if the account already has this API
+        key.
+        """
         new = upsert(Key).values(account_id=self._account_id, id=key_id, **columns)
         added = await self._session.scalar(
             new.on_conflict_do_nothing(index_elements=[Key.account_id, Key.fingerprint]).returning(
@@ -166,9 +172,9 @@ class KeyRepository:
         )
         if added is None:
             return False
-        told = {name: columns[name] for name in _LABEL}
+        label = {name: columns[name] for name in _LABEL}
         await self._session.execute(
-            insert(KeyLabel).values(account_id=self._account_id, key_id=key_id, **told)
+            insert(KeyLabel).values(account_id=self._account_id, key_id=key_id, **label)
         )
         return True
 
@@ -178,16 +184,18 @@ class KeyRepository:
             .where(*self._row(key_id))
             .values(**columns, revision=Key.revision + 1, updated_at=func.clock_timestamp())
         )
-        told = {name: columns[name] for name in _LABEL if name in columns}
-        if told:
-            await self._session.execute(update(KeyLabel).where(*self._label(key_id)).values(told))
+        label = {name: columns[name] for name in _LABEL if name in columns}
+        if label:
+            await self._session.execute(update(KeyLabel).where(*self._label(key_id)).values(label))
         await self._session.execute(notifications.of_key(self._account_id, key_id))
 
     async def delete(self, key_id: UUID) -> None:
         await self._session.execute(delete(Key).where(*self._row(key_id)))
 
     async def forget_label(self, key_id: UUID) -> None:
-        """Unless trading data name it, or a bot that had it may report some."""
+        """Delete the key's label, unless trading data name it or a bot that had the key may still
+        report.
+        """
         named = or_(
             *(
                 exists().where(table.account_id == self._account_id, table.key_id == key_id)

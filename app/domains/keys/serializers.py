@@ -1,4 +1,7 @@
-"""Key rows as the documents that the API shows. Hot: built by hand, held to the schema by tests."""
+"""Turns key rows into the documents that the API shows.
+
+Hot path: built by hand; tests compare the result with the schema.
+"""
 
 from typing import Any
 
@@ -6,7 +9,7 @@ from app.domains.keys.repository import KeyRow
 
 
 def key_document(row: KeyRow) -> dict[str, Any]:
-    """The members of `app.domains.keys.schemas.Key`."""
+    """Return the members of `app.domains.keys.schemas.Key`."""
     return {
         "id": str(row.id),
         "label": row.label,

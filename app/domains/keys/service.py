@@ -35,7 +35,7 @@ class Page:
 
 
 class KeyService:
-    """Keys of one account. Locks in the order account, bot, presence, key, audit head."""
+    """The keys of one account. Locks in the order account, bot, presence, key, audit head."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class KeyService:
         known = await self._keys.find(mark)
         if known is not None:
             raise KeyAlreadyAdded(known)
-        # Nothing is written yet: give the connection back before the exchange is asked.
+        # Nothing is written yet: give the connection back before the exchange is called.
         await self._session.rollback()
         verified = await self._check.run(request, str(principal.account_id))
         return await self._store(principal, request, verified, mark)
@@ -131,7 +131,9 @@ class KeyService:
     async def change(
         self, principal: UserPrincipal, key_id: UUID, change: KeyChange, expected: Revisions | None
     ) -> KeyRow:
-        """Rename, (de)activate or switch. `expected` is what If-Match names, if it was sent."""
+        """Rename, (de)activate or switch the key. `expected` holds the revisions named by If-Match,
+        if sent.
+        """
         switching = change.contract_type is not None
         row = await self._locked(principal, key_id, expected, with_bot=switching)
         if change.environment is not None and change.environment != row.environment:
@@ -171,7 +173,9 @@ class KeyService:
         *,
         with_bot: bool = False,
     ) -> KeyRow:
-        """The key under its lock, read in a statement of its own after the lock was taken."""
+        """Lock the key and return its row, read in a separate statement after the lock was
+        taken.
+        """
         await self._accounts.lock_shared(principal)
         bot_id = await self._switch.lock_bot(key_id) if with_bot else None
         if not await self._keys.lock(key_id):

@@ -1,0 +1,1 @@
+"""Operations: long work as a row, with its progress and a receipt."""

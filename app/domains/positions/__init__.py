@@ -1,0 +1,1 @@
+"""Positions: what bots report, what the owner sees, and which changes are allowed."""

@@ -1,0 +1,1 @@
+"""What a running bot uses: configuration, stream, heartbeats and release of credentials."""

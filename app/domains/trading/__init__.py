@@ -1,0 +1,1 @@
+"""What all kinds of trading data share: kinds, deletion marks, periods and errors."""

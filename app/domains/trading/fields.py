@@ -41,7 +41,7 @@ _NAMED = "must be of 1 to 200 visible characters, without white space and withou
 def _name(text: str) -> str:
     if text.isascii() and text.isprintable() and " " not in text and "/" not in text:
         return text
-    # U+FFFD stands in an address where its bytes were not UTF-8: different names would be one.
+    # U+FFFD replaces bytes of an address that were not UTF-8, so different names would collide.
     hidden = "\ufffd" in text or any(unicodedata.category(char) in _HIDDEN for char in text)
     if hidden or "/" in text:
         raise ValueError(_NAMED)
@@ -57,11 +57,13 @@ RowName = Annotated[
     ),
     AfterValidator(_name),
 ]
-"""A bot's own name for what it reports: 1 to 200 visible characters, no slash, no white space."""
+"""The bot's own id of what it reports: 1 to 200 visible characters, no slash, no white space."""
 
 
 def _as_number(value: Any) -> Any:
-    """Python's own reading takes `1_0`, white space and the digits of any script."""
+    """Accept plain numbers only: `Decimal` itself takes `1_0`, white space and digits of any
+    script.
+    """
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
         raise ValueError("must be a number of at most 20 digits before its point and 40 after it")
     if isinstance(value, float) and 0 < abs(value) < _LEAST:
@@ -80,7 +82,7 @@ def _in_plain_digits(value: Decimal) -> Decimal:
 
 
 def _quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> Decimal:
-    """Nearly all numbers are of plain digits and above zero, and then right for every type here."""
+    """Parse the common case, plain digits above zero, which is valid for every type here."""
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         number = Decimal(value)
         if number:
@@ -97,9 +99,10 @@ _quick = WrapValidator(_quickly)
 
 
 def _schema(sign: str, example: str, **more: str) -> WithJsonSchema:
-    """Describe the text only: a number is taken too, but a client that sends one may round it.
+    """Describe the text form only: a number is accepted too, but a client that sends one may round
+    it.
 
-    The text may be in scientific notation, as Python writes what is small: `str(Decimal("1e-7"))`.
+    The text may use scientific notation, as Python does for small values: `str(Decimal("1e-7"))`.
     """
     return WithJsonSchema(
         {"type": "string", "pattern": f"^{sign}{_UNSIGNED}$", "examples": [example], **more}
@@ -114,7 +117,7 @@ Amount = Annotated[
     _quick,
     _schema("-?", "-1.25"),
 ]
-"""A decimal as text or as a number: less than 10²⁰ either way. Nothing of it is ever rounded."""
+"""A decimal as text or as a number, of a magnitude below 10²⁰. It is never rounded."""
 
 NotNegative = Annotated[
     Decimal,
@@ -137,14 +140,14 @@ Positive = Annotated[
 
 
 def _as_rfc3339(value: Any) -> Any:
-    """Not as a number: nobody can tell seconds from milliseconds."""
+    """Reject numbers: nobody can distinguish seconds from milliseconds."""
     if not isinstance(value, str) or not _DATE.match(value):
         raise ValueError("must be a time as in RFC 3339, with its zone")
     return value
 
 
 def _since_1970(value: datetime) -> datetime:
-    # Pydantic's own sentence about a bound of this type shows Python's spelling of it.
+    # Pydantic's own message about a bound shows the bound in Python's notation.
     if value < _EPOCH:
         raise ValueError("must be a time since 1970")
     return value
@@ -158,7 +161,7 @@ def _in_utc(value: datetime) -> datetime:
 
 
 def _read_quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> datetime:
-    """Nearly all times are whole and right; what is not gets its fault from the others."""
+    """Parse the common case, whole and valid; the other validators report what is wrong."""
     if isinstance(value, str) and _MOMENT.fullmatch(value):
         try:
             moment = datetime.fromisoformat(value).astimezone(UTC)
@@ -178,7 +181,7 @@ Moment = Annotated[
     AfterValidator(_in_utc),
     WrapValidator(_read_quickly),
 ]
-"""A time since 1970, with a zone, and not as a number."""
+"""A time since 1970 with a zone, never as a number."""
 
 EventLevel = TypeAliasType(
     "EventLevel",

@@ -1,7 +1,7 @@
 """The kinds of trading data: what a deletion covers of each table.
 
-A deletion is told as marks (`trading.marks`). For the indexes, which all begin with account and
-environment or account, key and environment, a mark is cut into slices that name an environment.
+A deletion is expressed as marks (`trading.marks`). All indexes begin with account and environment,
+or with account, key and environment; a mark is therefore cut into slices that name an environment.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ class DataKind(NamedTuple):
     order: str
 
     def time(self, rows: FromClause) -> ColumnElement[Any]:
-        """When it happened, which a cut-off is compared with."""
+        """Return when a row happened, the time that a cut-off is compared with."""
         return happened(rows) if self.keeps_held else rows.c[self.order]
 
     @property
@@ -37,7 +37,7 @@ class DataKind(NamedTuple):
 
     @property
     def names_all(self) -> bool:
-        """Whether every row is of an environment: events of a bot without a key are of none."""
+        """Whether every row has an environment: events of a bot without a key have none."""
         return not self.table.c.environment.nullable
 
 
@@ -51,8 +51,8 @@ KINDS = (TRADES, POSITIONS, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS)
 
 
 class Slice(NamedTuple):
-    """Part of a mark. Here `environment` `None` is the rows that are of none. What happened before
-    `since` is part of a mark of all keys.
+    """A part of a mark. `environment` `None` stands for rows without an environment. Rows before
+    `since` are left to a mark that covers all keys.
     """
 
     environment: str | None
@@ -62,9 +62,10 @@ class Slice(NamedTuple):
 
 
 def slices(kind: DataKind, marks: Sequence[Mark]) -> Iterator[Slice]:
-    """What the marks cover, cut so that each slice is a range of one index, and no row is in two.
+    """Yield what the marks cover, cut so that a slice is a range of one index and slices never
+    overlap.
 
-    A key has one mark of its own at most.
+    A key has at most one mark of its own.
     """
     for mark in marks:
         environments: list[str | None] = [mark.environment]
@@ -76,7 +77,7 @@ def slices(kind: DataKind, marks: Sequence[Mark]) -> Iterator[Slice]:
 
 
 def held_in(rows: FromClause) -> ColumnElement[bool]:
-    """As `app.db.models.position.held`, of any alias of the table."""
+    """Return the condition of `app.db.models.position.held` for any alias of the table."""
     return or_(
         rows.c.status == "open",
         and_(rows.c.status == "opening", rows.c.expires_at > func.clock_timestamp()),
@@ -86,7 +87,7 @@ def held_in(rows: FromClause) -> ColumnElement[bool]:
 def covered(
     kind: DataKind, rows: FromClause, account_id: UUID, part: Slice, *, even_held: bool = False
 ) -> list[ColumnElement[bool]]:
-    """The conditions of what a slice covers: no positions that are held, unless `even_held`."""
+    """Return the conditions of the rows a slice covers; held positions only with `even_held`."""
     conditions = [
         rows.c.account_id == account_id,
         rows.c.environment.is_(None)
@@ -105,7 +106,7 @@ def covered(
 
 
 def in_scope(rows: FromClause, account_id: UUID, marks: Sequence[Mark]) -> ColumnElement[bool]:
-    """Whether a row is of the environment and the key of one of the marks, at any time."""
+    """Return whether a row has the environment and key of one of the marks, at any time."""
     parts = []
     for mark in marks:
         conditions: list[ColumnElement[bool]] = [rows.c.account_id == account_id]
@@ -118,7 +119,7 @@ def in_scope(rows: FromClause, account_id: UUID, marks: Sequence[Mark]) -> Colum
 
 
 def cutoff_of(mark: Mark) -> ColumnElement[object]:
-    """As PostgreSQL stores it."""
+    """Return the cut-off as PostgreSQL stores it."""
     if mark.cutoff == FOREVER:
         return sql_cast(literal("infinity", Text), TIMESTAMP(timezone=True))
     return literal(mark.cutoff, TIMESTAMP(timezone=True))

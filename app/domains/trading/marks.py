@@ -1,7 +1,7 @@
-"""Deletion marks: what of an account's trading data is deleted, its rows gone or not yet.
+"""Deletion marks: which of an account's trading data are deleted, whether or not rows remain.
 
-A mark covers what happened before its cut-off in its environment with its key; either that is
-`None` is any. Every reading leaves out what a mark covers, and ingest refuses it.
+A mark covers what happened before its cut-off, in its environment, with its key; `None` means any
+environment or any key. Every query leaves out what a mark covers, and ingest rejects it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,7 +32,7 @@ FOREVER = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """`cutoff` is in UTC; `FOREVER` covers all times."""
+    """A deletion mark. `cutoff` is in UTC; `FOREVER` covers all times."""
 
     environment: str | None
     key_id: UUID | None
@@ -46,7 +46,9 @@ _MARKS_AT_ONCE = Statement(_MARKS)
 
 
 async def read_marks(source: Executor | AsyncSession, account_id: UUID) -> list[Mark]:
-    """All marks of the account. Of a session they are those that its next statement would see."""
+    """Return all marks of the account. With a session, they are what its next statement
+    would see.
+    """
     rows: Iterable[Iterable[Any]]
     if isinstance(source, AsyncSession):
         rows = (await source.execute(_MARKS, {"account": account_id})).all()
@@ -56,19 +58,19 @@ async def read_marks(source: Executor | AsyncSession, account_id: UUID) -> list[
 
 
 def mark_of(environment: str | None, key_id: Any, cutoff: datetime) -> Mark:
-    # Of all times the driver gives `infinity` alone without a zone.
+    # The driver returns every time with a zone except `infinity`.
     return Mark(environment, key_id, cutoff if cutoff.tzinfo else FOREVER)
 
 
 def covers(mark: Mark, environment: str | None, key_id: UUID | None, at: datetime) -> bool:
-    """Whether what happened at this time, in this environment, with this key is deleted."""
+    """Return whether data of this time, environment and key are deleted."""
     return _concerns(mark, environment, key_id) and (at < mark.cutoff or mark.cutoff == FOREVER)
 
 
 def latest_cutoff(
     marks: Iterable[Mark], environment: str | None, key_id: UUID | None
 ) -> datetime | None:
-    """Before it all of this key's data in this environment are deleted; `None`: none were."""
+    """Return the cut-off of this key and environment: all data before it are deleted, or `None`."""
     return max((m.cutoff for m in marks if _concerns(m, environment, key_id)), default=None)
 
 
@@ -77,14 +79,15 @@ def _concerns(mark: Mark, environment: str | None, key_id: UUID | None) -> bool:
 
 
 def blanket_cutoff(marks: Iterable[Mark], environment: str | None) -> datetime | None:
-    """Before it all keys' data of the environment are deleted; `None`: no mark is so wide."""
+    """Return the cut-off that covers all keys of the environment; `None` if no mark is so wide."""
     wide = [m.cutoff for m in marks if m.key_id is None and m.environment in (None, environment)]
     return max(wide, default=None)
 
 
 class Cutoffs(NamedTuple):
-    """What marks come to: `blanket` is of all keys, `apart` are marks that go beyond it, `gone` are
-    keys of which nothing is left. In a statement, parameters stand in the place of values.
+    """The marks, summed up: `blanket` is the cut-off of all keys, `apart` are marks that reach
+    beyond it, `gone` are keys without any data left. In a statement, parameters take the place of
+    values.
     """
 
     blanket: Any
@@ -93,7 +96,7 @@ class Cutoffs(NamedTuple):
 
 
 def cutoffs(marks: Sequence[Mark], environment: str | None) -> Cutoffs:
-    """Of rows of one environment, or of any if that is `None`."""
+    """Sum up the marks for rows of one environment, or of any if it is `None`."""
     if environment is not None:
         marks = [mark for mark in marks if mark.environment in (None, environment)]
     blanket = blanket_cutoff(marks, environment)
@@ -108,12 +111,12 @@ def not_covered(
     time_column: ColumnElement[datetime],
     environment: str | None = None,
 ) -> list[ColumnElement[bool]]:
-    """The conditions of what is left; for `table` with the columns `environment` and `key_id`.
+    """Return the conditions of rows that no mark covers; `table` has `environment` and `key_id`.
 
-    Name the `environment` where the statement keeps to one: then what is deleted there of all keys
-    is a single `time >= cutoff`, which bounds the scan of an index that ends with the time. Rows
-    without a key or an environment are covered by no mark that names one. Positions need more:
-    those that are held are never covered.
+    Pass `environment` if the statement is limited to one: a mark of all its keys then becomes a
+    single `time >= cutoff`, which bounds the scan of an index that ends with the time. A mark that
+    names a key or an environment does not cover rows that have none. Positions need one more
+    condition: held positions are never covered.
     """
     found = cutoffs(marks, environment)
     if found.gone:
@@ -132,7 +135,7 @@ def beyond(
     time_column: ColumnElement[datetime],
     environment: str | None,
 ) -> list[ColumnElement[bool]]:
-    """As `not_covered`; `gone` is an array in SQL, or `None`."""
+    """Return the conditions of `not_covered`; `gone` is an array in SQL, or `None`."""
     conditions: list[ColumnElement[bool]] = []
     if found.blanket is not None:
         conditions.append(time_column >= found.blanket)

@@ -1,4 +1,4 @@
-"""The period that lists of trading data and analytics are asked about."""
+"""The period that lists of trading data and analytics are queried for."""
 
 from datetime import datetime
 from typing import Annotated, NamedTuple
@@ -10,7 +10,7 @@ from app.errors import InvalidRequest
 
 
 class Period(NamedTuple):
-    """`None` is without a bound; `until` is exclusive."""
+    """A period. `None` means unbounded; `until` is exclusive."""
 
     since: datetime | None
     until: datetime | None

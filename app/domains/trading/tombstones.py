@@ -1,7 +1,7 @@
-"""Deletes positions, and remembers for a while which they were.
+"""Deletes positions and keeps tombstones of them for a while.
 
-Their ids are the bots' own, and a report need not tell a time: nothing else tells a late one of
-what was deleted from the first one of a new position.
+Position ids are chosen by bots, and a report need not carry a time. Only a tombstone distinguishes
+a late report of a deleted position from the first report of a new one.
 """
 
 from collections.abc import Iterable
@@ -16,8 +16,9 @@ from app.db.base import AnySelect
 from app.db.models import Bot, Position, PurgedPosition
 
 REMEMBERED = timedelta(days=30)
-"""How long, from the removal on; and how young a position's last report is then, at least. What was
-silent for longer is not repeated."""
+"""How long a tombstone is kept. A position whose last report is older gets none: a report of it is
+not repeated that late.
+"""
 
 _POSITIONS = cast("Table", Position.__table__)
 _PURGED = cast("Table", PurgedPosition.__table__)
@@ -27,15 +28,15 @@ _UTF8: ColumnElement[str] = literal_column("'UTF8'")
 def digest_of(
     account_id: ColumnElement[Any], bot_id: ColumnElement[Any], name: ColumnElement[Any]
 ) -> ColumnElement[bytes]:
-    """In SQL. UUIDs have one length as text: no two positions are written alike."""
+    """Return the digest as SQL. UUIDs have a fixed length as text, so no two positions collide."""
     written = sql_cast(account_id, Text) + sql_cast(bot_id, Text) + name
     return func.sha256(func.convert_to(written, _UTF8))
 
 
 def removal(conditions: Iterable[ColumnElement[bool]]) -> AnySelect:
-    """The statement that deletes these positions, and tells how many they were.
+    """Return the statement that deletes these positions and returns how many there were.
 
-    Nothing is remembered for bots that are gone: they report nothing.
+    Bots that are gone get no tombstones: they report nothing.
     """
     columns = ("account_id", "bot_id", "id", "updated_at", "opened_at", "closed_at")
     gone = (
@@ -45,7 +46,7 @@ def removal(conditions: Iterable[ColumnElement[bool]]) -> AnySelect:
         .cte("gone")
     )
     now = func.clock_timestamp()
-    # The clock of a bot may be ahead: its report, said again, is not of a later position.
+    # A bot's clock may be ahead: its repeated report must not pass for a later position.
     until = func.greatest(now, gone.c.opened_at, gone.c.closed_at)
     digest = digest_of(gone.c.account_id, gone.c.bot_id, gone.c.id)
     recent = select(gone.c.account_id, gone.c.bot_id, digest, until).where(

@@ -31,6 +31,13 @@ def unpadded(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
+def with_stray_bits(text: str) -> str:
+    """Return other text of the same 32 bytes: its last character has two bits too many."""
+    twin = text[:-1] + chr(ord(text[-1]) + 1)
+    assert padded(twin) == padded(text)
+    return twin
+
+
 def padded(text: str) -> bytes:
     assert "=" not in text
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -156,6 +163,7 @@ async def test_a_public_key_that_cannot_be_sealed_to_is_refused_and_not_counted(
         {"suite": "x25519", "public_key": ""},
         {"suite": "x25519", "public_key": "not base64url!"},
         {"suite": "x25519", "public_key": "A" * 41},
+        {"suite": "x25519", "public_key": with_stray_bits(good.body["public_key"])},
         {"suite": "rsa", "public_key": good.body["public_key"]},
         {"suite": "x25519"},
         {"public_key": good.body["public_key"]},
@@ -170,6 +178,13 @@ async def test_a_public_key_that_cannot_be_sealed_to_is_refused_and_not_counted(
         assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request"), body
 
     assert (await user.get(f"/v1/keys/{key['id']}")).json()["last_release"] is None
+
+
+async def test_the_padding_of_a_one_time_key_may_be_sent(world: World, asking: Asking) -> None:
+    bot, _, _ = await world.user().ready_bot()
+    body = {**asking.body, "public_key": asking.body["public_key"] + "="}
+    answer = await bot.post("/v1/runtime/credentials", body)
+    assert answer.status_code == 200, answer.text
 
 
 async def test_a_bot_without_a_key_is_told_so(world: World, asking: Asking) -> None:

@@ -169,7 +169,7 @@ def test_a_report_that_the_service_does_not_take_stops_no_heartbeat(service: Ser
             await asyncio.sleep(1)
             refused = (422, {"code": "invalid_request", "detail": "Nothing of this."})
             runtime.faults["heartbeat"] = refused
-            client._hand_on(CredentialHealth(3, START))
+            client._report_health(CredentialHealth(3, START))
             await asyncio.sleep(12)
             runtime.faults.clear()
             await asyncio.sleep(60)

@@ -262,7 +262,7 @@ def test_a_batch_that_is_refused_as_a_whole_is_not_sent_again(service: Service) 
 def test_a_flood_of_one_kind_is_not_taken_and_leaves_room_for_the_others(service: Service) -> None:
     async def story(runtime: Runtime, client: BotClient) -> None:
         runtime.down = True
-        client._journal._most_bytes = 10_000
+        client._records._max_bytes = 10_000
         for _ in range(20):
             client.record_signal("BTC-USDT-SWAP", "noise", "flat")
         with pytest.raises(TooManyReports):
@@ -313,7 +313,7 @@ def test_the_end_of_the_client_delivers_what_waits_and_takes_no_longer_than_that
         assert now() == pytest.approx(5)
 
     skipping(work)
-    assert caplog.messages[-1] == "closed with 1 reports that are not with the service"
+    assert caplog.messages[-1] == "closed with 1 reports that have not reached the service"
 
 
 def test_a_revoked_token_ends_a_flush_and_nothing_is_tried_at_the_end(service: Service) -> None:

@@ -229,7 +229,7 @@ def test_more_reports_than_memory_is_set_aside_for_are_not_taken(service: Servic
     async def work() -> None:
         runtime = Runtime(service)
         async with runtime.client(clock=clock) as client:
-            client._outbox._most = 10
+            client._positions._max_reports = 10
             for number in range(10):
                 client.report(position(number))
             with pytest.raises(TooManyReports):

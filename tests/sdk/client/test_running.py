@@ -368,7 +368,7 @@ def test_no_error_of_the_stream_shows_the_token_even_with_local_variables(
             runtime.faults["stream"] = fault
             async with runtime.client() as client:
                 with pytest.raises(error) as caught:
-                    await client._follower._follow()
+                    await client._stream._read_stream()
             shown = with_locals(caught.value)
             assert service.token.reveal()[4:20] not in shown
             assert caught.value.__context__ is None

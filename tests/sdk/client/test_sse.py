@@ -119,7 +119,7 @@ def test_an_id_is_carried_over_and_counts_only_once_its_event_is_whole() -> None
 
 
 def test_an_event_without_an_end_is_refused_and_comments_do_not_add_up() -> None:
-    parser = EventParser(most_bytes=100)
+    parser = EventParser(max_bytes=100)
     for _ in range(100):
         assert parser.feed(b": keep alive\n") == []
     parser.feed(b"data: " + b"x" * 80)

@@ -1,0 +1,1 @@
+"""Closing an account and deleting everything that belongs to it."""

@@ -1,0 +1,1 @@
+"""Heartbeats, which renew a bot's presence and report its key's health."""

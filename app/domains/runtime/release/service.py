@@ -1,7 +1,5 @@
 """Releases a bot's credentials: checked and recorded first, opened and sealed anew after that."""
 
-import base64
-import binascii
 import math
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +23,7 @@ from app.domains.runtime.release.errors import (
 from app.domains.runtime.release.repository import Found, ReleaseRepository
 from app.domains.runtime.release.schemas import ReleaseRequest
 from app.errors import InvalidRequest
+from botkeys import base64url
 from botkeys.exchanges.model import Endpoints
 from botkeys.exchanges.registry import EXCHANGES, Exchanges
 from botkeys.sealing.binding import Binding
@@ -120,7 +119,7 @@ class ReleaseService:
         )
 
     def fulfil(self, ticket: Ticket) -> dict[str, Any]:
-        """Seal the data key to the bot's key; the members of `app.domains.runtime.schemas.Release`.
+        """Seal the data key to the bot's key; the members of `app.domains.runtime.release.schemas.Release`.
 
         The ciphertext travels as it is stored.
         """
@@ -146,9 +145,9 @@ class ReleaseService:
             "exchange": binding.exchange,
             "environment": binding.environment,
             "suite": ticket.recipient.suite,
-            "sealed_data_key": _base64url(sealed_data_key),
-            "nonce": _base64url(ticket.sealed.nonce),
-            "ciphertext": _base64url(ticket.sealed.ciphertext),
+            "sealed_data_key": base64url.encode(sealed_data_key),
+            "nonce": base64url.encode(ticket.sealed.nonce),
+            "ciphertext": base64url.encode(ticket.sealed.ciphertext),
             "endpoints": {
                 "rest": ticket.endpoints.rest,
                 "websocket": ticket.endpoints.websocket,
@@ -172,18 +171,15 @@ class ReleaseService:
 
 def _recipient(request: ReleaseRequest) -> PublicKey:
     """The bot's one-time key, checked before anything is locked or counted."""
+    raw = base64url.decode(request.public_key.rstrip("="))
     try:
-        text = request.public_key.rstrip("=")
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-        return PublicKey(SuiteName.parse(request.suite), raw)
-    except (binascii.Error, InvalidPublicKey):
-        fault = {
-            "loc": ["body", "public_key"],
-            "type": "public_key_invalid",
-            "msg": f"Not a public key of the suite {request.suite}; see docs/custody.md",
-        }
-        raise InvalidRequest([fault]) from None
-
-
-def _base64url(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        if raw is not None:
+            return PublicKey(SuiteName.parse(request.suite), raw)
+    except InvalidPublicKey:
+        pass
+    fault = {
+        "loc": ["body", "public_key"],
+        "type": "public_key_invalid",
+        "msg": f"Not a public key of the suite {request.suite}; see docs/custody.md",
+    }
+    raise InvalidRequest([fault])

@@ -1,0 +1,1 @@
+"""The stream that pushes changes of the configuration to bots."""

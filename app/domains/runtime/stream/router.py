@@ -110,7 +110,10 @@ async def stream_config(
     streams: Streams,
     work: CurrentWork,
     last_event_id: Annotated[
-        str | None, Header(description="The configuration version that the bot already has.")
+        str | None,
+        Header(
+            alias="Last-Event-ID", description="The configuration version that the bot already has."
+        ),
     ] = None,
 ) -> Response:
     """Stream the bot's configuration as server-sent events.

@@ -1,6 +1,7 @@
-"""The bot's side: fetch a key's credentials, open them in memory, follow the configuration, report.
+"""What a bot uses: fetch a key's credentials, follow the configuration, report.
 
-Nothing else in this project opens credentials.
+Everything in `__all__` is public; the modules of this package are internal. No other code of this
+project opens credentials.
 """
 
 from botkeys.client.bot import BotClient

@@ -20,13 +20,13 @@ from botkeys.client.health import (
     HealthCheck,
     exchange_check,
 )
-from botkeys.client.heartbeat import Heart
+from botkeys.client.heartbeat import HeartbeatSender
 from botkeys.client.keyring import Keyring
 from botkeys.client.models import BotConfig, Heartbeat, Position
-from botkeys.client.position_outbox import Outbox, Revisions, put_position
-from botkeys.client.record_queue import Journal
+from botkeys.client.position_outbox import PositionOutbox, RevisionCounter, put_position
+from botkeys.client.record_queue import RecordQueue
 from botkeys.client.recorder import Recorder
-from botkeys.client.stream import Follower
+from botkeys.client.stream import ConfigStream
 from botkeys.client.timing import Pace
 from botkeys.client.token import parse_token
 from botkeys.exchanges.model import Environment
@@ -44,7 +44,9 @@ def _utc_now() -> datetime:
 
 @final
 class BotClient(Recorder):
-    """Credentials, configuration, positions and records of one bot; use it in `async with`.
+    """The client of one bot: credentials, configuration, positions and records.
+
+    Use it in `async with`:
 
         async with BotClient("https://botkeys.example", token, key_id=…, exchange="okx",
                              environment="testnet") as client, client.running():
@@ -52,14 +54,14 @@ class BotClient(Recorder):
             async for config in client.changes():
                 …
 
-    `key_id`, `exchange` and `environment` are the bot's own configuration: an answer for others is
-    refused. Give all three, or whoever controls the service chooses them. `minimum_version` (with
-    `key_id`) refuses what was replaced before the bot last stopped. A `transport` of the caller's
-    own is left open. `pace` says how often what is done, `check` replaces the question to the
-    exchange, `clock` the present moment. Every method raises BotClientError and nothing else.
+    `key_id`, `exchange` and `environment` are what the bot expects: an answer for anything else is
+    refused. Give all three, or the service alone chooses them. `minimum_version` (with `key_id`)
+    refuses credentials that were replaced before the bot last stopped. The caller's own `transport`
+    is left open. `pace` sets the intervals, `check` replaces the call to the exchange, `clock` the
+    current time. Every method raises BotClientError and nothing else.
 
-    A token that the service refuses ends it all: what is held in memory is dropped, and
-    NotAuthenticated is raised by whatever waits.
+    Once the service refuses the token, the credentials in memory are dropped, and every waiting
+    call raises NotAuthenticated.
     """
 
     def __init__(
@@ -79,7 +81,7 @@ class BotClient(Recorder):
         clock: Clock = _utc_now,
     ) -> None:
         if minimum_version > 1 and key_id is None:
-            raise ValueError("minimum_version is of one key: give key_id too")
+            raise ValueError("minimum_version belongs to one key: give key_id too")
         token = token if isinstance(token, Secret) else Secret(token)
         pace = pace or Pace()
         self._connection = connection = Connection(
@@ -96,20 +98,20 @@ class BotClient(Recorder):
             environment=None if environment is None else Environment(environment),
             minimum_version=minimum_version,
         )
-        self._feed = ConfigFeed(connection, self._keyring.follow)
-        self._follower = Follower(connection, self._feed, pace)
-        self._heart = Heart(connection, self._feed, pace)
+        self._feed = ConfigFeed(connection, self._keyring.drop_outdated)
+        self._stream = ConfigStream(connection, self._feed, pace)
+        self._heartbeats = HeartbeatSender(connection, self._feed, pace)
         self._health = HealthCheck(
             self._keyring,
             self._feed,
             pace,
             check=check or exchange_check(lambda: connection.transport),
             clock=clock,
-            hand_on=self._hand_on,
+            report=self._report_health,
         )
-        super().__init__(Journal(connection, pace), clock, self._find_key)
-        self._revisions = Revisions(clock)
-        self._outbox = Outbox(connection, pace, self._revisions)
+        super().__init__(RecordQueue(connection, pace), clock, self._current_key)
+        self._revisions = RevisionCounter(clock)
+        self._positions = PositionOutbox(connection, pace, self._revisions)
         connection.on_revoked = self._drop_everything
 
     @property
@@ -121,59 +123,59 @@ class BotClient(Recorder):
         return self._ids.bot_id
 
     async def credentials(self, *, fresh: bool = False) -> ReleasedCredentials:
-        """The credentials held in memory, or fetched now if there are none or `fresh` is asked.
+        """Return the credentials in memory; fetch them if there are none, or if `fresh`.
 
-        Each fetch makes a key pair of its own, is recorded, and counts towards the bot's limit of
-        releases. What an earlier fetch handed out is dropped then.
+        Each fetch uses a new key pair, is recorded, and counts towards the bot's limit of releases.
+        It drops the credentials of an earlier fetch.
         """
         return await self._keyring.credentials(fresh=fresh)
 
     async def config(self) -> BotConfig:
-        """The bot's configuration now. Credentials of a key that it has no more are dropped."""
+        """Fetch the configuration now; drop credentials of a key that the bot no longer has."""
         return await self._feed.read()
 
     @property
     def newest_config(self) -> BotConfig | None:
-        """The newest configuration that is known, from wherever; nothing is asked for it."""
+        """The newest configuration known; reading it calls nobody."""
         return self._feed.newest
 
     def changes(self) -> AsyncIterator[BotConfig]:
-        """The configuration, and then each change of it; who is slow gets the newest only.
+        """Yield the configuration, then each change of it; a slow caller skips to the newest.
 
-        Without `running` there are changes only where `config` finds them.
+        Without `running`, only `config` finds changes.
         """
         return self._feed.changes()
 
     async def heartbeat(self, report: CredentialHealth | None = None) -> Heartbeat:
-        """One heartbeat: online for another lease. `report` goes with it, or with a later one."""
+        """Send one heartbeat: online for another lease. `report` goes with it, or a later one."""
         if report is not None:
-            self._heart.report = report
-        return await self._heart.beat()
+            self._heartbeats.report = report
+        return await self._heartbeats.send()
 
     async def run(self) -> NoReturn:
-        """Beat, follow the configuration, check the credentials and deliver reports, for ever.
+        """Send heartbeats, follow the configuration, check the credentials, deliver reports.
 
-        Outages are waited out. Raises NotAuthenticated once the token is refused.
+        Runs until cancelled, through outages. Raises NotAuthenticated once the token is refused.
         """
         ended: BotClientError | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for part in (
-                    self._heart,
-                    self._follower,
+                    self._heartbeats,
+                    self._stream,
                     self._health,
-                    self._outbox,
-                    self._journal,
+                    self._positions,
+                    self._records,
                 ):
-                    group.create_task(part.forever())
+                    group.create_task(part.run())
                 group.create_task(self._until_revoked())
         except* BotClientError as errors:
             ended = next(error for error in errors.exceptions if isinstance(error, BotClientError))
-        raise ended or AssertionError("what goes on for ever ended")
+        raise ended or AssertionError("an endless task ended")
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[Self]:
-        """`run` beside the block. If it ends, the block is cancelled and its error raised here."""
+        """Run `run` beside the block. If it fails, the block is cancelled and its error raised."""
         block = asyncio.current_task()
         assert block is not None  # noqa: S101  # for the type checker: a coroutine runs in a task
         others, ended = block.cancelling(), False
@@ -209,13 +211,13 @@ class BotClient(Recorder):
         leverage: Decimal | None = None,
         margin_mode: str | None = None,
     ) -> Position:
-        """Ask before the order is sent. Held for 60 s, until `expires_at`; `renew` it meanwhile.
+        """Ask for permission to send the order; valid for 60 s, until `expires_at` (see `renew`).
 
-        Raises MayNotOpen with all `reasons`, and NotReserved if the answer is no permission for
-        another cause: send the order only after this returned. Leverage and margin mode are the
-        asset's by default.
+        Raises MayNotOpen with all `reasons`, and NotReserved if the order may not be sent for
+        another cause: send it only after this returned. Leverage and margin mode default to the
+        asset's.
         """
-        wish = Position(
+        opening = Position(
             id=position_id or str(uuid4()),
             symbol=symbol,
             side=side,
@@ -224,16 +226,16 @@ class BotClient(Recorder):
             leverage=leverage,
             margin_mode=margin_mode,
         )
-        return await self.renew(wish)
+        return await self.renew(opening)
 
     async def renew(self, position: Position) -> Position:
-        """Ask again for what is `opening`, as for an order that rests. Raises the same."""
-        revision = self._revisions.following(position.id)
+        """Ask again for a position that is `opening`, as for a resting order. Raises the same."""
+        revision = self._revisions.next(position.id)
         stored = await put_position(self._connection, position, revision)
         if stored.revision is not None and stored.revision > revision:
-            # Asked with a clock that was set back since: the service took it for an old report.
+            # The clock was set back since: the service took this for an old report.
             self._revisions.raise_to(position.id, stored.revision)
-            revision = self._revisions.following(position.id)
+            revision = self._revisions.next(position.id)
             stored = await put_position(self._connection, position, revision)
         until = stored.expires_at if stored.status == "opening" else None
         if until is None or until <= self._clock():
@@ -248,10 +250,10 @@ class BotClient(Recorder):
         quantity: Decimal | None = None,
         fees: Decimal | None = None,
     ) -> Position:
-        """Report that it is open: a fact, whether or not it was asked for. The new state.
+        """Report that the position is open, permitted or not; return its new state.
 
-        Reports are delivered by `running` or `flush`, one after the other, whatever it takes.
-        Raises TooManyReports.
+        `running` and `flush` deliver reports one after the other, through outages. Raises
+        TooManyReports.
         """
         return self.report(
             position.model_copy(
@@ -268,7 +270,7 @@ class BotClient(Recorder):
     def close_position(
         self, position: Position, *, exit_price: Decimal | None, fees: Decimal | None = None
     ) -> Position:
-        """Report that it is closed, once the exchange says so. Without a price: never opened."""
+        """Report that the exchange has closed it. `exit_price=None`: it was never opened."""
         return self.report(
             position.model_copy(
                 update={
@@ -281,38 +283,38 @@ class BotClient(Recorder):
         )
 
     def report(self, position: Position) -> Position:
-        """Report an open or closed position as it is now. Raises TooManyReports."""
-        self._outbox.put(position)
+        """Report the current state of an open or closed position. Raises TooManyReports."""
+        self._positions.put(position)
         return position
 
     async def flush(self, seconds: float | None = None) -> None:
-        """Wait until all reports and records are judged; raises ReportsPending after `seconds`.
+        """Wait until the service has answered all reports and records; at most `seconds`.
 
-        What the service will never take is raised here, once: each report of a position as its
-        Refused, all records together as ReportsRefused.
+        Raises ReportsPending if some are left. Raises each final refusal once: for a position its
+        Refused, for all records together ReportsRefused.
         """
         try:
             async with asyncio.timeout(seconds):
-                await self._outbox.deliver()
-                await self._journal.deliver()
+                await self._positions.deliver()
+                await self._records.deliver()
         except TimeoutError:
             pass
-        self._outbox.raise_refused()
-        self._journal.raise_refused()
-        if count := self._outbox.count + self._journal.count:
+        self._positions.raise_refused()
+        self._records.raise_refused()
+        if count := self._positions.count + self._records.count:
             raise ReportsPending(count)
 
     def forget(self) -> None:
-        """Drop the plaintext, also from what `credentials` handed out."""
+        """Drop the plaintext, also in objects that `credentials` returned."""
         self._keyring.forget()
 
     async def aclose(self) -> None:
-        """Drop the plaintext; what waits for the service is tried for some seconds more."""
+        """Drop the plaintext and close; keep delivering for up to 5 seconds."""
         self._keyring.forget()
         self._feed.close()
         try:
             if self._connection.refused_token is None:
-                await self._deliver_last()
+                await self._flush_on_close()
         finally:
             await self._connection.aclose()
 
@@ -331,20 +333,22 @@ class BotClient(Recorder):
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a BotClient cannot be pickled or copied")
 
-    def _hand_on(self, health: CredentialHealth) -> None:
-        self._heart.report = health
+    def _report_health(self, health: CredentialHealth) -> None:
+        self._heartbeats.report = health
 
-    def _find_key(self) -> UUID | None:
+    def _current_key(self) -> UUID | None:
         config = self._feed.newest
         if config is None:
             return self._key_id
         return None if config.key is None else config.key.id
 
-    async def _deliver_last(self) -> None:
+    async def _flush_on_close(self) -> None:
         try:
             await self.flush(_CLOSING_SECONDS)
         except ReportsPending as pending:
-            _logger.warning("closed with %s reports that are not with the service", pending.count)
+            _logger.warning(
+                "closed with %s reports that have not reached the service", pending.count
+            )
         except BotClientError:
             pass  # each refusal has been logged
 

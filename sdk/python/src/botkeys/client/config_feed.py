@@ -1,4 +1,4 @@
-"""The bot's configuration, the newest that is known, from wherever it came."""
+"""The newest known configuration of the bot, whichever way it arrived."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -13,11 +13,11 @@ _NOT_MODIFIED = 304
 
 @final
 class ConfigFeed:
-    """`follow` is called with each configuration before anybody else sees it."""
+    """The newest configuration and its subscribers. `on_config` sees each one first."""
 
-    def __init__(self, connection: Connection, follow: Callable[[BotConfig], None]) -> None:
+    def __init__(self, connection: Connection, on_config: Callable[[BotConfig], None]) -> None:
         self._connection = connection
-        self._follow = follow
+        self._on_config = on_config
         self._etag: str | None = None
         self._taken = 0
         self._reading = asyncio.Lock()
@@ -28,12 +28,12 @@ class ConfigFeed:
     def take(self, config: BotConfig, etag: str | None = None) -> None:
         before, self.newest, self._etag = self.newest, config, etag
         self._taken += 1
-        self._follow(config)
+        self._on_config(config)
         if before is None or before.version != config.version:
             self.wake()
 
     async def read(self) -> BotConfig:
-        """The configuration now; confirmed by a 304 where it is the one that is known."""
+        """Fetch the configuration now; a 304 confirms the known one."""
         async with self._reading:
             while True:
                 taken, etag, known = self._taken, self._etag, self.newest
@@ -51,11 +51,10 @@ class ConfigFeed:
                 if self._taken == taken or config == self.newest:
                     self.take(config, etag)
                     return config
-                # The stream brought another one meanwhile: which of the two is older, only the
-                # service knows.
+                # The stream delivered another one meanwhile; only the service knows which is older.
 
     async def changes(self) -> AsyncIterator[BotConfig]:
-        """The newest configuration, and then each change; who is slow gets the newest only."""
+        """Yield the newest configuration, then each change; a slow caller skips to the newest."""
         seen: BotConfig | None = None
         while not self._closed:
             if self._connection.refused_token is not None:
@@ -68,11 +67,11 @@ class ConfigFeed:
                 await changed.wait()
 
     def close(self) -> None:
-        """End `changes` for everybody."""
+        """End `changes` for all subscribers."""
         self._closed = True
         self.wake()
 
     def wake(self) -> None:
-        """Let everybody look who waits for a change."""
+        """Wake all subscribers that wait for a change."""
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()

@@ -1,15 +1,15 @@
-"""One service and one token: every call of a bot goes through here."""
+"""A connection to one service with one token: every call of a bot goes through it."""
 
 import asyncio
-import ipaddress
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, final
 from urllib.parse import urlsplit
 
+from botkeys.addresses import is_loopback
 from botkeys.client.errors import InsecureAddress, NotAuthenticated
-from botkeys.client.errors import Unreachable as NoAnswer
+from botkeys.client.errors import Unreachable as UnreachableError
 from botkeys.client.models import refusal
 from botkeys.sealing.secret import Secret
 from botkeys.transport.client import HttpAnswer, HttpStream, HttpTransport, TransportError
@@ -19,9 +19,9 @@ _UNAUTHENTICATED = 401
 
 @final
 class Connection:
-    """Raises BotClientError and nothing else. A `transport` of the caller's own is left open.
+    """Calls that raise BotClientError and nothing else. The caller's own `transport` stays open.
 
-    Once the service refuses the token, `revoked` is set and `on_revoked` has been called.
+    Once the service refuses the token, `on_revoked` is called and `revoked` is set.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         safe: bool | None = None,
     ) -> HttpAnswer:
-        """Any answer but a 401. `body`: JSON, if it is bytes. `safe`: repeating changes nothing."""
+        """Return any answer but a 401. `body` in bytes is JSON. `safe`: it may be repeated."""
         content = json.dumps(body).encode() if isinstance(body, Mapping) else body
         sent = {"Accept": "application/json", **(headers or {})}
         if content is not None:
@@ -64,25 +64,25 @@ class Connection:
             answer = await self.transport.request(
                 method,
                 self._base_url + path,
-                headers=self._signed(sent),
+                headers=self._authorized(sent),
                 content=content,
                 safe=safe,
             )
         except TransportError as error:
-            failure = no_answer(error)
+            failure = unreachable(error)
         else:
             self.raise_if_revoked(answer)
             return answer
-        # Outside the except block: the transport's frames hold the header with the token.
+        # Outside the except block, since the transport's frames hold the header with the token.
         raise failure
 
     @asynccontextmanager
     async def stream(
         self, path: str, *, headers: Mapping[str, str], idle_timeout: float
     ) -> AsyncIterator[HttpStream]:
-        """A GET whose answer does not end. Raises TransportError, for `no_answer` to translate."""
+        """Open a GET with an endless answer. Raises TransportError: see `unreachable`."""
         async with self.transport.stream(
-            self._base_url + path, headers=self._signed(headers), idle_timeout=idle_timeout
+            self._base_url + path, headers=self._authorized(headers), idle_timeout=idle_timeout
         ) as stream:
             yield stream
 
@@ -101,12 +101,12 @@ class Connection:
             transport, self._transport = self._transport, None
             await transport.aclose()
 
-    def _signed(self, headers: Mapping[str, str]) -> dict[str, str]:
+    def _authorized(self, headers: Mapping[str, str]) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.__token.reveal()}", **headers}
 
 
-def no_answer(error: TransportError) -> NoAnswer:
-    return NoAnswer(f"{type(error).__name__} ({error.cause})", retryable=error.retryable)
+def unreachable(error: TransportError) -> UnreachableError:
+    return UnreachableError(f"{type(error).__name__} ({error.cause})", retryable=error.retryable)
 
 
 def _checked_address(base_url: str, *, allow_insecure_http: bool) -> str:
@@ -118,17 +118,8 @@ def _checked_address(base_url: str, *, allow_insecure_http: bool) -> str:
         raise InsecureAddress("The service's address begins with https:// and names a host.")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise InsecureAddress("The service's address has no user, password, query or fragment.")
-    if parts.scheme == "http" and not (allow_insecure_http or _is_this_machine(parts.hostname)):
+    if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise InsecureAddress(
-            "http:// to another machine shows the bot's token to everyone on the way: use https://."
+            "http:// to another machine exposes the bot's token in transit: use https://."
         )
     return base_url.rstrip("/")
-
-
-def _is_this_machine(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -12,9 +12,10 @@ from botkeys.sealing.secret import Secret
 
 @final
 class ReleasedCredentials:
-    """Boxes to `reveal()` where a request is signed, until `forget`. Cannot be printed or pickled.
+    """A key's credentials, each to be `reveal()`ed only where a request is signed.
 
-    `endpoints` are the base addresses for this key; one that is `None` is not known.
+    They cannot be printed or pickled. `endpoints` are the base addresses for this key; `None` means
+    unknown.
     """
 
     __slots__ = (

@@ -2,18 +2,18 @@
 
 BotClientError           with `code`
 ├── InsecureAddress      insecure_address: http:// to a host that is not this machine
-├── MalformedToken       malformed_token: not a bot's token, or one with a typing error
-├── Unreachable          unreachable: no answer
-├── MalformedAnswer      malformed_answer: an answer that this client does not understand
+├── MalformedToken       malformed_token: not a bot's token, or mistyped
+├── Unreachable          unreachable: the service did not answer
+├── MalformedAnswer      malformed_answer: this client does not understand the answer
 ├── WrongKey             wrong_key: for another account, bot, key, exchange or environment
-├── OlderVersion         older_version: a version that was replaced before
-├── CannotOpen           cannot_open: altered on the way, or sealed to someone else
+├── OlderVersion         older_version: credentials that have been replaced since
+├── CannotOpen           cannot_open: altered in transit, or sealed to another recipient
 ├── Forgotten            forgotten: dropped before this use
-├── ReportsPending       reports_pending: not all reports are with the service yet, with `count`
-├── TooManyReports       too_many_reports: more reports wait than memory is set aside for
-├── NotRecordable        not_recordable: no JSON, or too long
-├── NotReserved          not_reserved: an answer that is no permission to send an order
-├── ReportsRefused       reports_refused: records that the service will never take, `refusals`
+├── ReportsPending       reports_pending: `count` reports have not reached the service yet
+├── TooManyReports       too_many_reports: the queue of unsent reports is full
+├── NotRecordable        not_recordable: cannot be written as JSON, or too long
+├── NotReserved          not_reserved: the answer does not permit sending an order
+├── ReportsRefused       reports_refused: the service refused records for good, see `refusals`
 └── Refused              the service's own `code`, with `status`, `detail`, `request_id`
     ├── NotAuthenticated     401
     ├── Forbidden            403
@@ -32,7 +32,7 @@ _SERVER_FAULT = 500
 
 
 class BotClientError(Exception):
-    """`code` is for programs; the text is for people."""
+    """The base of all errors of this package: `code` is for programs, the text for people."""
 
     code: str = "client_error"
 
@@ -45,11 +45,11 @@ class MalformedToken(BotClientError):
     code = "malformed_token"
 
     def __init__(self) -> None:
-        super().__init__("This is not a bot's token (bkb_ and 92 characters). Copy it anew.")
+        super().__init__("This is not a bot's token (bkb_ and 92 characters). Copy it again.")
 
 
 class Unreachable(BotClientError):
-    """`retryable`: whether the same call may succeed later."""
+    """No answer. `retryable`: whether the same call may succeed later."""
 
     code = "unreachable"
 
@@ -63,7 +63,7 @@ class MalformedAnswer(BotClientError):
 
 
 class WrongKey(BotClientError):
-    """`field` is what differs; `expected` and `received` are ids or names, never secrets."""
+    """A mismatch in `field`; `expected` and `received` are ids or names, never secrets."""
 
     code = "wrong_key"
 
@@ -89,7 +89,7 @@ class CannotOpen(BotClientError):
     code = "cannot_open"
 
     def __init__(self) -> None:
-        super().__init__("The credentials do not open: altered on the way, or not for this bot.")
+        super().__init__("The credentials do not open: altered in transit, or not for this bot.")
 
 
 class Forgotten(BotClientError):
@@ -100,22 +100,22 @@ class Forgotten(BotClientError):
 
 
 class ReportsPending(BotClientError):
-    """They are not lost: delivery goes on, or begins with the next `flush`."""
+    """Unsent reports. They are not lost: delivery continues, or resumes with the next `flush`."""
 
     code = "reports_pending"
 
     def __init__(self, count: int) -> None:
         self.count = count
-        super().__init__(f"{count} reports are not with the service yet.")
+        super().__init__(f"{count} reports have not reached the service yet.")
 
 
 class TooManyReports(BotClientError):
-    """Nothing that waited was dropped; the report at hand was not taken."""
+    """A full queue: this report was not taken, and no queued one was dropped."""
 
     code = "too_many_reports"
 
-    def __init__(self, most: int) -> None:
-        super().__init__(f"{most} reports wait for the service already.")
+    def __init__(self, max_reports: int) -> None:
+        super().__init__(f"{max_reports} reports are already waiting for the service.")
 
 
 class NotRecordable(BotClientError):
@@ -123,8 +123,9 @@ class NotRecordable(BotClientError):
 
 
 class NotReserved(BotClientError):
-    """An opening was answered with a position that is open, closed or past its time: of an id that
-    was used before, mostly. `status` is the position's. Do not send the order.
+    """A position that is already open, closed or expired, usually because its id was used before.
+
+    `status` is the position's. Do not send the order.
     """
 
     code = "not_reserved"
@@ -132,12 +133,12 @@ class NotReserved(BotClientError):
     def __init__(self, position_id: str, status: str) -> None:
         self.position_id = position_id
         self.status = status
-        super().__init__(f"Position {position_id} is {status}, which permits no order.")
+        super().__init__(f"Position {position_id} is {status}: no order may be sent for it.")
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Of one record: its `kind` (trades, …), the bot's own `id`, the service's `code`."""
+    """One refused record: its `kind` (trades, …), the bot's own `id`, the service's `code`."""
 
     kind: str
     id: str
@@ -145,18 +146,18 @@ class Refusal:
 
 
 class ReportsRefused(BotClientError):
-    """`refusals`: the last 100 at most. Each was logged, and none is sent again."""
+    """Records refused for good: the last 100 at most. Each was logged; none is sent again."""
 
     code = "reports_refused"
 
     def __init__(self, refusals: tuple[Refusal, ...]) -> None:
         self.refusals = refusals
-        told = ", ".join(f"{each.kind} {each.id}: {each.code}" for each in refusals[:3])
-        super().__init__(f"The service refused {len(refusals)} records ({told}).")
+        first = ", ".join(f"{each.kind} {each.id}: {each.code}" for each in refusals[:3])
+        super().__init__(f"The service refused {len(refusals)} records ({first}).")
 
 
 class Refused(BotClientError):
-    """A problem document of the service; `detail` is its sentence, which is safe to show."""
+    """A problem document from the service; `detail` is a sentence that is safe to show."""
 
     matches: ClassVar[frozenset[int | str]] = frozenset()
 
@@ -188,7 +189,7 @@ class KeyInactive(Refused):
 
 
 class MayNotOpen(Refused):
-    """`reasons`: everything that stands against it, in the service's order; `code` is the first."""
+    """No new position: all `reasons` in the service's order, the first of them as `code`."""
 
     def __init__(
         self,
@@ -211,19 +212,19 @@ class MayNotOpen(Refused):
 
 
 class RateLimited(Refused):
-    """`retry_after` is in seconds; `None` if the service did not say."""
+    """Too many requests; `retry_after` in seconds, or `None` if the service gave no time."""
 
     matches = frozenset({429})
 
 
 class ServiceUnavailable(Refused):
-    """`retry_after` is in seconds; `None` if the service did not say."""
+    """An outage; `retry_after` in seconds, or `None` if the service gave no time."""
 
     matches = frozenset({503})
 
 
 def refused_class(status: int, code: str) -> type[Refused]:
-    """The class for an answer, by its code first."""
+    """Return the class for an answer; its code takes precedence over its status."""
     for key in (code, status):
         for child in Refused.__subclasses__():
             if key in child.matches:
@@ -232,7 +233,7 @@ def refused_class(status: int, code: str) -> type[Refused]:
 
 
 def is_final(error: BotClientError) -> bool:
-    """Whether the same report will be refused for ever."""
+    """Return whether sending the same report again can never succeed."""
     return (
         isinstance(error, Refused) and error.status < _SERVER_FAULT and error.status not in _LATER
     )

@@ -1,7 +1,7 @@
-"""Whether the exchange still takes the credentials, and what they permit: only the bot can look.
+"""Whether the exchange still accepts the credentials, and what they permit: only the bot can check.
 
-The service keeps no key that opens them. So the bot asks, with the same adapters with which a key
-is checked when it is added, and sends what the exchange said.
+The service holds no key that opens them. So the bot asks the exchange, through the adapters that
+also check a key when it is added, and sends the result.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from botkeys.client.credentials import ReleasedCredentials
 from botkeys.client.errors import Forgotten
 from botkeys.client.keyring import Keyring
 from botkeys.client.models import BotConfig
-from botkeys.client.timing import Pace, around
+from botkeys.client.timing import Pace, jittered
 from botkeys.exchanges.adapter import ExchangeAdapter
 from botkeys.exchanges.errors import ClockSkew, CredentialsRefused, ExchangeError, NoEndpoint
 from botkeys.exchanges.hosts import HostOverrides
@@ -36,14 +36,14 @@ Clock = Callable[[], datetime]
 CredentialCheck = Callable[
     [ReleasedCredentials, ContractType, Endpoints], Awaitable[CredentialReport]
 ]
-"""Asks the exchange at its present address. Raises ExchangeError."""
+"""A check at the exchange's current address. Raises ExchangeError."""
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialHealth:
-    """What the exchange said of one version of the credentials at `checked_at`.
+    """The exchange's answer about one version of the credentials at `checked_at`.
 
-    With a `reason` they were rejected; `possible` are the causes that it does not tell apart.
+    With a `reason` they were rejected; `possible` are the causes that it does not distinguish.
     """
 
     version: int
@@ -54,29 +54,32 @@ class CredentialHealth:
     expires_at: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The member `credentials` of a heartbeat."""
-        told: dict[str, Any] = {"version": self.version, "checked_at": self.checked_at.isoformat()}
+        """Return the member `credentials` of a heartbeat."""
+        document: dict[str, Any] = {
+            "version": self.version,
+            "checked_at": self.checked_at.isoformat(),
+        }
         if self.reason is not None:
-            told |= {"status": "rejected", "reason": self.reason}
+            document |= {"status": "rejected", "reason": self.reason}
             if self.possible:
-                told["possible"] = list(self.possible)
-            return told
-        told["status"] = "ok"
+                document["possible"] = list(self.possible)
+            return document
+        document["status"] = "ok"
         if self.permissions is not None:
             expiry = None if self.expires_at is None else self.expires_at.isoformat()
-            # What the exchange does not tell is left out: it may have told it before.
+            # Unknown permissions are left out: an earlier check may have found them.
             known = {
                 name: answer
                 for name, answer in asdict(self.permissions).items()
                 if answer != PermissionAnswer.UNKNOWN
             }
-            told |= {"permissions": known, "expires_at": expiry}
-        return told
+            document |= {"permissions": known, "expires_at": expiry}
+        return document
 
 
 @final
 class HealthCheck:
-    """Looks soon after credentials were opened, and then once a day. Hands on answers only."""
+    """Checks soon after credentials were opened, then daily. Reports conclusive answers only."""
 
     def __init__(
         self,
@@ -86,26 +89,26 @@ class HealthCheck:
         *,
         check: CredentialCheck,
         clock: Clock,
-        hand_on: Callable[[CredentialHealth], None],
+        report: Callable[[CredentialHealth], None],
     ) -> None:
         self._keyring = keyring
         self._feed = feed
         self._pace = pace
         self._check = check
         self._clock = clock
-        self._hand_on = hand_on
+        self._report_health = report
 
-    async def forever(self) -> None:
+    async def run(self) -> None:
         while True:
             await self._keyring.opened.wait()
-            await asyncio.sleep(around(self._pace.first_check))
+            await asyncio.sleep(jittered(self._pace.first_check))
             while (held := self._keyring.held) is not None:
                 answered = await self._look(held)
-                pause = around(self._pace.check if answered else self._pace.check_again)
+                pause = jittered(self._pace.check if answered else self._pace.check_again)
                 await self._wait_while_held(held, pause)
 
     async def _look(self, held: ReleasedCredentials) -> bool:
-        """Whether the exchange answered. An outage, or a clock that is off, says nothing."""
+        """Return whether the check was conclusive. An outage or a wrong clock proves nothing."""
         config = await self._config_of(held)
         kind = None if config is None or config.key is None else config.key.contract_type
         if config is None or kind not in set(ContractType):
@@ -129,7 +132,7 @@ class HealthCheck:
             )
         if held.forgotten:
             return False
-        self._hand_on(health)
+        self._report_health(health)
         return True
 
     async def _config_of(self, held: ReleasedCredentials) -> BotConfig | None:
@@ -146,7 +149,7 @@ class HealthCheck:
 
 
 def exchange_check(http: Callable[[], HttpTransport]) -> CredentialCheck:
-    """Asks with the adapter of the exchange."""
+    """Return a check that uses the exchange's adapter."""
 
     async def check(
         held: ReleasedCredentials, contract_type: ContractType, endpoints: Endpoints
@@ -167,11 +170,11 @@ def find_adapter(
     contract_type: ContractType,
     endpoints: Endpoints,
 ) -> tuple[ExchangeAdapter, str | None]:
-    """The adapter and the region to which this address belongs.
+    """Return the adapter and the region to which this address belongs.
 
-    An address that is none of the exchange's own is a private sandbox or the simulator, and stands
-    for all of the exchange's hosts. Raises NoEndpoint without an address, for an exchange that is
-    not known here, and for an address that would show the credentials to everyone on the way.
+    An address that is not the exchange's own is a private sandbox or the simulator, and stands for
+    all of the exchange's hosts. Raises NoEndpoint without an address, for an exchange that is
+    unknown here, and for an address that would expose the credentials in transit.
     """
     if endpoints.rest is None or exchange not in ADAPTERS:
         raise NoEndpoint(exchange)

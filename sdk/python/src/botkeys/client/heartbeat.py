@@ -1,4 +1,4 @@
-"""Tells the service that the bot is alive, and what its exchange says of the credentials."""
+"""Heartbeats: that the bot is alive, and what its exchange answers about the credentials."""
 
 import asyncio
 from typing import Any, final
@@ -8,15 +8,15 @@ from botkeys.client.connection import Connection
 from botkeys.client.errors import BotClientError, NotAuthenticated
 from botkeys.client.health import CredentialHealth
 from botkeys.client.models import Heartbeat, parse_answer, refusal
-from botkeys.client.timing import Pace, around, patiently
+from botkeys.client.timing import Pace, jittered, retry_through_outages
 
 _OK = 200
 _NOT_TAKEN = frozenset({400, 409, 422})
 
 
 @final
-class Heart:
-    """`report` goes with every heartbeat until the service has taken one that carried it."""
+class HeartbeatSender:
+    """Sends heartbeats. `report` goes with each of them until the service has taken it."""
 
     def __init__(self, connection: Connection, feed: ConfigFeed, pace: Pace) -> None:
         self._connection = connection
@@ -24,28 +24,28 @@ class Heart:
         self._pace = pace
         self.report: CredentialHealth | None = None
 
-    async def forever(self) -> None:
-        """Until the token is refused."""
+    async def run(self) -> None:
+        """Send heartbeats until the token is refused."""
         while True:
-            answer = await patiently(self.beat, self._pace)
+            answer = await retry_through_outages(self.send, self._pace)
             newest = self._feed.newest
             if newest is None or newest.version != answer.config_version:
                 await self._read_configuration()
-            await asyncio.sleep(around(self._pace.heartbeat))
+            await asyncio.sleep(jittered(self._pace.heartbeat))
 
-    async def beat(self) -> Heartbeat:
+    async def send(self) -> Heartbeat:
         report = self.report
         body: dict[str, Any] = {} if report is None else {"credentials": report.as_json()}
         answer = await self._connection.call("POST", "/v1/runtime/heartbeat", body=body, safe=True)
         if answer.status != _OK:
             refused = refusal(answer)
             if refused.status in _NOT_TAKEN:
-                self._done_with(report)  # the next heartbeat must not fail for it again
+                self._clear(report)  # the next heartbeat must not fail for it again
             raise refused
-        self._done_with(report)
+        self._clear(report)
         return parse_answer(Heartbeat, answer.body)
 
-    def _done_with(self, report: CredentialHealth | None) -> None:
+    def _clear(self, report: CredentialHealth | None) -> None:
         if self.report is report:
             self.report = None
 
@@ -55,4 +55,4 @@ class Heart:
         except NotAuthenticated:
             raise
         except BotClientError:
-            pass  # the next heartbeat tells again
+            pass  # the next heartbeat shows the difference again

@@ -1,10 +1,10 @@
-"""The credentials that a bot holds: fetched, compared, dropped."""
+"""The credentials that a bot holds: fetched, compared with what it expects, dropped."""
 
 import asyncio
-import base64
 from typing import final
 from uuid import UUID
 
+from botkeys import base64url
 from botkeys.client.connection import Connection
 from botkeys.client.credentials import ReleasedCredentials
 from botkeys.client.errors import NoKey, OlderVersion, WrongKey
@@ -19,9 +19,9 @@ _RELEASED = frozenset({200, 201})
 
 @final
 class Keyring:
-    """What is asked for is named by `key_id`, `exchange` and `environment`; `None` takes any.
+    """Holds the credentials of one bot; `opened` is set while there are any.
 
-    `opened` is set while credentials are held.
+    `key_id`, `exchange` and `environment` are what the bot expects; `None` accepts any.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Keyring:
 
     @property
     def held(self) -> ReleasedCredentials | None:
-        """What is in memory now; nothing is fetched for it."""
+        """The credentials in memory now; reading them fetches nothing."""
         return None if self.__held is None or self.__held.forgotten else self.__held
 
     async def credentials(self, *, fresh: bool) -> ReleasedCredentials:
@@ -63,8 +63,8 @@ class Keyring:
             assert self.__held is not None  # noqa: S101  # for the type checker
             return self.__held
 
-    def follow(self, config: BotConfig) -> None:
-        """Drop what belongs to a key that the bot has no more, or to an older version of it."""
+    def drop_outdated(self, config: BotConfig) -> None:
+        """Drop credentials of a key that the bot no longer has, or of an older version of it."""
         held, key = self.__held, config.key
         if held is None:
             return
@@ -79,8 +79,7 @@ class Keyring:
 
     async def _fetch(self) -> ReleasedCredentials:
         one_time_key = PrivateKey.generate(self._suite)
-        public = base64.urlsafe_b64encode(one_time_key.public.raw).rstrip(b"=").decode()
-        body = {"suite": self._suite, "public_key": public}
+        body = {"suite": self._suite, "public_key": base64url.encode(one_time_key.public.raw)}
         answer = await self._connection.call("POST", "/v1/runtime/credentials", body=body)
         if answer.status not in _RELEASED:
             refused = refusal(answer)
@@ -90,7 +89,7 @@ class Keyring:
         release = parse_answer(ReleaseAnswer, answer.body)
         self._compare(release)
         credentials = open_release(one_time_key, release)
-        # Only what opened counts as seen: an answer that was made up must not lock the bot out.
+        # Only a version that opened counts as seen: a forged answer must not lock the bot out.
         self._newest_seen[release.key_id] = release.version
         return ReleasedCredentials(release, credentials)
 

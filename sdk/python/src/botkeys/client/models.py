@@ -1,7 +1,5 @@
-"""The service's answers as types. Unknown fields are passed over, so that an old bot lives on."""
+"""The service's answers as types. Unknown fields are ignored, so that old bots keep working."""
 
-import base64
-import binascii
 import json
 import re
 from datetime import datetime
@@ -11,6 +9,7 @@ from uuid import UUID, uuid4
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from botkeys import base64url
 from botkeys.client.errors import MalformedAnswer, MayNotOpen, Refused, refused_class
 from botkeys.exchanges.model import Endpoints, Environment
 from botkeys.transport.client import HttpAnswer, retry_after
@@ -23,11 +22,10 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 def _from_base64url(value: object) -> bytes:
     if not isinstance(value, str):
         raise ValueError("base64url text is expected")  # noqa: TRY004  # what Pydantic collects
-    text = value.rstrip("=")
-    try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("not base64url") from None
+    decoded = base64url.decode(value.rstrip("="))
+    if decoded is None:
+        raise ValueError("not base64url")
+    return decoded
 
 
 Base64Url = Annotated[bytes, BeforeValidator(_from_base64url)]
@@ -38,7 +36,7 @@ class _Answer(BaseModel):
 
 
 class ReleaseAnswer(_Answer):
-    """POST /v1/runtime/credentials. Nothing in it is in clear."""
+    """The answer of POST /v1/runtime/credentials. Every secret in it is sealed."""
 
     release_id: str = ""
     account_id: UUID
@@ -64,7 +62,7 @@ class ConfigKey(_Answer):
 
 
 class ConfigAsset(_Answer):
-    """Amounts and prices are in the exchange's own units; `None`: the service does not know."""
+    """One instrument of the key. Amounts and prices in the exchange's units; `None`: unknown."""
 
     symbol: str
     leverage: Decimal | None = None
@@ -82,7 +80,7 @@ class ConfigAsset(_Answer):
 
 
 class BotConfig(_Answer):
-    """GET /v1/runtime/config. Words of the service stay text: a new one breaks nothing."""
+    """The answer of GET /v1/runtime/config. Enums stay text, so that a new value breaks nothing."""
 
     version: int | str
     may_open_positions: bool
@@ -93,7 +91,7 @@ class BotConfig(_Answer):
 
 
 class Heartbeat(_Answer):
-    """The answer to a heartbeat. Another `config_version` than the newest known: read it anew."""
+    """The answer to a heartbeat. If `config_version` is not the known one, read the config."""
 
     config_version: int | str
     may_open_positions: bool
@@ -105,11 +103,11 @@ class PositionKey(_Answer):
 
 
 class Position(_Answer):
-    """A position, as the bot reports it and as the service has it stored.
+    """A position, as the bot reports it and as the service stores it.
 
-    `id` is the bot's own name for it. `side` is long or short, `status` opening, open or closed;
+    `id` is the bot's own. `side` is long or short, `status` opening, open or closed;
     `quantity` and prices are in the exchange's units, `fees` in the settle asset (positive: paid).
-    `revision`, `close_reason`, `expires_at` and `key` are the service's answer.
+    `revision`, `close_reason`, `expires_at` and `key` come from the service.
     """
 
     id: str = Field(default_factory=lambda: str(uuid4()))
@@ -131,14 +129,14 @@ class Position(_Answer):
 
 
 class Verdict(_Answer):
-    """On one item of a batch: `stored`, `duplicate`, or `refused` with a `code`."""
+    """The result for one item of a batch: `stored`, `duplicate`, or `refused` with a `code`."""
 
     status: str
     code: str | None = None
 
 
 class Verdicts(_Answer):
-    """In the order of the items."""
+    """The results for a batch, in the order of its items."""
 
     results: tuple[Verdict, ...]
 
@@ -147,7 +145,7 @@ _Model = TypeVar("_Model", bound=_Answer)
 
 
 def parse_answer(model: type[_Model], body: bytes) -> _Model:
-    """Raises MalformedAnswer, which names the places and quotes nothing."""
+    """Return the answer as `model`. Raises MalformedAnswer, which quotes no value."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -167,7 +165,7 @@ class _Members(TypedDict):
 
 
 def refusal(answer: HttpAnswer) -> Refused:
-    """The typed error of an answer that is not the one asked for, whatever its body holds."""
+    """Return the typed error for an answer that is not a success, whatever its body holds."""
     try:
         problem: Any = json.loads(answer.body)
     except (ValueError, RecursionError):
@@ -189,5 +187,5 @@ def refusal(answer: HttpAnswer) -> Refused:
 
 
 def _text(value: object) -> str:
-    """Short and of one line: a bot's log is no place for whatever a stranger answers."""
+    """Return text that is safe to log: short and on one line, whatever the answer held."""
     return _CONTROL.sub(" ", value)[:_LONGEST_DETAIL] if isinstance(value, str) else ""

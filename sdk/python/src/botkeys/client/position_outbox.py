@@ -13,11 +13,11 @@ from urllib.parse import quote
 from botkeys.client.connection import Connection
 from botkeys.client.errors import Refused, TooManyReports, is_final
 from botkeys.client.models import Position, parse_answer, refusal
-from botkeys.client.timing import Pace, patiently
+from botkeys.client.timing import Pace, retry_through_outages
 from botkeys.decimals import plain
 
 _OK = 200
-_MOST_REFUSALS = 100
+_MAX_REFUSALS = 100
 _logger = logging.getLogger(__name__)
 
 
@@ -27,14 +27,14 @@ class _Report:
     revision: int
 
 
-class Revisions:
-    """Counts a position's reports, also across restarts: by the clock, and never backwards."""
+class RevisionCounter:
+    """A position's revisions: taken from the clock, so that they also grow across restarts."""
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._last: dict[str, int] = {}
 
-    def following(self, position_id: str) -> int:
+    def next(self, position_id: str) -> int:
         milliseconds = int(self._clock().timestamp() * 1000)
         self._last[position_id] = max(milliseconds, self._last.get(position_id, 0) + 1)
         return self._last[position_id]
@@ -47,69 +47,76 @@ class Revisions:
 
 
 @final
-class Outbox:
-    """What waits here is with the service sooner or later, or is told by `raise_refused`.
+class PositionOutbox:
+    """Reports wait here until the service has taken or refused them; see `raise_refused`.
 
-    A position's newer report takes the place of its last one that waits, if that has the same
-    status: what waits is bounded by the number of positions, however long an outage; and by `most`.
+    A position's newer report replaces its last waiting one of the same status. So the queue is
+    bounded by the number of positions however long an outage lasts, and by `max_reports`.
     """
 
     def __init__(
-        self, connection: Connection, pace: Pace, revisions: Revisions, *, most: int = 1000
+        self,
+        connection: Connection,
+        pace: Pace,
+        revisions: RevisionCounter,
+        *,
+        max_reports: int = 1000,
     ) -> None:
         self._connection = connection
         self._pace = pace
         self._revisions = revisions
-        self._most = most
+        self._max_reports = max_reports
         self._waiting: list[_Report] = []
-        self._under_way: _Report | None = None
-        self._refused: deque[Refused] = deque(maxlen=_MOST_REFUSALS)
+        self._in_flight: _Report | None = None
+        self._refused: deque[Refused] = deque(maxlen=_MAX_REFUSALS)
         self._delivering = Lock()
-        self._news = Event()
+        self._added = Event()
 
     @property
     def count(self) -> int:
         return len(self._waiting)
 
     def put(self, position: Position) -> None:
-        """Raises TooManyReports, and takes nothing then."""
+        """Queue a report. Raises TooManyReports, and then leaves the queue as it was."""
         place = self._replaced_by(position)
-        if place is None and len(self._waiting) >= self._most:
-            raise TooManyReports(self._most)
-        report = _Report(position, self._revisions.following(position.id))
+        if place is None and len(self._waiting) >= self._max_reports:
+            raise TooManyReports(self._max_reports)
+        report = _Report(position, self._revisions.next(position.id))
         if place is None:
             self._waiting.append(report)
         else:
             self._waiting[place] = report
-        self._news.set()
+        self._added.set()
 
     def _replaced_by(self, position: Position) -> int | None:
-        """Where the position's last report waits, if the new one tells all that it would tell."""
+        """Return the index of the waiting report that the new one makes unnecessary, if any."""
         for place, report in reversed(list(enumerate(self._waiting))):
             if report.position.id == position.id:
                 same = report.position.status == position.status
-                return place if same and report is not self._under_way else None
+                return place if same and report is not self._in_flight else None
         return None
 
-    async def forever(self) -> None:
-        """Until the token is refused."""
+    async def run(self) -> None:
+        """Deliver until the token is refused."""
         while True:
-            await self._news.wait()
+            await self._added.wait()
             await self.deliver()
 
     def raise_refused(self) -> None:
-        """Raises the Refused of a report that the service will never take, each of them once."""
+        """Raise the Refused of the oldest report refused for good; each is raised once."""
         if self._refused:
             raise self._refused.popleft()
 
     async def deliver(self) -> None:
-        """Until nothing waits any more. Raises NotAuthenticated."""
+        """Send until the queue is empty. Raises NotAuthenticated."""
         async with self._delivering:
             while self._waiting:
                 report = self._waiting[0]
-                self._under_way = report
+                self._in_flight = report
                 try:
-                    await patiently(partial(self._send, report), self._pace, final=is_final)
+                    await retry_through_outages(
+                        partial(self._send, report), self._pace, final=is_final
+                    )
                 except Refused as refused:
                     if not is_final(refused):
                         raise
@@ -117,11 +124,11 @@ class Outbox:
                     _logger.warning("report of position %s refused: %s", position.id, refused.code)
                     self._refused.append(refused)
                 finally:
-                    self._under_way = None
+                    self._in_flight = None
                 self._waiting.pop(0)
                 if not any(waits.position.id == report.position.id for waits in self._waiting):
                     self._settle(report.position)
-            self._news.clear()
+            self._added.clear()
 
     def _settle(self, position: Position) -> None:
         if position.status == "closed":
@@ -131,14 +138,14 @@ class Outbox:
         position = report.position
         stored = await put_position(self._connection, position, report.revision)
         if stored.revision is not None and stored.revision > report.revision:
-            # The clock was set back since a former life of this bot. What it says is newer still.
+            # The clock was set back since an earlier run of this bot. This report is still newer.
             self._revisions.raise_to(position.id, stored.revision)
-            revision = self._revisions.following(position.id)
+            revision = self._revisions.next(position.id)
             await put_position(self._connection, position, revision)
 
 
 async def put_position(connection: Connection, position: Position, revision: int) -> Position:
-    """The position as stored. Repeating it changes nothing."""
+    """Return the position as stored. Repeating the call changes nothing."""
     answer = await connection.call(
         "PUT",
         f"/v1/runtime/positions/{quote(position.id, safe='')}",

@@ -1,4 +1,4 @@
-"""Trades, equity, signals and events on their way to the service: in batches, until judged."""
+"""A queue of trades, equity, signals and events: sent in batches, kept until each has a verdict."""
 
 import logging
 from asyncio import Event, Lock, sleep, timeout
@@ -19,16 +19,16 @@ from botkeys.client.errors import (
 )
 from botkeys.client.models import Verdict, Verdicts, parse_answer, refusal
 from botkeys.client.records import Item, Kind
-from botkeys.client.timing import Pace, around, patiently
+from botkeys.client.timing import Pace, jittered, retry_through_outages
 
 BATCH_ITEMS = 1000
 BATCH_BYTES = 1024 * 1024
-MOST_BYTES = 8 * 1024 * 1024
-"""Of each kind, so that a flood of signals in an outage leaves room for trades."""
+MAX_BYTES = 8 * 1024 * 1024
+"""Memory for each kind, so that a flood of signals in an outage leaves room for trades."""
 _OVERHEAD = 200
 _OK = 200
 _OF_THE_BODY = frozenset({400, 413, 422})
-_MOST_REFUSALS = 100
+_MAX_REFUSALS = 100
 _logger = logging.getLogger(__name__)
 
 
@@ -44,7 +44,7 @@ class _Waiting:
         self.size += _size(item)
 
     def batch(self) -> list[Item]:
-        """The oldest, of one key: what was recorded after a swap is a batch of its own."""
+        """Return the oldest items that share a key: records after a swap start another batch."""
         key_id, size, taken = self.items[0].key_id, 0, list[Item]()
         for item in takewhile(lambda item: item.key_id == key_id, self.items):
             size += _size(item)
@@ -59,62 +59,62 @@ class _Waiting:
 
 
 @final
-class Journal:
-    """What waits here has a verdict sooner or later; a refusal is told by `raise_refused`, once.
+class RecordQueue:
+    """Items wait here until the service has stored or refused them; see `raise_refused`.
 
-    A batch whose answer was lost is sent again: the service knows items by their ids.
+    A batch whose answer was lost is sent again: the service recognizes items by their ids.
     """
 
-    def __init__(self, connection: Connection, pace: Pace, *, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, connection: Connection, pace: Pace, *, max_bytes: int = MAX_BYTES) -> None:
         self._connection = connection
         self._pace = pace
-        self._most_bytes = most_bytes
+        self._max_bytes = max_bytes
         self._waiting = {kind: _Waiting() for kind in Kind}
-        self._refused: deque[Refusal] = deque(maxlen=_MOST_REFUSALS)
+        self._refused: deque[Refusal] = deque(maxlen=_MAX_REFUSALS)
         self._delivering = Lock()
-        self._news = Event()
-        self._enough = Event()
+        self._added = Event()
+        self._batch_full = Event()
 
     @property
     def count(self) -> int:
         return sum(len(waiting.items) for waiting in self._waiting.values())
 
     def put(self, kind: Kind, item: Item) -> None:
-        """Raises TooManyReports, and takes nothing then."""
+        """Queue an item. Raises TooManyReports, and then leaves the queue as it was."""
         waiting = self._waiting[kind]
-        if waiting.size + _size(item) > self._most_bytes:
+        if waiting.size + _size(item) > self._max_bytes:
             raise TooManyReports(len(waiting.items))
         waiting.add(item)
-        self._news.set()
+        self._added.set()
         if len(waiting.items) >= BATCH_ITEMS:
-            self._enough.set()
+            self._batch_full.set()
 
-    async def forever(self) -> None:
-        """Until the token is refused. A batch is sent once it is full, or after some seconds."""
+    async def run(self) -> None:
+        """Deliver until the token is refused: a batch once it is full, or after some seconds."""
         while True:
-            await self._news.wait()
+            await self._added.wait()
             try:
-                async with timeout(around(self._pace.records)):
-                    await self._enough.wait()
+                async with timeout(jittered(self._pace.records)):
+                    await self._batch_full.wait()
             except TimeoutError:
                 pass
             await self.deliver()
 
     async def deliver(self) -> None:
-        """Until nothing waits any more. Raises NotAuthenticated."""
+        """Send until the queue is empty. Raises NotAuthenticated."""
         async with self._delivering:
             while kind := next((kind for kind in Kind if self._waiting[kind].items), None):
                 waiting = self._waiting[kind]
                 batch = waiting.batch()
-                for item, verdict in zip(batch, await self._judged(kind, batch), strict=True):
+                for item, verdict in zip(batch, await self._verdicts(kind, batch), strict=True):
                     if verdict.status == "refused":
                         self._note(Refusal(kind, item.id, verdict.code or "refused"))
                 waiting.drop(len(batch))
-            self._news.clear()
-            self._enough.clear()
+            self._added.clear()
+            self._batch_full.clear()
 
     def raise_refused(self) -> None:
-        """Raises ReportsRefused with what was refused since the last time."""
+        """Raise ReportsRefused with the refusals since the last call, if there are any."""
         if self._refused:
             refusals = tuple(self._refused)
             self._refused.clear()
@@ -124,20 +124,22 @@ class Journal:
         _logger.warning("%s: %s refused: %s", refusal.kind, refusal.id, refusal.code)
         self._refused.append(refusal)
 
-    async def _judged(self, kind: Kind, batch: Sequence[Item]) -> Sequence[Verdict]:
-        """A verdict for each, in their order. A bad item that spoils its batch is found."""
+    async def _verdicts(self, kind: Kind, batch: Sequence[Item]) -> Sequence[Verdict]:
+        """Return a verdict for each item, in order; halve a refused batch to find the bad item."""
         try:
-            return await patiently(partial(self._send, kind, batch), self._pace, final=is_final)
+            return await retry_through_outages(
+                partial(self._send, kind, batch), self._pace, final=is_final
+            )
         except Refused as refused:
             if not is_final(refused):
                 raise
             if len(batch) == 1 or refused.status not in _OF_THE_BODY:
                 return [Verdict(status="refused", code=refused.code)] * len(batch)
-        await sleep(around(self._pace.shortest_pause))
+        await sleep(jittered(self._pace.shortest_pause))
         half = len(batch) // 2
         return [
-            *await self._judged(kind, batch[:half]),
-            *await self._judged(kind, batch[half:]),
+            *await self._verdicts(kind, batch[:half]),
+            *await self._verdicts(kind, batch[half:]),
         ]
 
     async def _send(self, kind: Kind, batch: Sequence[Item]) -> Sequence[Verdict]:
@@ -154,10 +156,10 @@ class Journal:
             raise refusal(answer)
         verdicts = parse_answer(Verdicts, answer.body).results
         if len(verdicts) != len(batch):
-            raise MalformedAnswer("The service gave not one verdict for each item.")
+            raise MalformedAnswer("The service did not return one verdict per item.")
         return verdicts
 
 
 def _size(item: Item) -> int:
-    """About what it takes in memory."""
+    """Return about what the item takes in memory."""
     return len(item.text) + _OVERHEAD

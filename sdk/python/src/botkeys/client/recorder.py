@@ -1,4 +1,4 @@
-"""What a bot tells of its work: trades, equity, signals and events."""
+"""Records of a bot's work: trades, equity, signals and events."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -9,7 +9,7 @@ from uuid import UUID
 import uuid_utils
 
 from botkeys.client.models import Position
-from botkeys.client.record_queue import Journal
+from botkeys.client.record_queue import RecordQueue
 from botkeys.client.records import Kind, make_item
 
 Direction = Literal["long", "short", "flat"]
@@ -17,23 +17,23 @@ Level = Literal["info", "warning", "error"]
 
 
 class Recorder:
-    """Each method takes a record and returns the id under which it is stored once.
+    """The recording methods of a `BotClient`.
 
-    `running`, `flush` and the end of the client deliver them, through outages. They belong to the
-    key that the bot has now, also when they arrive after it was swapped. A `BotClient` has these
-    methods. They raise TooManyReports while an outage has filled the memory set aside for them, and
-    NotRecordable.
+    Each method queues one record and returns its id; the service stores a record once, however
+    often it arrives. `running`, `flush` and closing the client deliver the queue, through outages.
+    A record belongs to the key that the bot has now, even if it arrives after that key was swapped.
+    The methods raise NotRecordable, and TooManyReports once a long outage has filled the queue.
     """
 
     def __init__(
         self,
-        journal: Journal,
+        records: RecordQueue,
         clock: Callable[[], datetime],
-        present_key: Callable[[], UUID | None],
+        current_key: Callable[[], UUID | None],
     ) -> None:
-        self._journal = journal
+        self._records = records
         self._clock = clock
-        self._present_key = present_key
+        self._read_current_key = current_key
         self._last_key: UUID | None = None
 
     def record_trade(
@@ -45,10 +45,10 @@ class Recorder:
         contract_size: Decimal | None = None,
         settle: str | None = None,
     ) -> str:
-        """A round trip: a closed position with its prices and times, under the position's id.
+        """Record a round trip: a closed position with its prices and times, under its id.
 
-        One that is closed in parts is several trades: give each its `trade_id`, and the part as
-        its quantity. Size and settle asset are for a symbol that its exchange lists no more.
+        A position closed in parts is several trades: give each its own `trade_id`, and the part as
+        its quantity. `contract_size` and `settle` are for a symbol that is no longer listed.
         """
         members = {
             "symbol": position.symbol,
@@ -80,7 +80,7 @@ class Recorder:
         at: datetime | None = None,
         record_id: str | None = None,
     ) -> str:
-        """What the exchange account is worth. `reset`: its test funds were claimed anew."""
+        """Record what the exchange account is worth. `reset`: its test funds were claimed again."""
         members = {
             "at": at or self._clock(),
             "equity": equity,
@@ -103,7 +103,7 @@ class Recorder:
         at: datetime | None = None,
         record_id: str | None = None,
     ) -> str:
-        """What the strategy said, and whether the bot acted on it."""
+        """Record what the strategy signalled, and whether the bot acted on it."""
         members = {
             "at": at or self._clock(),
             "symbol": symbol,
@@ -125,7 +125,7 @@ class Recorder:
         at: datetime | None = None,
         record_id: str | None = None,
     ) -> str:
-        """Whatever its owner should read. Put nothing secret into it: it is stored as it is."""
+        """Record anything the bot's owner should read. It is stored as given: no secrets in it."""
         at = at or self._clock()
         members = {"at": at, "kind": kind, "level": level, "message": message, "data": data}
         return self._record(Kind.EVENTS, record_id, members)
@@ -138,8 +138,8 @@ class Recorder:
         *,
         key_id: UUID | None = None,
     ) -> str:
-        # A bot whose key was taken away still tells of what it did with that key.
-        self._last_key = self._present_key() or self._last_key
+        # A bot whose key was taken away still reports what it did with that key.
+        self._last_key = self._read_current_key() or self._last_key
         item = make_item(record_id or str(uuid_utils.uuid7()), key_id or self._last_key, members)
-        self._journal.put(kind, item)
+        self._records.put(kind, item)
         return item.id

@@ -1,4 +1,4 @@
-"""What a bot did, as items of the batches in which it is reported."""
+"""Records of what a bot did, as items of the batches in which they are sent."""
 
 import json
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from uuid import UUID
 from botkeys.client.errors import NotRecordable
 from botkeys.decimals import plain
 
-MOST_BYTES = 64 * 1024
-"""Of one item: more than the service takes of any."""
+MAX_BYTES = 64 * 1024
+"""Longest item; no route of the service takes one as long."""
 
 
 class Kind(StrEnum):
-    """The last part of the route, in the order in which they are delivered."""
+    """The kinds of records in the order of delivery; the value is the last part of the route."""
 
     TRADES = "trades"
     EVENTS = "events"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """`text` is JSON, made when it was recorded: what the caller changes later changes nothing."""
+    """One record. `text` is JSON made at once: later changes to the caller's data do not count."""
 
     id: str
     key_id: UUID | None
@@ -35,19 +35,19 @@ class Item:
 
 
 def make_item(item_id: str, key_id: UUID | None, members: Mapping[str, Any]) -> Item:
-    """Members that are `None` are left out. Raises NotRecordable, which quotes nothing."""
-    told = {name: value for name, value in members.items() if value is not None}
+    """Return the item, without members that are `None`. Raises NotRecordable, quoting nothing."""
+    given = {name: value for name, value in members.items() if value is not None}
     try:
         text = json.dumps(
-            {"id": item_id, **told}, default=_plain, allow_nan=False, ensure_ascii=False
+            {"id": item_id, **given}, default=_plain, allow_nan=False, ensure_ascii=False
         ).encode()
     except (TypeError, ValueError, RecursionError):
         text = b""
-    # Outside the except block: json's error holds what it could not write.
+    # Outside the except block: json's error holds the value that it could not write.
     if not text:
         raise NotRecordable("What was recorded cannot be written as JSON.")
-    if len(text) > MOST_BYTES:
-        raise NotRecordable(f"What was recorded is longer than {MOST_BYTES} bytes.")
+    if len(text) > MAX_BYTES:
+        raise NotRecordable(f"What was recorded is longer than {MAX_BYTES} bytes.")
     return Item(item_id, key_id, text)
 
 

@@ -1,4 +1,4 @@
-"""Server-sent events, read from bytes as they come.
+"""A parser of server-sent events that reads bytes as they arrive.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
@@ -17,7 +17,7 @@ class EventTooLarge(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """`id` is the last event id of the stream when this event was whole; empty if it has none."""
+    """One event. `id` is the stream's last event id when the event was complete, or empty."""
 
     kind: str
     data: str
@@ -25,26 +25,26 @@ class Event:
 
 
 class EventParser:
-    """One connection's bytes in, whole events out.
+    """Turns the bytes of one connection into complete events.
 
-    `last_event_id` and `retry_ms` are what the stream has said so far; an id is carried over from
-    the connection before. What stands unfinished at the end of a connection is no event.
+    `last_event_id` and `retry_ms` are the stream's latest values; the id of the previous connection
+    may be passed in. An event still unfinished when the connection ends is dropped.
     """
 
-    def __init__(self, last_event_id: str = "", *, most_bytes: int = 16 * 1024 * 1024) -> None:
+    def __init__(self, last_event_id: str = "", *, max_bytes: int = 16 * 1024 * 1024) -> None:
         self.last_event_id = last_event_id
         self.retry_ms: int | None = None
         self._id = last_event_id
         self._kind = ""
         self._data: list[str] = []
-        self._most = most_bytes
+        self._max_bytes = max_bytes
         self._size = 0
         self._line: list[bytes] = []
         self._after_cr = False
         self._at_start = True
 
     def feed(self, chunk: bytes) -> list[Event]:
-        """The events that this piece completes. Raises EventTooLarge."""
+        """Return the events that this chunk completes. Raises EventTooLarge."""
         if not chunk:
             return []
         skipped = chunk[1:] if self._after_cr and chunk.startswith(b"\n") else chunk
@@ -70,7 +70,7 @@ class EventParser:
 
     def _grow(self, size: int) -> None:
         self._size += size
-        if self._size > self._most:
+        if self._size > self._max_bytes:
             raise EventTooLarge
 
     def _take_line(self, line: bytes) -> Event | None:
@@ -87,7 +87,7 @@ class EventParser:
                 self._id = value
             case "retry" if _DIGITS.fullmatch(value):
                 self.retry_ms = int(value)
-            case "":  # a comment, which keeps the connection alive and the buffer as it is
+            case "":  # a comment: keeps the connection alive, adds nothing to the event
                 self._size -= len(line)
         return None
 

@@ -1,14 +1,14 @@
-"""Follows the service's stream of configurations, and polls while there is none to be had."""
+"""The service's stream of configurations, with polling while the stream is not available."""
 
 import asyncio
 from typing import final
 
 from botkeys.client.config_feed import ConfigFeed
-from botkeys.client.connection import Connection, no_answer
+from botkeys.client.connection import Connection, unreachable
 from botkeys.client.errors import BotClientError, MalformedAnswer, NotAuthenticated
 from botkeys.client.models import BotConfig, parse_answer, refusal
 from botkeys.client.sse import Event, EventParser, EventTooLarge
-from botkeys.client.timing import Pace, around, patiently
+from botkeys.client.timing import Pace, jittered, retry_through_outages
 from botkeys.transport.client import HttpStream, TransportError
 
 _OK = 200
@@ -18,7 +18,7 @@ _LONGEST_RETRY = 60.0
 
 
 @final
-class Follower:
+class ConfigStream:
     def __init__(self, connection: Connection, feed: ConfigFeed, pace: Pace) -> None:
         self._connection = connection
         self._feed = feed
@@ -26,17 +26,17 @@ class Follower:
         self._last_event_id = ""
         self._retry = _USUAL_RETRY
 
-    async def forever(self) -> None:
-        """Until the token is refused. A stream that ends is opened again after a pause."""
+    async def run(self) -> None:
+        """Follow until the token is refused; a stream that ended is opened again after a pause."""
         while True:
-            await patiently(self._follow_or_poll, self._pace)
+            await retry_through_outages(self._stream_or_poll, self._pace)
             pause = min(max(self._retry, self._pace.shortest_pause), _LONGEST_RETRY)
-            await asyncio.sleep(around(pause))
+            await asyncio.sleep(jittered(pause))
 
-    async def _follow_or_poll(self) -> None:
-        """Raises the stream's error where it brought nothing; the configuration is read then."""
+    async def _stream_or_poll(self) -> None:
+        """Follow one stream; if it fails, poll once and raise the stream's error."""
         try:
-            await self._follow()
+            await self._read_stream()
         except NotAuthenticated:
             raise
         except BotClientError as error:
@@ -51,8 +51,8 @@ class Follower:
             pass  # the next attempt reads it again
         raise failure
 
-    async def _follow(self) -> None:
-        """One connection, to its end. Raises if it ended before its first byte, or in nonsense."""
+    async def _read_stream(self) -> None:
+        """Read one connection to its end. Raises if it ended before its first byte, or garbled."""
         headers = {"Accept": "text/event-stream"}
         if self._last_event_id:
             headers["Last-Event-ID"] = self._last_event_id
@@ -68,11 +68,11 @@ class Follower:
                     heard = True
                     self._take(parser, parser.feed(chunk))
         except TransportError as error:
-            failure = no_answer(error)
+            failure = unreachable(error)
         except EventTooLarge:
-            raise MalformedAnswer("The service's stream sends an event without end.") from None
+            raise MalformedAnswer("The service's stream sends an endless event.") from None
         if not heard:
-            raise failure or MalformedAnswer("The service's stream ended without a word.")
+            raise failure or MalformedAnswer("The service's stream ended without data.")
 
     async def _check(self, stream: HttpStream) -> None:
         if stream.status != _OK:
@@ -87,7 +87,7 @@ class Follower:
         for event in events:
             if event.kind == _CONFIG:
                 self._feed.take(parse_answer(BotConfig, event.data.encode()))
-        # Only now: an event that was not understood is to be sent again.
+        # Last, so that an event that was not understood is sent again.
         self._last_event_id = parser.last_event_id
         if parser.retry_ms is not None:
             self._retry = parser.retry_ms / 1000

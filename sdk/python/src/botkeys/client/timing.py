@@ -1,4 +1,4 @@
-"""How often a bot calls, and how it goes on calling through an outage."""
+"""How often a bot calls, and how it keeps calling through an outage."""
 
 import random
 from collections.abc import Awaitable, Callable
@@ -16,13 +16,13 @@ _LONGEST_WISH = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds. The heartbeat's fits into the service's lease (30 s) twice and more.
+    """Intervals in seconds. `heartbeat` fits more than twice into the service's lease of 30 s.
 
-    A stream that is silent for `stream_idle` is broken. It is opened again after what the service
-    asks for, at least `shortest_pause`; while it fails, the configuration is polled instead, as
-    often as it is tried: up to every `longest_pause`. Credentials are checked `first_check` after
-    they were opened and then every `check`, or after `check_again` where nothing came of it. A
-    record waits up to `records` for others to go with it.
+    A stream that is silent for `stream_idle` is considered broken. It is opened again after the
+    pause that the service asks for, at least `shortest_pause`. While that fails, the configuration
+    is polled at each attempt, the pauses growing up to `longest_pause`. Credentials are checked
+    `first_check` after they were opened and then every `check`, or after `check_again` if the check
+    was inconclusive. A record waits up to `records` for others to share its batch.
     """
 
     heartbeat: float = 10.0
@@ -35,22 +35,22 @@ class Pace:
     records: float = 3.0
 
 
-def around(seconds: float) -> float:
-    """So many seconds, more or less: bots that began together need not call together."""
+def jittered(seconds: float) -> float:
+    """Return the seconds within 10 %: bots that started together need not call together."""
     return seconds * random.uniform(0.9, 1.1)  # noqa: S311  # spreads load, guards nothing
 
 
-async def patiently(
+async def retry_through_outages(
     call: Callable[[], Awaitable[_Result]],
     pace: Pace,
     *,
     final: Callable[[BotClientError], bool] = lambda _: False,
 ) -> _Result:
-    """Call until it works, however long that takes, with growing pauses.
+    """Call until it succeeds, however long that takes, with growing pauses.
 
-    None is longer than that between two heartbeats: a service that is back soon knows who lives,
-    and is asked no more than in good times. Given up for an error that is `final`, and for a token
-    that is no good: those are raised.
+    No pause exceeds the heartbeat's interval, so that a service that is back soon sees its bots
+    online, and is called no more often than usual. Errors that are `final` and a refused token are
+    raised at once.
     """
 
     def decide(error: Exception) -> bool | float:
@@ -61,7 +61,7 @@ async def patiently(
         wish = getattr(error, "retry_after", None)
         if wish is None:
             return True
-        return max(around(min(wish, _LONGEST_WISH)), pace.shortest_pause)
+        return max(jittered(min(wish, _LONGEST_WISH)), pace.shortest_pause)
 
     longest = min(pace.longest_pause, pace.heartbeat)
     async for attempt in stamina.retry_context(

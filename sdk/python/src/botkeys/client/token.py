@@ -1,4 +1,4 @@
-"""Whose token this is, as its holder reads it.
+"""The ids in a bot's token, as its holder can read them.
 
 `bkb_`, then 86 characters of base62 (0-9A-Za-z) for account id (16 B) ‖ bot id (16 B) ‖ 256 random
 bits as one big-endian number, then 6 characters of base62 for the CRC-32 of all the text before.
@@ -24,7 +24,7 @@ class TokenIds:
 
 
 def parse_token(token: Secret) -> TokenIds:
-    """Raises MalformedToken, which never quotes the token."""
+    """Return the ids. Raises MalformedToken, which never quotes the token."""
     ids = _ids(token)
     if ids is None:
         raise MalformedToken

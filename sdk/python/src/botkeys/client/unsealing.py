@@ -1,4 +1,4 @@
-"""The one place in this project where credentials are opened. It runs inside the bot."""
+"""The only code of this project that opens credentials. It runs inside the bot."""
 
 import json
 from typing import Any
@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from botkeys.client.errors import CannotOpen, MalformedAnswer
 from botkeys.client.models import ReleaseAnswer
 from botkeys.exchanges.model import Credentials
-from botkeys.sealing import errors as vault_errors
+from botkeys.sealing import errors as sealing_errors
 from botkeys.sealing.binding import Binding
 from botkeys.sealing.boxes import SecretBytes
 from botkeys.sealing.secret import Secret
@@ -20,9 +20,9 @@ _DATA_KEY_BYTES = 32
 
 
 def open_release(one_time_key: PrivateKey, answer: ReleaseAnswer) -> Credentials:
-    """Raises CannotOpen, or MalformedAnswer if what opens is not credentials.
+    """Return the credentials. Raises CannotOpen, or MalformedAnswer for any other content.
 
-    The caller has compared the answer's ids with its own; all of them are bound in both layers.
+    The caller has compared the answer's ids with its own; both layers are bound to all of them.
     """
     binding = Binding(
         account_id=answer.account_id,
@@ -37,12 +37,12 @@ def open_release(one_time_key: PrivateKey, answer: ReleaseAnswer) -> Credentials
     with plaintext:
         credentials = _parse(plaintext)
     if credentials is None:
-        raise MalformedAnswer("What was sealed opens, but is not credentials.")
+        raise MalformedAnswer("The sealed content opens, but is not credentials.")
     return credentials
 
 
-# The two functions below hold clear text in local variables, so neither raises: the errors come
-# from the one above, whose frame holds boxes only.
+# The two functions below hold plaintext in local variables, so neither raises: errors come from the
+# function above, whose frame holds boxes only.
 
 
 def _decrypt(
@@ -50,7 +50,7 @@ def _decrypt(
 ) -> SecretBytes | None:
     try:
         opened = one_time_key.open(answer.sealed_data_key, binding.release_info(answer.bot_id))
-    except (vault_errors.CannotOpen, ValueError):
+    except (sealing_errors.CannotOpen, ValueError):
         return None
     with SecretBytes(opened) as data_key:
         opened[:] = bytes(len(opened))
@@ -70,7 +70,7 @@ def _parse(plaintext: SecretBytes) -> Credentials | None:
     try:
         fields: Any = json.loads(plaintext.reveal())
     except (ValueError, RecursionError):
-        # json's error carries the whole text: it must not get out, not even as a context.
+        # json's error carries the whole text: it must not escape, not even as a context.
         return None
     if not isinstance(fields, dict):
         return None

@@ -7,10 +7,10 @@ loopback only) without a path, since paths are signed; `websocket…` names are 
 have a path. `None` takes a host away: calls to it answer `NoEndpoint`.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from botkeys.addresses import is_loopback
 from botkeys.exchanges.model import Environment
 
 HostTable = Mapping[Environment, Mapping[str, str | None]]
@@ -46,17 +46,10 @@ def _checked(exchange: str, name: str, address: str) -> str:
     where = f"{exchange} host {name}"
     if parts.scheme not in {secure, plain} or not parts.hostname:
         raise ValueError(f"{where} must be an address like {secure}://host")
-    if parts.scheme == plain and not _is_loopback(parts.hostname):
+    if parts.scheme == plain and not is_loopback(parts.hostname):
         raise ValueError(f"{where} must be {secure}: credentials would travel in clear")
     if parts.username or parts.password or parts.query or parts.fragment:
         raise ValueError(f"{where} must be a bare address")
     if not socket and parts.path.strip("/"):
         raise ValueError(f"{where} must have no path, since paths are signed")
     return address.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,0 +1,147 @@
+"""Check that no text of the repository uses a word that its readers would stumble over.
+
+Comments, docstrings, strings, identifiers and Markdown are read. `python -m scripts.check_words`
+prints each use with the plain words to choose from, and exits with 1 if there are any.
+"""
+
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from scripts.check_references import ROOT, text_files
+
+PLAIN_WORDS = {
+    "told": "stated, given, reported, notified",
+    "said": "stated, reported, requested",
+    "reckon": "compute, recompute, count",
+    "anew": "again",
+    "whoever": "anyone who, the caller that",
+    "kin": "related, similar",
+    "mend": "fix, repair",
+    "of those": "name the things",
+    "none that there is": "no existing one",
+}
+"""Every word or phrase to avoid, and what to write instead."""
+
+EXEMPT = (
+    "migrations/versions",  # a landed migration never changes
+    "scripts/check_words.py",  # names the words
+    "tests/scripts/test_check_words.py",  # likewise
+)
+
+NOT_YET: tuple[str, ...] = (
+    "app/__main__.py",
+    "app/api",
+    "app/commands",
+    "app/db",
+    "app/domains/analytics",
+    "app/domains/catalogue",
+    "app/domains/deletion",
+    "app/domains/ingest",
+    "app/domains/operations",
+    "app/domains/positions",
+    "app/domains/runtime",
+    "app/kit",
+    "app/process",
+    "app/settings.py",
+    "app/simulator",
+    "app/worker",
+    "benchmarks",
+    "docs/analytics.md",
+    "docs/bots.md",
+    "docs/custody.md",
+    "docs/deletion.md",
+    "docs/deployment.md",
+    "docs/exchanges.md",
+    "docs/settings.md",
+    "examples",
+    "sdk/python/src/botkeys/exchanges",
+    "sdk/python/src/botkeys/transport",
+    "tests/api",
+    "tests/auth",
+    "tests/benchmarks",
+    "tests/commands",
+    "tests/custody",
+    "tests/db",
+    "tests/domains/analytics",
+    "tests/domains/assets",
+    "tests/domains/bot_events",
+    "tests/domains/bots",
+    "tests/domains/catalogue",
+    "tests/domains/deletion",
+    "tests/domains/history",
+    "tests/domains/ingest",
+    "tests/domains/keys",
+    "tests/domains/operations",
+    "tests/domains/positions",
+    "tests/domains/runtime",
+    "tests/domains/trading",
+    "tests/examples",
+    "tests/kit",
+    "tests/outside",
+    "tests/process",
+    "tests/processes",
+    "tests/races",
+    "tests/sdk/client",
+    "tests/sdk/exchanges",
+    "tests/sdk/transport",
+    "tests/security",
+    "tests/simulator",
+    "tests/support",
+    "tests/test_settings.py",
+    "tests/worker",
+)
+"""Packages whose text still has to be rewritten: delete a line once its package is clean."""
+
+_ENDINGS = {"reckon": "s|ed|ing", "mend": "s|ed|ing"}
+_GAP = r"[\s#\"']+"  # a phrase may go on in the next line, of a comment or of a string
+
+
+def _pattern(word: str) -> re.Pattern[str]:
+    """Return what finds the word in prose and as a part of `snake_case` and `CamelCase` names."""
+    text = _GAP.join(word.split()) + (f"(?:{_ENDINGS[word]})?" if word in _ENDINGS else "")
+    capital = text[0].upper() + text[1:]
+    return re.compile(
+        rf"(?<![A-Za-z])(?:{text}|{text.upper()})(?![A-Za-z])"  # alone, or between underscores
+        rf"|(?<![A-Z]){capital}(?![a-z])"  # the first word of a sentence or a step of CamelCase
+    )
+
+
+_PATTERNS = {word: _pattern(word) for word in PLAIN_WORDS}
+
+
+def uses(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the line and the word of every use in the text, in order."""
+    found = [
+        (match.start(), word)
+        for word, pattern in _PATTERNS.items()
+        for match in pattern.finditer(text)
+    ]
+    for start, word in sorted(found):
+        yield text.count("\n", 0, start) + 1, word
+
+
+def faults(root: Path, skipped: tuple[str, ...] = EXEMPT + NOT_YET) -> Iterator[str]:
+    """Yield `file:line: word (write: …)` for every use below the root."""
+    for path in sorted(text_files(root)):
+        place = path.relative_to(root)
+        if any(place.is_relative_to(prefix) for prefix in skipped):
+            continue
+        for line, word in uses(path.read_text(encoding="utf-8")):
+            yield f"{place}:{line}: {word} (write: {PLAIN_WORDS[word]})"
+
+
+def main() -> int:
+    found = list(faults(ROOT))
+    for fault in found:
+        print(fault, file=sys.stderr)
+    left = [*faults(ROOT, EXEMPT)]
+    for package in NOT_YET:
+        if not any(fault.startswith((f"{package}/", f"{package}:")) for fault in left):
+            print(f"{package} is clean: delete its line in NOT_YET")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
