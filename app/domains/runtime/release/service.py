@@ -119,7 +119,7 @@ class ReleaseService:
         )
 
     def fulfil(self, ticket: Ticket) -> dict[str, Any]:
-        """Seal the data key to the bot's key; the members of `app.domains.runtime.release.schemas.Release`.
+        """Seal the data key to the bot's key; the members of `runtime.release.schemas.Release`.
 
         The ciphertext travels as it is stored.
         """
