@@ -1,4 +1,4 @@
-"""The command `botkeys`. Modules are imported by the command that needs them: help stays quick."""
+"""The server's commands of `botkeys`. Each imports what it needs itself: help stays quick."""
 
 import sys
 from enum import StrEnum
@@ -8,13 +8,9 @@ from uuid import UUID
 
 import typer
 
-app = typer.Typer(
-    name="botkeys",
-    help="Keeps the exchange API keys of automated trading bots.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+from botkeys.cli import CommandSet
+
+app = typer.Typer()
 master_key = typer.Typer(help="Make, renew and look at master keys.", no_args_is_help=True)
 simulator = typer.Typer(help="The simulated exchanges of development.", no_args_is_help=True)
 audit = typer.Typer(help="The audit log.", no_args_is_help=True)
@@ -244,8 +240,8 @@ _EXPECTED = (
 )
 
 
-def _sentence(error: Exception) -> str | None:
-    """For failures whose cause is the configuration or the machine; None for those of the code.
+def explain(error: Exception) -> str | None:
+    """Return a sentence for an error that the configuration or the machine caused.
 
     A module that was not imported cannot have raised anything.
     """
@@ -259,12 +255,4 @@ def _sentence(error: Exception) -> str | None:
     return None
 
 
-def main() -> None:
-    try:
-        app()
-    except Exception as error:
-        sentence = _sentence(error)
-        if sentence is None:
-            raise
-        typer.secho(f"botkeys: {sentence}", err=True, fg="red")
-        sys.exit(1)
+commands = CommandSet(app, explain)

@@ -73,7 +73,7 @@ async def serve(role: Role, **variables: str) -> tuple[int | None, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-c", "from app.cli import main; main()", "serve", "--role", role),
+        *("-m", "app", "serve", "--role", role),
         env={**kept, "BOTKEYS_PORT": "0", **variables},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

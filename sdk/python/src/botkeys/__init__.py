@@ -1,17 +1,23 @@
-"""Botkeys for Python: what a bot installs to use a key that the service keeps for it."""
+"""Botkeys for Python: what a bot installs to use an exchange key that a service keeps for it.
 
-from typing import TYPE_CHECKING, Any
+Public are `BotClient` here and everything in `botkeys.client`. The packages `exchanges`, `sealing`
+and `transport` are internal: the service shares them, and they may change with any release.
+"""
+
+# Type checkers take it for true. Importing it would cost the command `botkeys` its quick start.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
     from botkeys.client import BotClient
+else:
+
+    def __getattr__(name: str) -> object:
+        """Import the client on first use: the service imports adapters and formats without it."""
+        if name == "BotClient":
+            from botkeys.client import BotClient  # noqa: PLC0415  # see above
+
+            return BotClient
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = ["BotClient"]
-
-
-def __getattr__(name: str) -> Any:
-    """Import the client on first use: the service imports adapters and formats without it."""
-    if name == "BotClient":
-        from botkeys.client import BotClient  # noqa: PLC0415  # see above
-
-        return BotClient
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,116 @@
+"""The command `botkeys`. Modules are imported by the command that needs them: help stays quick."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, EntryPoints, entry_points, version
+from typing import Annotated
+
+import typer
+
+GROUP = "botkeys.commands"
+"""The entry-point group in which a package names the `CommandSet` that it adds."""
+
+SERVER = "server"
+SERVER_COMMANDS = (
+    "audit",
+    "dev",
+    "master-key",
+    "migrate",
+    "openapi",
+    "operations",
+    "serve",
+    "simulator",
+    "token",
+    "worker",
+)
+"""What `botkeys-server` adds, so that its absence can be explained."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSet:
+    """Commands that a package adds.
+
+    `explain` returns the sentence for an error that the configuration or the machine caused, and
+    `None` for any other: that one is a fault of the code, and keeps its traceback.
+    """
+
+    commands: typer.Typer
+    explain: Callable[[Exception], str | None]
+
+
+def main() -> None:
+    """Run the command that the process's arguments name."""
+    run(entry_points(group=GROUP))
+
+
+def run(found: EntryPoints, arguments: Sequence[str] | None = None) -> None:
+    """Run a command with what the entry points add. Ends with SystemExit."""
+    sets = [added for entry in found if (added := _load(entry)) is not None]
+    cli = _make_cli(sets)
+    if SERVER not in found.names:
+        _explain_absent(cli, SERVER_COMMANDS, "botkeys-server")
+    try:
+        cli(arguments)
+    except Exception as error:
+        sentence = next(filter(None, (added.explain(error) for added in sets)), None)
+        if sentence is None:
+            raise
+        _complain(sentence)
+        sys.exit(1)
+
+
+def _make_cli(sets: Sequence[CommandSet]) -> typer.Typer:
+    cli = typer.Typer(
+        name="botkeys",
+        help="Keeps the exchange API keys of automated trading bots.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    cli.callback()(_options)
+    for added in sets:
+        cli.add_typer(added.commands)
+    return cli
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"botkeys {version('botkeys')}")
+        raise typer.Exit
+
+
+def _options(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""
+
+
+def _load(entry: EntryPoint) -> CommandSet | None:
+    """Return what the entry point names; without it the other commands still work."""
+    try:
+        added: CommandSet = entry.load()
+    except (ImportError, AttributeError) as error:
+        _complain(f"The commands of {entry.value} cannot be loaded: {error}")
+        return None
+    return added
+
+
+def _explain_absent(cli: typer.Typer, names: Sequence[str], package: str) -> None:
+    for name in names:
+
+        def absent(context: typer.Context) -> None:
+            _complain(f"{context.info_name} is part of {package}, which is not installed here.")
+            raise typer.Exit(2)
+
+        anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+        cli.command(name, hidden=True, add_help_option=False, context_settings=anything)(absent)
+
+
+def _complain(sentence: str) -> None:
+    typer.secho(f"botkeys: {sentence}", err=True, fg="red")
