@@ -1,4 +1,4 @@
-"""What all tables share."""
+"""What all tables share: naming of constraints, column types, ids."""
 
 import uuid
 from collections.abc import Iterable
@@ -21,7 +21,9 @@ NAMING = {
 ACCOUNTLESS = frozenset(
     {"master_keys", "catalogues", "instruments", "instrument_prices", "learned_leverages"}
 )
-"""Tables that are not distributed by account. A test reads this list: nothing else may join it."""
+"""Tables that are not distributed by account. A test reads this list; no other table may
+join it.
+"""
 
 AccountId = Annotated[uuid.UUID, mapped_column(Uuid, primary_key=True, sort_order=-2)]
 RowId = Annotated[uuid.UUID, mapped_column(Uuid, primary_key=True, sort_order=-1)]
@@ -29,18 +31,18 @@ Timestamp = Annotated[datetime, mapped_column(DateTime(timezone=True))]
 
 
 def new_id() -> uuid.UUID:
-    """A version 7 UUID: ids sort by the time of their making, which keeps indexes dense."""
+    """Return a version 7 UUID: ids sort by creation time, which keeps indexes dense."""
     return uuid.UUID(int=uuid_utils.uuid7().int)
 
 
 AnyRow = Row[*tuple[Any, ...]]
-"""A row of selected columns, by name."""
+"""A row of selected columns, accessible by name."""
 
 AnySelect = Select[*tuple[Any, ...]]
 
 
 def one_of(column: str, values: Iterable[str]) -> str:
-    """The condition of a CHECK that holds a column to a closed set of words."""
+    """Return the condition of a CHECK that restricts a column to a closed set of words."""
     return f"{column} IN ({', '.join(repr(str(value)) for value in values)})"
 
 

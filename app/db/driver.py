@@ -1,7 +1,7 @@
 """Hot statements: compiled once, sent straight through the driver.
 
-SQLAlchemy's pool lends the connection and its expression language makes the statement; what is left
-out is what it does for each execution, which takes longer than PostgreSQL takes to answer.
+SQLAlchemy's pool lends the connection and its expression language builds the statement; what is
+skipped is its work on each execution, which takes longer than PostgreSQL takes to respond.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ Rows = Sequence[Iterable[Any]]
 
 
 class Statement:
-    """A statement with named parameters, as PostgreSQL wants it. JSON is given as text."""
+    """A statement with named parameters, compiled for PostgreSQL. JSON is passed as text."""
 
     def __init__(self, clause: ClauseElement) -> None:
         dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
@@ -32,24 +32,26 @@ class Statement:
         self._known = {name: known[name] for name in self._names if known[name] is not None}
 
     def arguments(self, parameters: dict[str, Any]) -> list[Any]:
-        """Their values in the order of the text's numbers; literals are the statement's own."""
+        """Return the values in the order of the text's placeholders, literals of the
+        statement included.
+        """
         given = {**self._known, **parameters} if self._known else parameters
         return [given[name] for name in self._names]
 
 
 class Executor(Protocol):
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
-        """All rows, read in a transaction of their own. JSON is decoded: the pool sees to that.
+        """Return all rows, read in a transaction of their own, with JSON decoded by the pool.
 
-        Raises what the driver raises: `app.db.failures` tells outages from mistakes.
+        Raises what the driver raises: `app.db.failures` distinguishes outages from mistakes.
         """
 
 
 class AutocommitExecutor:
     """Reads over any free connection of an engine whose pool does not begin transactions.
 
-    `in_transaction` wraps each read in one: a transaction pooler keeps to one server connection
-    only from BEGIN to COMMIT.
+    `in_transaction` wraps each read in one: a transaction pooler guarantees the same server
+    connection only from BEGIN to COMMIT.
     """
 
     def __init__(self, engine: AsyncEngine, *, in_transaction: bool = False) -> None:
@@ -63,12 +65,12 @@ class AutocommitExecutor:
         return rows
 
     def _fetch(self, text: str, arguments: list[Any]) -> Rows:
-        """Runs in a greenlet, as the pool wants it: borrow, read and give back in one switch."""
+        """Borrow, read and give back in one switch; runs in a greenlet, as the pool requires."""
         lent, driver = borrow(self._engine)
         try:
             rows: Rows = await_only(self._send(driver, text, arguments))
         except BaseException as error:
-            # Only after an answer of the server's is the connection known to be in order.
+            # Only after a response from the server is the connection known to be usable.
             if driver.is_closed() or not isinstance(error, asyncpg.PostgresError):
                 lent.invalidate()
             raise
@@ -87,8 +89,8 @@ class Sender(Protocol):
     async def fetch(self, text: str, /, *arguments: Any) -> Rows: ...
 
 
-class _Overheard:
-    """Sends through SQLAlchemy what somebody listens to: tracing, or a test."""
+class _ObservedSender:
+    """Sends through SQLAlchemy because someone listens to statements: tracing, or a test."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -99,9 +101,9 @@ class _Overheard:
 
 
 class SessionExecutor:
-    """Sends statements in a session's own transaction, which the first of them begins.
+    """Sends statements in a session's own transaction, which the first one begins.
 
-    They go straight through the driver unless the engine has listeners to statements.
+    They go straight through the driver unless the engine has listeners for statements.
     """
 
     def __init__(self, session: AsyncSession) -> None:
@@ -110,7 +112,7 @@ class SessionExecutor:
         self._sender: Sender | None = None
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
-        """All rows. Raises what the driver raises, or SQLAlchemy's error around it."""
+        """Return all rows; raise what the driver raises, or SQLAlchemy's error around it."""
         transaction = self._session.sync_session.get_transaction()
         if self._sender is None or transaction is None or transaction is not self._transaction:
             self._sender = await self._begin()
@@ -120,21 +122,21 @@ class SessionExecutor:
     async def _begin(self) -> Sender:
         connection = await self._session.connection()
         adapted: Any = (await connection.get_raw_connection()).dbapi_connection
-        # SQLAlchemy sends BEGIN before the first statement of its own: this may come before it.
-        if adapted._transaction is None:  # noqa: SLF001  # has no public way
+        # SQLAlchemy sends BEGIN before its own first statement; ours may come before that.
+        if adapted._transaction is None:  # noqa: SLF001  # no public way
             await adapted._start_transaction()  # noqa: SLF001
         return await sender(connection)
 
 
-def is_overheard(engine: Engine) -> bool:
+def has_listeners(engine: Engine) -> bool:
     return bool(engine.dispatch.before_cursor_execute)
 
 
 def borrow(engine: Engine) -> tuple[PoolProxiedConnection, Driver]:
-    """A free connection of the pool's, and what sends over it. To be called in a greenlet."""
+    """Return a free connection of the pool and its driver connection; call this in a greenlet."""
     lent = engine.raw_connection()
     while _driver(lent).is_closed():
-        # The server went away while nobody used it: the pool gives another.
+        # The server closed it while it was idle: the pool gives another.
         lent.invalidate()
         lent = engine.raw_connection()
     return lent, _driver(lent)
@@ -145,12 +147,12 @@ def _driver(lent: PoolProxiedConnection) -> Driver:
 
 
 async def driver_connection(connection: AsyncConnection) -> Driver:
-    """Asyncpg's own connection beneath SQLAlchemy's."""
+    """Return asyncpg's own connection beneath SQLAlchemy's."""
     return _driver(await connection.get_raw_connection())
 
 
 async def sender(connection: AsyncConnection) -> Sender:
-    """What sends over this connection: the driver, or SQLAlchemy for those who listen to it."""
-    if is_overheard(connection.sync_engine):
-        return _Overheard(connection)
+    """Return what sends over this connection: the driver, or SQLAlchemy if it has listeners."""
+    if has_listeners(connection.sync_engine):
+        return _ObservedSender(connection)
     return await driver_connection(connection)

@@ -1,4 +1,4 @@
-"""The pool of connections of one process."""
+"""The connection pool of one process."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ from app.db.transactions import Transaction, transactions
 from app.kit.json_codec import dumps
 
 _ANSWER_SECONDS = 1
-"""For PostgreSQL to say that a statement's time is up, before we stop waiting for it."""
+"""How long PostgreSQL may take to report that a statement timed out before we stop waiting."""
 
 
 def driver_url(url: str) -> URL:
-    """The address of a database in the form that SQLAlchemy wants for asyncpg.
+    """Return the address of a database in SQLAlchemy's form for asyncpg.
 
-    A Unix socket (`?host=/folder`) and TLS (`?sslmode=require`) are named as libpq names them.
+    A Unix socket (`?host=/folder`) and TLS (`?sslmode=require`) are given as for libpq.
     """
     parsed = make_url(url).set(drivername="postgresql+asyncpg")
     query = dict(parsed.query)
@@ -43,10 +43,10 @@ def _dumps(value: Any) -> str:
 class Database:
     """An engine and its sessions. `hide_parameters` keeps values out of errors and logs.
 
-    Each statement of a session of `read_sessions` is a transaction of its own: a read takes one
-    round trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else.
-    `autocommit` is for the hottest reads, which need no session at all; `transactions` makes the
-    transactions of the hottest writes, which need none either.
+    Each statement of a `read_sessions` session is a transaction of its own: a read takes one round
+    trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else.
+    `autocommit` is for the hottest reads and `transactions` for the hottest writes; neither needs a
+    session.
     """
 
     engine: AsyncEngine
@@ -71,15 +71,15 @@ def open_database(
 ) -> Database:
     """Open a pool; `pool_size=None` opens a connection for each use (migrations, short commands).
 
-    `statement_timeout` is in seconds. With `pooler` a transaction pooler stands before the server:
-    it hands each transaction another server connection, so nothing may be kept on one (prepared
-    statements) nor set on one at its start but what every pooler passes on; the time limits are
-    then set on the login role (docs/deployment.md).
+    `statement_timeout` is in seconds. `pooler` means that a transaction pooler sits before the
+    server: it may give each transaction another server connection, so nothing may be kept on one
+    (prepared statements), and at its start only settings that every pooler passes on may be set.
+    The time limits are then set on the login role (docs/deployment.md).
     """
     settings = {"application_name": application_name, "timezone": "UTC"}
     connect: dict[str, Any] = {"server_settings": settings, "timeout": 10}
     if pool_size is not None:
-        # For a server that does not even say that the time is up: stopped, or cut off.
+        # For a server that does not even report the timeout: stopped, or cut off.
         connect["timeout"] = pool_timeout
         connect["command_timeout"] = statement_timeout + _ANSWER_SECONDS
     if pooler:
@@ -108,7 +108,8 @@ def open_database(
     sessions = _sessions(engine)
     hot = transactions(engine, sessions)
     if pooler:
-        # Without BEGIN a pooler may send a prepared statement's execution elsewhere.
+        # Without BEGIN a pooler may send a prepared statement's execution to another server
+        # connection.
         return Database(
             engine, sessions, sessions, AutocommitExecutor(engine, in_transaction=True), hot
         )

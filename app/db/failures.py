@@ -1,24 +1,25 @@
-"""What a failure of the database means for the request that met it."""
+"""What a database failure means for the request that met it."""
 
 from asyncpg import InterfaceError as DriverError
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 _CONFLICTS = {"40001", "40P01"}
-"""Serialisation failure and deadlock: nothing was done, and a second try will likely succeed."""
+"""Serialization failure and deadlock: nothing was done, and a retry will probably succeed."""
 
 _OUTAGES = ("08", "53", "57", "58", "25006", "3D000", "28", "55000")
-"""Connection lost, out of a resource (disk full among them), ended by the operator or a time
-limit, a system error, a read-only standby, no such database, login refused, a database that the
-operator has closed to connections."""
+"""Connection lost, out of a resource (including disk full), ended by the operator or a time
+limit, a system error, a read-only standby, no such database, login rejected, a database
+that the operator has closed to connections.
+"""
 
 
 class Overtaken(Exception):
-    """What was read to know which rows to lock is another by the time they are locked."""
+    """What was read to decide which rows to lock had changed by the time they were locked."""
 
 
 def sqlstate(error: BaseException) -> str | None:
-    """PostgreSQL's code for an error raised through SQLAlchemy or asyncpg, if it has one."""
+    """Return PostgreSQL's code for an error raised through SQLAlchemy or asyncpg, if it has one."""
     if isinstance(error, DBAPIError):
         error = error.orig or error
     code = getattr(error, "sqlstate", None)
@@ -30,7 +31,7 @@ def is_conflict(error: BaseException) -> bool:
 
 
 def is_outage(error: BaseException) -> bool:
-    """Whether the database cannot be used at the moment, through no fault of the request."""
+    """Return whether the database is unavailable, through no fault of the request."""
     if isinstance(error, PoolTimeout | InterfaceError | DriverError | OSError | TimeoutError):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
@@ -39,9 +40,9 @@ def is_outage(error: BaseException) -> bool:
 
 
 def outage_sentence(error: BaseException) -> str | None:
-    """For a command's user: what is wrong with the database; None if it is something else.
+    """Return what is wrong with the database, for a command's user; None if it is something else.
 
-    The server's own text stays out: it may name values.
+    The server's own text is left out: it may contain values.
     """
     if not is_outage(error):
         return None
@@ -57,7 +58,7 @@ def outage_sentence(error: BaseException) -> str | None:
 
 
 def violated_constraint(error: DBAPIError) -> str | None:
-    """The name of the constraint that refused a row, if that is what happened."""
+    """Return the name of the constraint that rejected a row, if that is what happened."""
     cause: BaseException | None = error.orig
     while cause is not None:
         name = getattr(cause, "constraint_name", None)

@@ -1,8 +1,8 @@
-"""Tells the processes that bots are connected to that a bot's configuration changed.
+"""Notifications to the processes with connected bots that a configuration changed.
 
-A notification carries account and bot id and nothing else, leaves with the commit, and is a hint:
-whoever gets one reads the configuration. NOTIFY takes one lock for the whole server at commit, so
-only changes of configuration send one, never heartbeats or reports.
+A notification carries only account and bot id, is sent at commit, and is a hint: the receiver
+rereads the configuration. NOTIFY takes one lock for the whole server at commit, so only changes of
+configuration send one, never heartbeats or reports.
 """
 
 from uuid import UUID
@@ -19,7 +19,7 @@ def of_bot(account_id: UUID, bot_id: UUID) -> Select[tuple[None]]:
 
 
 def of_key(account_id: UUID, key_id: UUID) -> Select[tuple[None]]:
-    """Of the bot that has this key; of nobody where none has."""
+    """Return the notification of the bot that has this key; no row if none has."""
     payload = cast(Bot.account_id, Text) + ":" + cast(Bot.id, Text)
     return select(func.pg_notify(CHANNEL, payload)).where(
         Bot.account_id == account_id, Bot.key_id == key_id
@@ -27,7 +27,7 @@ def of_key(account_id: UUID, key_id: UUID) -> Select[tuple[None]]:
 
 
 def of_account(account_id: UUID) -> Select[tuple[None]]:
-    """Of all its bots, in one notification without a bot."""
+    """Return one notification, without a bot id, that stands for all bots of the account."""
     return select(func.pg_notify(CHANNEL, f"{account_id}:"))
 
 
@@ -40,13 +40,13 @@ _OF_CATALOGUE = f"""
       AND coalesce(keys.region, '') = :region AND keys.contract_type = :contract_type
 """  # noqa: S608  # a name of ours
 OF_CATALOGUE = text(_OF_CATALOGUE).bindparams(*(bindparam(word, type_=Text()) for word in _WORDS))
-"""Of every bot whose key trades on this catalogue; how many there are.
+"""Notifies every bot whose key trades on this catalogue, and counts them.
 
-These two alone are of all accounts at once: a catalogue is of none, and its rows are everybody's.
+Only these two statements span all accounts: a catalogue belongs to none and is shared by all.
 """
 
-# IS TRUE keeps the planner from looking up each key with each symbol, which of 100,000 bots and a
-# whole catalogue took half a minute: it reads a key's few assets, and the symbols once.
+# IS TRUE keeps the planner from looking up each key with each symbol, which took half a minute for
+# 100,000 bots and a whole catalogue: it reads a key's few assets, and the symbols once.
 OF_INSTRUMENTS = text(
     _OF_CATALOGUE
     + """
@@ -60,10 +60,10 @@ OF_INSTRUMENTS = text(
 ).bindparams(
     *(bindparam(word, type_=Text()) for word in _WORDS), bindparam("symbols", type_=ARRAY(Text()))
 )
-"""The same, of the bots whose key has one of these symbols among its trading assets."""
+"""The same for bots whose key has one of these symbols among its trading assets."""
 
 
 def read(payload: str) -> tuple[UUID, UUID | None]:
-    """Account and bot of a notification; no bot means all of the account's."""
+    """Return the account and bot of a notification; no bot means all of the account's."""
     account, _, bot = payload.partition(":")
     return UUID(account), UUID(bot) if bot else None

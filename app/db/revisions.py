@@ -1,12 +1,12 @@
-"""Which states of an object a change was made for."""
+"""The revisions of an object that a conditional change may apply to."""
 
 from app.errors import PreconditionFailed
 
 Revisions = frozenset[int]
-"""One of these; none that there is, where it is empty."""
+"""Acceptable revisions; an empty set matches no existing object."""
 
 
 def require(revision: int, expected: Revisions | None) -> None:
-    """Raises `PreconditionFailed` unless it is among those expected; `None` where any will do."""
+    """Raise `PreconditionFailed` unless the revision is expected; `None` accepts any."""
     if expected is not None and revision not in expected:
         raise PreconditionFailed

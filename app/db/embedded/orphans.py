@@ -1,4 +1,4 @@
-"""Server processes without an owner: noticed by the folder's lock, and ended."""
+"""Server processes without an owner: detected by the folder's lock, and ended."""
 
 import logging
 import os
@@ -10,9 +10,9 @@ import psutil
 from app.db.embedded.errors import ClusterInUse
 from app.db.embedded.folder_lock import MARK, cluster_name, locked_within
 
-# Signal, to all or to the main process alone, and the seconds to wait: fast shutdown, immediate
-# shutdown. Children of a killed server leave by themselves at their next wait; one that computes
-# does not, and keeps the shared memory.
+# Signal, whether it goes to all processes or only to the main one, and the seconds to wait: fast
+# shutdown, immediate shutdown. Children of a killed server exit at their next wait; a busy one does
+# not, and keeps the shared memory.
 STEPS = (
     (signal.SIGINT, False, 10.0),
     (signal.SIGQUIT, False, 5.0),
@@ -26,9 +26,9 @@ logger = logging.getLogger(__name__)
 def end_leftovers(folder: Path, descriptor: int) -> None:
     """End every process that an earlier run's server left in the cluster, and lock its folder.
 
-    Ended and not taken over: the kernel binds a server's life to ours only when it is our child.
-    The caller holds the supervisor's lock, so no living owner has a claim on them.
-    Raises ClusterInUse where processes hold on that we cannot see or end.
+    They are ended rather than taken over: the kernel binds a server's life to ours only when it is
+    our child. The caller holds the supervisor's lock, so no living owner needs them. Raises
+    ClusterInUse if processes remain that we cannot see or end.
     """
     if not locked_within(descriptor, 0):
         logger.warning("ending a PostgreSQL that an earlier run left behind")
@@ -56,7 +56,7 @@ def _command_line(process: psutil.Process) -> str:
         if process.name() == "postgres":
             return " ".join(process.cmdline())
     except psutil.Error:
-        pass  # gone, or another user's
+        pass  # gone, or owned by another user
     return ""
 
 
@@ -64,16 +64,17 @@ def _signal(processes: list[psutil.Process], number: signal.Signals) -> None:
     for process in processes:
         try:
             process.send_signal(number)
-            process.send_signal(signal.SIGCONT)  # a stopped one hears nothing else
+            process.send_signal(signal.SIGCONT)  # a stopped process reacts to nothing else
         except psutil.Error:
             continue
 
 
 def _forget_reused_pid(folder: Path, descriptor: int) -> None:
-    """Remove a killed server's `postmaster.pid` if its number now belongs to somebody else.
+    """Remove a killed server's `postmaster.pid` if its number now belongs to another process.
 
-    PostgreSQL would take that one for a living server. With a number that is free it tidies up
-    itself. A server that somebody started by hand on this folder is left to its refusal.
+    PostgreSQL would mistake that process for a living server; if the number is free, it tidies up
+    by itself. A server started by hand on this folder is left alone: PostgreSQL then refuses to
+    start.
     """
     pid = _recorded_pid(folder)
     if pid is None or not psutil.pid_exists(pid):
@@ -83,7 +84,7 @@ def _forget_reused_pid(folder: Path, descriptor: int) -> None:
         if process.name() == "postgres" and MARK not in " ".join(process.cmdline()):
             return
     except psutil.Error:
-        pass  # dead and not yet reaped, or not the server's user's: neither is a server
+        pass  # dead and not yet reaped, or not owned by the server's user: neither is a server
     os.unlink("postmaster.pid", dir_fd=descriptor)
 
 

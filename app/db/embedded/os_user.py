@@ -41,7 +41,7 @@ class OsAccount:
 
 
 def service_account() -> OsAccount:
-    """Who we are: the one whom the server lets in. Raises NoOsAccount."""
+    """Return our own user, the one that the server accepts. Raises NoOsAccount."""
     account = OsAccount.numbered(os.geteuid())
     if account is None:
         raise NoOsAccount(
@@ -52,10 +52,10 @@ def service_account() -> OsAccount:
 
 
 def server_account(cluster: Path | None) -> OsAccount:
-    """Whom the server of `cluster` runs as: us, or as root an unprivileged user.
+    """Return the user that the server of `cluster` runs as: ours, or as root an unprivileged one.
 
-    A cluster that is there keeps the user who made it. For a new one (None) root uses, and makes
-    if need be, a user that owns nothing else; a packaged PostgreSQL's user is the second choice.
+    An existing cluster keeps the user who made it. For a new one (None) root uses, and if necessary
+    creates, a user that owns nothing else; a packaged PostgreSQL's user is the second choice.
 
     Raises NoOsAccount, WrongOwner, OSError.
     """
@@ -64,7 +64,7 @@ def server_account(cluster: Path | None) -> OsAccount:
         named = OsAccount.numbered(status.st_uid)
         if status.st_uid == 0 or os.geteuid() not in (0, status.st_uid):
             raise WrongOwner(cluster, f"user {named.name if named else status.st_uid}")
-        # A container made anew has forgotten the name; the server only needs the number.
+        # A recreated container has forgotten the name; the server only needs the number.
         return named or OsAccount(str(status.st_uid), status.st_uid, status.st_gid)
     if os.geteuid() != 0:
         return service_account()
@@ -87,7 +87,7 @@ def _add_dedicated() -> OsAccount | None:
                 *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"),
                 DEDICATED,
             ],
-            check=False,  # two first starts may race: what counts is that the user is there
+            check=False,  # two first starts may race: all that matters is that the user exists
             capture_output=True,
             timeout=30,
         )

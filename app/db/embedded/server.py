@@ -32,14 +32,14 @@ from app.db.embedded.socket_folder import (
 )
 from app.kit.locked_file import FileIsLocked, locked_file
 
-# Together below the ten seconds within which everything stops.
+# Together less than the ten seconds within which everything stops.
 FAST_SECONDS = 5.0
 IMMEDIATE_SECONDS = 3.0
 READY_POLL_SECONDS = 0.02
-TELL_EVERY_SECONDS = 5.0
+REPORT_EVERY_SECONDS = 5.0
 
-# The server's log must name no statement and no value: both can hold what is secret. Errors go to
-# the client that made them; `log_min_messages=log` also keeps a client from filling the disk.
+# The server's log must contain no statement and no value: both can hold secrets. Errors go to the
+# client that caused them; `log_min_messages=log` also keeps a client from filling the disk.
 SETTINGS = {
     "listen_addresses": "",
     "port": str(PORT),
@@ -62,13 +62,13 @@ logger = logging.getLogger(__name__)
 class EmbeddedPostgres:
     """PostgreSQL on `folder`, alive exactly as long as this process, reached over a socket.
 
-    The first start makes the cluster, with the roles `postgres` (superuser), `botkeys_owner` (owns
-    the database `botkeys`, migrates, may make roles and databases) and `botkeys_service`.
-    `settings` are further server settings, by name. `on_wait` is told now and then for how many
-    seconds the server has been starting: recovery after a crash takes as long as it takes.
+    The first start creates the cluster, with the roles `postgres` (superuser), `botkeys_owner`
+    (owns the database `botkeys`, migrates, may create roles and databases) and `botkeys_service`.
+    `settings` are further server settings, by name. `on_wait` is called at intervals with the
+    seconds that the server has been starting: recovery after a crash takes as long as it takes.
 
-    Use as a context manager, plain or async, or by `start` and `stop` (or their `_sync` forms).
-    Every failure is an EmbeddedPostgresError.
+    Use it as a context manager, plain or async, or with `start` and `stop` (or their `_sync`
+    forms). Every failure is an EmbeddedPostgresError.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class EmbeddedPostgres:
 
     @property
     def pid(self) -> int | None:
-        """The server's process id; None while it does not run."""
+        """Return the server's process id, None while it does not run."""
         return self._child.pid if self._child and not self._child.exited.done() else None
 
     @property
@@ -97,16 +97,17 @@ class EmbeddedPostgres:
         return socket_folder(self.folder)
 
     def url(self, role: str = cluster.SERVICE, database: str = cluster.DATABASE) -> str:
-        """`postgresql://role@/database?host=…&port=…`: no password, the system vouches for us.
+        """Return `postgresql://role@/database?host=…&port=…`; peer authentication needs no
+        password.
 
-        The port is named because a client would else follow PGPORT to another socket.
+        The port is included because a client would otherwise follow PGPORT to another socket.
         """
         query = urlencode({"host": str(self.socket_folder), "port": PORT}, quote_via=quote, safe="")
         return f"postgresql://{quote(role, safe='')}@/{quote(database, safe='')}?{query}"
 
     def start_sync(self) -> None:
-        """Return once connections are accepted."""
-        with self._turn, ExitStack() as holds, self._telling():
+        """Start the server; return once it accepts connections."""
+        with self._turn, ExitStack() as holds, self._translating_errors():
             if self._child is not None:
                 raise RuntimeError("it has been started already")
             self._abort.clear()
@@ -120,14 +121,14 @@ class EmbeddedPostgres:
             self._holds = holds.pop_all()
 
     def stop_sync(self) -> None:
-        """Return once the server is gone, within ten seconds. Without a server: does nothing."""
-        self._abort.set()  # a start in another thread gives up and lets us have our turn
+        """Stop the server within ten seconds; do nothing if there is none."""
+        self._abort.set()  # a start in another thread gives up and releases the lock
         with self._turn:
             self._end_child()
             self._holds.close()
 
     async def start(self) -> None:
-        """As `start_sync`. Cancelled, it leaves nothing running."""
+        """Start the server as `start_sync` does; if cancelled, leave nothing running."""
         starting = asyncio.ensure_future(asyncio.to_thread(self.start_sync))
         try:
             await asyncio.shield(starting)
@@ -136,11 +137,11 @@ class EmbeddedPostgres:
             await asyncio.wait([starting])
             await asyncio.to_thread(self.stop_sync)
             if not starting.cancelled():
-                starting.exception()  # looked at, so that asyncio does not report it as lost
+                starting.exception()  # retrieved, so that asyncio does not report it as lost
             raise
 
     async def stop(self) -> None:
-        """As `stop_sync`; goes on to its end when cancelled."""
+        """Stop the server as `stop_sync` does; if cancelled, complete the stop first."""
         stopping = asyncio.ensure_future(asyncio.to_thread(self.stop_sync))
         try:
             await asyncio.shield(stopping)
@@ -149,9 +150,9 @@ class EmbeddedPostgres:
             raise
 
     async def wait(self) -> int:
-        """The server's exit status, once it has ended, by `stop` or by itself.
+        """Wait until the server has ended, by `stop` or unexpectedly, and return its exit status.
 
-        Negative: minus the number of the signal that ended it.
+        A negative status is the negated number of the signal that ended it.
         """
         if self._child is None:
             raise RuntimeError("it has not been started")
@@ -212,7 +213,7 @@ class EmbeddedPostgres:
             )
 
     def _end_leftovers(self, descriptor: int) -> None:
-        # It needs psutil, of the same extra as the binaries, and those have been found by now.
+        # psutil comes with the same extra as the binaries, which have been found by now.
         from app.db.embedded.orphans import end_leftovers  # noqa: PLC0415  # see above
 
         end_leftovers(self.folder, descriptor)
@@ -240,21 +241,21 @@ class EmbeddedPostgres:
 
     def _wait_until_ready(self, child: Child) -> None:
         began = time.monotonic()
-        told = 0.0
-        while not self._says_ready(child.pid):
+        reported = 0.0
+        while not self._is_ready(child.pid):
             if child.ends_within(READY_POLL_SECONDS):
                 raise StartFailed("PostgreSQL", child.exited.result(), self.log)
             if self._abort.is_set():
                 raise StartAborted
             waited = time.monotonic() - began
-            if waited - told >= TELL_EVERY_SECONDS:
-                told = waited
+            if waited - reported >= REPORT_EVERY_SECONDS:
+                reported = waited
                 logger.info("PostgreSQL is still starting after %.0f s", waited)
                 if self._on_wait is not None:
                     self._on_wait(waited)
 
-    def _says_ready(self, pid: int) -> bool:
-        # Line 1 is the process, line 8 its state: the same that pg_ctl waits for.
+    def _is_ready(self, pid: int) -> bool:
+        # Line 1 is the process, line 8 its state: pg_ctl waits for the same.
         try:
             lines = (self.folder / "postmaster.pid").read_text().splitlines()
         except (FileNotFoundError, UnicodeDecodeError):
@@ -269,8 +270,8 @@ class EmbeddedPostgres:
         remove_short_folder(self.folder)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """Turn what the system and the server's log say into the tree."""
+    def _translating_errors(self) -> Iterator[None]:
+        """Translate errors of the system and of the server's log into the error tree."""
         try:
             yield
         except StartFailed as failure:
@@ -280,6 +281,6 @@ class EmbeddedPostgres:
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise DiskFull(self.folder) from error
-            # Names below an open folder come without it.
+            # File names relative to an open folder come without its path.
             path = self.folder / os.fsdecode(error.filename or "")
             raise FolderUnreadable(path, error) from error

@@ -1,4 +1,4 @@
-"""Where the server's socket lies: in a folder that only the server's user (and root) can enter."""
+"""The folder of the server's socket, which only the server's user (and root) can enter."""
 
 import hashlib
 import os
@@ -18,9 +18,9 @@ SHORT_BASE = Path("/tmp")  # noqa: S108  # a folder of our own below it, 0700 an
 
 
 def socket_folder(cluster: Path) -> Path:
-    """`cluster`/socket, or a short path made from the cluster's own where that will not do.
+    """Return `cluster`/socket, or a short path derived from the cluster's if that is unusable.
 
-    It will not where it is too long, nor with a comma, at which clients part a list of hosts.
+    It is unusable if it is too long or contains a comma, at which clients split a list of hosts.
     """
     inside = cluster / INSIDE
     path = os.fsencode(inside / SOCKET)
@@ -31,20 +31,20 @@ def socket_folder(cluster: Path) -> Path:
 
 
 def prepare_socket_folder(cluster: Path, descriptor: int, account: OsAccount | None) -> str:
-    """Make it, empty it of an earlier server's socket, and return how the server is to name it.
+    """Create the folder, remove an earlier server's socket, and return its name for the server.
 
     `descriptor`: the open cluster folder. Raises SocketFolderUnsafe, OSError.
     """
     folder = socket_folder(cluster)
     if folder.parent == cluster:
-        # Relative to the folder that the server works in: no path above it is walked.
+        # Relative to the server's working folder: no path above it is walked.
         opened, named = _open(INSIDE, descriptor, account), INSIDE
     else:
         opened, named = _open(str(folder), None, account), str(folder)
     if opened is None:
         raise SocketFolderUnsafe(folder)
     try:
-        # The lock file of a killed server would stop the next if its process id is in use again.
+        # The lock file of a killed server would block the next if its process id is in use again.
         for name in (SOCKET, f"{SOCKET}.lock"):
             try:
                 os.unlink(name, dir_fd=opened)
@@ -61,11 +61,11 @@ def remove_short_folder(cluster: Path) -> None:
         try:
             folder.rmdir()
         except OSError:
-            return  # not empty, or gone: nothing of worth is lost
+            return  # not empty, or gone: nothing of value is lost
 
 
 def _open(path: str, base: int | None, account: OsAccount | None) -> int | None:
-    """The folder, opened; None if it is not a private folder of ours."""
+    """Open the folder; return None if it is not a private folder of ours."""
     with suppress(FileExistsError):
         os.mkdir(path, 0o700, dir_fd=base)
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -1,4 +1,4 @@
-"""All tables, a file each. Importing this package fills the metadata that Alembic compares."""
+"""All tables, one file each. Importing this package fills the metadata that Alembic compares."""
 
 from app.db.models.account import Account
 from app.db.models.asset import TradingAsset

@@ -1,4 +1,4 @@
-"""Accounts, made on first use."""
+"""Accounts, created on first use."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,12 +13,12 @@ NOW = text("clock_timestamp()")
 
 
 class Account(Base):
-    """`account_id` is UUIDv5(issuer, subject): the two are kept for the people who operate it.
+    """An account. `account_id` is UUIDv5(issuer, subject); both are stored for operators to read.
 
-    `closing_at` is when its closure was asked for; until it is done nothing new is opened. Tokens
-    issued before `tokens_from` are dead: they are of an account that was closed, by
-    `closing_operation_id`. `timezone` is a name of the IANA database, for what is told by the day.
-    `revision` is the ETag.
+    `closing_at` is when its closure was requested; nothing new is opened until it is complete.
+    Tokens issued before `tokens_from` are invalid: they belong to an account that was closed by
+    `closing_operation_id`. `timezone` is an IANA name, for reports by the day. `revision` is the
+    ETag.
     """
 
     __tablename__ = "accounts"

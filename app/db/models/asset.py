@@ -1,4 +1,4 @@
-"""The instruments that a bot may trade with a key, and how."""
+"""The instruments that a bot may trade with a key, with leverage and margin mode."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -12,10 +12,11 @@ from botkeys.exchanges.model import ContractType, MarginMode
 
 
 class TradingAsset(Base):
-    """Belongs to a contract type of its key: switching the key shows the other set and keeps this.
+    """A trading asset of one contract type of a key: switching the key keeps the other type's
+    assets.
 
-    `leverage` is null where the exchange knows none to set. `symbol` is the exchange's own and
-    names a row of the catalogue, without a foreign key: that table is of no account.
+    `leverage` is null if the exchange has none to set. `symbol` is the exchange's own and names a
+    row of the catalogue without a foreign key, since that table belongs to no account.
     """
 
     __tablename__ = "trading_assets"

@@ -1,4 +1,4 @@
-"""The audit log: rows are only ever added, and each is chained to the one before it."""
+"""The audit log: rows are only ever added, each chained to the one before it."""
 
 from datetime import datetime
 from typing import Any
@@ -23,7 +23,9 @@ class AuditHead(Base):
 
 
 class AuditEvent(Base):
-    """`mac` is HMAC(audit key, mac of the entry before ‖ this entry); docs/custody.md."""
+    """One entry. `mac` is HMAC(audit key, mac of the entry before ‖ this entry);
+    docs/custody.md.
+    """
 
     __tablename__ = "audit_events"
     __table_args__ = (

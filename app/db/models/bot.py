@@ -11,8 +11,8 @@ from app.db.models.account import NOW
 
 
 class Bot(Base):
-    """The unique (account, key) is the rule "one bot per key"; the foreign key the rule that an
-    assigned key cannot be deleted.
+    """A bot. The unique (account, key) enforces "one bot per key"; the foreign key enforces
+    that an assigned key cannot be deleted.
     """
 
     __tablename__ = "bots"
@@ -35,7 +35,7 @@ class Bot(Base):
 
 
 class BotToken(Base):
-    """A keyed hash of the one token of a bot; only the role `runtime` can make or check one."""
+    """A keyed hash of a bot's one token; only the role `runtime` can create or check one."""
 
     __tablename__ = "bot_tokens"
     __table_args__ = (
@@ -52,7 +52,7 @@ class BotToken(Base):
 
 
 class Assignment(Base):
-    """That a bot has a key, or once had it: its late reports may name that key still."""
+    """A record that a bot has or once had a key, which its late reports may still name."""
 
     __tablename__ = "assignments"
     __table_args__ = (
@@ -68,10 +68,11 @@ class Assignment(Base):
 
 
 class Presence(Base):
-    """When a bot was last heard, in a row of its own: heartbeats never touch the bot's.
+    """When a bot last sent a heartbeat, in a row of its own, so that heartbeats never touch the
+    bot's.
 
-    `announced_online` is what the bot's events last said. Half of each page is left free, so that
-    a heartbeat finds room for its new version beside the old and moves no index.
+    `announced_online` is what the bot's latest event stated. Half of each page is left free, so
+    that a heartbeat's new row version fits beside the old one and no index changes.
     """
 
     __tablename__ = "presence"

@@ -1,4 +1,4 @@
-"""What a bot reports of itself, and what the service has to tell about it."""
+"""Events of bots, reported by the bot or recorded by the service."""
 
 from datetime import datetime
 from typing import Any
@@ -16,8 +16,10 @@ _NEWEST = (text("at DESC"), text("id DESC"))
 
 
 class BotEvent(Base):
-    """`key_id` names no row: an event outlives its key and its bot. An event of a key that no bot
-    has is without a bot. `reported_id` is the bot's own, of those that it reported itself.
+    """An event of a bot. `key_id` references no row: an event outlives its key and its bot.
+
+    An event of a key without a bot names no bot. `reported_id` is the bot's own id, for events that
+    it reported itself.
     """
 
     __tablename__ = "bot_events"

@@ -1,4 +1,6 @@
-"""What the exchanges list: shared by all accounts, so without one; no foreign key points here."""
+"""What the exchanges list, shared by all accounts: no account column, and no foreign key
+points here.
+"""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,7 +15,7 @@ from botkeys.exchanges.model import ContractType, Environment
 
 
 class _OfCatalogue:
-    """The four words that name a catalogue. `region` is empty where the exchange has none."""
+    """The four words that identify a catalogue. `region` is empty if the exchange has none."""
 
     exchange: Mapped[str] = mapped_column(primary_key=True, sort_order=-1)
     environment: Mapped[str] = mapped_column(primary_key=True, sort_order=-1)
@@ -22,9 +24,9 @@ class _OfCatalogue:
 
 
 class Catalogue(_OfCatalogue, Base):
-    """When it was fetched, and who is fetching it now: a claim that lapses, held by its token.
+    """A catalogue: when it was fetched, and which worker holds the lapsing claim to fetch it.
 
-    `failure` is why the last attempt failed; what was fetched before it stays.
+    `failure` is why the last attempt failed; previously fetched rows stay.
     """
 
     __tablename__ = "catalogues"
@@ -43,10 +45,7 @@ class Catalogue(_OfCatalogue, Base):
 
 
 class CatalogueInstrument(_OfCatalogue, Base):
-    """An instrument as its exchange listed it last. A delisted one is kept and marked.
-
-    `search_text` is symbol, base, quote and pair in lower case, in both spellings of Bitcoin.
-    """
+    """An instrument as its exchange last listed it. A delisted one is kept and marked."""
 
     __tablename__ = "instruments"
 
@@ -65,7 +64,7 @@ class CatalogueInstrument(_OfCatalogue, Base):
 
 
 class InstrumentPrice(_OfCatalogue, Base):
-    """Apart from the instrument: prices move every minute, instruments hardly ever."""
+    """Prices, in a table of their own: they change every minute, instruments hardly ever."""
 
     __tablename__ = "instrument_prices"
 
@@ -75,7 +74,7 @@ class InstrumentPrice(_OfCatalogue, Base):
 
 
 class LearnedLeverage(_OfCatalogue, Base):
-    """A maximum that only a signed call tells, learned while a key was verified."""
+    """A maximum leverage that only a signed call returns, learned while a key was verified."""
 
     __tablename__ = "learned_leverages"
 

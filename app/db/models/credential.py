@@ -1,4 +1,4 @@
-"""Sealed credentials. The role `api` may add and remove them, and may not even read them."""
+"""Sealed credentials. The role `api` may add and remove them, but not read them."""
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index
 from sqlalchemy.orm import Mapped, mapped_column

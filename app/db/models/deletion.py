@@ -1,4 +1,4 @@
-"""What was deleted, and the long work of deleting it."""
+"""Deletion marks, and the operations that carry deletions out."""
 
 from datetime import datetime
 from typing import Any
@@ -25,11 +25,11 @@ UNFINISHED = text("status IN ('queued', 'running')")
 
 
 class DeletionMark(Base):
-    """Trading data that are deleted, whether their rows are gone yet or not.
+    """A scope of trading data that is deleted, whether or not its rows are gone yet.
 
-    It covers what happened before `cutoff` in `environment` with `key_id`; either that is null is
-    any. It stays for good, so that no late report brings back what was deleted; a later deletion
-    of the same scope moves the cut-off on.
+    It covers what happened before `cutoff` in `environment` with `key_id`; null matches any. It
+    stays for good, so that no late report restores deleted data; a later deletion of the same scope
+    advances the cut-off.
     """
 
     __tablename__ = "deletion_marks"
@@ -48,10 +48,10 @@ class DeletionMark(Base):
 
 
 class Operation(Base):
-    """Long work as a row: any worker claims it, and another takes it on when the claim lapses.
+    """Long work as a row: any worker claims it, and another takes over when the claim lapses.
 
-    `scope` is what it does its work on, `receipt` counts what it did by kind. `done` and `total`
-    are rows; `error` is a sentence of ours.
+    `scope` is what it works on, `receipt` counts its results by kind. `done` and `total` are rows;
+    `error` is a sentence of ours.
     """
 
     __tablename__ = "operations"

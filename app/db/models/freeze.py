@@ -1,4 +1,4 @@
-"""What stops new positions of a whole account, of an exchange, or of a key."""
+"""Freezes, which stop new positions of an account, an exchange or a key."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,9 +13,9 @@ SCOPES = ("account", "exchange", "key")
 
 
 class Freeze(Base):
-    """`exchange` and `key_id` are there where the scope asks for them; one freeze for each target.
+    """A freeze; there is one for each target.
 
-    It goes with its key.
+    `exchange` and `key_id` are set if the scope needs them. It is deleted with its key.
     """
 
     __tablename__ = "freezes"

@@ -1,4 +1,4 @@
-"""Answers kept so that a repeated write is answered once more, not done once more."""
+"""Stored responses, so that a repeated write is answered again but not executed again."""
 
 from datetime import datetime
 from typing import Any
@@ -11,9 +11,11 @@ from app.db.models.account import NOW
 
 
 class IdempotencyRecord(Base):
-    """`idempotency_key` and `request_hash` are keyed hashes, since the header and the request may
-    hold a secret; `status` is null while the first request runs, and its claim lapses at
-    `claimed_until`. `action` is what the audit log calls the request.
+    """A stored response, or the claim of a request that is still running.
+
+    `idempotency_key` and `request_hash` are keyed hashes, since the header and the request may
+    contain a secret; `status` is null while the first request runs, and its claim lapses at
+    `claimed_until`. `action` is the request's name in the audit log.
     """
 
     __tablename__ = "idempotency_records"

@@ -1,4 +1,4 @@
-"""Keys: all that may be shown of them. What may not is in `key_credentials`."""
+"""Keys: everything that may be shown of them. The rest is in `key_credentials`."""
 
 from datetime import datetime
 from typing import Any
@@ -11,16 +11,18 @@ from app.db.models.account import NOW
 from botkeys.exchanges.model import ContractType, Environment, PermissionAnswer
 
 MAY_EXPIRE = text("expires_at IS NOT NULL AND expiry_announced IS DISTINCT FROM 0")
-"""Keys of which an event has to tell sooner or later: the condition of their index."""
+"""Keys whose expiry still has to be announced by an event: the condition of their index."""
 
 VERIFICATION = ("verified", "unreachable", "skipped", "rejected")
 
 
 class Key(Base):
-    """`fingerprint` finds the same key entered twice; `revision` is the ETag; `version` counts
-    replaced credentials. `exchange_account` is a keyed hash of the exchange's account id.
-    `expiry_announced` is the fewest days before `expires_at` that an event told of;
-    `health_checked_at` is when a bot last looked at this version, by the bot's own clock.
+    """A key. `fingerprint` finds the same key entered twice; `revision` is the ETag; `version`
+    counts replaced credentials.
+
+    `exchange_account` is a keyed hash of the exchange's account id. `expiry_announced` is the
+    fewest days before `expires_at` that an event has announced; `health_checked_at` is when a bot
+    last checked this version, by the bot's own clock.
     """
 
     __tablename__ = "keys"

@@ -1,4 +1,4 @@
-"""What is still known of a key after it was deleted."""
+"""What remains known of a key after its deletion."""
 
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint
 from sqlalchemy.orm import Mapped
@@ -10,7 +10,7 @@ from botkeys.exchanges.model import ContractType, Environment
 class KeyLabel(Base):
     """A small row beside each key that outlives it, for the trading data that name the key.
 
-    `contract_type` is the last that the key was switched to.
+    `contract_type` is the last one that the key was switched to.
     """
 
     __tablename__ = "key_labels"

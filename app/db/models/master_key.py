@@ -1,4 +1,4 @@
-"""The versions of the master key that were ever sealed with."""
+"""The versions of the master key that were ever used for sealing."""
 
 from datetime import datetime
 
@@ -9,7 +9,9 @@ from app.db.models.account import NOW
 
 
 class MasterKeyVersion(Base):
-    """`fingerprint` is the hash of the public key, so that a wrong file is found at start."""
+    """A version. `fingerprint` is the hash of its public key, so that a wrong file is found
+    at start.
+    """
 
     __tablename__ = "master_keys"
 

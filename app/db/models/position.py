@@ -1,4 +1,4 @@
-"""Positions, as the bots report them."""
+"""Positions as reported by bots."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -30,10 +30,12 @@ _HELD = text("status IN ('opening', 'open')")
 
 
 class Position(Base):
-    """`id` is the bot's own name for it. `opening` is a reservation that holds until `expires_at`;
-    one past it counts as closed. It outlives its bot and its key, and keeps the exchange,
-    environment and contract type that its key had. `revision` is the bot's own count of its
-    reports. The partial indexes answer how many hold the key of a bot, a key, or a symbol.
+    """A position. `id` is the bot's own identifier for it.
+
+    `opening` is a reservation valid until `expires_at`; after that it counts as closed. The row
+    outlives its bot and its key, and keeps the exchange, environment and contract type that its key
+    had. `revision` is the bot's own count of its reports. The partial indexes answer how many
+    positions hold the key of a bot, a key, or a symbol.
     """
 
     __tablename__ = "positions"
@@ -82,7 +84,10 @@ class Position(Base):
 
 
 def held() -> ColumnElement[bool]:
-    """Positions that lock key and margin mode: open ones, and openings that have not lapsed."""
+    """Return the condition for positions that lock key and margin mode.
+
+    Open positions do, and openings that have not lapsed.
+    """
     return or_(
         Position.status == "open",
         (Position.status == "opening") & (Position.expires_at > func.clock_timestamp()),
@@ -90,7 +95,8 @@ def held() -> ColumnElement[bool]:
 
 
 def happened(rows: FromClause) -> ColumnElement[datetime]:
-    """When a position that is not held ended, which the cut-off of a deletion is compared with: of
-    these rows of the table. Marking an opening as lapsed does not change it.
+    """Return when a position that is not held ended, for comparison with a deletion's cut-off.
+
+    `rows` are the rows of the table. Marking an opening as lapsed does not change the result.
     """
     return func.coalesce(rows.c.closed_at, rows.c.expires_at, rows.c.updated_at)

@@ -1,4 +1,4 @@
-"""What is remembered of positions that were deleted."""
+"""Tombstones of deleted positions."""
 
 from datetime import datetime
 
@@ -9,12 +9,14 @@ from app.db.base import AccountId, Base, RowId
 
 
 class PurgedPosition(Base):
-    """That a bot had a position which was deleted and whose row is gone: a late report that tells
-    no time is known by it. `digest` is the SHA-256 of account, bot and the position's id. What
-    began after `purged_at` is another position. Forgotten after a while, and with the bot.
+    """A tombstone of a bot's deleted position whose row is gone.
 
-    A purge writes many at once: the index by age costs it nothing, and there is no foreign key to
-    look after, since each is made of a row of `positions`, which has one.
+    It identifies a late report without a time. `digest` is the SHA-256 of account, bot and the
+    position's id. Anything that began after `purged_at` is another position. It expires after a
+    while, and is removed with the bot.
+
+    A purge writes many at once: the index by age adds no cost, and there is no foreign key to
+    check, since each is made from a row of `positions`, which has one.
     """
 
     __tablename__ = "purged_positions"

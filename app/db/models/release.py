@@ -1,4 +1,4 @@
-"""Every release of credentials to a bot: what the hourly limit counts."""
+"""Releases of credentials to bots, which the hourly limit counts."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from app.db.models.account import NOW
 
 
 class Release(Base):
-    """`address` is where the bot called from."""
+    """One release. `address` is where the bot called from."""
 
     __tablename__ = "releases"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What the trades of a day come to, kept so that nobody has to add up a million of them."""
+"""Daily totals of trades, stored so that no request has to add up a million of them."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -23,7 +23,7 @@ from app.db.models.account import NOW
 from botkeys.exchanges.model import Environment
 
 BY_KEY, BY_BOT, BY_SYMBOL = 1, 2, 4
-"""Bits of a scope: whose trades a row adds up. 0 is all of the environment, 7 the finest."""
+"""Bits of a scope: whose trades a row adds up. 0 is the whole environment, 7 the finest."""
 
 SCOPES = BY_KEY | BY_BOT | BY_SYMBOL
 _Environment = Annotated[str, mapped_column(Text, primary_key=True, sort_order=-1)]
@@ -34,11 +34,13 @@ _Day = Annotated[date, mapped_column(Date, primary_key=True, sort_order=-1)]
 
 
 class TradeDay(Base):
-    """All trades of one UTC day, one scope and one settle asset, without those that a deletion mark
-    covered when it was recomputed. What is not in the scope is the zero UUID, or empty; so is the
-    settle asset of trades whose contract nobody knew, of which the count alone means anything.
+    """All trades of one UTC day, one scope and one settle asset.
 
-    `held` is in seconds. The curve of the day begins at 0: `high` and `low` are its extremes with
+    Trades that a deletion mark covered when the row was recomputed are left out. Columns outside
+    the scope hold the zero UUID or are empty; so is the settle asset of trades whose contract was
+    unknown, for which only the count is meaningful.
+
+    `held` is in seconds. The day's curve begins at 0: `high` and `low` are its extremes including
     that beginning, `drawdown` its largest fall; each with its first time, null for the beginning.
     """
 
@@ -79,10 +81,11 @@ class TradeDay(Base):
 
 
 class StaleDay(Base):
-    """A UTC day whose trades changed after its `trade_days` were computed: do not use those.
+    """A UTC day whose trades changed after its `trade_days` were computed, which makes them
+    invalid.
 
-    Each batch writes rows of its own, so that batches never wait for each other, and whoever
-    reckons the day deletes those that it saw before it looks at the trades.
+    Each batch writes its own rows, so that batches never wait for each other. The recomputation
+    deletes the rows that it saw before it reads the trades.
     """
 
     __tablename__ = "stale_days"

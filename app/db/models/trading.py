@@ -1,4 +1,4 @@
-"""What bots report: trades, equity snapshots and signals, a table each."""
+"""What bots report: trades, equity snapshots and signals, one table each."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -18,10 +18,11 @@ DIRECTIONS = ("long", "short", "flat")
 
 
 class _Reported:
-    """`id` is the bot's own: with it a report that is sent twice is stored once.
+    """The columns that all reports share. `id` is the bot's own: a report sent twice is stored
+    once.
 
-    Exchange, environment and contract type are those that the key had; like bot and key they name
-    no row, since what was reported outlives both. The indexes answer the filters of a list, newest
+    Exchange, environment and contract type are the key's at that time; like bot and key they
+    reference no row, since reports outlive both. The indexes serve the filters of a list, newest
     first.
     """
 
@@ -40,7 +41,7 @@ class _Reported:
     @declared_attr.directive
     @classmethod
     def __table_args__(cls) -> tuple[SchemaItem, ...]:
-        name = cls.__tablename__  # type: ignore[attr-defined]  # of every table that mixes it in
+        name = cls.__tablename__  # type: ignore[attr-defined]  # every table with this mixin has one
         newest = (text(f"{cls.__time__} DESC"), text("bot_id DESC"), text("id DESC"))
         indexes = [
             Index(f"ix_{name}_page", "account_id", "environment", *newest),
@@ -65,8 +66,10 @@ class _Reported:
 
 
 class Trade(_Reported, Base):
-    """A completed round trip. `pnl` is net of fees, in the settle asset; `contract_size` is the one
-    that it was recomputed with. All three are null where nobody knew the contract: never guessed.
+    """A completed round trip. `pnl` is net of fees, in the settle asset.
+
+    `contract_size` is the one used to recompute it. All three are null if the contract was unknown;
+    they are never guessed.
     """
 
     __tablename__ = "trades"
@@ -102,7 +105,7 @@ class Trade(_Reported, Base):
 
 
 class EquitySnapshot(_Reported, Base):
-    """What the exchange account was worth. `reset`: test funds were claimed anew just before."""
+    """The value of the exchange account. `reset`: test funds were claimed again just before."""
 
     __tablename__ = "equity_snapshots"
 
@@ -115,7 +118,9 @@ class EquitySnapshot(_Reported, Base):
 
     @classmethod
     def _more(cls) -> tuple[SchemaItem, ...]:
-        """One names each key and asset of which there is anything, the other finds the resets."""
+        """Return an index that lists each key and asset with data, and one that finds the
+        resets.
+        """
         series = ("account_id", "environment", "key_id", "settle", "bot_id")
         resets = ("account_id", "environment", "at")
         return (
@@ -125,7 +130,7 @@ class EquitySnapshot(_Reported, Base):
 
 
 class Signal(_Reported, Base):
-    """What a strategy said, and whether the bot acted on it."""
+    """A strategy's signal, and whether the bot acted on it."""
 
     __tablename__ = "signals"
     __symbols__ = True

@@ -1,4 +1,4 @@
-"""What cannot be started is told in one sentence, and left as it is."""
+"""What cannot be started is reported in one sentence, and left as it is."""
 
 import errno
 import os
@@ -143,7 +143,7 @@ def test_without_the_wheel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_full_disk_is_told_as_such(folder: Path) -> None:
     cause = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with pytest.raises(DiskFull), EmbeddedPostgres(folder)._telling():
+    with pytest.raises(DiskFull), EmbeddedPostgres(folder)._translating_errors():
         raise cause
 
 
