@@ -1,4 +1,4 @@
-"""Checks every account's chain, for `botkeys audit verify`."""
+"""`botkeys audit verify`: checks the audit chain of every account."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,8 @@ from app.process.startup import open_settings_database
 from app.settings import Settings
 
 
-async def verify_all(settings: Settings, tell: Callable[[str], None]) -> bool:
-    """Whether all chains hold; each broken one is told."""
+async def verify_all(settings: Settings, report: Callable[[str], None]) -> bool:
+    """Check all chains and report each broken one; return whether all are intact."""
     hmac_key = KeyFolder(settings.keys_folder).read_secret(KeyKind.AUDIT_HMAC)
     database = open_settings_database(settings, "botkeys-audit")
     whole = True
@@ -25,8 +25,8 @@ async def verify_all(settings: Settings, tell: Callable[[str], None]) -> bool:
                 sequence = await broken_at(session, hmac_key, account_id)
                 if sequence is not None:
                     whole = False
-                    tell(f"Account {account_id}: entry {sequence} is missing or was altered.")
+                    report(f"Account {account_id}: entry {sequence} is missing or was altered.")
     finally:
         await database.close()
-    tell(f"{len(accounts)} chains checked: {'all hold' if whole else 'NOT all hold'}.")
+    report(f"{len(accounts)} chains checked: {'all hold' if whole else 'NOT all hold'}.")
     return whole

@@ -18,10 +18,10 @@ from botkeys.transport.client import HttpTransport, TransportError, TransportLim
 LOOK_SECONDS = 1.0
 LONGEST_PAUSE = 8.0
 PATIENCE_SECONDS = 120.0
-"""How long a service may be away: a restart takes seconds, its database's recovery maybe more."""
+"""How long the service may be unavailable: a restart takes seconds, a database recovery longer."""
 
 _TOO_MANY = 429
-# One try at a time: how long to go on is said here.
+# One attempt per request: `Absence` decides how long to keep trying.
 _LIMITS = TransportLimits(connect_timeout=2.0, read_timeout=2.0, total_timeout=2.0, attempts=1)
 
 
@@ -34,11 +34,11 @@ async def watch(
     look_seconds: float = LOOK_SECONDS,
     patience: float = PATIENCE_SECONDS,
 ) -> bool:
-    """Show its progress until it has ended; whether it succeeded.
+    """Show an operation's progress until it has ended; return whether it succeeded.
 
-    A service that is away is asked again, with pauses that grow. Raises `SettingsError` with a
-    sentence for an address that is none, for one that does not answer for `patience` seconds, and
-    for an answer that will not become another.
+    While the service is unavailable the request is repeated with growing pauses. Raises
+    `SettingsError` with a sentence for an invalid address, for one that does not respond for
+    `patience` seconds, and for a response that will not change.
     """
     _check(address)
     columns = (
@@ -76,7 +76,7 @@ async def watch(
 
 
 class Absence:
-    """Of the service, from the first look without an answer until the next with one."""
+    """A period without a response of the service, which ends with the next response."""
 
     def __init__(self, address: str, console: Console, pause: float, patience: float) -> None:
         self._address = address
@@ -87,7 +87,7 @@ class Absence:
         self._pause = pause
 
     def pause(self) -> float:
-        """How long to wait before the next look. Raises `SettingsError` once it was too long."""
+        """Return how long to wait before the next attempt; raise `SettingsError` after too long."""
         now = time.monotonic()
         if self._since is None:
             self._since = now
@@ -129,7 +129,7 @@ def _described(document: dict[str, Any]) -> str:
 
 
 async def _look(transport: HttpTransport, url: str, token: Secret) -> dict[str, Any] | None:
-    """The operation; `None` while the service cannot be reached, or cannot answer."""
+    """Return the operation; `None` while the service cannot be reached or cannot respond."""
     try:
         answer = await transport.request(
             "GET", url, headers={"Authorization": f"Bearer {token.reveal()}"}

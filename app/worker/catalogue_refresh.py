@@ -1,4 +1,4 @@
-"""Keeps the catalogues fresh that anybody ever looked at, those in use first."""
+"""Refresh of all catalogues that were ever looked at, those in use first."""
 
 import asyncio
 
@@ -11,7 +11,10 @@ from app.domains.catalogue.repository import CatalogueRepository
 async def refresh_due(
     sessions: async_sessionmaker[AsyncSession], catalogues: CatalogueRefresher
 ) -> int:
-    """Refresh what is due, all at once: how many were. Exchanges do not wait for one another."""
+    """Refresh all catalogues that are due, concurrently; return how many were.
+
+    Exchanges do not wait for one another.
+    """
     async with sessions() as session:
         due = await CatalogueRepository(session).due(catalogues.intervals.prices)
     await asyncio.gather(*(catalogues.refresh(name) for name in due))

@@ -1,4 +1,4 @@
-"""Tells of keys that expire: 30, 7 and 1 days before, and once they have."""
+"""Announcement of expiring keys: 30, 7 and 1 days before, and once they have expired."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from app.db.models import Bot, BotEvent, Key
 from app.db.models.key import MAY_EXPIRE
 
 DAYS = (1, 7, 30)
-"""Before the end. Of several that passed at once, the nearest alone is told."""
+"""Days before expiry. If several have passed at once, only the nearest is announced."""
 
 BATCH = 500
 
@@ -19,7 +19,9 @@ _KEYS = Key.__table__
 
 
 async def announce_expiry(sessions: async_sessionmaker[AsyncSession]) -> int:
-    """Write the events that are due; how many. Each once, however many workers look."""
+    """Write the events that are due, each exactly once with any number of workers; return
+    how many.
+    """
     total = 0
     while True:
         done = await _announce(sessions)
@@ -29,7 +31,7 @@ async def announce_expiry(sessions: async_sessionmaker[AsyncSession]) -> int:
 
 
 async def _announce(sessions: async_sessionmaker[AsyncSession]) -> int:
-    # The time of the statement, which an index can be searched by; a clock read anew cannot.
+    # The time of the statement, which an index can be searched by; clock_timestamp() cannot.
     now = func.statement_timestamp()
     nearest = case(
         (_KEYS.c.expires_at <= now, 0),

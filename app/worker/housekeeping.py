@@ -1,4 +1,4 @@
-"""Tidies up rows whose time is over, in small batches that many workers may share."""
+"""Housekeeping: removes expired rows in small batches that many workers may share."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -14,13 +14,13 @@ from app.db.models import IdempotencyRecord, Operation, Position, PurgedPosition
 from app.domains.trading.tombstones import REMEMBERED
 
 RELEASES_KEPT = timedelta(days=90)
-"""Older releases are forgotten: an address not seen for so long counts as new again."""
+"""Older releases are deleted: an address not seen for so long counts as new again."""
 
 OPERATIONS_KEPT = timedelta(days=30)
-"""How long it can be looked up what an operation did, once it has ended."""
+"""How long the result of a finished operation can be looked up."""
 
 OPENINGS_KEPT = timedelta(hours=1)
-"""Openings that lapsed show as closed at once; this long after, they are marked as such."""
+"""Lapsed openings are shown as closed at once; after this time they are stored as closed."""
 
 BATCH = 1000
 
@@ -29,7 +29,7 @@ Turn = Callable[[async_sessionmaker[AsyncSession]], Awaitable[int]]
 
 
 class _Aging(NamedTuple):
-    """A table whose rows go once their time is over."""
+    """A table whose rows are deleted once they expire."""
 
     table: type[Base]
     identity: tuple[Any, ...]
@@ -58,7 +58,7 @@ AGING = (
 
 
 async def _sweep(sessions: async_sessionmaker[AsyncSession], aging: _Aging) -> int:
-    """One batch in one transaction; how many rows went."""
+    """Delete one batch in one transaction; return the number of rows."""
     batch = select(*aging.identity).where(aging.over).limit(BATCH)
     async with sessions.begin() as session:
         done = await session.execute(delete(aging.table).where(tuple_(*aging.identity).in_(batch)))
@@ -66,9 +66,11 @@ async def _sweep(sessions: async_sessionmaker[AsyncSession], aging: _Aging) -> i
 
 
 async def lapse_openings(sessions: async_sessionmaker[AsyncSession]) -> int:
-    """Close one batch of openings that lapsed long ago; how many. What they show stays the same."""
-    # Beside the choice of the batch, so that PostgreSQL asks again of a row that it waited for:
-    # the bot may have renewed it.
+    """Close one batch of openings that lapsed long ago, which look closed already; return
+    how many.
+    """
+    # The condition is repeated beside the batch, so that PostgreSQL evaluates it again for a row
+    # that it waited for: the bot may have renewed it.
     over = (Position.status == "opening") & (
         Position.expires_at < func.clock_timestamp() - OPENINGS_KEPT
     )
@@ -90,7 +92,7 @@ async def lapse_openings(sessions: async_sessionmaker[AsyncSession]) -> int:
 
 
 async def sweep(sessions: async_sessionmaker[AsyncSession]) -> int:
-    """Everything whose time is over; how many rows went or were closed."""
+    """Delete or close all expired rows; return how many."""
     total = 0
     turns: list[Turn] = [partial(_sweep, aging=aging) for aging in AGING]
     for turn in (*turns, lapse_openings):

@@ -1,4 +1,4 @@
-"""The worker process: does what is due, again and again, until told to stop."""
+"""The worker process: does what is due, repeatedly, until asked to stop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -43,7 +43,7 @@ async def work(
     expiry_seconds: float = EXPIRY_SECONDS,
     limits: PurgeLimits = DEFAULT_LIMITS,
 ) -> None:
-    """Work until `stop` is set. A database that is away is tried again at the next turn."""
+    """Work until `stop` is set. If the database is unavailable, the next turn tries again."""
 
     async def swept() -> None:
         rows = await sweep(database.sessions)
@@ -91,7 +91,7 @@ async def _again_and_again(
 
 
 def run_worker(settings: Settings) -> int:
-    """Work until SIGINT, SIGTERM or SIGHUP; the exit status."""
+    """Work until SIGINT, SIGTERM or SIGHUP; return the exit status."""
     forbid_core_dumps()
     configure_logging(settings.log_level)
     with StopRequest() as stop:
@@ -107,6 +107,6 @@ async def _run(settings: Settings, stop: StopRequest) -> int:
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         stack.push_async_callback(catalogues.close)
         limits = PurgeLimits(settings.purge_batch, settings.operation_claim)
-        # What is under way undoes itself or lapses: batches of deletions, claimed refreshes.
+        # Work in flight is rolled back or lapses: batches of deletions, claimed refreshes.
         await stop.unless_asked(work(database, catalogues, stop.event, limits=limits))
     return 0

@@ -1,4 +1,4 @@
-"""Tells of bots that stopped sending heartbeats, even when nobody asks."""
+"""Announcement of bots that stopped sending heartbeats, even if no request asks about them."""
 
 from sqlalchemy import ARRAY, DateTime, Uuid, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
@@ -30,11 +30,11 @@ _ADD_EVENTS = text(
 
 
 async def announce_offline(sessions: async_sessionmaker[AsyncSession]) -> int:
-    """Announce every bot whose lease lapsed since it was announced online; how many there were.
+    """Announce every bot whose lease lapsed since it was announced online; return how many.
 
-    Each is announced once, however many workers look and whatever heartbeats come in: whoever
-    changes `announced_online` holds the row, and writes the event with it. A row that is held is
-    left to its holder, or to the next turn.
+    Each is announced once, regardless of how many workers run and which heartbeats arrive: the
+    transaction that changes `announced_online` holds the row's lock and writes the event. A locked
+    row is left to its holder, or to the next turn.
     """
     total = 0
     while True:

@@ -1,7 +1,7 @@
-"""Removes the rows of what was deleted, in batches, each a transaction of its own.
+"""The purge: removes the rows of deleted data in batches, each a transaction of its own.
 
-Killed at any moment, it is taken up by another worker when its claim lapses. What is deleted is
-told by marks that no batch changes, so doing any part of it again does nothing.
+If it is killed at any moment, another worker takes over when its claim lapses. Marks that no batch
+changes define what is deleted, so repeating any part has no effect.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from app.domains.trading.kinds import KINDS, DataKind, Slice, slices
 from app.domains.trading.marks import Mark
 
 LEAST = 100
-"""Rows of a batch that is made smaller because PostgreSQL ran out of time."""
+"""The smallest batch, after batches were reduced because a statement timed out."""
 
 _TIMED_OUT = "57014"
 _FAILED = "A mistake of ours stopped the work. What was deleted stays deleted and is not shown."
@@ -31,8 +31,10 @@ log = structlog.get_logger("botkeys.worker")
 
 @dataclass(frozen=True, slots=True)
 class PurgeLimits:
-    """`batch` is in rows; a claim lapses `claim` seconds after the last batch. After `turn` seconds
-    an operation lets another go on that waits for a worker.
+    """The limits of purging. `batch` is in rows.
+
+    A claim lapses `claim` seconds after the last batch. After `turn` seconds an operation yields to
+    another one that waits for a worker.
     """
 
     batch: int = 100_000
@@ -47,9 +49,9 @@ _UNPLANNED = Planned(1, [])
 async def purge_deleted(
     sessions: async_sessionmaker[AsyncSession], limits: PurgeLimits = DEFAULT_LIMITS
 ) -> int:
-    """Work on operations until none waits; how many were ended.
+    """Work on operations until none is waiting; return how many were ended.
 
-    Raises what a database that is away raises: the claim lapses, and the work goes on later.
+    Raises database outages: the claim lapses, and the work continues later.
     """
     ended = 0
     while True:
@@ -83,7 +85,7 @@ class _Purge:
         self._until = _now() + limits.turn
 
     async def go_on(self) -> bool:
-        """Whether the operation has ended; else others may go on with it."""
+        """Continue the operation; return whether it has ended, else other workers may continue."""
         marks = marks_of(self._claimed.scope)
         plans: dict[tuple[str, Slice], Planned] = {}
         if not self._claimed.counted:
@@ -91,15 +93,16 @@ class _Purge:
         for kind in KINDS:
             for part in slices(kind, marks):
                 plan = plans.get((kind.name, part), _UNPLANNED)
-                # Nothing can come to where nothing was: the marks were there before the plan.
+                # A slice that was empty stays empty: the marks existed before the plan.
                 if plan.rows and not await self._empty(kind, part, plan.cuts):
                     return False
         await self._finish()
         return True
 
     async def _plan(self, marks: list[Mark]) -> dict[tuple[str, Slice], Planned]:
-        """Rows and batches by kind and slice; nothing where there are too many to be counted in
-        time, and the total grows as the work goes on.
+        """Count rows and batches by kind and slice.
+
+        Returns nothing if counting takes too long; the total then grows as the work proceeds.
         """
         plans: dict[tuple[str, Slice], Planned] = {}
         try:
@@ -120,7 +123,9 @@ class _Purge:
         return plans
 
     async def _empty(self, kind: DataKind, part: Slice, cuts: Sequence[datetime]) -> bool:
-        """Delete batch after batch until there is nothing left, or another's turn has come."""
+        """Delete batch after batch until nothing is left; return False if another operation
+        is due.
+        """
         reached: datetime | None = None
         following = iter(cuts)
         cut = next(following, None)
@@ -147,7 +152,7 @@ class _Purge:
                 return True
             reached = further
             cut = next(following, None)
-            # Only after a batch: whoever has its turn gets on.
+            # Checked only after a batch, so that every turn makes progress.
             if await self._turn_is_over():
                 return False
 

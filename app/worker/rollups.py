@@ -1,4 +1,4 @@
-"""Reckons days of trades anew that are stale (`app.domains.analytics.rollups`)."""
+"""Recomputation of stale days of trades (`app.domains.analytics.rollups`)."""
 
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from app.db.models import StaleDay
 from app.domains.analytics.rollups import WAIT, mark_cut_days, recompute
 
 DAYS_AT_ONCE = 7
-"""In one transaction, which is to be over long before the time of a statement is."""
+"""Days per transaction, which must end long before a statement's time limit."""
 
 MARKED_AT_ONCE = 1000
 
@@ -26,10 +26,10 @@ class _Due(NamedTuple):
 async def recompute_due(
     sessions: async_sessionmaker[AsyncSession], *, wait: timedelta = WAIT
 ) -> int:
-    """Reckon every day that has been stale for so long; how many.
+    """Recompute every day that has been stale for at least `wait`; return how many.
 
-    Any number of workers may do it: one account's days are recomputed by one of them at a time, and
-    what another has in hand is left to it. A failure is raised when the others are done.
+    Any number of workers may run: only one at a time recomputes an account's days, and the others
+    skip that account. A failure is raised when the other accounts are done.
     """
     total = 0
     failures: list[SQLAlchemyError] = []
@@ -54,7 +54,7 @@ async def recompute_due(
 async def _due(
     sessions: async_sessionmaker[AsyncSession], wait: timedelta, left: set[tuple[UUID, str]]
 ) -> list[_Due]:
-    """Of the accounts that have waited longest."""
+    """Return the stale days of the accounts that have waited longest."""
     query = (
         select(StaleDay.account_id, StaleDay.environment, StaleDay.day)
         .where(StaleDay.marked_at <= func.clock_timestamp() - wait)
@@ -72,7 +72,7 @@ async def _due(
 
 
 async def mark_cut(sessions: async_sessionmaker[AsyncSession]) -> int:
-    """Have all days recomputed anew of which something was deleted; how many."""
+    """Mark all days with deleted trades for recomputation; return how many."""
     total = 0
     while True:
         async with sessions.begin() as session:
