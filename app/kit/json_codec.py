@@ -1,4 +1,4 @@
-"""Values of the database as JSON text, and the bodies of requests as values."""
+"""JSON encoding of database values, and decoding of request bodies."""
 
 import json
 from decimal import Decimal
@@ -10,16 +10,18 @@ import orjson
 from botkeys.decimals import plain
 
 SAFE_DIGITS = 15
-"""What a binary fraction of 64 bits holds of any decimal number."""
+"""How many decimal digits a 64-bit float always preserves."""
 
 
 class Rounded(float):
-    """A number that is no longer what was sent."""
+    """A number that was rounded when it was parsed."""
 
 
 def loads(sent: bytes) -> Any:
-    """As `json.loads`, with its errors. A number with a point or an exponent that has more digits
-    than can be told apart is `Rounded`: once it is read, nothing else shows it.
+    """Parse like `json.loads`, with the same errors, but keep track of rounding.
+
+    A number with a point or an exponent and more digits than a float preserves becomes `Rounded`:
+    after parsing, nothing else shows it.
     """
     return json.loads(sent, parse_float=_number)
 
@@ -33,7 +35,7 @@ def _number(text: str) -> float:
 
 
 def _default(value: Any) -> Any:
-    # asyncpg's UUIDs are a subclass, which orjson leaves to us.
+    # asyncpg's UUIDs are a subclass, which orjson passes to this function.
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, Decimal):
@@ -42,11 +44,11 @@ def _default(value: Any) -> Any:
 
 
 def dumps(content: Any) -> bytes:
-    """Compact JSON; times are RFC 3339 with `Z`, UUIDs their usual text, decimals text too."""
+    """Return compact JSON; times are RFC 3339 with `Z`, UUIDs and decimals are text."""
     return orjson.dumps(content, default=_default, option=orjson.OPT_UTC_Z)
 
 
 def dumps_sorted(content: Any) -> bytes:
-    """The same with members in alphabetical order: equal content gives equal bytes."""
+    """Return the same with members in alphabetical order: equal content gives equal bytes."""
     option = orjson.OPT_UTC_Z | orjson.OPT_SORT_KEYS
     return orjson.dumps(content, default=_default, option=option)

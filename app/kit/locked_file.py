@@ -1,4 +1,4 @@
-"""A lock on a file that ends with the process that holds it, however that process ends."""
+"""A file lock that the kernel releases with the process that holds it."""
 
 import fcntl
 import os
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PRIVATE_FILE = 0o600
-# Between taking the lock and writing who holds it lie microseconds; a reader who lands there
-# looks again for this long before it answers without knowing.
+# Microseconds pass between taking the lock and writing the holder; a reader that hits this gap
+# retries for this long before it gives up.
 HOLDER_PATIENCE_SECONDS = 1.0
 
 
 class FileIsLocked(Exception):
-    """Another process holds the lock; `holder` is the text it left, "" if none in time."""
+    """Another process holds the lock; `holder` is the text it wrote, "" if none in time."""
 
     def __init__(self, holder: str) -> None:
         self.holder = holder
@@ -23,11 +23,11 @@ class FileIsLocked(Exception):
 
 @contextmanager
 def locked_file(path: Path, holder: str) -> Iterator[None]:
-    """Hold an OS lock on `path`, with `holder` (first line: our process id) written into it.
+    """Hold an OS lock on `path` and write `holder` (first line: our process id) into it.
 
-    The kernel frees the lock with the process, however it ends. The descriptor is close-on-exec,
-    so no program that we start keeps the lock alive. The file is never removed: a lock on a
-    removed file guards nothing.
+    The kernel frees the lock with the process, however it ends. The descriptor is close-on-exec, so
+    no program that we start keeps the lock alive. The file is never removed: a lock on a removed
+    file guards nothing.
 
     Raises FileIsLocked.
     """
@@ -56,7 +56,7 @@ def _read_holder(descriptor: int) -> str:
 
 
 def _is_alive(pid: str) -> bool:
-    # Text of an earlier holder that was killed stands there until the next has written its own.
+    # An earlier, killed holder's text remains until the next holder has written its own.
     if not pid.isdecimal():
         return False
     try:

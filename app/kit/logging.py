@@ -1,4 +1,4 @@
-"""JSON logs on standard output: one line an event, with the request's id, and without secrets."""
+"""JSON logs on standard output: one line per event, with the request's id, without secrets."""
 
 import logging
 import logging.config
@@ -21,8 +21,8 @@ MASK = "[hidden]"
 
 
 def mask_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """The last line of defence: nothing secret should have come this far."""
-    event.pop("color_message", None)  # uvicorn's text once more, for terminals
+    """Mask secrets as a last line of defence: none should have come this far."""
+    event.pop("color_message", None)  # uvicorn's duplicate text for terminals
     for name, value in event.items():
         event[name] = _masked(value) if name == "event" else _masked_member(name, value)
     return event
@@ -39,7 +39,7 @@ def _masked_member(name: Any, value: Any) -> Any:
 
 
 def _masked(value: Any) -> Any:
-    """Text with what looks secret hidden in it, however deep it stands."""
+    """Return the value with everything that looks secret masked, at any depth."""
     if isinstance(value, str):
         return masked_text(value)
     if isinstance(value, dict):
@@ -54,13 +54,13 @@ def _shown(value: Any) -> str:
 
 
 def _render(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
-    # A dataclass left to orjson would be written out field by field, whatever its repr hides.
+    # orjson itself would write out a dataclass field by field, whatever its repr hides.
     options = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
     return orjson.dumps(event, default=_shown, option=options).decode()
 
 
 class Rendered(logging.LogRecord):
-    """A record whose message is the whole line, masked and ready."""
+    """A record whose message is the complete line, already masked."""
 
     def __init__(self, logger: str, line: str) -> None:
         super().__init__(logger, logging.INFO, "", 0, line, None, None)
@@ -108,7 +108,7 @@ def configure_logging(level: str = "info") -> None:
             },
             "root": {"level": level.upper(), "handlers": ["stdout"]},
             "loggers": {
-                # httpx logs whole URLs, and Binance's signature stands in the query.
+                # httpx logs whole URLs, and Binance puts the signature into the query.
                 "httpx": quiet,
                 "httpcore": quiet,
                 "uvicorn.access": quiet,
