@@ -86,42 +86,32 @@ class AnalyticsRepository:
             trades_left,
             {"member": grouping.expression, "who": who},
         )
-        of_page = ""
-        if grouping.members:
-            of_page = "WHERE member = ANY(CAST(:members AS text[]))"
-        by_depth = "ORDER BY drawdown DESC, first_at"
-        query = f"""
-        WITH cuts AS MATERIALIZED (
+        cuts = f"""
             SELECT {who.format(of="equity_snapshots")} AS who, settle,
                 array_agg(DISTINCT at ORDER BY at) AS times
             FROM equity_snapshots
             WHERE {selection.of_whom("equity_snapshots", symbols=False)} AND reset
                 AND {snapshots_left}
             GROUP BY 1, 2
-        ),
-        raw_days AS MATERIALIZED ({
-            raw_days(
-                selection,
-                days_left,
-                "SELECT (at AT TIME ZONE 'UTC')::date FROM cuts, unnest(times) AS at",
-            )
-        }),
-        stretches AS ({
-            folded(
-                f'''
-                SELECT found.*, coalesce(width_bucket(first_at, cuts.times), 0) AS stretch
-                FROM ({source}) AS found LEFT JOIN cuts USING (who, settle) {of_page}
-                ''',
-                "member, settle, stretch",
-            )
-        })
+        """  # noqa: S608  # names of our own; ids and times of marks
+        days_of_cuts = "SELECT (at AT TIME ZONE 'UTC')::date FROM cuts, unnest(times) AS at"
+        of_page = "WHERE member = ANY(CAST(:members AS text[]))" if grouping.members else ""
+        placed = f"""
+            SELECT found.*, coalesce(width_bucket(first_at, cuts.times), 0) AS stretch
+            FROM ({source}) AS found LEFT JOIN cuts USING (who, settle) {of_page}
+        """  # noqa: S608  # as above
+        by_depth = "ORDER BY drawdown DESC, first_at"
+        query = f"""
+        WITH cuts AS MATERIALIZED ({cuts}),
+        raw_days AS MATERIALIZED ({raw_days(selection, days_left, days_of_cuts)}),
+        stretches AS ({folded(placed, "member, settle, stretch")})
         SELECT member, settle, {SUMS}, min(first_opened) AS first_opened, max(last_at) AS last_at,
             max(drawdown) AS drawdown,
             (array_agg(peak_at {by_depth}))[1] AS peak_at,
             (array_agg(trough_at {by_depth}))[1] AS trough_at,
             (array_agg(first_at {by_depth}))[1] AS since
         FROM stretches GROUP BY member, settle ORDER BY member, settle
-        """  # noqa: S608  # names of our own; ids and times of marks
+        """  # noqa: S608  # as above
         edges = selection.edges + cut_days(grouping.bounds)
         rows = await self._all(query, **selection.values, **grouping.values, edges=edges)
         return [Sums(**row) for row in rows]

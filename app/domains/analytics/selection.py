@@ -137,6 +137,7 @@ def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str])
         for table, at in (("trade_days", "trade_days.first_at"), ("trades", "trades.closed_at"))
     ]
     numbers = ", ".join(str(number + 1) for number in range(len(columns)))
+    wanted = f"{selection.of_whom('trades')} AND {selection.within('closed_at')} AND {left}"
     return f"""
     SELECT {of_days}, trade_days.settle, {", ".join(BLOCK)}
     FROM trade_days
@@ -145,11 +146,6 @@ def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str])
         AND trade_days.day NOT IN (SELECT day FROM raw_days)
     UNION ALL
     SELECT {of_trades}, coalesce(trades.settle, '') AS settle, {STEPS}
-    FROM {
-        trades_of_days(
-            "raw_days",
-            f"{selection.of_whom('trades')} AND {selection.within('closed_at')} AND {left}",
-        )
-    }
+    FROM {trades_of_days("raw_days", wanted)}
     GROUP BY {numbers}, {len(columns) + 1}, trades.closed_at
     """  # noqa: S608  # names of our own

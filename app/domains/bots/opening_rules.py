@@ -1,7 +1,10 @@
 """The rules of whether a bot may open positions: the one place that knows every reason why not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+
+from app.domains.bots.config_rows import ConfigRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,31 @@ def asset_blocked_by(
         and leverage > max_leverage,
     }
     return [reason for reason, holds in reasons.items() if holds]
+
+
+def bot_blocked_by(rows: Sequence[ConfigRow]) -> list[str]:
+    """Return why a bot may not open positions at all, from its config rows."""
+    first = rows[0]
+    return blocked_by(
+        OpeningConditions(
+            account_closing=first.account_closing,
+            frozen=first.frozen,
+            paused=first.paused,
+            has_key=first.key_id is not None,
+            key_active=first.active,
+            key_trades=first.permission_trade,
+            credentials_rejected=first.verification_status == "rejected",
+            enabled_assets=sum(1 for row in rows if row.enabled),
+            catalogue_known=first.catalogue_known,
+        )
+    )
+
+
+def row_blocked_by(row: ConfigRow) -> list[str]:
+    """Return why no position may be opened on the asset of a config row."""
+    return asset_blocked_by(
+        enabled=row.enabled,
+        delisted=row.delisted,
+        leverage=row.leverage,
+        max_leverage=row.max_leverage,
+    )

@@ -12,6 +12,7 @@ from app.domains.assets.rules import require_margin_mode, require_settable_lever
 from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.errors import NoKey
+from app.domains.bots.opening_rules import bot_blocked_by, row_blocked_by
 from app.domains.positions.changes import changes, in_time
 from app.domains.positions.errors import PositionConflict, refused
 from app.domains.positions.report_repository import Origin, PositionReportRepository
@@ -19,7 +20,6 @@ from app.domains.positions.rows import PositionRow
 from app.domains.positions.schemas import PositionReport
 from app.domains.positions.transitions import Effect, State, effect_of, state_of
 from app.domains.positions.warnings import of_effect, of_times
-from app.domains.runtime.config.document import bot_blocked_by, row_blocked_by
 from app.domains.trading.errors import TOLERANCE, ClockAhead, DataDeleted, KeyNotAssigned
 from app.domains.trading.marks import FOREVER, latest_cutoff
 from botkeys.exchanges.registry import EXCHANGES

@@ -5,40 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.domains.bots.config_rows import ConfigRow
-from app.domains.bots.opening_rules import OpeningConditions, asset_blocked_by, blocked_by
+from app.domains.bots.opening_rules import bot_blocked_by, row_blocked_by
 from app.kit.json_codec import dumps_sorted
 from botkeys.exchanges.model import ContractType, Endpoints, Environment
 from botkeys.exchanges.registry import Exchanges
 
 _VERSION_BYTES = 16
-
-
-def bot_blocked_by(rows: Sequence[ConfigRow]) -> list[str]:
-    """Why the bot may not open positions at all, from the rows of its situation."""
-    first = rows[0]
-    return blocked_by(
-        OpeningConditions(
-            account_closing=first.account_closing,
-            frozen=first.frozen,
-            paused=first.paused,
-            has_key=first.key_id is not None,
-            key_active=first.active,
-            key_trades=first.permission_trade,
-            credentials_rejected=first.verification_status == "rejected",
-            enabled_assets=sum(1 for row in rows if row.enabled),
-            catalogue_known=first.catalogue_known,
-        )
-    )
-
-
-def row_blocked_by(row: ConfigRow) -> list[str]:
-    """Why no position may be opened on the asset of this row."""
-    return asset_blocked_by(
-        enabled=row.enabled,
-        delisted=row.delisted,
-        leverage=row.leverage,
-        max_leverage=row.max_leverage,
-    )
 
 
 def config_document(rows: Sequence[ConfigRow], exchanges: Exchanges) -> dict[str, Any]:
