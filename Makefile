@@ -56,6 +56,7 @@ check: install ## all that must hold before a change lands, but the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
+	cd sdk/python && ../../$(BIN)/deptry src
 	$(BIN)/python -m scripts.check_migrations
 	$(BIN)/python -m scripts.documents
 	$(BIN)/python -m scripts.check_references
