@@ -36,7 +36,6 @@ NOT_YET: tuple[str, ...] = (
     "app/domains/analytics",
     "app/domains/catalogue",
     "app/domains/deletion",
-    "app/domains/ingest",
     "app/domains/operations",
     "app/domains/positions",
     "app/domains/runtime",

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 from typing_extensions import TypedDict
 
-from app.api.schemas import safe_location, told_fault
+from app.api.schemas import public_message, safe_location
 from app.db.failures import is_conflict, is_outage
 from app.errors import (
     AppError,
@@ -229,7 +229,7 @@ def validation_problem(error: RequestValidationError) -> InvalidRequest:
             {
                 "loc": safe_location(item["loc"], item["type"]),
                 "type": item["type"],
-                "msg": told_fault(item["type"], item["msg"]),
+                "msg": public_message(item["type"], item["msg"]),
             }
             for item in error.errors()
         ]

@@ -153,6 +153,6 @@ def safe_location(loc: tuple[Any, ...], fault: str) -> list[Any]:
 _NO_OBJECT = frozenset({"dict_type", "model_attributes_type", "model_type"})
 
 
-def told_fault(fault: str, message: str) -> str:
+def public_message(fault: str, message: str) -> str:
     """The validator's sentence, unless it speaks of Python's things to who sent JSON."""
     return "must be a JSON object" if fault in _NO_OBJECT else message

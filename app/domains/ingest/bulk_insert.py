@@ -1,4 +1,6 @@
-"""Where the items of a batch go, and the one statement that takes them there."""
+"""The tables that the items of a batch are stored in, and the one statement that inserts a
+batch.
+"""
 
 from collections.abc import Callable, Sequence
 from operator import attrgetter
@@ -13,17 +15,18 @@ from app.domains.trading import kinds
 from app.domains.trading.kinds import DataKind
 
 OF_BATCH = ("account_id", "bot_id", "key_id", "exchange", "environment")
-"""What all rows of a batch have in common."""
+"""The columns that all rows of a batch share."""
 
 _CONTROLS = ((r"\n", "\n"), (r"\r", "\r"), (r"\t", "\t"))
 _NUL = "\0"
-"""Never stands in JSON."""
+"""A character that never occurs in JSON."""
 
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 class Target(NamedTuple):
-    """The statement takes each of `columns` for a whole batch, as an `array_text`.
+    """A table and its insert statement, which takes a whole batch: one `array_text` for each of
+    `columns`.
 
     The first holds the bot's own id. `members` reads the first of
     them from an item; `given` are the others.
@@ -40,15 +43,15 @@ class Target(NamedTuple):
 
 
 def array_text(values: Sequence[Any]) -> str:
-    """An array as PostgreSQL reads it from text, of texts whose only control characters are line
-    breaks and tabs.
+    """Return the array in PostgreSQL's text form.
 
-    JSON's is the same but for its brackets and for how it writes those. The driver's own arrays
-    take three times as long to make.
+    The only control characters in its texts may be line breaks and tabs. JSON differs only in the
+    brackets and in how it escapes these characters. The driver's own encoding of arrays takes three
+    times as long.
     """
     written = orjson.dumps(values, default=str).decode()
     if any(escaped in written for escaped, _ in _CONTROLS):
-        # Two backslashes are one that was sent: what follows them stands for itself.
+        # Two backslashes stand for one that was sent, so what follows them is literal.
         written = written.replace(r"\\", _NUL)
         for escaped, control in _CONTROLS:
             written = written.replace(escaped, control)
@@ -63,7 +66,7 @@ def _target(kind: DataKind, *members: str, given: tuple[str, ...], name: str = "
     parameters = [bindparam(name, type_=table.c[name].type) for name in OF_BATCH]
     arrays, values = [], []
     for column in columns:
-        # Of JSON it is the text that comes.
+        # JSON arrives as text.
         is_json = isinstance(table.c[column].type, JSONB)
         column_type = Text() if is_json else table.c[column].type
         parameters.append(bindparam(column, type_=Text()))
@@ -76,7 +79,7 @@ def _target(kind: DataKind, *members: str, given: tuple[str, ...], name: str = "
         FROM unnest({", ".join(arrays)}) AS reported ({", ".join(columns)})
         ON CONFLICT (account_id, bot_id, {columns[0]}) DO NOTHING
         RETURNING {columns[0]}
-        """  # noqa: S608  # names of our own
+        """  # noqa: S608  # built from constants only
     )
     return Target(
         kind,

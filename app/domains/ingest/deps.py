@@ -1,4 +1,4 @@
-"""Makes the ingest service of a bot's request."""
+"""Creates the ingest service of a bot's request."""
 
 from typing import Annotated
 

@@ -1,6 +1,6 @@
-"""Types of the members of reported items, and items that are wrong in form.
+"""Types of the members of reported items, and items that are malformed.
 
-One bad item must not fail the others: what cannot be read becomes an `InvalidItem` in its place.
+One bad item must not fail the others: an item that cannot be parsed becomes an `InvalidItem`.
 """
 
 from typing import Annotated, Any, NamedTuple
@@ -13,7 +13,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from app.api.schemas import safe_location, told_fault
+from app.api.schemas import public_message, safe_location
 from app.domains.trading.fields import RowName
 from botkeys.exchanges.parsing import as_text, settle_name
 
@@ -22,14 +22,16 @@ _ROW_NAME = TypeAdapter[str](RowName)
 
 
 class InvalidItem(NamedTuple):
-    """`id` is the item's own, where it can be told; `detail` names places and faults, no values."""
+    """A malformed item. `id` is its own id if that is valid; `detail` names places and faults, no
+    values.
+    """
 
     id: str | None
     detail: str
 
 
 def or_invalid(kind: type[Any]) -> GetPydanticSchema:
-    """Annotates `kind | InvalidItem`: read and documented as `kind`."""
+    """Annotate `kind | InvalidItem` so that it is parsed and documented as `kind`."""
 
     def read(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
         try:
@@ -53,15 +55,15 @@ def _id_of(item: Any) -> str | None:
 
 def _sentence(error: ValidationError) -> str:
     faults = error.errors(include_url=False, include_context=False, include_input=False)
-    told = [_fault(fault["loc"], fault["type"], fault["msg"]) for fault in faults[:_TOLD_FAULTS]]
-    if len(faults) > _TOLD_FAULTS:
-        told.append(f"and {len(faults) - _TOLD_FAULTS} more")
-    return "; ".join(told)
+    parts = [_fault(fault["loc"], fault["type"], fault["msg"]) for fault in faults[:_MOST_FAULTS]]
+    if len(faults) > _MOST_FAULTS:
+        parts.append(f"and {len(faults) - _MOST_FAULTS} more")
+    return "; ".join(parts)
 
 
 def _fault(loc: tuple[Any, ...], kind: str, message: str) -> str:
     place = ".".join(str(part) for part in safe_location(loc, kind)) if loc else "item"
-    return f"{place}: {told_fault(kind, message)} ({kind})"
+    return f"{place}: {public_message(kind, message)} ({kind})"
 
 
 def _normalised(value: str) -> str:
@@ -72,4 +74,4 @@ def _normalised(value: str) -> str:
 
 
 Asset = Annotated[str, AfterValidator(_normalised)]
-"""The name of a settle asset, kept in capitals; XBT is read as BTC."""
+"""The name of a settle asset, stored in capitals; XBT is read as BTC."""

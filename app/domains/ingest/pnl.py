@@ -1,6 +1,6 @@
 """What a round trip earned, in the asset that the contract settles in.
 
-With d = +1 for a long and -1 for a short position, and the contract size as the exchange tells it:
+With d = +1 for a long and -1 for a short position, and the contract size as the exchange states it:
 
     linear    d · (exit - entry) · quantity · size            size in the base asset
     inverse   d · quantity · size · (1/entry - 1/exit)        size in the quote asset
@@ -15,7 +15,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from botkeys.exchanges.model import ContractType
 
 PLACES = 18
-"""Digits after the point that an inverse result is rounded to: finer than any settlement."""
+"""Decimal places that an inverse result is rounded to: finer than any settlement."""
 
 _EXACT = Context(prec=400, rounding=ROUND_HALF_EVEN)
 _STEP = Decimal(1).scaleb(-PLACES)
@@ -31,15 +31,16 @@ def realised_pnl(
     contract_size: Decimal,
     fees: Decimal,
 ) -> Decimal:
-    """Net of fees. A linear result is exact; an inverse one is divided once, at the end.
+    """Return the P&L net of fees. A linear result is exact; an inverse one is divided once, at the
+    end.
 
-    `side` is `long` or `short`; prices are positive. Raises `ZeroDivisionError`'s decimal kin for a
-    price of zero, which the schemas let nobody send.
+    `side` is `long` or `short`; prices are positive. A price of zero, which the schemas reject,
+    raises `decimal.DivisionByZero` or `decimal.InvalidOperation`.
     """
     size = _EXACT.multiply(quantity, contract_size)
     moved = _EXACT.subtract(exit_price, entry_price)
     if side == "short":
-        # The operator would round to the digits of the thread's own context.
+        # The minus operator would round to the precision of the thread's own context.
         moved = moved.copy_negate()
     gross = _EXACT.multiply(moved, size)
     if contract_type is ContractType.INVERSE:

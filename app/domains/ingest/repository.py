@@ -22,7 +22,7 @@ from app.domains.trading.marks import Mark, not_covered, read_marks
 
 
 class BotAtIngest(NamedTuple):
-    """Of the calling bot, under its lock. `now` is the database's clock."""
+    """The calling bot under its lock. `now` is the database's clock."""
 
     token_hash: bytes | None
     key_id: UUID | None
@@ -30,7 +30,7 @@ class BotAtIngest(NamedTuple):
 
 
 class IngestRepository:
-    """Of one bot. Locks are taken in the order account, bot; what they hold is read after them."""
+    """The rows of one bot. Locks in the order account, bot; rows are read after the locks."""
 
     def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
         self._session = session
@@ -38,7 +38,9 @@ class IngestRepository:
         self._bot_id = bot_id
 
     async def catalogue_key(self, key_id: UUID | None) -> CatalogueKey | None:
-        """Of the key, `None` being the bot's present one; `None` if there is no such key."""
+        """Return the catalogue of a key, by default the bot's current one; `None` without such a
+        key.
+        """
         query = (
             select(Key.exchange, Key.environment, Key.region, Key.contract_type)
             .select_from(Bot)
@@ -52,11 +54,11 @@ class IngestRepository:
         return None if row is None else CatalogueKey.of(row)
 
     async def give_back(self) -> None:
-        """Give the connection back while nothing is written yet."""
+        """Give the connection back; nothing may have been written yet."""
         await self._session.rollback()
 
     async def lock(self) -> bool:
-        """Lock the account, then the bot, against changes; whether the bot is there."""
+        """Lock the account, then the bot, against changes; return whether the bot exists."""
         account = select(Account.account_id).where(Account.account_id == self._account_id)
         await self._session.execute(account.with_for_update(read=True))
         bot = select(Bot.id).where(*self._bot()).with_for_update(read=True)
@@ -78,7 +80,7 @@ class IngestRepository:
         return await read_marks(self._session, self._account_id)
 
     async def add(self, target: Target, origin: Origin, rows: Sequence[Sequence[Any]]) -> set[str]:
-        """Insert rows in the order of `target.columns`; the bot's ids of those that were new."""
+        """Insert rows in the order of `target.columns`; return the bot's ids of the new ones."""
         columns = map(array_text, zip(*rows, strict=True))
         added = await self._session.scalars(
             target.statement,
@@ -94,7 +96,7 @@ class IngestRepository:
         return set(added.all())
 
     async def mark_stale(self, environment: str, days: Collection[date]) -> None:
-        """Trades of these UTC days were added: what was recomputed for them holds no more."""
+        """Mark these UTC days for recomputation, because trades were added to them."""
         await mark_stale(self._session, self._account_id, environment, days)
 
     async def deleted(

@@ -20,9 +20,9 @@ _BEING_DELETED = "What is stored under this id is being deleted. Report it under
 
 @dataclass(frozen=True, slots=True)
 class ScreenedBatch(Generic[ItemType]):
-    """A batch, of which the items in `wanted` may be stored: the first of each id.
+    """A batch and its verdicts. The items in `wanted` may be stored: the first of each id.
 
-    `origin` is `None` for a key that was deleted with its data: nothing of it is wanted.
+    `origin` is `None` if the key was deleted with its data: no item is wanted then.
     """
 
     items: Sequence[ItemType | InvalidItem]
@@ -35,7 +35,9 @@ class ScreenedBatch(Generic[ItemType]):
     def of(
         cls, batch: Batch[ItemType], origin: Origin | None, marks: Sequence[Mark], latest: datetime
     ) -> Self:
-        """By marks that were read under the lock of the account; nothing is after `latest`."""
+        """Screen a batch. `marks` were read under the account's lock; no time may be after
+        `latest`.
+        """
         refusals: list[Verdict | None] = []
         wanted: dict[str, ItemType] = {}
         for item in batch.items:
@@ -51,20 +53,22 @@ class ScreenedBatch(Generic[ItemType]):
         return cls(batch.items, refusals, wanted, origin, marks)
 
     def verdicts(self, stored: set[str], deleted: set[str]) -> list[Verdict]:
-        """`stored` are the ids that were new, `deleted` those of rows that are being purged."""
-        told: list[Verdict] = []
+        """Return the verdicts. `stored` are new ids; `deleted` are ids of rows that are being
+        purged.
+        """
+        verdicts: list[Verdict] = []
         new = set(stored)
         for item, refusal in zip(self.items, self.refusals, strict=True):
             if refusal is not None:
-                told.append(refusal)
+                verdicts.append(refusal)
             elif item.id in deleted:
-                told.append(_refused(item.id, "data_deleted", _BEING_DELETED))
+                verdicts.append(_refused(item.id, "data_deleted", _BEING_DELETED))
             elif item.id in new:
                 new.remove(item.id)
-                told.append({"id": item.id, "status": "stored"})
+                verdicts.append({"id": item.id, "status": "stored"})
             else:
-                told.append({"id": item.id, "status": "duplicate"})
-        return told
+                verdicts.append({"id": item.id, "status": "duplicate"})
+        return verdicts
 
 
 def _is_deleted(item: Item, origin: Origin, marks: Sequence[Mark]) -> bool:

@@ -1,4 +1,4 @@
-"""Takes what bots report in batches: a verdict for each item, and nothing stored twice."""
+"""Stores what bots report in batches: one verdict for each item, and nothing stored twice."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ from botkeys.exchanges.model import ContractType
 
 
 class IngestService:
-    """For one bot. Locks in the order account, bot; a deletion that comes later finds the rows."""
+    """The reports of one bot. Locks in the order account, bot; a later deletion finds the rows."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class IngestService:
         self._bot = bot
 
     async def trades(self, batch: Batch[TradeItem]) -> list[Verdict]:
-        """Trades with their P&L, where anybody knows the contract."""
+        """Store trades, with their P&L if the contract is known."""
         await self._fetch_if_unknown(batch.key_id)
         screened = await self._screen(batch)
         contracts: dict[str, Contract] = {}
@@ -80,7 +80,7 @@ class IngestService:
         """Decide under the locks what may be stored."""
         locked = await self._rows.lock()
         bot = await self._rows.bot() if locked else None
-        # Minting waits for the lock of the bot: a token that died meanwhile reports nothing.
+        # Minting waits for the bot's lock, so a token revoked meanwhile can report nothing.
         if bot is None or bot.token_hash != self._bot.token_hash:
             raise Unauthenticated(TokenFault.REVOKED)
         key_id = batch.key_id or bot.key_id

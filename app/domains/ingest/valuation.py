@@ -1,4 +1,4 @@
-"""What a reported trade earned, by what the exchange says of its contract."""
+"""What a reported trade earned, given its contract at the exchange."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from botkeys.exchanges.model import ContractType
 
 
 class Valued(NamedTuple):
-    """The columns of a trade that its report does not decide, in the order of `TRADES.given`."""
+    """The columns of a trade that its report does not contain, in the order of `TRADES.given`."""
 
     contract_type: ContractType
     contract_size: Decimal | None
@@ -19,8 +19,10 @@ class Valued(NamedTuple):
 
 
 def valued(trade: TradeItem, listed: Contract | None, contract_type: ContractType) -> Valued:
-    """What the exchange lists comes first. For a symbol that it does not, the bot's own word holds,
-    on a contract of its key's `contract_type`; without it nothing is guessed.
+    """Return the trade's contract and P&L. What the exchange lists takes precedence.
+
+    For an unlisted symbol, the bot's own statement counts, for a contract of its key's
+    `contract_type`. Without that, the P&L stays unknown.
     """
     contract = listed
     if contract is None and trade.contract_size is not None and trade.settle is not None:
