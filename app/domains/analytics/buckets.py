@@ -1,4 +1,4 @@
-"""How wide the buckets of a curve are."""
+"""The width of a curve's buckets."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,10 +10,10 @@ WIDTHS = tuple(timedelta(seconds=seconds) for seconds in _SECONDS)
 
 
 def buckets_for(first: datetime, last: datetime, points: int) -> Buckets:
-    """The narrowest that hold both ends in so many: of a usual width, else of whole UTC days.
+    """Return the narrowest buckets that span both ends in at most `points`.
 
-    They begin at multiples of their width since 1970, so that a curve asked for again a little
-    later has the same ones.
+    Widths are the usual ones, or else whole UTC days. Buckets begin at multiples of their width
+    since 1970, so that a curve requested again a little later has the same ones.
     """
     for width in WIDTHS:
         buckets = _of(width, first, last)

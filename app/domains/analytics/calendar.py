@@ -10,9 +10,9 @@ MOST_DAYS = {"day": 1, "week": 7, "month": 31}
 
 
 def start_of(at: datetime, unit: str, zone: ZoneInfo) -> datetime:
-    """When the day, week or month began that this time is in; in UTC.
+    """Return, in UTC, when the day, week or month that contains this time began.
 
-    A day begins at midnight, or, where the clock leaps over midnight, at the leap.
+    A day begins at midnight or, if the clock skips midnight, at the skip.
     """
     day = at.astimezone(zone).date()
     if unit == "week":
@@ -23,18 +23,18 @@ def start_of(at: datetime, unit: str, zone: ZoneInfo) -> datetime:
 
 
 def end_of(start: datetime, unit: str, zone: ZoneInfo) -> datetime:
-    """When the next one begins."""
+    """Return when the following day, week or month begins."""
     day = start.astimezone(zone).date()
     following = day + DAY * MOST_DAYS[unit]
     if unit == "month":
         following = following.replace(day=1)
     end = _midnight(following, zone)
-    # A calendar may leave a day out: Samoa had no 30 December 2011.
+    # A calendar may skip a day: Samoa had no 30 December 2011.
     return end if end > start else _midnight(following + DAY, zone)
 
 
 def periods_of(days: Iterable[date], unit: str, zone: ZoneInfo) -> list[datetime]:
-    """The beginnings of all periods that these UTC days touch, newest first."""
+    """Return the beginnings of all periods that these UTC days overlap, newest first."""
     found = set()
     for day in days:
         begin = datetime(day.year, day.month, day.day, tzinfo=UTC)

@@ -11,23 +11,25 @@ from app.db.models import Bot, Key, Position, Presence
 from app.db.models.position import held
 
 EXPIRING = timedelta(days=30)
-"""How long before its end a key is told of: as long as its first event is."""
+"""How long before its expiry a key counts as expiring: as long as its first event precedes it."""
 
 
 class DashboardRepository:
-    """Of one account; every statement names it. Reads only."""
+    """The totals of one account; every statement names it. Only reads."""
 
     def __init__(self, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 
     async def now(self) -> datetime:
-        """The database's clock."""
+        """Return the time of the database's clock."""
         now: datetime = (await self._session.execute(select(func.clock_timestamp()))).scalar_one()
         return now
 
     async def totals(self, environment: str) -> dict[str, Any]:
-        """Of keys and positions those of the environment. Bots have none: they are all counted."""
+        """Return the totals. Keys and positions are of the environment; bots have none, so all
+        count.
+        """
         now = func.clock_timestamp()
         positions = (
             select(func.count())

@@ -1,4 +1,4 @@
-"""Makes the analytics service of a request."""
+"""Creates the analytics service of a request."""
 
 from typing import Annotated
 

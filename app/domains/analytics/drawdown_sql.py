@@ -1,24 +1,24 @@
-"""The SQL that adds up trades, and follows their curve to its largest drawdown, in one pass.
+"""The SQL that adds up trades and computes the largest drawdown of their curve, in one pass.
 
-A block is what one stretch of a curve comes to, recomputed from 0 at its beginning: the sum `pnl`,
-the highest and lowest points `high` and `low` (the beginning counts), and the largest drawdown
-within. Blocks that follow each other make one block. Of A and then B it is
+A block sums up one stretch of a curve, computed from 0 at its beginning: the sum `pnl`, the highest
+and lowest points `high` and `low` (the beginning counts), and the largest drawdown within. Adjacent
+blocks combine into one block. For A followed by B it is
 
     pnl       pnl A + pnl B
     high      max(high A, pnl A + high B)
     low       min(low A, pnl A + low B)
     drawdown  max(drawdown A, high A - (pnl A + low B), drawdown B)
 
-so precomputed days and single trades fold alike, in any mixture. The drawdown is the
-maximum drawdown of Magdon-Ismail and Atiya, "Maximum Drawdown" (Risk 17, 2004): the largest fall of
-a curve from a running maximum. Of equal ones the first counts, and of equal peaks the first.
+so precomputed days and single trades combine alike, in any mixture. The drawdown is the maximum
+drawdown of Magdon-Ismail and Atiya, "Maximum Drawdown" (Risk 17, 2004): the largest fall of a curve
+from a running maximum. Among equal drawdowns the first counts, and among equal peaks the first.
 """
 
 ADDED = ("trades", "wins", "losses", "pnl", "gross_profit", "gross_loss", "fees", "held")
 CURVE = ("high", "high_at", "low", "low_at", "drawdown", "peak_at", "trough_at")
 COUNTED = ("trades", "wins", "losses")
 BLOCK = (*ADDED, "first_opened", "first_at", "last_at", *CURVE)
-"""The columns of a block, as they stand in `trade_days`."""
+"""The columns of a block, named as in `trade_days`."""
 
 SUMS = ", ".join(f"sum({name}){'::bigint' if name in COUNTED else ''} AS {name}" for name in ADDED)
 
@@ -42,13 +42,14 @@ greatest(-coalesce(sum(pnl), 0), 0) AS drawdown,
 CAST(NULL AS timestamptz) AS peak_at,
 CASE WHEN sum(pnl) < 0 THEN trades.closed_at END AS trough_at
 """
-"""Trades as blocks, for a `GROUP BY trades.closed_at`: those of one moment are one step."""
+"""Trades as blocks, for a `GROUP BY trades.closed_at`: trades of the same moment are one step."""
 
 
 def folded(source: str, by: str) -> str:
-    """A query: the blocks of the query `source`, folded in their order for each `by` (columns).
+    """Return a query that combines the blocks of the query `source`, in order, for each `by`
+    (columns).
 
-    What goes before a block is recomputed in windows, each of which needs the one before it.
+    Nested windows compute what precedes a block; each needs the results of the one inside it.
     """
     return f"""
     SELECT {by}, {SUMS},
@@ -95,4 +96,4 @@ def folded(source: str, by: str) -> str:
       ) AS fallen
     ) AS compared
     GROUP BY {by}
-    """  # noqa: S608  # names of our own
+    """  # noqa: S608  # built from constants only

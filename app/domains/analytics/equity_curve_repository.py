@@ -1,4 +1,4 @@
-"""The SQL of equity curves. The curve is one statement, and its buckets are made in it."""
+"""The SQL of equity curves. One statement computes the whole curve, buckets included."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 
 
 class Buckets(NamedTuple):
-    """`number` buckets of one width, one after the other from `origin`."""
+    """`number` adjacent buckets of one width, beginning at `origin`."""
 
     origin: datetime
     width: timedelta
@@ -26,7 +26,9 @@ class Buckets(NamedTuple):
 
 
 class Point(NamedTuple):
-    """One bucket that something happened in, as it stood at its end; `at` is the last of it."""
+    """The state at the end of a bucket in which something happened; `at` is the last event
+    in it.
+    """
 
     settle: str
     at: datetime
@@ -36,7 +38,7 @@ class Point(NamedTuple):
 
 
 class CurveRepository:
-    """Of one account; every statement names it. Reads only."""
+    """The curves of one account; every statement names it. Only reads."""
 
     def __init__(self, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
@@ -45,7 +47,7 @@ class CurveRepository:
     async def extent(
         self, selection: Selection, marks: Sequence[Mark]
     ) -> tuple[datetime, datetime] | None:
-        """The first and the last time of a trade or snapshot; `None`: there is neither."""
+        """Return the first and last time of a trade or snapshot; `None` if there are none."""
         ends = []
         for table, at in (("trades", "closed_at"), ("equity_snapshots", "at")):
             left = kept(marks, selection.environment, table, at)
@@ -54,7 +56,7 @@ class CurveRepository:
                     SELECT {at} AS at FROM {table}
                     WHERE {selection.of_whom(table)} AND {selection.within(at)} AND {left}
                     ORDER BY {at} {order} LIMIT 1
-                )""")  # noqa: S608, PERF401  # names of our own
+                )""")  # noqa: S608, PERF401  # built from constants only
         query = f"SELECT min(at) AS first, max(at) AS last FROM ({' UNION ALL '.join(ends)}) AS e"  # noqa: S608  # as above
         row = (await self._execute(query, **selection.values)).one()
         return None if row.first is None else (row.first, row.last)
@@ -62,10 +64,10 @@ class CurveRepository:
     async def points(
         self, selection: Selection, buckets: Buckets, marks: Sequence[Mark]
     ) -> list[Point]:
-        """Of each settle asset, in order of time; at most one a bucket.
+        """Return the points of each settle asset in order of time, at most one for each bucket.
 
-        Days are added up before only where whole days make a bucket. Equity is the sum over keys of
-        what is last known, snapshots before the first bucket included.
+        Precomputed days are used only if buckets consist of whole days. Equity is the sum of the
+        last known values of all keys, including snapshots before the first bucket.
         """
         environment = selection.environment
         by_days = buckets.width % DAY == timedelta(0)
@@ -83,7 +85,7 @@ class CurveRepository:
                 closed_at AS last_at
             FROM trades
             WHERE {selection.of_whom("trades")} AND {selection.within("closed_at")} AND {left}
-            """  # noqa: S608  # names of our own
+            """  # noqa: S608  # built from constants only
         own = f"""
             taken.account_id = :account AND taken.environment = :environment
             AND taken.key_id = series.key_id AND taken.settle = series.settle
@@ -147,7 +149,7 @@ class CurveRepository:
         )
         SELECT settle, at, equity, realised_pnl, begun.n IS NOT NULL AS reset
         FROM whole LEFT JOIN begun USING (settle, n) WHERE n >= 0 ORDER BY settle, n
-        """  # noqa: S608  # names of our own; ids and times of marks
+        """  # noqa: S608  # constants, and ids and times of marks
         rows = await self._execute(
             query,
             **selection.values,

@@ -1,4 +1,4 @@
-"""The series of equity: one for each key and settle asset of which snapshots were taken."""
+"""The series of equity: one for each key and settle asset that has snapshots."""
 
 _NEXT = """
     SELECT key_id, settle, bot_id FROM equity_snapshots AS taken
@@ -17,9 +17,9 @@ reported AS (
     )
 }) AS following
 )
-"""  # noqa: S608  # names of our own
+"""  # noqa: S608  # built from constants only
 """A recursive CTE: every key, settle asset and bot of the environment that has a snapshot.
 
-It jumps from one to the next in their index, so that it costs as much as there are of them, however
-many snapshots they have.
+It skips through their index, so its cost depends on how many series there are, not on how many
+snapshots they have.
 """

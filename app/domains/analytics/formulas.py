@@ -1,11 +1,11 @@
-"""Figures of a summary, exact until the one division that makes each of them.
+"""Figures of a summary, exact up to the single division that yields each of them.
 
 - win rate = wins / trades. A trade with a P&L of 0 is neither a win nor a loss.
 - profit factor = gross profit / gross loss; average win = gross profit / wins, average loss = gross
-  loss / losses. Both gross loss and average loss are told as positive amounts.
+  loss / losses. Gross loss and average loss are stated as positive amounts.
 - exposure = the sum of the holding times of the trades that closed in the period / its length:
-  above the average number of open positions where trades were opened before the period.
-- largest drawdown: see `drawdown_sql`; its per cent is of the equity at its peak.
+  above the average number of open positions if trades were opened before the period.
+- largest drawdown: see `drawdown_sql`; its percentage is of the equity at its peak.
 """
 
 from datetime import datetime, timedelta
@@ -20,7 +20,7 @@ _EXACT = Context(prec=400, rounding=ROUND_HALF_EVEN)
 
 
 def divided(part: Decimal | int, whole: Decimal | int, places: int) -> Decimal | None:
-    """Rounded half to even once, at so many places; `None` where there is nothing to divide by."""
+    """Divide, rounding half to even once at `places`; return `None` if `whole` is zero."""
     if not whole:
         return None
     exact = Fraction(part) / Fraction(whole)
@@ -33,17 +33,17 @@ def seconds(length: timedelta) -> Decimal:
 
 
 def per_day(count: int, since: datetime, until: datetime) -> Decimal | None:
-    """How many a day of 24 hours; `None` for a period without length."""
+    """Return how many per day of 24 hours; `None` for a period without length."""
     return divided(count * _DAY, seconds(until - since), RATIO_PLACES) if until > since else None
 
 
 def exposure(held: Decimal, since: datetime, until: datetime) -> Decimal | None:
-    """`held` is in seconds."""
+    """Return the exposure; `held` is in seconds. `None` for a period without length."""
     return divided(held, seconds(until - since), RATIO_PLACES) if until > since else None
 
 
 def percent(part: Decimal, whole: Decimal | None) -> Decimal | None:
-    """`None` of nothing known, and of what is not above zero."""
+    """Return the percentage; `None` if `whole` is unknown or not above zero."""
     if whole is None or whole <= 0:
         return None
     return divided(_EXACT.multiply(part, Decimal(100)), whole, PERCENT_PLACES)

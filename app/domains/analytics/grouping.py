@@ -1,4 +1,4 @@
-"""What a summary is told by: each key, bot or symbol, or each period of the calendar."""
+"""The grouping of a summary: by key, bot or symbol, or by a period of the calendar."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ PERIODS = ("day", "week", "month")
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """The groups of one page. `members` are the texts of keys, bots or symbols; `bounds` are where
-    periods begin and end, in order: the group `n` lies before the bound of that number.
+    """The groups of one page. `members` are the texts of keys, bots or symbols. `bounds` are where
+    periods begin and end, in order: group `n` ends at `bounds[n]`.
     """
 
     kind: GroupBy | None = None
@@ -36,14 +36,14 @@ class Grouping:
 
     @property
     def expression(self) -> str:
-        """Of the group, as text; `{of}` is the table and `{at}` the time."""
+        """Return the group as an SQL text expression; `{of}` is the table and `{at}` the time."""
         if self.kind in PERIODS:
             return "width_bucket({at}, CAST(:bounds AS timestamptz[]))::text"
         return member(self.kind)
 
     @property
     def of_snapshots(self) -> str:
-        """Which groups a snapshot concerns: those of its key or bot, else all (empty)."""
+        """Return the group that a snapshot concerns: its key or bot, or all groups (empty)."""
         return member(self.kind) if self.kind in ("key", "bot") else "''"
 
     @property

@@ -1,4 +1,4 @@
-"""The SQL of summaries. Each is one statement, so that days, marks and trades are of one moment."""
+"""The SQL of summaries. Each is one statement, so that days, marks and trades are consistent."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -19,10 +19,10 @@ from app.domains.trading.marks import Mark, read_marks
 
 
 class Sums(NamedTuple):
-    """What the trades of one group and settle asset come to; `settle` is empty where unknown.
+    """The sums of the trades of one group and settle asset; `settle` is empty if unknown.
 
-    `since` is the first trade of the stretch with the largest drawdown, whose peak is its beginning
-    where `peak_at` is `None`. `held` is in seconds.
+    `since` is the first trade of the stretch with the largest drawdown; the stretch begins at its
+    peak if `peak_at` is `None`. `held` is in seconds.
     """
 
     member: str
@@ -44,7 +44,7 @@ class Sums(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """Where the equity of a selection is asked for: at `at`, or else until `until`."""
+    """A request for the equity of a selection: at `at`, or else the first value until `until`."""
 
     settle: str
     key_id: UUID | None
@@ -54,14 +54,16 @@ class Peak(NamedTuple):
 
 
 class AnalyticsRepository:
-    """Of one account; every statement names it. Reads only."""
+    """The summaries of one account; every statement names it. Only reads."""
 
     def __init__(self, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 
     async def preferences(self) -> tuple[str, str]:
-        """The selected environment and the time zone; an account without a row has the defaults."""
+        """Return the selected environment and the time zone; defaults for an account
+        without a row.
+        """
         query = select(Account.selected_environment, Account.timezone).where(
             Account.account_id == self._account_id
         )
@@ -74,7 +76,7 @@ class AnalyticsRepository:
     async def sums(
         self, selection: Selection, grouping: Grouping, marks: Sequence[Mark]
     ) -> list[Sums]:
-        """By group and settle asset. A reset of test funds begins a new stretch of the curve."""
+        """Return the sums by group and settle asset. A reset of test funds begins a new stretch."""
         environment = selection.environment
         snapshots_left = kept(marks, environment, "equity_snapshots", "at")
         trades_left = kept(marks, environment, "trades", "closed_at")
@@ -119,8 +121,8 @@ class AnalyticsRepository:
     async def members(
         self, selection: Selection, kind: str, after: str | None, limit: int
     ) -> list[str]:
-        """The keys, bots or symbols that may have traded, in order, as text."""
-        grouping = Grouping(kind)  # type: ignore[arg-type]  # of three
+        """Return the keys, bots or symbols that may have traded, in order, as text."""
+        grouping = Grouping(kind)  # type: ignore[arg-type]  # one of three
         name = member(kind)
         scope = selection.scope | grouping.scope
         beyond = "" if after is None else f"AND {name} > :after"
@@ -140,13 +142,13 @@ class AnalyticsRepository:
         UNION
         SELECT {name.format(of="trades")} FROM {since_marked}
         ORDER BY 1 LIMIT :limit
-        """  # noqa: S608  # names of our own
+        """  # noqa: S608  # built from constants only
         more = {} if after is None else {"after": after}
         rows = await self._all(query, **selection.values, **more, limit=limit)
         return [row["member"] for row in rows]
 
     async def days(self, selection: Selection, limit: int) -> list[date]:
-        """The UTC days on which there may be trades, newest first."""
+        """Return the UTC days on which there may be trades, newest first."""
         query = f"""
         SELECT day FROM trade_days
         WHERE {selection.of_whom("trade_days")} AND scope = {selection.scope}
@@ -155,14 +157,15 @@ class AnalyticsRepository:
         SELECT day FROM stale_days
         WHERE account_id = :account AND environment = :environment AND {selection.touched("day")}
         ORDER BY day DESC LIMIT :limit
-        """  # noqa: S608  # names of our own
+        """  # noqa: S608  # built from constants only
         return [row["day"] for row in await self._all(query, **selection.values, limit=limit)]
 
     async def equity(
         self, environment: str, peaks: Sequence[Peak], marks: Sequence[Mark]
     ) -> list[Decimal | None]:
-        """Of each the sum over its keys: the last known at its time, or else the first until its
-        end; `None` where nothing is known.
+        """Return for each peak the equity summed over its keys; `None` if nothing is known.
+
+        A key contributes its last value known at `at`, or else its first value until `until`.
         """
         if not peaks:
             return []
@@ -196,7 +199,7 @@ class AnalyticsRepository:
             ) AS either ORDER BY place LIMIT 1
         ) AS found
         GROUP BY number
-        """  # noqa: S608  # names of our own; ids and times of marks
+        """  # noqa: S608  # constants, and ids and times of marks
         rows = await self._all(
             query,
             environment=environment,
@@ -210,14 +213,14 @@ class AnalyticsRepository:
         return [known.get(number + 1) for number in range(len(peaks))]
 
     async def names(self, kind: str, ids: Sequence[UUID]) -> dict[UUID, str]:
-        """Labels of keys, deleted or not, or names of bots that are still there."""
+        """Return labels of keys, deleted or not, or names of bots that still exist."""
         table, key, label = (
             ("key_labels", "key_id", "label") if kind == "key" else ("bots", "id", "name")
         )
         query = f"""
         SELECT {key} AS id, {label} AS name FROM {table}
         WHERE account_id = :account AND {key} = ANY(CAST(:ids AS uuid[]))
-        """  # noqa: S608  # names of our own
+        """  # noqa: S608  # built from constants only
         return {row["id"]: row["name"] for row in await self._all(query, ids=list(ids))}
 
     async def _all(self, query: str, **values: Any) -> list[dict[str, Any]]:

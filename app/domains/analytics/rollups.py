@@ -1,9 +1,8 @@
-"""What the trades of each day come to (`trade_days`): marked as stale, then recomputed.
+"""Daily sums of trades (`trade_days`): marked as stale, then recomputed.
 
-A day without a row here and without a mark in `stale_days` is a day without trades. So whatever
-changes trades marks their days in the same transaction. Recomputing a day deletes the marks that
-are there and only then, in the next statement, looks at the trades: what is committed meanwhile
-keeps its mark.
+A day without a row here and without a mark in `stale_days` has no trades. Every transaction that
+changes trades therefore marks their days. Recomputing a day first deletes its marks and reads the
+trades only in the next statement, so whatever is committed in between keeps its mark.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -33,14 +32,14 @@ _MARK = text(
 
 
 def utc_days(times: Iterable[datetime]) -> list[date]:
-    """The UTC days of these times, each once and in order."""
+    """Return the UTC days of these times, each once and in order."""
     return sorted({at.astimezone(UTC).date() for at in times})
 
 
 async def mark_stale(
     session: AsyncSession, account_id: UUID, environment: str, days: Collection[date]
 ) -> None:
-    """Say in this transaction that trades of these UTC days come or go. It waits for nobody."""
+    """Record in this transaction that trades of these UTC days change. Waits for no lock."""
     if days:
         await session.execute(
             _MARK, {"account": account_id, "environment": environment, "days": list(days)}
@@ -54,7 +53,7 @@ def start_of(day: date) -> datetime:
 async def recompute(
     session: AsyncSession, account_id: UUID, environment: str, days: Sequence[date]
 ) -> bool:
-    """Reckon these days anew. `False`: another does it for this account at the moment."""
+    """Recompute these days. Returns `False` if another process does so for this account now."""
     if not await session.scalar(_TAKE, {"place": f"{account_id}/{environment}"}):
         return False
     for model in (StaleDay, TradeDay):
@@ -66,10 +65,10 @@ async def recompute(
 async def add_up(
     session: AsyncSession, account_id: UUID, environment: str, days: Sequence[date]
 ) -> None:
-    """Write the rows of days that have none, and that nobody else reckons."""
+    """Insert the rows of days that have none and that nobody else recomputes."""
     place = {"account": account_id, "environment": environment, "days": list(days)}
     left = kept(await read_marks(session, account_id), environment, "trades", "closed_at")
-    await session.execute(text(_RECKON.format(left=left)), place)
+    await session.execute(text(_RECOMPUTE.format(left=left)), place)
 
 
 _TAKE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('trade_days/' || :place, 0))")
@@ -87,13 +86,13 @@ _EACH = f"""
     CROSS JOIN generate_series(0, {SCOPES}) AS scope
     WHERE scope & 3 < 2 OR scope & 3 = 3 AND many_bots OR scope & 3 = 2 AND many_keys
     GROUP BY 1, 2, 3, 4, 5, 6, trades.closed_at
-"""  # noqa: S608  # names of our own, here and below
+"""  # noqa: S608  # built from constants only, here and below
 _TRADED = trades_of_days(
     "wanted", "account_id = :account AND environment = :environment AND {left}"
 )
 _BLOCK = ", ".join(BLOCK)
-# A key mostly has one bot on a day, and a bot one key: what is the same curve is recomputed once.
-_RECKON = f"""
+# On most days a key has one bot and a bot one key: curves that coincide are computed once.
+_RECOMPUTE = f"""
     WITH wanted AS MATERIALIZED (SELECT unnest(CAST(:days AS date[])) AS day),
     traded AS MATERIALIZED (SELECT wanted.day, trades.* FROM {_TRADED}),
     pairs AS MATERIALIZED (
@@ -136,9 +135,9 @@ def _of_days(
 
 
 async def mark_cut_days(session: AsyncSession, limit: int) -> int:
-    """Mark days as stale of which a deletion mark covers something; how many.
+    """Mark days as stale if a deletion mark covers part of them; return how many.
 
-    Readings see such days for themselves: this is for them to be quick again.
+    Queries detect such days themselves; marking them makes the queries fast again.
     """
     days, marks, stale = TradeDay.__table__, DeletionMark.__table__, StaleDay.__table__
     known = select(stale.c.day).where(
@@ -163,6 +162,6 @@ async def mark_cut_days(session: AsyncSession, limit: int) -> int:
 
 
 WAIT = timedelta(minutes=1)
-"""How long a day stays stale at least: one that trades come in for all the time would otherwise be
-recomputed all the time. Until then readings add up its trades themselves.
+"""How long a day stays stale at least. Otherwise a day that receives trades continuously would be
+recomputed continuously. Until then queries add up its trades themselves.
 """

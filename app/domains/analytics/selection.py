@@ -1,4 +1,4 @@
-"""Which trades and snapshots a question is about, and the SQL that finds them."""
+"""The trades and snapshots that a query covers, and the SQL that finds them."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -13,8 +13,8 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """`since` and `until` bound the time of closing (snapshots: of taking), the latter exclusively;
-    `None` is all time.
+    """A selection. `since` (inclusive) and `until` (exclusive) bound when a trade closed or a
+    snapshot was taken; `None` means unbounded.
     """
 
     environment: str
@@ -34,7 +34,7 @@ class Selection:
 
     @property
     def values(self) -> dict[str, Any]:
-        """What the conditions name, but for the account."""
+        """Return the parameters of the conditions, except the account."""
         named: dict[str, Any] = {
             "key": self.key_id,
             "bot": self.bot_id,
@@ -51,11 +51,14 @@ class Selection:
 
     @property
     def edges(self) -> list[date]:
-        """The UTC days that the period cuts."""
+        """Return the UTC days that the period cuts."""
         return cut_days(at for at in (self.since, self.until) if at is not None)
 
     def of_whom(self, name: str, *, symbols: bool = True) -> str:
-        """Of this account, environment, key, bot and symbol; `name` is a table or an alias."""
+        """Return the condition for this account, environment, key, bot and symbol.
+
+        `name` is a table or an alias.
+        """
         conditions = [f"{name}.account_id = :account", f"{name}.environment = :environment"]
         if self.key_id is not None:
             conditions.append(f"{name}.key_id = :key")
@@ -74,7 +77,7 @@ class Selection:
         return " AND ".join(conditions)
 
     def touched(self, day: str) -> str:
-        """The condition for a UTC day of which at least a part is in the period."""
+        """Return the condition for a UTC day that at least partly lies in the period."""
         conditions = ["true"]
         if self.since is not None:
             conditions.append(f"{day} >= :first_day")
@@ -84,16 +87,16 @@ class Selection:
 
 
 def cut_days(times: Any) -> list[date]:
-    """The UTC days that these times divide in two; midnight divides none."""
+    """Return the UTC days that these times divide in two; midnight divides none."""
     in_utc = (at.astimezone(UTC) for at in times)
     return sorted({at.date() for at in in_utc if at.time() != time(0)})
 
 
 def raw_days(selection: Selection, left: str, *more: str) -> str:
-    """A query: the UTC days that are to be added up from the trades themselves.
+    """Return a query for the UTC days that must be added up from the trades themselves.
 
-    Those that are stale, that the period cuts (`:edges`), or of which a mark covers something that
-    their rows still hold. `left` is `kept` of trade_days and first_at; `more` are further queries.
+    These are days that are stale, that the period cuts (`:edges`), or whose rows still include what
+    a mark covers. `left` is `kept` for trade_days and first_at; `more` are further queries.
     """
     queries = [
         "SELECT day FROM stale_days WHERE account_id = :account AND environment = :environment",
@@ -102,17 +105,17 @@ def raw_days(selection: Selection, left: str, *more: str) -> str:
     ]
     if left != "(true)":
         queries.append(
-            "SELECT day FROM trade_days WHERE account_id = :account"  # noqa: S608  # as below
+            "SELECT day FROM trade_days WHERE account_id = :account"  # noqa: S608  # constants only
             f" AND environment = :environment AND scope = {BY_KEY} AND NOT {left}"
         )
     union = " UNION ".join(queries)
-    return f"SELECT day FROM ({union}) AS days WHERE {selection.touched('day')}"  # noqa: S608  # names of our own
+    return f"SELECT day FROM ({union}) AS days WHERE {selection.touched('day')}"  # noqa: S608  # as above
 
 
 def trades_of_days(days: str, conditions: str) -> str:
-    """What stands after FROM: all days of `days`, each with its trades under these conditions.
+    """Return what follows FROM: all days of `days`, each with its trades under these conditions.
 
-    OFFSET 0 keeps the planner from looking at all trades first, for days that it cannot count.
+    OFFSET 0 keeps the planner from scanning all trades first because it cannot estimate the days.
     """
     return f"""{days} CROSS JOIN LATERAL (
         SELECT * FROM trades
@@ -120,14 +123,14 @@ def trades_of_days(days: str, conditions: str) -> str:
             AND trades.closed_at >= {days}.day::timestamp AT TIME ZONE 'UTC'
             AND trades.closed_at < ({days}.day + 1)::timestamp AT TIME ZONE 'UTC'
         OFFSET 0
-    ) AS trades"""  # noqa: S608  # names of our own
+    ) AS trades"""  # noqa: S608  # built from constants only
 
 
 def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str]) -> str:
-    """A query: the blocks (`drawdown_sql`) of a selection, of days where they will do.
+    """Return a query for the blocks (`drawdown_sql`) of a selection, by whole days where possible.
 
     `columns` are further columns: expressions with `{of}` for the table, and `{at}` for a time in
-    the block. It needs `raw_days` beside it. `left` is `kept` of trades and closed_at.
+    the block. The query needs `raw_days` beside it. `left` is `kept` for trades and closed_at.
     """
     of_days, of_trades = [
         ", ".join(
@@ -148,4 +151,4 @@ def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str])
     SELECT {of_trades}, coalesce(trades.settle, '') AS settle, {STEPS}
     FROM {trades_of_days("raw_days", wanted)}
     GROUP BY {numbers}, {len(columns) + 1}, trades.closed_at
-    """  # noqa: S608  # names of our own
+    """  # noqa: S608  # built from constants only

@@ -1,4 +1,4 @@
-"""Summaries and curves as they are answered."""
+"""Turns summaries and curves into the documents that the API shows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,9 @@ from app.domains.analytics.selection import Selection
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`equity` is what the selection was worth at the peak of the largest drawdown, if known."""
+    """The figures of one group. `equity` is the selection's equity at the peak of the largest
+    drawdown, if known.
+    """
 
     sums: Sums
     equity: Decimal | None
@@ -26,7 +28,7 @@ class Figures:
 
     @property
     def period(self) -> tuple[datetime | None, datetime | None]:
-        """Of the group: its part of what was asked for."""
+        """Return the group's part of the requested period."""
         since, until = self.selection.since, self.selection.until
         if self.grouping.kind in PERIODS:
             number, bounds = int(self.sums.member), self.grouping.bounds
@@ -37,7 +39,7 @@ class Figures:
 
 
 def figures_document(figures: Figures, names: Mapping[UUID, str]) -> dict[str, Any]:
-    """The averages and ratios are those of `app.domains.analytics.formulas`."""
+    """Return the figures; averages and ratios follow `app.domains.analytics.formulas`."""
     sums = figures.sums
     asked_since, asked_until = figures.period
     since, until = asked_since or sums.first_opened, asked_until or sums.last_at
@@ -90,7 +92,7 @@ def _drawdown(figures: Figures) -> dict[str, Any] | None:
 
 
 def curve_documents(points: Sequence[Point]) -> list[dict[str, Any]]:
-    """A curve for each settle asset; the points come in this order."""
+    """Return one curve for each settle asset; the points must be ordered by settle asset."""
     return [
         {
             "settle": settle,

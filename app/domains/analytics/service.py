@@ -1,4 +1,4 @@
-"""What an account's trading came to: summaries, equity curves, and the dashboard's totals."""
+"""The results of an account's trading: summaries, equity curves and the dashboard's totals."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +23,7 @@ Group = TypeVar("Group")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`names` are of the keys or bots by which it is told."""
+    """A page of figures. `names` are those of the keys or bots they are grouped by."""
 
     figures: Sequence[Figures]
     trades_without_pnl: int
@@ -32,7 +32,7 @@ class Page:
 
 
 class AnalyticsService:
-    """Of one account. Reads only, and leaves out what a deletion mark covers."""
+    """The analytics of one account. Only reads, and leaves out what a deletion mark covers."""
 
     def __init__(
         self,
@@ -45,18 +45,18 @@ class AnalyticsService:
         self._dashboard = dashboard
 
     async def environment(self, asked: str | None) -> str:
-        """The one that is asked for, or else the one that the account selected."""
+        """Return the requested environment, or by default the one that the account selected."""
         return (await self.settings(asked, None))[0]
 
     async def settings(self, asked: str | None, group_by: GroupBy | None) -> tuple[str, str]:
-        """The environment, and the time zone of the periods; empty where there are none."""
+        """Return the environment, and the time zone of the periods, empty if there are none."""
         if asked is not None and group_by not in PERIODS:
             return asked, ""
         selected, zone = await self._summaries.preferences()
         return asked or selected, zone if group_by in PERIODS else ""
 
     async def summary(self, selection: Selection, after: str | None = None) -> Page:
-        """It has one page. Raises `InvalidRequest` where another is asked for."""
+        """Return the only page. Raises `InvalidRequest` if another one is requested."""
         if after is not None:
             raise foreign_cursor()
         marks = await self._summaries.marks()
@@ -66,10 +66,10 @@ class AnalyticsService:
     async def grouped(
         self, selection: Selection, group_by: GroupBy, zone: str, after: str | None, limit: int
     ) -> Page:
-        """Keys, bots and symbols in order, periods of the zone newest first. `after` is a group's
-        name.
+        """Return a page of groups: keys, bots and symbols in order, periods of the zone newest
+        first.
 
-        Raises `InvalidRequest` where `after` cannot be one.
+        `after` is a group's name. Raises `InvalidRequest` if it cannot be one.
         """
         marks = await self._summaries.marks()
         if group_by in PERIODS:
@@ -85,11 +85,11 @@ class AnalyticsService:
                 grouping = Grouping(group_by, members)
                 rows += await self._summaries.sums(selection, grouping, marks)
                 order += members
-            told = {row.member for row in rows if row.settle}
-            if len(told) > limit or len(members) < size:
+            filled = {row.member for row in rows if row.settle}
+            if len(filled) > limit or len(members) < size:
                 break
             after, size = members[-1], 2 * size
-        last = _last([name for name in order if name in told], limit)
+        last = _last([name for name in order if name in filled], limit)
         if last is not None:
             of_page = set(order[: order.index(last) + 1])
             rows = [row for row in rows if row.member in of_page]
@@ -107,10 +107,10 @@ class AnalyticsService:
     ) -> Page:
         before = _narrower(selection, until=None if after is None else _time(after))
         found: list[tuple[datetime, Sums]] = []
-        told: list[datetime] = []
+        filled: list[datetime] = []
         size = limit + 1
-        # A UTC day touches two days of most zones, and may have traded in one of them alone.
-        while len(told) <= limit:
+        # A UTC day overlaps two days in most zones, and trades may lie in only one of them.
+        while len(filled) <= limit:
             days = await self._summaries.days(before, size * MOST_DAYS[unit] + 1)
             starts = [
                 start
@@ -125,9 +125,9 @@ class AnalyticsService:
             narrow = _narrower(selection, since=bounds[0], until=bounds[-1])
             rows = await self._summaries.sums(narrow, Grouping(unit, bounds=bounds), marks)
             found += [(bounds[int(row.member) - 1], row) for row in rows]
-            told = sorted({start for start, row in found if row.settle}, reverse=True)
+            filled = sorted({start for start, row in found if row.settle}, reverse=True)
             before, size = _narrower(selection, until=chosen[0]), 2 * size
-        last = _last(told, limit)
+        last = _last(filled, limit)
         of_page = [(start, row) for start, row in found if last is None or start >= last]
         bounds = _bounds([start for start, _ in of_page], unit, zone)
         rows = [row._replace(member=str(bounds.index(start) + 1)) for start, row in of_page]
@@ -141,21 +141,21 @@ class AnalyticsService:
         rows: Sequence[Sums],
         marks: Sequence[Mark],
     ) -> Page:
-        told = [row for row in rows if row.settle]
+        filled = [row for row in rows if row.settle]
         if grouping.kind in PERIODS:
-            told.sort(key=lambda row: (-int(row.member), row.settle))
-        fallen = [row for row in told if row.drawdown > 0]
+            filled.sort(key=lambda row: (-int(row.member), row.settle))
+        fallen = [row for row in filled if row.drawdown > 0]
         peaks = [_peak(selection, grouping, row) for row in fallen]
         known = await self._summaries.equity(selection.environment, peaks, marks)
         equity = {(row.member, row.settle): total for row, total in zip(fallen, known, strict=True)}
         names = {}
         if grouping.kind in ("key", "bot"):
-            ids = {UUID(row.member) for row in told}
+            ids = {UUID(row.member) for row in filled}
             names = await self._summaries.names(grouping.kind, sorted(ids))
         return Page(
             [
                 Figures(row, equity.get((row.member, row.settle)), selection, grouping)
-                for row in told
+                for row in filled
             ],
             sum(row.trades for row in rows if not row.settle),
             names,
@@ -163,7 +163,7 @@ class AnalyticsService:
         )
 
     async def curve(self, selection: Selection, points: int) -> list[Point]:
-        """Of each settle asset at most so many, in order of time."""
+        """Return at most `points` points for each settle asset, in order of time."""
         marks = await self._summaries.marks()
         extent = await self._curves.extent(selection, marks)
         if extent is None:
@@ -171,7 +171,7 @@ class AnalyticsService:
         return await self._curves.points(selection, buckets_for(*extent, points), marks)
 
     async def dashboard(self, asked: str | None) -> dict[str, Any]:
-        """Today is the account's own: it begins at midnight in its time zone."""
+        """Return the totals. Today is the account's own: it begins at midnight in its time zone."""
         selected, name = await self._summaries.preferences()
         environment = asked or selected
         now = await self._dashboard.now()
@@ -203,9 +203,9 @@ def _peak(selection: Selection, grouping: Grouping, row: Sums) -> Peak:
     )
 
 
-def _last(told: Sequence[Group], limit: int) -> Group | None:
-    """Of the page, where there is another after it: only groups with an item fill pages."""
-    return told[limit - 1] if len(told) > limit else None
+def _last(filled: Sequence[Group], limit: int) -> Group | None:
+    """Return the page's last group if another page follows. Only groups with an item fill pages."""
+    return filled[limit - 1] if len(filled) > limit else None
 
 
 def _bounds(starts: Sequence[datetime], unit: str, zone: ZoneInfo) -> list[datetime]:
@@ -215,7 +215,7 @@ def _bounds(starts: Sequence[datetime], unit: str, zone: ZoneInfo) -> list[datet
 def _narrower(
     selection: Selection, *, since: datetime | None = None, until: datetime | None = None
 ) -> Selection:
-    """The part of the selection between these times."""
+    """Return the part of the selection between these times."""
     starts = [at for at in (selection.since, since) if at is not None]
     ends = [at for at in (selection.until, until) if at is not None]
     return replace(selection, since=max(starts, default=None), until=min(ends, default=None))

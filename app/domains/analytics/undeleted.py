@@ -7,10 +7,11 @@ from app.domains.trading.marks import FOREVER, Mark, cutoffs
 
 
 def kept(marks: Sequence[Mark], environment: str, name: str, time: str) -> str:
-    """The condition for the rows of `name`, a table or an alias, whose time is its column `time`.
+    """Return the condition for rows of `name`, a table or an alias, with their time in column
+    `time`.
 
-    It says what `trading.marks.not_covered` does, of rows that all have a key. It holds ids and
-    times of the marks as literals, which the planner can recompute with.
+    It is equivalent to `trading.marks.not_covered` for rows that all have a key. Ids and times of
+    the marks are literals, so that the planner can use them for its estimates.
     """
     found = cutoffs(marks, environment)
     conditions = []
