@@ -1,4 +1,4 @@
-"""Makes configurations, each once for as long as nothing changes that it is made of."""
+"""Builds configurations, each only once until something that it is made of changes."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -27,7 +27,9 @@ class _Made(NamedTuple):
 
 
 class ConfigCache:
-    """One for a process. It spares work and never reads: its answer depends on the rows alone."""
+    """The cache of a process. It saves work and never reads: the result depends on the rows
+    alone.
+    """
 
     def __init__(self, exchanges: Exchanges, kept: int = KEPT) -> None:
         self._exchanges = exchanges
@@ -35,14 +37,16 @@ class ConfigCache:
         self._made: OrderedDict[tuple[UUID, UUID], _Made] = OrderedDict()
 
     def of(self, rows: Sequence[ConfigRow]) -> Configuration:
-        """Of the bot whose rows these are. The least recently asked for is forgotten first."""
+        """Return the configuration of the bot whose rows these are. Evicts the least recently used
+        first.
+        """
         name = (rows[0].account_id, rows[0].bot_id)
         known = self._made.get(name)
         if known is not None and known.rows == rows:
             self._made.move_to_end(name)
             return known.configuration
         content = config_document(rows, self._exchanges)
-        # A copy: what orjson returns keeps the room that it was written in, several times its size.
+        # A copy: the buffer that orjson returns keeps its full capacity, several times the content.
         document = bytes(memoryview(dumps(content)))
         made = Configuration(content["version"], content["may_open_positions"], document)
         self._made[name] = _Made(_sparingly(rows), made)
@@ -53,7 +57,9 @@ class ConfigCache:
 
 
 def _sparingly(rows: Sequence[ConfigRow]) -> Sequence[ConfigRow]:
-    """Equal rows. Most of a row is of its bot and key, and the driver made it anew for each."""
+    """Return equal rows that share their values. Most values of a row belong to its bot and key,
+    and the driver created them separately for each row.
+    """
     first = rows[0]
     same = [
         ConfigRow._make(ours if ours == own else own for ours, own in zip(first, row, strict=True))

@@ -1,4 +1,4 @@
-"""What a bot needs to know to run, as one document with a version."""
+"""Everything that a bot needs to run, as one document with a version."""
 
 import hashlib
 from collections.abc import Sequence
@@ -69,6 +69,6 @@ def _asset(row: ConfigRow) -> dict[str, Any]:
 
 
 def _version(content: dict[str, Any]) -> str:
-    """The first 128 bits of the SHA-256 of the content, in hexadecimal."""
+    """Return the first 128 bits of the SHA-256 of the content, in hexadecimal."""
     text = dumps_sorted(content)
     return hashlib.sha256(text).digest()[:_VERSION_BYTES].hex()

@@ -1,4 +1,4 @@
-"""What a bot's look at its exchange changes about its key, and what is told of it."""
+"""How a bot's check with its exchange changes its key, and the events that follow."""
 
 from typing import Any
 
@@ -16,28 +16,28 @@ _PERMISSIONS = tuple(
 
 
 def differences(key: AnyRow, report: CredentialsReport) -> dict[str, Any]:
-    """The columns of the key that the report changes, without the time of the look."""
+    """Return the columns of the key that the report changes, except the time of the check."""
     rejected = report.status == "rejected"
-    said: dict[str, Any] = {
+    reported: dict[str, Any] = {
         "verification_status": _STATUS[report.status],
         "verification_reason": report.reason if rejected else None,
         "verification_possible": (report.possible or None) if rejected else None,
     }
     if report.permissions is not None:
-        told = report.permissions.model_dump(exclude_none=True)
-        said |= {f"permission_{name}": answer for name, answer in told.items()}
+        permissions = report.permissions.model_dump(exclude_none=True)
+        reported |= {f"permission_{name}": answer for name, answer in permissions.items()}
     if "expires_at" in report.model_fields_set and not (rejected and report.expires_at is None):
-        said["expires_at"] = report.expires_at
-    return {name: value for name, value in said.items() if value != getattr(key, name)}
+        reported["expires_at"] = report.expires_at
+    return {name: value for name, value in reported.items() if value != getattr(key, name)}
 
 
 def events(key: AnyRow, changed: dict[str, Any]) -> list[RecordedEvent]:
     """What to tell the user, with the words before and after."""
     told = []
     if any(name in changed for name in _VERIFICATION):
-        told.append(_verification(key, changed))
+        found.append(_verification(key, changed))
     if any(name in changed for name in _PERMISSIONS):
-        told.append(_permissions(key, changed))
+        found.append(_permissions(key, changed))
     if changed.get("permission_withdraw") == PermissionAnswer.YES:
         message = "The key can withdraw. Take that permission from it at the exchange."
         told.append(
@@ -52,7 +52,7 @@ def events(key: AnyRow, changed: dict[str, Any]) -> list[RecordedEvent]:
                 "key_expiry_changed", "info", message, _words(key, changed, ("expires_at",))
             )
         )
-    return told
+    return found
 
 
 def _verification(key: AnyRow, changed: dict[str, Any]) -> RecordedEvent:
@@ -76,15 +76,15 @@ def _permissions(key: AnyRow, changed: dict[str, Any]) -> RecordedEvent:
     return RecordedEvent(
         "permissions_changed",
         "warning" if known else "info",
-        "The exchange tells other permissions of the key than before.",
+        "The exchange reports other permissions of the key than before.",
         _words(key, changed, _PERMISSIONS),
     )
 
 
 def _words(key: AnyRow, changed: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    told = [name for name in names if name in changed]
-    short = {name: name.removeprefix("verification_").removeprefix("permission_") for name in told}
+    shown = [name for name in names if name in changed]
+    short = {name: name.removeprefix("verification_").removeprefix("permission_") for name in shown}
     return {
-        "before": {short[name]: getattr(key, name) for name in told},
-        "after": {short[name]: changed[name] for name in told},
+        "before": {short[name]: getattr(key, name) for name in shown},
+        "after": {short[name]: changed[name] for name in shown},
     }

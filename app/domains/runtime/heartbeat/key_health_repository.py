@@ -12,7 +12,7 @@ from app.db.models import Account, Bot, Key
 
 
 class HealthRepository:
-    """Of one bot."""
+    """The key's health as seen by one bot."""
 
     def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
         self._session = session
@@ -20,9 +20,9 @@ class HealthRepository:
         self._bot_id = bot_id
 
     async def lock(self) -> bool:
-        """Lock account, bot and key, in that order; whether the bot is there.
+        """Lock account, bot and key, in that order; return whether the bot exists.
 
-        The bot's key stays its key, and reports of it come one by one.
+        Until the transaction ends the bot keeps its key, and reports about the key are serialized.
         """
         account = select(Account.account_id).where(Account.account_id == self._account_id)
         await self._session.execute(account.with_for_update(read=True))
@@ -35,7 +35,9 @@ class HealthRepository:
         return True
 
     async def key(self) -> AnyRow:
-        """What is known of the bot's key, and the time `now`; `id` is `None` without a key."""
+        """Return what is known of the bot's key, and the time `now`; `id` is `None` without
+        a key.
+        """
         query = (
             select(
                 func.clock_timestamp().label("now"),
@@ -61,7 +63,7 @@ class HealthRepository:
         return (await self._session.execute(query)).one()
 
     async def looked_at(self, key_id: UUID, **columns: Any) -> None:
-        """A look that found nothing new: no new revision, and nobody is told."""
+        """Store a check that found nothing new: the revision stays, and no notification is sent."""
         await self._session.execute(update(Key).where(*self._key(key_id)).values(**columns))
 
     async def change(self, key_id: UUID, **columns: Any) -> None:

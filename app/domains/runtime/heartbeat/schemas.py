@@ -1,4 +1,4 @@
-"""What a bot says of itself and of its credentials, and what it is told."""
+"""What a bot reports of itself and its credentials, and the response to it."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self

@@ -1,4 +1,4 @@
-"""Keeps a bot online, hears how its key fares, and tells it whether its configuration changed."""
+"""Keeps a bot online, records its key's health, and returns its configuration's version."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +18,9 @@ from app.domains.trading.errors import TOLERANCE, ClockAhead
 
 
 class HeartbeatService:
-    """Hot: `beat` takes no session, and no transaction of its own."""
+    """The heartbeats of one bot. Hot path: `beat` takes no session and no transaction of
+    its own.
+    """
 
     def __init__(
         self,
@@ -41,7 +43,7 @@ class HeartbeatService:
         self._rows = rows
 
     async def beat(self) -> dict[str, Any]:
-        """The members of `HeartbeatAnswer`, once it is stored."""
+        """Store the heartbeat and return the members of `HeartbeatAnswer`."""
         account_id, bot_id = self._bot.account_id, self._bot.bot_id
         if not await self._heartbeats.beat(account_id, bot_id):
             raise Unauthenticated(TokenFault.REVOKED)
@@ -54,17 +56,17 @@ class HeartbeatService:
             "may_open_positions": config.may_open_positions,
         }
 
-    async def report(self, said: CredentialsReport) -> None:
-        """Make it the key's verification; commit before `beat`, which answers what follows from it.
+    async def report(self, report: CredentialsReport) -> None:
+        """Make the report the key's verification. Commit before `beat`, whose result reflects it.
 
-        A report about other credentials than the key has now changes nothing: the bot fetches the
-        present ones when it hears of them. Neither does one from before the last that a bot gave of
-        these. Of two from one second the later counts; and as the clock of a bot may be slow, its
-        time is compared with no other clock's.
+        A report about other credentials than the key's current ones changes nothing: the bot
+        fetches the current ones once it learns of them. A report older than the bot's last one
+        about these credentials changes nothing either. Of two reports within one second the later
+        counts. A bot's clock may be slow, so its time is compared only with its own earlier times.
         """
-        self._rows = ()  # what follows from this report is not in it yet
+        self._rows = ()  # these rows do not reflect the report yet
         locked = await self._health.lock()
-        # Minting takes the bot's lock: a token that died while this waited reports nothing.
+        # Minting takes the bot's lock, so a token revoked during the wait can report nothing.
         if (
             not locked
             or await self._tokens.token_hash(self._bot.account_id, self._bot.bot_id)
@@ -72,23 +74,23 @@ class HeartbeatService:
         ):
             raise Unauthenticated(TokenFault.REVOKED)
         key = await self._health.key()
-        if said.checked_at > key.now + TOLERANCE:
+        if report.checked_at > key.now + TOLERANCE:
             raise ClockAhead(key.now)
-        if key.id is None or said.version != key.version:
+        if key.id is None or report.version != key.version:
             return
-        if key.health_checked_at is not None and said.checked_at < key.health_checked_at:
+        if key.health_checked_at is not None and report.checked_at < key.health_checked_at:
             return
         looked = {
-            "health_checked_at": said.checked_at,
-            "verification_checked_at": min(said.checked_at, key.now),
+            "health_checked_at": report.checked_at,
+            "verification_checked_at": min(report.checked_at, key.now),
         }
-        changed = differences(key, said)
+        changed = differences(key, report)
         if not changed:
             await self._health.looked_at(key.id, **looked)
             return
-        # Another end is announced anew.
-        anew = {"expiry_announced": None} if "expires_at" in changed else {}
-        await self._health.change(key.id, **looked, **changed, **anew)
+        # A different expiry is announced again.
+        reset = {"expiry_announced": None} if "expires_at" in changed else {}
+        await self._health.change(key.id, **looked, **changed, **reset)
         for event in events(key, changed):
             await self._events.add(
                 event,

@@ -1,4 +1,4 @@
-"""Writes heartbeats: many bots' in one statement, each acknowledged once it is stored."""
+"""Writes heartbeats: many bots in one statement, each acknowledged once it is stored."""
 
 import asyncio
 from collections.abc import Collection, Coroutine, Iterable
@@ -16,22 +16,24 @@ from app.db.engine import Database
 
 BATCH = 1000
 _AT_ONCE = 4
-"""Bots written one by one at a time, so that they never take all the connections."""
+"""The number of single writes in flight, so that they never take all connections."""
 
 STOPPED = "The bot stopped sending heartbeats."
-"""What an event says when a bot went offline."""
+"""The message of the event that a bot went offline."""
 
 BotRef: TypeAlias = tuple[UUID, UUID]
-"""Account and bot."""
+"""The ids of account and bot."""
 
 
 def _beat(which: str, locking: str) -> TextClause:
-    """Renew the leases of these bots, tell who came online, and name those whose row was there.
+    """Return the statement that renews leases, records who came online and returns the bots
+    written.
 
-    One that comes back after its lease, before a worker saw it go, goes offline first, at the time
-    when its lease ended. The clock is read row by row, after the lock. The events' foreign key
-    takes accounts FOR KEY SHARE after presence, against the usual order: whoever holds an account
-    while it waits for presence must lock it FOR NO KEY UPDATE at most.
+    Bots without a presence row are not returned. A bot that comes back after its lease ended,
+    before a worker noticed, first goes offline, at the time its lease ended. The clock is read row
+    by row, after the lock. The events' foreign key takes accounts FOR KEY SHARE after presence,
+    against the usual order: a transaction that holds an account while it waits for presence must
+    lock the account FOR NO KEY UPDATE at most.
     """
     return text(
         f"""
@@ -53,7 +55,7 @@ def _beat(which: str, locking: str) -> TextClause:
             RETURNING locked.account_id, locked.bot_id, locked.announced_online,
                 locked.lease_until, locked.offline_id, locked.online_id,
                 presence.last_heartbeat_at AS now
-        ), told AS (
+        ), recorded AS (
             INSERT INTO bot_events
                 (account_id, id, bot_id, key_id, exchange, environment, contract_type,
                  kind, level, message, at)
@@ -72,7 +74,7 @@ def _beat(which: str, locking: str) -> TextClause:
               AND (change.kind = 'online' OR announced_online)
         )
         SELECT account_id, bot_id FROM beaten
-        """  # noqa: S608  # words of this module
+        """  # noqa: S608  # built from constants only
     ).bindparams(
         *(
             bindparam(name, type_=ARRAY(Uuid()))
@@ -104,7 +106,9 @@ _MAKE_ROW = text(
 
 
 class HeartbeatWriter:
-    """One for a process. While one batch is written the next gathers: there is no timer."""
+    """The writer of a process. While one batch is written the next one gathers: there is no
+    timer.
+    """
 
     def __init__(self, database: Database, metrics: Metrics, lease: timedelta) -> None:
         self._database = database
@@ -116,9 +120,9 @@ class HeartbeatWriter:
         self._writing = False
 
     async def beat(self, account_id: UUID, bot_id: UUID) -> bool:
-        """Store that the bot was heard; returns after the commit, `False` if the bot is gone.
+        """Store a heartbeat; return after the commit, `False` if the bot is gone.
 
-        Raises what the driver raises. Whoever stops waiting takes nothing from the others.
+        Raises what the driver raises. Cancelling one caller does not affect the others.
         """
         name = (account_id, bot_id)
         stored = self._waiting.get(name)
@@ -130,7 +134,7 @@ class HeartbeatWriter:
         return await asyncio.shield(stored)
 
     async def close(self) -> None:
-        """Stop. What was not acknowledged may or may not be stored."""
+        """Stop. A heartbeat that was not acknowledged may or may not be stored."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -144,7 +148,7 @@ class HeartbeatWriter:
         task.add_done_callback(self._tasks.discard)
 
     async def _write(self) -> None:
-        """Batch after batch, until nobody waits."""
+        """Write batch after batch until nobody waits."""
         try:
             while self._waiting:
                 batch = dict(islice(self._waiting.items(), BATCH))
@@ -165,14 +169,14 @@ class HeartbeatWriter:
             if not isinstance(error, Exception):
                 raise
             return
-        # Gone, or held by a change of the bot: nobody else waits for that.
+        # Gone, or locked by a change of the bot: no other bot waits for that.
         for name, stored in batch.items():
             self._start(self._write_alone(name, stored))
 
     async def _write_free(self, batch: dict[BotRef, asyncio.Future[bool]]) -> None:
-        """Write those whose row is there and free, and take them out of the batch.
+        """Write the bots whose row exists and is not locked, and remove them from the batch.
 
-        A statement sent through the executor is a transaction of its own: what is answered was
+        A statement sent through the executor is a transaction of its own: rows that it returns are
         committed.
         """
         for account_id, bot_id in await self._database.autocommit.fetch(
@@ -181,7 +185,7 @@ class HeartbeatWriter:
             batch.pop((account_id, bot_id)).set_result(True)
 
     async def _make_rows(self, names: Collection[BotRef]) -> bool:
-        """Make the rows of bots that never were heard; whether there are such."""
+        """Insert the rows of bots that never sent a heartbeat; return whether there were any."""
         made = await self._database.autocommit.fetch(
             _MAKE_ROWS,
             accounts=[account_id for account_id, _ in names],
@@ -205,7 +209,7 @@ class HeartbeatWriter:
         stored.set_result(there)
 
     def _parameters(self, names: Collection[BotRef]) -> dict[str, Any]:
-        """Each bot gets the ids of the events that it may cause."""
+        """Return the statement's parameters, with ids for the events that each bot may cause."""
         return {
             "accounts": [account_id for account_id, _ in names],
             "bots": [bot_id for _, bot_id in names],
@@ -221,5 +225,5 @@ def _fail(waiting: Iterable[asyncio.Future[bool]], error: BaseException) -> None
             stored.cancel()
         else:
             stored.set_exception(error)
-            # Marks it as seen, for where nobody waits any more.
+            # Mark the exception as retrieved, in case nobody waits any more.
             stored.exception()

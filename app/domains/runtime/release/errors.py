@@ -19,14 +19,14 @@ class ReleaseLimited(RateLimited):
 
 
 class CredentialsUnreadable(AppError):
-    """What is stored does not open for this account, key and version: it was altered or moved."""
+    """The stored data do not open for this account, key and version: they were altered or moved."""
 
     status = 409
     code = "credentials_unreadable"
     title = "The stored credentials cannot be opened"
     detail = (
         "The sealed credentials do not belong to this key, or were altered. Nothing was released. "
-        "Add the key anew and tell the operator of this service."
+        "Add the key again and inform the operator of this service."
     )
 
 

@@ -1,6 +1,6 @@
 """The SQL of a release: three statements between BEGIN and the audit entry.
 
-Locks are taken in the order bot, key, audit head; what the bot's lock holds is read in the
+Locks are taken in the order bot, key, audit head. What the bot's lock protects is read in the
 statement after it.
 """
 
@@ -38,10 +38,10 @@ _NOW = func.clock_timestamp()
 
 
 class Found(NamedTuple):
-    """What there is to release, as it is stored. `token_hash` is of the bot's present token.
+    """The stored data to release. `token_hash` belongs to the bot's current token.
 
-    `waiting` are the seconds until one more release fits the limit, `None` if it fits now.
-    `is_new_address`: the key was released to this bot before, and never to this address.
+    `waiting` is the number of seconds until one more release fits the limit, `None` if it fits now.
+    `is_new_address`: the key was released to this bot before, but never to this address.
     """
 
     token_hash: bytes
@@ -122,8 +122,8 @@ _SHOWN = (
     .returning(Key.id)
     .cte("shown")
 )
-# The head is not looked for before the key's row is there, changed and so locked; and the clock is
-# read after both locks, as what is selected from a materialised part comes after it.
+# The head is not read before the key's row exists, is changed and thereby locked. The clock is read
+# after both locks, because the materialized part runs before the outer SELECT list.
 _HEAD = (
     select(AuditHead.sequence, AuditHead.mac)
     .where(AuditHead.account_id == _ACCOUNT, select(_SHOWN.c.id).exists())
@@ -135,7 +135,7 @@ ADD_RELEASE = Statement(select(_HEAD.c.sequence, _HEAD.c.mac, _NOW).add_cte(_ADD
 
 
 class ReleaseRepository:
-    """Of one bot."""
+    """The releases of one bot."""
 
     def __init__(self, executor: Executor, account_id: UUID, bot_id: UUID) -> None:
         self._executor = executor
@@ -144,11 +144,13 @@ class ReleaseRepository:
         self._names = {"account": account_id, "bot": bot_id}
 
     async def lock_assignment(self) -> bool:
-        """Lock the bot, so that its key stays its key, and releases to it come one by one."""
+        """Lock the bot, so that it keeps its key and its releases are serialized."""
         return bool(await self._executor.fetch(LOCK, **self._names))
 
     async def found(self, address: str, limit: int, window: timedelta) -> Found | None:
-        """`None` if the bot has no token. Without a key all that is of the key is `None`."""
+        """Return what is stored; `None` if the bot has no token. Without a key its fields are
+        `None`.
+        """
         rows = await self._executor.fetch(
             FOUND, **self._names, address=address, others=limit - 1, window=window
         )
@@ -157,8 +159,9 @@ class ReleaseRepository:
     async def add(
         self, release_id: UUID, key_id: UUID, version: int, suite: str, address: str
     ) -> Head | None:
-        """Store the release and show it on the key. Gives the audit log's head, locked; `None` if
-        the log is empty.
+        """Store the release and show it on the key.
+
+        Returns the audit log's head under its lock; `None` if the log is empty.
         """
         rows = await self._executor.fetch(
             ADD_RELEASE,

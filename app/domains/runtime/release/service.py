@@ -1,4 +1,4 @@
-"""Releases a bot's credentials: checked and recorded first, opened and sealed anew after that."""
+"""Releases a bot's credentials: checked and recorded first, then opened and sealed to the bot."""
 
 import math
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ WINDOW = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A release that is granted and recorded, and not yet made."""
+    """A release that is granted and recorded, but not made yet."""
 
     release_id: UUID
     binding: Binding
@@ -46,7 +46,7 @@ class Ticket:
 
 
 class ReleaseService:
-    """For one bot. `grant`, then a commit at the edge, then `fulfil`."""
+    """The releases of one bot. Call `grant`, commit, then call `fulfil`."""
 
     def __init__(
         self,
@@ -70,13 +70,13 @@ class ReleaseService:
     async def grant(self, request: ReleaseRequest, address: str) -> Ticket:
         """Check key, assignment and limit, and record the release.
 
-        An inactive key is released all the same: its bot has exits to manage.
+        An inactive key is released too: its bot has exits to manage.
         """
         recipient = _recipient(request)
         if not await self._releases.lock_assignment():
             raise Unauthenticated(TokenFault.REVOKED)
         found = await self._releases.found(address, self._limit, WINDOW)
-        # Minting takes the same lock: a token that died while this waited releases nothing.
+        # Minting takes the same lock, so a token revoked during the wait releases nothing.
         if found is None or found.token_hash != self._bot.token_hash:
             raise Unauthenticated(TokenFault.REVOKED)
         if found.key_id is None:
@@ -87,7 +87,7 @@ class ReleaseService:
             raise ReleaseLimited(self._limit, math.ceil(found.waiting))
         release_id = new_id()
         if found.is_new_address:
-            await self._tell_new_address(found, address)
+            await self._report_new_address(found, address)
         head = await self._releases.add(
             release_id, found.key_id, found.version, request.suite, address
         )
@@ -121,7 +121,7 @@ class ReleaseService:
     def fulfil(self, ticket: Ticket) -> dict[str, Any]:
         """Seal the data key to the bot's key; the members of `runtime.release.schemas.Release`.
 
-        The ciphertext travels as it is stored.
+        The ciphertext is sent as it is stored.
         """
         try:
             sealed_data_key = self._keyring.releaser().release(
@@ -170,7 +170,7 @@ class ReleaseService:
 
 
 def _recipient(request: ReleaseRequest) -> PublicKey:
-    """The bot's one-time key, checked before anything is locked or counted."""
+    """Return the bot's one-time key, validated before anything is locked or counted."""
     raw = base64url.decode(request.public_key.rstrip("="))
     try:
         if raw is not None:

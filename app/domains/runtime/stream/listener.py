@@ -1,4 +1,4 @@
-"""Hears which configurations changed, over one connection of the process that is kept for good."""
+"""Listens for changed configurations over one permanent connection of the process."""
 
 import asyncio
 import random
@@ -22,32 +22,33 @@ _FAILURES = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceErro
 log = structlog.get_logger("botkeys.streams")
 
 
-async def listen(url: URL, hear: Callable[[str], None], missed: Callable[[], None]) -> None:
-    """Pass the payload of every notification to `hear`, until cancelled.
+async def listen(url: URL, receive: Callable[[str], None], missed: Callable[[], None]) -> None:
+    """Pass the payload of every notification to `receive`, until cancelled.
 
-    `missed` is called whenever some may have been missed: at each connection made, lost or refused.
+    `missed` is called whenever notifications may have been missed: at each connection that was
+    made, lost or refused.
     """
     loop = asyncio.get_running_loop()
     pause = FIRST_PAUSE
     while True:
         began = loop.time()
         try:
-            await _listen_until_lost(url, hear, missed)
+            await _listen_until_lost(url, receive, missed)
         except _FAILURES as error:
             log.warning("not_listening", exception=type(error).__name__)
         missed()
         if loop.time() - began > LAST_PAUSE:
             pause = FIRST_PAUSE
-        # Spread, since all processes lose their connections at once.
+        # Jitter, since all processes lose their connections at once.
         await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  # nothing secret
         pause = min(2 * pause, LAST_PAUSE)
 
 
 async def _listen_until_lost(
-    url: URL, hear: Callable[[str], None], missed: Callable[[], None]
+    url: URL, receive: Callable[[str], None], missed: Callable[[], None]
 ) -> None:
-    def pass_on(*said: Any) -> None:
-        hear(said[3])
+    def pass_on(*arguments: Any) -> None:
+        receive(arguments[3])
 
     connection = await _connect(url)
     lost = asyncio.Event()
@@ -60,7 +61,7 @@ async def _listen_until_lost(
             with suppress(TimeoutError):
                 await asyncio.wait_for(lost.wait(), _PROBE_SECONDS)
                 break
-            # A connection that was cut without a word looks like one on which nothing is said.
+            # A connection that was cut silently looks like an idle one.
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await connection.execute("SELECT 1")
     finally:
@@ -68,7 +69,7 @@ async def _listen_until_lost(
 
 
 async def _connect(url: URL) -> Driver:
-    """To the address of a pool, which the pool's own dialect knows how to read."""
+    """Connect to a pool's address, parsed by the pool's own dialect."""
     options = PGDialect_asyncpg().create_connect_args(url)[1]  # type: ignore[no-untyped-call]
     connection: Driver = await asyncpg.connect(
         **options, timeout=_ANSWER_SECONDS, server_settings={"application_name": "botkeys-listen"}

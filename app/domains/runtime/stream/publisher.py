@@ -1,8 +1,8 @@
-"""Brings every change of a bot's configuration to the streams that this process holds for it.
+"""Delivers every change of a bot's configuration to the streams that this process holds for it.
 
-A notification is a hint that a bot should be read again, and so is the clock: prices change without
-one, and one may be lost. What is to be read is gathered and read in few statements; a bot whose
-rows are what they were costs no more than that.
+A notification is a hint to read a bot again, and so is the clock: prices change without a
+notification, and one may be lost. Bots to read are gathered and read in few statements; a bot whose
+rows are unchanged costs nothing more.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ log = structlog.get_logger("botkeys.streams")
 
 @dataclass(slots=True)
 class _Watched:
-    """A bot with streams. `seen` is the hash of the rows that they were last told of."""
+    """A bot with streams. `seen` is the hash of the rows that the streams were last sent."""
 
     subscriptions: list[Subscription] = field(default_factory=list)
     seen: int | None = None
@@ -42,7 +42,9 @@ class _Watched:
 
 
 class ConfigPublisher:
-    """One for a process. Without `url` nothing happens that nobody waits for (tests)."""
+    """The publisher of a process. Without `url`, only explicit subscriptions cause reads
+    (tests).
+    """
 
     def __init__(
         self,
@@ -64,14 +66,14 @@ class ConfigPublisher:
 
     @property
     def count(self) -> int:
-        """How many streams are open."""
+        """Return how many streams are open."""
         return self._count
 
     async def subscribe(self, bot: BotPrincipal, known: str | None) -> Subscription:
-        """A stream to a bot that has the version `known`, its configuration read.
+        """Return a stream for a bot that has the version `known`, once its configuration was read.
 
-        Raises `Unauthenticated` if the token has just died, `Unavailable` where there is no place
-        or the database does not answer.
+        Raises `Unauthenticated` if the token was just revoked, `Unavailable` if all places are
+        taken or the database does not respond.
         """
         if self._closed or self._count >= self.limits.maximum:
             raise Unavailable("This process holds all the streams that it may. Try again shortly.")
@@ -80,7 +82,7 @@ class ConfigPublisher:
         watched = self._watched.setdefault(name, _Watched())
         while len(watched.subscriptions) >= STREAMS_OF_A_BOT:
             watched.subscriptions[0].close()
-        # Spread, so that streams that began together do not all come back together.
+        # Jitter, so that streams that began together do not all reconnect together.
         lifetime = self.limits.lifetime * random.uniform(0.9, 1.1)  # noqa: S311  # nothing secret
         subscription = Subscription(bot, known, lifetime, self._turn, self._forget)
         watched.subscriptions.append(subscription)
@@ -103,7 +105,7 @@ class ConfigPublisher:
         return subscription
 
     async def close(self) -> None:
-        """End all streams, and take no more."""
+        """End all streams and accept no more."""
         self._closed = True
         for watched in list(self._watched.values()):
             for subscription in list(watched.subscriptions):
@@ -118,9 +120,9 @@ class ConfigPublisher:
             return
         self._tasks.append(asyncio.create_task(self._keep_reading()))
         if self._url is not None:
-            listening = listen(self._url, self._hear, self._reread)
+            listening = listen(self._url, self._receive, self._reread)
             self._tasks.append(asyncio.create_task(listening))
-            self._tasks.append(asyncio.create_task(self._reread_again_and_again()))
+            self._tasks.append(asyncio.create_task(self._reread_periodically()))
 
     def _forget(self, subscription: Subscription) -> None:
         name = (subscription.bot.account_id, subscription.bot.bot_id)
@@ -130,8 +132,8 @@ class ConfigPublisher:
         if not watched.subscriptions:
             del self._watched[name]
 
-    def _hear(self, payload: str) -> None:
-        with suppress(ValueError):  # anyone with a login may notify anything
+    def _receive(self, payload: str) -> None:
+        with suppress(ValueError):  # anyone with a login can send a notification
             account_id, bot_id = notifications.read(payload)
             if bot_id is None:
                 concerned = [name for name in self._watched if name[0] == account_id]
@@ -143,8 +145,10 @@ class ConfigPublisher:
     def _reread(self) -> None:
         self._queue.due(self._watched)
 
-    async def _reread_again_and_again(self) -> None:
-        """All in one round, a few at a time: a change that comes in between hardly waits."""
+    async def _reread_periodically(self) -> None:
+        """Reread all bots in each round, a few at a time, so that a change in between
+        hardly waits.
+        """
         while True:
             names = list(self._watched)
             steps = range(0, max(1, len(names)), BOTS_AT_ONCE)
@@ -159,7 +163,7 @@ class ConfigPublisher:
                 self._turn += 1
                 try:
                     found = await read_many(self._executor, names)
-                except Exception as error:  # noqa: BLE001  # no failure may end all streams for good
+                except Exception as error:  # noqa: BLE001  # no failure may end all streams
                     log.warning("streams_not_read", exception=type(error).__name__)
                     self._queue.due(names)
                     await asyncio.sleep(self.limits.retry)
@@ -168,7 +172,7 @@ class ConfigPublisher:
                     self._publish(name, found.get(name, ()))
 
     def _rows_of(self, name: BotRef) -> int:
-        """As many as it had; none if it has no stream any more."""
+        """Return how many rows the bot had; 0 if it has no stream any more."""
         watched = self._watched.get(name)
         return 0 if watched is None else watched.rows
 
@@ -176,23 +180,23 @@ class ConfigPublisher:
         watched = self._watched.get(name)
         if watched is None:
             return
-        told = [known for known in watched.subscriptions if known.turn < self._turn]
-        for subscription in list(told):
+        current = [known for known in watched.subscriptions if known.turn < self._turn]
+        for subscription in list(current):
             if not rows or rows[0].token_hash != subscription.bot.token_hash:
-                told.remove(subscription)
+                current.remove(subscription)
                 subscription.close(revoked=True)
         seen = hash(tuple(rows))
-        if not told or watched.seen == seen:
+        if not current or watched.seen == seen:
             return
         try:
             config = self._config_cache.of(rows)
-        except Exception as error:  # noqa: BLE001  # one bot's trouble is not to be the others'
+        except Exception as error:  # noqa: BLE001  # a failure of one bot must not affect others
             log.error("stream_failed", exception=type(error).__name__)  # noqa: TRY400  # as above
-            for subscription in told:
+            for subscription in current:
                 subscription.close()
             return
-        # Who came while this was read gets what is read for it next, whether it differs or not.
-        watched.seen = seen if told == watched.subscriptions else None
+        # Subscribers that joined during this read get the next snapshot even if nothing changed.
+        watched.seen = seen if current == watched.subscriptions else None
         watched.rows = len(rows)
-        for subscription in told:
+        for subscription in current:
             subscription.offer(config)

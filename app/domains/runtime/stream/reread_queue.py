@@ -1,19 +1,19 @@
-"""Which bots' configurations a process has to read for its streams, and in what order."""
+"""The bots whose configurations a process must read for its streams, and in what order."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
 BotRef = tuple[UUID, UUID]
-"""Account and bot."""
+"""The ids of account and bot."""
 
 BOTS_AT_ONCE = 50
 _ROWS_AT_ONCE = 400
-"""Few enough that nothing else in the process waits for more than some milliseconds."""
+"""Few enough that nothing else in the process waits more than a few milliseconds."""
 
 
 class RereadQueue:
-    """Those of which a change was told come first, then those whose turn it is."""
+    """The bots to read: first those with a notified change, then those that are due."""
 
     def __init__(self) -> None:
         self._changed: dict[BotRef, None] = {}
@@ -29,12 +29,14 @@ class RereadQueue:
         self._any.set()
 
     async def wait(self) -> None:
-        """Until there are some."""
+        """Wait until there are bots to read."""
         await self._any.wait()
         self._any.clear()
 
     def take(self, rows_of: Callable[[BotRef], int]) -> list[BotRef]:
-        """The next few, each once, as far as they have rows; none if there are no more."""
+        """Return the next batch of bots that still have streams, each once; empty if none
+        are left.
+        """
         return list(self._few(rows_of))
 
     def _few(self, rows_of: Callable[[BotRef], int]) -> Iterator[BotRef]:

@@ -1,4 +1,4 @@
-"""The route on which a bot is told of its configuration as it changes (role `runtime`)."""
+"""The route that streams a bot's configuration as it changes (role `runtime`)."""
 
 import asyncio
 from typing import Annotated
@@ -38,11 +38,11 @@ log = structlog.get_logger("botkeys.streams")
 
 
 class ConfigEvents(Response):
-    """Sends what a subscription gets until either ends, and then ends the other.
+    """Sends a subscription's configurations until either side ends, and then ends the other.
 
-    The framework's own way, from a generator, would keep several events under way to a slow reader,
-    all older than the newest, and could not let go of one that takes nothing. A stream lasts for an
-    hour, and a process has thousands: each is two tasks, and nothing that it does not need.
+    The framework's own way, a generator, would keep several events in flight to a slow reader, all
+    older than the newest, and could not drop a client that accepts nothing. A stream lasts for an
+    hour and a process has thousands of them: each is two tasks and nothing more than it needs.
     """
 
     media_type = "text/event-stream"

@@ -1,4 +1,4 @@
-"""One stream of a bot's configurations, as the process that sends it sees it."""
+"""One stream of a bot's configurations, from the sending process's point of view."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,11 +8,12 @@ from app.domains.runtime.config.cache import Configuration
 
 
 class Subscription:
-    """Holds one configuration at most, the newest that was not taken: a slow reader costs no more.
+    """A stream that holds at most one configuration, the newest not yet taken: a slow reader costs
+    no more.
 
-    `known` is the version that the bot has already; what was read in `turn` or before was read
-    before it was there, perhaps before its token was. It ends after `lifetime` seconds, when its
-    token is replaced, its bot deleted, its place needed or its process stopped.
+    `known` is the version that the bot already has. Whatever was read in `turn` or before was read
+    before the subscription existed, perhaps before its token did. The stream ends after `lifetime`
+    seconds, when its token is replaced, its bot deleted, its place needed or its process stopped.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class Subscription:
         self.bot = bot
         self.turn = turn
         self._loop = asyncio.get_running_loop()
-        # Futures, and only while somebody waits: an event of asyncio's takes 800 bytes.
+        # Futures, and only while somebody waits: an `asyncio.Event` takes 800 bytes.
         self._read: asyncio.Future[None] | None = self._loop.create_future()
         self._news: asyncio.Future[None] | None = None
         self._ends_at = self._loop.time() + lifetime
@@ -41,7 +42,7 @@ class Subscription:
         return self.closed or self._loop.time() >= self._ends_at
 
     def offer(self, config: Configuration) -> None:
-        """What is pending gives way, unless the bot has it or will get it anyway."""
+        """Replace the pending configuration, unless the bot has or will get this version anyway."""
         if config.version != self._offered:
             self._offered = config.version
             self._pending = config
@@ -49,14 +50,15 @@ class Subscription:
         self._was_read()
 
     async def read(self) -> None:
-        """Returns once the configuration was read for it the first time, or it has ended."""
+        """Return once the first configuration was read for this stream, or the stream has ended."""
         if self._read is not None:
             await self._read
 
     async def next(self, seconds: float) -> Configuration | None:
-        """The newest configuration; `None` if there was none for so long, or it has ended.
+        """Return the newest configuration; `None` if none came within `seconds` or the stream
+        ended.
 
-        What was read before its time was up is still given.
+        A configuration that was read before the lifetime ended is still returned.
         """
         if self._pending is None and not self.closed:
             self._news = news = self._loop.create_future()
@@ -73,7 +75,7 @@ class Subscription:
         return config
 
     def close(self, *, revoked: bool = False) -> None:
-        """End it; `revoked` if its token is not valid any more."""
+        """End the stream; `revoked` if its token is no longer valid."""
         if not self.closed:
             self.closed = True
             self.revoked = revoked
