@@ -4,7 +4,7 @@ from app.api.pagination import Cursors, printable
 
 
 class RankCursors(Cursors[tuple[int, str]]):
-    """The ranks are those of `app.domains.catalogue.instrument_repository`."""
+    """Cursors made of a rank and a symbol; see `app.domains.catalogue.instrument_repository`."""
 
     def _packed(self, place: tuple[int, str]) -> bytes:
         rank, symbol = place

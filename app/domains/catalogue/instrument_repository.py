@@ -1,4 +1,4 @@
-"""Reads and searches the instruments of a catalogue: one statement, however long the list is."""
+"""Reads and searches the instruments of a catalogue in one statement, however long the list is."""
 
 from decimal import Decimal
 from typing import NamedTuple
@@ -13,10 +13,11 @@ from botkeys.exchanges.model import ContractType, Environment
 
 
 class InstrumentRow(NamedTuple):
-    """An instrument with what is known of its price. `rank`: 0 begins with the search, 1 holds it.
+    """An instrument with its last known price. `rank` is 0 if it begins with the search, 1 if it
+    contains it.
 
-    `learned_leverage` is what a signed call told, where the listing tells no maximum. `added`: it
-    is one of the key's trading assets.
+    `learned_leverage` comes from a signed call, for listings that state no maximum. `added` means
+    that it is one of the key's trading assets.
     """
 
     symbol: str
@@ -41,9 +42,9 @@ class InstrumentRow(NamedTuple):
         return self.max_leverage_listed
 
 
-# Prices are looked up row by row of the page. PostgreSQL thinks that the four words of a catalogue
-# leave one row, and a plain join would walk through all prices once for each row: OFFSET 0 keeps
-# the look-ups apart.
+# Prices are looked up for each row of the page. PostgreSQL estimates that the four columns of a
+# catalogue select one row, and a plain join would scan all prices once for each row: OFFSET 0 keeps
+# the look-ups separate.
 _PAGE = Statement(
     text(
         """
@@ -107,12 +108,14 @@ _CATALOGUE_OF_KEY = Statement(
 
 
 def _pattern(term: str) -> str:
-    """The term as it stands within a LIKE pattern whose escape is `/`."""
+    """Return the term escaped for a LIKE pattern whose escape character is `/`."""
     return term.replace("/", "//").replace("%", "/%").replace("_", "/_")
 
 
 class InstrumentReader:
-    """`account_id` is that of the keys whose trading assets are marked."""
+    """A reader of instruments. `account_id` owns the keys whose trading assets are marked
+    as added.
+    """
 
     def __init__(self, executor: Executor, account_id: UUID) -> None:
         self._executor = executor
@@ -135,9 +138,9 @@ class InstrumentReader:
         after: tuple[int, str] | None,
         limit: int,
     ) -> list[InstrumentRow]:
-        """Listed instruments, those that begin with the search first, then by symbol.
+        """Return listed instruments: first those that begin with the search, then by symbol.
 
-        `after` is rank and symbol of the last row of the page before.
+        `after` is the rank and symbol of the previous page's last row.
         """
         term = _pattern(search.strip().lower())
         rank, symbol = (-1, "") if after is None else after

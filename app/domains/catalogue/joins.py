@@ -1,8 +1,8 @@
-"""What the catalogue says of a trading asset, as joins for statements about assets.
+"""The catalogue's data of a trading asset, as joins for statements about assets.
 
-For statements that name `keys` and `assets`. PostgreSQL thinks that the four words of a catalogue
-leave one row, and a plain join would walk through a whole catalogue for each asset: OFFSET 0 keeps
-the look-ups by symbol apart.
+For statements with the tables `keys` and `assets`. PostgreSQL estimates that the four columns of a
+catalogue select one row, and a plain join would scan a whole catalogue for each asset: OFFSET 0
+keeps the look-ups by symbol separate.
 """
 
 _OF_ASSET = """
@@ -12,14 +12,14 @@ _OF_ASSET = """
         OFFSET 0
 """
 OF_ASSETS = " ".join(
-    f"LEFT JOIN LATERAL (SELECT * FROM {table} WHERE {_OF_ASSET}) AS {name} ON true"  # noqa: S608  # names of our own
+    f"LEFT JOIN LATERAL (SELECT * FROM {table} WHERE {_OF_ASSET}) AS {name} ON true"  # noqa: S608  # constants only
     for table, name in (
         ("instruments", "listing"),
         ("instrument_prices", "priced"),
         ("learned_leverages", "learned"),
     )
 )
-"""Joins `listing`, `priced` and `learned`, whose columns are null where nothing is known."""
+"""Joins of `listing`, `priced` and `learned`, whose columns are null if nothing is known."""
 
 MAX_LEVERAGE = "coalesce(listing.max_leverage, learned.max_leverage)"
-"""The listing's, else what a signed call told; null: not known."""
+"""The listing's maximum, or else the one learned from a signed call; null if unknown."""

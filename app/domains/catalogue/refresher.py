@@ -1,7 +1,7 @@
-"""Refreshes catalogues: one refresh of each at a time, across all processes.
+"""Refreshes catalogues: each by one refresh at a time, across all processes.
 
-A refresh claims its catalogue in a short transaction, asks the exchange outside any, and stores
-what differs in another. A failure leaves the old data and says why.
+A refresh claims its catalogue in a short transaction, calls the exchange outside any transaction,
+and stores the differences in another one. A failure keeps the old data and records the reason.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from botkeys.exchanges.registry import Exchanges
 FETCH_SECONDS = 30.0
 WAIT_SECONDS = 5.0
 RETRY_SECONDS = 10.0
-"""How long nobody is made to ask an exchange again."""
+"""How long after an attempt no request causes another call to the exchange."""
 
 _LOOK_AGAIN = 0.1
 log = structlog.get_logger("botkeys.catalogue")
@@ -30,7 +30,7 @@ log = structlog.get_logger("botkeys.catalogue")
 
 @dataclass(frozen=True, slots=True)
 class Intervals:
-    """How often prices and instruments are fetched; older data than three times that are stale."""
+    """How often prices and instruments are fetched. Data older than three intervals are stale."""
 
     prices: timedelta
     instruments: timedelta
@@ -60,14 +60,16 @@ def just_tried(state: State) -> bool:
 
 
 def instruments_worth_waiting(state: State | None) -> bool:
-    """Never fetched, and either being fetched now or not tried in vain a moment ago."""
+    """Return whether a never-fetched catalogue is being fetched now, or may be tried now."""
     return state is None or (
         state.instruments_age is None and (state.claimed or not just_tried(state))
     )
 
 
 class CatalogueRefresher:
-    """One for a process. `background=False` leaves out what nobody waits for (tests)."""
+    """The refresher of a process. `background=False` disables fetches that no caller waits for
+    (tests).
+    """
 
     def __init__(
         self,
@@ -85,16 +87,16 @@ class CatalogueRefresher:
         self._starting: set[asyncio.Task[None]] = set()
 
     def start(self, name: CatalogueKey) -> None:
-        """Have it fetched if it never was, without waiting for it."""
+        """Start fetching the catalogue if it never was, without waiting."""
         if self._background and name not in self._flights:
             starting = asyncio.create_task(self.fetch_if_new(name))
             self._starting.add(starting)
             starting.add_done_callback(self._starting.discard)
 
     async def fetch_if_new(self, name: CatalogueKey) -> None:
-        """Have it fetched unless it was, is being, or was tried in vain a moment ago.
+        """Fetch the catalogue unless it was fetched, is being fetched, or just failed.
 
-        Whoever adds key after key cannot make us ask an exchange each time.
+        A caller that adds key after key cannot cause a call to the exchange for each.
         """
         try:
             async with self._database.sessions() as session:
@@ -108,15 +110,15 @@ class CatalogueRefresher:
             await self.refresh(name)
 
     async def refresh(self, name: CatalogueKey, *, everything: bool = False) -> None:
-        """Have it fetched, and wait until it is, or a few seconds where another process does it.
+        """Fetch the catalogue and wait for it, or for a few seconds if another process fetches it.
 
-        However many ask at once, the exchange is asked once. `everything`: instruments too, even
-        where they are not due.
+        However many callers ask at once, the exchange is called once. With `everything`,
+        instruments are fetched even if they are not due.
         """
         await asyncio.shield(self._fly(name, everything=everything))
 
     async def close(self) -> None:
-        """End what is still being fetched; its claims lapse."""
+        """Cancel fetches in flight; their claims lapse."""
         flights = [*self._starting, *self._flights.values()]
         for flight in flights:
             flight.cancel()
@@ -147,8 +149,9 @@ class CatalogueRefresher:
                     return
                 if fetched.instruments is not None:
                     changed = await catalogue.store_instruments(name, fetched.instruments)
-                    # Of the first all its bots are told: until then they might not trade at all.
-                    await catalogue.tell_bots(name, None if age is None else changed)
+                    # The first fetch notifies all bots: until then they might not have been able to
+                    # trade.
+                    await catalogue.notify_bots(name, None if age is None else changed)
                 if fetched.tickers is not None:
                     await catalogue.store_prices(name, fetched.tickers)
                 await catalogue.finish(
@@ -163,7 +166,7 @@ class CatalogueRefresher:
             )
 
     async def _fetch(self, name: CatalogueKey, *, instruments_too: bool) -> _Fetched:
-        """Instruments first, since prices of unknown ones are dropped."""
+        """Fetch instruments first, since prices of unknown ones are dropped."""
         adapter = self._exchanges.adapter(name.exchange)
         where = (name.environment, name.region, name.contract_type)
         instruments: Sequence[Instrument] | None = None
@@ -183,7 +186,7 @@ class CatalogueRefresher:
             return _Fetched(instruments, None, failure)
 
     async def _wait_for_other(self, name: CatalogueKey) -> None:
-        """Another process has it: look until it is done or a few seconds are over."""
+        """Poll while another process holds the claim, for a few seconds at most."""
         loop = asyncio.get_running_loop()
         end = loop.time() + WAIT_SECONDS
         while loop.time() < end:

@@ -1,4 +1,4 @@
-"""The SQL of the catalogue. Shared by all accounts, so no statement names one."""
+"""The SQL of the catalogue. All accounts share it, so no statement names one."""
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
@@ -37,14 +37,14 @@ from botkeys.exchanges.model import ContractType, Environment, Instrument, Ticke
 from botkeys.exchanges.parsing import settle_name
 
 CLAIM = timedelta(seconds=45)
-"""Longer than any fetch may take: a claim that lapses belonged to a process that is gone."""
+"""Longer than any fetch may take: a lapsed claim belonged to a process that is gone."""
 
 _SPELLINGS = {"BTC": "XBT"}
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueKey:
-    """The four words that name a catalogue; `region` is `None` where the exchange has none."""
+    """The four columns that identify a catalogue; `region` is `None` if the exchange has none."""
 
     exchange: str
     environment: Environment
@@ -62,7 +62,7 @@ class CatalogueKey:
 
     @classmethod
     def of(cls, row: Any) -> Self:
-        """The catalogue that a row with those columns belongs to."""
+        """Return the catalogue that a row with these columns belongs to."""
         return cls(
             row.exchange,
             Environment(row.environment),
@@ -73,7 +73,7 @@ class CatalogueKey:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """When a catalogue was fetched last, and why the last attempt failed, if it did.
+    """When a catalogue was last fetched, and why the last attempt failed, if it did.
 
     `attempt_age`, `instruments_age` and `prices_age` are in seconds.
     """
@@ -91,8 +91,8 @@ def _is(table: Any, name: CatalogueKey) -> Any:
 
 
 def search_text(instrument: Instrument) -> str:
-    """What a search looks in: symbol, base, quote, and the pair as people write it, with and
-    without a slash; all in both spellings of Bitcoin.
+    """Return the text that a search matches: symbol, base, quote, and the pair as people write it,
+    with and without a slash; all in both spellings of Bitcoin.
     """
     symbol, base, quote = instrument.symbol.upper(), instrument.base, instrument.quote
     words = [symbol, base, quote]
@@ -130,13 +130,15 @@ class CatalogueRepository:
         self._session = session
 
     async def state(self, name: CatalogueKey) -> State | None:
-        """`None` for a catalogue that nobody ever looked at."""
+        """Return the state; `None` for a catalogue that was never used."""
         query = select(*_STATE).where(_is(Catalogue, name))
         row = (await self._session.execute(query)).one_or_none()
         return None if row is None else State(*row)
 
     async def claim(self, name: CatalogueKey, claim: UUID) -> State | None:
-        """Claim the catalogue's refresh; its state before, or `None` while another has it."""
+        """Claim the refresh; return the state before, or `None` while another process holds the
+        claim.
+        """
         now = func.clock_timestamp()
         await self._session.execute(
             insert(Catalogue).values(**name.columns).on_conflict_do_nothing()
@@ -155,7 +157,7 @@ class CatalogueRepository:
         return None if row is None else State(*row)
 
     async def hold(self, name: CatalogueKey, claim: UUID) -> bool:
-        """Lock the catalogue; whether it is still claimed by this token."""
+        """Lock the catalogue; return whether this token still holds the claim."""
         held = await self._session.scalar(
             select(Catalogue.claim).where(_is(Catalogue, name)).with_for_update()
         )
@@ -164,7 +166,7 @@ class CatalogueRepository:
     async def finish(
         self, name: CatalogueKey, *, instruments: bool, prices: bool, failure: str | None
     ) -> None:
-        """Give the claim back and note what was fetched."""
+        """Release the claim and record what was fetched."""
         now = func.clock_timestamp()
         fetched: dict[str, Any] = {}
         if instruments:
@@ -180,7 +182,9 @@ class CatalogueRepository:
     async def store_instruments(
         self, name: CatalogueKey, instruments: Sequence[Instrument]
     ) -> list[str]:
-        """Write what differs, mark what is no longer listed; the symbols whose rows changed."""
+        """Store what differs and mark what is no longer listed; return the symbols whose rows
+        changed.
+        """
         table = CatalogueInstrument
         fields = [
             *("symbol", "base", "quote", "settle", "contract_size", "tick_size", "lot_size"),
@@ -217,9 +221,11 @@ class CatalogueRepository:
             )
         return [row["symbol"] for row in changed] + gone
 
-    async def tell_bots(self, name: CatalogueKey, symbols: Sequence[str] | None = None) -> None:
-        """Have the bots look again that may trade one of these symbols, or any bot of the
-        catalogue (`None`). Nobody is told of no symbols.
+    async def notify_bots(self, name: CatalogueKey, symbols: Sequence[str] | None = None) -> None:
+        """Notify the bots that may trade one of these symbols, or with `None` all bots of the
+        catalogue.
+
+        An empty list notifies no bot.
         """
         if symbols is None:
             await self._session.execute(notifications.OF_CATALOGUE, name.columns)
@@ -229,7 +235,7 @@ class CatalogueRepository:
             )
 
     async def store_prices(self, name: CatalogueKey, tickers: Iterable[Ticker]) -> None:
-        """Write the prices that moved, of instruments that are known."""
+        """Store the prices that changed, of known instruments only."""
         by_symbol = {ticker.symbol: ticker for ticker in tickers}
         await self._session.execute(
             _STORE_PRICES,
@@ -242,7 +248,7 @@ class CatalogueRepository:
         )
 
     async def learn_leverage(self, name: CatalogueKey, maxima: Mapping[str, Decimal]) -> None:
-        """Keep what a signed call told while a key was verified, and tell the bots concerned."""
+        """Store the maxima that a signed call returned, and notify the bots concerned."""
         table = LearnedLeverage
         changed: list[str] = []
         for start in range(0, len(maxima), 500):
@@ -261,10 +267,10 @@ class CatalogueRepository:
                     where=table.max_leverage != new.excluded.max_leverage,
                 ).returning(table.symbol)
             )
-        await self.tell_bots(name, changed)
+        await self.notify_bots(name, changed)
 
     async def due(self, every: timedelta) -> list[CatalogueKey]:
-        """Catalogues whose time has come and that nobody is refreshing, those in use first."""
+        """Return catalogues that are due and that nobody is refreshing, those in use first."""
         now = func.clock_timestamp()
         used = (
             select(Key.exchange)

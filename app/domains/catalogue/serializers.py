@@ -1,4 +1,4 @@
-"""Instrument rows as the documents that the API shows."""
+"""Turns instrument rows into the documents that the API shows."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from app.domains.catalogue.instrument_repository import InstrumentRow
 
 
 def instrument_document(row: InstrumentRow) -> dict[str, Any]:
-    """The members of `app.domains.catalogue.schemas.Instrument`."""
+    """Return the members of `app.domains.catalogue.schemas.Instrument`."""
     return {
         "symbol": row.symbol,
         "base": row.base,

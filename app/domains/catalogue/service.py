@@ -1,4 +1,4 @@
-"""What the instruments of a key are, and how fresh that is."""
+"""The instruments of a key, and how fresh they are."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _STALE_AFTER = 3
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """`reason` is why the last attempt failed, `None` if it did not."""
+    """How fresh a catalogue is. `reason` is why the last attempt failed, `None` if it did not."""
 
     fetched_at: datetime | None
     stale: bool
@@ -50,7 +50,7 @@ class CatalogueService:
     async def instruments(
         self, key_id: UUID, search: str, after: tuple[int, str] | None, limit: int
     ) -> InstrumentPage:
-        """A page; a catalogue that was never fetched is fetched now, once for all who look."""
+        """Return a page. A catalogue never fetched before is fetched now, once for all callers."""
         name = await self._name(key_id)
         state = await self._catalogue.state(name)
         if state is None or _worth_waiting(state):
@@ -63,7 +63,7 @@ class CatalogueService:
         )
 
     async def refresh(self, key_id: UUID) -> Freshness:
-        """Fetch instruments and prices anew. Raises `RefreshLimited` right after another fetch."""
+        """Fetch instruments and prices again. Raises `RefreshLimited` right after another fetch."""
         name = await self._name(key_id)
         state = await self._catalogue.state(name)
         if state is not None and just_tried(state):
@@ -72,7 +72,7 @@ class CatalogueService:
         return self._fresh(await self._catalogue.state(name))
 
     async def _refresh(self, name: CatalogueKey, *, everything: bool = False) -> None:
-        # Nothing is written yet: give the connection back before the exchange is asked.
+        # Nothing is written yet: give the connection back before the exchange is called.
         await self._session.rollback()
         await self._refresher.refresh(name, everything=everything)
 
@@ -91,5 +91,5 @@ class CatalogueService:
 
 
 def _worth_waiting(state: State) -> bool:
-    """Never fetched, and either being fetched now or not tried in vain a moment ago."""
+    """Return whether a never-fetched catalogue is being fetched now, or may be tried now."""
     return state.fetched_at is None and (state.claimed or not just_tried(state))
