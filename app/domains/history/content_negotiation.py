@@ -1,4 +1,4 @@
-"""In which form a list is answered: the `Accept` header (RFC 9110, section 12.5.1)."""
+"""The format of a list's response, negotiated by `Accept` (RFC 9110, section 12.5.1)."""
 
 import re
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _QUALITY = re.compile(r"\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*", re.IGNO
 
 
 class Form(Enum):
-    """In the order in which the service chooses where the caller does not care."""
+    """The formats, in the order that the service prefers if the caller does not care."""
 
     JSON = "application/json"
     CSV = "text/csv"
@@ -18,7 +18,7 @@ class Form(Enum):
 
 
 async def wanted_form(request: Request) -> Form:
-    """What the caller likes best. One that takes none of the forms is given JSON."""
+    """Return the format that the caller prefers; JSON if it accepts none."""
     ranges = list(_ranges(",".join(request.headers.getlist("accept"))))
     found = {form: _liking(form, ranges) for form in Form}
     best = max(Form, key=lambda form: found[form])
@@ -26,7 +26,7 @@ async def wanted_form(request: Request) -> Form:
 
 
 def _ranges(accept: str) -> Iterator[tuple[str, float]]:
-    """Media ranges with their quality. One whose quality cannot be read is passed over."""
+    """Yield media ranges with their quality; an unreadable quality counts as 0."""
     for part in accept.split(","):
         media_range, *parameters = part.split(";")
         quality = 1.0
@@ -40,7 +40,7 @@ def _ranges(accept: str) -> Iterator[tuple[str, float]]:
 
 
 def _liking(form: Form, ranges: list[tuple[str, float]]) -> tuple[float, int]:
-    """The quality that the most specific range gives it, and how specific that is."""
+    """Return the quality by the most specific matching range, and how specific that range is."""
     names = (form.value, form.value.partition("/")[0] + "/*", "*/*")
     for specific, name in zip((2, 1, 0), names, strict=True):
         qualities = [quality for media_range, quality in ranges if media_range == name]

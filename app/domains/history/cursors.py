@@ -1,4 +1,4 @@
-"""The cursors of lists of trading data: the time of a page's last row, its bot and its id."""
+"""The cursors of lists of trading data: time, bot and id of a page's last row."""
 
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
@@ -7,7 +7,7 @@ from uuid import UUID
 from app.api.pagination import Cursors, printable
 
 Place: TypeAlias = tuple[datetime, UUID, str]
-"""Where a row stands in its list. The newest comes first."""
+"""The position of a row in its list, newest first."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -16,7 +16,7 @@ _LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - EPOCH) // _MICROSECOND
 
 
 class PlaceCursors(Cursors[Place]):
-    """For lists that are ordered by a time, then bot and id."""
+    """Cursors of lists that are ordered by a time, then bot and id."""
 
     def _packed(self, place: Place) -> bytes:
         at, bot_id, name = place

@@ -1,4 +1,4 @@
-"""Which data a reading is of: one environment's, without what was deleted of it."""
+"""The data that a query reads: one environment, without what was deleted in it."""
 
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -13,14 +13,15 @@ from botkeys.exchanges.model import Environment
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """Live and testnet never mix. `marks` are all of the account."""
+    """An environment and the account's marks. Live and testnet data are never combined."""
 
     environment: str
     marks: tuple[Mark, ...] = ()
 
     def marks_for(self, key_id: UUID | None) -> list[Mark]:
-        """The marks that a reading of one key has to look at, as if there were no other key: the
-        cut-offs then bound the scan of an index. All, where the reading is of no key alone.
+        """Return the marks that concern one key, rewritten as if there were no other key.
+
+        Their cut-offs then bound the scan of an index. Without a key, returns all marks.
         """
         if key_id is None:
             return list(self.marks)
@@ -41,7 +42,7 @@ _ACCOUNT = Statement(
 
 
 async def read_data_set(executor: Executor, account_id: UUID, environment: str | None) -> DataSet:
-    """The data set of `environment`; by default the one that the account has selected."""
+    """Return the data set of `environment`, by default of the one that the account selected."""
     rows = [tuple(row) for row in await executor.fetch(_ACCOUNT, account=account_id)]
     selected = rows[0][0] if rows else Environment.LIVE
     marks = tuple(mark_of(*mark) for _, mark_id, *mark in rows if mark_id is not None)

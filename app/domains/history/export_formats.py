@@ -1,4 +1,4 @@
-"""Documents of a list as lines of CSV (RFC 4180) or NDJSON."""
+"""Writes the documents of a list as lines of CSV (RFC 4180) or NDJSON."""
 
 import csv
 import io
@@ -11,21 +11,21 @@ from app.kit.json_codec import dumps
 from botkeys.decimals import plain
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  # as typed
-"""What a text begins with that a spreadsheet takes for a formula, in full width too."""
+"""The characters that make a spreadsheet treat text as a formula, full-width ones included."""
 
 Document = dict[str, Any]
 
 
 class Lines(Protocol):
     def begin(self) -> bytes:
-        """What comes before the first document."""
+        """Return what precedes the first document."""
 
     def write(self, documents: Iterable[Document]) -> bytes:
-        """A line for each of them."""
+        """Return one line for each document."""
 
 
 class NdjsonLines:
-    """The same documents as in the list's JSON, one a line."""
+    """NDJSON: the same documents as in the list's JSON, one on each line."""
 
     def begin(self) -> bytes:
         return b""
@@ -35,10 +35,10 @@ class NdjsonLines:
 
 
 class CsvLines:
-    """A header, then a line for each document. What is null is an empty cell.
+    """CSV: a header, then a line for each document. Null is an empty cell.
 
-    A text that a spreadsheet would take for a formula has an apostrophe before it: names of bots
-    and symbols are chosen by others. Numbers have none, whatever their sign.
+    Text that a spreadsheet would treat as a formula is prefixed with an apostrophe: bots choose
+    names and symbols. Numbers are not prefixed, whatever their sign.
     """
 
     def __init__(self, members: Sequence[str]) -> None:

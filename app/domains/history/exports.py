@@ -1,4 +1,4 @@
-"""Whole lists as files, sent while they are read, and not many at once."""
+"""Streams whole lists as files while they are read, with a quota."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
@@ -16,7 +16,7 @@ from app.domains.history.export_formats import Lines
 IN_ALL = 4
 OF_ONE_ACCOUNT = 2
 PATIENCE_SECONDS = 60
-"""How long the other end may take for what is read at once."""
+"""How long the client may take to accept one chunk."""
 
 _TOO_MANY = (
     "This account is being sent as many exports as it may have at once. Wait until one is done."
@@ -28,14 +28,14 @@ log = structlog.get_logger("botkeys.exports")
 
 
 class ExportQuota(ConcurrencyQuota):
-    """How many exports a process sends at once: each keeps the database and a processor busy."""
+    """The quota of exports in a process: each keeps the database and a processor busy."""
 
     def __init__(self) -> None:
         super().__init__(IN_ALL, OF_ONE_ACCOUNT, too_many=_TOO_MANY, busy=_BUSY)
 
 
 class _NotTaken(Exception):
-    """The other end takes nothing of what it is sent."""
+    """The client accepts nothing of what is sent to it."""
 
 
 async def export(
@@ -47,7 +47,9 @@ async def export(
     media_type: str,
     filename: str,
 ) -> "Export":
-    """The answer. Its first page is read before it begins, so that a failure is still a problem."""
+    """Return the response. Its first page is read beforehand, so that a failure is still a
+    problem.
+    """
     quota.take(account_id)
     try:
         first = await anext(pages)
@@ -66,10 +68,10 @@ async def _body(first: list[dict[str, Any]], rest: Pages, lines: Lines) -> Async
 
 
 class Export(StreamingResponse):
-    """Sends page by page: the next is read once the last was taken.
+    """A response that is sent page by page: the next page is read once the last was accepted.
 
-    A failure on the way is raised: the server then ends the connection without the end of the body,
-    and nobody takes what came for the whole.
+    A failure on the way is raised: the server then closes the connection without ending the body,
+    so no client mistakes the part for the whole.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class Export(StreamingResponse):
     ) -> None:
         headers = {"Content-Disposition": f'attachment; filename="{filename}"', "Vary": "Accept"}
         super().__init__(body, media_type=media_type, headers=headers)
-        # Also when it is never sent: where what comes between fails, it is forgotten.
+        # Also released when the response is discarded unsent.
         self._give_back = finalize(self, quota.give_back, account_id)
         self._patience = patience
 

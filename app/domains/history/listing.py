@@ -1,4 +1,4 @@
-"""What all lists of trading data share: their parameters, and the forms of their answers."""
+"""The parameters and response formats that all lists of trading data share."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -37,7 +37,7 @@ IN_EVERY_FORM: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What every list of trading data may be asked."""
+    """The parameters of every list of trading data."""
 
     environment: Environment | None
     key_id: UUID | None
@@ -48,7 +48,7 @@ class ListQuery:
 
 
 class Answering:
-    """Answers a list in the form that the caller wants."""
+    """Responds with a list in the format that the caller prefers."""
 
     def __init__(
         self, service: ListService, work: UnitOfWork, asked: ListQuery, form: Form
@@ -61,7 +61,7 @@ class Answering:
     async def answer(
         self, data_list: DataList, *, state: str | None = None, **exactly: str | None
     ) -> Response:
-        """A page of it as JSON; all that comes after the cursor, if there is one, as a file."""
+        """Return one page as JSON, or everything after the cursor, if any, as a file."""
         asked = self._asked
         data = await self._service.data_set(asked.environment)
         words = tuple((name, word) for name, word in exactly.items() if word is not None)

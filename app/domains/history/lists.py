@@ -1,4 +1,4 @@
-"""The lists of trading data: what each shows, in what order, and what a deletion goes by."""
+"""The lists of trading data: what each shows, its order, and the time that deletions compare."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from app.domains.trading import kinds
 from app.domains.trading.kinds import DataKind, held_in
 
 NAMED = ("bot_name", "key_label")
-"""What is joined to each row: the names of its bot and its key."""
+"""The columns that are joined to each row: the names of its bot and its key."""
 
 _HEAD = ("id", "bot_id", "bot_name", "key_id", "key_label")
 _KEPT = ("exchange", "environment", "contract_type")
@@ -23,9 +23,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DataList:
-    """`columns` are the table's by the name that a row has them under; `order` names those that
-    the list is ordered by, the time first, all descending. `fields` are those that `document` is
-    made of, in its order; `members` what the document has besides `id`, `bot` and `key`.
+    """A list of one table.
 
     `states` maps the words that the list can be narrowed to onto conditions.
     """
@@ -108,7 +106,7 @@ _EVENT = ("exchange", "environment", "contract_type", "at", "kind", "level", "me
 BOT_EVENTS = DataList(
     kind=kinds.BOT_EVENTS,
     columns={
-        # The service's own have no name that a bot gave them.
+        # The service's own events have no id that a bot chose.
         "id": func.coalesce(_EVENTS.c.reported_id, cast(_EVENTS.c.id, Text)),
         "row_id": _EVENTS.c.id,
         **{name: _EVENTS.c[name] for name in ("bot_id", "key_id", *_EVENT)},

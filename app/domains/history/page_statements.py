@@ -1,8 +1,8 @@
-"""The statements of pages. Each is written and compiled once for all pages that differ in values
-alone: that takes several times as long as PostgreSQL takes to answer it.
+"""The statements of pages. Pages that differ only in parameter values share one compiled statement;
+compiling costs several times what PostgreSQL needs to run it.
 
 A page costs the same at any depth: an index answers each filter in the order of the list, and the
-place after which the page begins is where its scan begins.
+scan begins right after the previous page's last row.
 """
 
 from collections.abc import Iterable
@@ -30,20 +30,22 @@ from app.domains.history.lists import NAMED, DataList
 from app.domains.trading.marks import GONE, Cutoffs, Mark, beyond
 
 PLACE = 3
-"""How many columns stand before those of the document: the row's place."""
+"""The number of columns before the document's: the position of the row."""
 
 _ACCOUNT: Any = bindparam("account")
 _ENVIRONMENT: Any = bindparam("environment")
 _MOST = bindparam("most", type_=BigInteger)
 _KEPT_COMPILED = 512
-"""A list and its filters make a few each; only marks of parts of keys' data make more."""
+"""Each list and its filters need a few; only marks of parts of keys' data need more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a page's statement is made of. `filters` names what narrows the list, and `state`
-    is one of the data_list's; each of `parts` says what the marks come to in it: whether there is a
-    blanket, how many marks apart, whether keys are gone.
+    """The structure of a page's statement. `filters` names the filters of the list, and `state` is
+    one of the list's states.
+
+    Each of `parts` describes its marks: whether there is a blanket cut-off, how many marks apart
+    there are, and whether keys are gone.
     """
 
     data_list: DataList
@@ -54,7 +56,7 @@ class Shape:
 
     @property
     def order(self) -> list[str]:
-        """The index of one bot's rows does not repeat the bot in its order."""
+        """Return the columns of the order. The index of one bot's rows does not contain the bot."""
         return [n for n in self.data_list.order if n != "bot_id" or "bot_id" not in self.filters]
 
 
@@ -64,7 +66,7 @@ def compiled(shape: Shape) -> Statement:
 
 
 def statement(shape: Shape) -> AnySelect:
-    """Of one page: each row's place, followed by the data_list's fields."""
+    """Return the statement of one page: the position of each row, followed by the list's fields."""
     data_list = shape.data_list
     parts = [_rows(shape, number).limit(_MOST) for number in range(len(shape.parts))]
     page = parts[0].subquery("page") if len(parts) == 1 else union_all(*parts).subquery("page")
@@ -88,11 +90,11 @@ def _with_names(page: Subquery) -> Any:
 
 
 def _rows(shape: Shape, number: int) -> AnySelect:
-    """The rows of the environment, or in the second part those without one."""
+    """Return the rows of the environment, or for the second part the rows without one."""
     data_list = shape.data_list
     table = data_list.table.c
     order = [data_list.columns[name] for name in shape.order]
-    # PostgreSQL does not see that rows without an environment are in the order of the rest alone.
+    # PostgreSQL does not infer that rows without an environment are ordered by the rest alone.
     first = [table.environment] if number else []
     of_part = table.environment.is_(None) if number else table.environment == _ENVIRONMENT
     return (
@@ -130,7 +132,7 @@ def _undeleted(shape: Shape, number: int) -> list[ColumnElement[bool]]:
 
 
 def values_of(part: Cutoffs, number: int) -> dict[str, Any]:
-    """The values of the parameters that a part has for its marks."""
+    """Return the values of the parameters that a part has for its marks."""
     values = {f"blanket_{number}": part.blanket, f"gone_{number}": part.gone}
     for index, mark in enumerate(part.apart):
         values[f"key_{number}_{index}"] = mark.key_id
@@ -139,7 +141,7 @@ def values_of(part: Cutoffs, number: int) -> dict[str, Any]:
 
 
 def _parameters_of(shape: Shape, number: int) -> Cutoffs:
-    """What has the place of the values. In a part, each mark apart is of a key."""
+    """Return the parameters in place of the values. In a part, each mark apart belongs to a key."""
     blanket, apart, gone = shape.parts[number]
     of_keys: list[tuple[Any, Any]] = [
         (bindparam(f"key_{number}_{index}"), bindparam(f"cutoff_{number}_{index}"))

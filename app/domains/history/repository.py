@@ -1,4 +1,4 @@
-"""What a page of a list is asked for with, and data_list it."""
+"""Reads pages of lists."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +15,8 @@ from app.domains.trading.marks import cutoffs
 
 @dataclass(frozen=True, slots=True)
 class ListFilter:
-    """What a list is narrowed to. `since` and `until` bound its time, the latter exclusively;
-    `exactly` are words that columns have: symbol, kind, level. `state` is one of the data_list's.
+    """The filters of a list. `since` (inclusive) and `until` (exclusive) bound its time. `exactly`
+    holds exact values of columns: symbol, kind, level. `state` is one of the list's states.
     """
 
     key_id: UUID | None = None
@@ -27,7 +27,7 @@ class ListFilter:
     state: str | None = None
 
     def narrowing(self) -> dict[str, Any]:
-        """What narrows it, by name."""
+        """Return the filters that apply, by name."""
         bounds = {
             "key_id": self.key_id,
             "bot_id": self.bot_id,
@@ -39,7 +39,7 @@ class ListFilter:
 
 
 class ListRepository:
-    """Each page is read over a connection that is given back at once."""
+    """The lists of one account. Each page is read over a connection that is released at once."""
 
     def __init__(self, executor: Executor, account_id: UUID) -> None:
         self._executor = executor
@@ -53,8 +53,9 @@ class ListRepository:
         after: Place | None,
         limit: int,
     ) -> list[Row]:
-        """Newest first; up to `limit` rows that come after that place. Each row is its place,
-        followed by the data_list's fields.
+        """Return up to `limit` rows that come after that position, newest first.
+
+        Each row is its position, followed by the list's fields.
         """
         shape, values = page_of(data_list, self._account_id, data, wanted, after, limit)
         return [tuple(row) for row in await self._executor.fetch(compiled(shape), **values)]
@@ -68,7 +69,7 @@ def page_of(
     after: Place | None,
     limit: int,
 ) -> tuple[Shape, dict[str, Any]]:
-    """The shape of the page's statement, and the values of its parameters."""
+    """Return the shape of the page's statement, and the values of its parameters."""
     narrowing = wanted.narrowing()
     values = {"account": account_id, "environment": data.environment, "most": limit, **narrowing}
     if after is not None:

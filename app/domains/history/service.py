@@ -13,7 +13,7 @@ from app.domains.history.page_statements import PLACE
 from app.domains.history.repository import ListFilter, ListRepository
 
 AT_ONCE = 500
-"""Rows of a whole list that are read at once, and all that is held of it in memory."""
+"""Rows of a whole list that are read at once: no more of it is held in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ListService:
         self._account_id = account_id
 
     async def data_set(self, environment: str | None) -> DataSet:
-        """By default of the environment that the account has selected."""
+        """Return the data set, by default of the environment that the account selected."""
         return await read_data_set(self._executor, self._account_id, environment)
 
     async def page(
@@ -47,8 +47,9 @@ class ListService:
     async def pages(
         self, data_list: DataList, data: DataSet, wanted: ListFilter, after: Place | None
     ) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """The whole list; at least one page. Nothing is held open between two of them, and what is
-        deleted meanwhile is in none that follows.
+        """Yield the whole list; at least one page.
+
+        Nothing is held open between pages, and data deleted meanwhile are missing from later pages.
         """
         while True:
             rows = await self._rows.page(data_list, data, wanted, after, AT_ONCE)
