@@ -1,4 +1,4 @@
-"""The SQL of purging: what is counted, and what goes in one batch."""
+"""The SQL of purging: what is counted, and what one batch deletes."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,14 +40,15 @@ from app.domains.trading.kinds import KINDS, DataKind, Slice, covered
 from app.domains.trading.tombstones import removal
 from botkeys.exchanges.model import Environment
 
-# A batch need not be lasting before the next begins: after a crash of the server both the rows and
-# the count of them are back. The end of the operation is lasting, and with it all before it.
+# A batch need not be durable before the next one begins: after a crash of the server both its rows
+# and their count are back. The commit that ends the operation is durable, and with it all before.
 _SOON = func.set_config("synchronous_commit", "off", true())
 
 
 class Planned(NamedTuple):
-    """Rows of a slice, and the times, newest first, at which batches of so many end. What comes
-    after the last is not cut.
+    """The number of rows of a slice, and the times, newest first, at which full batches end.
+
+    What follows the last cut is not cut.
     """
 
     rows: int
@@ -55,7 +56,7 @@ class Planned(NamedTuple):
 
 
 class PurgeRepository:
-    """For one operation. Each call names its account."""
+    """The purge of one operation. Every statement names its account."""
 
     def __init__(self, session: AsyncSession, claimed: Claimed) -> None:
         self._session = session
@@ -64,9 +65,9 @@ class PurgeRepository:
         self._even_held = claimed.kind == "close_account"
 
     async def planned(self, kind: DataKind, part: Slice, most: int) -> Planned:
-        """How many rows the slice has, and where to cut it, in one walk along the index.
+        """Return how many rows the slice has and where to cut it, in one walk along the index.
 
-        Cuts end where rows of one time would come to lie on both sides.
+        Cutting stops where rows of the same time would end up on both sides.
         """
         table = kind.table
         at = table.c[kind.order]
@@ -85,7 +86,7 @@ class PurgeRepository:
     async def purge_until(
         self, kind: DataKind, part: Slice, reached: datetime | None, cut: datetime
     ) -> int:
-        """Delete the rows of the slice from `reached`, which is done, to this cut."""
+        """Delete the rows of the slice between `reached`, exclusive, and `cut`, inclusive."""
         at = kind.table.c[kind.order]
         wanted = [*self._covered(kind, kind.table, part), at >= cut]
         if reached is not None:
@@ -96,11 +97,12 @@ class PurgeRepository:
     async def purge(
         self, kind: DataKind, part: Slice, reached: datetime | None, most: int
     ) -> tuple[int, datetime | None]:
-        """Delete some rows of the slice, newest first, from the time `reached` on; how many, and
-        from where to go on: `None` if nothing is left.
+        """Delete a batch of the slice, newest first, from the time `reached` on.
 
-        A range of the index that has at most so many rows, found by a look at the index alone,
-        costs little more than deleting all at once; and no batch walks over what others deleted.
+        Returns how many rows were deleted, and from where to continue: `None` if nothing is left.
+        The batch is a range of the index with at most `most` rows, determined by an index-only
+        scan. That costs little more than deleting everything at once, and no batch scans what
+        others deleted.
         """
         table = kind.table
         at = table.c[kind.order]
@@ -119,7 +121,7 @@ class PurgeRepository:
     async def _purge_of_one_time(
         self, kind: DataKind, wanted: Sequence[ColumnElement[bool]], most: int
     ) -> int:
-        """More rows than fit into a batch, of the same microsecond."""
+        """Delete from more rows of the same microsecond than fit into a batch."""
         table = kind.table
         at = table.c[kind.order]
         ctid: ColumnElement[Any] = literal_column(f"{table.name}.ctid")
@@ -132,7 +134,7 @@ class PurgeRepository:
             .correlate(None)
             .scalar_subquery()
         )
-        # The conditions stand there once more for a row that changes while this waits for it.
+        # The conditions are repeated for a row that changes while this statement waits for it.
         return await self._delete(kind, [ctid == any_(func.array(rows)), *wanted])
 
     async def _delete(self, kind: DataKind, conditions: Sequence[ColumnElement[bool]]) -> int:
@@ -145,12 +147,13 @@ class PurgeRepository:
         return covered(kind, rows, self._account_id, part, even_held=self._even_held)
 
     async def forget_keys(self, key_ids: Sequence[UUID]) -> None:
-        """The labels of keys that went with their data, and the days in which they traded: those
-        add up all keys, and are recomputed anew from what is left.
+        """Delete the labels of keys deleted with their data, and the days in which they traded.
+
+        Such a day adds up all keys, so it is recomputed from what is left.
         """
         label = KeyLabel.account_id == self._account_id, KeyLabel.key_id.in_(key_ids)
         await self._session.execute(delete(KeyLabel).where(*label))
-        await self._wait_for_reckoning()
+        await self._wait_for_recompute()
         days, stale = _table(TradeDay), _table(StaleDay)
         place = days.c.account_id, days.c.environment, days.c.day
         theirs = (
@@ -164,17 +167,15 @@ class PurgeRepository:
             delete(days).where(days.c.account_id == self._account_id, tuple_(*place).in_(theirs))
         )
 
-    async def _wait_for_reckoning(self) -> None:
-        """Whoever reckons the days of this account may have seen trades that are gone by now."""
+    async def _wait_for_recompute(self) -> None:
+        """Wait for recomputations of this account's days, which may have read deleted trades."""
         for environment in Environment:
             place = f"trade_days/{self._account_id}/{environment}"
             lock = func.pg_advisory_xact_lock(func.hashtextextended(place, 0))
             await self._session.execute(select(lock))
 
     async def forget_unnamed_keys(self) -> None:
-        """The labels of keys that are gone, that nothing names any more, and of which no bot can
-        report anything.
-        """
+        """Delete labels of deleted keys that nothing refers to and no bot can report for."""
         named = [kind.table for kind in KINDS] + [_table(Assignment)]
         await self._session.execute(
             delete(KeyLabel).where(
@@ -190,10 +191,12 @@ class PurgeRepository:
         )
 
     async def forget_account(self) -> None:
-        """What is left of a closed account, but for its audit log, the row that remembers which
-        tokens are dead, and the operation that tells of the closure.
+        """Delete what is left of a closed account.
+
+        Kept are its audit log, the row that records which tokens are invalid, and the operation of
+        the closure.
         """
-        await self._wait_for_reckoning()
+        await self._wait_for_recompute()
         operations = _table(Operation)
         for model in (
             *(TradeDay, StaleDay, KeyLabel, DeletionMark, IdempotencyRecord),

@@ -27,18 +27,22 @@ from app.domains.trading.marks import FOREVER, Mark, not_covered, read_marks
 _MARKS = cast("Table", DeletionMark.__table__)
 _INSTANT = timedelta(microseconds=1)
 _SHOWING_DATA = ("position.close", "account.change")
-"""The actions whose answers, kept to be given again, show trading data or how many there are."""
+"""Actions whose stored responses show trading data or count them."""
 
 
 class DeletionRepository:
-    """Of one account. Marks are made under the account's lock, and read in a later statement."""
+    """The deletions of one account. Marks are set under the account's lock and read in a later
+    statement.
+    """
 
     def __init__(self, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 
     async def known_keys(self, key_ids: Collection[UUID]) -> dict[UUID, str]:
-        """The environments of those that are there, or were deleted and have data left."""
+        """Return the environments of the keys that exist, or that are deleted but have data
+        left.
+        """
         of_account = (
             select(table.c[name], table.c.environment).where(
                 table.c.account_id == self._account_id, table.c[name].in_(key_ids)
@@ -52,7 +56,7 @@ class DeletionRepository:
         return {row[0]: row[1] for row in found}
 
     async def counts(self, marks: Sequence[Mark]) -> dict[str, int]:
-        """By kind, what the marks would delete that no mark of the account has deleted yet."""
+        """Return by kind how many rows the marks would delete that are not deleted yet."""
         known = await read_marks(self._session, self._account_id)
         return {kind.name: await self._count(kind, marks, known) for kind in KINDS}
 
@@ -70,7 +74,7 @@ class DeletionRepository:
         return total
 
     async def positions_held(self, marks: Sequence[Mark]) -> int:
-        """How many positions in the scope of the marks are open or being opened."""
+        """Return how many positions in the scope of the marks are open or being opened."""
         query = (
             select(func.count())
             .select_from(POSITIONS.table)
@@ -83,11 +87,12 @@ class DeletionRepository:
         return now
 
     async def up_to_now(self, marks: Sequence[Mark]) -> list[Mark]:
-        """The marks with a cut-off of now, and what they leave of what is stored in their scope.
+        """Return the marks with the current time as cut-off, extended to cover all data in their
+        scope.
 
-        The clock of a bot may be ahead. A later time is covered by a mark of its key alone, so that
-        no other bot's next minutes are refused; whoever stores something of this key later does so
-        after it, unless its time is older.
+        A bot's clock may be ahead. A later time is covered by an additional mark of its key alone,
+        so that other bots' reports of the next minutes are not rejected. Reports of this key are
+        accepted again after its cut-off.
         """
         now = await self.now()
         ends = {(mark.environment, mark.key_id): now for mark in marks}
@@ -98,14 +103,14 @@ class DeletionRepository:
         for number, key_id, latest in (await self._session.execute(ahead)).all():
             _, part = parts[number]
             place = part.environment, key_id
-            # What is of no key has the time of the database, whose clock may be put back.
+            # Rows without a key have the database's time, whose clock may be set back.
             if key_id is None or part.key_id is not None:
                 place = part.mark.environment, part.mark.key_id
             ends[place] = max(ends.get(place, now), latest + _INSTANT)
         return [Mark(*place, end) for place, end in ends.items()]
 
     def _ahead(self, number: int, kind: DataKind, part: Slice, now: datetime) -> AnySelect:
-        """Under this number the latest time of each key that has one from now on."""
+        """Return, under this number, the latest time of each key that has one from now on."""
         rows = kind.table.alias()
         at = kind.time(rows)
         return (
@@ -115,8 +120,9 @@ class DeletionRepository:
         )
 
     async def mark(self, marks: Sequence[Mark]) -> None:
-        """Delete what they cover, for all who read or report from now on, and kept answers that
-        would show it.
+        """Delete what the marks cover for everyone who reads or reports from now on.
+
+        Also deletes stored responses that would show it.
         """
         of_account = IdempotencyRecord.account_id == self._account_id
         await self._session.execute(
@@ -142,7 +148,7 @@ class DeletionRepository:
             )
 
     async def what_goes_with(self, key_id: UUID) -> dict[str, int]:
-        """How many rows of other kinds go with a key."""
+        """Return how many rows of other kinds are deleted with a key."""
         gone = {}
         for name, model in (("trading_assets", TradingAsset), ("freezes", Freeze)):
             table = cast("Table", model.__table__)
@@ -156,5 +162,5 @@ class DeletionRepository:
 
 
 def whole_key(key_id: UUID) -> list[Mark]:
-    """All data of a key, of whatever time."""
+    """Return the mark that covers all data of a key, at any time."""
     return [Mark(None, key_id, FOREVER)]

@@ -1,4 +1,4 @@
-"""What an operation works on, as its row keeps it."""
+"""The scope of an operation, as its row stores it."""
 
 from collections.abc import Iterable
 from datetime import datetime

@@ -19,14 +19,14 @@ from app.errors import InvalidRequest
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """`counts` by kind; `held` positions are kept."""
+    """What a deletion would affect. `counts` are by kind; `held` positions are kept."""
 
     counts: dict[str, int]
     held: int
 
 
 class DeletionService:
-    """Deletes trading data of one account, under the account's lock: who reports waits for it."""
+    """Deletion of an account's trading data under its exclusive lock, which reports wait for."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class DeletionService:
         )
 
     async def delete(self, principal: UserPrincipal, wanted: DataDeletion) -> OperationRow:
-        """Hide the data and refuse their like from now on; a worker removes the rows."""
+        """Hide the data and reject reports of such data from now on; a worker deletes the rows."""
         await self._accounts.lock_exclusive(principal)
         marks = await self._marks(wanted)
         if wanted.before is None:
@@ -73,7 +73,7 @@ class DeletionService:
         return row
 
     async def _marks(self, wanted: DataDeletion) -> list[Mark]:
-        """What was asked for. Raises `UnknownKeys`, `InvalidRequest`."""
+        """Return the marks of the request. Raises `UnknownKeys` or `InvalidRequest`."""
         known = await self._deletions.known_keys(wanted.keys)
         unknown = set(wanted.keys) - known.keys()
         if unknown:

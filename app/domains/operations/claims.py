@@ -1,4 +1,4 @@
-"""The SQL by which workers share operations: a claim that lapses unless its work goes on."""
+"""The SQL by which workers share operations: a claim lapses unless its work makes progress."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -15,7 +15,7 @@ _OPERATIONS = cast("Table", Operation.__table__)
 
 
 class Claimed(NamedTuple):
-    """An operation that is this worker's until the claim lapses. `counted`: its total is known."""
+    """An operation that this worker holds until the claim lapses. `counted`: its total is known."""
 
     account_id: UUID
     id: UUID
@@ -26,7 +26,7 @@ class Claimed(NamedTuple):
 
     @property
     def mine(self) -> ColumnElement[bool]:
-        """Whether the row is still claimed by this worker."""
+        """Return whether this worker still holds the claim."""
         return and_(
             _OPERATIONS.c.account_id == self.account_id,
             _OPERATIONS.c.id == self.id,
@@ -35,11 +35,13 @@ class Claimed(NamedTuple):
 
 
 class ClaimLost(Exception):
-    """Another worker has the operation by now, or it has ended: what was begun is undone."""
+    """Another worker holds the operation by now, or it has ended: this transaction is
+    rolled back.
+    """
 
 
 async def claim_next(session: AsyncSession, seconds: float) -> Claimed | None:
-    """Take the operation that waited longest since it last went on; `None` if none waits."""
+    """Claim the operation with the oldest progress; return `None` if none waits."""
     table = _OPERATIONS
     now = func.clock_timestamp()
     waiting = (
@@ -82,7 +84,7 @@ def _waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 
 async def another_waits(session: AsyncSession) -> bool:
-    """Whether there is an operation that nobody works on."""
+    """Return whether there is an operation that nobody works on."""
     return bool(await session.scalar(select(exists().where(*_waiting()))))
 
 
@@ -93,7 +95,7 @@ async def set_total(session: AsyncSession, claimed: Claimed, total: int) -> None
 async def progress(
     session: AsyncSession, claimed: Claimed, name: str, rows: int, seconds: float
 ) -> None:
-    """Tell that rows of this kind went, in the transaction in which they did; and keep the claim.
+    """Record rows of this kind as deleted, in the same transaction, and extend the claim.
 
     Raises `ClaimLost`.
     """
@@ -118,12 +120,12 @@ async def progress(
 
 
 async def give_back(session: AsyncSession, claimed: Claimed) -> None:
-    """Let others go on with it at once."""
+    """Release the claim, so that another worker can continue at once."""
     await _change(session, claimed, claim=null(), claimed_until=null())
 
 
 async def finish(session: AsyncSession, claimed: Claimed) -> None:
-    """`total` is what there turned out to be."""
+    """Record the success; `total` becomes the number of rows that there turned out to be."""
     await _change(
         session,
         claimed,

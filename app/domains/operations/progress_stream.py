@@ -28,16 +28,17 @@ _BUSY = "This process holds all the streams that it may. Try again in a few seco
 
 
 class OperationStreamQuota(ConcurrencyQuota):
-    """How many streams of operations a process holds: each asks the database every second."""
+    """The quota of operation streams in a process: each queries the database every second."""
 
     def __init__(self) -> None:
         super().__init__(IN_ALL, OF_ONE_ACCOUNT, too_many=_TOO_MANY, busy=_BUSY)
 
 
 class OperationEvents(EventSourceResponse):
-    """Looks at the row every second, and tells of it when it changed, until it has ended.
+    """A stream that reads the row every second and sends it after each change, until it has ended.
 
-    Takes a place and gives it back at its end. Raises `RateLimited` or `Unavailable` without one.
+    It takes a place of the quota and releases it at its end. Raises `RateLimited` or `Unavailable`
+    if there is none.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class OperationEvents(EventSourceResponse):
         limits: StreamLimits,
     ) -> None:
         quota.take(account_id)
-        # Also when it is never sent: where what comes between fails, it is forgotten.
+        # Also released when the response is discarded unsent.
         self._give_back = finalize(self, quota.give_back, account_id)
         super().__init__(
             _events(quota.closed, executor, account_id, row, limits),
@@ -64,7 +65,7 @@ class OperationEvents(EventSourceResponse):
         try:
             await super().__call__(scope, receive, send_in_time)
         except TimeoutError:
-            """Whoever takes nothing for so long connects again if it still wants to know."""
+            pass  # a client that accepts nothing reconnects if it still needs the stream
         finally:
             self._give_back()
 
@@ -80,12 +81,12 @@ async def _events(
     until, quiet_since = now() + limits.lifetime, now()
     yield format_sse_event(retry=RECONNECT_MILLISECONDS)
     row: OperationRow | None = first
-    told = None
+    sent = None
     while row is not None:
         document = operation_document(row)
         tag = document_etag(document)
-        if tag != told:
-            told, quiet_since = tag, now()
+        if tag != sent:
+            sent, quiet_since = tag, now()
             data = dumps(document).decode()
             yield format_sse_event(event="operation", id=tag.strip('"'), data_str=data)
         elif now() - quiet_since >= limits.keep_alive:

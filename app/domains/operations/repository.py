@@ -1,4 +1,4 @@
-"""The SQL of operations as their account sees them."""
+"""The SQL of operations for the account that owns them."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -20,7 +20,9 @@ _OPERATIONS = Operation.__table__
 
 
 class OperationRow(NamedTuple):
-    """Named like the table's columns. `stalled`: nobody seems to go on with it."""
+    """An operation, with fields named like the table's columns. `stalled`: nobody seems to work on
+    it.
+    """
 
     id: UUID
     kind: str
@@ -39,7 +41,7 @@ class OperationRow(NamedTuple):
     stalled: bool
 
 
-# Without parameters, as `Statement` wants it.
+# Written as text, so that it has no bound parameters.
 _STALLED: ColumnElement[bool] = literal_column(
     "(status = 'running' AND coalesce(claimed_until < clock_timestamp()"
     " OR last_progress_at < clock_timestamp() - interval '60 seconds', false))"
@@ -54,7 +56,7 @@ _ONE = Statement(_OF_ACCOUNT.where(_OPERATIONS.c.id == bindparam("operation")))
 async def read_operation(
     executor: Executor, account_id: UUID, operation_id: UUID
 ) -> OperationRow | None:
-    """Outside any transaction: for those who look again and again."""
+    """Read an operation outside any transaction, for callers that poll."""
     rows = await executor.fetch(_ONE, account=account_id, operation=operation_id)
     return next((OperationRow._make(row) for row in rows), None)
 
@@ -65,7 +67,9 @@ class OperationRepository:
         self._account_id = account_id
 
     async def page(self, after: UUID | None, limit: int) -> list[OperationRow]:
-        """Newest first. A closure is left out: whoever may read a list is no part of it."""
+        """Return a page, newest first. Closures are left out: they concern the account as it was
+        before it closed.
+        """
         query = _OF_ACCOUNT.where(_OPERATIONS.c.kind != "close_account")
         if after is not None:
             query = query.where(_OPERATIONS.c.id < after)
@@ -88,7 +92,7 @@ class OperationRepository:
         receipt: dict[str, Any],
         environment: str | None = None,
     ) -> OperationRow:
-        """One that waits for a worker."""
+        """Add an operation that waits for a worker."""
         await self._session.execute(
             insert(Operation).values(
                 account_id=self._account_id,

@@ -1,4 +1,4 @@
-"""An operation as an answer, also of the routes of other domains that begin one."""
+"""An operation as a response, also for routes of other domains that begin one."""
 
 from fastapi import Response
 
@@ -8,7 +8,7 @@ from app.domains.operations.serializers import document_etag, operation_document
 
 
 def operation_answer(row: OperationRow, *, status: int = 200) -> Response:
-    """The document; of one that was just begun, with the address where it can be followed."""
+    """Return the response. With status 202 it has the address where to follow the operation."""
     document = operation_document(row)
     headers = {"ETag": document_etag(document)}
     if status == 202:

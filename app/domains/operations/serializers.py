@@ -1,4 +1,4 @@
-"""Operation rows as the documents that the API shows."""
+"""Turns operation rows into the documents that the API shows."""
 
 import hashlib
 from typing import Any
@@ -13,7 +13,7 @@ FINISHED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 def operation_document(row: OperationRow) -> dict[str, Any]:
-    """The members of `app.domains.operations.schemas.Operation`."""
+    """Return the members of `app.domains.operations.schemas.Operation`."""
     document = row._asdict()
     document["scope"] = {name: value for name, value in row.scope.items() if name != MARKS}
     keys = document["scope"].get("key_ids")
@@ -22,5 +22,5 @@ def operation_document(row: OperationRow) -> dict[str, Any]:
 
 
 def document_etag(document: dict[str, Any]) -> str:
-    """Of what is shown: an operation counts its rows, not its changes."""
+    """Return an ETag of the document: an operation has no revision, and its counts change."""
     return f'"{hashlib.sha256(dumps(document)).hexdigest()[:32]}"'

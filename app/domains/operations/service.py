@@ -32,9 +32,9 @@ class OperationService:
         return row
 
     async def cancel(self, operation_id: UUID) -> OperationRow:
-        """Every operation there is deletes, and its marks were set with it: nothing can be undone.
+        """Return the operation if it has ended. Raises `NotCancellable` otherwise.
 
-        One that has ended is given as it ended.
+        Every operation deletes, and its marks were set when it was created: nothing can be undone.
         """
         row = await self.get(operation_id)
         if row.status not in FINISHED:

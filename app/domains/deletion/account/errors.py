@@ -8,7 +8,7 @@ from app.errors import AppError
 
 
 class PositionsStillOpen(AppError):
-    """`count` is how many."""
+    """The refusal to close an account in which `count` positions are open."""
 
     status = 409
     code = "open_positions"

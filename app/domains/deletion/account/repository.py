@@ -1,4 +1,4 @@
-"""The SQL of closing an account: what goes before the answer."""
+"""The SQL of closing an account: everything that is deleted before the response."""
 
 from typing import Any, cast
 from uuid import UUID
@@ -22,14 +22,14 @@ from app.db.models import (
 from app.db.models.position import held
 
 CLOSE = "account.close"
-"""What closing an account is called in the audit log, and on the record of its answer."""
+"""The action of closing an account, in the audit log and in idempotency records."""
 
 _BOTS = cast("Table", Bot.__table__)
 _PRESENCE = cast("Table", Presence.__table__)
 
 
 class ClosingRepository:
-    """Of an account whose lock is held: nobody opens anything in it."""
+    """The rows of an account under its exclusive lock, so nothing can be opened in it."""
 
     def __init__(self, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
@@ -40,7 +40,10 @@ class ClosingRepository:
         return (await self._session.execute(count)).scalar_one()
 
     async def lock_presence(self) -> None:
-        """Keep heartbeats waiting, which do not enter the account: in the order of theirs."""
+        """Lock bots and presence, so that heartbeats, which do not lock the account, wait.
+
+        The locks are taken in the same order as heartbeats take them.
+        """
         of_account = _PRESENCE.c.account_id == self._account_id
         await self._session.execute(
             select(_BOTS.c.id)
@@ -56,11 +59,11 @@ class ClosingRepository:
         )
 
     async def remove(self) -> dict[str, int]:
-        """Bots with their tokens, keys with their credentials, and all that goes with either; how
-        many rows of each kind went.
+        """Delete bots and tokens, keys and credentials, and everything that depends on them.
 
-        Of the answers kept for repeated requests, what closures were asked with stays for as long
-        as the operation runs: this one's answer will be kept there, and it goes with the data.
+        Returns how many rows of each kind were deleted. Idempotency records of closures are kept
+        while the operation runs: the response to this one will be stored there, and is deleted with
+        the data.
         """
         await self._session.execute(notifications.of_account(self._account_id))
         gone = {}
@@ -85,7 +88,7 @@ class ClosingRepository:
         return gone
 
     async def cancel_others(self) -> None:
-        """What else is under way ends: the closure does all that it would have done."""
+        """Cancel all other operations: the closure does everything they would have done."""
         await self._session.execute(
             update(Operation)
             .where(
@@ -103,7 +106,7 @@ class ClosingRepository:
         )
 
     async def close(self, operation_id: UUID) -> None:
-        """From now on nobody enters the account, and no token of up to now will do so again."""
+        """Close the account to everyone, and to all tokens issued until now for good."""
         now = func.clock_timestamp()
         await self._session.execute(
             update(Account)
@@ -112,7 +115,7 @@ class ClosingRepository:
         )
 
     async def begin_again(self, operation_id: UUID) -> bool:
-        """Queue the closure anew if it failed; whether it had."""
+        """Queue the closure again if it failed; return whether it had."""
         again = (
             update(Operation)
             .where(

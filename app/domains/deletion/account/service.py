@@ -1,4 +1,4 @@
-"""Closing an account."""
+"""Closes accounts."""
 
 from app.auth.principal import UserPrincipal
 from app.db.base import new_id
@@ -16,7 +16,7 @@ from app.domains.trading.marks import FOREVER, Mark
 
 
 class ClosingService:
-    """Locks in the order account, bots, presence, keys, audit head."""
+    """The closing of accounts. Locks in the order account, bots, presence, keys, audit head."""
 
     def __init__(
         self,
@@ -37,9 +37,9 @@ class ClosingService:
     async def close(
         self, principal: UserPrincipal, expected: Revisions | None, *, force: bool
     ) -> OperationRow:
-        """End bots, tokens and keys, and hide the rest; the operation removes it.
+        """Delete bots, tokens and keys, and hide the rest; the operation deletes it.
 
-        A closure that failed is begun again. Raises `AccountClosing` for one that is under way,
+        A closure that failed is started again. Raises `AccountClosing` while one is in progress,
         and `PreconditionFailed` unless the account is as expected.
         """
         status = await self._accounts.lock_exclusive_in_any_status(principal)
