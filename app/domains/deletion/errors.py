@@ -11,7 +11,7 @@ from app.errors import NotFound
 
 
 class UnknownKeys(NotFound):
-    """`key_ids` are those that are not the account's, or of which nothing is left."""
+    """`key_ids` are not the account's, or nothing of them is left."""
 
     member_names = ("key_ids",)
 

@@ -10,7 +10,7 @@ from app.domains.trading.marks import FOREVER, Mark
 
 
 def stored(marks: Iterable[Mark], **requested: Any) -> dict[str, Any]:
-    """The scope as it was asked for, with the marks that were made of it."""
+    """Return the scope as it was requested, with the marks that resulted from it."""
     return {
         **requested,
         MARKS: [

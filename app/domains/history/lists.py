@@ -130,7 +130,7 @@ POSITIONS = DataList(
         name for name in PositionDocument.model_fields if name not in {"id", "bot", "key"}
     ),
     document=lambda row: position_document(PositionRow._make(row)),
-    # Spelt out, so that PostgreSQL sees that the indexes of what is held answer the first two.
+    # Spelled out, so that PostgreSQL uses the indexes of held positions for the first two.
     states={
         "opening": literal_column("status = 'opening' AND expires_at > clock_timestamp()"),
         "open": literal_column("status = 'open'"),

@@ -60,7 +60,9 @@ def array_text(values: Sequence[Any]) -> str:
 
 
 def _target(kind: DataKind, *members: str, given: tuple[str, ...], name: str = "id") -> Target:
-    """`members` are columns and members of an item alike; `name` is the column of the bot's id."""
+    """Return the target. `members` name both columns and members of an item; `name` is the id's
+    column.
+    """
     table = kind.table
     columns = (name, *members, *given)
     parameters = [bindparam(name, type_=table.c[name].type) for name in OF_BATCH]

@@ -17,7 +17,7 @@ from app.api.schemas import public_message, safe_location
 from app.domains.trading.fields import RowName
 from botkeys.exchanges.parsing import as_text, settle_name
 
-_TOLD_FAULTS = 5
+_MOST_FAULTS = 5
 _ROW_NAME = TypeAdapter[str](RowName)
 
 

@@ -102,7 +102,7 @@ class IngestRepository:
     async def deleted(
         self, target: Target, marks: Sequence[Mark], names: Collection[str]
     ) -> set[str]:
-        """Which of these ids belong to rows that a mark covers and that are still there."""
+        """Return which ids belong to rows that a mark covers and that are not purged yet."""
         table = target.kind.table
         name = target.column(target.columns[0])
         left = not_covered(marks, table, target.column(target.kind.order))

@@ -100,11 +100,13 @@ class IngestService:
         screened: ScreenedBatch[ItemType],
         given: Callable[[Origin, ItemType], tuple[Any, ...]],
     ) -> list[Verdict]:
-        """`given` tells the columns of a row that its item has no member for."""
+        """Store the wanted items. `given` returns the columns of a row that its item has no member
+        for.
+        """
         origin = screened.origin
         if origin is None or not screened.wanted:
             return screened.verdicts(set(), set())
-        # In one order, so that batches that cross never wait for each other in a ring.
+        # Sorted by id, so that overlapping batches never deadlock.
         rows = [
             (*target.members(item), *given(origin, item))
             for _, item in sorted(screened.wanted.items())

@@ -96,7 +96,7 @@ class PositionReportService:
 
     async def _config_rows(self) -> tuple[list[ConfigRow], datetime]:
         rows, now = await self._positions.config_rows()
-        # Minting waits for the lock of the bot: a token that died meanwhile reports nothing.
+        # Minting waits for the bot's lock, so a token revoked meanwhile can report nothing.
         if now is None or rows[0].token_hash != self._bot.token_hash:
             raise Unauthenticated(TokenFault.REVOKED)
         return rows, now

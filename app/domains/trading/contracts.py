@@ -13,7 +13,7 @@ from botkeys.exchanges.model import ContractType
 
 
 class Contract(NamedTuple):
-    """`size` is what one unit of quantity is; P&L is in `settle`."""
+    """A contract: `size` is the amount that one unit of quantity stands for; P&L is in `settle`."""
 
     contract_type: ContractType
     size: Decimal
@@ -21,7 +21,7 @@ class Contract(NamedTuple):
 
 
 class Origin(NamedTuple):
-    """A key that the bot has or had. `region` is `None` where the key is gone: not known."""
+    """A key that the bot has or had. `region` is `None`, for unknown, if the key is deleted."""
 
     key_id: UUID
     exchange: str
@@ -39,7 +39,9 @@ class ContractRepository:
         self._bot_id = bot_id
 
     async def origin(self, key_id: UUID) -> Origin | None:
-        """`None` for a key that the bot never had, or of which nothing is known any more."""
+        """Return a key of the bot; `None` if it never had the key or nothing is known about it any
+        more.
+        """
         query = (
             select(
                 KeyLabel.exchange,
@@ -69,9 +71,10 @@ class ContractRepository:
         return Origin(key_id, row.exchange, row.environment, contract_type, region)
 
     async def contracts(self, origin: Origin, symbols: Collection[str]) -> dict[str, Contract]:
-        """What the exchange lists or listed under these symbols, of the key's contract type first.
+        """Return the contracts that the exchange lists or listed under these symbols.
 
-        A symbol of which only the other type knows is of that type.
+        Contracts of the key's contract type take precedence; a symbol known only to the other type
+        is of that type.
         """
         table = CatalogueInstrument
         of_region = [] if origin.region is None else [table.region == origin.region]

@@ -14,7 +14,7 @@ MAX_DATA_DEPTH = 20
 
 
 def _json_text(value: Any) -> str:
-    """The text that the database stores, which takes less than JSON may hold."""
+    """Return the text to store; the database accepts less than JSON allows."""
     if not isinstance(value, dict):
         raise ValueError("must be an object")  # noqa: TRY004  # what Pydantic reports as a fault
     _look_through(value, MAX_DATA_DEPTH)
@@ -28,7 +28,7 @@ def _json_text(value: Any) -> str:
 
 
 def _as_held(value: Any) -> float:
-    """What a bot notes down is no amount: its numbers are those of 64 bits."""
+    """Convert to a float: numbers in free-form data are not amounts, so 64 bits are enough."""
     if isinstance(value, Rounded):
         return float(value)
     raise TypeError

@@ -32,22 +32,22 @@ def differences(key: AnyRow, report: CredentialsReport) -> dict[str, Any]:
 
 
 def events(key: AnyRow, changed: dict[str, Any]) -> list[RecordedEvent]:
-    """What to tell the user, with the words before and after."""
-    told = []
+    """Return the events to show the user, with the values before and after."""
+    found = []
     if any(name in changed for name in _VERIFICATION):
         found.append(_verification(key, changed))
     if any(name in changed for name in _PERMISSIONS):
         found.append(_permissions(key, changed))
     if changed.get("permission_withdraw") == PermissionAnswer.YES:
         message = "The key can withdraw. Take that permission from it at the exchange."
-        told.append(
+        found.append(
             RecordedEvent(
                 "withdrawal_permission", "warning", message, _words(key, changed, _PERMISSIONS)
             )
         )
     if "expires_at" in changed:
         message = "The exchange tells another time at which the key expires."
-        told.append(
+        found.append(
             RecordedEvent(
                 "key_expiry_changed", "info", message, _words(key, changed, ("expires_at",))
             )
@@ -69,7 +69,7 @@ def _verification(key: AnyRow, changed: dict[str, Any]) -> RecordedEvent:
 
 
 def _permissions(key: AnyRow, changed: dict[str, Any]) -> RecordedEvent:
-    """Learning what nobody knew is no reason to worry."""
+    """Return the event. Learning what was unknown before is no reason to warn."""
     known = any(
         getattr(key, name) != PermissionAnswer.UNKNOWN for name in _PERMISSIONS if name in changed
     )
