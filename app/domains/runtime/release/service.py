@@ -154,7 +154,7 @@ class ReleaseService:
             },
         }
 
-    async def _tell_new_address(self, found: Found, address: str) -> None:
+    async def _report_new_address(self, found: Found, address: str) -> None:
         message = (
             "The credentials were released to an address that never had them before. If this is "
             "not your bot, replace its token and the key."
