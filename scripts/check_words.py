@@ -36,7 +36,6 @@ NOT_YET: tuple[str, ...] = (
     "app/domains/positions",
     "app/process",
     "app/settings.py",
-    "app/simulator",
     "benchmarks",
     "docs/analytics.md",
     "docs/bots.md",

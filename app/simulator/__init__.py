@@ -1,6 +1,6 @@
-"""Simulated exchanges: their wire formats, their checks and their bad days, on loopback.
+"""Simulated exchanges on loopback: their wire formats, their checks and their failures.
 
-They share no code with `botkeys.exchanges`, so that one may be held against the other.
+They share no code with `botkeys.exchanges`, so that each can be tested against the other.
 """
 
 from app.simulator.credentials import credentials

@@ -56,7 +56,7 @@ class Binance(Venue):
             Route("GET", "/dapi/v1/leverageBracket", self._pair_brackets, read),
             Route("GET", "/dapi/v2/leverageBracket", partial(self._brackets, "dapi"), read),
         ]
-        # No test environment has the host of these.
+        # No test environment has a host for these.
         live = [
             Route("GET", "/sapi/v1/account/apiRestrictions", self._restrictions, read),
         ]
@@ -80,10 +80,10 @@ class Binance(Venue):
         return Refusal(self.json(status, {"code": code, "msg": message}))
 
     def _not_allowed(self, api_key: str, request: Request) -> Refusal:
-        """-2015 does not tell an unknown key, a wrong address and a missing right apart.
+        """Refuse with -2015, which covers an unknown key, a wrong address and a missing permission.
 
-        The real message ends with the caller's address. Ours names the key too, as some exchanges'
-        do: whoever passes it on is found out.
+        The real message ends with the caller's address. Ours also names the key, as some exchanges'
+        do, to expose code that leaks it.
         """
         message = "Invalid API-key, IP, or permissions for action"
         return self._refusal(
@@ -121,7 +121,7 @@ class Binance(Venue):
         return html(status)
 
     def headers(self, call: Call, route: Route) -> Mapping[str, str]:
-        """One budget for fapi and dapi; the count starts anew with each minute."""
+        """Return the usage headers: fapi and dapi share one budget, reset every minute."""
         minute = call.now_ms // 60_000
         used = self._weight[minute] + route.weight
         self._weight = Counter({minute: used})
@@ -130,7 +130,7 @@ class Binance(Venue):
     # Authentication
 
     def authenticate(self, request: Request, now_ms: int) -> SimulatedKey:
-        """The signature covers query and body as they were sent, itself left out, and is last."""
+        """Return the key; the signature comes last and covers all of query and body before it."""
         api_key = request.headers.get("x-mbx-apikey", "")
         key = self.world.keys.find(self.exchange, self.environment, api_key)
         if key is None and not _KEY.fullmatch(api_key):
@@ -212,7 +212,7 @@ class Binance(Venue):
         return info | {"futuresType": "U_MARGINED", "assets": assets}
 
     def _chosen(self, family: Family, call: Call) -> tuple[list[Contract], bool]:
-        """The contract that `symbol` names, or all that trade; and whether one was named."""
+        """Return the contract named by `symbol`, or all that trade, and whether one was named."""
         symbol = _params(call.request).get("symbol")
         contracts = self._contracts[family]
         if symbol is None:
@@ -229,7 +229,7 @@ class Binance(Venue):
     def _tickers(self, family: Family, call: Call) -> Any:
         chosen, one = self._chosen(family, call)
         rows = [c.ticker(self._quote(c, call.at), call.now_ms) for c in chosen]
-        # COIN-M answers with a list even where one symbol is asked for.
+        # COIN-M returns a list even if one symbol is requested.
         return rows[0] if one and family == "fapi" else rows
 
     def _premium(self, family: Family, call: Call) -> Any:
@@ -243,7 +243,7 @@ class Binance(Venue):
         return [contract.brackets() for contract in self._chosen(family, call)[0]]
 
     def _pair_brackets(self, call: Call) -> list[dict[str, Any]]:
-        """The older call of COIN-M tells them per pair, not per symbol."""
+        """Return the brackets per pair, not per symbol, as the older call of COIN-M does."""
         rows = [
             {"pair": contract.pair, "brackets": contract.brackets()["brackets"]}
             for contract in self._contracts["dapi"].values()
@@ -253,7 +253,7 @@ class Binance(Venue):
         return [row for row in rows if pair in (None, row["pair"])]
 
     def _account_config(self, call: Call) -> dict[str, Any]:
-        """The three flags are the account's: they are true for a key that may only read."""
+        """Return the three flags of the account, which are true even for a read-only key."""
         del call
         return {
             **_ACCOUNT_FLAGS,
@@ -266,7 +266,7 @@ class Binance(Venue):
         return {**_ACCOUNT_FLAGS, **self._account("dapi", call)}
 
     def _account(self, family: Family, call: Call) -> dict[str, Any]:
-        """Funds without positions: a market order is filled and forgotten."""
+        """Return funds without positions: a market order is filled and forgotten."""
         assets = [
             {
                 "asset": row["asset"],
@@ -319,7 +319,7 @@ class Binance(Venue):
     # Orders
 
     def _order(self, family: Family, call: Call) -> dict[str, Any]:
-        """Take an order, a market order as filled at once; `/order/test` is checked only."""
+        """Take an order, filling a market order at once; `/order/test` only checks it."""
         params = _params(call.request)
         for name in ("symbol", "side", "type", "quantity"):
             if not params.get(name):
@@ -378,7 +378,9 @@ _ACCOUNT_FLAGS: Mapping[str, Any] = {
 
 
 def _split(query: str, body: str) -> tuple[str, str | None]:
-    """What is signed (query and body run together) and the signature, last in either of them."""
+    """Return what is signed (query and body concatenated) and the signature, last in one of
+    them.
+    """
     for name, part in (("query", query), ("body", body)):
         rest, found, signature = part.rpartition("signature=")
         if found and "&" not in signature and (not rest or rest.endswith("&")):
@@ -388,6 +390,6 @@ def _split(query: str, body: str) -> tuple[str, str | None]:
 
 
 def _params(request: Request) -> dict[str, str]:
-    """Parameters of query and form body, percent-decoded."""
+    """Return the percent-decoded parameters of query and form body."""
     pairs = parse_qsl(request.query, keep_blank_values=True)
     return dict(pairs + parse_qsl(request.body.decode("latin-1"), keep_blank_values=True))

@@ -1,6 +1,6 @@
-"""What Binance lists on USDS-M (`fapi`) and COIN-M (`dapi`), odd rows included.
+"""The listings of Binance USDS-M (`fapi`) and COIN-M (`dapi`), including irregular rows.
 
-docs/exchange-notes.md describes the field names and the odd rows.
+docs/exchange-notes.md describes the field names and the irregular rows.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ _ORDER_TYPES = [
 class Contract:
     """One row of the listing. `size` is USD per contract on dapi, and 1 on fapi.
 
-    `scale` is how many coins one unit of the base is: 1000 for 1000SHIB.
+    `scale` is how many coins one unit of the base represents: 1000 for 1000SHIB.
     """
 
     family: Family
@@ -55,14 +55,14 @@ class Contract:
 
     @property
     def onboard(self) -> int:
-        """A day of the years since the family began, the same for a pair on each run."""
+        """Return a day since the family began, the same for a pair on each run."""
         if self.opened is not None:
             return self.opened
         days = 0 if self.asset.name == "BTC" else crc32(self.pair.encode()) % 1_800
         return _ONBOARD[self.family] + days * _DAY_MS
 
     def row(self) -> dict[str, Any]:
-        """The row of `exchangeInfo`."""
+        """Return the row of `exchangeInfo`."""
         inverse = self.family == "dapi"
         minimum = {"filterType": "MIN_NOTIONAL", "notional": _notional(self.asset)}
         row = {
@@ -77,7 +77,8 @@ class Contract:
             "baseAsset": self.base,
             "quoteAsset": self.quote,
             "marginAsset": self.margin,
-            # Not tick and step: a client that takes them for those is wrong here as it is there.
+            # These differ from tick and step: a client that confuses them is wrong here as with
+            # Binance.
             "pricePrecision": 8 if inverse else 7,
             "quantityPrecision": 0 if inverse else 3,
             "baseAssetPrecision": 8,
@@ -121,7 +122,9 @@ class Contract:
         }
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """The row of `ticker/24hr`: fapi counts in base and quote, dapi in contracts and base."""
+        """Return the row of `ticker/24hr`: fapi counts in base and quote, dapi in contracts
+        and base.
+        """
         change = quote.last - quote.open
         row = {
             "symbol": self.symbol,
@@ -150,7 +153,9 @@ class Contract:
         }
 
     def premium(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """The row of `premiumIndex`; dated contracts know no funding and leave its fields empty."""
+        """Return the row of `premiumIndex`; dated contracts have no funding and leave its
+        fields empty.
+        """
         funded = self.delivery == NEVER
         period = 8 * 3_600_000
         row = {
@@ -166,7 +171,7 @@ class Contract:
         return row | ({"pair": self.pair} if self.family == "dapi" else {})
 
     def brackets(self) -> dict[str, Any]:
-        """The row of `leverageBracket`: the first bracket allows the most."""
+        """Return the row of `leverageBracket`: the first bracket allows the highest leverage."""
         most = self.asset.max_leverage
         unit = "qty" if self.family == "dapi" else "notional"
         levels = [most, *(level for level in (100, 50, 20, 10, 5, 2, 1) if level < most)]
@@ -227,7 +232,7 @@ def _inverse(asset: Asset) -> Contract:
 
 
 def listing(family: Family, count: int, now_ms: int) -> tuple[Contract, ...]:
-    """`count` perpetuals that trade, and the rows that a client must know to leave out."""
+    """Return `count` trading perpetuals, and rows that a client must leave out."""
     make = _linear if family == "fapi" else _inverse
     regular = tuple(make(asset) for asset in assets(count))
     return (*regular, *_odd(family, now_ms))

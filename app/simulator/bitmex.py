@@ -1,7 +1,7 @@
 """BitMEX as it was: both contract types in one listing, which also carries the prices.
 
 docs/exchange-notes.md describes the wire format, statuses and field names. The exchange closed in
-September 2026; here it goes on.
+September 2026; it lives on here.
 """
 
 import re
@@ -100,7 +100,7 @@ class Bitmex(Venue):
         return self.not_found(request)
 
     def headers(self, call: Call, route: Route) -> Mapping[str, str]:
-        """A budget a minute for signed calls, a smaller one for the others."""
+        """Return the budget per minute, which is larger for signed calls than for the others."""
         minute, signed = call.now_ms // 60_000, route.needs is not None
         kept = {at: used for at, used in self._used.items() if at[0] == minute}
         self._used = Counter(kept)
@@ -120,13 +120,13 @@ class Bitmex(Venue):
         if not api_key or not expires or not headers.get("api-signature"):
             raise self._refusal(401, "Authorization Required")
         if not _INTEGER.fullmatch(expires) or int(expires) * 1000 < now_ms:
-            # The message is not the real one to the letter, and it names the key, as some
-            # exchanges' do: whoever passes it on is found out.
+            # The message differs from the real one and names the key, as some exchanges' do, to
+            # expose code that leaks it.
             message = "This request has expired - `expires` is in the past. Current time"
             raise self._refusal(401, f"{message}: {now_ms // 1000}, key: {api_key}")
         key = self.world.keys.find(self.exchange, self.environment, api_key)
         if key is None:
-            # As above, beside the message: that is the only code there is.
+            # As above, the key is beside the message: this is the only code there is.
             named = {"message": "Invalid API Key.", "name": "HTTPError", "key": api_key}
             raise Refusal(self.json(401, {"error": named}))
         message = request.method + request.target + expires + request.body.decode("latin-1")
@@ -191,7 +191,7 @@ class Bitmex(Venue):
     # Account
 
     def _keys(self, call: Call) -> list[dict[str, Any]]:
-        """All keys of the account, whichever asks: a client must look for its own."""
+        """Return all keys of the account, whichever one asks: a client must find its own."""
         keys = self.world.keys.of_account(self.exchange, self.environment, call.signer.account)
         return [self._key(key) for key in sorted(keys, key=lambda key: key.text.api_key)]
 
@@ -214,9 +214,9 @@ class Bitmex(Venue):
         }
 
     def _margin(self, call: Call) -> Any:
-        """Funds in minor units: one XBT and ten thousand USDT."""
+        """Return funds in minor units: one XBT and ten thousand USDT."""
         funds = {"XBt": MINOR["XBt"], "USDt": 10_000 * MINOR["USDt"]}
-        asked = dict(parse_qsl(call.request.query)).get("currency", "XBt")
+        requested = dict(parse_qsl(call.request.query)).get("currency", "XBt")
         rows = [
             {
                 "account": int(call.signer.account),
@@ -234,16 +234,16 @@ class Bitmex(Venue):
                 "timestamp": iso(call.now_ms),
             }
             for currency, amount in funds.items()
-            if asked in ("all", currency)
+            if requested in ("all", currency)
         ]
         if not rows:
             raise self._invalid("Invalid currency.")
-        return rows if asked == "all" else rows[0]
+        return rows if requested == "all" else rows[0]
 
     # Orders
 
     def _order(self, call: Call) -> dict[str, Any]:
-        """Take an order, a market order as filled at once."""
+        """Take an order, filling a market order at once."""
         order = self._read(call.request)
         contract = self._contracts.get(str(order.get("symbol")))
         if contract is None or not contract.trades:
@@ -281,7 +281,7 @@ class Bitmex(Venue):
         }
 
     def _read(self, request: Request) -> dict[str, Any]:
-        """An order comes as JSON or as a form."""
+        """Read an order, which is JSON or a form."""
         if not request.body.lstrip().startswith(b"{"):
             return dict(parse_qsl(request.body.decode("latin-1")))
         try:

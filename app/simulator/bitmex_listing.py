@@ -1,6 +1,6 @@
-"""What BitMEX listed: linear contracts settled in USDT, inverse ones in XBT, odd rows included.
+"""BitMEX's listing: linear contracts settled in USDT, inverse ones in XBT, irregular rows.
 
-docs/exchange-notes.md describes the field names and the odd rows.
+docs/exchange-notes.md describes the field names and the irregular rows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +15,9 @@ from app.simulator.market import Asset, Quote, assets, lot, step, tick, to_step
 PERPETUAL, INDEX_PERPETUAL = "FFWCSX", "FFSCSX"
 DATED, SPREAD, PREDICTION, SPOT = "FFCCSX", "FFMCSX", "FFICSX", "IFXXXP"
 INDEX = "MRCXXX"
-# Settlement currencies are minor units: so many of them make one.
+# Minor units per settlement currency.
 MINOR: Mapping[str, int] = {"XBt": 100_000_000, "USDt": 1_000_000}
-# USD for one unit. All inverse contracts are on XBT, and their quote currencies tell them apart.
+# USD for one unit. All inverse contracts are on XBT; their quote currencies distinguish them.
 _MONEY = {
     "USD": 1.0,
     "EUR": 1.08,
@@ -35,10 +35,10 @@ _MONTHS = {3: "H", 6: "M", 9: "U", 12: "Z"}
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One row. `per_coin` is how many contracts make one coin of a linear contract.
+    """One row. `per_coin` is how many contracts make up one coin of a linear contract.
 
-    An inverse contract is one unit of the quote currency, a quanto one `multiplier` minor units
-    for each point of the price.
+    An inverse contract is one unit of the quote currency, a quanto one `multiplier` minor units for
+    each point of the price.
     """
 
     symbol: str
@@ -62,7 +62,7 @@ class Contract:
         return self.state == "Open"
 
     def row(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """One listing is both: what the contract is, and what it trades at."""
+        """Return a row with both the contract's specification and its prices."""
         end = None if self.ends_ms is None else iso(self.ends_ms)
         perpetual = self.kind in (PERPETUAL, INDEX_PERPETUAL)
         return {
@@ -70,7 +70,7 @@ class Contract:
             "rootSymbol": self.base,
             "state": self.state,
             "typ": self.kind,
-            # A year that nobody should believe: some rows do have it.
+            # An implausible year, which some real rows have.
             "listing": "2200-02-01T00:00:00.000Z" if self.quanto else "2021-11-10T04:00:00.000Z",
             "front": "2021-11-10T04:00:00.000Z",
             "expiry": end,
@@ -115,7 +115,9 @@ class Contract:
         }
 
     def _volumes(self, quote: Quote) -> dict[str, Any]:
-        """Contracts, coins (`home`), quote currency (`foreign`) and minor units, all the same."""
+        """Return volumes in contracts, coins (`home`), quote currency (`foreign`) and minor
+        units.
+        """
         size = MINOR[self.settle]
         if self.inverse:
             contracts = foreign = to_step(quote.turnover, Decimal(self.lot))
@@ -139,7 +141,7 @@ class Contract:
 
 
 def index_row(base: str, quote: Quote, now_ms: int) -> dict[str, Any]:
-    """An index: a price that nothing is traded at."""
+    """Return an index row: a price at which nothing is traded."""
     return {
         "symbol": f".B{base}",
         "rootSymbol": base,
@@ -183,7 +185,7 @@ def _name(asset: Asset) -> str:
 
 
 def _linear(asset: Asset) -> Contract:
-    """A lot of a thousand contracts is the step at which others trade whole coins or parts."""
+    """Return a contract whose lot of a thousand contracts equals other exchanges' quantity step."""
     per_coin = 1_000 / lot(asset.price)
     return Contract(
         symbol=f"{_name(asset)}USDT",
@@ -199,10 +201,10 @@ def _linear(asset: Asset) -> Contract:
 
 
 def _inverse(btc: Asset, quote: str, usd: float) -> Contract:
-    """XBT in the money `quote`, one of which costs `usd`."""
+    """Return XBT quoted in `quote`, one unit of which costs `usd`."""
     cross = replace(
         btc,
-        # A name of its own: prices of the past are kept by it.
+        # A name of its own, because past prices are stored by name.
         name=btc.name if quote == "USD" else f"BTC in {quote}",
         price=btc.price / usd,
         turnover=btc.turnover / usd,
@@ -222,7 +224,7 @@ def _inverse(btc: Asset, quote: str, usd: float) -> Contract:
 
 
 def listing(perpetuals: int, now_ms: int) -> tuple[Contract, ...]:
-    """As many linear and as many inverse perpetuals, and odd rows after them."""
+    """Return `perpetuals` linear and as many inverse perpetuals, followed by irregular rows."""
     coins = assets(max(perpetuals, 2))
     money = {**_MONEY, **{coin.name: coin.price for coin in coins[1:]}}
     inverse = [_inverse(coins[0], quote, usd) for quote, usd in money.items()][:perpetuals]

@@ -1,7 +1,7 @@
-"""Bybit V5: linear and inverse contracts on one port per environment, told apart by `category`.
+"""Bybit V5: linear and inverse contracts on one port per environment, selected by `category`.
 
-docs/exchange-notes.md describes the wire format, codes and field names. Nearly every refusal comes
-under HTTP 200.
+docs/exchange-notes.md describes the wire format, codes and field names. Nearly every refusal has
+HTTP status 200.
 """
 
 import re
@@ -31,7 +31,7 @@ CALLS_A_SECOND = 10
 _INTEGER = re.compile(r"[0-9]{1,18}")
 _QUERY_API = "/v5/user/query-api"
 _WORDS = {"side": ("Buy", "Sell"), "orderType": ("Market", "Limit")}
-# The API knows these too, and nothing is listed in them here.
+# The API accepts these too, but nothing is listed in them here.
 _EMPTY_CATEGORIES = ("spot", "option")
 
 
@@ -95,7 +95,7 @@ class Bybit(Venue):
         return self._refusal(10005, message)
 
     def rate_limited(self, retry_after: int | None) -> Response:
-        """The headers tell when to come back, in milliseconds since 1970."""
+        """Respond with headers that state when to retry, in milliseconds since 1970."""
         seconds = 1 if retry_after is None else retry_after
         again = int(self.world.clock() * 1000) + seconds * 1000
         headers = {
@@ -106,9 +106,9 @@ class Bybit(Venue):
         return self._error(10006, "Too many visits. Exceeded the API Rate Limit.", headers=headers)
 
     def banned(self, retry_after: int | None) -> Response:
-        """Too many calls from one address: ten minutes without an answer, and no JSON."""
-        told = {} if retry_after is None else {"retry-after": str(retry_after)}
-        return Response(403, b"access too frequent", {"content-type": "text/plain", **told})
+        """Respond to too many calls from one address with a ban of ten minutes, and no JSON."""
+        extra = {} if retry_after is None else {"retry-after": str(retry_after)}
+        return Response(403, b"access too frequent", {"content-type": "text/plain", **extra})
 
     def server_error(self, status: int) -> Response:
         if status in (500, 503):
@@ -116,7 +116,7 @@ class Bybit(Venue):
         return html(status)
 
     def headers(self, call: Call, route: Route) -> Mapping[str, str]:
-        """Signed calls are counted for each path and second."""
+        """Return the usage headers: signed calls are counted per path and second."""
         if route.needs is None:
             return {}
         second = call.now_ms // 1000
@@ -131,13 +131,13 @@ class Bybit(Venue):
     # Authentication
 
     def authenticate(self, request: Request, now_ms: int) -> SimulatedKey:
-        """The query is signed as it stands in the request line, without its question mark."""
+        """Return the key; the query is signed exactly as in the request line, without the `?`."""
         headers = request.headers
         api_key, written = headers.get("x-bapi-api-key", ""), headers.get("x-bapi-timestamp", "")
         key = self.world.keys.find(self.exchange, self.environment, api_key)
         if key is None:
-            # The real message does not name the key. Ours does, as some exchanges' do: whoever
-            # passes it on is found out.
+            # The real message does not name the key. Ours does, as some exchanges' do, to expose
+            # code that leaks it.
             raise self._refusal(10003, f"API key is invalid: {api_key}")
         window = headers.get("x-bapi-recv-window", str(DEFAULT_WINDOW_MS))
         self._check_time(written, window, now_ms)
@@ -160,8 +160,8 @@ class Bybit(Venue):
         if not (_INTEGER.fullmatch(written) and _INTEGER.fullmatch(window)):
             raise self._refusal(10002, message)
         if not now_ms - int(window) <= int(written) < now_ms + AHEAD_MS:
-            told = f" req_timestamp[{written}],server_timestamp[{now_ms}],recv_window[{window}]"
-            raise self._refusal(10002, message + told)
+            times = f" req_timestamp[{written}],server_timestamp[{now_ms}],recv_window[{window}]"
+            raise self._refusal(10002, message + times)
 
     # Public data
 
@@ -177,12 +177,12 @@ class Bybit(Venue):
         }
 
     def _category(self, params: Mapping[str, str]) -> tuple[str, Sequence[Contract]]:
-        asked = params.get("category", "")
+        requested = params.get("category", "")
         for category in CATEGORIES:
-            if asked == category:
-                return asked, list(self._contracts[category].values())
-        if asked in _EMPTY_CATEGORIES:
-            return asked, []
+            if requested == category:
+                return requested, list(self._contracts[category].values())
+        if requested in _EMPTY_CATEGORIES:
+            return requested, []
         raise self._wrong("params error: Category is invalid")
 
     def _instruments(self, call: Call) -> dict[str, Any]:
@@ -202,28 +202,29 @@ class Bybit(Venue):
     def _page(
         self, contracts: Sequence[Contract], params: Mapping[str, str], status: str
     ) -> dict[str, Any]:
-        """A page and where the next one begins.
+        """Return a page and the cursor of the next one.
 
-        The cursor is percent-encoded before it is told: `first%3DAUSDT%26last%3DBUSDT`. A full last
-        page, and any page of contracts before their launch, tells one though nothing follows.
+        The cursor is percent-encoded when it is returned: `first%3DAUSDT%26last%3DBUSDT`. A full
+        last page, and any page of contracts before their launch, has one even though nothing
+        follows.
         """
         limit = params.get("limit", str(ROWS))
         if not _INTEGER.fullmatch(limit) or not 1 <= int(limit) <= MOST_ROWS:
             raise self._wrong("params error: Limit invalid")
         start = 0
         if cursor := params.get("cursor"):
-            # Clients send the text as it was told or encode it once more: UNCONFIRMED which of the
-            # two the exchange means, and ccxt does the first.
+            # Clients send the text as returned or encode it once more: UNCONFIRMED which of the two
+            # the exchange expects; ccxt does the first.
             last = dict(parse_qsl(unquote(cursor))).get("last", "")
             symbols = [contract.symbol for contract in contracts]
             if last not in symbols:
                 raise self._wrong("params error: Illegal cursor")
             start = symbols.index(last) + 1
         page = contracts[start : start + int(limit)]
-        told = ""
+        next_cursor = ""
         if page and (len(page) == int(limit) or status == "PreLaunch"):
-            told = quote(f"first={page[0].symbol}&last={page[-1].symbol}", safe="")
-        return {"list": [contract.row() for contract in page], "nextPageCursor": told}
+            next_cursor = quote(f"first={page[0].symbol}&last={page[-1].symbol}", safe="")
+        return {"list": [contract.row() for contract in page], "nextPageCursor": next_cursor}
 
     def _quote(self, contract: Contract, at: float) -> Quote:
         return self.market.quote(
@@ -243,12 +244,12 @@ class Bybit(Venue):
     # Account
 
     def _key(self, call: Call) -> dict[str, Any]:
-        """Rights stay listed on a key that may only read: `readOnly` decides."""
+        """Return the key; permissions stay listed for a read-only key: `readOnly` decides."""
         key = call.signer
         contract = key.trait("contracts", "yes") == "yes"
         wallet = ["AccountTransfer", "SubMemberTransfer"]
         withdraw = ["Withdraw"] if Permission.WITHDRAW in key.permissions else []
-        # Without an end this date stands there, and a number of days below zero.
+        # A key without expiry has this date and a negative number of days.
         expires_at, days = "1970-01-01T00:00:00Z", -2
         if key.expires_ms is not None:
             expires_at = iso(key.expires_ms, "seconds")
@@ -308,7 +309,7 @@ class Bybit(Venue):
         if params.get("accountType") != "UNIFIED":
             raise self._wrong("accountType only support UNIFIED.")
         funds = {"USDT": ("10000", 1), "BTC": ("1", 91_000)}
-        asked = params.get("coin", ",".join(funds)).split(",")
+        requested = params.get("coin", ",".join(funds)).split(",")
         coins = [
             {
                 "coin": coin,
@@ -326,7 +327,7 @@ class Bybit(Venue):
                 "collateralSwitch": True,
             }
             for coin, (amount, usd) in funds.items()
-            if coin in asked
+            if coin in requested
         ]
         total = str(sum(Decimal(amount) * usd for amount, usd in funds.values()))
         account = {
@@ -345,7 +346,7 @@ class Bybit(Venue):
     # Orders
 
     def _order(self, call: Call) -> dict[str, str]:
-        """Take an order; what becomes of it is not told here."""
+        """Take an order; its outcome is not part of the response."""
         if call.signer.trait("contracts", "yes") == "no":
             raise self.forbidden(call.signer, call.request)
         try:

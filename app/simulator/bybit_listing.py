@@ -1,6 +1,6 @@
-"""What Bybit lists as linear and as inverse, odd rows included.
+"""Bybit's linear and inverse listings, including irregular rows.
 
-docs/exchange-notes.md describes the field names and the odd rows.
+docs/exchange-notes.md describes the field names and the irregular rows.
 """
 
 from collections.abc import Iterator
@@ -36,8 +36,8 @@ _AUCTION = {
 class Contract:
     """One row. Linear quantities are in the base coin, inverse ones in USD.
 
-    `scale` is how many coins one unit of the base is: 1000 for 1000PEPE. `ends_ms` is when a dated
-    contract is delivered, or when a perpetual leaves the exchange.
+    `scale` is how many coins one unit of the base represents: 1000 for 1000PEPE. `ends_ms` is when
+    a dated contract is delivered, or when a perpetual leaves the exchange.
     """
 
     category: Category
@@ -60,7 +60,7 @@ class Contract:
         return self.status == "Trading"
 
     def row(self) -> dict[str, Any]:
-        """The row of `instruments-info`; all numbers are text but the minutes between fundings."""
+        """Return the row of `instruments-info`; all numbers but the funding interval are text."""
         unborn = self.status == "PreLaunch"
         lot, inverse = text(self.lot), self.category == "inverse"
         side, term = self.category.capitalize(), "Perpetual" if self.perpetual else "Futures"
@@ -105,7 +105,9 @@ class Contract:
         }
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """The row of `tickers`: `volume24h` in base (linear) or USD, `turnover24h` the other."""
+        """Return the row of `tickers`: `volume24h` in base (linear) or USD, `turnover24h`
+        the opposite.
+        """
         if self.category == "inverse":
             volume = to_step(quote.turnover, Decimal(1))
             turnover = volume / quote.average
@@ -149,7 +151,7 @@ class Contract:
 
 def _linear(asset: Asset, quote: str = "USDT") -> Contract:
     scale = 1000 if asset.thousands else 1
-    # One name has its multiplier behind the coin and not before it.
+    # One name has its multiplier after the coin instead of before it.
     names = {"SHIB": "SHIB1000"}
     base = names.get(asset.name, f"1000{asset.name}") if asset.thousands else asset.name
     price = asset.price * scale
@@ -182,7 +184,7 @@ def _inverse(asset: Asset) -> Contract:
 
 
 def listing(category: Category, perpetuals: int, now_ms: int) -> tuple[Contract, ...]:
-    """As many perpetuals that trade, and the rows that a client must know to leave out."""
+    """Return `perpetuals` trading perpetuals, and rows that a client must leave out."""
     make = _linear if category == "linear" else _inverse
     regular = tuple(make(asset) for asset in assets(perpetuals))
     return (*regular, *_odd(category, now_ms))
@@ -204,7 +206,7 @@ def _odd(category: Category, now_ms: int) -> Iterator[Contract]:
                 ends_ms=delivery_ms(end),
                 share=0.01,
             )
-    # Still trading, on its way out: a perpetual with a delivery time.
+    # Still trading but about to be delisted: a perpetual with a delivery time.
     leaving = make(Asset("LEAVING", 0.37, 400_000.0, 25))
     yield replace(leaving, ends_ms=now_ms + 5 * _DAY_MS)
     yield replace(make(Asset("GONE", 0.08, 1.0, 20)), status="Closed", ends_ms=1_735_000_000_000)

@@ -1,4 +1,4 @@
-"""The simulated exchanges' API keys, known without a running simulator."""
+"""The simulated exchanges' API keys, computed without a running simulator."""
 
 from app.simulator.ids import ENVIRONMENTS
 from app.simulator.keys import DEFAULT_SEED, KeyText, Material, Variant
@@ -13,10 +13,10 @@ def key_texts(seed: str, exchange: str, environment: str) -> dict[Variant, KeyTe
 
 
 def credentials(seed: str = DEFAULT_SEED) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
-    """`{exchange: {environment: {variant: {api_key, api_secret, api_passphrase?}}}}`.
+    """Return `{exchange: {environment: {variant: {api_key, api_secret, api_passphrase?}}}}`.
 
-    `api_passphrase` is there where the exchange has one. Plain text on purpose: these keys open
-    nothing but the simulator of the same seed.
+    `api_passphrase` is present if the exchange has one. Plain text on purpose: these keys open only
+    the simulator with the same seed.
     """
     return {
         exchange: {

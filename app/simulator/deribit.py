@@ -1,7 +1,7 @@
 """Deribit: JSON-RPC 2.0 over HTTP, with a signature per request or a bearer token.
 
 docs/exchange-notes.md describes the wire format, codes and field names. Where the facts leave the
-HTTP status open it is 400, as Deribit answers its public methods.
+HTTP status open it is 400, as in responses of Deribit's public methods.
 """
 
 import re
@@ -42,7 +42,7 @@ class Deribit(Venue):
 
     @staticmethod
     def key_text(material: Material) -> KeyText:
-        """Texts of the URL-safe base64 alphabet, 8 and 43 characters long."""
+        """Return texts of the URL-safe base64 alphabet, 8 and 43 characters long."""
         safe = str.maketrans("+/", "-_", "=")
         key, secret = material.base64("key", 6), material.base64("secret", 32)
         return KeyText(key.translate(safe), secret.translate(safe))
@@ -70,8 +70,8 @@ class Deribit(Venue):
         ]
 
     def envelope(self, payload: Any, call: Call) -> Any:
-        asked = _message(call.request)
-        number = {"id": asked["id"]} if asked and "id" in asked else {}
+        message = _message(call.request)
+        number = {"id": message["id"]} if message and "id" in message else {}
         return {"jsonrpc": "2.0", **number, "result": payload, **self._measured()}
 
     def _measured(self) -> dict[str, Any]:
@@ -98,10 +98,10 @@ class Deribit(Venue):
         return self._refusal(13021, "forbidden")
 
     def rate_limited(self, retry_after: int | None) -> Response:
-        """Deribit tells no time to wait: a `retry-after` is there only when asked for."""
+        """Respond as Deribit does, without a time to wait; `retry-after` is set only on request."""
         response = self._error(429, 10028, "too_many_requests")
-        told = {} if retry_after is None else {"retry-after": str(retry_after)}
-        return Response(response.status, response.body, {**response.headers, **told})
+        extra = {} if retry_after is None else {"retry-after": str(retry_after)}
+        return Response(response.status, response.body, {**response.headers, **extra})
 
     def server_error(self, status: int) -> Response:
         if status == 503:
@@ -126,8 +126,8 @@ class Deribit(Venue):
             return self._bearer(rest, now_ms)
         raise self._refusal(10000, "authorization_required")
 
-    def _signer(self, request: Request, told: str, now_ms: int) -> SimulatedKey:
-        parts = dict(part.partition("=")[::2] for part in told.split(","))
+    def _signer(self, request: Request, credentials: str, now_ms: int) -> SimulatedKey:
+        parts = dict(part.partition("=")[::2] for part in credentials.split(","))
         if not all(parts.get(name) for name in ("id", "ts", "sig", "nonce")):
             raise self._refusal(10000, "authorization_required")
         key = self._known(parts["id"])
@@ -148,13 +148,15 @@ class Deribit(Venue):
     def _known(self, client_id: str) -> SimulatedKey:
         key = self.world.keys.find(self.exchange, self.environment, client_id)
         if key is None:
-            # The real answer has no `data`. Ours names the key, as some exchanges' do: whoever
-            # passes it on is found out.
+            # The real response has no `data`. Ours names the key, as some exchanges' do, to expose
+            # code that leaks it.
             raise self._refusal(13004, "invalid_credentials", {"client_id": client_id})
         return key
 
     def _from_its_address(self, key: SimulatedKey, request: Request) -> SimulatedKey:
-        """How Deribit words a wrong address is not confirmed: here as wrong credentials."""
+        """Check the address. Deribit's error for a wrong one is unconfirmed: here wrong
+        credentials.
+        """
         if not key.comes_from(request.peer):
             raise self._refusal(13004, "invalid_credentials")
         return key
@@ -205,7 +207,7 @@ class Deribit(Venue):
         return value
 
     def _params(self, call: Call) -> dict[str, Any]:
-        """Parameters of the query or of the JSON-RPC message."""
+        """Return the parameters of the query or of the JSON-RPC message."""
         if call.request.method == "GET":
             return dict(parse_qsl(call.request.query, keep_blank_values=True))
         message = _message(call.request)
@@ -228,7 +230,7 @@ class Deribit(Venue):
         return [{"currency": name, "currency_long": name} for name in _CURRENCIES]
 
     def _asked(self, call: Call, currencies: Sequence[str]) -> tuple[list[Instrument], bool]:
-        """The rows of a kind and a currency, and whether expired ones are meant."""
+        """Return the rows of a kind and a currency, and whether expired ones are requested."""
         params = self._params(call)
         currency, kind = params.get("currency"), params.get("kind")
         if currency is not None and currency not in currencies:
@@ -244,7 +246,9 @@ class Deribit(Venue):
         return found, str(params.get("expired", "false")).lower() == "true"
 
     def _instruments(self, call: Call) -> list[dict[str, Any]]:
-        """All kinds and currencies where none is named, though the documentation wants one."""
+        """Return instruments; without a currency all of them, though the documentation
+        requires one.
+        """
         found, expired = self._asked(call, (*_CURRENCIES, "any"))
         return [one.row() for one in found if (one.expires <= call.now_ms) == expired]
 
@@ -274,7 +278,7 @@ class Deribit(Venue):
     # Account
 
     def _accounts(self, call: Call) -> dict[str, Any]:
-        """Who the account is, is told only where `extended` asks for it."""
+        """Return the accounts; the account's identity is included only with `extended`."""
         answer: dict[str, Any] = {"summaries": [self._funds(name) for name in _FUNDS]}
         if str(self._params(call).get("extended", "false")).lower() == "true":
             number = int(call.signer.account[:6])
@@ -310,7 +314,7 @@ class Deribit(Venue):
         }
 
     def _api_keys(self, call: Call) -> Any:
-        """The list of keys wants a second factor, which no API key has."""
+        """Refuse the list of keys: it needs a second factor, which no API key has."""
         del call
         raise self._refusal(13003, "tfa_required")
 
@@ -363,7 +367,7 @@ class Deribit(Venue):
 
 
 def _message(request: Request) -> dict[str, Any] | None:
-    """The JSON-RPC message of a POST, where there is one."""
+    """Return the JSON-RPC message of a POST, if there is one."""
     try:
         message = orjson.loads(request.body)
     except orjson.JSONDecodeError:
@@ -372,12 +376,12 @@ def _message(request: Request) -> dict[str, Any] | None:
 
 
 def _hmac(secret: str, text: str) -> str:
-    """HMAC-SHA256 in hex over a text that came as JSON and is UTF-8 again."""
+    """Return the HMAC-SHA256 in hex of a text that was JSON and is encoded as UTF-8 again."""
     return digest(secret, text.encode().decode("latin-1")).hex()
 
 
 def _scope(key: SimulatedKey) -> str:
-    """Scopes as `public/auth` writes them: `none` stands for a right not given."""
+    """Return the scopes as `public/auth` writes them: `none` marks a permission not granted."""
     trade = "read_write" if Permission.TRADE in key.permissions else "read"
     wallet = "read_write" if Permission.WITHDRAW in key.permissions else "none"
     return (

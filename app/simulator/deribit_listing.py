@@ -1,8 +1,8 @@
-"""What Deribit lists, of every kind in one list, as `public/get_instruments` tells it.
+"""Deribit's listing: all kinds in one list, as returned by `public/get_instruments`.
 
-The world knows two inverse perpetuals here, on BTC and ETH, so there are two however long a listing
-is asked for; the linear ones, settled in USDC, are as many as asked. docs/exchange-notes.md
-describes the field names and the odd rows.
+There are only two inverse perpetuals, on BTC and ETH, however long a listing is requested; the
+linear ones, settled in USDC, are as many as requested. docs/exchange-notes.md describes the field
+names and the irregular rows.
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ _MOST_LEVERAGE = 50
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One row. `size` and `lot` count USD where inverse, coins elsewhere.
+    """One row. `size` and `lot` count USD for inverse contracts, coins otherwise.
 
-    `scale` is how many coins one unit of the base is: 1000 for 1000SHIB. `traded` is false where
-    nobody has traded yet, so that there is no last price.
+    `scale` is how many coins one unit of the base represents: 1000 for 1000SHIB. `traded` is false
+    if there has been no trade yet and so no last price.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Instrument:
 
     @property
     def opens(self) -> bool:
-        """Whether orders are taken."""
+        """Return whether orders are accepted."""
         return self.state == "open"
 
     @property
@@ -63,7 +63,9 @@ class Instrument:
         return self.kind == "future"
 
     def concerns(self, currency: str) -> bool:
-        """Whether a question for one currency means this row: its settlement, or both for spot."""
+        """Return whether a request for one currency includes this row: settlement, or both
+        for spot.
+        """
         if self.settle is None:
             return currency in (self.base, self.quote)
         return currency == self.settle
@@ -112,7 +114,7 @@ class Instrument:
         return row
 
     def summary(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """The row of the book summary: `volume` in coins, `volume_notional` in the quote asset."""
+        """Return the book summary: `volume` in coins, `volume_notional` in the quote asset."""
         volume = self.volumes(quote)
         change = (quote.last / quote.open - 1) * 100
         row: dict[str, Any] = {
@@ -155,13 +157,13 @@ class Instrument:
         }
 
     def _open_interest(self, quote: Quote) -> int | float:
-        """USD, whole, where inverse; coins elsewhere."""
+        """Return whole USD for inverse contracts, coins otherwise."""
         if self.inverse:
             return int(to_step(quote.turnover / 2, self.size))
         return float(to_step(quote.turnover / 2 / quote.average, self.lot))
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """The answer of `public/ticker`."""
+        """Return the response of `public/ticker`."""
         row = self.summary(quote, now_ms)
         names = {"last": "last_price", "bid_price": "best_bid_price", "ask_price": "best_ask_price"}
         kept = ("mark_price", "open_interest", "estimated_delivery_price", "instrument_name")
@@ -217,9 +219,9 @@ def _inverse(asset: Asset, size: int, tick_size: str) -> Instrument:
 
 
 def listing(perpetuals: int, now_ms: int) -> tuple[Instrument, ...]:
-    """Two inverse perpetuals, as many linear ones as asked for, and what a client must leave out.
+    """Return two inverse perpetuals, `perpetuals` linear ones, and rows a client must leave out.
 
-    What has expired is among them, for a question with `expired=true`.
+    Expired instruments are included, for requests with `expired=true`.
     """
     coins = assets(perpetuals)
     btc, eth, *_ = coins
@@ -264,7 +266,7 @@ def _odd(inverse: tuple[Instrument, ...], now_ms: int) -> Iterator[Instrument]:
 
 
 def _on_the_future(dated: Instrument, day: str) -> Iterator[Instrument]:
-    """An option of each type and a combo of each kind: neither is a future."""
+    """Yield an option of each type and a combo of each kind: neither is a future."""
     strike = round(dated.asset.price * 1.1, -2)
     coin = dated.settle or dated.base
     for kind in ("call", "put"):

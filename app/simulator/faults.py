@@ -8,9 +8,11 @@ from app.simulator import ids as names
 
 
 class FaultKind(StrEnum):
-    """`CUT` answers nothing at all, `CUT_BODY` half of what it announced, `TRUNCATED` half a JSON
-    text in an otherwise correct answer. `UNKNOWN_WORDS` writes a word that no client has seen into
-    the enumerated fields of every second row, the first included.
+    """The kinds of faults.
+
+    `CUT` sends nothing at all, `CUT_BODY` half of what it announced, `TRUNCATED` half a JSON text
+    in an otherwise correct response. `UNKNOWN_WORDS` writes a word that no client has seen into the
+    enumerated fields of every second row, starting with the first.
     """
 
     RATE_LIMITED = "rate_limited"
@@ -27,7 +29,9 @@ class FaultKind(StrEnum):
 
 @dataclass(slots=True)
 class Fault:
-    """`left` counts the calls still to fail, `None` being until cleared. Times are in seconds."""
+    """A fault. `left` counts the calls still to fail; `None` means until cleared. Times are
+    in seconds.
+    """
 
     exchange: str
     environment: str
@@ -47,8 +51,8 @@ class Fault:
 
 
 class Faults:
-    """The faults now set. Of several that fit a call the one set first applies, so that they can be
-    queued: twice 429, then once 503.
+    """The active faults. If several match a call, the one set first applies, so that they
+    can be queued: twice 429, then once 503.
     """
 
     def __init__(self) -> None:
@@ -69,7 +73,7 @@ class Faults:
         """Make calls whose path starts with `path` fail, the next `times` of them or until cleared.
 
         `status` belongs to `SERVER_ERROR`, `seconds` to `SLOW`; `retry_after` to `RATE_LIMITED` and
-        `BANNED`, where `None` leaves it to the exchange's habit.
+        `BANNED`, where `None` means the exchange's usual behaviour.
         """
         names.check(exchange, environment)
         if times is not None and times < 1:
@@ -81,7 +85,7 @@ class Faults:
         return fault
 
     def clear(self, exchange: str | None = None, environment: str | None = None) -> None:
-        """Forget the faults of one exchange or environment, or all."""
+        """Clear the faults of one exchange or environment, or all."""
         self._faults = [
             fault
             for fault in self._faults
@@ -90,7 +94,7 @@ class Faults:
         ]
 
     def take(self, exchange: str, environment: str, path: str) -> Fault | None:
-        """The fault for this call, one use of it spent."""
+        """Return the fault for this call, if any, and use it up once."""
         for fault in self._faults:
             if fault.concerns(exchange, environment, path):
                 if fault.left is not None:
@@ -105,7 +109,7 @@ UNKNOWN_WORD = "NEVER_SEEN_BEFORE"
 
 
 def with_unknown_words(payload: object, enum_fields: Iterable[str]) -> object:
-    """A copy in which every second row says a word that no client knows."""
+    """Return a copy in which every second row has a word that no client knows."""
     fields = frozenset(enum_fields)
 
     def spoil(value: object) -> object:
@@ -127,7 +131,7 @@ def with_unknown_words(payload: object, enum_fields: Iterable[str]) -> object:
 
 
 def with_empty_lists(payload: object) -> object:
-    """A copy in which nothing is listed."""
+    """Return a copy in which all lists are empty."""
     if isinstance(payload, list):
         return []
     if isinstance(payload, dict):

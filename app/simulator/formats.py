@@ -1,22 +1,22 @@
-"""How exchanges write numbers, times and the days on which dated contracts end."""
+"""How exchanges write numbers, times and the delivery days of dated contracts."""
 
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 
 def number(value: Decimal) -> int | float:
-    """A JSON number: whole ones without a point, small ones with an exponent (`1e-10`)."""
+    """Return a JSON number: integers without a point, small numbers with an exponent (`1e-10`)."""
     return int(value) if value == value.to_integral_value() else float(value)
 
 
 def iso(ms: int, timespec: str = "milliseconds") -> str:
-    """`2026-11-22T08:00:00.000Z`."""
+    """Return a time such as `2026-11-22T08:00:00.000Z`."""
     moment = datetime.fromtimestamp(ms / 1000, UTC)
     return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def quarter_end(after: date, quarters: int) -> date:
-    """The last Friday of a quarter's last month, on which dated contracts are delivered."""
+    """Return the last Friday of a quarter's last month, when dated contracts are delivered."""
     month = (after.month - 1) // 3 * 3 + 3 + 3 * quarters
     year, month = after.year + month // 12, month % 12 + 1
     last = date(year, month, 1) - timedelta(days=1)
@@ -24,5 +24,5 @@ def quarter_end(after: date, quarters: int) -> date:
 
 
 def delivery_ms(day: date, hour: int = 8) -> int:
-    """Milliseconds since 1970 of a full hour UTC on `day`."""
+    """Return a full hour UTC on `day` in milliseconds since 1970."""
     return int(datetime(day.year, day.month, day.day, hour, tzinfo=UTC).timestamp() * 1000)

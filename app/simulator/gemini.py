@@ -1,4 +1,4 @@
-"""Gemini: everything signed lies in headers, and each key counts its calls upwards.
+"""Gemini: everything signed is in headers, and each key's nonce increases with every call.
 
 docs/exchange-notes.md describes the wire format, reasons and field names.
 """
@@ -34,8 +34,10 @@ _LONGEST_NONCE = 30
 
 
 class Gemini(Venue):
-    """A key with the trait `nonce=time_based` wants seconds near the server's time instead of any
-    number that grows.
+    """The simulated Gemini.
+
+    A key with the trait `nonce=time_based` requires seconds near the server's time instead of any
+    increasing number.
     """
 
     exchange = "gemini"
@@ -48,7 +50,7 @@ class Gemini(Venue):
 
     @staticmethod
     def key_text(material: Material) -> KeyText:
-        """A key of one account; those of a group begin with `master-`."""
+        """Return a key of one account; keys of a group begin with `master-`."""
         return KeyText(
             f"account-{material.alphanumeric('key', 20)}", material.alphanumeric("secret", 28)
         )
@@ -77,7 +79,7 @@ class Gemini(Venue):
         return Refusal(self._error(status, reason, message))
 
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
-        """Names the key, as Gemini's own sentence does: whoever passes it on is found out."""
+        """Refuse and name the key, as Gemini does, which exposes code that leaks it."""
         del request
         roles = _roles(key)
         has = ", ".join(word for name, word in _ROLES if roles[name])
@@ -89,10 +91,10 @@ class Gemini(Venue):
         return self._refusal("MissingRole", message, status=403)
 
     def rate_limited(self, retry_after: int | None) -> Response:
-        """Gemini tells no time to wait: a `retry-after` is there only when asked for."""
+        """Respond as Gemini does, without a time to wait; `retry-after` is set only on request."""
         response = self._error(429, "RateLimit", "Requests were made too frequently")
-        told = {} if retry_after is None else {"retry-after": str(retry_after)}
-        return Response(response.status, response.body, {**response.headers, **told})
+        extra = {} if retry_after is None else {"retry-after": str(retry_after)}
+        return Response(response.status, response.body, {**response.headers, **extra})
 
     def server_error(self, status: int) -> Response:
         if status == 503:
@@ -110,14 +112,14 @@ class Gemini(Venue):
     # Authentication
 
     def authenticate(self, request: Request, now_ms: int) -> SimulatedKey:
-        """The HTTP body takes no part: what counts is the payload header."""
+        """Return the key; the HTTP body is irrelevant, only the payload header counts."""
         headers = request.headers
         for header, reason in _HEADERS:
             if not headers.get(header):
                 raise self._refusal(reason)
         api_key = headers["x-gemini-apikey"]
         key = self.world.keys.find(self.exchange, self.environment, api_key)
-        # How Gemini words a wrong address is not confirmed: here as a key that it does not know.
+        # Gemini's error for a wrong address is unconfirmed: here it is the one for an unknown key.
         if key is None or not key.comes_from(request.peer):
             raise self._refusal("InvalidApiKey")
         expected = digest(key.text.api_secret, headers["x-gemini-payload"], "sha384").hex()
@@ -142,7 +144,7 @@ class Gemini(Venue):
         return payload
 
     def _count(self, key: SimulatedKey, written: str, now_ms: int) -> None:
-        """Take a nonce, whatever becomes of its call afterwards."""
+        """Use up a nonce, whatever the outcome of its call."""
         decimal = written.isascii() and written.isdecimal() and len(written) <= _LONGEST_NONCE
         nonce = int(written) if decimal else 0
         if key.trait("nonce", "increasing") == "time_based":
@@ -175,7 +177,7 @@ class Gemini(Venue):
         return self._refusal("InvalidSymbol", f"Received unsupported symbol '{symbol}'")
 
     def _details(self, call: Call) -> dict[str, Any]:
-        """In either case of letters, as all paths with a symbol."""
+        """Return the details; symbols are case-insensitive, as in all paths."""
         pair = self._pairs.get(call.params["symbol"].upper())
         if pair is None:
             raise self._unsupported(call.params["symbol"])
@@ -270,7 +272,7 @@ class Gemini(Venue):
 
 
 def _roles(key: SimulatedKey) -> dict[str, bool]:
-    """A key with a role that acts is no auditor; keys of a group tell one role more."""
+    """Return the roles: a key that may act is no auditor; keys of a group have one role more."""
     trader = Permission.TRADE in key.permissions
     manager = Permission.WITHDRAW in key.permissions
     roles = {

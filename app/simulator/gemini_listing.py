@@ -1,8 +1,8 @@
-"""What Gemini lists: perpetuals and spot pairs in one array, told apart by `product_type`.
+"""Gemini's listing: perpetuals and spot pairs in one array, distinguished by `product_type`.
 
-docs/exchange-notes.md describes the field names and the odd rows:
-`tick_size` is the step of quantities and `quote_increment` that of prices, both JSON numbers with
-exponents; `contract_price_currency` stands on spot rows too.
+docs/exchange-notes.md describes the field names and the irregular rows: `tick_size` is the step of
+quantities and `quote_increment` that of prices, both JSON numbers with exponents;
+`contract_price_currency` is present on spot rows too.
 """
 
 from collections.abc import Iterator
@@ -19,8 +19,9 @@ _STEPS = {"BTC": Decimal("0.0001"), "ETH": Decimal("0.001")}
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One row. `step` is that of quantities, which count coins; `priced` the currency it settles
-    in, which for some perpetuals in USDC is GUSD all the same.
+    """One row. `step` is the step of quantities, which count coins.
+
+    `priced` is the currency in which it settles, which is GUSD even for some perpetuals in USDC.
     """
 
     symbol: str
@@ -59,12 +60,14 @@ class Pair:
         }
 
     def feed(self, quote: Quote) -> dict[str, str]:
-        """The row of `pricefeed`: the change is a part of the price, not per cent."""
+        """Return the row of `pricefeed`: the change is a fraction of the price, not a
+        percentage.
+        """
         change = (quote.last / quote.open - 1).quantize(Decimal("0.0001"))
         return {"pair": self.symbol, "price": text(quote.last), "percentChange24h": text(change)}
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """The answer of `pubticker`: volumes are keyed by currency."""
+        """Return the response of `pubticker`: volumes are keyed by currency."""
         volume = to_step(quote.turnover / quote.average, self.step)
         return {
             "bid": text(quote.bid),
@@ -78,7 +81,7 @@ class Pair:
         }
 
     def risk(self, quote: Quote) -> dict[str, str]:
-        """The answer of `riskstats`, which is there for perpetuals alone."""
+        """Return the response of `riskstats`, which exists only for perpetuals."""
         interest = to_step(quote.turnover / quote.average / 4, self.step)
         return {
             "product_type": "PerpetualSwapContract",
@@ -116,14 +119,14 @@ def _spot(asset: Asset, base: str, quote: str, tick_size: str) -> Pair:
 
 
 def listing(perpetuals: int) -> tuple[Pair, ...]:
-    """As many perpetuals in GUSD as asked for, and the rows that a client must know about."""
+    """Return `perpetuals` perpetuals in GUSD, and rows that a client must handle."""
     coins = assets(perpetuals)
     return (*(_perpetual(asset) for asset in coins), *_odd())
 
 
 def _odd() -> Iterator[Pair]:
     btc, eth, *_ = assets(2)
-    # The euro zone's twins: most of them name GUSD as the currency of their price.
+    # The euro zone's variants: most of them name GUSD as the currency of their price.
     yield replace(_perpetual(btc, "USDC"), priced="GUSD")
     yield _perpetual(eth, "USDC")
     yield replace(_perpetual(Asset("OLD", 0.41, 1.0, 1)), status="closed")
@@ -131,7 +134,7 @@ def _odd() -> Iterator[Pair]:
     yield _spot(btc, "BTC", "GUSD", "0.01")
     yield _spot(btc, "BTC", "USD", "0.01")
     yield _spot(eth, "ETH", "USD", "0.01")
-    # Named apart, so that its price moves by itself.
+    # Named apart, so that its price moves independently.
     cross = Asset("ETH in BTC", eth.price / btc.price, 1_000_000.0, 1)
     yield _spot(cross, "ETH", "BTC", "0.00001")
     yield replace(_spot(Asset("BAT", 0.19, 1_000.0, 1), "BAT", "USD", "1e-5"), status="limit_only")

@@ -1,8 +1,8 @@
-"""HTTP/1.1 on loopback, no more than simulated exchanges need.
+"""A minimal HTTP/1.1 server on loopback for the simulated exchanges.
 
-A server of our own and not an ASGI one for two reasons: a simulated exchange must be able to cut a
-connection in the middle of an answer, and it lives in the service's event loop, where it may
-neither take the service's signals nor hold up its end.
+It is not an ASGI server for two reasons: a simulated exchange must be able to cut a connection in
+the middle of a response, and it lives in the service's event loop, where it may neither take the
+service's signals nor delay its shutdown.
 """
 
 import asyncio
@@ -26,8 +26,8 @@ _log = logging.getLogger(__name__)
 class Request:
     """A request as received. Texts are latin-1, so that `.encode("latin-1")` gives the bytes back.
 
-    `target` is the path with its query exactly as it stood in the request line; header names are
-    lower case; `peer` is the caller's IP address.
+    `target` is the path with its query exactly as in the request line; header names are lower-case;
+    `peer` is the caller's IP address.
     """
 
     method: str
@@ -46,7 +46,7 @@ class Request:
 
 
 class Delivery(Enum):
-    """How much of an answer reaches the caller before the connection is cut."""
+    """How much of a response reaches the caller before the connection is cut."""
 
     WHOLE = auto()
     HALF = auto()
@@ -74,7 +74,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class _Inbox:
-    """Collects what the parser calls back with into whole requests."""
+    """Assembles the parser's callbacks into whole requests."""
 
     def __init__(self, peer: str) -> None:
         self.requests: list[tuple[Request, bool]] = []
@@ -127,7 +127,7 @@ class HttpServer:
         return f"http://{LOOPBACK}:{port}"
 
     async def stop(self) -> None:
-        """Close the port and cut every open connection; waits for no caller."""
+        """Close the port and cut every open connection, without waiting for callers."""
         if self._server is None:
             return
         self._stopping = True
@@ -142,7 +142,7 @@ class HttpServer:
         conversation = asyncio.current_task()
         assert conversation is not None  # noqa: S101  # streams run their callback as a task
         if self._stopping:
-            # Accepted just before the port closed, begun just after.
+            # Accepted just before the port closed, but handled just after.
             writer.transport.abort()
             return
         self._conversations.add(conversation)
@@ -152,7 +152,7 @@ class HttpServer:
         except (ConnectionError, httptools.HttpParserError, httptools.HttpParserUpgrade):
             writer.transport.abort()
         except asyncio.CancelledError:
-            # Ending here quietly is what `stop` asked for; nobody else cancels a conversation.
+            # Only `stop` cancels a conversation, so it ends quietly here.
             writer.transport.abort()
         finally:
             self._conversations.discard(conversation)
@@ -179,7 +179,7 @@ class HttpServer:
     async def _respond(self, request: Request) -> Response:
         try:
             return await self._handler(request)
-        except Exception as error:  # noqa: BLE001  # a flaw of ours must not end the server
-            # The type alone: the text of an error may hold a part of the request.
+        except Exception as error:  # noqa: BLE001  # a bug of ours must not end the server
+            # Only the type: the text of an error may contain part of the request.
             _log.error("%s %s failed: %s", request.method, request.path, type(error).__name__)
             return Response(500)

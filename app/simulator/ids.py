@@ -1,4 +1,4 @@
-"""The ids by which exchanges and environments are called everywhere in the project."""
+"""The ids of exchanges and environments that the whole project uses."""
 
 EXCHANGES = (
     "bitmex",
@@ -18,7 +18,7 @@ ENVIRONMENTS = (LIVE, TESTNET)
 
 
 def check(exchange: str, environment: str) -> None:
-    """Raise `ValueError` for a name that no simulator answers to: a typo would do nothing."""
+    """Raise `ValueError` for an unknown name, because a typo would otherwise have no effect."""
     if exchange not in EXCHANGES:
         raise ValueError(f"no such exchange: {exchange}")
     if environment not in ENVIRONMENTS:

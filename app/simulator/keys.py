@@ -1,4 +1,4 @@
-"""The API keys that simulated exchanges know, all derived from one seed and never stored."""
+"""The API keys of simulated exchanges, all derived from one seed and never stored."""
 
 import base64
 import hmac
@@ -36,8 +36,8 @@ class Permission(StrEnum):
 class Material:
     """Pseudo-random text for one name, in the alphabets in which exchanges write their keys.
 
-    HKDF-Expand (RFC 5869) with SHA-256; each field asked for has a stream of its own. What comes
-    out opens nothing anywhere: these keys mean something to the simulator alone.
+    HKDF-Expand (RFC 5869) with SHA-256; each requested field has a stream of its own. The result is
+    no secret: only the simulator accepts these keys.
     """
 
     def __init__(self, seed: str, *names: str) -> None:
@@ -63,7 +63,7 @@ class Material:
         return self.bytes(label, length).hex()[:length]
 
     def base64(self, label: str, length: int) -> str:
-        """`length` counts bytes before encoding."""
+        """Return base64 text; `length` counts bytes before encoding."""
         return base64.b64encode(self.bytes(label, length)).decode()
 
     def uuid(self, label: str) -> str:
@@ -72,7 +72,7 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class KeyText:
-    """What the exchange would show once to the user who makes the key."""
+    """What the exchange shows once to the user who creates the key."""
 
     api_key: str = field(repr=False)
     api_secret: str = field(repr=False)
@@ -84,8 +84,8 @@ class SimulatedKey:
     """A key that an exchange knows.
 
     `account` is the exchange's own id of the account; `addresses` the IP list, empty for none;
-    `expires_ms` when the right to trade lapses; `traits` what only one exchange knows of, such as
-    OKX's account level (`acctLv`).
+    `expires_ms` when the permission to trade lapses; `traits` properties of a single exchange, such
+    as OKX's account level (`acctLv`).
     """
 
     exchange: str
@@ -109,7 +109,7 @@ class SimulatedKey:
 
 
 class KeyStore:
-    """The keys known to all exchanges. A test may add its own, or take one away."""
+    """The keys known to all exchanges. A test may add its own, or remove one."""
 
     def __init__(self, keys: Iterable[SimulatedKey] = ()) -> None:
         self._keys: dict[tuple[str, str, str], SimulatedKey] = {}
@@ -117,7 +117,7 @@ class KeyStore:
             self.add(key)
 
     def add(self, key: SimulatedKey) -> None:
-        """Add a key, or replace the one of the same exchange, environment and key text."""
+        """Add a key, or replace the one with the same exchange, environment and key text."""
         self._keys[key.exchange, key.environment, key.text.api_key] = key
 
     def remove(self, exchange: str, environment: str, api_key: str) -> None:
@@ -127,14 +127,14 @@ class KeyStore:
         return self._keys.get((exchange, environment, api_key))
 
     def of_account(self, exchange: str, environment: str, account: str) -> Iterator[SimulatedKey]:
-        """All keys of one account, which some exchanges show to any of them."""
+        """Yield all keys of one account, which some exchanges show to any of them."""
         for key in self._keys.values():
             if (key.exchange, key.environment, key.account) == (exchange, environment, account):
                 yield key
 
 
 def account_of(seed: str, exchange: str, environment: str, variant: Variant) -> str:
-    """All variants belong to one account of the exchange, but for `other_account`."""
+    """Return the account id, which all variants share except `other_account`."""
     owner = "second" if variant is Variant.OTHER_ACCOUNT else "first"
     return Material(seed, exchange, environment, "account", owner).digits("uid", 18)
 
@@ -150,7 +150,7 @@ _EXPIRES_IN_DAYS = 20
 def issue(
     seed: str, exchange: str, environment: str, texts: dict[Variant, KeyText], now_ms: int
 ) -> Iterator[SimulatedKey]:
-    """The keys of one exchange and environment, without the revoked one: nobody knows that."""
+    """Yield the keys of one exchange and environment, except the revoked one, which is unknown."""
     midnight = now_ms // DAY_MS * DAY_MS
     for variant, text in texts.items():
         if variant is Variant.REVOKED:

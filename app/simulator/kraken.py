@@ -1,7 +1,7 @@
 """Kraken's futures: trading and market data under `/derivatives`, keys under `/api/auth`.
 
-docs/exchange-notes.md describes the wire format, codes and field names. Spot keys are other keys on
-another host, which nobody simulates: here they are unknown.
+docs/exchange-notes.md describes the wire format, codes and field names. Spot keys belong to another
+host, which is not simulated: here they are unknown.
 """
 
 import base64
@@ -67,18 +67,18 @@ class Kraken(Venue):
     def _error(
         self, error: str, status: int = 200, headers: Mapping[str, str] | None = None
     ) -> Response:
-        told = iso(int(self.world.clock() * 1000))
-        payload = {"result": "error", "error": error, "serverTime": told}
+        now = iso(int(self.world.clock() * 1000))
+        payload = {"result": "error", "error": error, "serverTime": now}
         return self.json(status, payload, headers)
 
     def _refusal(self, error: str) -> Refusal:
         return Refusal(self._error(error))
 
     def _not_allowed(self, request: Request) -> Refusal:
-        """An unknown key, a wrong signature, address or right: nobody is told which of them.
+        """Refuse alike an unknown key, a wrong signature, address or permission.
 
-        The keys' own service says it with a status, and names the key, as some exchanges do:
-        whoever passes that on is found out.
+        The service for keys responds with a status and names the key, as some exchanges do, which
+        exposes code that leaks it.
         """
         if request.path != CHECK:
             return self._refusal("authenticationError")
@@ -91,9 +91,9 @@ class Kraken(Venue):
         return self._not_allowed(request)
 
     def rate_limited(self, retry_after: int | None) -> Response:
-        """Kraken tells no time to wait: a `retry-after` is there only when asked for."""
-        told = {} if retry_after is None else {"retry-after": str(retry_after)}
-        return self._error("apiLimitExceeded", 429, told)
+        """Respond as Kraken does, without a time to wait; `retry-after` is set only on request."""
+        extra = {} if retry_after is None else {"retry-after": str(retry_after)}
+        return self._error("apiLimitExceeded", 429, extra)
 
     def server_error(self, status: int) -> Response:
         return self._error("unavailable", 503) if status == 503 else html(status)
@@ -101,14 +101,14 @@ class Kraken(Venue):
     # Authentication
 
     def authenticate(self, request: Request, now_ms: int) -> SimulatedKey:
-        """No time is signed: a nonce is all that ages, and it may be left out."""
+        """Return the key; no time is signed, only an optional nonce that must increase."""
         del now_ms
         headers = request.headers
         key = self.world.keys.find(self.exchange, self.environment, headers.get("apikey", ""))
         if key is None:
             raise self._not_allowed(request)
         if key.trait("check", "present") == "absent" and request.path == CHECK:
-            # Whether the demo host knows this path could not be confirmed.
+            # Unconfirmed whether the demo host has this path.
             raise Refusal(self.not_found(request))
         nonce = headers.get("nonce", "")
         if not same(_signature(key.text.api_secret, request, nonce), headers.get("authent", "")):
@@ -204,17 +204,17 @@ class Kraken(Venue):
         return {"accounts": {"cash": cash, "flex": flex, "fi_xbtusd": inverse}}
 
     def _preferences(self, call: Call) -> dict[str, Any]:
-        """No preference: the positions are cross."""
+        """Return no preference: the positions are cross."""
         del call
         return {"leveragePreferences": []}
 
     # Orders
 
     def _order(self, call: Call) -> dict[str, Any]:
-        """Take an order, a market order as filled at once.
+        """Take an order, filling a market order at once.
 
-        Parameters stand in the query or in a form. What is wrong with the order itself is told by
-        the status of a success.
+        Parameters are in the query or in a form. Faults of the order itself are reported in the
+        status of a success.
         """
         body = call.request.body.decode("latin-1")
         order = dict(parse_qsl(call.request.query) + parse_qsl(body))
@@ -279,10 +279,10 @@ class Kraken(Venue):
 
 
 def _signature(secret: str, request: Request, nonce: str) -> str:
-    """HMAC-SHA512 of the SHA-256 of data, nonce and path, under a secret that is base64.
+    """Return the HMAC-SHA512 of the SHA-256 of data, nonce and path, with a base64 secret.
 
-    Data are the query or the form as sent. The path of a trading call is signed without its first
-    part, `/derivatives`.
+    The data are the query or the form as sent. The path of a trading call is signed without its
+    first part, `/derivatives`.
     """
     path = request.path.removeprefix(TRADING).encode("latin-1")
     data = request.query.encode("latin-1") + request.body

@@ -1,6 +1,6 @@
-"""What Kraken lists as futures: multi-collateral and inverse contracts, odd rows included.
+"""Kraken's futures listing: multi-collateral and inverse contracts, irregular rows.
 
-docs/exchange-notes.md describes the field names and the odd rows.
+docs/exchange-notes.md describes the field names and the irregular rows.
 """
 
 import math
@@ -16,7 +16,7 @@ from app.simulator.market import EQUITY, Asset, Quote, assets, lot, tick, to_ste
 FLEXIBLE, INVERSE, VANILLA = "flexible_futures", "futures_inverse", "futures_vanilla"
 Margins = Literal["all", "retail", "schedules"]
 _OPENED_MS = 1_647_951_525_000
-# Cheap coins trade a thousand at least: the precision is below zero there.
+# Cheap coins trade in steps of at least a thousand: their precision is negative.
 _COARSEST = Decimal(1_000)
 
 
@@ -24,8 +24,8 @@ _COARSEST = Decimal(1_000)
 class Contract:
     """One row. A contract is one coin (flexible) or one USD (inverse).
 
-    `margins`: which of its lists of margin levels the row has. `plain`: a row as they were in 2021,
-    without the fields that name its coin. `quiet`: nothing has been traded in it yet.
+    `margins`: which lists of margin levels the row has. `plain`: a row as in 2021, without the
+    fields that name its coin. `quiet`: nothing has been traded in it yet.
     """
 
     symbol: str
@@ -80,7 +80,7 @@ class Contract:
         return row
 
     def _margins(self) -> dict[str, Any]:
-        """The first level allows the most; those of retail clients allow a tenth of it."""
+        """Return the margin levels; the first allows the most, a tenth of it for retail clients."""
         most = Decimal(min(self.asset.max_leverage, 50))
         levels, retail = self._levels(1 / most), self._levels(min(10 / most, Decimal("0.5")))
         if self.margins == "retail":
@@ -102,7 +102,7 @@ class Contract:
         ]
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """The row of `tickers`: `vol24h` counts coins (flexible) or USD (inverse)."""
+        """Return the row of `tickers`: `vol24h` counts coins (flexible) or USD (inverse)."""
         row = {
             "symbol": self.symbol,
             "tag": "perpetual" if self.ends_ms is None else "quarter",
@@ -119,11 +119,11 @@ class Contract:
             return row
         if self.inverse:
             volume = to_step(quote.turnover, self.lot)
-            # Neither USD nor coins, as in the recording; nobody could say what it is.
-            told = volume / 81
+            # Neither USD nor coins, as in the recording; its unit is unknown.
+            volume_quote = volume / 81
         else:
             volume = to_step(quote.turnover / quote.average, self.lot)
-            told = volume * quote.average
+            volume_quote = volume * quote.average
         change = (quote.last / quote.open - 1) * 100
         return row | {
             "last": number(quote.last),
@@ -134,7 +134,7 @@ class Contract:
             "ask": number(quote.ask),
             "askSize": float(self.lot * 40),
             "vol24h": float(volume),
-            "volumeQuote": float(told.quantize(Decimal("0.0001"))),
+            "volumeQuote": float(volume_quote.quantize(Decimal("0.0001"))),
             "open24h": number(quote.open),
             "high24h": number(quote.high),
             "low24h": number(quote.low),
@@ -177,7 +177,7 @@ def _inverse(asset: Asset) -> Contract:
 
 
 def listing(perpetuals: int, now_ms: int) -> tuple[Contract, ...]:
-    """As many inverse and as many flexible perpetuals, and odd rows after them."""
+    """Return `perpetuals` inverse and as many flexible perpetuals, followed by irregular rows."""
     coins = assets(perpetuals)
     return (*map(_inverse, coins), *map(_flexible, coins), *_odd(now_ms))
 
@@ -202,7 +202,7 @@ def _odd(now_ms: int) -> Iterator[Contract]:
         ends_ms=delivery_ms(end, 15),
         share=0.001,
     )
-    # Written in both cases, and to be sent back as it is written.
+    # Mixed-case, and to be sent back exactly as written.
     stock = replace(EQUITY, name=f"{EQUITY.name}x")
     yield replace(_flexible(stock), category="Stocks", tradfi=True)
     yield replace(_flexible(Asset("GONE", 0.08, 1.0, 20)), tradeable=False)

@@ -1,7 +1,7 @@
-"""KuCoin's futures, and the page of the account that tells a key's rights, on one address.
+"""KuCoin's futures, and the account call that returns a key's permissions, on one address.
 
 docs/exchange-notes.md describes the wire format, codes and field names. The real exchange has two
-hosts, whose paths do not meet, and no test environment; here there is one.
+hosts with disjoint paths and no test environment; here there is one.
 """
 
 import base64
@@ -50,7 +50,9 @@ class Kucoin(Venue):
         )
 
     def routes(self) -> Sequence[Route]:
-        """Rights are the account's affair; all that concerns futures needs the one for futures."""
+        """Return the routes; permissions concern the account, and all futures calls need
+        the futures one.
+        """
         read, trade = Permission.READ, Permission.TRADE
         return [
             Route("GET", "/api/v1/timestamp", lambda call: call.now_ms, weight=2),
@@ -86,7 +88,7 @@ class Kucoin(Venue):
         return self._refusal(403, "400007", "Access denied, require more permission")
 
     def rate_limited(self, retry_after: int | None) -> Response:
-        """The headers tell when the pool fills again, in milliseconds from now."""
+        """Respond with headers that state when the pool refills, in milliseconds from now."""
         wait = POOL_MS if retry_after is None else retry_after * 1000
         return self._error(
             429,
@@ -113,7 +115,7 @@ class Kucoin(Venue):
         return self._error(405, "405000", "Method Not Allowed")
 
     def headers(self, call: Call, route: Route) -> Mapping[str, str]:
-        """One pool, where the real exchange has one for each kind of call."""
+        """Return the headers of a single pool; the real exchange has one for each kind of call."""
         term = call.now_ms // POOL_MS
         used = self._used[term] + route.weight
         self._used = Counter({term: used})
@@ -136,12 +138,12 @@ class Kucoin(Venue):
             raise self._refusal(401, "400002", "KC-API-TIMESTAMP Invalid")
         key = self.world.keys.find(self.exchange, self.environment, headers["kc-api-key"])
         if key is None:
-            # The real message does not name the key. Ours does, as some exchanges' do: whoever
-            # passes it on is found out.
+            # The real message does not name the key. Ours does, as some exchanges' do, to expose
+            # code that leaks it.
             message = f"KC-API-KEY not exists: {headers['kc-api-key']}"
             raise self._refusal(401, "400003", message)
-        # Looked at before the signature, and a MAC under the secret too: who signs with another
-        # secret is told of the passphrase (ccxt issue 9369).
+        # Checked before the signature, and itself a MAC with the secret: a caller with a wrong
+        # secret gets the error about the passphrase (ccxt issue 9369).
         if not self._passphrase_fits(key, headers):
             raise self._refusal(401, "400004", "KC-API-PASSPHRASE error")
         text = stamp + request.method + request.target + request.body.decode("latin-1")
@@ -156,10 +158,11 @@ class Kucoin(Venue):
 
     @staticmethod
     def _passphrase_fits(key: SimulatedKey, headers: Mapping[str, str]) -> bool:
-        """Versions 2 and 3 send a MAC of the passphrase; in clear, as version 1, it is refused.
+        """Return whether the passphrase is right; it is a MAC since version 2, and clear text is
+        refused.
 
-        Whether the header must name the very version of the key could not be confirmed: only a key
-        with the trait `version` = `strict` insists.
+        Whether the header must name the key's exact version is unconfirmed: only a key with the
+        trait `version` = `strict` requires it.
         """
         version = headers.get("kc-api-key-version", "1")
         if version not in KEY_VERSIONS:
@@ -191,14 +194,14 @@ class Kucoin(Venue):
     # Account
 
     def _key(self, call: Call) -> dict[str, Any]:
-        """`InnerTransfer` moves funds within the account, `Transfer` out of it."""
+        """Return the key; `InnerTransfer` moves funds within the account, `Transfer` out of it."""
         key = call.signer
         words = ["General"]
         if Permission.TRADE in key.permissions:
             words += ["Futures", "InnerTransfer"]
         if Permission.WITHDRAW in key.permissions:
             words += [key.trait("withdrawal", "Transfer")]
-        told = {
+        row = {
             "remark": "simulated",
             "apiKey": key.text.api_key,
             "apiVersion": int(_version(key)),
@@ -207,10 +210,10 @@ class Kucoin(Venue):
             "uid": int(key.account),
             "isMaster": True,
         }
-        return told | ({"ipWhitelist": ",".join(key.addresses)} if key.addresses else {})
+        return row | ({"ipWhitelist": ",".join(key.addresses)} if key.addresses else {})
 
     def _mode(self, call: Call) -> dict[str, str]:
-        """Which of the two APIs the account is for: this one, or the newer unified one."""
+        """Return which of the two APIs the account uses: this one, or the newer unified one."""
         return {"selfAccountMode": call.signer.trait("mode", "CLASSIC")}
 
     def _overview(self, call: Call) -> dict[str, Any]:
@@ -235,7 +238,7 @@ class Kucoin(Venue):
     # Orders
 
     def _order(self, call: Call) -> dict[str, str]:
-        """Take an order, or check it only (`/orders/test`): the answer is the same."""
+        """Take an order, or only check it (`/orders/test`): the response is the same."""
         try:
             order = orjson.loads(call.request.body)
         except orjson.JSONDecodeError:

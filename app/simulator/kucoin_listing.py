@@ -1,6 +1,6 @@
-"""What KuCoin lists as futures: linear contracts, inverse ones, odd rows.
+"""KuCoin's futures listing: linear contracts, inverse ones, irregular rows.
 
-docs/exchange-notes.md describes the field names and the odd rows.
+docs/exchange-notes.md describes the field names and the irregular rows.
 """
 
 import math
@@ -45,7 +45,7 @@ class Contract:
         return self.status != "Init"
 
     def row(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """One listing is both: what the contract is, and what it trades at."""
+        """Return a row with both the contract's specification and its prices."""
         funded = self.ends_ms is None
         margin = (1 / Decimal(self.asset.max_leverage)).quantize(Decimal("0.0001"))
         return {
@@ -75,7 +75,7 @@ class Contract:
             "makerFixFee": 0,
             "settlementFee": None,
             "isDeleverage": True,
-            # Says nothing, as it does there: contracts settled in what they are quoted in have it.
+            # Meaningless, as at KuCoin: contracts settled in their quote currency have it.
             "isQuanto": not self.inverse,
             "isInverse": self.inverse,
             "markMethod": "FairPrice",
@@ -95,7 +95,9 @@ class Contract:
         }
 
     def _traded(self, quote: Quote) -> dict[str, Any]:
-        """`volumeOf24h` counts coins (linear) or USD (inverse), `turnoverOf24h` the other."""
+        """Return `volumeOf24h` in coins (linear) or USD (inverse), and `turnoverOf24h` in
+        the other.
+        """
         if not self.born:
             names = (
                 *("turnoverOf24h", "volumeOf24h", "markPrice", "indexPrice", "lastTradePrice"),
@@ -122,7 +124,9 @@ class Contract:
         }
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """The row of `allTickers`, whose prices are text and whose time counts nanoseconds."""
+        """Return the row of `allTickers`, whose prices are text and whose time is in
+        nanoseconds.
+        """
         return {
             "sequence": now_ms,
             "symbol": self.symbol,
@@ -143,7 +147,7 @@ def _name(asset: Asset) -> str:
 
 
 def _linear(asset: Asset, quote: str = "USDT") -> Contract:
-    """A lot is worth tens of dollars, however many coins that takes."""
+    """Return a contract whose lot is worth tens of dollars, however many coins that takes."""
     return Contract(
         symbol=f"{_name(asset)}{quote}M",
         asset=asset,
@@ -171,7 +175,7 @@ def _inverse(asset: Asset) -> Contract:
 
 
 def listing(perpetuals: int, now_ms: int) -> tuple[Contract, ...]:
-    """As many linear and as many inverse perpetuals, and odd rows after them."""
+    """Return `perpetuals` linear and as many inverse perpetuals, followed by irregular rows."""
     coins = assets(perpetuals)
     return (*map(_linear, coins), *map(_inverse, coins), *_odd(now_ms))
 

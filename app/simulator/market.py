@@ -1,7 +1,7 @@
 """Assets and their prices, the same for every exchange but for a small basis of its own.
 
-A price is a function of the seed and the time alone: the same moment of the same seed shows the
-same price in every process, and a second later another.
+A price is a function of the seed and the time only: the same moment of the same seed has the same
+price in every process, and a second later another.
 """
 
 import hmac
@@ -13,16 +13,17 @@ from functools import lru_cache
 
 DAY_S = 86_400.0
 SLOT_S = 600.0
-# Three waves: amplitude as a part of the price, and period in seconds.
+# Three waves: amplitude as a fraction of the price, and period in seconds.
 _WAVES = ((0.03, 6.3 * 3600), (0.006, 47 * 60.0), (0.0008, 61.0))
 _LEVERAGES = (125, 100, 100, 75, 75, 50, 50, 25, 20)
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """`price` in USD for one unit; `turnover` in USD a day over all venues, both as of no day.
+    """An asset. `price` is in USD for one unit, `turnover` in USD a day over all venues; neither
+    has a date.
 
-    `thousands`: several exchanges list this one a thousand units at a time, as 1000SHIB.
+    `thousands`: several exchanges list this one in units of a thousand, as 1000SHIB.
     """
 
     name: str
@@ -76,7 +77,7 @@ def _asset(rank: int, name: str, price: float) -> Asset:
 
 
 def _invented(rank: int) -> Asset:
-    """A coin with a name of its own for every rank, so that a catalogue can be as long as asked."""
+    """Return a coin with a unique name for every rank, so that a catalogue can have any length."""
     consonants, vowels = "BCDFGHJKLMNPRSTVWXYZ", "AEIOU"
     letters = []
     rest = rank
@@ -88,38 +89,38 @@ def _invented(rank: int) -> Asset:
 
 @lru_cache(maxsize=8)
 def assets(count: int) -> Sequence[Asset]:
-    """The `count` largest coins by turnover; the well-known ones come first."""
+    """Return the `count` largest coins by turnover; the well-known ones come first."""
     known = [_asset(rank, name, price) for rank, (name, price) in enumerate(_COINS[:count])]
     return (*known, *(_invented(rank) for rank in range(len(known), count)))
 
 
 def step(value: float, digits: int) -> Decimal:
-    """The power of ten that leaves `value` with `digits` + 1 significant digits."""
+    """Return the power of ten that leaves `value` with `digits` + 1 significant digits."""
     return Decimal(1).scaleb(math.floor(math.log10(value)) - digits)
 
 
 def tick(price: float) -> Decimal:
-    """A price step like those in use: 0.1 for BTC, 0.01 for ETH, five digits for small coins."""
+    """Return a realistic price step: 0.1 for BTC, 0.01 for ETH, five digits for small coins."""
     return step(price, 5 if price >= 1 else 4)
 
 
 def lot(price: float) -> Decimal:
-    """A quantity step worth tens of USD: 0.001 for BTC; never above one coin."""
+    """Return a quantity step worth tens of USD: 0.001 for BTC; never above one coin."""
     return min(Decimal(1).scaleb(1 - math.floor(math.log10(price))), Decimal(1))
 
 
 def text(number: Decimal) -> str:
-    """A number as exchanges write it: never with an exponent."""
+    """Return a number as exchanges write it: never with an exponent."""
     return format(number, "f")
 
 
 def to_step(number: Decimal, size: Decimal) -> Decimal:
-    """Round to a multiple of `size`, never to nothing."""
+    """Round to a multiple of `size`, at least one."""
     return max((number / size).quantize(Decimal(1), ROUND_HALF_EVEN), Decimal(1)) * size
 
 
 class Market:
-    """What one venue quotes. Venues differ by a basis below 0.1 % and by their share of trade."""
+    """The prices of one venue. Venues differ by a basis below 0.1 % and by their share of trade."""
 
     def __init__(self, seed: str, venue: str, *, share: float) -> None:
         self._seed = seed.encode()
@@ -136,16 +137,17 @@ class Market:
         return found
 
     def price(self, asset: Asset, at: float) -> float:
-        """USD for one unit at `at`, seconds since 1970."""
+        """Return USD for one unit at `at`, seconds since 1970."""
         moved = 1.0
         for (size, period), angle in zip(_WAVES, self._angles(asset.name), strict=True):
             moved += size * math.sin(math.tau * (at % period) / period + angle)
         return asset.price * moved
 
     def _day(self, asset: Asset, at: float) -> tuple[float, float, float]:
-        """Opening, highest and lowest price of the 24 hours before the last ten minutes began.
+        """Return opening, highest and lowest price of the 24 hours before the current ten minutes.
 
-        Kept until the next ten minutes begin: it is most of the work of a long listing.
+        The result is cached until the next ten minutes begin: it is most of the work of a long
+        listing.
         """
         slot = at // SLOT_S
         kept = self._days.get(asset.name)
@@ -157,7 +159,7 @@ class Market:
     def quote(
         self, asset: Asset, at: float, size: Decimal, *, scale: int = 1, share: float = 1.0
     ) -> Quote:
-        """What a contract on `scale` units shows at `at`, its price step being `size`.
+        """Return the quote of a contract on `scale` units at `at`, with the price step `size`.
 
         `share` is its part of this venue's trade in the asset.
         """

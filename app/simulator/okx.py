@@ -1,7 +1,6 @@
-"""OKX V5: one host for both environments, which a header tells apart, and one for both contract
-types, which the rows tell apart.
+"""OKX V5: one host for both environments (a header selects one) and both contract types.
 
-docs/exchange-notes.md describes the wire format, codes and field names; HTTP statuses as OKX
+docs/exchange-notes.md describes the wire format, codes and field names; HTTP statuses are as OKX
 documents them.
 """
 
@@ -90,10 +89,10 @@ class Okx(Venue):
         return self._refusal(401, "50120", message)
 
     def rate_limited(self, retry_after: int | None) -> Response:
-        """OKX tells no time to wait: a `retry-after` is there only when asked for."""
+        """Respond as OKX does, without a time to wait; `retry-after` is set only on request."""
         response = self._error(429, "50011", "Too Many Requests")
-        told = {} if retry_after is None else {"retry-after": str(retry_after)}
-        return Response(response.status, response.body, {**response.headers, **told})
+        extra = {} if retry_after is None else {"retry-after": str(retry_after)}
+        return Response(response.status, response.body, {**response.headers, **extra})
 
     def server_error(self, status: int) -> Response:
         if status == 503:  # their status for maintenance
@@ -136,8 +135,8 @@ class Okx(Venue):
             return key
         if any(keys.find(self.exchange, other, api_key) for other in ENVIRONMENTS):
             raise self._refusal(401, "50101", "APIKey does not match current environment.")
-        # The real message stops before the colon. Ours names the key, as some exchanges' do:
-        # whoever passes it on is found out.
+        # The real message stops before the colon. Ours names the key, as some exchanges' do, to
+        # expose code that leaks it.
         raise self._refusal(401, "50111", f"Invalid OK-ACCESS-KEY: {api_key}")
 
     def _check_time(self, written: str, now_ms: int) -> None:
@@ -162,14 +161,14 @@ class Okx(Venue):
         return [*(swap.row() for swap in self._swaps.values()), UNBORN]
 
     def _wanted(self, call: Call) -> str | None:
-        """Check `instType`; the one `instId` asked for, if any."""
+        """Check `instType`; return the requested `instId`, if any."""
         params = dict(parse_qsl(call.request.query, keep_blank_values=True))
         kind = params.get("instType", "")
         if not kind:
             raise self._refusal(400, "50014", "Parameter instType can not be empty")
         if kind not in ("SWAP", "SPOT", "FUTURES", "OPTION", "MARGIN"):
             raise self._refusal(400, "51000", "Parameter instType  error")
-        # Nothing but swaps is listed here: for any other kind no id can match.
+        # Only swaps are listed here: no id can match any other kind.
         return params.get("instId") if kind == "SWAP" else ""
 
     def _instruments(self, call: Call) -> list[Mapping[str, Any]]:
@@ -237,7 +236,7 @@ class Okx(Venue):
         ]
 
     def _balance(self, call: Call) -> list[dict[str, Any]]:
-        asked = dict(parse_qsl(call.request.query)).get("ccy", "USDT,BTC").split(",")
+        requested = dict(parse_qsl(call.request.query)).get("ccy", "USDT,BTC").split(",")
         funds = {"USDT": ("10000", Decimal(1)), "BTC": ("1", Decimal(91_000))}
         details = [
             {
@@ -251,7 +250,7 @@ class Okx(Venue):
                 "eqUsd": text(Decimal(funds[coin][0]) * funds[coin][1]),
                 "uTime": str(call.now_ms),
             }
-            for coin in asked
+            for coin in requested
             if coin in funds
         ]
         total = sum((Decimal(amount) * usd for amount, usd in funds.values()), Decimal(0))
@@ -265,7 +264,7 @@ class Okx(Venue):
         return self._place(call, [self._read(call)])
 
     def _batch(self, call: Call) -> Response:
-        """Up to twenty orders in one call, each with a result of its own."""
+        """Take up to twenty orders in one call, each with a result of its own."""
         orders = self._read(call)
         if not isinstance(orders, list) or not 0 < len(orders) <= MOST_IN_A_BATCH:
             raise self._refusal(400, "50002", "JSON syntax error")
@@ -278,7 +277,7 @@ class Okx(Venue):
             raise self._refusal(400, "50002", "JSON syntax error") from None
 
     def _place(self, call: Call, orders: Sequence[Any]) -> Response:
-        """Take orders. What is wrong with one's content is told in its result, under HTTP 200."""
+        """Take orders; an invalid one is reported in its own result, under HTTP 200."""
         for order in orders:
             if not isinstance(order, dict):
                 raise self._refusal(400, "50002", "JSON syntax error")

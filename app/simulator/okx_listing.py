@@ -1,6 +1,6 @@
-"""What OKX lists as SWAP, linear and inverse together, odd rows included.
+"""OKX's SWAP listing, linear and inverse together, including irregular rows.
 
-docs/exchange-notes.md describes the field names and the odd rows.
+docs/exchange-notes.md describes the field names and the irregular rows.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ _EMPTY_ROW: Mapping[str, Any] = {
     "instIdCode": 0,
     "tradeQuoteCcyList": [],
 }
-# Before its opening a contract may be an id and a state, and nothing else.
+# Before its opening, a contract may have only an id and a state.
 UNBORN: Mapping[str, Any] = {
     **_EMPTY_ROW,
     "instType": "SWAP",
@@ -84,7 +84,7 @@ class Swap:
         }
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, str]:
-        """`vol24h` counts contracts, `volCcy24h` base coins, in linear and inverse rows alike."""
+        """Return the ticker: `vol24h` counts contracts, `volCcy24h` base coins, in all rows."""
         coin = Decimal(1) if self.inverse else quote.average
         contracts = to_step(quote.turnover / self.value / coin, self.lot)
         base = contracts * self.value / (quote.average if self.inverse else 1)
@@ -143,7 +143,7 @@ def _inverse(asset: Asset, code: int) -> Swap:
 
 
 def listing(perpetuals: int) -> tuple[Swap, ...]:
-    """As many linear and as many inverse swaps, and odd rows after them."""
+    """Return `perpetuals` linear and as many inverse swaps, followed by irregular rows."""
     coins = assets(perpetuals)
     inverse = (_inverse(asset, 10_458 + at * 2) for at, asset in enumerate(coins))
     linear = (_linear(asset, 10_459 + at * 2) for at, asset in enumerate(coins))
@@ -154,7 +154,7 @@ def _odd() -> Iterator[Swap]:
     btc, eth, *_ = assets(2)
     for code, asset in ((900_001, btc), (900_002, eth)):
         yield replace(_linear(asset, code, "USDC"), share=0.02)
-        # Quoted in USD and settled in several stablecoins: linear, whatever the id looks like.
+        # Quoted in USD and settled in several stablecoins: linear, despite the look of the id.
         yield replace(
             _linear(asset, code + 100, "USD"),
             inst_id=f"{asset.name}-USD_UM-SWAP",

@@ -1,7 +1,6 @@
-"""Phemex: linear and inverse perpetuals on one host, with two envelopes and two ways to write
-numbers.
+"""Phemex: linear and inverse perpetuals on one host, with two envelopes and two number formats.
 
-docs/exchange-notes.md describes the wire format, codes and field names. Nothing here tells what a
+docs/exchange-notes.md describes the wire format, codes and field names. No response reveals what a
 key may do.
 """
 
@@ -84,7 +83,7 @@ class Phemex(Venue):
         return {"code": 0, "msg": "", "data": payload}
 
     def headers(self, call: Call, route: Route) -> Mapping[str, str]:
-        """What is left of a minute: signed calls in a group of their own, market data in none."""
+        """Return the rest of a minute's budget: signed calls have a group, market data none."""
         if route.path.startswith(_MARKET_DATA):
             return {}
         group = "-contract" if route.needs else ""
@@ -105,7 +104,7 @@ class Phemex(Venue):
         return self._refusal(401, "401", f"401 {message}")
 
     def _wrong(self, code: int, message: str) -> Refusal:
-        """What is wrong with an order or an argument is told under HTTP 200."""
+        """Refuse an invalid order or argument, under HTTP 200."""
         return Refusal(self.json(200, {"code": code, "msg": message, "data": None}))
 
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
@@ -114,14 +113,14 @@ class Phemex(Venue):
 
     def rate_limited(self, retry_after: int | None) -> Response:
         seconds = 60 if retry_after is None else retry_after
-        told = {"x-ratelimit-remaining": "0", "x-ratelimit-retry-after": str(seconds)}
-        return self.json(429, {"code": 39995, "msg": "Too many requests."}, told)
+        extra = {"x-ratelimit-remaining": "0", "x-ratelimit-retry-after": str(seconds)}
+        return self.json(429, {"code": 39995, "msg": "Too many requests."}, extra)
 
     def server_error(self, status: int) -> Response:
         return html(status)
 
     def not_found(self, request: Request) -> Response:
-        """Its content network answers for paths that it does not know."""
+        """Respond as the content network does for unknown paths."""
         del request
         return Response(403)
 
@@ -186,7 +185,7 @@ class Phemex(Venue):
         }
 
     def _products_plus(self, call: Call) -> dict[str, Any]:
-        """As `products`, with four moments each: the second lists, the fourth delists."""
+        """Return `products` with four times each: the second lists, the fourth delists."""
         answer = self._products(call)
         for name in ("products", "perpProductsV2"):
             for row in answer[name]:
@@ -205,7 +204,7 @@ class Phemex(Venue):
         return self.market.quote(one.asset, at, one.tick, scale=one.scale, share=one.share)
 
     def _plain_tickers(self, call: Call) -> list[dict[str, Any]]:
-        """A contract off the list keeps its ticker."""
+        """Return tickers; a delisted contract keeps its ticker."""
         return [
             one.plain_ticker(self._quote(one, call.at), call.now_ms * 1_000_000)
             for one in self._listed.values()
@@ -230,7 +229,7 @@ class Phemex(Venue):
         ]
 
     def _oldest_tickers(self, call: Call) -> list[dict[str, Any]]:
-        """The same numbers under names that do not tell that they are scaled."""
+        """Return the same numbers under names that do not show that they are scaled."""
         return [
             {
                 _UNSCALED.get(name, name[:-2] if name[-2:] in ("Ep", "Er") else name): row[name]
@@ -289,7 +288,7 @@ class Phemex(Venue):
     # Orders
 
     def _order(self, call: Call) -> dict[str, Any]:
-        """Take an order, of the body or of the query; a market order is filled at once."""
+        """Take an order from the body or the query; a market order is filled at once."""
         order = self._read(call)
         linear = call.request.path.startswith("/g-")
         one = self._listed.get(str(order.get("symbol", "")))

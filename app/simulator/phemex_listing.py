@@ -1,8 +1,8 @@
-"""What Phemex lists: inverse and spot rows among `products`, linear rows in `perpProductsV2`.
+"""Phemex's listing: inverse and spot rows among `products`, linear rows in `perpProductsV2`.
 
-docs/exchange-notes.md describes the field names and the odd rows. A suffix tells how a number is
-written: `Ep`, `Er` and `Ev` are integers scaled by the powers of ten `priceScale`, `ratioScale` and
-the `valueScale` of the settle currency; `Rp`, `Rr`, `Rv` and `Rq` are plain decimals as text.
+docs/exchange-notes.md describes the field names and the irregular rows. A suffix shows how a number
+is written: `Ep`, `Er` and `Ev` are integers scaled by the powers of ten `priceScale`, `ratioScale`
+and the `valueScale` of the settle currency; `Rp`, `Rr`, `Rv` and `Rq` are plain decimals as text.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,10 +22,10 @@ _COARSE = 4
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One perpetual. `size` is what a contract counts: USD where inverse, coins elsewhere.
+    """One perpetual. `size` is the unit of a contract: USD for inverse ones, coins otherwise.
 
-    `scale` is how many coins one unit of the base is: 1000 for `1000 SHIB`. `traded` is false where
-    nobody has traded yet, so that there is no last price.
+    `scale` is how many coins one unit of the base represents: 1000 for `1000 SHIB`. `traded` is
+    false if there has been no trade yet and so no last price.
     """
 
     symbol: str
@@ -45,7 +45,7 @@ class Product:
 
     @property
     def linear(self) -> bool:
-        """Of the newer model, whose numbers are plain."""
+        """Return whether it belongs to the newer model, whose numbers are plain."""
         return self.model == "PerpetualV2"
 
     @property
@@ -123,7 +123,7 @@ class Product:
         }
 
     def old_row(self, value_scale: int) -> dict[str, Any]:
-        """The row of the older list, which knows the oldest contracts alone."""
+        """Return the row of the older list, which contains only the oldest contracts."""
         return {
             "symbol": self.symbol,
             "underlyingSymbol": f".{self.base}",
@@ -149,7 +149,9 @@ class Product:
         }
 
     def risk(self) -> dict[str, Any]:
-        """The row of `riskLimits` or `riskLimitsV2`: the first limit allows the most."""
+        """Return the row of `riskLimits` or `riskLimitsV2`: the first limit allows the
+        highest leverage.
+        """
         part = Decimal(1) / min(self.asset.max_leverage, 100)
         if self.linear:
             limit: dict[str, Any] = {
@@ -168,11 +170,11 @@ class Product:
         return {"symbol": self.symbol, "steps": "0K", "riskLimits": [limit]}
 
     def ep(self, price: Decimal) -> int:
-        """A price as `Ep` writes it."""
+        """Return a price in the `Ep` format."""
         return int(price.scaleb(self.price_scale))
 
     def plain_ticker(self, quote: Quote, now_ns: int) -> dict[str, Any]:
-        """The row of `md/v3`: `volumeRq` counts coins, `turnoverRv` the quote asset."""
+        """Return the row of `md/v3`: `volumeRq` counts coins, `turnoverRv` the quote asset."""
         volume = to_step(quote.turnover / quote.average, self.lot)
         prices = {
             "openRp": quote.open,
@@ -196,7 +198,9 @@ class Product:
         }
 
     def scaled_ticker(self, quote: Quote, now_ns: int, value_scale: int) -> dict[str, Any]:
-        """The row of `md/v1`: `volume` counts contracts, `turnoverEv` the settle currency."""
+        """Return the row of `md/v1`: `volume` counts contracts, `turnoverEv` the settle
+        currency.
+        """
         worth = self.size / quote.average if self.inverse else self.size * quote.average
         each = self.size if self.inverse else worth
         contracts = to_step(quote.turnover / each, self.lot)
@@ -239,7 +243,9 @@ def _linear(asset: Asset, quote: str = "USDT", share: float = 0.1) -> Product:
 
 
 def _inverse(asset: Asset) -> Product:
-    """Only BTC has the plain name: the others' once belonged to contracts settled in USD."""
+    """Return an inverse contract; only BTC has the plain name, which others lost to USD
+    contracts.
+    """
     return Product(
         symbol=f"{'' if asset.name == 'BTC' else 'c'}{asset.name}USD",
         asset=asset,
@@ -254,7 +260,7 @@ def _inverse(asset: Asset) -> Product:
 
 
 def _settled_in_usd(asset: Asset, size: str, status: str) -> Product:
-    """Of the old model: in the list of the inverse ones, and linear all the same."""
+    """Return a contract of the old model: listed among the inverse ones, but linear."""
     return replace(
         _inverse(asset),
         symbol=f"{asset.name}USD",
@@ -266,7 +272,7 @@ def _settled_in_usd(asset: Asset, size: str, status: str) -> Product:
 
 
 def listing(perpetuals: int) -> tuple[Product, ...]:
-    """As many linear and as many inverse perpetuals, and odd rows after them."""
+    """Return `perpetuals` linear and as many inverse perpetuals, followed by irregular rows."""
     coins = assets(perpetuals)
     linear = (_linear(asset) for asset in coins)
     return (*(_inverse(asset) for asset in coins), *linear, *_odd())
@@ -282,7 +288,7 @@ def _odd() -> Iterator[Product]:
     unborn = Asset("DAWN", 0.7, 1.0, 5)
     yield replace(_linear(unborn), kind="PreMarket", traded=False)
     yield replace(_inverse(unborn), traded=False)
-    # Off the list, and still with a price.
+    # Delisted, but it still has a price.
     yield replace(_linear(Asset("OLD", 0.41, 1.0, 20)), status="Delisted")
 
 
@@ -318,14 +324,14 @@ def _spot(base: str, quote: str, status: str) -> dict[str, Any]:
 
 
 def value_scales(products: tuple[Product, ...]) -> Mapping[str, int]:
-    """The scale of amounts of each currency: fewer digits for USD and for coins of small worth."""
+    """Return the amount scale of each currency: fewer digits for USD and for coins of low value."""
     coarse = {one.settle for one in products if one.inverse and one.asset.thousands} | {"USD"}
     names = dict.fromkeys(one.settle for one in products)
     return {name: _COARSE if name in coarse else 8 for name in names}
 
 
 def currency_row(name: str, code: int, value_scale: int) -> dict[str, Any]:
-    """The row of `currencies`."""
+    """Return the row of `currencies`."""
     stable = name in ("USDT", "USDC")
     return {
         "currency": name,

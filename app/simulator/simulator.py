@@ -1,4 +1,4 @@
-"""All simulated exchanges, up for as long as the context lasts."""
+"""All simulated exchanges, running for as long as the context lasts."""
 
 import asyncio
 import time
@@ -21,13 +21,13 @@ _LONG = ("bybit", "testnet")
 class Simulator:
     """Simulated exchanges on free loopback ports, in the event loop that enters the context.
 
-    `seed` decides keys and prices, `clock` what time it is there (seconds since 1970). `faults` are
-    the failures to begin with. `perpetuals` is how many perpetuals that trade each exchange lists
-    for each contract type, odd rows not counted; at least two. One place lists `long_listing`
-    instead, so that pages are followed: Bybit's testnet, whose own pages hold 1,000.
+    `seed` determines keys and prices, `clock` the time there (seconds since 1970). `faults` are the
+    initial failures. `perpetuals` is how many trading perpetuals each exchange lists for each
+    contract type, without irregular rows; at least two. Bybit's testnet, whose pages hold 1,000,
+    lists `long_listing` instead, so that clients must follow pages.
 
-    While it runs, `hosts` maps exchange and environment to a base address, `keys` holds the keys
-    the exchanges know, and `faults` may be set and cleared.
+    While it runs, `hosts` maps exchange and environment to a base address, `keys` holds the known
+    keys, and `faults` may be set and cleared.
     """
 
     def __init__(
@@ -63,11 +63,11 @@ class Simulator:
 
     @property
     def hosts(self) -> Mapping[str, Mapping[str, str]]:
-        """`{exchange: {environment: "http://127.0.0.1:PORT"}}`; empty before the start."""
+        """Return `{exchange: {environment: "http://127.0.0.1:PORT"}}`; empty before the start."""
         return self._hosts
 
     def calls(self, exchange: str, environment: str, path: str = "") -> int:
-        """How many requests came in whose path starts with `path`, failed ones included."""
+        """Return the number of requests whose path starts with `path`, failed ones included."""
         names.check(exchange, environment)
         return sum(
             number

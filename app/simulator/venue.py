@@ -1,4 +1,4 @@
-"""What all simulated exchanges have in common; each of them adds a module with its own words."""
+"""The base of all simulated exchanges; each exchange's module adds its own format."""
 
 import asyncio
 import hmac
@@ -17,7 +17,7 @@ from app.simulator.keys import KeyStore, KeyText, Material, Permission, Simulate
 from app.simulator.market import Market
 
 Clock = Callable[[], float]
-"""Seconds since 1970, as `time.time` tells them."""
+"""Seconds since 1970, like `time.time`."""
 
 JSON = "application/json;charset=UTF-8"
 MAINTENANCE_PAGE = (
@@ -28,7 +28,7 @@ _TESTNET_SHARE = 0.004
 
 
 def digest(key: str, message: str, algorithm: str = "sha256") -> bytes:
-    """HMAC over a message as received, under a secret that is plain text."""
+    """Return the HMAC of a message as received, with a plain-text secret."""
     return hmac.digest(key.encode(), message.encode("latin-1"), algorithm)
 
 
@@ -42,7 +42,7 @@ def html(status: int, body: bytes = MAINTENANCE_PAGE) -> Response:
 
 
 class Refusal(Exception):
-    """The exchange says no, in the words of `response`."""
+    """The exchange refuses a request with `response`."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status)
@@ -64,7 +64,7 @@ class Call:
 
     @property
     def signer(self) -> SimulatedKey:
-        """The key of a signed call."""
+        """Return the key of a signed call."""
         if self.key is None:
             raise LookupError("this route is public")
         return self.key
@@ -72,9 +72,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path with `{named}` parts. `needs` is what the key must permit; without it, no key at all.
+    """A path with `{named}` parts. `needs` is the permission that the key must have; None needs no
+    key.
 
-    A handler returns what the exchange would put into its envelope, or a whole `Response`.
+    A handler returns the content of the exchange's envelope, or a whole `Response`.
     """
 
     method: str
@@ -110,9 +111,9 @@ class World:
 
 
 class Venue(ABC):
-    """One exchange in one environment. A subclass says everything in its exchange's own words.
+    """One exchange in one environment. A subclass expresses everything in its exchange's format.
 
-    `one_port`: both environments share a port, and `environment_of` tells them apart.
+    `one_port`: both environments share a port, and `environment_of` distinguishes them.
     `enum_fields`: names of the fields whose values come from a closed list.
     """
 
@@ -130,18 +131,18 @@ class Venue(ABC):
     @staticmethod
     @abstractmethod
     def key_text(material: Material) -> KeyText:
-        """A key in this exchange's shape."""
+        """Return a key in this exchange's format."""
 
     @abstractmethod
     def routes(self) -> Sequence[Route]: ...
 
     @abstractmethod
     def authenticate(self, request: Request, now_ms: int) -> SimulatedKey:
-        """The key that signed the request; raises `Refusal`."""
+        """Return the key that signed the request; raise `Refusal`."""
 
     @abstractmethod
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
-        """The key is right and may not do this."""
+        """Return the refusal of a valid key without the needed permission."""
 
     @abstractmethod
     def rate_limited(self, retry_after: int | None) -> Response: ...
@@ -151,21 +152,23 @@ class Venue(ABC):
 
     @staticmethod
     def environment_of(request: Request) -> str:
-        """Which environment a request means, where both share a port."""
+        """Return the environment that a request means, if both share a port."""
         raise NotImplementedError
 
     def envelope(self, payload: Any, call: Call) -> Any:
-        """What the exchange wraps around the payload of a success."""
+        """Return the payload of a success in the exchange's envelope."""
         del call
         return payload
 
     def headers(self, call: Call, route: Route) -> Mapping[str, str]:
-        """Headers of every answer to a known route."""
+        """Return the headers of every response to a known route."""
         del call, route
         return {}
 
     def banned(self, retry_after: int | None) -> Response:
-        """418: a word of Binance's own, which others would speak through a proxy at most."""
+        """Return 418, a status used only by Binance; others would send it at most through a
+        proxy.
+        """
         seconds = 120 if retry_after is None else retry_after
         return Response(418, b"", {"retry-after": str(seconds)})
 
@@ -178,7 +181,7 @@ class Venue(ABC):
         return html(405, b"<html><head><title>405 Not Allowed</title></head></html>")
 
     async def answer(self, request: Request) -> Response:
-        """Answer as the exchange would, or as badly as a fault asks for."""
+        """Respond as the exchange would, or with the failure that a fault demands."""
         world = self.world
         world.calls[self.exchange, self.environment, request.path] += 1
         fault = world.faults.take(self.exchange, self.environment, request.path)
@@ -190,7 +193,7 @@ class Venue(ABC):
         return self._fail(fault) or self._spoil(self._serve(request, fault), fault)
 
     def _fail(self, fault: Fault) -> Response | None:
-        """An answer that does not depend on the question."""
+        """Return a failure that does not depend on the request."""
         if fault.kind is FaultKind.RATE_LIMITED:
             return self.rate_limited(fault.retry_after)
         if fault.kind is FaultKind.BANNED:
@@ -205,7 +208,7 @@ class Venue(ABC):
 
     @staticmethod
     def _spoil(response: Response, fault: Fault) -> Response:
-        """A right answer that goes wrong on its way."""
+        """Return a correct response that is damaged in transit."""
         if fault.kind is FaultKind.CUT_BODY:
             return Response(response.status, response.body, response.headers, Delivery.HALF)
         if fault.kind is FaultKind.TRUNCATED:

@@ -1,4 +1,4 @@
-"""The exchanges that are simulated. A new one is its module and its line here."""
+"""The simulated exchanges. A new one needs its module and a line here."""
 
 from collections.abc import Mapping
 

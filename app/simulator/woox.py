@@ -1,8 +1,8 @@
 """WOO X: the v3 interface, for linear perpetuals.
 
-docs/exchange-notes.md describes the wire format, codes and field names. Two things are not
-confirmed and may be set per key: the trait `credentials` is what `account/credentials` tells, as
-JSON, or `absent` where there is no such call. By default it tells nothing of rights.
+docs/exchange-notes.md describes the wire format, codes and field names. Two things are unconfirmed
+and can be set per key: the trait `credentials` is the JSON that `account/credentials` returns, or
+`absent` if there is no such call. By default it says nothing about permissions.
 """
 
 import re
@@ -30,7 +30,7 @@ _INVALID = (
     "API key or secret is invalid, it may because key have insufficient permission or the key is "
     "expired/revoked."
 )
-_TELLS_NOTHING = '{"alias":"simulated","createdTime":"1752062807.915"}'
+_WITHOUT_PERMISSIONS = '{"alias":"simulated","createdTime":"1752062807.915"}'
 _TYPES = {"LIMIT", "MARKET", "IOC", "FOK", "POST_ONLY"}
 _FUNDS = (("USDT", 10_000), ("BTC", 1))
 
@@ -68,22 +68,22 @@ class Woox(Venue):
     # Refusals
 
     def _error(self, status: int, code: int | str, message: str) -> Response:
-        """`code` is a number or a text: WOO X writes both."""
+        """Return an error; `code` is a number or a text, since WOO X writes both."""
         return self.json(status, {"success": False, "code": code, "message": message})
 
     def _refusal(self, status: int, code: int, message: str) -> Refusal:
         return Refusal(self._error(status, code, message))
 
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
-        """The same words as for a key that is revoked: WOO X does not tell them apart."""
+        """Refuse with the same words as for a revoked key: WOO X does not distinguish them."""
         del key, request
         return self._refusal(401, -1002, _INVALID)
 
     def rate_limited(self, retry_after: int | None) -> Response:
-        """WOO X tells no time to wait: a `retry-after` is there only when asked for."""
+        """Respond as WOO X does, without a time to wait; `retry-after` is set only on request."""
         response = self._error(429, -1003, "Rate limit exceed.")
-        told = {} if retry_after is None else {"retry-after": str(retry_after)}
-        return Response(response.status, response.body, {**response.headers, **told})
+        extra = {} if retry_after is None else {"retry-after": str(retry_after)}
+        return Response(response.status, response.body, {**response.headers, **extra})
 
     def server_error(self, status: int) -> Response:
         if status == 503:
@@ -92,7 +92,7 @@ class Woox(Venue):
         return self._error(status, "-1000", message)
 
     def not_found(self, request: Request) -> Response:
-        """Its gateway answers for paths that it does not know, and calls that a success."""
+        """Respond as the gateway does for unknown paths, with a status of success."""
         del request
         return self.json(200, {"code": 503, "message": "[GW] no upstream server"})
 
@@ -110,13 +110,13 @@ class Woox(Venue):
             raise self._refusal(401, -1001, _MALFORMED)
         key = self.world.keys.find(self.exchange, self.environment, api_key)
         if key is None:
-            # The real message ends here. Ours names the key, as some exchanges' do: whoever passes
-            # it on is found out.
+            # The real message ends here. Ours names the key, as some exchanges' do, to expose code
+            # that leaks it.
             raise self._refusal(401, -1002, f"{_INVALID} {api_key}")
         message = stamp + request.method + request.target + request.body.decode("latin-1")
         if not same(digest(key.text.api_secret, message).hex(), signature):
             raise self._refusal(401, -1001, _MALFORMED)
-        # How WOO X words a wrong clock and a wrong address is not confirmed; it has no codes for
+        # WOO X's errors for a wrong clock and a wrong address are unconfirmed; it has no codes for
         # them.
         if abs(int(stamp) - now_ms) > TOLERANCE_MS:
             raise self._refusal(401, -1001, _MALFORMED)
@@ -135,7 +135,7 @@ class Woox(Venue):
         return {"status": 0, "msg": message, "estimatedEndTime": call.now_ms}
 
     def _chosen(self, call: Call, known: list[Pair], status: int) -> list[Pair]:
-        """The pair that `symbol` names, or all; an unknown one is refused without a code."""
+        """Return the pair named by `symbol`, or all; an unknown one is refused without a code."""
         symbol = dict(parse_qsl(call.request.query)).get("symbol")
         found = [pair for pair in known if symbol in (None, pair.symbol)]
         if not found:
@@ -160,7 +160,7 @@ class Woox(Venue):
         }
 
     def _tokens(self, call: Call) -> Response:
-        """Of the older interface, whose answers have an envelope of their own."""
+        """Return tokens of the older interface, whose responses have an envelope of their own."""
         del call
         rows = [
             {
@@ -229,8 +229,8 @@ class Woox(Venue):
         }
 
     def _credentials(self, call: Call) -> Any:
-        told = call.signer.trait("credentials", _TELLS_NOTHING)
-        return self.not_found(call.request) if told == "absent" else orjson.loads(told)
+        content = call.signer.trait("credentials", _WITHOUT_PERMISSIONS)
+        return self.not_found(call.request) if content == "absent" else orjson.loads(content)
 
     def _symbol_config(self, call: Call) -> dict[str, Any]:
         symbol = dict(parse_qsl(call.request.query)).get("symbol", "")

@@ -1,6 +1,6 @@
-"""What WOO X lists: linear perpetuals in USDT and spot pairs, told apart by the symbol's prefix.
+"""WOO X's listing: linear perpetuals in USDT and spot pairs, distinguished by the symbol's prefix.
 
-docs/exchange-notes.md describes the field names and the odd rows.
+docs/exchange-notes.md describes the field names and the irregular rows.
 """
 
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ _FUNDING_MS = 8 * 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One row; quantities count units of the base, of which each is `scale` coins.
+    """One row; quantities count units of the base, each of which represents `scale` coins.
 
-    `margin` is false where the row does not tell its margin, `listed` where only prices know the
-    pair, `traded` where nobody has traded and the index has no source.
+    `margin` is false if the row has no margin, `listed` if only the prices contain the pair,
+    `traded` if there has been no trade and the index has no source.
     """
 
     symbol: str
@@ -78,7 +78,9 @@ class Pair:
         return row
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """The row of `public/futures`: `24hVolume` counts the base, `24hAmount` the quote asset."""
+        """Return the row of `public/futures`: `24hVolume` counts the base, `24hAmount` the
+        quote asset.
+        """
         volume = to_step(quote.turnover / quote.average, self.lot) if self.traded else Decimal(0)
         return {
             "symbol": self.symbol,
@@ -114,7 +116,7 @@ def _perpetual(asset: Asset) -> Pair:
 
 
 def listing(perpetuals: int) -> tuple[Pair, ...]:
-    """As many perpetuals as asked for between spot rows, and odd rows after them."""
+    """Return `perpetuals` perpetuals between spot rows, followed by irregular rows."""
     coins = assets(perpetuals)
     spot = (_spot(asset, quote) for asset in coins[:2] for quote in ("USDT", "USDC"))
     return (*spot, *(_perpetual(asset) for asset in coins), *_odd())
@@ -129,5 +131,5 @@ def _odd() -> Iterator[Pair]:
     yield replace(_perpetual(Asset("LAB", 2.2, 1.0, 10)), status="TESTING")
     yield replace(_perpetual(Asset("BARE", 0.9, 1_000.0, 10)), margin=False)
     yield replace(_perpetual(Asset("DAWN", 0.7, 1.0, 5)), traded=False)
-    # Prices may know a pair before the list of instruments does.
+    # Prices may contain a pair before the list of instruments does.
     yield replace(_perpetual(Asset("DUSK", 0.3, 1_000.0, 5)), listed=False)
