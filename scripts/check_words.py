@@ -31,7 +31,6 @@ EXEMPT = (
 )
 
 NOT_YET: tuple[str, ...] = (
-    "app/__main__.py",
     "app/api",
     "app/domains/positions",
     "app/process",
