@@ -12,7 +12,7 @@ from typing import Any
 from app.api.openapi import openapi_document
 from app.main import create_app
 from app.settings import PREFIX, Mode, Settings
-from botkeys.exchanges.profile import ExchangeProfile
+from botkeys.exchanges.model import ExchangeProfile
 from botkeys.exchanges.registry import EXCHANGES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.domains.assets.errors import LeverageNotSettable, MarginModeNotSupported
-from botkeys.exchanges.profile import LeverageKind
+from botkeys.exchanges.model import LeverageKind
 from botkeys.exchanges.registry import EXCHANGES
 
 

@@ -7,8 +7,15 @@ from pydantic import Field
 from typing_extensions import TypeAliasType
 
 from app.api.schemas import Document, NextCursor
-from botkeys.exchanges.model import Availability, ContractType, Environment, ExchangeId, MarginMode
-from botkeys.exchanges.profile import LeverageKind, MarginModeScope
+from botkeys.exchanges.model import (
+    Availability,
+    ContractType,
+    Environment,
+    ExchangeId,
+    LeverageKind,
+    MarginMode,
+    MarginModeScope,
+)
 
 
 class ExchangeEnvironment(Document):

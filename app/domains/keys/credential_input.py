@@ -12,8 +12,7 @@ from app.domains.keys.errors import (
 )
 from app.domains.keys.schemas import CredentialsReplace, KeyCreate
 from botkeys.exchanges.credential_format import malformed
-from botkeys.exchanges.model import ContractType, Credentials, Environment
-from botkeys.exchanges.profile import ExchangeProfile
+from botkeys.exchanges.model import ContractType, Credentials, Environment, ExchangeProfile
 from botkeys.exchanges.registry import EXCHANGES
 from botkeys.sealing.secret import Secret
 

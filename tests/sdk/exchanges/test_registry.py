@@ -5,10 +5,10 @@ from botkeys.exchanges.model import (
     Availability,
     ContractType,
     Environment,
+    LeverageKind,
     MarginMode,
     RefusalReason,
 )
-from botkeys.exchanges.profile import LeverageKind
 from botkeys.exchanges.registry import (
     ADAPTERS,
     EXCHANGES,

@@ -6,7 +6,29 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from botkeys.environment import Environment
 from botkeys.sealing.secret import Secret
+
+__all__ = [
+    "Availability",
+    "ContractType",
+    "CredentialField",
+    "CredentialReport",
+    "Credentials",
+    "Endpoints",
+    "Environment",
+    "EnvironmentProfile",
+    "ExchangeId",
+    "ExchangeProfile",
+    "Instrument",
+    "LeverageKind",
+    "MarginMode",
+    "MarginModeScope",
+    "PermissionAnswer",
+    "Permissions",
+    "RefusalReason",
+    "Ticker",
+]
 
 
 class ExchangeId(StrEnum):
@@ -22,13 +44,6 @@ class ExchangeId(StrEnum):
     GEMINI = "gemini"
     PHEMEX = "phemex"
     WOOX = "woox"
-
-
-class Environment(StrEnum):
-    """Real money (`live`) or test funds (`testnet`). Their data are never combined."""
-
-    LIVE = "live"
-    TESTNET = "testnet"
 
 
 class ContractType(StrEnum):
@@ -62,6 +77,20 @@ class Availability(StrEnum):
     CLOSED = "closed"
     DISCONTINUED = "discontinued"
     UNCONFIRMED = "unconfirmed"
+
+
+class MarginModeScope(StrEnum):
+    """What one choice of margin mode applies to: one symbol, or the whole exchange account."""
+
+    SYMBOL = "symbol"
+    ACCOUNT = "account"
+
+
+class LeverageKind(StrEnum):
+    """Whether leverage is set per symbol, or follows from size and margin (`implicit`)."""
+
+    PER_SYMBOL = "per_symbol"
+    IMPLICIT = "implicit"
 
 
 class RefusalReason(StrEnum):
@@ -149,3 +178,40 @@ class Endpoints:
 
     rest: str | None
     websocket: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentProfile:
+    """`availability` informs and never refuses. `regions`: the first one is the default."""
+
+    availability: Availability
+    note: str | None
+    portal_url: str | None
+    regions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialField:
+    name: str
+    required: bool
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeProfile:
+    """One item of GET /v1/exchanges."""
+
+    exchange: str
+    name: str
+    environments: Mapping[Environment, EnvironmentProfile]
+    contract_types: tuple[ContractType, ...]
+    margin_modes: tuple[MarginMode, ...]
+    margin_mode_scope: MarginModeScope
+    leverage: LeverageKind
+    credential_fields: tuple[CredentialField, ...]
+    required_permissions: tuple[str, ...]
+    setup_steps: tuple[str, ...]
+
+    @property
+    def passphrase_required(self) -> bool:
+        return any(field.name == "api_passphrase" for field in self.credential_fields)

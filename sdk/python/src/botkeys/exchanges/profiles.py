@@ -4,12 +4,15 @@ What differs from that list (all ten with a test environment) is told and still 
 closed, KuCoin's sandbox is gone. A host can be set for either, so neither is refused.
 """
 
-from botkeys.exchanges.model import Availability, ContractType, Environment, MarginMode
-from botkeys.exchanges.profile import (
+from botkeys.exchanges.model import (
+    Availability,
+    ContractType,
     CredentialField,
+    Environment,
     EnvironmentProfile,
     ExchangeProfile,
     LeverageKind,
+    MarginMode,
     MarginModeScope,
 )
 

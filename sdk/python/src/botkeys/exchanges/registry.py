@@ -12,10 +12,9 @@ from botkeys.exchanges.gemini import GeminiAdapter
 from botkeys.exchanges.hosts import HostOverrides, merged
 from botkeys.exchanges.kraken import KrakenAdapter
 from botkeys.exchanges.kucoin import KucoinAdapter
-from botkeys.exchanges.model import Environment
+from botkeys.exchanges.model import Environment, ExchangeProfile
 from botkeys.exchanges.okx import OkxAdapter
 from botkeys.exchanges.phemex import PhemexAdapter
-from botkeys.exchanges.profile import ExchangeProfile
 from botkeys.exchanges.profiles import ALL
 from botkeys.exchanges.woox import WooxAdapter
 from botkeys.transport.client import HttpTransport

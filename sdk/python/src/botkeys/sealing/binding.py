@@ -9,7 +9,7 @@ docs/custody.md holds the format for implementers, with test vectors.
 from dataclasses import dataclass
 from uuid import UUID
 
-from botkeys.exchanges.model import Environment
+from botkeys.environment import Environment
 
 SEAL_LABEL = "botkeys/seal/1"
 DATA_KEY_LABEL = "botkeys/data-key/1"
