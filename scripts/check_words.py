@@ -32,7 +32,6 @@ EXEMPT = (
 
 NOT_YET: tuple[str, ...] = (
     "app/api",
-    "app/domains/positions",
     "app/process",
     "app/settings.py",
     "benchmarks",

@@ -1,4 +1,4 @@
-"""What a report changes in the row of its position."""
+"""Computes what a report changes in the row of its position."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -21,11 +21,12 @@ _NOT_CLOSED = {"closed_at": None, "close_reason": None}
 def changes(
     effect: Effect, stored: PositionRow | None, report: PositionReport, now: datetime
 ) -> dict[str, Any]:
-    """The columns that get another value: none where the report was heard before.
+    """Return the columns whose value changes: none if the same report was received before.
 
-    What a report leaves out stays. An opening that is asked for again holds anew.
+    Members that a report omits keep their value. Requesting an opening again renews its
+    reservation.
     """
-    new = _said(report, _COMPLETED if effect is Effect.COMPLETE else _REPORTED)
+    new = _given(report, _COMPLETED if effect is Effect.COMPLETE else _REPORTED)
     if effect is Effect.ASK:
         new |= {"status": "opening", "expires_at": now + RESERVATION, **_NOT_CLOSED}
     elif effect in {Effect.OPEN, Effect.REOPEN}:
@@ -43,8 +44,9 @@ def changes(
 def in_time(
     report: PositionReport, ahead: Iterable[str], stored: PositionRow | None, now: datetime
 ) -> PositionReport:
-    """The report with `now` in place of these times, which a wrong clock gave; a time that is
-    stored already stays, so that repeating the report changes nothing.
+    """Return the report with `now` in place of these times, which came from a wrong clock.
+
+    A time that is already stored stays, so that repeating the report changes nothing.
     """
     known = {name: None if stored is None else getattr(stored, name) for name in ahead}
     return report.model_copy(
@@ -52,13 +54,13 @@ def in_time(
     )
 
 
-def _said(report: PositionReport, names: Iterable[str]) -> dict[str, Any]:
-    said = {name: getattr(report, name) for name in names}
-    return {name: value for name, value in said.items() if value is not None}
+def _given(report: PositionReport, names: Iterable[str]) -> dict[str, Any]:
+    values = {name: getattr(report, name) for name in names}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _known_end(stored: PositionRow | None) -> datetime | None:
-    """When what is closed already was: by the user, or by running out of time."""
+    """Return when a closed position ended: closed by the user, or lapsed."""
     if stored is None:
         return None
     return stored.expires_at if stored.lapsed else stored.closed_at

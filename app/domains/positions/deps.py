@@ -1,4 +1,4 @@
-"""Makes the services of positions: for their owner, and for the bot that reports them."""
+"""Creates the services of positions: for their owner, and for the bot that reports them."""
 
 from typing import Annotated
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Refusals that concern positions; of an opening a class for each reason.
+"""Refusals that concern positions, with a class for each reason to refuse an opening.
 
 AppError
 ├── PositionConflict                  409 position_conflict, with `symbol` and `side`
@@ -29,7 +29,7 @@ from app.errors import AppError
 
 
 class PositionConflict(AppError):
-    """`symbol` and `side` are those of the stored position."""
+    """`symbol` and `side` belong to the stored position."""
 
     status = 409
     code = "position_conflict"
@@ -58,7 +58,7 @@ class PositionAmbiguous(AppError):
 
 
 class OpeningRefused(AppError):
-    """None of these touches positions that are open already."""
+    """The base of refusals to open a position. Positions that are already open are unaffected."""
 
     status = 409
     member_names = ("blocked_by",)
@@ -156,9 +156,9 @@ REFUSALS: dict[str, type[AppError]] = {
         LeverageAboveMaximum,
     )
 }
-"""By code, in the order in which reasons are told."""
+"""The refusals by code, in the order in which reasons are listed."""
 
 
 def refused(reasons: Sequence[str]) -> AppError:
-    """The problem of the first reason, with all of them."""
+    """Return the problem of the first reason, with all reasons."""
     return REFUSALS[reasons[0]](blocked_by=list(reasons))

@@ -1,4 +1,4 @@
-"""The SQL of a bot's reports of positions. Every statement names the account and the bot."""
+"""The SQL of a bot's position reports. Every statement names the account and the bot."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -15,11 +15,11 @@ from app.domains.positions.rows import PositionRow
 from app.domains.trading.contracts import ContractRepository
 from app.domains.trading.marks import Mark, mark_of
 
-_NOT_SAID = dict.fromkeys(statements.WRITTEN)
+_UNSET = dict.fromkeys(statements.WRITTEN)
 
 
 class Origin(NamedTuple):
-    """The key that a position is of, and what it takes over from that key's asset."""
+    """The key that a position belongs to, and the values it takes over from that key's asset."""
 
     key_id: UUID
     exchange: str
@@ -30,8 +30,9 @@ class Origin(NamedTuple):
 
 
 class PositionReportRepository:
-    """Of one bot. Locks are taken in the order account, bot, keys, assets, position, and what they
-    hold is read in statements after them.
+    """The positions of one bot. Locks are taken in the order account, bot, keys, assets, position.
+
+    What a lock protects is read in a later statement.
     """
 
     def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
@@ -42,10 +43,10 @@ class PositionReportRepository:
         self._names = {"account": account_id, "bot": bot_id}
 
     async def share_bot(self, position_id: str) -> set[UUID] | None:
-        """Lock the account, then the bot, against changes; `None` if the bot is gone.
+        """Lock the account, then the bot, against changes; return `None` if the bot is gone.
 
-        Gives the bot's key and the one of this position. Of a row that was waited for, its own
-        columns are those after the wait; and the key of a position never changes.
+        Returns the bot's key and this position's key. After a wait, the bot's columns are those as
+        committed; the key of a position never changes.
         """
         await self._executor.fetch(statements.SHARE_ACCOUNT, account=self._account_id)
         rows = await self._executor.fetch(statements.SHARE_BOT, **self._names, position=position_id)
@@ -60,27 +61,27 @@ class PositionReportRepository:
         await self._executor.fetch(statements.SHARE_ASSETS, **of_keys, symbol=symbol)
 
     async def lock(self, position_id: str) -> bool:
-        """Whether the position is there: one that is made later than this is not locked."""
+        """Lock the position and return whether it exists. One created after this is not locked."""
         lock = statements.LOCK_POSITION
         return bool(await self._executor.fetch(lock, **self._names, position=position_id))
 
     async def config_rows(self) -> tuple[list[ConfigRow], datetime | None]:
-        """And the database's time, which comes after the locks."""
+        """Return the bot's rows, and the database's time after the locks."""
         return await read_under_locks(self._executor, self._account_id, self._bot_id)
 
     async def deleted(self, position_id: str) -> tuple[list[Mark], datetime | None]:
-        """What of the account's data was deleted, and when the row of a position of this id went
-        with it: `None` if none did, or if it did long ago.
+        """Return the account's marks, and when a position of this id was purged, or `None`.
 
-        The account's lock is held: no deletion crosses. Where no row was found to lock, no purge
-        does either: this sees what it left.
+        It is `None` if no row was purged, or if that was long ago. The account's lock is held, so
+        no deletion runs concurrently. If no row was found to lock, no purge runs concurrently
+        either: this reads what the purge left.
         """
         rows = await self._executor.fetch(statements.DELETED, **self._names, position=position_id)
         found = [tuple(row) for row in rows]
         return [mark_of(*row[:-1]) for row in found], found[0][-1] if found else None
 
     async def remove(self, position_id: str) -> None:
-        """Delete what a deletion covers, as its purge does."""
+        """Delete a position that a deletion covers, as the purge does."""
         await self._executor.fetch(statements.REMOVE, **self._names, position=position_id)
 
     async def get(self, position_id: str) -> PositionRow | None:
@@ -88,14 +89,16 @@ class PositionReportRepository:
         return next(map(PositionRow._make, rows), None)
 
     async def former_key(self, key_id: UUID, symbol: str) -> Origin | None:
-        """A key that the bot has or had, be it deleted since; `None` if it never had it."""
+        """Return a key that the bot has or had, even if deleted; `None` if the bot never had it."""
         rows = await self._executor.fetch(
             statements.FORMER_KEY, **self._names, key=key_id, symbol=symbol
         )
         return next(map(Origin._make, rows), None)
 
     async def margin_modes(self, of_key: ConfigRow, symbol: str) -> list[str]:
-        """Those of the symbol in the catalogue of this row's key; none of one that it never had."""
+        """Return the symbol's margin modes in the catalogue of this row's key; none if never
+        listed.
+        """
         words = {
             "exchange": of_key.exchange,
             "environment": of_key.environment,
@@ -106,23 +109,26 @@ class PositionReportRepository:
         return [mode for (modes,) in rows for mode in modes]
 
     async def contract_type(self, origin: Origin, symbol: str) -> str:
-        """The key's, unless the exchange lists or listed the symbol under the other one alone: what
-        is reported late may be older than a switch of the key's contract type.
+        """Return the contract type of a symbol reported with this key.
+
+        It is the key's type, unless the exchange lists or listed the symbol only under the other
+        one: a late report may be older than a switch of the key's contract type.
         """
         key = await self._contracts.origin(origin.key_id)
         listed = {} if key is None else await self._contracts.contracts(key, {symbol})
         return listed[symbol].contract_type if symbol in listed else origin.contract_type
 
     async def add(self, position_id: str, **columns: Any) -> PositionRow | None:
-        """As it is stored; `None` where another report of the same position was first."""
+        """Add the position and return it; `None` if another report of it came first."""
         rows = await self._executor.fetch(
-            statements.ADD, **self._names, position=position_id, **{**_NOT_SAID, **columns}
+            statements.ADD, **self._names, position=position_id, **{**_UNSET, **columns}
         )
         return next(map(PositionRow._make, rows), None)
 
     async def change(self, position_id: str, **columns: Any) -> datetime | None:
-        """The cut-off of a deletion that covers the position now, `None` if none does: one that was
-        held is kept only until it turns out to have ended before.
+        """Change the position; return the cut-off of a deletion that now covers it, or `None`.
+
+        A position that was held is kept only until it turns out to have ended before the cut-off.
         """
         change = statements.change(tuple(sorted(columns)))
         rows = await self._executor.fetch(change, **self._names, position=position_id, **columns)

@@ -1,6 +1,6 @@
-"""What a bot's report of a position says to the database, compiled once.
+"""The statements of a bot's position reports, compiled once.
 
-Each lock is a statement of its own; what it holds is read in a later one.
+Each lock is a separate statement; what it protects is read in a later one.
 """
 
 from functools import lru_cache
@@ -42,7 +42,7 @@ WRITTEN = (
     *("entry_price", "exit_price", "leverage", "margin_mode", "fees", "revision", "opened_at"),
     *("closed_at", "close_reason", "expires_at"),
 )
-"""The columns of a position that a first report fills."""
+"""The columns of a position that its first report fills."""
 
 _ACCOUNT = bindparam("account", type_=Uuid())
 _BOT = bindparam("bot", type_=Uuid())
@@ -161,13 +161,14 @@ _DELETED_BEFORE = (
     .correlate(Position)
     .scalar_subquery()
 )
-"""The cut-off of what covers the position as it has become."""
+"""The cut-off that covers the position in its new state."""
 
 
 @lru_cache(maxsize=128)
 def change(columns: tuple[str, ...]) -> Statement:
-    """Writes these and no others, so that the table's checks stand behind the lock. Reports of one
-    kind change the same columns; those of all sorts in one process are some dozen.
+    """Return an update of exactly these columns, so that the table's checks back up the lock.
+
+    Reports of one kind change the same columns; a process needs a few dozen statements in all.
     """
     written: dict[str, BindParameter[Any]] = {name: bindparam(name) for name in columns}
     return Statement(

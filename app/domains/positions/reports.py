@@ -1,4 +1,4 @@
-"""The rules of positions: permission to open one, and facts about those that are."""
+"""The rules of positions: permission to open one, and facts about existing ones."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -26,34 +26,34 @@ from botkeys.exchanges.registry import EXCHANGES
 
 
 class _Report(NamedTuple):
-    """A report with all that it is judged by, read under the locks that make it last."""
+    """A report with everything that decides about it, read under locks."""
 
     position_id: str
-    said: PositionReport
+    sent: PositionReport
     stored: PositionRow | None
     rows: Sequence[ConfigRow]
     now: datetime
     """The database's time, read after the locks."""
     ahead: Mapping[str, datetime] = MappingProxyType({})
-    """Times that the bot said and that were not taken."""
+    """The times that the bot sent and that were rejected."""
 
     @property
     def key_id(self) -> UUID | None:
-        """The bot's present key."""
+        """Return the bot's current key."""
         return self.rows[0].key_id
 
     @property
     def asset(self) -> ConfigRow | None:
-        """The present key's asset of the reported symbol."""
-        wanted = self.said.symbol
+        """Return the current key's asset of the reported symbol."""
+        wanted = self.sent.symbol
         return next((row for row in self.rows if row.symbol == wanted), None)
 
     @property
     def blocked_by(self) -> list[str]:
-        """Why the bot may not open this position, in the order of the contract."""
+        """Return why the bot may not open this position, in the order of the contract."""
         reasons, asset = bot_blocked_by(self.rows), self.asset
         if asset is not None:
-            leverage = self.said.leverage or asset.leverage
+            leverage = self.sent.leverage or asset.leverage
             reasons += row_blocked_by(asset._replace(leverage=leverage))
         elif self.key_id is not None:
             reasons.append("unknown_asset")
@@ -61,7 +61,7 @@ class _Report(NamedTuple):
 
 
 class PositionReportService:
-    """Positions of one bot. Locks in the order account, bot, key, asset, position."""
+    """The positions of one bot. Locks in the order account, bot, key, asset, position."""
 
     def __init__(
         self, positions: PositionReportRepository, events: BotEventRepository, bot: BotPrincipal
@@ -70,28 +70,28 @@ class PositionReportService:
         self._events = events
         self._bot = bot
 
-    async def report(self, position_id: str, said: PositionReport) -> PositionRow:
-        """Do what the report says to the position, and give it as it is stored then."""
+    async def report(self, position_id: str, sent: PositionReport) -> PositionRow:
+        """Apply the report to the position, and return the position as it is then stored."""
         row = None
         while row is None:
-            keys = await self._share(position_id, said)
+            keys = await self._share(position_id, sent)
             locked = await self._positions.lock(position_id)
             stored = await self._positions.get(position_id) if locked else None
             rows, now = await self._config_rows()
             # Another report may have been first, with a key that is not locked here.
             if stored is None or stored.key_id in keys:
-                row = await self._apply(_Report(position_id, said, stored, rows, now))
+                row = await self._apply(_Report(position_id, sent, stored, rows, now))
         return row
 
-    async def _share(self, position_id: str, said: PositionReport) -> set[UUID]:
-        """Lock what the report depends on against changes; the keys that it may be about."""
+    async def _share(self, position_id: str, sent: PositionReport) -> set[UUID]:
+        """Lock what the report depends on against changes; return the keys it may concern."""
         keys = await self._positions.share_bot(position_id)
         if keys is None:
             raise Unauthenticated(TokenFault.REVOKED)
-        if said.key_id is not None:
-            keys.add(said.key_id)
-        if said.status != "closed":
-            await self._positions.share_assets(keys, said.symbol)
+        if sent.key_id is not None:
+            keys.add(sent.key_id)
+        if sent.status != "closed":
+            await self._positions.share_assets(keys, sent.symbol)
         return keys
 
     async def _config_rows(self) -> tuple[list[ConfigRow], datetime]:
@@ -102,20 +102,20 @@ class PositionReportService:
         return rows, now
 
     async def _apply(self, report: _Report) -> PositionRow | None:
-        """The position after it; `None` where another report of it turned out to be first."""
+        """Apply the report; return the position, or `None` if another report of it came first."""
         report = await self._undeleted(_in_time(report))
         now, stored = report.now, report.stored
         state = state_of(stored)
         if stored is not None:
-            _refuse_another(stored, report.said)
-            if _is_behind(stored, report.said):
+            _refuse_another(stored, report.sent)
+            if _is_behind(stored, report.sent):
                 return stored
-        effect = effect_of(report.said.status, state)
+        effect = effect_of(report.sent.status, state)
         if effect is Effect.ASK:
             await self._refuse_to_open(report)
         if effect is Effect.NOTHING:
             return stored
-        new = changes(effect, stored, report.said, now)
+        new = changes(effect, stored, report.sent, now)
         if stored is None:
             row = await self._add(report, new)
         else:
@@ -131,8 +131,10 @@ class PositionReportService:
     async def _change(
         self, report: _Report, stored: PositionRow, new: dict[str, Any]
     ) -> PositionRow | None:
-        """The position with what is new; `None` if it is gone with that: a deletion kept it for as
-        long as it was held, and it had ended before. If its bot does not say when, it ended later.
+        """Return the changed position; `None` if it is deleted by the change.
+
+        A deletion kept the position while it was held, and it turns out to have ended before the
+        cut-off. If the bot does not state when it ended, it counts as ended at the cut-off.
         """
         if not new:
             return stored
@@ -148,12 +150,14 @@ class PositionReportService:
         return row._replace(closed_at=cutoff)
 
     async def _undeleted(self, report: _Report) -> _Report:
-        """A report of what was deleted brings nothing back and shows nothing: neither a row that is
-        being purged, nor one that is gone. Positions that are held were never deleted, and an
-        opening is a request of now, for which it is as if there had been none of its id.
+        """Return the report unless it concerns deleted data. Raises `DataDeleted`.
+
+        A report restores and shows nothing that was deleted, neither a row that is being purged nor
+        one that is gone. Held positions were never deleted. An opening is a new request, for which
+        a deleted position of its id counts as absent.
         """
-        said, stored = report.said, report.stored
-        asks = said.status == "opening"
+        sent, stored = report.sent, report.stored
+        asks = sent.status == "opening"
         if state_of(stored) in {State.OPEN, State.RESERVED} or (asks and stored is None):
             return report
         marks, purged_at = await self._positions.deleted(report.position_id)
@@ -174,12 +178,14 @@ class PositionReportService:
         return report._replace(stored=None)
 
     async def _refuse_to_open(self, report: _Report) -> None:
-        """An opening is for the key that the bot has now, and so is a reservation that lapsed; it
-        asks for nothing that the exchange does not have.
+        """Refuse an opening that is not permitted.
+
+        An opening, also one of a lapsed reservation, must be for the bot's current key, and may
+        request only what the exchange offers.
         """
         first, stored = report.rows[0], report.stored
         if first.key_id is not None:
-            named = {report.said.key_id or first.key_id, stored.key_id if stored else first.key_id}
+            named = {report.sent.key_id or first.key_id, stored.key_id if stored else first.key_id}
             if named != {first.key_id}:
                 raise KeyNotAssigned
             if stored is not None and stored.contract_type != first.contract_type:
@@ -189,38 +195,40 @@ class PositionReportService:
             raise refused(reasons)
 
     async def _require_offered(self, of_key: ConfigRow, report: _Report) -> None:
-        """Raises `LeverageNotSettable`, `MarginModeNotSupported`. The asset's own mode is right."""
-        said, asset = report.said, report.asset
-        if said.leverage is not None:
+        """Raise `LeverageNotSettable` or `MarginModeNotSupported`. The asset's own mode is always
+        valid.
+        """
+        sent, asset = report.sent, report.asset
+        if sent.leverage is not None:
             require_settable_leverage(of_key.exchange)
-        if said.margin_mode in (None, None if asset is None else asset.margin_mode):
+        if sent.margin_mode in (None, None if asset is None else asset.margin_mode):
             return
-        offered = await self._positions.margin_modes(of_key, said.symbol)
-        require_margin_mode(said.margin_mode, offered or EXCHANGES[of_key.exchange].margin_modes)
+        offered = await self._positions.margin_modes(of_key, sent.symbol)
+        require_margin_mode(sent.margin_mode, offered or EXCHANGES[of_key.exchange].margin_modes)
 
     async def _scope(self, report: _Report) -> tuple[str | None, UUID | None]:
-        """Environment and key of the position; of a key that nothing is known of, the key alone."""
+        """Return environment and key of the position; only the key if nothing is known about it."""
         if report.stored is not None:
             return report.stored.environment, report.stored.key_id
-        named = report.said.key_id
+        named = report.sent.key_id
         if named in (None, report.key_id):
             return report.rows[0].environment, report.key_id
-        former = await self._positions.former_key(named, report.said.symbol)
+        former = await self._positions.former_key(named, report.sent.symbol)
         return None if former is None else former.environment, named
 
     async def _add(self, report: _Report, new: dict[str, Any]) -> PositionRow | None:
-        said, origin = report.said, await self._origin(report)
-        if said.status != "opening" and (report.asset is None or origin.key_id != report.key_id):
-            contract_type = await self._positions.contract_type(origin, said.symbol)
+        sent, origin = report.sent, await self._origin(report)
+        if sent.status != "opening" and (report.asset is None or origin.key_id != report.key_id):
+            contract_type = await self._positions.contract_type(origin, sent.symbol)
             origin = origin._replace(contract_type=contract_type)
-        columns = {**origin._asdict(), **new, "symbol": said.symbol, "side": said.side}
+        columns = {**origin._asdict(), **new, "symbol": sent.symbol, "side": sent.side}
         return await self._positions.add(report.position_id, **columns)
 
     async def _origin(self, report: _Report) -> Origin:
-        """The key that a first report is about: the one it names, or the present one."""
+        """Return the key that a first report concerns: the one it names, or the current one."""
         first = report.rows[0]
-        if report.said.key_id not in (None, first.key_id):
-            origin = await self._positions.former_key(report.said.key_id, report.said.symbol)
+        if report.sent.key_id not in (None, first.key_id):
+            origin = await self._positions.former_key(report.sent.key_id, report.sent.symbol)
             if origin is None:
                 raise KeyNotAssigned
             return origin
@@ -237,7 +245,7 @@ class PositionReportService:
     async def _record_warnings(
         self, effect: Effect, state: State, report: _Report, row: PositionRow, new: dict[str, Any]
     ) -> None:
-        """Events of what should not have been."""
+        """Record events about what should not have happened."""
         reasons: list[str] = []
         if effect is Effect.OPEN:
             swapped = report.key_id is not None and report.key_id != row.key_id
@@ -256,67 +264,70 @@ class PositionReportService:
 
 
 def _in_time(report: _Report) -> _Report:
-    """A fact is recorded whatever the bot's clock says, an opening is not."""
-    said, now = report.said, report.now
-    times = {"opened_at": said.opened_at, "closed_at": said.closed_at}
+    """Accept facts whatever the bot's clock says, but no openings: those raise `ClockAhead`."""
+    sent, now = report.sent, report.now
+    times = {"opened_at": sent.opened_at, "closed_at": sent.closed_at}
     ahead = {name: at for name, at in times.items() if at is not None and at > now + TOLERANCE}
     if not ahead:
         return report
-    if said.status == "opening":
+    if sent.status == "opening":
         raise ClockAhead(now)
-    return report._replace(said=in_time(said, ahead, report.stored, now), ahead=ahead)
+    return report._replace(sent=in_time(sent, ahead, report.stored, now), ahead=ahead)
 
 
 def _began_after(purged_at: datetime, report: _Report) -> bool:
-    """Whether it is of another position than the one whose row went then under the same id. When
-    a position ended does not tell: the one that was deleted may have ended later than was known.
+    """Return whether the report concerns another position than the purged one of the same id.
+
+    When a position ended does not decide: the deleted one may have ended later than was known.
     """
     opened_at = _trusted_time(report, "opened_at")
     return opened_at is not None and opened_at > purged_at
 
 
 def _first_report(report: _Report, end: datetime) -> _Report:
-    """A fact about a position that nobody knew, of a key whose data are deleted up to `end`. One
-    that is open is taken, as a deletion would have kept it; one that is closed, if that was later,
-    as it was if its bot does not say when.
+    """Return the first report of a position, for a key whose data are deleted up to `end`.
+
+    An open position is accepted, as a deletion would have kept it. A closed one is accepted if it
+    ended later, which is assumed if its bot does not state when.
     """
-    said = report.said
+    sent = report.sent
     if end == FOREVER:
         raise DataDeleted
-    if said.status == "open":
+    if sent.status == "open":
         return report
-    at = _trusted_time(report, "opened_at" if said.closed_at is None else "closed_at")
+    at = _trusted_time(report, "opened_at" if sent.closed_at is None else "closed_at")
     if at is not None and at < end:
         raise DataDeleted
     if _trusted_time(report, "closed_at") is None and report.now < end:
-        return report._replace(said=said.model_copy(update={"closed_at": end}))
+        return report._replace(sent=sent.model_copy(update={"closed_at": end}))
     return report
 
 
 def _trusted_time(report: _Report, name: str) -> datetime | None:
-    """A time that the bot said, unless its clock is wrong."""
-    at: datetime | None = None if name in report.ahead else getattr(report.said, name)
+    """Return a time that the bot sent, or `None` if its clock is wrong."""
+    at: datetime | None = None if name in report.ahead else getattr(report.sent, name)
     return at
 
 
-def _refuse_another(stored: PositionRow, said: PositionReport) -> None:
-    if (stored.symbol, stored.side) != (said.symbol, said.side):
+def _refuse_another(stored: PositionRow, sent: PositionReport) -> None:
+    if (stored.symbol, stored.side) != (sent.symbol, sent.side):
         raise PositionConflict(stored.symbol, stored.side)
 
 
-def _is_behind(stored: PositionRow, said: PositionReport) -> bool:
-    """Whether the report is older than what is stored, or than its closing by hand: the `open` of
-    the same revision came before it.
+def _is_behind(stored: PositionRow, sent: PositionReport) -> bool:
+    """Return whether the report is older than the stored state, or than the closing by hand.
+
+    The `open` of the same revision came before the closing by hand.
     """
-    if said.revision is None or stored.revision is None:
+    if sent.revision is None or stored.revision is None:
         return False
-    if said.status == "open" and state_of(stored) is State.BY_HAND:
-        return said.revision <= stored.revision
-    return said.revision < stored.revision
+    if sent.status == "open" and state_of(stored) is State.BY_HAND:
+        return sent.revision <= stored.revision
+    return sent.revision < stored.revision
 
 
 def _taken_over(report: _Report) -> dict[str, Any]:
-    """What a position has from its asset unless the bot says otherwise."""
+    """Return what a position takes over from its asset unless the bot states otherwise."""
     asset = report.asset
     return {
         "leverage": None if asset is None else asset.leverage,

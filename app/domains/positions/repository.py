@@ -1,4 +1,4 @@
-"""The SQL of positions as their owner sees them. Every statement names the account."""
+"""The SQL of positions for their owner. Every statement names the account."""
 
 from typing import Any
 from uuid import UUID
@@ -19,8 +19,10 @@ class PositionRepository:
         self._account_id = account_id
 
     async def holders(self, position_id: str, bot_id: UUID | None) -> list[AnyRow]:
-        """`id` and `name` of the bots that have a position of this id, and whether it is `held`;
-        a deleted one's name is `None`. What changed last stands first.
+        """Return the bots that have a position of this id, most recently changed first.
+
+        A row has the bot's `id` and `name`, `None` if it is deleted, and whether the position is
+        `held`.
         """
         query = (
             select(Position.bot_id.label("id"), Bot.name, held().label("held"))
@@ -33,7 +35,7 @@ class PositionRepository:
         return list((await self._session.execute(query)).all())
 
     async def lock(self, bot_id: UUID, position_id: str) -> None:
-        """Look at it in the next statement only."""
+        """Lock the position. Read the row only in a later statement."""
         await self._session.execute(
             select(Position.id).where(*self._row(bot_id, position_id)).with_for_update()
         )
@@ -47,11 +49,11 @@ class PositionRepository:
         return await read_marks(self._session, self._account_id)
 
     async def close(self, bot_id: UUID, position_id: str) -> None:
-        # Read once: called for each column, the clock would give each another time.
+        # Read once: the clock would return a different time for each column.
         clock = select(func.clock_timestamp().label("now")).cte("clock")
         now = select(clock.c.now).scalar_subquery()
-        # Where the clock of a bot is ahead, so is the end of what was deleted; what was kept then,
-        # because it was open, stays.
+        # If a bot's clock is ahead, so is the cut-off of a deletion. A position that was kept
+        # because it was open stays.
         kept_since = (
             select(func.max(DeletionMark.cutoff))
             .where(

@@ -11,7 +11,9 @@ from app.db.models import Bot, KeyLabel, Position
 
 
 class PositionRow(NamedTuple):
-    """Named like the table's columns. `lapsed`: an `opening` whose time is over, not yet marked."""
+    """A position, with fields named like the table's columns. `lapsed`: an expired `opening`,
+    perhaps not marked yet.
+    """
 
     id: str
     bot_id: UUID
@@ -41,12 +43,14 @@ class PositionRow(NamedTuple):
 
     @property
     def happened(self) -> datetime:
-        """As `app.db.models.position.happened`."""
+        """Return the time of `app.db.models.position.happened`."""
         return self.closed_at or self.expires_at or self.updated_at
 
 
 def named(positions: FromClause) -> Select[*tuple[Any, ...]]:
-    """These rows of the table, or of what has its columns, for `PositionRow._make`."""
+    """Return a query for `PositionRow._make` of these rows, from the table or what has its
+    columns.
+    """
     bots, labels = Bot.__table__, KeyLabel.__table__
     lapsed = func.coalesce(positions.c.expires_at <= func.clock_timestamp(), false())
     more: dict[str, ColumnElement[Any]] = {
@@ -64,6 +68,6 @@ def named(positions: FromClause) -> Select[*tuple[Any, ...]]:
     return select(*columns).select_from(with_names)
 
 
-# Made once, as building a statement anew takes longer than PostgreSQL takes to answer it.
+# Built once: building a statement takes longer than PostgreSQL needs to run it.
 POSITIONS = named(Position.__table__)
-"""All; each use names the account."""
+"""All positions; each use adds the account."""

@@ -1,4 +1,4 @@
-"""Position rows as the documents that the API shows."""
+"""Turns position rows into the documents that the API shows."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from app.domains.positions.rows import PositionRow
 
 
 def position_document(row: PositionRow) -> dict[str, Any]:
-    """The members of `app.domains.positions.schemas.Position`."""
+    """Return the members of `app.domains.positions.schemas.Position`."""
     return {
         "id": row.id,
         "bot": {"id": row.bot_id, "name": row.bot_name},

@@ -1,4 +1,4 @@
-"""Positions as their owner sees them, and what can be done about those of a dead bot."""
+"""The rules of positions for their owner, such as closing a position whose bot is dead."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -22,7 +22,7 @@ _BY_HAND = (
 
 
 class PositionService:
-    """Positions of one account. Locks in the order account, position, audit head."""
+    """The positions of one account. Locks in the order account, position, audit head."""
 
     def __init__(
         self,
@@ -39,8 +39,10 @@ class PositionService:
     async def close(
         self, principal: UserPrincipal, position_id: str, bot_id: UUID | None
     ) -> PositionRow:
-        """Close the position without its bot. One that is closed already stays as it is: of several
-        bots' that of which something was heard last.
+        """Close the position without its bot. A closed position stays as it is.
+
+        If several bots have a closed position of this id, the most recently changed one is
+        returned.
         """
         await self._accounts.lock_shared(principal)
         known = await self._positions.holders(position_id, bot_id)
@@ -71,8 +73,10 @@ class PositionService:
         return await self._shown(holder, position_id)
 
     async def _first(self, bots: Iterable[UUID], position_id: str) -> PositionRow:
-        """Of these bots' the first position, under its lock, that was not deleted: a row may wait
-        to be purged. Raises `NotFound`.
+        """Lock and return the first of these bots' positions that is not deleted. Raises
+        `NotFound`.
+
+        A deleted row may still wait to be purged.
         """
         for bot_id in bots:
             await self._positions.lock(bot_id, position_id)
@@ -81,7 +85,7 @@ class PositionService:
         raise NotFound
 
     async def _shown(self, bot_id: UUID, position_id: str) -> PositionRow:
-        """Raises `NotFound`, also for what was deleted."""
+        """Return the position. Raises `NotFound`, also if it is deleted."""
         row = await self._positions.get(bot_id, position_id)
         if row is None or await self._is_deleted(row):
             raise NotFound

@@ -1,4 +1,4 @@
-"""What a report does to a position, whatever order reports come in."""
+"""What a report does to a position, in whatever order reports arrive."""
 
 from enum import Enum, auto
 
@@ -6,8 +6,8 @@ from app.domains.positions.rows import PositionRow
 
 
 class State(Enum):
-    """What is stored. `RESERVED`: an opening that holds; `LAPSED`: one that does not any more,
-    whether the worker has marked it or not; `BY_HAND`: closed by the user, not by the bot.
+    """The stored state. `RESERVED`: an opening that is still valid; `LAPSED`: one that no longer
+    is, whether or not the worker has marked it; `BY_HAND`: closed by the user, not by the bot.
     """
 
     ABSENT = auto()
@@ -19,7 +19,9 @@ class State(Enum):
 
 
 class Effect(Enum):
-    """`ASK` needs permission; the others are facts. `COMPLETE` adds to what is closed already."""
+    """The effect of a report. `ASK` needs permission; the others are facts. `COMPLETE` adds to a
+    closed position.
+    """
 
     ASK = auto()
     OPEN = auto()
@@ -40,7 +42,7 @@ def state_of(row: PositionRow | None) -> State:
     return closed.get(row.close_reason or "", State.CLOSED)
 
 
-_UNLESS_SAID_OTHERWISE = {
+_USUAL_EFFECTS = {
     "opening": Effect.NOTHING,
     "open": Effect.OPEN,
     "closed": Effect.CLOSE,
@@ -56,5 +58,7 @@ _EFFECTS = {
 
 
 def effect_of(status: str, state: State) -> Effect:
-    """Of a report with this status, whose revision is not behind the stored one."""
-    return _EFFECTS.get((status, state), _UNLESS_SAID_OTHERWISE[status])
+    """Return the effect of a report with this status. Its revision must not be behind the stored
+    one.
+    """
+    return _EFFECTS.get((status, state), _USUAL_EFFECTS[status])

@@ -1,4 +1,4 @@
-"""What is told of positions whose reports were recorded although something was wrong."""
+"""Events about positions whose reports were recorded although something was wrong."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -23,7 +23,7 @@ _REVERSED = "A position was reported as closed before it was opened. Set the bot
 def of_effect(
     effect: Effect, state: State, row: PositionRow, blocked_by: Sequence[str]
 ) -> list[RecordedEvent]:
-    """`blocked_by`: what stands against opening it now."""
+    """Return the events of an effect. `blocked_by` lists what forbids opening the position now."""
     data = _named(row)
     if effect is Effect.REOPEN:
         return [RecordedEvent("position_reopened", "warning", _REOPENED, data)]
@@ -36,8 +36,9 @@ def of_effect(
 def of_times(
     row: PositionRow, changed: dict[str, Any], ahead: Mapping[str, datetime]
 ) -> list[RecordedEvent]:
-    """`ahead`: the reported times that were not taken. Times that a report did not change, it is
-    not to blame for.
+    """Return the events of wrong times. `ahead` holds the reported times that were rejected.
+
+    A report is not blamed for times that it did not change.
     """
     if ahead:
         reported = {name: time.isoformat() for name, time in ahead.items()}
@@ -49,8 +50,10 @@ def of_times(
         return []
     if times["opened_at"] <= times["closed_at"]:
         return []
-    told = {name: time.isoformat() for name, time in times.items()}
-    return [RecordedEvent("position_times_reversed", "warning", _REVERSED, {**_named(row), **told})]
+    reported = {name: time.isoformat() for name, time in times.items()}
+    return [
+        RecordedEvent("position_times_reversed", "warning", _REVERSED, {**_named(row), **reported})
+    ]
 
 
 def _named(row: PositionRow) -> dict[str, Any]:
