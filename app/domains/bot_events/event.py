@@ -1,10 +1,10 @@
-"""An event that the service records about a bot, whichever of its services does."""
+"""An event that the service itself records about a bot."""
 
 from typing import Any, NamedTuple
 
 
 class RecordedEvent(NamedTuple):
-    """Members are named like the columns of `bot_events`; `data` becomes an object of JSON."""
+    """An event, with fields named like the columns of `bot_events`; `data` is stored as JSON."""
 
     kind: str
     level: str

@@ -210,16 +210,18 @@ class CatalogueRepository:
                     set_={field: new.excluded[field] for field in fields[1:]},
                 )
             )
-        gone = [
+        unlisted = [
             symbol
             for symbol, values in stored.items()
             if symbol not in fresh and values[fields.index("listed")]
         ]
-        if gone:
+        if unlisted:
             await self._session.execute(
-                update(table).where(_is(table, name), table.symbol.in_(gone)).values(listed=False)
+                update(table)
+                .where(_is(table, name), table.symbol.in_(unlisted))
+                .values(listed=False)
             )
-        return [row["symbol"] for row in changed] + gone
+        return [row["symbol"] for row in changed] + unlisted
 
     async def notify_bots(self, name: CatalogueKey, symbols: Sequence[str] | None = None) -> None:
         """Notify the bots that may trade one of these symbols, or with `None` all bots of the

@@ -149,7 +149,7 @@ class DeletionRepository:
 
     async def what_goes_with(self, key_id: UUID) -> dict[str, int]:
         """Return how many rows of other kinds are deleted with a key."""
-        gone = {}
+        deleted = {}
         for name, model in (("trading_assets", TradingAsset), ("freezes", Freeze)):
             table = cast("Table", model.__table__)
             count = (
@@ -157,8 +157,8 @@ class DeletionRepository:
                 .select_from(table)
                 .where(table.c.account_id == self._account_id, table.c.key_id == key_id)
             )
-            gone[name] = (await self._session.execute(count)).scalar_one()
-        return gone
+            deleted[name] = (await self._session.execute(count)).scalar_one()
+        return deleted
 
 
 def whole_key(key_id: UUID) -> list[Mark]:

@@ -68,7 +68,7 @@ class DataDeletion(Input):
 
     @property
     def keys(self) -> list[UUID]:
-        """Each once, in order."""
+        """The keys, each once and in order."""
         return sorted(set(self.key_ids or ()))
 
 

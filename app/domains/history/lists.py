@@ -57,7 +57,7 @@ class DataList:
 
     @property
     def of_both(self) -> bool:
-        """Whether rows may be without an environment: they are listed in each."""
+        """Whether rows may lack an environment: such rows are listed in both."""
         return not self.kind.names_all
 
 

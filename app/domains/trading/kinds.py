@@ -47,7 +47,7 @@ EQUITY_SNAPSHOTS = DataKind("equity_snapshots", cast("Table", EquitySnapshot.__t
 SIGNALS = DataKind("signals", cast("Table", Signal.__table__), "at")
 BOT_EVENTS = DataKind("bot_events", cast("Table", BotEvent.__table__), "at")
 KINDS = (TRADES, POSITIONS, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS)
-"""All there are: lists, ingest, counts and deletions go by them."""
+"""All kinds of trading data. Lists, ingest, counts and deletions use this one registry."""
 
 
 class Slice(NamedTuple):

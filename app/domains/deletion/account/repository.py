@@ -66,7 +66,7 @@ class ClosingRepository:
         the data.
         """
         await self._session.execute(notifications.of_account(self._account_id))
-        gone = {}
+        deleted = {}
         for name, model in (
             ("bots", Bot),
             ("credentials", KeyCredential),
@@ -78,14 +78,14 @@ class ClosingRepository:
             done: Any = await self._session.execute(
                 delete(table).where(table.c.account_id == self._account_id)
             )
-            gone[name] = int(done.rowcount)
+            deleted[name] = int(done.rowcount)
         await self._session.execute(
             delete(IdempotencyRecord).where(
                 IdempotencyRecord.account_id == self._account_id,
                 IdempotencyRecord.action.is_distinct_from(CLOSE),
             )
         )
-        return gone
+        return deleted
 
     async def cancel_others(self) -> None:
         """Cancel all other operations: the closure does everything they would have done."""

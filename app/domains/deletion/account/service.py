@@ -54,7 +54,7 @@ class ClosingService:
         if held and not force:
             raise PositionsStillOpen(held)
         await self._closing.lock_presence()
-        gone = await self._closing.remove()
+        deleted = await self._closing.remove()
         await self._closing.cancel_others()
         marks = [Mark(None, None, FOREVER)]
         await self._deletions.mark(marks)
@@ -62,7 +62,7 @@ class ClosingService:
             new_id(),
             kind="close_account",
             scope=stored(marks, scope="account"),
-            receipt={"deleted": {**gone, **{kind.name: 0 for kind in KINDS}}},
+            receipt={"deleted": {**deleted, **{kind.name: 0 for kind in KINDS}}},
         )
         await self._closing.close(row.id)
         await self._audit.record(

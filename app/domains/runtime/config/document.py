@@ -14,7 +14,7 @@ _VERSION_BYTES = 16
 
 
 def config_document(rows: Sequence[ConfigRow], exchanges: Exchanges) -> dict[str, Any]:
-    """The members of `runtime.config.schemas.Config`. Equal content has an equal version."""
+    """Return the members of `runtime.config.schemas.Config`. Equal content has an equal version."""
     first = rows[0]
     reasons = bot_blocked_by(rows)
     endpoints = _endpoints(first, exchanges)

@@ -38,6 +38,6 @@ async def get_config(
 
 
 def _names(if_none_match: str, tag: str) -> bool:
-    """RFC 9110, section 13.1.2, with weak comparison."""
+    """Return whether the header names the tag (RFC 9110, section 13.1.2, weak comparison)."""
     tags = [item.strip().removeprefix("W/") for item in if_none_match.split(",")]
     return "*" in tags or tag in tags

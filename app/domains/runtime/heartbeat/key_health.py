@@ -46,7 +46,7 @@ def events(key: AnyRow, changed: dict[str, Any]) -> list[RecordedEvent]:
             )
         )
     if "expires_at" in changed:
-        message = "The exchange tells another time at which the key expires."
+        message = "The exchange reports another expiry of the key than before."
         found.append(
             RecordedEvent(
                 "key_expiry_changed", "info", message, _words(key, changed, ("expires_at",))
