@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.domains.positions.errors import REFUSALS
 from scripts.check_references import ROOT, python_prose
 
 NUMBER = re.compile(r"\bR\d+\b")
@@ -50,3 +51,11 @@ def test_every_code_of_a_rule_is_one_that_the_service_answers() -> None:
     source = "".join(path.read_text("utf-8") for path in (ROOT / "app").rglob("errors.py"))
     source += "".join(path.read_text("utf-8") for path in (ROOT / "app").rglob("*_errors.py"))
     assert sorted(code for code in named if f'code = "{code}"' not in source) == []
+
+
+def test_the_reasons_against_an_opening_stand_in_the_order_of_their_answers() -> None:
+    paragraph = page().split("`blocked_by` of a bot: ")[1].split(". None of them")[0]
+    of_bot, of_asset = paragraph.split(". Of an asset: ")
+    of_asset, unknown = of_asset.split("; ")
+    named = [CODE.findall(part) for part in (of_bot, unknown, of_asset)]
+    assert [code for part in named for code in part] == list(REFUSALS)
