@@ -50,6 +50,24 @@ class Readiness(Document):
     checks: ReadinessChecks
 
 
+_NOT_READY: dict[str, Any] = {
+    "description": "At least one check failed.",
+    "model": Readiness,
+    "content": {
+        "application/json": {
+            "example": {
+                "status": "unavailable",
+                "checks": {
+                    "database": "unreachable",
+                    "migrations": "unknown",
+                    "master_key": "ok",
+                },
+            }
+        }
+    },
+}
+
+
 @router.get(
     "/livez",
     operation_id="getLiveness",
@@ -67,7 +85,7 @@ async def livez() -> Response:
     operation_id="getReadiness",
     summary="Check that the process can serve",
     response_model=Readiness,
-    responses={503: {"description": "At least one check failed.", "model": Readiness}},
+    responses={503: _NOT_READY},
     openapi_extra=_PUBLIC,
 )
 async def readyz(request: Request) -> Response:

@@ -1,8 +1,5 @@
 """The OpenAPI document, and the page that shows it: both served from here, without the internet."""
 
-import re
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +8,11 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from pydantic import TypeAdapter
 
 from app.api.openapi_examples import Examples
 from app.api.openapi_headers import describe_headers
-from app.api.problems import Problem
-from app.errors import AppError
+from app.api.openapi_tidying import name_constants, operations, tidy
+from app.api.problem_schema import describe_problems
 
 STATIC = Path(__file__).parent / "static"
 _CONTENT_POLICY = (
@@ -36,8 +32,6 @@ null. Writes accept an `Idempotency-Key`. Single objects carry an `ETag`, and ch
 Every error is a problem document (RFC 9457) whose `code` is stable and whose `detail` says how to
 fix the problem.
 """
-
-_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 _TAGS = {
     "keys": "Exchange API keys: add, check, replace, delete.",
@@ -90,112 +84,21 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     components = document.setdefault("components", {})
     components["securitySchemes"] = _SECURITY_SCHEMES
     schemas = components.setdefault("schemas", {})
-    _describe_problems(schemas)
-    _name_constants(schemas)
-    _tidy(document)
+    describe_problems(schemas)
+    name_constants(schemas)
+    tidy(document)
     describe_headers(document)
     _show_answers(document["paths"], Examples(schemas))
     return document
 
 
-def _name_constants(schemas: dict[str, Any]) -> None:
-    """Name the constants of enums that share a word, by their type: in Go all are in one scope."""
-    enums = {name: schema["enum"] for name, schema in schemas.items() if "enum" in schema}
-    uses = Counter(word for words in enums.values() for word in words)
-    for name, words in enums.items():
-        if any(uses[word] > 1 for word in words):
-            prefix = _CAPITAL.sub("_", name)
-            schemas[name]["x-enum-varnames"] = [
-                f"{prefix}_{word.replace('-', '_')}".upper() for word in words
-            ]
-
-
-def _tidy(document: dict[str, Any]) -> None:
-    """Drop what only misleads generators: titles that repeat names, parameters that may be null."""
-    for schema in document["components"]["schemas"].values():
-        _drop_titles(schema)
-    for operation in _operations(document["paths"]):
-        for parameter in operation.get("parameters", []):
-            schema = parameter["schema"] = _without_null(parameter["schema"])
-            _drop_titles(schema)
-            if schema.get("description") == parameter.get("description"):
-                schema.pop("description", None)
-        for part in (operation.get("requestBody", {}), *operation["responses"].values()):
-            for media in part.get("content", {}).values():
-                _drop_titles(media.get("schema", {}))
-
-
-def _operations(paths: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for item in paths.values():
-        yield from item.values()
-
-
-def _drop_titles(schema: dict[str, Any]) -> None:
-    schema.pop("title", None)
-    for inner in _inner(schema):
-        _drop_titles(inner)
-
-
-def _inner(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield from schema.get("properties", {}).values()
-    yield from schema.get("anyOf", [])
-    for name in ("items", "additionalProperties", "propertyNames"):
-        if isinstance(schema.get(name), dict):
-            yield schema[name]
-
-
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a parameter, which is left out and never null."""
-    choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
-    if len(choices) != 1:
-        return schema
-    rest = {name: value for name, value in schema.items() if name != "anyOf"}
-    return {**choices[0], **rest}
-
-
 def _show_answers(paths: dict[str, Any], examples: Examples) -> None:
     """Give every JSON answer that succeeds an example, composed from those of its members."""
-    for operation in _operations(paths):
-        for status, response in operation["responses"].items():
+    for operation in operations(paths):
+        for response in operation["responses"].values():
             media = response.get("content", {}).get("application/json")
-            if media is not None and status < "4":
+            if media is not None and "example" not in media:
                 media["example"] = examples.of(media["schema"])
-
-
-def _describe_problems(schemas: dict[str, Any]) -> None:
-    """Describe the one shape of all refusals, in place of FastAPI's own 422, which is never sent.
-
-    The enum of codes is open: a client that was generated from it takes codes that it does not
-    know as text.
-    """
-    for name in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(name, None)
-    problem = TypeAdapter(Problem).json_schema(
-        mode="serialization", ref_template="#/components/schemas/{model}"
-    )
-    schemas |= problem.pop("$defs")
-    problem["properties"]["code"] = {
-        "$ref": "#/components/schemas/ProblemCode",
-        "description": problem["properties"]["code"]["description"],
-    }
-    schemas["Problem"] = problem
-    schemas["ProblemCode"] = {
-        "description": "Stable names of problems. Later versions may add codes: handle an "
-        "unknown one by the status of the response.",
-        "anyOf": [{"type": "string", "enum": problem_codes()}, {"type": "string"}],
-    }
-
-
-def problem_codes() -> list[str]:
-    """Return the codes of all errors that the loaded domains declare, in alphabetical order."""
-    return sorted({kind.code for kind in error_classes()})
-
-
-def error_classes(root: type[AppError] = AppError) -> Iterator[type[AppError]]:
-    """Yield the class and all that descend from it."""
-    yield root
-    for kind in root.__subclasses__():
-        yield from error_classes(kind)
 
 
 def add_documentation(app: FastAPI) -> None:

@@ -1,18 +1,15 @@
 """Where errors become HTTP: problem documents (RFC 9457), for all routes and all failures."""
 
-from datetime import datetime
-from typing import Annotated, Any, NotRequired
-from uuid import UUID
+from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
-from typing_extensions import TypedDict
 
+from app.api.problem_schema import example_members
 from app.api.schemas import public_message, safe_location
 from app.db.failures import is_conflict, is_outage
 from app.errors import (
@@ -29,175 +26,6 @@ from app.kit.json_codec import dumps
 
 MEDIA_TYPE = "application/problem+json"
 log = structlog.get_logger("botkeys.problems")
-
-
-class Fault(TypedDict):
-    """A fault in one part of the request. It never repeats what was sent."""
-
-    loc: Annotated[
-        list[str | int],
-        Field(
-            description="The location: `body`, `query`, `path` or `header`, then the path to the "
-            "part."
-        ),
-        Field(examples=[["body", "label"]]),
-    ]
-    type: Annotated[
-        str, Field(description="The stable name of the fault, for programs.", examples=["missing"])
-    ]
-    msg: Annotated[str, Field(description="A sentence for people.", examples=["Field required"])]
-
-
-class ProblemBot(TypedDict):
-    """A bot that the problem concerns."""
-
-    id: UUID
-    name: Annotated[str, Field(examples=["Grid BTC"])]
-
-
-class Problem(TypedDict):
-    """The response to every request that fails (status 400 or more).
-
-    The members after `request_id` depend on `code`. Later versions may add members and codes.
-    """
-
-    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]  # Pydantic's own way
-
-    type: Annotated[
-        str,
-        Field(
-            description="`urn:botkeys:problem:` followed by the code.",
-            examples=["urn:botkeys:problem:not_found"],
-        ),
-    ]
-    title: Annotated[
-        str,
-        Field(
-            description="A short text for people, the same for every problem with this code.",
-            examples=["Not found"],
-        ),
-    ]
-    status: Annotated[int, Field(description="The HTTP status.", examples=[404])]
-    code: Annotated[str, Field(description="The stable name of the problem, for programs.")]
-    detail: Annotated[str, Field(description="What is wrong and how to fix it, for people.")]
-    request_id: Annotated[
-        str,
-        Field(
-            description="Quote this id in questions about the request.",
-            examples=["01938a5e-0000-7000-8000-000000000000"],
-        ),
-    ]
-    errors: NotRequired[
-        Annotated[list[Fault], Field(description="What is wrong with the request, part by part.")]
-    ]
-    reason: NotRequired[
-        Annotated[
-            str,
-            Field(
-                description="What is wrong with the token, why the exchange rejected the "
-                "credentials, or why the instruments could not be fetched.",
-                examples=["expired"],
-            ),
-        ]
-    ]
-    possible: NotRequired[
-        Annotated[
-            list[str],
-            Field(
-                description="The possible causes, if the exchange does not distinguish them.",
-                examples=[["invalid_key", "ip_not_allowed", "permission"]],
-            ),
-        ]
-    ]
-    blocked_by: NotRequired[
-        Annotated[
-            list[str],
-            Field(
-                description="Every reason why the position may not be opened, in order; `code` is "
-                "the first.",
-                examples=[["bot_paused", "frozen"]],
-            ),
-        ]
-    ]
-    count: NotRequired[
-        Annotated[int, Field(description="The number of open positions.", examples=[2])]
-    ]
-    max_leverage: NotRequired[
-        Annotated[
-            str, Field(description="The exchange's maximum, a decimal as text.", examples=["50"])
-        ]
-    ]
-    margin_modes: NotRequired[
-        Annotated[
-            list[str],
-            Field(description="The margin modes that the symbol supports.", examples=[["cross"]]),
-        ]
-    ]
-    contract_types: NotRequired[
-        Annotated[
-            list[str],
-            Field(
-                description="The contract types that the exchange offers.", examples=[["linear"]]
-            ),
-        ]
-    ]
-    regions: NotRequired[
-        Annotated[
-            list[str],
-            Field(description="The exchange's regions; empty if it has none.", examples=[["eea"]]),
-        ]
-    ]
-    bot: NotRequired[
-        Annotated[ProblemBot, Field(description="The bot that the key is assigned to.")]
-    ]
-    bots: NotRequired[
-        Annotated[
-            list[ProblemBot], Field(description="The bots that hold a position with this id.")
-        ]
-    ]
-    key_id: NotRequired[
-        Annotated[UUID | None, Field(description="The key that already has these credentials.")]
-    ]
-    key_ids: NotRequired[
-        Annotated[list[UUID], Field(description="The ids that name no key of the account.")]
-    ]
-    symbol: NotRequired[
-        Annotated[
-            str, Field(description="The stored position's value.", examples=["BTC-USDT-SWAP"])
-        ]
-    ]
-    side: NotRequired[
-        Annotated[str, Field(description="The stored position's value.", examples=["long"])]
-    ]
-    operation_id: NotRequired[
-        Annotated[UUID | None, Field(description="The operation that closes the account.")]
-    ]
-    operation_status: NotRequired[
-        Annotated[str, Field(description="The status of the operation.", examples=["running"])]
-    ]
-    required: NotRequired[
-        Annotated[
-            str,
-            Field(
-                description="The scopes that the token lacks, separated by spaces.",
-                examples=["keys:write"],
-            ),
-        ]
-    ]
-    expected: NotRequired[
-        Annotated[
-            str, Field(description="The required kind of token: `user` or `bot`.", examples=["bot"])
-        ]
-    ]
-    limit: NotRequired[
-        Annotated[
-            int, Field(description="The largest accepted body, in bytes.", examples=[4_194_304])
-        ]
-    ]
-    retry_after: NotRequired[
-        Annotated[int, Field(description="Seconds to wait before trying again.", examples=[5])]
-    ]
-    now: NotRequired[Annotated[datetime, Field(description="The service's current time.")]]
 
 
 def problem_document(error: AppError, request_id: str) -> dict[str, Any]:
@@ -342,4 +170,5 @@ def _example(kind: type[AppError]) -> dict[str, Any]:
         "code": kind.code,
         "detail": detail,
         "request_id": "01938a5e-0000-7000-8000-000000000000",
+        **example_members(kind),
     }

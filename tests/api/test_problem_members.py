@@ -10,8 +10,8 @@ import jsonschema_rs
 import orjson
 import pytest
 
-from app.api.openapi import error_classes
-from app.api.problems import Problem, problem_document
+from app.api.problem_schema import Problem, error_classes
+from app.api.problems import problem_document
 from app.auth.errors import TokenFault
 from app.errors import AppError
 from app.kit.json_codec import dumps

@@ -50,6 +50,9 @@ def with_events(document: Any) -> Any:
 SCHEMA = schemathesis.openapi.from_dict(with_events(DOCUMENT))
 
 
+ALWAYS = {"X-Request-ID", "ETag", "Location", "Vary"}
+"""The headers that every answer has where the document names them."""
+
 EXAMPLES = 6
 """Cases of each kind and route. They differ from run to run."""
 
@@ -167,6 +170,10 @@ async def test_made_up_requests_are_answered_as_documented(
     sent = {"body": first.body, "media_type": "application/json"} if route.takes_body else {}
     case = operation.Case(path_parameters=first.values, **sent)
     case.validate_response(success, checks=PROMISED)
+    headers = DOCUMENT["paths"][route.path][route.method.lower()]["responses"][
+        str(success.status_code)
+    ]["headers"]
+    assert {name for name in ALWAYS if name in success.headers} == {*headers} & ALWAYS
 
     def fuzz(mode: schemathesis.GenerationMode) -> None:
         cases = operation.as_strategy(generation_mode=mode)

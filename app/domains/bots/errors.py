@@ -28,12 +28,9 @@ class OpenPositions(AppError):
 
 
 class NoKey(AppError):
-    """The refusal of a call that needs a key. `blocked_by` is present if an opening was refused."""
-
     status = 409
     code = "no_key"
     title = "The bot has no key"
-    member_names = ("blocked_by",)
     detail = "No key is assigned to this bot. Assign one to it first."
 
 

@@ -12,16 +12,19 @@ from app.api.schemas import Document, Flag, Input, Label, NextCursor, SecretText
 from app.domains.trading.counts import DeletedRows, KindCounts
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, PermissionAnswer
 
+# Two keys of the simulator, so that the page of the documentation succeeds in development.
 _CREDENTIALS_EXAMPLE: JsonDict = {
-    "api_key": "7d3ce1f0-0000-4000-8000-1c2a5b9e7f10",
-    "api_secret": "0A1B2C3D4E5F60718293A4B5C6D7E8F9:passphrase",
+    "api_key": "1cf2aa5f-cda3-4869-b1d7-7fbcb15a186f",
+    "api_secret": "C7D1A110049560D22B146D35AC3D0330:Sim-58108yZXZ2Nd",
 }
 _KEY_EXAMPLE: JsonDict = {
     "label": "OKX paper",
     "exchange": "okx",
     "environment": "testnet",
     "contract_type": "linear",
-    **_CREDENTIALS_EXAMPLE,
+    "api_key": "03e88e8e-a1f2-41ac-a161-38a2334395f2",
+    "api_secret": "77ACDAF9A2BC1A5A5932F58033C29E30",
+    "api_passphrase": "Sim-BQagwxVmjTG0",
 }
 
 

@@ -85,6 +85,8 @@ async def stream_operation(operation_id: UUID, service: Operations, work: Curren
     Each `operation` event carries the document of `getOperation`: the first immediately, then one
     within a second of each change. The stream ends with the operation. An account may have ten
     streams per process of the service.
+
+    Generated clients cannot read event streams as they arrive: poll `getOperation` instead.
     """
     row = await service.get(operation_id)
     context = work.context

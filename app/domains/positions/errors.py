@@ -3,13 +3,13 @@
 AppError
 ├── PositionConflict                  409 position_conflict, with `symbol` and `side`
 ├── PositionAmbiguous                 409 position_ambiguous, with `bots`
-├── NoKey                             409 no_key (`app.domains.bots.errors`)
 ├── LeverageNotSettable               422 leverage_not_settable (`app.domains.assets.errors`)
 ├── MarginModeNotSupported            422 margin_mode_not_supported (`app.domains.assets.errors`)
 └── OpeningRefused                    409, with `blocked_by`: all reasons, in order
     ├── AccountClosing                account_closing
     ├── Frozen                        frozen
     ├── BotPaused                     bot_paused
+    ├── BotHasNoKey                   no_key
     ├── KeyIsInactive                 key_inactive
     ├── KeyCannotTrade                key_cannot_trade
     ├── KeyWasRejected                credentials_rejected
@@ -24,7 +24,6 @@ AppError
 from collections.abc import Sequence
 from typing import Any
 
-from app.domains.bots.errors import NoKey
 from app.errors import AppError
 
 
@@ -80,6 +79,12 @@ class BotPaused(OpeningRefused):
     code = "bot_paused"
     title = "The bot is paused"
     detail = "A paused bot opens no new positions. Resume it first."
+
+
+class BotHasNoKey(OpeningRefused):
+    code = "no_key"
+    title = "The bot has no key"
+    detail = "No key is assigned to this bot. Assign one to it first."
 
 
 class KeyIsInactive(OpeningRefused):
@@ -144,7 +149,7 @@ REFUSALS: dict[str, type[AppError]] = {
         AccountClosing,
         Frozen,
         BotPaused,
-        NoKey,
+        BotHasNoKey,
         KeyIsInactive,
         KeyCannotTrade,
         KeyWasRejected,

@@ -27,7 +27,11 @@ router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute
 async def get_config(
     config: CurrentConfig,
     if_none_match: Annotated[
-        str | None, Header(description="The `ETag` of the configuration that the bot already has.")
+        str | None,
+        Header(
+            alias="If-None-Match",
+            description="The `ETag` of the configuration that the bot already has.",
+        ),
     ] = None,
 ) -> Response:
     """Return the bot's key, trading assets and endpoints, and whether it may open positions."""

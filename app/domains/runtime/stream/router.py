@@ -125,6 +125,9 @@ async def stream_config(
 
     A slow reader gets the newest configuration and skips intermediate ones. A bot may have four
     streams per process of the service; a fifth ends the oldest.
+
+    Generated clients cannot read event streams as they arrive: poll `getConfig` with
+    `If-None-Match` instead, or use the SDK.
     """
     subscription = await streams.subscribe(work.caller.bot, last_event_id)
     return ConfigEvents(subscription, streams.limits)
