@@ -28,9 +28,9 @@ class AppError(Exception):
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
-    title: ClassVar[str] = "Something went wrong on our side"
+    title: ClassVar[str] = "Internal error"
     member_names: ClassVar[tuple[str, ...]] = ()
-    detail: str = "The request failed for a reason of ours. Nothing was changed."
+    detail: str = "The service failed to process the request. Nothing was changed."
 
     def __init__(self, detail: str | None = None, **members: Any) -> None:
         if detail is not None:
@@ -52,35 +52,33 @@ class NotFound(AppError):
     status = 404
     code = "not_found"
     title = "Not found"
-    detail = "There is nothing at this address in your account."
+    detail = "Your account has no object at this address."
 
 
 class MethodNotAllowed(AppError):
     status = 405
     code = "method_not_allowed"
-    title = "Method not allowed"
-    detail = "This address does not take that method."
+    title = "The method is not allowed"
+    detail = "This address does not support the method."
 
 
 class BodyTooLarge(AppError):
     status = 413
     code = "body_too_large"
-    title = "Body too large"
+    title = "The body is too large"
     member_names = ("limit",)
 
     def __init__(self, limit: int) -> None:
         super().__init__(
-            f"The body is larger than {limit} bytes. Send less at a time.", limit=limit
+            f"The body is larger than {limit} bytes. Send less data per request.", limit=limit
         )
 
 
 class UnsupportedMediaType(AppError):
     status = 415
     code = "unsupported_media_type"
-    title = "Unsupported media type"
-    detail = (
-        "Send the body as JSON, uncompressed, with the header `Content-Type: application/json`."
-    )
+    title = "The media type is not supported"
+    detail = "Send the body as uncompressed JSON with the header `Content-Type: application/json`."
 
 
 class InvalidRequest(AppError):
@@ -90,7 +88,7 @@ class InvalidRequest(AppError):
     code = "invalid_request"
     title = "The request is not valid"
     member_names = ("errors",)
-    detail = "Part of the request is not valid; `errors` says which and why."
+    detail = "Part of the request is not valid; `errors` lists each part and why."
 
     def __init__(self, errors: list[dict[str, Any]], detail: str | None = None) -> None:
         super().__init__(detail, errors=errors)
@@ -99,8 +97,11 @@ class InvalidRequest(AppError):
 class PreconditionFailed(AppError):
     status = 412
     code = "precondition_failed"
-    title = "Changed by someone else"
-    detail = "This has changed since you read it. Read it again and repeat the change if it holds."
+    title = "The object has changed"
+    detail = (
+        "The object has changed since you read it. Read it again, and repeat "
+        "the change if it still applies."
+    )
 
 
 class RequestInProgress(AppError):
@@ -117,8 +118,8 @@ class RequestInProgress(AppError):
 class IdempotencyKeyReused(AppError):
     status = 422
     code = "idempotency_key_reused"
-    title = "Idempotency-Key reused"
-    detail = "This Idempotency-Key was used for another request. Use a new one for each request."
+    title = "The Idempotency-Key was used for another request"
+    detail = "This Idempotency-Key was used for another request. Use a new key for each request."
 
 
 class RateLimited(AppError):
@@ -144,9 +145,12 @@ class Unavailable(AppError):
 
     status = 503
     code = "unavailable"
-    title = "Not available at the moment"
+    title = "The service is temporarily unavailable"
     member_names = ("retry_after",)
-    detail = "The service cannot answer at the moment. Nothing was changed; try again shortly."
+    detail = (
+        "The service cannot process the request at the moment. Nothing was "
+        "changed; try again shortly."
+    )
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:
         self.retry_after = retry_after

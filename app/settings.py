@@ -40,7 +40,7 @@ def _words(value: Any) -> Any:
 
 def _postgresql(url: SecretStr | None) -> SecretStr | None:
     if url is not None and not url.get_secret_value().startswith(("postgresql://", "postgres://")):
-        raise ValueError("must be a postgresql:// address")
+        raise ValueError("must be a postgresql:// URL")
     return url
 
 

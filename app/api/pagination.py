@@ -117,7 +117,7 @@ def foreign_cursor() -> InvalidRequest:
     fault = {
         "loc": ["query", "cursor"],
         "type": "cursor_invalid",
-        "msg": "Not a cursor of this list with these filters: use `next_cursor` as it was given, "
-        "and the filters of the page before",
+        "msg": "Not a cursor of this list with these filters: send `next_cursor` "
+        "unchanged, with the filters of the previous page",
     }
     return InvalidRequest([fault])

@@ -83,7 +83,7 @@ def from_http_exception(error: HTTPException, request: Request) -> AppError:
 def from_exception(error: Exception) -> AppError:
     """What remains: the database is away, or the code is wrong."""
     if is_conflict(error):
-        return Unavailable("Too many changes at once. Nothing was changed; try again.")
+        return Unavailable("Too many concurrent changes. Nothing was changed; try again.")
     if is_outage(error):
         return Unavailable()
     return InternalError()

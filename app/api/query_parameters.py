@@ -25,13 +25,13 @@ class QueryNames:
             return
         given = Counter(name for name, _ in request.query_params.multi_items())
         faults = [
-            _fault(name, "repeated", "Give this query parameter once")
+            _fault(name, "repeated", "Send this query parameter only once")
             for name in sorted(given.keys() & self._names)
             if given[name] > 1
         ]
         if given.keys() - self._names:
             known = ", ".join(f"`{name}`" for name in sorted(self._names))
-            there = f"the parameters here are {known}" if known else "there are none here"
+            there = f"this route takes {known}" if known else "this route takes none"
             told = f"No such query parameter: {there}"
             faults.append(_fault("[member]", "extra_forbidden", told))
         if faults:

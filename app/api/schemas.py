@@ -31,7 +31,7 @@ def visible(text: str) -> str:
         return text
     for character in text:
         if unicodedata.category(character) in _CONTROLS and character not in _JOINERS:
-            raise ValueError("must not hold control characters")
+            raise ValueError("must not contain control characters")
     return text
 
 
@@ -48,7 +48,7 @@ def _with_substance(text: str) -> str:
     if text.isascii() and not text.isspace():
         return text
     if all(unicodedata.category(character) in _BLANK for character in text):
-        raise ValueError("must hold a character that can be seen")
+        raise ValueError("must contain a visible character")
     return text
 
 

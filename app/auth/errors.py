@@ -43,16 +43,18 @@ _SENTENCES = {
     TokenFault.MISSING: "Send a token in the header Authorization, as: Bearer <token>.",
     TokenFault.MALFORMED: "The token or its header is malformed. Send it exactly as issued.",
     TokenFault.TOO_LARGE: "The token is larger than 8 KiB.",
-    TokenFault.ALGORITHM: "The token is signed with an algorithm that is not accepted here.",
+    TokenFault.ALGORITHM: "The token is signed with an algorithm that this service does not "
+    "accept.",
     TokenFault.UNKNOWN_KEY: "The token names a signing key that its issuer does not publish.",
-    TokenFault.BAD_SIGNATURE: "The token's signature does not hold.",
+    TokenFault.BAD_SIGNATURE: "The signature of the token is not valid.",
     TokenFault.EXPIRED: "The token has expired. Get a new one.",
-    TokenFault.NOT_YET_VALID: "The token is not valid yet. Check the clock of its issuer.",
-    TokenFault.WRONG_ISSUER: "The token comes from an issuer that is not accepted here.",
+    TokenFault.NOT_YET_VALID: "The token is not valid yet. Check the clock of the issuer.",
+    TokenFault.WRONG_ISSUER: "The token comes from an issuer that this service does not accept.",
     TokenFault.WRONG_AUDIENCE: "The token was issued for another service.",
-    TokenFault.NO_EXPIRY: "The token has no time of expiry.",
-    TokenFault.NO_ACCOUNT: "The token does not name an account in the claim that is used here.",
-    TokenFault.REVOKED: "The token is not valid any more, or never was. Get a new one.",
+    TokenFault.NO_EXPIRY: "The token has no expiry time.",
+    TokenFault.NO_ACCOUNT: "The token does not name an account in the claim that this service "
+    "reads.",
+    TokenFault.REVOKED: "The token is no longer valid, or never was. Get a new one.",
     TokenFault.ACCOUNT_CLOSED: "The account was closed after this token was issued.",
 }
 
@@ -62,7 +64,7 @@ class Unauthenticated(AppError):
 
     status = 401
     code = "unauthenticated"
-    title = "Not authenticated"
+    title = "The caller is not authenticated"
     member_names = ("reason",)
 
     def __init__(self, fault: TokenFault) -> None:
@@ -93,7 +95,7 @@ class MissingScope(AppError):
 
     def __init__(self, required: str | Iterable[str], detail: str | None = None) -> None:
         self.required = required if isinstance(required, str) else " ".join(sorted(required))
-        sentence = detail or f"The token does not carry the scope this needs: {self.required}."
+        sentence = detail or f"The token lacks the required scope: {self.required}."
         super().__init__(sentence, required=self.required)
 
     @property
@@ -117,7 +119,7 @@ class WrongTokenKind(AppError):
 
     status = 403
     code = "wrong_token_kind"
-    title = "The wrong kind of token"
+    title = "The token is of the wrong kind"
     member_names = ("expected",)
 
     def __init__(self, *, expected: str) -> None:
@@ -139,12 +141,15 @@ class AccountHeaderRequired(AppError):
 class AccountHeaderMalformed(AppError):
     status = 400
     code = "account_header_malformed"
-    title = "The account is not named properly"
+    title = "The account is not named correctly"
     detail = (
         "Send the header X-Account-Id once, with the account's name as UTF-8: "
-        "1 to 255 characters, no control characters, no white space at its ends."
+        "1 to 255 characters, no control characters, no leading or trailing "
+        "white space."
     )
 
 
 class IssuerUnavailable(Unavailable):
-    detail = "Tokens cannot be checked: their issuer's keys cannot be fetched. Try again shortly."
+    detail = (
+        "Tokens cannot be verified, because the issuer's keys cannot be fetched. Try again shortly."
+    )

@@ -15,8 +15,9 @@ class AccountClosing(AppError):
     title = "The account is being closed"
     member_names = ("operation_id",)
     detail = (
-        "The account is being closed. Until it is done only the operation that closes it can be "
-        "read, at /v1/operations/{operation_id}; afterwards a newer token starts an empty account."
+        "The account is being closed. Until it is closed, only the closing "
+        "operation can be read, at /v1/operations/{operation_id}; afterwards "
+        "a newer token starts an empty account."
     )
 
     def __init__(self, operation_id: UUID | None = None) -> None:

@@ -20,8 +20,11 @@ from botkeys.decimals import plain
 class AssetAlreadyAdded(AppError):
     status = 409
     code = "asset_already_added"
-    title = "The symbol is among the key's trading assets"
-    detail = "This key has this symbol already. Change that asset instead of adding it again."
+    title = "The symbol is already a trading asset of the key"
+    detail = (
+        "The symbol is already one of the key's trading assets. Change that "
+        "asset instead of adding it again."
+    )
 
 
 class CatalogueUnknown(AppError):
@@ -34,8 +37,8 @@ class CatalogueUnknown(AppError):
 
     def __init__(self, name: str, reason: str) -> None:
         super().__init__(
-            f"The instruments of {name} could not be fetched yet, so no symbol can be checked. "
-            "Try again in a minute, or refresh the key's instruments to see what is wrong.",
+            f"The instruments of {name} have not been fetched yet, so symbols cannot be checked. "
+            "Try again in a minute, or refresh the key's instruments to see the cause.",
             reason=reason,
         )
 
@@ -49,8 +52,8 @@ class PositionOpen(AppError):
     def __init__(self, count: int) -> None:
         positions = "A position is" if count == 1 else f"{count} positions are"
         super().__init__(
-            f"{positions} open on this symbol. Until it is closed its asset stays, with its "
-            "margin mode; disabling the asset stops new positions.",
+            f"{positions} open on this symbol. Meanwhile the asset cannot be removed and its "
+            "margin mode cannot change. Disable the asset to stop new positions.",
             count=count,
         )
 
@@ -66,7 +69,7 @@ class LeverageAboveMax(AppError):
     def __init__(self, maximum: Decimal) -> None:
         text = plain(maximum)
         super().__init__(
-            f"The exchange allows a leverage of up to {text} on this symbol.", max_leverage=text
+            f"The exchange allows a leverage of at most {text} on this symbol.", max_leverage=text
         )
 
 
@@ -77,19 +80,19 @@ class LeverageNotSettable(AppError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"On {name} leverage follows from position size and margin. Leave `leverage` out."
+            f"On {name}, leverage follows from position size and margin. Omit `leverage`."
         )
 
 
 class MarginModeNotSupported(AppError):
     status = 422
     code = "margin_mode_not_supported"
-    title = "The exchange does not have this margin mode"
+    title = "The symbol does not support this margin mode"
     member_names = ("margin_modes",)
 
     def __init__(self, offered: Sequence[str]) -> None:
         super().__init__(
-            f"On this symbol the margin mode can be {' or '.join(offered)}.",
+            f"On this symbol, the margin mode can be {' or '.join(offered)}.",
             margin_modes=list(offered),
         )
 
@@ -101,6 +104,6 @@ class UnknownSymbol(AppError):
 
     def __init__(self, name: str, environment: str, contract_type: str) -> None:
         super().__init__(
-            f"{name} lists no {contract_type} perpetual of this symbol ({environment}). Use a "
-            "symbol of the key's instruments, spelt as there."
+            f"{name} lists no {contract_type} perpetual with this symbol ({environment}). Use a "
+            "symbol of the key's instruments, in the same spelling."
         )

@@ -19,7 +19,7 @@ _TEXT = rf"[0-9]{{1,5}}(\.[0-9]{{1,{_PLACES}}})?"
 def _as_leverage(value: Any) -> Any:
     """Accept plain digits only: `Decimal` itself takes `1_0`, exponents and any script's digits."""
     if isinstance(value, str) and not re.fullmatch(_TEXT, value):
-        raise ValueError(f"must be a number below {_BOUND} of at most {_PLACES} decimal places")
+        raise ValueError(f"must be a number below {_BOUND} with at most {_PLACES} decimal places")
     return unrounded(value)
 
 

@@ -21,8 +21,8 @@ class OpenPositions(AppError):
     def __init__(self, count: int) -> None:
         noun = "position" if count == 1 else "positions"
         super().__init__(
-            f"The bot has {count} open {noun}. Close them first: only their bot, with the key that "
-            "they were opened with, can manage them.",
+            f"The bot has {count} open {noun}. Close them first: only this bot, with the "
+            "key that opened them, can manage them.",
             count=count,
         )
 
@@ -31,7 +31,7 @@ class NoKey(AppError):
     status = 409
     code = "no_key"
     title = "The bot has no key"
-    detail = "No key is assigned to this bot. Assign one to it first."
+    detail = "No key is assigned to this bot. Assign a key first."
 
 
 class KeyAssigned(AppError):
@@ -41,7 +41,7 @@ class KeyAssigned(AppError):
     code = "key_assigned"
     title = "The key is assigned to a bot"
     member_names = ("bot",)
-    detail = "Each key serves one bot at a time. Unassign it from that bot first."
+    detail = "A key serves one bot at a time. Unassign it from that bot first."
 
     def __init__(self, bot_id: UUID, bot_name: str) -> None:
         super().__init__(bot={"id": bot_id, "name": bot_name})

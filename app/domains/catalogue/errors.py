@@ -11,6 +11,6 @@ class RefreshLimited(RateLimited):
     def __init__(self, retry_after: int) -> None:
         super().__init__(
             retry_after,
-            f"This list was fetched a moment ago. It can be again in {max(1, retry_after)} "
-            "seconds; prices are fetched every minute anyway.",
+            f"This list was fetched a moment ago. It can be fetched again in "
+            f"{max(1, retry_after)} seconds; prices are updated every minute anyway.",
         )

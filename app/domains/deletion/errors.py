@@ -17,6 +17,6 @@ class UnknownKeys(NotFound):
 
     def __init__(self, key_ids: Iterable[UUID] = ()) -> None:
         super().__init__(
-            "Your account has no such keys, nor data of them: see `key_ids`.",
+            "Your account has neither these keys nor data of them: see `key_ids`.",
             key_ids=sorted(key_ids),
         )

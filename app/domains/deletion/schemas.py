@@ -59,7 +59,7 @@ class DataDeletion(Input):
         allowed = {"environment", "key_ids", "before"} if self.scope == "before" else set()
         if name := needed.get(self.scope):
             if getattr(self, name) is None:
-                raise ValueError(f"the scope `{self.scope}` needs `{name}`")
+                raise ValueError(f"the scope `{self.scope}` requires `{name}`")
             allowed.add(name)
         for name in needed.values():
             if name not in allowed and getattr(self, name) is not None:

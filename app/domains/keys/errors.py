@@ -31,8 +31,9 @@ class BotOnline(AppError):
     title = "The key's bot is online"
     member_names = ("bot",)
     detail = (
-        "The contract type cannot change while the bot is running: it trades the instruments of "
-        "the present one. Stop the bot, or unassign the key, and wait until it shows as offline."
+        "The contract type cannot change while the bot is running, because "
+        "the bot trades the instruments of the current type. Stop the bot or "
+        "unassign the key, and wait until the bot is offline."
     )
 
     def __init__(self, bot_id: UUID, bot_name: str) -> None:
@@ -48,7 +49,7 @@ class OpenPositions(AppError):
     def __init__(self, count: int) -> None:
         noun = "position" if count == 1 else "positions"
         super().__init__(
-            f"The key has {count} open {noun}, in instruments of its present contract type. Close "
+            f"The key has {count} open {noun} in instruments of its current contract type. Close "
             "them first.",
             count=count,
         )
@@ -65,8 +66,8 @@ class PositionsHeld(AppError):
     def __init__(self, count: int = 1) -> None:
         noun = "position" if count == 1 else "positions"
         super().__init__(
-            f"A bot that had this key holds {count} open {noun} with it. Wait until it has closed "
-            "them, or close them by hand if the bot is gone.",
+            f"A bot that had this key still holds {count} open {noun} with it. Wait until the "
+            "bot has closed them, or close them by hand if the bot no longer runs.",
             count=count,
         )
 
@@ -76,17 +77,18 @@ class EnvironmentImmutable(AppError):
     code = "environment_immutable"
     title = "The environment cannot be changed"
     detail = (
-        "A key belongs to the environment it was added for: testnet and live keys use different "
-        "credentials. Add the other key as a new one."
+        "A key belongs to the environment that it was added for: testnet and "
+        "live keys have different credentials. Add a new key for the other "
+        "environment."
     )
 
 
 class KeyAlreadyAdded(AppError):
     status = 409
     code = "key_already_added"
-    title = "This key was added before"
+    title = "The key was already added"
     member_names = ("key_id",)
-    detail = "Your account holds this API key already; `key_id` says where."
+    detail = "Your account already has this API key; `key_id` names the key that holds it."
 
     def __init__(self, key_id: UUID | None = None) -> None:
         super().__init__(key_id=key_id)
@@ -107,11 +109,11 @@ class ContractTypeNotOffered(AppError):
 class RegionNotOffered(AppError):
     status = 422
     code = "region_not_offered"
-    title = "The exchange has no such region"
+    title = "The exchange does not have this region"
     member_names = ("regions",)
 
     def __init__(self, name: str, regions: Sequence[str]) -> None:
-        known = f"Its regions are {', '.join(regions)}." if regions else "Leave `region` out."
+        known = f"Its regions are {', '.join(regions)}." if regions else "Omit `region`."
         super().__init__(f"{name} does not have this region. {known}", regions=list(regions))
 
 
@@ -140,10 +142,10 @@ class PassphraseTwice(AppError):
 class PassphraseNotUsed(AppError):
     status = 422
     code = "passphrase_not_used"
-    title = "This exchange has no passphrase"
+    title = "The exchange does not use a passphrase"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} keys have no passphrase. Leave `api_passphrase` out.")
+        super().__init__(f"{name} keys have no passphrase. Omit `api_passphrase`.")
 
 
 class MalformedCredentials(AppError):
@@ -151,16 +153,16 @@ class MalformedCredentials(AppError):
 
     status = 422
     code = "malformed_credentials"
-    title = "The credentials cannot be right"
+    title = "The credentials are malformed"
 
 
 class OtherExchangeAccount(AppError):
     status = 409
     code = "other_exchange_account"
-    title = "The key is of another exchange account"
+    title = "The credentials belong to another exchange account"
     detail = (
-        "These credentials belong to another account at the exchange, where the positions of this "
-        "key are not. Add them as a new key."
+        "These credentials belong to another account at the exchange, which "
+        "does not hold this key's positions. Add them as a new key."
     )
 
 
@@ -169,7 +171,7 @@ class CredentialsRejected(AppError):
 
     status = 422
     code = "credentials_rejected"
-    title = "The exchange refused the credentials"
+    title = "The exchange rejected the credentials"
     member_names = ("reason", "possible")
 
     def __init__(self, detail: str, reason: str, possible: Sequence[str] = ()) -> None:
@@ -184,6 +186,6 @@ class WithdrawalPermission(AppError):
 
     def __init__(self, name: str) -> None:
         super().__init__(
-            f"This key may withdraw funds from {name}. Make one with trading permission only: "
-            "a bot never needs to withdraw, and a stolen key that cannot does less harm."
+            f"This key may withdraw funds from {name}. Create one with trading permission only: "
+            "a bot never needs to withdraw, and a stolen key does less harm without it."
         )

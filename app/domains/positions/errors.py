@@ -32,11 +32,11 @@ class PositionConflict(AppError):
 
     status = 409
     code = "position_conflict"
-    title = "This id belongs to another position"
+    title = "The id belongs to another position"
     member_names = ("symbol", "side")
     detail = (
-        "The bot has used this id for another symbol, side or contract type. Give each position "
-        "an id of its own."
+        "The bot already used this id for another symbol, side or contract "
+        "type. Give each position its own id."
     )
 
     def __init__(self, symbol: str, side: str) -> None:
@@ -48,9 +48,12 @@ class PositionAmbiguous(AppError):
 
     status = 409
     code = "position_ambiguous"
-    title = "Several bots hold a position of this id"
+    title = "Several bots hold a position with this id"
     member_names = ("bots",)
-    detail = "Say whose position is meant: name one of `bots` in the query, as `bot_id`."
+    detail = (
+        "Name the bot that holds the position: send the id of one of `bots` "
+        "as the query parameter `bot_id`."
+    )
 
     def __init__(self, bots: Sequence[dict[str, Any]] = ()) -> None:
         super().__init__(bots=list(bots))
@@ -66,45 +69,54 @@ class OpeningRefused(AppError):
 class AccountClosing(OpeningRefused):
     code = "account_closing"
     title = "The account is being closed"
-    detail = "The account is being closed: no new positions. Close the open ones."
+    detail = (
+        "No new position can be opened while the account is being closed. Close the open positions."
+    )
 
 
 class Frozen(OpeningRefused):
     code = "frozen"
     title = "New positions are frozen"
-    detail = "A freeze of the account, the exchange or the key stops new positions. Lift it first."
+    detail = (
+        "A freeze of the account, the exchange or the key stops new "
+        "positions. Lift the freeze first."
+    )
 
 
 class BotPaused(OpeningRefused):
     code = "bot_paused"
     title = "The bot is paused"
-    detail = "A paused bot opens no new positions. Resume it first."
+    detail = "A paused bot opens no new positions. Resume the bot first."
 
 
 class BotHasNoKey(OpeningRefused):
     code = "no_key"
     title = "The bot has no key"
-    detail = "No key is assigned to this bot. Assign one to it first."
+    detail = "No key is assigned to this bot. Assign a key first."
 
 
 class KeyIsInactive(OpeningRefused):
     code = "key_inactive"
     title = "The key is not active"
-    detail = "The bot's key was deactivated: it opens no new positions. Activate it first."
+    detail = "The bot's key is deactivated and opens no new positions. Activate the key first."
 
 
 class KeyCannotTrade(OpeningRefused):
     code = "key_cannot_trade"
-    title = "The key may not trade"
+    title = "The key has no trading permission"
     detail = (
-        "The exchange says that this key may only read. Allow it to trade there, or replace it."
+        "According to the exchange, the key may not trade. Allow trading at "
+        "the exchange, or replace the key."
     )
 
 
 class KeyWasRejected(OpeningRefused):
     code = "credentials_rejected"
-    title = "The exchange refuses the key"
-    detail = "The exchange refused the bot's credentials at the last look. Replace them first."
+    title = "The exchange rejects the key"
+    detail = (
+        "The exchange rejected the bot's credentials at the latest check. "
+        "Replace the credentials first."
+    )
 
 
 class NoTradingAssets(OpeningRefused):
@@ -116,31 +128,34 @@ class NoTradingAssets(OpeningRefused):
 class CatalogueUnknown(OpeningRefused):
     code = "catalogue_unknown"
     title = "The exchange's instruments are not known yet"
-    detail = "The list of instruments was never fetched. It will be shortly; try again then."
+    detail = "The list of instruments has not been fetched yet. Try again shortly."
 
 
 class UnknownAsset(OpeningRefused):
     code = "unknown_asset"
-    title = "The symbol is not among the key's assets"
+    title = "The symbol is not a trading asset of the key"
     detail = "Add the symbol to the trading assets of the bot's key first."
 
 
 class AssetDisabled(OpeningRefused):
     code = "asset_disabled"
     title = "The asset is disabled"
-    detail = "This trading asset was disabled: no new positions on it. Enable it first."
+    detail = "A disabled trading asset opens no new positions. Enable the asset first."
 
 
 class AssetDelisted(OpeningRefused):
     code = "asset_delisted"
-    title = "The instrument is not listed any more"
-    detail = "The exchange does not list this symbol any more. Open positions can still be closed."
+    title = "The instrument is no longer listed"
+    detail = "The exchange no longer lists this symbol. Open positions can still be closed."
 
 
 class LeverageAboveMaximum(OpeningRefused):
     code = "leverage_above_max"
     title = "The leverage is above the maximum"
-    detail = "The leverage is more than the exchange now allows for this symbol. Lower it first."
+    detail = (
+        "The leverage is higher than the exchange now allows for this symbol. "
+        "Lower the leverage first."
+    )
 
 
 REFUSALS: dict[str, type[AppError]] = {

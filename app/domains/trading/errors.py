@@ -14,10 +14,11 @@ from app.errors import AppError
 class KeyNotAssigned(AppError):
     status = 409
     code = "key_not_assigned"
-    title = "The key is not this bot's"
+    title = "The key is not assigned to the bot"
     detail = (
-        "A new position is opened with the key that the bot has now; a report may name one that it "
-        "had before. Fetch the configuration to see the present key, or leave `key_id` out."
+        "A new position is opened with the bot's current key; reports may "
+        "name a key that the bot had before. Fetch the configuration to see "
+        "the current key, or omit `key_id`."
     )
 
 
@@ -25,7 +26,7 @@ class DataDeleted(AppError):
     status = 409
     code = "data_deleted"
     title = "The data were deleted"
-    detail = "Data of that time or of that key were deleted, and are not stored again."
+    detail = "Data of that time or of that key were deleted and are not stored again."
 
 
 TOLERANCE = timedelta(minutes=5)
@@ -37,9 +38,12 @@ class ClockAhead(AppError):
 
     status = 422
     code = "clock_ahead"
-    title = "A time lies in the future"
+    title = "A reported time is in the future"
     member_names = ("now",)
-    detail = "A reported time is more than 5 minutes ahead of the service. Set the bot's clock."
+    detail = (
+        "A reported time is more than 5 minutes ahead of the service's clock. "
+        "Correct the bot's clock."
+    )
 
     def __init__(self, now: datetime) -> None:
         super().__init__(now=now)

@@ -21,7 +21,7 @@ def _json_text(value: Any) -> str:
     try:
         text = orjson.dumps(value, default=_as_held)
     except TypeError:
-        raise ValueError("must hold valid text, and numbers of at most 64 bits") from None
+        raise ValueError("must contain only valid text and numbers of at most 64 bits") from None
     if len(text) > MAX_DATA_BYTES:
         raise ValueError(f"must be at most {MAX_DATA_BYTES} bytes long")
     return text.decode()
@@ -37,10 +37,10 @@ def _as_held(value: Any) -> float:
 def _look_through(value: Any, depth: int) -> None:
     if isinstance(value, str):
         if "\x00" in value:
-            raise ValueError("must hold no NUL characters")
+            raise ValueError("must not contain NUL characters")
     elif isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError("must hold finite numbers only")
+            raise ValueError("must contain only finite numbers")
     elif isinstance(value, dict | list):
         if not depth:
             raise ValueError(f"must be at most {MAX_DATA_DEPTH} levels deep")

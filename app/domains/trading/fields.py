@@ -35,7 +35,7 @@ _MOMENT = re.compile(
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_NAMED = "must be of 1 to 200 visible characters, without white space and without a slash"
+_NAMED = "must be 1 to 200 visible characters without white space or slashes"
 
 
 def _name(text: str) -> str:
@@ -65,9 +65,11 @@ def _as_number(value: Any) -> Any:
     script.
     """
     if isinstance(value, str) and not _NUMBER.fullmatch(value):
-        raise ValueError("must be a number of at most 20 digits before its point and 40 after it")
+        raise ValueError(
+            "must be a number with at most 20 digits before the decimal point and 40 after it"
+        )
     if isinstance(value, float) and 0 < abs(value) < _LEAST:
-        raise ValueError(f"must not lie between 0 and {_LEAST}")
+        raise ValueError(f"must not be between 0 and {_LEAST}")
     return unrounded(value)
 
 
@@ -142,14 +144,14 @@ Positive = Annotated[
 def _as_rfc3339(value: Any) -> Any:
     """Reject numbers: nobody can distinguish seconds from milliseconds."""
     if not isinstance(value, str) or not _DATE.match(value):
-        raise ValueError("must be a time as in RFC 3339, with its zone")
+        raise ValueError("must be an RFC 3339 time with a time zone")
     return value
 
 
 def _since_1970(value: datetime) -> datetime:
     # Pydantic's own message about a bound shows the bound in Python's notation.
     if value < _EPOCH:
-        raise ValueError("must be a time since 1970")
+        raise ValueError("must be a time in or after 1970")
     return value
 
 

@@ -29,7 +29,7 @@ async def _period(
         fault = {
             "loc": ["query", "from"],
             "type": "period_reversed",
-            "msg": "`from` must not be later than `to`: there is nothing between them",
+            "msg": "`from` must not be later than `to`",
         }
         raise InvalidRequest([fault])
     return Period(since, until)

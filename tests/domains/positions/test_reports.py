@@ -589,7 +589,7 @@ async def test_an_id_that_cannot_be_seen_or_sent_is_refused_with_the_rule(world:
     for rule, names in (
         ("1 to 200 visible characters", hidden),
         ("at most 200 characters", ["x" * 201]),
-        ("no address can end with", ["%2E", "%2E%2E"]),
+        ("a URL path cannot end with", ["%2E", "%2E%2E"]),
     ):
         for name in names:
             [fault] = (await trading.refused("open", name))["errors"]

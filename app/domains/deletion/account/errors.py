@@ -18,7 +18,7 @@ class PositionsStillOpen(AppError):
     def __init__(self, count: int = 1) -> None:
         noun = "position" if count == 1 else "positions"
         super().__init__(
-            f"The account has {count} open {noun}, which no bot will look after once it is closed. "
+            f"The account has {count} open {noun}, which no bot will manage once it is closed. "
             "Close them first, or send `force=true`.",
             count=count,
         )

@@ -67,7 +67,7 @@ class CredentialsReport(Input):
     @model_validator(mode="after")
     def _reasoned(self) -> Self:
         if self.status == "rejected" and self.reason is None:
-            raise ValueError("rejected credentials need a reason")
+            raise ValueError("rejected credentials require a reason")
         return self
 
 

@@ -13,7 +13,7 @@ class ReleaseLimited(RateLimited):
     def __init__(self, limit: int, retry_after: int) -> None:
         super().__init__(
             retry_after,
-            f"A bot may fetch its credentials {limit} times an hour. Keep them in memory, and try "
+            f"A bot may fetch its credentials {limit} times per hour. Keep them in memory; try "
             f"again in {max(1, retry_after)} seconds.",
         )
 
@@ -32,6 +32,6 @@ class CredentialsUnreadable(AppError):
 
 class MasterKeyMissing(Unavailable):
     detail = (
-        "The service does not hold the master key that these credentials are sealed to. The "
-        "operator has to put it in place."
+        "The service does not hold the master key that these credentials are "
+        "sealed to. The operator must install it."
     )
