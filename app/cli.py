@@ -11,13 +11,13 @@ import typer
 from botkeys.cli import CommandSet
 
 app = typer.Typer()
-master_key = typer.Typer(help="Make, renew and look at master keys.", no_args_is_help=True)
-simulator = typer.Typer(help="The simulated exchanges of development.", no_args_is_help=True)
+master_key = typer.Typer(help="Create, rotate and inspect master keys.", no_args_is_help=True)
+simulator = typer.Typer(help="The simulated exchanges used in development.", no_args_is_help=True)
 audit = typer.Typer(help="The audit log.", no_args_is_help=True)
 app.add_typer(master_key, name="master-key")
 app.add_typer(simulator, name="simulator")
 app.add_typer(audit, name="audit")
-operations = typer.Typer(help="Long work of the service.", no_args_is_help=True)
+operations = typer.Typer(help="Long-running operations.", no_args_is_help=True)
 app.add_typer(operations, name="operations")
 
 
@@ -30,10 +30,11 @@ class RoleName(StrEnum):
 @app.command()
 def dev(
     parent: Annotated[
-        int | None, typer.Option(hidden=True, help="Process id of the `make` that runs this.")
+        int | None,
+        typer.Option(hidden=True, help="Process id of the `make` that started this command."),
     ] = None,
 ) -> None:
-    """Run everything for development: database, migrations, worker, simulator and API."""
+    """Run everything needed for development: database, migrations, worker, simulator and API."""
     from app.process.parent import live_with_parent
 
     live_with_parent(parent)
@@ -44,9 +45,12 @@ def dev(
 
 @app.command()
 def serve(
-    role: Annotated[RoleName, typer.Option(help="Which routes, and so which keys.")] = RoleName.ALL,
+    role: Annotated[
+        RoleName,
+        typer.Option(help="Which routes to serve, which also decides which keys are needed."),
+    ] = RoleName.ALL,
 ) -> None:
-    """Serve the API. The database must be migrated, the keys in place."""
+    """Serve the API. The database must be migrated and the keys installed."""
     from app.process.server import run_server
     from app.settings import Role, load_settings
 
@@ -55,7 +59,7 @@ def serve(
 
 @app.command()
 def worker() -> None:
-    """Do the background work. Any number may run side by side."""
+    """Run the background worker. Any number of workers may run in parallel."""
     from app.settings import load_settings
     from app.worker.loop import run_worker
 
@@ -64,7 +68,7 @@ def worker() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the newest migration."""
+    """Upgrade the database to the latest migration."""
     import asyncio
 
     from app.db.migrate import head
@@ -74,19 +78,19 @@ def migrate() -> None:
     settings = load_settings()
     url = settings.direct_database_url or settings.database_url
     if url is None:
-        raise SettingsError("BOTKEYS_DATABASE_URL is not set, and this command needs a database.")
+        raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
     asyncio.run(run(url.get_secret_value()))
-    typer.echo(f"The database is at {head()}.")
+    typer.echo(f"The database is at migration {head()}.")
 
 
 @app.command()
 def token(
-    account: Annotated[str, typer.Option(help="The account's name, any text.")],
+    account: Annotated[str, typer.Option(help="The account's name; any text.")],
     scopes: Annotated[
-        str | None, typer.Option(help="Scopes with spaces between; default: all of a user.")
+        str | None, typer.Option(help="Scopes, separated by spaces; defaults to all user scopes.")
     ] = None,
 ) -> None:
-    """Print a user's token of the development issuer, and nothing else."""
+    """Print a user token from the development issuer."""
     from app.auth.development_issuer import DevelopmentIssuer
     from app.auth.scopes import USER_SCOPES
     from app.process.data_folder import DataFolder
@@ -94,7 +98,9 @@ def token(
 
     settings = load_settings(default_mode=Mode.DEVELOPMENT)
     if settings.mode is not Mode.DEVELOPMENT:
-        raise SettingsError("Only development has an issuer of its own: ask yours for a token.")
+        raise SettingsError(
+            "Only development mode has its own issuer. Get a token from your issuer."
+        )
     if settings.keys_dir is None:
         DataFolder(settings.data_dir).prepare()
     issuer = DevelopmentIssuer(settings.keys_folder)
@@ -120,12 +126,13 @@ def openapi() -> None:
 @master_key.command()
 def create(
     directory: Annotated[
-        Path | None, typer.Option("--dir", help="Folder for the files; default BOTKEYS_KEYS_DIR.")
+        Path | None,
+        typer.Option("--dir", help="Folder for the files; defaults to BOTKEYS_KEYS_DIR."),
     ] = None,
 ) -> None:
-    """Make what a service needs: a new master key, and the HMAC keys that are missing.
+    """Create a new master key, and any HMAC keys that are missing.
 
-    Give the files to the roles as docs/deployment.md says: no process holds them all.
+    Distribute the files to the roles as described in docs/deployment.md: no process holds them all.
     """
     from app.custody.keyfiles import KeyFolder, KeyKind
     from app.settings import load_settings
@@ -133,14 +140,14 @@ def create(
     folder = KeyFolder(directory or load_settings().keys_folder)
     version = folder.create_master_key()
     folder.create_missing([KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC])
-    typer.echo(f"Master key {version} is in {folder.path}.")
+    typer.echo(f"Created master key {version} in {folder.path}.")
 
 
 @master_key.command()
 def rotate() -> None:
-    """Seal all data keys to the newest master key, making one if there is none newer.
+    """Reseal all data keys to the newest master key, creating one if all use the newest.
 
-    Runs beside the service, can be stopped at any point, and goes on where it stopped.
+    Runs alongside the service. It can be stopped at any time and resumes where it stopped.
     """
     import asyncio
 
@@ -152,7 +159,7 @@ def rotate() -> None:
 
 @master_key.command()
 def status() -> None:
-    """Tell how many data keys are sealed to each master key."""
+    """Show how many data keys are sealed to each master key."""
     import asyncio
 
     from app.custody.master_keys.rotation import report_master_keys
@@ -163,7 +170,7 @@ def status() -> None:
 
 @simulator.command()
 def credentials() -> None:
-    """Print the simulated exchanges' keys as JSON. They open nothing but the simulator."""
+    """Print the simulated exchanges' keys as JSON. They work only with the simulator."""
     import json
 
     from app.simulator import credentials as simulated
@@ -173,7 +180,7 @@ def credentials() -> None:
 
 @audit.command()
 def verify() -> None:
-    """Check the chain of every account's audit log; exits with 1 where one is broken."""
+    """Verify the chain of every account's audit log. Exits with 1 if any chain is broken."""
     import asyncio
 
     from app.commands.verify_audit import verify_all
@@ -184,20 +191,23 @@ def verify() -> None:
 
 @operations.command()
 def watch(
-    operation: Annotated[UUID, typer.Argument(help="Its id, as the 202 and its Location gave it.")],
+    operation: Annotated[
+        UUID, typer.Argument(help="The operation's id, as returned with status 202.")
+    ],
     url: Annotated[
-        str | None, typer.Option(help="Address of the service; default: this machine's.")
+        str | None, typer.Option(help="Address of the service; defaults to this machine.")
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option(help="File with the user's token. USER_TOKEN may hold it too.")
+        Path | None,
+        typer.Option(help="File that holds the user's token; alternatively set USER_TOKEN."),
     ] = None,
     account: Annotated[
-        str | None, typer.Option(help="In development: whose operation it is, without a token.")
+        str | None, typer.Option(help="In development: the account, instead of a token.")
     ] = None,
 ) -> None:
-    """Show the progress of a deletion until it has ended; exits with 1 unless it succeeded.
+    """Show the progress of a deletion until it ends. Exits with 1 unless it succeeds.
 
-    A service that does not answer, as while it restarts, is waited for: for 2 minutes at most.
+    If the service does not respond, for example during a restart, wait for up to 2 minutes.
     """
     import asyncio
     import os
@@ -221,7 +231,9 @@ def watch(
     else:
         held = os.environ.get("USER_TOKEN", "")
     if not held:
-        raise SettingsError("Whose operation is it? Name --token-file, USER_TOKEN or --account.")
+        raise SettingsError(
+            "A token is required: use --token-file or USER_TOKEN, or in development --account."
+        )
     address = (url or f"http://127.0.0.1:{settings.port}").rstrip("/")
     # So that Ctrl-C gives the terminal its cursor back, which the bar hides.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -62,68 +62,76 @@ class Settings(BaseSettings):
 
     mode: Mode = Field(
         Mode.PRODUCTION,
-        description="`development` has an issuer of its own, simulated exchanges and an embedded "
-        "database; `production` has none of these and refuses to start without its keys.",
+        description="`development` has its own token issuer, simulated exchanges and an "
+        "embedded database; `production` has none of these and refuses to "
+        "start without its keys.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     data_dir: Path = Field(
-        Path(".botkeys"), description="Folder of the embedded database and the development keys."
+        Path(".botkeys"), description="Folder for the embedded database and the development keys."
     )
     keys_dir: Path | None = Field(
-        None, description="Folder with this process's key files; default `keys` in the data folder."
+        None,
+        description="Folder with this process's key files; defaults to `keys` in the data folder.",
     )
 
     database_url: DatabaseUrl = Field(
         None,
-        description="PostgreSQL 15 or later, for requests; may lead through a transaction pooler. "
-        "In development the default is the embedded server.",
+        description="PostgreSQL 15 or later, for requests; may go through a transaction "
+        "pooler. In development it defaults to the embedded server.",
     )
     direct_database_url: DatabaseUrl = Field(
         None,
-        description="The same database without a pooler, for migrations and for listening to "
-        "changes; default the same.",
+        description="The same database without a pooler, for migrations and change "
+        "notifications; defaults to `BOTKEYS_DATABASE_URL`.",
     )
     database_pool_size: int = Field(
         20,
         ge=1,
         le=500,
-        description="Connections that one process opens as needed, and keeps. The writes of one "
-        "account take half of them at most; more wait their turn.",
+        description="Connections that one process opens on demand and keeps open. The "
+        "writes of one account use at most half of them; further writes wait.",
     )
     database_pool_overflow: int = Field(
         0,
         ge=0,
         le=500,
-        description="Further connections under load, each closed after use: opening one takes "
-        "longer than most requests.",
+        description="Additional connections under load. Each is closed after use, and "
+        "opening one takes longer than most requests.",
     )
     database_pool_timeout: float = Field(
-        5, gt=0, description="Seconds that a request waits for a connection; then 503."
+        5,
+        gt=0,
+        description="Seconds that a request waits for a connection before it fails with 503.",
     )
     database_statement_timeout: float = Field(
-        10, gt=0, description="Seconds after which PostgreSQL ends a statement; then 503."
+        10,
+        gt=0,
+        description="Seconds after which PostgreSQL cancels a statement; the request then "
+        "fails with 503.",
     )
 
     oidc_issuer: str | None = Field(
-        None, description="The issuer of users' tokens, exactly as in their `iss`."
+        None, description="Issuer of users' tokens, exactly as in their `iss` claim."
     )
-    oidc_audience: str = Field("botkeys", description="The audience that tokens must name.")
+    oidc_audience: str = Field("botkeys", description="Audience that tokens must name.")
     oidc_jwks_url: str | None = Field(
-        None, description="Where the issuer's keys are; default: by discovery at the issuer."
+        None, description="URL of the issuer's keys (JWKS); by default discovered from the issuer."
     )
     oidc_algorithms: Words = Field(
-        ("RS256", "ES256", "EdDSA"), description="Signature algorithms accepted, all asymmetric."
+        ("RS256", "ES256", "EdDSA"), description="Accepted signature algorithms, all asymmetric."
     )
-    oidc_account_claim: str = Field("sub", description="The claim that names the account.")
+    oidc_account_claim: str = Field("sub", description="Claim that names the account.")
     oidc_leeway: int = Field(
-        30, ge=0, le=300, description="Seconds of clock difference allowed to the issuer."
+        30, ge=0, le=300, description="Seconds that the issuer's clock may be off."
     )
 
     exchanges: Literal["simulated", "real"] | None = Field(
         None,
-        description="`simulated` talks to the built-in simulator only, the default and only "
-        "possible in development; `real` is the default in production.",
+        description="`simulated` calls only the built-in simulator; it is the default in "
+        "development and not available in production. `real` is the default "
+        "in production.",
     )
     exchange_hosts: dict[str, dict[str, dict[str, str | None]]] = Field(
         default_factory=dict,
@@ -134,63 +142,65 @@ class Settings(BaseSettings):
         5,
         gt=0,
         le=30,
-        description="Seconds in all for checking a key at its exchange; up to 10 more if many "
-        "checks wait their turn there.",
+        description="Total seconds for checking a key with its exchange; up to 10 more if "
+        "many checks are queued for that exchange.",
     )
     key_checks_per_minute: int = Field(
-        300, ge=1, description="Key checks that one account may cause per minute and process."
+        300, ge=1, description="Key checks that one account may trigger per minute and process."
     )
     prices_interval: float = Field(
-        60, ge=1, description="Seconds between two fetches of an exchange's prices."
+        60, ge=1, description="Seconds between fetches of an exchange's prices."
     )
     instruments_interval: float = Field(
-        3600, ge=1, description="Seconds between two fetches of an exchange's instruments."
+        3600, ge=1, description="Seconds between fetches of an exchange's instruments."
     )
     withdrawal_policy: Literal["reject", "warn"] = Field(
-        "reject", description="What happens to a key that is known to be able to withdraw."
+        "reject", description="What happens to a key that is known to have withdrawal permission."
     )
     releases_per_hour: int = Field(
-        12, ge=1, description="How often one bot may fetch its credentials in an hour."
+        12, ge=1, description="Number of times that one bot may fetch its credentials per hour."
     )
     heartbeat_lease: float = Field(
-        30, gt=0, description="Seconds for which a heartbeat keeps a bot online."
+        30, gt=0, description="Seconds that a bot counts as online after a heartbeat."
     )
     stream_reread: float = Field(
         5,
         gt=0,
-        description="Seconds between two readings of the configurations of all bots with a "
-        "stream, should no notification have told of a change.",
+        description="Seconds between rereads of the configurations of all bots with a "
+        "stream, in case a change notification was missed.",
     )
     stream_keep_alive: float = Field(
-        15, gt=0, description="Seconds after which a stream without news sends a comment."
+        15, gt=0, description="Seconds without an event after which a stream sends a comment."
     )
     stream_lifetime: float = Field(
-        3600, gt=0, description="Seconds after which a stream ends, give or take a tenth."
+        3600, gt=0, description="Seconds after which a stream ends, plus or minus 10 %."
     )
     streams_per_process: int = Field(
-        10_000, ge=1, description="Streams that one process holds; then 503."
+        10_000, ge=1, description="Streams that one process holds open; further ones get 503."
     )
 
     purge_batch: int = Field(
         100_000,
         ge=1,
-        description="Rows that the worker deletes in one transaction, of what a user deleted.",
+        description="Rows of deleted data that the worker removes in one transaction.",
     )
     operation_claim: float = Field(
         30,
         gt=0,
-        description="Seconds after which another worker takes on an operation whose worker died.",
+        description="Seconds after which another worker takes over an operation whose worker died.",
     )
 
-    body_limit: int = Field(4 * 1024 * 1024, ge=1024, description="Largest body in bytes.")
+    body_limit: int = Field(
+        4 * 1024 * 1024, ge=1024, description="Largest accepted request body, in bytes."
+    )
     cors_origins: Words = Field(
-        (), description="Origins of dashboards that may call the API from a browser."
+        (), description="Origins of dashboards that may call the API from a browser (CORS)."
     )
     trusted_proxies: Words = Field(
-        (), description="Addresses of proxies whose X-Forwarded-For is believed."
+        (), description="Addresses of proxies whose X-Forwarded-For header is trusted."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level that is logged."
+        "info", description="Lowest level that is logged."
     )
 
     @classmethod
@@ -219,10 +229,10 @@ class Settings(BaseSettings):
         symmetric = [name for name in self.oidc_algorithms if name not in _ASYMMETRIC]
         if symmetric or not self.oidc_algorithms:
             raise ValueError(
-                f"BOTKEYS_OIDC_ALGORITHMS may hold only {', '.join(sorted(_ASYMMETRIC))}"
+                f"BOTKEYS_OIDC_ALGORITHMS may contain only {', '.join(sorted(_ASYMMETRIC))}"
             )
         if self.mode is Mode.PRODUCTION and self.exchanges == "simulated":
-            raise ValueError("BOTKEYS_EXCHANGES=simulated is for development only")
+            raise ValueError("BOTKEYS_EXCHANGES=simulated is only available in development")
         return self
 
     @property

@@ -63,7 +63,7 @@ class DevelopmentIssuer:
         account can have.
         """
         if not is_account_name(account):
-            raise ValueError("an account's name is 1 to 255 visible characters")
+            raise ValueError("an account name must be 1 to 255 visible characters")
         issued_at = int(time.time() if now is None else now)
         claims = {
             "iss": ISSUER,

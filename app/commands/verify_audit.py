@@ -25,8 +25,10 @@ async def verify_all(settings: Settings, report: Callable[[str], None]) -> bool:
                 sequence = await broken_at(session, hmac_key, account_id)
                 if sequence is not None:
                     whole = False
-                    report(f"Account {account_id}: entry {sequence} is missing or was altered.")
+                    report(f"Account {account_id}: entry {sequence} is missing or altered.")
     finally:
         await database.close()
-    report(f"{len(accounts)} chains checked: {'all hold' if whole else 'NOT all hold'}.")
+    report(
+        f"{len(accounts)} chains checked: {'all are intact' if whole else 'NOT all are intact'}."
+    )
     return whole

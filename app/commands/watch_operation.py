@@ -55,7 +55,7 @@ async def watch(
             while True:
                 document = await _look(transport, url, token)
                 if document is None:
-                    progress.update(bar, description="the service does not answer")
+                    progress.update(bar, description="the service does not respond")
                     await asyncio.sleep(absence.pause())
                     continue
                 absence.over()
@@ -93,12 +93,12 @@ class Absence:
             self._since = now
             self._pause = self._shortest
             self._console.print(
-                f"The service at {self._address} does not answer. Waiting for it for "
-                f"{self._patience:.0f} seconds at most; Ctrl-C ends this, not the operation."
+                f"The service at {self._address} does not respond. Waiting for up to "
+                f"{self._patience:.0f} seconds; Ctrl-C ends the waiting, not the operation."
             )
         left = self._since + self._patience - now
         if left <= 0:
-            raise SettingsError(f"The service at {self._address} does not answer.")
+            raise SettingsError(f"The service at {self._address} does not respond.")
         pause = min(self._pause, left)
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         return pause
@@ -106,7 +106,7 @@ class Absence:
     def over(self) -> None:
         if self._since is not None:
             self._since = None
-            self._console.print("The service answers again.")
+            self._console.print("The service responds again.")
 
 
 def _check(address: str) -> None:
@@ -116,7 +116,7 @@ def _check(address: str) -> None:
     except ValueError:
         usable = False
     if not usable:
-        raise SettingsError("The address of the service must begin with http:// or https://.")
+        raise SettingsError("The service's address must begin with http:// or https://.")
 
 
 def _described(document: dict[str, Any]) -> str:
@@ -141,7 +141,8 @@ async def _look(transport: HttpTransport, url: str, token: Secret) -> dict[str, 
     try:
         document: dict[str, Any] = orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        raise SettingsError("What answers at this address is not this service.") from None
+        raise SettingsError("The server at this address is not a Botkeys service.") from None
     if answer.status != 200:
-        raise SettingsError(f"The service answers {answer.status}: {document.get('detail', '')}")
+        detail = document.get("detail", "")
+        raise SettingsError(f"The service responded with {answer.status}: {detail}")
     return document

@@ -93,7 +93,7 @@ class KeyFolder:
     def newest_public(self) -> MasterPublicKey:
         keys = self.load_public_master_keys()
         if not keys:
-            raise KeyFileMissing(self.path, "holds no master public key (master-0001.public).")
+            raise KeyFileMissing(self.path, "contains no public master key (master-0001.public).")
         return keys[max(keys)]
 
     def create_master_key(self) -> int:
@@ -136,7 +136,7 @@ class KeyFolder:
             # be opened again.
             raise KeyFileMissing(
                 self._master_path(max(public), "private"),
-                "is not there, and its public half is. Restore it from a backup.",
+                "is missing, but its public half exists. Restore it from a backup.",
             )
         for version in set(private) - set(public):
             self._publish_public(version)

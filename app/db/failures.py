@@ -51,9 +51,9 @@ def outage_sentence(error: BaseException) -> str | None:
         kind = type(error.orig if isinstance(error, DBAPIError) else error).__name__
         return f"The database cannot be reached ({kind}). Is BOTKEYS_DATABASE_URL right?"
     if code.startswith("28"):
-        return f"The database refused the login in BOTKEYS_DATABASE_URL (SQLSTATE {code})."
+        return f"The database rejected the login in BOTKEYS_DATABASE_URL (SQLSTATE {code})."
     if code == "3D000":
-        return "The database named in BOTKEYS_DATABASE_URL is not there: create it first."
+        return "The database named in BOTKEYS_DATABASE_URL does not exist. Create it first."
     return f"The database cannot be used at the moment (SQLSTATE {code}): see its log."
 
 

@@ -29,9 +29,9 @@ class MigrationNotAllowed(Exception):
     def __init__(self) -> None:
         made = "; ".join(f"CREATE ROLE {role} NOLOGIN" for role in ROLES)
         super().__init__(
-            "The login that migrates may not change this database as needed. It must own the "
-            "database, and either have the right to make roles (ALTER ROLE … CREATEROLE) or find "
-            f"the service's roles made, once for the whole server, by an administrator: {made}"
+            "The migrating login lacks a privilege on this database. It must own the database, and "
+            "it must either be allowed to create roles (ALTER ROLE … CREATEROLE), or an "
+            f"administrator must first create the service's roles, once per server: {made}"
         )
 
 

@@ -94,7 +94,7 @@ class DataFolder:
 def _check(path: Path, status: os.stat_result, kind: int, *, forbidden: int, remedy: str) -> None:
     if stat.S_IFMT(status.st_mode) != kind:
         expected = "folder" if kind == stat.S_IFDIR else "regular file"
-        raise InsecureFolder(path, f"is not a {expected}: move it away")
+        raise InsecureFolder(path, f"is not a {expected}: move it elsewhere")
     if status.st_uid != os.geteuid():
         raise InsecureFolder(
             path, "belongs to another user", f"chown {os.geteuid()} {quote(str(path))}"
@@ -102,6 +102,6 @@ def _check(path: Path, status: os.stat_result, kind: int, *, forbidden: int, rem
     if status.st_mode & forbidden:
         raise InsecureFolder(
             path,
-            f"has mode {stat.S_IMODE(status.st_mode):04o}, which lets other users at it",
+            f"has mode {stat.S_IMODE(status.st_mode):04o}, which gives other users access",
             f"chmod {remedy} {quote(str(path))}",
         )

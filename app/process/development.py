@@ -35,7 +35,9 @@ def run_development() -> int:
     """Run until SIGINT, SIGTERM or SIGHUP. The exit status: 0 if asked to stop."""
     settings = load_settings(default_mode=Mode.DEVELOPMENT)
     if settings.mode is not Mode.DEVELOPMENT:
-        raise SettingsError("`botkeys dev` is for development; use `botkeys serve` in production.")
+        raise SettingsError(
+            "`botkeys dev` is for development only; use `botkeys serve` in production."
+        )
     forbid_core_dumps()
     configure_logging(settings.log_level)
     with StopRequest() as stop:
@@ -71,7 +73,7 @@ async def _database(
     postgres = EmbeddedPostgres(
         folder.postgres,
         on_wait=lambda seconds: print(  # noqa: T201  # for the person at the terminal
-            f"PostgreSQL is recovering, for {seconds:.0f} s so far …", file=sys.stderr
+            f"PostgreSQL has been recovering for {seconds:.0f} s …", file=sys.stderr
         ),
     )
     async with postgres:
@@ -129,8 +131,8 @@ async def _serve(
         asked = stop.asked
         if database_died.is_set() and not asked:
             print(  # noqa: T201
-                "botkeys: PostgreSQL has stopped by itself; its log is beside its folder in the "
-                "data folder.",
+                "botkeys: PostgreSQL stopped unexpectedly; its log is in the data "
+                "folder, next to the database.",
                 file=sys.stderr,
             )
         stop.event.set()

@@ -133,7 +133,7 @@ def listen(settings: Settings) -> socket.socket:
         listener.close()
         raise SettingsError(
             f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
-            "Set BOTKEYS_PORT to a free port, or stop what uses this one."
+            "Set BOTKEYS_PORT to a free port, or stop the process that uses this one."
         ) from None
     return listener
 
@@ -145,8 +145,8 @@ def run_server(settings: Settings, role: Role) -> int:
     """
     if settings.database_url is None:
         raise SettingsError(
-            "BOTKEYS_DATABASE_URL is not set. `make run` brings a database of its own; this "
-            "command does not."
+            "BOTKEYS_DATABASE_URL is not set. `make run` starts its own database; "
+            "this command does not."
         )
     forbid_core_dumps()
     configure_logging(settings.log_level)

@@ -35,7 +35,7 @@ log = structlog.get_logger("botkeys.start")
 def open_settings_database(settings: Settings, application_name: str) -> Database:
     """The pool for requests. Raises `SettingsError` where no database is named."""
     if settings.database_url is None:
-        raise SettingsError("BOTKEYS_DATABASE_URL is not set, and this command needs a database.")
+        raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
     direct = settings.direct_database_url
     return open_database(
         settings.database_url.get_secret_value(),
@@ -68,8 +68,8 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
         violations.append(KeyKind.DEVELOPMENT_ISSUER)
     if violations:
         raise SettingsError(
-            f"A process of the role {role} must not be able to read {', '.join(violations)} in "
-            f"{folder.path}. Give it a folder of its own (docs/deployment.md)."
+            f"A process with the role {role} must not be able to read {', '.join(violations)} in "
+            f"{folder.path}. Give it its own folder (docs/deployment.md)."
         )
     return folder
 
@@ -86,7 +86,9 @@ def _verifier(settings: Settings, transport: HttpTransport) -> TokenVerifier:
             leeway=settings.oidc_leeway,
         )
     if settings.mode is Mode.PRODUCTION:
-        raise SettingsError("BOTKEYS_OIDC_ISSUER is not set: production has no issuer of its own.")
+        raise SettingsError(
+            "BOTKEYS_OIDC_ISSUER is not set, but production mode has no issuer of its own."
+        )
     issuer = DevelopmentIssuer(settings.keys_folder)
     return TokenVerifier(issuer.issuer, issuer.audience, issuer.algorithms, issuer.keys)
 
@@ -155,8 +157,8 @@ async def open_context(
     if role is Role.ALL:
         log.warning(
             "role_all",
-            detail="One process holds both the keys that seal and the keys that open. "
-            "In production run the roles api and runtime apart.",
+            detail="One process holds both the keys that seal and the keys that open. In "
+            "production, run the roles api and runtime as separate processes.",
         )
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(HttpTransport())

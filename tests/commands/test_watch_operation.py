@@ -22,7 +22,7 @@ from botkeys.sealing.secret import Secret
         ("ftp://localhost", "must begin with http"),
         ("localhost:8000", "must begin with http"),
         ("http://[", "must begin with http"),
-        ("http://127.0.0.1:1", "The service at http://127.0.0.1:1 does not answer"),
+        ("http://127.0.0.1:1", "The service at http://127.0.0.1:1 does not respond"),
     ],
 )
 async def test_an_address_without_a_service_is_told_in_a_sentence(
@@ -48,7 +48,7 @@ class Screen(io.StringIO):
         self.told = asyncio.Event()
 
     def write(self, text: str, /) -> int:
-        if "does not answer" in text:
+        if "does not respond" in text:
             self.told.set()
         return super().write(text)
 
@@ -80,8 +80,8 @@ async def test_a_service_that_is_away_is_waited_for_and_the_watch_goes_on() -> N
         away, document["status"] = False, "succeeded"
         assert await watching
 
-    assert screen.getvalue().count("Waiting for it") == 1
-    assert "answers again" in screen.getvalue()
+    assert screen.getvalue().count("Waiting for up to") == 1
+    assert "responds again" in screen.getvalue()
 
 
 def test_pauses_grow_while_it_is_away_and_begin_anew_the_next_time() -> None:

@@ -161,7 +161,7 @@ def test_a_missing_folder_file_or_key_is_named(folder: KeyFolder) -> None:
         folder.load_public_master_keys()
     folder.create_missing([])
     assert folder.load_public_master_keys() == {}
-    with pytest.raises(KeyFileMissing, match="no master public key"):
+    with pytest.raises(KeyFileMissing, match="no public master key"):
         folder.newest_public()
     with pytest.raises(KeyFileMissing, match="audit-hmac"):
         folder.read_secret(KeyKind.AUDIT_HMAC)

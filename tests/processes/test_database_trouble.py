@@ -70,7 +70,7 @@ def test_a_database_that_hangs_is_answered_with_503_and_one_that_died_ends_the_s
     family = service.family()
     main_process(service).kill()
     assert service.wait() == 1
-    assert "PostgreSQL has stopped by itself" in service.stderr
+    assert "PostgreSQL stopped unexpectedly" in service.stderr
     assert service.is_clean, service.text
     assert all_end(family)
 

@@ -183,7 +183,7 @@ def test_a_row_that_does_not_open_is_told_and_does_not_hold_up_the_others(
     vault.garble(2)
     rotation = rotate()
     assert rotation.wait() == 1
-    assert "1 data keys do not open" in rotation.stderr
+    assert "1 data keys cannot be opened" in rotation.stderr
     assert "Master key 1: 1 data keys." in rotation.stdout
     assert "Master key 2: 4 data keys." in rotation.stdout
     assert "unused" not in rotation.stdout

@@ -75,8 +75,8 @@ def test_a_wrong_password_and_a_missing_database_are_told_in_a_sentence(
 ) -> None:
     wrong = server.url(OWNER, "postgres").replace(QUOTED, "wrong")
     for url, told in (
-        (wrong, "The database refused the login"),
-        (server.url(OWNER, "not_there"), "is not there: create it first"),
+        (wrong, "The database rejected the login"),
+        (server.url(OWNER, "not_there"), "does not exist. Create it first"),
     ):
         service = start(tmp_path / "data", database_url=url)
         assert service.wait() == 1
@@ -253,7 +253,7 @@ def _fill_and_relieve(service: Service, disk: Path) -> None:
     verified = said(
         BOTKEYS, "audit", "verify", env={**service.settings, **_keys(service)}, cwd=ROOT
     )
-    assert "all hold" in verified
+    assert "all are intact" in verified
 
 
 def _count(http: httpx.Client) -> int:

@@ -143,13 +143,13 @@ def test_an_altered_audit_entry_is_found(pair: Pair) -> None:
             sent(api.post("/v1/bots", json={"name": f"bot {number}"}), 201)
     good = installation.command("audit", "verify", role="api")
     assert good.wait() == 0, good.text
-    assert "all hold" in good.stdout
+    assert "all are intact" in good.stdout
 
     change(installation, ALTERED_ENTRY_OF_DAVE)
     found = installation.command("audit", "verify", role="api")
     assert found.wait() == 1
-    assert "entry 2 is missing or was altered" in found.stdout
-    assert "NOT all hold" in found.stdout
+    assert "entry 2 is missing or altered" in found.stdout
+    assert "NOT all are intact" in found.stdout
     change(installation, MENDED_ENTRY_OF_DAVE)
 
 
@@ -219,7 +219,7 @@ def test_the_master_key_is_renewed_while_both_roles_go_on(pair: Pair) -> None:
         long("api", {}, "token-hmac", "must not be able to read token-hmac"),
         ("api", {}, "master-0001.private", "must not be able to read master-0001.private"),
         long("runtime", {}, "fingerprint-hmac", "must not be able to read fingerprint-hmac"),
-        long("runtime", {"exchanges": "simulated"}, None, "is for development only"),
+        long("runtime", {"exchanges": "simulated"}, None, "is only available in development"),
         long("api", {"exchange_hosts": '{"binance":{"moon":{}}}'}, None, "BOTKEYS_EXCHANGE_HOSTS"),
     ],
 )
@@ -263,7 +263,7 @@ def test_a_bare_serve_is_production(installation: Installation) -> None:
         "serve", role="api", oidc_issuer=None, keys_dir=installation.keys
     )
     assert process.wait() == 1
-    assert "production has no issuer of its own" in process.stderr
+    assert "production mode has no issuer of its own" in process.stderr
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", long("SIGINT")])

@@ -66,7 +66,9 @@ def test_a_port_that_is_taken_stops_the_start(
         taken.listen()
         service = start(tmp_path / "data", port=taken.getsockname()[1])
         assert service.wait() == 1
-    assert "Set BOTKEYS_PORT to a free port, or stop what uses this one" in service.stderr
+    assert (
+        "Set BOTKEYS_PORT to a free port, or stop the process that uses this one" in service.stderr
+    )
     assert service.is_clean, service.text
     assert not (tmp_path / "data" / "postgres").exists()
 

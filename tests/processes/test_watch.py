@@ -27,7 +27,7 @@ def test_an_operation_is_watched_to_its_end(service: Service, run: Run) -> None:
 def test_ctrl_c_ends_the_wait_for_a_service_that_is_away(run: Run, tmp_path: Path) -> None:
     env = environment(port=free_port(), data_dir=tmp_path) | {"USER_TOKEN": "x"}
     watched = run(BOTKEYS, "operations", "watch", str(uuid4()), env=env)
-    assert watched.says("Waiting for it"), watched.text
+    assert watched.says("Waiting for up to"), watched.text
     watched.ctrl_c()
     assert watched.wait() == 130
     assert watched.is_clean, watched.text

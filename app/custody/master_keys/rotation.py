@@ -30,8 +30,8 @@ class RotationIncomplete(Exception):
 
     def __init__(self, count: int) -> None:
         super().__init__(
-            f"{count} data keys do not open with the master key that they name: they were altered, "
-            "or sealed elsewhere. They stay as they are, and that master key with them."
+            f"{count} data keys cannot be opened with the master key that they name: they were "
+            "altered, or sealed elsewhere. They are unchanged; keep that master key."
         )
 
 
@@ -111,7 +111,7 @@ async def reseal_batch(
 def _open(settings: Settings) -> Database:
     url = settings.direct_database_url or settings.database_url
     if url is None:
-        raise SettingsError("BOTKEYS_DATABASE_URL is not set, and this command needs a database.")
+        raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
     return open_database(
         url.get_secret_value(), application_name="botkeys-master-key", pool_size=None
     )
@@ -145,7 +145,7 @@ async def _newest(database: Database, folder: KeyFolder, report: Report) -> int:
         newest = max(folder.load_private_master_keys(), default=0)
         if newest == 0 or set(used) == {newest}:
             newest = folder.create_master_key()
-            report(f"Made master key {newest}.")
+            report(f"Created master key {newest}.")
     return newest
 
 
@@ -187,8 +187,8 @@ async def _report_versions(database: Database, report: Report) -> None:
     if len(used) <= 1:
         newest = max(used, default=0)
         report(
-            f"Master keys older than {newest} are unused: once every process of the role api has "
-            f"master-{newest:04}.public, their files may be taken away."
+            f"Master keys older than {newest} are unused: once every process with the role api has "
+            f"master-{newest:04}.public, their files can be removed."
             if newest > 1
-            else "There is no older master key in use."
+            else "No older master key is in use."
         )

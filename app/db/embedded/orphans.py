@@ -31,7 +31,7 @@ def end_leftovers(folder: Path, descriptor: int) -> None:
     ClusterInUse if processes remain that we cannot see or end.
     """
     if not locked_within(descriptor, 0):
-        logger.warning("ending a PostgreSQL that an earlier run left behind")
+        logger.warning("stopping a PostgreSQL server left behind by an earlier run")
         _end(folder, descriptor)
     _forget_reused_pid(folder, descriptor)
 

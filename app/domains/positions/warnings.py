@@ -10,14 +10,15 @@ from app.domains.positions.transitions import Effect, State
 from app.domains.trading.errors import ClockAhead
 
 _UNEXPECTED = (
-    "A position was reported as open that no reservation covered while new positions were blocked."
+    "A position without a reservation was reported as open while new positions were blocked."
 )
-_REOPENED = "A position that had been closed by hand was reported as open: it is open again."
+_REOPENED = "A position that had been closed by hand was reported as open. It is open again."
 _AHEAD = (
-    "A position was reported with a time that is more than 5 minutes ahead. The service's own time "
-    "took its place. Set the bot's clock."
+    "A position was reported with a time more than 5 minutes in the "
+    "future. The service's own time was used instead. Correct the bot's "
+    "clock."
 )
-_REVERSED = "A position was reported as closed before it was opened. Set the bot's clock."
+_REVERSED = "A position was reported as closed before it was opened. Correct the bot's clock."
 
 
 def of_effect(

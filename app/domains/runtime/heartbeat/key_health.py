@@ -39,7 +39,7 @@ def events(key: AnyRow, changed: dict[str, Any]) -> list[RecordedEvent]:
     if any(name in changed for name in _PERMISSIONS):
         found.append(_permissions(key, changed))
     if changed.get("permission_withdraw") == PermissionAnswer.YES:
-        message = "The key can withdraw. Take that permission from it at the exchange."
+        message = "The key can withdraw funds. Remove that permission at the exchange."
         found.append(
             RecordedEvent(
                 "withdrawal_permission", "warning", message, _words(key, changed, _PERMISSIONS)

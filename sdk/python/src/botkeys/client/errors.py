@@ -55,7 +55,7 @@ class Unreachable(BotClientError):
 
     def __init__(self, cause: str, *, retryable: bool) -> None:
         self.retryable = retryable
-        super().__init__(f"The service gave no answer: {cause}.")
+        super().__init__(f"The service did not respond: {cause}.")
 
 
 class MalformedAnswer(BotClientError):
@@ -71,7 +71,9 @@ class WrongKey(BotClientError):
         self.field = field
         self.expected = expected
         self.received = received
-        super().__init__(f"The answer is for {field} {received}; this bot expects {expected}.")
+        super().__init__(
+            f"The response is for {field} {received}, but this bot expects {expected}."
+        )
 
 
 class OlderVersion(BotClientError):
@@ -81,7 +83,7 @@ class OlderVersion(BotClientError):
         self.seen = seen
         self.received = received
         super().__init__(
-            f"The service offers version {received} of the credentials, after version {seen}."
+            f"The service returned version {received} of the credentials after version {seen}."
         )
 
 
@@ -96,7 +98,7 @@ class Forgotten(BotClientError):
     code = "forgotten"
 
     def __init__(self) -> None:
-        super().__init__("These credentials were dropped. Fetch them again.")
+        super().__init__("These credentials were discarded. Fetch them again.")
 
 
 class ReportsPending(BotClientError):

@@ -58,58 +58,91 @@ _WORDS = {
 }
 
 _SENTENCES = {
-    RefusalReason.INVALID_KEY: "{name} does not know this API key. Copy it again from {page}, or"
-    " make a new one: it may have been deleted there.",
-    RefusalReason.BAD_SIGNATURE: "{name} knows the API key, but the secret does not belong to it."
-    " Copy the secret again; if {name} no longer shows it, make a new key in {page}.",
-    RefusalReason.PASSPHRASE: "{name} did not accept the passphrase. It must be the one of this"
-    " very key; it cannot be looked up, so if it is lost make a new key in {page}.",
-    RefusalReason.IP_NOT_ALLOWED: "{name} does not take this key from our address. In {page}, add"
-    " this service's and your bot's addresses to {addresses}.",
+    RefusalReason.INVALID_KEY: "{name} does not recognise this API key. Copy it again from {page}; "
+    "if it was deleted there, create a new one.",
+    RefusalReason.BAD_SIGNATURE: "{name} recognises the API key, but the secret does not "
+    "belong to it. Copy the secret again; if {name} no longer "
+    "shows it, create a new key in {page}.",
+    RefusalReason.PASSPHRASE: "{name} did not accept the passphrase. It must be the passphrase of "
+    "this key. {name} does not show it again; if it is lost, create a new "
+    "key in {page}.",
+    RefusalReason.IP_NOT_ALLOWED: "{name} does not accept this key from this service's address. In "
+    "{page}, add the addresses of this service and of your bot to "
+    "{addresses}.",
     RefusalReason.PERMISSION: "The key lacks a permission. In {page}, give it {trading}.",
-    RefusalReason.EXPIRED: "The key has expired at {name}. Make a new one in {page}.",
-    RefusalReason.CLOCK_SKEW: "{name} found the time of our request too far from its own. The key"
-    " itself was not judged: try again in a moment.",
-    RefusalReason.WRONG_ENVIRONMENT: "The key belongs to another environment of {name}. Enter live"
-    " keys as live and keys of the test environment as testnet.",
-    RefusalReason.NO_ENDPOINT: "No host of {name} is known for this environment, so that the key"
-    " could not be checked there.",
-    RefusalReason.REFUSED: "{name} refused the key and did not say why. Look in {page} whether"
-    " it, or the whole account, has been blocked.",
+    RefusalReason.EXPIRED: "The key has expired at {name}. Create a new one in {page}.",
+    RefusalReason.CLOCK_SKEW: "The time of the request differed too much from {name}'s clock, so "
+    "the key was not checked. Try again in a moment.",
+    RefusalReason.WRONG_ENVIRONMENT: "The key belongs to another environment of {name}. Add live "
+    "keys as live, and keys of the test environment as testnet.",
+    RefusalReason.NO_ENDPOINT: "No host of {name} is known for this environment, so the key could "
+    "not be checked.",
+    RefusalReason.REFUSED: "{name} rejected the key without giving a reason. Check in {page} "
+    "whether the key or the whole account has been blocked.",
 }
 
 _SPECIAL = {
-    ("binance", RefusalReason.WRONG_ENVIRONMENT): "The key belongs to another environment of"
-    " Binance. Enter keys of Demo Trading as testnet, all others as live.",
-    ("bybit", RefusalReason.INVALID_KEY): "Bybit does not know this API key here. Copy it again"
-    " from API and choose the region of the site on which the account was opened; keys of the"
-    " testnet are other ones than live keys, and keys of Demo Trading work in neither environment.",
-    ("bybit", RefusalReason.EXPIRED): "The key has expired: Bybit ends keys without IP addresses"
-    " after about 90 days. Make a new one in API and bind addresses to it.",
-    ("kraken", RefusalReason.INVALID_KEY): "Kraken does not know this futures key. Keys for spot"
-    " trading do not work: make one under Settings → Connections & API → Futures trading API.",
-    ("okx", RefusalReason.WRONG_ENVIRONMENT): "The key belongs to another environment or region"
-    " of OKX. Enter keys made inside Demo Trading as testnet, all others as live, and choose the"
-    " region (global, eea, us) in which the account was opened.",
-    ("okx", RefusalReason.REFUSED): "OKX refused the key, the API or the whole account without a"
-    " cause that you could mend in the key. Sign in to OKX and look for a notice.",
-    ("kucoin", RefusalReason.PASSPHRASE): "KuCoin did not accept the passphrase, which it is sent"
-    " mixed with the secret: check both. They must be those of this very key; neither can be looked"
-    " up, so if one is lost make a new key in API Management.",
-    ("gemini", RefusalReason.CLOCK_SKEW): "Gemini found the nonce of our request out of order."
-    " Switch time-based nonces off for this key in Settings → API, and use it in one bot only.",
-    ("deribit", RefusalReason.BAD_SIGNATURE): "Deribit found the client secret not to belong to"
-    " the client id. Copy both again from Account → API.",
+    (
+        "binance",
+        RefusalReason.WRONG_ENVIRONMENT,
+    ): "The key belongs to another environment of Binance. Add Demo Trading "
+    "keys as testnet, all others as live.",
+    (
+        "bybit",
+        RefusalReason.INVALID_KEY,
+    ): "Bybit does not recognise this API key in this environment and "
+    "region. Copy it again from API and choose the region of the site "
+    "where the account was opened. Testnet and live keys are different, "
+    "and Demo Trading keys work in neither environment.",
+    (
+        "bybit",
+        RefusalReason.EXPIRED,
+    ): "The key has expired: Bybit expires keys without IP addresses after "
+    "about 90 days. Create a new one in API and bind IP addresses to it.",
+    (
+        "kraken",
+        RefusalReason.INVALID_KEY,
+    ): "Kraken does not recognise this futures key. Keys for spot trading do "
+    "not work: create one under Settings → Connections & API → Futures "
+    "trading API.",
+    (
+        "okx",
+        RefusalReason.WRONG_ENVIRONMENT,
+    ): "The key belongs to another environment or region of OKX. Add keys "
+    "created in Demo Trading as testnet, all others as live, and choose "
+    "the region (global, eea, us) where the account was opened.",
+    (
+        "okx",
+        RefusalReason.REFUSED,
+    ): "OKX rejected the key, the API or the whole account for a reason that "
+    "cannot be fixed in the key. Sign in to OKX and look for a notice.",
+    (
+        "kucoin",
+        RefusalReason.PASSPHRASE,
+    ): "KuCoin did not accept the passphrase, which is sent signed with the "
+    "secret: check both. They must belong to this key. KuCoin shows "
+    "neither again; if one is lost, create a new key in API Management.",
+    (
+        "gemini",
+        RefusalReason.CLOCK_SKEW,
+    ): "Gemini rejected the nonce of the request as out of order. Turn off "
+    "time-based nonces for this key in Settings → API, and use the key in "
+    "one bot only.",
+    (
+        "deribit",
+        RefusalReason.BAD_SIGNATURE,
+    ): "The client secret does not belong to the client id at Deribit. Copy "
+    "both again from Account → API.",
 }
 
 _CAUSES = {
     RefusalReason.INVALID_KEY: "it is wrong, was deleted or belongs to the other environment",
     RefusalReason.BAD_SIGNATURE: "the secret does not belong to the key",
     RefusalReason.PASSPHRASE: "the passphrase is wrong",
-    RefusalReason.IP_NOT_ALLOWED: "{addresses} leave our address out",
+    RefusalReason.IP_NOT_ALLOWED: "{addresses} do not include this service's address",
     RefusalReason.PERMISSION: "it lacks {trading}",
     RefusalReason.EXPIRED: "it has expired",
-    RefusalReason.CLOCK_SKEW: "the time of our request was too far off",
+    RefusalReason.CLOCK_SKEW: "the time of the request differed too much from the exchange's clock",
     RefusalReason.WRONG_ENVIRONMENT: "it belongs to another environment or region",
 }
 
@@ -136,8 +169,8 @@ def advice(exchange: str, reason: RefusalReason, possible: Sequence[RefusalReaso
     if reason is RefusalReason.REFUSED and causes:
         listed = ", or ".join(causes)
         return (
-            f"{words.name} refused the key and does not tell which it was: {listed}."
-            f" Look at each in {words.page}."
+            f"{words.name} rejected the key without saying which of these applies: {listed}."
+            f" Check each in {words.page}."
         )
     special = _SPECIAL.get((exchange, reason))
     return special or _SENTENCES[reason].format(**filling)
