@@ -57,7 +57,7 @@ def test_a_mode_that_is_set_holds_whatever_the_command(environment: pytest.Monke
         ("BOTKEYS_OIDC_ALGORITHMS", "HS256", "BOTKEYS_OIDC_ALGORITHMS"),
         ("BOTKEYS_OIDC_ALGORITHMS", "RS256 none", "BOTKEYS_OIDC_ALGORITHMS"),
         ("BOTKEYS_OIDC_ALGORITHMS", "", "BOTKEYS_OIDC_ALGORITHMS"),
-        ("BOTKEYS_EXCHANGES", "simulated", "development only"),
+        ("BOTKEYS_EXCHANGES", "simulated", "only available in development"),
         ("BOTKEYS_KEY_CHECK_TIMEOUT", "0", "BOTKEYS_KEY_CHECK_TIMEOUT"),
         ("BOTKEYS_RELEASES_PER_HOUR", "-1", "BOTKEYS_RELEASES_PER_HOUR"),
     ],

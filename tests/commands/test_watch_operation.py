@@ -93,4 +93,4 @@ def test_pauses_grow_while_it_is_away_and_begin_anew_the_next_time() -> None:
 
 def test_the_limit_is_told_in_the_help() -> None:
     told = " ".join(CliRunner().invoke(app, ["operations", "watch", "--help"]).output.split())
-    assert f"for {PATIENCE_SECONDS / 60:.0f} minutes at most" in told
+    assert f"for up to {PATIENCE_SECONDS / 60:.0f} minutes" in told

@@ -51,7 +51,7 @@ async def test_the_thirteenth_in_an_hour_is_refused_and_told_when(
     assert last.json()["code"] == "rate_limited"
     assert last.headers["retry-after"] == str(last.json()["retry_after"])
     assert 3500 < last.json()["retry_after"] <= 3600
-    assert "12 times an hour" in last.json()["detail"]
+    assert "12 times per hour" in last.json()["detail"]
 
 
 async def test_the_wait_ends_when_the_oldest_is_an_hour_old(world: World, asking: Asking) -> None:

@@ -32,7 +32,7 @@ def malformed(exchange: str, credentials: Credentials) -> str | None:
     secret = credentials.api_secret.reveal()
     passphrase = credentials.api_passphrase
     if passphrase is not None and exchange not in _PASSPHRASE_EXCHANGES:
-        return "api_passphrase must be left out: this exchange knows no passphrase."
+        return "api_passphrase must be omitted: this exchange does not use a passphrase."
     return (
         _text_fault("api_key", credentials.api_key.reveal())
         or _group_fault(exchange, credentials.api_key.reveal())
@@ -46,7 +46,7 @@ def _group_fault(exchange: str, api_key: str) -> str | None:
     if prefix is None or not api_key.startswith(prefix):
         return None
     return (
-        f"api_key is a key of a whole group of accounts ({prefix}…): make one of the account that"
+        f"api_key is the key of a group of accounts ({prefix}…): create a key of the account that"
         " your bot trades in."
     )
 
@@ -59,24 +59,24 @@ def _secret_fault(exchange: str, secret: str) -> str | None:
         try:
             base64.b64decode(secret, validate=True)
         except binascii.Error:
-            return "api_secret is not base64, as the secrets of this exchange are."
+            return "api_secret is not base64, but this exchange's secrets are."
     return fault
 
 
 def _pem_fault(exchange: str, pem: str) -> str | None:
     kinds = _PEM_KINDS.get(exchange)
     if kinds is None:
-        return "api_secret is a PEM text, which this exchange does not use."
+        return "api_secret is PEM text, which this exchange does not use."
     if len(pem) > _LONGEST_PEM:
         return f"api_secret is longer than {_LONGEST_PEM} characters."
     if not pem.isascii():
-        return "api_secret has characters that are not ASCII."
+        return "api_secret contains non-ASCII characters."
     try:
         key = private_key(pem)
     except ValueError as error:
         return f"api_secret {error}."
     if not isinstance(key, kinds):
-        return "api_secret is a private key of a kind that this exchange does not take."
+        return "api_secret is a private key of a type that this exchange does not accept."
     return None
 
 
@@ -86,7 +86,7 @@ def _text_fault(name: str, text: str) -> str | None:
     if len(text) > _LONGEST[name]:
         return f"{name} is longer than {_LONGEST[name]} characters."
     if not text.isascii():
-        return f"{name} has characters that are not ASCII."
+        return f"{name} contains non-ASCII characters."
     if any(character <= " " or character == _DELETE for character in text):
-        return f"{name} has white space or control characters."
+        return f"{name} contains white space or control characters."
     return None

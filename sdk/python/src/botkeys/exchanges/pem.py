@@ -27,7 +27,7 @@ def private_key(pem: str) -> PrivateKey:
     except (ValueError, UnsupportedAlgorithm):
         raise ValueError("is not a readable PEM private key") from None
     if not isinstance(key, RSAPrivateKey | Ed25519PrivateKey):
-        raise ValueError("is a private key of a kind that exchanges do not take")  # noqa: TRY004  # a fault of the text, not of its type
+        raise ValueError("is a private key of a type that exchanges do not accept")  # noqa: TRY004  # a fault of the text, not of its type
     return key
 
 

@@ -22,12 +22,12 @@ _BOTH_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
 _CROSS = (MarginMode.CROSS,)
 _OKX_REGIONS = ("global", "eea", "us")
 _BYBIT_REGIONS = ("global", "nl", "tr", "kz", "ge", "ae", "eu", "id")
-_NO_WITHDRAWAL = "Leave every withdrawal permission off: this service refuses keys that have one."
-_COPY = "Copy the key and the secret at once: the secret is shown only when the key is made."
+_NO_WITHDRAWAL = "Do not enable any withdrawal permission: this service rejects keys that have one."
+_COPY = "Copy the key and the secret immediately: the secret is shown only once."
 
 
 def _fields(
-    key: str, secret: str = "The secret that belongs to it.", passphrase: str | None = None
+    key: str, secret: str = "The secret of the API key.", passphrase: str | None = None
 ) -> tuple[CredentialField, ...]:
     fields = [CredentialField("api_key", True, key), CredentialField("api_secret", True, secret)]
     if passphrase is not None:
@@ -42,8 +42,8 @@ def _available(
 
 
 _PASSPHRASE_HELP = (
-    "The passphrase chosen when the key was made. Alternatively leave this field out and enter"
-    " api_secret as secret:passphrase."
+    "The passphrase chosen when the key was created. Alternatively omit "
+    "this field and enter api_secret as secret:passphrase."
 )
 
 BITMEX = ExchangeProfile(
@@ -52,8 +52,8 @@ BITMEX = ExchangeProfile(
     environments={
         Environment.LIVE: EnvironmentProfile(
             Availability.CLOSED,
-            "BitMEX closed on 2026-09-23. Keys can be kept; nothing answers unless another host is"
-            " configured.",
+            "BitMEX closed on 2026-09-23. Keys can be stored, but no host "
+            "responds unless another one is configured.",
             "https://www.bitmex.com/app/apiKeys",
         ),
         Environment.TESTNET: EnvironmentProfile(
@@ -70,7 +70,7 @@ BITMEX = ExchangeProfile(
     required_permissions=("Order",),
     setup_steps=(
         "Open Account & Security → API Keys.",
-        "Create a key with the permission Order, and its range of addresses (CIDR) if possible.",
+        "Create a key with the permission Order, and set its IP address range (CIDR) if possible.",
         _NO_WITHDRAWAL,
         _COPY,
     ),
@@ -82,14 +82,14 @@ BYBIT = ExchangeProfile(
     environments={
         Environment.LIVE: _available(
             "https://www.bybit.com/app/user/api-management",
-            "A key works on its account's own site only: choose the region where the account was"
-            " not opened on bybit.com.",
+            "A key works only on the site where its account was opened: choose "
+            "the region unless that is bybit.com.",
             _BYBIT_REGIONS,
         ),
         Environment.TESTNET: _available(
             "https://testnet.bybit.com/app/user/api-management",
-            "The testnet is a site of its own with its own accounts. Keys of Demo Trading belong"
-            " to neither environment.",
+            "The testnet is a separate site with its own accounts. Demo Trading "
+            "keys belong to neither environment.",
         ),
     },
     contract_types=_BOTH_TYPES,
@@ -97,13 +97,13 @@ BYBIT = ExchangeProfile(
     margin_mode_scope=MarginModeScope.ACCOUNT,
     leverage=LeverageKind.PER_SYMBOL,
     credential_fields=_fields(
-        "The API key.", "The secret; for an RSA key the private key as PEM text."
+        "The API key.", "The secret; for an RSA key, the private key as PEM text."
     ),
     required_permissions=("Read-Write", "Contract: Orders and Positions"),
     setup_steps=(
         "Open API → Create New Key and choose a system-generated key.",
         "Choose Read-Write, and under Contract both Orders and Positions.",
-        "Bind addresses if possible: a key without any expires after about 90 days.",
+        "Bind IP addresses if possible: a key without any expires after about 90 days.",
         _NO_WITHDRAWAL,
         _COPY,
     ),
@@ -116,8 +116,8 @@ BINANCE = ExchangeProfile(
         Environment.LIVE: _available("https://www.binance.com/en/my/settings/api-management"),
         Environment.TESTNET: _available(
             "https://demo.binance.com/en/my/settings/api-management",
-            "Test keys are those of Demo Trading. It does not tell a key's permissions, so they"
-            " are shown as unknown.",
+            "Test keys are Demo Trading keys. Demo Trading does not reveal a "
+            "key's permissions, so they are shown as unknown.",
         ),
     },
     contract_types=_BOTH_TYPES,
@@ -126,14 +126,14 @@ BINANCE = ExchangeProfile(
     leverage=LeverageKind.PER_SYMBOL,
     credential_fields=_fields(
         "The API key.",
-        "The secret; for an RSA or Ed25519 key the private key as PEM text without a password.",
+        "The secret; for an RSA or Ed25519 key, the private key as PEM text without a password.",
     ),
     required_permissions=("Enable Reading", "Enable Futures"),
     setup_steps=(
-        "Open a futures account first: older keys never gain the futures permission.",
+        "Open a futures account first: keys created before that never get the futures permission.",
         "Open Account → API Management → Create API.",
-        "Restrict access to trusted IPs if possible: without them the right to trade lapses.",
-        "Tick Enable Futures.",
+        "Restrict access to trusted IPs if possible: without them the trading permission expires.",
+        "Enable the option Enable Futures.",
         _NO_WITHDRAWAL,
         _COPY,
     ),
@@ -145,7 +145,7 @@ KRAKEN = ExchangeProfile(
     environments={
         Environment.LIVE: _available(
             "https://pro.kraken.com/app/settings/api",
-            "Needs a Kraken Futures key: spot keys are other objects and do not work.",
+            "Requires a Kraken Futures key: spot keys are separate and do not work.",
         ),
         Environment.TESTNET: _available(
             "https://demo-futures.kraken.com",
@@ -161,7 +161,7 @@ KRAKEN = ExchangeProfile(
     setup_steps=(
         "Open Settings → Connections & API → Futures trading API → Create API key.",
         "Set General API to Full access.",
-        "Set Withdrawal API to No access: this service refuses keys that can withdraw.",
+        "Set Withdrawal API to No access: this service rejects keys that can withdraw.",
         "Turn on the IP address restriction if possible.",
         _COPY,
     ),
@@ -173,13 +173,13 @@ OKX = ExchangeProfile(
     environments={
         Environment.LIVE: _available(
             "https://www.okx.com/account/my-api",
-            "A key works in the region of its account only: choose eea or us where the account was"
-            " opened there.",
+            "A key works only in the region of its account: choose eea or us if "
+            "the account was opened there.",
             _OKX_REGIONS,
         ),
         Environment.TESTNET: _available(
             "https://www.okx.com/account/my-api",
-            "Test keys are made inside Demo Trading.",
+            "Test keys are created in Demo Trading.",
             _OKX_REGIONS,
         ),
     },
@@ -191,9 +191,9 @@ OKX = ExchangeProfile(
     required_permissions=("Read", "Trade"),
     setup_steps=(
         "Set the account mode to Futures or higher: an account in Spot mode cannot trade swaps.",
-        "Open API → Create API key (for testnet: inside Demo Trading) and choose a passphrase.",
+        "Open API → Create API key (for testnet: in Demo Trading) and choose a passphrase.",
         "Give it the permissions Read and Trade.",
-        "Bind addresses if possible: live keys without any are deleted after 14 idle days.",
+        "Bind IP addresses if possible: live keys without any are deleted if unused for 14 days.",
         _NO_WITHDRAWAL,
         _COPY,
     ),
@@ -206,8 +206,8 @@ KUCOIN = ExchangeProfile(
         Environment.LIVE: _available("https://www.kucoin.com/account/api"),
         Environment.TESTNET: EnvironmentProfile(
             Availability.DISCONTINUED,
-            "KuCoin shut its sandbox down in 2023. Keys can be kept; nothing answers unless a host"
-            " is configured.",
+            "KuCoin shut down its sandbox in 2023. Keys can be stored, but no "
+            "host responds unless one is configured.",
             None,
         ),
     },
@@ -220,7 +220,7 @@ KUCOIN = ExchangeProfile(
     setup_steps=(
         "Open API Management → Create API and choose a passphrase.",
         "Give it the permissions General and Futures Trading.",
-        "Restrict it to your addresses if possible.",
+        "Restrict it to your IP addresses if possible.",
         _NO_WITHDRAWAL,
         _COPY,
     ),
@@ -245,7 +245,7 @@ DERIBIT = ExchangeProfile(
     setup_steps=(
         "Open Account → API → Add new key.",
         "Choose account: read and trade: read_write.",
-        "Choose wallet: none. This service refuses keys with wallet: read_write, which withdraw.",
+        "Choose wallet: none. Keys with wallet: read_write can withdraw and are rejected.",
         _COPY,
     ),
 )
@@ -256,7 +256,7 @@ GEMINI = ExchangeProfile(
     environments={
         Environment.LIVE: _available(
             "https://exchange.gemini.com/settings/api",
-            "Perpetuals need a derivatives account, which is not offered everywhere.",
+            "Perpetuals require a derivatives account, which is not available everywhere.",
         ),
         Environment.TESTNET: _available(
             "https://exchange.sandbox.gemini.com/settings/api",
@@ -272,8 +272,8 @@ GEMINI = ExchangeProfile(
     setup_steps=(
         "Open Settings → API → Create a new API key for your derivatives account.",
         "Give it the role Trader.",
-        "Leave the role Fund Manager off: this service refuses keys that can withdraw.",
-        "Leave time-based nonces off.",
+        "Do not enable the role Fund Manager: this service rejects keys that can withdraw.",
+        "Do not enable time-based nonces.",
         _COPY,
     ),
 )
@@ -284,11 +284,11 @@ PHEMEX = ExchangeProfile(
     environments={
         Environment.LIVE: _available(
             "https://phemex.com/account/api-management",
-            "Phemex does not tell a key's permissions, so they are shown as unknown.",
+            "Phemex does not reveal a key's permissions, so they are shown as unknown.",
         ),
         Environment.TESTNET: _available(
             "https://testnet.phemex.com/account/api-management",
-            "The testnet has its own accounts, and all its users share one limit on requests.",
+            "The testnet has its own accounts, and all its users share one rate limit.",
         ),
     },
     contract_types=_BOTH_TYPES,
@@ -299,8 +299,8 @@ PHEMEX = ExchangeProfile(
     required_permissions=("Read and Trade",),
     setup_steps=(
         "Open API Management → Create New API Key.",
-        "Choose Read and Trade, and bind addresses if possible.",
-        "Leave withdrawal off. Phemex does not let this service check it.",
+        "Choose Read and Trade, and bind IP addresses if possible.",
+        "Do not enable withdrawal. Phemex does not let this service check that.",
         _COPY,
     ),
 )
@@ -311,8 +311,8 @@ WOOX = ExchangeProfile(
     environments={
         Environment.LIVE: _available(
             "https://woox.io",
-            "WebSockets need the account's application id beside the key; bots read it from"
-            " GET /v3/account/info.",
+            "WebSockets require the account's application id in addition to the "
+            "key; bots read it from GET /v3/account/info.",
         ),
         Environment.TESTNET: EnvironmentProfile(
             Availability.AVAILABLE,
@@ -328,7 +328,7 @@ WOOX = ExchangeProfile(
     required_permissions=("Read", "Trade"),
     setup_steps=(
         "Open Account → API Management → Create API.",
-        "Give it the permissions Read and Trade, and bind addresses if possible.",
+        "Give it the permissions Read and Trade, and bind IP addresses if possible.",
         _NO_WITHDRAWAL,
         _COPY,
     ),
