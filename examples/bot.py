@@ -18,9 +18,7 @@ from pathlib import Path
 
 import stamina
 
-from botkeys.client import BotClient, BotClientError, Pace
-from botkeys.sealing.secret import Secret
-from botkeys.transport.client import HttpTransport
+from botkeys.client import BotClient, BotClientError, HttpTransport, Pace, Secret
 from examples.mean_reversion import MeanReversion
 from examples.paper import Books
 from examples.prices import Prices

@@ -2,11 +2,16 @@
 
 from decimal import Decimal
 
-from botkeys.client import BotConfig, ConfigAsset
-from botkeys.client.health import find_adapter
-from botkeys.exchanges.errors import ExchangeError
-from botkeys.exchanges.model import ContractType, Endpoints, Environment
-from botkeys.transport.client import HttpTransport
+from botkeys.client import (
+    BotConfig,
+    ConfigAsset,
+    ContractType,
+    Endpoints,
+    Environment,
+    ExchangeError,
+    HttpTransport,
+    find_adapter,
+)
 
 
 class Prices:

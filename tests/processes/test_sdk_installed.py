@@ -19,6 +19,7 @@ from tests.processes.running import ROOT, Service, environment, said
 from tests.processes.trading import new_key, new_trader, sent
 
 SERVER_ONLY = ("alembic", "asyncpg", "fastapi", "greenlet", "sqlalchemy", "starlette", "uvicorn")
+ADDRESS = "http://127.0.0.1:8000"
 SYMBOL = "BTC-USDT-SWAP"
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input"]
 OFFLINE = ["--quiet", "--no-deps", "--no-index"]
@@ -139,8 +140,23 @@ def test_it_has_the_command_without_the_server_s_part(bot: Bot, run: Run, module
     )
 
 
-def test_the_example_trades_against_the_service(bot: Bot, run: Run, service: Service) -> None:
+def test_the_first_bot_of_its_readme_gets_its_key(bot: Bot, service: Service) -> None:
+    readme = (ROOT / "sdk" / "python" / "README.md").read_text("utf-8")
+    program = readme.partition("```python\n")[2].partition("```")[0]
+    assert ADDRESS in program
     with service.http(service.token("sdk")) as http:
+        body = new_key()
+        trader = new_trader(http, http, body)
+    place = bot.folder / "first"
+    place.mkdir()
+    (place / "bot.token").write_text(trader.token + "\n")
+    (place / "bot.py").write_text(program.replace(ADDRESS, service.address))
+    printed = said(bot.python, "bot.py", env=environment(), cwd=place)
+    assert printed == f"trading on okx with {body['api_key']}\n"
+
+
+def test_the_example_trades_against_the_service(bot: Bot, run: Run, service: Service) -> None:
+    with service.http(service.token("sdk example")) as http:
         trader = new_trader(http, http, new_key())
         sent(http.get(f"/v1/keys/{trader.key_id}/instruments?search=btc-usdt"), 200)
         asset = {"symbol": SYMBOL, "leverage": "10"}

@@ -31,10 +31,31 @@ from botkeys.client.errors import (
     Unreachable,
     WrongKey,
 )
-from botkeys.client.health import CredentialHealth
-from botkeys.client.models import BotConfig, ConfigAsset, Heartbeat, Position
+from botkeys.client.health import CredentialCheck, CredentialHealth, find_adapter
+from botkeys.client.models import (
+    BotConfig,
+    ConfigAsset,
+    ConfigKey,
+    Heartbeat,
+    Position,
+    PositionKey,
+)
 from botkeys.client.recorder import Direction, Level
 from botkeys.client.timing import Pace
+from botkeys.environment import Environment
+from botkeys.exchanges.adapter import ExchangeAdapter
+from botkeys.exchanges.errors import CredentialsRefused, ExchangeError
+from botkeys.exchanges.model import (
+    ContractType,
+    CredentialReport,
+    Endpoints,
+    PermissionAnswer,
+    Permissions,
+    RefusalReason,
+)
+from botkeys.sealing.secret import Secret
+from botkeys.sealing.suites import SuiteName
+from botkeys.transport.client import HttpTransport, TransportLimits
 
 __all__ = [
     "BotClient",
@@ -42,11 +63,21 @@ __all__ = [
     "BotConfig",
     "CannotOpen",
     "ConfigAsset",
+    "ConfigKey",
+    "ContractType",
+    "CredentialCheck",
     "CredentialHealth",
+    "CredentialReport",
+    "CredentialsRefused",
     "Direction",
+    "Endpoints",
+    "Environment",
+    "ExchangeAdapter",
+    "ExchangeError",
     "Forbidden",
     "Forgotten",
     "Heartbeat",
+    "HttpTransport",
     "InsecureAddress",
     "KeyInactive",
     "Level",
@@ -59,15 +90,23 @@ __all__ = [
     "NotReserved",
     "OlderVersion",
     "Pace",
+    "PermissionAnswer",
+    "Permissions",
     "Position",
+    "PositionKey",
     "RateLimited",
     "Refusal",
+    "RefusalReason",
     "Refused",
     "ReleasedCredentials",
     "ReportsPending",
     "ReportsRefused",
+    "Secret",
     "ServiceUnavailable",
+    "SuiteName",
     "TooManyReports",
+    "TransportLimits",
     "Unreachable",
     "WrongKey",
+    "find_adapter",
 ]

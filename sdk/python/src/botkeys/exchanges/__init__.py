@@ -1,1 +1,1 @@
-"""The ten exchanges: what each offers, how it is called and how its answers are read."""
+"""Internal: the ten exchanges, what each offers, how it is called, how its answers are read."""

@@ -1,1 +1,1 @@
-"""The sealed formats that the service and a bot share (docs/custody.md)."""
+"""Internal: the sealed formats that the service and a bot share (docs/custody.md)."""

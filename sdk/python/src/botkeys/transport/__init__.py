@@ -1,1 +1,1 @@
-"""HTTP to exchanges and to the service: deadlines, retries and limits per host."""
+"""Internal: HTTP to exchanges and to the service; deadlines, retries and limits per host."""
