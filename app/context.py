@@ -1,13 +1,15 @@
-"""All that a process holds open, made once by `create_app` and handed to what needs it."""
+"""All that a process holds open, made once at start and handed to what needs it."""
 
 from dataclasses import dataclass, field
+from typing import Annotated
 
+from fastapi import Depends, Request
 from limits.aio.strategies import MovingWindowRateLimiter
 
 from app.api.telemetry import Metrics
 from app.api.write_limiter import AccountWriteLimiter
 from app.auth.verifier import TokenVerifier
-from app.custody.keyring import ReleasingKeyring, SealingKeyring
+from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
@@ -20,22 +22,6 @@ from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.settings import Role, Settings
 from botkeys.exchanges.registry import Exchanges
 from botkeys.sealing.boxes import SecretBytes
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKeys:
-    """What the role `api` holds: a key to seal with, and one to find duplicates by."""
-
-    sealing: SealingKeyring
-    fingerprint: SecretBytes
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeKeys:
-    """What the role `runtime` holds: the master private keys, and the key of bot tokens."""
-
-    releasing: ReleasingKeyring
-    token: SecretBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +47,12 @@ class Context:
     operations: OperationStreamQuota = field(default_factory=OperationStreamQuota)
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None
+
+
+async def context_of(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+CurrentContext = Annotated[Context, Depends(context_of)]
+"""For `deps.py` alone: services are given what they need of it."""

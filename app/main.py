@@ -10,6 +10,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from app.api import health
 from app.api import openapi as documentation
 from app.api.body_limit import BodyLimitMiddleware
+from app.api.health import Vitals
 from app.api.problems import add_problem_handlers
 from app.api.telemetry import TelemetryMiddleware
 from app.context import Context
@@ -35,7 +36,8 @@ from app.domains.runtime.config.router import router as configs
 from app.domains.runtime.heartbeat.router import router as heartbeats
 from app.domains.runtime.release.router import router as releases
 from app.domains.runtime.stream.router import router as streams
-from app.process.startup import open_context
+from app.pipeline.authentication import Authentication
+from app.pipeline.request_pipeline import RequestPipeline
 from app.settings import Role, Settings
 
 ROUTERS = {
@@ -66,12 +68,17 @@ def create_app(
     *,
     context: AbstractAsyncContextManager[Context] | None = None,
 ) -> FastAPI:
-    """The application of one process. `context` takes the place of what the settings describe."""
+    """Return the application of one process, which opens and closes `context`.
+
+    Without one it can describe its routes, and serves once it is given one by `use_context`.
+    """
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
-        async with context or open_context(settings, role) as opened:
-            app.state.context = opened
+        if context is None:
+            raise RuntimeError("this application was made without a context")
+        async with context as opened:
+            use_context(app, opened)
             yield {}
 
     app = FastAPI(
@@ -113,3 +120,26 @@ def create_app(
         )
     app.add_middleware(TelemetryMiddleware)
     return app
+
+
+def use_context(app: FastAPI, context: Context) -> None:
+    """Give the application's routes, and what stands around them, all that they work with."""
+    runtime = context.runtime
+    state = app.state
+    state.context = context
+    state.metrics = context.metrics
+    state.body_limit = context.settings.body_limit
+    state.vitals = Vitals(context.database, context.metrics, context.api, runtime)
+    state.pipeline = RequestPipeline(
+        database=context.database,
+        authentication=Authentication(
+            verifier=context.verifier,
+            account_statuses=context.account_statuses,
+            config_rows=context.config_rows,
+            executor=context.database.autocommit,
+            bot_tokens=None if runtime is None else runtime.token,
+        ),
+        write_limiter=context.write_limiter,
+        hmac_key=context.audit,
+        metrics=context.metrics,
+    )

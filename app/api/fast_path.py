@@ -145,6 +145,10 @@ class Endpoint:
         if len(bodies) > 1 or any(need.reads_body for _, need in self._needs):
             raise _NotSimple
         self._body = bodies[0] if bodies else None
+        self._wants_parameters = bool(self._path or self._query or self._headers)
+        more = self._needs or self._wants_parameters or self._body
+        self.alone = None if more else self._request_name
+        """The name of its one argument, where that is the request."""
 
     @property
     def reads_body(self) -> bool:
@@ -182,12 +186,22 @@ class Endpoint:
         for name, need in self._needs:
             if need.call not in made:
                 known = len(errors)
-                wanted = await need.arguments(request, made, errors)
+                if need.alone is None:
+                    wanted = await need.arguments(request, made, errors)
+                else:
+                    wanted = {need.alone: request}
                 if len(errors) > known:
                     continue
                 made[need.call] = await need.call(**wanted)
             if name is not None:
                 values[name] = made[need.call]
+        if self._wants_parameters:
+            self._read_parameters(request, values, errors)
+        if self._request_name is not None:
+            values[self._request_name] = request
+        return values
+
+    def _read_parameters(self, request: Request, values: dict[str, Any], errors: list[Any]) -> None:
         for parameter in self._path:
             values[parameter.name] = parameter.read(request.path_params, errors)
         if self._query:
@@ -196,6 +210,3 @@ class Endpoint:
                 values[parameter.name] = parameter.read(query, errors)
         for parameter in self._headers:
             values[parameter.name] = parameter.read(request.headers, errors)
-        if self._request_name is not None:
-            values[self._request_name] = request
-        return values

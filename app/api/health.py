@@ -1,6 +1,7 @@
 """Whether the process lives, whether it can serve, and what it counts."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response
@@ -10,8 +11,10 @@ from sqlalchemy import text
 
 from app.api.json_response import json_answer
 from app.api.schemas import Document
-from app.context import Context
+from app.api.telemetry import Metrics
 from app.custody.master_keys.registry import strangers
+from app.custody.role_keys import ApiKeys, RuntimeKeys
+from app.db.engine import Database
 from app.db.failures import is_outage
 from app.db.migrate import current, head
 
@@ -23,6 +26,18 @@ _METRICS = {
     "schema": {"type": "string"},
     "example": 'botkeys_key_checks_total{exchange="okx",outcome="verified"} 3.0\n',
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What is looked at. One for a process; `main` puts it on the state of the application,
+    as `vitals`. `api` and `runtime` are `None` in a process without that role.
+    """
+
+    database: Database
+    metrics: Metrics
+    api: ApiKeys | None
+    runtime: RuntimeKeys | None
 
 
 class Liveness(Document):
@@ -90,9 +105,9 @@ async def livez() -> Response:
 )
 async def readyz(request: Request) -> Response:
     """Check database, migrations and master key: each is `ok`, or says what is wrong with it."""
-    context: Context = request.app.state.context
-    checks = await _database(context)
-    checks["master_key"] = await _master_key(context, usable=checks["migrations"] == "ok")
+    vitals: Vitals = request.app.state.vitals
+    checks = await _database(vitals.database)
+    checks["master_key"] = await _master_key(vitals, usable=checks["migrations"] == "ok")
     ready = all(result == "ok" for result in checks.values())
     return json_answer(
         {"status": "ok" if ready else "unavailable", "checks": checks},
@@ -110,13 +125,13 @@ async def readyz(request: Request) -> Response:
 )
 async def metrics(request: Request) -> Response:
     """Return the metrics of this process in the Prometheus text format."""
-    context: Context = request.app.state.context
-    return Response(generate_latest(context.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+    vitals: Vitals = request.app.state.vitals
+    return Response(generate_latest(vitals.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _database(context: Context) -> dict[str, str]:
+async def _database(database: Database) -> dict[str, str]:
     try:
-        async with asyncio.timeout(_SECONDS), context.database.engine.connect() as connection:
+        async with asyncio.timeout(_SECONDS), database.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
             at = await current(connection)
     except Exception as error:
@@ -126,24 +141,24 @@ async def _database(context: Context) -> dict[str, str]:
     return {"database": "ok", "migrations": "ok" if at == head() else "not at head"}
 
 
-async def _master_key(context: Context, *, usable: bool) -> str:
+async def _master_key(vitals: Vitals, *, usable: bool) -> str:
     """A key file that cannot be read any more, or holds another key, shows before it is used.
 
     `usable`: the database can be asked which key each version is.
     """
     held: dict[int, str] = {}
     problems = []
-    if context.api:
-        held |= context.api.sealing.sealer().fingerprints  # looks at the folder
-        problems.append(context.api.sealing.problem)
-    if context.runtime:
-        held |= context.runtime.releasing.releaser().fingerprints
-        problems.append(context.runtime.releasing.problem)
+    if vitals.api:
+        held |= vitals.api.sealing.sealer().fingerprints  # looks at the folder
+        problems.append(vitals.api.sealing.problem)
+    if vitals.runtime:
+        held |= vitals.runtime.releasing.releaser().fingerprints
+        problems.append(vitals.runtime.releasing.problem)
     for problem in problems:
         if problem is not None:
             return type(problem).__name__
     if usable:
-        async with context.database.sessions.begin() as session:
+        async with vitals.database.sessions.begin() as session:
             for version in await strangers(session, held):
                 return f"version {version} is another key than before"
     return "ok"

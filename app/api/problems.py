@@ -71,7 +71,7 @@ def from_http_exception(error: HTTPException, request: Request) -> AppError:
     if error.status_code == 405:
         return MethodNotAllowed()
     if error.status_code == 413:
-        return BodyTooLarge(request.app.state.context.settings.body_limit)
+        return BodyTooLarge(request.app.state.body_limit)
     if error.status_code == 415:
         return UnsupportedMediaType()
     if error.status_code == 400:

@@ -1,31 +1,24 @@
-"""The route class of the whole API: prove the caller, then one transaction, then the answer."""
+"""The route class of the whole API: what each route says of itself, and what is checked first."""
 
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any
 
-import stamina
 from fastapi import Depends, Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from starlette.exceptions import HTTPException
 from starlette.types import Receive, Scope, Send
 
 from app.api.access import Access, access_of
 from app.api.fast_path import Endpoint, ExactRequest
-from app.api.pipeline.authentication import authenticate
-from app.api.pipeline.idempotency import MAX_KEY_LENGTH
+from app.api.pipeline import MAX_IDEMPOTENCY_KEY, Check, Handler, Pipeline
 from app.api.preconditions import is_conditional
-from app.api.problems import from_http_exception, problems, told_together, validation_problem
+from app.api.problems import problems, told_together
 from app.api.query_parameters import QueryNames
 from app.api.unit_of_work import UnitOfWork
-from app.auth.errors import AccountHeaderMalformed, AccountHeaderRequired
-from app.context import Context
-from app.db.failures import is_conflict
-from app.domains.accounts.errors import AccountClosing
+from app.auth.caller import Caller
+from app.auth.errors import AccountClosing, AccountHeaderMalformed, AccountHeaderRequired
 from app.errors import AppError, BodyTooLarge, PreconditionFailed, UnsupportedMediaType
 
-ATTEMPTS = 5
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+Answering = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class EdgeRoute(APIRoute):
@@ -80,7 +73,7 @@ class EdgeRoute(APIRoute):
 
         self.app = answering
 
-    def get_route_handler(self) -> Handler:
+    def get_route_handler(self) -> Answering:
         handle = self._at_the_edge(super().get_route_handler())
 
         async def exactly(request: Request) -> Response:
@@ -88,32 +81,23 @@ class EdgeRoute(APIRoute):
 
         return exactly
 
-    def _at_the_edge(self, handle: Handler) -> Handler:
-        access = self.access
-        names = None if access.for_bots else QueryNames(self.dependant)
-        reads = self.methods == {"GET"}
+    def _at_the_edge(self, handle: Handler) -> Answering:
+        access, reads = self.access, self.methods == {"GET"}
+        check = _check_media_type if access.for_bots else _checks_of(QueryNames(self.dependant))
 
-        async def at_the_edge(request: Request) -> Response:
-            context: Context = request.app.state.context
-            database = context.database
-            work = UnitOfWork(
-                context, access, database.read_sessions if reads else database.sessions
-            )
-            request.state.work = work
-            try:
-                return await _answer(request, work, names, handle)
-            except (AppError, RequestValidationError, HTTPException) as error:
-                known = _in_our_words(error, request)
-                context.metrics.refusals.labels(known.code).inc()
-                await work.refuse(known)
-                raise known from None
-            except BaseException:
-                await work.abandon()
-                raise
-            finally:
-                await work.close()
+        def at_the_edge(request: Request) -> Coroutine[Any, Any, Response]:
+            pipeline: Pipeline = request.app.state.pipeline
+            return pipeline.answer(request, access=access, reads=reads, check=check, handle=handle)
 
         return at_the_edge
+
+
+def _checks_of(names: QueryNames) -> Check:
+    def check(request: Request) -> None:
+        names.check(request)
+        _check_media_type(request)
+
+    return check
 
 
 def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
@@ -136,64 +120,12 @@ def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
                 "name": "Idempotency-Key",
                 "in": "header",
                 "required": False,
-                "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+                "schema": {"type": "string", "minLength": 1, "maxLength": MAX_IDEMPOTENCY_KEY},
                 "description": "Makes the request safe to repeat: a repeated request gets the "
                 "response of the first.",
             }
         )
     return headers
-
-
-async def _answer(
-    request: Request, work: UnitOfWork, names: QueryNames | None, handle: Handler
-) -> Response:
-    await authenticate(request, work)
-    if names is not None:
-        names.check(request)
-    _check_media_type(request)
-    if work.access.action is None or work.access.for_bots:
-        return await _in_turn(request, work, handle)
-    async with work.context.write_limiter.slot(work.caller.account_id) as work.write_slot:
-        return await _in_turn(request, work, handle)
-
-
-async def _in_turn(request: Request, work: UnitOfWork, handle: Handler) -> Response:
-    stored = await work.claim(request)
-    if stored is not None:
-        return stored
-    try:
-        return await _attempt(request, work, handle)
-    except Exception as error:
-        if not is_conflict(error):
-            raise
-    async for attempt in stamina.retry_context(
-        on=is_conflict,
-        attempts=ATTEMPTS - 1,
-        timeout=5,
-        wait_initial=0.005,
-        wait_max=0.2,
-        wait_jitter=0.05,
-    ):
-        with attempt:
-            await work.rollback()
-            response = await _attempt(request, work, handle)
-    return response
-
-
-async def _attempt(request: Request, work: UnitOfWork, handle: Handler) -> Response:
-    response = await handle(request)
-    await work.commit(response)
-    return response
-
-
-def _in_our_words(
-    error: AppError | RequestValidationError | HTTPException, request: Request
-) -> AppError:
-    if isinstance(error, AppError):
-        return error
-    if isinstance(error, RequestValidationError):
-        return validation_problem(error)
-    return from_http_exception(error, request)
 
 
 def _has_body(request: Request) -> bool:
@@ -225,3 +157,12 @@ async def work_of(request: Request) -> UnitOfWork:
 
 
 CurrentWork = Annotated[UnitOfWork, Depends(work_of)]
+
+
+async def caller_of(request: Request) -> Caller:
+    """The authenticated caller of this request, likewise."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+CurrentCaller = Annotated[Caller, Depends(caller_of)]

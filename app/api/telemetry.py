@@ -135,6 +135,6 @@ class TelemetryMiddleware:
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
         route = _route(scope)
-        metrics: Metrics = scope["app"].state.context.metrics
+        metrics: Metrics = scope["app"].state.metrics
         metrics.answered(scope["method"], route, status, seconds)
         log_request(scope["method"], route, status, seconds, scope["state"]["request_id"])

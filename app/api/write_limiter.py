@@ -6,9 +6,11 @@ leave none to anybody else.
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
+
+from fastapi import Request
 
 from app.errors import RateLimited
 
@@ -78,3 +80,9 @@ class AccountWriteLimiter:
             line.present -= 1
             if not line.present:
                 del self._lines[account_id]
+
+
+def released(request: Request) -> AbstractAsyncContextManager[None]:
+    """Give the place of this user's write to others for a while. Raises as `WriteSlot.take`."""
+    slot: WriteSlot = request.state.write_slot
+    return slot.released()

@@ -5,6 +5,7 @@ AppError
 ├── MissingScope             403 missing_scope, with `required`
 │   └── ActAsNotAllowed      the header X-Account-Id without the scope `act_as`
 ├── WrongTokenKind           403 wrong_token_kind, with `expected`
+├── AccountClosing           403 account_closing, with `operation_id`
 ├── AccountHeaderRequired    400 account_header_required: `act_as` without the header
 ├── AccountHeaderMalformed   400 account_header_malformed
 └── Unavailable
@@ -13,6 +14,7 @@ AppError
 
 from collections.abc import Iterable
 from enum import StrEnum
+from uuid import UUID
 
 from app.errors import AppError, Unavailable
 
@@ -129,6 +131,20 @@ class WrongTokenKind(AppError):
             else "This address is for users: send a user's token, not a bot's."
         )
         super().__init__(detail, expected=expected)
+
+
+class AccountClosing(AppError):
+    status = 403
+    code = "account_closing"
+    title = "The account is being closed"
+    member_names = ("operation_id",)
+    detail = (
+        "The account is being closed. Until it is closed, only the closing operation can be read, "
+        "at /v1/operations/{operation_id}; afterwards a newer token starts an empty account."
+    )
+
+    def __init__(self, operation_id: UUID | None = None) -> None:
+        super().__init__(operation_id=operation_id)
 
 
 class AccountHeaderRequired(AppError):

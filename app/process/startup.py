@@ -14,9 +14,10 @@ from app.api.write_limiter import AccountWriteLimiter
 from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.remote_keys import RemoteKeys
 from app.auth.verifier import TokenVerifier
-from app.context import ApiKeys, Context, RuntimeKeys
+from app.context import Context
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
+from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database, driver_url, open_database
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, delete, func, null, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.api.pipeline.idempotency import RETENTION
 from app.db.base import Base
 from app.db.models import IdempotencyRecord, Operation, Position, PurgedPosition, Release
 from app.domains.trading.tombstones import REMEMBERED
+from app.pipeline.idempotency import RETENTION
 
 RELEASES_KEPT = timedelta(days=90)
 """Older releases are deleted: an address not seen for so long counts as new again."""

@@ -8,10 +8,10 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import DBAPIError
 
-from app.api.route import ATTEMPTS
 from app.db.engine import open_database
 from app.db.models import AuditEvent, AuditHead, Bot, IdempotencyRecord, Key
 from app.domains.bots.repository import BotRepository
+from app.pipeline.request_pipeline import ATTEMPTS
 from tests.support.database import Server
 from tests.support.variants import add_unchecked
 from tests.support.world import World

@@ -50,7 +50,7 @@ queries = st.lists(
 
 
 class Stub:
-    """Stands for the unit of work: services are made of it, and not called."""
+    """Stands for all that services are made of: they are made, and not called."""
 
     def __getattr__(self, _name: str) -> Any:
         return self
@@ -71,7 +71,8 @@ def request(query: list[tuple[str, str]], path: dict[str, str], headers: dict[st
             "query_string": urlencode(query, errors="surrogatepass").encode(),
             "headers": [(name.encode(), text.encode()) for name, text in headers.items()],
             "path_params": path,
-            "state": {"unit": Stub()},
+            "app": Stub(),
+            "state": {"work": Stub(), "caller": Stub(), "config_rows": Stub()},
         }
     )
 

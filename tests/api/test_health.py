@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 
-from app.context import RuntimeKeys
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring
+from app.custody.role_keys import RuntimeKeys
+from app.main import use_context
 from botkeys.sealing.boxes import SecretBytes
 from tests.support.world import World
 
@@ -25,7 +26,7 @@ async def test_a_master_key_file_that_holds_another_key_is_found(world: World) -
     replaced = KeyFolder(world.context.settings.data_dir / "others")
     replaced.create_missing([KeyKind.MASTER])
     runtime = RuntimeKeys(ReleasingKeyring(replaced), SecretBytes(bytes(32)))
-    world.app.state.context = replace(world.context, api=None, runtime=runtime)
+    use_context(world.app, replace(world.context, api=None, runtime=runtime))
     answer = await world.http.get("/readyz")
 
     assert answer.status_code == 503

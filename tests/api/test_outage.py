@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from app.context import ApiKeys
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import SealingKeyring
+from app.custody.role_keys import ApiKeys
 from app.db.engine import open_database
 from app.db.models import Key
 from tests.support.database import Server, execute

@@ -27,6 +27,7 @@ from sqlalchemy import make_url, text
 from app.db.embedded.binaries import find_binaries
 from app.db.engine import open_database
 from app.domains.catalogue.refresher import CatalogueRefresher
+from app.main import use_context
 from app.settings import Role
 from app.simulator.faults import FaultKind
 from app.simulator.keys import KeyText, Permission, SimulatedKey
@@ -85,11 +86,11 @@ class Watch:
     @contextmanager
     def impatient(self) -> Iterator[None]:
         """Exchanges on a bad day are not waited for."""
-        context, state = self.world.context, self.world.app.state
+        context, app = self.world.context, self.world.app
         hasty = context.settings.model_copy(update={"key_check_timeout": 0.5})
-        state.context = replace(context, settings=hasty)
+        use_context(app, replace(context, settings=hasty))
         yield
-        state.context = context
+        use_context(app, context)
 
     async def places(self) -> dict[str, str]:
         database = open_database(
@@ -134,7 +135,7 @@ async def watch(busy_world: World, server: Server) -> AsyncIterator[Watch]:
         context.database, context.exchanges, context.catalogues.intervals, background=False
     )
     busy_world.context = replace(context, settings=settings, catalogues=catalogues)
-    busy_world.app.state.context = busy_world.context
+    use_context(busy_world.app, busy_world.context)
     with all_logged() as logs:
         watching = Watch(busy_world, server, logs)
         busy_world.http.event_hooks = {"response": [watching.keep]}

@@ -17,7 +17,7 @@ from app.auth.bot_token import parse
 from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.scopes import USER_SCOPES
 from app.context import Context
-from app.main import create_app
+from app.main import create_app, use_context
 from app.simulator import Simulator
 
 # httpx asks at each request whether this module is there, and it is looked for in all places.
@@ -192,5 +192,5 @@ def application(context: Context) -> FastAPI:
         _APPLICATIONS[shape] = made
     app = copy(_APPLICATIONS[shape])
     app.state = State()
-    app.state.context = context
+    use_context(app, context)
     return app

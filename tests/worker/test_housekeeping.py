@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.api.pipeline.idempotency import RETENTION
 from app.db.models import Account, Bot, IdempotencyRecord, Operation, PurgedPosition, Release
 from app.domains.trading.tombstones import REMEMBERED
+from app.pipeline.idempotency import RETENTION
 from app.worker import housekeeping
 from app.worker.housekeeping import OPERATIONS_KEPT, RELEASES_KEPT, sweep
 from tests.support.world import World

@@ -7,9 +7,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, insert, select
 
-from app.api.pipeline.idempotency import RETENTION
 from app.db.engine import open_database
 from app.db.models import Account, IdempotencyRecord
+from app.pipeline.idempotency import RETENTION
 from app.worker import loop as run
 from app.worker.loop import work
 from tests.support.world import World

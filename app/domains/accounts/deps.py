@@ -4,17 +4,21 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import CurrentContext
 from app.domains.accounts.data_repository import DataRepository
 from app.domains.accounts.repository import AccountRepository
 from app.domains.accounts.service import AccountService
+from app.domains.audit.deps import audit_log
 
 
-async def account_service(work: CurrentWork) -> AccountService:
+async def account_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> AccountService:
     return AccountService(
         AccountRepository(work.session),
-        DataRepository(work.session, work.caller.account_id),
-        work.audit(),
+        DataRepository(work.session, caller.account_id),
+        audit_log(work, context, caller),
     )
 
 

@@ -7,11 +7,10 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, select
 
-from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.errors import AccountClosing, TokenFault, Unauthenticated
 from app.auth.principal import UserPrincipal
 from app.db.driver import Executor, Statement
 from app.db.models import Account
-from app.domains.accounts.errors import AccountClosing
 
 KNOWN_SECONDS = 2.0
 """How long other processes may keep serving reads after an account starts closing. Nothing is left

@@ -4,15 +4,15 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
 from app.domains.analytics.dashboard_repository import DashboardRepository
 from app.domains.analytics.equity_curve_repository import CurveRepository
 from app.domains.analytics.repository import AnalyticsRepository
 from app.domains.analytics.service import AnalyticsService
 
 
-async def analytics_service(work: CurrentWork) -> AnalyticsService:
-    session, account_id = work.session, work.caller.account_id
+async def analytics_service(work: CurrentWork, caller: CurrentCaller) -> AnalyticsService:
+    session, account_id = work.session, caller.account_id
     return AnalyticsService(
         AnalyticsRepository(session, account_id),
         CurveRepository(session, account_id),

@@ -4,24 +4,28 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import CurrentContext
 from app.domains.accounts.repository import AccountRepository
 from app.domains.assets.repository import AssetRepository
 from app.domains.assets.service import AssetService
+from app.domains.audit.deps import audit_log
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.keys.repository import KeyRepository
 
 
-async def asset_service(work: CurrentWork) -> AssetService:
-    reader, account_id = work.context.database.autocommit, work.caller.account_id
+async def asset_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> AssetService:
+    reader, account_id = context.database.autocommit, caller.account_id
     return AssetService(
         work.session,
         AssetRepository(work.session, reader, account_id),
         KeyRepository(work.session, reader, account_id),
         AccountRepository(work.session),
         CatalogueRepository(work.session),
-        work.context.catalogues,
-        work.audit(),
+        context.catalogues,
+        audit_log(work, context, caller),
     )
 
 

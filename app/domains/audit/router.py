@@ -1,23 +1,17 @@
 """Reads the audit log."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, NumberCursors
 from app.api.responses import reading
-from app.api.route import CurrentWork, EdgeRoute
+from app.api.route import EdgeRoute
 from app.auth.scopes import Scope
-from app.domains.audit.repository import AuditRepository
+from app.domains.audit.deps import Events
 from app.domains.audit.schemas import AuditPage
 
 router = APIRouter(prefix="/v1/audit-events", tags=["audit"], route_class=EdgeRoute)
-
-
-async def audit_repository(work: CurrentWork) -> AuditRepository:
-    return AuditRepository(work.session, work.caller.account_id)
 
 
 @router.get(
@@ -29,7 +23,7 @@ async def audit_repository(work: CurrentWork) -> AuditRepository:
 )
 @for_users(Scope.AUDIT_READ)
 async def list_audit_events(
-    audit: Annotated[AuditRepository, Depends(audit_repository)],
+    audit: Events,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:

@@ -4,31 +4,37 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import CurrentContext
 from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.deps import audit_log
 from app.domains.bots.repository import BotRepository
 from app.domains.bots.service import BotService
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.bots.token_service import BotTokenService
 
 
-async def bot_service(work: CurrentWork) -> BotService:
+async def bot_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> BotService:
     return BotService(
-        BotRepository(work.session, work.caller.account_id),
+        BotRepository(work.session, caller.account_id),
         AccountRepository(work.session),
-        work.audit(),
+        audit_log(work, context, caller),
     )
 
 
-async def bot_token_service(work: CurrentWork) -> BotTokenService:
-    if work.context.runtime is None:
+async def bot_token_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> BotTokenService:
+    if context.runtime is None:
         raise RuntimeError("tokens are minted by a process without the role runtime")
     return BotTokenService(
-        BotRepository(work.session, work.caller.account_id),
+        BotRepository(work.session, caller.account_id),
         BotTokenRepository(work.session),
         AccountRepository(work.session),
-        work.audit(),
-        work.context.runtime.token,
+        audit_log(work, context, caller),
+        context.runtime.token,
     )
 
 

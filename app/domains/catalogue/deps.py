@@ -4,18 +4,21 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import CurrentContext
 from app.domains.catalogue.instrument_repository import InstrumentReader
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.catalogue.service import CatalogueService
 
 
-async def catalogue_service(work: CurrentWork) -> CatalogueService:
+async def catalogue_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> CatalogueService:
     return CatalogueService(
         work.session,
         CatalogueRepository(work.session),
-        InstrumentReader(work.context.database.autocommit, work.caller.account_id),
-        work.context.catalogues,
+        InstrumentReader(context.database.autocommit, caller.account_id),
+        context.catalogues,
     )
 
 

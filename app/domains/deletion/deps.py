@@ -4,19 +4,23 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import CurrentContext
 from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.deps import audit_log
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.deletion.service import DeletionService
 from app.domains.operations.repository import OperationRepository
 
 
-async def deletion_service(work: CurrentWork) -> DeletionService:
+async def deletion_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> DeletionService:
     return DeletionService(
-        DeletionRepository(work.session, work.caller.account_id),
-        OperationRepository(work.session, work.caller.account_id),
+        DeletionRepository(work.session, caller.account_id),
+        OperationRepository(work.session, caller.account_id),
         AccountRepository(work.session),
-        work.audit(),
+        audit_log(work, context, caller),
     )
 
 

@@ -4,17 +4,21 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import CurrentContext
 from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.deps import audit_log
 from app.domains.freezes.repository import FreezeRepository
 from app.domains.freezes.service import FreezeService
 
 
-async def freeze_service(work: CurrentWork) -> FreezeService:
+async def freeze_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> FreezeService:
     return FreezeService(
-        FreezeRepository(work.session, work.caller.account_id),
+        FreezeRepository(work.session, caller.account_id),
         AccountRepository(work.session),
-        work.audit(),
+        audit_log(work, context, caller),
     )
 
 

@@ -9,7 +9,7 @@ from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.responses import changing, reading, reading_one
-from app.api.route import CurrentWork, EdgeRoute
+from app.api.route import CurrentCaller, EdgeRoute
 from app.auth.scopes import Scope
 from app.db.base import AnyRow
 from app.domains.freezes.deps import Service
@@ -56,12 +56,12 @@ async def list_freezes(
     },
 )
 @for_users(Scope.KEYS_WRITE, action="freeze.add")
-async def add_freeze(new: FreezeCreate, service: Service, work: CurrentWork) -> Response:
+async def add_freeze(new: FreezeCreate, service: Service, caller: CurrentCaller) -> Response:
     """Freeze the whole account, one exchange or one key.
 
     Once the response arrives, no new position is permitted. Open positions are left to their bots.
     """
-    row, is_new = await service.add(work.caller.user, new)
+    row, is_new = await service.add(caller.user, new)
     if not is_new:
         return json_answer(_document(row))
     return json_answer(_document(row), status=201, headers={"Location": f"/v1/freezes/{row.id}"})
@@ -88,7 +88,7 @@ async def get_freeze(freeze_id: UUID, service: Service) -> Response:
     responses=changing(),
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="freeze.lift")
-async def lift_freeze(freeze_id: UUID, service: Service, work: CurrentWork) -> Response:
+async def lift_freeze(freeze_id: UUID, service: Service, caller: CurrentCaller) -> Response:
     """Allow new positions again, unless another freeze still stops them."""
-    await service.lift(work.caller.user, freeze_id)
+    await service.lift(caller.user, freeze_id)
     return Response(status_code=204)

@@ -1,13 +1,16 @@
 """Makes the service of lists for a request."""
 
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import Depends, Query
 
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller
+from app.context import CurrentContext
 from app.domains.history.content_negotiation import Form, wanted_form
+from app.domains.history.exports import Exporter, export
 from app.domains.history.listing import Answering, ListQuery
 from app.domains.history.repository import ListRepository
 from app.domains.history.service import ListService
@@ -15,8 +18,8 @@ from app.domains.trading.period import AskedPeriod
 from botkeys.exchanges.model import Environment
 
 
-async def list_service(work: CurrentWork) -> ListService:
-    database, account_id = work.context.database, work.caller.account_id
+async def list_service(context: CurrentContext, caller: CurrentCaller) -> ListService:
+    database, account_id = context.database, caller.account_id
     rows = ListRepository(database.autocommit, account_id)
     return ListService(rows, database.autocommit, account_id)
 
@@ -45,13 +48,17 @@ async def asked_for(
     return ListQuery(environment, key_id, bot_id, period, cursor, limit)
 
 
+async def exporter(context: CurrentContext, caller: CurrentCaller) -> Exporter:
+    return partial(export, context.exports, caller.account_id)
+
+
 async def answering(
     service: Lists,
-    work: CurrentWork,
+    exporting: Annotated[Exporter, Depends(exporter)],
     asked: Annotated[ListQuery, Depends(asked_for)],
     form: Annotated[Form, Depends(wanted_form)],
 ) -> Answering:
-    return Answering(service, work, asked, form)
+    return Answering(service, exporting, asked, form)
 
 
 Listing = Annotated[Answering, Depends(answering)]

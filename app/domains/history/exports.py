@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 from weakref import finalize
 
@@ -32,6 +32,14 @@ class ExportQuota(ConcurrencyQuota):
 
     def __init__(self) -> None:
         super().__init__(IN_ALL, OF_ONE_ACCOUNT, too_many=_TOO_MANY, busy=_BUSY)
+
+
+class Exporter(Protocol):
+    """`export` within the quota and for the caller of one request."""
+
+    async def __call__(
+        self, pages: Pages, lines: Lines, *, media_type: str, filename: str
+    ) -> "Export": ...
 
 
 class _NotTaken(Exception):

@@ -8,11 +8,10 @@ from fastapi import Response
 
 from app.api.json_response import json_answer
 from app.api.responses import reading as problems_of_reading
-from app.api.unit_of_work import UnitOfWork
 from app.domains.history.content_negotiation import Form
 from app.domains.history.cursors import PlaceCursors
 from app.domains.history.export_formats import CsvLines, NdjsonLines
-from app.domains.history.exports import export
+from app.domains.history.exports import Exporter
 from app.domains.history.lists import DataList
 from app.domains.history.repository import ListFilter
 from app.domains.history.service import ListService
@@ -51,10 +50,10 @@ class Answering:
     """Responds with a list in the format that the caller prefers."""
 
     def __init__(
-        self, service: ListService, work: UnitOfWork, asked: ListQuery, form: Form
+        self, service: ListService, export: Exporter, asked: ListQuery, form: Form
     ) -> None:
         self._service = service
-        self._unit = work
+        self._export = export
         self._asked = asked
         self._form = form
 
@@ -73,9 +72,7 @@ class Answering:
             content = {"items": page.items, "next_cursor": cursors.following(page.next_after)}
             return json_answer(content, headers={"Vary": "Accept"})
         csv = self._form is Form.CSV
-        return await export(
-            self._unit.context.exports,
-            self._unit.caller.account_id,
+        return await self._export(
             self._service.pages(data_list, data, wanted, after),
             CsvLines(data_list.members) if csv else NdjsonLines(),
             media_type="text/csv; charset=utf-8; header=present" if csv else Form.NDJSON.value,

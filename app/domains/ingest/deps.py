@@ -4,20 +4,23 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import CurrentContext
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.ingest.repository import IngestRepository
 from app.domains.ingest.service import IngestService
 from app.domains.trading.contracts import ContractRepository
 
 
-async def ingest_service(work: CurrentWork) -> IngestService:
-    bot = work.caller.bot
+async def ingest_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> IngestService:
+    bot = caller.bot
     return IngestService(
         IngestRepository(work.session, bot.account_id, bot.bot_id),
         ContractRepository(work.session, bot.account_id, bot.bot_id),
         CatalogueRepository(work.session),
-        work.context.catalogues,
+        context.catalogues,
         bot,
     )
 

@@ -1,12 +1,15 @@
 """Creates the key services of a request."""
 
+from functools import partial
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
-from app.api.route import CurrentWork
-from app.api.unit_of_work import UnitOfWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.api.write_limiter import released
+from app.context import Context, CurrentContext
 from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.deps import audit_log
 from app.domains.bots.repository import BotRepository
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.deletion.repository import DeletionRepository
@@ -19,62 +22,63 @@ from app.domains.keys.service import KeyService
 from app.domains.operations.repository import OperationRepository
 
 
-async def key_service(work: CurrentWork) -> KeyService:
-    context = work.context
+async def key_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller, request: Request
+) -> KeyService:
     if context.api is None:
         raise RuntimeError("routes of keys are served by a process without the role api")
     return KeyService(
         work.session,
-        KeyRepository(work.session, context.database.autocommit, work.caller.account_id),
-        CredentialRepository(work.session, work.caller.account_id),
+        KeyRepository(work.session, context.database.autocommit, caller.account_id),
+        CredentialRepository(work.session, caller.account_id),
         AccountRepository(work.session),
         context.api,
-        _check(work),
+        _check(context, request),
         CatalogueRepository(work.session),
         context.catalogues,
-        BotRepository(work.session, work.caller.account_id),
-        work.audit(),
+        BotRepository(work.session, caller.account_id),
+        audit_log(work, context, caller),
     )
 
 
-async def deletion_service(work: CurrentWork) -> KeyDeletionService:
-    account_id = work.caller.account_id
+async def deletion_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> KeyDeletionService:
+    account_id = caller.account_id
     return KeyDeletionService(
-        KeyRepository(work.session, work.context.database.autocommit, account_id),
+        KeyRepository(work.session, context.database.autocommit, account_id),
         CredentialRepository(work.session, account_id),
         AccountRepository(work.session),
         DeletionRepository(work.session, account_id),
         OperationRepository(work.session, account_id),
-        work.audit(),
+        audit_log(work, context, caller),
     )
 
 
 async def replacement_service(
-    work: CurrentWork,
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller, request: Request
 ) -> ReplacementService:
-    context = work.context
     if context.api is None:
         raise RuntimeError("routes of keys are served by a process without the role api")
     return ReplacementService(
         work.session,
-        KeyRepository(work.session, context.database.autocommit, work.caller.account_id),
-        CredentialRepository(work.session, work.caller.account_id),
+        KeyRepository(work.session, context.database.autocommit, caller.account_id),
+        CredentialRepository(work.session, caller.account_id),
         AccountRepository(work.session),
         context.api,
-        _check(work),
+        _check(context, request),
         CatalogueRepository(work.session),
-        work.audit(),
+        audit_log(work, context, caller),
     )
 
 
-def _check(work: UnitOfWork) -> CredentialCheck:
-    context = work.context
+def _check(context: Context, request: Request) -> CredentialCheck:
     settings = context.settings
     return CredentialCheck(
         context.exchanges,
         context.metrics,
         context.limiter,
-        work.released,
+        partial(released, request),
         timeout=settings.key_check_timeout,
         per_minute=settings.key_checks_per_minute,
         refuse_withdrawal=settings.withdrawal_policy == "reject",

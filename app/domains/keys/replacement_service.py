@@ -7,8 +7,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.principal import UserPrincipal
-from app.context import ApiKeys
 from app.custody.fingerprint import fingerprint, mask
+from app.custody.role_keys import ApiKeys
 from app.db.failures import violated_constraint
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository

@@ -10,7 +10,7 @@ from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.preconditions import Expected, etag
 from app.api.responses import changing, reading, reading_one, writing
-from app.api.route import CurrentWork, EdgeRoute
+from app.api.route import CurrentCaller, EdgeRoute
 from app.api.schemas import Search
 from app.auth.scopes import Scope
 from app.domains.bots.errors import KeyAssigned
@@ -60,13 +60,13 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="key.add")
-async def add_key(new: KeyCreate, service: Service, work: CurrentWork) -> Response:
+async def add_key(new: KeyCreate, service: Service, caller: CurrentCaller) -> Response:
     """Verify the credentials with the exchange, then seal them.
 
     The credentials are never shown again. If the exchange cannot be asked, the key is added with
     `verification.status` `unreachable`.
     """
-    row = await service.add(work.caller.user, new)
+    row = await service.add(caller.user, new)
     return _one(row, status=201, Location=f"/v1/keys/{row.id}")
 
 
@@ -136,14 +136,14 @@ async def get_key(key_id: UUID, service: Service) -> Response:
 )
 @for_users(Scope.KEYS_WRITE, action="key.change")
 async def change_key(
-    key_id: UUID, change: KeyChange, service: Service, work: CurrentWork, expected: Expected
+    key_id: UUID, change: KeyChange, service: Service, caller: CurrentCaller, expected: Expected
 ) -> Response:
     """Rename, activate or deactivate a key, or switch its contract type.
 
     Deactivating stops new positions immediately and leaves open ones to the bot's exit rules. Each
     contract type has its own trading assets; switching back restores the previous ones.
     """
-    return _one(await service.change(work.caller.user, key_id, change, expected))
+    return _one(await service.change(caller.user, key_id, change, expected))
 
 
 @router.put(
@@ -167,7 +167,7 @@ async def replace_credentials(
     key_id: UUID,
     new: CredentialsReplace,
     service: Replacements,
-    work: CurrentWork,
+    caller: CurrentCaller,
     expected: Expected,
 ) -> Response:
     """Replace credentials that expire or were renewed; the key keeps its bot, positions and
@@ -177,7 +177,7 @@ async def replace_credentials(
     account. Once the response arrives, the previous credentials are deleted and `version` is
     incremented; the bot then fetches the new ones.
     """
-    return _one(await service.replace(work.caller.user, key_id, new, expected))
+    return _one(await service.replace(caller.user, key_id, new, expected))
 
 
 @router.get(
@@ -218,7 +218,7 @@ async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
 async def delete_key(
     key_id: UUID,
     service: Deletions,
-    work: CurrentWork,
+    caller: CurrentCaller,
     expected: Expected,
     associated_data: Annotated[
         AssociatedData,
@@ -233,7 +233,7 @@ async def delete_key(
     When the response arrives, the credentials are deleted. With `associated_data=delete`, the key's
     data are hidden as well, and the operation removes them.
     """
-    user = work.caller.user
+    user = caller.user
     if associated_data is AssociatedData.DELETE:
         user.require(Scope.DATA_DELETE)
         return operation_answer(await service.delete_with_data(user, key_id, expected), status=202)

@@ -7,8 +7,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.principal import UserPrincipal
-from app.context import ApiKeys
 from app.custody.fingerprint import fingerprint, mask
+from app.custody.role_keys import ApiKeys
 from app.db.base import new_id
 from app.db.failures import Overtaken
 from app.db.revisions import Revisions, require

@@ -8,12 +8,11 @@ from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.responses import changing, reading, reading_one
-from app.api.route import CurrentWork, EdgeRoute
+from app.api.route import EdgeRoute
 from app.api.streaming import event_stream
 from app.auth.scopes import Scope
-from app.domains.operations.deps import Operations
+from app.domains.operations.deps import Operations, Progress
 from app.domains.operations.errors import NotCancellable
-from app.domains.operations.progress_stream import OperationEvents
 from app.domains.operations.responses import operation_answer
 from app.domains.operations.schemas import Operation, OperationPage
 from app.domains.operations.serializers import operation_document
@@ -79,7 +78,7 @@ async def get_operation(operation_id: UUID, service: Operations) -> Response:
     responses={**_STREAM, **reading_one()},
 )
 @for_users(Scope.DATA_READ, while_closing=True)
-async def stream_operation(operation_id: UUID, service: Operations, work: CurrentWork) -> Response:
+async def stream_operation(operation_id: UUID, service: Operations, follow: Progress) -> Response:
     """Stream an operation's progress as server-sent events.
 
     Each `operation` event carries the document of `getOperation`: the first immediately, then one
@@ -88,15 +87,7 @@ async def stream_operation(operation_id: UUID, service: Operations, work: Curren
 
     Generated clients cannot read event streams as they arrive: poll `getOperation` instead.
     """
-    row = await service.get(operation_id)
-    context = work.context
-    return OperationEvents(
-        context.operations,
-        context.database.autocommit,
-        work.caller.account_id,
-        row,
-        context.config_publisher.limits,
-    )
+    return follow(await service.get(operation_id))
 
 
 @router.post(

@@ -5,9 +5,11 @@ from uuid import UUID
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import CurrentContext
 from app.db.driver import SessionExecutor
 from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.deps import audit_log
 from app.domains.bot_events.repository import BotEventRepository
 from app.domains.positions.report_repository import PositionReportRepository
 from app.domains.positions.reports import PositionReportService
@@ -15,8 +17,10 @@ from app.domains.positions.repository import PositionRepository
 from app.domains.positions.service import PositionService
 
 
-async def position_service(work: CurrentWork) -> PositionService:
-    account_id = work.caller.account_id
+async def position_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> PositionService:
+    account_id = caller.account_id
 
     def events_of(bot_id: UUID) -> BotEventRepository:
         return BotEventRepository(
@@ -27,12 +31,14 @@ async def position_service(work: CurrentWork) -> PositionService:
         PositionRepository(work.session, account_id),
         AccountRepository(work.session),
         events_of,
-        work.audit(),
+        audit_log(work, context, caller),
     )
 
 
-async def position_report_service(work: CurrentWork) -> PositionReportService:
-    bot = work.caller.bot
+async def position_report_service(
+    work: CurrentWork, caller: CurrentCaller
+) -> PositionReportService:
+    bot = caller.bot
     return PositionReportService(
         PositionReportRepository(work.session, bot.account_id, bot.bot_id),
         BotEventRepository(

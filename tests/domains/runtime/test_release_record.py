@@ -7,9 +7,9 @@ from uuid import UUID
 
 from sqlalchemy import func, select, update
 
-from app.context import RuntimeKeys
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring
+from app.custody.role_keys import RuntimeKeys
 from app.db.models import AuditEvent, BotEvent, KeyCredential, Release
 from app.domains.audit.chain import broken_at
 from tests.domains.conftest import Asking

@@ -4,23 +4,27 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import CurrentContext
 from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.deps import audit_log
 from app.domains.deletion.account.repository import ClosingRepository
 from app.domains.deletion.account.service import ClosingService
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.operations.repository import OperationRepository
 
 
-async def closing_service(work: CurrentWork) -> ClosingService:
-    account_id = work.caller.account_id
+async def closing_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> ClosingService:
+    account_id = caller.account_id
     return ClosingService(
         AccountRepository(work.session),
         ClosingRepository(work.session, account_id),
         DeletionRepository(work.session, account_id),
         OperationRepository(work.session, account_id),
-        work.context.account_statuses,
-        work.audit(),
+        context.account_statuses,
+        audit_log(work, context, caller),
     )
 
 

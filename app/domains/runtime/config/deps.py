@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
-from app.api.route import CurrentWork
+from app.context import CurrentContext
+from app.domains.bots.config_rows import config_rows_of
 from app.domains.runtime.config.cache import Configuration
 
 
-async def current_config(work: CurrentWork) -> Configuration:
-    return work.context.config_cache.of(work.config_rows)
+async def current_config(context: CurrentContext, request: Request) -> Configuration:
+    return context.config_cache.of(config_rows_of(request))
 
 
 CurrentConfig = Annotated[Configuration, Depends(current_config)]

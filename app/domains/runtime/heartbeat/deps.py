@@ -2,19 +2,22 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
-from app.api.route import CurrentWork
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import CurrentContext
 from app.db.driver import SessionExecutor
 from app.domains.bot_events.repository import BotEventRepository
+from app.domains.bots.config_rows import config_rows_of
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.service import HeartbeatService
 
 
-async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
-    context = work.context
-    bot = work.caller.bot
+async def heartbeat_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller, request: Request
+) -> HeartbeatService:
+    bot = caller.bot
     return HeartbeatService(
         context.heartbeat_writer,
         context.config_rows,
@@ -25,7 +28,7 @@ async def heartbeat_service(work: CurrentWork) -> HeartbeatService:
         ),
         BotTokenRepository(work.session),
         bot,
-        work.config_rows,
+        config_rows_of(request),
     )
 
 

@@ -35,5 +35,5 @@ async def send_heartbeat(
     """
     if heartbeat.credentials is not None:
         await service.report(heartbeat.credentials)
-        await work.checkpoint()
+        await work.commit()
     return json_answer(await service.beat())

@@ -4,30 +4,35 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
-from app.api.unit_of_work import UnitOfWork
-from app.context import RuntimeKeys
+from app.api.route import CurrentCaller, CurrentWork
+from app.context import Context, CurrentContext
+from app.custody.role_keys import RuntimeKeys
+from app.domains.audit.log import AuditLog
 from app.domains.bot_events.repository import BotEventRepository
 from app.domains.runtime.release.repository import ReleaseRepository
 from app.domains.runtime.release.service import ReleaseService
 
 
-def _keys(work: UnitOfWork) -> RuntimeKeys:
-    if work.context.runtime is None:
+def _keys(context: Context) -> RuntimeKeys:
+    if context.runtime is None:
         raise RuntimeError("runtime routes are served by a process without the role runtime")
-    return work.context.runtime
+    return context.runtime
 
 
-async def release_service(work: CurrentWork) -> ReleaseService:
-    bot = work.caller.bot
+async def release_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+) -> ReleaseService:
+    bot = caller.bot
     return ReleaseService(
         ReleaseRepository(work.transaction, bot.account_id, bot.bot_id),
         BotEventRepository(executor=work.transaction, account_id=bot.account_id, bot_id=bot.bot_id),
-        work.context.exchanges,
-        _keys(work).releasing,
-        work.audit(),
+        context.exchanges,
+        _keys(context).releasing,
+        AuditLog(work.transaction, context.audit, caller),
+        released=context.metrics.releases,
         bot=bot,
-        limit=work.context.settings.releases_per_hour,
+        address=caller.address,
+        limit=context.settings.releases_per_hour,
     )
 
 

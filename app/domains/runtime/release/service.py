@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from prometheus_client import Counter
+
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.custody.errors import UnknownMasterKey
@@ -56,7 +58,9 @@ class ReleaseService:
         keyring: ReleasingKeyring,
         audit: AuditLog,
         *,
+        released: Counter,
         bot: BotPrincipal,
+        address: str,
         limit: int,
     ) -> None:
         self._releases = releases
@@ -64,10 +68,12 @@ class ReleaseService:
         self._exchanges = exchanges
         self._keyring = keyring
         self._audit = audit
+        self._released = released
         self._bot = bot
+        self._address = address
         self._limit = limit
 
-    async def grant(self, request: ReleaseRequest, address: str) -> Ticket:
+    async def grant(self, request: ReleaseRequest) -> Ticket:
         """Check key, assignment and limit, and record the release.
 
         An inactive key is released too: its bot has exits to manage.
@@ -75,7 +81,7 @@ class ReleaseService:
         recipient = _recipient(request)
         if not await self._releases.lock_assignment():
             raise Unauthenticated(TokenFault.REVOKED)
-        found = await self._releases.found(address, self._limit, WINDOW)
+        found = await self._releases.found(self._address, self._limit, WINDOW)
         # Minting takes the same lock, so a token revoked during the wait releases nothing.
         if found is None or found.token_hash != self._bot.token_hash:
             raise Unauthenticated(TokenFault.REVOKED)
@@ -87,9 +93,9 @@ class ReleaseService:
             raise ReleaseLimited(self._limit, math.ceil(found.waiting))
         release_id = new_id()
         if found.is_new_address:
-            await self._report_new_address(found, address)
+            await self._report_new_address(found)
         head = await self._releases.add(
-            release_id, found.key_id, found.version, request.suite, address
+            release_id, found.key_id, found.version, request.suite, self._address
         )
         await self._audit.record(
             "key.release",
@@ -123,6 +129,7 @@ class ReleaseService:
 
         The ciphertext is sent as it is stored.
         """
+        self._released.inc()
         try:
             sealed_data_key = self._keyring.releaser().release(
                 sealed_data_key=ticket.sealed.sealed_data_key,
@@ -154,12 +161,14 @@ class ReleaseService:
             },
         }
 
-    async def _report_new_address(self, found: Found, address: str) -> None:
+    async def _report_new_address(self, found: Found) -> None:
         message = (
             "The credentials were released to an address that never had them before. If this is "
             "not your bot, replace its token and the key."
         )
-        event = RecordedEvent("release_from_new_address", "warning", message, {"address": address})
+        event = RecordedEvent(
+            "release_from_new_address", "warning", message, {"address": self._address}
+        )
         await self._events.add(
             event,
             key_id=found.key_id,

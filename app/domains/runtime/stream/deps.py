@@ -4,12 +4,12 @@ from typing import Annotated
 
 from fastapi import Depends
 
-from app.api.route import CurrentWork
+from app.context import CurrentContext
 from app.domains.runtime.stream.publisher import ConfigPublisher
 
 
-async def config_streams(work: CurrentWork) -> ConfigPublisher:
-    return work.context.config_publisher
+async def config_streams(context: CurrentContext) -> ConfigPublisher:
+    return context.config_publisher
 
 
 Streams = Annotated[ConfigPublisher, Depends(config_streams)]

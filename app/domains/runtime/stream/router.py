@@ -10,7 +10,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.api.access import for_bots
 from app.api.responses import reading
-from app.api.route import CurrentWork, EdgeRoute
+from app.api.route import CurrentCaller, EdgeRoute
 from app.api.streaming import (
     RECONNECT_MILLISECONDS,
     UNBUFFERED,
@@ -108,7 +108,7 @@ def _event(config: Configuration) -> bytes:
 @for_bots()
 async def stream_config(
     streams: Streams,
-    work: CurrentWork,
+    caller: CurrentCaller,
     last_event_id: Annotated[
         str | None,
         Header(
@@ -129,5 +129,5 @@ async def stream_config(
     Generated clients cannot read event streams as they arrive: poll `getConfig` with
     `If-None-Match` instead, or use the SDK.
     """
-    subscription = await streams.subscribe(work.caller.bot, last_event_id)
+    subscription = await streams.subscribe(caller.bot, last_event_id)
     return ConfigEvents(subscription, streams.limits)

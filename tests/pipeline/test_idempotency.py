@@ -9,9 +9,9 @@ import pytest
 from fastapi import Response
 from sqlalchemy import func, select, update
 
-from app.api.pipeline.idempotency import CLAIM, RETENTION, Claim, IdempotencyRepository
 from app.db.models import AuditEvent, IdempotencyRecord, Key
 from app.errors import RequestInProgress
+from app.pipeline.idempotency import CLAIM, RETENTION, Claim, IdempotencyRepository
 from app.simulator.faults import FaultKind
 from tests.support.held import HeldExchanges, held
 from tests.support.variants import add_unchecked
@@ -142,7 +142,7 @@ async def test_after_a_refusal_the_key_is_free_for_another_request(world: World)
     assert (refused.status_code, taken.status_code) == (422, 201)
 
 
-async def test_a_refusal_of_the_exchange_is_asked_for_anew(world: World) -> None:
+async def test_a_refusal_of_the_exchange_is_asked_for_again(world: World) -> None:
     user, body = world.user(), world.new_key("revoked")
     calls = world.simulator.calls("okx", "testnet")
 
@@ -152,7 +152,7 @@ async def test_a_refusal_of_the_exchange_is_asked_for_anew(world: World) -> None
     assert world.simulator.calls("okx", "testnet") >= calls + 2
 
 
-async def test_a_request_in_progress_is_told_so_and_when_to_come_back(world: World) -> None:
+async def test_a_request_in_progress_is_answered_so_and_when_to_come_back(world: World) -> None:
     user = world.user()
     await user.post("/v1/bots", {"name": "x"}, headers=keyed())
     await alter_records(world, status=None, headers=None, body=None)
@@ -197,7 +197,7 @@ async def test_an_answer_is_kept_for_a_day(world: World) -> None:
     assert again.json()["id"] != first.json()["id"]
 
 
-async def test_a_token_is_minted_anew_and_never_kept(world: World) -> None:
+async def test_a_token_is_minted_again_and_never_kept(world: World) -> None:
     user = world.user()
     bot = await user.add_bot()
 

@@ -13,17 +13,17 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from fastapi import Response
+from fastapi import Request, Response
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api.pipeline import MAX_IDEMPOTENCY_KEY
 from app.db.models import IdempotencyRecord
 from app.errors import IdempotencyKeyReused, InvalidRequest, RequestInProgress
 from botkeys.sealing.binding import encode
 from botkeys.sealing.boxes import SecretBytes
 
-MAX_KEY_LENGTH = 255
 CLAIM = timedelta(seconds=60)
 RETENTION = timedelta(hours=24)
 _LABEL = "botkeys/idempotency/1"
@@ -33,11 +33,11 @@ _KEPT_HEADERS = ("location", "etag", "content-type")
 
 def read_key(value: str) -> str:
     """The header's value. Raises `InvalidRequest` unless 1 to 255 visible ASCII characters."""
-    if not 0 < len(value) <= MAX_KEY_LENGTH or not all("!" <= c <= "~" for c in value):
+    if not 0 < len(value) <= MAX_IDEMPOTENCY_KEY or not all("!" <= c <= "~" for c in value):
         fault = {
             "loc": ["header", "Idempotency-Key"],
             "type": "idempotency_key_invalid",
-            "msg": f"Use 1 to {MAX_KEY_LENGTH} visible ASCII characters without spaces",
+            "msg": f"Use 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters without spaces",
         }
         raise InvalidRequest([fault])
     return value
@@ -67,6 +67,24 @@ class Claim:
     hash: bytes
     until: datetime | None = None
     action: str | None = None
+
+
+async def claim_of(
+    request: Request, hmac_key: SecretBytes, account_id: UUID, *, action: str | None
+) -> Claim | None:
+    """Return the claim that the request makes; `None` without an Idempotency-Key. Raises as
+    `read_key`.
+    """
+    header = request.headers.get("idempotency-key")
+    if header is None:
+        return None
+    target = request.url.path + "?" + request.url.query
+    return Claim(
+        account_id,
+        key_hash(hmac_key, read_key(header)),
+        request_hash(hmac_key, request.method, target, await request.body()),
+        action=action,
+    )
 
 
 class IdempotencyRepository:

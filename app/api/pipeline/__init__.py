@@ -1,1 +1,0 @@
-"""What surrounds a request's handler, first of all authentication and idempotency."""

@@ -1,0 +1,79 @@
+"""From the headers of a request to its authenticated caller."""
+
+from fastapi import Request
+
+from app.api.access import Access
+from app.auth.authenticator import authenticate_user, read_bot_token
+from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.principal import BotPrincipal, UserPrincipal
+from app.auth.verifier import TokenVerifier
+from app.custody.bot_token import matches
+from app.db.driver import Executor
+from app.domains.accounts.status import OPEN, AccountStatus, AccountStatusCache
+from app.domains.bots.config_row_loader import ConfigRowLoader
+from app.domains.bots.token_repository import stored_token_hash
+from botkeys.sealing.boxes import SecretBytes
+
+
+class Authentication:
+    """One for a process. `bot_tokens` is the HMAC key of bots' tokens, which only the role
+    `runtime` holds.
+    """
+
+    def __init__(
+        self,
+        *,
+        verifier: TokenVerifier,
+        account_statuses: AccountStatusCache,
+        config_rows: ConfigRowLoader,
+        executor: Executor,
+        bot_tokens: SecretBytes | None,
+    ) -> None:
+        self._verifier = verifier
+        self._account_statuses = account_statuses
+        self._config_rows = config_rows
+        self._executor = executor
+        self._bot_tokens = bot_tokens
+
+    async def user(self, request: Request) -> UserPrincipal:
+        """Return the user or service that the token names. Raises what `authenticate_user` does."""
+        return await authenticate_user(self._verifier, request.scope["headers"])
+
+    async def admit(self, user: UserPrincipal, request: Request, access: Access) -> None:
+        """Raise `AccountClosing` or `Unauthenticated` unless the user's account is open, and
+        `MissingScope` unless the token has the scopes of the route.
+        """
+        statuses = self._account_statuses
+        status = statuses.known(user.account_id) or await statuses.read(user.account_id)
+        if status is not OPEN and not _about_the_closure(request, access, status):
+            status.require_open(user)
+        user.require(*access.scopes)
+
+    async def bot(self, request: Request, access: Access) -> BotPrincipal:
+        """Return the bot whose token it is. Raises `Unauthenticated` and `WrongTokenKind`.
+
+        Where the route reads the bot's configuration, token and rows come from one statement.
+        """
+        token, claimed = read_bot_token(request.scope["headers"])
+        if self._bot_tokens is None:
+            raise RuntimeError("a route for bots is served by a process without the role runtime")
+        if access.reads_config:
+            rows = await self._config_rows.read(claimed.account_id, claimed.bot_id)
+            request.state.config_rows = rows
+            stored = rows[0].token_hash if rows else None
+        else:
+            stored = await stored_token_hash(self._executor, claimed.account_id, claimed.bot_id)
+        key = bytes(self._bot_tokens.reveal())
+        if stored is None or not matches(key, token, stored):
+            raise Unauthenticated(TokenFault.REVOKED)
+        return BotPrincipal(claimed.account_id, claimed.bot_id, stored)
+
+
+def _about_the_closure(request: Request, access: Access, status: AccountStatus) -> bool:
+    """Whether this asks for the operation that closes the account or closed it, or is a write that
+    looks at the account under its lock.
+    """
+    if not access.while_closing:
+        return False
+    asked = request.path_params.get("operation_id")
+    return asked is None or asked == str(status.operation_id)

@@ -1,0 +1,222 @@
+"""Carries a request to its endpoint and back: caller, claim, transaction, refusal.
+
+authenticate ─► check ─► place among the account's writes ─► claim the Idempotency-Key
+    ─► endpoint, again after a conflict ─► store the answer and commit
+refused: undo everything ─► release the claim, record the refusal, commit
+failed or left: undo everything ─► release the claim
+"""
+
+from contextlib import suppress
+
+import stamina
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.exceptions import HTTPException
+
+from app.api.access import Access
+from app.api.pipeline import Check, Handler
+from app.api.problems import from_http_exception, validation_problem
+from app.api.telemetry import Metrics
+from app.api.unit_of_work import UnitOfWork
+from app.api.write_limiter import AccountWriteLimiter
+from app.auth.caller import Caller
+from app.auth.principal import UserPrincipal
+from app.db.driver import SessionExecutor
+from app.db.engine import Database
+from app.db.failures import is_conflict
+from app.domains.accounts.repository import AccountRepository
+from app.domains.audit.log import AuditLog
+from app.errors import AppError
+from app.pipeline.authentication import Authentication
+from app.pipeline.idempotency import Claim, IdempotencyRepository, claim_of
+from botkeys.sealing.boxes import SecretBytes
+
+ATTEMPTS = 5
+
+
+class RequestPipeline:
+    """One for a process. `hmac_key` is that of the audit log; requests are hashed with it too."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        authentication: Authentication,
+        write_limiter: AccountWriteLimiter,
+        hmac_key: SecretBytes,
+        metrics: Metrics,
+    ) -> None:
+        self.authentication = authentication
+        self.write_limiter = write_limiter
+        self.hmac_key = hmac_key
+        self._database = database
+        self._metrics = metrics
+
+    async def answer(
+        self, request: Request, *, access: Access, reads: bool, check: Check, handle: Handler
+    ) -> Response:
+        database = self._database
+        sessions = database.read_sessions if reads else database.sessions
+        work = UnitOfWork(sessions, database.transactions)
+        request.state.work = work
+        passage = _Passage(self, request, access, work)
+        try:
+            return await passage.answer(check, handle)
+        except (AppError, RequestValidationError, HTTPException) as error:
+            known = _known(error, request)
+            self._metrics.refusals.labels(known.code).inc()
+            await passage.refuse(known)
+            raise known from None
+        except BaseException:
+            await passage.abandon()
+            raise
+        finally:
+            await work.close()
+
+
+class _Passage:
+    """One request's."""
+
+    __slots__ = ("_access", "_caller", "_claim", "_pipeline", "_request", "_work")
+
+    def __init__(
+        self, pipeline: RequestPipeline, request: Request, access: Access, work: UnitOfWork
+    ) -> None:
+        self._pipeline = pipeline
+        self._request = request
+        self._access = access
+        self._work = work
+        self._caller: Caller | None = None
+        self._claim: Claim | None = None
+
+    async def answer(self, check: Check, handle: Handler) -> Response:
+        caller = await self._authenticate()
+        check(self._request)
+        if self._access.action is None or self._access.for_bots:
+            return await self._claimed(caller, handle)
+        async with self._pipeline.write_limiter.slot(caller.account_id) as slot:
+            self._request.state.write_slot = slot
+            return await self._claimed(caller, handle)
+
+    async def _authenticate(self) -> Caller:
+        """A caller who is not admitted is known all the same: the refusal is recorded under its
+        name.
+        """
+        request, access = self._request, self._access
+        address = request.client.host if request.client else ""
+        request_id: str = request.state.request_id
+        if access.for_bots:
+            bot = await self._pipeline.authentication.bot(request, access)
+            caller = self._caller = request.state.caller = Caller(bot, address, request_id)
+        else:
+            user = await self._pipeline.authentication.user(request)
+            caller = self._caller = request.state.caller = Caller(user, address, request_id)
+            await self._pipeline.authentication.admit(user, request, access)
+        return caller
+
+    async def _claimed(self, caller: Caller, handle: Handler) -> Response:
+        if self._access.replayable:
+            stored = await self._take_claim(caller)
+            if stored is not None:
+                return stored
+        try:
+            return await self._attempt(handle)
+        except Exception as error:
+            if not is_conflict(error):
+                raise
+        async for attempt in stamina.retry_context(
+            on=is_conflict,
+            attempts=ATTEMPTS - 1,
+            timeout=5,
+            wait_initial=0.005,
+            wait_max=0.2,
+            wait_jitter=0.05,
+        ):
+            with attempt:
+                await self._work.rollback()
+                response = await self._attempt(handle)
+        return response
+
+    async def _attempt(self, handle: Handler) -> Response:
+        """Make the work lasting, and with it the answer that a repeated request will get."""
+        response = await handle(self._request)
+        if self._claim is not None:
+            await IdempotencyRepository(self._work.session).store(self._claim, response)
+        await self._work.commit()
+        self._claim = None
+        return response
+
+    async def _take_claim(self, caller: Caller) -> Response | None:
+        """Claim the request's Idempotency-Key, if it has one; the stored answer if there is one.
+
+        The claim is committed at once: no transaction stays open while an exchange is asked.
+        """
+        claim = await claim_of(
+            self._request, self._pipeline.hmac_key, caller.account_id, action=self._access.action
+        )
+        if claim is None:
+            return None
+        work = self._work
+        await self._enter(caller.user)
+        held = await IdempotencyRepository(work.session).claim(claim)
+        await work.session.commit()
+        if isinstance(held, Response):
+            return held
+        self._claim = held
+        return None
+
+    async def _enter(self, user: UserPrincipal) -> None:
+        """While an account is being closed, the answer to the request that closes it is given
+        again; a new request of the kind looks for itself.
+        """
+        status = await AccountRepository(self._work.session).lock_shared_in_any_status(user)
+        if not self._access.while_closing or status.closing_at is None:
+            status.require_open(user)
+
+    async def refuse(self, error: AppError) -> None:
+        """Undo everything, then record the refusal of a write in a transaction of its own."""
+        work, caller = self._work, self._caller
+        await work.rollback()
+        if self._access.action is None or caller is None:
+            return
+        if isinstance(caller.principal, UserPrincipal):
+            await AccountRepository(work.session).ensure_exists(caller.principal)
+        await self._release_claim()
+        # Bots' audited calls are hot: they have no session.
+        executor = work.transaction if self._access.for_bots else SessionExecutor(work.session)
+        await AuditLog(executor, self._pipeline.hmac_key, caller).record(
+            self._access.action, outcome="refused", code=error.code, **_audited_members(error)
+        )
+        await work.commit()
+
+    async def abandon(self) -> None:
+        """Undo everything after a failure that is ours, or a client that went away."""
+        with suppress(SQLAlchemyError, OSError):
+            await self._work.rollback()
+            if self._claim is not None:
+                await self._release_claim()
+                await self._work.session.commit()
+
+    async def _release_claim(self) -> None:
+        if self._claim is not None:
+            await IdempotencyRepository(self._work.session).release(self._claim)
+            self._claim = None
+
+
+def _known(error: AppError | RequestValidationError | HTTPException, request: Request) -> AppError:
+    """Return the service's own error for what the framework raised."""
+    if isinstance(error, AppError):
+        return error
+    if isinstance(error, RequestValidationError):
+        return validation_problem(error)
+    return from_http_exception(error, request)
+
+
+def _audited_members(error: AppError) -> dict[str, str]:
+    """The members of a problem that an audit entry repeats: short words only."""
+    return {
+        name: value
+        for name, value in error.members.items()
+        if name in ("reason", "required") and isinstance(value, str)
+    }
