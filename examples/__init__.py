@@ -1,1 +1,1 @@
-"""Botkeys from outside: `python -m examples.demo` tells the whole story (`make demo`)."""
+"""Botkeys from outside; `python -m examples.demo` (`make demo`) runs the whole story."""

@@ -1,11 +1,12 @@
 """A small but complete bot: `python -m examples.bot --url http://127.0.0.1:8000 --token-file FILE`.
 
 It sends heartbeats, follows its configuration, opens and closes positions by a toy rule, and
-reports them, with its trades, its equity on paper, its signals and events. When its key is
-deactivated it opens nothing more and goes on managing what is open; when the service is away it
-carries on and reports later. Ctrl-C closes what is open and ends it.
+reports them, with its trades, its paper equity, its signals and events. When its key is deactivated
+it opens nothing more but keeps managing what is open; when the service is unavailable it carries on
+and reports later. Ctrl-C closes what is open and ends the bot.
 
-The token is read from a file that nobody else can read: a command line shows to everyone.
+The token is read from a file that nobody else can read, because a command line is visible to
+everyone.
 """
 
 import argparse
@@ -43,14 +44,14 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
 
 
 def read_token(file: Path) -> Secret:
-    """Raises `ValueError` for a file that others can read."""
+    """Read the token; raise `ValueError` for a file that others can read."""
     if stat.S_IMODE(file.stat().st_mode) & (stat.S_IRWXG | stat.S_IRWXO):
         raise ValueError(f"{file} can be read by others: chmod 600 it")
     return Secret(file.read_text("ascii").strip())
 
 
 class Voice:
-    """Prints what happens, and what goes on happening once."""
+    """A printer that prints a repeated sentence only once."""
 
     def __init__(self) -> None:
         self._last = ""
@@ -63,7 +64,7 @@ class Voice:
 
 async def run(given: argparse.Namespace) -> None:
     voice, stop = Voice(), asyncio.Event()
-    # Each retry would be a line: the bot tells of an outage in its own words.
+    # Each retry would be a line: the bot reports an outage in its own words.
     stamina.instrumentation.set_on_retry_hooks([])
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -82,7 +83,7 @@ async def run(given: argparse.Namespace) -> None:
         client.running(),
     ):
         voice.say(f"running as bot {client.bot_id}")
-        telling = asyncio.create_task(tell_changes(client, voice))
+        reporting = asyncio.create_task(report_changes(client, voice))
         try:
             books = Books(client, every=given.equity, say=voice.say)
             books.event("started", f"The bot was started; it looks every {given.tick} s.")
@@ -94,19 +95,19 @@ async def run(given: argparse.Namespace) -> None:
             )
             await trader.trade(stop)
         finally:
-            telling.cancel()
+            reporting.cancel()
     voice.say("ended")
 
 
-async def tell_changes(client: BotClient, voice: Voice) -> None:
-    told = ""
+async def report_changes(client: BotClient, voice: Voice) -> None:
+    previous = ""
     async for config in client.changes():
         key = "no key" if config.key is None else f"key {config.key.label}"
         blocked = ", ".join(config.blocked_by) or "nothing"
         sentence = f"configuration: {key}, {len(config.assets)} assets, blocked by {blocked}"
-        if sentence != told:
+        if sentence != previous:
             voice.say(sentence)
-        told = sentence
+        previous = sentence
 
 
 def main() -> None:

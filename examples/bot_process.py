@@ -1,4 +1,4 @@
-"""The bot of `examples/bot.py` as the demo runs it: a process of its own, whose words are heard."""
+"""The bot of `examples/bot.py` as the demo runs it: a separate process whose output is read."""
 
 import asyncio
 import os
@@ -13,21 +13,23 @@ _PATIENCE = 90.0
 
 
 class BotProcess:
-    """`said` is all that it has printed so far."""
+    """A running bot; `lines` is everything that it has printed so far."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._news = asyncio.Condition()
         self._ended = False
         self.pid = process.pid
-        self.said: list[str] = []
+        self.lines: list[str] = []
         self._listening = asyncio.create_task(self._listen())
 
     async def says(self, what: str, *, after: int = 0) -> str:
-        """The first line that begins with `what`, of those after so many. Waits for it."""
+        """Wait for the first line after the first `after` lines that begins with `what`;
+        return it.
+        """
 
         def found() -> str | None:
-            return next((line for line in self.said[after:] if line.startswith(what)), None)
+            return next((line for line in self.lines[after:] if line.startswith(what)), None)
 
         try:
             async with asyncio.timeout(_PATIENCE), self._news:
@@ -36,11 +38,11 @@ class BotProcess:
             raise StepFailed(f"the bot did not say: {what}") from None
         line = found()
         if line is None:
-            raise StepFailed(f"the bot ended before it said: {what}")
+            raise StepFailed(f"the bot ended before it printed: {what}")
         return line
 
     async def interrupt(self, number: int) -> int:
-        """Send the signal; the exit status."""
+        """Send the signal; return the exit status."""
         if self._process.returncode is None:
             self._process.send_signal(number)
         async with asyncio.timeout(_PATIENCE):
@@ -52,7 +54,7 @@ class BotProcess:
         assert self._process.stdout is not None  # noqa: S101  # for the type checker: a pipe
         async for line in self._process.stdout:
             async with self._news:
-                self.said.append(line.decode(errors="replace").rstrip())
+                self.lines.append(line.decode(errors="replace").rstrip())
                 self._news.notify_all()
         async with self._news:
             self._ended = True
@@ -66,7 +68,7 @@ class BotProcess:
 
 
 async def start_bot(url: str, token_file: Path, *options: str) -> BotProcess:
-    """In a session of its own: Ctrl-C reaches the demo, which ends it."""
+    """Start the bot in a session of its own: Ctrl-C reaches only the demo, which ends the bot."""
     program = [sys.executable, "-m", "examples.bot", "--url", url, "--token-file", str(token_file)]
     process = await asyncio.create_subprocess_exec(
         *program,

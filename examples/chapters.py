@@ -1,4 +1,4 @@
-"""The chapters of the demo, in order. Each makes real calls and checks what came of them."""
+"""The chapters of the demo, in order. Each makes real calls and checks their results."""
 
 import asyncio
 import json
@@ -56,10 +56,12 @@ async def add_binance(scene: Scene) -> None:
     scene.story.check(
         key["verification"]["status"] == "verified", "the exchange accepts the key: it is stored"
     )
-    told = {name: key["permissions"][name] for name in ("trade", "withdraw", "ip_restricted")}
+    permissions = {
+        name: key["permissions"][name] for name in ("trade", "withdraw", "ip_restricted")
+    }
     scene.story.check(
-        set(told.values()) == {"unknown"},
-        "Binance's test host does not tell what a key may do: unknown, and not guessed",
+        set(permissions.values()) == {"unknown"},
+        "Binance's test host does not reveal what a key may do: unknown, and not guessed",
     )
 
 
@@ -72,11 +74,11 @@ async def add_okx(scene: Scene) -> None:
     key = answer.json()
     scene.keys["okx"] = key["id"]
     scene.story.check(
-        key["verification"]["status"] == "verified", "secret and passphrase were told apart"
+        key["verification"]["status"] == "verified", "secret and passphrase were separated"
     )
     scene.story.check(
         (key["permissions"]["trade"], key["permissions"]["withdraw"]) == ("yes", "no"),
-        "OKX tells what the key may do: trade, and not withdraw",
+        "OKX reports what the key may do: trade, and not withdraw",
     )
 
 
@@ -219,7 +221,7 @@ async def search_secrets(scene: Scene) -> None:
         *scene.dumps.items(),
         ("its log", scene.service.log.read_bytes()),
         ("this story", story.transcript().encode()),
-        ("what the bot said", "\n".join(scene.bot.said).encode() if scene.bot else b""),
+        ("what the bot printed", "\n".join(scene.bot.lines).encode() if scene.bot else b""),
         *files,
     ]
     size = sum(len(content) for _, content in places) / 1_000_000
@@ -240,7 +242,7 @@ async def search_secrets(scene: Scene) -> None:
 
 
 def okx_key(label: str, credentials: Json) -> Json:
-    """The body of `addKey` as people type it: secret and passphrase in one field."""
+    """Return the body of `addKey` as people type it: secret and passphrase in one field."""
     return {
         "label": label,
         "exchange": "okx",

@@ -1,4 +1,6 @@
-"""Chapters of the demo about trading data: kept apart, recomputed, exported, deleted for good."""
+"""Chapters of the demo about trading data: kept separate, recomputed, exported, deleted for
+good.
+"""
 
 import csv
 import io
@@ -70,7 +72,7 @@ async def recompute(scene: Scene) -> None:
     gains = [_gain(trade, size) for trade in trades]
     story.check(
         [Fraction(trade["pnl"]) for trade in trades] == gains,
-        f"each P&L is what the demo reckons in fractions, {float(size)} BTC to the contract",
+        f"each P&L is what the demo computes in fractions, {float(size)} BTC to the contract",
     )
     answer = await scene.call("GET", f"/v1/analytics/summary?{_TESTNET}")
     story.call(
@@ -127,7 +129,7 @@ async def keep_apart(scene: Scene) -> None:
     story.call(answer, 200, "environments_with_data", "selected_environment")
     story.check(
         answer.json()["environments_with_data"] == ["live", "testnet"],
-        "the account tells that both hold data, for the switch of a dashboard",
+        "the account shows that both hold data, for the switch of a dashboard",
     )
     answer = await scene.call("PATCH", "/v1/account", {"selected_environment": "testnet"})
     story.call(answer, 200, "selected_environment")
@@ -182,10 +184,10 @@ async def delete_with_data(scene: Scene) -> None:
     )
     stream = await scene.call("GET", f"{answer.headers['location']}/stream", accept=_EVENTS)
     story.call(stream, 200)
-    told = [json.loads(event.data) for event in EventParser().feed(stream.content)]
-    for operation in told:
+    updates = [json.loads(event.data) for event in EventParser().feed(stream.content)]
+    for operation in updates:
         story.say(f"   {operation['status']}: {operation['done']} of {operation['total']} rows")
-    done = told[-1]
+    done = updates[-1]
     story.check(done["status"] == "succeeded", "its stream ends when the operation has")
     counted = {name: done["receipt"]["deleted"][name] for name in preview.json()["counts"]}
     story.say(f"receipt: {counted}")
@@ -234,7 +236,7 @@ async def _report_late(client: BotClient, trip: Position) -> list[str]:
 
 
 def _gain(trade: Json, size: Fraction) -> Fraction:
-    """P&L of a linear contract as exchanges define it, with arithmetic of the demo's own."""
+    """Return the P&L of a linear contract as exchanges define it, computed by the demo itself."""
     entry, exit_price, quantity, fees = (
         Fraction(trade[name]) for name in ("entry_price", "exit_price", "quantity", "fees")
     )

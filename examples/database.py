@@ -10,7 +10,7 @@ from examples.story import StepFailed
 
 
 async def dump(data: Path) -> bytes:
-    """The whole database as `pg_dump` writes it, and the roles."""
+    """Return the whole database as `pg_dump` writes it, and the roles."""
     parts = [
         await _output(data, "pg_dump", "--dbname"),
         await _output(data, "pg_dumpall", "--globals-only", "--dbname"),
@@ -19,7 +19,7 @@ async def dump(data: Path) -> bytes:
 
 
 async def _output(data: Path, program: str, *arguments: str) -> bytes:
-    """The last argument is the option that takes the database's address."""
+    """Return a program's output; the last argument is its option for the database's address."""
     postgres = EmbeddedPostgres(data / "postgres")
     folder = find_binaries(for_another_user=False).folder
     process = await asyncio.create_subprocess_exec(

@@ -1,6 +1,6 @@
 """The main job from end to end, as a story on the terminal: `python -m examples.demo`.
 
-Starts a whole service of its own in a folder of its own (database, simulated exchanges, API), lives
+It starts a complete service (database, simulated exchanges, API) in a folder of its own, goes
 through the life of a key, and removes everything. The exit status is 0 only if every step really
 happened.
 """
@@ -46,7 +46,7 @@ STEPS: list[tuple[str, Callable[[Scene], Awaitable[None]]]] = [
 ]
 
 
-async def tell(story: Story) -> None:
+async def narrate(story: Story) -> None:
     async with (
         demo_service() as service,
         httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as http,
@@ -61,8 +61,8 @@ async def tell(story: Story) -> None:
 
 
 async def run(story: Story) -> int:
-    """The exit status; what went wrong is told, in a sentence, with the step."""
-    task = asyncio.ensure_future(tell(story))
+    """Run the story and print what went wrong, with the step; return the exit status."""
+    task = asyncio.ensure_future(narrate(story))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
         await task
@@ -74,16 +74,16 @@ async def run(story: Story) -> int:
     except (BotClientError, httpx.HTTPError, OSError, TimeoutError) as failure:
         story.fail(f"{type(failure).__name__}: {failure}")
     except (KeyError, TypeError, ValueError) as failure:
-        # An answer without the members that it should have. Its text may hold what was sent.
+        # A response lacks expected members. The error's text may contain what was sent.
         story.fail(f"an answer is not as expected ({type(failure).__name__})")
-    if story.told < len(STEPS):
+    if story.steps_done < len(STEPS):
         return 1
-    story.end(f"All {story.told} steps happened; {story.checked} claims were checked.")
+    story.end(f"All {story.steps_done} steps happened; {story.checked} claims were checked.")
     return 0
 
 
 def main() -> None:
-    # Bots log what is refused to them; here they are part of the story.
+    # Bots log what is refused to them; here refusals are part of the story.
     logging.getLogger("botkeys.client").addHandler(logging.NullHandler())
     story = Story(sys.stdout)
     try:

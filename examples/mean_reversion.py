@@ -1,6 +1,7 @@
-"""A toy rule: what moved away from its mean comes back. It shows where a rule stands, no more.
+"""A toy rule: a price that left its mean returns to it. It only shows where a rule belongs.
 
-Pure: prices in, wishes out. Nothing here knows of the service or of an exchange.
+The rule is pure: it gets prices and returns intentions. Nothing here knows of the service or of an
+exchange.
 """
 
 from collections import deque
@@ -10,10 +11,11 @@ from decimal import Decimal
 
 @dataclass(slots=True)
 class MeanReversion:
-    """Enters against a move of more than `threshold` from the mean of the last `window` prices.
+    """A rule that enters against a move of more than `threshold` from the mean of `window` prices.
 
-    Leaves with a gain of `target`, a loss of `stop`, all as parts of the price, or after `hold`
-    seconds. Exits need no permission, and are asked for with every price while a position is open.
+    It exits with a gain of `target`, a loss of `stop`, all as fractions of the price, or after
+    `hold` seconds. Exits need no permission; `exit` is called with every price while a position is
+    open.
     """
 
     window: int = 8
@@ -24,7 +26,7 @@ class MeanReversion:
     _prices: deque[Decimal] = field(default_factory=deque)
 
     def entry(self, price: Decimal) -> str | None:
-        """`long`, `short`, or nothing to do."""
+        """Return `long`, `short`, or None."""
         self._prices.append(price)
         if len(self._prices) <= self.window:
             return None
@@ -35,7 +37,7 @@ class MeanReversion:
         return "long" if price < mean else "short"
 
     def exit(self, side: str, entry: Decimal, price: Decimal, held: float) -> str | None:
-        """Why to leave, or nothing to do."""
+        """Return the reason to exit, or None."""
         gain = (price - entry) / entry * (1 if side == "long" else -1)
         if gain >= self.target:
             return "target"

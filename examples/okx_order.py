@@ -1,4 +1,4 @@
-"""What a bot does with its key: sign an order as OKX wants it, in a few lines.
+"""What a bot does with its key: sign an order for OKX, in a few lines.
 
 https://www.okx.com/docs-v5/en/#overview-rest-authentication
 """
@@ -27,7 +27,10 @@ async def place_order(
     margin_mode: str = "cross",
     reduce_only: bool = False,
 ) -> str:
-    """At the market; OKX's `code`, "0" is yes. The host is `rest`, or came with the credentials."""
+    """Place a market order and return OKX's `code`, "0" for success.
+
+    The host is `rest`, or the one that came with the credentials.
+    """
     order: dict[str, str | bool] = {
         "instId": symbol,
         "tdMode": margin_mode,
@@ -40,7 +43,7 @@ async def place_order(
 
 
 async def place_order_with_wrong_secret(credentials: ReleasedCredentials, symbol: str) -> str:
-    """The same, signed with another secret: an exchange that takes this proves nothing."""
+    """Place an order with a wrong signature: an exchange that accepts it proves nothing."""
     order = {"instId": symbol, "tdMode": "cross", "side": "buy", "ordType": "market", "sz": "1"}
     return await _send(credentials, "0" * 32, order)
 

@@ -1,4 +1,4 @@
-"""A bot's own books: money on paper, and what it reports of its work."""
+"""A bot's own books: paper money, and what it reports of its work."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from botkeys.client import BotClient, BotClientError, ConfigAsset, Direction, Le
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A price, and of what. `kind` is the contract type, linear or inverse."""
+    """A price of an asset. `kind` is the contract type, linear or inverse."""
 
     price: Decimal
     asset: ConfigAsset
@@ -17,10 +17,11 @@ class Quote:
 
 
 class Books:
-    """A balance in the settle asset of what is traded, moved by each round trip.
+    """A balance in the settle asset, changed by each round trip.
 
     A real bot asks its exchange for balance and fees. Equity is reported every `every` seconds and
-    after each round trip. What cannot be recorded any more is told, and trading goes on.
+    after each round trip. If a record cannot be stored any more, the bot says so and continues
+    trading.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Books:
         self._try(lambda: self._client.record_event(kind, message, level=level))
 
     def closed(self, position: Position, quote: Quote, why: str) -> None:
-        """A round trip is over. Without a price it was none."""
+        """Record a completed round trip; without a price there was none."""
         if position.exit_price is None:
             return
         self._try(lambda: self._client.record_trade(position, exit_reason=why))
@@ -55,7 +56,7 @@ class Books:
         self._next = 0.0
 
     def look(self, now: float, position: Position | None, quote: Quote) -> None:
-        """Report the equity if it is time; `now` is in seconds."""
+        """Report the equity if it is due; `now` is in seconds."""
         settle = quote.asset.settle
         if now < self._next or settle is None:
             return
@@ -75,7 +76,7 @@ class Books:
 
 
 def gain(position: Position, quote: Quote) -> Decimal:
-    """What the position earns at this price, before fees, in the settle asset.
+    """Return the position's profit at this price, before fees, in the settle asset.
 
     A linear contract is worth price · size, an inverse one -size / price.
     """

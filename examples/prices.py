@@ -1,4 +1,4 @@
-"""Prices for a bot, with the adapters that the service uses too."""
+"""Prices for a bot, read with the adapters that the service uses too."""
 
 from decimal import Decimal
 
@@ -19,7 +19,7 @@ class Prices:
         self._http = http
 
     async def of(self, config: BotConfig, asset: ConfigAsset) -> Decimal | None:
-        """The exchange's last price, or the service's where the exchange does not answer now."""
+        """Return the exchange's last price, or the service's if the exchange does not respond."""
         key, endpoints = config.key, config.endpoints or Endpoints(None, None)
         if key is None or key.contract_type is None:
             return None

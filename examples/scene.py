@@ -1,4 +1,4 @@
-"""What the chapters of the demo hand on to each other."""
+"""The state that the chapters of the demo share."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +13,7 @@ from examples.story import Json, Story
 
 @dataclass(slots=True)
 class Scene:
-    """What the steps hand on to each other. `planted` are the secrets that must show up nowhere."""
+    """The state that the steps share. `planted` are the secrets that must appear nowhere."""
 
     story: Story
     service: DemoService
@@ -28,18 +28,18 @@ class Scene:
     dumps: dict[str, bytes] = field(default_factory=dict)
     logged_request: str = ""
     start_seconds: float = 0.0
-    """How long the service took to start: how fast this machine is today."""
+    """How long the service took to start, a measure of how fast this machine is today."""
 
     async def call(
         self, method: str, path: str, body: Any = None, *, accept: str = "application/json"
     ) -> httpx.Response:
-        """A call of Alice's."""
+        """Make a call as Alice."""
         token = self.planted["token of Alice"]
         headers = {"Authorization": f"Bearer {token}", "Accept": accept}
         return await self.http.request(method, path, json=body, headers=headers)
 
     def client(self) -> BotClient:
-        """The bot's side, with the configuration that a bot brings along."""
+        """Return the bot's client, configured as a bot would be."""
         return BotClient(
             self.service.url,
             self.bot_token,
@@ -49,7 +49,7 @@ class Scene:
         )
 
     async def end(self) -> None:
-        """Whatever has happened: nothing that was started here goes on."""
+        """End everything that was started here, whatever has happened."""
         if self.bot is not None:
             await self.bot.end()
 

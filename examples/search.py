@@ -1,7 +1,7 @@
-"""Looks for secrets where none may be: in dumps of the database and in every file of the service.
+"""Searches for secrets where none may be: in database dumps and in every file of the service.
 
-A secret is sought in every dress in which it could lie there: as text, as hexadecimal (PostgreSQL
-dumps bytes so), in base64 at each of the three alignments and percent-encoded.
+A secret is searched in every encoding in which it could appear: as text, as hexadecimal (how
+PostgreSQL dumps bytes), in base64 at each of the three alignments and percent-encoded.
 """
 
 import base64
@@ -10,24 +10,26 @@ from pathlib import Path
 from urllib.parse import quote
 
 SHORTEST = 16
-"""Characters. Deribit's ids are shorter, and would be found by chance."""
+"""In characters. Deribit's ids are shorter, and would be found by chance."""
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Every file with its path: of a stopped service, whose files hold still."""
+    """Yield every file with its path; the service must be stopped so that its files do not
+    change.
+    """
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
             yield str(path.relative_to(folder)), path.read_bytes()
 
 
 def dresses(secret: str) -> set[bytes]:
-    """How a text could lie in a file. Raises `ValueError` for one too short to be told apart."""
+    """Return all encodings of a text; raise `ValueError` if it is too short to be distinctive."""
     if len(secret) < SHORTEST:
         raise ValueError(f"a text below {SHORTEST} characters is found by chance")
     raw = secret.encode()
     found = {raw, raw.hex().encode(), raw.hex().upper().encode(), quote(secret, safe="").encode()}
     for ahead in range(3):
-        # The characters at the ends mix with what stands beside the secret: leave them out.
+        # The characters at the ends depend on the bytes beside the secret: leave them out.
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             text = encode(b"\0" * ahead + raw)
             found.add(text[(0, 2, 3)[ahead] : len(text) // 4 * 4 - 4])
@@ -37,7 +39,7 @@ def dresses(secret: str) -> set[bytes]:
 def find(
     needles: Mapping[str, str], haystacks: Iterable[tuple[str, bytes]]
 ) -> list[tuple[str, str]]:
-    """Where which needle lies: `(name of the needle, name of the haystack)`."""
+    """Return the occurrences as `(name of the needle, name of the haystack)`."""
     wanted = {name: dresses(text) for name, text in needles.items()}
     return [
         (name, place)

@@ -1,4 +1,4 @@
-"""A whole service of the demo's own: its folder, its port, its log; gone when the context ends."""
+"""A complete service of the demo's own, with its folder, port and log, removed at the end."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ BOTKEYS = Path(sys.executable).with_name("botkeys")
 
 @dataclass(slots=True)
 class DemoService:
-    """`data` is its BOTKEYS_DATA_DIR, `log` what it writes to standard output and error."""
+    """The demo's service: `data` is its BOTKEYS_DATA_DIR, `log` its standard output and error."""
 
     data: Path
     log: Path
@@ -38,7 +38,9 @@ class DemoService:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """`botkeys dev`, in a session of its own: Ctrl-C reaches the demo, which stops it."""
+        """Run `botkeys dev` in a session of its own: Ctrl-C reaches only the demo, which
+        stops it.
+        """
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 BOTKEYS,
@@ -61,7 +63,7 @@ class DemoService:
             return False
 
     async def run(self, *arguments: str) -> str:
-        """What another `botkeys` command on the same data folder prints."""
+        """Return the output of another `botkeys` command on the same data folder."""
         process = await asyncio.create_subprocess_exec(
             BOTKEYS, *arguments, env=self.environment, stdout=PIPE
         )
@@ -71,7 +73,7 @@ class DemoService:
         return output.decode()
 
     async def stop(self) -> int:
-        """Ctrl-C, as it were; the exit status. Killed if that is not enough (status -9)."""
+        """Stop the service as Ctrl-C would; return the exit status, -9 if it had to be killed."""
         if self.process is None:
             return 0
         if self.process.returncode is None:
@@ -85,12 +87,12 @@ class DemoService:
 
     def _last_line(self) -> str:
         lines = self.log.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "it printed nothing"
 
 
 @asynccontextmanager
 async def demo_service() -> AsyncIterator[DemoService]:
-    """Not started yet. At the end it is stopped and its folder removed, whatever has happened."""
+    """Provide a service that is not started yet; in the end stop it and remove its folder."""
     folder = Path(tempfile.mkdtemp(prefix="botkeys-demo-"))
     port = _free_port()
     data = folder / "data"
@@ -99,10 +101,10 @@ async def demo_service() -> AsyncIterator[DemoService]:
         "BOTKEYS_MODE": "development",
         "BOTKEYS_DATA_DIR": str(data),
         "BOTKEYS_PORT": str(port),
-        # So that a bot that died is missed within the time that a story may take, and one that
-        # lives is not while the machine is busy.
+        # Short enough that a dead bot is noticed while the story runs, and long enough that a live
+        # one is not missed on a busy machine.
         "BOTKEYS_HEARTBEAT_LEASE": "4",
-        # The story waits where its machine is busy, and is not told to come again.
+        # On a busy machine the story waits instead of being asked to retry.
         "BOTKEYS_DATABASE_POOL_TIMEOUT": "30",
         "BOTKEYS_DATABASE_STATEMENT_TIMEOUT": "30",
         "BOTKEYS_KEY_CHECK_TIMEOUT": "25",

@@ -1,4 +1,4 @@
-"""Tells what happens, call by call, and remembers whether it really happened."""
+"""Prints what happens, call by call, and records whether it really happened."""
 
 import json
 from collections.abc import Iterator
@@ -13,26 +13,26 @@ Json = dict[str, Any]
 
 
 class StepFailed(Exception):
-    """Something that was to happen did not. The text says what, and holds nothing secret."""
+    """Something that should have happened did not. The message says what, without any secret."""
 
 
 class Story:
-    """Prints to `file`; every claim goes through `check`, so that none is only words."""
+    """A story printed to `file`. Every claim goes through `check`, so that each one is verified."""
 
     def __init__(self, file: TextIO) -> None:
-        self.told = 0
+        self.steps_done = 0
         self.checked = 0
         self.step_now = "before the first step"
         self._console = Console(file=file, highlight=False, soft_wrap=True, record=True)
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """One chapter; a failure inside it is told under its name."""
-        self.step_now = f"{self.told + 1}. {title}"
+        """Run one chapter; a failure inside it is reported under its name."""
+        self.step_now = f"{self.steps_done + 1}. {title}"
         self._console.print()
         self._console.print(Text(self.step_now, style="bold cyan"))
         yield
-        self.told += 1
+        self.steps_done += 1
 
     def say(self, sentence: str) -> None:
         self._console.print(Text(f"   {sentence}"))
@@ -41,16 +41,16 @@ class Story:
         self._console.print(Text(f"   $ {line}", style="bold"))
 
     def check(self, holds: bool, claim: str) -> None:
-        """Tell that it is so; raises `StepFailed` if it is not."""
+        """Print that the claim holds; raise `StepFailed` if it does not."""
         if not holds:
             raise StepFailed(f"this does not hold: {claim}")
         self.checked += 1
         self._console.print(Text.assemble(("   ✓ ", "green"), claim))
 
     def call(self, answer: httpx.Response, expected: int, *shown: str) -> None:
-        """Tell a call: method, path, status, and these members of the answer (`a.b`, `a[].b`).
+        """Print a call: method, path, status, and these members of the response (`a.b`, `a[].b`).
 
-        Raises `StepFailed` for another status than the expected one.
+        Raises `StepFailed` for a status other than the expected one.
         """
         request = answer.request
         target = f"{request.method} {request.url.raw_path.decode('ascii')}"
@@ -64,7 +64,7 @@ class Story:
             self._console.print(Text.assemble((f"      {place}: ", "dim"), value))
 
     def transcript(self) -> str:
-        """All that was printed so far."""
+        """Return everything printed so far."""
         return self._console.export_text(clear=False)
 
     def fail(self, reason: str) -> None:
@@ -77,7 +77,7 @@ class Story:
 
 
 def member(document: Any, place: str) -> Any:
-    """What stands at `a.b`; `items[].label` is the list of that member of every item."""
+    """Return the member at `a.b`; `items[].label` is the list of that member of every item."""
     head, _, rest = place.partition(".")
     if head.endswith("[]"):
         found = document[head.removesuffix("[]")]
@@ -86,7 +86,9 @@ def member(document: Any, place: str) -> Any:
 
 
 def _code(answer: httpx.Response) -> str:
-    """The code of a problem: a word of the service, where its text could be anything."""
+    """Return the code of a problem: a fixed word of the service, while its text could be
+    anything.
+    """
     if answer.headers.get("content-type") != "application/problem+json":
         return ""
     return f" ({answer.json().get('code')})"

@@ -10,12 +10,12 @@ from examples.search import SHORTEST
 from examples.story import Json
 
 PLACES = 20
-_TOLD = ("read", "trade", "withdraw", "ip_restricted")
+_SHOWN = ("read", "trade", "withdraw", "ip_restricted")
 
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """What came of one exchange and environment: the three calls that were made there."""
+    """The results of the three calls for one exchange and environment."""
 
     exchange: str
     environment: str
@@ -25,7 +25,7 @@ class Visit:
 
 
 async def walk_through_all(scene: Scene) -> None:
-    """Another account, so that Alice's list and log stay her own."""
+    """Use another account, so that Alice's list and log stay her own."""
     story = scene.story
     story.command("botkeys token --account carol")
     token = (await scene.service.run("token", "--account", "carol")).strip()
@@ -56,7 +56,7 @@ async def walk_through_all(scene: Scene) -> None:
     )
     story.check(
         all(visit.added.json()["permissions"]["withdraw"] != "yes" for visit in visits),
-        "none of them can withdraw, as far as its exchange tells",
+        "none of them can withdraw, as far as its exchange reports",
     )
     story.check(
         all(visit.listed.json()["items"][0]["price"] is not None for visit in visits),
@@ -88,4 +88,4 @@ async def _visit(
 
 
 def _permissions(key: Json) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {key['permissions'][name]}" for name in _TOLD)
+    return ", ".join(f"{name.replace('_', ' ')} {key['permissions'][name]}" for name in _SHOWN)

@@ -1,4 +1,4 @@
-"""Between rule, exchange and service: asks before it opens, reports what it did, always exits."""
+"""Links rule, exchange and service: asks before it opens, reports what it did, always exits."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,10 +27,10 @@ _FLUSH_SECONDS = 5.0
 
 
 class Trader:
-    """One position at a time on one symbol, at the smallest quantity.
+    """A trader of one position at a time on one symbol, at the smallest quantity.
 
     Orders are sent to OKX. On other exchanges they are filled on paper, at the last price: signing
-    orders for all ten is more than an example is for.
+    orders for all ten is beyond an example.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Trader:
         self._refused: BotConfig | None = None
 
     async def trade(self, stop: asyncio.Event) -> None:
-        """Until `stop` is set; then what is open is closed, and all reports are delivered."""
+        """Trade until `stop` is set, then close what is open and deliver all reports."""
         while not stop.is_set():
             await self._look()
             try:
@@ -147,8 +147,8 @@ class Trader:
             self._say("the key is gone")
             return False
         except (httpx.HTTPError, ValueError):
-            # What became of the order is not known. A bot that is more than an example asks the
-            # exchange for it by its own order id.
+            # The outcome of the order is unknown. A real bot would ask the exchange for it by its
+            # own order id.
             self._say("the exchange gave no answer")
             return False
         if code != "0":
@@ -157,16 +157,16 @@ class Trader:
         return code == "0"
 
     def _address(self) -> str | None:
-        """Where the exchange is now, which may be elsewhere than when the key was released."""
+        """Return the exchange's current address, which may have changed since the release."""
         config = self._client.newest_config
         return None if config is None or config.endpoints is None else config.endpoints.rest
 
     def _is_refused_still(self, config: BotConfig) -> bool:
-        """Whether nothing has changed since the last refusal but prices."""
+        """Return whether only prices have changed since the last refusal."""
         return self._refused is not None and _rules(config) == _rules(self._refused)
 
     def _asset(self, config: BotConfig) -> ConfigAsset | None:
-        """The one that is traded; what is open comes before what could be opened."""
+        """Return the asset to trade; an open position takes precedence."""
         wanted = self._symbol if self._position is None else self._position.symbol
         for asset in config.assets:
             if asset.symbol == wanted or (wanted is None and asset.enabled):

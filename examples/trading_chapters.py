@@ -1,4 +1,4 @@
-"""Chapters of the demo in which a bot trades: a process of its own, from its start to its death."""
+"""Chapters of the demo in which a bot trades: a separate process, from its start to its death."""
 
 import os
 import signal
@@ -38,8 +38,8 @@ async def start_trading(scene: Scene) -> None:
     hold = _hold(scene)
     story.command(f"python -m examples.bot --token-file … --hold {hold} …")
     bot = await _start(scene, hold)
-    await _tell(scene, bot, "configuration: ")
-    opened = await _tell(scene, bot, "opened ")
+    await _narrate(scene, bot, "configuration: ")
+    opened = await _narrate(scene, bot, "opened ")
     position = await eventually(lambda: _newest(scene, "open"))
     answer = await scene.call("GET", f"/v1/bots/{scene.bot_id}")
     story.call(answer, 200, "name", "online", "last_heartbeat_at", "open_positions")
@@ -76,31 +76,31 @@ async def refuse_while_open(scene: Scene) -> None:
 
 async def deactivate(scene: Scene) -> None:
     story, bot = scene.story, _bot(scene)
-    heard, position = len(bot.said), await _newest(scene, "open")
+    printed, position = len(bot.lines), await _newest(scene, "open")
     answer = await scene.call("PATCH", f"/v1/keys/{scene.keys['okx']}", {"active": False})
     story.call(answer, 200, "label", "active")
-    told = await _tell(scene, bot, "configuration: ", after=heard)
+    change = await _narrate(scene, bot, "configuration: ", after=printed)
     story.check(
-        "key_inactive" in told, "the bot is told on its stream that the key was deactivated"
+        "key_inactive" in change, "the bot learns on its stream that the key was deactivated"
     )
     still = await _newest(scene, "open")
     story.check(still["id"] == position["id"], "what is open stays open")
-    await _tell(scene, bot, "closed ", after=heard)
+    await _narrate(scene, bot, "closed ", after=printed)
     closed = await eventually(lambda: _newest(scene, "closed"))
     story.check(
         closed["id"] == position["id"] and closed["close_reason"] == "reported",
         "the bot's exit rule went on: it closed the position by itself",
     )
-    refused = await _tell(scene, bot, "may not open ", after=heard)
+    refused = await _narrate(scene, bot, "may not open ", after=printed)
     story.check("key_inactive" in refused, "and a new position is refused: key_inactive")
 
 
 async def die(scene: Scene) -> None:
     story, bot = scene.story, _bot(scene)
-    heard = len(bot.said)
+    printed = len(bot.lines)
     answer = await scene.call("PATCH", f"/v1/keys/{scene.keys['okx']}", {"active": True})
     story.call(answer, 200, "active")
-    await _tell(scene, bot, "opened ", after=heard)
+    await _narrate(scene, bot, "opened ", after=printed)
     position = await eventually(lambda: _newest(scene, "open"))
     story.command(f"kill -9 {bot.pid}")
     status = await bot.interrupt(signal.SIGKILL)
@@ -125,8 +125,9 @@ async def die(scene: Scene) -> None:
 
 
 def _hold(scene: Scene) -> str:
-    """Seconds for which the bot's position stays open, longer where all else takes longer: what is
-    refused meanwhile has to be tried before it closes.
+    """Return for how many seconds the bot keeps its position open.
+
+    It is longer on a slow machine: all refusals must be tried before the position closes.
     """
     return f"{max(_SHORTEST_HOLD, scene.start_seconds):.0f}"
 
@@ -147,14 +148,14 @@ def _bot(scene: Scene) -> BotProcess:
     return scene.bot
 
 
-async def _tell(scene: Scene, bot: BotProcess, beginning: str, *, after: int = 0) -> str:
+async def _narrate(scene: Scene, bot: BotProcess, beginning: str, *, after: int = 0) -> str:
     line = await bot.says(beginning, after=after)
     scene.story.say(f"bot: {line}")
     return line
 
 
 async def _newest(scene: Scene, status: str) -> Json:
-    """The position that was reported last; raises `StepFailed` if it has another status."""
+    """Return the most recent position; raise `StepFailed` if it has another status."""
     answer = await scene.call("GET", "/v1/positions?environment=testnet&limit=1")
     if not answer.is_success:
         raise StepFailed(f"the list of positions answered {answer.status_code}")

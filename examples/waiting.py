@@ -1,4 +1,4 @@
-"""For what happens soon after something else, in another process."""
+"""Waits for what happens shortly afterwards in another process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,9 @@ _TICK = 0.1
 
 
 async def eventually(look: Callable[[], Awaitable[_Result]]) -> _Result:
-    """What `look` gives once it raises no `StepFailed` any more; the last one after a minute."""
+    """Return the result of `look` once it raises no `StepFailed`; raise the last one after
+    a minute.
+    """
     loop = asyncio.get_running_loop()
     until = loop.time() + _PATIENCE
     while True:

@@ -1,4 +1,4 @@
-"""The demo as a stranger runs it: a program with an exit status."""
+"""The demo as a newcomer runs it: a program with an exit status."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from app.simulator import credentials
 
 _ROOT = Path(__file__).resolve().parents[2]
 _SECONDS = 220
-"""Patience for what takes twenty where nothing else runs."""
+"""Time allowed for what takes twenty seconds on an idle machine."""
 pytestmark = pytest.mark.timeout(_SECONDS + 20)
 
 NO_SERVICE = """
@@ -37,7 +37,9 @@ chapters.search_secrets = search_for_label_too
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """The demo with its temporary files in `folder`, beside a setting that it must not heed."""
+    """Start the demo with its temporary files in `folder`, and with a setting that it must
+    ignore.
+    """
     return subprocess.Popen(  # noqa: S603  # our own program
         [sys.executable, *(arguments or ("-m", "examples.demo"))],
         cwd=_ROOT,

@@ -1,4 +1,4 @@
-"""The demo's search: it must find what is there, in whatever dress."""
+"""The demo's search: it must find every secret, in any encoding."""
 
 import base64
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_nothing_is_found_where_nothing_is(noise: bytes) -> None:
     assert find({"secret": SECRET}, [("here", noise)]) == []
 
 
-def test_a_text_too_short_to_be_told_apart_is_not_searched_for() -> None:
+def test_a_text_too_short_to_be_distinctive_is_not_searched_for() -> None:
     with pytest.raises(ValueError, match="found by chance"):
         find({"secret": "short"}, [])
 

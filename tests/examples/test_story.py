@@ -1,4 +1,4 @@
-"""The demo's narrator: what it claims, it has checked."""
+"""The demo's narrator: it checks every claim that it makes."""
 
 import io
 
@@ -33,7 +33,7 @@ def test_a_claim_that_does_not_hold_fails_the_step(story: Story) -> None:
     assert story.checked == 0
 
 
-def test_a_call_is_told_with_method_path_status_and_the_members_asked_for(
+def test_a_call_is_printed_with_method_path_status_and_the_members_asked_for(
     story: Story, output: io.StringIO
 ) -> None:
     story.call(answer(200, {"items": [{"id": 1}, {"id": 2}], "secret": "x"}), 200, "items[].id")
@@ -52,7 +52,7 @@ def test_another_status_than_the_expected_one_fails_the_step_with_its_code(story
 def test_a_step_that_broke_is_not_counted(story: Story) -> None:
     with pytest.raises(StepFailed), story.step("A title"):
         story.check(False, "it happens")
-    assert story.told == 0
+    assert story.steps_done == 0
     assert story.step_now == "1. A title"
 
 

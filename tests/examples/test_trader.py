@@ -1,4 +1,4 @@
-"""The example's bot with a service in memory, prices of its own, and a clock that jumps."""
+"""The example's bot with an in-memory service, prices of its own, and a clock that jumps."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -39,14 +39,14 @@ class Scene:
     runtime: Runtime
     prices: SetPrices
     stop: asyncio.Event = field(default_factory=asyncio.Event)
-    said: list[str] = field(default_factory=list)
+    printed: list[str] = field(default_factory=list)
 
     def statuses(self) -> list[str]:
         return [call.body["status"] for call in self.runtime.to("positions")]
 
 
 def trading(story: Callable[[Scene], Awaitable[None]], after: Callable[[Scene], None]) -> None:
-    """Let the bot look once a second beside the story; it is stopped at the story's end."""
+    """Let the bot look once a second during the story, and stop it at the story's end."""
 
     async def work() -> None:
         runtime = Runtime(make_service("bybit"))
@@ -57,9 +57,9 @@ def trading(story: Callable[[Scene], Awaitable[None]], after: Callable[[Scene], 
             await stack.enter_async_context(client.running())
             scene = Scene(runtime, SetPrices(http))
             rule = MeanReversion(window=2, hold=60)
-            books = Books(client, every=10, say=scene.said.append)
+            books = Books(client, every=10, say=scene.printed.append)
             trader = Trader(
-                *(client, scene.prices, rule, books), symbol=None, tick=1, say=scene.said.append
+                *(client, scene.prices, rule, books), symbol=None, tick=1, say=scene.printed.append
             )
             task = asyncio.create_task(trader.trade(scene.stop))
             await story(scene)
@@ -75,7 +75,7 @@ async def open_one(scene: Scene) -> None:
     await asyncio.sleep(5)
     scene.prices.now = Decimal(99)
     await asyncio.sleep(2)
-    assert scene.said[-1] == "opened long 0.001 BTCUSDT at 99"
+    assert scene.printed[-1] == "opened long 0.001 BTCUSDT at 99"
 
 
 def test_it_asks_opens_and_closes_and_reports_each() -> None:
@@ -88,7 +88,7 @@ def test_it_asks_opens_and_closes_and_reports_each() -> None:
         assert scene.statuses() == ["opening", "open", "closed"]
         (stored,) = scene.runtime.positions.values()
         assert (stored["entry_price"], stored["exit_price"]) == ("99", "100")
-        assert scene.said[-1] == "closed long BTCUSDT at 100: target"
+        assert scene.printed[-1] == "closed long BTCUSDT at 100: target"
 
     trading(story, after)
 
@@ -102,12 +102,12 @@ def test_a_refused_opening_is_asked_again_only_once_more_than_a_price_has_change
             scene.prices.now = Decimal(100 + second % 2 * 10)
             stream.send(runtime.change(assets=[{**ASSET, "price": str(100 + second)}]))
             await asyncio.sleep(1)
-        assert scene.said == ["may not open BTCUSDT: key_inactive"]
+        assert scene.printed == ["may not open BTCUSDT: key_inactive"]
         runtime.faults.clear()
         stream.send(runtime.change(assets=[{**ASSET, "leverage": "3"}]))
         scene.prices.now = Decimal(90)
         await asyncio.sleep(3)
-        assert scene.said[1].startswith("opened ")
+        assert scene.printed[1].startswith("opened ")
 
     def after(scene: Scene) -> None:
         assert scene.statuses() == ["opening", "opening", "open", "closed"]
@@ -125,10 +125,10 @@ def test_exits_go_on_while_nothing_may_be_opened_and_while_the_service_is_away()
         runtime.down = True
         scene.prices.now = Decimal(80)
         await asyncio.sleep(2)
-        assert scene.said[-1] == "closed long BTCUSDT at 80: stop"
+        assert scene.printed[-1] == "closed long BTCUSDT at 80: stop"
         scene.prices.now = Decimal(90)
         await asyncio.sleep(1)
-        assert scene.said[-1] == "no permission to be had: unreachable"
+        assert scene.printed[-1] == "no permission to be had: unreachable"
         runtime.down = False
         await asyncio.sleep(30)
 
@@ -141,7 +141,7 @@ def test_exits_go_on_while_nothing_may_be_opened_and_while_the_service_is_away()
 
 def test_what_is_open_is_closed_when_the_bot_stops() -> None:
     def after(scene: Scene) -> None:
-        assert scene.said[-1] == "closed long BTCUSDT at 99: the bot stops"
+        assert scene.printed[-1] == "closed long BTCUSDT at 99: the bot stops"
         assert scene.statuses() == ["opening", "open", "closed"]
 
     trading(open_one, after)
@@ -155,7 +155,7 @@ def test_a_position_whose_key_was_taken_away_is_left_to_a_person() -> None:
         await asyncio.sleep(5)
 
     def after(scene: Scene) -> None:
-        assert "for a person to close" in scene.said[-1]
+        assert "for a person to close" in scene.printed[-1]
         assert scene.statuses() == ["opening", "open"]
 
     trading(story, after)
@@ -176,12 +176,14 @@ def test_round_trips_signals_equity_and_events_are_recorded() -> None:
         trade = records[f"trades/{position_id}"]
         assert (trade["entry_price"], trade["exit_price"]) == ("99", "100")
         assert trade["exit_reason"] == "target"
-        told: dict[str, list[Any]] = {}
+        reported: dict[str, list[Any]] = {}
         for name, record in records.items():
-            told.setdefault(name.partition("/")[0], []).append(record)
-        assert [record["kind"] for record in told["events"]] == ["stopped"]
-        assert [(each["direction"], each["acted"]) for each in told["signals"]] == [("long", True)]
-        equities = [record["equity"] for record in told["equity-snapshots"]]
+            reported.setdefault(name.partition("/")[0], []).append(record)
+        assert [record["kind"] for record in reported["events"]] == ["stopped"]
+        assert [(each["direction"], each["acted"]) for each in reported["signals"]] == [
+            ("long", True)
+        ]
+        equities = [record["equity"] for record in reported["equity-snapshots"]]
         assert equities == ["10000", "10000.0005", "10000.0005"]
 
     trading(story, after)
