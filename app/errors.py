@@ -1,4 +1,4 @@
-"""The errors that a caller may see, as one tree. HTTP is made of them in `problems.py` alone.
+"""The errors that a caller may see, as one tree. Only `problems.py` turns them into HTTP.
 
 AppError
 ├── NotFound                 404 not_found
@@ -19,11 +19,11 @@ from typing import Any, ClassVar
 
 
 class AppError(Exception):
-    """An answer that is not the one asked for.
+    """An error response.
 
     `status` and `code` are the contract; `detail` is a sentence of ours, safe to show, that says
-    what is wrong and how to put it right; `members` are the typed extras of the problem document,
-    of which `member_names` lists those that this kind may have.
+    what is wrong and how to fix it; `members` are the typed extras of the problem document, of
+    which `member_names` lists those that this class may have.
     """
 
     status: ClassVar[int] = 500
@@ -40,7 +40,7 @@ class AppError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers that go with the answer."""
+        """Return the response's extra headers."""
         return {}
 
 
@@ -82,7 +82,9 @@ class UnsupportedMediaType(AppError):
 
 
 class InvalidRequest(AppError):
-    """`errors` is a list of `{loc, type, msg}` and never holds what was sent."""
+    """The request is invalid; `errors` is a list of `{loc, type, msg}` and never contains
+    its values.
+    """
 
     status = 422
     code = "invalid_request"
@@ -123,7 +125,7 @@ class IdempotencyKeyReused(AppError):
 
 
 class RateLimited(AppError):
-    """`retry_after` is in whole seconds."""
+    """Too many requests; `retry_after` is in whole seconds."""
 
     status = 429
     code = "rate_limited"
@@ -141,7 +143,7 @@ class RateLimited(AppError):
 
 
 class Unavailable(AppError):
-    """`retry_after` is in whole seconds."""
+    """The service is temporarily unavailable; `retry_after` is in whole seconds."""
 
     status = 503
     code = "unavailable"

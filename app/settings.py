@@ -1,4 +1,4 @@
-"""Every setting of the service, read from `BOTKEYS_*` environment variables and nothing else."""
+"""Every setting of the service, read from `BOTKEYS_*` environment variables and nowhere else."""
 
 import difflib
 import os
@@ -20,7 +20,7 @@ class Mode(StrEnum):
 
 
 class Role(StrEnum):
-    """Which routes a process serves, and so which keys it may hold."""
+    """The routes that a process serves, and so the keys that it may hold."""
 
     ALL = "all"
     API = "api"
@@ -28,11 +28,13 @@ class Role(StrEnum):
 
 
 class SettingsError(Exception):
-    """The configuration cannot be used; the text says which variable and why, never its value."""
+    """The configuration is invalid; the message names the variable and the reason, never
+    the value.
+    """
 
 
 def _words(value: Any) -> Any:
-    """Lists are written as words with commas or spaces between them."""
+    """Split a list written as words with commas or spaces between them."""
     if isinstance(value, str):
         return tuple(value.replace(",", " ").split())
     return value
@@ -54,7 +56,7 @@ _ASYMMETRIC = {
 
 
 class Settings(BaseSettings):
-    """The settings with their defaults. Each is the variable `BOTKEYS_<NAME>`."""
+    """The settings with their defaults. Each is set by the variable `BOTKEYS_<NAME>`."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
@@ -249,11 +251,11 @@ class Settings(BaseSettings):
 def load_settings(
     environ: Mapping[str, str] | None = None, *, default_mode: Mode = Mode.PRODUCTION
 ) -> Settings:
-    """Read the settings, refusing variables that no setting answers to.
+    """Read the settings and reject unknown variables.
 
-    `default_mode` holds where `BOTKEYS_MODE` is not set: commands for a developer's machine name
-    development, all others are production unless told otherwise. Raises `SettingsError` with a
-    sentence for each thing that is wrong.
+    `default_mode` applies if `BOTKEYS_MODE` is not set: commands for a developer's machine pass
+    development, all others default to production. Raises `SettingsError` with a sentence for each
+    error.
     """
     environment = os.environ if environ is None else environ
     known = {PREFIX + name.upper() for name in Settings.model_fields}
