@@ -1,4 +1,4 @@
-"""`make bench`: measures, prints a table, writes JSON; exit status 1 where a budget is missed."""
+"""`make bench`: measures, prints a table, writes JSON; exits with 1 if a budget is missed."""
 
 import json
 import sys
@@ -32,7 +32,7 @@ def bench(
     ),
     quick: Annotated[bool, typer.Option("--quick", help="Short and inexact, to try it.")] = False,
     budget: Annotated[
-        bool, typer.Option(help="Whether a missed budget is a failure, or only told.")
+        bool, typer.Option(help="Whether a missed budget is a failure, or only reported.")
     ] = True,
 ) -> None:
     """Measure the service against what the same machine does by hand."""

@@ -17,7 +17,7 @@ from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.catalogue.repository import CatalogueKey
 from benchmarks.installation import Installation
 from benchmarks.listing import INSTRUMENTS, fill
-from benchmarks.load import ListQuery, Load
+from benchmarks.load import Load, LoadRequest
 from benchmarks.report import Row
 from benchmarks.rounds import Effort
 from benchmarks.simulated import LATENCY
@@ -31,7 +31,7 @@ _EVERY = Intervals(prices=timedelta(0), instruments=timedelta(0))
 
 
 def measure_refresh(installation: Installation) -> Row:
-    """All catalogues of all exchanges together, as a multiple of the slowest exchange alone."""
+    """Measure all catalogues of all exchanges together, relative to the slowest exchange alone."""
     with _exchanges() as hosts:
         alone, together = asyncio.run(_refresh(installation.database_url, hosts))
     slowest = max(alone, key=lambda exchange: alone[exchange])
@@ -51,7 +51,9 @@ def measure_refresh(installation: Installation) -> Row:
 
 @contextmanager
 def _exchanges() -> Iterator[Mapping[str, Mapping[str, str]]]:
-    """Simulated in a process of their own, so that they take no time of the one measured."""
+    """Simulate the exchanges in a process of their own, so that they do not slow down the
+    measured one.
+    """
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.simulated"],
         stdin=subprocess.PIPE,
@@ -59,7 +61,7 @@ def _exchanges() -> Iterator[Mapping[str, Mapping[str, str]]]:
         text=True,
     )
     try:
-        assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+        assert process.stdout is not None  # noqa: S101  # a pipe was requested
         yield json.loads(process.stdout.readline())
     finally:
         process.communicate("")
@@ -68,7 +70,7 @@ def _exchanges() -> Iterator[Mapping[str, Mapping[str, str]]]:
 async def _refresh(
     database_url: str, addresses: Mapping[str, Mapping[str, str]]
 ) -> tuple[dict[str, float], float]:
-    """Seconds for each exchange by itself, and for all at once."""
+    """Return the seconds for each exchange alone, and for all at once."""
     database = open_database(database_url, application_name="botkeys-bench", pool_size=20)
     hosts = simulated_hosts(addresses)
     names = {
@@ -80,7 +82,7 @@ async def _refresh(
         for exchange, profile in EXCHANGES.items()
     }
     try:
-        # Once beforehand: later refreshes find most of it stored, as they do in production.
+        # Refresh once beforehand: as in production, later refreshes find most of it stored.
         await _run(database, hosts, [name for some in names.values() for name in some])
         alone = {exchange: await _run(database, hosts, some) for exchange, some in names.items()}
         together = await _run(database, hosts, [name for some in names.values() for name in some])
@@ -94,7 +96,7 @@ async def _run(
     hosts: Mapping[str, Mapping[str, Mapping[str, str | None]]],
     names: list[CatalogueKey],
 ) -> float:
-    """With connections of its own: limits of earlier runs do not count."""
+    """Refresh with connections of its own, so that limits of earlier runs do not count."""
     async with HttpTransport() as transport:
         refresher = CatalogueRefresher(database, Exchanges(transport, hosts=hosts), _EVERY)
         started = time.perf_counter()
@@ -110,7 +112,7 @@ async def _run(
 
 
 def measure_search(installation: Installation, effort: Effort) -> Row:
-    """A search over 5,000 instruments, one caller at a time, through the whole service."""
+    """Measure a search over 5,000 instruments, one caller at a time, through the whole service."""
     asyncio.run(fill(installation.database_url))
     with installation.service() as service:
         token = installation.token()
@@ -132,7 +134,7 @@ def measure_search(installation: Installation, effort: Effort) -> Row:
         found = service.call("GET", path, token)
         if not found["items"] or found["next_cursor"] is None:
             raise RuntimeError("the search found too little for the figure to mean anything")
-        load = Load(service.port, [ListQuery(path, token)], 1, effort.warm_up, effort.seconds)
+        load = Load(service.port, [LoadRequest(path, token)], 1, effort.warm_up, effort.seconds)
         measured = [service.measure(load) for _ in range(3)]
     return Row(
         name=f"search of {INSTRUMENTS:,} instruments, p50",

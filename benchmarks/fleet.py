@@ -1,4 +1,4 @@
-"""Bots with keys, made through the API like anybody's, and five assets for each."""
+"""Bots with keys, created through the API like anyone's, with five assets each."""
 
 import asyncio
 import secrets
@@ -17,7 +17,7 @@ from app.db.engine import open_database
 from app.db.models import Bot, BotToken, Key, KeyLabel
 from benchmarks.installation import Installation
 from benchmarks.listing import fill
-from benchmarks.load import ListQuery
+from benchmarks.load import LoadRequest
 from benchmarks.server import Server
 from botkeys.client.token import parse_token
 from botkeys.sealing.secret import Secret
@@ -32,7 +32,7 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class FleetBot:
-    """`user_token` is its owner's."""
+    """A bot of the fleet. `user_token` is its owner's."""
 
     account_id: str
     bot_id: str
@@ -40,19 +40,19 @@ class FleetBot:
     token: str
     user_token: str
 
-    def asks(self, path: str, **more: Any) -> ListQuery:
-        """What it asks the service, with its token."""
-        return ListQuery(f"/v1/runtime/{path}", self.token, **more)
+    def asks(self, path: str, **more: Any) -> LoadRequest:
+        """Return the bot's request to the service, with its token."""
+        return LoadRequest(f"/v1/runtime/{path}", self.token, **more)
 
-    def asks_floor(self, path: str, **more: Any) -> ListQuery:
-        """The same of the floor, which takes its word for who it is."""
-        return ListQuery(f"/v1/runtime/{path}?{self.account_id}/{self.bot_id}", **more)
+    def asks_floor(self, path: str, **more: Any) -> LoadRequest:
+        """Return the same request to the floor, which trusts the ids in the query."""
+        return LoadRequest(f"/v1/runtime/{path}?{self.account_id}/{self.bot_id}", **more)
 
 
 def make_fleet(
     installation: Installation, api: Server, runtime: Server, bots: int
 ) -> list[FleetBot]:
-    """So many bots of 20 accounts, those of an account never side by side."""
+    """Create `bots` bots of 20 accounts, so that bots of one account are never adjacent."""
     return asyncio.run(_make(installation, api, runtime, bots))
 
 
@@ -61,7 +61,8 @@ async def _make(
 ) -> list[FleetBot]:
     await fill(installation.database_url)
     accounts = min(ACCOUNTS, bots)
-    # The server closes what is idle for five seconds, as httpx would: it must not be the first.
+    # The server closes connections that are idle for five seconds, as would httpx: httpx must not
+    # be first.
     options: dict[str, Any] = {
         "trust_env": False,
         "timeout": _PATIENCE,
@@ -88,8 +89,9 @@ async def _make(
 async def enlarge(
     installation: Installation, fleet: Sequence[FleetBot], more: int
 ) -> list[FleetBot]:
-    """So many further bots, each like one of these: written into the database, as calls for each
-    would take a minute.
+    """Return `more` further bots like these, written directly into the database.
+
+    Calls for each of them would take a minute.
     """
     hmac_key = KeyFolder(installation.folder / "runtime").read_secret(KeyKind.TOKEN_HMAC)
     database = open_database(
@@ -162,7 +164,9 @@ async def _of_account(
 
 
 async def _add_assets(database_url: str) -> None:
-    """To every key without any. In one statement: thousands of calls would take half a minute."""
+    """Add assets to every key without any, in one statement: thousands of calls would take
+    too long.
+    """
     database = open_database(database_url, application_name="botkeys-bench", pool_size=1)
     try:
         async with database.engine.begin() as connection:

@@ -1,8 +1,8 @@
-"""Ingest of 1000 trades a request, as a part of asyncpg's COPY of the same rows.
+"""Ingest of 1000 trades a request, as a fraction of the speed of asyncpg's COPY of the same rows.
 
-Both go into the same table of the same database, in turn, each over one connection. What is copied
-is what the service stored of the same trades, under ids of its own; its records are made before the
-clock starts, and the service's body is text before.
+Both write to the same table of the same database, alternately, each over one connection. COPY gets
+what the service stored for the same trades, under ids of its own; its records are prepared before
+the clock starts, as is the text of the service's body.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _WARM_UP = 3
 
 
 def measure_ingest(installation: Installation, rounds: int = 25) -> Row:
-    """The ratio is the median of the rounds' own ratios; times are medians in milliseconds."""
+    """Return the median of the rounds' ratios; times are medians in milliseconds."""
     with installation.service("runtime") as service:
         with installation.service("api") as api:
             [bot] = make_fleet(installation, api, service, 1)
@@ -52,7 +52,7 @@ def measure_ingest(installation: Installation, rounds: int = 25) -> Row:
 async def _in_turn(
     database_url: str, service: Server, bot: FleetBot, rounds: int
 ) -> list[tuple[float, float]]:
-    """Seconds of service and COPY, round by round, after a few that are not counted."""
+    """Return the seconds of service and COPY, round by round, after a few uncounted ones."""
     connection = await asyncpg.connect(database_url)
     try:
         times = []
@@ -66,7 +66,7 @@ async def _in_turn(
 
 
 def _report(service: Server, bot: FleetBot, name: str) -> float:
-    """Seconds until the answer is there. Raises `DifferentAnswers` unless all were stored."""
+    """Return the seconds until the response; raise `DifferentAnswers` unless all were stored."""
     body = json.dumps({"items": _trades(name)}).encode()
     headers = {"Authorization": f"Bearer {bot.token}", "Content-Type": "application/json"}
     before = time.perf_counter()
@@ -79,7 +79,9 @@ def _report(service: Server, bot: FleetBot, name: str) -> float:
 
 
 async def _copy(connection: Any, name: str) -> float:
-    """Copy what the service stored under these ids, with others. Seconds of the COPY alone."""
+    """Copy what the service stored under these ids, with new ids; return the seconds of the
+    COPY.
+    """
     columns = ", ".join(_COLUMNS)
     rows = await connection.fetch(
         f"SELECT {columns} FROM trades WHERE id LIKE $1 ORDER BY id",  # noqa: S608  # our own names
@@ -94,7 +96,7 @@ async def _copy(connection: Any, name: str) -> float:
 
 
 def _trades(name: str) -> list[dict[str, str]]:
-    """Trades of nine symbols with all that a bot can tell of one."""
+    """Return trades of nine symbols with every member that a bot can report."""
     start = datetime.now(UTC) - timedelta(days=30)
     return [
         {

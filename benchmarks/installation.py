@@ -1,4 +1,6 @@
-"""A service as production runs it, on a database of its own: what the benchmarks measure."""
+"""The installation that the benchmarks measure: a service as in production, with its own
+database.
+"""
 
 import json
 import shutil
@@ -25,30 +27,30 @@ from benchmarks.server import Server, running
 Role = Literal["api", "runtime"]
 
 RELEASES_PER_HOUR = 100_000
-"""More than any run makes: measured is the release, not its refusal."""
+"""More than any run makes, so that the release is measured and not its refusal."""
 
 _ACCOUNT = "benchmark"
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A migrated database, and in `folder`/api and `folder`/runtime what each role holds."""
+    """A migrated database, and each role's key files in `folder`/api and `folder`/runtime."""
 
     folder: Path
     database_url: str
     postgres_version: str
 
     def token(self, account: str = _ACCOUNT) -> str:
-        """A user's. The service checks it like any other."""
+        """Return a user's token, which the service verifies like any other."""
         return DevelopmentIssuer(self.folder / "api").token(account)
 
     def service(self, role: Role = "api") -> AbstractContextManager[Server]:
-        """`botkeys serve --role …`, ready."""
+        """Run `botkeys serve --role …` until the context ends."""
         command = (Path(sys.executable).with_name("botkeys"), "serve", "--role", role)
         return running(command, self._environment(role), "/readyz", self.folder / f"{role}.log")
 
     def floor(self) -> AbstractContextManager[Server]:
-        """The bare function, with its pool filled. It holds what the role `runtime` holds."""
+        """Run the bare function with a filled pool; it has the keys of the role `runtime`."""
         account = str(account_id(DevelopmentIssuer.issuer, _ACCOUNT))
         options = {"database_url": self.database_url, "account_id": account}
         environment = {**self._environment("runtime"), "BENCHMARK_FLOOR": json.dumps(options)}
@@ -57,7 +59,7 @@ class Installation:
 
     def _environment(self, role: Role) -> dict[str, str]:
         return {
-            "BOTKEYS_MODE": "development",  # the one that has an issuer of its own
+            "BOTKEYS_MODE": "development",  # the mode with an issuer of its own
             "BOTKEYS_EXCHANGES": "real",  # no simulator in the process; no exchange is called
             "BOTKEYS_KEYS_DIR": str(self.folder / role),
             "BOTKEYS_DATABASE_URL": self.database_url,
@@ -67,7 +69,7 @@ class Installation:
 
 @contextmanager
 def installation() -> Iterator[Installation]:
-    """PostgreSQL with the durable settings of every development run, in a folder that goes."""
+    """Start PostgreSQL with the durable settings of development, in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="botkeys-bench-"))
     try:
         with EmbeddedPostgres(folder / "postgres") as postgres:
@@ -91,7 +93,9 @@ async def _prepare_database(postgres: EmbeddedPostgres) -> str:
 
 
 def _prepare_keys(folder: Path) -> None:
-    """To each role its own: the public master key, or its private half; and what both hold."""
+    """Give each role its key files: the public master key or its private half, and the
+    shared ones.
+    """
     whole = KeyFolder(folder / "all-keys")
     whole.create_master_key()
     whole.create_missing([KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC])

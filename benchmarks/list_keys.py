@@ -1,7 +1,7 @@
-"""List 50 keys, 25 of them with a bot: requests per second, as a part of the floor's."""
+"""Listing 50 keys, 25 of them with a bot: requests per second, as a fraction of the floor's."""
 
 from benchmarks.installation import Installation
-from benchmarks.load import ListQuery
+from benchmarks.load import LoadRequest
 from benchmarks.report import Row
 from benchmarks.rounds import DifferentAnswers, Effort, Side, in_turn
 from benchmarks.server import Server
@@ -13,7 +13,7 @@ _PATH = "/v1/keys"
 
 
 def fill(service: Server, token: str) -> None:
-    """An account with 50 keys, every second one assigned; through the API, like anybody's."""
+    """Create an account with 50 keys, every second one assigned, through the API."""
     for number in range(KEYS):
         key = service.call(
             "POST",
@@ -35,13 +35,13 @@ def fill(service: Server, token: str) -> None:
 
 
 def measure(installation: Installation, effort: Effort) -> list[Row]:
-    """The ratio, and the memory of the service's process after this load."""
+    """Return the ratio, and the memory of the service's process after this load."""
     with installation.service() as service, installation.floor() as floor:
         token = installation.token()
         fill(service, token)
         compare(service, floor, token)
         rounds = in_turn(
-            Side(service, [ListQuery(_PATH, token)]), Side(floor, [ListQuery(_PATH)]), effort
+            Side(service, [LoadRequest(_PATH, token)]), Side(floor, [LoadRequest(_PATH)]), effort
         )
         memory = service.resident_mib()
     return [
@@ -58,7 +58,7 @@ def measure(installation: Installation, effort: Effort) -> list[Row]:
 
 
 def compare(service: Server, floor: Server, token: str) -> None:
-    """Raises `DifferentAnswers` unless both tell the same of all keys."""
+    """Raise `DifferentAnswers` unless both return the same for all keys."""
     answers = service.call("GET", _PATH, token), floor.call("GET", _PATH, "")
     if answers[0] != answers[1] or len(answers[0]["items"]) != KEYS:
         raise DifferentAnswers

@@ -1,8 +1,8 @@
-"""A thousand bots on their streams, in a process of their own, and their owners' changes.
+"""A thousand bots on their streams, in a process of their own, and changes by their owners.
 
     echo '{"port": 8001, "api_port": 8000, "bots": [...], …}' | python -m benchmarks.listeners
 
-One clock sees a change leave, its answer come, and the event arrive at the bot.
+A single clock times the change's request, its response, and the event's arrival at the bot.
 """
 
 import asyncio
@@ -23,9 +23,10 @@ _CONNECTING = 50
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """`bots` are tokens of bots; `changed` those that are changed, with what their owners need.
+    """`bots` are tokens of bots; `changed` the bots to change, with what their owners need.
 
-    `changes` are made, `pause` seconds apart at least, each after the one before was seen.
+    There are `changes` changes, at least `pause` seconds apart, each made after the previous one
+    was seen.
     """
 
     port: int
@@ -38,14 +39,14 @@ class Listening:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Milliseconds of every change until its event: from its request, and from its answer."""
+    """Milliseconds from each change to its event: from its request, and from its response."""
 
     from_request: list[float]
     from_answer: list[float]
 
 
 class _Stream(asyncio.Protocol):
-    """One bot's stream: how many events came, and when the last did."""
+    """One bot's stream: how many events arrived, and when the last one did."""
 
     def __init__(self, token: str) -> None:
         self.events = 0
@@ -65,7 +66,7 @@ class _Stream(asyncio.Protocol):
         self._text += data
         found = self._text.count(b"event: config\n")
         if found:
-            # What is left could hold the beginning of the next event's first line.
+            # The rest may contain the beginning of the next event's first line.
             self._text = self._text.rpartition(b"event: config\n")[2][-20:]
             self.events += found
             self.arrived_at = now
@@ -94,7 +95,7 @@ async def run(listening: Listening) -> Seen:
     reader, writer = await asyncio.open_connection("127.0.0.1", listening.api_port)
     seen = Seen([], [])
     paused: dict[str, bool] = {}
-    chosen = random.Random(1)  # noqa: S311  # which bots is no secret
+    chosen = random.Random(1)  # noqa: S311  # the choice is no secret
     for _ in range(listening.changes):
         bot = chosen.choice(listening.changed)
         stream = streams[bot["token"]]
@@ -127,7 +128,7 @@ async def _change(
 
 
 def allow_many_connections() -> None:
-    """As many open files as the machine lets one process have; children inherit it."""
+    """Allow as many open files as the machine permits; children inherit the limit."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -1,4 +1,4 @@
-"""A catalogue with 5,000 instruments, fetched just now."""
+"""A freshly fetched catalogue with 5,000 instruments."""
 
 from sqlalchemy import text
 
@@ -8,7 +8,7 @@ INSTRUMENTS = 5_000
 
 
 async def fill(database_url: str) -> None:
-    """Bybit's, live and linear; every tenth instrument has a name with BTC."""
+    """Fill Bybit's live linear catalogue; every tenth instrument has a name with BTC."""
     database = open_database(database_url, application_name="botkeys-bench", pool_size=1)
     try:
         async with database.engine.begin() as connection:

@@ -1,9 +1,10 @@
-"""Load from a process of its own: a few connections, each asking again as soon as it is answered.
+"""Load from a process of its own: a few connections that repeat requests without a pause.
 
-    echo '{"port": 8000, "asked": [{"path": "/v1/keys", …}], …}' | python -m benchmarks.load
+    echo '{"port": 8000, "requests": [{"path": "/v1/keys", …}], …}' | python -m benchmarks.load
 
-Reads as little of an answer as it can (status and length), so that the machine's processors are
-the server's: tens of thousands of requests a second, where a server gives a few thousand.
+It reads as little of a response as possible (status and length), which leaves the machine's
+processors to the server: it can send tens of thousands of requests a second, where a server answers
+a few thousand.
 """
 
 import asyncio
@@ -18,8 +19,8 @@ from typing import Any, Self, cast
 
 import uvloop
 
-EACH_TIME_ANEW = "{anew}"
-"""In a path: what no other request of any run has in its place."""
+UNIQUE = "{unique}"
+"""In a path: replaced by a text that no other request of any run has."""
 
 _PATIENCE = 60.0
 _OK = 200
@@ -27,7 +28,7 @@ _NOT_MODIFIED = 304
 
 
 @dataclass(frozen=True, slots=True)
-class ListQuery:
+class LoadRequest:
     """One request. `body` is JSON text; `token` may be empty."""
 
     path: str
@@ -51,14 +52,14 @@ class ListQuery:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked, in turn over all connections. Seconds of warm-up are not counted.
+    """The requests, distributed in turn over all connections. Seconds of warm-up are not counted.
 
-    Every answer must have this `status`. Where none comes in so many seconds, the first is waited
-    for: a machine that stood still has been measured too.
+    Every response must have this `status`. If none arrives within `seconds`, the run waits for the
+    first one: a machine that stalls has been measured too.
     """
 
     port: int
-    asked: list[ListQuery]
+    requests: list[LoadRequest]
     connections: int
     warm_up: float
     seconds: float
@@ -67,7 +68,7 @@ class Load:
     @classmethod
     def from_json(cls, text: str) -> Self:
         members: dict[str, Any] = json.loads(text)
-        return cls(**{**members, "asked": [ListQuery(**one) for one in members["asked"]]})
+        return cls(**{**members, "requests": [LoadRequest(**one) for one in members["requests"]]})
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -75,7 +76,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`p50` and `p99` are milliseconds; `body_bytes` is the size of one answer's body."""
+    """`p50` and `p99` are milliseconds; `body_bytes` is the size of one response's body."""
 
     requests: int
     per_second: float
@@ -85,7 +86,7 @@ class Measured:
 
 
 class NotAnswered(Exception):
-    """An answer with another status, or a connection that broke: such a run measures nothing."""
+    """A response with another status, or a broken connection: such a run measures nothing."""
 
 
 class _Connection(asyncio.Protocol):
@@ -143,8 +144,9 @@ class _Connection(asyncio.Protocol):
         self._fail(NotAnswered(f"the connection was closed ({type(exc).__name__})"))
 
     async def stop(self) -> None:
-        """Ask no more, and close after the last answer: no transaction is left half done, whose
-        locks would stop the next server that is measured.
+        """Send no more requests, and close after the last response.
+
+        No transaction is left unfinished, whose locks would block the server measured next.
         """
         self._stopping = True
         await self._last.wait()
@@ -157,7 +159,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _length(head: bytes, status: int) -> int:
-    """The length of the body. Raises `NotAnswered`."""
+    """Return the length of the body; raise `NotAnswered`."""
     first, _, rest = head.partition(b"\r\n")
     if not first.startswith(b"HTTP/1.1 %d" % status):
         raise NotAnswered(f"the answer was {first.decode('latin-1')}")
@@ -171,17 +173,17 @@ def _length(head: bytes, status: int) -> int:
 
 
 def _in_turn(load: Load) -> Callable[[], bytes]:
-    """The next request each time, all of them before any comes again."""
-    encoded = [asked.encoded(load.port) for asked in load.asked]
+    """Return a function that yields the requests in turn, endlessly."""
+    encoded = [request.encoded(load.port) for request in load.requests]
     turns = itertools.cycle(encoded)
-    if not any(EACH_TIME_ANEW in asked.path for asked in load.asked):
+    if not any(UNIQUE in request.path for request in load.requests):
         return turns.__next__
-    anew = EACH_TIME_ANEW.encode()
+    placeholder = UNIQUE.encode()
     run = b"%x" % time.time_ns()
 
     def numbered() -> Iterator[bytes]:
         for number, request in enumerate(turns):
-            yield request.replace(anew, b"%s-%d" % (run, number), 1)
+            yield request.replace(placeholder, b"%s-%d" % (run, number), 1)
 
     return numbered().__next__
 
@@ -220,14 +222,14 @@ async def run(load: Load) -> Measured:
 
 
 async def _pass(seconds: float, failed: asyncio.Future[None]) -> None:
-    """Let this time pass, or raise as soon as a connection fails."""
+    """Wait for this time, or raise as soon as a connection fails."""
     await asyncio.wait([failed], timeout=seconds)
     if failed.done():
         failed.result()
 
 
 def quantile(ordered: list[float], part: float) -> float:
-    """The smallest value that at least this part of them does not exceed (nearest rank)."""
+    """Return the smallest value that at least this fraction does not exceed (nearest rank)."""
     return ordered[max(0, math.ceil(part * len(ordered)) - 1)]
 
 

@@ -38,10 +38,11 @@ _PLAIN = text(
 
 
 def measure_purge(installation: Installation, rows: int = ROWS, rounds: int = 3) -> Row:
-    """From the call that deletes to the row that says it is done, the worker's work included.
+    """Measure from the call that deletes until the operation has finished, the worker's work
+    included.
 
-    In each round both delete as many rows of keys that are alike, in turn; the median of the rounds
-    counts.
+    In each round both delete equally many rows of similar keys, alternately; the median of the
+    rounds counts.
     """
     token = installation.token(_ACCOUNT)
     with installation.service() as service:
@@ -65,7 +66,7 @@ def measure_purge(installation: Installation, rows: int = ROWS, rounds: int = 3)
 async def _round(
     url: str, service: Server, token: str, number: int, rows: int
 ) -> tuple[float, float]:
-    """Seconds of the plain DELETE, and of the deletion of a key with its data."""
+    """Return the seconds of the plain DELETE, and of the deletion of a key with its data."""
     plain, purged = (_add_key(service, token, 2 * number + half) for half in (1, 2))
     owner = make_url(url).set(username="botkeys_owner").render_as_string(hide_password=False)
     database = _open(owner)
@@ -93,7 +94,7 @@ async def _round(
 
 
 class NotDeleted(Exception):
-    """The operation did not end with all rows gone, so its time means nothing."""
+    """The operation did not delete all rows, so its time is meaningless."""
 
 
 async def _timed_delete(connection: AsyncConnection, key: str) -> float:

@@ -1,4 +1,4 @@
-"""What was measured, beside what it may cost: a table for people, JSON for programs."""
+"""Measured values beside their budgets: a table for people, JSON for programs."""
 
 import importlib.metadata
 import os
@@ -15,10 +15,10 @@ _PACKAGES = ("asyncpg", "fastapi", "orjson", "pydantic", "sqlalchemy", "starlett
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One measured value and its budget; `None`: measured, not budgeted.
+    """One measured value and its budget; `None` means without a budget.
 
     `kind` is `at least` for ratios to a floor and `at most` for seconds and memory. `details` are
-    what the value was made of.
+    the figures behind the value.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Row:
 
 
 def machine(postgres_version: str) -> dict[str, Any]:
-    """Where the numbers come from: without it nobody can compare them."""
+    """Return a description of the machine, without which the numbers cannot be compared."""
     return {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),

@@ -1,11 +1,11 @@
-"""Service and floor in turn: requests per second of the one as a part of the other's."""
+"""Service and floor alternately: requests per second of the one as a fraction of the other's."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.load import ListQuery, Load, Measured
+from benchmarks.load import Load, LoadRequest, Measured
 from benchmarks.report import Row
 from benchmarks.server import Server
 
@@ -14,36 +14,36 @@ _OK = 200
 
 
 class DifferentAnswers(Exception):
-    """Floor and service do not do the same work, so no ratio of theirs means anything."""
+    """Floor and service do not do the same work, so their ratio is meaningless."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to measure: rounds of floor and service in turn, seconds of each."""
+    """How long to measure: rounds that alternate floor and service, and seconds of each."""
 
     rounds: int = 7
     warm_up: float = 1.0
     seconds: float = 3.0
 
-    def load(self, server: Server, asked: Sequence[ListQuery], status: int = _OK) -> Load:
-        return Load(server.port, list(asked), CONNECTIONS, self.warm_up, self.seconds, status)
+    def load(self, server: Server, requests: Sequence[LoadRequest], status: int = _OK) -> Load:
+        return Load(server.port, list(requests), CONNECTIONS, self.warm_up, self.seconds, status)
 
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two, and what is asked of it."""
+    """One of the two servers, and the requests sent to it."""
 
     server: Server
-    asked: Sequence[ListQuery]
+    requests: Sequence[LoadRequest]
     status: int = _OK
 
     def measure(self, effort: Effort) -> Measured:
-        return self.server.measure(effort.load(self.server, self.asked, self.status))
+        return self.server.measure(effort.load(self.server, self.requests, self.status))
 
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """What was measured of both, round by round."""
+    """The measurements of both, round by round."""
 
     service: list[Measured]
     floor: list[Measured]
@@ -54,7 +54,7 @@ class Rounds:
         return [one.per_second / bare.per_second for one, bare in pairs]
 
     def row(self, name: str, budget: float | None, **details: Any) -> Row:
-        """The ratio is the median of the rounds' own ratios."""
+        """Return a row whose ratio is the median of the rounds' ratios."""
         return Row(
             name=name,
             value=median(self.ratios),
@@ -62,8 +62,8 @@ class Rounds:
             kind="at least",
             budget=budget,
             details={
-                "service": told(self.service),
-                "floor": told(self.floor),
+                "service": rate_text(self.service),
+                "floor": rate_text(self.floor),
                 "rounds": " ".join(f"{ratio:.2f}" for ratio in self.ratios),
                 **details,
             },
@@ -71,8 +71,9 @@ class Rounds:
 
 
 def in_turn(service: Side, floor: Side, effort: Effort) -> Rounds:
-    """The two are loaded in turn, so that whatever else the machine does meets both; while one is
-    measured the other is stopped.
+    """Load the two alternately, so that other work on the machine affects both.
+
+    While one is measured, the other is stopped.
     """
     measured = Rounds([], [])
     for _ in range(effort.rounds):
@@ -85,7 +86,7 @@ def in_turn(service: Side, floor: Side, effort: Effort) -> Rounds:
     return measured
 
 
-def told(measured: list[Measured]) -> str:
+def rate_text(measured: list[Measured]) -> str:
     per_second = median(one.per_second for one in measured)
     p50, p99 = median(one.p50 for one in measured), median(one.p99 for one in measured)
     return f"{per_second:.0f}/s (p50 {p50:.1f} ms, p99 {p99:.1f} ms)"

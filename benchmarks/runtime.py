@@ -1,4 +1,4 @@
-"""What bots ask all day, as a part of what the floor can do of it."""
+"""What bots request all day, relative to what the floor achieves."""
 
 import base64
 import json
@@ -7,9 +7,9 @@ from typing import Any
 
 from benchmarks.fleet import SYMBOL, FleetBot, make_fleet
 from benchmarks.installation import Installation
-from benchmarks.load import EACH_TIME_ANEW, ListQuery
+from benchmarks.load import UNIQUE, LoadRequest
 from benchmarks.report import Row
-from benchmarks.rounds import DifferentAnswers, Effort, Side, in_turn, told
+from benchmarks.rounds import DifferentAnswers, Effort, Side, in_turn, rate_text
 from benchmarks.server import Server
 from botkeys.client.models import ReleaseAnswer
 from botkeys.client.unsealing import open_release
@@ -25,7 +25,7 @@ _NOT_MODIFIED = 304
 
 
 def measure(installation: Installation, effort: Effort, bots: int = BOTS) -> list[Row]:
-    """What a fleet asks of one process of the role `runtime`."""
+    """Measure the requests of a fleet to one process of the role `runtime`."""
     with installation.service("runtime") as service, installation.floor() as floor:
         with installation.service("api") as api:
             fleet = make_fleet(installation, api, service, bots)
@@ -40,22 +40,22 @@ def measure(installation: Installation, effort: Effort, bots: int = BOTS) -> lis
 def measure_config(
     service: Server, floor: Server, fleet: Sequence[FleetBot], effort: Effort
 ) -> Row:
-    """Every bot asks whether its configuration, of five assets, is still the one that it has."""
+    """Measure each bot's check whether its configuration, of five assets, is still current."""
     compare_configs(service, floor, fleet[0])
-    asked, asked_floor = [], []
+    requests, floor_requests = [], []
     for bot in fleet:
         config = service.call("GET", "/v1/runtime/config", bot.token)
         headers = {"If-None-Match": f'"{config["version"]}"'}
-        asked.append(bot.asks("config", headers=headers))
-        asked_floor.append(bot.asks_floor("config", headers=headers))
+        requests.append(bot.asks("config", headers=headers))
+        floor_requests.append(bot.asks_floor("config", headers=headers))
     rounds = in_turn(
-        Side(service, asked, _NOT_MODIFIED), Side(floor, asked_floor, _NOT_MODIFIED), effort
+        Side(service, requests, _NOT_MODIFIED), Side(floor, floor_requests, _NOT_MODIFIED), effort
     )
     return rounds.row("get config (304)", CONFIG_BUDGET, bots=len(fleet))
 
 
 def compare_configs(service: Server, floor: Server, bot: FleetBot) -> None:
-    """Raises `DifferentAnswers` unless both tell the same of a bot that trades."""
+    """Raise `DifferentAnswers` unless both return the same for a bot that trades."""
     answers = _both(service, floor, bot.asks("config"), bot.asks_floor("config"))
     if answers[0] != answers[1] or not answers[0]["may_open_positions"]:
         raise DifferentAnswers
@@ -64,28 +64,28 @@ def compare_configs(service: Server, floor: Server, bot: FleetBot) -> None:
 def measure_heartbeat(
     service: Server, floor: Server, fleet: Sequence[FleetBot], effort: Effort
 ) -> Row:
-    """Every bot says in turn that it lives; each heartbeat is stored before it is answered.
+    """Measure each bot's heartbeat in turn; each is stored before its response.
 
-    The floor gathers heartbeats as the service does. What it can do without is told as well.
+    The floor batches heartbeats as the service does. Its speed without batching is reported too.
     """
     for bot in fleet:
-        # The first of a bot makes its row, on either side the same.
+        # A bot's first heartbeat creates its row, on both sides alike.
         compare_heartbeats(service, floor, bot)
-    asked = [bot.asks("heartbeat", method="POST") for bot in fleet]
+    requests = [bot.asks("heartbeat", method="POST") for bot in fleet]
     together = Side(floor, [bot.asks_floor("heartbeat", method="POST") for bot in fleet])
     alone = Side(floor, [bot.asks_floor("heartbeat-alone", method="POST") for bot in fleet])
-    rounds = in_turn(Side(service, asked), together, effort)
+    rounds = in_turn(Side(service, requests), together, effort)
     one_by_one = alone.measure(effort)
     return rounds.row(
         "heartbeat",
         HEARTBEAT_BUDGET,
         bots=len(fleet),
-        **{"floor that stores each by itself": told([one_by_one])},
+        **{"floor that stores each by itself": rate_text([one_by_one])},
     )
 
 
 def compare_heartbeats(service: Server, floor: Server, bot: FleetBot) -> None:
-    """Raises `DifferentAnswers` unless both tell the same version."""
+    """Raise `DifferentAnswers` unless both return the same version."""
     more = {"method": "POST"}
     answers = _both(
         service, floor, bot.asks("heartbeat", **more), bot.asks_floor("heartbeat", **more)
@@ -97,17 +97,17 @@ def compare_heartbeats(service: Server, floor: Server, bot: FleetBot) -> None:
 def measure_opening(
     service: Server, floor: Server, fleet: Sequence[FleetBot], effort: Effort
 ) -> Row:
-    """Every bot asks in turn for permission to open a position that nobody heard of before."""
+    """Measure each bot's request in turn for permission to open a new position."""
     compare_openings(service, floor, fleet[0])
-    path, body = f"positions/{EACH_TIME_ANEW}", json.dumps(OPENING)
-    asked = [bot.asks(path, method="PUT", body=body) for bot in fleet]
-    asked_floor = [bot.asks_floor(path, method="PUT", body=body) for bot in fleet]
-    rounds = in_turn(Side(service, asked), Side(floor, asked_floor), effort)
+    path, body = f"positions/{UNIQUE}", json.dumps(OPENING)
+    requests = [bot.asks(path, method="PUT", body=body) for bot in fleet]
+    floor_requests = [bot.asks_floor(path, method="PUT", body=body) for bot in fleet]
+    rounds = in_turn(Side(service, requests), Side(floor, floor_requests), effort)
     return rounds.row("opening a position", OPENING_BUDGET, bots=len(fleet))
 
 
 def compare_openings(service: Server, floor: Server, bot: FleetBot) -> None:
-    """Raises `DifferentAnswers` unless both have reserved the same, and answer alike."""
+    """Raise `DifferentAnswers` unless both have reserved the same and respond alike."""
     more = {"method": "PUT", "body": json.dumps(OPENING)}
     answers = _both(
         service,
@@ -126,20 +126,20 @@ def compare_openings(service: Server, floor: Server, bot: FleetBot) -> None:
 def measure_release(
     service: Server, floor: Server, fleet: Sequence[FleetBot], effort: Effort
 ) -> Row:
-    """Every bot has its credentials released, each release recorded before it is made."""
+    """Measure each bot's release of credentials, recorded before it is made."""
     one_time_key = PrivateKey.generate(SuiteName.MLKEM768_X25519)
     compare_releases(service, floor, fleet[0], one_time_key)
     body = _release_request(one_time_key)
-    asked = [bot.asks("credentials", method="POST", body=body) for bot in fleet]
-    asked_floor = [bot.asks_floor("credentials", method="POST", body=body) for bot in fleet]
-    rounds = in_turn(Side(service, asked), Side(floor, asked_floor), effort)
+    requests = [bot.asks("credentials", method="POST", body=body) for bot in fleet]
+    floor_requests = [bot.asks_floor("credentials", method="POST", body=body) for bot in fleet]
+    rounds = in_turn(Side(service, requests), Side(floor, floor_requests), effort)
     return rounds.row("release of credentials", RELEASE_BUDGET, bots=len(fleet))
 
 
 def compare_releases(
     service: Server, floor: Server, bot: FleetBot, one_time_key: PrivateKey
 ) -> None:
-    """Raises `DifferentAnswers` unless the bot can open either answer, and finds the same."""
+    """Raise `DifferentAnswers` unless the bot can open both responses and finds the same key."""
     more = {"method": "POST", "body": _release_request(one_time_key)}
     answers = _both(
         service, floor, bot.asks("credentials", **more), bot.asks_floor("credentials", **more)
@@ -158,9 +158,11 @@ def _release_request(one_time_key: PrivateKey) -> str:
     return json.dumps({"suite": SuiteName.MLKEM768_X25519, "public_key": public})
 
 
-def _both(service: Server, floor: Server, asked: ListQuery, asked_floor: ListQuery) -> list[Any]:
+def _both(
+    service: Server, floor: Server, requests: LoadRequest, floor_requests: LoadRequest
+) -> list[Any]:
     answers = []
-    for server, one in ((service, asked), (floor, asked_floor)):
+    for server, one in ((service, requests), (floor, floor_requests)):
         body = json.loads(one.body) if one.body else None
         answers.append(server.call(one.method, one.path, one.token, body))
     return answers

@@ -1,7 +1,7 @@
 """`python -m benchmarks.seed`: an account with a million trades and a million equity snapshots.
 
-They go in through COPY: a year of ten bots, the same at every run, ready for analytics. To look at
-them: `botkeys token --account seeded`. Beside a running `make run` it uses that one's database.
+They are written with COPY: a year of ten bots, the same in every run, ready for analytics. To look
+at them: `botkeys token --account seeded`. If `make run` is running, its database is used.
 """
 
 import asyncio
@@ -44,11 +44,11 @@ _PATIENCE = 600.0
 
 
 class AlreadySeeded(Exception):
-    """The account is there already: give another name."""
+    """The account exists already: choose another name."""
 
 
 async def seed(database_url: str, account: str, trade_count: int, snapshot_count: int) -> None:
-    """Fill an account of the development issuer that is not there yet. Raises `AlreadySeeded`."""
+    """Fill a new account of the development issuer; raise `AlreadySeeded` if it exists."""
     places = Places(account_id(DevelopmentIssuer.issuer, account))
     database = open_database(
         database_url,
@@ -71,7 +71,7 @@ async def seed(database_url: str, account: str, trade_count: int, snapshot_count
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             for table in ("trades", "equity_snapshots"):
                 await connection.execute(text(f"VACUUM ANALYZE {table}"))
-        await _reckon(database, places)
+        await _add_up_days(database, places)
     finally:
         await database.close()
 
@@ -114,8 +114,8 @@ async def _copy(
         await connection.close()
 
 
-async def _reckon(database: Database, places: Places) -> None:
-    """What a worker does with trades that were reported; here two halves at once."""
+async def _add_up_days(database: Database, places: Places) -> None:
+    """Compute the rollups as a worker does for reported trades, in two halves at once."""
     days: list[date] = [
         (UNTIL - timedelta(days=back)).date() for back in range(YEAR.days + 1, -1, -1)
     ]
@@ -135,7 +135,7 @@ async def _reckon(database: Database, places: Places) -> None:
 
 @asynccontextmanager
 async def _database_url(given: str | None) -> AsyncIterator[str]:
-    """Of the database that is named, or of the embedded one, started unless it runs."""
+    """Yield the URL of the given database, or of the embedded one, started unless it is running."""
     settings = Settings()
     if given is None and settings.database_url is not None:
         given = settings.database_url.get_secret_value()

@@ -1,6 +1,6 @@
 """A year of ten bots, as lines for COPY. The same numbers give the same lines.
 
-Amounts are whole numbers of their smallest part until they are written, so all are exact.
+Amounts are integers in their smallest unit until they are written, so all are exact.
 """
 
 import random
@@ -28,7 +28,7 @@ _START_CENTS = 2_500_000
 
 
 class Places:
-    """Bots and keys of the account: one key each, the last two settle in USDC."""
+    """The bots and keys of the account: one key each, the last two settle in USDC."""
 
     def __init__(self, account: UUID) -> None:
         self.account = account
@@ -37,13 +37,13 @@ class Places:
         self.settles = ["USDT"] * (BOTS - 2) + ["USDC"] * 2
 
     def of(self, number: int, name: str) -> str:
-        """The columns that all reported rows begin with."""
+        """Return the columns that all reported rows begin with."""
         bot, key = self.bots[number], self.keys[number]
         return f"{self.account}\t{bot}\t{name}\t{key}\tokx\tlive\tlinear"
 
 
 def trades(places: Places, count: int) -> Iterator[str]:
-    """Spread over the year, evenly but for chance; a little more than half of them are won."""
+    """Yield trades spread randomly over the year; a little more than half are profitable."""
     chance = random.Random(count)  # noqa: S311  # numbers to look at, not secrets
     step = YEAR // _MICROSECOND // max(count, 1)
     for number in range(count):
@@ -67,7 +67,7 @@ def trades(places: Places, count: int) -> Iterator[str]:
 
 
 def snapshots(places: Places, count: int) -> Iterator[str]:
-    """The bots take turns; the equity of each wanders."""
+    """Yield snapshots of all bots in turn; the equity of each is a random walk."""
     chance = random.Random(count + 1)  # noqa: S311  # as above
     step = YEAR // _MICROSECOND // max(count, 1)
     cents = [_START_CENTS] * BOTS

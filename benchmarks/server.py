@@ -22,7 +22,7 @@ _TICK = 0.01
 
 
 class NotStarted(Exception):
-    """The process ended, or did not answer in time; its log says why."""
+    """The process ended, or did not respond in time; its log says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def call(self, method: str, path: str, token: str, body: Any = None) -> Any:
-        """One request in plain, for what is not measured; raises `HTTPStatusError`."""
+        """Make one unmeasured request; raise `HTTPStatusError`."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self.http.request(method, path, headers=headers, json=body).raise_for_status().json()
 
@@ -53,14 +53,14 @@ class Server:
         return Measured(**json.loads(answer.stdout))
 
     def pause(self) -> None:
-        """Take it off the processors, so that another server has them to itself."""
+        """Suspend it, so that another server has the processors to itself."""
         self.process.send_signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
     def resident_mib(self) -> float:
-        """Resident memory, MiB, as Linux counts it (shared libraries included)."""
+        """Return the resident memory in MiB, as Linux counts it (shared libraries included)."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
         return int(line.split()[1]) / 1024
@@ -70,13 +70,13 @@ class Server:
 def running(
     command: Sequence[str | Path], environment: Mapping[str, str], ready: str, log: Path
 ) -> Iterator[Server]:
-    """The server once it answers `ready` with 200, until the context ends.
+    """Yield the server once it answers `ready` with 200; stop it when the context ends.
 
-    `environment` are the only settings of Botkeys that it sees; the port is added to them.
+    `environment` has the only Botkeys settings that it sees; the port is added to them.
     """
     port = _free_port()
     foreign = {name: text for name, text in os.environ.items() if not name.startswith("BOTKEYS_")}
-    # With it every start would compile every module anew, which no installed service does.
+    # With this variable every start would compile all modules again, unlike an installed service.
     foreign.pop("PYTHONDONTWRITEBYTECODE", None)
     with log.open("ab") as written:
         process = subprocess.Popen(  # noqa: S603  # our own program

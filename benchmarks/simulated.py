@@ -1,6 +1,6 @@
-"""Runs the simulated exchanges in a process of their own, slow as real ones are, until told to end.
+"""Runs the simulated exchanges in a process of their own, as slow as real ones, until asked to end.
 
-Prints their addresses as one line of JSON, then waits for the end of its standard input.
+It prints their addresses as one line of JSON, then waits for the end of its standard input.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import sys
 from app.simulator import FaultKind, Simulator
 
 LATENCY = 0.2
-"""Seconds that each answer takes: about what a call across a continent does."""
+"""Seconds that each response takes: about as long as a call across a continent."""
 
 
 async def main() -> None:

@@ -1,4 +1,4 @@
-"""How long it takes until a process serves, and until the command line answers."""
+"""How long it takes until a process serves, and until the command line responds."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ HELP_BUDGET = 0.5
 
 
 def measure_cold_start(installation: Installation, times: int) -> Row:
-    """From starting `botkeys serve --role api` to its first 200 on /readyz; seconds."""
+    """Measure from starting `botkeys serve --role api` to its first 200 on /readyz; seconds."""
     took = []
     for _ in range(times):
         began = time.perf_counter()
@@ -26,12 +26,12 @@ def measure_cold_start(installation: Installation, times: int) -> Row:
         unit="s",
         kind="at most",
         budget=COLD_START_BUDGET,
-        details=_told(took),
+        details=_times(took),
     )
 
 
 def measure_help(times: int) -> Row:
-    """`botkeys --help`; seconds."""
+    """Measure `botkeys --help`; seconds."""
     took = []
     for _ in range(times):
         began = time.perf_counter()
@@ -47,9 +47,9 @@ def measure_help(times: int) -> Row:
         unit="s",
         kind="at most",
         budget=HELP_BUDGET,
-        details=_told(took),
+        details=_times(took),
     )
 
 
-def _told(seconds: list[float]) -> dict[str, str]:
+def _times(seconds: list[float]) -> dict[str, str]:
     return {"times": " ".join(f"{value:.2f}" for value in seconds)}

@@ -1,4 +1,4 @@
-"""From a change to the bot that it concerns, while 1,000 bots are connected to one process."""
+"""The delay from a change to its bot, while 1,000 bots are connected to one process."""
 
 import asyncio
 import json
@@ -22,10 +22,11 @@ _PAUSE = 0.05
 
 
 def measure_stream(installation: Installation, bots: int = BOTS, changes: int = CHANGES) -> Row:
-    """Users pause bots and let them go on through one process; the bots are connected to another.
+    """Users pause and resume bots through one process; the bots are connected to another.
 
-    Counted is from the answer to the change until the event is with the bot. Of all bots, with
-    five assets each, the process reads the situation every five seconds besides.
+    Measured is the time from the response to the change until the event reaches the bot. In
+    addition, the process rereads the configuration of all bots, with five assets each, every five
+    seconds.
     """
     allow_many_connections()
     with installation.service("api") as api, installation.service("runtime") as runtime:

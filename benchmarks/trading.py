@@ -21,9 +21,11 @@ _SUMMARIES, _PAGES = 20, 200
 def measure_trading(
     installation: Installation, count: int = MILLION, depth: int = DEPTH
 ) -> list[Row]:
-    """Through the whole service, one caller at a time; milliseconds as the caller sees them."""
+    """Measure through the whole service, one caller at a time; milliseconds as the caller
+    sees them.
+    """
     began = time.perf_counter()
-    # Only the tables' owner may have their statistics made, which a service gets in time.
+    # Only the tables' owner may run ANALYZE, which a real service gets in time.
     owner = make_url(installation.database_url).set(username="botkeys_owner")
     url = owner.render_as_string(hide_password=False)
     asyncio.run(seed(url, ACCOUNT, count, count))
@@ -64,7 +66,7 @@ def measure_trading(
 
 
 def _times(service: Server, token: str, path: str, times: int) -> list[float]:
-    """Milliseconds of each call, after one that is not counted."""
+    """Return the milliseconds of each call, after an uncounted one."""
     service.call("GET", path, token)
     took = []
     for _ in range(times):
@@ -75,7 +77,7 @@ def _times(service: Server, token: str, path: str, times: int) -> list[float]:
 
 
 def _cursor_at(service: Server, token: str, depth: int) -> str:
-    """Of the page that begins after so many trades."""
+    """Return the cursor of the page that begins after so many trades."""
     path, cursor = f"/v1/trades?limit={_STEP}", ""
     for _ in range(depth // _STEP):
         page = service.call("GET", path + (f"&cursor={cursor}" if cursor else ""), token)

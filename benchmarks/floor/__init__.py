@@ -1,7 +1,7 @@
-"""The floor: what the same machine does by hand. A bare ASGI function, no framework, no token.
+"""The floor: what the same machine achieves with a bare ASGI function, no framework, no token.
 
     BENCHMARK_FLOOR='{"database_url": …, "account_id": …}' BOTKEYS_PORT=… python -m benchmarks.floor
 
-The same uvicorn with the service's own options, asyncpg's pool of the same size, the statements
-that the service sends, and the members that it answers with.
+It has the same uvicorn with the service's own options, an asyncpg pool of the same size, the
+statements that the service sends, and the members that it answers with.
 """

@@ -27,7 +27,9 @@ Handler = Callable[[Call], Awaitable[Answer]]
 
 
 class Floor:
-    """`handlers` by the path's first three parts, which are all that tells them apart."""
+    """The floor's application. `handlers` are keyed by the path's first three parts, which
+    suffice.
+    """
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}

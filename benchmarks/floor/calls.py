@@ -1,4 +1,4 @@
-"""What a call says, and what it is answered with."""
+"""Requests and responses of the floor."""
 
 from typing import NamedTuple
 from uuid import UUID
@@ -8,7 +8,7 @@ NOT_MODIFIED = 304
 
 
 class Call(NamedTuple):
-    """`query` names the bot, as `account_id/bot_id`: nobody proves anything here."""
+    """A request. `query` names the bot, as `account_id/bot_id`: nothing is authenticated here."""
 
     path: str
     query: str
@@ -31,7 +31,7 @@ class Call(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """JSON, with a tag or without."""
+    """JSON, with or without an ETag."""
 
     body: bytes
     status: int = OK

@@ -48,7 +48,7 @@ def _text(value: Any) -> str:
 
 
 def document(rows: list[asyncpg.Record]) -> dict[str, Any]:
-    """For bots whose keys are of one exchange: nobody looks anything up that is always the same."""
+    """Return the document of a bot; all keys are of one exchange, so constants need no lookup."""
     assets = [_asset(row) for row in rows if row[_SYMBOL] is not None]
     first = rows[0]
     reasons = [reason for reason, place in _REASONS if first[place]]
@@ -98,8 +98,8 @@ class GetConfig:
     async def __call__(self, call: Call) -> Answer:
         rows = await self._pool.fetch(ONE.text, call.account_id, call.bot_id)
         content = document(rows)
-        told = version(content)
-        tag = f'"{told}"'.encode()
+        current = version(content)
+        tag = f'"{current}"'.encode()
         if call.header(b"if-none-match") == tag:
             return Answer(b"", NOT_MODIFIED, tag)
-        return Answer(orjson.dumps({"version": told, **content}, default=_text), tag=tag)
+        return Answer(orjson.dumps({"version": current, **content}, default=_text), tag=tag)

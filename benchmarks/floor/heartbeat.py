@@ -1,4 +1,4 @@
-"""Heartbeats, by hand: the service's statement, and the configuration's version in the answer."""
+"""Heartbeats, by hand: the service's statement, and the configuration's version in the response."""
 
 import asyncio
 from datetime import timedelta
@@ -15,12 +15,12 @@ from benchmarks.floor.config import document, version
 
 _LEASE = timedelta(seconds=30)
 _TRIES = 100
-"""Where another connection beats for the same bot just then, its row is not waited for."""
+"""Attempts to store: a row locked by another connection's heartbeat of the same bot is skipped."""
 BotRef = tuple[UUID, UUID]
 
 
 class OneByOne:
-    """Each heartbeat in a statement of its own."""
+    """Stores each heartbeat in a statement of its own."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -29,11 +29,11 @@ class OneByOne:
         await self.store((call.account_id, call.bot_id))
         rows = await self._pool.fetch(ONE.text, call.account_id, call.bot_id)
         content = document(rows)
-        told = {
+        response = {
             "config_version": version(content),
             "may_open_positions": content["may_open_positions"],
         }
-        return Answer(dumps(told))
+        return Answer(dumps(response))
 
     async def store(self, name: BotRef) -> None:
         await self._beat([name])
@@ -54,7 +54,7 @@ class OneByOne:
 
 
 class Together(OneByOne):
-    """What comes while a statement is under way is stored by the next."""
+    """Stores all heartbeats that arrive during a statement with the next one."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         super().__init__(pool)

@@ -26,7 +26,7 @@ ORDER BY key_id, contract_type FOR SHARE
 _POSITION = """
 SELECT id FROM positions WHERE account_id = $1 AND bot_id = $2 AND id = $3 FOR UPDATE
 """
-_NOT_SAID = dict.fromkeys(WRITTEN)
+_NOT_REPORTED = dict.fromkeys(WRITTEN)
 _AS_STORED = (
     *("exchange", "environment", "contract_type", "symbol", "side", "status", "quantity"),
     *("entry_price", "exit_price", "leverage", "margin_mode", "fees", "revision", "opened_at"),
@@ -39,9 +39,9 @@ class OpenPosition:
         self._pool = pool
 
     async def __call__(self, call: Call) -> Answer:
-        said = orjson.loads(call.body)
+        reported = orjson.loads(call.body)
         name = call.path.rpartition("/")[2]
-        account_id, bot_id, symbol = call.account_id, call.bot_id, said["symbol"]
+        account_id, bot_id, symbol = call.account_id, call.bot_id, reported["symbol"]
         async with self._pool.acquire() as connection, connection.transaction():
             await connection.fetchval(_ACCOUNT, account_id)
             ((key_id, _),) = await connection.fetch(_BOT, account_id, bot_id, name)
@@ -55,11 +55,11 @@ class OpenPosition:
                 raise RuntimeError("this opening would have to be refused, or is none")
             key = config["key"]
             new = {
-                **_NOT_SAID,
+                **_NOT_REPORTED,
                 **{name: key[name] for name in ("exchange", "environment", "contract_type")},
                 **{name: asset[name] for name in ("leverage", "margin_mode")},
-                **{name: said[name] for name in ("symbol", "side", "status", "revision")},
-                "quantity": Decimal(said["quantity"]),
+                **{name: reported[name] for name in ("symbol", "side", "status", "revision")},
+                "quantity": Decimal(reported["quantity"]),
                 "expires_at": rows[0][-1] + _RESERVATION,
                 "account": account_id,
                 "bot": bot_id,
@@ -67,10 +67,10 @@ class OpenPosition:
                 "key_id": key_id,
             }
             (row,) = await connection.fetch(ADD.text, *ADD.arguments(new))
-        told = {
+        response = {
             "id": row["id"],
             "bot": {"id": row["bot_id"], "name": row["bot_name"]},
             "key": {"id": row["key_id"], "label": row["key_label"]},
             **{member: row[member] for member in _AS_STORED},
         }
-        return Answer(dumps(told))
+        return Answer(dumps(response))

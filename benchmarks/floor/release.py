@@ -29,7 +29,7 @@ _ADDRESS = "127.0.0.1"
 
 
 class ReleaseCredentials:
-    """Same checks, same records, same chain; the bot is taken at its word."""
+    """The same checks, the same records and the same chain; the bot is not authenticated."""
 
     def __init__(self, pool: asyncpg.Pool, keys: KeyFolder) -> None:
         self._pool = pool
@@ -37,7 +37,7 @@ class ReleaseCredentials:
         self._audit_key = bytes(keys.read_secret(KeyKind.AUDIT_HMAC).reveal())
 
     async def __call__(self, call: Call) -> Answer:
-        asked = orjson.loads(call.body)
+        request = orjson.loads(call.body)
         account_id, bot_id = call.account_id, call.bot_id
         release_id = new_id()
         async with self._pool.acquire() as connection, connection.transaction():
@@ -46,8 +46,8 @@ class ReleaseCredentials:
             limit = {"window": _WINDOW, "others": RELEASES_PER_HOUR - 1}
             (found,) = await _fetch(connection, FOUND, **bot, **limit, address=_ADDRESS)
             if found["waiting"] is not None or found["is_new_address"]:
-                raise RuntimeError("this release would have to be refused, or told")
-            key_id, version, suite = found["key_id"], found["version"], asked["suite"]
+                raise RuntimeError("this release would have to be refused, or announced")
+            key_id, version, suite = found["key_id"], found["version"], request["suite"]
             added = {"release": release_id, "key": key_id, "version": version, "suite": suite}
             (head,) = await _fetch(connection, ADD_RELEASE, **bot, **added, address=_ADDRESS)
             details = {"release_id": str(release_id), "version": version, "suite": suite}
@@ -59,7 +59,7 @@ class ReleaseCredentials:
             binding=binding,
             bot_id=bot_id,
             recipient=PublicKey(
-                SuiteName(suite), base64.urlsafe_b64decode(asked["public_key"] + "==")
+                SuiteName(suite), base64.urlsafe_b64decode(request["public_key"] + "==")
             ),
         )
         return Answer(

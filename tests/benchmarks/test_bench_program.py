@@ -62,7 +62,7 @@ def test_different_answers_are_not_compared() -> None:
 @pytest.mark.parametrize(
     ("value", "heed", "status"), [(0.7, True, 0), (0.5, True, 1), (0.5, False, 0)]
 )
-def test_a_missed_budget_is_the_exit_status_unless_it_is_only_told(
+def test_a_missed_budget_is_the_exit_status_unless_it_is_only_reported(
     value: float, heed: bool, status: int
 ) -> None:
     rows = [Row("list 50 keys", value, "of the floor", "at least", 0.6)]

@@ -1,4 +1,4 @@
-"""The load client: it must count right, and stop at anything that is no answer."""
+"""The load client: it must count correctly, and stop at anything that is not a valid response."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.load import EACH_TIME_ANEW, ListQuery, Load, NotAnswered, quantile, run
+from benchmarks.load import UNIQUE, Load, LoadRequest, NotAnswered, quantile, run
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
 async def serving(answer: Answer) -> AsyncIterator[tuple[int, list[bytes]]]:
-    """A server that answers each request head so; its port and the heads that it got."""
+    """Serve `answer` to each request; yield the port and the request heads received."""
     heads: list[bytes] = []
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,7 +33,7 @@ async def serving(answer: Answer) -> AsyncIterator[tuple[int, list[bytes]]]:
 
 
 def load(port: int, token: str = "") -> Load:
-    return Load(port, [ListQuery("/v1/keys", token)], connections=3, warm_up=0.02, seconds=0.1)
+    return Load(port, [LoadRequest("/v1/keys", token)], connections=3, warm_up=0.02, seconds=0.1)
 
 
 async def test_every_answer_after_the_warm_up_is_counted() -> None:
@@ -85,11 +85,11 @@ async def test_requests_go_out_in_turn_with_their_bodies_and_names_of_their_own(
         writer.write(b'HTTP/1.1 304 Not Modified\r\nETag: "a"\r\n\r\n')
 
     async with serving(answer) as (port, heads):
-        asked = [
-            ListQuery("/config", "one", headers={"If-None-Match": '"a"'}),
-            ListQuery(f"/positions/{EACH_TIME_ANEW}", "two", "PUT"),
+        requests = [
+            LoadRequest("/config", "one", headers={"If-None-Match": '"a"'}),
+            LoadRequest(f"/positions/{UNIQUE}", "two", "PUT"),
         ]
-        sent = Load(port, asked, connections=1, warm_up=0.02, seconds=0.1, status=304)
+        sent = Load(port, requests, connections=1, warm_up=0.02, seconds=0.1, status=304)
         measured = await run(Load.from_json(sent.to_json()))
 
     assert measured.requests > 0

@@ -1,4 +1,4 @@
-"""What the benchmarks say, and when they say that a budget is missed."""
+"""What the benchmarks report, and when they report a missed budget."""
 
 import io
 
