@@ -1,4 +1,4 @@
-"""An issuer of the tests' own on loopback, and tokens signed with its keys."""
+"""A loopback issuer for the tests, and tokens signed with its keys."""
 
 import asyncio
 import base64
@@ -24,12 +24,12 @@ AUDIENCE = "botkeys"
 
 SigningKey = RSAKey | ECKey | OKPKey
 
-# A deadline for each example would test how busy the machine is.
+# A deadline per example would test how busy the machine is.
 patient = settings(deadline=None)
 
 
 class Clock:
-    """Seconds that only pass when told."""
+    """A clock that advances only when asked to."""
 
     def __init__(self, now: float = NOW) -> None:
         self.now = now
@@ -54,7 +54,7 @@ def base64url(data: bytes) -> str:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    """A good token's claims; a change to `None` leaves one out."""
+    """Return the claims of a valid token; a change to `None` leaves one out."""
     whole = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -78,12 +78,12 @@ def sign(
 
 
 def sign_bytes(key: ECKey, payload: bytes) -> str:
-    """A signed payload that need not be a JWT's."""
+    """Sign a payload that need not be a JWT's."""
     return jws.serialize_compact({"alg": "ES256", "kid": key.kid}, payload, key)
 
 
 def sign_segments(key: ECKey, header: bytes, payload: bytes) -> str:
-    """A token with a header that no library would write, and a signature that holds."""
+    """Return a token with a header that no library would write, and a valid signature."""
     text = f"{base64url(header)}.{base64url(payload)}"
     der = key.get_op_key("sign").sign(text.encode(), ECDSA(SHA256()))
     r, s = decode_dss_signature(der)
@@ -91,7 +91,7 @@ def sign_segments(key: ECKey, header: bytes, payload: bytes) -> str:
 
 
 class LoopbackIssuer:
-    """A server that answers what it is told to, and counts what it is asked."""
+    """A server with configurable responses, which records the requests it gets."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -135,7 +135,7 @@ class LoopbackIssuer:
         try:
             await self._answer(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client went away, as some tests make it do
+            pass  # the client disconnected, as in some tests
         finally:
             writer.close()
 

@@ -72,7 +72,7 @@ def test_two_headers_are_refused_even_if_equal() -> None:
     assert fault_of([(b"authorization", b"Bearer abc")] * 2) is TokenFault.MALFORMED
 
 
-def test_without_the_header_the_caller_is_told_what_to_send() -> None:
+def test_without_the_header_the_caller_learns_what_to_send() -> None:
     with pytest.raises(Unauthenticated) as refusal:
         read_bearer_token([(b"x-authorization", b"Bearer abc")])
     assert refusal.value.members == {"reason": "missing"}
@@ -131,7 +131,7 @@ async def test_a_user_that_names_an_account_is_refused_whatever_the_name(
         await authenticate_user(verifier, [*headers, (b"x-account-id", account)])
 
 
-async def test_a_bad_token_is_401_before_anything_is_said_of_the_account(
+async def test_a_bad_token_is_401_before_the_account_is_considered(
     verifier: TokenVerifier,
 ) -> None:
     headers = [*bearer("abc.def.ghi"), (b"x-account-id", b"a"), (b"x-account-id", b"b")]

@@ -29,7 +29,7 @@ tokens = st.builds(
 
 
 def with_checksum(text: str) -> str:
-    """An independent writing of the checksum: what a forger would put there."""
+    """Append an independently computed checksum, as a forger would."""
     number, digits = zlib.crc32(text.encode()), ""
     while number:
         number, digit = divmod(number, 62)

@@ -1,4 +1,4 @@
-"""Tokens that were not issued as they are. RFC 8725 lists most of these attacks."""
+"""Forged and altered tokens. RFC 8725 lists most of these attacks."""
 
 import contextlib
 import hashlib

@@ -1,4 +1,4 @@
-"""Keys fetched from an issuer that rotates, hides, dawdles, lies or falls over."""
+"""Keys fetched from an issuer that rotates, hides, delays, lies or crashes."""
 
 import asyncio
 import json
@@ -265,7 +265,7 @@ async def test_an_issuer_too_slow_is_given_up(
 
 
 class AnswersOnce(HttpTransport):
-    """Gives the keys at first and is too slow after; notes the seconds it was given."""
+    """Returns the keys once and is too slow afterwards; records the seconds it was given."""
 
     def __init__(self, body: bytes) -> None:
         super().__init__()
@@ -352,7 +352,7 @@ async def test_a_discovery_document_that_does_not_fit_is_not_followed(
 
 
 class OnlyDiscovery(HttpTransport):
-    """Answers the discovery document itself and notes every address asked for."""
+    """Answers the discovery document itself and records every requested address."""
 
     def __init__(self, jwks_uri: str) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A token once found good is not checked again, and never outlives what made it good."""
+"""A verified token is not verified again, and never outlives what made it valid."""
 
 from collections.abc import Sequence
 
