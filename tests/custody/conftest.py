@@ -1,4 +1,4 @@
-"""Values that the tests of the vault share. Nothing here is used outside them."""
+"""Values that the tests of custody share. Nothing here is used elsewhere."""
 
 import traceback
 from collections.abc import Callable
@@ -46,7 +46,7 @@ def folder(tmp_path: Path) -> KeyFolder:
 
 @pytest.fixture
 def with_locals() -> Callable[[BaseException], str]:
-    """The fullest traceback there is of an error, but for the frame of the test itself."""
+    """Return a function that renders an error's fullest traceback, without the test's own frame."""
 
     def show(error: BaseException) -> str:
         below = error.__traceback__.tb_next if error.__traceback__ else None

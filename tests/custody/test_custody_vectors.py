@@ -1,6 +1,6 @@
-"""Every vector of docs/custody-vectors.json, opened twice: by the vault, and by the text alone.
+"""Every vector of docs/custody-vectors.json, opened twice: by our code, and by the specification.
 
-The second way follows docs/custody.md, RFC 9180 and the draft for the hybrid with nothing but hash
+The second way follows docs/custody.md, RFC 9180 and the draft for the hybrid with only hash
 functions, ML-KEM and X25519, as a bot in another language would.
 """
 
@@ -68,7 +68,7 @@ def expand(suite_id: bytes, key: bytes, label: bytes, info: bytes, length: int) 
 
 
 def decapsulate(suite: str, seed: bytes, enc: bytes) -> tuple[int, bytes]:
-    """The KEM's number and the shared secret."""
+    """Return the KEM's number and the shared secret."""
     if suite == "x25519":
         private = X25519PrivateKey.from_private_bytes(seed)
         shared = private.exchange(X25519PublicKey.from_public_bytes(enc))

@@ -113,7 +113,7 @@ def test_a_lost_private_half_is_not_quietly_replaced_by_a_new_pair(filled: KeyFo
         filled.create_missing([KeyKind.MASTER])
 
 
-def test_halves_of_two_pairs_are_told_apart(filled: KeyFolder, tmp_path: Path) -> None:
+def test_halves_of_two_pairs_are_distinguished(filled: KeyFolder, tmp_path: Path) -> None:
     other = KeyFolder(tmp_path / "other")
     other.create_missing([KeyKind.MASTER])
     foreign = (other.path / "master-0001.public").read_bytes()
@@ -131,7 +131,7 @@ def test_a_file_renamed_to_another_version_is_refused(filled: KeyFolder) -> None
 
 
 @every_file
-def test_a_secret_that_others_can_read_is_refused_with_the_command_that_mends_it(
+def test_a_secret_that_others_can_read_is_refused_with_the_command_that_fixes_it(
     name: str, filled: KeyFolder
 ) -> None:
     path = filled.path / name
@@ -210,7 +210,7 @@ def test_a_truncated_or_altered_file_is_refused_and_left_as_it_is(
 def test_no_other_character_passes_at_the_end_of_a_file(
     name: str, place: int, filled: KeyFolder
 ) -> None:
-    """All 255: the last characters of base64url have bits that stand for no byte."""
+    """Try all 255: the last characters of base64url have bits that belong to no byte."""
     path = filled.path / name
     whole = path.read_bytes()
     for other in set(range(256)) - {whole[place]}:
@@ -320,7 +320,7 @@ def test_a_draft_left_by_a_killed_process_is_removed_once_published(filled: KeyF
         ("all", []),
     ],
 )
-def test_a_role_is_told_which_files_it_must_not_hold(
+def test_a_role_learns_which_files_it_must_not_hold(
     role: Role, expected: list[str], filled: KeyFolder
 ) -> None:
     (filled.path / ".token-hmac.0.draft").touch()

@@ -15,7 +15,7 @@ from botkeys.sealing.suites import PrivateKey, SuiteName
 
 @pytest.fixture
 def api(folder: KeyFolder, tmp_path: Path) -> KeyFolder:
-    """The folder of an api process, with the public half of `folder`'s first master key alone."""
+    """Provide an api process's folder, with only the public half of `folder`'s first master key."""
     folder.create_missing([KeyKind.MASTER])
     api = KeyFolder(tmp_path / "api")
     api.create_missing([])
@@ -75,7 +75,7 @@ def test_a_key_file_that_is_half_copied_leaves_the_last_good_state_in_use(
     assert sealing.problem is None
 
 
-def test_a_folder_that_goes_away_and_comes_back_is_told_and_forgotten(
+def test_a_folder_that_goes_away_and_comes_back_is_reported_and_forgotten(
     folder: KeyFolder, tmp_path: Path
 ) -> None:
     folder.create_missing([KeyKind.MASTER])
@@ -111,7 +111,7 @@ def test_a_process_does_not_start_without_its_keys(folder: KeyFolder, api: KeyFo
 
 
 def test_a_keyring_of_the_api_role_holds_no_private_key(folder: KeyFolder) -> None:
-    # Even where the private half lies in the same folder (`--role all`).
+    # Even if the private half is in the same folder (`--role all`).
     folder.create_missing([KeyKind.MASTER])
     sealing = SealingKeyring(folder)
     assert not hasattr(sealing.sealer()._master, "open")

@@ -198,7 +198,7 @@ def test_a_master_key_that_is_not_held_is_named(
 def test_a_key_that_cannot_be_sealed_to_is_refused_before_anything_is_opened(
     suite: str, public_key: bytes, expected: type[Exception], binding: Binding, bot_id: UUID
 ) -> None:
-    # No master key is held: were the data key opened first, the error would be another.
+    # There is no master key: if the data key were opened first, the error would be different.
     with pytest.raises(expected):
         Releaser({}).release(
             sealed_data_key=b"",

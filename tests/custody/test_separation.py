@@ -1,4 +1,4 @@
-"""What holds the custody promise together: who imports and does what, read from the source."""
+"""What upholds the custody promise: who imports and does what, read from the source."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ SOURCES = [*APP.rglob("*.py"), *SDK.rglob("*.py")]
 
 
 def calls(path: Path) -> set[str]:
-    """Names of all methods and functions that a file calls."""
+    """Return the names of all methods and functions that a file calls."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Call):
@@ -33,7 +33,7 @@ def test_only_the_client_decrypts_credentials() -> None:
     using = {path for path in SOURCES if "AESGCM" in path.read_text("utf-8")}
     assert using == {APP / "custody" / "sealing.py", SDK / "client" / "unsealing.py"}
     decrypting = {path for path in SOURCES if "decrypt" in calls(path)}
-    # HPKE opens data keys in suites.py; the client opens what they were for.
+    # suites.py opens data keys with HPKE; the client opens the credentials they encrypt.
     assert decrypting == {SDK / "sealing" / "suites.py", SDK / "client" / "unsealing.py"}
 
 
