@@ -1,4 +1,4 @@
-"""Hot reads straight through the driver: what SQLAlchemy no longer does must be done here."""
+"""Hot reads straight through the driver, which must do here what SQLAlchemy otherwise does."""
 
 import asyncio
 
@@ -135,7 +135,7 @@ async def _fails(executor: Executor, seconds: float) -> BaseException:
 
 
 async def _until_sleeping(database: Database) -> None:
-    """Wait until the server runs the statement of the test."""
+    """Wait until the server runs the test's statement."""
     asleep = text(
         "SELECT count(*) FROM pg_stat_activity "
         "WHERE wait_event = 'PgSleep' AND datname = current_database()"

@@ -1,4 +1,4 @@
-"""Migrations: the models and they agree, up and down, and two deployments do not race."""
+"""Migrations: they agree with the models, go up and down, and two deployments do not race."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ SCHEMA = """
 
 @pytest.fixture
 async def empty(server: Server) -> AsyncIterator[str]:
-    """The address of a database of its own without any table."""
+    """Provide the address of a new database without any table."""
     name = f"test_{uuid4().hex}"
     await execute(server.superuser, f"CREATE DATABASE {name} TEMPLATE template0")
     yield server.url(name, superuser=True)

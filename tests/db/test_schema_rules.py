@@ -1,4 +1,4 @@
-"""The rules that every table keeps, read from the catalog of a migrated database."""
+"""The rules that every table follows, read from the catalog of a migrated database."""
 
 from collections.abc import AsyncIterator
 
@@ -11,13 +11,13 @@ from app.db.engine import Database
 
 PERMITTED = {
     "master_keys",
-    # The catalogue: what the exchanges tell everyone.
+    # The catalogue: public data of the exchanges.
     "catalogues",
     "instruments",
     "instrument_prices",
     "learned_leverages",
 }
-"""The tables that may be distributed otherwise than by account."""
+"""The tables that need not be distributed by account."""
 
 UNDISTRIBUTED = sorted(ACCOUNTLESS | {"alembic_version"})
 

@@ -1,4 +1,4 @@
-"""What the service says to the database: every statement names the account, and is old enough."""
+"""The statements that the service sends: each names the account, and none needs a newer server."""
 
 import re
 from collections.abc import Iterator
@@ -20,31 +20,31 @@ from tests.support.world import World
 BODY = {"suite": "x25519", "public_key": "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}
 
 ACROSS_ACCOUNTS = {
-    # What an exchange changes in its catalogue concerns the bots of all accounts.
+    # A change in an exchange's catalogue concerns the bots of all accounts.
     str(statement.compile(dialect=PGDialect_asyncpg()))  # type: ignore[no-untyped-call]
     for statement in (notifications.OF_CATALOGUE, notifications.OF_INSTRUMENTS)
 }
-"""All that may look at the rows of several accounts at once."""
+"""The only statements that may read the rows of several accounts at once."""
 
 
 @contextmanager
 def listening(world: World) -> Iterator[list[str]]:
-    """The statements that the service sends meanwhile."""
-    said: list[str] = []
+    """Record the statements that the service sends in the meantime."""
+    statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        said.append(statement)
+        statements.append(statement)
 
     engine = world.context.database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", note)
     try:
-        yield said
+        yield statements
     finally:
         event.remove(engine, "before_cursor_execute", note)
 
 
 async def everything(world: World) -> None:
-    """Each route at least once, with its refusals."""
+    """Call each route at least once, including its refusals."""
     user = world.user()
     one, two = await add_unchecked(user, 1), await add_unchecked(user, 2)
     await user.post("/v1/keys", world.unchecked_key(1))
@@ -87,12 +87,12 @@ async def everything(world: World) -> None:
 
 async def test_every_statement_on_an_accounts_rows_names_the_account(world: World) -> None:
     distributed = set(Base.metadata.tables) - ACCOUNTLESS
-    with listening(world) as said:
+    with listening(world) as statements:
         await everything(world)
 
     seen: set[str] = set()
-    assert set(said) >= ACROSS_ACCOUNTS
-    for statement in set(said) - ACROSS_ACCOUNTS:
+    assert set(statements) >= ACROSS_ACCOUNTS
+    for statement in set(statements) - ACROSS_ACCOUNTS:
         tables = set(re.findall(r"(?:FROM|JOIN|UPDATE|INTO) (\w+)", statement)) & distributed
         seen |= tables
         named = statement.startswith("INSERT") or re.search(
@@ -107,9 +107,9 @@ async def test_every_statement_on_an_accounts_rows_names_the_account(world: Worl
 
 
 async def test_no_statement_uses_what_postgresql_15_does_not_have(world: World) -> None:
-    with listening(world) as said:
+    with listening(world) as statements:
         await everything(world)
 
-    assert said
-    for statement in set(said):
+    assert statements
+    for statement in set(statements):
         assert newer_than_15(statement) == [], statement

@@ -1,4 +1,4 @@
-"""Transactions without a session: what SQLAlchemy no longer does must be done here."""
+"""Transactions without a session, which must do here what SQLAlchemy otherwise does."""
 
 import asyncio
 
@@ -58,7 +58,9 @@ async def test_after_a_statement_that_failed_nothing_is_committed(
     assert await stored(copied_database) == []
 
 
-async def test_a_lost_connection_is_told_once_and_not_lent_again(copied_database: Database) -> None:
+async def test_a_lost_connection_is_reported_once_and_not_lent_again(
+    copied_database: Database,
+) -> None:
     transaction = copied_database.transactions()
     ((pid,),) = await transaction.fetch(_PID)
     async with copied_database.engine.connect() as other:
@@ -84,7 +86,7 @@ async def test_a_statement_that_was_given_up_leaves_nothing_open(copied_database
 
     await transaction.rollback()
 
-    # Were the row still locked, its insertion would wait.
+    # If the row were still locked, inserting it would block.
     async with asyncio.timeout(20):
         await add(transaction, 1)
     await transaction.commit()

@@ -1,4 +1,4 @@
-"""Real servers in folders of their own. What a test starts, its fixture ends by process id."""
+"""Real servers in folders of their own. A fixture ends what its test starts, by process id."""
 
 import json
 import os
@@ -23,26 +23,30 @@ OWNER = Path(__file__).with_name("owner_process.py")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where a cluster is to be. pytest's own folders are 0700 and, as root, root's."""
+    """Return the path of a future cluster. pytest's own folders are 0700 and, as root, root's."""
     return tmp_path / "data" / "postgres"
 
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:
-    """An empty folder whose path leaves room for a socket's, which pytest's own may not."""
-    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # drawn at random, 0700
+    """Provide an empty folder whose path is short enough for a socket, unlike pytest's."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # random name, 0700
         yield Path(folder)
 
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished cluster, shared: each test stops what it starts and mends what it spoils."""
+    """Make a finished cluster for all tests: each stops what it starts and repairs what it
+    breaks.
+    """
     return make(tmp_path_factory.mktemp("made") / "postgres")
 
 
 @pytest.fixture(scope="session")
 def long_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As `made`, with its socket, for the path's length, where everybody can walk to."""
+    """Make one whose socket is elsewhere because of the path's length, below folders open
+    to all.
+    """
     return make(tmp_path_factory.mktemp("made") / ("x" * 150) / "postgres")
 
 
@@ -53,7 +57,7 @@ def make(folder: Path) -> Path:
 
 @pytest.fixture
 def fresh(folder: Path) -> Iterator[EmbeddedPostgres]:
-    """Nothing on disk yet; stopped at the end. Without fsync: no test here cuts the power."""
+    """Provide a server without a cluster yet, without fsync, since no test here cuts the power."""
     postgres = EmbeddedPostgres(folder, settings={"fsync": "off"})
     yield postgres
     postgres.stop_sync()
@@ -61,7 +65,7 @@ def fresh(folder: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def quick(made: Path) -> Iterator[EmbeddedPostgres]:
-    """On a finished cluster, not yet started; stopped at the end."""
+    """Provide a server on a finished cluster, not started; it is stopped at the end."""
     postgres = EmbeddedPostgres(made, settings={"fsync": "off"})
     yield postgres
     postgres.stop_sync()
@@ -69,7 +73,7 @@ def quick(made: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture
 def ended() -> Callable[..., bool]:
-    """Whether all these processes end in time. A dead one not yet reaped by init has ended."""
+    """Return a check that processes end in time; a dead one not yet reaped by init has ended."""
 
     def wait(processes: list[psutil.Process], seconds: float = 60) -> bool:
         deadline = time.monotonic() + seconds
@@ -90,7 +94,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 class Owner:
-    """A process that owns an embedded server, to be killed."""
+    """A process that owns an embedded server and is to be killed."""
 
     def __init__(self, folder: Path, *user: int, python: str = sys.executable) -> None:
         self.process = subprocess.Popen(  # noqa: S603  # our own script
@@ -147,7 +151,7 @@ def own() -> Iterator[Callable[..., Owner]]:
 
 @pytest.fixture
 def bystander() -> Iterator[Callable[[int], psutil.Process]]:
-    """Starts a process of the given user that does nothing."""
+    """Provide a function that starts an idle process of the given user."""
     running: list[subprocess.Popen[bytes]] = []
 
     def start(uid: int) -> psutil.Process:

@@ -2,7 +2,7 @@
 
     owner_process.py <folder> [<uid> <gid>]
 
-Says one line of JSON: {"pid", "url"} once ready, {"refused"} if it does not start.
+It prints one line of JSON: {"pid", "url"} once ready, {"refused"} if it does not start.
 """
 
 import json

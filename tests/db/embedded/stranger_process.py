@@ -2,7 +2,7 @@
 
     stranger_process.py <uid> <gid> <socket> <role>
 
-Says "unreachable", "let in", or the five characters of the server's refusal (SQLSTATE).
+It prints "unreachable", "let in", or the five characters of the server's error (SQLSTATE).
 """
 
 import os

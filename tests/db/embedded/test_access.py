@@ -1,4 +1,4 @@
-"""Nobody but the service's own user gets in, and what is logged tells nothing."""
+"""Only the service's own user gets access, and the log reveals nothing."""
 
 import os
 import shutil
@@ -80,7 +80,7 @@ async def test_no_network_port_is_open(quick: EmbeddedPostgres) -> None:
         sockets = [str(item.laddr) for item in server.net_connections(kind="unix")]
         assert [path for path in sockets if path.endswith(".s.PGSQL.5432")]
         for process in (server, *server.children(recursive=True)):
-            with suppress(psutil.NoSuchProcess):  # a session's own process ends with it
+            with suppress(psutil.NoSuchProcess):  # a session's process ends with it
                 assert process.net_connections(kind="inet") == []
     except psutil.AccessDenied:
         pytest.skip("this system hides the server's sockets from root")
@@ -133,7 +133,7 @@ def test_root_runs_the_server_as_a_user_without_rights(quick: EmbeddedPostgres) 
         uids = psutil.Process(quick.pid).uids()
         assert 0 not in uids
         assert uids.real == quick.folder.stat().st_uid
-        # The folders above stay closed to it.
+        # Its parent folders stay closed to the server's user.
         assert quick.folder.parent.stat().st_uid == 0
         assert stat.S_IMODE(quick.folder.parent.stat().st_mode) == 0o700
 
@@ -142,7 +142,7 @@ def test_root_runs_the_server_as_a_user_without_rights(quick: EmbeddedPostgres) 
 def test_a_user_who_is_not_root_runs_the_server_himself(
     own: Callable[..., Any], made: Path, ended: Callable[..., bool]
 ) -> None:
-    server = made.stat()  # an unprivileged user with a name, whatever it is here
+    server = made.stat()  # any unprivileged user with a name
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     candidates = [sys.executable, shutil.which(version, path="/usr/local/bin:/usr/bin")]
     pythons = [python for python in candidates if python and runs(python, server.st_uid)]
@@ -165,7 +165,7 @@ def test_a_user_who_is_not_root_runs_the_server_himself(
 
 
 def runs(python: str, uid: int) -> bool:
-    """Whether that user can run it with this project's packages."""
+    """Return whether that user can run it with this project's packages."""
     try:
         return (
             subprocess.run(  # noqa: S603  # an interpreter

@@ -18,7 +18,7 @@ AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root serves as anot
 
 @pytest.fixture
 def closed_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The wheel, installed below a folder that only root can enter."""
+    """Install the wheel below a folder that only root can enter."""
     environment = tmp_path / "environment"
     environment.mkdir(mode=0o700)
     spec = importlib.util.find_spec(PACKAGE)
@@ -88,7 +88,7 @@ def test_a_copy_is_not_put_where_somebody_else_could_change_it(open_folder: Path
 
 @pytest.fixture
 def open_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder that everybody can enter, which pytest's own are not."""
+    """Provide a folder that everyone can enter, unlike pytest's own."""
     folder = Path("/tmp") / f"botkeys-test-{tmp_path.name}-{os.getpid()}"  # noqa: S108  # removed
     folder.mkdir()
     folder.chmod(0o755)

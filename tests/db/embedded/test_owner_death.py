@@ -37,7 +37,7 @@ def test_a_server_left_behind_is_ended_and_replaced(own: Own, made: Path, ended:
     owner = own(made)
     owner.answer()
     left = owner.server
-    # Stopped, it does not hear that its owner is gone.
+    # A suspended process does not notice that its owner is gone.
     left.suspend()
     owner.kill()
     assert left.is_running()
@@ -50,7 +50,7 @@ def test_a_server_left_behind_is_ended_and_replaced(own: Own, made: Path, ended:
 def test_an_owner_that_just_ends_takes_the_server_along(own: Own, made: Path, ended: Ended) -> None:
     owner = own(made)
     owner.answer()
-    owner.process.send_signal(signal.SIGTERM)  # no handler: it ends without a word
+    owner.process.send_signal(signal.SIGTERM)  # no handler: it ends silently
     owner.process.wait(60)
     assert ended([owner.server])
 
@@ -111,11 +111,11 @@ def test_of_two_starts_at_once_one_wins(own: Own, folder: Path) -> None:
     assert {"refused": "ClusterInUse"} in answers
 
 
-def test_a_finished_cluster_is_never_made_anew(made: Path) -> None:
+def test_a_finished_cluster_is_never_made_again(made: Path) -> None:
     identity = made.stat().st_ino
     control = (made / "global" / "pg_control").read_bytes()[:8]
     made.with_name("postgres.new").mkdir(mode=0o700)
     with EmbeddedPostgres(made, settings={"fsync": "off"}):
         assert made.stat().st_ino == identity
-        # Its first eight bytes are the system identifier that initdb draws.
+        # The first eight bytes are the system identifier that initdb generates.
         assert (made / "global" / "pg_control").read_bytes()[:8] == control

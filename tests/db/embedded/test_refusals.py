@@ -1,4 +1,4 @@
-"""What cannot be started is reported in one sentence, and left as it is."""
+"""A server that cannot start reports why in one sentence and leaves the files unchanged."""
 
 import errno
 import os
@@ -141,7 +141,7 @@ def test_without_the_wheel_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -
         find_binaries(for_another_user=False)
 
 
-def test_a_full_disk_is_told_as_such(folder: Path) -> None:
+def test_a_full_disk_is_reported_as_such(folder: Path) -> None:
     cause = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with pytest.raises(DiskFull), EmbeddedPostgres(folder)._translating_errors():
         raise cause

@@ -118,10 +118,10 @@ def test_the_plain_form_starts_and_stops(made: Path) -> None:
         assert postgres.pid is not None
         server = psutil.Process(postgres.pid)
     assert not server.is_running()
-    postgres.stop_sync()  # once more changes nothing
+    postgres.stop_sync()  # stopping twice changes nothing
 
 
-async def test_a_killed_server_is_told_and_recovers(quick: EmbeddedPostgres) -> None:
+async def test_a_killed_server_is_reported_and_recovers(quick: EmbeddedPostgres) -> None:
     await quick.start()
     await keep(quick.url("botkeys_owner"), "committed")
     assert quick.pid is not None
@@ -149,7 +149,7 @@ async def test_children_of_a_killed_server_are_ended_before_the_next(
     await quick.start()
     client = await asyncpg.connect(quick.url())
     orphan = psutil.Process(client.get_server_pid())
-    # A loop in SQL looks for signals, and never at whether its parent lives.
+    # A loop in SQL reacts to signals, but never checks whether its parent is alive.
     busy = asyncio.ensure_future(
         client.execute("SELECT count(*) FROM generate_series(1, 1000000000000)")
     )
@@ -236,16 +236,16 @@ def test_a_long_path_has_its_socket_in_a_private_folder_elsewhere(long_folder: P
 
 
 @pytest.mark.torture
-async def test_a_slow_start_is_told_and_waited_for(made: Path) -> None:
-    loop, told = asyncio.get_running_loop(), asyncio.Queue[float]()
+async def test_a_slow_start_is_reported_and_waited_for(made: Path) -> None:
+    loop, reported = asyncio.get_running_loop(), asyncio.Queue[float]()
 
     def tell(seconds: float) -> None:
-        loop.call_soon_threadsafe(told.put_nowait, seconds)
+        loop.call_soon_threadsafe(reported.put_nowait, seconds)
 
     postgres = EmbeddedPostgres(made, settings={"fsync": "off"}, on_wait=tell)
 
     async def twice() -> tuple[float, float]:
-        return await told.get(), await told.get()
+        return await reported.get(), await reported.get()
 
     while True:
         starting, waited = asyncio.ensure_future(postgres.start()), asyncio.ensure_future(twice())
@@ -257,7 +257,7 @@ async def test_a_slow_start_is_told_and_waited_for(made: Path) -> None:
         server.resume()
         if is_waiting:
             break
-        # It was ready before it was suspended: once more.
+        # It was ready before it was suspended: try again.
         waited.cancel()
         await starting
         await postgres.stop()
@@ -284,12 +284,12 @@ async def test_a_client_is_not_led_astray_by_the_environment(
     assert await ask(quick.url(), "SHOW port") == "5432"
 
 
-async def test_a_setting_that_the_server_refuses_is_told_with_the_log(made: Path) -> None:
+async def test_a_setting_that_the_server_refuses_is_reported_with_the_log(made: Path) -> None:
     postgres = EmbeddedPostgres(made, settings={"perhaps": "on"})
     with pytest.raises(StartFailed) as caught:
         await postgres.start()
     assert str(postgres.log) in str(caught.value)
     assert "perhaps" not in str(caught.value)
     assert "perhaps" in postgres.log.read_text()
-    async with EmbeddedPostgres(made, settings={"fsync": "off"}) as mended:
-        assert await ask(mended.url(), "SELECT 1") == 1
+    async with EmbeddedPostgres(made, settings={"fsync": "off"}) as repaired:
+        assert await ask(repaired.url(), "SELECT 1") == 1
