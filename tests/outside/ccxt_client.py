@@ -1,7 +1,7 @@
-"""ccxt with every address of an exchange replaced by the simulator's: a client not written here.
+"""ccxt with all addresses of an exchange replaced by the simulator's: an independent client.
 
-What it signs, which paths it asks for and how it reads the answers is its own affair. Its calls
-block, so they go through a thread: the simulator answers in the tests' event loop.
+What it signs, which paths it requests and how it reads the responses is up to ccxt. Its calls
+block, so they run in a thread: the simulator responds in the tests' event loop.
 """
 
 import asyncio
@@ -19,10 +19,12 @@ _LISTINGS: Mapping[str, list[str]] = {
     "bybit": ["linear", "inverse"],
     "okx": ["swap"],
 }
-"""Where ccxt would load spot markets and options too, which no simulator has."""
+"""Exchanges for which ccxt would also load spot markets and options, which no simulator has."""
 _WITHOUT_COINS = {"bybit", "gemini", "kucoin", "okx"}
-"""Where ccxt would also list coins and the networks they travel on: nothing that perpetuals need.
-The others are asked, since ccxt reads balances of BitMEX and Phemex by the scale of each coin."""
+"""Exchanges for which ccxt would also list coins and their networks, which perpetuals do
+not need. The others are asked, since ccxt scales balances of BitMEX and Phemex by each
+coin.
+"""
 _ORIGIN = re.compile(r"^https?://[^/]+")
 
 
@@ -31,7 +33,8 @@ class OutsideClient:
 
     def __init__(self, exchange: str, environment: Environment, address: str) -> None:
         self.exchange = exchange
-        # It reads a hundred exchanges, which only the worker that comes to these tests should do.
+        # Importing it reads a hundred exchanges, which only the worker that runs these tests should
+        # do.
         import ccxt  # noqa: PLC0415  # see above
 
         self.authentication_error = ccxt.AuthenticationError
@@ -48,13 +51,15 @@ class OutsideClient:
         if self.exchange in _WITHOUT_COINS:
             self._client.has["fetchCurrencies"] = False
         if self.exchange == "gemini":
-            # Otherwise ccxt derives the steps of most symbols from a page of the exchange's site.
+            # Otherwise ccxt derives most symbols' steps from a page of the exchange's site.
             options["fetchMarketsFromAPI"]["fetchDetailsForAllSymbols"] = True
         if self.exchange in {"binance", "phemex"}:
-            options["defaultType"] = "swap"  # whose account it is that a balance is asked of
+            options["defaultType"] = "swap"  # the account whose balance is requested
 
     def _enter(self, environment: Environment, address: str) -> None:
-        """As ccxt goes to a test environment, header and paths included; then all hosts are one."""
+        """Select a test environment as ccxt does, header and paths included; then use a
+        single host.
+        """
         if environment is Environment.TESTNET:
             if self.exchange == "binance":
                 self._client.enable_demo_trading(True)
@@ -70,7 +75,9 @@ class OutsideClient:
 
     @property
     def markets(self) -> list[dict[str, Any]]:
-        """By the exchange's ids: ccxt's own names fall together where it takes spot for swaps."""
+        """Return all markets by the exchange's ids: ccxt's own names collide where it sees
+        spot as swaps.
+        """
         return [market for named in self._client.markets_by_id.values() for market in named]
 
     @contextmanager
@@ -83,12 +90,12 @@ class OutsideClient:
             self._client.apiKey = self._client.secret = self._client.password = None
 
     async def total(self, params: Mapping[str, str]) -> dict[str, Decimal]:
-        """What the account owns by asset, as a signed call tells."""
+        """Return the account's total by asset, read with a signed call."""
         balance = await asyncio.to_thread(self._client.fetch_balance, dict(params))
         return {asset: amount for asset, amount in balance["total"].items() if amount}
 
     async def buy(self, market: Mapping[str, Any]) -> str:
-        """Order the smallest quantity, for the order's id."""
+        """Order the smallest quantity; return the order's id."""
         quantity = market["limits"]["amount"]["min"] or market["precision"]["amount"]
         order = await asyncio.to_thread(
             self._client.create_order, market["id"], "limit", "buy", float(quantity), 50_000.0

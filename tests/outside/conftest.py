@@ -1,4 +1,4 @@
-"""A simulator of its own, without the faults and keys of other tests; each listing loaded once."""
+"""A simulator without the faults and keys of other tests; each listing is loaded once."""
 
 from collections.abc import AsyncIterator, Sequence
 

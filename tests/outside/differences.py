@@ -1,7 +1,7 @@
-"""Where ccxt says something else of a perpetual than our adapters: each case, and why.
+"""The differences between ccxt and our adapters about perpetuals: each case, and its reason.
 
-What stands in no row here must be equal. A row tells what ccxt says instead, so that even a
-difference is held; one that no longer differs fails its test.
+Everything without a row here must be equal. A row states ccxt's value, so that a difference is
+tested too; a row that no longer differs fails its test.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,12 +13,12 @@ from botkeys.exchanges.model import ContractType, Instrument
 
 LINEAR, INVERSE = ContractType.LINEAR, ContractType.INVERSE
 _SATOSHI = 100_000_000
-_HUNDREDTH = Decimal("0.01")  # to which we round leverage down
+_HUNDREDTH = Decimal("0.01")  # our step for rounding leverage down
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What both sides say of one perpetual, in our words."""
+    """What both sides report about one perpetual, in our terms."""
 
     symbol: str
     base: str
@@ -37,7 +37,9 @@ FIELDS = tuple(field.name for field in fields(Row))
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`says` is what ccxt makes of an instrument's `field`; without a contract type, of both."""
+    """`says` is ccxt's value of an instrument's `field`; without a contract type, it
+    applies to both.
+    """
 
     exchange: str
     field: str
@@ -98,29 +100,29 @@ DIFFERENCES = (
 )
 
 CCXT_ALONE: Mapping[tuple[str, ContractType], frozenset[str]] = {
-    # Spot pairs, since they have a `contract_price_currency` too; and a contract that may be left
-    # but not entered, whose `status` is `cancel_only`.
+    # Spot pairs, which have a `contract_price_currency` too; and a contract that may be closed but
+    # not opened, whose `status` is `cancel_only`.
     ("gemini", LINEAR): frozenset(
         {"btcgusd", "btcusd", "ethusd", "ethbtc", "batusd", "haltgusdperp"}
     ),
-    # Settles in the asset it is quoted in, but stands among the inverse ones: of the time before
-    # contracts in USDT, and not offered any more.
+    # It settles in its quote asset but is listed among the inverse contracts: it predates contracts
+    # in USDT and is not offered any more.
     ("phemex", LINEAR): frozenset({"ETHUSD"}),
 }
-"""What only ccxt takes for perpetuals that trade, by the exchange's id."""
+"""Symbols that only ccxt considers trading perpetuals, by the exchange's id."""
 
 
 def expected(exchange: str, instrument: Instrument) -> Row:
-    """What ccxt must say of our instrument."""
-    said: dict[str, Any] = {name: getattr(instrument, name) for name in FIELDS}
+    """Return what ccxt must report for our instrument."""
+    values: dict[str, Any] = {name: getattr(instrument, name) for name in FIELDS}
     for difference in DIFFERENCES:
         if difference.concerns(exchange, instrument.contract_type):
-            said[difference.field] = difference.says(instrument)
-    return Row(**said)
+            values[difference.field] = difference.says(instrument)
+    return Row(**values)
 
 
 def of_ccxt(market: Mapping[str, Any]) -> Row:
-    """A market of ccxt in our words."""
+    """Return a market of ccxt in our terms."""
     leverage = market["limits"]["leverage"]["max"]
     return Row(
         symbol=market["id"],

@@ -1,4 +1,4 @@
-"""What ccxt signs is accepted by the simulator for a good key, and for no other."""
+"""The simulator accepts what ccxt signs with a valid key, and rejects it with any other."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ from tests.outside.conftest import BothSides
 
 KEYS = credentials()
 FUNDS = {"BTC", "GUSD", "USDC", "USDT"}
-# What names the account of inverse contracts where it is another than that of linear ones.
+# The account of inverse contracts, where it differs from that of linear ones.
 INVERSE_ACCOUNT: Mapping[str, Mapping[str, str]] = {
     "binance": {"type": "swap", "subType": "inverse"},
     "kucoin": {"code": "BTC"},
@@ -30,7 +30,7 @@ def other(environment: Environment) -> Environment:
 
 
 def bitcoin(client: OutsideClient, symbols: set[str], contract_type: ContractType) -> Any:
-    """A contract on BTC among ours, as ccxt describes it."""
+    """Return one of our contracts on BTC as ccxt describes it."""
     return next(
         market
         for market in client.markets
@@ -71,7 +71,7 @@ async def test_a_signed_call_is_accepted_for_a_good_key_alone(
 async def test_an_order_is_taken_from_a_key_that_may_trade_alone(
     both_sides: BothSides, environment: Environment, exchange: str, contract_type: ContractType
 ) -> None:
-    """The signed call with a body. That the order itself is right, the good key shows."""
+    """Send a signed call with a body. The trading key shows that the order itself is valid."""
     client = await both_sides.client(exchange, environment)
     instruments = await both_sides.instruments(exchange, environment, contract_type)
     market = bitcoin(client, {each.symbol.upper() for each in instruments}, contract_type)

@@ -58,7 +58,7 @@ async def test_ccxt_agrees_on_every_perpetual(
 async def test_every_difference_is_one_and_has_its_reason(
     both_sides: BothSides, environment: Environment, difference: Difference
 ) -> None:
-    """A row that excuses nothing would hide what changes later."""
+    """A row that excuses nothing would hide later changes."""
     assert difference.field in FIELDS
     assert difference.reason.endswith(".")
     for contract_type in EXCHANGES[difference.exchange].contract_types:
