@@ -1,4 +1,4 @@
-"""Are the migrations sound, and do they end at what the models say? Exits with 1 where not."""
+"""Check that the migrations are sound and match the models; exit with 1 if not."""
 
 import asyncio
 import io
@@ -23,13 +23,13 @@ from app.db.migrate import (
 
 SQUAWK = Path(sys.executable).with_name("squawk")
 
-# What `app.db.migrate` sets on its connection before it hands it to Alembic.
+# The settings of the connection that `app.db.migrate` passes to Alembic.
 _TIMEOUTS = f"SET lock_timeout = '{LOCK_TIMEOUT}'; SET statement_timeout = '{STATEMENT_TIMEOUT}';"
 _FIRST = "-- Running upgrade"
 
 
 def migration_sql() -> str:
-    """The SQL of all migrations, without Alembic's own table and transactions."""
+    """Return the SQL of all migrations, without Alembic's own table and transactions."""
     output = io.StringIO()
     config = alembic_config()
     config.output_buffer = output

@@ -1,7 +1,7 @@
-"""Documents that the code writes itself: the OpenAPI document, tables of settings and exchanges.
+"""Documents generated from the code: the OpenAPI document, tables of settings and exchanges.
 
-`python -m scripts.documents` checks that the committed ones are what the code says now, and exits
-with 1 where one is not; with `--write` it writes them.
+`python -m scripts.documents` checks that the committed ones match the code, and exits with 1 if one
+does not; with `--write` it writes them.
 """
 
 import json
