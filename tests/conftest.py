@@ -1,4 +1,4 @@
-"""Fixtures for all: one PostgreSQL and one simulator a run, one rolled-back transaction a test."""
+"""Shared fixtures: one PostgreSQL and one simulator a run, one rolled-back transaction a test."""
 
 import asyncio
 import gc
@@ -35,7 +35,7 @@ from tests.support.database import (
 )
 from tests.support.world import World, application, served
 
-# Its usual deadline for an example, a fifth of a second, would test how busy the machine is.
+# The usual deadline of a fifth of a second for an example would test how busy the machine is.
 hypothesis.settings.register_profile(
     "any machine",
     hypothesis.settings.default,
@@ -44,7 +44,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("any machine")
 
-# Made once: making them takes longer than all else that a test of one world needs.
+# Created once: it takes longer than everything else that a test of one world needs.
 _CREDENTIALS = credentials()
 _FIRST = tuple(
     f"tests/{folder}/"
@@ -53,15 +53,17 @@ _FIRST = tuple(
 
 
 def pytest_collection() -> None:
-    """Modules and tests stay until the end: to look among them for garbage takes half the time."""
+    """Disable garbage collection: modules and tests stay until the end, and scanning them
+    is slow.
+    """
     gc.disable()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What waits for processes or is dear to set up stands first, for one worker; then the shuffle.
+    """Put tests that wait for processes or need a costly setup first, for one worker; then shuffle.
 
-    Meanwhile the other workers do the rest, and help at the end.
+    Meanwhile the other workers run the rest, and help at the end.
     """
     items.sort(key=lambda item: not item.nodeid.startswith(_FIRST))
 
@@ -91,7 +93,7 @@ async def simulator() -> AsyncIterator[Simulator]:
 
 @pytest_asyncio.fixture(scope="session")
 async def shared_database(server: Server) -> AsyncIterator[Database]:
-    """A copy of the template, which can be copied only while nobody is connected to it."""
+    """Copy the template, which can be copied only while nobody is connected to it."""
     async with database_copy(server) as name:
         database = open_database(
             server.url(name), application_name="botkeys-tests", pool_size=2, **PATIENT
@@ -117,7 +119,7 @@ async def shared_context(
 
 @pytest.fixture
 def healthy(simulator: Simulator, transport: HttpTransport) -> Iterator[None]:
-    """Exchanges that answer, and a transport that has learned nothing of their bad days."""
+    """Provide exchanges without faults, and a transport that has not recorded earlier failures."""
     simulator.faults.clear()
     transport._gates.clear()
     yield
@@ -128,13 +130,13 @@ def healthy(simulator: Simulator, transport: HttpTransport) -> Iterator[None]:
 async def open_world(
     shared: Context, database: Database, simulator: Simulator, *, background: bool
 ) -> AsyncIterator[World]:
-    """The service on this database. Without `background` it does nothing that nobody waits for."""
+    """Open the service on this database. Without `background` it starts no background work."""
     catalogues = CatalogueRefresher(
         database, shared.exchanges, intervals(shared.settings), background=background
     )
     lease = timedelta(seconds=shared.settings.heartbeat_lease)
     heartbeat_writer = HeartbeatWriter(database, shared.metrics, lease)
-    # Without a network between them, an answer comes when it is whole: so streams end at once.
+    # Without a network, a response arrives only when it is complete: so streams end at once.
     limits = StreamLimits(lifetime=0.02)
     config_publisher = ConfigPublisher(database.autocommit, shared.config_cache, limits, None)
     loader = ConfigRowLoader(database.autocommit)
@@ -165,7 +167,7 @@ async def open_world(
 
 @pytest_asyncio.fixture
 async def database(shared_database: Database) -> AsyncIterator[Database]:
-    """One connection, rolled back after the test: for tests whose requests come one by one."""
+    """Provide one connection that is rolled back, for tests with sequential requests."""
     async with rolled_back(shared_database) as undone:
         yield undone
 
@@ -180,7 +182,7 @@ async def world(
 
 @pytest_asyncio.fixture
 async def copied_database(server: Server) -> AsyncIterator[Database]:
-    """A database of the test's own with a real pool: for tests where requests cross."""
+    """Provide a database of its own with a real pool, for tests with concurrent requests."""
     async with database_copy(server) as name:
         database = open_database(
             server.url(name),

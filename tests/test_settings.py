@@ -9,7 +9,7 @@ from app.settings import Mode, Settings, SettingsError, load_settings
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """An environment without any setting of this service."""
+    """Provide an environment without any setting of this service."""
     for name in Settings.model_fields:
         monkeypatch.delenv(f"BOTKEYS_{name.upper()}", raising=False)
     return monkeypatch
@@ -42,7 +42,7 @@ def test_a_mode_that_is_set_holds_whatever_the_command(environment: pytest.Monke
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "told"),
+    ("name", "value", "expected"),
     [
         ("BOTKEYS_PROT", "8001", "BOTKEYS_PORT"),
         ("BOTKEYS_DATABSE_URL", "PLANTED", "BOTKEYS_DATABASE_URL"),
@@ -63,18 +63,18 @@ def test_a_mode_that_is_set_holds_whatever_the_command(environment: pytest.Monke
     ],
 )
 def test_a_setting_that_cannot_be_right_is_named_and_its_value_is_not(
-    environment: pytest.MonkeyPatch, name: str, value: str, told: str
+    environment: pytest.MonkeyPatch, name: str, value: str, expected: str
 ) -> None:
     environment.setenv(name, value)
 
     with pytest.raises(SettingsError) as refused:
         load_settings()
 
-    assert told in str(refused.value)
+    assert expected in str(refused.value)
     assert "PLANTED" not in str(refused.value)
 
 
-def test_every_mistake_is_told_at_once(environment: pytest.MonkeyPatch) -> None:
+def test_every_mistake_is_reported_at_once(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("BOTKEYS_PORT", "x")
     environment.setenv("BOTKEYS_LOG_LEVEL", "loud")
 

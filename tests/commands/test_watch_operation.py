@@ -1,4 +1,4 @@
-"""What `botkeys operations watch` does where there is nothing to watch, or not at the moment."""
+"""What `botkeys operations watch` does if there is nothing to watch, or temporarily nothing."""
 
 import asyncio
 import io
@@ -25,7 +25,7 @@ from botkeys.sealing.secret import Secret
         ("http://127.0.0.1:1", "The service at http://127.0.0.1:1 does not respond"),
     ],
 )
-async def test_an_address_without_a_service_is_told_in_a_sentence(
+async def test_an_address_without_a_service_is_reported_in_a_sentence(
     address: str, sentence: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     screen = Console(file=io.StringIO())
@@ -34,22 +34,22 @@ async def test_an_address_without_a_service_is_told_in_a_sentence(
     assert not [record for record in caplog.records if record.name.startswith("stamina")]
 
 
-def test_a_token_file_that_is_not_there_is_told_in_a_sentence(tmp_path: Path) -> None:
-    asked = ["operations", "watch", str(uuid4()), "--token-file", str(tmp_path / "none")]
-    assert isinstance(failure := CliRunner().invoke(app, asked).exception, SettingsError)
+def test_a_token_file_that_is_not_there_is_reported_in_a_sentence(tmp_path: Path) -> None:
+    arguments = ["operations", "watch", str(uuid4()), "--token-file", str(tmp_path / "none")]
+    assert isinstance(failure := CliRunner().invoke(app, arguments).exception, SettingsError)
     assert "none cannot be read" in str(failure)
 
 
 class Screen(io.StringIO):
-    """A terminal that says when it was told that the service is away."""
+    """A terminal that signals when it shows that the service is unavailable."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.told = asyncio.Event()
+        self.noticed = asyncio.Event()
 
     def write(self, text: str, /) -> int:
         if "does not respond" in text:
-            self.told.set()
+            self.noticed.set()
         return super().write(text)
 
 
@@ -75,7 +75,7 @@ async def test_a_service_that_is_away_is_waited_for_and_the_watch_goes_on() -> N
         )
         await seen.wait()
         away = True
-        await screen.told.wait()
+        await screen.noticed.wait()
         assert not watching.done()
         away, document["status"] = False, "succeeded"
         assert await watching
@@ -84,13 +84,13 @@ async def test_a_service_that_is_away_is_waited_for_and_the_watch_goes_on() -> N
     assert "responds again" in screen.getvalue()
 
 
-def test_pauses_grow_while_it_is_away_and_begin_anew_the_next_time() -> None:
+def test_pauses_grow_while_it_is_away_and_start_small_the_next_time() -> None:
     absence = Absence("http://localhost", Console(file=io.StringIO()), 1, 3600)
     assert [absence.pause() for _ in range(6)] == [1, 2, 4, 8, 8, 8]
     absence.over()
     assert absence.pause() == 1
 
 
-def test_the_limit_is_told_in_the_help() -> None:
-    told = " ".join(CliRunner().invoke(app, ["operations", "watch", "--help"]).output.split())
-    assert f"for up to {PATIENCE_SECONDS / 60:.0f} minutes" in told
+def test_the_limit_is_in_the_help() -> None:
+    help_text = " ".join(CliRunner().invoke(app, ["operations", "watch", "--help"]).output.split())
+    assert f"for up to {PATIENCE_SECONDS / 60:.0f} minutes" in help_text

@@ -1,4 +1,4 @@
-"""`make` alone lists what there is to make."""
+"""`make` alone lists the targets."""
 
 import os
 import re
@@ -11,7 +11,7 @@ from scripts.check_references import ROOT
 def test_help_lists_every_target_with_a_sentence() -> None:
     make = shutil.which("make")
     assert make is not None
-    # Not those of a make that runs the tests.
+    # Without the variables of a make that runs the tests.
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(  # noqa: S603  # our own Makefile
         [make], cwd=ROOT, env=env, capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""The numbers of docs/rules.md and the tests that cite them belong together."""
+"""The rules of docs/rules.md and the tests that cite them match."""
 
 import re
 from collections import Counter
@@ -45,7 +45,7 @@ def test_every_rule_is_cited_by_a_test() -> None:
 def test_every_code_of_a_rule_is_one_that_the_service_answers() -> None:
     answers = [row.split("|")[3] for row in page().splitlines() if ROW.match(row)]
     named = {code for answer in answers for code in CODE.findall(answer)} - {
-        # members of problems, and what blocks an opening
+        # members of problems, and reasons that block an opening
         *("reason", "bot", "count", "max_leverage", "code", "blocked_by"),
     }
     source = "".join(path.read_text("utf-8") for path in (ROOT / "app").rglob("errors.py"))

@@ -1,4 +1,4 @@
-"""Numbers of bodies: exact, or known to be rounded."""
+"""Numbers in bodies: exact, or known to be rounded."""
 
 from decimal import Decimal
 
@@ -25,7 +25,7 @@ def test_a_number_is_read_to_the_last_digit_or_is_rounded(text: str) -> None:
         assert len(written) > SAFE_DIGITS or not number
     else:
         assert len(written) <= SAFE_DIGITS
-        # Below, fewer digits can be told apart: those numbers are nearer to 0 than any amount.
+        # Below this, a float has fewer digits: those numbers are closer to 0 than any amount.
         assert Decimal(repr(number)) == exact or abs(exact) < Decimal("1e-290")
 
 

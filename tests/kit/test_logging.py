@@ -1,4 +1,4 @@
-"""Logs: one JSON line an event, and the last line of defence against secrets."""
+"""Logs: one JSON line per event, and the last line of defence against secrets."""
 
 import json
 import logging
@@ -18,7 +18,7 @@ JWT = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl"
 
 @pytest.fixture
 def configured() -> Iterator[None]:
-    """The service's logging, and afterwards what was there before."""
+    """Configure the service's logging, and restore the previous state afterwards."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
@@ -130,7 +130,7 @@ def test_a_secret_in_a_text_is_hidden_wherever_it_stands(
 
 @dataclass
 class Odd:
-    """What orjson would write out field by field."""
+    """A dataclass, which orjson would write out field by field."""
 
     plain: str
     hidden: str = field(repr=False)

@@ -1,4 +1,4 @@
-"""The data folder: who may look into it, and who runs on it."""
+"""The data folder: who may read it, and which process runs on it."""
 
 import os
 import stat
@@ -131,14 +131,14 @@ def test_a_key_file_of_another_user_is_refused(data: DataFolder) -> None:
         data.prepare()
 
 
-def test_a_path_that_cannot_be_a_folder_is_told(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_a_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for path in (tmp_path / "file", tmp_path / "file" / "data"):
         with pytest.raises(FolderUnusable, match=str(path)):
             DataFolder(path).prepare()
 
 
-def test_the_second_is_told_who_is_running_and_where(data: DataFolder) -> None:
+def test_the_second_learns_who_is_running_and_where(data: DataFolder) -> None:
     data.prepare()
     with data.lock(8123), hold(data, 9999) as second:
         assert line(second) == f"8123 {os.getpid()}"

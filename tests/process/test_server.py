@@ -21,7 +21,7 @@ def test_a_connection_whose_other_end_takes_nothing_is_ended_by_the_kernel() -> 
         assert limit == UNTAKEN_SECONDS * 1000
 
 
-def test_a_port_that_is_taken_is_told_in_a_sentence() -> None:
+def test_a_port_that_is_taken_is_reported_in_a_sentence() -> None:
     with listen(Settings(mode=Mode.DEVELOPMENT, port=0)) as listener:
         taken = listener.getsockname()[1]
         with pytest.raises(SettingsError, match=f"port {taken}"):

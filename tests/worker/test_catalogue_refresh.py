@@ -45,7 +45,7 @@ async def test_only_what_is_due_is_fetched_and_instruments_hourly(world: World) 
 
     assert await calls_of_a_turn() == (0, 0, 0)
     await age(world, 61)
-    # OKX's tickers do not say which contract type they are of: the listing is asked for that.
+    # OKX's tickers do not include the contract type, so the listing is requested too.
     assert await calls_of_a_turn() == (1, 1, 1)
     await age(world, 3601)
     assert await calls_of_a_turn() == (1, 2, 1)

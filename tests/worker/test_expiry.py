@@ -1,4 +1,4 @@
-"""Keys that expire are told of in time, each threshold once."""
+"""Expiring keys are announced in time, each threshold once."""
 
 import asyncio
 from datetime import timedelta
@@ -29,7 +29,7 @@ async def events(world: World) -> list[BotEvent]:
         return list((await session.scalars(query)).all())
 
 
-async def test_each_threshold_is_told_once_as_it_passes(world: World) -> None:
+async def test_each_threshold_is_announced_once_as_it_passes(world: World) -> None:
     key = await add_unchecked(world.user())
     sessions = world.context.database.sessions
     expected: list[tuple[str, str, int]] = []
@@ -45,13 +45,15 @@ async def test_each_threshold_is_told_once_as_it_passes(world: World) -> None:
         for _ in range(2):
             await announce_expiry(sessions)
         expected += [] if new is None else [new]
-        told = await events(world)
+        announced = await events(world)
         assert [
-            (event.kind, event.level, event.data["days"]) for event in told if event.data
+            (event.kind, event.level, event.data["days"]) for event in announced if event.data
         ] == expected
 
 
-async def test_of_several_thresholds_that_passed_the_nearest_is_told_alone(world: World) -> None:
+async def test_of_several_thresholds_that_passed_only_the_nearest_is_announced(
+    world: World,
+) -> None:
     user = world.user()
     key = await add_unchecked(user)
     bot = await user.add_bot()
@@ -70,7 +72,7 @@ async def test_of_several_thresholds_that_passed_the_nearest_is_told_alone(world
     assert event.environment == "testnet"
 
 
-async def test_a_key_without_a_bot_is_told_of_without_one(world: World) -> None:
+async def test_a_key_without_a_bot_is_announced_without_one(world: World) -> None:
     key = await add_unchecked(world.user())
     await add_unchecked(world.user(), 2)
     await set_expiry(world, key["id"], -DAY)
@@ -81,7 +83,7 @@ async def test_a_key_without_a_bot_is_told_of_without_one(world: World) -> None:
     assert event.bot_id is None
 
 
-async def test_several_workers_tell_of_each_key_once(
+async def test_several_workers_announce_each_key_once(
     busy_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expiry, "BATCH", 3)
@@ -92,14 +94,14 @@ async def test_several_workers_tell_of_each_key_once(
 
     done = await asyncio.gather(*(announce_expiry(sessions) for _ in range(4)))
 
-    # A worker leaves what another holds; what all left is for the next turn.
+    # A worker skips rows that another has locked; the next turn gets what all skipped.
     left = await announce_expiry(sessions)
     assert sum(done) + left == 12
     assert len({event.key_id for event in await events(busy_world)}) == 12
     assert len(await events(busy_world)) == 12
 
 
-async def test_replaced_credentials_are_told_of_anew(world: World) -> None:
+async def test_replaced_credentials_are_announced_again(world: World) -> None:
     user = world.user()
     key = await user.add_key("trade", exchange="bybit")
     await set_expiry(world, key["id"], DAY / 2)
@@ -115,7 +117,7 @@ async def test_replaced_credentials_are_told_of_anew(world: World) -> None:
 
 
 async def test_keys_that_do_not_expire_cost_the_sweep_nothing(world: World) -> None:
-    """The index holds those alone of which there is something left to tell."""
+    """The index contains only keys that still need an announcement."""
     async with world.context.database.sessions() as session:
         await session.execute(text("SET LOCAL enable_seqscan = off"))
         plan = await session.scalars(
@@ -125,6 +127,6 @@ async def test_keys_that_do_not_expire_cost_the_sweep_nothing(world: World) -> N
                 " AND expires_at <= statement_timestamp() + interval '30 days'"
             )
         )
-        told = "\n".join(plan.all())
-    assert "ix_keys_expiry" in told
-    assert "Index Cond: (expires_at <=" in told
+        plan_text = "\n".join(plan.all())
+    assert "ix_keys_expiry" in plan_text
+    assert "Index Cond: (expires_at <=" in plan_text

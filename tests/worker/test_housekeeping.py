@@ -1,4 +1,4 @@
-"""The worker's sweep: what is over goes, in batches that several workers may share."""
+"""The worker's sweep: expired rows are deleted, in batches that several workers may share."""
 
 import asyncio
 from datetime import timedelta
@@ -21,7 +21,7 @@ MARGIN = timedelta(minutes=1)
 
 
 async def fill(sessions: Sessions, *, old: int, young: int) -> None:
-    """Rows of each kind past their time, and others just within it."""
+    """Add rows of each kind that have expired, and others that have not quite."""
     account_id, bot_id = uuid4(), uuid4()
     now = func.clock_timestamp()
     ages = [(True, MARGIN)] * old + [(False, -MARGIN)] * young
@@ -71,7 +71,7 @@ async def fill(sessions: Sessions, *, old: int, young: int) -> None:
 
 
 async def left(sessions: Sessions) -> tuple[int, ...]:
-    """How many records, releases, operations and remembered positions there are."""
+    """Return the numbers of records, releases, operations and tombstones."""
     async with sessions() as session:
         return tuple(
             [

@@ -1,4 +1,4 @@
-"""Openings that lapsed are marked as closed, and nobody sees a difference."""
+"""Lapsed openings are stored as closed, and nothing visible changes."""
 
 import asyncio
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Bots that stop sending heartbeats are told of once, by whoever notices first."""
+"""Bots that stop sending heartbeats are announced once, by the first process to notice."""
 
 import asyncio
 from collections import Counter
@@ -34,7 +34,7 @@ async def offline_events(world: World) -> list[BotEvent]:
         return list((await session.scalars(query)).all())
 
 
-async def test_a_bot_whose_lease_lapsed_is_told_offline_at_that_time(world: World) -> None:
+async def test_a_bot_whose_lease_lapsed_is_announced_offline_at_that_time(world: World) -> None:
     user = world.user()
     bot, _, key = await user.ready_bot()
     await bot.post("/v1/runtime/heartbeat")
@@ -54,7 +54,7 @@ async def test_a_bot_whose_lease_lapsed_is_told_offline_at_that_time(world: Worl
     assert await announce_offline(sessions) == 0
 
 
-async def test_several_sweeps_and_heartbeats_at_once_tell_each_change_once(
+async def test_several_sweeps_and_heartbeats_at_once_announce_each_change_once(
     busy_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(presence, "BATCH", 5)
@@ -71,15 +71,15 @@ async def test_several_sweeps_and_heartbeats_at_once_tell_each_change_once(
         async with sessions() as session:
             query = select(BotEvent.bot_id, BotEvent.kind, func.count())
             rows = await session.execute(query.group_by(BotEvent.bot_id, BotEvent.kind))
-            told = {(bot_id, kind): count for bot_id, kind, count in rows}
+            counts = {(bot_id, kind): count for bot_id, kind, count in rows}
             shown = await session.execute(select(Presence.bot_id, Presence.announced_online))
             now = {bot_id: online for bot_id, online in shown}  # noqa: C416  # rows are no pairs
         assert {bot.id for bot in returning} == {bot_id for bot_id, online in now.items() if online}
         for bot in bots:
-            # A bot goes as often as it came, or is still here.
-            left = told[bot.id, "online"] - told[bot.id, "offline"]
+            # A bot went offline as often as it came online, unless it is still online.
+            left = counts[bot.id, "online"] - counts[bot.id, "offline"]
             assert left == (1 if now[bot.id] else 0)
-    assert Counter(kind for _, kind in told)["offline"] == 24
+    assert Counter(kind for _, kind in counts)["offline"] == 24
 
 
 async def test_a_bot_whose_row_is_held_is_left_to_the_next_turn(busy_world: World) -> None:
@@ -108,7 +108,7 @@ async def test_the_worker_tells_of_bots_that_went_and_keys_that_expire(busy_worl
     wanted = {"online", "offline", "key_expired"}
     kinds = select(BotEvent.kind)
     async with asyncio.timeout(60), database.sessions() as session:
-        while set(await session.scalars(kinds)) != wanted:  # noqa: ASYNC110  # it tells nobody else
+        while set(await session.scalars(kinds)) != wanted:  # noqa: ASYNC110  # nothing else signals it
             await asyncio.sleep(0.01)
     stop.set()
     async with asyncio.timeout(60):

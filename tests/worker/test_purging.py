@@ -1,4 +1,4 @@
-"""How workers share operations, and what becomes of one that cannot go on."""
+"""How workers share operations, and what happens to one that cannot continue."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""The worker goes on, whatever happens, until it is told to stop."""
+"""The worker continues, whatever happens, until it is asked to stop."""
 
 import asyncio
 from pathlib import Path
@@ -15,7 +15,7 @@ from app.worker.loop import work
 from tests.support.world import World
 
 
-async def test_what_is_due_is_done_again_and_again_until_it_is_told_to_stop(
+async def test_what_is_due_is_done_again_and_again_until_it_is_asked_to_stop(
     busy_world: World,
 ) -> None:
     database, stop = busy_world.context.database, asyncio.Event()
@@ -41,7 +41,7 @@ async def test_what_is_due_is_done_again_and_again_until_it_is_told_to_stop(
             )
         async with asyncio.timeout(60), database.sessions() as session:
             count = select(func.count()).select_from(IdempotencyRecord)
-            while await session.scalar(count):  # noqa: ASYNC110  # the worker tells nobody
+            while await session.scalar(count):  # noqa: ASYNC110  # the worker sends no signal
                 await asyncio.sleep(0.01)
     stop.set()
     async with asyncio.timeout(60):
