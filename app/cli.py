@@ -60,8 +60,8 @@ def serve(
 @app.command()
 def worker() -> None:
     """Run the background worker. Any number of workers may run in parallel."""
+    from app.process.worker import run_worker
     from app.settings import load_settings
-    from app.worker.loop import run_worker
 
     raise typer.Exit(run_worker(load_settings()))
 
@@ -151,7 +151,7 @@ def rotate() -> None:
     """
     import asyncio
 
-    from app.custody.master_keys.rotation import rotate_master_key
+    from app.commands.rotate_master_key import rotate_master_key
     from app.settings import load_settings
 
     asyncio.run(rotate_master_key(load_settings(), typer.echo))
@@ -162,7 +162,7 @@ def status() -> None:
     """Show how many data keys are sealed to each master key."""
     import asyncio
 
-    from app.custody.master_keys.rotation import report_master_keys
+    from app.commands.rotate_master_key import report_master_keys
     from app.settings import load_settings
 
     asyncio.run(report_master_keys(load_settings(), typer.echo))
@@ -248,7 +248,7 @@ _EXPECTED = (
     ("app.process.data_folder", "DataFolderError"),
     ("app.db.embedded.errors", "EmbeddedPostgresError"),
     ("app.db.migrate", "MigrationNotAllowed"),
-    ("app.custody.master_keys.rotation", "RotationIncomplete"),
+    ("app.commands.rotate_master_key", "RotationIncomplete"),
 )
 
 

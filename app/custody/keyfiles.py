@@ -9,7 +9,7 @@ from typing import Literal
 
 from app.custody import files, keyformat
 from app.custody.errors import KeyFileMissing, KeyPairMismatch
-from app.custody.master_keys.pair import MasterPrivateKey, MasterPublicKey
+from app.custody.master_key import MasterPrivateKey, MasterPublicKey
 from botkeys.sealing.boxes import SecretBytes, wipe
 from botkeys.sealing.suites import SEED_BYTES
 

@@ -15,7 +15,7 @@ import hmac
 from pathlib import Path
 
 from app.custody.errors import KeyFileGarbled
-from app.custody.master_keys.pair import MASTER_SUITE, MasterPrivateKey, MasterPublicKey
+from app.custody.master_key import MASTER_SUITE, MasterPrivateKey, MasterPublicKey
 from botkeys import base64url
 from botkeys.sealing.boxes import SecretBytes, Uncopyable
 from botkeys.sealing.errors import InvalidPublicKey

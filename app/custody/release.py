@@ -9,7 +9,7 @@ from typing import final
 from uuid import UUID
 
 from app.custody.errors import UnknownMasterKey
-from app.custody.master_keys.pair import MasterPrivateKey
+from app.custody.master_key import MasterPrivateKey
 from botkeys.sealing.binding import Binding
 from botkeys.sealing.boxes import Uncopyable, wipe
 from botkeys.sealing.suites import PublicKey

@@ -7,7 +7,7 @@ from typing import final
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from app.custody.master_keys.pair import MasterPublicKey
+from app.custody.master_key import MasterPublicKey
 from botkeys.exchanges.model import Credentials
 from botkeys.sealing.binding import Binding
 from botkeys.sealing.boxes import Uncopyable, wipe

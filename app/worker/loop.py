@@ -1,26 +1,20 @@
-"""The worker process: does what is due, repeatedly, until asked to stop."""
+"""The tasks of the worker: does what is due, repeatedly, until asked to stop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import Database
 from app.domains.catalogue.refresher import CatalogueRefresher
-from app.kit.logging import configure_logging
-from app.process.core_dumps import forbid_core_dumps
-from app.process.startup import intervals, open_exchanges, open_settings_database
-from app.process.stopping import StopRequest
-from app.settings import Settings
 from app.worker.catalogue_refresh import refresh_due
 from app.worker.expiry import announce_expiry
 from app.worker.housekeeping import sweep
 from app.worker.presence import announce_offline
 from app.worker.purging import DEFAULT_LIMITS, PurgeLimits, purge_deleted
 from app.worker.rollups import mark_cut, recompute_due
-from botkeys.transport.client import HttpTransport
 
 SWEEP_SECONDS = 300.0
 LOOK_SECONDS = 5.0
@@ -88,25 +82,3 @@ async def _again_and_again(
             log.warning("worker_turn_failed", exception=type(error).__name__)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), seconds)
-
-
-def run_worker(settings: Settings) -> int:
-    """Work until SIGINT, SIGTERM or SIGHUP; return the exit status."""
-    forbid_core_dumps()
-    configure_logging(settings.log_level)
-    with StopRequest() as stop:
-        return stop.run(_run(settings, stop))
-
-
-async def _run(settings: Settings, stop: StopRequest) -> int:
-    async with AsyncExitStack() as stack:
-        database = open_settings_database(settings, "botkeys-worker")
-        stack.push_async_callback(database.close)
-        transport = await stack.enter_async_context(HttpTransport())
-        exchanges = await stack.enter_async_context(open_exchanges(settings, transport))
-        catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
-        stack.push_async_callback(catalogues.close)
-        limits = PurgeLimits(settings.purge_batch, settings.operation_claim)
-        # Work in flight is rolled back or lapses: batches of deletions, claimed refreshes.
-        await stop.unless_asked(work(database, catalogues, stop.event, limits=limits))
-    return 0

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from app.custody.keyfiles import KeyFolder
-from app.custody.master_keys.pair import MasterPrivateKey
+from app.custody.master_key import MasterPrivateKey
 from botkeys.exchanges.model import Credentials
 from botkeys.sealing.binding import Binding
 from botkeys.sealing.secret import Secret

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from app.auth import bot_token as bot_tokens
 from app.custody.fingerprint import account_hash, fingerprint, mask
-from app.custody.master_keys.pair import MasterPrivateKey
+from app.custody.master_key import MasterPrivateKey
 from app.custody.release import Releaser
 from botkeys.client.models import ReleaseAnswer
 from botkeys.client.token import parse_token

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.custody.errors import UnknownMasterKey
-from app.custody.master_keys.pair import MasterPrivateKey
+from app.custody.master_key import MasterPrivateKey
 from app.custody.release import Releaser
 from app.custody.sealing import Sealed, Sealer
 from botkeys.exchanges.model import Credentials, Environment
@@ -301,7 +301,7 @@ def test_an_error_while_sealing_shows_no_secret_even_with_local_variables(
     if broken == "ciphertext":
         monkeypatch.setattr("app.custody.sealing.AESGCM", fail)
     else:
-        monkeypatch.setattr("app.custody.master_keys.pair.PublicKey.seal", fail)
+        monkeypatch.setattr("app.custody.master_key.PublicKey.seal", fail)
     with pytest.raises(MemoryError) as caught:
         Sealer(master.public).seal(credentials, binding)
     shown = with_locals(caught.value)

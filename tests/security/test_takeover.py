@@ -19,7 +19,7 @@ from app.auth.development_issuer import DevelopmentIssuer
 from app.custody.bot_token import mint, token_hash
 from app.custody.keyfiles import KeyKind
 from app.custody.keyring import ReleasingKeyring
-from app.custody.master_keys.pair import MasterPrivateKey
+from app.custody.master_key import MasterPrivateKey
 from app.custody.release import Releaser
 from app.settings import Role
 from botkeys.client import CannotOpen, OlderVersion, Refused

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from app.custody.bot_token import mint
-from app.custody.master_keys.pair import MasterPrivateKey
+from app.custody.master_key import MasterPrivateKey
 from app.custody.release import Releaser
 from app.custody.sealing import Sealer
 from botkeys.exchanges.model import Credentials, Environment
