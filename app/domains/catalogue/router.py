@@ -14,7 +14,6 @@ from app.api.schemas import Search
 from app.auth.scopes import Scope
 from app.domains.catalogue.cursors import RankCursors
 from app.domains.catalogue.deps import Service
-from app.domains.catalogue.errors import RefreshLimited
 from app.domains.catalogue.schemas import (
     CatalogueFreshness,
     ExchangeList,
@@ -89,7 +88,7 @@ async def list_instruments(
     operation_id="refreshInstruments",
     summary="Refresh a key's instruments",
     response_model=CatalogueFreshness,
-    responses=reading_one(RefreshLimited),
+    responses=reading_one(),
 )
 @for_users(Scope.KEYS_READ)
 async def refresh_instruments(key_id: UUID, service: Service) -> Response:
