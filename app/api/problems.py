@@ -141,24 +141,26 @@ def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def told_together(
-    usual: dict[int | str, dict[str, Any]], own: dict[int | str, dict[str, Any]]
-) -> dict[int | str, dict[str, Any]]:
-    """Both `responses`; a status that both have tells the problems of both, each once."""
-    told = {**usual, **own}
-    for status in usual.keys() & own.keys():
-        mine, theirs = own[status], usual[status]
-        examples = mine.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
-        more = theirs["content"][MEDIA_TYPE]["examples"]
+Responses = dict[int | str, dict[str, Any]]
+"""What a route may answer, by status, as FastAPI takes it."""
+
+
+def joined(first: Responses, second: Responses) -> Responses:
+    """Return both; a status that both have lists the problems of both, each once."""
+    all_of = {**second, **first}
+    for status in first.keys() & second.keys():
+        one, other = first[status], second[status]
+        examples = one.get("content", {}).get(MEDIA_TYPE, {}).get("examples", {})
+        more = other["content"][MEDIA_TYPE]["examples"]
         if not examples or more.keys() <= examples.keys():
             continue
-        content = {**mine["content"][MEDIA_TYPE], "examples": {**more, **examples}}
-        told[status] = {
-            **mine,
-            "description": f"{mine['description']}; {theirs['description']}",
-            "content": {**mine["content"], MEDIA_TYPE: content},
+        content = {**one["content"][MEDIA_TYPE], "examples": {**more, **examples}}
+        all_of[status] = {
+            **one,
+            "description": f"{one['description']}; {other['description']}",
+            "content": {**one["content"], MEDIA_TYPE: content},
         }
-    return told
+    return all_of
 
 
 def _example(kind: type[AppError]) -> dict[str, Any]:

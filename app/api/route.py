@@ -1,6 +1,6 @@
 """The route class of the whole API: what each route says of itself, and what is checked first."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -11,12 +11,30 @@ from app.api.access import Access, access_of
 from app.api.fast_path import Endpoint, ExactRequest
 from app.api.pipeline import MAX_IDEMPOTENCY_KEY, Check, Handler, Pipeline
 from app.api.preconditions import is_conditional
-from app.api.problems import problems, told_together
+from app.api.problems import joined, problems
 from app.api.query_parameters import QueryNames
 from app.api.unit_of_work import UnitOfWork
 from app.auth.caller import Caller
-from app.auth.errors import AccountClosing, AccountHeaderMalformed, AccountHeaderRequired
-from app.errors import AppError, BodyTooLarge, PreconditionFailed, UnsupportedMediaType
+from app.auth.errors import (
+    AccountClosing,
+    AccountHeaderMalformed,
+    AccountHeaderRequired,
+    MissingScope,
+    Unauthenticated,
+    WrongTokenKind,
+)
+from app.errors import (
+    AppError,
+    BodyTooLarge,
+    IdempotencyKeyReused,
+    InvalidRequest,
+    NotFound,
+    PreconditionFailed,
+    RateLimited,
+    RequestInProgress,
+    Unavailable,
+    UnsupportedMediaType,
+)
 
 Answering = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -37,23 +55,33 @@ class EdgeRoute(APIRoute):
         extra["parameters"] = _headers_at_the_edge(self.access)
         options["openapi_extra"] = extra
         own = options.get("responses") or {}
-        options["responses"] = told_together(self._usual_problems(options), own)
+        usual = joined(problems(*self._usual_problems(path)), own)
+        options["responses"] = joined(usual, problems(*self._problems_of_form(options)))
         super().__init__(path, endpoint, **options)
         if is_conditional(self.dependant):
-            self.responses = told_together(problems(PreconditionFailed), self.responses)
+            self.responses = joined(self.responses, problems(PreconditionFailed))
         if self.methods == {"GET"} or self.access.for_bots:
             self._answer_directly()
 
-    def _usual_problems(self, options: dict[str, Any]) -> dict[int | str, dict[str, Any]]:
-        """What the edge itself refuses, so that no router has to say it."""
-        usual: list[type[AppError]] = []
+    def _usual_problems(self, path: str) -> Iterator[type[AppError]]:
+        """Yield what no router has to name. It names `NotFound` itself where what may be missing
+        stands in the query or in the body.
+        """
+        yield from (Unauthenticated, MissingScope, WrongTokenKind, RateLimited, Unavailable)
+        yield InvalidRequest
+        if self.access.replayable:
+            yield from (RequestInProgress, IdempotencyKeyReused)
+        if "{" in path:
+            yield NotFound
+
+    def _problems_of_form(self, options: dict[str, Any]) -> Iterator[type[AppError]]:
+        """Yield what the edge refuses before anything of the route is looked at."""
         if not self.access.for_bots:
-            usual += [AccountHeaderRequired, AccountHeaderMalformed]
+            yield from (AccountHeaderRequired, AccountHeaderMalformed)
             if not self.access.while_closing:
-                usual.append(AccountClosing)
+                yield AccountClosing
         if not set(options.get("methods") or ()) <= {"GET", "DELETE"}:
-            usual += [BodyTooLarge, UnsupportedMediaType]
-        return problems(*usual)
+            yield from (BodyTooLarge, UnsupportedMediaType)
 
     def _answer_directly(self) -> None:
         """Leave to the framework what only it can do, and bodies of other kinds than JSON."""

@@ -5,7 +5,6 @@ from fastapi import APIRouter, Response
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.preconditions import Expected, etag
-from app.api.responses import reading, writing
 from app.api.route import CurrentCaller, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.accounts.deps import Service
@@ -25,7 +24,6 @@ def _one(view: AccountView) -> Response:
     operation_id="getAccount",
     summary="Get the account",
     response_model=Account,
-    responses=reading(),
 )
 @for_users(Scope.DATA_READ)
 async def get_account(service: Service, caller: CurrentCaller) -> Response:
@@ -38,7 +36,6 @@ async def get_account(service: Service, caller: CurrentCaller) -> Response:
     operation_id="changeAccount",
     summary="Change the account's settings",
     response_model=Account,
-    responses=writing(),
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="account.change")
 async def change_account(

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Response
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
-from app.api.responses import reading
 from app.api.route import EdgeRoute
 from app.api.schemas import Symbol
 from app.auth.scopes import Scope
@@ -40,7 +39,6 @@ BotId = Annotated[UUID | None, Query(description="Only data of this bot, which m
     operation_id="getSummary",
     summary="Summarise trading",
     response_model=Summary,
-    responses=reading(),
 )
 @for_users(Scope.DATA_READ)
 async def get_summary(
@@ -91,7 +89,6 @@ async def get_summary(
     operation_id="getEquityCurve",
     summary="Get the equity curve",
     response_model=EquityCurve,
-    responses=reading(),
 )
 @for_users(Scope.DATA_READ)
 async def get_equity_curve(
@@ -127,7 +124,6 @@ async def get_equity_curve(
     operation_id="getDashboard",
     summary="Get the dashboard's totals",
     response_model=Dashboard,
-    responses=reading(),
 )
 @for_users(Scope.DATA_READ)
 async def get_dashboard(service: Service, environment: Selected = None) -> Response:

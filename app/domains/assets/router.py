@@ -10,7 +10,7 @@ from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.api.preconditions import Expected, etag
-from app.api.responses import changing, reading_one
+from app.api.problems import problems
 from app.api.route import CurrentCaller, EdgeRoute
 from app.api.schemas import Symbol
 from app.auth.scopes import Scope
@@ -36,7 +36,6 @@ def _one(row: AssetRow, *, status: int = 200, **headers: str) -> Response:
     operation_id="listAssets",
     summary="List a key's trading assets",
     response_model=AssetPage,
-    responses=reading_one(),
 )
 @for_users(Scope.KEYS_READ)
 async def list_assets(
@@ -62,7 +61,7 @@ async def list_assets(
     summary="Add a trading asset to a key",
     status_code=201,
     response_model=Asset,
-    responses=changing(
+    responses=problems(
         errors.AssetAlreadyAdded,
         errors.CatalogueUnknown,
         errors.UnknownSymbol,
@@ -86,7 +85,6 @@ async def add_asset(
     operation_id="getAsset",
     summary="Get a trading asset",
     response_model=Asset,
-    responses=reading_one(),
 )
 @for_users(Scope.KEYS_READ)
 async def get_asset(key_id: UUID, symbol: SymbolInPath, service: Service) -> Response:
@@ -99,7 +97,7 @@ async def get_asset(key_id: UUID, symbol: SymbolInPath, service: Service) -> Res
     operation_id="changeAsset",
     summary="Change a trading asset",
     response_model=Asset,
-    responses=changing(
+    responses=problems(
         errors.PositionOpen,
         errors.LeverageAboveMax,
         errors.LeverageNotSettable,
@@ -128,7 +126,7 @@ async def change_asset(
     operation_id="removeAsset",
     summary="Remove a trading asset",
     status_code=204,
-    responses=changing(errors.PositionOpen),
+    responses=problems(errors.PositionOpen),
 )
 @for_users(Scope.KEYS_WRITE, action="asset.remove")
 async def remove_asset(

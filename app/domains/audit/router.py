@@ -5,7 +5,6 @@ from fastapi import APIRouter, Response
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, NumberCursors
-from app.api.responses import reading
 from app.api.route import EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.audit.deps import Events
@@ -19,7 +18,6 @@ router = APIRouter(prefix="/v1/audit-events", tags=["audit"], route_class=EdgeRo
     operation_id="listAuditEvents",
     summary="List audit events",
     response_model=AuditPage,
-    responses=reading(),
 )
 @for_users(Scope.AUDIT_READ)
 async def list_audit_events(

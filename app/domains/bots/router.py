@@ -8,7 +8,7 @@ from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.preconditions import Expected, etag
-from app.api.responses import changing, reading, reading_one, writing
+from app.api.problems import problems
 from app.api.route import CurrentCaller, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.bots import errors
@@ -34,7 +34,6 @@ def _one(row: BotRow, *, status: int = 200, **headers: str) -> Response:
     summary="Add a bot",
     status_code=201,
     response_model=Bot,
-    responses=writing(),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.add")
 async def add_bot(new: BotCreate, service: Service, caller: CurrentCaller) -> Response:
@@ -43,9 +42,7 @@ async def add_bot(new: BotCreate, service: Service, caller: CurrentCaller) -> Re
     return _one(row, status=201, Location=f"/v1/bots/{row.id}")
 
 
-@router.get(
-    "", operation_id="listBots", summary="List bots", response_model=BotPage, responses=reading()
-)
+@router.get("", operation_id="listBots", summary="List bots", response_model=BotPage)
 @for_users(Scope.BOTS_READ)
 async def list_bots(
     service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
@@ -66,7 +63,6 @@ async def list_bots(
     operation_id="getBot",
     summary="Get a bot",
     response_model=Bot,
-    responses=reading_one(),
 )
 @for_users(Scope.BOTS_READ)
 async def get_bot(bot_id: UUID, service: Service) -> Response:
@@ -79,7 +75,6 @@ async def get_bot(bot_id: UUID, service: Service) -> Response:
     operation_id="changeBot",
     summary="Rename or pause a bot",
     response_model=Bot,
-    responses=changing(),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.change")
 async def change_bot(
@@ -97,7 +92,7 @@ async def change_bot(
     operation_id="deleteBot",
     summary="Delete a bot",
     status_code=204,
-    responses=changing(errors.OpenPositions),
+    responses=problems(errors.OpenPositions),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.delete")
 async def delete_bot(
@@ -113,7 +108,7 @@ async def delete_bot(
     operation_id="assignKey",
     summary="Assign a key to a bot",
     response_model=Bot,
-    responses=changing(KeyInactive, KeyAssigned, errors.OpenPositions),
+    responses=problems(KeyInactive, KeyAssigned, errors.OpenPositions),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.assign_key")
 async def assign_key(
@@ -135,7 +130,7 @@ async def assign_key(
     operation_id="unassignKey",
     summary="Unassign a bot's key",
     response_model=Bot,
-    responses=changing(errors.OpenPositions),
+    responses=problems(errors.OpenPositions),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.unassign_key")
 async def unassign_key(
@@ -151,7 +146,6 @@ async def unassign_key(
     summary="Mint a bot's token",
     status_code=201,
     response_model=BotToken,
-    responses=reading_one(),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.mint_token", replayable=False)
 async def mint_bot_token(bot_id: UUID, service: TokenService, caller: CurrentCaller) -> Response:

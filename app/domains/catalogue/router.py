@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query, Response
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit
-from app.api.responses import reading, reading_one
 from app.api.route import EdgeRoute
 from app.api.schemas import Search
 from app.auth.scopes import Scope
@@ -37,7 +36,6 @@ instruments_router = APIRouter(
     operation_id="listExchanges",
     summary="List exchanges",
     response_model=ExchangeList,
-    responses=reading(),
 )
 @for_users()
 async def list_exchanges() -> Response:
@@ -50,7 +48,6 @@ async def list_exchanges() -> Response:
     operation_id="listInstruments",
     summary="List a key's instruments",
     response_model=InstrumentPage,
-    responses=reading_one(),
 )
 @for_users(Scope.KEYS_READ)
 async def list_instruments(
@@ -88,7 +85,6 @@ async def list_instruments(
     operation_id="refreshInstruments",
     summary="Refresh a key's instruments",
     response_model=CatalogueFreshness,
-    responses=reading_one(),
 )
 @for_users(Scope.KEYS_READ)
 async def refresh_instruments(key_id: UUID, service: Service) -> Response:

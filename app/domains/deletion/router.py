@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from app.api.access import for_users
 from app.api.json_response import json_answer
-from app.api.responses import changing
+from app.api.problems import problems
 from app.api.route import CurrentCaller, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.deletion.deps import Deletions
@@ -12,6 +12,7 @@ from app.domains.deletion.errors import UnknownKeys
 from app.domains.deletion.schemas import DataDeletion, DeletionPreview
 from app.domains.operations.responses import operation_answer
 from app.domains.operations.schemas import Operation
+from app.errors import NotFound
 
 router = APIRouter(prefix="/v1/data-deletions", tags=["operations"], route_class=EdgeRoute)
 
@@ -24,7 +25,7 @@ router = APIRouter(prefix="/v1/data-deletions", tags=["operations"], route_class
     response_model=Operation,
     responses={
         200: {"description": "A dry run: what would be deleted.", "model": DeletionPreview},
-        **changing(UnknownKeys),
+        **problems(NotFound, UnknownKeys),
     },
 )
 @for_users(Scope.DATA_DELETE, action="data.delete")

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Response
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
-from app.api.responses import changing, reading, reading_one
+from app.api.problems import problems
 from app.api.route import CurrentCaller, EdgeRoute
 from app.auth.scopes import Scope
 from app.db.base import AnyRow
 from app.domains.freezes.deps import Service
 from app.domains.freezes.schemas import Freeze, FreezeCreate, FreezePage
+from app.errors import NotFound
 
 router = APIRouter(prefix="/v1/freezes", tags=["freezes"], route_class=EdgeRoute)
 
@@ -27,7 +28,6 @@ def _document(row: AnyRow) -> dict[str, Any]:
     operation_id="listFreezes",
     summary="List freezes",
     response_model=FreezePage,
-    responses=reading(),
 )
 @for_users(Scope.KEYS_READ)
 async def list_freezes(
@@ -52,7 +52,7 @@ async def list_freezes(
     response_model=Freeze,
     responses={
         200: {"description": "The freeze was already in force.", "model": Freeze},
-        **changing(),
+        **problems(NotFound),
     },
 )
 @for_users(Scope.KEYS_WRITE, action="freeze.add")
@@ -72,7 +72,6 @@ async def add_freeze(new: FreezeCreate, service: Service, caller: CurrentCaller)
     operation_id="getFreeze",
     summary="Get a freeze",
     response_model=Freeze,
-    responses=reading_one(),
 )
 @for_users(Scope.KEYS_READ)
 async def get_freeze(freeze_id: UUID, service: Service) -> Response:
@@ -85,7 +84,6 @@ async def get_freeze(freeze_id: UUID, service: Service) -> Response:
     operation_id="liftFreeze",
     summary="Lift a freeze",
     status_code=204,
-    responses=changing(),
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="freeze.lift")
 async def lift_freeze(freeze_id: UUID, service: Service, caller: CurrentCaller) -> Response:

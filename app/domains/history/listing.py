@@ -7,7 +7,6 @@ from uuid import UUID
 from fastapi import Response
 
 from app.api.json_response import json_answer
-from app.api.responses import reading as problems_of_reading
 from app.domains.history.content_negotiation import Form
 from app.domains.history.cursors import PlaceCursors
 from app.domains.history.export_formats import CsvLines, NdjsonLines
@@ -30,7 +29,6 @@ IN_EVERY_FORM: dict[int | str, dict[str, Any]] = {
             Form.NDJSON.value: {**_FILE, "example": '{"id":"2026-11-22-0001",…}\n'},
         },
     },
-    **problems_of_reading(),
 }
 
 

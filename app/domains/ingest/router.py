@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from app.api.access import for_bots
 from app.api.json_response import json_answer
-from app.api.responses import reading
+from app.api.problems import problems
 from app.api.route import EdgeRoute
 from app.domains.bots.errors import NoKey
 from app.domains.ingest.deps import Ingest
@@ -32,7 +32,7 @@ reported as a `duplicate`. A body above the limit (4 MiB by default) is rejected
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
 _ROUTE: dict[str, Any] = {
     "response_model": BatchVerdicts,
-    "responses": reading(NoKey, KeyNotAssigned),
+    "responses": problems(NoKey, KeyNotAssigned),
     "description": _NOTES,
 }
 

@@ -9,7 +9,7 @@ from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.preconditions import Expected, etag
-from app.api.responses import changing, reading, reading_one, writing
+from app.api.problems import problems
 from app.api.route import CurrentCaller, EdgeRoute
 from app.api.schemas import Search
 from app.auth.scopes import Scope
@@ -47,7 +47,7 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
     summary="Add a key",
     status_code=201,
     response_model=Key,
-    responses=writing(
+    responses=problems(
         errors.ContractTypeNotOffered,
         errors.RegionNotOffered,
         errors.PassphraseRequired,
@@ -75,7 +75,6 @@ async def add_key(new: KeyCreate, service: Service, caller: CurrentCaller) -> Re
     operation_id="listKeys",
     summary="List keys",
     response_model=KeyPage,
-    responses=reading(),
 )
 @for_users(Scope.KEYS_READ)
 async def list_keys(
@@ -114,7 +113,6 @@ async def list_keys(
     operation_id="getKey",
     summary="Get a key",
     response_model=Key,
-    responses=reading_one(),
 )
 @for_users(Scope.KEYS_READ)
 async def get_key(key_id: UUID, service: Service) -> Response:
@@ -127,7 +125,7 @@ async def get_key(key_id: UUID, service: Service) -> Response:
     operation_id="changeKey",
     summary="Change a key",
     response_model=Key,
-    responses=changing(
+    responses=problems(
         errors.EnvironmentImmutable,
         errors.BotOnline,
         errors.OpenPositions,
@@ -151,7 +149,7 @@ async def change_key(
     operation_id="replaceCredentials",
     summary="Replace a key's credentials",
     response_model=Key,
-    responses=changing(
+    responses=problems(
         errors.PassphraseRequired,
         errors.PassphraseTwice,
         errors.PassphraseNotUsed,
@@ -185,7 +183,6 @@ async def replace_credentials(
     operation_id="previewKeyDeletion",
     summary="Preview the deletion of a key",
     response_model=KeyDeletionPreview,
-    responses=reading_one(),
 )
 @for_users(Scope.KEYS_READ)
 async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
@@ -211,7 +208,7 @@ async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
     response_model=DeletionReceipt,
     responses={
         202: {"description": "The operation that deletes the key's data.", "model": Operation},
-        **changing(KeyAssigned, errors.PositionsHeld),
+        **problems(KeyAssigned, errors.PositionsHeld),
     },
 )
 @for_users(Scope.KEYS_WRITE, action="key.delete")

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
-from app.api.responses import changing, reading, reading_one
+from app.api.problems import problems
 from app.api.route import EdgeRoute
 from app.api.streaming import event_stream
 from app.auth.scopes import Scope
@@ -36,7 +36,6 @@ router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=Edg
     operation_id="listOperations",
     summary="List operations",
     response_model=OperationPage,
-    responses=reading(),
 )
 @for_users(Scope.DATA_READ)
 async def list_operations(
@@ -58,7 +57,6 @@ async def list_operations(
     operation_id="getOperation",
     summary="Get an operation",
     response_model=Operation,
-    responses=reading_one(),
 )
 @for_users(Scope.DATA_READ, while_closing=True)
 async def get_operation(operation_id: UUID, service: Operations) -> Response:
@@ -75,7 +73,7 @@ async def get_operation(operation_id: UUID, service: Operations) -> Response:
     operation_id="streamOperation",
     summary="Follow an operation",
     response_class=Response,
-    responses={**_STREAM, **reading_one()},
+    responses=_STREAM,
 )
 @for_users(Scope.DATA_READ, while_closing=True)
 async def stream_operation(operation_id: UUID, service: Operations, follow: Progress) -> Response:
@@ -95,7 +93,7 @@ async def stream_operation(operation_id: UUID, service: Operations, follow: Prog
     operation_id="cancelOperation",
     summary="Cancel an operation",
     response_model=Operation,
-    responses=changing(NotCancellable),
+    responses=problems(NotCancellable),
 )
 @for_users(Scope.DATA_DELETE, action="operation.cancel")
 async def cancel_operation(operation_id: UUID, service: Operations) -> Response:

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from app.api.access import for_bots
 from app.api.json_response import json_answer
-from app.api.responses import reading_one
+from app.api.problems import problems
 from app.api.route import EdgeRoute
 from app.domains.assets.errors import LeverageNotSettable, MarginModeNotSupported
 from app.domains.positions.deps import PositionReports
@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class
     operation_id="reportPosition",
     summary="Report a position, or ask to open one",
     response_model=Position,
-    responses=reading_one(
+    responses=problems(
         *REFUSALS.values(),
         errors.KeyNotAssigned,
         PositionConflict,

@@ -7,14 +7,13 @@ from fastapi import APIRouter, Query, Response
 
 from app.api.access import for_users
 from app.api.json_response import json_answer
-from app.api.responses import writing
+from app.api.problems import problems
 from app.api.route import CurrentCaller, EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.positions.deps import Positions
 from app.domains.positions.errors import PositionAmbiguous
 from app.domains.positions.schemas import Position, PositionId
 from app.domains.positions.serializers import position_document
-from app.errors import NotFound
 
 router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeRoute)
 
@@ -24,7 +23,7 @@ router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeR
     operation_id="closePosition",
     summary="Close a position by hand",
     response_model=Position,
-    responses=writing(NotFound, PositionAmbiguous),
+    responses=problems(PositionAmbiguous),
 )
 @for_users(Scope.BOTS_WRITE, action="position.close")
 async def close_position(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.api.access import for_users
 from app.api.preconditions import Expected
-from app.api.responses import writing
+from app.api.problems import problems
 from app.api.route import CurrentCaller, EdgeRoute
 from app.auth.errors import AccountClosing
 from app.auth.scopes import Scope
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute
     summary="Close the account",
     status_code=202,
     response_model=Operation,
-    responses=writing(PositionsStillOpen, AccountClosing),
+    responses=problems(PositionsStillOpen, AccountClosing),
 )
 @for_users(Scope.ACCOUNT_ADMIN, action=CLOSE, while_closing=True)
 async def close_account(

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 
 from app.api.access import for_bots
-from app.api.responses import reading
 from app.api.route import EdgeRoute
 from app.domains.runtime.config.deps import CurrentConfig
 from app.domains.runtime.config.schemas import Config
@@ -20,7 +19,6 @@ router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute
     response_model=Config,
     responses={
         304: {"description": "The configuration still has the version in If-None-Match."},
-        **reading(),
     },
 )
 @for_bots(reads_config=True)

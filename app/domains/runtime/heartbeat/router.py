@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from app.api.access import for_bots
 from app.api.json_response import json_answer
-from app.api.responses import reading
+from app.api.problems import problems
 from app.api.route import CurrentWork, EdgeRoute
 from app.domains.runtime.heartbeat.deps import Heartbeats
 from app.domains.runtime.heartbeat.schemas import Heartbeat, HeartbeatAnswer
@@ -20,7 +20,7 @@ _PLAIN = Heartbeat()
     operation_id="sendHeartbeat",
     summary="Send a heartbeat",
     response_model=HeartbeatAnswer,
-    responses=reading(ClockAhead),
+    responses=problems(ClockAhead),
 )
 @for_bots(reads_config=True)
 async def send_heartbeat(

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from app.api.access import for_bots
 from app.api.json_response import json_answer
-from app.api.responses import reading
+from app.api.problems import problems
 from app.api.route import CurrentWork, EdgeRoute
 from app.domains.bots.errors import NoKey
 from app.domains.runtime.release.deps import Releases
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute
     operation_id="releaseCredentials",
     summary="Release the bot's credentials",
     response_model=Release,
-    responses=reading(NoKey, CredentialsUnreadable),
+    responses=problems(NoKey, CredentialsUnreadable),
 )
 @for_bots(action="key.release")
 async def release_credentials(

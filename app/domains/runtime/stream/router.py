@@ -9,7 +9,6 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.access import for_bots
-from app.api.responses import reading
 from app.api.route import CurrentCaller, EdgeRoute
 from app.api.streaming import (
     RECONNECT_MILLISECONDS,
@@ -103,7 +102,7 @@ def _event(config: Configuration) -> bytes:
     operation_id="streamConfig",
     summary="Follow the bot's configuration",
     response_class=Response,
-    responses={**_STREAM, **reading()},
+    responses=_STREAM,
 )
 @for_bots()
 async def stream_config(
