@@ -101,8 +101,8 @@ class PreconditionFailed(AppError):
     code = "precondition_failed"
     title = "The object has changed"
     detail = (
-        "The object has changed since you read it. Read it again, and repeat "
-        "the change if it still applies."
+        "The object has changed since you read it. Read it again, and repeat the change if it "
+        "still applies."
     )
 
 
@@ -150,8 +150,8 @@ class Unavailable(AppError):
     title = "The service is temporarily unavailable"
     member_names = ("retry_after",)
     detail = (
-        "The service cannot process the request at the moment. Nothing was "
-        "changed; try again shortly."
+        "The service cannot process the request at the moment. Nothing was changed; try again "
+        "shortly."
     )
 
     def __init__(self, detail: str | None = None, *, retry_after: int = 5) -> None:

@@ -64,9 +64,8 @@ class Settings(BaseSettings):
 
     mode: Mode = Field(
         Mode.PRODUCTION,
-        description="`development` has its own token issuer, simulated exchanges and an "
-        "embedded database; `production` has none of these and refuses to "
-        "start without its keys.",
+        description="`development` has its own token issuer, simulated exchanges and an embedded "
+        "database; `production` has none of these and refuses to start without its keys.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
@@ -80,27 +79,27 @@ class Settings(BaseSettings):
 
     database_url: DatabaseUrl = Field(
         None,
-        description="PostgreSQL 15 or later, for requests; may go through a transaction "
-        "pooler. In development it defaults to the embedded server.",
+        description="PostgreSQL 15 or later, for requests; may go through a transaction pooler. In "
+        "development it defaults to the embedded server.",
     )
     direct_database_url: DatabaseUrl = Field(
         None,
-        description="The same database without a pooler, for migrations and change "
-        "notifications; defaults to `BOTKEYS_DATABASE_URL`.",
+        description="The same database without a pooler, for migrations and change notifications; "
+        "defaults to `BOTKEYS_DATABASE_URL`.",
     )
     database_pool_size: int = Field(
         20,
         ge=1,
         le=500,
-        description="Connections that one process opens on demand and keeps open. The "
-        "writes of one account use at most half of them; further writes wait.",
+        description="Connections that one process opens on demand and keeps open. The writes of "
+        "one account use at most half of them; further writes wait.",
     )
     database_pool_overflow: int = Field(
         0,
         ge=0,
         le=500,
-        description="Additional connections under load. Each is closed after use, and "
-        "opening one takes longer than most requests.",
+        description="Additional connections under load. Each is closed after use, and opening one "
+        "takes longer than most requests.",
     )
     database_pool_timeout: float = Field(
         5,
@@ -110,8 +109,8 @@ class Settings(BaseSettings):
     database_statement_timeout: float = Field(
         10,
         gt=0,
-        description="Seconds after which PostgreSQL cancels a statement; the request then "
-        "fails with 503.",
+        description="Seconds after which PostgreSQL cancels a statement; the request then fails "
+        "with 503.",
     )
 
     oidc_issuer: str | None = Field(
@@ -132,8 +131,7 @@ class Settings(BaseSettings):
     exchanges: Literal["simulated", "real"] | None = Field(
         None,
         description="`simulated` calls only the built-in simulator; it is the default in "
-        "development and not available in production. `real` is the default "
-        "in production.",
+        "development and not available in production. `real` is the default in production.",
     )
     exchange_hosts: dict[str, dict[str, dict[str, str | None]]] = Field(
         default_factory=dict,
@@ -144,8 +142,8 @@ class Settings(BaseSettings):
         5,
         gt=0,
         le=30,
-        description="Total seconds for checking a key with its exchange; up to 10 more if "
-        "many checks are queued for that exchange.",
+        description="Total seconds for checking a key with its exchange; up to 10 more if many "
+        "checks are queued for that exchange.",
     )
     key_checks_per_minute: int = Field(
         300, ge=1, description="Key checks that one account may trigger per minute and process."
@@ -168,8 +166,8 @@ class Settings(BaseSettings):
     stream_reread: float = Field(
         5,
         gt=0,
-        description="Seconds between rereads of the configurations of all bots with a "
-        "stream, in case a change notification was missed.",
+        description="Seconds between rereads of the configurations of all bots with a stream, in "
+        "case a change notification was missed.",
     )
     stream_keep_alive: float = Field(
         15, gt=0, description="Seconds without an event after which a stream sends a comment."
@@ -275,5 +273,6 @@ def load_settings(
         lines = []
         for item in error.errors(include_input=False, include_url=False, include_context=False):
             where = ".".join(str(part) for part in item["loc"])
-            lines.append(f"{PREFIX}{where.upper()}: {item['msg']}" if where else item["msg"])
+            message = item["msg"].removeprefix("Value error, ")
+            lines.append(f"{PREFIX}{where.upper()}: {message}" if where else message)
         raise SettingsError("\n".join(lines)) from None

@@ -41,17 +41,17 @@ class Vitals:
 
 
 class Liveness(Document):
-    """The process answers."""
+    """Proof that the process responds."""
 
     status: Annotated[str, Field(description="`ok`.", examples=["ok"])]
 
 
 class ReadinessChecks(Document):
-    """What was looked at; each `ok` or what is wrong with it."""
+    """The checks; each is `ok`, or says what is wrong."""
 
-    database: Annotated[str, Field(description="Whether it answers.", examples=["ok"])]
+    database: Annotated[str, Field(description="Whether the database responds.", examples=["ok"])]
     migrations: Annotated[
-        str, Field(description="Whether the database has the newest schema.", examples=["ok"])
+        str, Field(description="Whether the database is at the latest migration.", examples=["ok"])
     ]
     master_key: Annotated[
         str, Field(description="Whether the key files can be used.", examples=["ok"])
@@ -120,7 +120,7 @@ async def readyz(request: Request) -> Response:
     operation_id="getMetrics",
     summary="Get metrics for Prometheus",
     response_class=Response,
-    responses={200: {"description": "The metrics", "content": {"text/plain": _METRICS}}},
+    responses={200: {"description": "The metrics.", "content": {"text/plain": _METRICS}}},
     openapi_extra=_PUBLIC,
 )
 async def metrics(request: Request) -> Response:

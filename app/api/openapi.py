@@ -34,21 +34,21 @@ fix the problem.
 """
 
 _TAGS = {
-    "keys": "Exchange API keys: add, check, replace, delete.",
-    "exchanges": "What the ten exchanges offer, and what a key must permit there.",
+    "keys": "Exchange API keys: add, verify, replace, delete.",
+    "exchanges": "What the ten exchanges offer, and which permissions a key needs.",
     "instruments": "The perpetual contracts that can be traded with a key.",
     "assets": "The instruments that a key's bot may trade, with leverage and margin mode.",
-    "bots": "Bots, their tokens, and which key each has.",
-    "freezes": "Stop new positions at once: of the account, an exchange or a key.",
+    "bots": "Bots, their tokens and their assigned keys.",
+    "freezes": "Stops on new positions: for the account, an exchange or a key.",
     "positions": "Positions that bots reported, and closing one by hand.",
-    "trading data": "Trades, equity snapshots, signals and events that bots reported; as pages, or "
-    "whole as CSV or NDJSON.",
-    "analytics": "Sums, ratios, curves and the totals of a dashboard.",
-    "account": "The account's settings, and closing it.",
-    "operations": "Long work, such as deletions, and its progress.",
+    "trading data": "Trades, equity snapshots, signals and events that bots reported: as pages, or "
+    "as whole lists in CSV or NDJSON.",
+    "analytics": "Figures of trading, equity curves and the dashboard's totals.",
+    "account": "The account's settings, and closing the account.",
+    "operations": "Long-running work, such as deletions, and its progress.",
     "audit": "Every change, refusal and release in the account.",
-    "runtime": "What bots call, with their own tokens.",
-    "health": "For operators: whether the process lives, whether it can serve, what it counts.",
+    "runtime": "Routes for bots, called with a bot's own token.",
+    "health": "For operators: liveness, readiness and metrics.",
 }
 
 _SECURITY_SCHEMES = {

@@ -6,42 +6,43 @@ _TEXT = {"type": "string"}
 
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {
-        "description": "Names this request in the service's logs and in the audit log. The "
-        "request's own header, if it sent one that fits.",
+        "description": "Identifies the request in the service's logs and in the audit log. A "
+        "well-formed id that was sent with the request is reused.",
         "schema": _TEXT,
         "example": "01938a5e-0000-7000-8000-000000000000",
     },
     "ETag": {
-        "description": "The state of this object. Send it as `If-Match` to change that state only.",
+        "description": "The object's current state. Send it as `If-Match` so that a change applies "
+        "to this state only.",
         "schema": _TEXT,
         "example": '"3"',
     },
     "Location": {
-        "description": "The address of what was added or begun.",
+        "description": "The URL of the created object or of the operation.",
         "schema": {**_TEXT, "format": "uri-reference"},
         "example": "/v1/operations/01938a5e-0000-7000-8000-000000000000",
     },
     "Idempotency-Replayed": {
-        "description": "Present where this is the stored answer to an earlier request with the "
-        "same `Idempotency-Key`.",
+        "description": "Present if this is the stored response to an earlier request with the same "
+        "`Idempotency-Key`.",
         "schema": {**_TEXT, "enum": ["true"]},
     },
     "Retry-After": {
-        "description": "Seconds to wait before the request is sent again.",
+        "description": "Seconds to wait before sending the request again.",
         "schema": {"type": "integer", "minimum": 0},
         "example": 5,
     },
     "WWW-Authenticate": {
-        "description": "What is wrong with the token, as in RFC 6750.",
+        "description": "What is wrong with the token, in the format of RFC 6750.",
         "schema": _TEXT,
         "example": 'Bearer realm="botkeys", error="invalid_token"',
     },
     "Vary": {
-        "description": "The answer depends on the `Accept` header of the request.",
+        "description": "The response depends on the request's `Accept` header.",
         "schema": {**_TEXT, "enum": ["Accept"]},
     },
     "Content-Disposition": {
-        "description": "A name for the file. Only where the whole list was asked for.",
+        "description": "A file name. Sent only with a whole list (CSV or NDJSON).",
         "schema": _TEXT,
         "example": 'attachment; filename="trades-live.csv"',
     },

@@ -21,8 +21,8 @@ Cursor = Annotated[
     str | None,
     Query(
         max_length=1200,
-        description="`next_cursor` of the previous page, sent with the same filters; omit it "
-        "for the first page.",
+        description="`next_cursor` of the previous page, sent with the same filters; omit it for "
+        "the first page.",
     ),
 ]
 Place = TypeVar("Place")
@@ -117,7 +117,7 @@ def foreign_cursor() -> InvalidRequest:
     fault = {
         "loc": ["query", "cursor"],
         "type": "cursor_invalid",
-        "msg": "Not a cursor of this list with these filters: send `next_cursor` "
-        "unchanged, with the filters of the previous page",
+        "msg": "Not a cursor of this list with these filters: send `next_cursor` unchanged, with "
+        "the filters of the previous page",
     }
     return InvalidRequest([fault])

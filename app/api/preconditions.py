@@ -14,8 +14,8 @@ IfMatchHeader = Annotated[
     str | None,
     Header(
         alias="If-Match",
-        description="The `ETag` of the state that the change is based on, or a list of such "
-        "tags; 412 if the object has changed since.",
+        description="The `ETag` of the state that the change is based on, or a list of such tags; "
+        "412 if the object has changed since.",
         max_length=500,
     ),
 ]

@@ -129,7 +129,10 @@ def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
         by_status.setdefault(error.status, []).append(error)
     return {
         status: {
-            "description": "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds),
+            # Several classes may share a code and its title.
+            "description": "; ".join(
+                dict.fromkeys(f"`{kind.code}`: {kind.title}" for kind in kinds)
+            ),
             "content": {
                 MEDIA_TYPE: {
                     "schema": {"$ref": "#/components/schemas/Problem"},

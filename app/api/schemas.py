@@ -154,5 +154,5 @@ _NO_OBJECT = frozenset({"dict_type", "model_attributes_type", "model_type"})
 
 
 def public_message(fault: str, message: str) -> str:
-    """The validator's sentence, unless it speaks of Python's things to who sent JSON."""
-    return "must be a JSON object" if fault in _NO_OBJECT else message
+    """Return the validator's sentence in the terms of JSON, without names of Python's classes."""
+    return "must be a JSON object" if fault in _NO_OBJECT else message.removeprefix("Value error, ")

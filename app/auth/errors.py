@@ -159,9 +159,8 @@ class AccountHeaderMalformed(AppError):
     code = "account_header_malformed"
     title = "The account is not named correctly"
     detail = (
-        "Send the header X-Account-Id once, with the account's name as UTF-8: "
-        "1 to 255 characters, no control characters, no leading or trailing "
-        "white space."
+        "Send the header X-Account-Id once, with the account's name as UTF-8: 1 to 255 characters, "
+        "no control characters, no leading or trailing white space."
     )
 
 

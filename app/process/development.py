@@ -131,8 +131,8 @@ async def _serve(
         asked = stop.asked
         if database_died.is_set() and not asked:
             print(  # noqa: T201
-                "botkeys: PostgreSQL stopped unexpectedly; its log is in the data "
-                "folder, next to the database.",
+                "botkeys: PostgreSQL stopped unexpectedly; its log is in the data folder, next to "
+                "the database.",
                 file=sys.stderr,
             )
         stop.event.set()

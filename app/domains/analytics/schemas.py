@@ -43,8 +43,8 @@ class Drawdown(Document):
         str | None,
         Field(
             examples=["4.25"],
-            description="The fall as a percentage of the equity at the peak; null if no "
-            "equity is known.",
+            description="The fall as a percentage of the equity at the peak; null if no equity is "
+            "known.",
         ),
     ]
     peak_at: Annotated[
@@ -103,9 +103,9 @@ class SummaryFigures(Document):
     exposure: Annotated[
         Ratio | None,
         Field(
-            description="The holding time of the trades that closed in the period, divided "
-            "by the length of the period. It exceeds the average number of open "
-            "positions if trades were opened before the period."
+            description="The holding time of the trades that closed in the period, divided by the "
+            "length of the period. It exceeds the average number of open positions if trades were "
+            "opened before the period."
         ),
     ]
     trades_per_day: Ratio | None
@@ -130,8 +130,8 @@ class Summary(Document):
         int,
         Field(
             examples=[0],
-            description="Trades whose contract is unknown, so that they have no P&L and are "
-            "in no item; when grouped, those of the groups on this page.",
+            description="Trades whose contract is unknown, so that they have no P&L and are in no "
+            "item; when grouped, those of the groups on this page.",
         ),
     ]
     items: list[SummaryFigures]

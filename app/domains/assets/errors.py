@@ -22,8 +22,8 @@ class AssetAlreadyAdded(AppError):
     code = "asset_already_added"
     title = "The symbol is already a trading asset of the key"
     detail = (
-        "The symbol is already one of the key's trading assets. Change that "
-        "asset instead of adding it again."
+        "The symbol is already one of the key's trading assets. Change that asset instead of "
+        "adding it again."
     )
 
 

@@ -151,24 +151,24 @@ class Asset(Document):
         str | None,
         Field(
             examples=["0.01"],
-            description="What one unit of quantity is worth: in the base asset (linear) or "
-            "the quote asset (inverse).",
+            description="What one unit of quantity is worth: in the base asset (linear) or the "
+            "quote asset (inverse).",
         ),
     ]
     may_open_positions: Annotated[
         bool,
         Field(
             examples=[True],
-            description="Whether the asset allows new positions; false if `blocked_by` "
-            "lists a reason.",
+            description="Whether the asset allows new positions; false if `blocked_by` lists a "
+            "reason.",
         ),
     ]
     open_positions: Annotated[
         int,
         Field(
             examples=[0],
-            description="Positions held with this key, including those being opened. The "
-            "asset cannot be removed while there are any.",
+            description="Positions held with this key, including those being opened. The asset "
+            "cannot be removed while there are any.",
         ),
     ]
     blocked_by: Annotated[

@@ -25,7 +25,9 @@ AuditDetails = TypeAliasType(
 class AuditEvent(Document):
     """An entry of the audit log: a change, a refusal or a release."""
 
-    sequence: Annotated[int, Field(examples=[42], description="The position in the account's log.")]
+    sequence: Annotated[
+        int, Field(examples=[42], description="The entry's number in the account's log.")
+    ]
     id: UUID
     at: datetime
     actor: Annotated[

@@ -98,7 +98,7 @@ async def change_bot(
 async def delete_bot(
     bot_id: UUID, service: Service, caller: CurrentCaller, expected: Expected
 ) -> Response:
-    """Delete a bot, revoke its token and release its key for another bot."""
+    """Delete a bot, revoke its token and unassign its key."""
     await service.delete(caller.user, bot_id, expected)
     return Response(status_code=204)
 

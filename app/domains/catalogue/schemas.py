@@ -139,8 +139,8 @@ class Instrument(Document):
         str,
         Field(
             examples=["0.01"],
-            description="What one unit of quantity is worth: in the base asset (linear) or "
-            "the quote asset (inverse).",
+            description="What one unit of quantity is worth: in the base asset (linear) or the "
+            "quote asset (inverse).",
         ),
     ]
     added: Annotated[bool, Field(description="Whether it is one of the key's trading assets.")]
@@ -160,8 +160,8 @@ class CatalogueFreshness(Document):
         str | None,
         Field(
             examples=[None],
-            description="Why the latest fetch failed: `no_endpoint`, `no_answer`, "
-            "`rate_limited` or `bad_answer`; null if it succeeded.",
+            description="Why the latest fetch failed: `no_endpoint`, `no_answer`, `rate_limited` "
+            "or `bad_answer`; null if it succeeded.",
         ),
     ]
 

@@ -44,8 +44,8 @@ class DataDeletion(Input):
     ] = None
     key_ids: Annotated[list[UUID], Field(min_length=1, max_length=MAX_KEYS)] | None = Field(
         None,
-        description="Delete only the data of these keys, which may be deleted keys that "
-        "have data left.",
+        description="Delete only the data of these keys, which may be deleted keys that have data "
+        "left.",
     )
     before: Moment | None = Field(
         None,

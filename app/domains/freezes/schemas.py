@@ -20,7 +20,7 @@ FreezeScope = TypeAliasType(
 
 
 class FreezeCreate(Input):
-    """A freeze to add. The scope `exchange` requires `exchange`, the scope `key` needs `key_id`."""
+    """A freeze to add. The scopes `exchange` and `key` require `exchange` and `key_id`."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"scope": "account", "reason": "Something is wrong"}]}
@@ -64,8 +64,8 @@ class Freeze(Document):
         Environment | None,
         Field(
             examples=[None],
-            description="The key's environment; null for a freeze of the account or an "
-            "exchange, which covers both.",
+            description="The key's environment; null for a freeze of the account or an exchange, "
+            "which covers both.",
         ),
     ]
     reason: Annotated[

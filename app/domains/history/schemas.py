@@ -12,7 +12,9 @@ from app.domains.trading.fields import EventLevel, SignalDirection
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 Symbol = Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
-OwnId = Annotated[str, Field(description="The bot's own.", examples=["2026-11-22-0001"])]
+OwnId = Annotated[
+    str, Field(description="The id that the bot chose.", examples=["2026-11-22-0001"])
+]
 
 
 class _Reported(Document):
@@ -116,8 +118,8 @@ class BotEvent(Document):
     id: Annotated[
         OwnId,
         Field(
-            description="The bot's own id for the event, or the service's for an event that "
-            "it recorded itself."
+            description="The bot's own id for the event, or the service's for an event that it "
+            "recorded itself."
         ),
     ]
     bot: Annotated[DataBot | None, Field(description="Null if no bot had the key.")]
@@ -130,7 +132,7 @@ class BotEvent(Document):
         str,
         Field(
             examples=["position_unexpected"],
-            description="What happened, in one word; a bot chooses its own.",
+            description="The kind of event; bots choose their own names.",
         ),
     ]
     level: Annotated[EventLevel, Field(examples=["warning"])]

@@ -30,8 +30,8 @@ ItemStatus = TypeAliasType(
     Annotated[
         Literal["stored", "duplicate", "refused"],
         Field(
-            description="`duplicate` means that an item with this id was stored before and "
-            "remains unchanged."
+            description="`duplicate` means that an item with this id was stored before and remains "
+            "unchanged."
         ),
     ],
 )
@@ -47,7 +47,7 @@ Message = Annotated[
     str,
     StringConstraints(min_length=1, max_length=2000),
     AfterValidator(visible_lines),
-    Field(description="May have several lines, and tabs: a traceback fits if it is not too long."),
+    Field(description="May contain several lines and tabs, for example a traceback."),
 ]
 
 
@@ -58,8 +58,8 @@ class Item(Input, ABC):
         RowName,
         Field(
             examples=["7f3a-000123"],
-            description="The bot's own id for this item. An item sent again with the same id "
-            "is stored once.",
+            description="The bot's own id for this item. An item sent again with the same id is "
+            "stored once.",
         ),
     ]
 
@@ -93,8 +93,8 @@ class TradeItem(Item):
     settle: Annotated[
         Asset | None,
         Field(
-            description="Only for a symbol that the exchange no longer lists; without it the "
-            "trade has no P&L."
+            description="Only for a symbol that the exchange no longer lists; without it the trade "
+            "has no P&L."
         ),
     ] = None
     opened_at: Moment

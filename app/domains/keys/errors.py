@@ -31,9 +31,9 @@ class BotOnline(AppError):
     title = "The key's bot is online"
     member_names = ("bot",)
     detail = (
-        "The contract type cannot change while the bot is running, because "
-        "the bot trades the instruments of the current type. Stop the bot or "
-        "unassign the key, and wait until the bot is offline."
+        "The contract type cannot change while the bot is running, because the bot trades the "
+        "instruments of the current type. Stop the bot or unassign the key, and wait until the bot "
+        "is offline."
     )
 
     def __init__(self, bot_id: UUID, bot_name: str) -> None:
@@ -77,9 +77,8 @@ class EnvironmentImmutable(AppError):
     code = "environment_immutable"
     title = "The environment cannot be changed"
     detail = (
-        "A key belongs to the environment that it was added for: testnet and "
-        "live keys have different credentials. Add a new key for the other "
-        "environment."
+        "A key belongs to the environment that it was added for: testnet and live keys have "
+        "different credentials. Add a new key for the other environment."
     )
 
 
@@ -161,8 +160,8 @@ class OtherExchangeAccount(AppError):
     code = "other_exchange_account"
     title = "The credentials belong to another exchange account"
     detail = (
-        "These credentials belong to another account at the exchange, which "
-        "does not hold this key's positions. Add them as a new key."
+        "These credentials belong to another account at the exchange, which does not hold this "
+        "key's positions. Add them as a new key."
     )
 
 

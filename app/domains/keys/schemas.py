@@ -89,21 +89,20 @@ class KeyChange(Input):
     active: Annotated[
         Flag | None,
         Field(
-            description="A key that is not active opens no new positions; its open "
-            "positions are left to the bot's exit rules."
+            description="A key that is not active opens no new positions; its open positions are "
+            "left to the bot's exit rules."
         ),
     ] = None
     contract_type: Annotated[
         ContractType | None,
         Field(
             description="Switches to the instruments and trading assets of the other type. "
-            "Rejected while the key's bot is online or a position is open with "
-            "the key."
+            "Rejected while the key's bot is online or a position is open with the key."
         ),
     ] = None
     environment: Annotated[
         Environment | None,
-        Field(description="Cannot be changed: any other value than the current one is rejected."),
+        Field(description="Cannot be changed: any value other than the current one is rejected."),
     ] = None
 
 
@@ -130,17 +129,17 @@ class Verification(Document):
         str,
         Field(
             examples=["verified"],
-            description="`verified`, `rejected`, `unreachable`, or `skipped` if the "
-            "exchange was not asked.",
+            description="`verified`, `rejected`, `unreachable`, or `skipped` if the exchange was "
+            "not asked.",
         ),
     ]
     reason: Annotated[
         str | None,
         Field(
             examples=[None],
-            description="Why the exchange rejected the credentials (see `RefusalReason`) or "
-            "could not be asked: `no_endpoint`, `no_answer`, `bad_answer` or "
-            "`rate_limited` (by the exchange, or by the service to spare it).",
+            description="Why the exchange rejected the credentials (see `RefusalReason`) or could "
+            "not be asked: `no_endpoint`, `no_answer`, `bad_answer` or `rate_limited` (by the "
+            "exchange, or by the service's own limits).",
         ),
     ]
     possible: Annotated[
@@ -200,8 +199,7 @@ class Key(Document):
         datetime | None,
         Field(
             examples=[None],
-            description="When the exchange lets the credentials expire; null if never or "
-            "not known.",
+            description="When the credentials expire at the exchange; null if never or not known.",
         ),
     ]
     verification: Verification

@@ -15,8 +15,8 @@ class NotCancellable(AppError):
     title = "The operation cannot be cancelled"
     member_names = ("operation_status",)
     detail = (
-        "The data are already hidden, and late reports of them may have been "
-        "refused. Cancelling now would leave rows that nobody can see."
+        "The data are already hidden, and late reports of them may have been refused. Cancelling "
+        "now would leave rows that nobody can see."
     )
 
     def __init__(self, operation_status: str = "running") -> None:

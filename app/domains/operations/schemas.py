@@ -92,9 +92,9 @@ class Operation(Document):
     phase: Annotated[
         OperationPhase | None,
         Field(
-            description="`counted` once the rows are counted and none is deleted yet; then "
-            "the kind of rows deleted most recently. Null before that, and once "
-            "the operation has succeeded.",
+            description="`counted` once the rows are counted and none is deleted yet; then the "
+            "kind of rows deleted most recently. Null before that, and once the operation has "
+            "succeeded.",
             examples=["trades"],
         ),
     ]
@@ -123,8 +123,8 @@ class Operation(Document):
     stalled: Annotated[
         bool,
         Field(
-            description="Whether a running operation has made no progress for a minute, or "
-            "its worker died and no other has taken over yet."
+            description="Whether a running operation has made no progress for a minute, or its "
+            "worker died and no other has taken over yet."
         ),
     ]
     created_at: datetime

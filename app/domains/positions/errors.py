@@ -35,8 +35,8 @@ class PositionConflict(AppError):
     title = "The id belongs to another position"
     member_names = ("symbol", "side")
     detail = (
-        "The bot already used this id for another symbol, side or contract "
-        "type. Give each position its own id."
+        "The bot already used this id for another symbol, side or contract type. Give each "
+        "position its own id."
     )
 
     def __init__(self, symbol: str, side: str) -> None:
@@ -51,8 +51,8 @@ class PositionAmbiguous(AppError):
     title = "Several bots hold a position with this id"
     member_names = ("bots",)
     detail = (
-        "Name the bot that holds the position: send the id of one of `bots` "
-        "as the query parameter `bot_id`."
+        "Name the bot that holds the position: send the id of one of `bots` as the query parameter "
+        "`bot_id`."
     )
 
     def __init__(self, bots: Sequence[dict[str, Any]] = ()) -> None:
@@ -78,8 +78,8 @@ class Frozen(OpeningRefused):
     code = "frozen"
     title = "New positions are frozen"
     detail = (
-        "A freeze of the account, the exchange or the key stops new "
-        "positions. Lift the freeze first."
+        "A freeze of the account, the exchange or the key stops new positions. Lift the freeze "
+        "first."
     )
 
 
@@ -105,8 +105,8 @@ class KeyCannotTrade(OpeningRefused):
     code = "key_cannot_trade"
     title = "The key has no trading permission"
     detail = (
-        "According to the exchange, the key may not trade. Allow trading at "
-        "the exchange, or replace the key."
+        "According to the exchange, the key may not trade. Allow trading at the exchange, or "
+        "replace the key."
     )
 
 
@@ -114,8 +114,8 @@ class KeyWasRejected(OpeningRefused):
     code = "credentials_rejected"
     title = "The exchange rejects the key"
     detail = (
-        "The exchange rejected the bot's credentials at the latest check. "
-        "Replace the credentials first."
+        "The exchange rejected the bot's credentials at the latest check. Replace the credentials "
+        "first."
     )
 
 
@@ -153,8 +153,8 @@ class LeverageAboveMaximum(OpeningRefused):
     code = "leverage_above_max"
     title = "The leverage is above the maximum"
     detail = (
-        "The leverage is higher than the exchange now allows for this symbol. "
-        "Lower the leverage first."
+        "The leverage is higher than the exchange now allows for this symbol. Lower the leverage "
+        "first."
     )
 
 

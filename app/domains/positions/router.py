@@ -33,8 +33,8 @@ async def close_position(
     bot_id: Annotated[
         UUID | None,
         Query(
-            description="The bot that reported the position; required if several bots hold "
-            "one with this id."
+            description="The bot that reported the position; required if several bots hold one "
+            "with this id."
         ),
     ] = None,
 ) -> Response:

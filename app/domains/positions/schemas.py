@@ -30,8 +30,8 @@ CloseReason = TypeAliasType(
     Annotated[
         Literal["reported", "by_hand", "lapsed"],
         Field(
-            description="How a position was closed: reported by the bot, closed by hand, or "
-            "a reservation that lapsed."
+            description="How a position was closed: reported by the bot, closed by hand, or a "
+            "reservation that lapsed."
         ),
     ],
 )
@@ -48,8 +48,8 @@ PositionId = Annotated[
     RowName,
     AfterValidator(_no_dots),
     Field(
-        description="The bot's own name for the position: 1 to 200 visible characters, without "
-        "white space and slashes, and neither `.` nor `..`. Escape it in the address (RFC 3986)."
+        description="The bot's own id for the position: 1 to 200 visible characters without white "
+        "space or slashes, and neither `.` nor `..`. Percent-encode it in the URL (RFC 3986)."
     ),
 ]
 
@@ -151,15 +151,15 @@ class PositionReport(Input):
     key_id: Annotated[
         UUID | None,
         Field(
-            description="Required only in the first report of a position under a key that "
-            "the bot had before."
+            description="Required only in the first report of a position under a key that the bot "
+            "had before."
         ),
     ] = None
     revision: Annotated[
         Annotated[int, Field(ge=0, le=MAX_REVISION), WHOLE_NUMBER] | None,
         Field(
-            description="A number that the bot increments with each report; a report with a "
-            "lower one is ignored."
+            description="A number that the bot increments with each report; a report with a lower "
+            "one is ignored."
         ),
     ] = None
     symbol: Annotated[
@@ -169,8 +169,8 @@ class PositionReport(Input):
     status: Annotated[
         PositionStatus,
         Field(
-            description="`opening` asks for permission before the order is placed; `open` "
-            "and `closed` report facts."
+            description="`opening` asks for permission before the order is placed; `open` and "
+            "`closed` report facts."
         ),
     ]
     quantity: Annotated[NotNegative, Field(description="More than 0 until the position is closed.")]

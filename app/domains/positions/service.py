@@ -16,8 +16,8 @@ from app.domains.trading.marks import covers
 from app.errors import NotFound
 
 _BY_HAND = (
-    "The user closed a position by hand. If the bot still has it at the exchange, it will report "
-    "it and open it again."
+    "The user closed a position by hand. If the bot still holds it at the exchange, the bot "
+    "reports it and it is open again."
 )
 
 

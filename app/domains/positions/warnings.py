@@ -14,9 +14,8 @@ _UNEXPECTED = (
 )
 _REOPENED = "A position that had been closed by hand was reported as open. It is open again."
 _AHEAD = (
-    "A position was reported with a time more than 5 minutes in the "
-    "future. The service's own time was used instead. Correct the bot's "
-    "clock."
+    "A position was reported with a time more than 5 minutes in the future. The service's own time "
+    "was used instead. Correct the bot's clock."
 )
 _REVERSED = "A position was reported as closed before it was opened. Correct the bot's clock."
 

@@ -16,9 +16,8 @@ class KeyNotAssigned(AppError):
     code = "key_not_assigned"
     title = "The key is not assigned to the bot"
     detail = (
-        "A new position is opened with the bot's current key; reports may "
-        "name a key that the bot had before. Fetch the configuration to see "
-        "the current key, or omit `key_id`."
+        "A new position is opened with the bot's current key; reports may name a key that the bot "
+        "had before. Fetch the configuration to see the current key, or omit `key_id`."
     )
 
 
@@ -41,8 +40,8 @@ class ClockAhead(AppError):
     title = "A reported time is in the future"
     member_names = ("now",)
     detail = (
-        "A reported time is more than 5 minutes ahead of the service's clock. "
-        "Correct the bot's clock."
+        "A reported time is more than 5 minutes ahead of the service's clock. Correct the bot's "
+        "clock."
     )
 
     def __init__(self, now: datetime) -> None:

@@ -60,7 +60,8 @@ EventData = TypeAliasType(
             {
                 "type": "object",
                 "additionalProperties": True,
-                "description": "Free-form details, at most 16 KiB of JSON and 20 levels deep.",
+                "description": "Free-form details: at most 16 KiB of JSON, nested at most 20 "
+                "levels deep.",
                 "examples": [{"rsi": 71.5, "window": "4h"}],
             }
         ),

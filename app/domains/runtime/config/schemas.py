@@ -73,16 +73,16 @@ class ConfigAsset(Document):
         str | None,
         Field(
             examples=["0.01"],
-            description="What one unit of quantity is worth: in the base asset (linear) or "
-            "the quote asset (inverse).",
+            description="What one unit of quantity is worth: in the base asset (linear) or the "
+            "quote asset (inverse).",
         ),
     ]
     may_open_positions: Annotated[
         bool,
         Field(
             examples=[True],
-            description="Whether the asset allows new positions; false if `blocked_by` "
-            "lists a reason.",
+            description="Whether the asset allows new positions; false if `blocked_by` lists a "
+            "reason.",
         ),
     ]
     blocked_by: Annotated[
@@ -108,16 +108,16 @@ class Config(Document):
         bool,
         Field(
             examples=[False],
-            description="Whether the bot may open new positions; false if `blocked_by` "
-            "lists a reason.",
+            description="Whether the bot may open new positions; false if `blocked_by` lists a "
+            "reason.",
         ),
     ]
     blocked_by: Annotated[
         list[str],
         Field(
             examples=[["bot_paused"]],
-            description="Every reason why no new position may be opened, in order; empty if "
-            "there is none.",
+            description="Every reason why no new position may be opened, in order; empty if there "
+            "is none.",
         ),
     ]
     key: Annotated[ConfigKey | None, Field(description="Null if the bot has no key.")]

@@ -76,7 +76,7 @@ def _permissions(key: AnyRow, changed: dict[str, Any]) -> RecordedEvent:
     return RecordedEvent(
         "permissions_changed",
         "warning" if known else "info",
-        "The exchange reports other permissions of the key than before.",
+        "The exchange reports different permissions for the key than before.",
         _words(key, changed, _PERMISSIONS),
     )
 

@@ -58,8 +58,8 @@ class CredentialsReport(Input):
     expires_at: Annotated[
         Annotated[Moment, AfterValidator(_not_the_last)] | None,
         Field(
-            description="When the credentials expire. Omitted: unchanged. `null`: they do "
-            "not expire."
+            description="When the credentials expire. Omitted: unchanged. `null`: they do not "
+            "expire."
         ),
     ] = None
     checked_at: Annotated[Moment, Field(description="When the exchange responded.")]
@@ -102,8 +102,8 @@ class HeartbeatAnswer(Document):
         str,
         Field(
             examples=["5d41402abc4b2a76b9719d911017c592"],
-            description="The current version of the bot's configuration; fetch it if it "
-            "differs from the bot's own.",
+            description="The current version of the bot's configuration; fetch it if it differs "
+            "from the bot's own.",
         ),
     ]
     may_open_positions: Annotated[

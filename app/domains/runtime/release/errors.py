@@ -32,6 +32,6 @@ class CredentialsUnreadable(AppError):
 
 class MasterKeyMissing(Unavailable):
     detail = (
-        "The service does not hold the master key that these credentials are "
-        "sealed to. The operator must install it."
+        "The service does not hold the master key that these credentials are sealed to. The "
+        "operator must install it."
     )

@@ -15,8 +15,8 @@ SealingSuite = TypeAliasType(
     Annotated[
         Literal["mlkem768-x25519", "x25519"],
         Field(
-            description="The key agreement that seals a release: hybrid with ML-KEM-768, or "
-            "X25519 alone."
+            description="The key agreement that seals a release: hybrid with ML-KEM-768, or X25519 "
+            "alone."
         ),
     ],
 )
@@ -42,8 +42,8 @@ class ReleaseRequest(Input):
         Field(
             pattern=r"^[A-Za-z0-9_-]+={0,2}$",
             max_length=2000,
-            description="base64url of an ML-KEM-768 key (1184 bytes) followed by an X25519 "
-            "key (32 bytes), or of an X25519 key alone.",
+            description="base64url of an ML-KEM-768 key (1184 bytes) followed by an X25519 key (32 "
+            "bytes), or of an X25519 key alone.",
         ),
     ]
 

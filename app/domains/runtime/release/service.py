@@ -163,8 +163,8 @@ class ReleaseService:
 
     async def _report_new_address(self, found: Found) -> None:
         message = (
-            "The credentials were released to an address that never had them before. If this is "
-            "not your bot, replace its token and the key."
+            "The credentials were released to an IP address that never fetched "
+            "them before. If this is not your bot, replace its token and the key."
         )
         event = RecordedEvent(
             "release_from_new_address", "warning", message, {"address": self._address}

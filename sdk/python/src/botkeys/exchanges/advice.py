@@ -60,15 +60,12 @@ _WORDS = {
 _SENTENCES = {
     RefusalReason.INVALID_KEY: "{name} does not recognise this API key. Copy it again from {page}; "
     "if it was deleted there, create a new one.",
-    RefusalReason.BAD_SIGNATURE: "{name} recognises the API key, but the secret does not "
-    "belong to it. Copy the secret again; if {name} no longer "
-    "shows it, create a new key in {page}.",
+    RefusalReason.BAD_SIGNATURE: "{name} recognises the API key, but the secret does not belong to "
+    "it. Copy the secret again; if {name} no longer shows it, create a new key in {page}.",
     RefusalReason.PASSPHRASE: "{name} did not accept the passphrase. It must be the passphrase of "
-    "this key. {name} does not show it again; if it is lost, create a new "
-    "key in {page}.",
+    "this key. {name} does not show it again; if it is lost, create a new key in {page}.",
     RefusalReason.IP_NOT_ALLOWED: "{name} does not accept this key from this service's address. In "
-    "{page}, add the addresses of this service and of your bot to "
-    "{addresses}.",
+    "{page}, add the addresses of this service and of your bot to {addresses}.",
     RefusalReason.PERMISSION: "The key lacks a permission. In {page}, give it {trading}.",
     RefusalReason.EXPIRED: "The key has expired at {name}. Create a new one in {page}.",
     RefusalReason.CLOCK_SKEW: "The time of the request differed too much from {name}'s clock, so "
@@ -85,54 +82,51 @@ _SPECIAL = {
     (
         "binance",
         RefusalReason.WRONG_ENVIRONMENT,
-    ): "The key belongs to another environment of Binance. Add Demo Trading "
-    "keys as testnet, all others as live.",
+    ): "The key belongs to another environment of Binance. Add Demo Trading keys as testnet, all "
+    "others as live.",
     (
         "bybit",
         RefusalReason.INVALID_KEY,
-    ): "Bybit does not recognise this API key in this environment and "
-    "region. Copy it again from API and choose the region of the site "
-    "where the account was opened. Testnet and live keys are different, "
-    "and Demo Trading keys work in neither environment.",
+    ): "Bybit does not recognise this API key in this environment and region. Copy it again from "
+    "API and choose the region of the site where the account was opened. Testnet and live keys are "
+    "different, and Demo Trading keys work in neither environment.",
     (
         "bybit",
         RefusalReason.EXPIRED,
-    ): "The key has expired: Bybit expires keys without IP addresses after "
-    "about 90 days. Create a new one in API and bind IP addresses to it.",
+    ): "The key has expired: Bybit expires keys without IP addresses after about 90 days. Create a "
+    "new one in API and bind IP addresses to it.",
     (
         "kraken",
         RefusalReason.INVALID_KEY,
-    ): "Kraken does not recognise this futures key. Keys for spot trading do "
-    "not work: create one under Settings → Connections & API → Futures "
-    "trading API.",
+    ): "Kraken does not recognise this futures key. Keys for spot trading do not work: create one "
+    "under Settings → Connections & API → Futures trading API.",
     (
         "okx",
         RefusalReason.WRONG_ENVIRONMENT,
-    ): "The key belongs to another environment or region of OKX. Add keys "
-    "created in Demo Trading as testnet, all others as live, and choose "
-    "the region (global, eea, us) where the account was opened.",
+    ): "The key belongs to another environment or region of OKX. Add keys created in Demo Trading "
+    "as testnet, all others as live, and choose the region (global, eea, us) where the account was "
+    "opened.",
     (
         "okx",
         RefusalReason.REFUSED,
-    ): "OKX rejected the key, the API or the whole account for a reason that "
-    "cannot be fixed in the key. Sign in to OKX and look for a notice.",
+    ): "OKX rejected the key, the API or the whole account for a reason that cannot be fixed in "
+    "the key. Sign in to OKX and look for a notice.",
     (
         "kucoin",
         RefusalReason.PASSPHRASE,
-    ): "KuCoin did not accept the passphrase, which is sent signed with the "
-    "secret: check both. They must belong to this key. KuCoin shows "
-    "neither again; if one is lost, create a new key in API Management.",
+    ): "KuCoin did not accept the passphrase, which is sent signed with the secret: check both. "
+    "They must belong to this key. KuCoin shows neither again; if one is lost, create a new key in "
+    "API Management.",
     (
         "gemini",
         RefusalReason.CLOCK_SKEW,
-    ): "Gemini rejected the nonce of the request as out of order. Turn off "
-    "time-based nonces for this key in Settings → API, and use the key in "
-    "one bot only.",
+    ): "Gemini rejected the nonce of the request as out of order. Turn off time-based nonces for "
+    "this key in Settings → API, and use the key in one bot only.",
     (
         "deribit",
         RefusalReason.BAD_SIGNATURE,
-    ): "The client secret does not belong to the client id at Deribit. Copy "
-    "both again from Account → API.",
+    ): "The client secret does not belong to the client id at Deribit. Copy both again from "
+    "Account → API.",
 }
 
 _CAUSES = {

@@ -42,8 +42,8 @@ def _available(
 
 
 _PASSPHRASE_HELP = (
-    "The passphrase chosen when the key was created. Alternatively omit "
-    "this field and enter api_secret as secret:passphrase."
+    "The passphrase chosen when the key was created. Alternatively omit this field and enter "
+    "api_secret as secret:passphrase."
 )
 
 BITMEX = ExchangeProfile(
@@ -52,8 +52,8 @@ BITMEX = ExchangeProfile(
     environments={
         Environment.LIVE: EnvironmentProfile(
             Availability.CLOSED,
-            "BitMEX closed on 2026-09-23. Keys can be stored, but no host "
-            "responds unless another one is configured.",
+            "BitMEX closed on 2026-09-23. Keys can be stored, but no host responds unless another "
+            "one is configured.",
             "https://www.bitmex.com/app/apiKeys",
         ),
         Environment.TESTNET: EnvironmentProfile(
@@ -82,14 +82,14 @@ BYBIT = ExchangeProfile(
     environments={
         Environment.LIVE: _available(
             "https://www.bybit.com/app/user/api-management",
-            "A key works only on the site where its account was opened: choose "
-            "the region unless that is bybit.com.",
+            "A key works only on the site where its account was opened: choose the region unless "
+            "that is bybit.com.",
             _BYBIT_REGIONS,
         ),
         Environment.TESTNET: _available(
             "https://testnet.bybit.com/app/user/api-management",
-            "The testnet is a separate site with its own accounts. Demo Trading "
-            "keys belong to neither environment.",
+            "The testnet is a separate site with its own accounts. Demo Trading keys belong to "
+            "neither environment.",
         ),
     },
     contract_types=_BOTH_TYPES,
@@ -116,8 +116,8 @@ BINANCE = ExchangeProfile(
         Environment.LIVE: _available("https://www.binance.com/en/my/settings/api-management"),
         Environment.TESTNET: _available(
             "https://demo.binance.com/en/my/settings/api-management",
-            "Test keys are Demo Trading keys. Demo Trading does not reveal a "
-            "key's permissions, so they are shown as unknown.",
+            "Test keys are Demo Trading keys. Demo Trading does not reveal a key's permissions, so "
+            "they are shown as unknown.",
         ),
     },
     contract_types=_BOTH_TYPES,
@@ -173,8 +173,8 @@ OKX = ExchangeProfile(
     environments={
         Environment.LIVE: _available(
             "https://www.okx.com/account/my-api",
-            "A key works only in the region of its account: choose eea or us if "
-            "the account was opened there.",
+            "A key works only in the region of its account: choose eea or us if the account was "
+            "opened there.",
             _OKX_REGIONS,
         ),
         Environment.TESTNET: _available(
@@ -206,8 +206,8 @@ KUCOIN = ExchangeProfile(
         Environment.LIVE: _available("https://www.kucoin.com/account/api"),
         Environment.TESTNET: EnvironmentProfile(
             Availability.DISCONTINUED,
-            "KuCoin shut down its sandbox in 2023. Keys can be stored, but no "
-            "host responds unless one is configured.",
+            "KuCoin shut down its sandbox in 2023. Keys can be stored, but no host responds unless "
+            "one is configured.",
             None,
         ),
     },
@@ -311,8 +311,8 @@ WOOX = ExchangeProfile(
     environments={
         Environment.LIVE: _available(
             "https://woox.io",
-            "WebSockets require the account's application id in addition to the "
-            "key; bots read it from GET /v3/account/info.",
+            "WebSockets require the account's application id in addition to the key; bots read it "
+            "from GET /v3/account/info.",
         ),
         Environment.TESTNET: EnvironmentProfile(
             Availability.AVAILABLE,
