@@ -1,4 +1,4 @@
-"""Api and runtime apart, for promises about what each of them holds."""
+"""Separate api and runtime processes, for promises about what each of them holds."""
 
 from collections.abc import AsyncIterator
 
@@ -20,6 +20,6 @@ async def running_split(
 
 @pytest_asyncio.fixture
 async def split(running_split: Split) -> Split:
-    """Api and runtime apart, and no account in their database yet."""
+    """Provide separate api and runtime processes with no account in their database."""
     await running_split.write("TRUNCATE accounts, audit_heads CASCADE")
     return running_split

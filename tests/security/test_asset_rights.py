@@ -1,4 +1,4 @@
-"""Trading assets and the contract switch, with no more rights than each role has."""
+"""Trading assets and the contract switch, with no more database rights than each role has."""
 
 import pytest
 from sqlalchemy import text
@@ -44,7 +44,7 @@ async def test_the_worker_may_tell_the_bots_of_an_asset_and_know_no_more_of_it(
     assert added.status_code == 201, added.text
     async with split.superuser.sessions() as session:
         await session.execute(text("SET LOCAL ROLE botkeys_worker"))
-        told = [
+        counts = [
             await session.scalar(notifications.OF_CATALOGUE, BINANCE.columns),
             *[
                 await session.scalar(
@@ -56,5 +56,5 @@ async def test_the_worker_may_tell_the_bots_of_an_asset_and_know_no_more_of_it(
         with pytest.raises(DBAPIError) as refused:
             await session.execute(text("SELECT leverage FROM trading_assets"))
         await session.rollback()
-    assert told == [1, 1, 0]
+    assert counts == [1, 1, 0]
     assert sqlstate(refused.value) == "42501"

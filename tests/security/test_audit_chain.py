@@ -1,4 +1,4 @@
-"""The audit log: whole, in the transaction that it tells of, and nobody alters it unseen."""
+"""The audit log is complete, written in the transaction it records, and tamper-evident."""
 
 import asyncio
 from uuid import UUID, uuid4
@@ -162,7 +162,7 @@ async def test_50_crossing_writes_and_refusals_keep_the_chain_whole(busy_world: 
 
 
 async def counts(database: Database) -> tuple[int, int]:
-    """Entries of the log, and bots."""
+    """Return the numbers of entries in the log, and of bots."""
     async with database.sessions() as session:
         entries = await session.scalar(select(func.count()).select_from(AuditEvent))
         bots = await session.scalar(select(func.count()).select_from(Bot))
@@ -182,7 +182,7 @@ def superuser_url(world: World, server: Server) -> str:
 async def test_a_change_that_is_rolled_back_leaves_no_entry(
     busy_world: World, server: Server
 ) -> None:
-    """The commit itself fails, when bot and entry have both been written."""
+    """The commit itself fails, after bot and entry have been written."""
     await execute(
         superuser_url(busy_world, server),
         AT_COMMIT,

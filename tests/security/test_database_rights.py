@@ -1,4 +1,4 @@
-"""What the logins of the roles may do in the database: what their work needs, and nothing else."""
+"""The database rights of the roles' logins: what their work needs, and nothing else."""
 
 import pytest
 import pytest_asyncio
@@ -26,7 +26,7 @@ def database_of(split: Split, role: Role) -> Database:
 
 
 async def tried(database: Database, statement: str) -> str | None:
-    """The SQLSTATE of the refusal, or `None`; whatever it did is undone."""
+    """Return the SQLSTATE of the refusal, or `None`; any effect is rolled back."""
     async with database.sessions() as session:
         try:
             await session.execute(text(statement))
@@ -86,7 +86,7 @@ OVERWRITING = (
 )
 
 CLOSING = {"status", "close_reason", "closed_at", "expires_at", "updated_at"}
-"""What a user changes in a position of a dead bot."""
+"""The columns that a user changes in a position of a dead bot."""
 
 NOT_API = [
     "SELECT ciphertext FROM key_credentials",
@@ -134,7 +134,7 @@ HEALTH = {
     "health_checked_at",
     *("expires_at", "expiry_announced", "revision"),
 }
-"""What a bot finds out about its key at the exchange."""
+"""The columns in which a bot's findings about its key at the exchange are stored."""
 
 NOT_RUNTIME = [
     *(
@@ -167,22 +167,22 @@ NOT_RUNTIME = [
 async def test_no_login_may_rewrite_the_audit_log_or_leave_its_rights(
     split: Split, role: Role
 ) -> None:
-    told = {statement: await tried(database_of(split, role), statement) for statement in NEITHER}
-    assert {statement: code for statement, code in told.items() if code != DENIED} == {}
+    codes = {statement: await tried(database_of(split, role), statement) for statement in NEITHER}
+    assert {statement: code for statement, code in codes.items() if code != DENIED} == {}
 
 
 async def test_api_may_neither_read_what_is_sealed_nor_touch_tokens(split: Split) -> None:
     database = database_of(split, Role.API)
-    told = {statement: await tried(database, statement) for statement in NOT_API}
-    assert {statement: code for statement, code in told.items() if code != DENIED} == {}
+    codes = {statement: await tried(database, statement) for statement in NOT_API}
+    assert {statement: code for statement, code in codes.items() if code != DENIED} == {}
 
 
 async def test_runtime_may_change_nothing_of_keys_and_bots_but_what_it_reports(
     split: Split,
 ) -> None:
     database = database_of(split, Role.RUNTIME)
-    told = {statement: await tried(database, statement) for statement in NOT_RUNTIME}
-    assert {statement: code for statement, code in told.items() if code != DENIED} == {}
+    codes = {statement: await tried(database, statement) for statement in NOT_RUNTIME}
+    assert {statement: code for statement, code in codes.items() if code != DENIED} == {}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Promises that hold of every route: each test walks over all that the application has."""
+"""Promises that hold for every route: each test walks over all routes of the application."""
 
 import re
 from collections.abc import Sequence
@@ -107,7 +107,7 @@ async def test_each_route_can_be_called_and_a_write_is_recorded_once(
 async def test_without_a_token_nothing_else_is_looked_at(
     world: World, route: RouteUnderTest
 ) -> None:
-    """Not even the body, its type, its size or the Idempotency-Key."""
+    """Not even the body, its type, its size or the Idempotency-Key are considered."""
     path = re.sub(r"\{\w+\}", "not-an-id", route.path)
     requests: list[dict[str, Any]] = [
         {},
@@ -154,7 +154,7 @@ async def test_a_token_that_is_none_opens_no_route(world: World, route: RouteUnd
         )
         document = answer.json()
         if document["code"] == "wrong_token_kind":
-            # It has the form of a token of the other kind: that is all that was looked at.
+            # It has the form of a token of the other kind, and nothing else was considered.
             assert answer.status_code == 403
             continue
         problem(answer, 401, "unauthenticated")
@@ -190,7 +190,7 @@ async def test_a_deleted_bot_s_token_opens_no_route(world: World, route: RouteUn
 async def test_a_user_s_route_refuses_other_callers_and_nothing_changes(
     world: World, route: RouteUnderTest
 ) -> None:
-    """A token that has expired, one sent twice, a bot's, and a user who names an account."""
+    """Try an expired token, a duplicate one, a bot's, and a user who names an account."""
     stage = await set_up(world, route)
     user = world.user()
     bot = await user.mint((await user.add_bot())["id"])
@@ -214,7 +214,7 @@ async def test_a_user_s_route_refuses_other_callers_and_nothing_changes(
 async def test_a_bot_s_route_refuses_other_callers_and_nothing_changes(
     world: World, route: RouteUnderTest
 ) -> None:
-    """A token sent twice, a user's, and a service's."""
+    """Try a duplicate token, a user's, and a service's."""
     stage = await set_up(world, route)
     before = await dump_of_accounts(world.context.database)
 
@@ -270,8 +270,10 @@ BODIES: list[Any] = [None, {}, [], {"environment": "live"}, {"key_id": str(uuid4
 
 
 def probes(route: RouteUnderTest) -> list[tuple[Any, dict[str, str]]]:
-    """All that the route reads, wrong in each way; of what it does not read, one of each kind."""
-    named = {told["name"] for told in route.operation.get("parameters", [])}
+    """Return what the route reads, wrong in every way, and one of each kind that it does
+    not read.
+    """
+    named = {parameter["name"] for parameter in route.operation.get("parameters", [])}
     tags = ['"1"', '"999"', "nonsense"] if "If-Match" in named else ['"999"']
     bodies = BODIES if route.takes_body else []
     return [
@@ -285,7 +287,7 @@ def probes(route: RouteUnderTest) -> list[tuple[Any, dict[str, str]]]:
 async def test_another_account_s_object_answers_like_one_that_is_not_there(
     world: World, route: RouteUnderTest
 ) -> None:
-    """Rule R28. Whatever else is wrong with the request: no answer tells that the object exists."""
+    """Rule R28. Whatever else is wrong with the request, no response reveals the object."""
     theirs = await set_up(world, route, "bob")
     ours = await set_up(world, route, "alice")
     before = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
@@ -295,16 +297,16 @@ async def test_another_account_s_object_answers_like_one_that_is_not_there(
             ours.elsewhere(**{name: str(uuid4())}),
         )
         for body, headers in [(ours.body, {}), *probes(route)]:
-            told = []
+            answers = []
             for address in addresses:
                 answer = await ours.caller.call(route.method, address, body, headers=headers)
                 document = answer.json()
                 assert document.pop("request_id") == answer.headers.pop("x-request-id")
-                told.append((answer.status_code, document, dict(answer.headers)))
-            assert told[0] == told[1]
-            assert told[0][0] in {404, 412, 422}
+                answers.append((answer.status_code, document, dict(answer.headers)))
+            assert answers[0] == answers[1]
+            assert answers[0][0] in {404, 412, 422}
             if not headers and body is ours.body:
-                assert (told[0][0], told[0][1]["code"]) == (404, "not_found")
+                assert (answers[0][0], answers[0][1]["code"]) == (404, "not_found")
     after = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
     assert after == before
 
@@ -318,8 +320,8 @@ async def test_no_list_names_anything_of_another_account(
     theirs = (str(bot.id), str(bot.account_id), key["id"], key["masked_key"])
     own = await world.user("alice").add_bot("of alice")
     wanted = {"search": key["label"], "assigned": "true", "limit": "200"}
-    told = {parameter["name"] for parameter in route.operation.get("parameters", [])}
-    queries = [f"?{name}={value}" for name, value in wanted.items() if name in told]
+    documented = {parameter["name"] for parameter in route.operation.get("parameters", [])}
+    queries = [f"?{name}={value}" for name, value in wanted.items() if name in documented]
     for query in ("", *queries):
         answer = await world.user("alice").get(route.path + query)
         assert answer.is_success
@@ -332,7 +334,9 @@ async def test_no_list_names_anything_of_another_account(
 async def test_a_query_that_the_route_does_not_take_is_refused_and_nothing_happens(
     world: World, route: RouteUnderTest
 ) -> None:
-    """Once it is known who asks, before the body is looked at or an Idempotency-Key is taken."""
+    """Reject it after authentication, but before the body is read or an Idempotency-Key is
+    claimed.
+    """
     stage = await set_up(world, route)
     asked = route.operation.get("parameters", [])
     names = sorted(parameter["name"] for parameter in asked if parameter["in"] == "query")
@@ -346,8 +350,8 @@ async def test_a_query_that_the_route_does_not_take_is_refused_and_nothing_happe
     for (query, faults), body in product(queries, (stage.body, "no object")):
         address, headers = f"{stage.path}?{query}", {"Idempotency-Key": "a-key-of-its-own"}
         answer = await stage.caller.call(route.method, address, body, headers=headers)
-        told = problem(answer, 422, "invalid_request")["errors"]
-        assert [(fault["type"], fault["loc"]) for fault in told] == faults
+        errors = problem(answer, 422, "invalid_request")["errors"]
+        assert [(fault["type"], fault["loc"]) for fault in errors] == faults
         assert "PLANTED" not in answer.text
     problem(await world.http.request(route.method, address), 401, "unauthenticated")
     if route.access.scopes:
@@ -374,11 +378,11 @@ async def test_another_account_s_object_in_a_body_answers_like_one_that_is_not_t
     route = next(route for route in ROUTES if route.operation_id == body_of)
     theirs = await set_up(world, route, "bob")
     ours = await set_up(world, route, "alice")
-    told = []
+    answers = []
     for key_id in (theirs.body["key_id"], str(uuid4())):
         answer = await ours.caller.call(route.method, ours.path, {"key_id": key_id})
-        told.append({**problem(answer, 404, "not_found"), "request_id": ""})
-    assert told[0] == told[1]
+        answers.append({**problem(answer, 404, "not_found"), "request_id": ""})
+    assert answers[0] == answers[1]
 
 
 @each(USERS)
@@ -411,7 +415,7 @@ async def test_a_service_must_name_the_account_and_acts_in_that_one_alone(
 async def test_a_refused_write_is_recorded_once_and_changes_nothing(
     world: World, route: RouteUnderTest
 ) -> None:
-    """Rule R30. Whatever it is refused for: its form, its type, its size, its rules."""
+    """Rule R30. It holds for every reason: form, type, size, rules."""
     stage = await set_up(world, route)
     account_id = await account_of(stage)
     before = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)

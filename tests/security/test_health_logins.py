@@ -1,4 +1,4 @@
-"""Presence, health and expiry with the rights that each process has, and no others."""
+"""Presence, health and expiry with exactly the database rights that each process has."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

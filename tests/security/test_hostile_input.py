@@ -1,4 +1,4 @@
-"""Whatever is sent, the answer is a document with a request id, and never of the 500s."""
+"""Any input gets a JSON document with a request id, and never a status of 500 or above."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -47,7 +47,7 @@ def each(routes: Sequence[RouteUnderTest]) -> pytest.MarkDecorator:
 
 
 def checked(answer: httpx.Response) -> httpx.Response:
-    """What holds of every answer."""
+    """Check what holds for every response, and return it."""
     assert answer.status_code < 500, answer.text
     request_id = answer.headers["x-request-id"]
     assert request_id.isprintable()
@@ -113,9 +113,9 @@ RAW = {
 }
 
 LEFT_OUT = {"nothing", "null"}
-"""No body at all, which some routes can do without."""
+"""No body at all, which some routes accept."""
 DEAR = {"deep lists", "deep objects", "many members"}
-"""Bodies of the size that is allowed, which take as long as all others: one route of a kind."""
+"""Bodies of the maximum size, which are as slow for all routes: one route of a kind suffices."""
 
 
 def kind_of(route: RouteUnderTest) -> tuple[bool, ...]:
@@ -299,7 +299,7 @@ async def test_a_cursor_that_was_tampered_with_is_refused(
 
 
 @pytest.mark.parametrize("path", ["/v1/keys", "/livez", "/openapi.json", "/docs", "/nowhere", "/"])
-async def test_a_method_that_an_address_does_not_take_is_told_as_a_problem(
+async def test_a_method_that_an_address_does_not_take_is_reported_as_a_problem(
     world: World, path: str
 ) -> None:
     for method in ("PUT", "TRACE", "OPTIONS", "HEAD", "BREW"):
@@ -321,7 +321,7 @@ NOWHERE = [
 
 
 @pytest.mark.parametrize("path", NOWHERE)
-async def test_an_address_that_is_none_is_told_as_a_problem(world: World, path: str) -> None:
+async def test_an_address_that_is_none_is_reported_as_a_problem(world: World, path: str) -> None:
     url = httpx.URL("http://botkeys.test").copy_with(raw_path=path.encode())
     answer = checked(await world.http.get(url))
     assert answer.status_code in {401, 404}
@@ -340,7 +340,7 @@ async def test_a_host_that_is_none_never_fails(world: World) -> None:
 async def test_idempotency_keys_of_two_accounts_do_not_meet(
     world: World, route: RouteUnderTest
 ) -> None:
-    """The same key of another account is another key; it replays nobody's answer."""
+    """The same key of another account is a different key and replays no other response."""
     key = {"Idempotency-Key": "the-same"}
     bob, alice = await set_up(world, route, "bob"), await set_up(world, route, "alice")
     first = checked(await bob.call(**key))
@@ -351,7 +351,7 @@ async def test_idempotency_keys_of_two_accounts_do_not_meet(
     other = checked(await alice.call(**key))
     assert other.is_success
     assert "idempotency-replayed" not in other.headers
-    if route.access.while_closing:  # an account that was closed takes nothing else
+    if route.access.while_closing:  # an account that was closed accepts nothing else
         problem = await bob.caller.delete(bob.path + "?force=true", headers=key)
     else:
         problem = await bob.caller.post("/v1/bots", {"name": "Of another request"}, headers=key)

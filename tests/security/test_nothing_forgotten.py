@@ -1,7 +1,7 @@
-"""No table is forgotten by a deletion: also none that is made later.
+"""A deletion forgets no table, not even one that is created later.
 
-The tables are read from the catalog of the database, and each is filled with a row of an account.
-A new table with `account_id` or `key_id` fails here until somebody decides what becomes of it.
+The tables are read from the database's catalog, and each is filled with a row of an account. A new
+table with `account_id` or `key_id` fails here until its fate is decided.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ KEPT_OF_AN_ACCOUNT = {
     "operations": "the closure alone, so that its end can be seen",
 }
 KEPT_OF_A_KEY = {
-    "assignments": "ids alone: a bot that had the key is told that its late reports were deleted",
+    "assignments": "ids alone: a bot that had the key learns that its late reports were deleted",
     "deletion_marks": "refuses late reports of the key",
     "releases": "ids and an address: the history of the bot, which stays",
 }
@@ -62,7 +62,9 @@ _OF_TABLE = {
 
 
 async def tables_with(database: Database, column: str) -> set[str]:
-    """Not `bots` for a key: one that a bot has cannot be deleted."""
+    """Return the tables with the column; for a key not `bots`, since an assigned key cannot
+    be deleted.
+    """
     query = text(
         "SELECT table_name FROM information_schema.columns"
         " WHERE table_schema = 'public' AND column_name = :column"
@@ -80,7 +82,7 @@ async def rows_of(database: Database, table: str, column: str, value: UUID) -> i
 
 
 async def add_row(database: Database, table: str, **known: UUID) -> None:
-    """A row with these values where the table has such columns, and anything in the others."""
+    """Add a row with these values in the columns that exist, and anything in the others."""
     query = text(
         "SELECT column_name, data_type FROM information_schema.columns"
         " WHERE table_schema = 'public' AND table_name = :table"
@@ -103,7 +105,9 @@ def _value(table: str, column: str, data_type: str, known: dict[str, Any]) -> st
 
 
 async def fill_all(world: World, column: str, bot: Bot, key_id: str) -> set[str]:
-    """A row of the account, the bot and the key in every table that has the column."""
+    """Add a row of the account, the bot and the key to every table with the column; return
+    the tables.
+    """
     database = world.context.database
     known = {"account_id": bot.account_id, "bot_id": bot.id, "key_id": UUID(key_id)}
     tables = await tables_with(database, column)

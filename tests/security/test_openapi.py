@@ -1,4 +1,4 @@
-"""The OpenAPI document says all that a client needs, and the service does what it says."""
+"""The OpenAPI document states all that a client needs, and the service behaves as documented."""
 
 import asyncio
 import json
@@ -20,12 +20,13 @@ from tests.support.world import World
 ROUTES = routes_of(Role.ALL)
 DOCUMENT = document_of(Role.ALL)
 EVENTS = {"/v1/runtime/stream": "Config", "/v1/operations/{operation_id}/stream": "Operation"}
-"""The streams, with what their events carry."""
+"""The streams, with the schemas of their events."""
 
 
 def with_events(document: Any) -> Any:
-    """Return the document with a schema of each event: schemathesis reads that of a stream so,
-    where OpenAPI 3.1 has no word for it and describes the whole text.
+    """Return the document with a schema for each event, as schemathesis reads a stream's.
+
+    OpenAPI 3.1 has no word for it and describes the whole text instead.
     """
     changed = deepcopy(document)
     for path, carried in EVENTS.items():
@@ -51,7 +52,7 @@ SCHEMA = schemathesis.openapi.from_dict(with_events(DOCUMENT))
 
 
 ALWAYS = {"X-Request-ID", "ETag", "Location", "Vary"}
-"""The headers that every answer has where the document names them."""
+"""The headers that every response has where the document names them."""
 
 EXAMPLES = 6
 """Cases of each kind and route. They differ from run to run."""
@@ -82,10 +83,10 @@ def test_each_operation_is_named_proved_and_tells_its_problems(route: RouteUnder
     scheme = "botToken" if route.access.for_bots else "userToken"
     assert operation["security"] == [{scheme: [str(scope) for scope in route.access.scopes]}]
     assert any(status.startswith("2") for status in operation["responses"])
-    for status, told in operation["responses"].items():
-        assert told["description"]
+    for status, response in operation["responses"].items():
+        assert response["description"]
         if status >= "4":
-            examples = told["content"]["application/problem+json"]["examples"]
+            examples = response["content"]["application/problem+json"]["examples"]
             assert examples
             for code, example in examples.items():
                 assert example["value"]["code"] == code
@@ -104,12 +105,12 @@ def test_an_idempotency_key_has_its_problems_where_it_is_taken_and_nowhere_else(
     route: RouteUnderTest,
 ) -> None:
     taken = {parameter["name"] for parameter in route.operation.get("parameters", [])}
-    told = json.dumps(route.operation["responses"])
-    assert ("idempotency_key_reused" in told) == ("Idempotency-Key" in taken)
+    responses = json.dumps(route.operation["responses"])
+    assert ("idempotency_key_reused" in responses) == ("Idempotency-Key" in taken)
 
 
 @each(ROUTES)
-def test_a_failed_precondition_is_told_where_if_match_is_taken_and_nowhere_else(
+def test_a_failed_precondition_is_documented_where_if_match_is_taken_and_nowhere_else(
     route: RouteUnderTest,
 ) -> None:
     taken = {parameter["name"] for parameter in route.operation.get("parameters", [])}
@@ -138,7 +139,7 @@ def test_each_schema_is_described(name: str) -> None:
 
 
 def to_httpx(case: schemathesis.Case[Any]) -> dict[str, Any]:
-    """The case as arguments of httpx, whose own JSON would refuse what a fuzzer writes."""
+    """Return the case as arguments of httpx, whose own JSON encoder rejects a fuzzer's values."""
     sent = case.as_transport_kwargs(base_url="http://botkeys.test")
     del sent["cookies"]
     if "json" in sent:
@@ -157,8 +158,9 @@ def to_httpx(case: schemathesis.Case[Any]) -> dict[str, Any]:
 async def test_made_up_requests_are_answered_as_documented(
     world: World, route: RouteUnderTest
 ) -> None:
-    """Cases that fit the document and cases that do not, half of them about a real object; and
-    the answer to a call that succeeds.
+    """Send cases that fit the document and cases that do not, half of them about a real object.
+
+    A successful call is checked too.
     """
     stage = await set_up(world, route)
     loop = asyncio.get_running_loop()

@@ -1,8 +1,8 @@
-"""No secret that a caller sends, wherever it is put, stands anywhere afterwards.
+"""No secret that a caller sends, in whatever place, appears anywhere afterwards.
 
 Unique credentials, a bot's token and a user's are put into every place that takes text, with every
-outcome; then all answers, all logs, the whole database and the metrics are searched for them. Only
-what is meant as a name may be repeated: labels, names of bots and accounts, X-Request-ID.
+outcome; then all responses, all logs, the whole database and the metrics are searched for them.
+Only names may be repeated: labels, names of bots and accounts, X-Request-ID.
 """
 
 import base64
@@ -47,7 +47,7 @@ TRADING = frozenset({Permission.READ, Permission.TRADE})
 
 
 def planted(exchange: str) -> dict[str, str]:
-    """Credentials in the exchange's shape that stand nowhere else. The passphrase is a word."""
+    """Return unique credentials in the exchange's format. The passphrase is a word."""
     if exchange == "binance":
         letters = string.ascii_letters + string.digits
         return {
@@ -64,7 +64,7 @@ def planted(exchange: str) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Watch:
-    """A service of which everything is kept that it says."""
+    """A service whose entire output is kept."""
 
     world: World
     server: Server
@@ -85,7 +85,7 @@ class Watch:
 
     @contextmanager
     def impatient(self) -> Iterator[None]:
-        """Exchanges on a bad day are not waited for."""
+        """Do not wait for exchanges with faults."""
         context, app = self.world.context, self.world.app
         hasty = context.settings.model_copy(update={"key_check_timeout": 0.5})
         use_context(app, replace(context, settings=hasty))
@@ -101,7 +101,7 @@ class Watch:
         }
         await database.close()
         metrics = (await self.world.http.get("/metrics")).text
-        answers = {f"answer {number}": told for number, told in enumerate(self.answers)}
+        answers = {f"answer {number}": content for number, content in enumerate(self.answers)}
         return {**answers, **tables, "metrics": metrics, **self.logs.places()}
 
     def new_key(self, exchange: str, credentials: Json, **changes: Any) -> Json:
@@ -118,7 +118,7 @@ class Watch:
     async def known_to_exchange(
         self, exchange: str, credentials: Json, **traits: Any
     ) -> AsyncIterator[None]:
-        """The simulated exchange takes these credentials for as long as the context lasts."""
+        """Let the simulated exchange accept these credentials for as long as the context lasts."""
         keys = self.world.simulator.keys
         whole = {"account": "7", "permissions": TRADING, **traits}
         keys.add(SimulatedKey(exchange, "testnet", KeyText(**credentials), **whole))
@@ -152,8 +152,8 @@ async def test_credentials_stand_nowhere_whatever_becomes_of_them(
     async def add(credentials: Json, **changes: Any) -> str:
         everything.extend(credentials.values())
         answer = await user.post("/v1/keys", watch.new_key(exchange, credentials, **changes))
-        told = answer.json()
-        return str(told.get("code") or told["verification"]["status"])
+        document = answer.json()
+        return str(document.get("code") or document["verification"]["status"])
 
     taken = planted(exchange)
     async with watch.known_to_exchange(exchange, taken):
@@ -199,7 +199,7 @@ async def test_credentials_stand_nowhere_whatever_becomes_of_them(
 
 
 def wrong_bodies(secret: str) -> list[bytes]:
-    """Bodies with a secret where none belongs, whole and broken."""
+    """Return bodies with a secret in the wrong place, whole and broken."""
     value = json.dumps(secret)
     objects = [
         {secret: "member"},
@@ -241,17 +241,17 @@ def wrong_headers(secret: str) -> list[dict[str, str]]:
 
 
 def _kind(route: RouteUnderTest) -> tuple[bool, ...]:
-    headers = {told["name"] for told in route.operation.get("parameters", [])}
+    headers = {parameter["name"] for parameter in route.operation.get("parameters", [])}
     writes = route.access.action is not None
     return route.access.for_bots, writes, route.takes_body, "If-Match" in headers
 
 
-# Headers are read by what all routes share: one of each kind is enough.
+# Headers are read by code that all routes share: one route of each kind is enough.
 BY_KIND = list({_kind(route): route for route in ROUTES}.values())
 
 
 def _parameters(route: RouteUnderTest) -> list[str]:
-    """Those that name what is there: a bot's own name for its position is stored, like a label."""
+    """Return the parameters that name existing objects; a bot's own id for a position is stored."""
     return [] if route.operation_id == "reportPosition" else route.parameters
 
 
@@ -282,9 +282,9 @@ async def _misplace(world: World, route: RouteUnderTest, secret: str) -> None:
 
 
 async def test_a_secret_in_the_wrong_place_stands_nowhere(watch: Watch) -> None:
-    """A word, as passphrases are, which looks like a name; in addresses also a key like an id."""
+    """Try a word, as passphrases are, which looks like a name; in addresses also an id-like key."""
     word, key = planted("okx")["api_passphrase"], planted("okx")["api_key"]
-    # An account that is being closed refuses all else.
+    # An account that is being closed rejects everything else.
     for route in sorted(ROUTES, key=lambda route: route.operation_id == "closeAccount"):
         await _misplace(watch.world, route, word)
         stage = await set_up(watch.world, route, "bob")
@@ -303,7 +303,7 @@ async def test_tokens_stand_nowhere_but_in_the_answer_that_gives_one(watch: Watc
     stage = await set_up(watch.world, release)
     bot = stage.caller
     tokens = [user.token, bot.token]
-    watch.answers[:] = [told for told in watch.answers if bot.token not in told]
+    watch.answers[:] = [content for content in watch.answers if bot.token not in content]
 
     assert (await stage.call()).status_code == 200
     assert (await stage.call()).status_code == 429
@@ -356,12 +356,12 @@ async def test_a_database_that_fails_tells_nothing(watch: Watch, how: str, table
     assert "quote_row" not in answer.text
     found = await watch.places()
     assert leaks(found, credentials.values()) == []
-    # What the database said is not repeated either, but for SQLAlchemy's own debug records.
+    # The database's messages are not repeated either, except in SQLAlchemy's own debug records.
     assert "Failing row" not in watch.logs.printed
     assert "row (" not in watch.logs.printed
 
 
-async def test_a_database_that_went_away_is_told_as_503_and_tells_nothing(watch: Watch) -> None:
+async def test_a_database_that_went_away_is_a_503_that_reveals_nothing(watch: Watch) -> None:
     credentials = planted("okx")
     user, bot_id = watch.world.user(), (await watch.world.user().add_bot())["id"]
     bot = await user.mint(bot_id)
@@ -391,7 +391,7 @@ async def test_a_database_that_went_away_is_told_as_503_and_tells_nothing(watch:
 
 @pytest.mark.parametrize("exchange", ["okx", "binance"])
 async def test_no_error_of_an_exchange_holds_the_credentials(watch: Watch, exchange: str) -> None:
-    """Its own text, its arguments, and all errors behind it, those that `from None` hides too."""
+    """Check its text, its arguments, and all errors behind it, also those hidden by `from None`."""
     texts: dict[str, str] = {}
     everything: list[str] = []
     hosts = simulated_hosts(watch.world.simulator.hosts)
@@ -438,7 +438,7 @@ async def test_a_dump_of_the_database_holds_no_secret(watch: Watch, tmp_path: Pa
 
 
 async def test_the_search_finds_what_does_stand_there(watch: Watch) -> None:
-    """A canary in each kind of place, so that an empty result above means something."""
+    """Put a canary in each kind of place, so that an empty result above means something."""
     canary = secrets.token_urlsafe(24)
     user = watch.world.user()
     await user.post("/v1/bots", {"name": canary})

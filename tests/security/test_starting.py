@@ -1,4 +1,4 @@
-"""A process that holds too much, or too little, does not start, and says why in a sentence."""
+"""A process that holds too much or too little does not start, and says why in a sentence."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ def test_a_role_that_could_read_the_other_s_key_does_not_start(
 def test_production_does_not_start_with_development_s_issuer_key(
     keys: KeyFolder, tmp_path: Path, role: Role
 ) -> None:
-    """Whoever reads it makes tokens of any user, wherever development's are accepted."""
+    """With that key anyone could make tokens of any user, wherever development's are accepted."""
     names = HELD.get(role, (*HELD[Role.API], *HELD[Role.RUNTIME]))
     folder = hand_out(keys, tmp_path / "keys", names)
     (folder / "development-issuer").write_text("{}")
@@ -69,7 +69,7 @@ async def test_a_role_that_lacks_a_key_does_not_start_and_makes_none(
 
 
 async def serve(role: Role, **variables: str) -> tuple[int | None, str]:
-    """Exit status and error output of `botkeys serve`, which must end by itself."""
+    """Return exit status and error output of `botkeys serve`, which must end by itself."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -86,12 +86,12 @@ async def test_production_without_an_issuer_says_so_in_a_sentence(
     keys: KeyFolder, tmp_path: Path, server: Server
 ) -> None:
     folder = hand_out(keys, tmp_path / "keys", HELD[Role.API])
-    status, said = await serve(
+    status, output = await serve(
         Role.API, BOTKEYS_KEYS_DIR=str(folder), BOTKEYS_DATABASE_URL=server.service
     )
     assert status == 1
-    assert said.startswith("botkeys: BOTKEYS_OIDC_ISSUER is not set")
-    assert "Traceback" not in said
+    assert output.startswith("botkeys: BOTKEYS_OIDC_ISSUER is not set")
+    assert "Traceback" not in output
 
 
 def test_production_without_a_database_says_so_in_a_sentence(

@@ -1,6 +1,6 @@
-"""The role `api` is taken over, and the database with it: what it holds opens nothing.
+"""The role `api` is taken over together with the database: what it holds opens nothing.
 
-The attacker has the process's settings, key files and memory, its login, and beyond that the
+The attacker has the process's settings, key files, memory and login, and in addition the
 superuser's write access to every table, with triggers and foreign keys switched off.
 """
 
@@ -46,7 +46,7 @@ CODE = (type, types.ModuleType, types.FunctionType, types.FrameType, types.CodeT
 
 
 def reachable(*roots: object) -> list[object]:
-    """All objects that can be reached from these, code left out."""
+    """Return all objects that can be reached from these, without code."""
     found: dict[int, object] = {}
     waiting = list(roots)
     while waiting:
@@ -74,7 +74,7 @@ async def release(bot: Bot) -> tuple[httpx.Response, PrivateKey]:
 
 
 async def opened(bot: Bot) -> str:
-    """The api_secret that the bot gets, or the problem that it is told, or `shut`."""
+    """Return the api_secret that the bot gets, or the problem's code, or `shut`."""
     answer, one_time = await release(bot)
     if answer.status_code != 200:
         assert answer.status_code in {401, 409, 503}, answer.text
@@ -132,7 +132,7 @@ async def test_nothing_in_the_memory_of_api_opens_anything(split: Split) -> None
         for content in bytes_in(held)
         if master in content or any(secret in content for secret in secret_bytes)
     ]
-    assert not [told for told in texts_in(held) if secret_of(key) in told]
+    assert not [text for text in texts_in(held) if secret_of(key) in text]
 
 
 async def test_the_walk_through_memory_finds_what_runtime_holds(split: Split) -> None:
@@ -172,7 +172,7 @@ async def test_a_token_made_with_all_that_api_holds_is_not_valid(split: Split) -
 async def test_the_hash_of_a_token_is_worth_nothing_at_another_bot(
     split: Split, whose: str
 ) -> None:
-    """Moved from a bot of the same account, and from one of the attacker's."""
+    """Move it from a bot of the same account, and from one of the attacker's."""
     key = await split.add_key("alice", 1)
     victim = await split.add_bot("alice", key["id"])
     own = await split.add_bot(whose)
@@ -202,7 +202,7 @@ def _random_part(token: str) -> bytes:
 
 
 async def test_a_bot_s_row_moved_under_its_victim_s_name_does_not_release(split: Split) -> None:
-    """The attacker's own bot and token, their rows rewritten to be the victim's."""
+    """Rewrite the rows of the attacker's own bot and token to be the victim's."""
     key = await split.add_key("alice", 1)
     victim = await split.add_bot("alice", key["id"])
     own = await split.add_bot("mallory")
@@ -228,7 +228,9 @@ COPY = (
 
 @pytest.mark.parametrize("thief", ["alice", "mallory"])
 async def test_credentials_copied_to_another_key_do_not_open(split: Split, thief: str) -> None:
-    """Not within the account and not in the attacker's, where bot and token are their own."""
+    """Try it within the account and in the attacker's, where bot and token are the
+    attacker's own.
+    """
     theirs = await split.add_key("alice", 1)
     mine = await split.add_key(thief, 2)
     bot = await split.add_bot(thief, mine["id"])
@@ -315,7 +317,7 @@ async def test_parts_of_two_keys_exchanged_do_not_open_at_their_bots(
 
 
 async def test_an_earlier_version_put_back_is_refused_by_the_bot(split: Split) -> None:
-    """It opens as what it is; the bot knows that it has seen a later one."""
+    """It opens with its own version; the bot knows that it has seen a later one."""
     key = await split.add_key("alice", 1)
     bot = await split.add_bot("alice", key["id"])
     api = split.api.context.api
@@ -340,7 +342,7 @@ async def test_an_earlier_version_put_back_is_refused_by_the_bot(split: Split) -
         await split.write("UPDATE keys SET version = 1")
         with pytest.raises(OlderVersion):
             await client.credentials(fresh=True)
-        # The later one under the earlier number does not open, so it cannot be passed off as it.
+        # Under the earlier number the later one does not open, so it cannot pose as that version.
         await split.write(
             "DELETE FROM key_credentials WHERE version = 1",
             "UPDATE key_credentials SET version = 1",
@@ -367,15 +369,15 @@ async def test_a_refused_release_is_recorded_with_its_reason(split: Split) -> No
 async def test_what_runtime_says_of_a_release_opens_with_the_bot_s_key_alone(
     split: Split,
 ) -> None:
-    """Not with the key of a later call, nor with any that the service holds."""
+    """Neither the key of a later call nor any key that the service holds opens it."""
     key = await split.add_key("alice", 1)
     bot = await split.add_bot("alice", key["id"])
     answer, right = await release(bot)
     _, later = await release(bot)
-    told = parse_answer(ReleaseAnswer, answer.content)
+    released = parse_answer(ReleaseAnswer, answer.content)
 
     with pytest.raises(CannotOpen):
-        open_release(later, told)
-    assert open_release(right, told).api_secret.reveal() == secret_of(key)
+        open_release(later, released)
+    assert open_release(right, released).api_secret.reveal() == secret_of(key)
     with pytest.raises(CannotOpen):
-        open_release(right, told.model_copy(update={"bot_id": uuid4()}))
+        open_release(right, released.model_copy(update={"bot_id": uuid4()}))
