@@ -1,4 +1,4 @@
-"""The commit comes before the answer: a commit that fails is never answered with 2xx."""
+"""The commit precedes the response: a failed commit is never answered with 2xx."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support.world import World
 
 
 async def refuse_at_commit(world: World, server: Server, table: str, code: str) -> None:
-    """Let every transaction that touches the table fail when it commits."""
+    """Make every transaction that touches the table fail when it commits."""
     name = world.context.database.engine.url.database
     assert name is not None
     await execute(

@@ -1,4 +1,4 @@
-"""Deadlocks and serialisation failures are tried again at the edge, and never answered with 500."""
+"""Deadlocks and serialization failures are retried, and never answered with 500."""
 
 import asyncio
 from typing import Any
@@ -97,7 +97,7 @@ async def test_a_failure_that_is_no_conflict_is_not_tried_again(
 
 
 async def until_waiting(world: World, number: int) -> None:
-    """So many connections wait for a lock, whosever they are."""
+    """Wait until so many connections, no matter whose, are waiting for a lock."""
     async with world.context.database.sessions() as session:
         query = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
         while (await session.scalar(query) or 0) < number:  # noqa: ASYNC110  # no event there
@@ -118,7 +118,7 @@ async def test_a_real_deadlock_is_sat_out(busy_world: World, server: Server) -> 
         superuser.sessions() as other,
         asyncio.timeout(60),
     ):
-        # Whoever finds the deadlock is ended, so this one does not look for it.
+        # The connection that detects the deadlock is aborted, so this one must not detect it.
         await other.execute(text("SET deadlock_timeout = '1h'"))
         await other.execute(select(AuditHead.sequence).with_for_update())
         await holding.execute(select(Key.id).with_for_update())
@@ -128,7 +128,7 @@ async def test_a_real_deadlock_is_sat_out(busy_world: World, server: Server) -> 
         of_bot = select(Bot.id).where(Bot.id == UUID(bot["id"])).with_for_update()
         waiting = asyncio.create_task(other.execute(of_bot))
         await until_waiting(busy_world, 2)
-        # It gets the key, and waits for the audit head too: for the one that waits for it.
+        # It gets the key, and then waits for the audit head, and so for the one that waits for it.
         await holding.rollback()
         await waiting
         await other.commit()

@@ -67,14 +67,14 @@ def parts(schema: Json) -> Iterator[Json]:
 
 
 def media(operation: Json) -> Iterator[tuple[str, str, Json]]:
-    """Yield the status, media type and description of every body that it may answer."""
+    """Yield status, media type and description of every possible response body."""
     for status, response in operation["responses"].items():
         for kind, described in response.get("content", {}).items():
             yield status, kind, described
 
 
 def of_operations() -> Iterator[Json]:
-    """Yield every schema that stands outside the components."""
+    """Yield every schema that is outside the components."""
     for operation in OPERATIONS.values():
         for parameter in operation.get("parameters", []):
             yield parameter["schema"]
@@ -270,7 +270,7 @@ PREFILLED = sorted(
 async def test_the_first_execute_of_the_page_succeeds_in_an_empty_account(
     world: World, name: str
 ) -> None:
-    """The page fills in the example of the body, and of parameters only defaults."""
+    """Send what the page prefills: the body's example, and only the defaults of parameters."""
     [(path, method)] = [
         (path, method)
         for path, item in DOCUMENT["paths"].items()

@@ -1,4 +1,4 @@
-"""Of every list: a cursor belongs to it and to all filters of the page before."""
+"""Every list's cursor is tied to that list and to all filters of the previous page."""
 
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
@@ -35,7 +35,7 @@ NARROWER = {
     "symbol": "BTC-USDT-SWAP",
     "to": "2027-01-01T00:00:00Z",
 }
-"""A value of each filter that says something else than leaving it out."""
+"""A value of each filter that differs in effect from omitting it."""
 
 
 async def _post(desk: Desk, path: str, *bodies: Mapping[str, object]) -> None:
@@ -127,7 +127,7 @@ FILLED: dict[str, Callable[[Desk], Awaitable[str]]] = {
     "/v1/analytics/summary": summary,
     **{f"/v1/{name}": reported(name) for name in LISTED},
 }
-"""Each list by its template, and what gives an account two pages of it."""
+"""Each list by its template, and a function that gives an account two pages of it."""
 
 FILTERS = {
     route.path: sorted(names - {"cursor", "limit"})
@@ -144,7 +144,7 @@ FILTERS = {
 
 
 def _with(path: str, **more: str) -> str:
-    """More in the query; what is there already is replaced."""
+    """Return the address with more in the query; existing parameters are replaced."""
     address, _, query = path.partition("?")
     return f"{address}?{urlencode({**dict(parse_qsl(query)), **more})}"
 

@@ -1,4 +1,4 @@
-"""DataList routes are called directly: with just what the framework would have called them with."""
+"""Routes that bypass the framework are called with exactly what it would have called them with."""
 
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
@@ -50,7 +50,7 @@ queries = st.lists(
 
 
 class Stub:
-    """Stands for all that services are made of: they are made, and not called."""
+    """Stands for all dependencies of services, which are created but not called."""
 
     def __getattr__(self, _name: str) -> Any:
         return self
@@ -97,7 +97,7 @@ async def directly(route: APIRoute, asked: Request) -> tuple[dict[str, Any], lis
 
 
 def plain(values: dict[str, Any]) -> dict[str, Any]:
-    """Without the services: they are of equal type, and not equal."""
+    """Return the values without the services, which are of equal type but not equal."""
     return {
         name: value if isinstance(value, str | int | None) else type(value)
         for name, value in values.items()
@@ -105,7 +105,7 @@ def plain(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def comparable(errors: Sequence[Any]) -> list[Any]:
-    """With what an error holds as text: two equal exceptions are not equal."""
+    """Return the errors with their context as text: two equal exceptions are not equal."""
     return [{**error, "ctx": repr(error.get("ctx"))} for error in errors]
 
 
@@ -258,7 +258,7 @@ async def test_a_body_is_read_and_refused_as_the_framework_would(path: str, sent
             assert direct == await outcome(ROUTES[path].get_route_handler()(asked))
 
 
-async def test_every_fault_is_told() -> None:
+async def test_every_fault_is_reported() -> None:
     endpoint = Endpoint.simple(ROUTES["/twice"].dependant)
     assert endpoint is not None
     with pytest.raises(RequestValidationError) as raised:

@@ -22,7 +22,7 @@ async def test_a_ready_service_says_what_it_checked(world: World) -> None:
 async def test_a_master_key_file_that_holds_another_key_is_found(world: World) -> None:
     await world.http.get("/readyz")
 
-    # As if the files had been taken for those of another installation since.
+    # As if the files had been replaced by those of another installation.
     replaced = KeyFolder(world.context.settings.data_dir / "others")
     replaced.create_missing([KeyKind.MASTER])
     runtime = RuntimeKeys(ReleasingKeyring(replaced), SecretBytes(bytes(32)))

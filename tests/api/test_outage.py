@@ -1,4 +1,4 @@
-"""A database that is away, slow, full up or not ready: 503, and what is amiss at /readyz."""
+"""A database that is unavailable, slow, full or not ready: 503, and the reason at /readyz."""
 
 import asyncio
 import re
@@ -23,11 +23,11 @@ WITHOUT_DATABASE = {"/v1/exchanges"}
 
 
 def example(document: Json, operation: Json) -> Json | None:
-    """The example body of an operation, `None` where it takes none."""
+    """Return the example body of an operation, `None` if it takes none."""
     if "requestBody" not in operation:
         return None
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    if "anyOf" in schema:  # a body that may be left out
+    if "anyOf" in schema:  # an optional body
         schema = schema["anyOf"][0]
     name = schema["$ref"].rpartition("/")[2]
     body: Json = document["components"]["schemas"][name]["examples"][0]
@@ -35,7 +35,9 @@ def example(document: Json, operation: Json) -> Json | None:
 
 
 async def requests(world: World, user: Person, bot: Person) -> list[tuple[Person, str, str, Any]]:
-    """One request to every documented route that needs the database, by who may make it."""
+    """Return a request to every documented route that needs the database, with a permitted
+    caller.
+    """
     document = (await world.http.get("/openapi.json")).json()
     return [
         (
@@ -113,7 +115,7 @@ async def test_a_statement_that_waits_too_long_for_a_lock_is_an_outage(
         answer = await hasty.user().patch(f"/v1/keys/{key['id']}", {"label": "new"})
         await other.rollback()
         async with asyncio.timeout(60):
-            while True:  # so hasty that a busy machine may need a second attempt
+            while True:  # such a short limit that a busy machine may need a second attempt
                 again = await hasty.user().patch(f"/v1/keys/{key['id']}", {"label": "new"})
                 if again.status_code == 200:
                     break

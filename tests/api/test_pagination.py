@@ -1,4 +1,4 @@
-"""Cursors: opaque, exact, of one list with its filters, and nothing else is one."""
+"""Cursors are opaque, exact and tied to one list with its filters; nothing else is accepted."""
 
 from string import ascii_letters, digits
 from typing import Any

@@ -1,4 +1,4 @@
-"""The problem documents of all errors, against the schema that the OpenAPI document gives them."""
+"""The problem documents of all errors, checked against their schema in the OpenAPI document."""
 
 import inspect
 from datetime import UTC, datetime
@@ -52,7 +52,7 @@ SAMPLES: dict[str, Any] = {
 
 
 def make(kind: type[AppError]) -> AppError:
-    """Make an error of the kind with everything that it can say."""
+    """Make an error of the kind with all its members."""
     parameters = list(inspect.signature(kind).parameters.values())
     given: dict[str, Any] = {}
     for parameter in parameters:

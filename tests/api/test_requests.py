@@ -1,4 +1,4 @@
-"""Bodies that are no JSON, addresses that are none, and the id of each request."""
+"""Invalid JSON, invalid addresses, and the id of each request."""
 
 from decimal import Decimal
 from typing import Any
@@ -92,7 +92,7 @@ async def test_a_body_that_is_too_large_is_refused_in_one_piece_and_in_many(worl
     assert fits.status_code == 201
 
 
-async def test_a_bad_token_is_told_before_the_body_is_looked_at(world: World) -> None:
+async def test_a_bad_token_is_reported_before_the_body_is_looked_at(world: World) -> None:
     user = world.user()
     headers = {"Authorization": "Bearer nonsense", "Content-Type": "text/plain"}
 
@@ -181,7 +181,7 @@ async def test_every_answer_forbids_caching_and_guessing(world: World) -> None:
 async def test_any_strong_tag_of_if_match_may_be_the_state_s(
     world: World, tags: list[str], status: int
 ) -> None:
-    """As RFC 9110, 13.1.1, has it: also in several lines, and never a weak one."""
+    """Follow RFC 9110, 13.1.1: also in several lines, and never a weak tag."""
     user = world.user()
     bot = await user.add_bot()
 

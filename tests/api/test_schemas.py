@@ -1,4 +1,4 @@
-"""Names that people give, and what JSON calls true and a number."""
+"""Names given by people, and JSON's booleans and numbers."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""In a body `true` and `false` are flags and nothing else is, and they are no numbers."""
+"""In a body only `true` and `false` are flags, and they are no numbers."""
 
 import json
 from collections.abc import Iterator
@@ -14,18 +14,18 @@ NO_FLAGS: tuple[Any, ...] = ("false", 1)
 NO_NUMBERS: tuple[Any, ...] = (True,)
 NO_INTEGERS: tuple[Any, ...] = (True, "1", " 1", "1_000", "+1")
 PARAMETERS = {"symbol": "BTCUSDT", "position_id": "p1"}
-"""Of paths; all others are UUIDs. A body is judged before anyone looks whether they are there."""
+"""Path parameters; all others are UUIDs. A body is validated before any object is looked up."""
 
 
 class Member(NamedTuple):
-    """`place` leads to it from the outside, through the first item of each list."""
+    """A flag or number in a body; `place` leads to it, through the first item of each list."""
 
     route: RouteUnderTest
     place: tuple[str | int, ...]
     kind: str
 
     def body(self, value: Any) -> Any:
-        """The example of the route with this value in this place."""
+        """Return the route's example with this value in this place."""
         whole = inner = deepcopy(self.route.operation["example"])
         for step in self.place[:-1]:
             inner = inner[step]
@@ -34,14 +34,14 @@ class Member(NamedTuple):
 
 
 def members(document: Json, schema: Json, place: tuple[str | int, ...]) -> Iterator[Any]:
-    """Yield place and kind of all that is a flag or a number in a body of this schema."""
+    """Yield place and kind of every flag and number in a body of this schema."""
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     for choice in schema.get("anyOf", []):
         yield from members(document, choice, place)
     if schema.get("type") in {"boolean", "integer"}:
         yield place, schema["type"]
-    if "[0-9]{1," in schema.get("pattern", ""):  # a decimal: documented as text, taken as both
+    if "[0-9]{1," in schema.get("pattern", ""):  # a decimal: documented as text, accepted as both
         yield place, "decimal"
     for name, inner in schema.get("properties", {}).items():
         yield from members(document, inner, (*place, name))
@@ -64,7 +64,7 @@ def found() -> list[Member]:
 
 
 def faults(answer: Any, member: Member) -> list[str]:
-    """The types of the faults that were found in this place."""
+    """Return the types of the errors reported for this place."""
     if answer.status_code == 200 and member.place[0] == "items":
         [verdict] = answer.json()["results"]
         assert (verdict["status"], verdict["code"]) == ("refused", "invalid_item")
@@ -95,9 +95,9 @@ async def test_flags_and_numbers_of_bodies_are_what_json_calls_so(world: World) 
             wrong, right = NO_INTEGERS, {"int_type"}
         for value in wrong:
             answer = await caller.call(member.route.method, path, member.body(value))
-            told = faults(answer, member)
-            assert told, (member.route.operation_id, member.place, value, answer.text)
-            assert set(told) <= right
+            reported = faults(answer, member)
+            assert reported, (member.route.operation_id, member.place, value, answer.text)
+            assert set(reported) <= right
 
 
 async def test_a_number_that_would_be_rounded_is_refused_wherever_a_decimal_is_read(

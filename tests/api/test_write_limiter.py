@@ -1,4 +1,4 @@
-"""A burst of one account's writes leaves connections to the others."""
+"""A burst of one account's writes leaves connections for the others."""
 
 import asyncio
 
@@ -60,7 +60,7 @@ async def test_while_an_exchange_is_asked_other_writes_of_the_account_go_on(
     assert adding.result().json()["verification"]["status"] == "verified"
 
 
-async def test_a_write_whose_turn_does_not_come_is_told_when_to_come_again(world: World) -> None:
+async def test_a_write_whose_turn_does_not_come_learns_when_to_retry(world: World) -> None:
     limiter = AccountWriteLimiter(at_once=1, patience=0.01)
     async with changed(world, write_limiter=limiter) as impatient:
         user = impatient.user()
