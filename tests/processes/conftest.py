@@ -26,7 +26,7 @@ Run = Callable[..., Running]
 
 @pytest.fixture
 def run() -> Iterator[Run]:
-    """Starts any command."""
+    """Provide a function that starts any command."""
     running: list[Running] = []
 
     def start(*command: str | Path, **options: Any) -> Running:
@@ -40,7 +40,7 @@ def run() -> Iterator[Run]:
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Starts the whole service on a data folder."""
+    """Provide a function that starts the whole service on a data folder."""
     running: list[Service] = []
 
     def begin(folder: Path, **options: Any) -> Service:
@@ -54,7 +54,7 @@ def start() -> Iterator[Start]:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A service's first run on a folder: what it left there, and its last words."""
+    """A service's first run on a folder: what it left there, and its last output."""
 
     service: Service
     trader: Trader
@@ -77,18 +77,18 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> History:
 
 @pytest.fixture
 def data(history: History, tmp_path: Path) -> Path:
-    """A data folder of the test's own that a service has used before."""
+    """Provide a data folder of the test's own that a service has used before."""
     folder = tmp_path / "data"
     cp = shutil.which("cp")
     assert cp is not None
-    # As root, PostgreSQL's part belongs to another user: Python's copies would lose that.
+    # As root, PostgreSQL's part belongs to another user: Python's copy functions would lose that.
     subprocess.run([cp, "-a", history.service.folder, folder], check=True)  # noqa: S603
     return folder
 
 
 @pytest.fixture(scope="session")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """One service for the tests that only ask it things."""
+    """Provide one service for the tests that only send it requests."""
     running = Service(tmp_path_factory.mktemp("shared") / "data")
     try:
         running.ready()
@@ -112,7 +112,7 @@ def oidc() -> Iterator[Issuer]:
 
 @pytest.fixture(scope="session")
 def exchange_hosts() -> Iterator[str]:
-    """The setting that leads a production process to simulated exchanges, which run in a thread."""
+    """Provide the setting that leads a process to simulated exchanges, which run in a thread."""
     hosts: list[str] = []
     ready, done = threading.Event(), threading.Event()
 

@@ -24,7 +24,7 @@ QUOTED = "pass%20word%2Fwith%3Aodd%40letters"
 
 
 def account() -> pwd.struct_passwd | None:
-    """Whom the programs run as where they refuse to run as us: root."""
+    """Return the user that the programs run as if we are root, which they reject."""
     if os.geteuid() != 0:
         return None
     try:
@@ -41,8 +41,8 @@ def needed(*programs: Path) -> None:
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """Of the programs' user, with a path short enough for a socket."""
-    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # 0700, drawn at random
+    """Provide a folder of the programs' user, with a path short enough for a socket."""
+    folder = Path(tempfile.mkdtemp(dir="/tmp"))  # 0700, random name
     user = account()
     if user is not None:
         os.chown(folder, user.pw_uid, user.pw_gid)
@@ -85,7 +85,7 @@ def debian15() -> Iterator[Debian15]:
     with private_folder() as folder:
         passwords = folder / "password"
         passwords.write_text(PASSWORD)
-        passwords.chmod(0o644)  # inside a folder that nobody else enters
+        passwords.chmod(0o644)  # inside a folder that nobody else can enter
         subprocess.run(  # noqa: S603  # fixed arguments
             [
                 BINARIES / "initdb",
@@ -116,7 +116,7 @@ def debian15() -> Iterator[Debian15]:
 
 @contextmanager
 def pgbouncer(server: Debian15, login: str, database: str) -> Iterator[int]:
-    """A transaction pooler before `database`; its port."""
+    """Run a transaction pooler before `database`; yield its port."""
     program = Path("/usr/sbin/pgbouncer")
     needed(program)
     user = account()

@@ -1,4 +1,4 @@
-"""An OpenID Connect issuer on loopback, with keys of its own."""
+"""A loopback OpenID Connect issuer with keys of its own."""
 
 import json
 import threading
@@ -53,7 +53,7 @@ def issuing() -> Iterator[Issuer]:
             self.wfile.write(json.dumps(document).encode())
 
         def log_message(self, *_: object) -> None:
-            """Nothing: standard error belongs to the tests."""
+            """Print nothing: standard error belongs to the tests."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     issuer = Issuer(f"http://127.0.0.1:{server.server_port}", key)

@@ -1,4 +1,4 @@
-"""A PostgreSQL whose logins are those of production: one for each role, none owning anything."""
+"""A PostgreSQL with production's logins: one for each role, none owning anything."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ class Logins:
     postgres: EmbeddedPostgres
 
     def url(self, login: str, database: str) -> str:
-        """`login` is a role of the service, or a login of the server."""
+        """Return the URL of `login`, a role of the service or a login of the server."""
         name = f"test_{login}" if login in ROLES else login
         return self.postgres.url(name, database)
 
@@ -47,7 +47,7 @@ def running(folder: Path) -> Iterator[Logins]:
 
 
 async def make_logins(logins: Logins) -> None:
-    """Let the test's own logins in as the embedded server lets in its three."""
+    """Accept the test's own logins as the embedded server accepts its three."""
     rules, names = (logins.postgres.folder / name for name in ("pg_hba.conf", "pg_ident.conf"))
     rules.write_text(rules.read_text().replace("local all ", f"local all {','.join(LOGINS)},"))
     known = names.read_text()

@@ -1,4 +1,4 @@
-"""An installation as docs/deployment.md describes it: a login and a key folder for each role."""
+"""An installation as in docs/deployment.md: a login and a key folder for each role."""
 
 import shutil
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from tests.processes.running import (
     environment,
     eventually,
     free_port,
-    said,
+    output_of,
 )
 
 HELD = {
@@ -29,7 +29,9 @@ HELD = {
 
 @dataclass(slots=True)
 class Installation:
-    """`keys` holds everything, as on the machine that is trusted; each role has its part of it."""
+    """An installation. `keys` holds everything, as on the trusted machine; each role has
+    its part.
+    """
 
     folder: Path
     logins: Logins
@@ -46,7 +48,7 @@ class Installation:
         return self.folder / f"keys of {role}"
 
     def create_master_key(self) -> str:
-        return said(BOTKEYS, "master-key", "create", "--dir", self.keys, env=environment())
+        return output_of(BOTKEYS, "master-key", "create", "--dir", self.keys, env=environment())
 
     def hand_out(self, role: str) -> None:
         folder = self.keys_of(role)
@@ -57,7 +59,7 @@ class Installation:
                     shutil.copy2(file, folder)
 
     def settings(self, role: str, **changes: object) -> dict[str, str]:
-        """Of a role of the service; `None` takes a setting away."""
+        """Return the settings of a role of the service; `None` removes a setting."""
         chosen: dict[str, object] = {
             "database_url": self.logins.url(role, self.database),
             "keys_dir": self.keys_of(role),
@@ -69,7 +71,7 @@ class Installation:
         return environment(**{name: value for name, value in chosen.items() if value is not None})
 
     def serve(self, role: str, **changes: object) -> tuple[Running, str]:
-        """The process and its address."""
+        """Start a server; return the process and its address."""
         port = free_port()
         process = Running(
             BOTKEYS, "serve", "--role", role, env=self.settings(role, port=port, **changes)

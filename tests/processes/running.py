@@ -29,17 +29,17 @@ PATIENT = {
     "database_statement_timeout": PATIENCE,
     "key_check_timeout": 30,
 }
-"""Settings of a service that tells nobody to come again because the machine is busy."""
+"""Settings of a service that asks nobody to retry because the machine is busy."""
 TRACES = ("Traceback (most recent call last)", "Exception ignored", "Fatal Python error")
 
 
 def long(*values: Any) -> Any:
-    """Each start takes a second or two of imports: these are left to the long run."""
+    """Leave a case to the long run: each start takes a second or two of imports."""
     return pytest.param(*values, marks=pytest.mark.torture)
 
 
 def free_port() -> int:
-    """Below those that a system hands out by itself: nobody gets it before it is listened on."""
+    """Return a port below the system's ephemeral range, so that nothing else takes it meanwhile."""
     while True:
         port = random.randrange(10_000, 30_000)  # noqa: S311  # a port is no secret
         with socket.socket() as taken, suppress(OSError):
@@ -48,9 +48,11 @@ def free_port() -> int:
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """Ours without settings of Botkeys, and with those given, named without their prefix."""
+    """Return our environment without settings of Botkeys, plus the given ones, named
+    without prefix.
+    """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BOTKEYS_")}
-    # Compiled once, as it is on a machine of which this has not been forbidden.
+    # Modules are compiled once, as on an ordinary machine.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
     return kept | {f"BOTKEYS_{name.upper()}": str(value) for name, value in settings.items()}
 
@@ -65,7 +67,7 @@ def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool
 
 
 def name_of(process: psutil.Process) -> str:
-    """Empty for one that has just ended: PostgreSQL's come and go."""
+    """Return the process's name, empty if it has just ended: PostgreSQL's processes come and go."""
     try:
         return process.name()
     except psutil.NoSuchProcess:
@@ -73,7 +75,7 @@ def name_of(process: psutil.Process) -> str:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """A dead one that init has not reaped has ended."""
+    """Return whether the process lives; a dead one not yet reaped by init does not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -85,7 +87,7 @@ def all_end(processes: Sequence[psutil.Process]) -> bool:
 
 
 class Running:
-    """A command in a session of its own, so that its process group is a terminal's."""
+    """A command in a session of its own, so that its process group is like a terminal's."""
 
     def __init__(
         self,
@@ -137,25 +139,25 @@ class Running:
 
     @property
     def is_clean(self) -> bool:
-        """Nothing that it printed looks like a crash."""
+        """Return whether nothing that it printed looks like a crash."""
         return not any(trace in self.text for trace in TRACES)
 
     def wait(self, seconds: float = PATIENCE) -> int:
-        """Its exit status, all it said having been read. Raises `subprocess.TimeoutExpired`."""
+        """Return the exit status, after reading all output. Raises `subprocess.TimeoutExpired`."""
         status = self.process.wait(seconds)
         for reader in self._readers:
             reader.join(PATIENCE)
         return status
 
     def says(self, text: str, seconds: float = PATIENCE) -> bool:
-        """Whether it says this before it ends."""
+        """Return whether it prints this before it ends."""
         eventually(lambda: text in self.text or self.process.poll() is not None, seconds)
         if self.process.poll() is not None:
             self.wait()
         return text in self.text
 
     def family(self) -> list[psutil.Process]:
-        """It and all that it has started, directly or not."""
+        """Return the process and all that it has started, directly or not."""
         try:
             process = psutil.Process(self.pid)
             return [process, *process.children(recursive=True)]
@@ -167,7 +169,7 @@ class Running:
             self.process.send_signal(number)
 
     def ctrl_c(self) -> None:
-        """What a terminal does: the whole process group gets it."""
+        """Send SIGINT to the whole process group, as a terminal does."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGINT)
 
@@ -198,11 +200,11 @@ class Service(Running):
         return f"http://127.0.0.1:{self.port}"
 
     def ready(self) -> None:
-        """Wait until it says that it runs."""
+        """Wait until it prints that it is running."""
         assert self.says("stop           Ctrl-C"), self.text
 
     def stops_by_ctrl_c(self) -> None:
-        """One Ctrl-C ends it and all its processes."""
+        """Check that one Ctrl-C ends it and all its processes."""
         family = self.family()
         self.ctrl_c()
         assert self.wait() == 0, self.text
@@ -214,11 +216,11 @@ class Service(Running):
         )
 
     def token(self, account: str = "alice") -> str:
-        return said(BOTKEYS, "token", "--account", account, env=self.settings).strip()
+        return output_of(BOTKEYS, "token", "--account", account, env=self.settings).strip()
 
 
-def said(*command: str | Path, env: Mapping[str, str], cwd: Path = ROOT) -> str:
-    """The standard output of a command that succeeds."""
+def output_of(*command: str | Path, env: Mapping[str, str], cwd: Path = ROOT) -> str:
+    """Return the standard output of a command that must succeed."""
     done = subprocess.run(  # noqa: S603  # our own commands
         [str(part) for part in command],
         env=dict(env),
@@ -233,6 +235,6 @@ def said(*command: str | Path, env: Mapping[str, str], cwd: Path = ROOT) -> str:
 
 
 def log_lines(text: str) -> list[dict[str, Any]]:
-    """Log lines on standard output, all of which must be JSON; the welcome is left out."""
+    """Return the log lines on standard output, all of which must be JSON, without the welcome."""
     rest = re.sub(rf"\n{re.escape(WELCOME)}\n.*?\n\n", "", text, flags=re.DOTALL)
     return [json.loads(line) for line in rest.splitlines()]

@@ -12,7 +12,7 @@ from joserfc import jws
 from app.db.migrate import head
 from tests.processes.conftest import Run, Start
 from tests.processes.logins import OWNER, WEAK_OWNER, Logins, make_logins, running
-from tests.processes.running import BOTKEYS, ROOT, environment, long, said
+from tests.processes.running import BOTKEYS, ROOT, environment, long, output_of
 from tests.processes.trading import new_key, sent
 from tests.support.database import execute
 
@@ -41,7 +41,7 @@ SLOW_TO_IMPORT = {"asyncpg", "cryptography", "fastapi", "httpx", "sqlalchemy"}
 
 def test_a_token_is_one_jwt_and_can_be_had_before_the_first_start(tmp_path: Path) -> None:
     settings = environment(data_dir=tmp_path / "new" / "data")
-    printed = said(BOTKEYS, "token", "--account", "alice", env=settings)
+    printed = output_of(BOTKEYS, "token", "--account", "alice", env=settings)
     assert printed.endswith("\n")
     assert len(printed.split()) == 1
     claims = json.loads(jws.extract_compact(printed.strip().encode()).payload)
@@ -52,10 +52,14 @@ def test_a_token_is_one_jwt_and_can_be_had_before_the_first_start(tmp_path: Path
 
 @pytest.mark.torture
 def test_the_service_takes_a_token_made_before_its_first_start(start: Start, data: Path) -> None:
-    """`data` was used before, so this makes the issuer's key anew: both use the same file."""
+    """Use a folder that was used before, without the issuer's key: both create and share
+    one file.
+    """
     (data / "keys" / "development-issuer").unlink()
     settings = environment(data_dir=data)
-    token = said(BOTKEYS, "token", "--account", "a", "--scopes", "keys:read", env=settings).strip()
+    token = output_of(
+        BOTKEYS, "token", "--account", "a", "--scopes", "keys:read", env=settings
+    ).strip()
     service = start(data)
     service.ready()
     with service.http(token) as http:
@@ -75,16 +79,16 @@ def test_unknown_scopes_are_refused_in_a_sentence(run: Run, tmp_path: Path) -> N
     assert process.is_clean
 
 
-def test_the_simulator_s_keys_are_told_without_a_running_service(tmp_path: Path) -> None:
-    printed = said(BOTKEYS, "simulator", "credentials", env=environment(data_dir=tmp_path))
-    told: dict[str, Any] = json.loads(printed)
-    assert {"api_key", "api_secret", "api_passphrase"} == told["okx"]["testnet"]["trade"].keys()
-    assert {"api_key", "api_secret"} == told["binance"]["live"]["withdraw"].keys()
+def test_the_simulator_s_keys_are_printed_without_a_running_service(tmp_path: Path) -> None:
+    printed = output_of(BOTKEYS, "simulator", "credentials", env=environment(data_dir=tmp_path))
+    keys: dict[str, Any] = json.loads(printed)
+    assert {"api_key", "api_secret", "api_passphrase"} == keys["okx"]["testnet"]["trade"].keys()
+    assert {"api_key", "api_secret"} == keys["binance"]["live"]["withdraw"].keys()
     assert not any(tmp_path.iterdir())
 
 
 def test_the_document_that_is_printed_is_the_one_in_the_repository() -> None:
-    printed = said(BOTKEYS, "openapi", env=environment())
+    printed = output_of(BOTKEYS, "openapi", env=environment())
     assert json.loads(printed) == json.loads((ROOT / "openapi" / "openapi.json").read_text())
 
 
@@ -104,9 +108,9 @@ def test_help_takes_less_than_half_a_second() -> None:
     settings = environment()
 
     def seconds() -> float:
-        """Of processor time: on an idle machine, that is how long it takes."""
+        """Return processor time, which equals the elapsed time on an idle machine."""
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        said(BOTKEYS, "--help", env=settings)
+        output_of(BOTKEYS, "--help", env=settings)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
@@ -120,11 +124,11 @@ def test_migrations_may_be_run_twice_and_by_two_at_once(
     settings = environment(database_url=production_logins.url(OWNER, database))
     together = [run(BOTKEYS, "migrate", env=settings) for _ in range(2)]
     assert [process.wait() for process in together] == [0, 0], together[0].text
-    again = said(BOTKEYS, "migrate", env=settings)
+    again = output_of(BOTKEYS, "migrate", env=settings)
     assert again == f"The database is at {head()}.\n"
 
 
-def test_an_owner_who_may_not_make_roles_is_told_what_to_do(run: Run, tmp_path: Path) -> None:
+def test_an_owner_who_may_not_make_roles_learns_what_to_do(run: Run, tmp_path: Path) -> None:
     with running(tmp_path) as server:
         asyncio.run(make_logins(server))
         database = asyncio.run(server.new_database(WEAK_OWNER))
@@ -136,4 +140,4 @@ def test_an_owner_who_may_not_make_roles_is_told_what_to_do(run: Run, tmp_path: 
 
         administrator = server.postgres.url("postgres", "postgres")
         asyncio.run(execute(administrator, *advice.strip().split("; ")))
-        assert said(BOTKEYS, "migrate", env=settings) == f"The database is at {head()}.\n"
+        assert output_of(BOTKEYS, "migrate", env=settings) == f"The database is at {head()}.\n"

@@ -1,4 +1,4 @@
-"""The database stops answering, and dies, under a running service."""
+"""The database stops responding, and dies, while a service is running."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +20,9 @@ LIMITS = {
     "database_pool_overflow": 0,
 }
 SLOWEST = 15.0
-"""A wait for a connection, the statement, and the rollback after it, on a busy machine. Without
-these limits it would be sixteen at least."""
+"""A wait for a connection, the statement, and the rollback after it, on a busy machine.
+Without these limits it would be at least sixteen.
+"""
 
 
 def postgres_of(service: Service) -> list[psutil.Process]:
@@ -29,7 +30,7 @@ def postgres_of(service: Service) -> list[psutil.Process]:
 
 
 def is_made(http: httpx.Client, name: str) -> bool:
-    """With limits so tight, a busy machine may need a second attempt."""
+    """Return whether a bot is created; with such tight limits a busy machine may need a retry."""
     return http.post("/v1/bots", json={"name": name}).status_code == httpx.codes.CREATED
 
 

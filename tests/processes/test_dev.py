@@ -20,7 +20,7 @@ from tests.processes.running import (
     eventually,
     log_lines,
     name_of,
-    said,
+    output_of,
 )
 from tests.processes.trading import new_key, new_trader, sent
 
@@ -54,7 +54,7 @@ def test_the_welcome_names_the_docs_and_a_way_to_a_token(service: Service) -> No
 def test_the_command_in_the_welcome_prints_a_token_that_works(service: Service) -> None:
     line = next(line for line in service.stdout.splitlines() if "botkeys token" in line)
     command = line.partition("a token")[2].strip()
-    token = said("sh", "-c", command, env={**os.environ}, cwd=BOTKEYS.parents[2]).strip()
+    token = output_of("sh", "-c", command, env={**os.environ}, cwd=BOTKEYS.parents[2]).strip()
     with service.http(token) as http:
         sent(http.get("/v1/keys"), 200)
 
@@ -79,7 +79,7 @@ def test_neither_the_service_nor_its_database_dumps_core(service: Service) -> No
     assert len(service.family()) > 3
 
 
-def test_a_second_run_on_the_folder_is_told_where_the_first_one_is(
+def test_a_second_run_on_the_folder_learns_where_the_first_one_is(
     service: Service, start: Start
 ) -> None:
     second = start(service.folder)

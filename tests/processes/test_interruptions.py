@@ -1,4 +1,4 @@
-"""Stopped in the worst moments, nothing is left behind and the next start works."""
+"""A stop at the worst moment leaves nothing behind, and the next start works."""
 
 import random
 import signal
@@ -18,12 +18,14 @@ from tests.processes.running import (
     eventually,
     is_alive,
     name_of,
-    said,
+    output_of,
 )
 
 
 def interrupt(service: Service, moment: float, pause: float) -> None:
-    """Ctrl-C at that moment after the start and again after each pause, until it has ended."""
+    """Press Ctrl-C at that moment after the start and again after each pause, until it has
+    ended.
+    """
     seen: set[psutil.Process] = set()
     until = service.began + moment
     while time.monotonic() < until and service.process.poll() is None:
@@ -42,8 +44,8 @@ def interrupt(service: Service, moment: float, pause: float) -> None:
 
 @pytest.fixture(autouse=True, scope="module")
 def installed() -> None:
-    """Nobody should interrupt an installation into the environment that these tests run in."""
-    said("make", "install", env=environment())
+    """Complete the installation first: no test may interrupt it in the environment it runs in."""
+    output_of("make", "install", env=environment())
 
 
 def works(start: Start, folder: Path) -> None:
@@ -84,7 +86,7 @@ def test_ctrl_c_at_any_moment(start: Start, tmp_path: Path, data: Path) -> None:
     for number in range(40):
         folder = data if number % 2 else tmp_path / f"new {number}"
         service = start(folder, by_make=number % 4 < 2)
-        # Python's own start, where a Ctrl-C that no `make` takes shows a traceback of Python's.
+        # Python's own start, in which a Ctrl-C not caught by `make` shows a traceback of Python's.
         first = 0.0 if number % 4 < 2 else 0.15
         interrupt(service, chance.uniform(first, 5), chance.choice([0.001, 0.02, 0.2, 2]))
     works(start, data)

@@ -1,4 +1,4 @@
-"""A renewal of the master key that is killed, repeated and run twice at once."""
+"""A rotation of the master key that is killed, repeated and run twice concurrently."""
 
 import asyncio
 import json
@@ -107,7 +107,7 @@ class Vault:
 
 
 def opened(releaser: Releaser, row: RowMapping) -> str:
-    """The secret, by the way that a bot's release goes."""
+    """Return the secret, opened in the same way as in a bot's release."""
     one_time, bound = PrivateKey.generate(SuiteName.X25519), binding(row["key_id"])
     released = releaser.release(
         sealed_data_key=row["sealed_data_key"],
@@ -176,7 +176,7 @@ def test_a_rotation_killed_at_any_moment_leaves_every_row_open(vault: Vault, rot
     assert max(vault.folder.load_private_master_keys()) == 3, "all was done: this is the next one"
 
 
-def test_a_row_that_does_not_open_is_told_and_does_not_hold_up_the_others(
+def test_a_row_that_does_not_open_is_reported_and_does_not_hold_up_the_others(
     vault: Vault, rotate: Run
 ) -> None:
     vault.fill(5)

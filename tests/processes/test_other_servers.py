@@ -1,4 +1,4 @@
-"""Other databases than the embedded one: PostgreSQL 15, a transaction pooler, a full disk."""
+"""Databases other than the embedded one: PostgreSQL 15, a transaction pooler, a full disk."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ import pytest
 from tests.processes import debian
 from tests.processes.conftest import Start
 from tests.processes.debian import QUOTED, Debian15
-from tests.processes.running import BOTKEYS, ROOT, Service, said
+from tests.processes.running import BOTKEYS, ROOT, Service, output_of
 from tests.processes.test_stream_across_processes import configs
 from tests.processes.trading import new_key, new_trader, sent
 
@@ -40,7 +40,7 @@ def database(server: Debian15) -> str:
 
 
 def trades(service: Service) -> None:
-    """The whole way of a key, to a bot that opens it, on whatever database there is."""
+    """Take a key all the way to a bot that opens it, on any database."""
     with service.http(service.token()) as http:
         for exchange in ("okx", "binance"):
             trader = new_trader(http, http, new_key(exchange))
@@ -70,17 +70,17 @@ def test_postgresql_15_does_over_tcp_and_then_over_its_socket(
     second.stops_by_ctrl_c()
 
 
-def test_a_wrong_password_and_a_missing_database_are_told_in_a_sentence(
+def test_a_wrong_password_and_a_missing_database_are_reported_in_a_sentence(
     server: Debian15, start: Start, tmp_path: Path
 ) -> None:
     wrong = server.url(OWNER, "postgres").replace(QUOTED, "wrong")
-    for url, told in (
+    for url, expected in (
         (wrong, "The database rejected the login"),
         (server.url(OWNER, "not_there"), "does not exist. Create it first"),
     ):
         service = start(tmp_path / "data", database_url=url)
         assert service.wait() == 1
-        assert told in service.stderr
+        assert expected in service.stderr
         assert service.is_clean, service.text
 
 
@@ -93,10 +93,10 @@ def test_an_installation_works_through_a_transaction_pooler(
             database_url=server.url(OWNER, database, port),
             direct_database_url=server.url(OWNER, database),
             database_pool_size=40,
-            # Writes of one account come one by one: a hundred take as long as they take.
+            # Writes of one account are serialized: a hundred take as long as they take.
             database_pool_timeout=60,
-            # So long that only a notification can tell a stream in time, and that nothing changes
-            # or lapses by itself meanwhile.
+            # So long that only a notification can reach a stream in time, and that nothing changes
+            # or lapses by itself in the meantime.
             **dict.fromkeys(("stream_reread", "prices_interval", "heartbeat_lease"), 3600),
         )
         service.ready()
@@ -109,7 +109,7 @@ def test_an_installation_works_through_a_transaction_pooler(
 
 
 def runs_a_bot(service: Service) -> None:
-    """All that a running bot calls: one after the other, and then much of it at once."""
+    """Make all calls of a running bot, first one after the other, then many concurrently."""
     with service.http(service.token()) as user:
         trader = new_trader(user, user, new_key("bybit"))
         [listed] = sent(user.get(f"/v1/keys/{trader.key_id}/instruments?limit=1"), 200)["items"]
@@ -126,8 +126,8 @@ def runs_a_bot(service: Service) -> None:
             assert sent(user.get(f"/v1/bots/{trader.bot_id}"), 200)["online"]
             for status in ("opening", "open", "closed"):
                 report = {"symbol": symbol, "side": "long", "status": status, "quantity": "1"}
-                told = sent(bot.put("/v1/runtime/positions/p", json=report), 200)
-                assert told["status"] == status
+                reported = sent(bot.put("/v1/runtime/positions/p", json=report), 200)
+                assert reported["status"] == status
             with bot.stream("GET", "/v1/runtime/stream") as answer:
                 stream = configs(answer.iter_lines())
                 assert next(stream) == config.json()
@@ -146,8 +146,10 @@ def runs_a_bot(service: Service) -> None:
 async def _a_busy_bot(
     service: Service, token: str, symbol: str, known: dict[str, str]
 ) -> Counter[tuple[str, int]]:
-    """Sixty positions with their trades, and as many heartbeats and looks at the configuration."""
-    # A kept connection that nobody used for a while may be closed just as the next call begins.
+    """Report sixty positions with their trades, with as many heartbeats and configuration
+    requests.
+    """
+    # An idle kept-alive connection may be closed just as the next call begins.
     headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
     limits = httpx.Limits(max_connections=60)
     answers = list[httpx.Response]()
@@ -250,7 +252,7 @@ def _fill_and_relieve(service: Service, disk: Path) -> None:
         sent(http.post("/v1/bots", json={"name": "the last"}), 201)
         assert _count(http) == made + 2, "what was refused is not there, what was taken is"
         assert trader.opens(service.address)
-    verified = said(
+    verified = output_of(
         BOTKEYS, "audit", "verify", env={**service.settings, **_keys(service)}, cwd=ROOT
     )
     assert "all are intact" in verified

@@ -1,4 +1,4 @@
-"""The roles apart, as production runs them: each with its login, its keys, and nothing else."""
+"""Separate roles, as in production: each with its login, its keys, and nothing else."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from app.db.engine import open_database
 from tests.processes.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed, is_ready
-from tests.processes.running import Running, environment, log_lines, long, said
+from tests.processes.running import Running, environment, log_lines, long, output_of
 from tests.processes.trading import new_key, new_trader, sent
 from tests.support.database import execute
 
@@ -25,7 +25,7 @@ NOBODY = 65534
 ALTERED_ENTRY_OF_DAVE = """
     UPDATE audit_events SET code = 'not_found' WHERE sequence = 2
         AND account_id = (SELECT account_id FROM accounts WHERE subject = 'dave')"""
-MENDED_ENTRY_OF_DAVE = """
+REPAIRED_ENTRY_OF_DAVE = """
     UPDATE audit_events SET code = NULL WHERE sequence = 2
         AND account_id = (SELECT account_id FROM accounts WHERE subject = 'dave')"""
 ONE_OLD_RECORD_OF_ERIN = """
@@ -113,11 +113,11 @@ def test_every_log_line_is_json_and_no_core_is_dumped(pair: Pair) -> None:
 def test_nobody_but_root_may_look_into_the_process(
     pair: Pair,
 ) -> None:
-    """The entries in /proc of a process that may not be dumped belong to root."""
+    """Check that /proc entries of a process that may not be dumped belong to root."""
     if os.geteuid() != 0:
         assert Path(f"/proc/{pair.processes[0].pid}/environ").stat().st_uid == 0
         return
-    # Root's are root's in any case; so here a process gives itself to another user first.
+    # Root's entries are root's anyway, so here a process switches to another user first.
     script = f"""
 import os
 from app.process.core_dumps import forbid_core_dumps
@@ -126,11 +126,11 @@ os.setuid({NOBODY})
 forbid_core_dumps()
 print(os.stat("/proc/self/environ").st_uid, os.stat("/proc/self").st_uid)
 """
-    assert said(sys.executable, "-c", script, env=environment()).split() == ["0", str(NOBODY)]
+    assert output_of(sys.executable, "-c", script, env=environment()).split() == ["0", str(NOBODY)]
 
 
 def change(installation: Installation, *statements: str) -> None:
-    """As whoever owns the server."""
+    """Execute statements as the server's owner."""
     asyncio.run(
         execute(installation.logins.postgres.url("postgres", installation.database), *statements)
     )
@@ -150,10 +150,10 @@ def test_an_altered_audit_entry_is_found(pair: Pair) -> None:
     assert found.wait() == 1
     assert "entry 2 is missing or altered" in found.stdout
     assert "NOT all are intact" in found.stdout
-    change(installation, MENDED_ENTRY_OF_DAVE)
+    change(installation, REPAIRED_ENTRY_OF_DAVE)
 
 
-def test_the_worker_sweeps_old_rows_and_stops_when_it_is_told_to(pair: Pair) -> None:
+def test_the_worker_sweeps_old_rows_and_stops_when_it_is_asked_to(pair: Pair) -> None:
     installation = pair.installation
     with installation.http(pair.api, "erin") as api:
         for key in ("old", "new"):
@@ -169,7 +169,7 @@ def test_the_worker_sweeps_old_rows_and_stops_when_it_is_told_to(pair: Pair) -> 
 
 
 def sealed_to(installation: Installation, key_id: str) -> int:
-    """The version of the master key that a key's data key is sealed to."""
+    """Return the version of the master key that a key's data key is sealed to."""
 
     async def ask() -> int:
         url = installation.logins.postgres.url("postgres", installation.database)
@@ -209,7 +209,7 @@ def test_the_master_key_is_renewed_while_both_roles_go_on(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize(
-    ("role", "changes", "given", "told"),
+    ("role", "changes", "given", "expected"),
     [
         long("api", {"oidc_issuer": None}, None, "BOTKEYS_OIDC_ISSUER is not set"),
         long("api", {"database_url": None}, None, "BOTKEYS_DATABASE_URL is not set"),
@@ -229,7 +229,7 @@ def test_what_production_must_not_be_without_or_with(
     role: str,
     changes: dict[str, str | None],
     given: str | None,
-    told: str,
+    expected: str,
 ) -> None:
     if given is not None:
         keys = tmp_path / "keys"
@@ -240,7 +240,7 @@ def test_what_production_must_not_be_without_or_with(
         changes = {"keys_dir": str(keys)}
     process, _ = installation.serve(role, **changes)
     assert process.wait() == 1
-    assert told in process.stderr
+    assert expected in process.stderr
     assert process.is_clean, process.text
 
 
@@ -267,7 +267,7 @@ def test_a_bare_serve_is_production(installation: Installation) -> None:
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", long("SIGINT")])
-def test_serve_ends_well_when_it_is_told_to(installation: Installation, name: str) -> None:
+def test_serve_ends_well_when_it_is_asked_to(installation: Installation, name: str) -> None:
     process, address = installation.serve("runtime")
     assert is_ready(process, address), process.text
     process.send(signal.Signals[name])

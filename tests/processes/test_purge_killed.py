@@ -1,4 +1,4 @@
-"""A worker that is killed while it removes what was deleted: another takes the work on."""
+"""A worker is killed during a purge: another one takes over."""
 
 import asyncio
 import json
@@ -18,11 +18,11 @@ from tests.support.purging import TABLES, each, fill, left
 from tests.support.world import Json
 
 CLAIM = 1.0
-"""Seconds after which a dead worker's operation is taken on."""
+"""Seconds after which another worker takes over a dead worker's operation."""
 
 
 async def account_with_data(database: Database, rows: int) -> UUID:
-    """Closed with so many rows of each kind; nothing of it is left to do but to remove them."""
+    """Add a closed account with so many rows of each kind, which only need to be purged."""
     account_id = uuid4()
     scope = stored([Mark(None, None, FOREVER)], scope="account")
     async with database.sessions.begin() as session:
@@ -38,7 +38,7 @@ async def account_with_data(database: Database, rows: int) -> UUID:
     return account_id
 
 
-async def told(database: Database, account_id: UUID) -> Json:
+async def operation_of(database: Database, account_id: UUID) -> Json:
     query = text("SELECT * FROM operations WHERE account_id = :account")
     async with database.sessions() as session:
         return dict((await session.execute(query, {"account": account_id})).one()._mapping)
@@ -46,7 +46,7 @@ async def told(database: Database, account_id: UUID) -> Json:
 
 async def until(database: Database, account_id: UUID, done: int, worker: Running) -> None:
     async with asyncio.timeout(PATIENCE):
-        while (now := await told(database, account_id))["done"] < done:
+        while (now := await operation_of(database, account_id))["done"] < done:
             assert worker.process.poll() is None, worker.text
             assert now["status"] in {"queued", "running"}
             await asyncio.sleep(0.002)
@@ -55,7 +55,7 @@ async def until(database: Database, account_id: UUID, done: int, worker: Running
 async def its_end(database: Database, account_id: UUID) -> Json:
     async with asyncio.timeout(PATIENCE):
         while True:
-            now = await told(database, account_id)
+            now = await operation_of(database, account_id)
             if now["finished_at"] is not None:
                 return now
             await asyncio.sleep(0.01)
@@ -81,7 +81,7 @@ async def test_a_purge_that_is_killed_is_taken_on_and_ends_at_zero_rows(
             await until(database, account_id, total * death // (deaths + 2), worker)
             worker.send(signal.SIGKILL)
             worker.wait()
-            now = await told(database, account_id)
+            now = await operation_of(database, account_id)
             assert now["status"] == "running"
             assert now["done"] == total - sum((await left(database, account_id)).values())
 

@@ -1,4 +1,4 @@
-"""What README.md tells a newcomer to enter, entered."""
+"""The commands that README.md gives a newcomer, executed."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ def blocks() -> list[tuple[str, str]]:
 def test_a_newcomer_gets_from_zero_to_a_bot_with_its_key(start: Start, tmp_path: Path) -> None:
     (shell, by_user), (python, bot), (also_shell, install) = blocks()
     assert (shell, python, also_shell) == ("sh", "python", "sh")
-    assert "pip install ./sdk/python" in install  # tried by the tests of the wheel
+    assert "pip install ./sdk/python" in install  # covered by the tests of the wheel
     assert "python first_bot.py" in install
     service = start(tmp_path / "data")
     service.ready()

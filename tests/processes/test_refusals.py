@@ -1,4 +1,4 @@
-"""What is wrong is told in a sentence, with status 1, and nothing has been started."""
+"""A fault is reported in a sentence, with status 1, and nothing has been started."""
 
 import socket
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 
 from app.custody.keyfiles import KeyFolder, KeyKind
 from tests.processes.conftest import Run, Start
-from tests.processes.running import BOTKEYS, environment, long, said
+from tests.processes.running import BOTKEYS, environment, long, output_of
 
 KINDS = (KeyKind.MASTER, KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC)
 NOWHERE = "postgresql://somebody@127.0.0.1:1/nothing"
@@ -16,7 +16,7 @@ Spoil = Callable[[Path], None]
 
 
 def spoilt(folder: Path, spoil: Spoil) -> Path:
-    """A data folder whose keys were good until `spoil` was let at them."""
+    """Return a data folder whose keys were valid until `spoil` changed them."""
     folder.mkdir(mode=0o700)
     KeyFolder(folder / "keys").create_missing(KINDS)
     spoil(folder / "keys")
@@ -28,7 +28,7 @@ def truncate(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "expected"),
     [
         (lambda keys: (keys / "audit-hmac").chmod(0o644), "audit-hmac has mode 0644"),
         long(lambda keys: keys.chmod(0o755), "keys has mode 0755"),
@@ -38,21 +38,21 @@ def truncate(file: Path) -> None:
     ],
 )
 def test_keys_that_are_not_as_they_should_be_stop_the_start(
-    start: Start, tmp_path: Path, spoil: Spoil, told: str
+    start: Start, tmp_path: Path, spoil: Spoil, expected: str
 ) -> None:
     service = start(spoilt(tmp_path / "data", spoil))
     assert service.wait() == 1
-    assert told in service.stderr
+    assert expected in service.stderr
     assert service.is_clean, service.text
     assert not (tmp_path / "data" / "postgres").exists()
 
 
 @pytest.mark.torture
-def test_the_command_in_the_sentence_mends_the_mode(start: Start, tmp_path: Path) -> None:
+def test_the_command_in_the_sentence_fixes_the_mode(start: Start, tmp_path: Path) -> None:
     folder = spoilt(tmp_path / "a folder", lambda keys: (keys / "audit-hmac").chmod(0o640))
     service = start(folder)
     assert service.wait() == 1
-    said("sh", "-c", service.stderr.partition("run: ")[2], env={"PATH": "/usr/bin:/bin"})
+    output_of("sh", "-c", service.stderr.partition("run: ")[2], env={"PATH": "/usr/bin:/bin"})
     assert (folder / "keys" / "audit-hmac").stat().st_mode & 0o777 == 0o600
 
 
@@ -83,7 +83,7 @@ def test_a_folder_that_cannot_be_made_stops_the_start(start: Start, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("command", "settings", "told"),
+    ("command", "settings", "expected"),
     [
         ("dev", {"databse_url": NOWHERE}, "Did you mean BOTKEYS_DATABASE_URL?"),
         long("dev", {"database_url": NOWHERE}, "The database cannot be reached"),
@@ -95,14 +95,14 @@ def test_a_folder_that_cannot_be_made_stops_the_start(start: Start, tmp_path: Pa
         long("worker", {}, "BOTKEYS_DATABASE_URL is not set"),
     ],
 )
-def test_settings_that_cannot_work_are_told_in_a_sentence(
-    run: Run, tmp_path: Path, command: str, settings: dict[str, str], told: str
+def test_settings_that_cannot_work_are_reported_in_a_sentence(
+    run: Run, tmp_path: Path, command: str, settings: dict[str, str], expected: str
 ) -> None:
     folder = tmp_path / "data"
     process = run(BOTKEYS, command, env=environment(data_dir=folder, **settings))
     assert process.wait() == 1
     assert process.stderr.startswith("botkeys: ")
-    assert told in process.stderr
+    assert expected in process.stderr
     assert process.is_clean, process.text
     assert "somebody" not in process.text, "parts of an address may be secret"
     assert not (folder / "postgres").exists()

@@ -1,4 +1,4 @@
-"""The SDK in an environment of its own, beside a bot that has a folder `app/` too."""
+"""The SDK in an environment of its own, beside a bot that has an `app/` folder too."""
 
 import shutil
 import subprocess
@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 from botkeys.cli import SERVER_COMMANDS
 from tests.processes.conftest import Run
-from tests.processes.running import ROOT, Service, environment, said
+from tests.processes.running import ROOT, Service, environment, output_of
 from tests.processes.trading import new_key, new_trader, sent
 
 SERVER_ONLY = ("alembic", "asyncpg", "fastapi", "greenlet", "sqlalchemy", "starlette", "uvicorn")
@@ -38,7 +38,7 @@ class Bot:
         return self.bin / "python"
 
     def prints(self, code: str) -> list[str]:
-        return said(self.python, "-c", code, env=environment(), cwd=self.folder).split()
+        return output_of(self.python, "-c", code, env=environment(), cwd=self.folder).split()
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def bot(tmp_path_factory: pytest.TempPathFactory) -> Bot:
     """Install the SDK as `pip install ./sdk/python` does; its dependencies are those of ours."""
     made = tmp_path_factory.mktemp("bot")
     source = made / "python"
-    # Building writes into the source.
+    # Building writes into the source folder.
     shutil.copytree(
         ROOT / "sdk" / "python",
         source,
@@ -77,7 +77,7 @@ def pip(*arguments: str | Path) -> None:
 
 
 def dependencies(package: Distribution, known: set[str] | None = None) -> Iterator[Distribution]:
-    """Yield what the package declares that it needs, and what that needs."""
+    """Yield the package's declared dependencies, and theirs in turn."""
     known = set() if known is None else known
     for requirement in map(Requirement, package.requires or []):
         wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
@@ -130,8 +130,8 @@ def test_a_bot_s_own_app_is_left_alone(bot: Bot) -> None:
 def test_it_has_the_command_without_the_server_s_part(bot: Bot, run: Run, module: bool) -> None:
     command = [bot.python, "-m", "botkeys"] if module else [bot.bin / "botkeys"]
     settings = environment()
-    assert said(*command, "--version", env=settings, cwd=bot.folder) == "botkeys 0.1.0\n"
-    shown = said(*command, "--help", env=settings, cwd=bot.folder)
+    assert output_of(*command, "--version", env=settings, cwd=bot.folder) == "botkeys 0.1.0\n"
+    shown = output_of(*command, "--help", env=settings, cwd=bot.folder)
     assert not [name for name in SERVER_COMMANDS if name in shown.split()]
     refused = run(*command, "serve", "--role", "api", env=settings, cwd=bot.folder)
     assert refused.wait() == 2
@@ -151,7 +151,7 @@ def test_the_first_bot_of_its_readme_gets_its_key(bot: Bot, service: Service) ->
     place.mkdir()
     (place / "bot.token").write_text(trader.token + "\n")
     (place / "bot.py").write_text(program.replace(ADDRESS, service.address))
-    printed = said(bot.python, "bot.py", env=environment(), cwd=place)
+    printed = output_of(bot.python, "bot.py", env=environment(), cwd=place)
     assert printed == f"trading on okx with {body['api_key']}\n"
 
 

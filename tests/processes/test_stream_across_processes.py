@@ -27,7 +27,7 @@ def test_a_change_through_one_process_reaches_a_bot_at_another_and_both_stop_at_
 ) -> None:
     database = asyncio.run(production_logins.migrated())
     with installed(tmp_path, production_logins, database, oidc, exchange_hosts) as installation:
-        # So long that only a notification can tell in time.
+        # So long that only a notification can arrive in time.
         started = [installation.serve(role, stream_reread=3600) for role in ("api", "runtime")]
         for process, address in started:
             assert is_ready(process, address), process.text
@@ -54,7 +54,7 @@ def test_a_change_through_one_process_reaches_a_bot_at_another_and_both_stop_at_
                 serving.send(signal.SIGTERM)
                 assert serving.wait() == 0
                 assert not any("data: " in line for line in lines)
-        # With an open stream that nobody ends it would wait for that, and complain.
+        # If nothing ended the open stream, the server would wait for it, and log that.
         assert "graceful shutdown" not in serving.stdout
         assert serving.is_clean
         assert serving.stderr == ""

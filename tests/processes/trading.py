@@ -1,4 +1,4 @@
-"""The main job through the front door: a key, a bot, its token, and credentials that it opens."""
+"""The main job through the public API: a key, a bot, its token, and credentials that it opens."""
 
 import asyncio
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def new_key(exchange: str = "okx", variant: str = "trade", **changes: Any) -> Js
 
 
 def unchecked_key(number: int) -> Json:
-    """A key that no exchange is asked about, for where no simulator is at hand."""
+    """Return a key that is not checked at an exchange, for services without a simulator."""
     return new_key(
         "binance",
         api_key=f"{number:064}",
@@ -58,7 +58,7 @@ class Trader:
 
 
 def new_trader(api: httpx.Client, runtime: httpx.Client, body: Json) -> Trader:
-    """`api` and `runtime` are the same user at the two roles, which may be one process."""
+    """Create a bot; `api` and `runtime` are clients of the same user, perhaps at one process."""
     key = sent(api.post("/v1/keys", json=body), 201)
     bot = sent(api.post("/v1/bots", json={"name": "Grid BTC"}), 201)
     sent(api.put(f"/v1/bots/{bot['id']}/key", json={"key_id": key["id"]}), 200)
