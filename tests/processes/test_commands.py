@@ -125,7 +125,7 @@ def test_migrations_may_be_run_twice_and_by_two_at_once(
     together = [run(BOTKEYS, "migrate", env=settings) for _ in range(2)]
     assert [process.wait() for process in together] == [0, 0], together[0].text
     again = output_of(BOTKEYS, "migrate", env=settings)
-    assert again == f"The database is at {head()}.\n"
+    assert again == f"The database is at migration {head()}.\n"
 
 
 def test_an_owner_who_may_not_make_roles_learns_what_to_do(run: Run, tmp_path: Path) -> None:
@@ -135,9 +135,9 @@ def test_an_owner_who_may_not_make_roles_learns_what_to_do(run: Run, tmp_path: P
         settings = environment(database_url=server.url(WEAK_OWNER, database))
         refused = run(BOTKEYS, "migrate", env=settings)
         assert refused.wait() == 1
-        advice = refused.stderr.replace("\n", " ").partition("administrator: ")[2]
+        advice = refused.stderr.replace("\n", " ").partition("once per server: ")[2]
         assert refused.is_clean, refused.text
 
         administrator = server.postgres.url("postgres", "postgres")
         asyncio.run(execute(administrator, *advice.strip().split("; ")))
-        assert output_of(BOTKEYS, "migrate", env=settings) == f"The database is at {head()}.\n"
+        assert output_of(BOTKEYS, "migrate", env=settings) == f"The database is at migration {head()}.\n"
