@@ -33,8 +33,6 @@ EXEMPT = (
 NOT_YET: tuple[str, ...] = (
     "app/api",
     "app/process",
-    "sdk/python/src/botkeys/exchanges",
-    "sdk/python/src/botkeys/transport",
     "tests/domains/analytics",
     "tests/domains/assets",
     "tests/domains/bot_events",
@@ -49,9 +47,6 @@ NOT_YET: tuple[str, ...] = (
     "tests/domains/runtime",
     "tests/domains/trading",
     "tests/races",
-    "tests/sdk/client",
-    "tests/sdk/exchanges",
-    "tests/sdk/transport",
     "tests/simulator",
     "tests/support",
 )

@@ -98,8 +98,8 @@ class Runtime(httpx.AsyncBaseTransport):
         kind = "positions" if "/positions/" in request.url.path else last
         if kind in self.faults:
             status, problem = self.faults[kind]
-            told = {} if self.retry_after is None else {"retry-after": self.retry_after}
-            return answer(status, problem, told)
+            stated = {} if self.retry_after is None else {"retry-after": self.retry_after}
+            return answer(status, problem, stated)
         match kind:
             case "stream":
                 return await self._open_stream(request)

@@ -482,7 +482,7 @@ def test_plain_http_elsewhere_must_be_asked_for(service: Service) -> None:
     assert client.account_id == service.binding.account_id
 
 
-def test_what_the_caller_configures_wrongly_is_told_at_once(service: Service) -> None:
+def test_what_the_caller_configures_wrongly_is_refused_at_once(service: Service) -> None:
     with pytest.raises(MalformedToken):
         BotClient(ADDRESS, "bkb_typing-error")
     with pytest.raises(UnknownSuite):

@@ -40,7 +40,7 @@ REPORT = CredentialReport(
 
 @dataclass
 class Exchange:
-    """Answers as told; notes when it was asked, and for which version and contract type."""
+    """Answers as set; notes when it was asked, and for which version and contract type."""
 
     error: ExchangeError | None = None
     asked: list[tuple[float, int, ContractType]] = field(default_factory=list)
@@ -70,7 +70,7 @@ def clock() -> datetime:
     return START + timedelta(seconds=now())
 
 
-def told(runtime: Runtime) -> list[dict[str, Any]]:
+def reports_of(runtime: Runtime) -> list[dict[str, Any]]:
     return [call.body["credentials"] for call in runtime.to("heartbeat") if call.body]
 
 
@@ -89,7 +89,7 @@ def test_what_the_exchange_says_goes_with_heartbeats_until_one_is_acknowledged(
             runtime.down = False
             await asyncio.sleep(100)
         assert [ask[1:] for ask in exchange.asked] == [(3, ContractType.LINEAR)]
-        reports = told(runtime)
+        reports = reports_of(runtime)
         assert len(reports) > 3  # the last of which was acknowledged
         assert [call.body == {} for call in runtime.to("heartbeat")][-3:] == [True] * 3
         at = START + timedelta(seconds=exchange.asked[0][0])
@@ -105,7 +105,7 @@ def test_what_the_exchange_says_goes_with_heartbeats_until_one_is_acknowledged(
     skipping(work)
 
 
-def test_it_looks_daily_and_a_refusal_is_told_with_its_reason(service: Service) -> None:
+def test_it_looks_daily_and_a_refusal_is_reported_with_its_reason(service: Service) -> None:
     async def work() -> None:
         runtime, exchange = Runtime(service), Exchange()
         client = runtime.client(check=exchange, clock=clock, pace=Pace(heartbeat=3600))
@@ -115,18 +115,18 @@ def test_it_looks_daily_and_a_refusal_is_told_with_its_reason(service: Service) 
             exchange.error = CredentialsRefused("okx", possible=[RefusalReason.EXPIRED])
             await asyncio.sleep(86_400 * 1.2)
         assert len(exchange.asked) == 2
-        assert [(report["status"], report.get("reason")) for report in told(runtime)] == [
+        assert [(report["status"], report.get("reason")) for report in reports_of(runtime)] == [
             ("ok", None),
             ("rejected", "refused"),
         ]
-        assert told(runtime)[1]["possible"] == ["expired"]
-        assert "permissions" not in told(runtime)[1]
+        assert reports_of(runtime)[1]["possible"] == ["expired"]
+        assert "permissions" not in reports_of(runtime)[1]
 
     skipping(work)
 
 
 @pytest.mark.parametrize("error", [Unreachable, RateLimited, NoEndpoint, ClockSkew])
-def test_what_is_no_answer_about_the_credentials_is_not_told_and_asked_again(
+def test_what_is_no_answer_about_the_credentials_is_not_reported_and_asked_again(
     error: type[ExchangeError], service: Service
 ) -> None:
     async def work() -> None:
@@ -135,11 +135,11 @@ def test_what_is_no_answer_about_the_credentials_is_not_told_and_asked_again(
         async with client, client.running():
             await client.credentials()
             await asyncio.sleep(3600)
-            assert told(runtime) == []
+            assert reports_of(runtime) == []
             assert 5 <= len(exchange.asked) <= 7
             exchange.error = None
             await asyncio.sleep(700)
-        assert [report["status"] for report in told(runtime)] == ["ok"]
+        assert [report["status"] for report in reports_of(runtime)] == ["ok"]
 
     skipping(work)
 
@@ -157,7 +157,7 @@ def test_a_newer_version_is_looked_at_soon(service: Service) -> None:
             assert len(exchange.asked) == 1  # dropped, and not fetched for the check alone
             await client.credentials()
             await asyncio.sleep(60)
-        assert [report["version"] for report in told(runtime)] == [3, 4]
+        assert [report["version"] for report in reports_of(runtime)] == [3, 4]
 
     skipping(work)
 
@@ -173,7 +173,7 @@ def test_a_report_that_the_service_does_not_take_stops_no_heartbeat(service: Ser
             await asyncio.sleep(12)
             runtime.faults.clear()
             await asyncio.sleep(60)
-        assert len(told(runtime)) == 1
+        assert len(reports_of(runtime)) == 1
         assert len(runtime.to("heartbeat")) > 6
 
     skipping(work)
@@ -191,7 +191,7 @@ EU = "https://eea.okx.com"
         ("kraken", "http://127.0.0.1:9000", "http://127.0.0.1:9000"),
     ],
 )
-async def test_the_adapter_asks_at_the_address_it_is_told(
+async def test_the_adapter_asks_at_the_address_it_is_given(
     exchange: str, rest: str, expected: str
 ) -> None:
     async with HttpTransport() as http:

@@ -77,7 +77,7 @@ def with_bot(
     return runtime
 
 
-def test_each_kind_is_told_with_all_that_is_known_and_nothing_else(service: Service) -> None:
+def test_each_kind_is_sent_with_all_that_is_known_and_nothing_else(service: Service) -> None:
     async def story(runtime: Runtime, client: BotClient) -> None:
         await client.config()
         assert client.record_trade(ROUND_TRIP, exit_reason="target") == "p1"
@@ -172,11 +172,11 @@ def test_a_swap_of_keys_mixes_no_batch_and_a_bot_without_key_reports_of_its_last
 
     runtime = with_bot(service, story)
 
-    told = [
+    stated = [
         (call.body["key_id"], [item["kind"] for item in call.body["items"]])
         for call in runtime.to("events")
     ]
-    assert told == [
+    assert stated == [
         (str(service.binding.key_id), ["before"]),
         (str(OTHER_KEY), ["after", "later"]),
     ]
@@ -203,7 +203,7 @@ def test_records_outlive_outages_and_lost_answers_and_are_stored_once(service: S
     assert list(runtime.records) == ["trades/p1", "trades/p1-b", "events/e1"]
 
 
-def test_a_refused_record_is_logged_told_once_and_never_sent_again(
+def test_a_refused_record_is_logged_raised_once_and_never_sent_again(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def story(runtime: Runtime, client: BotClient) -> None:

@@ -209,7 +209,9 @@ def test_a_report_of_what_is_being_sent_waits_its_turn(service: Service) -> None
     skipping(work)
 
 
-def test_a_report_that_is_never_taken_is_told_once_and_holds_up_no_other(service: Service) -> None:
+def test_a_report_that_is_never_taken_is_raised_once_and_holds_up_no_other(
+    service: Service,
+) -> None:
     async def work() -> None:
         runtime = Runtime(service, faults={"positions": INVALID})
         async with runtime.client(clock=clock) as client, client.running():

@@ -117,7 +117,7 @@ def test_the_stream_drops_the_plaintext_of_a_key_that_is_gone(
             stream.send(runtime.change(key=new))
             async with asyncio.timeout(1):
                 await held.dropped()
-            assert len(runtime.to("credentials")) == 1  # fetched anew when asked for, not before
+            assert len(runtime.to("credentials")) == 1  # fetched again when requested, not before
 
     skipping(work)
 
@@ -279,7 +279,7 @@ def test_a_service_that_names_a_time_is_left_alone_for_so_long(service: Service)
 
 
 @pytest.mark.parametrize("where", ["heartbeat", "stream", "config"])
-def test_a_revoked_token_ends_everything_and_is_told(where: str, service: Service) -> None:
+def test_a_revoked_token_ends_everything_and_is_raised(where: str, service: Service) -> None:
     async def work() -> None:
         runtime = Runtime(service)
         reached = asyncio.Event()

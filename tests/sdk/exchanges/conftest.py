@@ -132,7 +132,7 @@ class MemoryTransport(HttpTransport):
 
 
 PATIENCE = 8
-"""Seconds. Who is asked to stay away for longer is told so at once."""
+"""Seconds. Who is asked to stay away for longer fails at once."""
 
 LIMITS = TransportLimits(
     connect_timeout=PATIENCE,

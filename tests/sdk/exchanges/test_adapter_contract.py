@@ -122,8 +122,8 @@ async def test_instruments_are_the_perpetuals_open_for_trading(
     expected = world["expected"][contract_type]
     assert [instrument.symbol for instrument in listed] == expected["listed"]
     first = listed[0]
-    told = {name: getattr(first, name) for name in expected["instrument"]}
-    assert {name: None if x is None else str(x) for name, x in told.items()} == (
+    stated = {name: getattr(first, name) for name in expected["instrument"]}
+    assert {name: None if x is None else str(x) for name, x in stated.items()} == (
         expected["instrument"]
     )
     assert first.contract_type is contract_type
@@ -156,8 +156,8 @@ async def test_accepted_credentials_come_with_what_is_known_of_their_permissions
 ) -> None:
     adapter = exchanges.adapter(exchange)
     report = await adapter.check_credentials(keys, environment, None, contract_type)
-    told = {name: getattr(report.permissions, name) for name in world["report"][environment]}
-    assert told == world["report"][environment]
+    stated = {name: getattr(report.permissions, name) for name in world["report"][environment]}
+    assert stated == world["report"][environment]
 
 
 def _faults() -> Iterator[tuple[str, dict[str, Any], type[ExchangeError]]]:
@@ -195,7 +195,7 @@ async def test_a_fault_becomes_the_right_error(
 
 
 @pytest.mark.parametrize("status", [429, 418], ids=["rate limit", "banned address"])
-async def test_a_limit_is_told_with_the_time_to_stay_away(
+async def test_a_limit_is_reported_with_the_time_to_stay_away(
     fake: Any, make_reply: Callable[..., Any], act: Operation, status: int
 ) -> None:
     reply = make_reply(status=status, headers={"Retry-After": "60"}, body=HTML)
@@ -260,8 +260,8 @@ async def test_refused_credentials_come_with_the_exact_reason(
         fault = fake.failing(reply_of(answer["body"], answer["status"]))
         with fault, pytest.raises(CredentialsRefused) as caught:
             await adapter.check_credentials(keys, environment, None, contract_type)
-        told = (caught.value.reason, list(caught.value.possible))
-        assert told == (answer["reason"], answer["possible"]), answer
+        stated = (caught.value.reason, list(caught.value.possible))
+        assert stated == (answer["reason"], answer["possible"]), answer
 
 
 async def test_no_error_passes_on_what_an_exchange_writes(

@@ -23,7 +23,7 @@ SIMULATED = (
     "phemex",
     "woox",
 )
-TOLD = {
+PERMITTED = {
     "trade": ("yes", "no"),
     "trade_2": ("yes", "no"),
     "other_account": ("yes", "no"),
@@ -38,7 +38,7 @@ SILENT = {
     *(("woox", environment) for environment in Environment),
 }
 DATED = {("binance", "live"), ("bybit", "live"), ("bybit", "testnet")}
-TELLS_LEVERAGE = {"binance", "woox"}
+STATES_LEVERAGE = {"binance", "woox"}
 TELLS_ACCOUNT = (
     "bitmex",
     "bybit",
@@ -103,19 +103,19 @@ async def test_every_variant_of_a_key_is_seen_for_what_it_is(
 ) -> None:
     variants = credentials()[exchange][environment]
     place = (exchange, environment.value)
-    for variant, (trade, withdraw) in TOLD.items():
+    for variant, (trade, withdraw) in PERMITTED.items():
         report = await check(simulated, exchange, environment, boxed(variants[variant]))
-        told = (report.permissions.trade, report.permissions.withdraw)
-        assert told == (("unknown", "unknown") if place in SILENT else (trade, withdraw)), variant
+        stated = (report.permissions.trade, report.permissions.withdraw)
+        assert stated == (("unknown", "unknown") if place in SILENT else (trade, withdraw)), variant
         assert report.permissions.read == "yes"
         assert (report.expires_at is not None) is (variant == "expiring" and place in DATED)
-        assert bool(report.max_leverage) is (exchange in TELLS_LEVERAGE)
+        assert bool(report.max_leverage) is (exchange in STATES_LEVERAGE)
     bound, revoked, _ = REFUSED[exchange]
-    told_of = [
+    reported = [
         await refusal(simulated, exchange, environment, boxed(variants[variant]))
         for variant in ("ip_bound", "revoked")
     ]
-    assert told_of == [bound, revoked]
+    assert reported == [bound, revoked]
 
 
 @pytest.mark.parametrize("exchange", SIMULATED)
@@ -130,7 +130,7 @@ async def test_a_key_of_one_environment_or_another_secret_is_refused(
 
 
 @pytest.mark.parametrize("exchange", TELLS_ACCOUNT)
-async def test_two_keys_of_one_account_are_told_to_be_that(
+async def test_two_keys_of_one_account_are_recognized_as_such(
     simulated: Exchanges, exchange: str
 ) -> None:
     variants = credentials()[exchange]["live"]

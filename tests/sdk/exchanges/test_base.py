@@ -15,7 +15,7 @@ KEYS = Credentials(Secret("k"), Secret("s"))
 PLACE = (Environment.LIVE, None, ContractType.LINEAR)
 
 
-async def test_an_exchange_that_is_down_is_soon_told_without_asking_it(
+async def test_an_exchange_that_is_down_soon_fails_without_asking_it(
     fake: Any, make_reply: Callable[..., Any], hosts_at: Callable[[str], Any]
 ) -> None:
     limits = TransportLimits(attempts=1, circuit=CircuitRule(failures=3, window=60, pause=60))

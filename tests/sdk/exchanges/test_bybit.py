@@ -131,9 +131,9 @@ TRADER = {"ContractTrade": ["Order", "Position"], "Derivatives": [], "Wallet": [
 def test_permissions_are_read_and_never_guessed(
     read_only: object, permissions: object, trade: str, withdraw: str
 ) -> None:
-    told = bybit.parse_key(key(readOnly=read_only, permissions=permissions)).permissions
-    assert (told.trade, told.withdraw) == (trade, withdraw)
-    assert told.read == "yes"
+    stated = bybit.parse_key(key(readOnly=read_only, permissions=permissions)).permissions
+    assert (stated.trade, stated.withdraw) == (trade, withdraw)
+    assert stated.read == "yes"
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_ordinary_credentials_are_well_formed(exchange: str) -> None:
 
 @pytest.mark.parametrize("exchange", EXCHANGES)
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "sentence"),
     [
         ("", "is empty"),
         ("planted text", "white space"),
@@ -55,8 +55,8 @@ def test_ordinary_credentials_are_well_formed(exchange: str) -> None:
         ("planted" * 100, "longer than"),
     ],
 )
-def test_what_cannot_be_right_is_told_by_field_and_never_repeated(
-    exchange: str, text: str, said: str
+def test_what_cannot_be_right_is_named_by_field_and_never_repeated(
+    exchange: str, text: str, sentence: str
 ) -> None:
     for field, message in (
         ("api_key", fault(exchange, key=text)),
@@ -65,7 +65,7 @@ def test_what_cannot_be_right_is_told_by_field_and_never_repeated(
     ):
         assert message is not None
         assert message.startswith(field)
-        assert said in message
+        assert sentence in message
         assert "plant" not in message
 
 
@@ -78,10 +78,10 @@ def test_a_kraken_secret_is_base64() -> None:
 
 def test_a_key_of_a_group_of_accounts_is_refused_where_such_keys_exist() -> None:
     keys = Credentials(Secret("master-planted"), Secret("s"))
-    told = malformed("gemini", keys)
-    assert told is not None
-    assert "group of accounts" in told
-    assert "planted" not in told
+    stated = malformed("gemini", keys)
+    assert stated is not None
+    assert "group of accounts" in stated
+    assert "planted" not in stated
     assert malformed("gemini", Credentials(Secret("account-planted"), Secret("s"))) is None
     assert malformed("okx", Credentials(Secret("master-k"), Secret("s"), Secret("p"))) is None
 
@@ -108,7 +108,7 @@ def test_line_breaks_that_a_form_or_a_system_changed_do_no_harm() -> None:
 
 
 @pytest.mark.parametrize(
-    ("secret", "said"),
+    ("secret", "sentence"),
     [
         (pem().replace("-----END", ""), "not a readable PEM"),
         (pem()[:60], "not a readable PEM"),
@@ -130,8 +130,8 @@ def test_line_breaks_that_a_form_or_a_system_changed_do_no_harm() -> None:
     ],
     ids=["without end", "cut", "encrypted", "public", "other curve", "long", "accented"],
 )
-def test_a_pem_that_cannot_sign_is_told_why(secret: str, said: str) -> None:
+def test_a_pem_that_cannot_sign_is_explained(secret: str, sentence: str) -> None:
     message = fault("binance", secret=secret)
     assert message is not None
-    assert said in message
+    assert sentence in message
     assert secret[40:60] not in message

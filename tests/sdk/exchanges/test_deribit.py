@@ -90,8 +90,8 @@ def test_recordings_are_read(shared: Path) -> None:
     perpetual = frozenset({"BTC-PERPETUAL"})
     (ticker,) = deribit.parse_tickers([recorded("book-summary")], perpetual)
     assert (str(ticker.price), str(ticker.volume_24h)) == ("29698.0", "223275080.0")
-    told = deribit.parse_login(recorded("auth-scope-synthetic"))
-    assert (told.read, told.trade, told.withdraw) == ("yes", "yes", "no")
+    stated = deribit.parse_login(recorded("auth-scope-synthetic"))
+    assert (stated.read, stated.trade, stated.withdraw) == ("yes", "yes", "no")
     assert set(vars_of(deribit.parse_login(recorded("auth")))) == {"unknown"}
 
 
@@ -120,7 +120,7 @@ def vars_of(permissions: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("scope", "told"),
+    ("scope", "stated"),
     [
         ("account:read trade:read_write wallet:none", ["yes", "yes", "no", "unknown"]),
         ("account:read_write trade:read wallet:read", ["yes", "no", "no", "unknown"]),
@@ -137,8 +137,8 @@ def vars_of(permissions: Any) -> list[str]:
         (": :read account:", ["no", "no", "no", "unknown"]),
     ],
 )
-def test_the_scope_is_read_and_never_guessed(scope: str, told: list[str]) -> None:
-    assert vars_of(deribit.parse_login({"result": {"scope": scope}})) == told
+def test_the_scope_is_read_and_never_guessed(scope: str, stated: list[str]) -> None:
+    assert vars_of(deribit.parse_login({"result": {"scope": scope}})) == stated
 
 
 @pytest.fixture

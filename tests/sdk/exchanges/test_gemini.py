@@ -37,7 +37,7 @@ def signed(url: str, nonce: int) -> Request:
     return next(gemini.GeminiAuth(KEYS, lambda: nonce).auth_flow(Request("POST", url)))
 
 
-def said(headers: Any) -> dict[str, str]:
+def payload_of(headers: Any) -> dict[str, str]:
     payload: dict[str, str] = json.loads(base64.b64decode(headers["x-gemini-payload"]))
     return payload
 
@@ -87,8 +87,8 @@ def test_recordings_are_read(shared: Path) -> None:
         return read_json((shared / "recorded" / f"gemini-{name}.json").read_bytes())
 
     listed = gemini.parse_instruments(recorded("symbols-details-all"))
-    told = [(item.symbol, str(item.tick_size), str(item.lot_size)) for item in listed]
-    assert told == [
+    stated = [(item.symbol, str(item.tick_size), str(item.lot_size)) for item in listed]
+    assert stated == [
         ("BTCGUSDPERP", "0.5", "0.0001"),
         ("ETHGUSDPERP", "0.05", "0.001"),
         ("PEPEGUSDPERP", "1E-9", "1"),
@@ -111,13 +111,13 @@ async def test_recorded_errors_are_classified_and_what_no_adapter_asks_for_is_no
     answers = json.loads((recorded / "gemini-errors-synthetic.json").read_text())
     bad_request = json.loads((recorded / "gemini-error-bad-request.json").read_text())
     answers.append({"http": 400, "body": bad_request})
-    told = []
+    stated = []
     for answer in answers:
         fake.routes[ROLES] = reply_of(answer["body"], answer["http"])
         with pytest.raises(Exception) as caught:  # noqa: PT011  # the class is what is asserted
             await check(exchanges)
-        told.append(type(caught.value).__name__)
-    assert told == [*names, "Refused"]
+        stated.append(type(caught.value).__name__)
+    assert stated == [*names, "Refused"]
     with pytest.raises(BadPayload):
         gemini.parse_instruments(
             json.loads((recorded / "gemini-riskstats-synthetic.json").read_text())
@@ -139,9 +139,9 @@ async def test_recorded_errors_are_classified_and_what_no_adapter_asks_for_is_no
 def test_roles_are_read_and_never_guessed(
     roles: dict[str, object], read: str, trade: str, withdraw: str
 ) -> None:
-    told = gemini.parse_roles(roles)
-    assert (told.read, told.trade, told.withdraw) == (read, trade, withdraw)
-    assert told.ip_restricted is PermissionAnswer.UNKNOWN
+    stated = gemini.parse_roles(roles)
+    assert (stated.read, stated.trade, stated.withdraw) == (read, trade, withdraw)
+    assert stated.ip_restricted is PermissionAnswer.UNKNOWN
 
 
 def test_an_answer_without_any_known_role_is_no_answer() -> None:
@@ -174,14 +174,14 @@ async def test_a_check_says_everything_in_headers_and_has_no_body(
     assert (asked.method, asked.body) == ("POST", "")
     assert asked.headers["content-length"] == "0"
     assert asked.headers["content-type"] == "text/plain"
-    assert said(asked.headers)["request"] == "/v1/roles"
+    assert payload_of(asked.headers)["request"] == "/v1/roles"
 
 
 async def test_checks_of_one_key_at_the_same_time_arrive_with_rising_nonces(
     exchanges: Exchanges, world: Any
 ) -> None:
     await asyncio.gather(*(check(exchanges) for _ in range(12)))
-    nonces = [int(said(asked.headers)["nonce"]) for asked in world.asked(ROLES)]
+    nonces = [int(payload_of(asked.headers)["nonce"]) for asked in world.asked(ROLES)]
     assert len(nonces) == 12
     assert nonces == sorted(set(nonces))
 
@@ -203,7 +203,7 @@ async def test_an_overtaken_nonce_is_tried_again_and_then_in_seconds(
     world.routes[ROLES] = reply_of({"result": "error", "reason": "InvalidNonce"}, 400)
     with pytest.raises(ClockSkew):
         await check(exchanges)
-    first, second, third = [int(said(asked.headers)["nonce"]) for asked in world.asked(ROLES)]
+    first, second, third = [int(payload_of(asked.headers)["nonce"]) for asked in world.asked(ROLES)]
     assert first < second
     assert third == first // 1000
 
@@ -264,12 +264,12 @@ async def test_a_volume_without_its_quote_is_that_of_the_base_at_the_last_price(
     [{"body": b"<html>"}, {"status": 503}, {"body": b"{}", "cut": 1}],
     ids=("HTML", "503", "cut off"),
 )
-async def test_prices_are_told_without_a_volume_that_cannot_be_had(
+async def test_prices_are_returned_without_a_volume_that_cannot_be_had(
     exchanges: Exchanges, world: Any, make_reply: Callable[..., Any], fault: dict[str, Any]
 ) -> None:
     world.routes["/v1/pubticker/BTCGUSDPERP"] = make_reply(**fault)
-    told = await volumes(exchanges)
-    assert (told["BTCGUSDPERP"], told["ETHGUSDPERP"]) == (None, "7500.0")
+    stated = await volumes(exchanges)
+    assert (stated["BTCGUSDPERP"], stated["ETHGUSDPERP"]) == (None, "7500.0")
 
 
 async def test_an_exchange_that_wants_rest_is_asked_no_further(
@@ -291,7 +291,7 @@ def test_volumes_are_asked_for_in_turn_and_kept_for_a_while() -> None:
     for symbol in ("B", "A"):
         now += timedelta(seconds=1)
         kept.asked(symbol)
-    kept.told("A", Decimal(7))
+    kept.remember("A", Decimal(7))
     assert [item.symbol for item in kept.due(listed_as("A", "B", "C"))] == ["C", "B", "A"]
     assert (kept.of("A"), kept.of("B"), kept.of("C")) == (Decimal(7), None, None)
     now += gemini.VOLUME_AGE
@@ -300,7 +300,7 @@ def test_volumes_are_asked_for_in_turn_and_kept_for_a_while() -> None:
 
 def test_the_volume_of_a_contract_that_is_gone_is_forgotten() -> None:
     kept = gemini.Volumes(lambda: VECTOR_TIME)
-    kept.told("A", Decimal(7))
+    kept.remember("A", Decimal(7))
     kept.due(listed_as("B"))
     assert kept.of("A") is None
 

@@ -121,7 +121,7 @@ def key(**fields: object) -> object:
 
 
 @pytest.mark.parametrize(
-    ("general", "transfer", "told"),
+    ("general", "transfer", "stated"),
     [
         ("FULL_ACCESS", "NO_ACCESS", ("yes", "yes", "no")),
         ("FULL_ACCESS", "FULL_ACCESS", ("yes", "yes", "yes")),
@@ -133,11 +133,11 @@ def key(**fields: object) -> object:
     ],
 )
 def test_permissions_are_read_and_never_guessed(
-    general: object, transfer: object, told: tuple[str, str, str]
+    general: object, transfer: object, stated: tuple[str, str, str]
 ) -> None:
     levels = {"general": general, "transfer": transfer}
     permissions = kraken.parse_key(key(permissions=levels)).permissions
-    assert (permissions.read, permissions.trade, permissions.withdraw) == told
+    assert (permissions.read, permissions.trade, permissions.withdraw) == stated
 
 
 @pytest.mark.parametrize("levels", [None, {}, {"general": None}, "FULL_ACCESS"])
@@ -187,7 +187,7 @@ def test_a_precision_that_cannot_be_is_no_instrument(
         )
 
 
-def test_the_maximum_leverage_comes_from_the_best_levels_that_are_told(
+def test_the_maximum_leverage_comes_from_the_best_levels_that_are_stated(
     sample: Callable[[str], Any],
 ) -> None:
     found = kraken.parse_instruments(listed(sample), ContractType.LINEAR)

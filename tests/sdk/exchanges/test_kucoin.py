@@ -147,8 +147,8 @@ def test_a_key_without_permissions_is_no_answer(permission: object) -> None:
 def test_addresses_are_restricted_if_a_list_says_so(
     fields: dict[str, object], restricted: str
 ) -> None:
-    told = kucoin.parse_key(key(permission="General", **fields)).permissions
-    assert told.ip_restricted == restricted
+    stated = kucoin.parse_key(key(permission="General", **fields)).permissions
+    assert stated.ip_restricted == restricted
 
 
 def contracts(sample: Callable[[str], Any]) -> object:

@@ -100,12 +100,12 @@ def test_permissions_are_read_and_never_guessed(
     fields: dict[str, object], trade: str, withdraw: str, ip_restricted: str
 ) -> None:
     permissions = okx.parse_account(account(**fields)).permissions
-    told = (permissions.trade, permissions.withdraw, permissions.ip_restricted)
-    assert told == (trade, withdraw, ip_restricted)
+    stated = (permissions.trade, permissions.withdraw, permissions.ip_restricted)
+    assert stated == (trade, withdraw, ip_restricted)
     assert permissions.read == "yes"
 
 
-def test_the_exchange_account_is_told_by_its_uid() -> None:
+def test_the_exchange_account_is_known_by_its_uid() -> None:
     assert okx.parse_account(account()).exchange_account == "7"
     assert okx.parse_account(account(uid=8)).exchange_account == "8"
     assert okx.parse_account(account(uid=None)).exchange_account is None
@@ -128,7 +128,7 @@ def test_a_quote_does_not_carry_how_it_is_margined(sample: Callable[[str], Any])
     assert (found.base, found.quote, found.settle) == ("ETH", "USD", "USDC")
 
 
-def test_the_contract_size_has_its_multiplier_and_an_untold_leverage_is_unknown(
+def test_the_contract_size_has_its_multiplier_and_an_unstated_leverage_is_unknown(
     sample: Callable[[str], Any],
 ) -> None:
     payload = sample("okx")["routes"]["/api/v5/public/instruments"]
@@ -147,8 +147,8 @@ async def test_demo_is_a_header_on_every_call(
         fake.received.clear()
         await adapter.tickers(environment, None, ContractType.LINEAR)
         await adapter.check_credentials(KEYS, environment, None, ContractType.LINEAR)
-        told = [request.headers.get("x-simulated-trading") for request in fake.received]
-        assert told == [header] * 3
+        stated = [request.headers.get("x-simulated-trading") for request in fake.received]
+        assert stated == [header] * 3
 
 
 async def test_each_region_has_its_own_hosts(http: Any) -> None:

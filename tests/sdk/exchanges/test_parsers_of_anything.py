@@ -160,8 +160,8 @@ def sound(result: object) -> bool:
             and (leverage is None or leverage > 0)
         )
     if isinstance(result, Ticker):
-        told = [number for number in (result.price, result.volume_24h) if number is not None]
-        return bool(result.symbol.encode()) and all(isinstance(x, Decimal) for x in told)
+        stated = [number for number in (result.price, result.volume_24h) if number is not None]
+        return bool(result.symbol.encode()) and all(isinstance(x, Decimal) for x in stated)
     assert isinstance(result, CredentialReport)
     expires, permissions = result.expires_at, result.permissions
     answers = (permissions.read, permissions.trade, permissions.withdraw, permissions.ip_restricted)
@@ -207,5 +207,5 @@ def test_anything_at_all_is_read_or_a_bad_payload(exchange: str, payload: object
 def test_anything_at_all_is_an_error_envelope_or_none(exchange: str, payload: object) -> None:
     adapter = object.__new__(ADAPTERS[exchange])
     for shaped in (payload, {"error": payload}, {"errors": [payload]}, {"code": payload}):
-        told = adapter.error_of(shaped)
-        assert told is None or all(isinstance(part, str) for part in told)
+        stated = adapter.error_of(shaped)
+        assert stated is None or all(isinstance(part, str) for part in stated)

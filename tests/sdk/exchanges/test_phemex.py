@@ -83,13 +83,13 @@ def test_recorded_tickers_of_all_versions_are_read(shared: Path) -> None:
 async def test_recorded_errors_are_classified(
     shared: Path, exchanges: Exchanges, fake: Any, reply_of: Callable[..., Any]
 ) -> None:
-    told = []
+    stated = []
     for answer in recorded_in(shared, "errors"):
         fake.routes[POSITIONS] = reply_of(answer["body"], answer["http"])
         with pytest.raises(ExchangeError) as caught:
             await check(exchanges)
-        told.append(type(caught.value).__name__)
-    assert told == [
+        stated.append(type(caught.value).__name__)
+    assert stated == [
         "InvalidKey",
         "IpNotAllowed",
         "PermissionRefused",
@@ -125,7 +125,7 @@ async def test_a_check_asks_the_account_of_its_contract_type(
 
 
 @pytest.mark.parametrize("user", [0, None, "", {}])
-def test_a_user_that_is_not_told_is_none(user: object) -> None:
+def test_a_user_that_is_not_stated_is_none(user: object) -> None:
     account = {"currency": "USDT", "userID": user}
     assert phemex.parse_account({"data": {"account": account}}).exchange_account is None
 
@@ -179,8 +179,8 @@ def test_tickers_come_in_either_envelope() -> None:
 def test_an_odd_scale_is_no_scale(sample: Callable[[str], Any], scale: object) -> None:
     payload = products_of(sample)
     payload["data"]["products"][0]["priceScale"] = scale
-    told = phemex.parse_scales(payload)
-    assert set(told) == {"ETHUSD"}
+    stated = phemex.parse_scales(payload)
+    assert set(stated) == {"ETHUSD"}
 
 
 async def linear_prices(exchanges: Exchanges) -> list[str]:

@@ -106,7 +106,7 @@ def test_one_host_is_replaced_and_the_others_stay(http: HttpTransport) -> None:
 
 
 @pytest.mark.parametrize(
-    ("hosts", "said"),
+    ("hosts", "sentence"),
     [
         ({"binanse": {}}, "binanse"),
         ({"binance": {"demo": {"rest_linear": "https://a.example"}}}, "no environment demo"),
@@ -122,9 +122,9 @@ def test_one_host_is_replaced_and_the_others_stay(http: HttpTransport) -> None:
     ],
 )
 def test_a_host_setting_that_cannot_be_right_is_refused(
-    http: HttpTransport, hosts: dict[str, dict[str, dict[str, str | None]]], said: str
+    http: HttpTransport, hosts: dict[str, dict[str, dict[str, str | None]]], sentence: str
 ) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=sentence):
         Exchanges(http, hosts=hosts)
 
 

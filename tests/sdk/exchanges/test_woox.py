@@ -54,8 +54,8 @@ def test_recordings_are_read(shared: Path) -> None:
         return read_json((shared / "recorded" / f"woox-{name}.json").read_bytes())
 
     listed = woox.parse_instruments(recorded("instruments-synthetic"))
-    told = [(item.symbol, item.base, str(item.max_leverage)) for item in listed]
-    assert told == [("PERP_BTC_USDT", "BTC", "100"), ("PERP_1000PEPE_USDT", "1000PEPE", "20")]
+    stated = [(item.symbol, item.base, str(item.max_leverage)) for item in listed]
+    assert stated == [("PERP_BTC_USDT", "BTC", "100"), ("PERP_1000PEPE_USDT", "1000PEPE", "20")]
     with pytest.raises(BadPayload):  # a spot market alone
         woox.parse_instruments(recorded("instruments-spot-row"))
     (ticker,) = woox.parse_tickers(recorded("futures"))
@@ -67,13 +67,13 @@ def test_recordings_are_read(shared: Path) -> None:
 async def test_recorded_errors_are_classified(
     shared: Path, exchanges: Exchanges, fake: Any, reply_of: Callable[..., Any]
 ) -> None:
-    told = []
+    stated = []
     for answer in json.loads((shared / "recorded" / "woox-errors.json").read_text()):
         fake.routes[INFO] = reply_of(answer["body"], answer["http"])
         with pytest.raises(ExchangeError) as caught:
             await check(exchanges)
-        told.append(type(caught.value).__name__)
-    assert told == [
+        stated.append(type(caught.value).__name__)
+    assert stated == [
         "CredentialsRefused",
         "CredentialsRefused",
         "RateLimited",
@@ -84,15 +84,15 @@ async def test_recorded_errors_are_classified(
 
 
 def permissions(*rows: object) -> list[str]:
-    told = woox.parse_permissions({"success": True, "data": {"rows": list(rows)}}, "k-test")
-    return [told.read, told.trade, told.withdraw, told.ip_restricted]
+    stated = woox.parse_permissions({"success": True, "data": {"rows": list(rows)}}, "k-test")
+    return [stated.read, stated.trade, stated.withdraw, stated.ip_restricted]
 
 
 UNKNOWN = ["unknown"] * 4
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "stated"),
     [
         ({"permissions": ["READ", "TRADE"], "allowedIPs": []}, ["yes", "yes", "no", "no"]),
         ({"permissions": ["READ"], "allowedIPs": ["::1"]}, ["yes", "no", "no", "yes"]),
@@ -105,11 +105,11 @@ UNKNOWN = ["unknown"] * 4
         ({}, UNKNOWN),
     ],
 )
-def test_permissions_are_read_and_never_guessed(row: dict[str, object], told: list[str]) -> None:
-    assert permissions({"apiKey": "k-test", **row}) == told
+def test_permissions_are_read_and_never_guessed(row: dict[str, object], stated: list[str]) -> None:
+    assert permissions({"apiKey": "k-test", **row}) == stated
 
 
-def test_what_is_told_of_another_key_tells_nothing_of_this_one() -> None:
+def test_what_is_known_of_another_key_proves_nothing_about_this_one() -> None:
     granted = {"permissions": ["READ", "TRADE"], "allowedIPs": []}
     assert permissions({"apiKey": "another", **granted}) == UNKNOWN
     assert permissions({"apiKey": "k-t***", **granted}) == UNKNOWN
@@ -131,7 +131,7 @@ async def check(exchanges: Exchanges) -> CredentialReport:
     return await adapter.check_credentials(PLANTED, Environment.LIVE, None, ContractType.LINEAR)
 
 
-async def test_the_account_is_told_by_its_application_id_and_never_by_its_e_mail(
+async def test_the_account_is_known_by_its_application_id_and_never_by_its_e_mail(
     exchanges: Exchanges, world: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert world.routes
@@ -154,8 +154,11 @@ async def test_the_account_decides_and_an_answer_without_permissions_leaves_them
     )
     for fault in faults:
         world.routes[CREDENTIALS] = fault
-        told = (await check(exchanges)).permissions
-        assert [told.read, told.trade, told.withdraw, told.ip_restricted] == ["yes", *UNKNOWN[1:]]
+        stated = (await check(exchanges)).permissions
+        assert [stated.read, stated.trade, stated.withdraw, stated.ip_restricted] == [
+            "yes",
+            *UNKNOWN[1:],
+        ]
 
 
 @pytest.mark.parametrize(("mode", "trade"), [("FUTURES", "yes"), ("SPOT", "unknown")])

@@ -68,7 +68,7 @@ def test_after_the_pause_one_call_goes_on_trial_and_the_others_wait(
     assert opened.admit() == 0
 
 
-def test_a_failed_trial_opens_the_circuit_anew(opened: Circuit, clock: Clock) -> None:
+def test_a_failed_trial_opens_the_circuit_again(opened: Circuit, clock: Clock) -> None:
     clock.now += RULE.pause
     assert opened.admit() == 0
     clock.now += 5

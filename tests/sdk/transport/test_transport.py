@@ -153,7 +153,7 @@ async def test_a_header_cannot_smuggle_another(server: RawServer, http: HttpTran
     assert server.heads == []
 
 
-async def test_a_safe_call_is_tried_again_and_signed_anew(
+async def test_a_safe_call_is_repeated_and_signed_again(
     server: RawServer, http: HttpTransport
 ) -> None:
     server.replies = [BUSY, BUSY, OK]

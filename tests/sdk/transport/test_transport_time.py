@@ -194,7 +194,7 @@ def test_a_host_that_asks_for_quiet_is_waited_for_when_there_is_time() -> None:
     skipping(work)
 
 
-def test_a_longer_quiet_is_told_at_once_and_signed_calls_go_on() -> None:
+def test_a_longer_quiet_fails_at_once_and_signed_calls_go_on() -> None:
     host = Host(Reply())
 
     async def work() -> None:

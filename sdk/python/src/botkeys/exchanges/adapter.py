@@ -1,4 +1,4 @@
-"""What every exchange adapter does. A caller needs no other knowledge of an exchange."""
+"""The interface of an exchange adapter. A caller needs no other knowledge of an exchange."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -16,7 +16,7 @@ from botkeys.transport.deadline import Deadline
 
 
 class ExchangeAdapter(Protocol):
-    """One exchange. Stateless but for its transport and clock; safe to share between tasks.
+    """One exchange. Stateless except for its transport and clock; safe to share between tasks.
 
     Every method raises `ExchangeError` and nothing else.
     """
@@ -28,7 +28,7 @@ class ExchangeAdapter(Protocol):
     async def instruments(
         self, environment: Environment, region: str | None, contract_type: ContractType
     ) -> Sequence[Instrument]:
-        """All perpetuals open for trading, every page followed."""
+        """Return all perpetuals open for trading, following every page."""
 
     async def tickers(
         self, environment: Environment, region: str | None, contract_type: ContractType
@@ -42,4 +42,4 @@ class ExchangeAdapter(Protocol):
         contract_type: ContractType,
         deadline: Deadline | None = None,
     ) -> CredentialReport:
-        """Prove the credentials with signed calls, before the deadline; tell what they permit."""
+        """Check the credentials with signed calls before the deadline; return what they permit."""

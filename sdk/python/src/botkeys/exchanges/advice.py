@@ -147,7 +147,7 @@ _SPECIAL_CAUSES = {
 
 
 def advice(exchange: str, reason: RefusalReason, possible: Sequence[RefusalReason] = ()) -> str:
-    """A sentence or two for the user. `possible`: what the exchange does not tell apart."""
+    """Return a sentence or two for the user. `possible`: what the exchange does not tell apart."""
     words = _WORDS[exchange]
     filling = {
         "name": words.name,

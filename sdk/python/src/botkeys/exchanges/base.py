@@ -2,14 +2,14 @@
 
 Classification of an answer, in this order: 429 and 418 are `RateLimited`; a code in the exchange's
 exact table; a text in its substring table; by status: 403 without a code, 408, 451 and 5xx are
-`Unreachable` (a firewall, a country or an outage says nothing about the credentials), a signed
+`Unreachable` (a firewall, a country or an outage proves nothing about the credentials), a signed
 call's 401 with the exchange's own envelope is `CredentialsRefused`, other error codes `Refused`.
 What is not JSON is `BadPayload`.
 
-Limits: a call that is never sent, since our own line before the host is too long, is `RateLimited`
-as well. What an exchange tells of a limit it enforces (`Retry-After`, or its own header) is kept. A
-public share that is spent keeps further public calls waiting before they are sent, and whatever
-bans the whole address (418, or a 403 that is a rate limit) keeps all.
+Limits: a call that is never sent, because our own queue before the host is too long, is
+`RateLimited` too. The limits that an exchange states (`Retry-After`, or its own header) are obeyed:
+an exhausted public quota holds back public calls, a ban of the whole address (418, or a 403 that is
+a rate limit) holds back all calls.
 """
 
 import re
@@ -46,7 +46,7 @@ from botkeys.transport import client as transport
 from botkeys.transport.client import Auth, Deadline, HttpAnswer, HttpTransport, Rate
 
 Clock = Callable[[], datetime]
-"""The present moment, with its zone."""
+"""Returns the current time, with its zone."""
 
 
 def utc_now() -> datetime:
@@ -55,7 +55,7 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Unclear:
-    """A code that an exchange uses for several causes at once: all that it may mean."""
+    """A code with several possible causes."""
 
     possible: tuple[RefusalReason, ...] = ()
 
@@ -74,7 +74,7 @@ _UNREADABLE = object()
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What every adapter is given. `check_seconds` bounds a whole credential check."""
+    """What every adapter needs. `check_seconds` bounds a whole credential check."""
 
     http: HttpTransport
     clock: Clock = utc_now
@@ -83,7 +83,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Market:
-    """Which part of an exchange is meant. `region` is one of the adapter's, or the default."""
+    """One part of an exchange. `region` is one of the adapter's; `None` is the default."""
 
     environment: Environment
     region: str | None
@@ -91,10 +91,10 @@ class Market:
 
 
 def _payload(answer: HttpAnswer) -> object:
-    """The answer's JSON, or `_UNREADABLE`.
+    """Return the answer's JSON, or `_UNREADABLE`.
 
-    The parser's error holds the whole text, which may echo the key: it must not stand behind the
-    error that is raised, not even as its context.
+    The parser's error holds the whole text, which may echo the key: it must not become the context
+    of the error that is raised.
     """
     try:
         return read_json(answer.body)
@@ -103,7 +103,7 @@ def _payload(answer: HttpAnswer) -> object:
 
 
 class RestAdapter(ABC):
-    """Base of the adapters; see `ExchangeAdapter` for what callers see."""
+    """The base of the adapters; callers see an `ExchangeAdapter`."""
 
     exchange: ClassVar[str]
     contract_types: ClassVar[frozenset[ContractType]] = frozenset(ContractType)
@@ -125,22 +125,22 @@ class RestAdapter(ABC):
 
     @classmethod
     def simulated(cls, environment: Environment, address: str) -> Mapping[str, str | None]:
-        """All hosts of an environment when one loopback address simulates the exchange."""
+        """Return all hosts of an environment when one loopback address simulates the exchange."""
         return {
             name: address if name.startswith("rest") else None for name in cls.hosts[environment]
         }
 
     @abstractmethod
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """Code and message of an error envelope; `None` for an answer that is no error."""
+        """Return code and message of an error envelope; `None` if the answer is not an error."""
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """Seconds until a call is welcome again, as an answer to too many of them tells."""
+        """Return the seconds to wait that an answer to too many calls states."""
         return transport.retry_after(headers)
 
     def spent(self, headers: Mapping[str, str]) -> float | None:
-        """Seconds until the next public call, where an answer says that no more are left."""
-        del headers  # most exchanges tell nothing
+        """Return the seconds until the next public call, if an answer states that none is left."""
+        del headers  # most exchanges do not state it
         return None
 
     @abstractmethod
@@ -165,13 +165,13 @@ class RestAdapter(ABC):
     async def instruments(
         self, environment: Environment, region: str | None, contract_type: ContractType
     ) -> Sequence[Instrument]:
-        """All perpetuals open for trading, every page followed."""
+        """Return all perpetuals open for trading, following every page."""
         return await self._instruments(self._market(environment, region, contract_type))
 
     async def tickers(
         self, environment: Environment, region: str | None, contract_type: ContractType
     ) -> Sequence[Ticker]:
-        """Last prices. May name symbols that `instruments` leaves out, as dated contracts."""
+        """Return last prices, maybe with symbols not in `instruments`, as dated contracts."""
         return await self._tickers(self._market(environment, region, contract_type))
 
     async def check_credentials(
@@ -182,8 +182,8 @@ class RestAdapter(ABC):
         contract_type: ContractType,
         deadline: Deadline | None = None,
     ) -> CredentialReport:
-        """Prove the credentials with signed calls, all of them before the deadline: by default
-        within `check_seconds`.
+        """Check the credentials with signed calls, all before the deadline (by default within
+        `check_seconds`); return what they permit.
         """
         market = self._market(environment, region, contract_type)
         if malformed(self.exchange, credentials) is not None:
@@ -193,7 +193,7 @@ class RestAdapter(ABC):
     def _market(
         self, environment: Environment, region: str | None, contract_type: ContractType
     ) -> Market:
-        """Raises `NoEndpoint` for a region or a contract type that the exchange has not."""
+        """Return the market. Raises `NoEndpoint` for an unknown region or contract type."""
         if contract_type not in self.contract_types:
             raise NoEndpoint(self.exchange)
         if region is not None and region not in self.regions:
@@ -201,7 +201,7 @@ class RestAdapter(ABC):
         return Market(environment, region, contract_type)
 
     def host(self, environment: Environment, name: str) -> str:
-        """The address of a named host, or `NoEndpoint`."""
+        """Return the address of a named host, or raise `NoEndpoint`."""
         address = self._hosts[environment].get(name)
         if address is None:
             raise NoEndpoint(self.exchange)
@@ -219,9 +219,9 @@ class RestAdapter(ABC):
         deadline: Deadline | None = None,
         safe: bool | None = None,
     ) -> object:
-        """One call, read and classified: JSON that is no error of the exchange.
+        """Send a call and return its JSON, which is not an error of the exchange.
 
-        `safe`: may be repeated though it is a POST, since it changes nothing.
+        `safe`: a POST that changes nothing and may be repeated.
         """
         try:
             answer = await self._http.request(
@@ -244,7 +244,7 @@ class RestAdapter(ABC):
         return self._read_and_heed(host, answer, signed=auth is not None)
 
     def _read_and_heed(self, host: str, answer: HttpAnswer, *, signed: bool) -> object:
-        """Read an answer, and keep away from the host for as long as it asks."""
+        """Read an answer, and hold back calls to the host for as long as it asks."""
         spent = None if signed else self.spent(answer.headers)
         if spent is not None:
             self._http.hold(host, spent)
@@ -287,7 +287,7 @@ class RestAdapter(ABC):
         return next((verdict for text, verdict in self.error_texts if text in lowered), None)
 
     def _by_status(self, answer: HttpAnswer, *, signed: bool, code: str | None) -> ExchangeError:
-        """The error for an answer whose body alone does not tell; `code`: it was an envelope."""
+        """Return the error by status, where the body is not conclusive. `code`: of its envelope."""
         status = answer.status
         if status in _RATE_LIMITED:
             return self._rate_limited(answer, code)
@@ -304,6 +304,6 @@ class RestAdapter(ABC):
         return RateLimited(self.exchange, retry_after=seconds, code=code, status=answer.status)
 
     def _safe(self, code: str) -> str:
-        """A code is kept only if it is known or a short number: other text may echo the key."""
+        """Return a code if it is known or a short number: other text may echo the key."""
         known = code in self.exact_errors or _NUMERIC_CODE.fullmatch(code)
         return code if known else "other"

@@ -1,6 +1,6 @@
 """Binance futures: USDS-M (linear, `fapi`) and COIN-M (inverse, `dapi`).
 
-Test environment: Demo Trading. Permissions of a key are told by the live account host alone.
+Test environment: Demo Trading. Only the live account host reports the permissions of a key.
 """
 
 import asyncio
@@ -123,7 +123,7 @@ class BinanceAuth(Auth):
     """Signs the whole query, `timestamp` and `recvWindow` included; `signature` comes last.
 
     HMAC-SHA256 as hex, or with a PEM secret RSA (PKCS #1 v1.5, SHA-256) or Ed25519 as
-    percent-encoded base64. For GET and DELETE, which is all that this service sends.
+    percent-encoded base64. For GET and DELETE, the only methods sent here.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class BinanceAuth(Auth):
 
 
 def sign(secret: Secret, text: str) -> str:
-    """The signature of a query text, as it stands in the query."""
+    """Return the signature of a query text, encoded for the query."""
     revealed, message = secret.reveal(), text.encode("ascii")
     if not is_pem(revealed):
         return hmac.new(revealed.encode(), message, hashlib.sha256).hexdigest()
@@ -157,7 +157,7 @@ def sign(secret: Secret, text: str) -> str:
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """`exchangeInfo` of one host: its perpetuals in the state TRADING."""
+    """Parse `exchangeInfo` of one host: its perpetuals in the state TRADING."""
     rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("symbols"))
     return listing(EXCHANGE, rows, partial(_instrument, contract_type))
 
@@ -185,7 +185,7 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         tick_size=tick,
         lot_size=step,
         min_quantity=as_positive(lot.get("minQty")) or step,
-        max_leverage=None,  # no public call tells it
+        max_leverage=None,  # no public call returns it
         margin_modes=_MARGIN_MODES,
     )
 
@@ -206,7 +206,7 @@ def _filters(row: Row) -> Mapping[str, Row]:
 
 
 def parse_linear_tickers(payload: object) -> Sequence[Ticker]:
-    """`ticker/24hr` of the linear host: `quoteVolume` is in the quote asset already."""
+    """Parse `ticker/24hr` of the linear host: `quoteVolume` is already in the quote asset."""
 
     def ticker(row: Row) -> Ticker | None:
         symbol = as_text(row.get("symbol"))
@@ -219,7 +219,7 @@ def parse_linear_tickers(payload: object) -> Sequence[Ticker]:
 def parse_inverse_tickers(
     payload: object, contract_sizes: Mapping[str, Decimal]
 ) -> Sequence[Ticker]:
-    """`ticker/24hr` of the inverse host: `volume` counts contracts of so many USD each.
+    """Parse `ticker/24hr` of the inverse host: `volume` counts contracts of a fixed USD size.
 
     Chosen by host, never by presence of a field. Symbols without a contract size are left out.
     """
@@ -236,21 +236,21 @@ def parse_inverse_tickers(
 
 
 def parse_leverage(payload: object) -> Mapping[str, Decimal]:
-    """`leverageBracket` of all symbols: the highest `initialLeverage` of each."""
+    """Parse `leverageBracket`: the highest `initialLeverage` of each symbol."""
     maximum: dict[str, Decimal] = {}
     for row in rows_of(EXCHANGE, payload):
         symbol, brackets = as_text(row.get("symbol")), row.get("brackets")
         if symbol is None or not isinstance(brackets, list):
             continue
         found = [as_positive(b.get("initialLeverage")) for b in brackets if isinstance(b, dict)]
-        told = [leverage for leverage in found if leverage is not None]
-        if told:
-            maximum[symbol] = max(told)
+        known = [leverage for leverage in found if leverage is not None]
+        if known:
+            maximum[symbol] = max(known)
     return maximum
 
 
 def parse_can_trade(payload: object) -> bool:
-    """The account's own right to trade futures, which says nothing of the key's."""
+    """Return whether the account may trade futures, which proves nothing about the key."""
     can_trade = object_of(EXCHANGE, payload).get("canTrade")
     if not isinstance(can_trade, bool):
         raise BadPayload(EXCHANGE)
@@ -258,11 +258,11 @@ def parse_can_trade(payload: object) -> bool:
 
 
 def parse_restrictions(payload: object, now: datetime) -> tuple[Permissions, datetime | None]:
-    """`apiRestrictions`: what a live key may do, and when its right to trade lapses.
+    """Parse `apiRestrictions`: what a live key may do, and when its right to trade lapses.
 
-    The lapse (`tradingAuthorityExpirationTime`) takes the trading right of keys without an IP
-    list and leaves the key itself: for a trading bot that is the end of the key. A portfolio
-    margin right trades futures on portfolio margin accounts only, which this call does not tell.
+    At `tradingAuthorityExpirationTime` a key without an IP list loses its right to trade but stays
+    valid: for a trading bot that is the end of the key. A portfolio margin right trades futures on
+    portfolio margin accounts only, and this call does not show which account it is.
     """
     flags = object_of(EXCHANGE, payload)
     read, futures = as_answer(flags.get("enableReading")), as_answer(flags.get("enableFutures"))
@@ -296,7 +296,7 @@ EXACT_ERRORS: Mapping[str, Verdict] = {
     "-1121": Refused,
     "-2008": InvalidKey,
     "-2014": InvalidKey,
-    # One code for three causes, in Binance's own words: API key, IP, or permissions.
+    # One code for three causes, as Binance states: API key, IP, or permissions.
     "-2015": Unclear(
         (RefusalReason.INVALID_KEY, RefusalReason.IP_NOT_ALLOWED, RefusalReason.PERMISSION)
     ),
@@ -347,32 +347,34 @@ class BinanceAdapter(RestAdapter):
     ) -> CredentialReport:
         """Ask the account host what the key may do, then the futures host what the account may.
 
-        Where the account host speaks, it decides whether the credentials are taken: its failure
-        is the check's failure. A failure of the futures host after it only makes `trade` less
-        certain, for what is known of withdrawal must not get lost. Elsewhere the futures host
-        decides. The leverage table is a by-product: without it the maximum stays unknown.
+        Where there is an account host, it decides whether the credentials are valid: its failure is
+        the check's failure. A later failure of the futures host only makes `trade` less certain,
+        since what is known about withdrawal must not get lost. Elsewhere the futures host decides.
+        The leverage table is a by-product: without it the maximum stays unknown.
         """
         auth = BinanceAuth(credentials, self._clock)
         account_host = self._hosts[market.environment]["rest_account"]
-        told = Permissions(read=PermissionAnswer.YES)
+        permissions = Permissions(read=PermissionAnswer.YES)
         expires_at = None
         if account_host is not None:
             payload = await self._call(
                 account_host, _RESTRICTIONS_PATH, auth=auth, deadline=deadline
             )
-            told, expires_at = parse_restrictions(payload, self._clock())
+            permissions, expires_at = parse_restrictions(payload, self._clock())
         account, leverage = await asyncio.gather(
             self._account(market, auth, deadline), self._leverage(market, auth, deadline)
         )
         if account_host is None and isinstance(account, ExchangeError):
             raise account
-        trade = _trade_on_account(told.trade, account)
-        return CredentialReport(replace(told, trade=trade), expires_at, max_leverage=leverage)
+        trade = _trade_on_account(permissions.trade, account)
+        return CredentialReport(
+            replace(permissions, trade=trade), expires_at, max_leverage=leverage
+        )
 
     async def _account(
         self, market: Market, auth: Auth, deadline: Deadline
     ) -> bool | ExchangeError:
-        """Whether the account may trade futures, or why that is not known."""
+        """Return whether the account may trade futures, or why that is unknown."""
         path = _PATHS[market.contract_type].account
         try:
             payload = await self._call(self._futures(market), path, auth=auth, deadline=deadline)
@@ -394,7 +396,7 @@ class BinanceAdapter(RestAdapter):
         return self.host(market.environment, f"rest_{market.contract_type}")
 
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """`{"code": -2015, "msg": "…"}`, with any status; the code may come as text."""
+        """Read `{"code": -2015, "msg": "…"}`, with any status; the code may come as text."""
         if not isinstance(payload, dict) or "code" not in payload or "msg" not in payload:
             return None
         code = as_text(payload["code"])
@@ -405,12 +407,12 @@ class BinanceAdapter(RestAdapter):
 
 
 def _trade_on_account(key: PermissionAnswer, account: bool | ExchangeError) -> PermissionAnswer:
-    """What becomes of a key's right to trade on its account; a key without it gains none."""
+    """Return whether a key may trade on its account; a key without the right gains none."""
     if key is PermissionAnswer.NO or account is True:
         return key
     if account is False:
         return PermissionAnswer.NO
-    # The account host took these very credentials from the same address, so a refusal by the
+    # The account host accepted these very credentials from the same address, so a refusal by the
     # futures host is about futures: the key cannot trade there, whatever its flags say.
     if isinstance(account, CredentialsRefused) and not isinstance(
         account, ClockSkew | BadSignature

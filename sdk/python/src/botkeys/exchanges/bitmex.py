@@ -1,8 +1,8 @@
 """BitMEX: linear and inverse perpetuals on one host. The exchange closed on 2026-09-23.
 
-No host is set: the former ones (www.bitmex.com, testnet.bitmex.com) answer nobody, and a domain
-that is given up can be taken over by someone who would like to be sent signed requests. A host in
-the settings, of a successor or of the simulator, makes all of this work again.
+No host is set: the former ones (www.bitmex.com, testnet.bitmex.com) do not answer, and someone who
+wants to receive signed requests could take over an abandoned domain. With a host in the settings,
+of a successor or of the simulator, everything works again.
 """
 
 import hashlib
@@ -51,7 +51,7 @@ from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, ta
 # --- constants
 
 EXCHANGE = "bitmex"
-EXPIRES_SECONDS = 15  # how long a signature holds
+EXPIRES_SECONDS = 15  # how long a signature is valid
 
 # Names: rest for everything, websocket for bots.
 HOSTS: HostTable = {
@@ -98,7 +98,7 @@ class BitmexAuth(Auth):
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """`instrument/active`: open perpetuals of one contract type; quanto ones are neither."""
+    """Parse `instrument/active`: open perpetuals of one contract type; quanto ones are neither."""
     return listing(EXCHANGE, rows_of(EXCHANGE, payload), partial(_instrument, contract_type))
 
 
@@ -131,7 +131,7 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
 
 
 def _contract_type(row: Row, base: str, quote: str, settle: str) -> ContractType | None:
-    """By the two flags; the assets only confirm them."""
+    """Return the contract type by the two flags; the assets only confirm them."""
     flags = (row.get("isInverse"), row.get("isQuanto"))
     if flags == (True, False) and settle == base:
         return ContractType.INVERSE
@@ -141,10 +141,10 @@ def _contract_type(row: Row, base: str, quote: str, settle: str) -> ContractType
 
 
 def _contract_size(row: Row, contract_type: ContractType) -> Decimal | None:
-    """Base (linear) or quote (inverse) of one contract.
+    """Return the base amount (linear) or quote amount (inverse) of one contract.
 
-    `multiplier` is what a contract is worth in minor units of the settle asset, per price point
-    (linear) or per 1/price (inverse, negative); linear contracts say it more plainly too.
+    `multiplier` is the value of a contract in minor units of the settle asset, per price point
+    (linear) or per 1/price (inverse, negative); linear contracts also state it directly.
     """
     per_base = as_positive(row.get("underlyingToPositionMultiplier"))
     if contract_type is ContractType.LINEAR and per_base is not None:
@@ -155,7 +155,7 @@ def _contract_size(row: Row, contract_type: ContractType) -> Decimal | None:
 
 
 def parse_tickers(payload: object) -> Sequence[Ticker]:
-    """The same rows: `foreignNotional24h` is in the quote asset for every kind of contract."""
+    """Parse the same rows: `foreignNotional24h` is in the quote asset for every contract."""
 
     def ticker(row: Row) -> Ticker | None:
         symbol = as_text(row.get("symbol"))
@@ -168,9 +168,9 @@ def parse_tickers(payload: object) -> Sequence[Ticker]:
 
 
 def parse_keys(payload: object, api_key: str) -> CredentialReport:
-    """`apiKey`: all keys of the user, of which ours is the one with the id in use.
+    """Parse `apiKey`: all keys of the user; ours is the one with the id in use.
 
-    The call itself proves that the key can read. Were ours not listed, the rest is unknown.
+    The call itself proves that the key can read. If ours is not listed, the rest is unknown.
     """
     keys = [row for row in rows_of(EXCHANGE, payload) if as_text(row.get("id"))]
     if not keys:
@@ -191,20 +191,20 @@ def parse_keys(payload: object, api_key: str) -> CredentialReport:
 
 
 def _granted(key: Row, permission: str) -> PermissionAnswer:
-    told = key.get("permissions")
-    if not isinstance(told, list):
+    granted = key.get("permissions")
+    if not isinstance(granted, list):
         return PermissionAnswer.UNKNOWN
-    if permission in told:
+    if permission in granted:
         return PermissionAnswer.YES
-    # Besides a word that we do not know, the absence of one that we know tells nothing.
-    known = all(isinstance(word, str) and word in _PERMISSIONS for word in told)
+    # Beside a word that we do not know, the absence of a known one proves nothing.
+    known = all(isinstance(word, str) and word in _PERMISSIONS for word in granted)
     return PermissionAnswer.NO if known else PermissionAnswer.UNKNOWN
 
 
 def _restricted(key: Row) -> PermissionAnswer:
     several = key.get("cidrs")
-    told = [key.get("cidr"), *(several if isinstance(several, list) else [])]
-    found = {address for address in told if isinstance(address, str) and address}
+    listed = [key.get("cidr"), *(several if isinstance(several, list) else [])]
+    found = {address for address in listed if isinstance(address, str) and address}
     if not found:
         return PermissionAnswer.UNKNOWN
     return PermissionAnswer.NO if found & _ANYWHERE else PermissionAnswer.YES
@@ -230,7 +230,7 @@ ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
 class BitmexAdapter(RestAdapter):
     exchange: ClassVar[str] = EXCHANGE
     hosts: ClassVar[HostTable] = HOSTS
-    # Signed 120 a minute and user; public 30 a minute and address, which `spent` keeps.
+    # Signed 120 a minute and user; public 30 a minute and address, see `spent`.
     rate: ClassVar[Rate] = Rate(10, 5.0)
     exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
     error_texts: ClassVar[Sequence[tuple[str, Verdict]]] = ERROR_TEXTS
@@ -255,7 +255,7 @@ class BitmexAdapter(RestAdapter):
         return parse_keys(payload, credentials.api_key.reveal())
 
     def spent(self, headers: Mapping[str, str]) -> float | None:
-        """`x-ratelimit-remaining`, and the second of 1970 at which it is full again."""
+        """Read `x-ratelimit-remaining`, and the Unix time at which it is full again."""
         remaining = as_decimal(headers.get("x-ratelimit-remaining"))
         reset = as_decimal(headers.get("x-ratelimit-reset"))
         if remaining is None or remaining > 0 or reset is None:
@@ -264,7 +264,7 @@ class BitmexAdapter(RestAdapter):
         return seconds if seconds > 0 else None
 
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """`{"error": {"message": "Invalid API Key.", "name": "HTTPError"}}`."""
+        """Read `{"error": {"message": "Invalid API Key.", "name": "HTTPError"}}`."""
         if not isinstance(payload, dict) or "error" not in payload:
             return None
         error = payload["error"]

@@ -1,7 +1,7 @@
 """Bybit (V5): linear and inverse perpetuals on one host per site; a site per region.
 
-A key belongs to one of Bybit's environments. Keys of Demo Trading work on hosts of their own
-(`https://api-demo.bybit.com`), which are no environment here but can be set as a host.
+A key belongs to one of Bybit's environments. Keys of Demo Trading work on other hosts
+(`https://api-demo.bybit.com`), which are not an environment here but can be set as a host.
 """
 
 import hashlib
@@ -61,11 +61,11 @@ RECEIVE_WINDOW_MS = 5_000
 LISTING_SECONDS = 30.0  # for all pages together
 MOST_PAGES = 50  # of 1,000 rows each; the exchange lists some 700
 LONGEST_CURSOR = 512
-BAN_SECONDS = 600.0  # of an address that asked too often
+BAN_SECONDS = 600.0  # of an address that called too often
 
 # Names: rest and websocket for the global site, with the region's name for the others; bots append
-# /public/linear, /public/inverse, /private or /trade. Of the regions without a websocket here Bybit
-# documents none. The testnet has one site for all.
+# /public/linear, /public/inverse, /private or /trade. Bybit documents no websocket
+# for the regions without one here. The testnet has one site for all.
 _SITES = {
     "": ("https://api.bybit.com", "wss://stream.bybit.com/v5"),
     "_nl": ("https://api.bybit.nl", None),
@@ -96,7 +96,7 @@ _PERPETUAL = {
     ContractType.LINEAR: "LinearPerpetual",
     ContractType.INVERSE: "InversePerpetual",
 }
-# One mode for the whole account: the modes are those that the account may be switched to.
+# One mode for the whole account: these are the modes that the account can be switched to.
 _MARGIN_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
 _CONTRACT_WORDS = frozenset({"Order", "Position"})
 _DERIVATIVES_WORDS = frozenset({"DerivativesTrade"})
@@ -143,10 +143,10 @@ def sign(secret: Secret, message: bytes) -> str:
 
 
 def parse_page(payload: object) -> tuple[list[Row], str | None]:
-    """Rows, and the cursor of the next page as it stands in a query; `None` on the last page.
+    """Return rows and the next page's cursor, encoded for a query; `None` on the last page.
 
     A cursor comes percent-encoded already (`first%3DBIOUSDT%26last%3DBIOUSDT`) and goes back as the
-    same text; what a query cannot carry is encoded nonetheless.
+    same text; characters that a query cannot carry are encoded nonetheless.
     """
     result = _result(payload)
     rows, cursor = rows_of(EXCHANGE, result.get("list")), result.get("nextPageCursor")
@@ -158,14 +158,14 @@ def parse_page(payload: object) -> tuple[list[Row], str | None]:
 
 
 def parse_instruments(rows: Sequence[Row], contract_type: ContractType) -> Sequence[Instrument]:
-    """Perpetuals in the state Trading, of the rows of all pages of `instruments-info`."""
+    """Parse the rows of all pages of `instruments-info`: perpetuals in the state Trading."""
     return listing(EXCHANGE, rows, partial(_instrument, contract_type))
 
 
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
     # A perpetual with a deliveryTime is one that will be delisted: until then it is Trading.
-    told = (row.get("contractType"), row.get("status"))
-    if told != (_PERPETUAL[contract_type], "Trading"):
+    state = (row.get("contractType"), row.get("status"))
+    if state != (_PERPETUAL[contract_type], "Trading"):
         return None
     price, lot, leverage = (
         _inner(row, name) for name in ("priceFilter", "lotSizeFilter", "leverageFilter")
@@ -191,7 +191,7 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
 
 
 def parse_tickers(payload: object, contract_type: ContractType) -> Sequence[Ticker]:
-    """`tickers` of one category.
+    """Parse `tickers` of one category.
 
     Linear: `turnover24h` is in the quote asset. Inverse: that is the base, and `volume24h` counts
     contracts of 1 USD.
@@ -207,16 +207,16 @@ def parse_tickers(payload: object, contract_type: ContractType) -> Sequence[Tick
 
 
 def parse_key(payload: object) -> CredentialReport:
-    """`query-api`: flag, permissions, addresses, end and account of the key in use.
+    """Parse `query-api`: flag, permissions, addresses, expiry and account of the key in use.
 
-    The arrays of permissions stay filled on a read-only key: `readOnly` decides. An `expiredAt` of
-    1970 (with a negative `deadlineDay`) means that there is no end.
+    The permission arrays stay filled on a read-only key: `readOnly` decides. An `expiredAt` of 1970
+    (with a negative `deadlineDay`) means that the key does not expire.
     """
     key = _result(payload)
-    read_only, told = key.get("readOnly"), key.get("permissions")
-    if as_text(read_only) is None and not isinstance(told, dict):
+    read_only, lists = key.get("readOnly"), key.get("permissions")
+    if as_text(read_only) is None and not isinstance(lists, dict):
         raise BadPayload(EXCHANGE)
-    granted: Row = told if isinstance(told, dict) else {}
+    granted: Row = lists if isinstance(lists, dict) else {}
     contract = _granted(granted.get("ContractTrade"), "Order", _CONTRACT_WORDS)
     derivatives = _granted(granted.get("Derivatives"), "DerivativesTrade", _DERIVATIVES_WORDS)
     permissions = Permissions(
@@ -241,13 +241,13 @@ def _inner(row: Row, name: str) -> Row:
     return value if isinstance(value, dict) else {}
 
 
-def _granted(told: object, word: str, others: frozenset[str]) -> PermissionAnswer:
-    if not isinstance(told, list):
+def _granted(permissions: object, word: str, others: frozenset[str]) -> PermissionAnswer:
+    if not isinstance(permissions, list):
         return PermissionAnswer.UNKNOWN
-    if word in told:
+    if word in permissions:
         return PermissionAnswer.YES
-    # Besides a word that we do not know, the absence of one that we know tells nothing.
-    known = all(isinstance(item, str) and item in others for item in told)
+    # Beside a word that we do not know, the absence of a known one proves nothing.
+    known = all(isinstance(item, str) and item in others for item in permissions)
     return PermissionAnswer.NO if known else PermissionAnswer.UNKNOWN
 
 
@@ -279,8 +279,8 @@ def _restricted(addresses: object) -> PermissionAnswer:
 
 
 def _account(key: Row) -> str | None:
-    told = (as_text(key.get(name)) for name in ("userID", "userIDInt64"))
-    return next((account for account in told if account not in {None, "0"}), None)
+    accounts = (as_text(key.get(name)) for name in ("userID", "userIDInt64"))
+    return next((account for account in accounts if account not in {None, "0"}), None)
 
 
 # --- errors
@@ -288,11 +288,11 @@ def _account(key: Row) -> str | None:
 EXACT_ERRORS: Mapping[str, Verdict] = {
     "10000": Unreachable,  # the server's own time-out
     "10002": ClockSkew,
-    "10003": InvalidKey,  # also what a key of another environment gets
+    "10003": InvalidKey,  # also for a key of another environment
     "10004": BadSignature,
     "10005": PermissionRefused,
     "10006": RateLimited,  # of the key
-    "10009": Unreachable,  # our country or address is not served: nothing about the key
+    "10009": Unreachable,  # our country or address is not served: proves nothing about the key
     "10010": IpNotAllowed,
     "10016": Unreachable,
     "10018": RateLimited,  # of the address
@@ -348,22 +348,22 @@ class BybitAdapter(RestAdapter):
         return self.host(market.environment, f"rest{_suffix(market)}")
 
     def _by_status(self, answer: HttpAnswer, *, signed: bool, code: str | None) -> ExchangeError:
-        """A 403 that speaks of frequency is a ban of the address, any other a country's."""
+        """Return the error: a 403 that mentions frequency bans the address, any other a country."""
         if answer.status == 403 and _TOO_FREQUENT in answer.body.lower():
             return RateLimited(EXCHANGE, retry_after=BAN_SECONDS, code=code, status=403)
         return super()._by_status(answer, signed=signed, code=code)
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """`Retry-After`, or the moment in milliseconds at which a key's limit is full again."""
-        told = super().retry_after(headers)
+        """Read `Retry-After`, or the time in milliseconds at which a key's limit is full again."""
+        stated = super().retry_after(headers)
         reset = as_decimal(headers.get("x-bapi-limit-reset-timestamp"))
-        if told is not None or reset is None:
-            return told
+        if stated is not None or reset is None:
+            return stated
         seconds = float(reset - milliseconds(self._clock())) / 1000
         return min(seconds, BAN_SECONDS) if seconds > 0 else None
 
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """`{"retCode": 10003, "retMsg": "…", "result": {}}`, nearly always with HTTP 200."""
+        """Read `{"retCode": 10003, "retMsg": "…", "result": {}}`, nearly always with HTTP 200."""
         if not isinstance(payload, dict) or "retCode" not in payload:
             return None
         code, message = as_text(payload["retCode"]), payload.get("retMsg")
@@ -373,7 +373,7 @@ class BybitAdapter(RestAdapter):
 
 
 def _suffix(market: Market) -> str:
-    """The testnet is one site, whatever the region."""
+    """Return the suffix of a host's name; the testnet is one site for all regions."""
     if market.region in {None, GLOBAL} or market.environment is Environment.TESTNET:
         return ""
     return f"_{market.region}"

@@ -1,4 +1,4 @@
-"""Credentials that cannot be right in form are told so before any exchange is asked."""
+"""Checks of credentials that need no exchange: what cannot be valid is rejected at once."""
 
 import base64
 import binascii
@@ -25,7 +25,7 @@ _GROUP_KEYS = {"gemini": "master-"}  # keys of a whole group of accounts, by how
 
 
 def malformed(exchange: str, credentials: Credentials) -> str | None:
-    """Why these credentials cannot be right at this exchange, as a sentence; `None` if they can.
+    """Return why these credentials cannot be valid at this exchange; `None` if they can.
 
     The sentence names the field and never repeats anything of its content.
     """

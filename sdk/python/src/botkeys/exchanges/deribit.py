@@ -75,7 +75,7 @@ _TICKERS = "/api/v2/public/get_book_summary_by_currency?kind=future&currency="
 _LOGIN = "/api/v2/public/auth"
 _ACCOUNT = "/api/v2/private/get_account_summaries?extended=true"
 _KINDS = {"linear": ContractType.LINEAR, "reversed": ContractType.INVERSE}
-_SETTLEMENTS = 8  # more settlement currencies than this are not asked for prices
+_SETTLEMENTS = 8  # most settlement currencies whose prices are requested
 _UNIT = Decimal(1)
 _LEVELS = {"none": 0, "read": 1, "read_write": 2}
 _READ, _WRITE = 1, 2
@@ -89,7 +89,7 @@ def fresh_nonce() -> str:
 
 
 class DeribitAuth(Auth):
-    """HMAC-SHA256 as hex: in the header of a call, or in the body of the call that logs in.
+    """Signs with HMAC-SHA256 as hex: in a call's header, or in the body of the call that logs in.
 
     A header signs time, nonce, method, path with query and body, each followed by a line feed;
     `public/auth` (grant `client_signature`) signs time, nonce and an empty text between them. The
@@ -127,7 +127,7 @@ class DeribitAuth(Auth):
 
 
 def login(key: str, stamp: int, nonce: str, signature: str) -> bytes:
-    """The JSON-RPC message of `public/auth`: in the body, since addresses are logged."""
+    """Return the JSON-RPC message of `public/auth`: a body, since addresses are logged."""
     parameters = {
         "grant_type": "client_signature",
         "client_id": key,
@@ -141,7 +141,7 @@ def login(key: str, stamp: int, nonce: str, signature: str) -> bytes:
 
 
 def _with_body(request: Request, body: bytes) -> Request:
-    """The same request with this body; `extensions` hold its timeouts."""
+    """Return the same request with this body; `extensions` hold its timeouts."""
     headers = {n: text for n, text in request.headers.items() if n != "content-length"}
     headers["content-type"] = "application/json"
     return Request(
@@ -157,16 +157,16 @@ def _with_body(request: Request, body: bytes) -> Request:
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """`public/get_instruments`: the perpetuals of one contract type that are open."""
+    """Parse `public/get_instruments`: the open perpetuals of one contract type."""
     rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("result"))
     return listing(EXCHANGE, rows, partial(_instrument, contract_type))
 
 
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
-    """Amounts are USD (inverse) or base coins (linear), so that one unit of quantity is 1.
+    """Parse a row. Amounts are USD (inverse) or base coins (linear): one unit of quantity is 1.
 
-    `contract_size` of the row is the unit of another way to count, `contracts`, which orders may
-    use instead of `amount`; `min_trade_amount` is in amounts, and it is step and minimum.
+    The row's `contract_size` is the unit of `contracts`, which orders may use instead of `amount`;
+    `min_trade_amount` is an amount, and both step and minimum.
     """
     kind = as_text(row.get("instrument_type") or row.get("future_type"))
     if (row.get("kind"), row.get("settlement_period")) != ("future", "perpetual"):
@@ -198,7 +198,7 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
 
 
 def parse_tickers(payloads: Sequence[object], symbols: frozenset[str]) -> Sequence[Ticker]:
-    """`get_book_summary_by_currency` of all settlement currencies, for the symbols asked for.
+    """Parse `get_book_summary_by_currency` of all settlement currencies, for the given symbols.
 
     `volume` counts base coins, `volume_notional` the quote asset, for both contract types.
     """
@@ -215,18 +215,18 @@ def parse_tickers(payloads: Sequence[object], symbols: frozenset[str]) -> Sequen
 
 
 def parse_login(payload: object) -> Permissions:
-    """`public/auth`: what the scope allows, as in `account:read trade:read_write wallet:none`.
+    """Parse `public/auth`: the scope's permissions, as in `account:read trade:read_write`.
 
-    A kind that is missing beside others is allowed nothing; a scope that names none of the three
-    tells nothing, and so does a level that we do not know. Addresses are not told.
+    A kind that is missing beside others is not allowed; a scope that names none of the three proves
+    nothing, nor does a level that we do not know. Deribit does not report addresses.
     """
     scope = object_of(EXCHANGE, object_of(EXCHANGE, payload).get("result")).get("scope")
     if not isinstance(scope, str):
         raise BadPayload(EXCHANGE)
-    told = dict(word.split(":", 1) for word in scope.split() if ":" in word)
-    if not told.keys() & {"account", "trade", "wallet"}:
+    levels = dict(word.split(":", 1) for word in scope.split() if ":" in word)
+    if not levels.keys() & {"account", "trade", "wallet"}:
         return Permissions()
-    reads = (_at_least(told, "account", _READ), _at_least(told, "trade", _READ))
+    reads = (_at_least(levels, "account", _READ), _at_least(levels, "trade", _READ))
     if PermissionAnswer.NO in reads:
         read = PermissionAnswer.NO
     else:
@@ -235,8 +235,8 @@ def parse_login(payload: object) -> Permissions:
         )
     return Permissions(
         read=read,
-        trade=_at_least(told, "trade", _WRITE),
-        withdraw=_at_least(told, "wallet", _WRITE),
+        trade=_at_least(levels, "trade", _WRITE),
+        withdraw=_at_least(levels, "wallet", _WRITE),
     )
 
 
@@ -248,7 +248,7 @@ def _at_least(scope: Mapping[str, str], kind: str, needed: int) -> PermissionAns
 
 
 def parse_account(payload: object) -> str | None:
-    """`private/get_account_summaries` with `extended`: the id of the (sub)account."""
+    """Parse `private/get_account_summaries` with `extended`: the id of the (sub)account."""
     return as_text(object_of(EXCHANGE, object_of(EXCHANGE, payload).get("result")).get("id"))
 
 
@@ -263,8 +263,8 @@ EXACT_ERRORS: Mapping[str, Verdict] = {
     "11051": Unreachable,  # maintenance
     "12005": Unreachable,  # the country we call from
     "13002": Unclear(),  # the account is blocked
-    # One code for a wrong id and a wrong secret; where an address list leaves us out, no other
-    # code is known.
+    # One code for a wrong id and a wrong secret; no other code is known for an address that is not
+    # listed.
     "13004": Unclear(
         (RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE, RefusalReason.IP_NOT_ALLOWED)
     ),
@@ -299,7 +299,7 @@ class DeribitAdapter(RestAdapter):
         return parse_instruments(payload, market.contract_type)
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
-        """One call for each currency that the perpetuals listed now are settled in."""
+        """Call once for each currency in which the listed perpetuals settle."""
         listed = await self._instruments(market)
         currencies = sorted({instrument.settle for instrument in listed})[:_SETTLEMENTS]
         calls = [
@@ -312,7 +312,7 @@ class DeribitAdapter(RestAdapter):
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline
     ) -> CredentialReport:
-        """Log in, which proves the key and tells its scope; then ask whose account it is."""
+        """Log in, which proves the key and returns its scope; then ask for the account."""
         auth = DeribitAuth(credentials, self._clock)
         payload = await self._call(
             self._rest(market), _LOGIN, method="POST", auth=auth, deadline=deadline, safe=True
@@ -334,7 +334,7 @@ class DeribitAdapter(RestAdapter):
         return self.host(market.environment, "rest")
 
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """`{"error": {"code": 13004, "message": "…", "data": {"reason": "…"}}}`."""
+        """Read `{"error": {"code": 13004, "message": "…", "data": {"reason": "…"}}}`."""
         if not isinstance(payload, dict) or not isinstance(payload.get("error"), dict):
             return None
         error = payload["error"]

@@ -1,12 +1,12 @@
 """What can go wrong at an exchange, as one tree.
 
     ExchangeError
-    ├── Unreachable          no answer, or a 5xx: says nothing about the credentials (retryable)
+    ├── Unreachable          no answer, or a 5xx: proves nothing about the credentials (retryable)
     │   └── NoEndpoint       no host is known or set for this environment
     ├── RateLimited          (retryable, after `retry_after`)
     ├── BadPayload           an answer that cannot be understood
-    └── Refused              the exchange said no
-        └── CredentialsRefused   …to the credentials, with a `RefusalReason`
+    └── Refused              the exchange refused the call
+        └── CredentialsRefused   …because of the credentials, with a `RefusalReason`
             ├── InvalidKey · BadSignature · PassphraseRefused · KeyExpired · WrongEnvironment
             ├── PermissionRefused
             ├── IpNotAllowed
@@ -22,7 +22,7 @@ from botkeys.exchanges.model import RefusalReason
 
 
 class ExchangeError(Exception):
-    """`code` is the exchange's own error code as text, safe to log; never its message."""
+    """The base. `code` is the exchange's own error code as text, safe to log; never its message."""
 
     retryable: ClassVar[bool] = False
 
@@ -67,7 +67,7 @@ class Refused(ExchangeError):
 
 
 class CredentialsRefused(Refused):
-    """`possible`: the causes that the exchange does not tell apart, `reason` being `refused`."""
+    """Refused credentials. With `reason` `refused`, `possible` has the causes it may mean."""
 
     reason: RefusalReason = RefusalReason.REFUSED
 

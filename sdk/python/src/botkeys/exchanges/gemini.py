@@ -1,6 +1,6 @@
 """Gemini: linear perpetuals in GUSD, cross margin within a derivatives account.
 
-Neither a public nor a signed call tells a maximum leverage per symbol: it stays unknown.
+No call, public or signed, returns a maximum leverage per symbol: it stays unknown.
 """
 
 import asyncio
@@ -62,11 +62,11 @@ from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, ta
 # --- constants
 
 EXCHANGE = "gemini"
-MOST_SYMBOLS = 60  # whose details are asked for one by one
-# Volumes are asked for symbol by symbol: so long in one round, the oldest first. A caller who waits
-# for a first listing waits no longer, and what one round leaves out the next ones bring.
+MOST_SYMBOLS = 60  # most symbols whose details are requested one by one
+# Volumes are requested symbol by symbol, the oldest first, for this long in one round: a caller who
+# waits for the first listing waits no longer, and later rounds fetch what one leaves out.
 VOLUME_SECONDS = 5.0
-VOLUME_AGE = timedelta(minutes=15)  # until a volume that was told once is no longer told
+VOLUME_AGE = timedelta(minutes=15)  # after which a volume is no longer returned
 
 # Names: rest, and websocket, to which bots append /v2/marketdata or /v1/order/events.
 HOSTS: HostTable = {
@@ -96,9 +96,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Nonces:
-    """Numbers that never fall, and turns: calls with one key must arrive in their order.
+    """Nonces that never decrease, and a lock per key: its calls must arrive in order.
 
-    Turns are found by a salted hash, so that no API key stays here after its call.
+    Locks are found by a salted hash, so that no API key stays here after its call.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -111,7 +111,7 @@ class Nonces:
         return self._next(_MS_PER_SECOND)
 
     def in_seconds(self) -> int:
-        """For keys with time-based nonces, which take no others."""
+        """Return a nonce for keys with time-based nonces, which accept no others."""
         return self._next(1)
 
     def _next(self, per_second: int) -> int:
@@ -120,15 +120,15 @@ class Nonces:
         return self._last[per_second]
 
     def turn(self, api_key: Secret) -> asyncio.Lock:
-        """The lock of one key; it is gone when nobody holds it or waits for it."""
+        """Return the lock of one key; it is dropped once nobody holds it or waits for it."""
         name = hashlib.blake2b(api_key.reveal().encode(), key=self._salt).digest()
         return self._turns.setdefault(name, asyncio.Lock())
 
 
 class GeminiAuth(Auth):
-    """hex(HMAC-SHA384(secret, base64(payload))): all that is said stands in headers, no body.
+    """Signs hex(HMAC-SHA384(secret, base64(payload))): everything is in headers, without a body.
 
-    The payload is `{"request": path, "nonce": "…"}` as it was serialised.
+    The payload is `{"request": path, "nonce": "…"}` as serialized.
     """
 
     def __init__(self, credentials: Credentials, nonce: Callable[[], int]) -> None:
@@ -152,12 +152,12 @@ class GeminiAuth(Auth):
 
 
 def parse_instruments(payload: object) -> Sequence[Instrument]:
-    """`symbols/details/all`, or the answers of `symbols/details/{symbol}` in a list."""
+    """Parse `symbols/details/all`, or a list of answers of `symbols/details/{symbol}`."""
     return listing(EXCHANGE, rows_of(EXCHANGE, payload), _instrument)
 
 
 def _instrument(row: Row) -> Instrument | None:
-    """`tick_size` is the step of the quantity, `quote_increment` that of the price.
+    """Parse a row: `tick_size` is the step of the quantity, `quote_increment` of the price.
 
     `contract_price_currency` is what a swap settles in; spot rows have one too.
     """
@@ -186,7 +186,7 @@ def _instrument(row: Row) -> Instrument | None:
 
 
 def parse_symbols(payload: object) -> Sequence[str]:
-    """`symbols`: the ids of perpetuals, which alone end in `perp`."""
+    """Parse `symbols`: the ids of perpetuals, which alone end in `perp`."""
     if not isinstance(payload, list):
         raise BadPayload(EXCHANGE)
     found = [as_text(name) for name in payload]
@@ -194,7 +194,7 @@ def parse_symbols(payload: object) -> Sequence[str]:
 
 
 def parse_prices(payload: object, symbols: frozenset[str]) -> Sequence[Ticker]:
-    """`pricefeed`: last prices of all pairs, here of the symbols asked for; without volumes."""
+    """Parse `pricefeed`: last prices of the given symbols, without volumes."""
 
     def ticker(row: Row) -> Ticker | None:
         symbol = as_text(row.get("pair"))
@@ -206,7 +206,7 @@ def parse_prices(payload: object, symbols: frozenset[str]) -> Sequence[Ticker]:
 
 
 def parse_volume(payload: object, instrument: Instrument) -> Decimal | None:
-    """`pubticker`: amounts of 24 hours by currency; where the quote's is missing, base at price."""
+    """Parse `pubticker`: the quote amount of 24 hours; if missing, the base amount at the price."""
     ticker = object_of(EXCHANGE, payload)
     amounts = ticker.get("volume")
     if not isinstance(amounts, dict):
@@ -219,7 +219,7 @@ def parse_volume(payload: object, instrument: Instrument) -> Decimal | None:
 
 
 def parse_roles(payload: object) -> Permissions:
-    """`roles`: a trader trades, a fund manager withdraws, and every role reads balances."""
+    """Parse `roles`: a trader trades, a fund manager withdraws, every role reads balances."""
     roles = object_of(EXCHANGE, payload)
     trade, withdraw = as_answer(roles.get("isTrader")), as_answer(roles.get("isFundManager"))
     held = {trade, withdraw, as_answer(roles.get("isAuditor"))}
@@ -233,28 +233,28 @@ def parse_roles(payload: object) -> Permissions:
 
 
 class Volumes:
-    """What was told of volumes, by symbol: public numbers, kept while one asks for the others."""
+    """Known volumes by symbol: public numbers, kept while the others are requested."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._asked: dict[str, datetime] = {}
-        self._told: dict[str, tuple[datetime, Decimal | None]] = {}
+        self._known: dict[str, tuple[datetime, Decimal | None]] = {}
 
     def due(self, listed: Sequence[Instrument]) -> Sequence[Instrument]:
-        """Those never asked for, then the others from the one asked for longest ago."""
+        """Return the instruments, those never or least recently requested first."""
         symbols = {instrument.symbol for instrument in listed}
         self._asked = {name: at for name, at in self._asked.items() if name in symbols}
-        self._told = {name: told for name, told in self._told.items() if name in symbols}
+        self._known = {name: entry for name, entry in self._known.items() if name in symbols}
         return sorted(listed, key=lambda item: self._asked.get(item.symbol, _EPOCH))
 
     def asked(self, symbol: str) -> None:
         self._asked[symbol] = self._clock()
 
-    def told(self, symbol: str, volume: Decimal | None) -> None:
-        self._told[symbol] = (self._clock(), volume)
+    def remember(self, symbol: str, volume: Decimal | None) -> None:
+        self._known[symbol] = (self._clock(), volume)
 
     def of(self, symbol: str) -> Decimal | None:
-        at, volume = self._told.get(symbol, (_EPOCH, None))
+        at, volume = self._known.get(symbol, (_EPOCH, None))
         return volume if self._clock() - at < VOLUME_AGE else None
 
 
@@ -275,7 +275,7 @@ EXACT_ERRORS: Mapping[str, Verdict] = {
 ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
     ("requests were made too frequently", RateLimited),
     ("nonce", ClockSkew),
-    # No reason is known for an address that is not trusted; these are the words of the portal.
+    # No reason is documented for an address that is not trusted; this is the portal's text.
     ("trusted ip", IpNotAllowed),
     ("ip address", IpNotAllowed),
 )
@@ -303,7 +303,7 @@ class GeminiAdapter(RestAdapter):
         return Endpoints(hosts["rest"], hosts["websocket"])
 
     async def _instruments(self, market: Market) -> Sequence[Instrument]:
-        """One call; where a host does not have it, as the documentation does not, one by one."""
+        """Call once for all; one by one where a host lacks that undocumented call."""
         host = self._rest(market)
         try:
             payload = await self._call(host, _ALL_DETAILS)
@@ -320,8 +320,8 @@ class GeminiAdapter(RestAdapter):
         return rows
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
-        """All prices in one call; volumes by symbol, one after the other, so that a credential
-        check never waits behind more than one of them.
+        """Fetch all prices in one call; then volumes symbol by symbol, so that a credential check
+        never waits behind more than one of them.
         """
         listed = await self._instruments(market)
         payload = await self._call(self._rest(market), _PRICES)
@@ -340,18 +340,18 @@ class GeminiAdapter(RestAdapter):
             volumes.asked(instrument.symbol)
             try:
                 target = _TICKER + percent_encoded(instrument.symbol, safe="")
-                volumes.told(
+                volumes.remember(
                     instrument.symbol, parse_volume(await self._call(host, target), instrument)
                 )
             except RateLimited:
                 return
             except ExchangeError:
-                continue  # a host that is down answers at once, by its open circuit
+                continue  # a host that is down fails at once through its open circuit
 
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline
     ) -> CredentialReport:
-        """The roles of the key, which any role may ask for; one check of a key at a time."""
+        """Fetch the key's roles, which any role may do; one check of a key at a time."""
         turn = self._nonces.turn(credentials.api_key)
         try:
             with deadline.in_line():
@@ -367,10 +367,10 @@ class GeminiAdapter(RestAdapter):
     async def _roles(
         self, credentials: Credentials, market: Market, deadline: Deadline
     ) -> Permissions:
-        """A nonce may be overtaken by a bot or by another process of ours: hence a second try.
+        """Call with up to three nonces: a bot or another process of ours may overtake the first.
 
-        The third is for keys with time-based nonces. Seconds come last, for a key that has seen
-        milliseconds would refuse them for ever.
+        The third is for keys with time-based nonces. Seconds come last, since a key that has seen
+        milliseconds would refuse them forever.
         """
         nonces = self._nonces
         for nonce in (nonces.in_milliseconds, nonces.in_milliseconds):
@@ -388,7 +388,7 @@ class GeminiAdapter(RestAdapter):
         return self.host(market.environment, "rest")
 
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """`{"result": "error", "reason": "InvalidNonce", "message": "…"}`."""
+        """Read `{"result": "error", "reason": "InvalidNonce", "message": "…"}`."""
         if not isinstance(payload, dict) or payload.get("result") != "error":
             return None
         reason, message = payload.get("reason"), payload.get("message")

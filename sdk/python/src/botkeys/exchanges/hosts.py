@@ -1,10 +1,10 @@
-"""Where each exchange is found: every host is a setting.
+"""The addresses of each exchange: every host is a setting.
 
 An adapter module names its hosts and their defaults in `HOSTS`:
 `{environment: {name: address or None}}`. A setting of the form `{exchange: {environment: {name:
 address or None}}}` replaces single ones. `rest…` names are `https://host[:port]` (plain http on
 loopback only) without a path, since paths are signed; `websocket…` names are `wss://…` and may
-have a path. `None` takes a host away: calls to it answer `NoEndpoint`.
+have a path. `None` removes a host: calls to it raise `NoEndpoint`.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ HostOverrides = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 def merged(
     exchange: str, defaults: HostTable, overrides: Mapping[str, Mapping[str, str | None]]
 ) -> HostTable:
-    """The defaults with one exchange's overrides. Raises `ValueError` for what is not a host."""
+    """Return the defaults with one exchange's overrides. Raises `ValueError` for a bad host."""
     unknown = set(overrides) - set(defaults)
     if unknown:
         raise ValueError(f"{exchange} has no environment {', '.join(sorted(unknown))}")

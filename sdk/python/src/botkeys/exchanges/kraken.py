@@ -1,7 +1,7 @@
 """Kraken derivatives: linear multi-collateral (`PF_`) and inverse (`PI_`) perpetuals on one host.
 
-Keys for spot trading are other objects on another host and do not work here. Cross margin alone is
-offered: a maximum leverage, which makes a position isolated, is a preference of the account.
+Keys for spot trading belong to another host and do not work here. Only cross margin is offered: a
+maximum leverage, which makes a position isolated, is a preference of the account.
 """
 
 import base64
@@ -64,7 +64,7 @@ HOSTS: HostTable = {
     },
 }
 
-_PREFIX = "/derivatives"  # of trading paths, which is not signed
+_PREFIX = "/derivatives"  # begins trading paths and is not signed
 _INSTRUMENTS = "/derivatives/api/v3/instruments"
 _TICKERS = "/derivatives/api/v3/tickers"
 _ACCOUNTS = "/derivatives/api/v3/accounts"
@@ -84,9 +84,9 @@ _ANYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 
 
 class KrakenAuth(Auth):
-    """base64(HMAC-SHA512(base64-decoded secret, SHA256(query or body + path))), without a nonce.
+    """Signs base64(HMAC-SHA512(decoded secret, SHA256(query or body + path))), without a nonce.
 
-    The path of trading calls is signed without `/derivatives`, any other whole.
+    The path of trading calls is signed without `/derivatives`, any other path as it is.
     """
 
     def __init__(self, credentials: Credentials) -> None:
@@ -107,7 +107,7 @@ class KrakenAuth(Auth):
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """`instruments`: tradeable perpetuals of one kind, symbols in the case in which they stand."""
+    """Parse `instruments`: tradeable perpetuals of one type, symbols in their own case."""
     rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("instruments"))
     return listing(EXCHANGE, rows, partial(_instrument, contract_type))
 
@@ -134,14 +134,14 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         contract_size=size,
         tick_size=tick,
         lot_size=step,
-        min_quantity=step,  # no smallest order is told: one step is
+        min_quantity=step,  # no smallest order is stated: it is one step
         max_leverage=_max_leverage(row),
         margin_modes=_MARGIN_MODES,
     )
 
 
 def _pair(row: Row, symbol: str) -> tuple[str | None, str | None]:
-    """`base` and `quote`, else `pair` (BTC:USD), else of the symbol: pi_xbtusd is BTC and USD."""
+    """Return `base` and `quote`; else from `pair` (BTC:USD), else from the symbol (pi_xbtusd)."""
     base, quote = as_asset(row.get("base")), as_asset(row.get("quote"))
     if base and quote:
         return base, quote
@@ -153,7 +153,7 @@ def _pair(row: Row, symbol: str) -> tuple[str | None, str | None]:
 
 
 def _step(row: Row, contract_type: ContractType) -> Decimal | None:
-    """10 to the power of minus `contractValueTradePrecision`, which may be negative itself.
+    """Return 10 to the power of minus `contractValueTradePrecision`, which may be negative.
 
     Inverse contracts without one are traded whole.
     """
@@ -166,17 +166,17 @@ def _step(row: Row, contract_type: ContractType) -> Decimal | None:
 
 
 def _max_leverage(row: Row) -> Decimal | None:
-    """Of the lowest tier: professionals' levels, else retail's, else the best of the schedules."""
+    """Return that of the lowest tier: professional, else retail, else the best schedule."""
     for name in ("marginLevels", "retailMarginLevels", "marginSchedules"):
         found = [as_leverage(margin) for margin in _initial_margins(row.get(name))]
-        told = [leverage for leverage in found if leverage is not None]
-        if told:
-            return max(told)
+        known = [leverage for leverage in found if leverage is not None]
+        if known:
+            return max(known)
     return None
 
 
 def _initial_margins(value: object) -> list[object]:
-    """Every `initialMargin` in levels, and in schedules `{entity: {client: levels}}`."""
+    """Return every `initialMargin` in levels, and in schedules `{entity: {client: levels}}`."""
     pending, margins = [value], []
     while pending:
         item = pending.pop()
@@ -189,10 +189,10 @@ def _initial_margins(value: object) -> list[object]:
 
 
 def parse_tickers(payload: object) -> Sequence[Ticker]:
-    """`tickers` of perpetuals.
+    """Parse `tickers` of perpetuals.
 
-    Linear: `vol24h` is in base, `volumeQuote` in USD. Inverse: `vol24h` counts contracts of 1 USD,
-    and what `volumeQuote` counts nobody has told.
+    Linear: `vol24h` is in base, `volumeQuote` in USD. Inverse: `vol24h` counts contracts of 1 USD;
+    the unit of `volumeQuote` is not documented.
     """
 
     def ticker(row: Row) -> Ticker | None:
@@ -214,7 +214,7 @@ def parse_tickers(payload: object) -> Sequence[Ticker]:
 
 
 def parse_key(payload: object) -> CredentialReport:
-    """`api-keys/v3/check`: the two levels of access, the addresses and the account."""
+    """Parse `api-keys/v3/check`: the two levels of access, the addresses and the account."""
     key = object_of(EXCHANGE, payload)
     levels = object_of(EXCHANGE, key.get("permissions"))
     general, transfer = as_text(levels.get("general")), as_text(levels.get("transfer"))
@@ -245,37 +245,37 @@ _WRITE = {
 
 def _restricted(key: Row) -> PermissionAnswer:
     several = key.get("allowedCidrBlocks")
-    told = [key.get("allowedCidrBlock"), *(several if isinstance(several, list) else [several])]
-    blocks = {block for block in told if isinstance(block, str) and block}
+    listed = [key.get("allowedCidrBlock"), *(several if isinstance(several, list) else [several])]
+    blocks = {block for block in listed if isinstance(block, str) and block}
     if blocks:
         return PermissionAnswer.NO if blocks & _ANYWHERE else PermissionAnswer.YES
     empty = "allowedCidrBlock" in key or isinstance(several, list)
-    return PermissionAnswer.NO if empty and not any(told) else PermissionAnswer.UNKNOWN
+    return PermissionAnswer.NO if empty and not any(listed) else PermissionAnswer.UNKNOWN
 
 
 def parse_accounts(payload: object) -> CredentialReport:
-    """`accounts`: proves that the key can read, and nothing else."""
+    """Parse `accounts`, which proves that the key can read, and nothing else."""
     object_of(EXCHANGE, object_of(EXCHANGE, payload).get("accounts"))
     return CredentialReport(Permissions(read=PermissionAnswer.YES))
 
 
 # --- errors
 
-# Unknown key, wrong secret and address outside the list get one answer, on either service.
-_NOT_TOLD = Unclear(
+# An unknown key, a wrong secret and an unlisted address get the same answer on both services.
+_INDISTINCT = Unclear(
     (RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE, RefusalReason.IP_NOT_ALLOWED)
 )
 EXACT_ERRORS: Mapping[str, Verdict] = {
     "Server Error": Unreachable,
     "Unavailable": Unreachable,
-    "accountInactive": Refused,  # an account that never traded: nothing about the key
+    "accountInactive": Refused,  # an account that never traded: proves nothing about the key
     "apiLimitExceeded": RateLimited,
-    "authenticationError": _NOT_TOLD,
+    "authenticationError": _INDISTINCT,
     "invalidArgument": Refused,
     "nonceBelowThreshold": ClockSkew,
     "nonceDuplicate": ClockSkew,
     "requiredArgumentMissing": Refused,
-    "unauthorized": _NOT_TOLD,
+    "unauthorized": _INDISTINCT,
     "unavailable": Unreachable,
     "unknownError": Unreachable,
 }
@@ -287,7 +287,7 @@ EXACT_ERRORS: Mapping[str, Verdict] = {
 class KrakenAdapter(RestAdapter):
     exchange: ClassVar[str] = EXCHANGE
     hosts: ClassVar[HostTable] = HOSTS
-    rate: ClassVar[Rate] = Rate(10, 2.0)  # 500 cost units in 10 s a key; public calls modestly
+    rate: ClassVar[Rate] = Rate(10, 2.0)  # 500 cost units in 10 s per key; few for public calls
     exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
 
     def _endpoints(self, market: Market) -> Endpoints:
@@ -304,7 +304,7 @@ class KrakenAdapter(RestAdapter):
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline
     ) -> CredentialReport:
-        """Ask what the key may do; a host without that service (the demo's, perhaps) what it owns.
+        """Ask what the key may do, or on a host without that call (perhaps the demo) what it owns.
 
         The second answer proves the key and leaves everything about its permissions unknown.
         """
@@ -318,10 +318,10 @@ class KrakenAdapter(RestAdapter):
         return parse_accounts(payload)
 
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """One of three envelopes, the first often with HTTP 200.
+        """Read one of three envelopes, the first often with HTTP 200.
 
         `{"result": "error", "error": "authenticationError"}`,
-        `{"errors": [{"code": 1, "message": "…"}]}`, and of the service that knows the keys
+        `{"errors": [{"code": 1, "message": "…"}]}`, and from the service for keys
         `{"error": "unauthorized", "message": "…", "suberror": null}`.
         """
         if not isinstance(payload, dict):

@@ -1,6 +1,6 @@
 """KuCoin futures (classic API): linear and inverse perpetuals; permissions on the account host.
 
-There has been no test environment since 2023: its hosts are empty until some are set.
+There has been no test environment since 2023: its hosts are empty unless the settings name some.
 """
 
 import base64
@@ -76,7 +76,7 @@ _ISOLATED = (MarginMode.ISOLATED,)
 _TRADE = "futures"
 _WITHDRAW = frozenset({"transfer", "withdrawal"})  # move funds out of the account
 _OTHER_WORDS = frozenset({"general", "spot", "margin", "innertransfer", "flextransfers", "earn"})
-_NEWEST_VERSION, _OLDER_VERSION = "3", "2"  # of keys: the signature is the same, the header is not
+_NEWEST_VERSION, _OLDER_VERSION = "3", "2"  # of keys: same signature, different header
 _REMEMBERED = 1000
 
 
@@ -84,9 +84,9 @@ _REMEMBERED = 1000
 
 
 class KucoinAuth(Auth):
-    """base64(HMAC-SHA256(secret, time + method + path with query + body)).
+    """Signs base64(HMAC-SHA256(secret, time + method + path with query + body)).
 
-    The passphrase is never sent: base64(HMAC-SHA256(secret, passphrase)) is.
+    It sends base64(HMAC-SHA256(secret, passphrase)), never the passphrase.
     """
 
     def __init__(
@@ -115,7 +115,7 @@ def _digest(secret: Secret, text: bytes) -> str:
 
 
 class _OlderKeys:
-    """Which keys were found to be of the older version. Knows them by a salted hash only."""
+    """The keys found to be of the older version, known by a salted hash only."""
 
     def __init__(self) -> None:
         self._salt = secrets.token_bytes(16)
@@ -137,12 +137,12 @@ class _OlderKeys:
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """`contracts/active`: open perpetuals of one contract type."""
+    """Parse `contracts/active`: open perpetuals of one contract type."""
     return listing(EXCHANGE, _rows(payload), partial(_instrument, contract_type))
 
 
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
-    # isQuanto is true of ordinary contracts too and tells nothing.
+    # isQuanto is true for ordinary contracts too and means nothing.
     inverse = contract_type is ContractType.INVERSE
     if row.get("status") != "Open" or row.get("isInverse") is not inverse or not _perpetual(row):
         return None
@@ -172,9 +172,9 @@ def _perpetual(row: Row) -> bool:
 
 
 def parse_tickers(payload: object) -> Sequence[Ticker]:
-    """The same rows.
+    """Parse the same rows.
 
-    Linear: `turnoverOf24h` is in quote. Inverse: that is base, and `volumeOf24h` is in USD.
+    Linear: `turnoverOf24h` is in quote. Inverse: it is in base, and `volumeOf24h` is in USD.
     """
 
     def ticker(row: Row) -> Ticker | None:
@@ -188,16 +188,16 @@ def parse_tickers(payload: object) -> Sequence[Ticker]:
 
 
 def parse_key(payload: object) -> CredentialReport:
-    """`user/api-key`: the words of `permission`, the addresses and the account of the key in use.
+    """Parse `user/api-key`: permissions, addresses and account of the key in use.
 
-    The call itself proves the permission General, which reads.
+    The call itself proves the permission General, which allows reading.
     """
     key = object_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
-    told = key.get("permission")
-    if not isinstance(told, str):
+    permissions = key.get("permission")
+    if not isinstance(permissions, str):
         raise BadPayload(EXCHANGE)
-    granted = frozenset(word.lower() for part in told.split(",") if (word := part.strip()))
-    # Besides a word that we do not know, the absence of one that we know tells nothing.
+    granted = frozenset(word.lower() for part in permissions.split(",") if (word := part.strip()))
+    # Beside a word that we do not know, the absence of a known one proves nothing.
     known = granted and granted <= _OTHER_WORDS | _WITHDRAW | {_TRADE}
     absent = PermissionAnswer.NO if known else PermissionAnswer.UNKNOWN
     return CredentialReport(
@@ -212,7 +212,7 @@ def parse_key(payload: object) -> CredentialReport:
 
 
 def _restricted(addresses: object) -> PermissionAnswer:
-    """Left out, empty or null: any address may use the key."""
+    """Return whether the key is bound; absent, empty or null: any address may use it."""
     if addresses is None or isinstance(addresses, str):
         return PermissionAnswer.YES if addresses and addresses.strip(", ") else PermissionAnswer.NO
     return PermissionAnswer.UNKNOWN
@@ -245,7 +245,7 @@ ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (("too many requests", RateLimited)
 class KucoinAdapter(RestAdapter):
     exchange: ClassVar[str] = EXCHANGE
     hosts: ClassVar[HostTable] = HOSTS
-    # 2000 units in 30 s; the listing costs 3, of the address, and a check 20, of the key.
+    # 2000 units in 30 s; the listing costs the address 3, and a check the key 20.
     rate: ClassVar[Rate] = Rate(10, 1.0)
     exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
     error_texts: ClassVar[Sequence[tuple[str, Verdict]]] = ERROR_TEXTS
@@ -268,7 +268,7 @@ class KucoinAdapter(RestAdapter):
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline
     ) -> CredentialReport:
-        """A refused passphrase may be one of a key of the older version: once more as that."""
+        """Check; after a refused passphrase, check again as a key of the older version."""
         version = self._older.version(credentials.api_key)
         try:
             return await self._ask(credentials, version, market, deadline)
@@ -287,12 +287,12 @@ class KucoinAdapter(RestAdapter):
         return parse_key(await self._call(host, _KEY, auth=auth, deadline=deadline))
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """`Retry-After`, or the milliseconds of `gw-ratelimit-reset`."""
-        told, reset = super().retry_after(headers), as_positive(headers.get("gw-ratelimit-reset"))
-        return float(reset) / 1000 if told is None and reset is not None else told
+        """Read `Retry-After`, or the milliseconds of `gw-ratelimit-reset`."""
+        stated, reset = super().retry_after(headers), as_positive(headers.get("gw-ratelimit-reset"))
+        return float(reset) / 1000 if stated is None and reset is not None else stated
 
     def spent(self, headers: Mapping[str, str]) -> float | None:
-        """`gw-ratelimit-remaining` units, full again after `gw-ratelimit-reset` milliseconds."""
+        """Read `gw-ratelimit-remaining`, full again after `gw-ratelimit-reset` milliseconds."""
         remaining = as_decimal(headers.get("gw-ratelimit-remaining"))
         reset = as_positive(headers.get("gw-ratelimit-reset"))
         if remaining is None or remaining >= _LISTING_WEIGHT or reset is None:
@@ -300,7 +300,7 @@ class KucoinAdapter(RestAdapter):
         return float(reset) / 1000
 
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """`{"code": "400003", "msg": "…"}`; success has the code 200000."""
+        """Read `{"code": "400003", "msg": "…"}`; success has the code 200000."""
         if not isinstance(payload, dict) or "code" not in payload:
             return None
         code, message = as_text(payload["code"]), payload.get("msg")

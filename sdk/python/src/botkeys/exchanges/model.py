@@ -1,4 +1,4 @@
-"""The words in which every adapter speaks, whatever its exchange calls them."""
+"""The vocabulary of all adapters, and the shape of an exchange's profile."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -110,7 +110,7 @@ class RefusalReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Credentials:
-    """What a user enters. `api_key` is sealed like the secret, so it is boxed like it too."""
+    """The parts of a key. `api_key` is sealed like the secret, and so is boxed like it."""
 
     api_key: Secret
     api_secret: Secret
@@ -119,6 +119,8 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Permissions:
+    """What a key permits, and whether it is bound to addresses."""
+
     read: PermissionAnswer = PermissionAnswer.UNKNOWN
     trade: PermissionAnswer = PermissionAnswer.UNKNOWN
     withdraw: PermissionAnswer = PermissionAnswer.UNKNOWN
@@ -129,9 +131,9 @@ class Permissions:
 class CredentialReport:
     """The outcome of a credential check that the exchange accepted.
 
-    `exchange_account` is the exchange's own id of the account, where it tells one: the caller
-    stores a keyed hash of it only. `max_leverage` maps the exchange's symbols to the maximum that
-    only a signed call tells (Binance); empty elsewhere.
+    `exchange_account` is the exchange's own id of the account, if it gives one: the caller stores
+    only a keyed hash of it. `max_leverage` maps the exchange's symbols to the maximum that only a
+    signed call returns (Binance); empty elsewhere.
     """
 
     permissions: Permissions
@@ -147,7 +149,7 @@ class Instrument:
     `symbol` is the exchange's own spelling; `base`, `quote`, `settle` are normalised (XBT is BTC).
     `contract_size` is the base amount (linear) or the quote amount (inverse) of one unit of
     quantity; `tick_size` the price step, `lot_size` the quantity step, `min_quantity` the smallest
-    order, all in the exchange's units. `max_leverage` is `None` where the exchange does not tell.
+    order, all in the exchange's units. `max_leverage` is `None` if the exchange does not state it.
     """
 
     symbol: str
@@ -165,7 +167,7 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Ticker:
-    """`volume_24h` is in the quote asset, whatever the exchange counts in; `None`: not told."""
+    """A last price. `volume_24h` is converted to the quote asset; `None` means unknown."""
 
     symbol: str
     price: Decimal | None
@@ -182,7 +184,7 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentProfile:
-    """`availability` informs and never refuses. `regions`: the first one is the default."""
+    """One environment. `availability` only informs; the first region is the default."""
 
     availability: Availability
     note: str | None
@@ -192,6 +194,8 @@ class EnvironmentProfile:
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
+    """A field of the form in which a user enters a key."""
+
     name: str
     required: bool
     help: str

@@ -90,7 +90,7 @@ _SWAP_MODES = frozenset({"2", "3", "4"})
 
 
 class OkxAuth(Auth):
-    """base64(HMAC-SHA256(secret, time + method + path with query + body)), passphrase in clear."""
+    """Signs base64(HMAC-SHA256(secret, time + method + path + body)); the passphrase is plain."""
 
     def __init__(self, credentials: Credentials, clock: Clock) -> None:
         self._credentials = credentials
@@ -116,7 +116,7 @@ class OkxAuth(Auth):
 def parse_instruments(
     payload: object, contract_type: ContractType, *, may_be_empty: bool = False
 ) -> Sequence[Instrument]:
-    """`public/instruments` of swaps: those of one contract type in the state live."""
+    """Parse `public/instruments` of swaps: those of one contract type in the state live."""
     rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
     empty_is_true = may_be_empty and not rows
     parse = partial(_instrument, contract_type)
@@ -124,7 +124,7 @@ def parse_instruments(
 
 
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
-    # Linear or inverse is what ctType says: quote and settle mislead (BTC-USD_UM-SWAP).
+    # ctType decides between linear and inverse: quote and settle mislead (BTC-USD_UM-SWAP).
     if (row.get("instType"), row.get("state"), row.get("ctType")) != (
         "SWAP",
         "live",
@@ -139,7 +139,7 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         return None
     counted_in = as_asset(row.get("ctValCcy"))
     if counted_in != (base if contract_type is ContractType.LINEAR else quote):
-        return None  # a contract whose size is in another unit than we would tell
+        return None  # a contract whose size is in another unit
     return Instrument(
         symbol=symbol,
         base=base,
@@ -156,9 +156,9 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
 
 
 def _pair(row: Row) -> tuple[str | None, str | None]:
-    """Base and quote, from `uly`: `baseCcy` and `quoteCcy` are empty for swaps.
+    """Return base and quote from `uly`: `baseCcy` and `quoteCcy` are empty for swaps.
 
-    A quote may carry how it is margined (`USD_UM`), which is no part of the asset's name.
+    A quote may carry its margining (`USD_UM`), which is not part of the asset's name.
     """
     base, _, quote = (as_text(row.get("uly")) or as_text(row.get("instFamily")) or "").partition(
         "-"
@@ -167,10 +167,10 @@ def _pair(row: Row) -> tuple[str | None, str | None]:
 
 
 def parse_tickers(payload: object, symbols: frozenset[str]) -> Sequence[Ticker]:
-    """`market/tickers` of swaps, for the symbols asked for.
+    """Parse `market/tickers` of swaps, for the given symbols.
 
-    `volCcy24h` counts base coins for linear and inverse alike: the quote volume is that at the
-    last price. `vol24h` counts contracts and is of no use here.
+    `volCcy24h` counts base coins for linear and inverse alike: times the last price, it is the
+    quote volume. `vol24h` counts contracts and is not used.
     """
 
     def ticker(row: Row) -> Ticker | None:
@@ -186,22 +186,22 @@ def parse_tickers(payload: object, symbols: frozenset[str]) -> Sequence[Ticker]:
 
 
 def parse_account(payload: object) -> CredentialReport:
-    """`account/config`: the key's `perm` and `ip`, the account's mode and uid.
+    """Parse `account/config`: the key's `perm` and `ip`, the account's mode and uid.
 
-    `perm` is absent from old answers, which leaves everything about it unknown. The call itself
+    Old answers lack `perm`, which leaves everything about it unknown. The call itself
     proves that the key can read.
     """
     rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
     if not rows:
         raise BadPayload(EXCHANGE)
     account = rows[0]
-    told, mode = account.get("perm"), as_text(account.get("acctLv"))
-    if not isinstance(told, str) and mode is None:
+    permissions, mode = account.get("perm"), as_text(account.get("acctLv"))
+    if not isinstance(permissions, str) and mode is None:
         raise BadPayload(EXCHANGE)
-    granted = _words(told) if isinstance(told, str) else frozenset()
+    granted = _words(permissions) if isinstance(permissions, str) else frozenset()
     trade = withdraw = PermissionAnswer.UNKNOWN
     if granted:
-        # Besides a word that we do not know, the absence of one that we know tells nothing.
+        # Beside a word that we do not know, the absence of a known one proves nothing.
         absent = PermissionAnswer.NO if granted <= _PERMISSIONS else PermissionAnswer.UNKNOWN
         trade = PermissionAnswer.YES if "trade" in granted else absent
         withdraw = PermissionAnswer.YES if "withdraw" in granted else absent
@@ -249,7 +249,7 @@ EXACT_ERRORS: Mapping[str, Verdict] = {
     "50114": Unclear(
         (RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE, RefusalReason.PASSPHRASE)
     ),
-    # Also what a key of another region gets.
+    # Also for a key of another region.
     "50119": Unclear((RefusalReason.INVALID_KEY, RefusalReason.WRONG_ENVIRONMENT)),
     "50120": PermissionRefused,
 }
@@ -277,12 +277,12 @@ class OkxAdapter(RestAdapter):
 
     async def _instruments(self, market: Market) -> Sequence[Instrument]:
         payload = await self._public(market, _INSTRUMENTS)
-        # The other regions list X-Perps as futures, so that they may have no swap at all.
+        # The other regions list X-Perps as futures, so they may have no swaps at all.
         may_be_empty = market.region in {EEA, US}
         return parse_instruments(payload, market.contract_type, may_be_empty=may_be_empty)
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
-        """One call has both contract types and does not say which is which: the listing does."""
+        """Fetch both contract types in one call, and the listing to tell them apart."""
         listed, payload = await asyncio.gather(
             self._instruments(market), self._public(market, _TICKERS)
         )
@@ -307,7 +307,7 @@ class OkxAdapter(RestAdapter):
         return self.host(market.environment, f"rest{_SUFFIXES[market.region]}")
 
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """`{"code": "50111", "msg": "…", "data": []}`, with any status, 200 included."""
+        """Read `{"code": "50111", "msg": "…", "data": []}`, with any status, 200 included."""
         if not isinstance(payload, dict) or "code" not in payload:
             return None
         code, message = as_text(payload["code"]), payload.get("msg")

@@ -1,7 +1,7 @@
-"""Reading of what exchanges send: any JSON at all must end in a value or in `BadPayload`.
+"""Reading what exchanges send: any JSON at all must yield a value or `BadPayload`.
 
-The `as_…` functions answer `None` for whatever is not what they look for, so that a parser can
-leave out an odd row without a word, and a new word of an exchange breaks nothing.
+The `as_…` functions return `None` for anything else than they look for, so that a parser can skip
+an odd row silently, and an exchange's new enum value breaks nothing.
 """
 
 import json
@@ -18,12 +18,12 @@ Row = Mapping[str, Any]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NUMBER = re.compile(r"[+-]?[0-9]{1,40}(\.[0-9]{0,40})?([eE][+-]?[0-9]{1,3})?", re.ASCII)
-_LARGEST_EXPONENT = 30  # 10^30 of anything is no price and no volume
+_LARGEST_EXPONENT = 30  # 10^30 of anything is neither a price nor a volume
 _LONGEST_TEXT = 64
 _SMALLEST_MARGIN = Decimal("0.001")
 _HUNDREDTH = Decimal("0.01")
 _LATEST_MS = 253_402_300_799_999  # the end of the year 9999
-# Spellings of one asset; the right-hand one is the one users type.
+# Spellings of one asset; users type the right-hand one.
 _ASSET_NAMES = {"XBT": "BTC", "XBt": "BTC", "USDt": "USDT"}
 
 
@@ -36,7 +36,7 @@ _T = TypeVar("_T", bound=_Listed)
 
 
 def read_json(body: bytes) -> object:
-    """JSON with fractions as `Decimal`, read from their digits. Raises `ValueError` only."""
+    """Return JSON with fractions as exact `Decimal`s. Raises `ValueError` only."""
     try:
         parsed: object = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
     except (RecursionError, ArithmeticError):
@@ -49,7 +49,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def as_text(value: object) -> str | None:
-    """A short word or number as text: printable, without spaces, fit for a database and a URL."""
+    """Return a short word or number as text: printable, no spaces, fit for a database and a URL."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**_LONGEST_TEXT:
         return str(value)
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TEXT:
@@ -58,22 +58,22 @@ def as_text(value: object) -> str | None:
 
 
 def as_asset(value: object) -> str | None:
-    """The normalised name of an asset: XBT is BTC; names are otherwise the exchange's own."""
+    """Return the normalised name of an asset: XBT is BTC; others keep the exchange's name."""
     text = as_text(value)
     return None if text is None else _ASSET_NAMES.get(text, text)
 
 
 def settle_name(asset: str) -> str:
-    """The one spelling of a settle asset: what is told in another case is no asset of its own.
+    """Return the one spelling of a settle asset: another case does not make another asset.
 
-    Exchanges write these in capitals, but for the minor units of BitMEX (`XBt`, `USDt`).
+    Exchanges write them in capitals, except for BitMEX's minor units (`XBt`, `USDt`).
     """
     capitals = asset.upper()
     return _ASSET_NAMES.get(capitals, capitals)
 
 
 def as_decimal(value: object) -> Decimal | None:
-    """A finite number of a sane size, from text or from a JSON number."""
+    """Return a finite number of a sane size, from text or from a JSON number."""
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
@@ -95,7 +95,7 @@ def as_positive(value: object) -> Decimal | None:
 
 
 def as_leverage(initial_margin: object) -> Decimal | None:
-    """The maximum leverage of an initial margin rate: 0.02 is 50, 0.03 is 33.33."""
+    """Return the maximum leverage for an initial margin rate: 50 for 0.02, 33.33 for 0.03."""
     rate = as_decimal(initial_margin)
     if rate is None or not _SMALLEST_MARGIN <= rate <= 1:
         return None
@@ -104,14 +104,14 @@ def as_leverage(initial_margin: object) -> Decimal | None:
 
 
 def as_answer(value: object) -> PermissionAnswer:
-    """What a flag says: only a real `true` or `false` is an answer."""
+    """Return a flag as an answer: only a real `true` or `false` is one."""
     if value is True:
         return PermissionAnswer.YES
     return PermissionAnswer.NO if value is False else PermissionAnswer.UNKNOWN
 
 
 def as_time(milliseconds: object) -> datetime | None:
-    """A moment given in milliseconds since 1970; zero and less mean that none is given."""
+    """Return a moment in milliseconds since 1970; zero or less means none."""
     number = as_decimal(milliseconds)
     if number is None or not 0 < number <= _LATEST_MS:
         return None
@@ -119,7 +119,7 @@ def as_time(milliseconds: object) -> datetime | None:
 
 
 def as_moment(value: object) -> datetime | None:
-    """A moment in ISO 8601 with its zone; 1970 and before mean that none is given."""
+    """Return a moment in ISO 8601 with its zone; 1970 or earlier means none."""
     if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
         return None
     try:
@@ -130,19 +130,19 @@ def as_moment(value: object) -> datetime | None:
 
 
 def milliseconds(moment: datetime) -> int:
-    """Whole milliseconds since 1970, without a float on the way."""
+    """Return whole milliseconds since 1970, computed without floats."""
     return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 def object_of(exchange: str, value: object) -> Row:
-    """A JSON object, or `BadPayload`."""
+    """Return a JSON object, or raise `BadPayload`."""
     if not isinstance(value, dict):
         raise BadPayload(exchange)
     return value
 
 
 def rows_of(exchange: str, value: object) -> list[Row]:
-    """The objects of a JSON array; other members are left out. No array is `BadPayload`."""
+    """Return the objects of a JSON array, skipping other items; raise `BadPayload` for no array."""
     if not isinstance(value, list):
         raise BadPayload(exchange)
     return [row for row in value if isinstance(row, dict)]
@@ -155,7 +155,7 @@ def listing(
     *,
     may_be_empty: bool = False,
 ) -> Sequence[_T]:
-    """All rows that `parse` can use, each symbol once.
+    """Return all rows that `parse` can use, each symbol once.
 
     A listing without a single usable row is `BadPayload`, not an empty catalogue: otherwise a
     renamed field or an outage would look as if everything had been delisted at once.

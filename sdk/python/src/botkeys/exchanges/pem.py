@@ -1,4 +1,4 @@
-"""Secrets that are PEM private keys: for exchanges where a user registers the public half."""
+"""Secrets that are PEM private keys, for exchanges where a user registers the public half."""
 
 import base64
 
@@ -19,7 +19,7 @@ def is_pem(secret: str) -> bool:
 
 
 def private_key(pem: str) -> PrivateKey:
-    """The private key of a PEM text. Raises `ValueError`, in words of our own."""
+    """Return the private key of a PEM text. Raises `ValueError` with our own message."""
     try:
         key = load_pem_private_key(pem.encode("ascii"), password=None)
     except TypeError:
@@ -32,7 +32,7 @@ def private_key(pem: str) -> PrivateKey:
 
 
 def sign_with_pem(pem: str, message: bytes) -> str:
-    """base64 of a signature: RSA as PKCS #1 v1.5 with SHA-256, or Ed25519."""
+    """Return a signature as base64: RSA as PKCS #1 v1.5 with SHA-256, or Ed25519."""
     key = private_key(pem)
     if isinstance(key, RSAPrivateKey):
         raw = key.sign(message, PKCS1v15(), SHA256())

@@ -1,8 +1,8 @@
-"""Phemex: USDT and USDC perpetuals (linear), coin-settled ones (inverse), each with calls apart.
+"""Phemex: USDT and USDC perpetuals (linear), coin-settled ones (inverse), each with its own calls.
 
 Names of numbers end in their unit: `Rp`, `Rv`, `Rq`, `Rr` are plain; `Ep`, `Er`, `Ev` are whole
-numbers, scaled by ten to the power of a scale that the list of products tells. No call tells what a
-key may do.
+numbers, scaled by ten to the power of a scale in the list of products. No call returns what a key
+may do.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, ta
 # --- constants
 
 EXCHANGE = "phemex"
-EXPIRES_SECONDS = 60  # from now, when a signed request lapses
+EXPIRES_SECONDS = 60  # how long a signed request is valid
 
 # Names: rest, and websocket, which is one socket for public and private channels.
 HOSTS: HostTable = {
@@ -69,7 +69,7 @@ HOSTS: HostTable = {
 }
 
 _PRODUCTS = "/public/products"
-# The first is asked for, the next where the host no longer or not yet has it.
+# The first is called, the next one where a host does not have it.
 _TICKERS = {
     ContractType.LINEAR: ("/md/v3/ticker/24hr/all", "/md/v2/ticker/24hr/all"),
     ContractType.INVERSE: ("/md/v1/ticker/24hr/all", "/v1/md/ticker/24hr/all"),
@@ -87,7 +87,7 @@ _MARGIN_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How the numbers of an inverse contract are to be read: decimals of its price, USD each."""
+    """How to read an inverse contract's numbers: decimals of its price, USD per contract."""
 
     price: int
     contract_size: Decimal
@@ -97,7 +97,7 @@ class Scale:
 
 
 class PhemexAuth(Auth):
-    """hex(HMAC-SHA256(secret, path + query without its question mark + expiry + body))."""
+    """Signs hex(HMAC-SHA256(secret, path + query without its question mark + expiry + body))."""
 
     def __init__(self, credentials: Credentials, clock: Clock) -> None:
         self._credentials = credentials
@@ -119,7 +119,7 @@ class PhemexAuth(Auth):
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """`public/products`: `perpProductsV2` are linear; `products` has the inverse among others."""
+    """Parse `public/products`: `perpProductsV2` are linear; `products` has inverse and others."""
     products = object_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
     if contract_type is ContractType.LINEAR:
         return listing(EXCHANGE, rows_of(EXCHANGE, products.get("perpProductsV2")), _linear)
@@ -134,7 +134,7 @@ def _linear(row: Row) -> Instrument | None:
 
 
 def _inverse(row: Row) -> Instrument | None:
-    """Rows that settle in their quote asset are former linear ones, in another unit each."""
+    """Parse a row; those that settle in their quote asset are former linear ones, and skipped."""
     if (row.get("type"), row.get("status")) != ("Perpetual", "Listed"):
         return None
     if row.get("settleCurrency") == row.get("quoteCurrency"):
@@ -173,7 +173,7 @@ def _instrument(
 
 
 def _base(name: object) -> str | None:
-    """`1000 SHIB` and `u1000SHIB` are both what others call 1000SHIB."""
+    """Return the common name: `1000 SHIB` and `u1000SHIB` are 1000SHIB elsewhere."""
     if not isinstance(name, str):
         return None
     joined = name.replace(" ", "")
@@ -181,7 +181,7 @@ def _base(name: object) -> str | None:
 
 
 def _contract_size(row: Row) -> Decimal | None:
-    """A number of quote units, or text with its unit as in `1 USD`, which must be the quote."""
+    """Return a number of quote units, from a number or from text as `1 USD` in the quote asset."""
     size = row.get("contractSize")
     if isinstance(size, str):
         number, _, unit = size.partition(" ")
@@ -190,7 +190,7 @@ def _contract_size(row: Row) -> Decimal | None:
 
 
 def parse_scales(payload: object) -> Mapping[str, Scale]:
-    """`public/products`: how to read the tickers of the inverse contracts listed now."""
+    """Parse `public/products`: how to read the tickers of the listed inverse contracts."""
     products = object_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
     rows = rows_of(EXCHANGE, products.get("products"))
     decimals = {symbol: _decimals(row) for row in rows if (symbol := _symbol(row))}
@@ -211,7 +211,7 @@ def _symbol(row: Row) -> str | None:
 
 
 def parse_linear_tickers(payload: object) -> Sequence[Ticker]:
-    """`md/v3` and `md/v2`: plain numbers, the turnover in the quote asset."""
+    """Parse `md/v3` and `md/v2`: plain numbers, the turnover in the quote asset."""
 
     def ticker(row: Row) -> Ticker | None:
         symbol = _symbol(row)
@@ -222,7 +222,7 @@ def parse_linear_tickers(payload: object) -> Sequence[Ticker]:
 
 
 def parse_inverse_tickers(payload: object, scales: Mapping[str, Scale]) -> Sequence[Ticker]:
-    """`md/v1`: `volume` counts contracts of so many USD; the turnover is in coins, and not used.
+    """Parse `md/v1`: `volume` counts contracts of a fixed USD size; the turnover is in coins.
 
     Prices are scaled whether or not their name ends in `Ep`. Symbols without a scale are left out.
     """
@@ -243,16 +243,16 @@ def parse_inverse_tickers(payload: object, scales: Mapping[str, Scale]) -> Seque
 
 
 def _ticker_rows(payload: object) -> list[Row]:
-    """`{"error": null, "result": […]}`, or `{"code": 0, "data": […]}` as everywhere else."""
+    """Read `{"error": null, "result": […]}`, or `{"code": 0, "data": […]}` as everywhere else."""
     answer = object_of(EXCHANGE, payload)
     return rows_of(EXCHANGE, answer["result"] if "result" in answer else answer.get("data"))
 
 
 def parse_account(payload: object) -> CredentialReport:
-    """`accountPositions`: that it answers proves that the key reads; nothing else is told of it.
+    """Parse `accountPositions`: its success proves that the key reads, and nothing else.
 
-    `userID` is one for all accounts of a user, and only linear answers have it; an account's own
-    id differs by currency.
+    `userID` is the same for all accounts of a user, and only linear answers have it; an account's
+    own id differs by currency.
     """
     data = object_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
     account = object_of(EXCHANGE, data.get("account"))
@@ -280,8 +280,8 @@ ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
     ("request-expir", ClockSkew),
     ("too many requests", RateLimited),
 )
-# Codes whose text decides; what they may mean with a text that we do not know, as that for a
-# request which came too late.
+# Codes whose text decides, with what they may mean if we do not know the text, as for a request
+# that came too late.
 VAGUE_ERRORS: Mapping[str, Verdict] = {
     "401": Unclear(
         (
@@ -303,7 +303,7 @@ VAGUE_ERRORS: Mapping[str, Verdict] = {
 class PhemexAdapter(RestAdapter):
     exchange: ClassVar[str] = EXCHANGE
     hosts: ClassVar[HostTable] = HOSTS
-    # 100 calls a minute outside the contract group; all users of the testnet share as many.
+    # 100 calls a minute outside the contract group; all users of the testnet share that number.
     rate: ClassVar[Rate] = Rate(5, 3.0)
     exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
     error_texts: ClassVar[Sequence[tuple[str, Verdict]]] = ERROR_TEXTS
@@ -344,7 +344,7 @@ class PhemexAdapter(RestAdapter):
         return self.host(market.environment, "rest")
 
     def retry_after(self, headers: Mapping[str, str]) -> float | None:
-        """The longest of `Retry-After` and `x-ratelimit-retry-after`, which names its group."""
+        """Return the longest of `Retry-After` and `x-ratelimit-retry-after`, named by group."""
         found = [super().retry_after(headers)]
         for name, text in headers.items():
             seconds = as_positive(text) if name.lower().startswith(_RETRY_AFTER) else None
@@ -356,16 +356,16 @@ class PhemexAdapter(RestAdapter):
         return super()._verdict(code, message) or VAGUE_ERRORS.get(code)
 
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """`{"code": 10500, "msg": "…"}`, the code as number or text; of market data
+        """Read `{"code": 10500, "msg": "…"}`, the code as number or text; for market data
         `{"error": {"code": 6001, "message": "…"}, "result": null}`; each with any status.
         """
         if not isinstance(payload, dict):
             return None
         error = payload.get("error")
-        told, name = (error, "message") if isinstance(error, dict) else (payload, "msg")
-        if "code" not in told:
+        fields, name = (error, "message") if isinstance(error, dict) else (payload, "msg")
+        if "code" not in fields:
             return None
-        code, message = as_text(told["code"]), told.get(name)
+        code, message = as_text(fields["code"]), fields.get(name)
         if code == "0":
             return None
         return code or "", message if isinstance(message, str) else ""

@@ -1,7 +1,7 @@
-"""The ten exchanges as they are, in the order of the user's list.
+"""The profiles of the ten exchanges.
 
-What differs from that list (all ten with a test environment) is told and still offered: BitMEX has
-closed, KuCoin's sandbox is gone. A host can be set for either, so neither is refused.
+Every exchange is offered with both environments. BitMEX has closed and KuCoin's sandbox is gone:
+their notes say so, but neither is refused, since a host can be set for either.
 """
 
 from botkeys.exchanges.model import (

@@ -20,7 +20,7 @@ from botkeys.exchanges.woox import WooxAdapter
 from botkeys.transport.client import HttpTransport
 
 EXCHANGES: Mapping[str, ExchangeProfile] = {profile.exchange: profile for profile in ALL}
-"""All ten, in the order in which they are listed."""
+"""All ten, in the order of `listExchanges`."""
 
 ADAPTERS: Mapping[str, type[RestAdapter]] = {
     adapter.exchange: adapter
@@ -40,15 +40,15 @@ ADAPTERS: Mapping[str, type[RestAdapter]] = {
 
 
 def passphrase_required(exchange: str) -> bool:
-    """Whether keys of this exchange have a third part, the passphrase."""
+    """Return whether keys of this exchange include a passphrase."""
     return EXCHANGES[exchange].passphrase_required
 
 
 def simulated_hosts(addresses: Mapping[str, Mapping[str, str]]) -> HostOverrides:
-    """The host setting for simulated exchanges.
+    """Return the host setting for simulated exchanges.
 
-    `addresses` is `{exchange: {environment: "http://127.0.0.1:PORT"}}`. Whatever is not simulated
-    has no host at all, websockets included: no development machine reaches a real exchange.
+    `addresses` is `{exchange: {environment: "http://127.0.0.1:PORT"}}`. Everything else has no host
+    at all, websockets included: no development machine reaches a real exchange.
     """
     overrides: dict[str, dict[str, Mapping[str, str | None]]] = {}
     for exchange, adapter in ADAPTERS.items():
@@ -64,7 +64,7 @@ def simulated_hosts(addresses: Mapping[str, Mapping[str, str]]) -> HostOverrides
 
 
 class Exchanges:
-    """The adapters of all exchanges. Stateless but for `http`; one for the whole process.
+    """The adapters of all exchanges. Stateless except for `http`; one per process.
 
     `hosts` replaces single hosts, see `hosts`; `check_seconds` bounds one credential
     check. Raises `ValueError` for a host setting that cannot be right.
@@ -89,5 +89,5 @@ class Exchanges:
         }
 
     def adapter(self, exchange: str) -> ExchangeAdapter:
-        """The adapter of one of `EXCHANGES`; `KeyError` for any other id."""
+        """Return the adapter of one of `EXCHANGES`; raise `KeyError` for any other id."""
         return self._adapters[exchange]

@@ -1,7 +1,7 @@
 """WOO X (V3): linear perpetuals in USDT, whose symbols begin with PERP_.
 
-A key's own permissions are told by a call whose answer could not be confirmed: what is recognised
-in it is used, everything else stays unknown.
+A call whose answer could not be confirmed returns a key's own permissions: what is recognized in it
+is used, everything else stays unknown.
 """
 
 import asyncio
@@ -47,10 +47,10 @@ from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, ta
 
 EXCHANGE = "woox"
 EXTRA_SECONDS = 2.5  # what a credential check may spend on permissions and on leverage
-MOST_LEVERAGES = 10  # symbols whose exact maximum one check asks for: as many as a second allows
+MOST_LEVERAGES = 10  # most symbols whose exact maximum one check requests: a second's quota
 
 # Names: rest, and websocket, a template: every socket needs the application id of the account, a
-# third value beside key and secret that GET /v3/account/info tells the key's owner. Private
+# third value beside key and secret that GET /v3/account/info returns to the key's owner. Private
 # streams are at /v2/ws/private/stream/{application_id} of the same host.
 HOSTS: HostTable = {
     Environment.LIVE: {
@@ -80,7 +80,7 @@ _WORDS = _WITHDRAWAL | {_READ, _TRADE}
 
 
 class WooxAuth(Auth):
-    """hex(HMAC-SHA256(secret, milliseconds + method + path with query + body)), for V3 calls."""
+    """Signs hex(HMAC-SHA256(secret, milliseconds + method + path with query + body)) for V3."""
 
     def __init__(self, credentials: Credentials, clock: Clock) -> None:
         self._credentials = credentials
@@ -100,7 +100,7 @@ class WooxAuth(Auth):
 
 
 def parse_instruments(payload: object) -> Sequence[Instrument]:
-    """`public/instruments`: the perpetuals in the state TRADING."""
+    """Parse `public/instruments`: the perpetuals in the state TRADING."""
     return listing(EXCHANGE, _rows(payload), _instrument)
 
 
@@ -136,7 +136,7 @@ def _instrument(row: Row) -> Instrument | None:
 
 
 def parse_tickers(payload: object) -> Sequence[Ticker]:
-    """`public/futures`: `24hAmount` is in the quote asset, `24hVolume` in base coins."""
+    """Parse `public/futures`: `24hAmount` is in the quote asset, `24hVolume` in base coins."""
 
     def ticker(row: Row) -> Ticker | None:
         symbol = as_text(row.get("symbol"))
@@ -148,14 +148,14 @@ def parse_tickers(payload: object) -> Sequence[Ticker]:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """`application`: the account's application id. `futures`: its mode is known to trade them."""
+    """An account: its application id, and whether its mode is known to trade futures."""
 
     application: str | None
     futures: bool
 
 
 def parse_account(payload: object) -> Account:
-    """`account/info`; its owner's e-mail, which it has too, is left there."""
+    """Parse `account/info`, ignoring its owner's e-mail address."""
     data = object_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
     application, mode = as_text(data.get("applicationId")), as_text(data.get("accountMode"))
     if application is None and mode is None:
@@ -164,17 +164,17 @@ def parse_account(payload: object) -> Account:
 
 
 def parse_permissions(payload: object, api_key: str) -> Permissions:
-    """`account/credentials`: `rows[]` of `apiKey`, `permissions[]` and perhaps `allowedIPs[]`.
+    """Parse `account/credentials`: `rows[]` of `apiKey`, `permissions[]`, perhaps `allowedIPs[]`.
 
-    From a public document; UNCONFIRMED. Rows of other keys tell nothing, nor does an answer of
-    another form. Beside a word that we do not know, the absence of one that we know tells nothing.
+    From a public document; UNCONFIRMED. Rows of other keys prove nothing, nor does an answer of
+    another form. Beside a word that we do not know, the absence of a known one proves nothing.
     """
     rows = [row for row in _rows(payload) if row.get("apiKey") == api_key]
     if len(rows) != 1:
         return Permissions()
     (row,) = rows
-    told = row.get("permissions")
-    words = told if isinstance(told, list) else []
+    listed = row.get("permissions")
+    words = listed if isinstance(listed, list) else []
     granted = frozenset(word.strip().upper() for word in words if isinstance(word, str))
     return Permissions(
         read=_granted(granted, frozenset({_READ})),
@@ -201,7 +201,7 @@ def _restricted(addresses: object) -> PermissionAnswer:
 
 
 def parse_leverage(payload: object) -> Decimal | None:
-    """`account/symbolConfig` of one symbol: its exact maximum."""
+    """Parse `account/symbolConfig` of one symbol: its exact maximum."""
     data = object_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
     return as_positive(data.get("maxLeverage"))
 
@@ -210,11 +210,11 @@ def parse_leverage(payload: object) -> Decimal | None:
 
 EXACT_ERRORS: Mapping[str, Verdict] = {
     "-1000": Unreachable,
-    # One code for a malformed key, another secret and, as no other is known, a late request.
+    # One code for a malformed key, a wrong secret and, as no other is known, a late request.
     "-1001": Unclear(
         (RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE, RefusalReason.CLOCK_SKEW)
     ),
-    # In WOO X's own words: invalid, revoked, expired or without permission.
+    # As WOO X states: invalid, revoked, expired or without permission.
     "-1002": Unclear(
         (
             RefusalReason.INVALID_KEY,
@@ -254,21 +254,21 @@ class WooxAdapter(RestAdapter):
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline
     ) -> CredentialReport:
-        """The account's information decides; permissions and leverage are told as far as known."""
+        """Check by the account's information; permissions and leverage are a by-product."""
         auth = WooxAuth(credentials, self._clock)
         payload = await self._call(self._rest(market), _ACCOUNT, auth=auth, deadline=deadline)
         account = parse_account(payload)
         until = deadline.earlier(EXTRA_SECONDS)
-        told, leverage = await asyncio.gather(
+        permissions, leverage = await asyncio.gather(
             self._permissions(credentials, market, auth, until),
             self._leverage(market, auth, until),
         )
-        # The first call proves that the key reads, whatever the words of its permissions are; and
-        # a key may trade perpetuals for certain only on an account in that mode.
-        doubtful = told.trade is PermissionAnswer.YES and not account.futures
-        trade = PermissionAnswer.UNKNOWN if doubtful else told.trade
+        # The first call proves that the key reads, whatever its permissions are called; and it is
+        # certain that a key trades perpetuals only on an account in that mode.
+        doubtful = permissions.trade is PermissionAnswer.YES and not account.futures
+        trade = PermissionAnswer.UNKNOWN if doubtful else permissions.trade
         return CredentialReport(
-            replace(told, read=PermissionAnswer.YES, trade=trade),
+            replace(permissions, read=PermissionAnswer.YES, trade=trade),
             exchange_account=account.application,
             max_leverage=leverage,
         )
@@ -286,17 +286,17 @@ class WooxAdapter(RestAdapter):
     async def _leverage(
         self, market: Market, auth: Auth, deadline: Deadline
     ) -> Mapping[str, Decimal]:
-        """The exact maximum of symbols whose public row tells none.
+        """Fetch the exact maximum of symbols whose public row has none.
 
-        One call for each symbol: to ask for all of them would take far longer than a check.
+        One call per symbol: fetching all of them would take far longer than a check.
         """
         maximum: dict[str, Decimal] = {}
         try:
             listed = parse_instruments(
                 await self._call(self._rest(market), _INSTRUMENTS, deadline=deadline)
             )
-            untold = [item.symbol for item in listed if item.max_leverage is None]
-            for symbol in untold[:MOST_LEVERAGES]:
+            unknown = [item.symbol for item in listed if item.max_leverage is None]
+            for symbol in unknown[:MOST_LEVERAGES]:
                 target = _SYMBOL + percent_encoded(symbol, safe="")
                 payload = await self._call(self._rest(market), target, auth=auth, deadline=deadline)
                 leverage = parse_leverage(payload)
@@ -310,7 +310,7 @@ class WooxAdapter(RestAdapter):
         return self.host(market.environment, "rest")
 
     def error_of(self, payload: object) -> tuple[str, str] | None:
-        """`{"success": false, "code": -1002, "message": "…"}`, the code as number or text."""
+        """Read `{"success": false, "code": -1002, "message": "…"}`, the code as number or text."""
         if not isinstance(payload, dict) or payload.get("success") is not False:
             return None
         message = payload.get("message")

@@ -1,4 +1,4 @@
-"""What a sealed value is bound to, and the bytes that say so.
+"""What a sealed value is bound to, and the bytes that express it.
 
 Every binding is a label followed by fields. The label is ASCII text and stands as it is; each field
 is the length of its UTF-8 form in bytes, as an unsigned 16-bit big-endian number, and that form.
@@ -19,10 +19,10 @@ _LONGEST_FIELD = 0xFFFF
 
 
 def encode(label: str, *fields: str) -> bytes:
-    """The label, then each field with its length before it. Raises ValueError on a long field."""
+    """Return the label and the length-prefixed fields. Raises ValueError on a long field."""
     parts = [label.encode("ascii")]
     for field in fields:
-        # A lone surrogate has no UTF-8 form, and the error that says so would quote the field.
+        # A lone surrogate has no UTF-8 form, and the error about it would quote the field.
         text = field.encode("utf-8", "surrogatepass")
         if len(text) > _LONGEST_FIELD:
             raise ValueError(f"a field of a binding holds at most {_LONGEST_FIELD} bytes")
@@ -41,7 +41,7 @@ class Binding:
     environment: Environment
 
     def seal_data(self) -> bytes:
-        """The associated data of the credentials' AES-256-GCM."""
+        """Return the associated data of the credentials' AES-256-GCM."""
         return encode(
             SEAL_LABEL,
             str(self.account_id),
@@ -52,7 +52,7 @@ class Binding:
         )
 
     def data_key_info(self, master_key_version: int) -> bytes:
-        """The HPKE `info` of the data key that is sealed to a master key, its version last."""
+        """Return the HPKE `info` of the data key sealed to a master key, its version last."""
         return encode(
             DATA_KEY_LABEL,
             str(self.account_id),
@@ -64,7 +64,7 @@ class Binding:
         )
 
     def release_info(self, bot_id: UUID) -> bytes:
-        """The HPKE `info` of a release, its fields in the order of the JSON answer."""
+        """Return the HPKE `info` of a release, its fields in the order of the JSON answer."""
         return encode(
             RELEASE_LABEL,
             str(self.account_id),

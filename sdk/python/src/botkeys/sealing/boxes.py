@@ -1,4 +1,4 @@
-"""Objects that hold key material and neither show it nor let themselves be copied."""
+"""Objects that hold key material, and can be neither shown nor copied."""
 
 from typing import NoReturn, Self, final
 
@@ -28,7 +28,7 @@ class SecretBytes(Uncopyable):
         self.__buffer = bytearray(content)
 
     def reveal(self) -> bytearray:
-        """The buffer itself, not a copy: every copy is one more that cannot be wiped."""
+        """Return the buffer itself, not a copy: a copy could not be wiped."""
         return self.__buffer
 
     def wipe(self) -> None:
@@ -47,5 +47,5 @@ class SecretBytes(Uncopyable):
 
 
 def wipe(buffer: bytearray) -> None:
-    """Overwrite in place. What docs/custody.md says of the copies that this cannot reach holds."""
+    """Overwrite in place. docs/custody.md lists the copies that this cannot reach."""
     buffer[:] = bytes(len(buffer))

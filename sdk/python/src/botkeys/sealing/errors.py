@@ -1,9 +1,9 @@
 """What can go wrong with sealed values. No message holds key material or a library's text.
 
 SealingError
-├── UnknownSuite        a name of a suite that is not ours
+├── UnknownSuite        not the name of one of our suites
 ├── InvalidPublicKey    a bot's one-time key that cannot be sealed to
-└── CannotOpen          a wrong key, another binding, or altered bytes: the three look the same
+└── CannotOpen          a wrong key, another binding, or altered bytes: indistinguishable
 """
 
 
@@ -17,7 +17,7 @@ class UnknownSuite(SealingError):
 
 
 class InvalidPublicKey(SealingError):
-    """Says which check failed. The key itself is public, but is not repeated."""
+    """A failed check, which the message names. It does not repeat the key, public as that is."""
 
 
 class CannotOpen(SealingError):

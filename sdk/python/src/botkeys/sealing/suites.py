@@ -29,7 +29,7 @@ _MLKEM_PUBLIC_BYTES = 1184
 _MLKEM_SEED_BYTES = 64
 _X25519_BYTES = 32
 
-# Any scalar will do to see that a point is of low order: RFC 7748 clamps each to a multiple of 8.
+# Any scalar reveals a point of low order: RFC 7748 clamps each to a multiple of 8.
 _PROBE_SCALAR = bytes(range(_X25519_BYTES))
 
 
@@ -39,7 +39,7 @@ class SuiteName(StrEnum):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The suite of that name. Raises UnknownSuite."""
+        """Return the suite of that name. Raises UnknownSuite."""
         try:
             return cls(text)
         except ValueError:
@@ -62,7 +62,7 @@ class PublicKey(Uncopyable):
     __slots__ = ("_key", "raw", "suite")
 
     def __init__(self, suite: SuiteName, raw: bytes) -> None:
-        """`raw` as in the table above. Raises InvalidPublicKey on whatever cannot be sealed to."""
+        """Take `raw` as in the table above. Raises InvalidPublicKey if it cannot be sealed to."""
         if len(raw) != suite.public_key_bytes:
             raise InvalidPublicKey(
                 f"A public key of {suite} is {suite.public_key_bytes} bytes long, not {len(raw)}."
@@ -76,7 +76,7 @@ class PublicKey(Uncopyable):
             self._key = hpke.MLKEM768X25519PublicKey(lattice, point)
 
     def seal(self, plaintext: bytes | bytearray, info: bytes) -> bytes:
-        """Enc ‖ ciphertext, with a fresh encapsulation each time."""
+        """Return enc ‖ ciphertext, with a fresh encapsulation each time."""
         return _hpke(self.suite).encrypt(plaintext, self._key, info)
 
 
@@ -87,7 +87,7 @@ class PrivateKey(Uncopyable):
     __slots__ = ("_key", "public", "suite")
 
     def __init__(self, suite: SuiteName, seed: bytes | bytearray) -> None:
-        """`seed` is 32 bytes: of the draft for the hybrid, the scalar itself for X25519."""
+        """Take a `seed` of 32 bytes: the draft's for the hybrid, the scalar itself for X25519."""
         if len(seed) != SEED_BYTES:
             raise ValueError(f"a seed is {SEED_BYTES} bytes long")
         self.suite = suite
@@ -118,7 +118,7 @@ class PrivateKey(Uncopyable):
             wipe(seed)
 
     def open(self, sealed: bytes, info: bytes) -> bytearray:
-        """The plaintext, in a buffer for the caller to wipe. Raises CannotOpen."""
+        """Return the plaintext in a buffer for the caller to wipe. Raises CannotOpen."""
         try:
             return bytearray(_hpke(self.suite).decrypt(sealed, self._key, info))
         except (InvalidTag, ValueError):

@@ -1,8 +1,8 @@
-"""The only module that imports httpx: one HTTP client for every call that leaves the service.
+"""The only module that imports httpx: one HTTP client for every outgoing call.
 
-Its errors stand in `botkeys.transport.errors`. No error and no log record of this module holds an
-address, a header or a body: Binance's signature stands in the query, and OKX is sent the passphrase
-in clear.
+Its errors are in `botkeys.transport.errors`. No error and no log record of this module contains an
+address, a header or a body: Binance takes the signature in the query, and OKX the passphrase in
+plaintext.
 """
 
 import asyncio
@@ -72,12 +72,12 @@ _GZIP = 31  # zlib's window bits for a gzip header
 
 
 class _Unanswered(TimedOut):
-    """Our time was over on the way: `_once` knows whether the host had had its own."""
+    """Our deadline passed during the call; `_once` decides whether to blame the host."""
 
 
 @dataclass(frozen=True, slots=True)
 class TransportLimits:
-    """Times in seconds, sizes in bytes. `total_timeout` holds where a caller names no deadline.
+    """Limits in seconds and bytes. `total_timeout` applies where a caller gives no deadline.
 
     The pause before a second try is `first_pause`, then twice as long each time up to
     `longest_pause`, jitter apart.
@@ -97,7 +97,7 @@ class TransportLimits:
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """`headers` are found in any case. Not shown by repr: an answer may echo what was sent."""
+    """An answer with case-insensitive `headers`. Its repr is bare: it may echo what was sent."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -105,7 +105,7 @@ class HttpAnswer:
 
 
 class HttpStream:
-    """An answer whose body is still on its way. `headers` are found in any case."""
+    """An answer whose body is still arriving, with case-insensitive `headers`."""
 
     def __init__(self, response: Response, host: str, limits: TransportLimits) -> None:
         self.status = response.status_code
@@ -115,7 +115,7 @@ class HttpStream:
         self._limits = limits
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body piece by piece, none of them empty, until the host ends it."""
+        """Yield the body in chunks, none of them empty, until the host ends it."""
         if self.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise AnswerTooLarge(self._host, "an encoding that was not offered")
         try:
@@ -129,7 +129,7 @@ class HttpStream:
         raise failure
 
     async def answer(self) -> HttpAnswer:
-        """The whole of it, for a status that promises no stream; bounded in time and size."""
+        """Read the whole answer, for a status that promises no stream; bounded in time and size."""
         body = bytearray()
         try:
             async with asyncio.timeout(self._limits.total_timeout):
@@ -145,19 +145,19 @@ class HttpStream:
 
 
 def target_of(request: Request) -> str:
-    """Path and query of a request exactly as they will be sent: what an `Auth` signs."""
+    """Return path and query of a request exactly as they will be sent: what an `Auth` signs."""
     return request.url.raw_path.decode("ascii")
 
 
 def set_target(request: Request, target: str) -> None:
-    """Let an `Auth` add its signature to path and query. Never sends other bytes than `target`."""
+    """Replace path and query, so that an `Auth` can add its signature; never send other bytes."""
     request.url = request.url.copy_with(raw_path=target.encode("ascii"))
     if target_of(request) != target:
         raise ValueError("the target has characters that would be escaped after signing")
 
 
 class _Quiet(logging.Filter):
-    """httpx logs every address, signatures included, at INFO; httpcore logs headers at DEBUG."""
+    """A filter: httpx logs addresses with signatures at INFO, httpcore logs headers at DEBUG."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return record.levelno >= logging.WARNING
@@ -168,7 +168,7 @@ _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy",
 
 
 class _Again(Exception):
-    """An answer that is worth another try."""
+    """An answer that is worth another attempt."""
 
     def __init__(self, answer: HttpAnswer) -> None:
         self.answer = answer
@@ -182,7 +182,7 @@ def _raise_if_again(answer: HttpAnswer) -> None:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class _Call:
-    """What one request sends, try for try."""
+    """What one request sends, at every attempt."""
 
     method: str
     url: str
@@ -237,10 +237,10 @@ class HttpTransport:
         self._rates[_authority(url)] = rate
 
     def hold(self, url: str, seconds: float, *, signed_too: bool = False) -> None:
-        """Keep public calls, or all with `signed_too`, from the host of `url` for some seconds.
+        """Hold back public calls to the host of `url`, all with `signed_too`, for some seconds.
 
-        For limits that an answer tells. Later calls wait if that fits into their time, and are
-        `Held` at once if it does not.
+        For limits that an answer states. Later calls wait if their deadline allows it, and fail at
+        once as `Held` otherwise.
         """
         self._gate(_authority(url)).hold(seconds, signed_too=signed_too)
 
@@ -256,13 +256,13 @@ class HttpTransport:
         deadline: Deadline | None = None,
         safe: bool | None = None,
     ) -> HttpAnswer:
-        """One call with its retries, over within `timeout` seconds and before `deadline`, which may
-        have patience for the time in line before the host.
+        """Send one call with its retries, within `timeout` seconds and before `deadline`, which may
+        have patience for the queue before the host.
 
-        `safe`: the call changes nothing, so it may be repeated; by default GET and HEAD are. Only a
-        broken connection, a 5xx and a 429 or 503 whose `Retry-After` fits into the time left are
-        tried again, each try signed anew. Any status but a redirect is an answer, not an error.
-        Calls that fail in a row, 5xx included, open the host's circuit: see `CircuitRule`.
+        `safe`: the call changes nothing and may be repeated; GET and HEAD are safe by default.
+        Retried are only a broken connection, a 5xx, and a 429 or 503 whose `Retry-After` fits into
+        the time left; each attempt is signed again. Any status but a redirect is an answer, not an
+        error. Consecutive failures, 5xx included, open the host's circuit: see `CircuitRule`.
         Raises `TransportError` and nothing else.
         """
         host = _authority(url)
@@ -296,7 +296,7 @@ class HttpTransport:
                         last = answer
                         _raise_if_again(answer)
         except (_Again, TransportError, TimeoutError):
-            pass  # `last` says what became of the last try, also when time ended before another
+            pass  # `last` holds the outcome of the last attempt, even if time ended before another
         self._judge(host, last)
         if isinstance(last, TransportError):
             raise last
@@ -306,11 +306,12 @@ class HttpTransport:
     async def stream(
         self, url: str, *, headers: Mapping[str, str] | None = None, idle_timeout: float
     ) -> AsyncIterator[HttpStream]:
-        """A GET whose body is read as it comes, for as long as it comes.
+        """Open a GET whose body is read as it arrives, for as long as it lasts.
 
-        Tried once, and hung up when the block ends, however it ends. `idle_timeout` is the longest
-        silence in seconds. It takes no slot of the host's, which it would keep for hours, and says
-        nothing to its circuit: the caller minds how often it calls. Raises `TransportError`.
+        It is attempted once, and closed when the block ends, however it ends. `idle_timeout` is the
+        longest silence in seconds. It takes none of the host's slots, which it would occupy for
+        hours, and does not affect its circuit: the caller limits how often it calls. Raises
+        `TransportError`.
         """
         host = _authority(url)
         limits = self._limits
@@ -337,7 +338,7 @@ class HttpTransport:
             await response.aclose()
 
     def _judge(self, host: str, outcome: HttpAnswer | TransportError) -> None:
-        """Tell the host's circuit how a whole call ended; some ends say nothing of the host."""
+        """Record a call's outcome in the host's circuit; some outcomes say nothing about it."""
         circuit = self._gate(host).circuit
         if isinstance(outcome, HttpAnswer):
             (circuit.failed if outcome.status >= _SERVER_FAULT else circuit.succeeded)()
@@ -357,7 +358,7 @@ class HttpTransport:
 
     @asynccontextmanager
     async def _turn(self, call: _Call) -> AsyncIterator[HostGate]:
-        """The gate of the host, once it lets the call through. A slot is held meanwhile."""
+        """Wait for the host's gate to admit the call; hold a slot for the duration of the block."""
         gate, until, now = self._gate(call.host), call.until, asyncio.get_running_loop().time
         with ExitStack() as line:
             call.bound.reschedule(now() + until.left_in_line())
@@ -379,16 +380,16 @@ class HttpTransport:
         try:
             return await self._exchange(call)
         except asyncio.CancelledError:
-            # The time was over, or the caller went away. If the host had had its time, it failed;
-            # if not, nothing is known of it.
+            # The deadline passed, or the caller went away. If the host had enough time, it failed;
+            # otherwise nothing is known about it.
             if asyncio.get_running_loop().time() - begun >= self._limits.connect_timeout:
                 gate.circuit.failed()
             raise
         except _FAILURES as error:
             failure = _failure(call.host, error)
-        # Raised here, outside the except blocks, so that no reference to httpx's error stays
-        # behind in the chain: that error holds the request with its signature and its headers
-        # (UnicodeError: the header's text).
+        # Raised here, outside the except blocks, so that no reference to httpx's error remains in
+        # the chain: that error holds the request with its signature and its headers (UnicodeError:
+        # the header's text).
         raise failure
 
     async def _exchange(self, call: "_Call") -> HttpAnswer:
@@ -405,7 +406,7 @@ class HttpTransport:
         return HttpAnswer(response.status_code, response.headers, body)
 
     async def _read(self, response: Response, host: str) -> bytes:
-        """The whole body, unpacked, in memory that the limit bounds whatever the packing."""
+        """Read and decompress the whole body; the limit bounds its memory however well it packs."""
         limit = self._limits.max_answer_bytes
         encoding = response.headers.get("content-encoding", "identity").strip().lower()
         if encoding not in {"identity", "gzip"}:
@@ -422,7 +423,7 @@ class HttpTransport:
 
 
 def _failure(host: str, error: Exception) -> TransportError:
-    """One of `_FAILURES` in our words. To be raised outside the `except` block that caught it."""
+    """Return our error for one of `_FAILURES`; raise it outside the `except` that caught that."""
     name = type(error).__name__
     if isinstance(error, httpx.TimeoutException):
         return TimedOut(host, name)
@@ -434,7 +435,7 @@ def _failure(host: str, error: Exception) -> TransportError:
 
 
 def _whether_again(deadline: Deadline, *, may_retry: bool) -> Callable[[Exception], bool | float]:
-    """For stamina: no, yes with its own growing pause, or yes after so many seconds."""
+    """Return stamina's decision: no, yes with its own growing pause, or yes after some seconds."""
 
     def decide(error: Exception) -> bool | float:
         if not may_retry or not isinstance(error, _Again):
@@ -442,7 +443,7 @@ def _whether_again(deadline: Deadline, *, may_retry: bool) -> Callable[[Exceptio
         wish = retry_after(error.answer.headers)
         if wish is None:
             return error.answer.status != _TOO_MANY
-        # A little later than asked, and not all at once: every caller was told the same second.
+        # A little later than asked and spread out: every caller was given the same second.
         pause = wish + random.uniform(0.01, 0.2)  # noqa: S311  # spreads load, guards nothing
         return pause if pause < deadline.left() else False
 
@@ -450,11 +451,11 @@ def _whether_again(deadline: Deadline, *, may_retry: bool) -> Callable[[Exceptio
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds of a `Retry-After` header (RFC 9110 10.2.3); `None` if absent or given as a date."""
+    """Return the seconds of `Retry-After` (RFC 9110 10.2.3); `None` if absent or a date."""
     text = headers.get("retry-after", "").strip()
     return (
         float(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
-    )  # thirty years of seconds
+    )  # thirty years
 
 
 def _authority(url: str) -> str:

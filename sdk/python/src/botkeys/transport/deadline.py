@@ -1,4 +1,4 @@
-"""How long a group of calls may take, told once and asked anywhere."""
+"""How long a group of calls may take, set once and read anywhere."""
 
 import asyncio
 from collections.abc import Iterator
@@ -6,10 +6,9 @@ from contextlib import contextmanager
 
 
 class Deadline:
-    """A moment on the monotonic clock until which a whole group of calls must be done.
+    """A moment on the monotonic clock by which a whole group of calls must be done.
 
-    Up to `patience` seconds that they wait in a line of our own do not count: so long the moment
-    is put off.
+    Up to `patience` seconds of waiting in our own queue do not count: they postpone the moment.
     """
 
     __slots__ = ("_at", "_patience")
@@ -19,16 +18,16 @@ class Deadline:
         self._patience = patience
 
     def left(self) -> float:
-        """Seconds left, never negative."""
+        """Return the seconds left, never negative."""
         return max(0.0, self._at - _now())
 
     def left_in_line(self) -> float:
-        """Seconds left for who waits in line."""
+        """Return the seconds left for a call that waits in our own queue."""
         return self.left() + self._patience
 
     @contextmanager
     def in_line(self) -> Iterator[None]:
-        """For as long as this lasts our own line is waited in."""
+        """Count the block as waiting in our own queue."""
         begun = _now()
         try:
             yield
@@ -38,7 +37,7 @@ class Deadline:
             self._at += waited
 
     def earlier(self, seconds: float) -> "Deadline":
-        """The deadline that comes first: this one, or `seconds` from now. It has no patience."""
+        """Return the earlier of this deadline and `seconds` from now, without patience."""
         return Deadline(min(self.left(), seconds))
 
 

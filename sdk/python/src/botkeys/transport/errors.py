@@ -1,13 +1,13 @@
-"""How a call that leaves the service can fail.
+"""How an outgoing call can fail.
 
 TransportError
-├── Unreachable      no connection, or it broke before the whole answer was here (retryable)
-│   ├── TimedOut     …because the time was over (retryable)
-│   └── CircuitOpen  not even asked: the host failed again and again a moment ago
-├── Held             not asked: the host told us to wait longer than there is time
-├── Crowded          not asked: the time was over in our own line before the host
-├── Redirected       the host sent us elsewhere: never followed, a signature is for one path
-├── Unsendable       not a request at all: an address or a header that HTTP cannot carry
+├── Unreachable      no connection, or it broke before the whole answer arrived (retryable)
+│   ├── TimedOut     …because the deadline passed (retryable)
+│   └── CircuitOpen  not sent: the host failed repeatedly a moment ago
+├── Held             not sent: the host asked us to wait longer than the deadline allows
+├── Crowded          not sent: the deadline passed in our own queue before the host
+├── Redirected       the host redirected: never followed, since a signature is for one path
+├── Unsendable       not a request: an address or a header that HTTP cannot carry
 └── AnswerTooLarge   more bytes than the limit, or an encoding that was not offered
 """
 
@@ -15,7 +15,7 @@ from typing import ClassVar
 
 
 class TransportError(Exception):
-    """`host` and `cause` (the name of the underlying error's class) are safe to log."""
+    """The base: `host` and `cause` (the class name of the underlying error) are safe to log."""
 
     retryable: ClassVar[bool] = False
 
@@ -38,7 +38,7 @@ class CircuitOpen(Unreachable):
 
 
 class Held(TransportError):
-    """`seconds`: how much longer the host wants to be left alone."""
+    """A host that asked us to stay away for another `seconds`."""
 
     def __init__(self, host: str, seconds: float) -> None:
         self.seconds = seconds
@@ -46,7 +46,7 @@ class Held(TransportError):
 
 
 class Crowded(TransportError):
-    """So many calls at once, and so many in a time, are all that we send to a host."""
+    """A full queue: our own limits on concurrency and rate for the host."""
 
     def __init__(self, host: str) -> None:
         super().__init__(host, "too many calls of our own")

@@ -1,4 +1,4 @@
-"""What stands before each host that is called: how many at once, how often, and whether at all.
+"""The gate before each host: how many calls at once, how often, and whether at all.
 
 The circuit is our own: of the libraries, `purgatory` and `pybreaker` let every waiting call through
 at once when they try a host again and have had no release for a year or two, and the younger ones
@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from aiolimiter import AsyncLimiter
 
 LONGEST_HOLD = 600.0
-"""Seconds for which one answer can keep calls from its host: Bybit's ban is the longest known."""
+"""Longest pause in seconds that one answer can impose: Bybit's ban is the longest known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `calls` requests to one host in any `seconds`; more wait within their deadline."""
+    """A limit of `calls` requests to one host in any `seconds`; more wait within their deadline."""
 
     calls: float
     seconds: float
@@ -26,7 +26,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class CircuitRule:
-    """After `failures` failed calls in a row within `window` seconds, none for `pause` seconds."""
+    """A rule: after `failures` failures in a row within `window` seconds, pause for `pause`."""
 
     failures: int = 5
     window: float = 60.0
@@ -34,11 +34,10 @@ class CircuitRule:
 
 
 class Circuit:
-    """Open while a host is down, so that its callers fail at once instead of waiting in line.
+    """A circuit breaker: open while a host is down, so that callers fail at once.
 
-    After the pause one call goes through on trial; the next may follow a pause later, unless the
-    trial closes the circuit before. A trial that is given up unanswered needs no clearing away.
-    `clock` tells seconds that never go back.
+    After the pause one call is admitted as a trial; the next follows a pause later, unless the
+    trial closed the circuit. An abandoned trial needs no cleanup. `clock` is monotonic.
     """
 
     def __init__(self, rule: CircuitRule, clock: Callable[[], float]) -> None:
@@ -48,7 +47,7 @@ class Circuit:
         self._open_until: float | None = None
 
     def admit(self) -> float:
-        """0 if a call may go now, which may make it the trial; else the seconds until the next."""
+        """Return 0 if a call may go now, perhaps as the trial; else the seconds until the next."""
         if self._open_until is None:
             return 0.0
         now = self._clock()
@@ -72,10 +71,10 @@ class Circuit:
 
 
 class HostGate:
-    """One host's slots, rate, circuit, and how long it asked us to stay away.
+    """One host's slots, rate, circuit, and the pause that it asked for.
 
-    Exchanges count public calls by address and signed ones by key: a public share that is spent
-    does not hold back signed calls.
+    Exchanges count public calls by address and signed ones by key: an exhausted public quota does
+    not hold back signed calls.
     """
 
     def __init__(self, concurrency: int, rate: Rate, rule: CircuitRule) -> None:
@@ -86,12 +85,12 @@ class HostGate:
         self._public_from = self._signed_from = 0.0
 
     def hold(self, seconds: float, *, signed_too: bool) -> None:
-        """No public call, and with `signed_too` no call at all, before so many seconds are over."""
+        """Hold back public calls, with `signed_too` all calls, for some seconds."""
         until = self._clock() + min(seconds, LONGEST_HOLD)
         self._public_from = max(self._public_from, until)
         if signed_too:
             self._signed_from = max(self._signed_from, until)
 
     def held(self, *, signed: bool) -> float:
-        """Seconds until a call may begin; 0 if it may now."""
+        """Return the seconds until a call may begin; 0 if it may now."""
         return max(0.0, (self._signed_from if signed else self._public_from) - self._clock())
