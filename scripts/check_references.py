@@ -77,7 +77,7 @@ class Repository:
             if re.match(r"[a-z]+:", target):
                 continue
             file = (path.parent / target) if target else path
-            if not file.exists() or (anchor and anchor not in anchors(file)):
+            if not _holds(file) or (anchor and anchor not in anchors(file)):
                 yield text.count("\n", 0, match.start()) + 1, match.group(1)
 
     def _names(self, line: str) -> Iterator[str]:
@@ -100,10 +100,7 @@ class Repository:
             return any(_is_module(source, name.split(".")) for source in self.sources)
         if "shared" in PurePosixPath(name).parts[:2]:
             return False
-        return any(
-            base.joinpath(name).exists() or _matches(base, name)
-            for base in (self.root, path.parent)
-        )
+        return any(_holds(base / name) or _matches(base, name) for base in (self.root, path.parent))
 
 
 def python_prose(text: str, *, messages: bool = True) -> str:
@@ -151,6 +148,13 @@ def _read(path: Path) -> bool:
 def _may_be_absent(name: str, path: Path, text: str) -> bool:
     """Return whether this is data beside the repository, in a test that skips without it."""
     return "shared" in name and path.name.startswith("test_") and "skip" in text
+
+
+def _holds(path: Path) -> bool:
+    """Return whether this is a file, or a folder that holds more than caches of former modules."""
+    if not path.is_dir():
+        return path.exists()
+    return any(file.is_file() and "__pycache__" not in file.parts for file in path.rglob("*"))
 
 
 def _blank(match: re.Match[str]) -> str:

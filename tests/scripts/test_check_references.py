@@ -93,6 +93,13 @@ def test_a_link_to_nothing_is_found(repository: Path, link: str) -> None:
     assert missing(repository) == [f"docs/other.md:3: {link}"]
 
 
+def test_a_folder_that_holds_nothing_but_caches_does_not_exist(repository: Path) -> None:
+    (repository / "app/gone/__pycache__").mkdir(parents=True)
+    (repository / "app/gone/__pycache__/x.pyc").write_bytes(b"")
+    (repository / "docs/other.md").write_text("`app/gone`\n", encoding="utf-8")
+    assert missing(repository) == ["docs/other.md:1: app/gone"]
+
+
 def test_a_placeholder_that_fits_no_file_is_found(repository: Path) -> None:
     (repository / "docs/other.md").write_text("`app/*/gone.py`\n", encoding="utf-8")
     assert missing(repository) == ["docs/other.md:1: app/*/gone.py"]
