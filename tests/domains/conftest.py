@@ -1,4 +1,4 @@
-"""Bots that ask for their credentials."""
+"""Bots that fetch their credentials."""
 
 import base64
 
@@ -10,7 +10,7 @@ from tests.support.world import Bot
 
 
 class Asking:
-    """Asks for a release with a one-time key of its own."""
+    """Requests releases with a one-time key of its own."""
 
     def __init__(self, suite: SuiteName = SuiteName.X25519) -> None:
         self.suite = suite

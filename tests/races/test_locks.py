@@ -92,7 +92,7 @@ def test_the_order_is_one_for_all() -> None:
         assert places == sorted(set(places)), operation.name
 
 
-def test_each_lock_is_left_out_by_a_test_or_said_to_be_covered() -> None:
+def test_each_lock_is_left_out_by_a_test_or_listed_as_covered() -> None:
     taken = {
         (operation.name, lock.partition(" ")[0])
         for _, operation, locks in TAKEN

@@ -97,7 +97,7 @@ CASES = [
 ]
 
 
-async def test_each_rule_that_is_broken_is_told_of(watched: World, server: Server) -> None:
+async def test_each_rule_that_is_broken_is_reported(watched: World, server: Server) -> None:
     await list_symbols(watched)
     scene = Scene(watched)
     bot, key = await scene.add_bot(), await scene.add_key(*LINEAR)

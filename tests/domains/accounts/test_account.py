@@ -1,4 +1,4 @@
-"""The account as its owner sees and sets it."""
+"""The account as its owner sees and changes it."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -24,7 +24,7 @@ async def account(user: User) -> Json:
 
 
 def counts(document: Json) -> dict[str, dict[str, int]]:
-    """By the key's id, those that are not zero."""
+    """Return the counts above zero, by the key's id."""
     return {
         found["key"]["id"]: {kind: count for kind, count in found["counts"].items() if count}
         for found in document["data"]

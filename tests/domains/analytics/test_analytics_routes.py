@@ -25,7 +25,7 @@ FIRST, SECOND = ledger.KEYS[:2]
 
 
 def deal(hours: float, pnl: str, **changes: Any) -> Deal:
-    """A trade of an hour that closed so long after `START`."""
+    """Return a trade of one hour that closed this many hours after `START`."""
     at = START + hours * HOUR
     values: dict[str, Any] = {
         "environment": "live",
@@ -60,7 +60,7 @@ async def desk_with(world: World, deals: list[Deal], *looks: Look, **columns: An
     return desk
 
 
-async def asked(desk: Desk, path: str, schema: type[Document], **query: Any) -> Json:
+async def get_document(desk: Desk, path: str, schema: type[Document], **query: Any) -> Json:
     answer = await desk.user.get(f"/v1/{path}?{urlencode(query)}")
     assert answer.status_code == 200, answer.text
     schema.model_validate(answer.json())
@@ -69,7 +69,7 @@ async def asked(desk: Desk, path: str, schema: type[Document], **query: Any) -> 
 
 
 async def summary(desk: Desk, **query: Any) -> Json:
-    return await asked(desk, "analytics/summary", Summary, **query)
+    return await get_document(desk, "analytics/summary", Summary, **query)
 
 
 async def test_a_summary_tells_all_figures_of_each_settle_asset(world: World) -> None:
@@ -150,7 +150,7 @@ async def test_rates_are_of_the_period_that_was_asked_for(world: World) -> None:
     assert (item["trades"], item["trades_per_day"], item["exposure"]) == (2, "1", "0.041667")
 
 
-async def test_a_drawdown_begins_anew_where_test_funds_were_reset(world: World) -> None:
+async def test_a_drawdown_begins_again_where_test_funds_were_reset(world: World) -> None:
     deals = [deal(1, "-5"), deal(2, "-4"), deal(3, "-4")]
     desk = await desk_with(world, deals, look(0, "100"), look(2, "50", reset=True))
 
@@ -225,16 +225,16 @@ async def test_periods_are_those_of_the_accounts_time_zone_newest_first(
     deals = [deal(1, "1"), deal(40, "2"), deal(50, "3"), deal(30 * 24 + 10, "4")]
     desk = await desk_with(world, deals, timezone=zone)
 
-    told: list[tuple[str, int]] = []
+    listed: list[tuple[str, int]] = []
     page: Json = {"next_cursor": None}
     for turn in range(6):
         query = {"cursor": page["next_cursor"]} if turn else {}
         page = await summary(desk, group_by=unit, limit=2, **query)
-        told += [(item["period"]["from"][:10], item["trades"]) for item in page["items"]]
+        listed += [(item["period"]["from"][:10], item["trades"]) for item in page["items"]]
         if not page["next_cursor"]:
             break
 
-    assert told == expected
+    assert listed == expected
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Asia/Kathmandu", "America/New_York"])
@@ -245,17 +245,17 @@ async def test_no_page_of_periods_is_empty_and_no_cursor_leads_nowhere(
     deals = [deal(hours, "1") for hours in closings]
     desk = await desk_with(world, [*deals, deal(15 * 24 + 12, "0", settle=None)], timezone=zone)
 
-    told: list[Any] = []
+    listed: list[Any] = []
     without = 0
     page: Json = {"next_cursor": None}
-    while not told or page["next_cursor"]:
-        query = {"cursor": page["next_cursor"]} if told else {}
+    while not listed or page["next_cursor"]:
+        query = {"cursor": page["next_cursor"]} if listed else {}
         page = await summary(desk, group_by="day", limit=1, **query)
         assert len(page["items"]) == 1
-        told.append(page["items"][0]["trades"])
+        listed.append(page["items"][0]["trades"])
         without += page["trades_without_pnl"]
 
-    assert (told, without) == ([1, 2, 2, 1], 1)
+    assert (listed, without) == ([1, 2, 2, 1], 1)
 
 
 async def test_what_was_deleted_is_in_no_figure(world: World) -> None:
@@ -269,7 +269,7 @@ async def test_what_was_deleted_is_in_no_figure(world: World) -> None:
 
     (item,) = (await summary(desk))["items"]
     assert item["realised_pnl"] == "4"
-    curve = await asked(desk, "analytics/equity-curve", EquityCurve)
+    curve = await get_document(desk, "analytics/equity-curve", EquityCurve)
     assert curve["items"] == [
         {
             "settle": "USDT",
@@ -290,7 +290,7 @@ async def test_the_environment_is_the_selected_one_unless_another_is_named(world
     desk = await desk_with(world, deals, selected_environment="testnet")
 
     for path, schema in (("analytics/summary", Summary), ("dashboard", Dashboard)):
-        assert (await asked(desk, path, schema))["environment"] == "testnet"
+        assert (await get_document(desk, path, schema))["environment"] == "testnet"
     assert (await summary(desk))["items"][0]["realised_pnl"] == "7"
     assert (await summary(desk, environment="live"))["items"][0]["realised_pnl"] == "1"
 
@@ -305,7 +305,7 @@ async def test_a_curve_adds_up_what_is_last_known_of_each_key(world: World) -> N
         look(4, "10", key=SECOND, reset=True),
     )
 
-    curve = await asked(desk, "analytics/equity-curve", EquityCurve)
+    curve = await get_document(desk, "analytics/equity-curve", EquityCurve)
 
     assert [tuple(point.values()) for point in curve["items"][0]["points"]] == [
         ("2026-11-01T01:00:00Z", "100", "0", False),
@@ -313,12 +313,12 @@ async def test_a_curve_adds_up_what_is_last_known_of_each_key(world: World) -> N
         ("2026-11-01T03:00:00Z", "150", "5", False),
         ("2026-11-01T04:00:00Z", "120", "4", True),
     ]
-    one = await asked(desk, "analytics/equity-curve", EquityCurve, points=1)
+    one = await get_document(desk, "analytics/equity-curve", EquityCurve, points=1)
     assert [tuple(point.values()) for point in one["items"][0]["points"]] == [
         ("2026-11-01T04:00:00Z", "120", "4", True)
     ]
-    until = "2026-11-01T03:30:00Z"  # its bucket reaches beyond, to the reset
-    cut = await asked(desk, "analytics/equity-curve", EquityCurve, points=1, to=until)
+    until = "2026-11-01T03:30:00Z"  # its bucket extends beyond, to the reset
+    cut = await get_document(desk, "analytics/equity-curve", EquityCurve, points=1, to=until)
     assert [tuple(point.values()) for point in cut["items"][0]["points"]] == [
         ("2026-11-01T03:00:00Z", "150", "5", False)
     ]
@@ -330,7 +330,7 @@ async def test_an_account_without_data_has_no_figures(world: World) -> None:
     assert (await summary(desk))["items"] == []
     for group_by in ("key", "day"):
         assert (await summary(desk, group_by=group_by))["items"] == []
-    assert (await asked(desk, "analytics/equity-curve", EquityCurve))["items"] == []
+    assert (await get_document(desk, "analytics/equity-curve", EquityCurve))["items"] == []
 
 
 @pytest.mark.parametrize("group_by", ["key", "month"])
@@ -345,7 +345,8 @@ async def test_a_cursor_of_another_list_is_refused(world: World, group_by: str) 
 
 
 async def test_the_dashboard_counts_the_environment_and_todays_trades(world: World) -> None:
-    # Where it is noon: midnight is not to fall into the test. (GMT+5 is five hours behind.)
+    # In a zone where it is noon, so that midnight does not fall into the test. (GMT+5 is five hours
+    # behind.)
     zone = f"Etc/GMT{datetime.now(UTC).hour - 12:+d}"
     desk = await new_desk(world, timezone=zone)
     bot, _, key = await desk.user.ready_bot()
@@ -361,7 +362,7 @@ async def test_the_dashboard_counts_the_environment_and_todays_trades(world: Wor
         ]
         await ledger.add_deals(session, desk.account_id, deals)
 
-    assert await asked(desk, "dashboard", Dashboard, environment="testnet") == {
+    assert await get_document(desk, "dashboard", Dashboard, environment="testnet") == {
         "environment": "testnet",
         "timezone": zone,
         "today_since": today.isoformat().replace("+00:00", "Z"),
@@ -370,5 +371,5 @@ async def test_the_dashboard_counts_the_environment_and_todays_trades(world: Wor
         "keys": {"total": 1, "active": 1, "expiring": 0},
         "pnl_today": [{"settle": "USDT", "realised_pnl": "3", "trades": 1}],
     }
-    live = await asked(desk, "dashboard", Dashboard)
+    live = await get_document(desk, "dashboard", Dashboard)
     assert (live["open_positions"], live["keys"]["total"], live["pnl_today"]) == (0, 0, [])

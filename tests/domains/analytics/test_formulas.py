@@ -1,4 +1,4 @@
-"""Figures are exact up to one division; periods are those of a calendar; buckets are few enough."""
+"""Figures are exact up to one division; periods follow a calendar; buckets are few enough."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""Trades that come while their day is being recomputed are not lost: on real connections."""
+"""Trades that arrive while their day is being recomputed are not lost, over real connections."""
 
 import asyncio
 from dataclasses import replace
@@ -42,7 +42,7 @@ async def account_of(database: Database) -> UUID:
 
 
 async def shown(database: Database, account: UUID) -> Decimal:
-    """The realised P&L that a user sees."""
+    """Return the realised P&L that a user sees."""
     async with database.read_sessions() as session:
         analytics = AnalyticsRepository(session, account)
         rows = await analytics.sums(Selection("live"), Grouping(), await analytics.marks())
@@ -54,7 +54,7 @@ async def stale(database: Database) -> int:
         return int(await session.scalar(select(func.count()).select_from(StaleDay)) or 0)
 
 
-async def test_a_trade_that_is_committed_after_its_day_was_reckoned_is_seen(
+async def test_a_trade_that_is_committed_after_its_day_was_recomputed_is_seen(
     copied_database: Database,
 ) -> None:
     account = await account_of(copied_database)
@@ -69,7 +69,7 @@ async def test_a_trade_that_is_committed_after_its_day_was_reckoned_is_seen(
     assert await shown(copied_database, account) == 1
 
 
-async def test_a_trade_that_is_committed_while_its_day_is_reckoned_is_seen(
+async def test_a_trade_that_is_committed_while_its_day_is_recomputed_is_seen(
     copied_database: Database,
 ) -> None:
     account = await account_of(copied_database)
@@ -126,7 +126,7 @@ async def test_a_day_that_changes_all_the_time_is_left_alone_for_a_while(
     assert await shown(database, account) == 1
 
 
-async def test_days_of_which_something_was_deleted_are_reckoned_anew(database: Database) -> None:
+async def test_days_of_which_something_was_deleted_are_recomputed(database: Database) -> None:
     account = await account_of(database)
     later = replace(DEAL, at=DEAL.at + timedelta(days=1))
     async with database.sessions.begin() as session:
@@ -143,7 +143,7 @@ async def test_days_of_which_something_was_deleted_are_reckoned_anew(database: D
     assert await shown(database, account) == 1
 
 
-async def test_what_a_bot_reports_of_a_day_that_was_reckoned_is_in_the_summary(
+async def test_what_a_bot_reports_of_a_day_that_was_recomputed_is_in_the_summary(
     world: World,
 ) -> None:
     desk = await new_desk(world, selected_environment="testnet")

@@ -1,4 +1,4 @@
-"""Whatever was recomputed, and when: answers equal a plain calculation over all trades."""
+"""Whatever was recomputed, and when: responses equal a plain calculation over all trades."""
 
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -44,7 +44,7 @@ LEAN = settings(
 
 
 class History:
-    """What was done to one account, in the database and beside it."""
+    """What was done to one account, in the database and in a plain model beside it."""
 
     def __init__(self, session: AsyncSession, account: UUID) -> None:
         self.session = session
@@ -67,7 +67,7 @@ class History:
                 assert await recompute(self.session, self.account, environment, given)
 
 
-async def told(
+async def sums_of(
     session: AsyncSession,
     account: UUID,
     selection: Selection,
@@ -82,7 +82,7 @@ async def told(
 
 
 def within_bounds(selection: Selection, grouping: Grouping) -> Selection:
-    """As the service does with a page of periods."""
+    """Narrow the selection as the service does for a page of periods."""
     if not grouping.bounds:
         return selection
     since, until = grouping.bounds[0], grouping.bounds[-1]
@@ -126,7 +126,7 @@ async def test_sums_and_drawdowns_equal_a_plain_calculation(
                     "bot": str(look.bot) == name,
                 }.get(kind, True),
             )
-            found = await told(session, history.account, selection, grouping, history.marks)
+            found = await sums_of(session, history.account, selection, grouping, history.marks)
             assert found == expected, (selection, grouping)
         await session.rollback()
 
@@ -134,7 +134,7 @@ async def test_sums_and_drawdowns_equal_a_plain_calculation(
 def plain_curve(
     deals: list[Deal], looks: list[Look], before: list[Look], ends: list[tuple[datetime, datetime]]
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """By settle asset (time, equity, P&L, reset) of each bucket that something is in."""
+    """Return by settle asset (time, equity, P&L, reset) of each bucket that is not empty."""
     curves: dict[str, list[tuple[Any, ...]]] = {}
     rows: list[Any] = [*deals, *looks]
     for settle in {row.settle for row in rows if row.settle}:
@@ -201,7 +201,7 @@ async def test_curves_equal_a_plain_calculation(
         await session.rollback()
 
 
-async def test_a_day_that_was_reckoned_is_not_added_up_again(database: Database) -> None:
+async def test_a_day_that_was_recomputed_is_not_added_up_again(database: Database) -> None:
     async with database.sessions() as session:
         account = await ledger.add_account(session)
         deal = Deal("live", ledger.KEYS[0], ledger.BOTS[0], "BTCUSDT", "USDT", *_AMOUNTS, *_TIMES)
@@ -210,7 +210,7 @@ async def test_a_day_that_was_reckoned_is_not_added_up_again(database: Database)
         await session.execute(
             text("DELETE FROM trades WHERE account_id = :account"), {"account": account}
         )
-        found = await told(session, account, Selection("live"), Grouping(), [])
+        found = await sums_of(session, account, Selection("live"), Grouping(), [])
         assert found["", "USDT"][3] == 5
         await session.rollback()
 

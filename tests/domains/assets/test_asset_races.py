@@ -1,4 +1,4 @@
-"""Changes of trading assets and contract types that cross others, over real connections."""
+"""Concurrent changes of trading assets and contract types, over real connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ Write = Callable[[AsyncSession], Awaitable[Any]]
 
 
 async def crossing(world: World, hold: Write, request: Awaitable[httpx.Response]) -> httpx.Response:
-    """The answer to a request that had to wait for what `hold` locked until that was committed."""
+    """Return the answer to a request that had to wait until what `hold` locked was committed."""
     sessions = world.context.database.sessions
     async with asyncio.timeout(60), sessions() as holding, sessions() as looking:
         await hold(holding)
@@ -173,7 +173,7 @@ async def test_a_heartbeat_waits_for_a_switch(busy_world: World, heard_before: b
 
 
 async def test_a_switch_meets_the_bot_that_was_assigned_meanwhile(busy_world: World) -> None:
-    """That bot is online: the switch has to take its locks too, from the beginning."""
+    """That bot is online: the switch must restart and take its locks too."""
     user = busy_world.user()
     key = await key_with_instruments(busy_world)
     bot = await user.mint((await user.add_bot())["id"])

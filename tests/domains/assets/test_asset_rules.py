@@ -1,4 +1,4 @@
-"""What a trading asset may not be."""
+"""The rules that a trading asset must obey."""
 
 from datetime import timedelta
 from typing import Any

@@ -129,7 +129,7 @@ async def test_a_change_of_nothing_leaves_the_asset_s_tag_as_it_was(
     assert answer.json() == before
 
 
-async def test_a_removed_asset_is_gone_and_may_be_added_anew(world: World) -> None:
+async def test_a_removed_asset_is_gone_and_may_be_added_again(world: World) -> None:
     user = world.user()
     key = await key_with_instruments(world)
     await add_asset(user, key)

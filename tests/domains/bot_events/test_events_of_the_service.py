@@ -1,4 +1,4 @@
-"""What the service itself tells of a bot is told with the bot's key as it was."""
+"""Events of the service about a bot carry the key that the bot had at the time."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -44,10 +44,10 @@ async def test_every_event_of_the_service_names_exchange_and_contract_type(
     await trading.report("open")
     await trading.close_by_hand()
 
-    told = (await trading.user.get("/v1/bot-events?environment=testnet")).json()["items"]
+    events = (await trading.user.get("/v1/bot-events?environment=testnet")).json()["items"]
 
-    assert {event["kind"] for event in told} == KINDS
-    assert [event["kind"] for event in told].count("offline") == 2
-    for event in told:
+    assert {event["kind"] for event in events} == KINDS
+    assert [event["kind"] for event in events].count("offline") == 2
+    for event in events:
         assert (event["exchange"], event["contract_type"]) == ("okx", "linear"), event
         assert event["key"]["id"] == trading.key["id"], event

@@ -1,4 +1,4 @@
-"""Which bot has which key: the rules and the order in which they refuse."""
+"""The assignment of keys to bots: the rules, and the order in which they are checked."""
 
 from uuid import uuid4
 
@@ -39,7 +39,7 @@ async def test_an_inactive_key_cannot_be_assigned_until_it_is_active(world: Worl
     assert taken.status_code == 200
 
 
-async def test_a_key_of_one_bot_is_refused_to_another_which_is_told_whose_it_is(
+async def test_a_key_of_one_bot_is_refused_to_another_and_its_bot_is_named(
     world: World,
 ) -> None:
     """Rule R12."""

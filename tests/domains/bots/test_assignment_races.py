@@ -1,4 +1,4 @@
-"""Assignments that cross, over real connections: one wins, and no rule breaks."""
+"""Concurrent assignments over real connections: one wins, and no rule is broken."""
 
 import asyncio
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Config rows are read together, configs made once: with the same outcome as one by one."""
+"""Config rows are read in batches and configs built once, with the same result as one by one."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,15 +17,15 @@ _REST = [None] * (len(ConfigRow._fields) - 2)
 
 
 class HeldReader:
-    """Answers each statement when it is told to, with one row for each bot."""
+    """Answers each statement when the test allows it, with one row for each bot."""
 
     def __init__(self) -> None:
-        self.asked: list[list[UUID]] = []
+        self.requested: list[list[UUID]] = []
         self.answers: list[asyncio.Future[None]] = []
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Sequence[Any]:
         assert "unnest" in statement.text
-        self.asked.append(parameters["bots"])
+        self.requested.append(parameters["bots"])
         self.answers.append(asyncio.get_running_loop().create_future())
         await self.answers[-1]
         return [
@@ -54,12 +54,12 @@ async def test_who_asks_while_statements_are_under_way_is_read_in_the_next() -> 
     for bot in some:
         asking.append(asyncio.create_task(ask(bot)))
         await settled()
-    assert [len(asked) for asked in executor.asked] == [1] * AT_ONCE
+    assert [len(requested) for requested in executor.requested] == [1] * AT_ONCE
     for answer in range(AT_ONCE + 2):
         executor.answers[answer].set_result(None)
         await settled()
 
-    assert [len(asked) for asked in executor.asked] == [1] * AT_ONCE + [BATCH, 1]
+    assert [len(requested) for requested in executor.requested] == [1] * AT_ONCE + [BATCH, 1]
     assert await asyncio.gather(*asking) == some
 
 
@@ -92,7 +92,9 @@ async def test_closing_lets_nobody_wait() -> None:
         await asking
 
 
-async def test_a_configuration_is_made_anew_when_a_row_changed_and_only_then(world: World) -> None:
+async def test_a_configuration_is_built_again_when_a_row_changed_and_only_then(
+    world: World,
+) -> None:
     bot, _, _ = await world.user().ready_bot()
     rows = await read_one(world.context.database.autocommit, bot.account_id, bot.id)
     others = [row._replace(bot_id=UUID(int=1)) for row in rows]
@@ -106,7 +108,7 @@ async def test_a_configuration_is_made_anew_when_a_row_changed_and_only_then(wor
     assert config_cache.of(others) == config_cache.of(rows) == first
 
 
-async def test_who_asks_again_as_soon_as_it_was_told_is_told_again() -> None:
+async def test_a_caller_that_asks_again_as_soon_as_it_was_answered_is_answered_again() -> None:
     class Immediate:
         async def fetch(self, statement: Statement, **parameters: Any) -> Sequence[Any]:
             del statement, parameters

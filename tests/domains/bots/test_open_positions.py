@@ -1,4 +1,4 @@
-"""A bot with open positions keeps its key, and is kept itself."""
+"""A bot with open positions keeps its key and cannot be deleted."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -112,7 +112,7 @@ async def test_deactivating_pausing_and_renaming_go_on_with_open_positions(world
     assert paused.json()["open_positions"] == 1
 
 
-async def test_a_wrong_key_is_told_before_the_open_positions(world: World) -> None:
+async def test_a_wrong_key_is_reported_before_the_open_positions(world: World) -> None:
     user = world.user()
     bot, document, key = await user.ready_bot()
     await add_position(world, bot.account_id, document["id"], key["id"])

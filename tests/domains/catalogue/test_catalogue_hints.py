@@ -1,4 +1,4 @@
-"""What changes in a catalogue is told to the bots that it concerns, and to no others."""
+"""A change in a catalogue is notified to the bots that it concerns, and to no others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -34,14 +34,14 @@ ALWAYS = Intervals(prices=timedelta(0), instruments=timedelta(0))
 async def quiet_world(
     shared_context: Context, simulator: Simulator, healthy: None, copied_database: Database
 ) -> AsyncIterator[World]:
-    """One with commits, in which nobody else fetches a catalogue."""
+    """Yield a world with commits, in which nothing else fetches a catalogue."""
     del healthy
     async with open_world(shared_context, copied_database, simulator, background=False) as opened:
         yield opened
 
 
 class Listing:
-    """An exchange that lists what it is told to."""
+    """An exchange that lists what the test sets."""
 
     def __init__(self) -> None:
         self.listed: Sequence[Instrument] = ()
@@ -58,30 +58,30 @@ class Listing:
 
 
 class Market:
-    """Refreshes a catalogue, and hears what is said of it."""
+    """Refreshes a catalogue and receives the notifications that follow."""
 
-    def __init__(self, world: World, heard: "asyncio.Queue[str]") -> None:
+    def __init__(self, world: World, received: "asyncio.Queue[str]") -> None:
         self.exchange = Listing()
         exchanges: Any = self.exchange
         self._sessions = world.context.database.sessions
         self._refresher = CatalogueRefresher(
             world.context.database, exchanges, ALWAYS, background=False
         )
-        self._heard = heard
+        self._received = received
 
     async def list(self, *listed: Instrument) -> set[UUID]:
-        """The bots that were told of it."""
+        """List these instruments and return the bots that were notified."""
         self.exchange.listed = listed
         await self._refresher.refresh(BINANCE)
-        return await self.told()
+        return await self.notified()
 
-    async def told(self) -> set[UUID]:
-        """Since it was asked last."""
+    async def notified(self) -> set[UUID]:
+        """Return the bots that were notified since the last call."""
         async with self._sessions.begin() as session:
             await session.execute(text(f"SELECT pg_notify('{notifications.CHANNEL}', 'end')"))
         bots = set[UUID]()
         async with asyncio.timeout(60):
-            while (payload := await self._heard.get()) != "end":
+            while (payload := await self._received.get()) != "end":
                 _, bot = notifications.read(payload)
                 assert bot is not None
                 bots.add(bot)
@@ -90,20 +90,20 @@ class Market:
 
 @asynccontextmanager
 async def market_of(world: World) -> AsyncIterator[Market]:
-    heard = asyncio.Queue[str]()
+    received = asyncio.Queue[str]()
     url = world.context.database.engine.url.set(drivername="postgresql")
     connection = await asyncpg.connect(url.render_as_string(hide_password=False))
     try:
         await connection.add_listener(
-            notifications.CHANNEL, lambda *said: heard.put_nowait(said[3])
+            notifications.CHANNEL, lambda *arguments: received.put_nowait(arguments[3])
         )
-        yield Market(world, heard)
+        yield Market(world, received)
     finally:
         await connection.close()
 
 
 async def trading_bot(user: User, number: int, *symbols: str) -> Bot:
-    """With a key of the catalogue that has these assets."""
+    """Return a bot with a key of the catalogue that has these assets."""
     bot = await user.mint((await user.add_bot(f"bot {number}"))["id"])
     key = await add_unchecked(user, number)
     assert (await user.assign(str(bot.id), key["id"])).status_code == 200
@@ -114,18 +114,18 @@ async def trading_bot(user: User, number: int, *symbols: str) -> Bot:
     return bot
 
 
-async def test_the_bots_that_may_trade_what_changed_are_told_and_no_others(
+async def test_the_bots_that_may_trade_what_changed_are_notified_and_no_others(
     quiet_world: World,
 ) -> None:
     alice, bob = quiet_world.user(), quiet_world.user("bob")
     none = await trading_bot(alice, 1)
     elsewhere, _, _ = await quiet_world.user("carol").ready_bot()
     async with market_of(quiet_world) as market:
-        await market.told()
+        await market.notified()
         assert await market.list(BTC, ETH, ODD) == {none.id}, "the first is news for all of it"
         one = await trading_bot(alice, 2, "BTCUSDT", "ETHUSDT")
         two = await trading_bot(bob, 3, "ETHUSDT")
-        await market.told()
+        await market.notified()
 
         assert await market.list(BTC, ETH, ODD) == set()
         market.exchange.price = Decimal(2)
@@ -155,22 +155,22 @@ async def test_a_lowered_maximum_reaches_the_stream_of_the_bot_by_its_hint(
             assert (asset["max_leverage"], asset["blocked_by"]) == ("20", ["leverage_above_max"])
 
 
-async def test_leverage_that_a_check_of_a_key_teaches_is_told_once(quiet_world: World) -> None:
-    """From any account's key: its maxima are everybody's."""
+async def test_leverage_that_a_check_of_a_key_reveals_is_notified_once(quiet_world: World) -> None:
+    """The key may be of any account: its maxima apply to everyone."""
     bob = quiet_world.user("bob")
     async with market_of(quiet_world) as market:
         await market.list(replace(BTC, max_leverage=None), replace(ODD, max_leverage=None))
         bot = await trading_bot(quiet_world.user(), 1, "BTCUSDT")
         await trading_bot(quiet_world.user(), 2, "ODDUSDT")
         key = await add_unchecked(bob, 3)
-        await market.told()
+        await market.notified()
         new = quiet_world.credentials["binance"]["testnet"]["trade"]
 
         replaced = await bob.put(f"/v1/keys/{key['id']}/credentials", dict(new))
         assert replaced.status_code == 200, replaced.text
-        assert await market.told() == {bot.id}
+        assert await market.notified() == {bot.id}
         again = await bob.put(f"/v1/keys/{key['id']}/credentials", dict(new))
         assert again.status_code == 200, again.text
-        assert await market.told() == set()
+        assert await market.notified() == set()
         config = (await bot.get("/v1/runtime/config")).json()
         assert Decimal(config["assets"][0]["max_leverage"]) > 1

@@ -46,7 +46,7 @@ async def test_all_ten_are_listed_in_order_whole(world: World) -> None:
         assert fields[:2] == ["api_key", "api_secret"]
 
 
-async def test_what_differs_between_exchanges_is_told(world: World) -> None:
+async def test_what_differs_between_exchanges_is_shown(world: World) -> None:
     listed = await exchanges(world)
 
     def those(condition: Any) -> set[str]:

@@ -249,7 +249,7 @@ async def test_leverage_that_only_a_signed_call_tells_is_learned_from_a_key(worl
 
 
 async def test_all_who_look_first_share_one_flight(busy_world: World) -> None:
-    """Also across processes: the second refresher stands for another one."""
+    """Across processes too: the second refresher stands for another process."""
     before = busy_world.simulator.calls("binance", "testnet", "/fapi/v1/exchangeInfo")
     user = busy_world.user()
     key = (await user.post("/v1/keys", busy_world.unchecked_key())).json()

@@ -1,4 +1,4 @@
-"""A catalogue of thousands."""
+"""A catalogue of thousands of instruments."""
 
 from tests.support.world import World
 

@@ -25,7 +25,7 @@ def _now() -> str:
 
 
 async def with_data(world: World) -> tuple[User, Bot, str]:
-    """Five rows in each table: 3 of testnet, 2 of them old, and 2 of live with another key."""
+    """Add five rows to each table: 3 of testnet, 2 of them old, and 2 of live with another key."""
     user, database = world.user(), world.context.database
     bot, _, key = await user.ready_bot()
     await fill(database, bot.account_id, key["id"], rows=1)
@@ -97,7 +97,7 @@ async def test_what_is_reported_late_is_refused_and_what_is_new_is_stored(world:
     ):
         answer = await bot.put("/v1/runtime/positions/late", late)
         assert (answer.status_code, answer.json()["code"]) == (409, "data_deleted")
-    # An open one that nobody knew: had it been known, it would have been kept.
+    # An unknown open position: had it been known, the deletion would have kept it.
     for name, times in (("new", {}), ("unknown", past)):
         report = {**position, "status": "open", **times}
         answer = await bot.put(f"/v1/runtime/positions/{name}", report)
@@ -179,8 +179,8 @@ async def test_what_a_clock_ahead_reported_is_deleted_too_and_no_other_bot_is_re
 
     for bot, verdict in ((punctual, "stored"), (hasty, "refused")):
         event = {"id": "e1", "at": _now(), "kind": "note", "level": "info", "message": "Hello"}
-        told = (await bot.post("/v1/runtime/events", {"items": [event]})).json()
-        assert [result["status"] for result in told["results"]] == [verdict]
+        verdicts = (await bot.post("/v1/runtime/events", {"items": [event]})).json()
+        assert [result["status"] for result in verdicts["results"]] == [verdict]
     assert (await user.get("/v1/bot-events?environment=testnet")).json()["items"][1:] == []
     await purge_deleted(database.sessions, PurgeLimits(batch=1))
     ended = (await user.get(answer.headers["location"])).json()

@@ -15,7 +15,7 @@ from tests.support.world import World
 
 
 async def account_of(world: World) -> UUID:
-    """Of the one account there is."""
+    """Return the id of the only account."""
     async with world.context.database.sessions() as session:
         return (await session.scalars(select(Account.account_id))).one()
 

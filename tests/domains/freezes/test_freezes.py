@@ -1,4 +1,4 @@
-"""Freezes: who may, what they stop, and that none is granted once the answer is there."""
+"""Freezes: who may set them, what they stop, and that no opening is granted after the response."""
 
 import asyncio
 from typing import Any

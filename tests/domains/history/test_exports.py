@@ -39,7 +39,7 @@ async def exported(desk: Desk, name: str, form: str, query: str = "") -> httpx.R
 
 
 def flat(document: Json) -> dict[str, str]:
-    """What a line of CSV says of the document."""
+    """Return what a CSV line should contain for the document."""
     cells: dict[str, str] = {}
     for name, value in document.items():
         if name in {"bot", "key"}:
@@ -120,7 +120,7 @@ async def test_what_is_deleted_while_an_export_is_sent_is_not_in_the_rest(
 
 async def gather(answer: httpx.Response, got: list[bytes]) -> None:
     async for part in answer.aiter_raw():
-        got.append(part)  # noqa: PERF401  # what came before a failure is wanted too
+        got.append(part)  # noqa: PERF401  # what arrived before a failure is needed too
 
 
 async def test_an_export_that_fails_on_the_way_ends_the_connection(
@@ -230,7 +230,7 @@ async def test_the_form_is_the_one_that_the_caller_likes_best(
 
 
 class Reader:
-    """Takes what is sent when it is let to, and counts the pages that were read for it."""
+    """Accepts data when the test allows it, and counts the pages that were read for it."""
 
     def __init__(self, pages: int, fails_at: int | None = None) -> None:
         self.read = 0
@@ -298,7 +298,7 @@ async def test_a_page_is_read_when_the_one_before_was_taken() -> None:
 async def test_a_failure_before_the_first_page_is_still_a_problem_and_frees_the_place() -> None:
     quota = ExportQuota()
     for _ in range(exports.OF_ONE_ACCOUNT + 1):
-        with pytest.raises(OSError):  # noqa: PT011  # its class says all
+        with pytest.raises(OSError):  # noqa: PT011  # its class is enough
             await begin(Reader(3, fails_at=0), quota)
 
 
@@ -344,7 +344,7 @@ async def test_only_so_many_are_sent_at_once() -> None:
     quota.take(accounts[-1])
 
 
-async def test_an_account_that_has_its_share_is_told_to_wait(world: World) -> None:
+async def test_an_account_that_has_its_share_must_wait(world: World) -> None:
     desk = await new_desk(world)
     quota = world.context.exports
     for _ in range(exports.OF_ONE_ACCOUNT):

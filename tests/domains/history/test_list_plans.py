@@ -1,4 +1,4 @@
-"""How PostgreSQL answers a page: by an index in the order of the list, from the page's place on."""
+"""How PostgreSQL answers a page: by an index in the order of the list, from the page's start on."""
 
 import itertools
 import json
@@ -29,7 +29,7 @@ from tests.support.trading_data import SECOND, START, TIMES
 ACCOUNT, KEY, BOT = (UUID(int=number) for number in (1, 2, 2))
 FEW, MANY, STEP = 4_000, 120_000, 20_000
 MAKE_ACCOUNT = "INSERT INTO accounts (account_id, issuer, subject) VALUES ('{}', '', '')"
-# Of a key and a bot that have one row in five and in seven; keys have one environment each.
+# A key has one row in five and a bot one in seven; each key has one environment.
 _WHO = """
     (SELECT '{account}'::uuid AS account_id, number, 'r' || number AS id,
             lpad((number % 5)::text, 32, '0')::uuid AS key_id,
@@ -66,7 +66,7 @@ FILL = [
 
 @asynccontextmanager
 async def filled(server: Server, rows: int) -> AsyncIterator[Database]:
-    """An account with so many rows of each kind, of which PostgreSQL has its statistics."""
+    """Yield an account with this many rows of each kind, and up-to-date statistics."""
     async with database_copy(server) as name:
         url = server.url(name, superuser=True)
         fill = [
@@ -104,7 +104,7 @@ BY_FILTER = {
     "of_kind": ListFilter(exactly=(("kind", "X-3"),)),
     "of_level": ListFilter(exactly=(("level", "error"),)),
 }
-"""What is asked for, by the index that is to answer it."""
+"""The filter that each index must answer."""
 
 INDEXED = [
     (data_list, index)
@@ -147,7 +147,7 @@ def scans(data_list: DataList, found: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def sorted_at_length(node: dict[str, Any], within: bool = False) -> bool:
-    """Whether more is sorted than a page."""
+    """Return whether more than a page is sorted."""
     kind = node["Node Type"]
     if within and "Scan" in kind and kind != "Subquery Scan":
         return True
@@ -189,7 +189,7 @@ async def test_a_page_costs_the_same_at_any_depth(
         assert of_list[0]["Index Name"] == f"ix_{data_list.table}_{index}"
         assert sum(scan["Actual Rows"] for scan in of_list) == 51
         read.append(found["Shared Hit Blocks"] + found["Shared Read Blocks"])
-    # A row is in a block of its own at worst, and each look-up in an index reads a few.
+    # At worst each row is in a block of its own, and each index look-up reads a few blocks.
     assert max(read) < 51 * 8, read
 
 

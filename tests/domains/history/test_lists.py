@@ -36,7 +36,7 @@ async def page(desk: Desk, name: str, **query: Any) -> Json:
 
 
 async def shown(desk: Desk, name: str, **query: Any) -> list[str]:
-    """The ids of all pages."""
+    """Return the ids of all pages."""
     found = await page(desk, name, **query)
     ids = [item["id"] for item in found["items"]]
     while found["next_cursor"]:
@@ -60,7 +60,7 @@ async def test_a_list_shows_all_of_a_row_with_the_names_of_its_bot_and_key(
     SCHEMAS[name].model_validate(item)
     assert item["id"] == "r1"
     assert item["bot"] == {"id": bot["id"], "name": "Grid BTC"}
-    # The key itself is gone: its label is still told.
+    # The key itself is deleted: its label is still shown.
     assert item["key"] == {"id": str(desk.keys["live"]), "label": "live key"}
     assert item[TIMES[name]] == "2026-11-01T00:00:00Z"
 
@@ -77,7 +77,7 @@ async def test_decimals_are_text_and_what_nobody_knew_is_null(world: World) -> N
 
 
 def crossed(name: str, desk: Desk) -> Iterator[dict[str, Any]]:
-    """A row for each environment, bot, word and second, and some that are of another key."""
+    """Yield a row for each environment, bot, word and second, some of them with another key."""
     words = [("X-1", "info"), ("X-2", "error")]
     for environment, bot, (symbol, level), second in itertools.product(
         ENVIRONMENTS, desk.bots, words, range(2)
@@ -98,7 +98,7 @@ async def test_filters_narrow_a_list_alone_and_together_and_environments_never_m
     """Rule R24."""
     desk = await new_desk(world)
     rows = list(crossed(name, desk))
-    if name == "positions":  # whose key has a label always
+    if name == "positions":  # a position's key always has a label
         rows = [row | {"key_id": desk.keys[row["environment"]]} for row in rows]
     await desk.add(name, *rows)
     words = {"symbol": {"symbol"}, "level": {"level", "kind"}}
@@ -111,7 +111,7 @@ async def test_filters_narrow_a_list_alone_and_together_and_environments_never_m
     }
     times = [(None, None), (START + SECOND, None), (None, START + SECOND), (START, START)]
 
-    chance = random.Random(name)  # noqa: S311  # of all there are
+    chance = random.Random(name)  # noqa: S311  # a sample of all combinations
     combinations = list(itertools.product(*choices.values()))
     for values in chance.sample(combinations, min(24, len(combinations))):
         exactly = {n: v for n, v in zip(choices, values, strict=True) if v is not None}
@@ -137,7 +137,7 @@ async def test_pages_through_equal_times_lose_and_repeat_nothing(
     world: World, name: str, filtered: bool
 ) -> None:
     desk = await new_desk(world)
-    chance = random.Random(name)  # noqa: S311  # places, only
+    chance = random.Random(name)  # noqa: S311  # positions in time only
     rows = [
         new_row(name, START + chance.randrange(3) * SECOND, bot_id=chance.choice(desk.bots))
         for _ in range(23)

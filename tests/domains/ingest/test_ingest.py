@@ -1,4 +1,4 @@
-"""What bots report in batches: a verdict for each item, and rows that say all of it."""
+"""What bots report in batches: a verdict for each item, and rows that contain all of it."""
 
 import csv
 import io
@@ -96,9 +96,9 @@ async def test_one_bad_item_keeps_no_other_from_being_stored(world: World, kind:
     assert statuses(results) == [*["invalid_item"] * len(bad), "stored"]
     assert set(await rows(world, kind)) == {"good"}
     assert [result["id"] for result in results[:14]] == [None] * 14
-    told = {result["id"]: result["detail"] for result in results[14:-1]}
-    assert told["typo"] == "[member]: Extra inputs are not permitted (extra_forbidden)"
-    assert all(f"{name}" in told[f"no-{name}"] for name in without_id)
+    found = {result["id"]: result["detail"] for result in results[14:-1]}
+    assert found["typo"] == "[member]: Extra inputs are not permitted (extra_forbidden)"
+    assert all(f"{name}" in found[f"no-{name}"] for name in without_id)
     assert "s3cr3t" not in json.dumps(results)
 
 
@@ -187,9 +187,9 @@ async def test_a_message_may_have_lines_and_tabs_and_is_exported_as_it_was_sent(
 ) -> None:
     bot = (await trader(world)).bot
     sent = ['Traceback:\n\tFile "a.py", line 1\n', "of Windows:\r\n\t\\n\\\n, y\r\n", "\n\tfirst"]
-    told = [item("events", f"e{n}", message=text) for n, text in enumerate(sent)]
+    found = [item("events", f"e{n}", message=text) for n, text in enumerate(sent)]
 
-    assert set(statuses(await report(bot, "events", *told))) == {"stored"}
+    assert set(statuses(await report(bot, "events", *found))) == {"stored"}
 
     stored = await rows(world, "events")
     assert [row["message"] for _, row in sorted(stored.items())] == sent
@@ -386,7 +386,7 @@ async def test_what_is_older_than_a_deletion_is_refused(world: World, kind: str)
         item(kind, "before", before),
         item(kind, "late", before),
         item(kind, "kept"),
-        # The row of this id is deleted, and not gone yet.
+        # The row of this id is deleted, but not purged yet.
         item(kind, "before"),
     )
 
@@ -408,7 +408,7 @@ async def bobs_key(world: World) -> Json:
 
 
 async def earned(world: World, trading: Trader, **changes: Any) -> tuple[Any, ...]:
-    """Contract type, contract size, settle asset and P&L of a trade that was reported so."""
+    """Return contract type, contract size, settle asset and P&L of a trade reported like this."""
     name = uuid4().hex
     assert statuses(await report(trading.bot, "trades", item("trades", name, **changes))) == [
         "stored"
@@ -423,11 +423,11 @@ async def test_the_contract_is_the_catalogues_and_else_the_bots_and_else_unknown
     trading = await trader(world)
     inverse = instrument(INVERSE, contract_type=ContractType.INVERSE)
     await list_instruments(world, OKX_INVERSE, inverse)
-    said = {"contract_size": "5", "settle": "USDC"}
+    stated = {"contract_size": "5", "settle": "USDC"}
     size = Decimal("0.01")
 
     assert await earned(world, trading) == ("linear", size, "USDT", Decimal("20.01"))
-    assert await earned(world, trading, side="short", fees="1", **said) == (
+    assert await earned(world, trading, side="short", fees="1", **stated) == (
         *("linear", size, "USDT", Decimal("-21.01")),
     )
     short = await earned(
@@ -438,19 +438,19 @@ async def test_the_contract_is_the_catalogues_and_else_the_bots_and_else_unknown
     assert await earned(world, trading, symbol="GONE", contract_size="5") == (
         *("linear", None, None, None),
     )
-    assert await earned(world, trading, symbol="GONE", **said) == (
+    assert await earned(world, trading, symbol="GONE", **stated) == (
         *("linear", Decimal(5), "USDC", Decimal(10005)),
     )
 
 
-async def test_a_settle_asset_is_one_asset_whatever_case_it_is_told_in(world: World) -> None:
+async def test_a_settle_asset_is_one_asset_in_whatever_case_it_is_reported(world: World) -> None:
     trading = await trader(world)
     odd = replace(instrument("ODD"), settle="usdt")
     await list_instruments(world, OKX, instrument(), odd)
     for symbol in ("GONE", "ODD"):
         for settle in ("usdt", "USDt", "Usdt"):
-            told = await earned(world, trading, symbol=symbol, contract_size="1", settle=settle)
-            assert told[2] == "USDT"
+            found = await earned(world, trading, symbol=symbol, contract_size="1", settle=settle)
+            assert found[2] == "USDT"
     looks = {"usd": "USD", "xbt": "BTC", "XBt": "BTC", "uBTC": "UBTC", "USDT": "USDT"}
     items = [item("equity-snapshots", settle, settle=settle) for settle in looks]
     assert set(statuses(await report(trading.bot, "equity-snapshots", *items))) == {"stored"}

@@ -1,4 +1,4 @@
-"""Batches that cross each other, deletions and changes of their bot; batches that come again."""
+"""Concurrent batches, deletions and changes of their bot; repeated batches."""
 
 import asyncio
 import random
@@ -22,7 +22,7 @@ Write = Callable[[AsyncSession], Awaitable[Any]]
 
 
 async def waits(world: World, hold: Write, waiting: Coroutine[Any, Any, Any]) -> Any:
-    """The result of what had to wait for what `hold` locked until that was committed."""
+    """Return the result of what had to wait until what `hold` locked was committed."""
     sessions = world.context.database.sessions
     async with asyncio.timeout(60), sessions() as holding:
         await hold(holding)
@@ -55,7 +55,7 @@ async def test_of_batches_that_cross_each_item_is_stored_once(busy_world: World,
             *(report(trading.bot, kind, *(item(kind, name) for name in one)) for one in batches)
         )
 
-        verdicts = Counter((told["id"], told["status"]) for one in answers for told in one)
+        verdicts = Counter((verdict["id"], verdict["status"]) for one in answers for verdict in one)
         sent = {name for one in batches for name in one}
         assert {name: verdicts[name, "stored"] for name in sent} == dict.fromkeys(sent, 1)
         assert {status for _, status in verdicts} == {"stored", "duplicate"}
@@ -137,7 +137,7 @@ async def test_a_batch_whose_connection_breaks_can_be_sent_again(busy_world: Wor
     first = await report(trading.bot, "trades", item("trades", "1"))
     again = await report(trading.bot, "trades", item("trades", "1"))
 
-    # What broke off may have been stored or not: the bot learns which, and it is there once.
+    # The interrupted batch may or may not be stored: the bot learns which, and it is stored once.
     assert statuses(first) in (["stored"], ["duplicate"])
     assert statuses(again) == ["duplicate"]
     assert set(await rows(busy_world, "trades")) == {"1"}

@@ -1,4 +1,4 @@
-"""P&L against fractions, which round nothing."""
+"""P&L compared with fractions, which are never rounded."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -15,7 +15,7 @@ SIDES = st.sampled_from(["long", "short"])
 
 
 def decimals(*, low: int, places: int = 40) -> st.SearchStrategy[Decimal]:
-    """With as many digits as a report may have."""
+    """Return decimals with as many digits as a report may have."""
     digits = st.integers(low, 10**60 - 1)
     return st.builds(
         lambda whole, point: Decimal(whole).scaleb(-point), digits, st.integers(0, places)

@@ -1,4 +1,4 @@
-"""A key of each of the ten exchanges, with the form that each asks for."""
+"""A key of each of the ten exchanges, with the form that each requires."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ BASE64 = "c2VjcmV0LW9mLWEta3Jha2VuLWZ1dHVyZXMta2V5"
 
 
 def body(exchange: str, **changes: Any) -> dict[str, Any]:
-    """A key that may be right in form at this exchange, not to be checked there."""
+    """Return a key that is well-formed at this exchange and is not checked there."""
     return {
         "label": f"{exchange} main",
         "exchange": exchange,
@@ -155,7 +155,7 @@ async def test_a_region_is_one_of_the_exchanges_own_and_is_kept(world: World) ->
         assert answer.json()["regions"] == list(regions)
 
 
-async def test_without_a_host_a_key_is_taken_and_said_to_be_unreachable(world: World) -> None:
+async def test_without_a_host_a_key_is_taken_as_unreachable(world: World) -> None:
     hosts = simulated_hosts({})
     async with (
         HttpTransport() as http,

@@ -1,4 +1,4 @@
-"""Many checks at once, on a clock that skips: what waits in our own line is no outage."""
+"""Many checks at once on a simulated clock: waiting for a slot does not count as an outage."""
 
 import asyncio
 from collections import Counter
@@ -20,11 +20,11 @@ from tests.sdk.client.skipping import now, skipping
 SECONDS = 5
 BURST = 60
 PLACE = (Environment.LIVE, None, ContractType.LINEAR)
-RATE = Rate(4, 2.0)  # in powers of two, which such a clock adds up without a rest
+RATE = Rate(4, 2.0)  # powers of two, which this clock adds up exactly
 
 
 class Strict(httpx.AsyncBaseTransport):
-    """An exchange that refuses all keys at once."""
+    """An exchange that rejects all keys immediately."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -65,10 +65,10 @@ def test_a_burst_is_checked_for_as_long_as_there_is_patience_and_the_rest_is_no_
                 per_minute=1000,
                 refuse_withdrawal=True,
             )
-            told = Counter(await asyncio.gather(*(outcome(check, n) for n in range(BURST))))
+            outcomes = Counter(await asyncio.gather(*(outcome(check, n) for n in range(BURST))))
         checked = RATE.calls + (SECONDS + PATIENCE) * RATE.calls / RATE.seconds
-        assert told.keys() == {"rejected", "rate_limited"}
-        assert told["rejected"] == strict.asked
+        assert outcomes.keys() == {"rejected", "rate_limited"}
+        assert outcomes["rejected"] == strict.asked
         assert checked - 2 <= strict.asked <= checked
         assert now() < SECONDS + PATIENCE + 1
 

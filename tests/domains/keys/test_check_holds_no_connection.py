@@ -1,4 +1,4 @@
-"""While an exchange is asked, no database connection and no transaction is held."""
+"""While an exchange is called, no database connection and no transaction is held."""
 
 import asyncio
 

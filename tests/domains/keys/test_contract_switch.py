@@ -23,8 +23,8 @@ LINEAR = {"contract_type": "linear"}
 BTC_USD = "BTC-USD-SWAP"
 
 
-async def heard(world: World, bot: Bot, lease: timedelta) -> None:
-    """A heartbeat of the bot, as it is stored."""
+async def store_heartbeat(world: World, bot: Bot, lease: timedelta) -> None:
+    """Store a heartbeat of the bot."""
     async with world.context.database.sessions.begin() as session:
         now = func.clock_timestamp()
         await session.execute(
@@ -112,7 +112,7 @@ async def test_a_bot_that_is_online_keeps_the_contract_type(world: World) -> Non
     user = world.user()
     bot, document, key = await user.ready_bot()
     path = f"/v1/keys/{key['id']}"
-    await heard(world, bot, IN_A_MINUTE)
+    await store_heartbeat(world, bot, IN_A_MINUTE)
 
     refused = await user.patch(path, INVERSE)
     same = await user.patch(path, {**LINEAR, "label": "renamed"})
@@ -127,7 +127,7 @@ async def test_a_bot_that_is_online_keeps_the_contract_type(world: World) -> Non
 async def test_a_bot_that_is_offline_lets_its_key_be_switched(world: World) -> None:
     user = world.user()
     bot, _, key = await user.ready_bot()
-    await heard(world, bot, A_SECOND_AGO)
+    await store_heartbeat(world, bot, A_SECOND_AGO)
 
     answer = await user.patch(f"/v1/keys/{key['id']}", INVERSE)
 
@@ -183,7 +183,7 @@ async def test_a_switch_whose_bot_was_another_by_the_time_is_tried_again(
 ) -> None:
     user = world.user()
     bot, _, key = await user.ready_bot()
-    await heard(world, bot, IN_A_MINUTE)
+    await store_heartbeat(world, bot, IN_A_MINUTE)
     lock_bot, calls = ContractSwitch.lock_bot, 0
 
     async def nobody_at_first(switch: ContractSwitch, key_id: UUID) -> Any:

@@ -1,4 +1,6 @@
-"""What asking the exchange makes of a key: its permissions, a refusal, or an honest `unknown`."""
+"""What the check with the exchange yields for a key: permissions, a refusal, or an honest
+`unknown`.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -44,7 +46,7 @@ async def test_an_unverified_key_is_skipped_and_unknown_and_no_one_is_asked(worl
 async def test_an_exchange_on_a_bad_day_says_nothing_about_a_key(
     world: World, exchange: str, kind: FaultKind, reason: str | None
 ) -> None:
-    # What asks for a pause asks for one that nobody has the time for.
+    # Faults that ask for a pause ask for a longer one than the deadline allows.
     """Rule R6."""
     world.simulator.faults.set(exchange, "live", kind, seconds=600, retry_after=100)
     timeout = 0.4 if kind is FaultKind.SLOW else 30
@@ -80,7 +82,7 @@ async def test_a_check_takes_five_seconds_at_most_unless_set_otherwise(world: Wo
     assert world.context.settings.key_check_timeout == 5
 
 
-async def test_a_key_that_may_only_read_is_taken_and_said_not_to_trade(world: World) -> None:
+async def test_a_key_that_may_only_read_is_taken_as_unable_to_trade(world: World) -> None:
     okx = await world.user().add_key("readonly")
     binance = await world.user().add_key("readonly", exchange="binance", environment="live")
 
@@ -152,7 +154,7 @@ async def test_a_refusal_tells_what_to_do_and_repeats_nothing(world: World) -> N
     assert body["api_secret"] not in answer.text
 
 
-async def test_live_credentials_entered_as_testnet_are_told_so(world: World) -> None:
+async def test_live_credentials_entered_as_testnet_are_recognized(world: World) -> None:
     live = world.credentials["okx"]["live"]["trade"]
 
     answer = await world.user().post("/v1/keys", world.new_key(**live, environment="testnet"))
@@ -161,7 +163,7 @@ async def test_live_credentials_entered_as_testnet_are_told_so(world: World) -> 
     assert answer.json()["reason"] == "wrong_environment"
 
 
-async def test_a_wrong_secret_and_a_wrong_passphrase_are_told_apart(world: World) -> None:
+async def test_a_wrong_secret_and_a_wrong_passphrase_are_distinguished(world: World) -> None:
     user = world.user()
 
     secret = await user.post("/v1/keys", world.new_key(api_secret="0" * 32))
@@ -172,7 +174,7 @@ async def test_a_wrong_secret_and_a_wrong_passphrase_are_told_apart(world: World
 
 
 async def add_many(user: User, world: World, number: int) -> list[int]:
-    """One refused key again and again: each is one question to the exchange."""
+    """Add one rejected key repeatedly: each attempt is one call to the exchange."""
     answers = [await user.post("/v1/keys", world.new_key("revoked")) for _ in range(number)]
     return [answer.status_code for answer in answers]
 

@@ -1,4 +1,4 @@
-"""Deleting a key: not while a bot has it, and then at once."""
+"""Deleting a key: refused while a bot has it, otherwise immediate."""
 
 from uuid import UUID, uuid4
 
@@ -11,7 +11,7 @@ from tests.support.world import World
 
 
 async def rows_of(world: World, key_id: str) -> tuple[int, int]:
-    """How many rows of the key and of its credentials there are."""
+    """Return how many rows of the key and of its credentials there are."""
     async with world.context.database.sessions() as session:
         keys = await session.scalar(
             select(func.count()).select_from(Key).where(Key.id == UUID(key_id))

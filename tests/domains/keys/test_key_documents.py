@@ -19,7 +19,7 @@ def members(model: type[BaseModel]) -> set[str]:
 
 
 def check_members(document: Any, schema: BaseModel) -> None:
-    """No member too many and none too few, all the way down."""
+    """Check recursively that no member is missing and none is additional."""
     assert set(document) == members(type(schema))
     for name, field in type(schema).model_fields.items():
         value = getattr(schema, name)

@@ -8,7 +8,7 @@ from tests.support.world import User, World
 
 
 async def labels(user: User, query: str = "") -> list[str]:
-    """The labels on the first page, newest first."""
+    """Return the labels on the first page, newest first."""
     answer = await user.get(f"/v1/keys{query}")
     assert answer.status_code == 200, answer.text
     KeyPage.model_validate(answer.json())
@@ -114,7 +114,7 @@ async def test_search_does_not_look_into_the_hidden_part_of_a_key(world: World) 
 
 
 async def pages(user: User, query: str) -> list[list[str]]:
-    """The ids on each page, all followed."""
+    """Return the ids on each page, following all cursors."""
     found: list[list[str]] = []
     cursor = ""
     while True:

@@ -39,20 +39,20 @@ async def test_a_stream_tells_of_each_change_and_ends_with_the_operation(
         if len(events) == 1:
             await purge_deleted(database.sessions)
 
-    told = [json.loads(event.data) for event in events]
-    assert told[0] == begun
-    assert told[1:] == [(await user.get(f"/v1/operations/{begun['id']}")).json()]
-    assert (told[1]["status"], told[1]["done"]) == ("succeeded", 15)
+    sent = [json.loads(event.data) for event in events]
+    assert sent[0] == begun
+    assert sent[1:] == [(await user.get(f"/v1/operations/{begun['id']}")).json()]
+    assert (sent[1]["status"], sent[1]["done"]) == ("succeeded", 15)
 
 
 async def begun(world: World) -> tuple[str, UUID]:
-    """The address of an operation that waits for a worker, and its account."""
+    """Return the address of an operation that waits for a worker, and its account."""
     bot = await world.user().mint((await world.user().add_bot())["id"])
     operation = (await world.user().post("/v1/data-deletions", {"scope": "all"})).json()
     return f"/v1/operations/{operation['id']}/stream", bot.account_id
 
 
-async def test_an_account_and_a_process_have_so_many_streams_and_are_told_to_wait(
+async def test_an_account_and_a_process_have_so_many_streams_and_then_must_wait(
     world: World,
 ) -> None:
     user, quota = world.user(), world.context.operations
@@ -91,7 +91,7 @@ async def test_an_answer_that_is_never_sent_keeps_no_place(world: World) -> None
 
 
 async def test_streams_end_when_the_process_stops(world: World) -> None:
-    """Nobody works at the operation: its stream would go on for an hour."""
+    """No worker runs the operation: its stream would last for an hour."""
     path, account = await begun(world)
     database, quota = world.context.database, progress.OperationStreamQuota()
     row = await read_operation(database.autocommit, account, UUID(path.split("/")[3]))

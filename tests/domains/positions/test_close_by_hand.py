@@ -18,8 +18,8 @@ async def test_a_position_closed_by_hand_frees_key_and_bot(world: World) -> None
     assert document["closed_at"] == document["updated_at"] > opened["updated_at"]
     changed = ("status", "close_reason", "closed_at", "updated_at")
     assert {**document, **{name: opened[name] for name in changed}} == opened
-    told = {"position_id": "p1", "symbol": opened["symbol"]}
-    assert await trading.events() == [("position_closed_by_hand", "info", told)]
+    data = {"position_id": "p1", "symbol": opened["symbol"]}
+    assert await trading.events() == [("position_closed_by_hand", "info", data)]
     await trading.unassign()
     assert (await trading.user.delete(f"/v1/bots/{trading.bot.id}")).status_code == 204
 
@@ -81,7 +81,7 @@ async def test_of_several_bots_positions_the_bot_must_be_named(world: World) -> 
     assert [row.status for row in await first.rows() if row.bot_id == first.bot.id] == ["open"]
     assert (other.status_code, other.json()["code"]) == (404, "not_found")
 
-    # One of them alone is held now: that one is meant, and again if it is closed again.
+    # Only one of them is held now: that one is closed, and returned again when closed again.
     left = await first.user.post(path)
     again = await first.user.post(path)
     assert (left.status_code, left.json()["bot"]["id"]) == (200, str(first.bot.id))

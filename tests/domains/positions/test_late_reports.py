@@ -1,4 +1,4 @@
-"""Reports of positions that were deleted: nothing comes back, whether the rows are gone or not."""
+"""Reports of deleted positions restore nothing, whether or not the rows are purged."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -59,7 +59,7 @@ async def test_a_late_report_of_what_was_deleted_is_refused_and_an_opening_is_of
         {"status": "closed", "closed_at": now()},
         {"status": "open", "opened_at": LONG_AGO},
         {"status": "closed", "opened_at": LONG_AGO, "closed_at": now()},
-        # A wrong clock: the service's own time takes its place, and says nothing.
+        # A wrong clock: the service's own time replaces it and proves nothing.
         {"status": "open", "opened_at": now(hours=1)},
     ):
         assert (await trading.refused(**late))["code"] == "data_deleted", late
@@ -110,7 +110,7 @@ async def test_one_that_was_kept_and_had_ended_before_the_deletion_goes_with_its
 
     assert (closed["status"], closed["exit_price"]) == ("closed", "2")
     assert await trading.rows() == []
-    # Nothing tells of it, although its times are reversed.
+    # No event mentions it, although its times are reversed.
     assert await trading.events() == []
     bot = (await trading.user.get(f"/v1/bots/{trading.bot.id}")).json()
     assert bot["open_positions"] == 0
@@ -143,7 +143,7 @@ async def test_a_reservation_that_a_deletion_kept_is_shown_when_it_lapses_and_la
     await delete_all(trading)
     sessions = world.context.database.sessions
     async with sessions.begin() as session:
-        # Two hours on: it was made before the deletion, and lapsed after it.
+        # Two hours later: it was created before the deletion and lapsed after it.
         await session.execute(
             text("UPDATE deletion_marks SET cutoff = cutoff - interval '2 hours'")
         )

@@ -51,7 +51,7 @@ async def test_the_newest_come_first_page_by_page(world: World) -> None:
     names = [f"p{number}" for number in range(5)]
     await several(trading, *names)
     async with world.context.database.sessions.begin() as session:
-        # Two of one moment: the rest of the order tells them apart.
+        # Two of the same moment: the rest of the order distinguishes them.
         same = update(Position).where(Position.id.in_(["p2", "p3"]))
         await session.execute(same.values(created_at=func.clock_timestamp()))
 

@@ -1,4 +1,4 @@
-"""Reports of positions that cross each other or a change, over real connections."""
+"""Concurrent reports of positions and changes, over real connections."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -66,7 +66,7 @@ async def test_first_reports_that_name_different_keys_agree_on_one(busy_world: W
 
 @dataclass(slots=True)
 class Change:
-    """A change that a reservation keeps out, and how to have things as before."""
+    """A change that a reservation prevents, and how to undo it."""
 
     do: Callable[[Trader], Awaitable[httpx.Response]]
     undo: Callable[[Trader], Awaitable[object]]
@@ -107,12 +107,12 @@ async def test_a_reservation_and_what_it_keeps_out_never_both_succeed(busy_world
             opened, changed = await asyncio.gather(
                 trading.put("opening", f"{name}-{number}".replace(" ", "-")), change.do(trading)
             )
-            told = (name, opened.status_code, changed.status_code)
+            outcome = (name, opened.status_code, changed.status_code)
             if name == "margin mode" and changed.is_success:
-                # It came first: the reservation is made in the new mode.
-                assert opened.json()["margin_mode"] == "isolated", told
+                # The change came first: the reservation is made in the new mode.
+                assert opened.json()["margin_mode"] == "isolated", outcome
             else:
-                assert opened.is_success != changed.is_success, told
+                assert opened.is_success != changed.is_success, outcome
             assert {opened.status_code, changed.status_code} <= {200, 204, 409}
             await let_lapse(busy_world)
             if changed.is_success:

@@ -1,4 +1,4 @@
-"""Positions as bots report them: permission to open, and facts in whatever order they come."""
+"""Positions as bots report them: permission to open, and facts in whatever order they arrive."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -31,7 +31,7 @@ AFTER: dict[str, dict[str, tuple[str, str | None]]] = {
     "open": dict(zip(STATES, (*[OPEN] * 6, REPORTED), strict=True)),
     "closed": dict.fromkeys(STATES, REPORTED),
 }
-"""What a position is, by what it was and what is reported of it."""
+"""The expected state after a report, by the state before it."""
 
 
 async def make(trading: Trader, state: str) -> None:
@@ -79,14 +79,14 @@ async def test_a_position_has_what_its_asset_says_unless_the_bot_says_otherwise(
     trading = await trader(world)
 
     taken_over = await trading.report("opening")
-    said = await trading.report("open", "p2", leverage=3, margin_mode="isolated", fees="-0.25")
+    stated = await trading.report("open", "p2", leverage=3, margin_mode="isolated", fees="-0.25")
 
     assert taken_over["key"] == {"id": trading.key["id"], "label": trading.key["label"]}
     assert taken_over["bot"] == {"id": str(trading.bot.id), "name": trading.document["name"]}
     assert (taken_over["exchange"], taken_over["environment"]) == ("okx", "testnet")
     assert (taken_over["contract_type"], taken_over["symbol"]) == ("linear", SYMBOL)
     assert (taken_over["leverage"], taken_over["margin_mode"]) == ("10", "cross")
-    assert (said["leverage"], said["margin_mode"], said["fees"]) == ("3", "isolated", "-0.25")
+    assert (stated["leverage"], stated["margin_mode"], stated["fees"]) == ("3", "isolated", "-0.25")
 
 
 async def test_a_reservation_holds_for_a_minute_and_shows_as_lapsed_after_it(
@@ -187,8 +187,8 @@ async def test_what_was_closed_by_hand_is_reopened_by_a_later_report_with_an_eve
     trading = await trader(world)
     await trading.report("open", revision=4)
     await trading.close_by_hand()
-    for heard in (3, 4):
-        assert states_of(await trading.report("open", revision=heard)) == BY_HAND
+    for revision in (3, 4):
+        assert states_of(await trading.report("open", revision=revision)) == BY_HAND
 
     reopened = await trading.report("open", revision=later)
 
@@ -253,7 +253,7 @@ CAUSES: dict[str, Steps] = {
     "asset_delisted": lambda t: [list_symbols(t, "ETH-USDT-SWAP")],
     "leverage_above_max": lambda t: [list_symbols(t, SYMBOL, max_leverage="9")],
 }
-"""How each reason comes about, and no other with it."""
+"""How to cause each reason without any other."""
 
 
 async def cause(trading: Trader, reason: str) -> None:
@@ -303,13 +303,13 @@ async def test_an_opening_is_refused_for_each_reason_and_an_open_position_is_not
     fact = await trading.report("open", "fact", key_id=trading.key["id"])
 
     assert states_of(fact) == OPEN
-    told = {"position_id": "fact", "symbol": SYMBOL, "blocked_by": reasons}
-    assert await trading.events() == [("position_unexpected", "warning", told)]
+    data = {"position_id": "fact", "symbol": SYMBOL, "blocked_by": reasons}
+    assert await trading.events() == [("position_unexpected", "warning", data)]
     await trading.report("open", "fact", entry_price="2")
     assert len(await trading.events()) == 1
 
 
-async def test_all_reasons_are_told_in_their_order(world: World) -> None:
+async def test_all_reasons_are_listed_in_their_order(world: World) -> None:
     """Rule R18."""
     trading = await trader(world)
     reasons = ["frozen", "bot_paused", "key_inactive", "asset_disabled", "asset_delisted"]
@@ -334,7 +334,7 @@ async def test_a_refused_repeat_leaves_the_reservation_to_lapse(world: World) ->
 
 
 async def test_a_deactivated_key_goes_on_serving_what_is_open(world: World) -> None:
-    """Rule R20. Exit rules go on: reports, configuration and credentials."""
+    """Rule R20. Exit rules keep working: reports, configuration and credentials."""
     trading = await trader(world)
     await trading.report("open")
     await trading.deactivate()
@@ -369,8 +369,8 @@ async def test_a_position_keeps_the_key_of_its_first_report(world: World) -> Non
     new = await trading.report("opening", "p2", key_id=other["id"])
 
     assert (late["key"]["id"], new["key"]["id"]) == (trading.key["id"], other["id"])
-    told = {"position_id": "p1", "symbol": SYMBOL, "blocked_by": ["key_not_assigned"]}
-    assert await trading.events() == [("position_unexpected", "warning", told)]
+    data = {"position_id": "p1", "symbol": SYMBOL, "blocked_by": ["key_not_assigned"]}
+    assert await trading.events() == [("position_unexpected", "warning", data)]
 
 
 async def test_a_report_may_name_a_key_that_the_bot_had_and_no_other(world: World) -> None:
@@ -429,8 +429,8 @@ async def test_two_bots_may_use_the_same_id(world: World) -> None:
     )
 
 
-async def told(trading: Trader) -> list[tuple[str, str]]:
-    """Kind and level of the events about what was reported."""
+async def recorded_events(trading: Trader) -> list[tuple[str, str]]:
+    """Return kind and level of the events about what was reported."""
     async with trading.world.context.database.sessions() as session:
         kinds = select(BotEvent.kind, BotEvent.level).order_by(BotEvent.at)
         rows = await session.execute(kinds.where(BotEvent.data["position_id"].is_not(None)))
@@ -458,19 +458,19 @@ async def test_a_fact_with_a_clock_that_is_ahead_is_recorded_with_the_service_s_
 
     opened = await trading.report("open", opened_at=ahead)
     assert await trading.report("open", opened_at=ahead) == opened
-    assert await told(trading) == [event]
+    assert await recorded_events(trading) == [event]
     closed = await trading.report("closed", opened_at=ahead, closed_at=ahead)
     assert await trading.report("closed", opened_at=ahead, closed_at=ahead) == closed
-    assert await told(trading) == [event] * 2
+    assert await recorded_events(trading) == [event] * 2
     missed = await trading.report("closed", "missed", opened_at=ahead, closed_at=ahead)
 
     for at in (opened["opened_at"], closed["closed_at"], missed["opened_at"], missed["closed_at"]):
         assert abs(datetime.fromisoformat(at) - datetime.now(UTC)) < timedelta(minutes=1)
     assert closed["opened_at"] == opened["opened_at"]
-    assert await told(trading) == [event] * 3
+    assert await recorded_events(trading) == [event] * 3
 
 
-async def test_a_position_that_closed_before_it_opened_is_recorded_and_told_of(
+async def test_a_position_that_closed_before_it_opened_is_recorded_with_an_event(
     world: World,
 ) -> None:
     trading = await trader(world)
@@ -484,7 +484,7 @@ async def test_a_position_that_closed_before_it_opened_is_recorded_and_told_of(
     }
 
     assert {name: closed[name] for name in times} == times
-    assert await told(trading) == [("position_times_reversed", "warning")]
+    assert await recorded_events(trading) == [("position_times_reversed", "warning")]
 
 
 async def test_a_late_fact_is_of_the_contract_type_that_lists_its_symbol(world: World) -> None:
@@ -577,10 +577,10 @@ async def test_what_cannot_be_is_refused(world: World) -> None:
 async def test_amounts_are_kept_to_the_last_digit(world: World) -> None:
     trading = await trader(world)
     long = "1234567890123456789." + "0" * 20 + "1"
-    for said, kept in ((long, long), ("1e-8", "0.00000001"), (1e-08, "0.00000001"), (3, "3")):
-        assert (await trading.report("open", quantity=said))["quantity"] == kept
-    for said, kept in (("-0", "0"), ("0E-8", "0"), ("1E+3", "1000"), ("-0.10", "-0.1")):
-        assert (await trading.report("open", fees=said))["fees"] == kept
+    for sent, kept in ((long, long), ("1e-8", "0.00000001"), (1e-08, "0.00000001"), (3, "3")):
+        assert (await trading.report("open", quantity=sent))["quantity"] == kept
+    for sent, kept in (("-0", "0"), ("0E-8", "0"), ("1E+3", "1000"), ("-0.10", "-0.1")):
+        assert (await trading.report("open", fees=sent))["fees"] == kept
 
 
 async def test_an_id_that_cannot_be_seen_or_sent_is_refused_with_the_rule(world: World) -> None:

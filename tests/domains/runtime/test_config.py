@@ -56,7 +56,7 @@ async def config(bot: Bot) -> dict[str, Any]:
     return document
 
 
-def test_every_reason_is_told_in_the_order_of_the_contract() -> None:
+def test_every_reason_is_listed_in_the_order_of_the_contract() -> None:
     """Rule R18."""
     for number in range(len(ORDER) + 1):
         for reasons in combinations(ORDER, number):
@@ -66,7 +66,7 @@ def test_every_reason_is_told_in_the_order_of_the_contract() -> None:
             assert blocked_by(OpeningConditions(**situation)) == list(reasons)  # type: ignore[arg-type]  # a mixed dict
 
 
-def test_a_bot_without_a_key_is_told_that_and_nothing_of_keys() -> None:
+def test_a_bot_without_a_key_is_blocked_by_that_alone() -> None:
     situation = {**FREE, "has_key": False, "key_active": False, "enabled_assets": 0}
     assert blocked_by(OpeningConditions(**situation)) == ["no_key"]  # type: ignore[arg-type]  # as above
     paused = {**situation, "paused": True}

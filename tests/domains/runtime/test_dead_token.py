@@ -1,4 +1,4 @@
-"""A token that dies while its release waits."""
+"""A token that is revoked while its release waits."""
 
 import asyncio
 

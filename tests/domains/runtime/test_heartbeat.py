@@ -1,4 +1,4 @@
-"""HeartbeatWriter: stored before they are acknowledged, many at once, and told as events."""
+"""HeartbeatWriter: heartbeats are acknowledged once stored, in batches, with events."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -33,22 +33,22 @@ async def beat(bot: Bot) -> dict[str, Any]:
     return document
 
 
-async def told(world: World) -> list[tuple[str, str]]:
-    """Kind and level of all events, in their order."""
+async def recorded_events(world: World) -> list[tuple[str, str]]:
+    """Return kind and level of all events, in order."""
     async with world.context.database.sessions() as session:
         rows = await session.execute(select(BotEvent.kind, BotEvent.level).order_by(BotEvent.at))
         return [(row.kind, row.level) for row in rows]
 
 
 async def set_lease(world: World, seconds: float, **columns: Any) -> None:
-    """All leases end this many seconds from now."""
+    """Let all leases end this many seconds from now."""
     until = func.clock_timestamp() + timedelta(seconds=seconds)
     async with world.context.database.sessions.begin() as session:
         await session.execute(update(Presence).values(lease_until=until, **columns))
 
 
 class GatedReader:
-    """Lets statements through one by one, and knows of each how many bots it wrote."""
+    """Lets statements through one by one, and records how many bots each wrote."""
 
     def __init__(self, inner: Executor) -> None:
         self._inner = inner
@@ -64,7 +64,7 @@ class GatedReader:
 
 
 class FailingReader:
-    """The connection is lost before the answer comes."""
+    """Loses the connection before the answer arrives."""
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         del statement, parameters
@@ -113,7 +113,7 @@ async def test_a_plain_heartbeat_needs_no_body(world: World, body: Any) -> None:
     assert answer.status_code == 200, answer.text
 
 
-async def test_coming_online_is_told_once_with_the_key_that_the_bot_has(world: World) -> None:
+async def test_coming_online_is_recorded_once_with_the_key_that_the_bot_has(world: World) -> None:
     user = world.user()
     bot, _, key = await user.ready_bot()
 
@@ -122,7 +122,7 @@ async def test_coming_online_is_told_once_with_the_key_that_the_bot_has(world: W
 
     async with world.context.database.sessions() as session:
         [event] = (await session.scalars(select(BotEvent))).all()
-        heard = await session.scalar(select(Presence.lease_until - LEASE))
+        heartbeat_at = await session.scalar(select(Presence.lease_until - LEASE))
     assert (event.kind, event.level) == ("online", "info")
     assert (event.account_id, event.bot_id, str(event.key_id)) == (
         bot.account_id,
@@ -130,11 +130,11 @@ async def test_coming_online_is_told_once_with_the_key_that_the_bot_has(world: W
         key["id"],
     )
     assert event.environment == "testnet"
-    assert heard is not None
-    assert event.at <= heard
+    assert heartbeat_at is not None
+    assert event.at <= heartbeat_at
 
 
-async def test_a_bot_that_returns_before_anyone_saw_it_go_is_told_offline_and_online(
+async def test_a_bot_that_returns_before_anyone_saw_it_go_went_offline_and_online(
     world: World,
 ) -> None:
     [bot] = await bots_of(world.user(), 1)
@@ -155,14 +155,14 @@ async def test_a_bot_that_returns_before_anyone_saw_it_go_is_told_offline_and_on
     assert {event.key_id for event in events} == {None}
 
 
-async def test_a_bot_that_was_announced_offline_is_told_online_alone(world: World) -> None:
+async def test_a_bot_that_was_announced_offline_only_comes_online(world: World) -> None:
     [bot] = await bots_of(world.user(), 1)
     await beat(bot)
     await set_lease(world, -60, announced_online=False)
 
     await beat(bot)
 
-    assert await told(world) == [("online", "info")] * 2
+    assert await recorded_events(world) == [("online", "info")] * 2
 
 
 async def test_heartbeats_that_wait_are_written_together_and_none_before_the_commit(
@@ -219,7 +219,7 @@ async def test_bots_that_are_heard_for_the_first_time_are_written_together_too(
     async with busy_world.context.database.sessions() as session:
         writers = await session.scalar(text("SELECT count(DISTINCT xmin::text) FROM presence"))
     assert writers == 1
-    assert await told(busy_world) == [("online", "info")] * 12
+    assert await recorded_events(busy_world) == [("online", "info")] * 12
 
 
 async def test_many_bots_at_once_are_all_stored_and_announced_once(busy_world: World) -> None:
@@ -227,7 +227,7 @@ async def test_many_bots_at_once_are_all_stored_and_announced_once(busy_world: W
 
     await asyncio.gather(*(beat(bot) for bot in bots * 3))
 
-    assert sorted(await told(busy_world)) == [("online", "info")] * 30
+    assert sorted(await recorded_events(busy_world)) == [("online", "info")] * 30
     async with busy_world.context.database.sessions() as session:
         assert await session.scalar(select(func.count()).select_from(Presence)) == 30
 
@@ -244,7 +244,7 @@ async def test_a_batch_that_fails_is_acknowledged_to_nobody(busy_world: World) -
 
     assert {answer.status_code for answer in answers} == {503}
     assert {answer.json()["code"] for answer in answers} == {"unavailable"}
-    assert await told(busy_world) == []
+    assert await recorded_events(busy_world) == []
 
 
 async def test_a_bot_whose_row_is_locked_waits_and_delays_no_other(busy_world: World) -> None:
@@ -260,14 +260,14 @@ async def test_a_bot_whose_row_is_locked_waits_and_delays_no_other(busy_world: W
         released = await holding.scalar(select(func.clock_timestamp()))
         await holding.rollback()
         await waiting
-        heard = await holding.scalar(
+        heartbeat_at = await holding.scalar(
             select(Presence.last_heartbeat_at).where(Presence.bot_id == held.id)
         )
 
-    # The clock is read after the lock: time spent waiting costs the bot no lease.
-    assert heard is not None
+    # The clock is read after the lock: waiting costs the bot nothing of its lease.
+    assert heartbeat_at is not None
     assert released is not None
-    assert heard > released
+    assert heartbeat_at > released
 
 
 async def test_a_request_that_goes_away_takes_nothing_from_the_others(busy_world: World) -> None:
@@ -321,7 +321,7 @@ async def test_a_bot_deleted_while_its_first_heartbeat_waits_is_gone(busy_world:
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_reasons_that_block_positions_are_told_by_the_heartbeat(world: World) -> None:
+async def test_reasons_that_block_positions_show_in_the_heartbeat(world: World) -> None:
     user = world.user()
     key = await add_unchecked(user)
     [bot] = await bots_of(user, 1)

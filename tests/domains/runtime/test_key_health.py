@@ -1,4 +1,4 @@
-"""What a bot tells of its credentials becomes the key's verification, once, and is told of."""
+"""A bot's report about its credentials becomes the key's verification, with events, once."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -20,8 +20,8 @@ def now(**later: float) -> str:
     return (datetime.now(UTC) + timedelta(**later)).isoformat()
 
 
-async def report(bot: Bot, **said: Any) -> httpx.Response:
-    look = {"version": 1, "status": "ok", "checked_at": now(), **said}
+async def report(bot: Bot, **changes: Any) -> httpx.Response:
+    look = {"version": 1, "status": "ok", "checked_at": now(), **changes}
     return await bot.post("/v1/runtime/heartbeat", {"credentials": look})
 
 
@@ -34,20 +34,20 @@ async def revision(world: World, key: Json) -> str:
     return str((await world.user().get(f"/v1/keys/{key['id']}")).headers["etag"])
 
 
-async def told(world: World) -> list[BotEvent]:
+async def recorded_events(world: World) -> list[BotEvent]:
     async with world.context.database.sessions() as session:
         query = select(BotEvent).where(BotEvent.kind.in_(HEALTH)).order_by(BotEvent.at)
         return list((await session.scalars(query)).all())
 
 
 async def long_ago(world: World) -> None:
-    """Keys that were looked at an hour ago, when they were added."""
+    """Pretend the keys were checked an hour ago, when they were added."""
     async with world.context.database.sessions.begin() as session:
         before = func.clock_timestamp() - timedelta(hours=1)
         await session.execute(update(Key).values(verification_checked_at=before))
 
 
-async def test_a_rejection_is_shown_told_and_blocks_until_the_key_is_accepted_again(
+async def test_a_rejection_is_shown_recorded_and_blocks_until_the_key_is_accepted_again(
     world: World,
 ) -> None:
     """Rule R23."""
@@ -65,7 +65,7 @@ async def test_a_rejection_is_shown_told_and_blocks_until_the_key_is_accepted_ag
     config = (await bot.get("/v1/runtime/config")).json()
     assert "credentials_rejected" in config["blocked_by"]
     assert answer.json()["config_version"] == config["version"]
-    [rejected] = await told(world)
+    [rejected] = await recorded_events(world)
     assert (rejected.kind, rejected.level) == ("credentials_rejected", "error")
     assert (rejected.bot_id, str(rejected.key_id), rejected.environment) == (
         bot.id,
@@ -81,14 +81,14 @@ async def test_a_rejection_is_shown_told_and_blocks_until_the_key_is_accepted_ag
 
     verification = (await shown(world, key))["verification"]
     assert (verification["status"], verification["reason"]) == ("verified", None)
-    assert [(event.kind, event.level) for event in (await told(world))[1:]] == [
+    assert [(event.kind, event.level) for event in (await recorded_events(world))[1:]] == [
         ("credentials_accepted", "info")
     ]
     config = (await bot.get("/v1/runtime/config")).json()
     assert "credentials_rejected" not in config["blocked_by"]
 
 
-async def test_causes_that_are_not_told_apart_are_shown(world: World) -> None:
+async def test_causes_that_the_exchange_does_not_distinguish_are_shown(world: World) -> None:
     bot, _, key = await world.user().ready_bot()
     possible = ["invalid_key", "ip_not_allowed"]
 
@@ -111,10 +111,10 @@ async def test_a_look_that_finds_nothing_new_moves_its_time_alone(world: World) 
     before["verification"]["checked_at"] = after["verification"]["checked_at"]
     assert after == before
     assert await revision(world, key) == tag
-    assert await told(world) == []
+    assert await recorded_events(world) == []
 
 
-async def test_permissions_that_changed_are_told_with_the_words_before_and_after(
+async def test_changed_permissions_are_recorded_with_the_values_before_and_after(
     world: World,
 ) -> None:
     bot, _, key = await world.user().ready_bot()
@@ -125,7 +125,7 @@ async def test_permissions_that_changed_are_told_with_the_words_before_and_after
     permissions = (await shown(world, key))["permissions"]
     assert permissions == {**key["permissions"], "trade": "no", "withdraw": "yes"}
     assert await revision(world, key) != tag
-    events = {event.kind: event for event in await told(world)}
+    events = {event.kind: event for event in await recorded_events(world)}
     assert {kind: event.level for kind, event in events.items()} == {
         "permissions_changed": "warning",
         "withdrawal_permission": "warning",
@@ -147,11 +147,11 @@ async def test_permissions_that_were_unknown_are_learned_without_a_warning(world
 
     await report(bot, permissions={"read": "yes", "trade": "yes"})
 
-    levels = {event.kind: event.level for event in await told(world)}
+    levels = {event.kind: event.level for event in await recorded_events(world)}
     assert levels == {"credentials_accepted": "info", "permissions_changed": "info"}
 
 
-async def test_another_expiry_is_stored_and_will_be_announced_anew(world: World) -> None:
+async def test_another_expiry_is_stored_and_will_be_announced_again(world: World) -> None:
     bot, _, key = await world.user().ready_bot()
     async with world.context.database.sessions.begin() as session:
         await session.execute(update(Key).values(expiry_announced=7))
@@ -167,27 +167,29 @@ async def test_another_expiry_is_stored_and_will_be_announced_anew(world: World)
         assert await session.scalar(select(Key.expiry_announced)) is None
     await report(bot, expires_at=None)
     assert (await shown(world, key))["expires_at"] is None
-    assert [event.kind for event in await told(world)] == ["key_expiry_changed"] * 2
+    assert [event.kind for event in await recorded_events(world)] == ["key_expiry_changed"] * 2
 
 
 @pytest.mark.parametrize(
-    ("said", "why"),
+    ("changes", "why"),
     [
         ({"version": 2}, "of credentials that the key does not have"),
-        ({"checked_at": now(days=-2)}, "older than what the bot told before"),
+        ({"checked_at": now(days=-2)}, "older than what the bot reported before"),
     ],
     ids=["another version", "an older look"],
 )
-async def test_a_report_about_the_past_changes_nothing(world: World, said: Json, why: str) -> None:
+async def test_a_report_about_the_past_changes_nothing(
+    world: World, changes: Json, why: str
+) -> None:
     bot, _, key = await world.user().ready_bot()
     await report(bot)
     before = await shown(world, key)
 
-    answer = await report(bot, status="rejected", reason="expired", **said)
+    answer = await report(bot, status="rejected", reason="expired", **changes)
 
     assert answer.status_code == 200, why
     assert await shown(world, key) == before
-    assert await told(world) == []
+    assert await recorded_events(world) == []
 
 
 async def test_of_two_reports_of_one_second_the_later_counts(world: World) -> None:
@@ -232,7 +234,7 @@ async def test_a_bot_without_a_key_has_nothing_to_tell(world: World) -> None:
     bot = await user.mint((await user.add_bot())["id"])
 
     assert (await report(bot)).status_code == 200
-    assert await told(world) == []
+    assert await recorded_events(world) == []
 
 
 async def test_a_clock_that_is_ahead_is_refused(world: World) -> None:
@@ -247,7 +249,7 @@ async def test_a_clock_that_is_ahead_is_refused(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "said",
+    "changes",
     [
         {"status": "rejected"},
         {"status": "rejected", "reason": "mood"},
@@ -262,37 +264,37 @@ async def test_a_clock_that_is_ahead_is_refused(world: World) -> None:
         *("no end", "hardly an end"),
     ],
 )
-async def test_what_makes_no_sense_is_refused(world: World, said: Json) -> None:
+async def test_what_makes_no_sense_is_refused(world: World, changes: Json) -> None:
     bot, _, _ = await world.user().ready_bot()
 
-    answer = await report(bot, **said)
+    answer = await report(bot, **changes)
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert not any("datetime." in fault["msg"] for fault in answer.json()["errors"])
 
 
-async def test_of_two_reports_at_once_the_later_look_stays_and_each_change_is_told_once(
+async def test_of_two_reports_at_once_the_later_look_stays_and_each_change_has_one_event(
     busy_world: World,
 ) -> None:
     bot, _, key = await busy_world.user().ready_bot()
     await long_ago(busy_world)
     start = datetime.now(UTC) - timedelta(minutes=10)
     reports = [
-        {"checked_at": (start + timedelta(seconds=n)).isoformat(), **said}
-        for n, said in enumerate(
+        {"checked_at": (start + timedelta(seconds=n)).isoformat(), **changes}
+        for n, changes in enumerate(
             [{"status": "rejected", "reason": "expired"}, {"status": "ok"}] * 8
         )
     ]
 
-    answers = await asyncio.gather(*(report(bot, **said) for said in reversed(reports)))
+    answers = await asyncio.gather(*(report(bot, **changes) for changes in reversed(reports)))
 
     assert {answer.status_code for answer in answers} == {200}
     document = await shown(busy_world, key)
     assert document["verification"]["status"] == "verified"
     looked = datetime.fromisoformat(document["verification"]["checked_at"])
     assert looked == start + timedelta(seconds=15)
-    kinds = [event.kind for event in await told(busy_world)]
-    # A change is told when it is one: never twice the same in a row.
+    kinds = [event.kind for event in await recorded_events(busy_world)]
+    # Only changes cause an event: the same one never occurs twice in a row.
     assert kinds == ["credentials_rejected", "credentials_accepted"] * (len(kinds) // 2)
     assert await revision(busy_world, key) == f'"{1 + len(kinds)}"'
 
@@ -317,19 +319,19 @@ async def test_a_token_that_dies_while_its_report_waits_reports_nothing(busy_wor
 
 
 async def test_only_a_change_is_notified(world: World) -> None:
-    """Whoever is connected for the bot reads its configuration anew then."""
+    """Every connected process rereads the bot's configuration on a notification."""
     bot, _, _ = await world.user().ready_bot()
-    said: list[str] = []
+    statements: list[str] = []
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        said.append(statement)
+        statements.append(statement)
 
     engine = world.context.database.engine.sync_engine
     event.listen(engine, "before_cursor_execute", note)
     try:
         await report(bot)
-        assert not any("pg_notify" in statement for statement in said)
+        assert not any("pg_notify" in statement for statement in statements)
         await report(bot, status="rejected", reason="expired")
-        assert sum("pg_notify" in statement for statement in said) == 1
+        assert sum("pg_notify" in statement for statement in statements) == 1
     finally:
         event.remove(engine, "before_cursor_execute", note)

@@ -44,13 +44,13 @@ def padded(text: str) -> bytes:
 
 
 def bound(label: str, *fields: str) -> bytes:
-    """Return the label, then each field behind its length, as docs/custody.md says it."""
+    """Return the label, then each field preceded by its length, as docs/custody.md specifies."""
     parts = [len(field.encode()).to_bytes(2, "big") + field.encode() for field in fields]
     return label.encode() + b"".join(parts)
 
 
 def opened(release: dict[str, Any], suite: hpke.Suite, private_key: Any) -> Any:
-    """What a bot in any other language would do with the answer."""
+    """Open a release as a bot in any other language would."""
     fields = [str(release[name]) for name in BOUND]
     data_key = suite.decrypt(
         padded(release["sealed_data_key"]), private_key, bound("botkeys/release/1", *fields)
@@ -136,7 +136,7 @@ async def test_a_bot_in_any_language_opens_a_post_quantum_release(world: World) 
     }
 
 
-async def test_each_release_is_sealed_anew(world: World, asking: Asking) -> None:
+async def test_each_release_is_sealed_separately(world: World, asking: Asking) -> None:
     bot, _, _ = await world.user().ready_bot()
 
     first, second = (await asking.ask(bot)).json(), (await asking.ask(bot)).json()
@@ -187,7 +187,7 @@ async def test_the_padding_of_a_one_time_key_may_be_sent(world: World, asking: A
     assert answer.status_code == 200, answer.text
 
 
-async def test_a_bot_without_a_key_is_told_so(world: World, asking: Asking) -> None:
+async def test_a_bot_without_a_key_is_refused_for_that_reason(world: World, asking: Asking) -> None:
     user = world.user()
     bot = await user.mint((await user.add_bot())["id"])
 

@@ -1,4 +1,4 @@
-"""A bot may fetch its credentials twelve times an hour, however many ask at once."""
+"""A bot may fetch its credentials twelve times an hour, however many requests run at once."""
 
 import asyncio
 from dataclasses import replace
@@ -20,7 +20,7 @@ from tests.support.world import Bot, Json, World
 async def past_releases(
     world: World, bot: Bot, key: Json, *ages: timedelta, address: str = "127.0.0.1"
 ) -> None:
-    """Releases of the given ages, as if the bot had asked then."""
+    """Add releases of the given ages, as if the bot had requested them then."""
     async with world.context.database.sessions() as session:
         for age in ages:
             await session.execute(
@@ -38,7 +38,7 @@ async def past_releases(
         await session.commit()
 
 
-async def test_the_thirteenth_in_an_hour_is_refused_and_told_when(
+async def test_the_thirteenth_in_an_hour_is_refused_with_the_time_to_wait(
     world: World, asking: Asking
 ) -> None:
     """Rule R31."""
@@ -106,7 +106,7 @@ async def test_the_limit_is_a_setting(world: World, asking: Asking) -> None:
     assert [answer.status_code for answer in answers] == [200, 429]
 
 
-async def test_the_client_is_told_how_long_to_wait(world: World) -> None:
+async def test_the_client_learns_how_long_to_wait(world: World) -> None:
     bot, _, key = await world.user().ready_bot()
     await past_releases(world, bot, key, *[timedelta(minutes=30)] * 12)
 

@@ -1,4 +1,4 @@
-"""What a release leaves behind: a record before it is made, the key's last release, an event."""
+"""What a release leaves behind: a record before the release, the key's last release, an event."""
 
 import asyncio
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.support.world import Bot, World
 
 
 class CrashingKeyring:
-    """Crashes where the data key would be opened."""
+    """Crashes when the data key would be opened."""
 
     def releaser(self) -> Any:
         raise RuntimeError("a fault while sealing")
@@ -31,7 +31,7 @@ def with_keyring(world: World, keyring: Any) -> Any:
 
 
 async def recorded(world: World, bot: Bot) -> tuple[int, int]:
-    """How many releases, and how many allowed releases in the audit log, the bot has."""
+    """Return how many releases, and how many allowed releases in the audit log, the bot has."""
     async with world.context.database.sessions() as session:
         releases = await session.scalar(
             select(func.count()).select_from(Release).where(Release.bot_id == bot.id)

@@ -1,4 +1,4 @@
-"""In what order a process reads configurations for its streams, and how many at once."""
+"""The order in which a process rereads configurations for its streams, and how many at once."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ def names(*numbers: int) -> list[BotRef]:
 
 
 def taken(hints: RereadQueue, rows: int = 1) -> list[list[BotRef]]:
-    """Everything, take by take."""
+    """Take batches until the queue is empty."""
     takes = []
     while take := hints.take(lambda _: rows):
         takes.append(take)

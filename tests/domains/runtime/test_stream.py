@@ -22,13 +22,13 @@ from tests.support.streaming import Streaming, streaming
 from tests.support.world import Bot, User, World
 
 HINTS_ALONE = StreamLimits(reread=3600)
-"""Nothing is found by reading again: only a notification tells of a change."""
+"""Limits without periodic rereads: only a notification reveals a change."""
 
 OFTEN = StreamLimits(reread=0.05)
 
 
 async def new_bot(user: User) -> Bot:
-    """Without a key: no catalogue that is fetched meanwhile changes its configuration."""
+    """Add a bot without a key: no catalogue fetched meanwhile changes its configuration."""
     return await user.mint((await user.add_bot())["id"])
 
 
@@ -50,13 +50,13 @@ async def principal_of(world: World, bot: Bot) -> BotPrincipal:
 
 
 async def pause_quietly(session: AsyncSession, bot: Bot) -> None:
-    """Without a notification."""
+    """Pause the bot without a notification."""
     row = (BotRow.account_id == bot.account_id, BotRow.id == bot.id)
     await session.execute(update(BotRow).where(*row).values(paused=True))
 
 
 async def listening(world: World) -> int | None:
-    """The server's process of the connection that listens."""
+    """Return the PostgreSQL process id of the listening connection."""
     async with world.context.database.read_sessions() as session:
         found = await session.scalar(
             text(
@@ -126,8 +126,8 @@ async def test_a_notification_of_an_account_concerns_all_its_bots_and_nonsense_n
         for stream in (*streams, other):
             await stream.config()
         await listens(busy_world)
-        # What is heard is heard after all bots were read again because it can be heard now: a
-        # change that was told of has arrived twice, so nothing is left to be read of the stranger.
+        # Notifications arrive after the reread that follows the start of listening. A change that
+        # was notified has therefore arrived twice, and nothing is left to read for the stranger.
         for paused in (True, False):
             await pause(bob, stranger, paused=paused)
             assert ("bot_paused" in (await other.config())["blocked_by"]) is paused
@@ -139,7 +139,7 @@ async def test_a_notification_of_an_account_concerns_all_its_bots_and_nonsense_n
         for stream in streams:
             assert "bot_paused" in (await stream.config())["blocked_by"]
         await bob.assign(str(stranger.id), key["id"])
-        assert (await other.config())["key"] is not None, "it was told of what concerns another"
+        assert (await other.config())["key"] is not None, "it was notified about another bot"
 
 
 async def test_a_change_without_a_notification_is_found_by_reading_again(
@@ -160,7 +160,7 @@ async def test_what_changes_while_nobody_listens_arrives(busy_world: World) -> N
         await stream.config()
         pid = await listens(busy_world)
         async with busy_world.context.database.sessions.begin() as session:
-            await pause_quietly(session, bot)  # no notification: as if it were lost
+            await pause_quietly(session, bot)  # no notification, as if it were lost
             await session.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
         assert "bot_paused" in (await stream.config())["blocked_by"]
 
@@ -307,7 +307,7 @@ async def test_streams_end_when_the_process_is_asked_to_stop(busy_world: World) 
 
 
 class OnceAway:
-    """A database that does not answer the first time."""
+    """A database that fails the first time."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor

@@ -1,4 +1,4 @@
-"""Decimals of bodies: what the OpenAPI document says is what is taken."""
+"""Decimals in bodies: exactly what the OpenAPI document allows is accepted."""
 
 from decimal import Decimal
 from typing import Any
@@ -35,8 +35,9 @@ NUMBERS = st.one_of(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_schema_says_which_texts_are_taken_as_decimals(kind: str) -> None:
-    """It names no numbers, though they are taken: a client would send them rounded. That zero is
-    not positive stands in its description, since patterns with look-ahead fail many clients.
+    """The schema mentions no numbers, though they are accepted: a client would send them rounded.
+    Its description states that zero is not positive, since many clients fail on patterns with
+    look-ahead.
     """
     adapter = TypeAdapter[Decimal](KINDS[kind])
     document = adapter.json_schema()

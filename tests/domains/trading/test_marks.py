@@ -1,4 +1,4 @@
-"""Deletion marks: what they cover, said once in Python and once in SQL."""
+"""Deletion marks: what they cover, stated in Python and again in SQL."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""A period that ends before it begins is a mistake, and no empty answer."""
+"""A period that ends before it begins is an error, not an empty result."""
 
 from urllib.parse import urlencode
 

@@ -1,4 +1,4 @@
-"""Closing an account: at once for those who ask, entirely once the operation is done."""
+"""Closing an account: at once for its callers, completely when the operation ends."""
 
 from datetime import timedelta
 from typing import Any
@@ -22,7 +22,7 @@ async def closed(user: User, query: str = "") -> Json:
 
 
 async def let_time_pass(world: World) -> None:
-    """As though the account had been closed a minute ago: tokens are issued by the second."""
+    """Pretend the account was closed a minute ago: tokens are issued by the second."""
     async with world.context.database.sessions.begin() as session:
         before = Account.tokens_from - timedelta(minutes=1)
         await session.execute(update(Account).values(tokens_from=before))
