@@ -1,4 +1,4 @@
-"""A service whose every commit is watched."""
+"""A service whose every commit is checked against the rules."""
 
 from collections.abc import AsyncIterator
 

@@ -1,5 +1,5 @@
-"""Two operations that meet: the first is stopped between its check and its write, and the second
-comes in between. Under its lock it waits; without, a rule breaks.
+"""Two concurrent operations: the first is stopped between its check and its write, and the second
+runs in between. Under its lock the second waits; without it, a rule breaks.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeAlias
 import httpx
 from sqlalchemy import text
 
-from tests.races.scene import LINEAR, Scene, told
-from tests.races.statements import OPERATION, Gate, overheard
+from tests.races.scene import LINEAR, Scene, outcome
+from tests.races.statements import OPERATION, Gate, recorded_statements
 from tests.races.watch import broken_in
 from tests.support.world import World
 
@@ -22,7 +22,9 @@ _ACCOUNTS = count()
 
 @dataclass(slots=True)
 class Cast:
-    """A bot and the key that it has or had. `spare` is a second key, for who needs one."""
+    """A bot and the key that it has or had. `spare` is a second key, for crossings that
+    need one.
+    """
 
     scene: Scene
     bot: str
@@ -30,7 +32,7 @@ class Cast:
     spare: str = ""
 
     async def has_key(self) -> None:
-        assert told(await self.scene.assign(self.bot, self.key)) == "200"
+        assert outcome(await self.scene.assign(self.bot, self.key)) == "200"
 
     async def has_key_and_spare(self) -> None:
         await self.has_key()
@@ -38,20 +40,20 @@ class Cast:
 
     async def had_key(self) -> None:
         await self.has_key()
-        assert told(await self.scene.unassign(self.bot)) == "200"
+        assert outcome(await self.scene.unassign(self.bot)) == "200"
 
     async def had_key_and_spare(self) -> None:
         await self.had_key()
         self.spare = await self.scene.add_key(SYMBOL)
 
-    async def has_key_and_was_heard(self) -> None:
+    async def has_key_and_sent_heartbeat(self) -> None:
         await self.has_key()
-        assert told(await self.scene.heartbeat(self.bot)) == "200"
+        assert outcome(await self.scene.heartbeat(self.bot)) == "200"
         await self.scene.fall_silent(self.bot)
 
     async def reserves(self) -> None:
         await self.has_key()
-        assert told(await self.report("opening", revision=1)) == "200"
+        assert outcome(await self.report("opening", revision=1)) == "200"
 
     async def report(self, status: str, **more: object) -> httpx.Response:
         return await self.scene.report(self.bot, "p", status, SYMBOL, **more)
@@ -90,15 +92,15 @@ FREEZE = Operation("freeze", lambda cast: cast.scene.freeze(scope="account"))
 HEARTBEAT = Operation("heartbeat", lambda cast: cast.scene.heartbeat(cast.bot))
 
 ERROR = "an answer that is an error"
-"""A foreign key or a check of the database stands in for the lock, and the caller gets a 500."""
+"""A foreign key or a check constraint takes the lock's place, and the caller gets a 500."""
 
 Before: TypeAlias = Callable[[Cast], Awaitable[None]]
 
 
 class Crossing(NamedTuple):
-    """`without` the locks of the first on these tables, the rule `breaks`.
+    """Two operations, and the rule that breaks `without` the first one's locks on these tables.
 
-    Where there are two tables, each lock keeps the rule alone, and the other only when that fails.
+    If there are two tables, each lock alone keeps the rule: it breaks only when both are missing.
     """
 
     before: Before
@@ -224,13 +226,13 @@ CROSSINGS = (
         "a contract type switched while a position was open",
     ),
     Crossing(
-        Cast.has_key_and_was_heard,
+        Cast.has_key_and_sent_heartbeat,
         SWITCH,
         HEARTBEAT,
         ("presence",),
         "a contract type switched while the bot was online",
     ),
-    # Before its first heartbeat a bot has no row in presence that could be locked.
+    # Before its first heartbeat a bot has no presence row that could be locked.
     Crossing(
         Cast.has_key,
         SWITCH,
@@ -258,24 +260,24 @@ CROSSINGS = (
 
 
 async def meet(world: World, crossing: Crossing, *, without: tuple[str, ...] = ()) -> list[str]:
-    """Let them meet once, in an account of their own; what rules that broke."""
+    """Let the operations meet once, in a new account; return the rules that broke."""
     scene = Scene(world, account=f"crossing {next(_ACCOUNTS)}")
     bot = await scene.add_bot()
     cast = Cast(scene, bot, await scene.add_key(SYMBOL))
     await crossing.before(cast)
     account_id = scene.bots[bot].account_id
-    with overheard(world.context.database.engine) as statements:
+    with recorded_statements(world.context.database.engine) as statements:
         statements.removed = {(crossing.first.name, table) for table in without}
         gate = statements.gates[crossing.first.name] = Gate()
         first = asyncio.create_task(_fire(crossing.first, cast))
         reached = asyncio.create_task(gate.reached.wait())
         await asyncio.wait({first, reached}, return_when=asyncio.FIRST_COMPLETED)
         reached.cancel()
-        assert not first.done(), (crossing, told(first.result()))
+        assert not first.done(), (crossing, outcome(first.result()))
         second = asyncio.create_task(_fire(crossing.second, cast))
         await _done_or_waiting(world, second)
         gate.let_go.set()
-        answers = [told(await first), told(await second)]
+        answers = [outcome(await first), outcome(await second)]
     errors = [ERROR] if any(answer >= "5" for answer in answers) else []
     return errors + await broken_in(world, account_id)
 
@@ -286,7 +288,9 @@ async def _fire(operation: Operation, cast: Cast) -> httpx.Response:
 
 
 async def _done_or_waiting(world: World, task: asyncio.Task[httpx.Response]) -> None:
-    """Until it is done, or waits for a lock. Nothing tells of that, so it is asked for."""
+    """Wait until the task is done or waits for a lock. Nothing reports the latter, so this
+    polls.
+    """
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted")
     async with world.context.database.read_sessions() as session:
         while not task.done() and not await session.scalar(waiting):

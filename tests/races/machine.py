@@ -1,4 +1,4 @@
-"""Steps in any order, each held against the model: its answer, and then every row."""
+"""Steps in any order, each compared with the model: first its answer, then every row."""
 
 import asyncio
 from collections import Counter
@@ -14,24 +14,24 @@ from sqlalchemy import text
 
 from tests.races.model import Asset, Bot, Expected, Key
 from tests.races.position_model import Model
-from tests.races.scene import INVERSE, LINEAR, MAX_LEVERAGE, Scene, told
+from tests.races.scene import INVERSE, LINEAR, MAX_LEVERAGE, Scene, outcome
 from tests.races.watch import violations
 from tests.support.world import World
 
 T = TypeVar("T")
 MINE = st.sampled_from(("first", "first", "second"))
-"""Which bot, or which key. One that was deleted is asked for all the same, until it is replaced."""
+"""The bot or key to use. A deleted one is still used until it is replaced."""
 SYMBOLS = st.sampled_from((*LINEAR, *INVERSE))
 YES = st.booleans()
 POSITIONS = st.sampled_from(("a", "b"))
 SCOPES = st.sampled_from(("account", "key"))
 PATIENCE = 300
-"""Seconds for one step: only what hangs takes so long."""
+"""Seconds for one step: only a step that hangs takes so long."""
 
 _ACCOUNTS = count()
 
-# All that the model knows too, in one row, and what the watch saw. An opening whose time is over
-# is `lapsed`.
+# Everything that the model knows, in one row, and the rules that the watch saw broken. An expired
+# opening is `lapsed`.
 ROWS = """
     SELECT
         (SELECT json_object_agg(bots.id, json_build_array(paused,
@@ -58,9 +58,9 @@ ROWS = """
 
 
 class Steps(RuleBasedStateMachine):
-    """One account of its own, and nothing of the others: what one walk broke would end those after
-    it too, and hypothesis would not say what it was. `loop` is where the service runs: not this
-    thread's.
+    """Steps in an account of their own: what one walk broke would otherwise end all later ones, and
+    hypothesis would not report the cause. `loop` is the service's event loop, which runs in another
+    thread.
     """
 
     world: ClassVar[World]
@@ -72,7 +72,7 @@ class Steps(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        """Two keys with assets and two bots, the first with the first key."""
+        """Add two keys with assets and two bots, and assign the first key to the first bot."""
         self.scene = Scene(self.world, account=f"account {next(_ACCOUNTS)}")
         self.model = Model()
         self.bots: dict[str, str] = {}
@@ -85,15 +85,15 @@ class Steps(RuleBasedStateMachine):
 
     def step(self, call: Coroutine[Any, Any, httpx.Response], expected: Expected) -> None:
         answer = self.wait(call)
-        self.answers[told(answer)] += 1
-        assert told(answer) == expected.answer, answer.text
+        self.answers[outcome(answer)] += 1
+        assert outcome(answer) == expected.answer, answer.text
         if expected.members:
             document = answer.json()
             assert {name: document[name] for name in expected.members} == expected.members
 
     @invariant()
     def every_row_is_as_expected(self) -> None:
-        """And no commit on the way there broke a rule."""
+        """Check that every row is as expected, and that no commit broke a rule."""
         if not hasattr(self, "model"):
             return
         stored, expected = self.wait(self.rows()), self.expected_rows()
@@ -106,7 +106,7 @@ class Steps(RuleBasedStateMachine):
 
     @rule(name=MINE)
     def put_right(self, name: str) -> None:
-        """Nothing is to stand in the way of this bot, with the key of the same name."""
+        """Remove everything that blocks openings of this bot, with the key of the same name."""
         self.replace_bot(name)
         self.replace_key(name)
         self.lift("account", name)
@@ -230,7 +230,7 @@ class Steps(RuleBasedStateMachine):
 
     @rule(maximum=st.sampled_from((5, 20)), listed=YES)
     def catalogue_changes(self, maximum: int, listed: bool) -> None:
-        """The exchange lowers or raises its maximum for one symbol, or delists it."""
+        """Let the exchange change its maximum for one symbol, or delist it."""
         self.wait(self.exchange_says(str(maximum), listed=listed))
         self.model.maximum[LINEAR[0]] = maximum
         self.model.delisted = set() if listed else {LINEAR[0]}
@@ -239,7 +239,9 @@ class Steps(RuleBasedStateMachine):
 
     @rule(bot=MINE, position=POSITIONS, ready=YES)
     def open_position(self, bot: str, position: str, ready: bool = False) -> None:
-        """A walk in which nobody holds a position meets little: often the way is cleared first."""
+        """Report an opening, often with obstacles removed: walks without open positions reach
+        little.
+        """
         if ready:
             self.put_right(bot)
         self.report(bot, position, "opening")
@@ -282,7 +284,9 @@ class Steps(RuleBasedStateMachine):
 
     @rule(bot=MINE, swept=YES)
     def lapse(self, bot: str, swept: bool) -> None:
-        """What the worker does about it then changes nothing that anyone sees."""
+        """Let a reservation lapse. Whether the worker has swept it changes nothing that is
+        visible.
+        """
         self.wait(self.scene.lapse(self.bots[bot]))
         if swept:
             self.wait(self.scene.sweep())

@@ -1,4 +1,4 @@
-"""The rules of docs/rules.md in plain Python: what each change answers when nothing crosses it."""
+"""The rules of docs/rules.md in plain Python: what each change returns when it runs alone."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ SYMBOLS = {"linear": LINEAR, "inverse": INVERSE}
 
 
 class Expected(NamedTuple):
-    """An answer as `scene.told` says it, and members that its document has."""
+    """An answer as summarized by `scene.outcome`, and members that its document has."""
 
     answer: str
     members: dict[str, Any] = {}  # noqa: RUF012  # never changed
@@ -33,7 +33,9 @@ class Asset:
 
 @dataclass
 class Key:
-    """`assets` by contract type and symbol. `trade` is what is known of that permission."""
+    """A key. `assets` are by contract type and symbol; `trade` is what is known of that
+    permission.
+    """
 
     active: bool = True
     contract_type: str = "linear"
@@ -47,7 +49,7 @@ class Key:
 
 @dataclass
 class Bot:
-    """`had` are all keys that it ever had."""
+    """A bot. `had` holds all keys that it ever had."""
 
     paused: bool = False
     online: bool = False
@@ -57,7 +59,7 @@ class Bot:
 
 @dataclass
 class Position:
-    """`status` is `lapsed` for an opening whose time is over."""
+    """A position. `status` is `lapsed` for an expired opening."""
 
     bot: str
     key: str
@@ -76,10 +78,10 @@ class Position:
 
 @dataclass
 class Owned:
-    """What the user's changes do. Bots and keys by id, positions by bot and id, the exchange's
-    maximum leverage by symbol.
+    """The state that a user's changes affect: bots and keys by id, positions by bot and id, the
+    exchange's maximum leverage by symbol.
 
-    `events` are the kinds of bot events about positions, in order. `frozen` are keys, and `None`
+    `events` are the kinds of bot events about positions, in order. `frozen` holds keys, and `None`
     for the whole account.
     """
 
@@ -94,7 +96,7 @@ class Owned:
     frozen: set[str | None] = field(default_factory=set)
 
     def held_by(self, bot: str, *, other_than: str | None = None) -> int:
-        """Those with the key `other_than` are left out."""
+        """Return how many positions the bot holds, except those with the key `other_than`."""
         return sum(
             1
             for held in self.positions.values()

@@ -1,9 +1,9 @@
-"""Positions in plain Python: what a bot's reports do to them, and a closing by hand."""
+"""Positions in plain Python: what a bot's reports and a closing by hand do to them."""
 
 from tests.races.model import GONE, NOT_FOUND, Expected, Owned, Position, refused
 from tests.races.scene import INVERSE
 
-# What is reported, and what is stored, that it does not change.
+# The reports, by stored state, that change nothing.
 UNCHANGED = {
     ("opening", "open"),
     ("opening", "reported"),
@@ -45,7 +45,7 @@ class Model(Owned):
             if status == "opening" and stored.status == "lapsed":
                 stored.margin_mode = self._margin_mode(stored.key, symbol)
         if status == "open":
-            self._tell(stored)
+            self._record_events(stored)
         stored.status = status
         stored.close_reason = "reported" if status == "closed" else None
         stored.revision = stored.revision if revision is None else revision
@@ -54,7 +54,7 @@ class Model(Owned):
     def _first(
         self, bot: str, status: str, symbol: str, side: str, key_id: str | None
     ) -> Position | Expected:
-        """A position that nothing was known of, or why it is refused."""
+        """Return a new position, or the refusal to open it."""
         if status == "opening" and (refusal := self._refusal(bot, None, symbol, key_id)):
             return refusal
         key = key_id or self.bots[bot].key
@@ -62,7 +62,7 @@ class Model(Owned):
             return refused("no_key")
         if key not in self.bots[bot].had:
             return refused("key_not_assigned")
-        # An opening needs an asset, whose symbol is of the key's type; a fact may be a late one.
+        # An opening needs an asset, so its symbol is of the key's type; a fact may be an old one.
         contract_type = "inverse" if symbol in INVERSE else "linear"
         mode = self._margin_mode(key, symbol)
         return Position(bot, key, contract_type, symbol, side, mode, status="new")
@@ -70,7 +70,7 @@ class Model(Owned):
     def _refusal(
         self, bot: str, stored: Position | None, symbol: str, key_id: str | None
     ) -> Expected | None:
-        """Why an opening is refused, if it is."""
+        """Return why an opening is refused, if it is."""
         present = self.bots[bot].key
         if present is not None:
             if {key_id or present, stored.key if stored is not None else present} != {present}:
@@ -80,8 +80,8 @@ class Model(Owned):
         reasons = self.opening_blocked_by(bot, symbol)
         return refused(reasons[0], blocked_by=reasons) if reasons else None
 
-    def _tell(self, stored: Position) -> None:
-        """The events of a position that is reported as open."""
+    def _record_events(self, stored: Position) -> None:
+        """Record the events of a position that is reported as open."""
         if stored.close_reason == "by_hand":
             self.events.append("position_reopened")
         elif stored.status in {"new", "lapsed"} and (

@@ -1,11 +1,11 @@
--- The rules of docs/rules.md, watched at every commit of a test's own database.
+-- The rules of docs/rules.md, checked at every commit of a test's own database.
 --
--- A deferred trigger on each table of the rules runs when its transaction commits. The first thing
--- it does is to wait for its turn: one lock for all, kept until the commit is done. So commits come
--- one by one, and the statements after it see all that was committed before, and their own. That
--- is the order the rules are about, with no clock to be fooled by, and the transactions themselves
--- run side by side until then as they always do. What breaks a rule is written down and committed
--- with it: nothing is refused here, the service has to.
+-- A deferred trigger on each table of the rules runs when its transaction commits. It first takes
+-- one lock for all commits, which is held until the commit is done. Commits are thereby serialized,
+-- and the statements after the lock see everything committed before, and their own changes. This
+-- is the order that the rules are about, independent of any clock; until then the transactions run
+-- concurrently as usual. A broken rule is recorded and committed along with the transaction:
+-- nothing is refused here, because refusing is the service's task.
 
 CREATE TABLE broken_rules (
     rule text NOT NULL,
@@ -25,7 +25,7 @@ CREATE VIEW held AS
     SELECT * FROM positions
     WHERE status = 'open' OR status = 'opening' AND expires_at > clock_timestamp();
 
--- Why the bot may not open a position now, in no order; empty where it may.
+-- Returns why the bot may not open a position now, in no order; empty if it may.
 CREATE FUNCTION blocked_by(wanted positions) RETURNS text[] LANGUAGE sql VOLATILE AS $$
     SELECT array_remove(ARRAY[
         CASE WHEN bots.id IS NULL THEN 'no_bot' END,
@@ -112,7 +112,7 @@ END $$;
 CREATE FUNCTION of_trading_assets(before trading_assets, after trading_assets) RETURNS SETOF text
 LANGUAGE plpgsql VOLATILE AS $$
 BEGIN
-    -- Assets go with their key; then nothing is said of them.
+    -- Assets are deleted with their key, which breaks no rule.
     IF after.symbol IS NULL AND NOT EXISTS (
         SELECT FROM keys WHERE account_id = before.account_id AND id = before.key_id)
     THEN

@@ -23,7 +23,7 @@ MAX_LEVERAGE = "20"
 
 
 async def list_symbols(world: World) -> None:
-    """What the keys of here can trade, so that no catalogue is fetched."""
+    """List what the keys of these tests can trade, so that no catalogue is fetched."""
     await list_instruments(
         world, BINANCE, *(instrument(name, max_leverage=MAX_LEVERAGE) for name in LINEAR)
     )
@@ -34,8 +34,8 @@ async def list_symbols(world: World) -> None:
     await list_instruments(world, BINANCE_INVERSE, *inverse)
 
 
-def told(answer: httpx.Response) -> str:
-    """The status of an answer, and the code of a problem: `200`, `409 key_inactive`."""
+def outcome(answer: httpx.Response) -> str:
+    """Return the status of an answer, and a problem's code: `200`, `409 key_inactive`."""
     if answer.status_code < 400:
         return str(answer.status_code)
     return f"{answer.status_code} {answer.json()['code']}"
@@ -43,7 +43,7 @@ def told(answer: httpx.Response) -> str:
 
 @dataclass(slots=True)
 class Scene:
-    """Bots by their ids, with their tokens; keys by their ids; freezes by their targets."""
+    """Bots by id, with their tokens; keys by id; freezes by target."""
 
     world: World
     account: str = "alice"
@@ -62,15 +62,15 @@ class Scene:
         return bot_id
 
     async def add_key(self, *symbols: str) -> str:
-        """A key with these assets of its contract type, linear."""
+        """Add a linear key with these assets."""
         self._made += 1
         key: Json = await add_unchecked(self.user, self._made)
         self.keys.append(key["id"])
         for symbol in symbols:
-            assert told(await self.add_asset(key["id"], symbol)) == "201"
+            assert outcome(await self.add_asset(key["id"], symbol)) == "201"
         return str(key["id"])
 
-    # Of the user, on bots and keys.
+    # The user's actions on bots and keys.
 
     async def assign(self, bot: str, key: str) -> httpx.Response:
         return await self.user.assign(bot, key)
@@ -99,7 +99,7 @@ class Scene:
     async def delete_key(self, key: str) -> httpx.Response:
         return await self.user.delete(f"/v1/keys/{key}")
 
-    # Of the user, on assets and positions.
+    # The user's actions on assets and positions.
 
     async def add_asset(self, key: str, symbol: str, leverage: str = "10") -> httpx.Response:
         new = {"symbol": symbol, "leverage": leverage}
@@ -114,7 +114,7 @@ class Scene:
     async def close_by_hand(self, bot: str, position: str) -> httpx.Response:
         return await self.user.post(f"/v1/positions/{position}/close?bot_id={bot}")
 
-    # Of the user, on all at once.
+    # The user's actions on the whole account.
 
     async def freeze(self, **target: str) -> httpx.Response:
         answer = await self.user.post("/v1/freezes", target)
@@ -123,11 +123,11 @@ class Scene:
         return answer
 
     async def lift(self, **target: str) -> httpx.Response:
-        """Lift the last freeze of the target; without one, a freeze that never was."""
+        """Lift the last freeze of the target; if there is none, a freeze that never existed."""
         freeze_id = self.freezes.get(target.get("key_id")) or str(uuid4())
         return await self.user.delete(f"/v1/freezes/{freeze_id}")
 
-    # Of the bot.
+    # The bot's actions.
 
     async def report(
         self, bot: str, position: str, status: str, symbol: str, **more: object
@@ -139,19 +139,19 @@ class Scene:
         return await self.bots[bot].post("/v1/runtime/heartbeat")
 
     async def look(self, bot: str, *, accepted: bool, trade: str = "yes") -> httpx.Response:
-        """A heartbeat that tells how the exchange answered to the key."""
+        """Send a heartbeat that reports how the exchange responded to the key."""
         found: Json = {"status": "ok", "permissions": {"trade": trade}}
         if not accepted:
             found = {"status": "rejected", "reason": "invalid_key"}
         look = {"version": 1, "checked_at": datetime.now(UTC).isoformat(), **found}
         return await self.bots[bot].post("/v1/runtime/heartbeat", {"credentials": look})
 
-    # Of time.
+    # The passing of time.
 
     async def lapse(self, bot: str) -> None:
-        """The reservations of the bot, as if nobody had renewed them.
+        """Let the bot's reservations expire, as if they had not been renewed.
 
-        Not those that have lapsed: a later end looks like an opening that was allowed again.
+        Lapsed ones are left alone: a later end would look like a newly granted opening.
         """
         await self._pass(
             "UPDATE positions SET expires_at = clock_timestamp() - interval '2 hours'"
@@ -161,11 +161,11 @@ class Scene:
         )
 
     async def sweep(self) -> None:
-        """What the worker does about openings that lapsed long ago."""
+        """Do what the worker does with openings that lapsed long ago."""
         await lapse_openings(self.world.context.database.sessions)
 
     async def fall_silent(self, bot: str) -> None:
-        """The bot, as if it had not been heard for a while."""
+        """Let the bot's lease expire, as if it had sent no heartbeat for a while."""
         await self._pass(
             "UPDATE presence SET lease_until = clock_timestamp() - interval '1 second'"
             " WHERE bot_id = cast(:bot AS uuid)",

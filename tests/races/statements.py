@@ -1,7 +1,7 @@
-"""What the service says to the database, seen and bent while it says it.
+"""The statements that the service sends to the database, recorded and modified on the way.
 
-Which locks an operation takes and in what order; an operation stopped between its check and its
-write, so that another can come in between; and an operation with one of its locks left out.
+Shows which locks an operation takes and in what order; stops an operation between its check and its
+write, so that another one can run in between; and leaves out one of an operation's locks.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.util import await_only
 
 OPERATION: ContextVar[str] = ContextVar("operation", default="")
-"""Of which operation the statements are. Whoever fires one says so, in a task of its own."""
+"""The operation that statements belong to, set in a task of its own."""
 
 _LOCK = re.compile(
     r"\s+FOR (?P<strength>NO KEY UPDATE|UPDATE|KEY SHARE|SHARE)(?: OF (?P<of>\w+))?"
@@ -37,7 +37,7 @@ class Lock(NamedTuple):
 
 @dataclass(slots=True)
 class Gate:
-    """Where an operation stops before its first write. `reached` and `let_go` are set once."""
+    """The point before its first write at which an operation stops. Both events are set once."""
 
     reached: asyncio.Event = field(default_factory=asyncio.Event)
     let_go: asyncio.Event = field(default_factory=asyncio.Event)
@@ -49,11 +49,11 @@ class Gate:
 
 @dataclass(eq=False)
 class Statements:
-    """All statements of the sessions of an engine.
+    """All statements of an engine's sessions.
 
-    `taken` are the locks of each operation in the order in which it asked for them. `removed` are
-    the (operation, table) whose lock becomes a plain SELECT. `gates` stop an operation, once. With
-    `lateness` above 0 a write comes up to that many seconds late, as on a loaded machine.
+    `taken` holds the locks of each operation in the order in which it requested them. `removed`
+    holds each (operation, table) whose lock becomes a plain SELECT. `gates` stop an operation once.
+    With `lateness` above 0, a write is delayed by up to that many seconds, as on a loaded machine.
     """
 
     removed: set[tuple[str, str]] = field(default_factory=set)
@@ -62,8 +62,8 @@ class Statements:
     lateness: float = 0
     chance: random.Random = field(default_factory=random.Random)
 
-    async def hear(self, statement: str) -> str:
-        """What is to be said in its place, once it may be said."""
+    async def process(self, statement: str) -> str:
+        """Return the statement to run instead, once it may run."""
         operation = OPERATION.get()
         if not operation:
             return statement
@@ -85,17 +85,17 @@ class Statements:
 
 
 @contextmanager
-def overheard(engine: AsyncEngine) -> Iterator[Statements]:
-    """The statements of this engine's sessions for as long as the block lasts."""
+def recorded_statements(engine: AsyncEngine) -> Iterator[Statements]:
+    """Yield the statements of this engine's sessions for the duration of the block."""
     statements = Statements()
 
-    def hear(
+    def process(
         _connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any
     ) -> tuple[str, Any]:
-        return await_only(statements.hear(statement)), parameters
+        return await_only(statements.process(statement)), parameters
 
-    event.listen(engine.sync_engine, "before_cursor_execute", hear, retval=True)
+    event.listen(engine.sync_engine, "before_cursor_execute", process, retval=True)
     try:
         yield statements
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", hear)
+        event.remove(engine.sync_engine, "before_cursor_execute", process)

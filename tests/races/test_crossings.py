@@ -1,4 +1,6 @@
-"""Two at once: what a lock keeps apart, and that its absence is noticed: the test of the test."""
+"""Two concurrent operations: a lock keeps them apart, and leaving it out is noticed, which tests
+the test.
+"""
 
 import pytest
 

@@ -1,29 +1,29 @@
-"""Changes in random order, many at once, over real connections: no rule of docs/rules.md breaks."""
+"""Random concurrent changes over real connections: no rule of docs/rules.md breaks."""
 
 import pytest
 
 from tests.races.scene import Scene, list_symbols
-from tests.races.statements import overheard
+from tests.races.statements import recorded_statements
 from tests.races.turmoil import ANSWERS, Broken, Turmoil
 from tests.races.watch import story, violations
 from tests.support.world import World
 
 ROUNDS = 5
 CHANGES = 25
-# What the hammer finds without the locks on these tables, whoever takes them.
+# Locks whose absence, in every operation, the hammer detects.
 LEFT_OUT = [("bots", "keys"), ("trading_assets",), ("positions",)]
 
 
 async def hammer(
     world: World, seed: int, *, rounds: int, changes: int = CHANGES, without: tuple[str, ...] = ()
 ) -> Turmoil:
-    """So many rounds of so many changes at once, each write a little late: a loaded machine.
+    """Run rounds of concurrent changes, each write slightly delayed as on a loaded machine.
 
-    Raises Broken at the first round in which a rule breaks, or an answer is an error.
+    Raises Broken at the first round in which a rule breaks or an answer is an error.
     """
     await list_symbols(world)
     turmoil = Turmoil(Scene(world), seed)
-    with overheard(world.context.database.engine) as statements:
+    with recorded_statements(world.context.database.engine) as statements:
         statements.lateness, statements.chance = 0.01, turmoil.chance
         statements.removed = {(name, table) for name in ANSWERS for table in without}
         for _ in range(rounds):
@@ -36,9 +36,12 @@ async def hammer(
 
 
 def is_a_rule_or_an_error(broken: Broken) -> bool:
-    """And not an answer that `ANSWERS` has forgotten, which would be told with the lock, too."""
-    _, what, told = broken.args
-    return isinstance(what, dict) or '"status":500' in told
+    """Return whether a rule broke or an error occurred.
+
+    An answer that is merely missing in `ANSWERS` does not count: it would occur with the lock too.
+    """
+    _, what, details = broken.args
+    return isinstance(what, dict) or '"status":500' in details
 
 
 async def test_changes_in_random_order_break_no_rule(watched: World) -> None:

@@ -1,11 +1,11 @@
-"""Each operation takes its own locks, in the one order for all (docs/architecture.md)."""
+"""Each operation takes its own locks, in one order for all (docs/architecture.md)."""
 
 from typing import NamedTuple
 
 from tests.races import crossings
 from tests.races.crossings import CROSSINGS, SYMBOL, Before, Cast, Operation
-from tests.races.scene import Scene, list_symbols, told
-from tests.races.statements import OPERATION, overheard
+from tests.races.scene import Scene, list_symbols, outcome
+from tests.races.statements import OPERATION, recorded_statements
 from tests.support.world import World
 
 ORDER = ("accounts", "bots", "presence", "keys", "trading_assets", "positions", "audit_heads")
@@ -49,7 +49,7 @@ TAKEN = (
 )
 
 UPDATES = "it checks nothing, and its UPDATE waits for openings and assignments by itself"
-# Locks without which no rule breaks, and why. All but these stand in `CROSSINGS`.
+# Locks without which no rule breaks, and why. All others are in `CROSSINGS`.
 COVERED = {
     ("pause", "bots"): UPDATES,
     ("pause", "keys"): UPDATES,
@@ -58,7 +58,7 @@ COVERED = {
     ("freeze", "accounts"): "it checks nothing; openings share the account until they commit",
     ("look", "keys"): "it checks nothing; of two looks at once the later could be lost",
     ("look", "bots"): "a look after a swap would go to the former key, whose credentials it is of",
-    ("delete bot", "keys"): "whoever opens a position shares the bot too",
+    ("delete bot", "keys"): "an opening shares the lock on the bot too",
     ("swap", "keys"): "as in assign",
     ("assign", "bots"): "as in swap",
     ("closed", "bots"): "a closing holds nothing; the bot is locked so that a dead token waits",
@@ -75,9 +75,9 @@ async def test_each_operation_takes_its_locks_in_the_order_of_the_design(watched
         scene = Scene(watched, account=operation.name)
         cast = Cast(scene, await scene.add_bot(), await scene.add_key(SYMBOL))
         await before(cast)
-        with overheard(watched.context.database.engine) as statements:
+        with recorded_statements(watched.context.database.engine) as statements:
             OPERATION.set(operation.name)
-            answer = told(await operation.do(cast))
+            answer = outcome(await operation.do(cast))
             OPERATION.set("")
 
         assert answer[0] == "2", (operation.name, answer)
@@ -97,7 +97,7 @@ def test_each_lock_is_left_out_by_a_test_or_listed_as_covered() -> None:
         (operation.name, lock.partition(" ")[0])
         for _, operation, locks in TAKEN
         for lock in locks
-        # The account's matters where a freeze does; the last is that of the audit chain.
+        # The account's lock matters for freezes only; the last one belongs to the audit chain.
         if lock != RECORDED and (lock != ENTERED or operation.name in {"opening", "open"})
     }
     left_out = {

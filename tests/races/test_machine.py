@@ -1,4 +1,4 @@
-"""Steps one after the other: the service answers and stores what docs/rules.md says."""
+"""Steps one after the other: the service answers and stores what docs/rules.md requires."""
 
 import asyncio
 from collections import Counter
@@ -37,11 +37,11 @@ SEEN = {
     *("409 unknown_asset", "409 asset_disabled", "409 asset_delisted"),
     *("409 leverage_above_max", "409 key_not_assigned", "409 position_conflict"),
 }
-"""Whatever can be answered, but for what only a crossing brings."""
+"""Every possible answer, except those that need concurrency."""
 
 
 async def walk(world: World, server: Server, how: settings) -> tuple[Counter[str], Counter[str]]:
-    """Take the tour, then let hypothesis walk, in a thread of its own; what each was answered."""
+    """Take the tour, then let hypothesis walk in a separate thread; return the answers of both."""
 
     class Walk(Steps):
         answers: ClassVar[Counter[str]] = Counter()
@@ -56,7 +56,7 @@ async def walk(world: World, server: Server, how: settings) -> tuple[Counter[str
 
 
 def take(walk: Steps) -> None:
-    """The tour, with all rows held against the model after each step, as hypothesis does."""
+    """Take the tour, comparing all rows with the model after each step, as hypothesis does."""
     walk.begin()
     for step, drawn in TOUR:
         getattr(walk, step)(**drawn)

@@ -1,4 +1,6 @@
-"""The watch itself: each rule, broken by hand, is told of by its name, and nothing else is."""
+"""The watch itself: each rule, when broken by hand, is reported by its name, and nothing
+else is.
+"""
 
 from tests.races.scene import LINEAR, Scene, list_symbols
 from tests.races.watch import broken_since, last_turn, superuser
@@ -19,8 +21,8 @@ ONLINE = """
     INSERT INTO presence (account_id, bot_id, lease_until)
     SELECT account_id, id, clock_timestamp() + interval '1 min' FROM bots"""
 
-# What was committed before, what is committed then, and the rule that is broken by it, if any.
-# The bot has the key, which is active and has both linear symbols; `spare` is a second such key.
+# What is committed first, what is committed then, and the rule that this breaks, if any. The bot
+# has the key, which is active and has both linear symbols; `spare` is a second such key.
 CASES = [
     (NOTHING, OPENING, None),
     (OPENING, "UPDATE positions SET status = 'open', expires_at = NULL", None),

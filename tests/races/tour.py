@@ -1,11 +1,11 @@
-"""Steps that meet every refusal once. What is met by chance is not met every time."""
+"""Steps that reach every refusal once: chance does not reach each of them every time."""
 
 from typing import Any, TypeAlias
 
 from tests.races.scene import INVERSE, LINEAR
 
 Step: TypeAlias = tuple[str, dict[str, Any]]
-"""A rule of `machine.Steps`, and what it is done with."""
+"""A rule of `machine.Steps`, and its arguments."""
 
 ONE, OTHER = LINEAR
 FIRST = {"bot": "first"}
@@ -29,12 +29,12 @@ def _listed(maximum: int = 20, *, listed: bool = True) -> Step:
 
 
 def _refused_until(stands: Step, goes: Step) -> tuple[Step, ...]:
-    """What stands in the way of an opening, and an opening that meets it."""
+    """Return a step that blocks openings, an opening, and the step that unblocks them."""
     return stands, OPENS, goes
 
 
 TOUR: tuple[Step, ...] = (
-    # What is added twice, is not of this contract type, is too high, is not there.
+    # Assets that are added twice, of another contract type, with too high a leverage, or absent.
     _adds(OTHER),
     _adds(OTHER),
     _adds(INVERSE[0]),
@@ -59,14 +59,14 @@ TOUR: tuple[Step, ...] = (
     ("remove_asset", {"key": "first", "symbol": OTHER}),
     *_refused_until(_changes(ONE, enabled=False), _changes(ONE, enabled=True)),
     ("open_position", {"bot": "second", "position": "a"}),
-    # What a position and being online block.
+    # What an open position and an online bot block.
     OPENS,
     ("report", {**FIRST, "position": "a", "status": "opening", "side": "short"}),
     ("unassign", FIRST),
     ("remove_asset", {"key": "first", "symbol": ONE}),
     ("switch", {"key": "first", "contract_type": "inverse"}),
     ("say", {**FIRST, "position": "a", "status": "closed"}),
-    # A key that the bot never had, one that is taken, one that is inactive; a bot that is gone.
+    # A key that the bot never had, an assigned one, an inactive one; a deleted bot.
     ("report", {**FIRST, "position": "b", "status": "closed", "key": "second"}),
     ("delete_key", {"key": "first"}),
     ("unassign", FIRST),

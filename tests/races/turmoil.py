@@ -1,4 +1,4 @@
-"""Random changes fired at once over real connections."""
+"""Random concurrent changes over real connections."""
 
 import asyncio
 import random
@@ -10,7 +10,7 @@ from typing import NamedTuple
 import httpx
 from sqlalchemy import text
 
-from tests.races.scene import INVERSE, LINEAR, Scene, told
+from tests.races.scene import INVERSE, LINEAR, Scene, outcome
 from tests.races.statements import OPERATION
 
 BLOCKED = (
@@ -25,7 +25,8 @@ BLOCKED = (
     "409 asset_disabled",
 )
 
-# What each may answer when it crosses others. Anything else is a fault: 5xx above all.
+# The answers that each change may get when it runs concurrently. Any other is a fault, above all
+# 5xx.
 ANSWERS: dict[str, tuple[str, ...]] = {
     "assign": (
         "200",
@@ -41,15 +42,15 @@ ANSWERS: dict[str, tuple[str, ...]] = {
     "activate": ("200", "404 not_found"),
     "switch": ("200", "404 not_found", "409 bot_online", "409 open_positions"),
     "delete key": ("200", "404 not_found", "409 key_assigned"),
-    # The key may have been switched to a contract type that has no such symbol.
+    # The key may have been switched to a contract type without this symbol.
     "add asset": ("201", "404 not_found", "409 asset_already_added", "422 unknown_symbol"),
     "change margin mode": ("200", "404 not_found", "409 position_open"),
     "enable": ("200", "404 not_found"),
     "remove asset": ("204", "404 not_found", "409 position_open"),
     "freeze": ("200", "201"),
     "lift": ("204", "404 not_found"),
-    # 401 where the bot was deleted, or its token replaced.
-    # A position keeps its key: one that lapsed is not asked for again with another.
+    # 401 if the bot was deleted or its token replaced. A position keeps its key: a lapsed one
+    # cannot be opened with another key.
     "opening": (
         "200",
         "401 unauthenticated",
@@ -65,8 +66,8 @@ ANSWERS: dict[str, tuple[str, ...]] = {
 }
 
 
-# What a round begins with, each in a transaction of its own: most bots may open positions then.
-MENDING = (
+# How a round begins, each statement in its own transaction: most bots may then open positions.
+REPAIRS = (
     "DELETE FROM freezes",
     """
     UPDATE keys SET active = true, verification_status = 'skipped', permission_trade = 'unknown'
@@ -100,7 +101,7 @@ MENDING = (
 
 
 class Broken(Exception):
-    """A rule of docs/rules.md, or the rule that no crossing of changes is answered by an error."""
+    """A broken rule of docs/rules.md, or an error in answer to concurrent changes."""
 
 
 class Change(NamedTuple):
@@ -121,11 +122,12 @@ class Turmoil:
         self.chance = random.Random(self.seed)  # noqa: S311  # interleavings, not secrets
 
     async def settle(self, bots: int = 3, keys: int = 3) -> None:
-        """Put things right and replace what was deleted, so that there is always something to
-        quarrel about. Now and then a bot falls silent.
+        """Undo what blocks openings and replace what was deleted, so that changes keep colliding.
+
+        Now and then a bot falls silent.
         """
         scene, sessions = self.scene, self.scene.world.context.database.sessions
-        for statement in MENDING:
+        for statement in REPAIRS:
             async with sessions.begin() as session:
                 await session.execute(text(statement))
         async with sessions() as session:
@@ -141,15 +143,17 @@ class Turmoil:
                 await scene.fall_silent(bot)
 
     async def round(self, changes: int = 12) -> None:
-        """That many changes at once, while reservations of a bot lapse and the worker sweeps."""
+        """Fire this many concurrent changes while a bot's reservations lapse and the worker
+        sweeps.
+        """
         drawn = [self._draw() for _ in range(changes)]
         lapsing = self.chance.choice(list(self.scene.bots))
         passing = asyncio.create_task(self._pass_time(lapsing))
         answers = await asyncio.gather(*(self._fire(change) for change in drawn))
         await passing
         for change, answer in zip(drawn, answers, strict=True):
-            self.answers[change.name, told(answer)] += 1
-            if told(answer) not in ANSWERS[change.name]:
+            self.answers[change.name, outcome(answer)] += 1
+            if outcome(answer) not in ANSWERS[change.name]:
                 raise Broken(self.seed, change.name, answer.text)
 
     async def _pass_time(self, bot: str) -> None:

@@ -1,4 +1,4 @@
-"""What must hold of the rows: at every commit (`rules.sql`), and of all that is there at last."""
+"""The rules for rows: at every commit (`rules.sql`), and for all rows at the end."""
 
 import json
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ STANDSTILL = "\n".join(
     for table, end in (("presence", "lease_until"), ("positions", "expires_at"))
 )
 
-# Each finds rows that must not be there, and says of which account they are.
+# Each query finds rows that must not exist, with their account.
 INVARIANTS = {
     "a key with two bots": """
         SELECT account_id FROM bots WHERE key_id IS NOT NULL
@@ -77,7 +77,7 @@ INVARIANTS = {
 
 @asynccontextmanager
 async def superuser(world: World, server: Server) -> AsyncIterator[Driver]:
-    """A connection to the database of this world that may do anything."""
+    """Yield a connection to this world's database that may do anything."""
     name = world.context.database.engine.url.database
     assert name is not None
     url = server.url(name, superuser=True)
@@ -88,15 +88,16 @@ async def superuser(world: World, server: Server) -> AsyncIterator[Driver]:
 
 
 async def keep_watch(world: World, server: Server) -> None:
-    """Have every commit from now on held against the rules."""
+    """Check every commit from now on against the rules."""
     async with superuser(world, server) as driver:
         await driver.execute(RULES)
         await driver.execute("GRANT SELECT ON broken_rules, journal, held TO PUBLIC")
 
 
 async def stop_time(world: World, server: Server) -> None:
-    """Have no lease and no reservation run out by itself: only what puts their end into the past
-    ends them, however slow the machine is.
+    """Keep every lease and reservation from expiring by itself, however slow the machine is.
+
+    They end only when their end is set to the past.
     """
     async with superuser(world, server) as driver:
         await driver.execute(STANDSTILL)
@@ -107,13 +108,13 @@ async def last_turn(driver: Driver) -> int:
 
 
 async def broken_since(driver: Driver, turn: int) -> list[str]:
-    """The rules that were broken after this turn."""
+    """Return the rules that were broken after this commit."""
     query = "SELECT DISTINCT rule FROM broken_rules WHERE commit_order > $1 ORDER BY rule"
     return [row["rule"] for row in await driver.fetch(query, turn)]
 
 
 async def broken_in(world: World, account_id: UUID) -> list[str]:
-    """The rules that were ever broken in this account."""
+    """Return the rules that were ever broken in this account."""
     query = text(
         "SELECT DISTINCT rule FROM broken_rules"
         " WHERE :account IN (before ->> 'account_id', after ->> 'account_id') ORDER BY rule"
@@ -123,8 +124,9 @@ async def broken_in(world: World, account_id: UUID) -> list[str]:
 
 
 async def violations(world: World, account_id: UUID | None = None) -> dict[str, int]:
-    """The rules that were broken since the watch began, and those that do not hold now: of one
-    account, or of all.
+    """Return the rules broken since the watch began and those that do not hold now.
+
+    Of one account, or of all by default.
     """
     account = {"account": None if account_id is None else str(account_id)}
     async with world.context.database.sessions() as session:
@@ -141,7 +143,7 @@ async def violations(world: World, account_id: UUID | None = None) -> dict[str, 
         for name, query in INVARIANTS.items():
             count = await session.scalar(
                 text(
-                    f"SELECT count(*) FROM ({query}) AS found"  # noqa: S608  # words of this module
+                    f"SELECT count(*) FROM ({query}) AS found"  # noqa: S608  # constants only
                     " WHERE account_id = coalesce(cast(:account AS uuid), account_id)"
                 ),
                 account,
@@ -152,7 +154,7 @@ async def violations(world: World, account_id: UUID | None = None) -> dict[str, 
 
 
 async def story(world: World, last: int = 12) -> str:
-    """How the first rule came to be broken: the commits before it, oldest first."""
+    """Return the commits before the first broken rule, oldest first."""
     async with world.context.database.sessions() as session:
         rows = await session.execute(
             text(
