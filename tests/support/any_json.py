@@ -1,4 +1,4 @@
-"""Any JSON at all, with words and names among it that get a parser past its first question."""
+"""Any JSON, mixed with words and names that get past a parser's first check."""
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -7,7 +7,7 @@ HOSTILE = ("", "\x00", "\ud800", "1e999", "1e-40", "NaN", "1_0", "٣", "-", "0x1
 
 
 def any_json(names: tuple[str, ...], words: tuple[str, ...]) -> SearchStrategy[object]:
-    """`names` of members and `words` that a parser looks for."""
+    """Return a strategy. `names` of members and `words` are those that a parser looks for."""
     leaves = (
         st.none()
         | st.booleans()

@@ -1,4 +1,4 @@
-"""Keys with instruments to choose from, and trading assets of them."""
+"""Keys with instruments to choose from, and trading assets for them."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ BODY = {"symbol": BTC, "leverage": "10"}
 
 
 async def key_with_instruments(world: World, account: str = "alice", **changes: Any) -> Json:
-    """A key of OKX, not checked there, whose catalogue has two instruments."""
+    """Add an unchecked key of OKX whose catalogue has two instruments."""
     await list_instruments(world, OKX, instrument(BTC), instrument(ETH, max_leverage="50"))
     return await world.user(account).add_key(verify=False, **changes)
 

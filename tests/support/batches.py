@@ -1,4 +1,4 @@
-"""Batches as bots report them, and the rows that came of them."""
+"""Batches as bots report them, and the rows that result."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ AN_HOUR_AGO = NOW - timedelta(hours=1)
 
 
 def item(kind: str, name: str, at: datetime = AN_HOUR_AGO, /, **changes: Any) -> Json:
-    """One of the kind with nothing but what it must have."""
+    """Return an item of this kind with only its required members."""
     members: dict[str, Json] = {
         "trades": {
             "symbol": SYMBOL,
@@ -42,7 +42,7 @@ def item(kind: str, name: str, at: datetime = AN_HOUR_AGO, /, **changes: Any) ->
 
 
 async def report(bot: Bot, kind: str, *items: Any, **members: Any) -> list[Json]:
-    """The verdicts on a batch that was taken."""
+    """Report a batch that is accepted; return its verdicts."""
     answer = await bot.post(f"/v1/runtime/{kind}", {"items": list(items), **members})
     assert answer.status_code == 200, answer.text
     results: list[Json] = answer.json()["results"]
@@ -54,12 +54,12 @@ async def report(bot: Bot, kind: str, *items: Any, **members: Any) -> list[Json]
 
 
 def statuses(results: list[Json]) -> list[str]:
-    """`stored`, `duplicate`, or the code of the refusal."""
+    """Return `stored`, `duplicate`, or the code of the refusal for each result."""
     return [str(result.get("code", result["status"])) for result in results]
 
 
 async def rows(world: World, kind: str) -> dict[str, Json]:
-    """What bots reported, by their own ids."""
+    """Return the rows that bots reported, by their own ids."""
     table = TABLES[kind].__table__
     name = "reported_id" if kind == "events" else "id"
     async with world.context.database.sessions() as session:
@@ -68,7 +68,7 @@ async def rows(world: World, kind: str) -> dict[str, Json]:
 
 
 async def mark(world: World, bot: Bot, **columns: Any) -> None:
-    """A deletion mark of the bot's account; `cutoff` may be `infinity`."""
+    """Add a deletion mark to the bot's account; `cutoff` may be `infinity`."""
     cutoff = columns.pop("cutoff")
     if cutoff == "infinity":
         cutoff = text("'infinity'")

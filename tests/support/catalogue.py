@@ -1,4 +1,4 @@
-"""A small catalogue put straight into the database, as if it had been fetched a moment ago."""
+"""A small catalogue inserted into the database, as if it had just been fetched."""
 
 from decimal import Decimal
 from uuid import uuid4
@@ -37,7 +37,7 @@ def instrument(
 
 
 async def list_instruments(world: World, name: CatalogueKey, *instruments: Instrument) -> None:
-    """Make these the instruments of the catalogue; others that it had are delisted."""
+    """Make these the instruments of the catalogue; others are delisted."""
     prices = [
         Ticker(listed.symbol, Decimal("97012.5"), Decimal("1840223114.2")) for listed in instruments
     ]
@@ -45,7 +45,7 @@ async def list_instruments(world: World, name: CatalogueKey, *instruments: Instr
         catalogue = CatalogueRepository(session)
         claim = uuid4()
         await catalogue.claim(name, claim)
-        # A refresh that the service began takes what it writes in this order, too.
+        # A refresh by the service takes its locks in this order too.
         await catalogue.hold(name, claim)
         await catalogue.store_instruments(name, instruments)
         await catalogue.store_prices(name, prices)

@@ -1,4 +1,4 @@
-"""Databases for tests: real PostgreSQL, migrated by the real migrations, used with real rights."""
+"""Databases for tests: real PostgreSQL, real migrations, real privileges."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -26,16 +26,17 @@ FAST = {
     "shared_buffers": "256MB",
 }
 PATIENT: dict[str, Any] = {"pool_timeout": 60.0, "statement_timeout": 60.0}
-"""Seconds. No test should see an outage because the machine is busy."""
+"""Timeouts in seconds: no test may fail because the machine is busy."""
 SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`superuser` is the address of a database where databases and roles can be made.
+    """A PostgreSQL server. `superuser` is the address of a database that may create others and
+    roles.
 
     `service` is the login that the service uses in tests: it owns nothing, so that a missing GRANT
-    shows. It is a superuser's where another server is named by BOTKEYS_TEST_DATABASE_URL.
+    shows. With a server named by BOTKEYS_TEST_DATABASE_URL it is the superuser's.
     """
 
     superuser: str
@@ -48,7 +49,7 @@ class Server:
 
 @contextmanager
 def running_server(folder: Path) -> Iterator[Server]:
-    """An embedded server that forgets its data, or the server that is named by the environment."""
+    """Yield an embedded server without durability, or the server named by the environment."""
     other = os.environ.get("BOTKEYS_TEST_DATABASE_URL")
     if other is not None:
         yield Server(other, other)
@@ -70,7 +71,7 @@ async def execute(url: str, *statements: str) -> None:
 
 
 async def make_template(server: Server) -> None:
-    """The database that all others are copies of."""
+    """Create the database that all others are copies of."""
     await execute(
         server.superuser,
         f"DROP DATABASE IF EXISTS {TEMPLATE}",
@@ -83,7 +84,7 @@ async def make_template(server: Server) -> None:
 
 @asynccontextmanager
 async def database_copy(server: Server) -> AsyncIterator[str]:
-    """The name of a fresh copy of the template, for tests with several connections."""
+    """Yield the name of a fresh copy of the template, for tests with several connections."""
     name = f"test_{uuid4().hex}"
     await execute(server.superuser, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     try:
@@ -93,7 +94,7 @@ async def database_copy(server: Server) -> AsyncIterator[str]:
 
 
 class OneConnectionReader:
-    """Reads over the connection of the test, so that it sees what was not committed."""
+    """Reads over the test's own connection, so that it sees uncommitted rows."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -105,9 +106,9 @@ class OneConnectionReader:
 
 @asynccontextmanager
 async def rolled_back(database: Database) -> AsyncIterator[Database]:
-    """The same database over one connection, whose changes vanish at the end.
+    """Yield the same database over one connection, whose changes are rolled back at the end.
 
-    Commits and rollbacks of the service end savepoints only.
+    Commits and rollbacks of the service only end savepoints.
     """
     async with database.engine.connect() as connection:
         transaction = await connection.begin()

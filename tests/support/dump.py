@@ -1,4 +1,4 @@
-"""The whole database as text, every table and column: what changed, and what stands there."""
+"""The whole database as text, every table and column, to see what changed and what it contains."""
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,13 +15,13 @@ _TABLES = text(
 
 
 async def dump(database: Database) -> Dump:
-    """By table, each row in PostgreSQL's own text form; `bytea` is hexadecimal there."""
+    """Return by table each row in PostgreSQL's own text form, with `bytea` in hexadecimal."""
     async with database.sessions() as session:
         return await _rows(session, list(await session.scalars(_TABLES)))
 
 
 async def dump_of_accounts(database: Database) -> Dump:
-    """The same of what belongs to accounts: not what was fetched from exchanges for all."""
+    """Return the rows that belong to accounts, without what was fetched from exchanges for all."""
     async with database.sessions() as session:
         names = set(await session.scalars(_TABLES)) - ACCOUNTLESS
         return await _rows(session, sorted(names))

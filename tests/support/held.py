@@ -1,4 +1,4 @@
-"""Exchanges that answer when a test says so."""
+"""Exchanges that answer when the test allows it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,7 +13,9 @@ from tests.support.world import World
 
 
 class HeldExchanges:
-    """The first check of credentials waits, once `asked` is set, for `go`; later ones do not."""
+    """Exchanges whose first check sets `asked` and then waits for `go`; later checks do not
+    wait.
+    """
 
     def __init__(self, exchanges: Exchanges) -> None:
         self.asked = asyncio.Event()
@@ -41,7 +43,7 @@ class _HeldAdapter:
 
 @asynccontextmanager
 async def held(world: World) -> AsyncIterator[tuple[World, HeldExchanges]]:
-    """The same world where the first check of a key takes as long as the test wants."""
+    """Yield the same world, with the first check of a key taking as long as the test wants."""
     exchanges = HeldExchanges(world.context.exchanges)
     patient = {"key_check_timeout": 100.0}
     async with changed(world, settings=patient, exchanges=exchanges) as holding:

@@ -1,4 +1,4 @@
-"""Looks for secrets: in texts, in every log record of every logger, and in all encodings."""
+"""Finds secrets in texts, in every log record of every logger, and in all encodings."""
 
 import base64
 import io
@@ -15,27 +15,30 @@ from app.kit.logging import configure_logging
 
 WINDOW = 10
 STEP = 3
-"""Any run of 12 characters of a secret counts as a leak: the mask shows four and four."""
+"""Any 12 consecutive characters of a secret count as a leak: the mask shows four and four."""
 
 
 _USUAL = frozenset(vars(logging.makeLogRecord({})))
 
 
 def forms(secret: str) -> set[str]:
-    """The texts that give the secret, or a good part of it, away; all in lower case."""
+    """Return the texts that reveal the secret or a good part of it, in lower case."""
     secret = secret.encode("utf-8", "replace").decode()
     last = max(0, len(secret) - WINDOW)
     runs = {secret[at : at + WINDOW] for at in (*range(0, last, STEP), last)}
     found = {form for run in runs for form in (run, quote(run, safe=""), run.encode().hex())}
     for shift in range(3):
-        # Base64 within a longer text begins at any of three places; the ends depend on neighbours.
+        # Base64 within a longer text begins at one of three offsets; its ends depend on the
+        # context.
         shifted = base64.b64encode(b"\0" * shift + secret.encode()).decode()[4:-4]
         found |= {shifted, shifted.replace("+", "-").replace("/", "_")}
     return {form.lower() for form in found if len(form) >= WINDOW}
 
 
 def leaks(places: Mapping[str, str], secrets: Iterable[str]) -> list[str]:
-    """Names of the places where a secret stands. The secrets themselves are not repeated."""
+    """Return the names of the places that contain a secret. The secrets themselves are not
+    repeated.
+    """
     wanted = {form for secret in secrets for form in forms(secret)}
     return [
         name
@@ -45,7 +48,7 @@ def leaks(places: Mapping[str, str], secrets: Iterable[str]) -> list[str]:
 
 
 def whole_text_of(error: BaseException | None) -> str:
-    """An error with all that led to it, what `from None` hides included."""
+    """Return an error with everything that led to it, including what `from None` hides."""
     texts = []
     while error is not None:
         texts += [*traceback.format_exception(error), repr(error), repr(vars(error))]
@@ -54,7 +57,7 @@ def whole_text_of(error: BaseException | None) -> str:
 
 
 class Records(logging.Handler):
-    """Every record as it was made, before any formatter could hide something."""
+    """Collects every record as created, before any formatter could hide something."""
 
     def __init__(self) -> None:
         super().__init__(logging.NOTSET)
@@ -69,13 +72,13 @@ class Records(logging.Handler):
             self.texts.append(whole_text_of(record.exc_info[1]))
 
     def keep_event(self, _logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-        """The same of structlog, before its processors."""
+        """Collect structlog's event before its processors."""
         self.texts.append(repr(event))
         return event
 
 
 class Logs:
-    """`records` is all that any logger said, `printed` what the service would have printed."""
+    """`records` holds what every logger emitted, `printed` what the service would have printed."""
 
     def __init__(self, records: Records, stream: io.StringIO) -> None:
         self.records = records
@@ -98,7 +101,7 @@ def _loggers() -> Iterator[logging.Logger]:
 
 @contextmanager
 def all_logged() -> Iterator[Logs]:
-    """The service's own logging set-up, with every logger there is turned up to DEBUG."""
+    """Yield the output of the service's own logging set-up, with every logger set to DEBUG."""
     before = [(logger, logger.level, logger.propagate) for logger in _loggers()]
     handlers = logging.getLogger().handlers[:]
     configure_logging("debug")

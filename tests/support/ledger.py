@@ -1,4 +1,4 @@
-"""Random trading, and what it comes to: recomputed plainly, with fractions, one trade at a time."""
+"""Random trading and its results, computed plainly with fractions, one trade at a time."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ ZERO = Fraction(0)
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """A trade; `settle` and `pnl` are `None` where nobody knew the contract."""
+    """A trade; `settle` and `pnl` are stored as `None` if the contract is unknown."""
 
     environment: str
     key: UUID
@@ -45,7 +45,7 @@ class Deal:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A snapshot; `name` decides between those of one moment."""
+    """A snapshot; `name` decides between snapshots of the same moment."""
 
     environment: str
     key: UUID
@@ -57,7 +57,7 @@ class Look:
     name: str = field(default_factory=lambda: uuid4().hex)
 
 
-# Few minutes on few days: so that times are equal, and midnights and their neighbours are met.
+# A few minutes on a few days, so that equal times, midnights and their neighbours occur.
 _MOMENTS = st.builds(
     lambda day, offset: START + timedelta(days=day) + offset,
     st.integers(0, 4),
@@ -124,7 +124,7 @@ async def add_account(session: AsyncSession) -> UUID:
 
 
 async def add_deals(session: AsyncSession, account: UUID, deals: Iterable[Deal]) -> None:
-    """As the ingest does: trades, and marks of their days."""
+    """Add trades and mark their days as stale, as ingest does."""
     for deal in deals:
         known = deal.settle is not None
         await session.execute(
@@ -187,7 +187,7 @@ async def add_mark(session: AsyncSession, account: UUID, mark: Mark) -> None:
 def seen(
     rows: Sequence[Any], selection: Selection, marks: Sequence[Mark], *, timed: bool = True
 ) -> list[Any]:
-    """The rows of a selection that no mark covers, in the order of their times."""
+    """Return the rows of a selection that no mark covers, in order of time."""
     return sorted(
         (
             row
@@ -207,7 +207,9 @@ def seen(
 def drawdown(
     deals: Sequence[Deal], resets: Iterable[datetime]
 ) -> tuple[Fraction, datetime | None, datetime | None]:
-    """The largest fall, its peak and its trough, by comparing every point with all before it."""
+    """Return the largest fall, its peak and its trough, comparing every point with all
+    before it.
+    """
     begins = sorted(set(resets))
     best: tuple[Fraction, datetime | None, datetime | None] = (ZERO, None, None)
     bounds: list[datetime | None] = [None, *begins, None]
@@ -232,13 +234,13 @@ def sums(
     group: Callable[[Deal], str],
     concerns: Callable[[Look, str], bool],
 ) -> dict[tuple[str, str], tuple[Any, ...]]:
-    """By group and settle asset what `Sums` tells, in its order up to `trough_at`."""
-    told: dict[tuple[str, str], tuple[Any, ...]] = {}
+    """Return by group and settle asset what `Sums` contains, in its order up to `trough_at`."""
+    found: dict[tuple[str, str], tuple[Any, ...]] = {}
     for name, settle in {(group(deal), deal.settle or "") for deal in deals}:
         some = [d for d in deals if (group(d), d.settle or "") == (name, settle)]
         pnls = [Fraction(d.pnl) if settle else ZERO for d in some]
         resets = [k.at for k in looks if k.reset and k.settle == settle and concerns(k, name)]
-        told[name, settle] = (
+        found[name, settle] = (
             len(some),
             sum(pnl > 0 for pnl in pnls),
             sum(pnl < 0 for pnl in pnls),
@@ -252,7 +254,7 @@ def sums(
             max(d.at for d in some),
             *(drawdown(some, resets) if settle else (ZERO, None, None)),
         )
-    return told
+    return found
 
 
 def group_of(grouping: Grouping) -> Callable[[Deal], str]:
@@ -268,7 +270,7 @@ def group_of(grouping: Grouping) -> Callable[[Deal], str]:
 
 
 def equity_at(looks: Sequence[Look], settle: str, at: datetime) -> Fraction | None:
-    """The sum of what is last known of each key by then."""
+    """Return the sum of each key's last known equity at this time."""
     last: dict[UUID, Look] = {}
     for look in sorted(looks, key=lambda k: (k.at, k.bot, k.name)):
         if look.settle == settle and look.at <= at:

@@ -1,4 +1,4 @@
-"""Bots that trade, and positions put straight into the database."""
+"""Bots that trade, and positions inserted into the database."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -28,7 +28,7 @@ async def add_position(
     status: str = "open",
     expires_in: timedelta | None = None,
 ) -> None:
-    """`expires_in` belongs to `opening`."""
+    """Insert a position; `expires_in` belongs to `opening`."""
     async with world.context.database.sessions() as session:
         await session.execute(
             insert(Position).values(
@@ -78,7 +78,7 @@ class Trader:
         return document
 
     async def refused(self, status: str, name: str = "p1", **members: Any) -> Json:
-        """The problem, and that nothing is left of the attempt."""
+        """Return the problem, and check that the attempt left nothing behind."""
         before = await self.rows()
         answer = await self.put(status, name, **members)
         assert answer.status_code in {409, 422}, answer.text
@@ -92,14 +92,14 @@ class Trader:
             return list((await session.execute(select(*columns).order_by(Position.id))).all())
 
     async def events(self) -> list[tuple[str, str, Any]]:
-        """Kind, level and data of the events of positions."""
+        """Return kind, level and data of the events about positions."""
         async with self.world.context.database.sessions() as session:
-            told = await session.execute(
+            found = await session.execute(
                 select(BotEvent.kind, BotEvent.level, BotEvent.data)
                 .where(BotEvent.kind.startswith("position_"))
                 .order_by(BotEvent.at)
             )
-            return [(row.kind, row.level, row.data) for row in told]
+            return [(row.kind, row.level, row.data) for row in found]
 
     async def close_by_hand(self, name: str = "p1") -> httpx.Response:
         return await self.user.post(f"/v1/positions/{name}/close")
@@ -124,9 +124,9 @@ async def add_asset(user: User, key: Json, symbol: str = SYMBOL) -> None:
 
 
 async def trader(world: World, account: str = "alice", *, key: Json | None = None) -> Trader:
-    """On OKX's testnet, with a catalogue that has one instrument."""
+    """Return a trader on OKX's testnet, with a catalogue of one instrument."""
     user = world.user(account)
-    # Before the key: one of a catalogue that nobody has starts its fetch.
+    # Before the key: adding a key of an unknown catalogue would start a fetch.
     await list_instruments(world, OKX, instrument(SYMBOL))
     key = key or await user.add_key()
     await add_asset(user, key)
@@ -137,7 +137,7 @@ async def trader(world: World, account: str = "alice", *, key: Json | None = Non
 
 
 async def let_lapse(world: World, seconds: float = 1) -> None:
-    """Let the reservations of all openings have run out this long ago."""
+    """Let the reservations of all openings have expired this long ago."""
     async with world.context.database.sessions.begin() as session:
         ago = func.clock_timestamp() - timedelta(seconds=seconds)
         await session.execute(

@@ -1,4 +1,4 @@
-"""What PostgreSQL 16, 17 and 18 brought, as it would stand in SQL: the service runs on 15."""
+"""SQL features of PostgreSQL 16, 17 and 18, as patterns: the service runs on 15."""
 
 import re
 
@@ -27,5 +27,5 @@ NEWER_THAN_15 = (
 
 
 def newer_than_15(sql: str) -> list[str]:
-    """The patterns of newer features that the SQL shows."""
+    """Return the patterns of newer features that occur in the SQL."""
     return [pattern for pattern in NEWER_THAN_15 if re.search(pattern, sql, re.IGNORECASE)]

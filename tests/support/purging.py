@@ -1,4 +1,4 @@
-"""Rows of trading data put straight into the database, and what is left of them."""
+"""Rows of trading data inserted into the database, and what is left of them."""
 
 from datetime import datetime
 from uuid import UUID, uuid4
@@ -51,7 +51,7 @@ async def fill(
     step: float = 1,
     bot_id: UUID | None = None,
 ) -> None:
-    """So many rows in each table, `step` seconds apart; the newest is of `at`, or of now."""
+    """Insert rows into each table, `step` seconds apart; the newest is of `at`, or of now."""
     values = {
         "account": account_id,
         "bot": bot_id or uuid4(),
@@ -66,7 +66,7 @@ async def fill(
             columns, row = _FILL[table]
             await session.execute(
                 text(
-                    f"INSERT INTO {table} (account_id, {columns})"  # noqa: S608  # names of here
+                    f"INSERT INTO {table} (account_id, {columns})"  # noqa: S608  # constants only
                     f" SELECT :account, {row} FROM generate_series(1, :rows) AS n"
                 ),
                 values,
@@ -74,7 +74,7 @@ async def fill(
 
 
 async def left(database: Database, account_id: UUID) -> dict[str, int]:
-    """How many rows of the account each table of trading data has."""
+    """Return how many rows of the account each table of trading data has."""
     async with database.sessions() as session:
         return {
             table: (

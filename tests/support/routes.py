@@ -1,7 +1,7 @@
-"""Every route of the service, read from the application, and a call of each that succeeds.
+"""Every route of the service, read from the application, and a successful call of each.
 
-What a route's path and body need is made from its own OpenAPI description; a route that needs more
-is taught here. One that cannot be called fails the tests that walk over all routes.
+What a route's path and body need is derived from its own OpenAPI description; a route that needs
+more has an entry here. A route that cannot be called fails the tests that walk over all routes.
 """
 
 import base64
@@ -27,12 +27,12 @@ from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.world import Bot, Json, Person, User, World
 
 PUBLIC = {"/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/static"}
-"""What anyone may ask for: nothing of any account is there."""
+"""The addresses that anyone may request: they contain nothing of any account."""
 
 
 @dataclass(frozen=True, slots=True)
 class RouteUnderTest:
-    """`path` is the template, `parameters` are the names in it."""
+    """A route. `path` is the template, `parameters` are the names in it."""
 
     operation_id: str
     method: str
@@ -52,7 +52,9 @@ class RouteUnderTest:
 
 @dataclass(slots=True)
 class Stage:
-    """What was set up for one call of one route: who calls, with what, and the objects it names."""
+    """Everything set up for one call of a route: the caller, the body and the objects in
+    the path.
+    """
 
     world: World
     route: RouteUnderTest
@@ -65,7 +67,7 @@ class Stage:
         return self.route.path.format(**self.values)
 
     def elsewhere(self, **values: str) -> str:
-        """The same address with other objects in it."""
+        """Return the same address with other objects in it."""
         return self.route.path.format(**{**self.values, **values})
 
     async def call(self, **headers: str) -> Any:
@@ -74,7 +76,7 @@ class Stage:
 
 @cache
 def application_of(role: Role) -> FastAPI:
-    """One for all who only read what it has: to describe its routes takes half a second."""
+    """Return a shared application, for read-only use: describing its routes takes half a second."""
     return create_app(Settings(mode=Mode.DEVELOPMENT), role)
 
 
@@ -84,7 +86,7 @@ def document_of(role: Role) -> Json:
 
 
 def paths_of(app: FastAPI) -> set[str]:
-    """All addresses that the application answers, edge or not."""
+    """Return all addresses that the application answers, on the edge or not."""
     return {str(context.path) for context in iter_route_contexts(app.routes)}
 
 
@@ -98,7 +100,7 @@ def edge_paths_of(app: FastAPI) -> set[str]:
 
 @cache
 def routes_of(role: Role) -> tuple[RouteUnderTest, ...]:
-    """The routes that prove their caller, which is all but `PUBLIC`."""
+    """Return the routes that authenticate their caller: all but `PUBLIC`."""
     document = document_of(role)
     return tuple(
         RouteUnderTest(
@@ -115,12 +117,12 @@ def routes_of(role: Role) -> tuple[RouteUnderTest, ...]:
 
 
 def _resolved(document: Json, operation: Json) -> Json:
-    """The operation with the example of its body in place of the body's schema."""
+    """Return the operation with its body's example in place of the schema."""
     if "requestBody" not in operation:
         return operation
     content = operation["requestBody"]["content"]["application/json"]
     schema = content["schema"]
-    if "anyOf" in schema:  # a body that may be left out
+    if "anyOf" in schema:  # an optional body
         schema = schema["anyOf"][0]
     if "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
@@ -129,7 +131,7 @@ def _resolved(document: Json, operation: Json) -> Json:
 
 
 async def set_up(world: World, route: RouteUnderTest, account: str = "alice") -> Stage:
-    """All that one successful call needs, as a user of the account or as one of its bots."""
+    """Set up one successful call, by a user of the account or one of its bots."""
     user = world.user(account)
     if route.access.for_bots:
         bot_id = await _make_bot(user)
@@ -162,7 +164,7 @@ _NEXT = itertools.cycle(_SYMBOLS)
 
 
 async def _make_symbol(user: User) -> str:
-    """One that the keys of here may have, and that no call before has."""
+    """Return a symbol that the keys of these tests may have and that no earlier call has used."""
     await list_instruments(user.world, BINANCE, *map(instrument, _SYMBOLS))
     return next(_NEXT)
 
@@ -183,7 +185,7 @@ async def _make_position(user: User) -> str:
 
 
 async def _make_operation(user: User) -> str:
-    """One that has ended."""
+    """Return an operation that has ended."""
     answer = await user.post("/v1/data-deletions", {"scope": "all"})
     assert answer.status_code == 202, answer.text
     await purge_deleted(user.world.context.database.sessions)

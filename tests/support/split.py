@@ -1,4 +1,4 @@
-"""The service as production runs it: api and runtime apart, each with its own keys and login."""
+"""The service as production runs it: separate api and runtime, each with its own keys and login."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -36,14 +36,14 @@ KINDS = [KeyKind.MASTER, KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.A
 
 
 def all_keys(folder: Path) -> KeyFolder:
-    """A folder with every kind of key, as the operator's own machine would have it."""
+    """Create a folder with every kind of key, as the operator's own machine would have it."""
     keys = KeyFolder(folder)
     keys.create_missing(KINDS)
     return keys
 
 
 def hand_out(keys: KeyFolder, folder: Path, names: tuple[str, ...]) -> Path:
-    """A folder of its own with copies of these files."""
+    """Create a folder with copies of these files."""
     create_folder(folder)
     for name in names:
         shutil.copy(keys.path / name, folder / name)
@@ -61,7 +61,7 @@ def production(folder: Path, url: str) -> Settings:
 
 
 def login(url: str, name: str) -> Database:
-    """A pool whose every connection has the rights of this login and no others."""
+    """Return a pool whose every connection has exactly the rights of this login."""
     database = open_database(url, application_name=f"as {name}", pool_size=5)
 
     @event.listens_for(database.engine.sync_engine, "connect")
@@ -75,7 +75,7 @@ def login(url: str, name: str) -> Database:
 
 @dataclass(slots=True)
 class Process:
-    """One process of the service, in this one."""
+    """One process of the service, run inside the test's process."""
 
     context: Context
     app: FastAPI
@@ -113,7 +113,7 @@ class Split:
         return document
 
     async def add_bot(self, account: str, key_id: str | None = None) -> Bot:
-        """A bot with a token, and the key if one is named."""
+        """Add a bot with a token, and with the key if one is named."""
         made = await self.user(account).post("/v1/bots", {"name": "a bot"})
         bot_id = made.json()["id"]
         minted = await self.user(account, Role.RUNTIME).post(f"/v1/bots/{bot_id}/token")
@@ -134,7 +134,7 @@ class Split:
             yield client
 
     async def write(self, *statements: str, **values: object) -> None:
-        """As the superuser, with triggers and foreign keys switched off."""
+        """Write as the superuser, with triggers and foreign keys disabled."""
         async with self.superuser.sessions.begin() as session:
             await session.execute(text("SET LOCAL session_replication_role = replica"))
             for statement in statements:
@@ -143,7 +143,7 @@ class Split:
 
 @asynccontextmanager
 async def split_service(server: Server, simulator: Simulator, folder: Path) -> AsyncIterator[Split]:
-    """Needs a server where the superuser may be anyone: the embedded one, or a named one."""
+    """Yield the split service. The server's superuser must be able to become any role."""
     keys = all_keys(folder / "operator")
     issuer = DevelopmentIssuer(folder / "issuer")
     verifier = TokenVerifier(issuer.issuer, issuer.audience, issuer.algorithms, issuer.keys)

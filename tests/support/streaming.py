@@ -17,7 +17,7 @@ from app.process.server import uvicorn_options
 from tests.support.world import Bot, Json, World, application
 
 SECONDS = 60.0
-"""Patience for what takes milliseconds."""
+"""A generous timeout for what takes milliseconds."""
 
 
 class Stream:
@@ -29,7 +29,9 @@ class Stream:
         self._lines = answer.aiter_lines()
 
     async def event(self) -> dict[str, str]:
-        """The next event's fields, a comment under the empty name; nothing at the stream's end."""
+        """Return the next event's fields, a comment under the empty name; none at the
+        stream's end.
+        """
         fields: dict[str, str] = {}
         async with asyncio.timeout(SECONDS):
             async for line in self._lines:
@@ -40,7 +42,7 @@ class Stream:
         return fields
 
     async def config(self) -> Json:
-        """The next configuration; what else is said before it is passed over."""
+        """Return the next configuration, skipping everything before it."""
         while "data" not in (event := await self.event()):
             assert event, "the stream ended"
         assert event["event"] == "config"
@@ -50,7 +52,7 @@ class Stream:
         return document
 
     async def ends(self) -> bool:
-        """Whether it ends without another configuration."""
+        """Return whether the stream ends without another configuration."""
         while event := await self.event():
             if "data" in event:
                 return False
@@ -58,7 +60,7 @@ class Stream:
 
 
 class Streaming:
-    """A bot's calls of a server behind a socket."""
+    """A bot's calls to a server behind a socket."""
 
     def __init__(self, config_publisher: ConfigPublisher, http: httpx.AsyncClient) -> None:
         self.config_publisher = config_publisher
@@ -84,7 +86,7 @@ class Streaming:
 
 @asynccontextmanager
 async def streaming(world: World, limits: StreamLimits) -> AsyncIterator[Streaming]:
-    """Another process's part: it shares the database of this world and nothing else."""
+    """Yield the calls to another process, which shares only the database with this world."""
     database = world.context.database
     config_publisher = ConfigPublisher(
         database.autocommit, world.context.config_cache, limits, database.engine.url
@@ -95,7 +97,7 @@ async def streaming(world: World, limits: StreamLimits) -> AsyncIterator[Streami
     )
     config.load()
     state = ServerState()
-    # Without uvicorn's own loop, which looks ten times a second whether it is to stop.
+    # Without uvicorn's main loop, which checks ten times a second whether to stop.
     server = await asyncio.get_running_loop().create_server(
         lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}),
         "127.0.0.1",

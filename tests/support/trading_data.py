@@ -1,4 +1,4 @@
-"""Trading data put straight into the database, for keys and bots that need not be there."""
+"""Trading data inserted into the database, for keys and bots that need not exist."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ LISTED = list(MODELS)
 
 
 def new_row(name: str, at: datetime, **columns: Any) -> dict[str, Any]:
-    """A row of that list with all that it must have; `id` is the bot's own name for it."""
+    """Return a complete row of that list; `id` is the bot's own name for it."""
     row: dict[str, Any] = {**_KEPT, "id": uuid4().hex, TIMES[name]: at}
     if name in {"trades", "positions"}:
         row |= {"symbol": "BTC-USDT-SWAP", "side": "long", "quantity": Decimal("0.5")}
@@ -72,7 +72,9 @@ def new_row(name: str, at: datetime, **columns: Any) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class Desk:
-    """An account with the labels of its keys: `live` and `testnet`, gone themselves."""
+    """An account with the labels of its keys, `live` and `testnet`, which are deleted
+    themselves.
+    """
 
     world: World
     user: User
@@ -81,7 +83,7 @@ class Desk:
     bots: list[UUID] = field(default_factory=lambda: sorted(uuid4() for _ in range(2)))
 
     async def add(self, name: str, *rows: dict[str, Any]) -> None:
-        """Rows of `new_row`, by default of the key of their environment and the first bot."""
+        """Add rows of `new_row`, by default with the key of their environment and the first bot."""
         filled = [
             {
                 "account_id": self.account_id,

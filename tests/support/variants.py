@@ -18,7 +18,7 @@ from tests.support.world import Json, User, World, application, served
 
 
 async def add_unchecked(user: User, number: int = 1, **changes: Any) -> Json:
-    """A key that no exchange was asked about."""
+    """Add a key that is not checked with an exchange."""
     answer = await user.post("/v1/keys", user.world.unchecked_key(number, **changes))
     assert answer.status_code == 201, answer.text
     document: Json = answer.json()
@@ -33,9 +33,9 @@ async def changed(
     address: str | None = None,
     **context: Any,
 ) -> AsyncIterator[World]:
-    """Another process over the same database: other settings, or other members of its context.
+    """Yield another process over the same database, with other settings or context members.
 
-    With `address`, the callers seem to come from there.
+    With `address`, callers appear to come from there.
     """
     new_settings = world.context.settings.model_copy(update=settings or {})
     if "database" in context:
@@ -56,7 +56,7 @@ async def changed(
 
 @asynccontextmanager
 async def narrow(world: World, server: Server, **pool: Any) -> AsyncIterator[World]:
-    """The same database through a pool of one connection."""
+    """Yield the same database through a pool of one connection."""
     name = world.context.database.engine.url.database
     assert name is not None
     options: dict[str, Any] = {"pool_size": 1, "pool_overflow": 0, "pool_timeout": 30, **pool}
@@ -72,10 +72,10 @@ async def narrow(world: World, server: Server, **pool: Any) -> AsyncIterator[Wor
 
 @asynccontextmanager
 async def apart(world: World) -> AsyncIterator[World]:
-    """The same with connections of its own to the exchanges.
+    """Yield the same world with its own connections to the exchanges.
 
-    What a transport learns of a host that fails (to leave it alone for a while) then neither
-    comes from other tests nor goes to them.
+    What a transport learns of a failing host (to leave it alone for a while) is then shared with no
+    other test.
     """
     hosts = simulated_hosts(world.simulator.hosts)
     async with (

@@ -1,4 +1,4 @@
-"""A service to talk to, and the people who talk to it."""
+"""A service to call, and its callers."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ from app.context import Context
 from app.main import create_app, use_context
 from app.simulator import Simulator
 
-# httpx asks at each request whether this module is there, and it is looked for in all places.
+# httpx tries to import this module at each request, and each attempt searches all paths.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
 
 Json = dict[str, Any]
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 
 @dataclass(slots=True)
 class Person:
-    """A caller with a token of its own."""
+    """A caller with its own token."""
 
     http: httpx.AsyncClient
     token: str
@@ -70,12 +70,12 @@ class Person:
 
 @dataclass(slots=True)
 class User(Person):
-    """A user, with short ways to what most tests begin with."""
+    """A user, with shortcuts for what most tests begin with."""
 
     world: "World"
 
     async def add_key(self, variant: str = "trade", **changes: Any) -> Json:
-        """A key that the service took; OKX, testnet and linear unless changed."""
+        """Add a key that the service accepts; OKX, testnet and linear unless changed."""
         answer = await self.post("/v1/keys", self.world.new_key(variant, **changes))
         assert answer.status_code == 201, answer.text
         document: Json = answer.json()
@@ -96,7 +96,9 @@ class User(Person):
         return await self.put(f"/v1/bots/{bot_id}/key", {"key_id": key_id})
 
     async def ready_bot(self, variant: str = "trade", **key: Any) -> tuple["Bot", Json, Json]:
-        """A bot with a token and a key, as `add_key`: the bot, its document and its key's."""
+        """Add a bot with a token and a key like `add_key`; return it, its document and its
+        key's.
+        """
         added = await self.add_key(variant, **key)
         bot = await self.add_bot()
         assigned = await self.assign(bot["id"], added["id"])
@@ -143,7 +145,7 @@ class World:
         environment: str = "testnet",
         **changes: Any,
     ) -> Json:
-        """The body of `addKey` for one of the simulator's keys."""
+        """Return the body of `addKey` for one of the simulator's keys."""
         return {
             "label": f"{exchange} {variant}",
             "exchange": exchange,
@@ -154,7 +156,7 @@ class World:
         }
 
     def unchecked_key(self, number: int = 1, **changes: Any) -> Json:
-        """The body of `addKey` for a key that no exchange is asked about."""
+        """Return the body of `addKey` for a key that is not checked with an exchange."""
         return {
             "label": f"Key {number}",
             "exchange": "binance",
@@ -169,7 +171,7 @@ class World:
 
 @asynccontextmanager
 async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of the application, without a network between them."""
+    """Yield a client of the application, without a network in between."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://botkeys.test") as http:
         yield http
@@ -179,10 +181,10 @@ _APPLICATIONS: dict[tuple[Any, ...], FastAPI] = {}
 
 
 def application(context: Context) -> FastAPI:
-    """The application over a context that someone else opened and will close.
+    """Return the application over a context that the caller opened and will close.
 
     The framework builds the routes of an application when it is first called, which takes longer
-    than most tests: applications of one shape share them, each with a state of its own.
+    than most tests: applications of one shape share them, each with its own state.
     """
     settings = context.settings
     shape = (context.role, settings.body_limit, tuple(settings.cors_origins))
