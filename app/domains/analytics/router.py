@@ -16,7 +16,7 @@ from app.domains.analytics.grouping import GroupBy
 from app.domains.analytics.schemas import Dashboard, EquityCurve, Summary
 from app.domains.analytics.selection import Selection
 from app.domains.analytics.serializers import curve_documents, figures_document
-from app.domains.trading.period import AskedPeriod
+from app.domains.trading.period import RequestedPeriod
 from botkeys.exchanges.model import Environment
 
 MAX_POINTS = 2000
@@ -43,7 +43,7 @@ BotId = Annotated[UUID | None, Query(description="Only data of this bot, which m
 @for_users(Scope.DATA_READ)
 async def get_summary(
     service: Service,
-    period: AskedPeriod,
+    period: RequestedPeriod,
     environment: Selected = None,
     key_id: KeyId = None,
     bot_id: BotId = None,
@@ -93,7 +93,7 @@ async def get_summary(
 @for_users(Scope.DATA_READ)
 async def get_equity_curve(
     service: Service,
-    period: AskedPeriod,
+    period: RequestedPeriod,
     environment: Selected = None,
     key_id: KeyId = None,
     bot_id: BotId = None,

@@ -44,16 +44,16 @@ class AnalyticsService:
         self._curves = curves
         self._dashboard = dashboard
 
-    async def environment(self, asked: str | None) -> str:
+    async def environment(self, requested: str | None) -> str:
         """Return the requested environment, or by default the one that the account selected."""
-        return (await self.settings(asked, None))[0]
+        return (await self.settings(requested, None))[0]
 
-    async def settings(self, asked: str | None, group_by: GroupBy | None) -> tuple[str, str]:
+    async def settings(self, requested: str | None, group_by: GroupBy | None) -> tuple[str, str]:
         """Return the environment, and the time zone of the periods, empty if there are none."""
-        if asked is not None and group_by not in PERIODS:
-            return asked, ""
+        if requested is not None and group_by not in PERIODS:
+            return requested, ""
         selected, zone = await self._summaries.preferences()
-        return asked or selected, zone if group_by in PERIODS else ""
+        return requested or selected, zone if group_by in PERIODS else ""
 
     async def summary(self, selection: Selection, after: str | None = None) -> Page:
         """Return the only page. Raises `InvalidRequest` if another one is requested."""
@@ -170,10 +170,10 @@ class AnalyticsService:
             return []
         return await self._curves.points(selection, buckets_for(*extent, points), marks)
 
-    async def dashboard(self, asked: str | None) -> dict[str, Any]:
+    async def dashboard(self, requested: str | None) -> dict[str, Any]:
         """Return the totals. Today is the account's own: it begins at midnight in its time zone."""
         selected, name = await self._summaries.preferences()
-        environment = asked or selected
+        environment = requested or selected
         now = await self._dashboard.now()
         today = start_of(now, "day", ZoneInfo(name))
         selection = Selection(environment, since=today)

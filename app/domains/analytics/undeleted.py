@@ -23,7 +23,7 @@ def kept(marks: Sequence[Mark], environment: str, name: str, time: str) -> str:
             conditions.append(other)
         else:
             conditions.append(f"({other} OR {name}.{time} >= {_literal(mark.cutoff)})")
-    conditions += [f"{name}.key_id <> '{key_id}'" for key_id in found.gone]
+    conditions += [f"{name}.key_id <> '{key_id}'" for key_id in found.deleted_keys]
     return f"({' AND '.join(conditions) or 'true'})"
 
 

@@ -11,10 +11,10 @@ from app.api.route import CurrentCaller
 from app.context import CurrentContext
 from app.domains.history.content_negotiation import Form, wanted_form
 from app.domains.history.exports import Exporter, export
-from app.domains.history.listing import Answering, ListQuery
+from app.domains.history.listing import ListQuery, ListResponder
 from app.domains.history.repository import ListRepository
 from app.domains.history.service import ListService
-from app.domains.trading.period import AskedPeriod
+from app.domains.trading.period import RequestedPeriod
 from botkeys.exchanges.model import Environment
 
 
@@ -27,8 +27,8 @@ async def list_service(context: CurrentContext, caller: CurrentCaller) -> ListSe
 Lists = Annotated[ListService, Depends(list_service)]
 
 
-async def asked_for(
-    period: AskedPeriod,
+async def list_query(
+    period: RequestedPeriod,
     environment: Annotated[
         Environment | None,
         Query(
@@ -52,13 +52,13 @@ async def exporter(context: CurrentContext, caller: CurrentCaller) -> Exporter:
     return partial(export, context.exports, caller.account_id)
 
 
-async def answering(
+async def list_responder(
     service: Lists,
     exporting: Annotated[Exporter, Depends(exporter)],
-    asked: Annotated[ListQuery, Depends(asked_for)],
+    query: Annotated[ListQuery, Depends(list_query)],
     form: Annotated[Form, Depends(wanted_form)],
-) -> Answering:
-    return Answering(service, exporting, asked, form)
+) -> ListResponder:
+    return ListResponder(service, exporting, query, form)
 
 
-Listing = Annotated[Answering, Depends(answering)]
+Listing = Annotated[ListResponder, Depends(list_responder)]

@@ -44,29 +44,29 @@ class ListQuery:
     limit: int
 
 
-class Answering:
+class ListResponder:
     """Responds with a list in the format that the caller prefers."""
 
     def __init__(
-        self, service: ListService, export: Exporter, asked: ListQuery, form: Form
+        self, service: ListService, export: Exporter, query: ListQuery, form: Form
     ) -> None:
         self._service = service
         self._export = export
-        self._asked = asked
+        self._query = query
         self._form = form
 
     async def answer(
         self, data_list: DataList, *, state: str | None = None, **exactly: str | None
     ) -> Response:
         """Return one page as JSON, or everything after the cursor, if any, as a file."""
-        asked = self._asked
-        data = await self._service.data_set(asked.environment)
+        query = self._query
+        data = await self._service.data_set(query.environment)
         words = tuple((name, word) for name, word in exactly.items() if word is not None)
-        wanted = ListFilter(asked.key_id, asked.bot_id, *asked.period, words, state)
+        wanted = ListFilter(query.key_id, query.bot_id, *query.period, words, state)
         cursors = PlaceCursors(data_list.name, environment=data.environment, wanted=wanted)
-        after = cursors.after(asked.cursor)
+        after = cursors.after(query.cursor)
         if self._form is Form.JSON:
-            page = await self._service.page(data_list, data, wanted, after, asked.limit)
+            page = await self._service.page(data_list, data, wanted, after, query.limit)
             content = {"items": page.items, "next_cursor": cursors.following(page.next_after)}
             return json_answer(content, headers={"Vary": "Accept"})
         csv = self._form is Form.CSV

@@ -27,7 +27,7 @@ from app.db.base import AnySelect
 from app.db.driver import Statement
 from app.db.models import Bot, KeyLabel
 from app.domains.history.lists import NAMED, DataList
-from app.domains.trading.marks import GONE, Cutoffs, Mark, beyond
+from app.domains.trading.marks import KEY_IDS, Cutoffs, Mark, beyond
 
 PLACE = 3
 """The number of columns before the document's: the position of the row."""
@@ -45,7 +45,7 @@ class Shape:
     one of the list's states.
 
     Each of `parts` describes its marks: whether there is a blanket cut-off, how many marks apart
-    there are, and whether keys are gone.
+    there are, and whether keys are deleted.
     """
 
     data_list: DataList
@@ -133,7 +133,7 @@ def _undeleted(shape: Shape, number: int) -> list[ColumnElement[bool]]:
 
 def values_of(part: Cutoffs, number: int) -> dict[str, Any]:
     """Return the values of the parameters that a part has for its marks."""
-    values = {f"blanket_{number}": part.blanket, f"gone_{number}": part.gone}
+    values = {f"blanket_{number}": part.blanket, f"deleted_keys_{number}": part.deleted_keys}
     for index, mark in enumerate(part.apart):
         values[f"key_{number}_{index}"] = mark.key_id
         values[f"cutoff_{number}_{index}"] = mark.cutoff
@@ -142,7 +142,7 @@ def values_of(part: Cutoffs, number: int) -> dict[str, Any]:
 
 def _parameters_of(shape: Shape, number: int) -> Cutoffs:
     """Return the parameters in place of the values. In a part, each mark apart belongs to a key."""
-    blanket, apart, gone = shape.parts[number]
+    blanket, apart, deleted = shape.parts[number]
     of_keys: list[tuple[Any, Any]] = [
         (bindparam(f"key_{number}_{index}"), bindparam(f"cutoff_{number}_{index}"))
         for index in range(apart)
@@ -150,7 +150,7 @@ def _parameters_of(shape: Shape, number: int) -> Cutoffs:
     return Cutoffs(
         bindparam(f"blanket_{number}") if blanket else None,
         [Mark(None, key_id, cutoff) for key_id, cutoff in of_keys],
-        bindparam(f"gone_{number}", type_=GONE) if gone else None,
+        bindparam(f"deleted_keys_{number}", type_=KEY_IDS) if deleted else None,
     )
 
 

@@ -86,6 +86,6 @@ def page_of(
         filters=tuple(narrowing),
         state=wanted.state,
         placed=after is not None,
-        parts=tuple((p.blanket is not None, len(p.apart), bool(p.gone)) for p in parts),
+        parts=tuple((p.blanket is not None, len(p.apart), bool(p.deleted_keys)) for p in parts),
     )
     return shape, values

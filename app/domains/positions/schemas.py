@@ -38,7 +38,7 @@ CloseReason = TypeAliasType(
 
 
 def _no_dots(name: str) -> str:
-    """Those that stand for folders never arrive: HTTP clients take them out of an address."""
+    """Reject names that stand for folders: HTTP clients remove them from an address."""
     if name in {".", ".."}:
         raise ValueError("must not be `.` or `..`, which a URL path cannot end with")
     return name

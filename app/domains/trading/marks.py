@@ -85,14 +85,15 @@ def blanket_cutoff(marks: Iterable[Mark], environment: str | None) -> datetime |
 
 
 class Cutoffs(NamedTuple):
-    """The marks, summed up: `blanket` is the cut-off of all keys, `apart` are marks that reach
-    beyond it, `gone` are keys without any data left. In a statement, parameters take the place of
-    values.
+    """The marks, summed up.
+
+    `blanket` is the cut-off of all keys, `apart` are marks that reach beyond it, and `deleted_keys`
+    are keys without any data left. In a statement, parameters take the place of the values.
     """
 
     blanket: Any
     apart: Sequence[Mark]
-    gone: Any
+    deleted_keys: Any
 
 
 def cutoffs(marks: Sequence[Mark], environment: str | None) -> Cutoffs:
@@ -101,8 +102,8 @@ def cutoffs(marks: Sequence[Mark], environment: str | None) -> Cutoffs:
         marks = [mark for mark in marks if mark.environment in (None, environment)]
     blanket = blanket_cutoff(marks, environment)
     beyond = [mark for mark in marks if blanket is None or mark.cutoff > blanket]
-    gone = [m for m in beyond if m.key_id and m.cutoff == FOREVER and m.environment is None]
-    return Cutoffs(blanket, [m for m in beyond if m not in gone], [m.key_id for m in gone])
+    whole = [m for m in beyond if m.key_id and m.cutoff == FOREVER and m.environment is None]
+    return Cutoffs(blanket, [m for m in beyond if m not in whole], [m.key_id for m in whole])
 
 
 def not_covered(
@@ -119,14 +120,14 @@ def not_covered(
     condition: held positions are never covered.
     """
     found = cutoffs(marks, environment)
-    if found.gone:
-        found = found._replace(gone=literal(found.gone, GONE))
+    if found.deleted_keys:
+        found = found._replace(deleted_keys=literal(found.deleted_keys, KEY_IDS))
     else:
-        found = found._replace(gone=None)
+        found = found._replace(deleted_keys=None)
     return beyond(found, table, time_column, environment)
 
 
-GONE = ARRAY(Uuid)
+KEY_IDS = ARRAY(Uuid)
 
 
 def beyond(
@@ -135,16 +136,16 @@ def beyond(
     time_column: ColumnElement[datetime],
     environment: str | None,
 ) -> list[ColumnElement[bool]]:
-    """Return the conditions of `not_covered`; `gone` is an array in SQL, or `None`."""
+    """Return the conditions of `not_covered`; `deleted_keys` is an array in SQL, or `None`."""
     conditions: list[ColumnElement[bool]] = []
     if found.blanket is not None:
         conditions.append(time_column >= found.blanket)
     conditions.extend(
         or_(*_outside(mark, table, environment), time_column >= mark.cutoff) for mark in found.apart
     )
-    if found.gone is not None:
+    if found.deleted_keys is not None:
         key = table.c.key_id
-        conditions.append(or_(key.is_(None), key != all_(found.gone)))
+        conditions.append(or_(key.is_(None), key != all_(found.deleted_keys)))
     return conditions
 
 

@@ -35,4 +35,4 @@ async def _period(
     return Period(since, until)
 
 
-AskedPeriod = Annotated[Period, Depends(_period)]
+RequestedPeriod = Annotated[Period, Depends(_period)]
