@@ -48,7 +48,6 @@ NOT_YET: tuple[str, ...] = (
     "tests/domains/trading",
     "tests/races",
     "tests/simulator",
-    "tests/support",
 )
 """Packages whose text still has to be rewritten: delete a line once its package is clean."""
 
