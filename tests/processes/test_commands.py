@@ -140,4 +140,7 @@ def test_an_owner_who_may_not_make_roles_learns_what_to_do(run: Run, tmp_path: P
 
         administrator = server.postgres.url("postgres", "postgres")
         asyncio.run(execute(administrator, *advice.strip().split("; ")))
-        assert output_of(BOTKEYS, "migrate", env=settings) == f"The database is at migration {head()}.\n"
+        assert (
+            output_of(BOTKEYS, "migrate", env=settings)
+            == f"The database is at migration {head()}.\n"
+        )
