@@ -1,8 +1,10 @@
 """Keyset pages: an opaque cursor that says after which row the next page begins."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
 import orjson
@@ -25,6 +27,7 @@ Cursor = Annotated[
         "the first page.",
     ),
 ]
+Item = TypeVar("Item")
 Place = TypeVar("Place")
 
 
@@ -72,6 +75,31 @@ class Cursors(ABC, Generic[Place]):
     @abstractmethod
     def _unpacked(self, raw: bytes) -> Place:
         """Raises `ValueError` for bytes of which the database could not even be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item, Place]):
+    """One page of a list. `next_after` is the place of its last item; `None` on the last page."""
+
+    items: Sequence[Item]
+    next_after: Place | None
+
+    @classmethod
+    def cut(cls, rows: Sequence[Item], limit: int, place: Callable[[Item], Place]) -> Self:
+        """Return the first `limit` rows. One more was read, to see whether another page follows."""
+        return cls(rows[:limit], place(rows[limit - 1]) if len(rows) > limit else None)
+
+    def envelope(
+        self, cursors: Cursors[Place], document: Callable[[Item], Any] | None = None
+    ) -> dict[str, Any]:
+        """Return the page as every list has it. Items without a `document` are documents."""
+        items = self.items if document is None else [document(item) for item in self.items]
+        return list_envelope(items, cursors.following(self.next_after))
+
+
+def list_envelope(items: Sequence[Any], next_cursor: str | None) -> dict[str, Any]:
+    """Return the members that the answer of every list has."""
+    return {"items": items, "next_cursor": next_cursor}
 
 
 class IdCursors(Cursors[UUID]):

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 
 from app.api.access import for_users
 from app.api.json_response import json_answer
-from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors, list_envelope
 from app.api.route import EdgeRoute
 from app.api.schemas import Symbol
 from app.auth.scopes import Scope
@@ -78,8 +78,10 @@ async def get_summary(
             "to": period.until,
             "group_by": group_by,
             "trades_without_pnl": page.trades_without_pnl,
-            "items": [figures_document(figures, page.names) for figures in page.figures],
-            "next_cursor": cursors.following(page.next_after),
+            **list_envelope(
+                [figures_document(figures, page.names) for figures in page.figures],
+                cursors.following(page.next_after),
+            ),
         }
     )
 
@@ -113,8 +115,7 @@ async def get_equity_curve(
             "environment": selection.environment,
             "from": period.since,
             "to": period.until,
-            "items": curve_documents(found),
-            "next_cursor": None,
+            **list_envelope(curve_documents(found), None),
         }
     )
 

@@ -22,7 +22,7 @@ Group = TypeVar("Group")
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SummaryPage:
     """A page of figures. `names` are those of the keys or bots they are grouped by."""
 
     figures: Sequence[Figures]
@@ -55,7 +55,7 @@ class AnalyticsService:
         selected, zone = await self._summaries.preferences()
         return requested or selected, zone if group_by in PERIODS else ""
 
-    async def summary(self, selection: Selection, after: str | None = None) -> Page:
+    async def summary(self, selection: Selection, after: str | None = None) -> SummaryPage:
         """Return the only page. Raises `InvalidRequest` if another one is requested."""
         if after is not None:
             raise foreign_cursor()
@@ -65,7 +65,7 @@ class AnalyticsService:
 
     async def grouped(
         self, selection: Selection, group_by: GroupBy, zone: str, after: str | None, limit: int
-    ) -> Page:
+    ) -> SummaryPage:
         """Return a page of groups: keys, bots and symbols in order, periods of the zone newest
         first.
 
@@ -104,7 +104,7 @@ class AnalyticsService:
         after: str | None,
         limit: int,
         marks: Sequence[Mark],
-    ) -> Page:
+    ) -> SummaryPage:
         before = _narrower(selection, until=None if after is None else _time(after))
         found: list[tuple[datetime, Sums]] = []
         filled: list[datetime] = []
@@ -140,7 +140,7 @@ class AnalyticsService:
         grouping: Grouping,
         rows: Sequence[Sums],
         marks: Sequence[Mark],
-    ) -> Page:
+    ) -> SummaryPage:
         filled = [row for row in rows if row.settle]
         if grouping.kind in PERIODS:
             filled.sort(key=lambda row: (-int(row.member), row.settle))
@@ -152,7 +152,7 @@ class AnalyticsService:
         if grouping.kind in ("key", "bot"):
             ids = {UUID(row.member) for row in filled}
             names = await self._summaries.names(grouping.kind, sorted(ids))
-        return Page(
+        return SummaryPage(
             [
                 Figures(row, equity.get((row.member, row.settle)), selection, grouping)
                 for row in filled

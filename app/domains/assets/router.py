@@ -47,12 +47,7 @@ async def list_assets(
     """
     cursors = TextCursors("assets", key_id=key_id)
     page = await service.page(key_id, cursors.after(cursor), limit)
-    return json_answer(
-        {
-            "items": [asset_document(row) for row in page.items],
-            "next_cursor": cursors.following(page.next_after),
-        }
-    )
+    return json_answer(page.envelope(cursors, asset_document))
 
 
 @router.post(

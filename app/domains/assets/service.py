@@ -1,13 +1,14 @@
 """The rules of trading assets."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api.pagination import Page
 from app.auth.principal import UserPrincipal
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
@@ -33,12 +34,6 @@ from app.errors import InvalidRequest, NotFound
 from botkeys.decimals import plain
 from botkeys.exchanges.model import MarginMode
 from botkeys.exchanges.registry import EXCHANGES
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: list[AssetRow]
-    next_after: str | None
 
 
 class AssetService:
@@ -67,11 +62,11 @@ class AssetService:
         self._refresher = refresher
         self._audit = audit
 
-    async def page(self, key_id: UUID, after: str | None, limit: int) -> Page:
+    async def page(self, key_id: UUID, after: str | None, limit: int) -> Page[AssetRow, str]:
         rows = await self._assets.page(key_id, after or "", limit + 1)
         if rows is None:
             raise NotFound
-        return Page(rows[:limit], rows[limit - 1].symbol if len(rows) > limit else None)
+        return Page.cut(rows, limit, attrgetter("symbol"))
 
     async def get(self, key_id: UUID, symbol: str) -> AssetRow:
         row = await self._assets.get(key_id, symbol)

@@ -1,12 +1,16 @@
 """Reads the audit log."""
 
+from operator import attrgetter
+from typing import Any
+
 from fastapi import APIRouter, Response
 
 from app.api.access import for_users
 from app.api.json_response import json_answer
-from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, NumberCursors
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, NumberCursors, Page
 from app.api.route import EdgeRoute
 from app.auth.scopes import Scope
+from app.db.base import AnyRow
 from app.domains.audit.deps import Events
 from app.domains.audit.schemas import AuditPage
 
@@ -28,6 +32,9 @@ async def list_audit_events(
     """List every change, refusal and release in the account, newest first."""
     cursors = NumberCursors("audit-events")
     rows = await audit.page(cursors.after(cursor), limit + 1)
-    items = [dict(row._mapping) for row in rows[:limit]]  # noqa: SLF001  # SQLAlchemy's public API
-    last = items[-1]["sequence"] if len(rows) > limit else None
-    return json_answer({"items": items, "next_cursor": cursors.following(last)})
+    page = Page.cut(rows, limit, attrgetter("sequence"))
+    return json_answer(page.envelope(cursors, _document))
+
+
+def _document(row: AnyRow) -> dict[str, Any]:
+    return dict(row._mapping)  # noqa: SLF001  # SQLAlchemy's public API

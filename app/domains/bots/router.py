@@ -50,12 +50,7 @@ async def list_bots(
     """List the account's bots, newest first."""
     cursors = IdCursors("bots")
     page = await service.page(cursors.after(cursor), limit)
-    return json_answer(
-        {
-            "items": [bot_document(row) for row in page.items],
-            "next_cursor": cursors.following(page.next_after),
-        }
-    )
+    return json_answer(page.envelope(cursors, bot_document))
 
 
 @router.get(

@@ -1,9 +1,10 @@
 """The rules of bots and of assigning keys to them."""
 
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+from app.api.pagination import Page
 from app.auth.principal import UserPrincipal
 from app.db.base import new_id
 from app.db.revisions import Revisions, require
@@ -15,12 +16,6 @@ from app.domains.bots.schemas import BotChange
 from app.errors import NotFound
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: list[BotRow]
-    next_after: UUID | None
-
-
 class BotService:
     """The bots of one account. Locks in the order account, bot, presence, key, audit head."""
 
@@ -29,9 +24,9 @@ class BotService:
         self._accounts = accounts
         self._audit = audit
 
-    async def page(self, after: UUID | None, limit: int) -> Page:
+    async def page(self, after: UUID | None, limit: int) -> Page[BotRow, UUID]:
         rows = await self._bots.page(after, limit + 1)
-        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+        return Page.cut(rows, limit, attrgetter("id"))
 
     async def get(self, bot_id: UUID) -> BotRow:
         row = await self._bots.get(bot_id)

@@ -68,14 +68,13 @@ async def list_instruments(
     With `search`, instruments that begin with the search text come first.
     """
     cursors = RankCursors("instruments", key_id=key_id, search=search)
-    page = await service.instruments(key_id, search, cursors.after(cursor), limit)
+    found = await service.instruments(key_id, search, cursors.after(cursor), limit)
     return json_answer(
         {
-            "items": [instrument_document(row) for row in page.items],
-            "next_cursor": cursors.following(page.next_after),
-            "fetched_at": page.freshness.fetched_at,
-            "stale": page.freshness.stale,
-            "reason": page.freshness.reason,
+            **found.page.envelope(cursors, instrument_document),
+            "fetched_at": found.freshness.fetched_at,
+            "stale": found.freshness.stale,
+            "reason": found.freshness.reason,
         }
     )
 

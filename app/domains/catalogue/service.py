@@ -3,10 +3,12 @@
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api.pagination import Page
 from app.domains.catalogue.errors import RefreshLimited
 from app.domains.catalogue.instrument_repository import InstrumentReader, InstrumentRow
 from app.domains.catalogue.refresher import RETRY_SECONDS, CatalogueRefresher, just_tried
@@ -27,8 +29,9 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class InstrumentPage:
-    items: list[InstrumentRow]
-    next_after: tuple[int, str] | None
+    """A page of instruments, by rank and symbol."""
+
+    page: Page[InstrumentRow, tuple[int, str]]
     freshness: Freshness
 
 
@@ -57,10 +60,8 @@ class CatalogueService:
             await self._refresh(name)
             state = await self._catalogue.state(name)
         rows = await self._listing.page(name, key_id, search, after, limit + 1)
-        last = rows[limit - 1] if len(rows) > limit else None
-        return InstrumentPage(
-            rows[:limit], None if last is None else (last.rank, last.symbol), self._fresh(state)
-        )
+        page = Page.cut(rows, limit, attrgetter("rank", "symbol"))
+        return InstrumentPage(page, self._fresh(state))
 
     async def refresh(self, key_id: UUID) -> Freshness:
         """Fetch instruments and prices again. Raises `RefreshLimited` right after another fetch."""

@@ -36,12 +36,7 @@ async def list_freezes(
     """List the freezes in force, newest first."""
     cursors = IdCursors("freezes")
     page = await service.page(cursors.after(cursor), limit)
-    return json_answer(
-        {
-            "items": [_document(row) for row in page.items],
-            "next_cursor": cursors.following(page.next_after),
-        }
-    )
+    return json_answer(page.envelope(cursors, _document))
 
 
 @router.post(

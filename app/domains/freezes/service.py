@@ -1,8 +1,9 @@
 """The rules of freezes."""
 
-from dataclasses import dataclass
+from operator import attrgetter
 from uuid import UUID
 
+from app.api.pagination import Page
 from app.auth.principal import UserPrincipal
 from app.db.base import AnyRow
 from app.domains.accounts.repository import AccountRepository
@@ -10,12 +11,6 @@ from app.domains.audit.log import AuditLog
 from app.domains.freezes.repository import FreezeRepository
 from app.domains.freezes.schemas import FreezeCreate
 from app.errors import NotFound
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: list[AnyRow]
-    next_after: UUID | None
 
 
 class FreezeService:
@@ -32,9 +27,9 @@ class FreezeService:
         self._accounts = accounts
         self._audit = audit
 
-    async def page(self, after: UUID | None, limit: int) -> Page:
+    async def page(self, after: UUID | None, limit: int) -> Page[AnyRow, UUID]:
         rows = await self._freezes.page(after, limit + 1)
-        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+        return Page.cut(rows, limit, attrgetter("id"))
 
     async def get(self, freeze_id: UUID) -> AnyRow:
         row = await self._freezes.get(freeze_id)

@@ -67,8 +67,7 @@ class ListResponder:
         after = cursors.after(query.cursor)
         if self._form is Form.JSON:
             page = await self._service.page(data_list, data, wanted, after, query.limit)
-            content = {"items": page.items, "next_cursor": cursors.following(page.next_after)}
-            return json_answer(content, headers={"Vary": "Accept"})
+            return json_answer(page.envelope(cursors), headers={"Vary": "Accept"})
         csv = self._form is Form.CSV
         return await self._export(
             self._service.pages(data_list, data, wanted, after),

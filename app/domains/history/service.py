@@ -1,10 +1,10 @@
 """Lists of trading data, page by page or whole."""
 
 from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from app.api.pagination import Page
 from app.db.driver import Executor
 from app.domains.history.cursors import Place
 from app.domains.history.data_set import DataSet, read_data_set
@@ -14,12 +14,6 @@ from app.domains.history.repository import ListFilter, ListRepository
 
 AT_ONCE = 500
 """Rows of a whole list that are read at once: no more of it is held in memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: list[dict[str, Any]]
-    next_after: Place | None
 
 
 class ListService:
@@ -39,10 +33,10 @@ class ListService:
         wanted: ListFilter,
         after: Place | None,
         limit: int,
-    ) -> Page:
+    ) -> Page[dict[str, Any], Place]:
         rows = await self._rows.page(data_list, data, wanted, after, limit + 1)
-        more = len(rows) > limit
-        return Page(_documents(data_list, rows[:limit]), _place(rows[limit - 1]) if more else None)
+        page = Page.cut(rows, limit, _place)
+        return Page(_documents(data_list, page.items), page.next_after)
 
     async def pages(
         self, data_list: DataList, data: DataSet, wanted: ListFilter, after: Place | None

@@ -100,12 +100,7 @@ async def list_keys(
     wanted = KeyFilter(environment, exchange, active, assigned, search)
     cursors = IdCursors("keys", wanted=wanted)
     page = await service.page(wanted, cursors.after(cursor), limit)
-    return json_answer(
-        {
-            "items": [key_document(row) for row in page.items],
-            "next_cursor": cursors.following(page.next_after),
-        }
-    )
+    return json_answer(page.envelope(cursors, key_document))
 
 
 @router.get(

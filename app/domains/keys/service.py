@@ -1,11 +1,12 @@
 """The rules of keys."""
 
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api.pagination import Page
 from app.auth.principal import UserPrincipal
 from app.custody.fingerprint import fingerprint, mask
 from app.custody.role_keys import ApiKeys
@@ -26,12 +27,6 @@ from app.domains.keys.repository import KeyFilter, KeyRepository, KeyRow
 from app.domains.keys.schemas import KeyChange, KeyCreate
 from app.errors import NotFound
 from botkeys.sealing.binding import Binding
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: list[KeyRow]
-    next_after: UUID | None
 
 
 class KeyService:
@@ -61,9 +56,9 @@ class KeyService:
         self._switch = ContractSwitch(keys, bots)
         self._audit = audit
 
-    async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> Page:
+    async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> Page[KeyRow, UUID]:
         rows = await self._keys.page(wanted, after, limit + 1)
-        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+        return Page.cut(rows, limit, attrgetter("id"))
 
     async def get(self, key_id: UUID) -> KeyRow:
         row = await self._keys.get(key_id)

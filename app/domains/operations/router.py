@@ -44,12 +44,7 @@ async def list_operations(
     """List the account's operations, newest first."""
     cursors = IdCursors("operations")
     page = await service.page(cursors.after(cursor), limit)
-    return json_answer(
-        {
-            "items": [operation_document(row) for row in page.items],
-            "next_cursor": cursors.following(page.next_after),
-        }
-    )
+    return json_answer(page.envelope(cursors, operation_document))
 
 
 @router.get(

@@ -1,8 +1,9 @@
 """The rules of operations."""
 
-from dataclasses import dataclass
+from operator import attrgetter
 from uuid import UUID
 
+from app.api.pagination import Page
 from app.domains.audit.log import AuditLog
 from app.domains.operations.errors import NotCancellable
 from app.domains.operations.repository import OperationRepository, OperationRow
@@ -10,20 +11,14 @@ from app.domains.operations.serializers import FINISHED
 from app.errors import NotFound
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: list[OperationRow]
-    next_after: UUID | None
-
-
 class OperationService:
     def __init__(self, operations: OperationRepository, audit: AuditLog) -> None:
         self._operations = operations
         self._audit = audit
 
-    async def page(self, after: UUID | None, limit: int) -> Page:
+    async def page(self, after: UUID | None, limit: int) -> Page[OperationRow, UUID]:
         rows = await self._operations.page(after, limit + 1)
-        return Page(rows[:limit], rows[limit - 1].id if len(rows) > limit else None)
+        return Page.cut(rows, limit, attrgetter("id"))
 
     async def get(self, operation_id: UUID) -> OperationRow:
         row = await self._operations.get(operation_id)
