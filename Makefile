@@ -81,4 +81,4 @@ lock: ## renew the pins
 	echo setuptools | $(COMPILE) - -c $(LOCK) -o requirements/build.lock
 
 clean: ## remove what these targets made, but not the data of `make run`
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
