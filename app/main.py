@@ -76,7 +76,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         if context is None:
-            raise RuntimeError("this application was made without a context")
+            raise RuntimeError("this application was created without a context")
         async with context as opened:
             use_context(app, opened)
             yield {}

@@ -160,5 +160,5 @@ async def _master_key(vitals: Vitals, *, usable: bool) -> str:
     if usable:
         async with vitals.database.sessions.begin() as session:
             for version in await strangers(session, held):
-                return f"version {version} is another key than before"
+                return f"version {version} is not the key that had this version before"
     return "ok"

@@ -25,7 +25,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = Histogram(
             "botkeys_http_request_seconds",
-            "Time to answer a request",
+            "Duration of a request",
             ["method", "route", "status"],
             buckets=_BUCKETS,
             registry=self.registry,
@@ -35,7 +35,7 @@ class Metrics:
         )
         self.key_checks = Counter(
             "botkeys_key_checks_total",
-            "Credential checks at exchanges, by outcome",
+            "Credential checks with exchanges, by outcome",
             ["exchange", "outcome"],
             registry=self.registry,
         )
@@ -44,13 +44,11 @@ class Metrics:
         )
         self.heartbeat_batches = Histogram(
             "botkeys_heartbeat_batch_size",
-            "HeartbeatWriter written in one statement; the sum is how many there were",
+            "Heartbeats written per statement; the sum is the number of heartbeats",
             buckets=(1, 3, 10, 30, 100, 300, 1000),
             registry=self.registry,
         )
-        self.streams = Gauge(
-            "botkeys_streams", "Bots' streams that are open", registry=self.registry
-        )
+        self.streams = Gauge("botkeys_streams", "Open streams of bots", registry=self.registry)
         self._by_answer: dict[tuple[str, str, int], Histogram] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:

@@ -17,7 +17,7 @@ from app.errors import RateLimited
 WAIT_SECONDS = 5
 """When those whose turn did not come are told to come again."""
 
-_TOO_MANY = "Too many changes of this account are waiting already"
+_TOO_MANY = "Too many changes of this account are already waiting"
 
 
 class WriteSlot:

@@ -42,7 +42,7 @@ class ParsedBotToken:
 def encode(body: bytes) -> str:
     """Return the text of a token made of 64 bytes: account id, bot id and random bits."""
     if len(body) != _BODY_BYTES:
-        raise ValueError("the source of random bytes gave another number of them")
+        raise ValueError("the random source returned a different number of bytes")
     text = PREFIX + _base62(int.from_bytes(body, "big"), _BODY_WIDTH)
     return text + _checksum(text)
 

@@ -125,6 +125,6 @@ def _load(path: Path) -> ECKey:
     except (JoseError, ValueError, KeyError, TypeError, AttributeError):
         usable = False
     if not usable:
-        raise UnusableIssuerKey(f"{path} holds no private {_CURVE} key: delete it for a new one")
+        raise UnusableIssuerKey(f"{path} holds no private {_CURVE} key: delete it to get a new one")
     key.ensure_kid()
     return key

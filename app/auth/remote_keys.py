@@ -73,9 +73,9 @@ class RemoteKeys:
     ) -> None:
         address = jwks_url or issuer
         if address is None:
-            raise ValueError("an issuer or the address of its keys is needed")
+            raise ValueError("an issuer or the URL of its keys is required")
         if not is_trustworthy(address):
-            raise ValueError("the address of the issuer's keys must be https (or loopback)")
+            raise ValueError("the URL of the issuer's keys must be https (or loopback)")
         self._transport = transport
         self._issuer = issuer
         self._jwks_url = jwks_url
@@ -141,7 +141,7 @@ class RemoteKeys:
         The issuer named in the document must be this one.
         """
         if self._issuer is None:
-            raise BadAnswer("neither an issuer nor the address of its keys is known")
+            raise BadAnswer("neither an issuer nor the URL of its keys is configured")
         body = await self._get(self._issuer.rstrip("/") + _DISCOVERY_PATH, deadline)
         try:
             document = read_object(body)
@@ -151,7 +151,7 @@ class RemoteKeys:
             raise BadAnswer("the discovery document names another issuer")
         url = document.get("jwks_uri")
         if not isinstance(url, str) or not is_trustworthy(url):
-            raise BadAnswer("the discovery document's jwks_uri is not an https address")
+            raise BadAnswer("the discovery document's jwks_uri is not an https URL")
         return url
 
     async def _get(self, url: str, deadline: Deadline) -> bytes:
@@ -159,9 +159,9 @@ class RemoteKeys:
             "GET", url, headers={"Accept": "application/json"}, deadline=deadline
         )
         if answer.status != _OK:
-            raise BadAnswer(f"the issuer answered with status {answer.status}")
+            raise BadAnswer(f"the issuer responded with status {answer.status}")
         if len(answer.body) > _MAX_ANSWER_BYTES:
-            raise BadAnswer(f"the issuer's answer is larger than {_MAX_ANSWER_BYTES} bytes")
+            raise BadAnswer(f"the issuer's response is larger than {_MAX_ANSWER_BYTES} bytes")
         return answer.body
 
 

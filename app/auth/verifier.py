@@ -63,7 +63,7 @@ class TokenVerifier:
         if not allowed or not allowed <= ALGORITHMS:
             raise ValueError(f"algorithms must be some of {', '.join(sorted(ALGORITHMS))}")
         if not issuer or not audience or not account_claim:
-            raise ValueError("issuer, audience and account claim must be named")
+            raise ValueError("issuer, audience and account claim are required")
         self._reader = CompactReader(allowed)
         self._keys = jwks
         self._account_claim = account_claim

@@ -24,14 +24,16 @@ def check_folder(path: Path) -> None:
     try:
         found = path.stat()
     except FileNotFoundError:
-        raise KeyFileMissing(path, "the folder of key files is not there.") from None
+        raise KeyFileMissing(path, "the folder of key files does not exist.") from None
     except OSError as error:
         raise KeyFileUnusable(path, f"cannot be read ({error.strerror}).") from None
     if not stat.S_ISDIR(found.st_mode):
         raise KeyFileUnusable(path, "is not a folder.")
     _check_owner(path, found)
     if found.st_mode & _OTHERS:
-        raise KeyFileExposed(path, f"others can reach this folder. Fix it with: chmod 700 '{path}'")
+        raise KeyFileExposed(
+            path, f"other users can access this folder. Fix it with: chmod 700 '{path}'"
+        )
 
 
 def create_folder(path: Path) -> None:
@@ -56,7 +58,7 @@ def read(path: Path, *, private: bool) -> SecretBytes:
         # Without O_NONBLOCK, a named pipe in this place would block start-up for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
-        raise KeyFileMissing(path, "is not there.") from None
+        raise KeyFileMissing(path, "does not exist.") from None
     except OSError as error:
         raise KeyFileUnusable(path, f"cannot be read ({error.strerror}).") from None
     with os.fdopen(descriptor, "rb") as file:
@@ -67,9 +69,11 @@ def read(path: Path, *, private: bool) -> SecretBytes:
         if found.st_mode & (_OTHERS if private else _OTHERS_WRITE):
             mode = "600" if private else "644"
             verb = "read" if private else "write"
-            raise KeyFileExposed(path, f"others can {verb} it. Fix it with: chmod {mode} '{path}'")
+            raise KeyFileExposed(
+                path, f"other users can {verb} it. Fix it with: chmod {mode} '{path}'"
+            )
         if found.st_size > _LONGEST_FILE:
-            raise KeyFileGarbled(path, "is larger than any key file. It is left as it is.")
+            raise KeyFileGarbled(path, "is larger than any key file. It was not changed.")
         return SecretBytes(file.read(_LONGEST_FILE))
 
 

@@ -56,7 +56,7 @@ def decode_master_public(path: Path, content: SecretBytes, version: int) -> Mast
     try:
         key = MasterPublicKey(version, PublicKey(MASTER_SUITE, bytes(body.reveal())))
     except InvalidPublicKey:
-        raise file.garbled("what it holds is no public key") from None
+        raise file.garbled("it does not contain a public key") from None
     file.compare(key.fingerprint)
     return key
 
@@ -83,9 +83,9 @@ class _Text(Uncopyable):
             raise self.garbled("it does not begin with: " + heading.decode().replace("\n", ", "))
         with SecretBytes(content.reveal()[len(heading) :]) as rest:
             if rest.reveal().count(b"\n") != 2 or not rest.reveal().endswith(b"\n"):
-                raise self.garbled("it is cut off or has lines too many")
+                raise self.garbled("it is truncated or has too many lines")
             if not rest.reveal().startswith(b"check "):
-                raise self.garbled("its check line is not there")
+                raise self.garbled("its check line is missing")
             self._check = bytes(rest.reveal().split(b"\n")[0].removeprefix(b"check "))
             self._body = SecretBytes(rest.reveal().split(b"\n")[1])
 
@@ -95,17 +95,17 @@ class _Text(Uncopyable):
         if decoded is None:
             raise self.garbled("its last line is not base64url")
         if len(decoded.reveal()) != length:
-            raise self.garbled(f"it holds {len(decoded.reveal())} bytes where {length} belong")
+            raise self.garbled(f"it contains {len(decoded.reveal())} bytes instead of {length}")
         return decoded
 
     def compare(self, computed: str) -> None:
         if not hmac.compare_digest(computed.encode(), self._check):
-            raise self.garbled("its check does not agree with its content")
+            raise self.garbled("its check does not match its content")
 
     def garbled(self, what: str) -> KeyFileGarbled:
         return KeyFileGarbled(
             self._path,
-            f"is not a whole key file: {what}. It is left as it is; restore it from a backup.",
+            f"is not a complete key file: {what}. It was not changed; restore it from a backup.",
         )
 
 

@@ -86,5 +86,5 @@ class ReleasingKeyring(_Watched[Releaser]):
 def _load_releaser(folder: KeyFolder) -> Releaser:
     keys = folder.load_private_master_keys()
     if not keys:
-        raise KeyFileMissing(folder.path, "holds no master private key (master-0001.private).")
+        raise KeyFileMissing(folder.path, "contains no private master key (master-0001.private).")
     return Releaser(keys)

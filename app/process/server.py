@@ -30,7 +30,7 @@ UNTAKEN_SECONDS = 30
 """How long a connection lives whose other end takes nothing of what it was sent."""
 
 _STOPPING = (
-    "The service is stopping and gave this request up. Look whether the change was made, or send "
+    "The service is stopping and aborted this request. Check whether the change was made, or send "
     "it again with the same Idempotency-Key."
 )
 

@@ -90,7 +90,7 @@ def _event(row: AnyRow) -> dict[str, Any]:
         "contract_type": row.contract_type,
         "kind": "key_expired" if expired else "key_expires",
         "level": "error" if row.days <= min(DAYS) else "warning",
-        "message": f"The key “{row.label}” {sentence}. Make a new one at the exchange and "
-        "replace the credentials with it.",
+        "message": f"The key “{row.label}” {sentence}. Create a new one at the exchange "
+        "and replace the credentials.",
         "data": {"label": row.label, "expires_at": row.expires_at, "days": row.days},
     }

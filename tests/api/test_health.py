@@ -30,7 +30,10 @@ async def test_a_master_key_file_that_holds_another_key_is_found(world: World) -
     answer = await world.http.get("/readyz")
 
     assert answer.status_code == 503
-    assert answer.json()["checks"]["master_key"] == "version 1 is another key than before"
+    assert (
+        answer.json()["checks"]["master_key"]
+        == "version 1 is not the key that had this version before"
+    )
 
 
 async def test_metrics_count_requests_by_route_and_hold_no_ids(world: World) -> None:

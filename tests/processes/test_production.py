@@ -214,7 +214,7 @@ def test_the_master_key_is_renewed_while_both_roles_go_on(pair: Pair) -> None:
         long("api", {"oidc_issuer": None}, None, "BOTKEYS_OIDC_ISSUER is not set"),
         long("api", {"database_url": None}, None, "BOTKEYS_DATABASE_URL is not set"),
         long(
-            "api", {"keys_dir": "/nonexistent/keys"}, None, "the folder of key files is not there"
+            "api", {"keys_dir": "/nonexistent/keys"}, None, "the folder of key files does not exist"
         ),
         long("api", {}, "token-hmac", "must not be able to read token-hmac"),
         ("api", {}, "master-0001.private", "must not be able to read master-0001.private"),

@@ -105,6 +105,6 @@ def test_production_without_a_database_says_so_in_a_sentence(
 
 def test_production_without_a_folder_of_keys_says_so_and_makes_none(tmp_path: Path) -> None:
     folder = tmp_path / "none"
-    with pytest.raises(KeyFileMissing, match="the folder of key files is not there"):
+    with pytest.raises(KeyFileMissing, match="the folder of key files does not exist"):
         prepare_key_folder(production(folder, NOWHERE), Role.API)
     assert not folder.exists()

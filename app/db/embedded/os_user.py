@@ -46,7 +46,7 @@ def service_account() -> OsAccount:
     if account is None:
         raise NoOsAccount(
             f"user id {os.geteuid()} has no name in the system's user list, which PostgreSQL "
-            "needs: add one, or set BOTKEYS_DATABASE_URL to a PostgreSQL of your own"
+            "needs: add one, or set BOTKEYS_DATABASE_URL to your own PostgreSQL"
         )
     return account
 

@@ -109,7 +109,7 @@ class EmbeddedPostgres:
         """Start the server; return once it accepts connections."""
         with self._turn, ExitStack() as holds, self._translating_errors():
             if self._child is not None:
-                raise RuntimeError("it has been started already")
+                raise RuntimeError("it has already been started")
             self._abort.clear()
             self._lock(holds)
             self._child = self._spawn()

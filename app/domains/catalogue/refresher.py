@@ -102,7 +102,7 @@ class CatalogueRefresher:
             async with self._database.sessions() as session:
                 state = await CatalogueRepository(session).state(name)
         except (SQLAlchemyError, OSError) as error:
-            log.warning("catalogue_not_looked_at", exception=type(error).__name__)
+            log.warning("catalogue_not_checked", exception=type(error).__name__)
             return
         if state is None or (
             state.fetched_at is None and not state.claimed and not just_tried(state)

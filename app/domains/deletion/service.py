@@ -90,7 +90,7 @@ def _in_the_future() -> InvalidRequest:
     fault = {
         "loc": ["body", "before"],
         "type": "before_in_the_future",
-        "msg": "Only what has happened can be deleted",
+        "msg": "The time must not be in the future",
     }
     return InvalidRequest([fault])
 
@@ -99,6 +99,6 @@ def _of_other_environments() -> InvalidRequest:
     fault = {
         "loc": ["body", "key_ids"],
         "type": "keys_of_other_environments",
-        "msg": "None of these keys is of that environment",
+        "msg": "None of these keys belongs to the environment",
     }
     return InvalidRequest([fault])

@@ -18,10 +18,8 @@ OF_ONE_ACCOUNT = 2
 PATIENCE_SECONDS = 60
 """How long the client may take to accept one chunk."""
 
-_TOO_MANY = (
-    "This account is being sent as many exports as it may have at once. Wait until one is done."
-)
-_BUSY = "The service is sending as many exports as it can. Try again in a few seconds."
+_TOO_MANY = "This account has reached its limit of concurrent exports. Wait until one is done."
+_BUSY = "The service has reached its limit of concurrent exports. Try again in a few seconds."
 
 Pages = AsyncGenerator[list[dict[str, Any]], None]
 log = structlog.get_logger("botkeys.exports")

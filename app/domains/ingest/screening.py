@@ -14,8 +14,8 @@ from app.domains.trading.marks import Mark, covers
 Verdict: TypeAlias = dict[str, str | None]
 """The members of `app.domains.ingest.schemas.ItemVerdict`."""
 
-_OF_THAT_TIME = "Data of that time were deleted, and are not stored again."
-_BEING_DELETED = "What is stored under this id is being deleted. Report it under another id."
+_OF_THAT_TIME = "Data of that time were deleted and are not stored again."
+_BEING_DELETED = "The item stored under this id is being deleted. Report it under another id."
 
 
 @dataclass(frozen=True, slots=True)

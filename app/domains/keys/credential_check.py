@@ -111,7 +111,9 @@ class CredentialCheck:
         if not request.verify:
             return SKIPPED
         if not await self._limiter.hit(self._limit, "key-checks", account):
-            raise RateLimited(60, "Too many keys were checked in a minute. Wait a minute.")
+            raise RateLimited(
+                60, "Too many keys were checked within a minute. Try again in a minute."
+            )
         try:
             async with self._aside():
                 verified = await self._ask(request)

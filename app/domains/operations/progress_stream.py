@@ -21,10 +21,10 @@ IN_ALL = 200
 OF_ONE_ACCOUNT = 10
 
 _TOO_MANY = (
-    "This account follows as many operations at once as it may. End a stream, or read the "
-    "operation itself now and then."
+    "This account has reached its limit of concurrent operation streams. End a stream, or poll the "
+    "operation instead."
 )
-_BUSY = "This process holds all the streams that it may. Try again in a few seconds."
+_BUSY = "This process has reached its limit of concurrent streams. Try again in a few seconds."
 
 
 class OperationStreamQuota(ConcurrencyQuota):

@@ -116,9 +116,9 @@ def test_one_host_is_replaced_and_the_others_stay(http: HttpTransport) -> None:
         ({"okx": {"live": {"websocket": "https://a.example"}}}, "wss://host"),
         ({"okx": {"live": {"rest": "http://a.example"}}}, "in clear"),
         ({"okx": {"live": {"rest": "http://10.0.0.1"}}}, "in clear"),
-        ({"okx": {"live": {"rest": "https://a.example/prefix"}}}, "no path"),
-        ({"okx": {"live": {"rest": "https://user:word@a.example"}}}, "bare address"),
-        ({"okx": {"live": {"rest": "https://a.example?x=y"}}}, "bare address"),
+        ({"okx": {"live": {"rest": "https://a.example/prefix"}}}, "not have a path"),
+        ({"okx": {"live": {"rest": "https://user:word@a.example"}}}, "login, query or fragment"),
+        ({"okx": {"live": {"rest": "https://a.example?x=y"}}}, "login, query or fragment"),
     ],
 )
 def test_a_host_setting_that_cannot_be_right_is_refused(

@@ -46,7 +46,7 @@ def events(key: AnyRow, changed: dict[str, Any]) -> list[RecordedEvent]:
             )
         )
     if "expires_at" in changed:
-        message = "The exchange reports another expiry of the key than before."
+        message = "The exchange reports a different expiry time for the key."
         found.append(
             RecordedEvent(
                 "key_expiry_changed", "info", message, _words(key, changed, ("expires_at",))

@@ -76,7 +76,9 @@ class ConfigPublisher:
         taken or the database does not respond.
         """
         if self._closed or self._count >= self.limits.maximum:
-            raise Unavailable("This process holds all the streams that it may. Try again shortly.")
+            raise Unavailable(
+                "This process has reached its limit of concurrent streams. Try again shortly."
+            )
         self._start()
         name = (bot.account_id, bot.bot_id)
         watched = self._watched.setdefault(name, _Watched())
@@ -164,7 +166,7 @@ class ConfigPublisher:
                 try:
                     found = await read_many(self._executor, names)
                 except Exception as error:  # noqa: BLE001  # no failure may end all streams
-                    log.warning("streams_not_read", exception=type(error).__name__)
+                    log.warning("configurations_not_reread", exception=type(error).__name__)
                     self._queue.due(names)
                     await asyncio.sleep(self.limits.retry)
                     continue

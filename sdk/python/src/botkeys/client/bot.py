@@ -81,7 +81,7 @@ class BotClient(Recorder):
         clock: Clock = _utc_now,
     ) -> None:
         if minimum_version > 1 and key_id is None:
-            raise ValueError("minimum_version belongs to one key: give key_id too")
+            raise ValueError("minimum_version applies to one key: pass key_id too")
         token = token if isinstance(token, Secret) else Secret(token)
         pace = pace or Pace()
         self._connection = connection = Connection(

@@ -115,9 +115,11 @@ def _checked_address(base_url: str, *, allow_insecure_http: bool) -> str:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InsecureAddress("The service's address begins with https:// and names a host.")
+        raise InsecureAddress("The service's address must begin with https:// and name a host.")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise InsecureAddress("The service's address has no user, password, query or fragment.")
+        raise InsecureAddress(
+            "The service's address must not have a user, password, query or fragment."
+        )
     if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise InsecureAddress(
             "http:// to another machine exposes the bot's token in transit: use https://."

@@ -153,7 +153,7 @@ def parse_answer(model: type[_Model], body: bytes) -> _Model:
             f"{'.'.join(map(str, fault['loc'])) or 'body'} ({fault['type']})"
             for fault in error.errors(include_input=False, include_context=False, include_url=False)
         ]
-    raise MalformedAnswer(f"The service's answer is not understood: {', '.join(faults[:5])}.")
+    raise MalformedAnswer(f"The service's response is not understood: {', '.join(faults[:5])}.")
 
 
 class _Members(TypedDict):

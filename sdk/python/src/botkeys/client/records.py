@@ -45,9 +45,9 @@ def make_item(item_id: str, key_id: UUID | None, members: Mapping[str, Any]) -> 
         text = b""
     # Outside the except block: json's error holds the value that it could not write.
     if not text:
-        raise NotRecordable("What was recorded cannot be written as JSON.")
+        raise NotRecordable("The record cannot be written as JSON.")
     if len(text) > MAX_BYTES:
-        raise NotRecordable(f"What was recorded is longer than {MAX_BYTES} bytes.")
+        raise NotRecordable(f"The record is longer than {MAX_BYTES} bytes.")
     return Item(item_id, key_id, text)
 
 

@@ -37,7 +37,7 @@ def open_release(one_time_key: PrivateKey, answer: ReleaseAnswer) -> Credentials
     with plaintext:
         credentials = _parse(plaintext)
     if credentials is None:
-        raise MalformedAnswer("The sealed content opens, but is not credentials.")
+        raise MalformedAnswer("The sealed content was opened, but does not contain credentials.")
     return credentials
 
 

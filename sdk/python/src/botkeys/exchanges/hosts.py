@@ -33,7 +33,9 @@ def merged(
         for name, address in overrides.get(environment, {}).items():
             if name not in names:
                 known = ", ".join(sorted(names))
-                raise ValueError(f"{exchange} {environment} has no host {name}, but {known}")
+                raise ValueError(
+                    f"{exchange} {environment} has no host {name}; its hosts are {known}"
+                )
             chosen[name] = None if address is None else _checked(exchange, name, address)
         table[environment] = chosen
     return table
@@ -45,11 +47,11 @@ def _checked(exchange: str, name: str, address: str) -> str:
     parts = urlsplit(address)
     where = f"{exchange} host {name}"
     if parts.scheme not in {secure, plain} or not parts.hostname:
-        raise ValueError(f"{where} must be an address like {secure}://host")
+        raise ValueError(f"{where} must be a URL like {secure}://host")
     if parts.scheme == plain and not is_loopback(parts.hostname):
-        raise ValueError(f"{where} must be {secure}: credentials would travel in clear")
+        raise ValueError(f"{where} must be {secure}: credentials would be sent in clear text")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError(f"{where} must be a bare address")
+        raise ValueError(f"{where} must not have a login, query or fragment")
     if not socket and parts.path.strip("/"):
-        raise ValueError(f"{where} must have no path, since paths are signed")
+        raise ValueError(f"{where} must not have a path, because paths are signed")
     return address.rstrip("/")

@@ -40,7 +40,7 @@ def read_json(body: bytes) -> object:
     try:
         parsed: object = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
     except (RecursionError, ArithmeticError):
-        raise ValueError("JSON that is too deep or has an impossible number") from None
+        raise ValueError("JSON that is nested too deeply or contains an invalid number") from None
     return parsed
 
 

@@ -369,7 +369,7 @@ class HttpTransport:
                 await asyncio.sleep(pause)
             async with gate.slots:
                 if gate.circuit.admit() > 0:
-                    raise CircuitOpen(call.host, "failed again and again")
+                    raise CircuitOpen(call.host, "failed repeatedly")
                 await gate.rate.acquire()
                 line.close()
                 call.bound.reschedule(now() + until.left())
