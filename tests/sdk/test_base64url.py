@@ -1,4 +1,4 @@
-"""One text for each value: anything else is refused, whatever Python's decoder would make of it."""
+"""Each value has one text; any other is rejected, whatever Python's decoder would make of it."""
 
 import base64
 import string
@@ -40,7 +40,7 @@ def test_two_bytes_have_one_text_whatever_the_last_character() -> None:
         accepted = [last for last in ALPHABET if base64url.decode(text[:-1] + last) == raw]
         assert accepted == [text[-1]]
         every = [last for last in ALPHABET if base64url.decode(text[:-1] + last) is not None]
-        assert len(every) == 16  # of 64: the other characters set bits that no byte holds
+        assert len(every) == 16  # of 64: the other characters set bits that belong to no byte
 
 
 @pytest.mark.parametrize(("theirs", "ours"), [("+", "-"), ("/", "_")])

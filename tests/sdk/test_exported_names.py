@@ -35,7 +35,7 @@ def test_the_package_exports_the_client() -> None:
     assert botkeys.__all__ == ["BotClient"]
     assert botkeys.BotClient is BotClient
     with pytest.raises(AttributeError, match="has no attribute 'BotClinet'"):
-        getattr(botkeys, "BotClinet")  # noqa: B009  # a type checker refuses the plain form
+        getattr(botkeys, "BotClinet")  # noqa: B009  # a type checker rejects the plain form
 
 
 def test_the_client_exports_what_a_bot_needs() -> None:

@@ -1,4 +1,4 @@
-"""A service in miniature: the real vault behind two routes, and a knob for every lie."""
+"""A miniature service: real custody behind two routes, and a switch for every wrong response."""
 
 import base64
 import json
@@ -34,7 +34,9 @@ def base64url(content: bytes) -> str:
 
 @dataclass
 class Service:
-    """What it seals and answers. `lie` changes an answer of credentials before it leaves."""
+    """A service that seals and responds. `lie` changes a response with credentials before
+    it leaves.
+    """
 
     binding: Binding
     bot_id: UUID
@@ -164,7 +166,7 @@ async def transport(service: Service) -> AsyncIterator[HttpTransport]:
 
 @pytest.fixture
 def with_locals() -> Callable[[BaseException], str]:
-    """The fullest traceback there is of an error, but for the frame of the test itself."""
+    """Return a function that renders an error's fullest traceback, without the test's own frame."""
 
     def show(error: BaseException) -> str:
         below = error.__traceback__.tb_next if error.__traceback__ else None

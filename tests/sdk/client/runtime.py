@@ -1,4 +1,4 @@
-"""The routes that a running bot calls, in memory: every answer can be replaced, all is noted."""
+"""The routes that a running bot calls, in memory; responses can be replaced, calls are recorded."""
 
 import asyncio
 import json
@@ -27,12 +27,12 @@ class _Body(httpx.AsyncByteStream):
 
 
 def answer(status: int, document: Any, headers: dict[str, str] | None = None) -> httpx.Response:
-    """As it comes from the network: not read yet."""
+    """Return a response as it comes from the network: not read yet."""
     return httpx.Response(status, headers=headers, stream=_Body(json.dumps(document).encode()))
 
 
 class Connected(httpx.AsyncByteStream):
-    """One connected reader of the stream: `send` text, `cut` the line, `end` it properly."""
+    """One connected reader of the stream: `send` text, `cut` the connection, `end` it properly."""
 
     def __init__(self, last_event_id: str | None) -> None:
         self.at = now()
@@ -70,18 +70,21 @@ class Call:
 
 @dataclass
 class Runtime(httpx.AsyncBaseTransport):
-    """`faults` maps the last part of a path to what is answered instead: status and body."""
+    """`faults` maps the last part of a path to the status and body of the response to send
+    instead.
+    """
 
     service: Service
     faults: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     down: bool = False
     retry_after: str | None = None
-    on_call: Callable[[], object] = lambda: None  # once, while a call is being answered
+    on_call: Callable[[], object] = lambda: None  # once, while a call is in flight
     calls: list[Call] = field(default_factory=list)
     streams: list[Connected] = field(default_factory=list)
     positions: dict[str, dict[str, Any]] = field(default_factory=dict)
     records: dict[str, dict[str, Any]] = field(default_factory=dict)  # by kind and id
-    refuses: dict[str, str] = field(default_factory=dict)  # ids of records, and with which code
+    # ids of records, and the code that refuses them
+    refuses: dict[str, str] = field(default_factory=dict)
     answers_get_lost: bool = False
     held_until: str | None = "2126-11-22T12:00:00Z"
     connected: asyncio.Condition = field(default_factory=asyncio.Condition)
@@ -139,20 +142,20 @@ class Runtime(httpx.AsyncBaseTransport):
         return {"id": name, "status": "stored" if new else "duplicate"}
 
     async def stream(self, number: int = 1) -> Connected:
-        """The so manieth connection to the stream, once it is there."""
+        """Return the stream's connection of this number, once it exists."""
         async with self.connected:
             await self.connected.wait_for(lambda: len(self.streams) >= number)
         return self.streams[number - 1]
 
     def change(self, **members: Any) -> str:
-        """Another configuration; the event that tells of it."""
+        """Change the configuration; return the event that announces it."""
         version = int(self.service.config["version"]) + 1
         self.service.config |= {"version": version, **members}
         self.service.etag = f'"{version}"'
         return f"id: {version}\nevent: config\ndata: {json.dumps(self.service.config)}\n\n"
 
     def to(self, path: str) -> list[Call]:
-        """The calls to one path so far, below /v1/runtime/."""
+        """Return the calls to one path so far, below /v1/runtime/."""
         return [call for call in self.calls if call.path.startswith(f"/v1/runtime/{path}")]
 
     def client(self, **options: Any) -> BotClient:

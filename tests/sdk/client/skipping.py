@@ -1,6 +1,6 @@
-"""An event loop that never waits: where nothing is left to do, its clock jumps to the next timer.
+"""An event loop that never waits: whenever it is idle, its clock jumps to the next timer.
 
-Hours of heartbeats and outages pass in milliseconds, in the order in which they would.
+Hours of heartbeats and outages pass in milliseconds, in their proper order.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ class _SkippingLoop(asyncio.SelectorEventLoop):
 
 
 def skipping(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run to the end; whatever still runs then is cancelled."""
+    """Run to the end, then cancel whatever is still running."""
     loop = _SkippingLoop()
     try:
         loop.run_until_complete(work())
@@ -50,5 +50,5 @@ async def _end_the_rest() -> None:
 
 
 def now() -> float:
-    """Seconds since the loop began."""
+    """Return the seconds since the loop began."""
     return asyncio.get_running_loop().time()

@@ -33,7 +33,7 @@ def test_a_token_of_another_shape_is_refused(change: "type[str]") -> None:
 
 
 def test_a_number_past_512_bits_is_refused_though_its_checksum_holds() -> None:
-    # "bkb_" and 86 times "z" with the checksum that belongs to it.
+    # "bkb_" and 86 times "z" with its proper checksum.
     with pytest.raises(MalformedToken):
         parse_token(Secret("bkb_" + "z" * 86 + "0mIwqY"))
 

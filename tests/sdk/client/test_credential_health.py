@@ -1,4 +1,4 @@
-"""The bot looks after its credentials at the exchange, and tells the service what it heard."""
+"""The bot checks its credentials at the exchange, and reports the result to the service."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -40,7 +40,7 @@ REPORT = CredentialReport(
 
 @dataclass
 class Exchange:
-    """Answers as set; notes when it was asked, and for which version and contract type."""
+    """A prepared exchange; it records when it was asked, for which version and contract type."""
 
     error: ExchangeError | None = None
     asked: list[tuple[float, int, ContractType]] = field(default_factory=list)
@@ -60,7 +60,7 @@ class Exchange:
 
 @pytest.fixture
 def service() -> Service:
-    """The exchange has moved since the credentials were released."""
+    """Move the exchange to another address after the credentials were released."""
     made = make_service()
     made.config["endpoints"] = {"rest": "https://moved.test", "websocket": None}
     return made
@@ -154,7 +154,7 @@ def test_a_newer_version_is_looked_at_soon(service: Service) -> None:
             service.replace_credentials(4)
             stream.send(runtime.change())
             await asyncio.sleep(60)
-            assert len(exchange.asked) == 1  # dropped, and not fetched for the check alone
+            assert len(exchange.asked) == 1  # dropped, and not fetched just for the check
             await client.credentials()
             await asyncio.sleep(60)
         assert [report["version"] for report in reports_of(runtime)] == [3, 4]

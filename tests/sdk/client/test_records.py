@@ -1,4 +1,4 @@
-"""Trades, equity, signals and events: in batches, each of one key, through outages."""
+"""Trades, equity, signals and events are sent in batches, each of one key, despite outages."""
 
 import asyncio
 import logging

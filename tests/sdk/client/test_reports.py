@@ -43,7 +43,7 @@ def clock() -> datetime:
 
 
 def sent(runtime: Runtime) -> list[tuple[str, str]]:
-    """What was reported, in order: the position's id and status."""
+    """Return what was reported, in order: the position's id and status."""
     return [(call.path.rpartition("/")[2], call.body["status"]) for call in runtime.to("positions")]
 
 

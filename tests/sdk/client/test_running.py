@@ -1,4 +1,4 @@
-"""A bot's background: heartbeats, the stream, polling, outages, the end of its token."""
+"""A bot's background work: heartbeats, the stream, polling, outages, the end of its token."""
 
 import asyncio
 import json
@@ -323,7 +323,7 @@ def test_a_refusal_met_by_the_bot_itself_is_its_own_error_and_ends_the_backgroun
 
             with pytest.raises(NotAuthenticated):
                 await trade()
-            await asyncio.sleep(0)  # nothing of the block's end reaches what follows it
+            await asyncio.sleep(0)  # nothing of the block's end affects what follows it
 
     skipping(work)
 

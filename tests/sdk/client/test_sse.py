@@ -24,14 +24,14 @@ def cut(content: bytes, places: Sequence[int]) -> list[bytes]:
 
 @st.composite
 def streams(draw: st.DrawFn) -> tuple[bytes, list[Event]]:
-    """A stream as a server may write it, and the events in it."""
+    """Draw a stream as a server may write it, and the events in it."""
     text, events, last_id = draw(st.sampled_from(["", "\ufeff"])), [], ""
 
     def line(content: str) -> None:
         nonlocal text
         if draw(st.booleans()):
             text += ":" + draw(LINES) + draw(ENDS)
-        # A line that ends with CR must not be followed by an LF of its own: it would be one end.
+        # After a line that ends with CR, its own LF must not follow: both would be one line end.
         text += content + draw(ENDS)
 
     for _ in range(draw(st.integers(0, 4))):
@@ -81,7 +81,7 @@ def test_the_three_line_ends_mean_the_same(content: bytes) -> None:
         ),
         ("data\n\ndata\ndata\n\ndata:", [("message", "", ""), ("message", "\n", "")]),
         ("data:test\n\ndata: test\n\n", [("message", "test", "")] * 2),
-        # And what it says besides.
+        # Further rules of the specification.
         (
             "event: add\ndata: 1\n\nevent: none\n\ndata: 2\n\n",
             [("add", "1", ""), ("message", "2", "")],

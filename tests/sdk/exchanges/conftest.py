@@ -1,4 +1,4 @@
-"""A stand-in for an exchange: a loopback server that answers by path with prepared bytes."""
+"""A stand-in for an exchange: a loopback server that returns prepared bytes by path."""
 
 import asyncio
 import json
@@ -25,7 +25,9 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @dataclass
 class Reply:
-    """`cut` bytes are missing at the end though announced; `silent` never answers at all."""
+    """A prepared response. `cut` bytes are announced but missing; `silent` never responds
+    at all.
+    """
 
     status: int = 200
     body: bytes = b""
@@ -51,7 +53,7 @@ class Received:
 
 
 class FakeExchange:
-    """`routes` answers by path with query, else by path; `fault` everything while it is set."""
+    """`routes` has responses by path with query, else by path; `fault`, while set, replaces all."""
 
     def __init__(self) -> None:
         self.routes: dict[str, Reply] = {}
@@ -70,7 +72,7 @@ class FakeExchange:
             self.received.append(received)
             reply = self.fault or self.reply(received) or Reply(404, b"<html>")
             if reply.silent:
-                await reader.read()  # until the client hangs up
+                await reader.read()  # until the client disconnects
             lines = [f"HTTP/1.1 {reply.status} X", f"Content-Length: {len(reply.body)}"]
             lines += [f"{name}: {text}" for name, text in reply.headers.items()]
             sent = reply.body[: len(reply.body) - reply.cut]
@@ -97,7 +99,7 @@ class FakeExchange:
 
 
 class UnhurriedTransport(HttpTransport):
-    """Leaves the exchanges' rates aside, since the stand-in has none."""
+    """Ignores the exchanges' rate limits, since the stand-in has none."""
 
     def set_rate(self, url: str, rate: Rate) -> None:
         pass
@@ -113,7 +115,7 @@ async def fake() -> AsyncIterator[FakeExchange]:
 
 
 class MemoryTransport(HttpTransport):
-    """Answers from a stand-in's routes without a network, for tests that ask a thousand times."""
+    """Responds from a stand-in's routes without a network, for tests with a thousand calls."""
 
     def __init__(self, fake: FakeExchange) -> None:
         self._fake = fake
@@ -132,7 +134,7 @@ class MemoryTransport(HttpTransport):
 
 
 PATIENCE = 8
-"""Seconds. Who is asked to stay away for longer fails at once."""
+"""Seconds. A caller that would have to wait longer gets the error at once."""
 
 LIMITS = TransportLimits(
     connect_timeout=PATIENCE,
@@ -141,7 +143,7 @@ LIMITS = TransportLimits(
     attempts=1,
     max_answer_bytes=200_000,
     rate_per_host=Rate(10_000, 1),
-    circuit=CircuitRule(failures=10_000),  # a fault after the other is what tests are for
+    circuit=CircuitRule(failures=10_000),  # tests produce one fault after another
 )
 
 
@@ -153,7 +155,9 @@ async def http() -> AsyncIterator[HttpTransport]:
 
 @pytest.fixture
 def sample() -> Callable[[str], dict[str, Any]]:
-    """`sample("okx")`: answers written from the field lists, and what must be read from them."""
+    """Return the function `sample("okx")`: responses made from the field lists, and
+    expected values.
+    """
 
     def load(exchange: str) -> dict[str, Any]:
         text = (FIXTURES / f"{exchange}.json").read_text(encoding="utf-8")
@@ -164,7 +168,7 @@ def sample() -> Callable[[str], dict[str, Any]]:
 
 @pytest.fixture
 def hosts_at() -> Callable[[str | None], HostOverrides]:
-    """`hosts_at(url)`: every host of every exchange there; with `None` no host at all."""
+    """Return `hosts_at(url)`, which maps every host of every exchange to the URL, or to no host."""
 
     def hosts(url: str | None) -> HostOverrides:
         if url is None:
@@ -179,7 +183,7 @@ def hosts_at() -> Callable[[str | None], HostOverrides]:
 def exchanges(
     http: HttpTransport, fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]
 ) -> Exchanges:
-    http._gates.clear()  # a port that was another's may be kept from calls until now
+    http._gates.clear()  # a reused port may still be blocked for calls
     return Exchanges(http, clock=lambda: NOW, hosts=hosts_at(fake.url), check_seconds=PATIENCE)
 
 
@@ -187,21 +191,23 @@ def exchanges(
 async def impatient(
     fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]
 ) -> AsyncIterator[Exchanges]:
-    """For a stand-in that never answers, which needs not be waited for."""
+    """Provide exchanges with a stand-in that never responds, and a short timeout."""
     async with UnhurriedTransport(replace(LIMITS, read_timeout=0.02)) as http:
         yield Exchanges(http, clock=lambda: NOW, hosts=hosts_at(fake.url), check_seconds=PATIENCE)
 
 
 @pytest.fixture
 def remembered(fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]) -> Exchanges:
-    """As `exchanges`, without a network."""
+    """Provide the same as `exchanges`, without a network."""
     hosts = hosts_at("http://127.0.0.1:1")
     return Exchanges(MemoryTransport(fake), clock=lambda: NOW, hosts=hosts)
 
 
 @pytest.fixture
 def error_for(http: HttpTransport) -> Callable[[str, int, bytes], type[ExchangeError] | None]:
-    """`error_for("okx", 401, body)`: as what an adapter takes an answer to a signed call."""
+    """Return `error_for("okx", 401, body)`: the error that an adapter makes of a signed
+    call's response.
+    """
 
     def classified(exchange: str, status: int, body: bytes) -> type[ExchangeError] | None:
         adapter = ADAPTERS[exchange](Context(http, lambda: NOW))
@@ -226,7 +232,7 @@ def reply_of() -> Callable[..., Reply]:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with reference data outside this repository; tests that read it skip without."""
+    """Return the folder with reference data outside this repository; tests skip without it."""
     beside = Path(__file__).parents[4] / "shared" / "exchanges"
     folder = Path(os.environ.get("EXCHANGE_REFERENCE", beside))
     if not folder.is_dir():

@@ -1,4 +1,5 @@
-"""What every adapter promises, run over all of them: right values, and the right error each time.
+"""What every adapter promises, run over all of them: correct values, and the correct error each
+time.
 
 An adapter joins by its entry in `ADAPTERS` and a file `fixtures/<exchange>.json` with `routes`
 (answers by path, or by path and query), `expected` (per contract type), `closed` (the members of a
@@ -34,7 +35,8 @@ Operation = Callable[[], Awaitable[object]]
 
 HTML = b"<!DOCTYPE html><title>Maintenance</title>"
 DEEP = b"[" * 100_000
-SECRETS = {"kraken": "cy1wbGFudGVkLXMtcGxhbnRlZC1z"}  # where not every text can be a secret
+# formats in which not every text can be a secret
+SECRETS = {"kraken": "cy1wbGFudGVkLXMtcGxhbnRlZC1z"}
 OPERATIONS = ("instruments", "tickers", "check_credentials")
 
 
@@ -84,9 +86,9 @@ def does(
     exchange: str,
     operation: str,
     keys: Credentials,
-    world: Sample,  # the answers must be in place
+    world: Sample,  # the responses must be in place
 ) -> Callable[[Exchanges], Operation]:
-    """One operation, live with the first contract type and on testnet with the last."""
+    """Return one operation, live with the first contract type and on testnet with the last."""
     environment = Environment(request.param)
     kinds = EXCHANGES[exchange].contract_types
     kind = kinds[0] if environment is Environment.LIVE else kinds[-1]
@@ -298,7 +300,7 @@ def _with(value: Any, path: tuple[Any, ...], leaf: Any) -> Any:
 
 
 def _with_all(value: Any, members: Sample) -> Any:
-    """Every object that has one of these members has them with these values."""
+    """Return a copy in which every object with one of these members has these values."""
     if isinstance(value, list):
         return [_with_all(item, members) for item in value]
     if not isinstance(value, dict):

@@ -31,7 +31,7 @@ PERMITTED = {
     "withdraw": ("yes", "yes"),
     "expiring": ("yes", "no"),
 }
-# Where no call tells what a key may do, or none in a form that could be confirmed.
+# No call returns what a key may do, or none in a form that could be confirmed.
 SILENT = {
     ("binance", "testnet"),
     *(("phemex", environment) for environment in Environment),
@@ -55,7 +55,7 @@ REFUSED = {
     "bybit": ("ip_not_allowed", "invalid_key", "bad_signature"),
     "binance": ("refused", "refused", "bad_signature"),
     "kraken": ("refused", "refused", "refused"),
-    # The secret is in KuCoin's passphrase too, which is looked at first.
+    # KuCoin's passphrase depends on the secret too, and is checked first.
     "kucoin": ("ip_not_allowed", "invalid_key", "passphrase"),
     "okx": ("ip_not_allowed", "invalid_key", "bad_signature"),
     "deribit": ("refused", "refused", "refused"),
@@ -63,7 +63,7 @@ REFUSED = {
     "phemex": ("ip_not_allowed", "invalid_key", "bad_signature"),
     "woox": ("refused", "refused", "refused"),
 }
-UNTRADED = "DAWN"  # the base of a contract that was listed a moment ago
+UNTRADED = "DAWN"  # the base of a contract that was just listed
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What all adapters do about an exchange that is down or wants to be left alone."""
+"""What all adapters do if an exchange is unavailable or limits its callers."""
 
 from collections.abc import Callable
 from typing import Any

@@ -61,7 +61,7 @@ def test_recordings_are_read(shared: Path, error_for: Callable[..., object]) -> 
         "XBTUSD",
         "XBTEUR",
     ]
-    with pytest.raises(BadPayload):  # whatever else was a perpetual then was a quanto one
+    with pytest.raises(BadPayload):  # every other perpetual then was a quanto one
         bitmex.parse_instruments(old, ContractType.LINEAR)
     (inverse,) = bitmex.parse_instruments(
         newer := recorded("instruments-2024-xbtusd"), ContractType.INVERSE

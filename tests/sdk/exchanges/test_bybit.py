@@ -95,7 +95,7 @@ def test_recordings_are_read(shared: Path, error_for: Callable[..., object]) -> 
     assert report.exchange_account == "1448939"
     invalid = files.pop("bybit-error-invalid-key-synthetic").read_bytes()
     assert error_for("bybit", 200, invalid) is InvalidKey
-    # The account's margin mode, which is for bots: nothing here reads it.
+    # The account's margin mode, which is for bots and not read here.
     assert error_for("bybit", 200, files.pop("bybit-account-info").read_bytes()) is None
     assert not files
 

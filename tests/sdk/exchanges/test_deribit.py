@@ -98,7 +98,7 @@ def test_recordings_are_read(shared: Path) -> None:
 async def test_the_recorded_refusal_is_one_and_the_list_of_keys_is_no_login(
     shared: Path, exchanges: Exchanges, fake: Any, make_reply: Callable[..., Any]
 ) -> None:
-    """`private/list_api_keys` needs a second factor, so that no adapter calls it."""
+    """`private/list_api_keys` needs a second factor, so no adapter calls it."""
     recorded = shared / "recorded"
     refusal = (recorded / "deribit-error-invalid-credentials-synthetic.json").read_bytes()
     fake.routes[LOGIN] = make_reply(400, refusal)

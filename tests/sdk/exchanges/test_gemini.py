@@ -95,7 +95,7 @@ def test_recordings_are_read(shared: Path) -> None:
     ]
     (bat, _) = gemini.parse_prices(recorded("pricefeed"), frozenset({"BATUSD", "LINKETH"}))
     assert str(bat.price) == "0.20687"
-    # A spot pair, whose base and price make the volume that a perpetual's GUSD would tell.
+    # A spot pair's base volume and price, since a perpetual's volume is in GUSD.
     volume = gemini.parse_volume(recorded("pubticker-btcusd"), listed[0])
     assert volume == Decimal("915.6534281291") * Decimal("11381.47")
     roles = gemini.parse_roles(recorded("roles-synthetic"))
@@ -105,7 +105,7 @@ def test_recordings_are_read(shared: Path) -> None:
 async def test_recorded_errors_are_classified_and_what_no_adapter_asks_for_is_no_ticker(
     shared: Path, exchanges: Exchanges, fake: Any, reply_of: Callable[..., Any]
 ) -> None:
-    """`riskstats` tells mark price and open interest, which this service does not show."""
+    """`riskstats` returns mark price and open interest, which this service does not show."""
     recorded = shared / "recorded"
     names = ["InvalidKey", "BadSignature", "ClockSkew", "PermissionRefused", "RateLimited"]
     answers = json.loads((recorded / "gemini-errors-synthetic.json").read_text())

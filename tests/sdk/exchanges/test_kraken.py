@@ -42,7 +42,7 @@ def test_signatures_equal_those_of_an_independent_implementation(shared: Path) -
     spot = [vector for vector in vectors if vector not in futures]
     assert len(futures) >= 4
     assert {vector["purpose"] for vector in spot} == {
-        "spot key permissions (spot key, not a futures key)"  # keys for spot are not taken
+        "spot key permissions (spot key, not a futures key)"  # keys for spot are not accepted
     }
     for vector in futures:
         assert vector["secret"] == SECRET

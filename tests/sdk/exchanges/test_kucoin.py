@@ -96,7 +96,7 @@ def test_recordings_are_read(shared: Path, error_for: Callable[..., object]) -> 
         PermissionRefused,
         RateLimited,
     ]
-    # Prices without volumes, balances and leverage by size: other calls tell what is needed.
+    # Prices without volumes, balances and leverage by size: other calls return what is needed.
     for unread in ("alltickers", "account-overview", "risk-limit"):
         assert error_for("kucoin", 200, files.pop(f"kucoin-{unread}").read_bytes()) is None
     assert not files
@@ -245,7 +245,7 @@ async def test_a_spent_public_share_waits_until_it_is_full_again_and_a_check_doe
         for path, answer in routes.items()
     }
     adapter = exchanges.adapter("kucoin")
-    for _ in range(2):  # a key's own share is no one else's matter
+    for _ in range(2):  # a key's own share is separate
         await adapter.check_credentials(KEYS, *LINEAR)
     assert await adapter.tickers(*LINEAR)
     with pytest.raises(RateLimited) as caught:

@@ -1,4 +1,4 @@
-"""Parsers against nearly right answers: a good one with anything in a few of its places."""
+"""Parsers with almost correct responses: a valid one with arbitrary values in a few places."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,7 +31,7 @@ DERIBIT_BOOK = "/api/v2/public/get_book_summary_by_currency?kind=future&currency
 SCALES = {"BTCUSD": phemex.Scale(4, Decimal(1))}
 INVERSE = {"result": [{"symbol": "BTCUSD", "lastEp": 600_000_000, "volume": 7}]}
 
-# By exchange: the answer in its fixture, and who reads it.
+# By exchange: the response in its fixture, and its parser.
 PARSERS: dict[str, list[tuple[str, Parse]]] = {
     "bitmex": [
         ("/api/v1/instrument/active", lambda x: bitmex.parse_instruments(x, ContractType.LINEAR)),
@@ -128,7 +128,7 @@ def answers(exchange: str) -> Any:
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Where something stands: every member of every object and list, the whole included."""
+    """Return the paths of all values: every member of every object and list, the whole included."""
     found = [path]
     if isinstance(value, dict | list):
         steps = value if isinstance(value, dict) else range(len(value))
@@ -141,13 +141,13 @@ def replaced(value: Any, path: tuple[Any, ...], by: Any) -> Any:
     if not path:
         return by
     changed = value.copy()
-    with suppress(LookupError, AttributeError, TypeError):  # a place that is no more
+    with suppress(LookupError, AttributeError, TypeError):  # a place that no longer exists
         changed[path[0]] = replaced(value[path[0]], path[1:], by)
     return changed
 
 
 def sound(result: object) -> bool:
-    """Whether numbers are numbers, text fits a database, and permissions are answers."""
+    """Return whether numbers are numbers, text fits a database, and permissions are valid."""
     if isinstance(result, tuple):
         return all(sound(item) for item in result)
     if isinstance(result, Instrument):

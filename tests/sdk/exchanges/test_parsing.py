@@ -1,4 +1,4 @@
-"""Whatever JSON an exchange sends: a parser answers or says `BadPayload`."""
+"""Whatever JSON an exchange sends: a parser returns a value or raises `BadPayload`."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -41,7 +41,7 @@ PARSERS: tuple[Callable[[object], object], ...] = (
     okx.parse_account,
 )
 
-# Words and numbers that get a parser past its first question, among anything else.
+# Words and numbers that get a parser past its first check, among arbitrary values.
 WORDS = st.sampled_from(
     [
         *[

@@ -56,7 +56,7 @@ def test_recordings_are_read(shared: Path) -> None:
     listed = woox.parse_instruments(recorded("instruments-synthetic"))
     stated = [(item.symbol, item.base, str(item.max_leverage)) for item in listed]
     assert stated == [("PERP_BTC_USDT", "BTC", "100"), ("PERP_1000PEPE_USDT", "1000PEPE", "20")]
-    with pytest.raises(BadPayload):  # a spot market alone
+    with pytest.raises(BadPayload):  # only a spot market
         woox.parse_instruments(recorded("instruments-spot-row"))
     (ticker,) = woox.parse_tickers(recorded("futures"))
     assert (str(ticker.price), str(ticker.volume_24h)) == ("63020", "756000000")

@@ -1,4 +1,4 @@
-"""The circuit by itself, on a clock that the test moves."""
+"""The circuit in isolation, on a clock that the test moves."""
 
 import pytest
 from hypothesis import given

@@ -15,11 +15,11 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 BUSY = b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"
 SIGNATURE = "5ecre7516na7ure"
 PATIENT = TransportLimits(connect_timeout=30, read_timeout=30, total_timeout=60)
-"""No test here is about time: see test_transport_time.py."""
+"""No test here concerns time: see test_transport_time.py."""
 
 
 class RawServer:
-    """Answers each request with the next prepared bytes (the last one for ever after)."""
+    """Responds to each request with the next prepared bytes, then repeats the last ones."""
 
     def __init__(self) -> None:
         self.heads: list[bytes] = []
@@ -36,7 +36,7 @@ class RawServer:
         return f"http://127.0.0.1:{self.port}"
 
     async def reach(self, number: int) -> None:
-        """Wait until so many requests are being answered at once."""
+        """Wait until that many requests are in flight at once."""
         async with self.opened:
             await self.opened.wait_for(lambda: self.open_now >= number)
 

@@ -1,4 +1,4 @@
-"""Answers that come piece by piece, from a raw loopback server."""
+"""Responses that arrive piece by piece, from a raw loopback server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -27,7 +27,7 @@ def chunk(content: bytes) -> bytes:
 
 
 class Server:
-    """Sends the next piece whenever it is put into `pieces`; `b""` hangs up."""
+    """Sends the next piece whenever it is put into `pieces`; `b""` disconnects."""
 
     def __init__(self) -> None:
         self.pieces: asyncio.Queue[bytes] = asyncio.Queue()
@@ -38,7 +38,7 @@ class Server:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             self.head = await reader.readuntil(b"\r\n\r\n")
-        except asyncio.IncompleteReadError:  # it had not even the time to ask
+        except asyncio.IncompleteReadError:  # it did not even have the time to send a request
             writer.close()
             return
         watch = asyncio.ensure_future(reader.read())

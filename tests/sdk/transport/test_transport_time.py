@@ -1,4 +1,4 @@
-"""The transport's waiting, on a clock that skips: nothing here depends on how fast a machine is."""
+"""The transport's waiting, on a clock that skips: nothing depends on the machine's speed."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ class Reply:
 
 
 class Host(httpx.AsyncBaseTransport):
-    """Gives the next prepared answer (the last one for ever after); `None` is silence."""
+    """Returns the next prepared response, then repeats the last one; `None` is silence."""
 
     def __init__(self, *replies: Reply | None) -> None:
         self.replies = list(replies)
