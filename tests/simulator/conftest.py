@@ -1,4 +1,4 @@
-"""A simulator, and a client that signs by itself: nothing here comes from the adapters."""
+"""A simulator, and a client with signatures of its own: nothing here comes from the adapters."""
 
 import base64
 import hashlib
@@ -19,7 +19,7 @@ KEYS = credentials()
 
 
 class Clock:
-    """Stands still until told."""
+    """A clock that stands still until it is set."""
 
     def __init__(self) -> None:
         self.now = 1_795_000_000.0
@@ -77,7 +77,7 @@ class Market:
         host: str | None = None,
         method: str = "GET",
     ) -> httpx.Response:
-        """Sign with a key of `environment` and send to the host of `host`, or of the same."""
+        """Sign with a key of `environment` and send to the host of `host`, by default the same."""
         key = KEYS["binance"][environment][variant]
         query = binance_query(key["api_secret"], {**(params or {}), "timestamp": self.clock.ms})
         base = self.simulator.hosts["binance"][host or environment]
@@ -94,7 +94,7 @@ class Market:
         environment: str = "live",
         host: str | None = None,
     ) -> httpx.Response:
-        """As `binance`; a call with a body is a POST."""
+        """Send like `binance`; a call with a body is a POST."""
         method = "POST" if body else "GET"
         key = KEYS["okx"][environment][variant]
         headers = okx_headers(key, self.clock.now, method, target, body)
@@ -105,7 +105,7 @@ class Market:
 
 
 def client() -> httpx.AsyncClient:
-    """A client for loopback alone: it reads no proxy settings and loads no certificates."""
+    """Return a client for loopback only: it reads no proxy settings and loads no certificates."""
     return httpx.AsyncClient(
         trust_env=False, verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), timeout=60
     )

@@ -1,4 +1,4 @@
-"""Recorded answers of the real exchanges, beside the repository and no part of it."""
+"""Recorded responses of the real exchanges, beside the repository and not part of it."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def recorded(name: str) -> Any:
 
 
 def compare(ours: dict[str, Any], theirs: dict[str, Any], *, numbers: bool = False) -> None:
-    """Fields and types agree; with `numbers`, a whole number may stand for a broken one."""
+    """Compare fields and types; with `numbers`, an integer may stand for a fraction."""
     assert set(theirs) <= set(ours), set(theirs) - set(ours)
     for name, value in theirs.items():
         both = {type(ours[name]), type(value)}

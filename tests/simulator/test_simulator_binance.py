@@ -1,4 +1,4 @@
-"""What Binance answers, and what it keeps to itself."""
+"""What Binance returns, and what it does not reveal."""
 
 import asyncio
 import hashlib
@@ -32,7 +32,7 @@ async def test_a_known_key_passes_the_check_and_its_flags_are_the_accounts(
     assert answer["canTrade"] is answer["canWithdraw"] is True
 
 
-async def test_the_account_is_told_by_no_answer(market: Market) -> None:
+async def test_no_answer_identifies_the_account(market: Market) -> None:
     for path in (*CHECKS, "/sapi/v1/account/apiRestrictions", "/fapi/v2/balance"):
         first = await market.binance("trade", path)
         other = await market.binance("other_account", path)
@@ -174,7 +174,7 @@ async def test_a_timestamp_counts_within_its_window(
 
 
 async def test_the_query_is_checked_as_it_was_sent(market: Market) -> None:
-    """Escapes and order count: what is the same after decoding is not the same text."""
+    """Escapes and order matter: texts that are equal after decoding are not the same text."""
     now = market.clock.ms
     key = KEYS["binance"]["live"]["trade"]
     query = f"timestamp={now}&symbol=BTC%55SDT"
@@ -188,7 +188,7 @@ async def test_the_query_is_checked_as_it_was_sent(market: Market) -> None:
 
 
 async def raw_get(market: Market, target: str, api_key: str) -> bytes:
-    """Over a bare socket: an HTTP client may write a query anew."""
+    """Use a bare socket, since an HTTP client may rewrite a query."""
     host = httpx.URL(market.simulator.hosts["binance"]["live"])
     reader, writer = await asyncio.open_connection(host.host, host.port)
     head = (
@@ -323,7 +323,7 @@ async def test_one_symbol_can_be_asked_for(market: Market) -> None:
     assert refusal(wrong) == (400, -1121)
 
 
-async def test_maximum_leverage_is_told_to_signed_calls_only(market: Market) -> None:
+async def test_maximum_leverage_is_returned_to_signed_calls_only(market: Market) -> None:
     for path in ("/fapi/v1/leverageBracket", "/dapi/v2/leverageBracket"):
         assert (await market.get("binance", path)).status_code == 401
         listed = (await market.binance("readonly", path)).json()

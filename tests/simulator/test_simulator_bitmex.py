@@ -1,4 +1,4 @@
-"""What BitMEX answers: two hosts, one listing with both contract types and their prices."""
+"""BitMEX: two hosts, one listing with both contract types and their prices."""
 
 import hashlib
 import hmac
@@ -40,7 +40,7 @@ async def call(
     environment: str = "live",
     host: str | None = None,
 ) -> httpx.Response:
-    """Sign with a key of `environment` and send to the host of `host`, or of the same."""
+    """Sign with a key of `environment` and send to the host of `host`, by default the same."""
     method, body = ("GET", "") if order is None else ("POST", json.dumps(order))
     key = KEYS["bitmex"][environment][variant]
     headers = signed(key, int(market.clock.now) + 5, method, target, body)
@@ -152,7 +152,7 @@ async def test_query_and_body_are_signed(market: Market) -> None:
     assert refusal(changed) == (401, "Signature not valid.")
 
 
-async def test_a_disabled_key_is_told_apart(market: Market) -> None:
+async def test_a_disabled_key_is_distinguished(market: Market) -> None:
     texts = {"api_key": "disabled", "api_secret": "s"}
     traits = (("enabled", "no"),)
     market.simulator.keys.add(

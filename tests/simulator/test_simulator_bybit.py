@@ -1,4 +1,4 @@
-"""What Bybit answers: two categories, pages with cursors, refusals under HTTP 200."""
+"""Bybit: two categories, pages with cursors, refusals under HTTP 200."""
 
 import hashlib
 import hmac
@@ -49,7 +49,7 @@ async def call(
     environment: str = "live",
     host: str | None = None,
 ) -> httpx.Response:
-    """Sign with a key of `environment` and send to the host of `host`, or of the same."""
+    """Sign with a key of `environment` and send to the host of `host`, by default the same."""
     method, body = ("GET", "") if order is None else ("POST", json.dumps(order))
     payload = body or target.partition("?")[2]
     headers = signed(KEYS["bybit"][environment][variant], market.clock.ms, payload)
@@ -58,7 +58,7 @@ async def call(
 
 
 def code(response: httpx.Response) -> int:
-    """The exchange's code; all of these come under HTTP 200."""
+    """Return the exchange's code; all of these come under HTTP 200."""
     assert response.status_code == 200
     answer = response.json()
     assert set(answer) == {"retCode", "retMsg", "result", "retExtInfo", "time"}
@@ -94,18 +94,18 @@ async def information(market: Market, variant: str, environment: str = "live") -
 async def test_a_key_tells_its_rights_and_keeps_them_listed_when_it_may_only_read(
     market: Market, environment: str, variant: str, read_only: int, *, withdraw: bool
 ) -> None:
-    told = await information(market, variant, environment)
-    assert told["readOnly"] == read_only
-    assert told["permissions"]["ContractTrade"] == ["Order", "Position"]
-    assert ("Withdraw" in told["permissions"]["Wallet"]) is withdraw
-    assert told["ips"] == ["*"]
-    assert (told["expiredAt"], told["deadlineDay"]) == ("1970-01-01T00:00:00Z", -2)
+    document = await information(market, variant, environment)
+    assert document["readOnly"] == read_only
+    assert document["permissions"]["ContractTrade"] == ["Order", "Position"]
+    assert ("Withdraw" in document["permissions"]["Wallet"]) is withdraw
+    assert document["ips"] == ["*"]
+    assert (document["expiredAt"], document["deadlineDay"]) == ("1970-01-01T00:00:00Z", -2)
 
 
-async def test_an_end_is_told_and_kept(market: Market) -> None:
-    told = await information(market, "expiring")
-    assert told["expiredAt"].startswith("2026-12-0")
-    assert told["deadlineDay"] == 19
+async def test_an_end_is_shown_and_kept(market: Market) -> None:
+    document = await information(market, "expiring")
+    assert document["expiredAt"].startswith("2026-12-0")
+    assert document["deadlineDay"] == 19
     market.clock.now += 21 * 86_400
     assert code(await call(market, "expiring", QUERY_API)) == 33004
     assert code(await call(market, "trade", QUERY_API)) == 0
@@ -121,7 +121,7 @@ async def test_a_second_key_has_the_same_account_and_another_account_another(
     assert users[0] == users[1] != users[2]
 
 
-async def test_the_list_of_addresses_is_told_to_those_who_are_on_it(market: Market) -> None:
+async def test_the_list_of_addresses_is_shown_to_those_who_are_on_it(market: Market) -> None:
     texts = {"api_key": "local", "api_secret": "s"}
     market.simulator.keys.add(
         SimulatedKey(
@@ -231,8 +231,8 @@ async def test_a_key_without_contracts_says_so_and_trades_none(market: Market) -
         SimulatedKey("bybit", "live", KeyText(**texts), "1", rights, traits=(("contracts", "no"),))
     )
     base = market.simulator.hosts["bybit"]["live"]
-    told = await market.http.get(base + QUERY_API, headers=signed(texts, market.clock.ms))
-    permissions = told.json()["result"]["permissions"]
+    document = await market.http.get(base + QUERY_API, headers=signed(texts, market.clock.ms))
+    permissions = document.json()["result"]["permissions"]
     assert permissions["ContractTrade"] == permissions["Derivatives"] == []
     body = json.dumps(ORDER)
     headers = signed(texts, market.clock.ms, body)
@@ -268,8 +268,8 @@ async def test_an_order_that_cannot_be_read_is_refused(market: Market, body: str
 async def test_only_unified_accounts_have_a_balance(market: Market) -> None:
     wrong = await call(market, "trade", BALANCE.replace("UNIFIED", "CONTRACT"))
     assert code(wrong) == 10001
-    told = (await call(market, "trade", "/v5/account/info")).json()["result"]
-    assert told["marginMode"] == "REGULAR_MARGIN"
+    document = (await call(market, "trade", "/v5/account/info")).json()["result"]
+    assert document["marginMode"] == "REGULAR_MARGIN"
 
 
 async def test_each_category_lists_its_own_kind_and_odd_rows(market: Market) -> None:
@@ -304,7 +304,7 @@ async def test_other_states_come_only_when_asked_for(market: Market) -> None:
         assert (row["symbol"], row["isPreListing"]) == (symbol, status == "PreLaunch")
 
 
-@pytest.mark.parametrize("encoded", [True, False], ids=["encoded once more", "as told"])
+@pytest.mark.parametrize("encoded", [True, False], ids=["encoded once more", "as returned"])
 async def test_pages_follow_each_other_by_cursor(market: Market, *, encoded: bool) -> None:
     whole = list(await contracts(market, "linear"))
     found: list[str] = []

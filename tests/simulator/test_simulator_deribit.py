@@ -1,4 +1,4 @@
-"""What Deribit answers: one list of every kind, two ways to prove a key, scopes in a text."""
+"""Deribit: one list of every kind, two ways to authenticate a key, scopes in a text."""
 
 import hashlib
 import hmac
@@ -28,8 +28,8 @@ def header(
     key: Mapping[str, str], ms: int, method: str, target: str, body: str = ""
 ) -> dict[str, str]:
     signature = mac(key["api_secret"], str(ms), "n1", method, target, body, "")
-    told = f"id={key['api_key']},ts={ms},sig={signature},nonce=n1"
-    return {"Authorization": f"deri-hmac-sha256 {told}"}
+    fields = f"id={key['api_key']},ts={ms},sig={signature},nonce=n1"
+    return {"Authorization": f"deri-hmac-sha256 {fields}"}
 
 
 async def signed(
@@ -176,7 +176,7 @@ async def test_a_timestamp_counts_for_a_minute(
 
 
 @pytest.mark.parametrize(
-    ("told", "code"),
+    ("headers_sent", "code"),
     [
         ({}, 13009),
         ({"Authorization": "Bearer nonsense"}, 13009),
@@ -185,10 +185,10 @@ async def test_a_timestamp_counts_for_a_minute(
     ],
 )
 async def test_a_private_method_wants_a_signature_or_a_token(
-    market: Market, told: dict[str, str], code: int
+    market: Market, headers_sent: dict[str, str], code: int
 ) -> None:
     url = market.simulator.hosts["deribit"]["live"] + SUMMARIES
-    assert refusal(await market.http.get(url, headers=told)) == (400, code)
+    assert refusal(await market.http.get(url, headers=headers_sent)) == (400, code)
 
 
 async def test_method_query_and_body_are_signed(market: Market) -> None:
@@ -210,7 +210,7 @@ async def test_method_query_and_body_are_signed(market: Market) -> None:
     assert refusal(more) == (400, 13009)
 
 
-async def test_the_account_is_told_to_who_asks_for_more(market: Market) -> None:
+async def test_the_account_is_shown_to_who_asks_for_more(market: Market) -> None:
     method = "private/get_account_summaries"
     assert "id" not in (await signed(market, "trade", method)).json()["result"]
     ids = [

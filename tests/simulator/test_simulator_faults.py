@@ -1,4 +1,4 @@
-"""Bad days on request, each as a client sees it."""
+"""Faults on request, each as a client sees it."""
 
 import json
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from tests.simulator.conftest import Market, client
 class Listing:
     """Where an exchange lists its perpetuals: path, keys down to the rows, name of their state.
 
-    `banned` is the status under which it keeps a caller out.
+    `banned` is the status with which it bans a caller.
     """
 
     path: str

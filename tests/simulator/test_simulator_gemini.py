@@ -1,4 +1,4 @@
-"""What Gemini answers: signed headers, nonces that grow, field names that mean another thing."""
+"""Gemini: signed headers, increasing nonces, field names with an unexpected meaning."""
 
 import base64
 import hashlib
@@ -75,12 +75,12 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
     ],
 )
 @pytest.mark.parametrize("environment", ["live", "testnet"])
-async def test_a_key_is_told_its_roles(
+async def test_a_key_is_shown_its_roles(
     market: Market, variant: str, roles: set[str], environment: str
 ) -> None:
-    told = (await signed(market, variant, ROLES, environment=environment)).json()
-    assert set(told) == {"isAuditor", "isFundManager", "isTrader"}
-    assert {name for name, has in told.items() if has} == roles
+    document = (await signed(market, variant, ROLES, environment=environment)).json()
+    assert set(document) == {"isAuditor", "isFundManager", "isTrader"}
+    assert {name for name, has in document.items() if has} == roles
 
 
 @pytest.mark.parametrize("variant", ["revoked", "ip_bound"])
@@ -104,21 +104,21 @@ async def test_each_missing_header_has_its_reason(market: Market) -> None:
     }
     url = market.simulator.hosts["gemini"]["live"] + ROLES
     for missing, reason in reasons.items():
-        told = headers(KEYS["gemini"]["live"]["trade"], {"request": ROLES, "nonce": 1})
-        del told[missing]
-        assert refusal(await market.http.post(url, headers=told)) == (400, reason)
+        sent_headers = headers(KEYS["gemini"]["live"]["trade"], {"request": ROLES, "nonce": 1})
+        del sent_headers[missing]
+        assert refusal(await market.http.post(url, headers=sent_headers)) == (400, reason)
 
 
 async def test_every_character_of_payload_and_signature_counts(market: Market) -> None:
     key = KEYS["gemini"]["live"]["trade"]
-    told = headers(key, {"request": ROLES, "nonce": "1"})
+    sent_headers = headers(key, {"request": ROLES, "nonce": "1"})
     url = market.simulator.hosts["gemini"]["live"] + ROLES
     for name in ("X-GEMINI-PAYLOAD", "X-GEMINI-SIGNATURE"):
-        for at in range(len(told[name])):
-            wrong = {**told, name: changed(told[name], at)}
+        for at in range(len(sent_headers[name])):
+            wrong = {**sent_headers, name: changed(sent_headers[name], at)}
             assert refusal(await market.http.post(url, headers=wrong)) == (400, "InvalidSignature")
-    # None of them has used the nonce up.
-    assert (await market.http.post(url, headers=told)).status_code == 200
+    # None of them has used up the nonce.
+    assert (await market.http.post(url, headers=sent_headers)).status_code == 200
 
 
 async def test_a_nonce_must_grow_for_its_key_alone(market: Market) -> None:
@@ -155,8 +155,8 @@ async def test_a_key_of_a_group_must_say_which_account(market: Market) -> None:
     without = await send(market, key, ROLES, payload, "live")
     assert refusal(without) == (400, "MissingAccounts")
     payload |= {"nonce": 2, "account": "primary"}
-    told = (await send(market, key, ROLES, payload, "live")).json()
-    assert set(told) == {"isAccountAdmin", "isAuditor", "isFundManager", "isTrader"}
+    document = (await send(market, key, ROLES, payload, "live")).json()
+    assert set(document) == {"isAccountAdmin", "isAuditor", "isFundManager", "isTrader"}
 
 
 async def test_a_payload_must_name_its_own_path(market: Market) -> None:
@@ -169,12 +169,12 @@ async def test_a_payload_must_name_its_own_path(market: Market) -> None:
 @pytest.mark.parametrize("written", ["bm8", base64.b64encode(b"[]").decode(), "bm8="])
 async def test_a_payload_that_is_no_json_is_refused(market: Market, written: str) -> None:
     key = KEYS["gemini"]["live"]["trade"]
-    told = headers(key, {})
-    told["X-GEMINI-PAYLOAD"] = written
+    sent_headers = headers(key, {})
+    sent_headers["X-GEMINI-PAYLOAD"] = written
     signature = hmac.new(key["api_secret"].encode(), written.encode(), hashlib.sha384)
-    told["X-GEMINI-SIGNATURE"] = signature.hexdigest()
+    sent_headers["X-GEMINI-SIGNATURE"] = signature.hexdigest()
     url = market.simulator.hosts["gemini"]["live"] + ROLES
-    assert refusal(await market.http.post(url, headers=told)) == (400, "InvalidJson")
+    assert refusal(await market.http.post(url, headers=sent_headers)) == (400, "InvalidJson")
 
 
 async def test_a_trading_key_may_place_an_order_and_a_reading_key_may_not(market: Market) -> None:
@@ -268,7 +268,7 @@ async def test_volumes_fit_their_units(market: Market) -> None:
         assert volume["timestamp"] == market.clock.ms
 
 
-async def test_risk_is_told_of_perpetuals_alone(market: Market) -> None:
+async def test_risk_is_returned_for_perpetuals_alone(market: Market) -> None:
     risk = await get(market, "/v1/riskstats/btcgusdperp")
     ratio = Decimal(risk["open_interest_notional"]) / Decimal(risk["open_interest"])
     assert ratio == Decimal(risk["mark_price"])

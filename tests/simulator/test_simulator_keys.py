@@ -1,4 +1,4 @@
-"""Keys of simulated exchanges: derived, shaped like the real ones, silent."""
+"""Keys of simulated exchanges: derived, in the real format, and never logged."""
 
 import base64
 import re
@@ -38,7 +38,7 @@ def test_only_exchanges_that_are_simulated_have_keys() -> None:
 def test_keys_are_the_same_on_every_run_and_others_under_another_seed() -> None:
     assert credentials() == credentials()
     assert credentials("one") != credentials("two")
-    # Written down, so that a change of the derivation does not go unseen: users' notes hold them.
+    # Fixed values, so that a change of the derivation is noticed: users have noted these keys.
     assert credentials()["okx"]["testnet"]["trade"]["api_key"] == (
         "03e88e8e-a1f2-41ac-a161-38a2334395f2"
     )

@@ -1,4 +1,4 @@
-"""What Kraken's futures answer: two services on a host, both contract types in one listing."""
+"""Kraken's futures: two services on a host, both contract types in one listing."""
 
 import base64
 import hashlib
@@ -43,7 +43,7 @@ async def call(
     host: str | None = None,
     nonce: str = "",
 ) -> httpx.Response:
-    """Sign with a key of `environment` and send to the host of `host`, or of the same."""
+    """Sign with a key of `environment` and send to the host of `host`, by default the same."""
     method, body = ("GET", "") if order is None else ("POST", urlencode(order))
     headers = signed(KEYS["kraken"][environment][variant], target, body, nonce)
     base = market.simulator.hosts["kraken"][host or environment]
@@ -55,7 +55,7 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
 
 
 def known(market: Market, *, traits: tuple[tuple[str, str], ...] = ()) -> dict[str, str]:
-    """A key of our own, told to the demo host."""
+    """Return a key of our own that the demo host knows."""
     texts = {"api_key": "own", "api_secret": base64.b64encode(b"own").decode()}
     rights = frozenset({Permission.READ})
     key = SimulatedKey("kraken", "testnet", KeyText(**texts), "1", rights, traits=traits)
@@ -87,13 +87,13 @@ async def tickers(market: Market) -> dict[str, dict[str, Any]]:
 async def test_the_check_tells_the_levels_of_a_key(
     market: Market, environment: str, variant: str, general: str, transfer: str
 ) -> None:
-    told = (await call(market, variant, CHECK, environment=environment)).json()
-    assert told["permissions"] == {"general": general, "transfer": transfer}
-    assert (told["allowedCidrBlock"], told["allowedCidrBlocks"]) == (None, [])
-    assert "result" not in told
+    document = (await call(market, variant, CHECK, environment=environment)).json()
+    assert document["permissions"] == {"general": general, "transfer": transfer}
+    assert (document["allowedCidrBlock"], document["allowedCidrBlocks"]) == (None, [])
+    assert "result" not in document
 
 
-async def test_the_block_of_addresses_is_told_to_those_within(market: Market) -> None:
+async def test_the_block_of_addresses_is_shown_to_those_within(market: Market) -> None:
     texts = {"api_key": "local", "api_secret": "bG9jYWw="}
     market.simulator.keys.add(
         SimulatedKey(
@@ -102,9 +102,9 @@ async def test_the_block_of_addresses_is_told_to_those_within(market: Market) ->
         )
     )
     url = market.simulator.hosts["kraken"]["live"] + CHECK
-    told = (await market.http.get(url, headers=signed(texts, CHECK))).json()
-    assert told["allowedCidrBlock"] == "127.0.0.1/32"
-    assert told["allowedCidrBlocks"] == ["127.0.0.1/32"]
+    document = (await market.http.get(url, headers=signed(texts, CHECK))).json()
+    assert document["allowedCidrBlock"] == "127.0.0.1/32"
+    assert document["allowedCidrBlocks"] == ["127.0.0.1/32"]
 
 
 async def test_a_second_key_has_the_same_account_and_another_account_another(
@@ -125,7 +125,7 @@ async def test_a_demo_host_may_know_no_check(market: Market) -> None:
 
 
 @pytest.mark.parametrize("variant", ["revoked", "ip_bound"])
-async def test_no_reason_is_told_for_a_refused_key(market: Market, variant: str) -> None:
+async def test_no_reason_is_given_for_a_refused_key(market: Market, variant: str) -> None:
     assert refusal(await call(market, variant, ACCOUNTS)) == REFUSED
     assert refusal(await call(market, variant, CHECK)) == (401, "unauthorized")
 
@@ -276,7 +276,7 @@ async def test_volumes_fit_their_units(market: Market) -> None:
             price = Decimal(str(row["volumeQuote"])) / Decimal(str(row["vol24h"]))
             low, high = Decimal(str(row["low24h"])), Decimal(str(row["high24h"]))
             assert low * Decimal("0.999") <= price <= high * Decimal("1.001"), symbol
-    # An inverse contract is a dollar: a day's trade in them is not what it is in coins.
+    # An inverse contract is worth a dollar: a day's volume in contracts differs from one in coins.
     inverse, flexible = rows["PI_XBTUSD"], rows["PF_XBTUSD"]
     assert inverse["vol24h"] > 100 * flexible["vol24h"]
     assert inverse["vol24h"] == int(inverse["vol24h"])

@@ -1,4 +1,4 @@
-"""What KuCoin answers: account and futures on one address, in an environment it never had too."""
+"""KuCoin: account and futures on one address, and an environment that it never had."""
 
 import base64
 import hashlib
@@ -56,7 +56,7 @@ async def call(
     environment: str = "live",
     host: str | None = None,
 ) -> httpx.Response:
-    """Sign with a key of `environment` and send to the host of `host`, or of the same."""
+    """Sign with a key of `environment` and send to the host of `host`, by default the same."""
     method, body = ("GET", "") if order is None else ("POST", json.dumps(order))
     key = KEYS["kucoin"][environment][variant]
     headers = signed(key, market.clock.ms, method, target, body)
@@ -71,7 +71,7 @@ def refusal(response: httpx.Response) -> tuple[int, str]:
 def known(
     market: Market, *, addresses: tuple[str, ...] = (), traits: tuple[tuple[str, str], ...] = ()
 ) -> dict[str, str]:
-    """A key of our own."""
+    """Return a key of our own."""
     texts = {"api_key": "own", "api_secret": "s", "api_passphrase": "p"}
     market.simulator.keys.add(
         SimulatedKey(
@@ -83,7 +83,9 @@ def known(
     return texts
 
 
-async def told(market: Market, key: dict[str, str], version: str = "3") -> httpx.Response:
+async def key_information(
+    market: Market, key: dict[str, str], version: str = "3"
+) -> httpx.Response:
     headers = signed(key, market.clock.ms, "GET", API_KEY)
     url = market.simulator.hosts["kucoin"]["live"] + API_KEY
     return await market.http.get(url, headers={**headers, "KC-API-KEY-VERSION": version})
@@ -114,9 +116,9 @@ async def test_the_account_tells_the_rights_of_a_key(
     assert "ipWhitelist" not in data
 
 
-async def test_the_list_of_addresses_is_told_to_those_who_are_on_it(market: Market) -> None:
+async def test_the_list_of_addresses_is_shown_to_those_who_are_on_it(market: Market) -> None:
     key = known(market, addresses=("10.0.0.1", "127.0.0.1"), traits=(("withdrawal", "Withdrawal"),))
-    data = (await told(market, key)).json()["data"]
+    data = (await key_information(market, key)).json()["data"]
     assert data["ipWhitelist"] == "10.0.0.1,127.0.0.1"
     assert data["permission"].split(",")[-1] == "Withdrawal"
 
@@ -151,9 +153,9 @@ async def test_an_unknown_key_is_echoed(market: Market) -> None:
     assert KEYS["kucoin"]["live"]["revoked"]["api_key"] in answer["msg"]
 
 
-async def test_a_frozen_account_is_told_apart(market: Market) -> None:
+async def test_a_frozen_account_is_distinguished(market: Market) -> None:
     key = known(market, traits=(("frozen", "yes"),))
-    assert refusal(await told(market, key)) == (403, "411100")
+    assert refusal(await key_information(market, key)) == (403, "411100")
 
 
 @pytest.mark.parametrize(
@@ -169,7 +171,7 @@ async def test_the_version_of_a_key_counts_only_where_the_key_insists(
 ) -> None:
     key = known(market, traits=traits)
     for version in ("1", "2", "3", "4"):
-        answer = refusal(await told(market, key, version))
+        answer = refusal(await key_information(market, key, version))
         assert answer == ((200, "200000") if version in accepted else (401, "400004"))
 
 
@@ -185,7 +187,7 @@ async def test_a_passphrase_in_clear_is_refused(market: Market) -> None:
 
 async def test_another_secret_looks_like_another_passphrase(market: Market) -> None:
     forged = {**KEYS["kucoin"]["live"]["trade"], "api_secret": "another"}
-    assert refusal(await told(market, forged)) == (401, "400004")
+    assert refusal(await key_information(market, forged)) == (401, "400004")
 
 
 @pytest.mark.parametrize(
@@ -296,7 +298,7 @@ async def test_the_listing_holds_both_contract_types_and_odd_rows(market: Market
     linear, inverse = rows["XBTUSDTM"], rows["XBTUSDM"]
     assert (linear["multiplier"], linear["tickSize"], linear["lotSize"]) == (0.001, 0.1, 1)
     assert (inverse["multiplier"], inverse["settleCurrency"]) == (-1, "XBT")
-    # The trap: settled in what it is quoted in, and quanto by its own account.
+    # The trap: settled in its quote currency, and quanto by its own account.
     assert linear["isQuanto"] is True
     assert linear["settleCurrency"] == linear["quoteCurrency"] == "USDT"
     assert rows["XBTUSDCM"]["settleCurrency"] == "USDC"
@@ -351,7 +353,7 @@ async def test_a_rate_limit_tells_when_the_pool_fills_again(market: Market) -> N
     assert answer.headers["gw-ratelimit-remaining"] == "0"
 
 
-async def test_the_mode_of_an_account_is_told(market: Market) -> None:
+async def test_the_mode_of_an_account_is_shown(market: Market) -> None:
     answer = await call(market, "trade", "/api/ua/v1/account/mode")
     assert answer.json()["data"] == {"selfAccountMode": "CLASSIC"}
 
@@ -364,7 +366,7 @@ async def test_an_unknown_path_and_a_wrong_method_keep_the_envelope(market: Mark
 
 async def test_answers_have_the_recorded_fields_and_types(market: Market) -> None:
     theirs = recorded("kucoin-contracts-active.json")["data"][0]
-    # What this service has no use for was left out.
+    # Fields that this service does not need are left out.
     ignored = {
         *("fundingBaseSymbol", "fundingQuoteSymbol", "fundingRateSymbol", "premiumsSymbol1M"),
         *("premiumsSymbol8H", "fundingBaseSymbol1M", "fundingQuoteSymbol1M", "k", "m", "f"),
@@ -374,7 +376,7 @@ async def test_answers_have_the_recorded_fields_and_types(market: Market) -> Non
     compare((await contracts(market))["XBTUSDTM"], fields, numbers=True)
     tickers = (await market.get("kucoin", "/api/v1/allTickers")).json()["data"]
     compare(tickers[0], recorded("kucoin-alltickers.json")["data"][0])
-    data = (await told(market, known(market, addresses=("127.0.0.1",)))).json()["data"]
+    data = (await key_information(market, known(market, addresses=("127.0.0.1",)))).json()["data"]
     compare(data, recorded("kucoin-user-api-key.json")["data"])
     overview = (await call(market, "trade", OVERVIEW)).json()["data"]
     compare(overview, recorded("kucoin-account-overview.json")["data"])

@@ -1,4 +1,4 @@
-"""Start, stop and manners of the simulator as a lodger in the service's process."""
+"""Start and stop of the simulator, and its behaviour as a guest in the service's process."""
 
 import ast
 import asyncio
@@ -26,7 +26,7 @@ async def connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWri
 
 
 async def ending(reader: asyncio.StreamReader) -> bytes:
-    """What still comes before the connection ends, however it ends."""
+    """Return what still arrives before the connection ends, however it ends."""
     try:
         return await asyncio.wait_for(reader.read(), 60)
     except ConnectionError:
@@ -42,7 +42,7 @@ async def hang_up(writer: asyncio.StreamWriter) -> None:
 
 
 class SeenFaults(Faults):
-    """Tells when a fault has reached a caller."""
+    """Signals when a fault has reached a caller."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Prices of the simulated world: moving, and the same for whoever looks."""
+"""Prices of the simulated world: moving, and the same for every observer."""
 
 from decimal import Decimal
 from itertools import pairwise

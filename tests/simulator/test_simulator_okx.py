@@ -1,4 +1,4 @@
-"""What OKX answers: one host, two environments, both contract types in one listing."""
+"""OKX: one host, two environments, both contract types in one listing."""
 
 import json
 from decimal import Decimal
@@ -64,7 +64,7 @@ async def test_a_second_key_has_the_same_account_and_another_account_another(
 
 
 @pytest.mark.parametrize(("environment", "host"), [("live", "testnet"), ("testnet", "live")])
-async def test_a_key_of_the_other_environment_is_told_apart(
+async def test_a_key_of_the_other_environment_is_distinguished(
     market: Market, environment: str, host: str
 ) -> None:
     response = await market.okx("trade", CONFIG, environment=environment, host=host)

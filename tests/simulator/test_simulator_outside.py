@@ -1,6 +1,6 @@
-"""The simulator held against what was not written here: signing vectors and recorded answers.
+"""The simulator compared with independent material: signing vectors and recorded responses.
 
-Both lie beside the repository and are not part of it; without them these tests are skipped.
+Both are beside the repository and not part of it; without them these tests are skipped.
 """
 
 import json
@@ -17,9 +17,9 @@ from tests.simulator.conftest import Clock, Market, client
 from tests.simulator.recordings import FACTS, compare, recorded
 
 VECTORS = FACTS / "signing-vectors.json"
-# Hosts that no simulator speaks for: Kraken's spot keys are other keys than those for its futures.
+# Hosts without a simulator: Kraken's spot keys differ from the keys for its futures.
 ELSEWHERE = {"api.kraken.com"}
-# Headers that take no part in a signature.
+# Headers that are not signed.
 UNSIGNED = {"x-simulated-trading", "content-type", "accept", "kc-api-key-version"}
 ENVIRONMENTS = {
     "live": "live",
@@ -40,17 +40,17 @@ def vectors() -> Iterator[Any]:
 
 
 def accepted(answer: httpx.Response) -> bool:
-    """Whether the call went through; some exchanges refuse under HTTP 200 as well."""
+    """Return whether the call succeeded; some exchanges refuse under HTTP 200 as well."""
     if answer.status_code != 200:
         assert answer.status_code in (400, 401, 403), answer.text
         return False
     body = answer.json()
-    told = body if isinstance(body, dict) else {}
-    return told.get("result") != "error" and told.get("retCode", 0) == 0
+    document = body if isinstance(body, dict) else {}
+    return document.get("result") != "error" and document.get("retCode", 0) == 0
 
 
 def changed(written: str, at: int) -> str:
-    """One character replaced by the next of its kind, so that only the signature can tell."""
+    """Replace one character by the next of its kind, so that only the signature reveals it."""
     for kind in (string.digits, string.ascii_lowercase, string.ascii_uppercase):
         if written[at] in kind:
             following = kind[(kind.index(written[at]) + 1) % len(kind)]
@@ -85,7 +85,7 @@ async def test_a_vector_is_accepted_and_refused_after_any_change(
             )
 
         assert await goes_through(target, headers)
-        # Every character of the query, and of each header that takes part in the signature.
+        # Every character of the query, and of each signed header.
         for at in range(target.find("?") + 1 or len(target), len(target)):
             if target[at] not in "=&":
                 assert not await goes_through(changed(target, at), headers), at

@@ -1,4 +1,4 @@
-"""What Phemex answers: two contract models, two envelopes, numbers scaled and plain."""
+"""Phemex: two contract models, two envelopes, numbers scaled and plain."""
 
 import hashlib
 import hmac
@@ -58,10 +58,10 @@ async def signed(
 ) -> httpx.Response:
     body = order if isinstance(order, str) else json.dumps(order)
     key = KEYS["phemex"][environment][variant]
-    told = headers(key, int(market.clock.now) + 60, target, body)
+    sent_headers = headers(key, int(market.clock.now) + 60, target, body)
     url = market.simulator.hosts["phemex"][host or environment] + target
     verb = method or ("POST" if body else "GET")
-    return await market.http.request(verb, url, headers=told, content=body)
+    return await market.http.request(verb, url, headers=sent_headers, content=body)
 
 
 def refusal(response: httpx.Response) -> tuple[int, int | str, str]:
@@ -120,10 +120,10 @@ async def test_a_key_of_the_other_environment_is_not_found(
     ],
 )
 async def test_a_missing_header_is_named(market: Market, missing: str, message: str) -> None:
-    told = headers(KEYS["phemex"]["live"]["trade"], int(market.clock.now) + 60, ACCOUNT)
-    del told[missing]
+    sent_headers = headers(KEYS["phemex"]["live"]["trade"], int(market.clock.now) + 60, ACCOUNT)
+    del sent_headers[missing]
     url = market.simulator.hosts["phemex"]["live"] + ACCOUNT
-    assert refusal(await market.http.get(url, headers=told))[2] == message
+    assert refusal(await market.http.get(url, headers=sent_headers))[2] == message
 
 
 async def test_an_expiry_counts_until_its_second(market: Market) -> None:
@@ -140,26 +140,26 @@ async def test_an_expiry_counts_until_its_second(market: Market) -> None:
 
 async def test_every_character_of_query_and_signature_counts(market: Market) -> None:
     key = KEYS["phemex"]["live"]["trade"]
-    told = headers(key, int(market.clock.now) + 60, ACCOUNT)
+    sent_headers = headers(key, int(market.clock.now) + 60, ACCOUNT)
     base = market.simulator.hosts["phemex"]["live"]
     name = "x-phemex-request-signature"
-    for at in range(len(told[name])):
-        wrong = {**told, name: changed(told[name], at)}
+    for at in range(len(sent_headers[name])):
+        wrong = {**sent_headers, name: changed(sent_headers[name], at)}
         response = await market.http.get(base + ACCOUNT, headers=wrong)
         assert refusal(response)[1:] == (10500, "API Signature verification failed.")
     for at in range(ACCOUNT.index("?") + 1, len(ACCOUNT)):
-        response = await market.http.get(base + changed(ACCOUNT, at), headers=told)
+        response = await market.http.get(base + changed(ACCOUNT, at), headers=sent_headers)
         assert response.status_code == 401
 
 
 async def test_a_body_is_signed(market: Market) -> None:
     key = KEYS["phemex"]["live"]["trade"]
     body = json.dumps(ORDER)
-    told = headers(key, int(market.clock.now) + 60, "/g-orders", body)
+    sent_headers = headers(key, int(market.clock.now) + 60, "/g-orders", body)
     url = market.simulator.hosts["phemex"]["live"] + "/g-orders"
-    more = await market.http.post(url, headers=told, content=body.replace("0.01", "9.01"))
+    more = await market.http.post(url, headers=sent_headers, content=body.replace("0.01", "9.01"))
     assert refusal(more)[1:] == (10500, "API Signature verification failed.")
-    done = await market.http.post(url, headers=told, content=body)
+    done = await market.http.post(url, headers=sent_headers, content=body)
     assert done.json()["data"]["ordStatus"] == "Filled"
 
 
@@ -330,7 +330,7 @@ async def test_an_unknown_symbol_and_an_unknown_path_are_refused_each_its_way(
     assert (missing.status_code, missing.content) == (403, b"")
 
 
-async def test_what_is_left_of_a_minute_is_told_by_group(market: Market) -> None:
+async def test_what_is_left_of_a_minute_is_counted_by_group(market: Market) -> None:
     first = await market.get("phemex", "/public/time")
     second = await market.get("phemex", "/public/time")
     left = [int(answer.headers["x-ratelimit-remaining"]) for answer in (first, second)]
@@ -376,13 +376,13 @@ async def test_tickers_have_the_recorded_fields_and_types(
 
 async def test_refusals_have_the_recorded_codes_and_words(market: Market) -> None:
     key = {**KEYS["phemex"]["live"]["trade"], "api_secret": "x"}
-    told = headers(key, int(market.clock.now) + 60, ACCOUNT)
+    sent_headers = headers(key, int(market.clock.now) + 60, ACCOUNT)
     url = market.simulator.hosts["phemex"]["live"] + ACCOUNT
     answers = [
         await signed(market, "revoked", ACCOUNT),
         await signed(market, "ip_bound", ACCOUNT),
         await signed(market, "readonly", "/g-orders", ORDER),
-        await market.http.get(url, headers=told),
+        await market.http.get(url, headers=sent_headers),
     ]
     market.simulator.faults.set("phemex", "live", "rate_limited")
     answers.append(await market.get("phemex", "/public/time"))

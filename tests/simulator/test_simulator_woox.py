@@ -1,4 +1,4 @@
-"""What WOO X answers: two codes for everything that is wrong with a key, and rows by prefix."""
+"""WOO X: two codes for every fault of a key, and rows by prefix."""
 
 import hashlib
 import hmac
@@ -37,9 +37,9 @@ async def send(
     market: Market, key: Mapping[str, str], target: str, body: str = "", host: str = "live"
 ) -> httpx.Response:
     method = "POST" if body else "GET"
-    told = headers(key, market.clock.ms, method, target, body)
+    sent_headers = headers(key, market.clock.ms, method, target, body)
     url = market.simulator.hosts["woox"][host] + target
-    return await market.http.request(method, url, headers=told, content=body)
+    return await market.http.request(method, url, headers=sent_headers, content=body)
 
 
 async def signed(
@@ -69,8 +69,8 @@ async def test_every_key_sees_its_account_and_nothing_of_its_rights(
     info = (await signed(market, variant, INFO, environment=environment)).json()
     assert info["success"] is True
     assert info["data"]["accountMode"] == "FUTURES"
-    told = (await signed(market, variant, CREDENTIALS, environment=environment)).json()
-    assert set(told["data"]) == {"alias", "createdTime"}
+    document = (await signed(market, variant, CREDENTIALS, environment=environment)).json()
+    assert set(document["data"]) == {"alias", "createdTime"}
 
 
 async def test_a_second_key_has_the_same_account_and_another_account_another(
@@ -88,16 +88,16 @@ async def test_a_second_key_has_the_same_account_and_another_account_another(
 async def test_what_a_key_tells_of_its_rights_can_be_set(market: Market) -> None:
     key = {"api_key": "telling", "api_secret": "s"}
     rights = frozenset({Permission.READ})
-    for told in ('{"permissions": ["read", "trade"]}', "[]", "absent"):
-        traits = (("credentials", told),)
+    for content in ('{"permissions": ["read", "trade"]}', "[]", "absent"):
+        traits = (("credentials", content),)
         market.simulator.keys.add(
             SimulatedKey("woox", "live", KeyText(**key), "1", rights, traits=traits)
         )
         answer = (await send(market, key, CREDENTIALS)).json()
-        if told == "absent":
+        if content == "absent":
             assert answer == {"code": 503, "message": "[GW] no upstream server"}
         else:
-            assert answer["data"] == json.loads(told)
+            assert answer["data"] == json.loads(content)
 
 
 @pytest.mark.parametrize("variant", ["revoked", "ip_bound"])
@@ -120,10 +120,10 @@ async def test_a_key_of_the_other_environment_is_refused(
 
 @pytest.mark.parametrize("missing", ["x-api-key", "x-api-timestamp", "x-api-signature"])
 async def test_a_missing_header_is_a_wrong_format(market: Market, missing: str) -> None:
-    told = headers(KEYS["woox"]["live"]["trade"], market.clock.ms, "GET", INFO)
-    del told[missing]
+    sent_headers = headers(KEYS["woox"]["live"]["trade"], market.clock.ms, "GET", INFO)
+    del sent_headers[missing]
     url = market.simulator.hosts["woox"]["live"] + INFO
-    assert refusal(await market.http.get(url, headers=told)) == (401, -1001)
+    assert refusal(await market.http.get(url, headers=sent_headers)) == (401, -1001)
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ async def test_a_timestamp_counts_for_five_minutes(
     market: Market, offset: float, *, accepted: bool
 ) -> None:
     stamp = market.clock.ms + round(offset * 1000)
-    told = headers(KEYS["woox"]["live"]["trade"], stamp, "GET", INFO)
+    sent_headers = headers(KEYS["woox"]["live"]["trade"], stamp, "GET", INFO)
     url = market.simulator.hosts["woox"]["live"] + INFO
-    response = await market.http.get(url, headers=told)
+    response = await market.http.get(url, headers=sent_headers)
     if accepted:
         assert response.json()["success"] is True
     else:
@@ -143,22 +143,22 @@ async def test_a_timestamp_counts_for_five_minutes(
 
 
 async def test_every_character_of_query_and_signature_counts(market: Market) -> None:
-    told = headers(KEYS["woox"]["live"]["trade"], market.clock.ms, "GET", CONFIG)
+    sent_headers = headers(KEYS["woox"]["live"]["trade"], market.clock.ms, "GET", CONFIG)
     base = market.simulator.hosts["woox"]["live"]
     name = "x-api-signature"
-    for at in range(len(told[name])):
-        wrong = {**told, name: changed(told[name], at)}
+    for at in range(len(sent_headers[name])):
+        wrong = {**sent_headers, name: changed(sent_headers[name], at)}
         assert refusal(await market.http.get(base + CONFIG, headers=wrong)) == (401, -1001)
     for at in range(CONFIG.index("?") + 1, len(CONFIG)):
-        response = await market.http.get(base + changed(CONFIG, at), headers=told)
+        response = await market.http.get(base + changed(CONFIG, at), headers=sent_headers)
         assert refusal(response) == (401, -1001)
 
 
 async def test_a_body_is_signed(market: Market) -> None:
     body = json.dumps(ORDER)
-    told = headers(KEYS["woox"]["live"]["trade"], market.clock.ms, "POST", PLACE, body)
+    sent_headers = headers(KEYS["woox"]["live"]["trade"], market.clock.ms, "POST", PLACE, body)
     url = market.simulator.hosts["woox"]["live"] + PLACE
-    more = await market.http.post(url, headers=told, content=body.replace("0.01", "9.01"))
+    more = await market.http.post(url, headers=sent_headers, content=body.replace("0.01", "9.01"))
     assert refusal(more) == (401, -1001)
 
 
@@ -298,5 +298,5 @@ async def test_errors_have_the_recorded_codes(market: Market) -> None:
         assert answer.status_code == case["http"]
         assert set(answer.json()) == set(case["body"])
     faults.set("woox", "live", "server_error", times=1)
-    # Under the status asked for: what WOO X itself sends in maintenance is not confirmed.
+    # Under the requested status: WOO X's own response during maintenance is unconfirmed.
     assert refusal(await market.get("woox", "/v3/public/futures")) == (503, "-1011")
