@@ -9,7 +9,7 @@ UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run install test torture coverage demo check format bench lock documents clean
+.PHONY: help run install clients generator test torture coverage demo check format bench lock documents clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -30,18 +30,34 @@ install: .venv/.installed ## the set-up alone: .venv/ with .venv/bin/botkeys
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e sdk/python -e .
 	@touch $@
 
+# The tests of generated clients need Node; without it, or without its registry, they are skipped.
+clients: tests/clients/.installed ## the generators of clients that tests run, where Node is
+
+tests/clients/.installed: tests/clients/package-lock.json tests/clients/requirements.lock
+	@{ npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error \
+		--fetch-retries=1 --fetch-retry-mintimeout=1000 \
+		&& $(PYTHON) -m venv tests/clients/.venv \
+		&& tests/clients/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.lock \
+		&& touch $@; } || echo "No generators of clients: their tests are skipped" >&2
+
+generator: tests/clients/.generator-installed ## OpenAPI Generator, for the long tests
+
+tests/clients/.generator-installed: tests/clients/generator.lock tests/clients/.installed
+	@{ tests/clients/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/generator.lock \
+		&& touch $@; } || echo "No OpenAPI Generator: its tests are skipped" >&2
+
 # They start dozens of processes, which must not all compile every module again: bytecode is kept.
 test torture coverage: export PYTHONDONTWRITEBYTECODE =
 
-test: install ## every test but the long ones
+test: install clients ## every test but the long ones
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 # Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
-torture: install ## the long tests
+torture: install clients generator ## the long tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m torture
 
 # Every test again under coverage, the processes that tests start included.
-coverage: install ## every test but the long ones, and how much code they run
+coverage: install clients ## every test but the long ones, and how much code they run
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --timeout 600 --cov --cov-report=term:skip-covered
 
 demo: install ## the main job end to end, as a story on the terminal
@@ -79,6 +95,10 @@ lock: ## renew the pins
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra embedded --extra dev \
 		-c requirements/production.lock -o $(LOCK)
 	echo setuptools | $(COMPILE) - -c $(LOCK) -o requirements/build.lock
+	printf '%s\n' openapi-python-client python-dateutil types-python-dateutil urllib3 \
+		| $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/requirements.lock
+	echo openapi-generator-cli | $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/generator.lock
+	npm install --prefix tests/clients --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: ## remove what these targets made, but not the data of `make run`
-	rm -rf .venv build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv tests/clients/.venv tests/clients/node_modules tests/clients/.*installed build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -48,7 +48,7 @@ hypothesis.settings.load_profile("any machine")
 _CREDENTIALS = credentials()
 _FIRST = tuple(
     f"tests/{folder}/"
-    for folder in ("examples", "processes", "benchmarks", "db/embedded", "outside")
+    for folder in ("clients", "examples", "processes", "benchmarks", "db/embedded", "outside")
 )
 
 

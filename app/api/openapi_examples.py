@@ -40,7 +40,10 @@ class Examples:
         return self._of_type(schema, name, owner)
 
     def _of_type(self, schema: dict[str, Any], name: str, owner: str) -> Any:
-        match schema.get("type"), schema.get("format"):
+        kind = schema.get("type")
+        if isinstance(kind, list):
+            [kind] = [one for one in kind if one != "null"]
+        match kind, schema.get("format"):
             case "object", _:
                 return self._object(schema, owner)
             case "array", _:

@@ -24,6 +24,7 @@ def tidy(document: dict[str, Any]) -> None:
     """Drop what only misleads generators: titles that repeat names, parameters that may be null."""
     for schema in document["components"]["schemas"].values():
         _drop_titles(schema)
+        _shorten_nulls(schema)
     for operation in operations(document["paths"]):
         for parameter in operation.get("parameters", []):
             schema = parameter["schema"] = _without_null(parameter["schema"])
@@ -47,6 +48,19 @@ def _drop_titles(schema: dict[str, Any]) -> None:
     schema.pop("title", None)
     for inner in _inner(schema):
         _drop_titles(inner)
+
+
+def _shorten_nulls(schema: dict[str, Any]) -> None:
+    """Write what is of one type or null as `type: [string, null]`, wherever it has no name.
+
+    OpenAPI Generator makes members of the same model nullable that equal the choice beside null.
+    """
+    for inner in _inner(schema):
+        _shorten_nulls(inner)
+    match schema.get("anyOf"):
+        case [{"type": str(kind)} as choice, {"type": "null"}]:
+            del schema["anyOf"]
+            schema |= {**choice, **schema, "type": [kind, "null"]}
 
 
 def _inner(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -39,8 +39,9 @@ def members(document: Json, schema: Json, place: tuple[str | int, ...]) -> Itera
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     for choice in schema.get("anyOf", []):
         yield from members(document, choice, place)
-    if schema.get("type") in {"boolean", "integer"}:
-        yield place, schema["type"]
+    kinds = schema.get("type")
+    for kind in {"boolean", "integer"} & set(kinds if isinstance(kinds, list) else [kinds]):
+        yield place, kind
     if "[0-9]{1," in schema.get("pattern", ""):  # a decimal: documented as text, accepted as both
         yield place, "decimal"
     for name, inner in schema.get("properties", {}).items():

@@ -1,0 +1,134 @@
+"""Clients generated from the committed document compile and talk to the running service."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.clients.toolchain import (
+    DOCUMENT,
+    HERE,
+    PROGRAMS,
+    PYTHON,
+    ROOT,
+    calling,
+    generate,
+    needs_clients,
+    needs_generator,
+    needs_go,
+    run,
+    typescript_project,
+)
+from tests.support.world import World
+
+MYPY = (ROOT / ".venv/bin/mypy", "--config-file", HERE / "mypy.ini")
+
+
+@needs_clients
+async def test_spectral_finds_nothing(tmp_path: Path) -> None:
+    found = await run(
+        *("spectral", "lint", DOCUMENT, "--ruleset", HERE / "spectral.yaml"),
+        *("--fail-severity", "hint", "--quiet"),
+        cwd=tmp_path,
+    )
+    assert "No results" in found or not found.strip()
+
+
+@needs_clients
+async def test_redocly_finds_nothing(tmp_path: Path) -> None:
+    found = await run(
+        *("redocly", "lint", DOCUMENT, "--config", HERE / "redocly.yaml", "--format", "json"),
+        cwd=tmp_path,
+    )
+    assert '"problems": []' in found
+
+
+@needs_clients
+@pytest.mark.timeout(300)
+async def test_typescript_clients_compile_and_make_a_round_trip(
+    busy_world: World, tmp_path: Path
+) -> None:
+    typescript_project(tmp_path, "openapi_fetch.ts", "hey_api.ts", "openapi-ts.config.mjs")
+    printed = await run("openapi-typescript", DOCUMENT, "-o", "generated/schema.ts", cwd=tmp_path)
+    printed += await run("openapi-ts", "-i", DOCUMENT, cwd=tmp_path)
+    assert "warn" not in printed.lower()
+    await run("tsc", "-p", tmp_path, cwd=tmp_path)
+
+    async with calling(busy_world) as env:
+        await run("node", "compiled/openapi_fetch.js", cwd=tmp_path, env=env)
+    async with calling(busy_world) as env:
+        bob = {**env, "TOKEN": busy_world.user("bob").token}
+        await run("node", "compiled/hey_api.js", cwd=tmp_path, env=bob)
+
+
+@needs_clients
+@pytest.mark.timeout(300)
+async def test_the_client_of_openapi_python_client_type_checks_and_makes_a_round_trip(
+    busy_world: World, tmp_path: Path
+) -> None:
+    shutil.copy(PROGRAMS / "openapi_python_client.py", tmp_path / "program.py")
+    await run(
+        *("openapi-python-client", "generate", "--path", DOCUMENT, "--meta", "none"),
+        *("--output-path", "botkeys_api", "--fail-on-warning"),
+        cwd=tmp_path,
+    )
+    await run(
+        *(*MYPY, "--python-executable", PYTHON / "python", "botkeys_api", "program.py"),
+        cwd=tmp_path,
+    )
+
+    async with calling(busy_world) as env:
+        await run(PYTHON / "python", "program.py", cwd=tmp_path, env=env)
+
+
+@needs_clients
+@needs_generator
+@needs_go
+@pytest.mark.torture
+@pytest.mark.timeout(600)
+async def test_the_go_client_of_openapi_generator_vets_and_makes_a_round_trip(
+    busy_world: World, tmp_path: Path
+) -> None:
+    await generate("go", tmp_path / "client", "--global-property", "apiTests=false")
+    program = tmp_path / "client/program"
+    program.mkdir()
+    shutil.copy(PROGRAMS / "round_trip.go", program / "main.go")
+    go = {"GOFLAGS": "-mod=mod", "GOPROXY": "off"}
+    await run("go", "vet", ".", "./program", cwd=tmp_path / "client", env=go)
+
+    async with calling(busy_world) as env:
+        await run("go", "run", "./program", cwd=tmp_path / "client", env=go | env)
+
+
+@needs_clients
+@needs_generator
+@pytest.mark.torture
+@pytest.mark.timeout(600)
+async def test_the_typescript_client_of_openapi_generator_compiles_and_makes_a_round_trip(
+    busy_world: World, tmp_path: Path
+) -> None:
+    typescript_project(tmp_path, "typescript_fetch.ts")
+    extension = "--additional-properties=importFileExtension=.js"
+    await generate("typescript-fetch", tmp_path / "generated/fetch", extension)
+    await run("tsc", "-p", tmp_path, cwd=tmp_path)
+
+    async with calling(busy_world) as env:
+        await run("node", "compiled/typescript_fetch.js", cwd=tmp_path, env=env)
+
+
+@needs_clients
+@needs_generator
+@pytest.mark.torture
+@pytest.mark.timeout(600)
+async def test_the_python_client_of_openapi_generator_type_checks_and_makes_a_round_trip(
+    busy_world: World, tmp_path: Path
+) -> None:
+    await generate("python", tmp_path / "client")
+    shutil.copy(PROGRAMS / "openapi_generator.py", tmp_path / "client/program.py")
+    await run(
+        *(*MYPY, "--python-executable", PYTHON / "python", "openapi_client", "program.py"),
+        cwd=tmp_path / "client",
+    )
+
+    async with calling(busy_world) as env:
+        await run(PYTHON / "python", "program.py", cwd=tmp_path / "client", env=env)
