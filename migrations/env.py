@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that `app.db.migrate` hands over, or prints their SQL."""
+"""Runs migrations on the connection passed by `app.db.migrate`, or prints their SQL."""
 
 from alembic import context
 

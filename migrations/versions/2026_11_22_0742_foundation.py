@@ -1,4 +1,4 @@
-"""Foundation: accounts, keys, bots, releases, positions, audit log; and who may do what to them."""
+"""Foundation: accounts, keys, bots, releases, positions, audit log, and the roles' privileges."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -50,7 +50,9 @@ GRANTS = {
 
 
 def _create_roles() -> None:
-    """Roles belong to the server, not to a database: they may be there already."""
+    """Create the roles, which belong to the server rather than to a database and may exist
+    already.
+    """
     for role in ROLES:
         op.execute(
             f"""

@@ -1,4 +1,4 @@
-"""Positions whose rows are gone are remembered for a while: late reports bring nothing back."""
+"""Tombstones of positions whose rows are gone, so that late reports restore nothing."""
 
 import sqlalchemy as sa
 from alembic import op
