@@ -1,4 +1,4 @@
-"""All that a process holds open, made once at start and handed to what needs it."""
+"""Everything that a process holds open, created once at start and passed to what needs it."""
 
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -26,7 +26,7 @@ from botkeys.sealing.boxes import SecretBytes
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """`api` and `runtime` are `None` in a process that does not have that role."""
+    """The open resources of a process. `api` and `runtime` are `None` without that role."""
 
     settings: Settings
     role: Role
@@ -55,4 +55,4 @@ async def context_of(request: Request) -> Context:
 
 
 CurrentContext = Annotated[Context, Depends(context_of)]
-"""For `deps.py` alone: services are given what they need of it."""
+"""For `deps.py` only: services receive the parts that they need."""

@@ -1,4 +1,4 @@
-"""Makes the application: which routes for which role, and what stands around them."""
+"""Creates the application: the routes of its role, and what surrounds them."""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -70,7 +70,7 @@ def create_app(
 ) -> FastAPI:
     """Return the application of one process, which opens and closes `context`.
 
-    Without one it can describe its routes, and serves once it is given one by `use_context`.
+    Without a context it can describe its routes, and it serves once `use_context` gives it one.
     """
 
     @asynccontextmanager
@@ -90,12 +90,12 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
         openapi_url=None,
-        # The framework's own, once a provider is set, writes query strings and the texts of
-        # exceptions: what a caller sent may stand in both.
+        # If a provider is set, the framework's own telemetry records query strings and exception
+        # messages, both of which may contain what a caller sent.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
-    # Each router names prefix and tags itself. Its routes stand in the application's own list: an
-    # included router is searched twice for each request.
+    # Each router sets prefix and tags itself. Its routes are added to the application's own list,
+    # because an included router is searched twice for each request.
     for served, routers in ROUTERS.items():
         if role in {Role.ALL, served}:
             for router in routers:
@@ -123,7 +123,7 @@ def create_app(
 
 
 def use_context(app: FastAPI, context: Context) -> None:
-    """Give the application's routes, and what stands around them, all that they work with."""
+    """Connect the routes and what surrounds them to the process's open resources."""
     runtime = context.runtime
     state = app.state
     state.context = context

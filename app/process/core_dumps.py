@@ -1,4 +1,4 @@
-"""Keeps the memory of a process that holds secrets off the disk."""
+"""Prevention of core dumps, which would write secrets to a disk."""
 
 import ctypes
 import resource
@@ -8,8 +8,8 @@ _PR_SET_DUMPABLE = 4
 
 
 def forbid_core_dumps() -> None:
-    """A crash must not write the memory of this process, secrets included, to a disk."""
+    """Keep a crash from writing this process's memory, secrets included, to a disk."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
-        # A pipe named in core_pattern ignores the limit; this it does not.
+        # A pipe named in core_pattern ignores the limit, but respects this flag.
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,11 +1,12 @@
-"""The folder that holds what one installation keeps: master keys and the embedded database.
+"""The folder with an installation's data: master keys and the embedded database.
 
     DataFolderError
     ├── AlreadyRunning     another process holds the folder
-    ├── InsecureFolder     a mode or an owner that lets others at the keys
-    └── FolderUnusable     cannot be made, opened or written
+    ├── InsecureFolder     a mode or an owner that gives others access to the keys
+    └── FolderUnusable     cannot be created, opened or written
 
-Layout: `keys/` (0700, files 0600), `postgres/` (the cluster), `service.lock` (who runs here).
+Layout: `keys/` (0700, files 0600), `postgres/` (the cluster), `service.lock` (which process runs
+here).
 """
 
 import os
@@ -21,7 +22,7 @@ PRIVATE_FOLDER = 0o700
 
 
 class DataFolderError(Exception):
-    """`str()` is one sentence for the terminal: what is wrong and what mends it."""
+    """An unusable data folder. The message is one sentence: what is wrong and how to fix it."""
 
 
 class FolderUnusable(DataFolderError):
@@ -31,7 +32,9 @@ class FolderUnusable(DataFolderError):
 
 
 class InsecureFolder(DataFolderError):
-    """`remedy` is the shell command that mends it, empty where only a person can decide."""
+    """An exposed folder or file. `remedy` is the fixing shell command, or empty if there is
+    none.
+    """
 
     def __init__(self, path: Path, problem: str, remedy: str = "") -> None:
         self.path = path
@@ -40,7 +43,7 @@ class InsecureFolder(DataFolderError):
 
 
 class AlreadyRunning(DataFolderError):
-    """`port` and `pid` are those of the holder; None while it has not told them."""
+    """Another service runs here. `port` and `pid` are its own, None while they are unknown."""
 
     def __init__(self, port: int | None, pid: int | None) -> None:
         self.port = port
@@ -50,7 +53,7 @@ class AlreadyRunning(DataFolderError):
 
 
 class DataFolder:
-    """`path` need not exist yet: `prepare` makes it."""
+    """The data folder of an installation. It need not exist yet: `prepare` creates it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -58,7 +61,7 @@ class DataFolder:
         self.postgres = self.path / "postgres"
 
     def prepare(self) -> None:
-        """Make what is missing and check that nobody else can read or replace the keys.
+        """Create what is missing and check that nobody else can read or replace the keys.
 
         Raises InsecureFolder, FolderUnusable.
         """
@@ -66,7 +69,7 @@ class DataFolder:
             self.path.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
             with suppress(FileExistsError):
                 self.keys.mkdir(mode=PRIVATE_FOLDER)
-            # Whoever may write to the folder may put a folder of his own in the place of keys/.
+            # A user with write access to the folder could replace keys/ by a folder of their own.
             _check(self.path, self.path.stat(), stat.S_IFDIR, forbidden=0o022, remedy="go-w")
             _check(self.keys, self.keys.lstat(), stat.S_IFDIR, forbidden=0o077, remedy="700")
             for file in sorted(self.keys.iterdir()):
@@ -76,9 +79,9 @@ class DataFolder:
 
     @contextmanager
     def lock(self, port: int) -> Iterator[None]:
-        """Be the one service on this folder, for the life of the block or of the process.
+        """Be the only service on this folder, for the life of the block or of the process.
 
-        Raises AlreadyRunning with the port and process of the one that is.
+        Raises AlreadyRunning with port and process of the running service.
         """
         try:
             with locked_file(self.path / "service.lock", f"{os.getpid()}\n{port}\n"):

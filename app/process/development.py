@@ -28,11 +28,11 @@ from app.worker.loop import work
 SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker")
 
 GRACE = 1
-"""Seconds for requests under way. The database may need eight, and all must stop within ten."""
+"""Seconds for requests in flight. The database may need eight, and all must stop within ten."""
 
 
 def run_development() -> int:
-    """Run until SIGINT, SIGTERM or SIGHUP. The exit status: 0 if asked to stop."""
+    """Run until SIGINT, SIGTERM or SIGHUP; return the exit status, 0 if asked to stop."""
     settings = load_settings(default_mode=Mode.DEVELOPMENT)
     if settings.mode is not Mode.DEVELOPMENT:
         raise SettingsError(
@@ -63,7 +63,7 @@ async def _run(
 async def _database(
     settings: Settings, folder: DataFolder
 ) -> AsyncIterator[tuple[Settings, asyncio.Event]]:
-    """The settings with a migrated database in them: the embedded one unless another is set."""
+    """Yield the settings with a migrated database, by default the embedded one."""
     died = asyncio.Event()
     if settings.database_url is not None:
         direct = settings.direct_database_url or settings.database_url
@@ -101,7 +101,7 @@ async def _watch(postgres: EmbeddedPostgres, died: asyncio.Event) -> None:
 
 
 async def _let_service_in(superuser_url: str) -> None:
-    """The service's login has the rights of its roles and no others: it owns nothing."""
+    """Grant the service's login the privileges of its roles and no others: it owns nothing."""
     database = open_database(superuser_url, application_name="botkeys-grant", pool_size=None)
     try:
         async with database.engine.begin() as connection:
@@ -116,7 +116,7 @@ async def _serve(
     stop: StopRequest,
     database_died: asyncio.Event,
 ) -> int:
-    """API and worker until told to stop, or until one of them ends by itself (status 1)."""
+    """Run API and worker until asked to stop, or until one of them ends unexpectedly (status 1)."""
     server = Server(context)
     server.config.timeout_graceful_shutdown = GRACE
     database = open_settings_database(context.settings, "botkeys-worker")

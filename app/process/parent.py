@@ -1,4 +1,4 @@
-"""Ends this process when its parent ends, or when the parent is `make` and waits for that."""
+"""Ends this process when its parent ends, or when the parent is `make` and was interrupted."""
 
 import ctypes
 import os
@@ -15,13 +15,13 @@ _MAKES = {"make", "gmake"}
 
 
 def live_with_parent(parent: int | None = None) -> None:
-    """Have SIGTERM sent to this process when the one that started it is gone.
+    """Have SIGTERM sent to this process when its parent process is gone.
 
-    `parent` is its process id where that is known for certain: without it, a parent that died
-    before this call goes unnoticed. Linux sends the signal itself. Elsewhere a thread looks.
+    `parent` is its process id if known for certain: without it, a parent that died before this call
+    goes unnoticed. On Linux the kernel sends the signal; elsewhere a thread polls.
 
-    A SIGINT that only `make` got (`kill -INT` of it, not Ctrl-C) is taken up as well: make passes
-    nothing on and waits for its command to end.
+    A SIGINT sent only to `make` (`kill -INT`, not Ctrl-C) is handled as well: make does not forward
+    it but waits for its command to end.
     """
     expected = os.getppid() if parent is None else parent
     if sys.platform == "linux":
@@ -52,6 +52,6 @@ def _name(pid: int) -> str:
 
 
 def _waits_for_us(make: int) -> bool:
-    """Whether it has been interrupted: it sets SIGINT back to its default before it waits."""
+    """Return whether make was interrupted: it resets SIGINT to its default before it waits."""
     caught = re.search(r"^SigCgt:\t([0-9a-f]+)$", _status(make), re.MULTILINE)
     return caught is not None and not int(caught[1], 16) & (1 << (signal.SIGINT - 1))

@@ -27,7 +27,7 @@ _GRACE = 5
 _BACKLOG = 2048
 OPEN_FILES = 65_536
 UNTAKEN_SECONDS = 30
-"""How long a connection lives whose other end takes nothing of what it was sent."""
+"""How long a connection lives if the peer does not acknowledge what it was sent."""
 
 _STOPPING = (
     "The service is stopping and aborted this request. Check whether the change was made, or send "
@@ -36,7 +36,7 @@ _STOPPING = (
 
 
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
-    """How uvicorn is run, whatever it serves: the benchmarks' floor is run the same way."""
+    """Return the options for uvicorn, which the benchmarks' floor uses too."""
     return {
         "host": settings.host,
         "port": settings.port,
@@ -55,9 +55,9 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
 
 
 class Server(uvicorn.Server):
-    """Signals are not its business: a `StopRequest` takes them, and sets `should_exit`.
+    """A uvicorn server without signal handling: a `StopRequest` sets `should_exit`.
 
-    `ready` is set once requests are answered, or it is known that none will be.
+    `ready` is set once requests are answered, or it is certain that none will be.
     """
 
     def __init__(self, context: Context) -> None:
@@ -78,9 +78,10 @@ class Server(uvicorn.Server):
         except asyncio.CancelledError:
             if not self.should_exit:
                 raise
-            # Stopping, the server gives up on it; it would answer with 500 and log a traceback.
+            # The stopping server cancels the request; by default it would respond with 500 and log
+            # a traceback.
             response = problem_response(Unavailable(_STOPPING), Request(scope))
-            with suppress(RuntimeError):  # the answer has begun already
+            with suppress(RuntimeError):  # the response has already begun
                 await response(scope, receive, send)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -90,14 +91,14 @@ class Server(uvicorn.Server):
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        # Other requests end by themselves, and are waited for; streams would go on for an hour.
+        # Other requests end by themselves and are awaited; streams would continue for an hour.
         self._operations.close()
         await self._streams.close()
         await super().shutdown(sockets)
 
 
 def allow_many_connections() -> None:
-    """Each stream is an open file. Many systems allow 1,024 until a process asks for more."""
+    """Raise the limit of open files: each stream needs one, and many systems default to 1,024."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
@@ -105,10 +106,10 @@ def allow_many_connections() -> None:
 
 
 def _spare_the_collector() -> None:
-    """What is there once requests are answered stays for good: need not be looked through again.
+    """Exclude everything that exists at start from garbage collection, since it stays for good.
 
-    A full collection took a tenth of a second, in which no request was answered; and a list makes
-    more objects than the usual threshold, nearly all of which go without the collector's help.
+    A full collection took a tenth of a second, in which no request was answered; and a list creates
+    more objects than the default threshold, nearly all of which are freed without the collector.
     """
     gc.collect()
     gc.freeze()
@@ -116,18 +117,18 @@ def _spare_the_collector() -> None:
 
 
 def listen(settings: Settings) -> socket.socket:
-    """Take the port before anything else is started. Raises `SettingsError` if it is taken."""
+    """Bind the port before anything else is started; raise `SettingsError` if it is taken."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if sys.platform == "linux":
-            # Each connection inherits it. Else a peer that vanished, or does not read its stream,
-            # would keep its place for a quarter of an hour, or for ever.
+            # Each connection inherits it. Otherwise a peer that vanished, or does not read its
+            # stream, would keep its place for a quarter of an hour, or for ever.
             milliseconds = UNTAKEN_SECONDS * 1000
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         listener.bind((settings.host, settings.port))
-        # Bound alone, it would still let another process take the port with this option set.
+        # A socket that is only bound would let another process take the port with this option set.
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
@@ -139,9 +140,9 @@ def listen(settings: Settings) -> socket.socket:
 
 
 def run_server(settings: Settings, role: Role) -> int:
-    """Serve until SIGINT, SIGTERM or SIGHUP. The exit status: 0 if asked to stop.
+    """Serve until SIGINT, SIGTERM or SIGHUP; return the exit status, 0 if asked to stop.
 
-    Raises `SettingsError` and `KeyFileError` for what is missing, or there and must not be.
+    Raises `SettingsError` and `KeyFileError` for what is missing or must not be present.
     """
     if settings.database_url is None:
         raise SettingsError(
@@ -155,7 +156,7 @@ def run_server(settings: Settings, role: Role) -> int:
 
 
 async def _serve(settings: Settings, role: Role, stop: StopRequest) -> int:
-    # Opened before the server starts: what is missing is told in a sentence, not in its log.
+    # Opened before the server starts, so that errors are one sentence on the terminal.
     opening = open_context(settings, role)
     async with AsyncExitStack() as stack:
         context = await stop.unless_asked(stack.enter_async_context(opening))

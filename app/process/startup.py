@@ -1,4 +1,4 @@
-"""Opens all that a process needs, and refuses to start with less or with too much."""
+"""Opens everything that a process needs, and refuses to start with less or with too much."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,7 +34,7 @@ log = structlog.get_logger("botkeys.start")
 
 
 def open_settings_database(settings: Settings, application_name: str) -> Database:
-    """The pool for requests. Raises `SettingsError` where no database is named."""
+    """Open the pool for requests; raise `SettingsError` if no database is configured."""
     if settings.database_url is None:
         raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
     direct = settings.direct_database_url
@@ -51,10 +51,10 @@ def open_settings_database(settings: Settings, application_name: str) -> Databas
 
 
 def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
-    """The folder with this role's keys.
+    """Return the folder with this role's keys.
 
-    In development what is missing is made. Otherwise nothing is: a process that finds keys missing,
-    or keys that its role must not hold, does not start.
+    Only development creates missing keys. In production a process does not start if keys are
+    missing, or if it could read keys that its role must not hold.
     """
     folder = KeyFolder(settings.keys_folder)
     kinds = {KeyKind.MASTER, KeyKind.AUDIT_HMAC}
@@ -111,7 +111,7 @@ def stream_limits(settings: Settings) -> StreamLimits:
 
 
 async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOverrides:
-    """The real hosts with what is set in their place; or those of a simulator of our own."""
+    """Return the configured hosts: the real ones with overrides, or those of our own simulator."""
     if not settings.simulated:
         return settings.exchange_hosts
     # Imported here: production never loads the simulator.
@@ -125,7 +125,7 @@ async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOver
 async def open_exchanges(
     settings: Settings, transport: HttpTransport, hosts: HostOverrides | None = None
 ) -> AsyncIterator[Exchanges]:
-    """The adapters of all exchanges, over the set hosts or a simulator of our own."""
+    """Open the adapters of all exchanges, with the given hosts or our own simulator's."""
     async with AsyncExitStack() as stack:
         if hosts is None:
             hosts = await _exchange_hosts(settings, stack)
@@ -144,9 +144,9 @@ async def open_context(
     database: Database | None = None,
     hosts: HostOverrides | None = None,
 ) -> AsyncIterator[Context]:
-    """All of it, closed again at the end. `database` and `hosts` take the place of the set ones.
+    """Open everything, and close it at the end; `database` and `hosts` override the settings.
 
-    Raises `SettingsError`, and `KeyFileError` for keys that cannot be used.
+    Raises `SettingsError`, and `KeyFileError` for unusable keys.
     """
     folder = prepare_key_folder(settings, role)
     api = runtime = None

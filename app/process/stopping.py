@@ -1,4 +1,4 @@
-"""How a process is asked to stop: by a signal, at any moment, once or many times."""
+"""Stopping a process: by a signal, at any moment, once or repeatedly."""
 
 import asyncio
 import signal
@@ -14,15 +14,15 @@ T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """The process was asked to stop before this was done."""
+    """The process was asked to stop before this was complete."""
 
 
 class StopRequest:
     """Takes the three signals for the rest of the process's life.
 
-    The handlers only note that they were called, so a signal never interrupts anything half-way.
-    They stay until the end, and then the signals are ignored: an impatient Ctrl-C while the
-    interpreter shuts down would else show a traceback of it.
+    The handlers only record that they were called, so a signal never interrupts anything half-way.
+    They stay installed until the end, and then the signals are ignored: otherwise an impatient
+    Ctrl-C while the interpreter shuts down would show a traceback.
 
         with StopRequest() as stop:
             status = stop.run(main(stop))
@@ -38,14 +38,16 @@ class StopRequest:
         return self._asked
 
     def ask(self) -> None:
-        """As a signal does; in the main thread or any other."""
+        """Request a stop as a signal does, from any thread."""
         self._asked = True
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed: there is nothing left to stop
                 self._loop.call_soon_threadsafe(self.event.set)
 
     def run(self, main: Coroutine[Any, Any, int]) -> int:
-        """The exit status of `main`, in an event loop of its own; 0 if it raises `Stopped`."""
+        """Run `main` in an event loop of its own; return its exit status, 0 if it raises
+        `Stopped`.
+        """
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             self._loop = runner.get_loop()
             if self._asked:
@@ -56,7 +58,9 @@ class StopRequest:
                 return 0
 
     async def unless_asked(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`; asked to stop, cancel it, let it tidy up, and raise `Stopped`."""
+        """Return the result of `work`; if asked to stop, cancel it, await its end, raise
+        `Stopped`.
+        """
         working = asyncio.ensure_future(work)
         asked = asyncio.ensure_future(self.event.wait())
         try:
@@ -67,7 +71,7 @@ class StopRequest:
                 working.cancel()
                 await asyncio.wait([working])
         if self._asked and (working.cancelled() or working.exception() is not None):
-            raise Stopped  # what fails while it is being cancelled is no news
+            raise Stopped  # an error during cancellation is irrelevant
         return working.result()
 
     def __enter__(self) -> Self:
