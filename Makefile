@@ -16,10 +16,10 @@ help: ## list these targets
 
 # A Ctrl-C before the service can handle it would show a traceback of Python's start. So make handles
 # it, and the service watches make.
-run: install ## the whole service in the foreground; Ctrl-C stops it
+run: install ## run the whole service in the foreground; Ctrl-C stops it
 	@trap '' INT; exec $(BIN)/botkeys dev --parent $$PPID
 
-install: .venv/.installed ## the set-up alone: .venv/ with .venv/bin/botkeys
+install: .venv/.installed ## create .venv/ with .venv/bin/botkeys
 
 .venv/.installed: $(LOCK) pyproject.toml sdk/python/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -31,7 +31,7 @@ install: .venv/.installed ## the set-up alone: .venv/ with .venv/bin/botkeys
 	@touch $@
 
 # The tests of generated clients need Node; without it, or without its registry, they are skipped.
-clients: tests/clients/.installed ## the generators of clients that tests run, where Node is
+clients: tests/clients/.installed ## install the client generators that tests run, if Node is installed
 
 tests/clients/.installed: tests/clients/package-lock.json tests/clients/requirements.lock
 	@{ npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error \
@@ -40,7 +40,7 @@ tests/clients/.installed: tests/clients/package-lock.json tests/clients/requirem
 		&& tests/clients/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.lock \
 		&& touch $@; } || echo "No generators of clients: their tests are skipped" >&2
 
-generator: tests/clients/.generator-installed ## OpenAPI Generator, for the long tests
+generator: tests/clients/.generator-installed ## install OpenAPI Generator, for the long tests
 
 tests/clients/.generator-installed: tests/clients/generator.lock tests/clients/.installed
 	@{ tests/clients/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/generator.lock \
@@ -49,24 +49,24 @@ tests/clients/.generator-installed: tests/clients/generator.lock tests/clients/.
 # They start dozens of processes, which must not all compile every module again: bytecode is kept.
 test torture coverage: export PYTHONDONTWRITEBYTECODE =
 
-test: install clients ## every test but the long ones
+test: install clients ## run all tests except the long ones
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 # Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
-torture: install clients generator ## the long tests
+torture: install clients generator ## run the long tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m torture
 
 # Every test again under coverage, the processes that tests start included.
-coverage: install clients ## every test but the long ones, and how much code they run
+coverage: install clients ## run all tests except the long ones, and report coverage
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --timeout 600 --cov --cov-report=term:skip-covered
 
-demo: install ## the main job end to end, as a story on the terminal
+demo: install ## play the main story from end to end on the terminal
 	@exec $(BIN)/python -m examples.demo
 
-bench: install ## performance as ratios to a bare floor on the same machine
+bench: install ## measure performance, as ratios to a minimal baseline on this machine
 	@exec $(BIN)/python -m benchmarks
 
-check: install ## all that must hold before a change lands, but the tests
+check: install ## run all checks that must pass before a change lands, except tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -78,19 +78,19 @@ check: install ## all that must hold before a change lands, but the tests
 	$(BIN)/python -m scripts.check_references
 	$(BIN)/python -m scripts.check_words
 
-format: install ## lay out the code, and repair what ruff can repair
+format: install ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 # Documents that the code generates. `make check` fails where they differ.
-documents: install ## renew the documents that the code generates
+documents: install ## regenerate the documents that are made from the code
 	$(BIN)/python -m scripts.documents --write
 
 # New pins; needs `uv`. Hashes are kept, addresses of package indexes are not, and `botkeys` is the
 # SDK of this repository.
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-emit-package botkeys
-lock: ## renew the pins
+lock: ## update the pinned dependencies
 	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/production.lock
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra embedded --extra dev \
 		-c requirements/production.lock -o $(LOCK)
@@ -100,5 +100,5 @@ lock: ## renew the pins
 	echo openapi-generator-cli | $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/generator.lock
 	npm install --prefix tests/clients --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
-clean: ## remove what these targets made, but not the data of `make run`
+clean: ## remove what these targets created, except the data of `make run`
 	rm -rf .venv tests/clients/.venv tests/clients/node_modules tests/clients/.*installed build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -12,12 +12,12 @@ from botkeys.cli import CommandSet
 
 app = typer.Typer()
 master_key = typer.Typer(help="Create, rotate and inspect master keys.", no_args_is_help=True)
-simulator = typer.Typer(help="The simulated exchanges used in development.", no_args_is_help=True)
-audit = typer.Typer(help="The audit log.", no_args_is_help=True)
+simulator = typer.Typer(help="Inspect the simulated exchanges of development.", no_args_is_help=True)
+audit = typer.Typer(help="Verify the audit log.", no_args_is_help=True)
 app.add_typer(master_key, name="master-key")
 app.add_typer(simulator, name="simulator")
 app.add_typer(audit, name="audit")
-operations = typer.Typer(help="Long-running operations.", no_args_is_help=True)
+operations = typer.Typer(help="Watch long-running operations.", no_args_is_help=True)
 app.add_typer(operations, name="operations")
 
 
