@@ -1,6 +1,5 @@
 """What bots request all day, relative to what the floor achieves."""
 
-import base64
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +10,7 @@ from benchmarks.load import UNIQUE, LoadRequest
 from benchmarks.report import Row
 from benchmarks.rounds import DifferentAnswers, Effort, Side, in_turn, rate_text
 from benchmarks.server import Server
+from botkeys import base64url
 from botkeys.client.models import ReleaseAnswer
 from botkeys.client.unsealing import open_release
 from botkeys.sealing.suites import PrivateKey, SuiteName
@@ -154,7 +154,7 @@ def compare_releases(
 
 
 def _release_request(one_time_key: PrivateKey) -> str:
-    public = base64.urlsafe_b64encode(one_time_key.public.raw).rstrip(b"=").decode()
+    public = base64url.encode(one_time_key.public.raw)
     return json.dumps({"suite": SuiteName.MLKEM768_X25519, "public_key": public})
 
 
