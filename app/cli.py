@@ -12,7 +12,7 @@ from botkeys.cli import CommandSet
 
 app = typer.Typer()
 master_key = typer.Typer(help="Create, rotate and inspect master keys.", no_args_is_help=True)
-simulator = typer.Typer(help="Inspect the simulated exchanges of development.", no_args_is_help=True)
+simulator = typer.Typer(help="Inspect the simulated exchanges.", no_args_is_help=True)
 audit = typer.Typer(help="Verify the audit log.", no_args_is_help=True)
 app.add_typer(master_key, name="master-key")
 app.add_typer(simulator, name="simulator")
