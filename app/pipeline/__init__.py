@@ -1,0 +1,1 @@
+"""What surrounds every endpoint: authentication, idempotency, commit, and recorded refusals."""

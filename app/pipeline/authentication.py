@@ -1,4 +1,4 @@
-"""From the headers of a request to its authenticated caller."""
+"""Derives the authenticated caller from the headers of a request."""
 
 from fastapi import Request
 
@@ -16,8 +16,9 @@ from botkeys.sealing.boxes import SecretBytes
 
 
 class Authentication:
-    """One for a process. `bot_tokens` is the HMAC key of bots' tokens, which only the role
-    `runtime` holds.
+    """The authentication of a process.
+
+    `bot_tokens` is the HMAC key of bots' tokens, which only the role `runtime` holds.
     """
 
     def __init__(
@@ -36,12 +37,15 @@ class Authentication:
         self._bot_tokens = bot_tokens
 
     async def user(self, request: Request) -> UserPrincipal:
-        """Return the user or service that the token names. Raises what `authenticate_user` does."""
+        """Return the user or service that the token names; raise what `authenticate_user`
+        raises.
+        """
         return await authenticate_user(self._verifier, request.scope["headers"])
 
     async def admit(self, user: UserPrincipal, request: Request, access: Access) -> None:
-        """Raise `AccountClosing` or `Unauthenticated` unless the user's account is open, and
-        `MissingScope` unless the token has the scopes of the route.
+        """Check that the account is open to the user and that the token has the route's scopes.
+
+        Raises `AccountClosing`, `Unauthenticated` or `MissingScope`.
         """
         statuses = self._account_statuses
         status = statuses.known(user.account_id) or await statuses.read(user.account_id)
@@ -50,9 +54,9 @@ class Authentication:
         user.require(*access.scopes)
 
     async def bot(self, request: Request, access: Access) -> BotPrincipal:
-        """Return the bot whose token it is. Raises `Unauthenticated` and `WrongTokenKind`.
+        """Return the bot that the token belongs to; raise `Unauthenticated` or `WrongTokenKind`.
 
-        Where the route reads the bot's configuration, token and rows come from one statement.
+        If the route reads the bot's configuration, token and rows come from one statement.
         """
         token, claimed = read_bot_token(request.scope["headers"])
         if self._bot_tokens is None:
@@ -70,8 +74,10 @@ class Authentication:
 
 
 def _about_the_closure(request: Request, access: Access, status: AccountStatus) -> bool:
-    """Whether this asks for the operation that closes the account or closed it, or is a write that
-    looks at the account under its lock.
+    """Return whether the request may reach an account that is closed or being closed.
+
+    It may if it asks for the operation that closes the account or closed it, or if it is a write
+    that checks the account under its lock.
     """
     if not access.while_closing:
         return False

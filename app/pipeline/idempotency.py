@@ -1,9 +1,9 @@
-"""`Idempotency-Key`: a repeated write is answered again, not done again.
+"""`Idempotency-Key`: a repeated write is answered again but not executed again.
 
-A first request claims its key in a transaction of its own, before anything else is done; its answer
-is stored in the transaction that does the work. A claim whose request died lapses; a request
-that lived on, and comes to its end after another took its key, undoes its work. Refusals are not
-stored: they changed nothing, so doing them again is safe and may by then succeed.
+A first request claims its key in a transaction of its own, before anything else is done; its
+response is stored in the transaction that does the work. The claim of a dead request lapses; a
+request that survives, but finishes after another one took its key, rolls back its work. Refusals
+are not stored: they changed nothing, so repeating them is safe and may succeed by then.
 """
 
 import hashlib
@@ -32,7 +32,9 @@ _KEPT_HEADERS = ("location", "etag", "content-type")
 
 
 def read_key(value: str) -> str:
-    """The header's value. Raises `InvalidRequest` unless 1 to 255 visible ASCII characters."""
+    """Return the header's value; raise `InvalidRequest` unless 1 to 255 visible ASCII
+    characters.
+    """
     if not 0 < len(value) <= MAX_IDEMPOTENCY_KEY or not all("!" <= c <= "~" for c in value):
         fault = {
             "loc": ["header", "Idempotency-Key"],
@@ -44,22 +46,24 @@ def read_key(value: str) -> str:
 
 
 def key_hash(hmac_key: SecretBytes, key: str) -> str:
-    """What is stored of a key: 64 characters. Someone may have put a secret into the header."""
+    """Return the stored form of a key, 64 characters. It is hashed, since it may contain a
+    secret.
+    """
     text = encode(_KEY_LABEL, key)
     return hmac.new(bytes(hmac_key.reveal()), text, hashlib.sha256).hexdigest()
 
 
 def request_hash(hmac_key: SecretBytes, method: str, target: str, body: bytes) -> bytes:
-    """Keyed, since a body may hold a secret: 32 bytes."""
+    """Return a hash of the request, 32 bytes. It is keyed, since a body may contain a secret."""
     text = encode(_LABEL, method, target) + hashlib.sha256(body).digest()
     return hmac.new(bytes(hmac_key.reveal()), text, hashlib.sha256).digest()
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One request's hold on its key, of which `key` is the hash.
+    """One request's hold on its key; `key` is the hash of the key.
 
-    `until` tells this hold from a later one; it is known once the key was taken.
+    `until` distinguishes it from a later hold; it is set once the key is taken.
     """
 
     account_id: UUID
@@ -72,9 +76,7 @@ class Claim:
 async def claim_of(
     request: Request, hmac_key: SecretBytes, account_id: UUID, *, action: str | None
 ) -> Claim | None:
-    """Return the claim that the request makes; `None` without an Idempotency-Key. Raises as
-    `read_key`.
-    """
+    """Return the request's claim, `None` without an Idempotency-Key; raise as `read_key` does."""
     header = request.headers.get("idempotency-key")
     if header is None:
         return None
@@ -92,10 +94,10 @@ class IdempotencyRepository:
         self._session = session
 
     async def claim(self, claim: Claim) -> Claim | Response:
-        """Take the key and give the hold on it, or the stored answer of the request that had it.
+        """Take the key and return the claim, or the stored response of the earlier request.
 
-        Raises `RequestInProgress` while that request still runs, `IdempotencyKeyReused` where it
-        was another request.
+        Raises `RequestInProgress` while that request is running, `IdempotencyKeyReused` if it was a
+        different request.
         """
         table = IdempotencyRecord
         now = func.clock_timestamp()
@@ -137,9 +139,9 @@ class IdempotencyRepository:
         return Response(row.body, status_code=row.status, headers=headers)
 
     async def store(self, claim: Claim, response: Response) -> None:
-        """Keep the answer, in the transaction that did the work.
+        """Store the response in the transaction that did the work.
 
-        Raises `RequestInProgress` where the claim lapsed and another request has the key by now.
+        Raises `RequestInProgress` if the claim lapsed and another request holds the key by now.
         """
         headers = {
             name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers
@@ -154,7 +156,7 @@ class IdempotencyRepository:
             raise RequestInProgress
 
     async def release(self, claim: Claim) -> None:
-        """Give the key back: the request was refused or failed, and changed nothing."""
+        """Release the key: the request was refused or failed, and changed nothing."""
         await self._session.execute(delete(IdempotencyRecord).where(*self._held(claim)))
 
     def _held(self, claim: Claim) -> tuple[Any, ...]:

@@ -2,8 +2,8 @@
 
 authenticate ─► check ─► place among the account's writes ─► claim the Idempotency-Key
     ─► endpoint, again after a conflict ─► store the answer and commit
-refused: undo everything ─► release the claim, record the refusal, commit
-failed or left: undo everything ─► release the claim
+refused: roll back everything ─► release the claim, record the refusal, commit
+failed or abandoned: roll back everything ─► release the claim
 """
 
 from contextlib import suppress
@@ -36,7 +36,7 @@ ATTEMPTS = 5
 
 
 class RequestPipeline:
-    """One for a process. `hmac_key` is that of the audit log; requests are hashed with it too."""
+    """The pipeline of a process. `hmac_key` is the audit log's; requests are hashed with it too."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class RequestPipeline:
 
 
 class _Passage:
-    """One request's."""
+    """One request's passage through the pipeline."""
 
     __slots__ = ("_access", "_caller", "_claim", "_pipeline", "_request", "_work")
 
@@ -100,8 +100,9 @@ class _Passage:
             return await self._claimed(caller, handle)
 
     async def _authenticate(self) -> Caller:
-        """A caller who is not admitted is known all the same: the refusal is recorded under its
-        name.
+        """Authenticate the caller; one that is not admitted is still known.
+
+        Its refusal is recorded under its name.
         """
         request, access = self._request, self._access
         address = request.client.host if request.client else ""
@@ -139,7 +140,7 @@ class _Passage:
         return response
 
     async def _attempt(self, handle: Handler) -> Response:
-        """Make the work lasting, and with it the answer that a repeated request will get."""
+        """Run the handler, then store its response for a repeated request and commit."""
         response = await handle(self._request)
         if self._claim is not None:
             await IdempotencyRepository(self._work.session).store(self._claim, response)
@@ -148,7 +149,7 @@ class _Passage:
         return response
 
     async def _take_claim(self, caller: Caller) -> Response | None:
-        """Claim the request's Idempotency-Key, if it has one; the stored answer if there is one.
+        """Claim the request's Idempotency-Key, if any; return the stored response, if any.
 
         The claim is committed at once: no transaction stays open while an exchange is asked.
         """
@@ -167,15 +168,17 @@ class _Passage:
         return None
 
     async def _enter(self, user: UserPrincipal) -> None:
-        """While an account is being closed, the answer to the request that closes it is given
-        again; a new request of the kind looks for itself.
+        """Lock the account, also one that is being closed, and check that it is open.
+
+        While an account is being closed, the request that closes it gets its stored response again;
+        a new request of that kind checks the account itself.
         """
         status = await AccountRepository(self._work.session).lock_shared_in_any_status(user)
         if not self._access.while_closing or status.closing_at is None:
             status.require_open(user)
 
     async def refuse(self, error: AppError) -> None:
-        """Undo everything, then record the refusal of a write in a transaction of its own."""
+        """Roll back everything, then record the refusal of a write in a transaction of its own."""
         work, caller = self._work, self._caller
         await work.rollback()
         if self._access.action is None or caller is None:
@@ -191,7 +194,7 @@ class _Passage:
         await work.commit()
 
     async def abandon(self) -> None:
-        """Undo everything after a failure that is ours, or a client that went away."""
+        """Roll back everything after an internal failure or a client's disconnect."""
         with suppress(SQLAlchemyError, OSError):
             await self._work.rollback()
             if self._claim is not None:
@@ -205,7 +208,7 @@ class _Passage:
 
 
 def _known(error: AppError | RequestValidationError | HTTPException, request: Request) -> AppError:
-    """Return the service's own error for what the framework raised."""
+    """Return the service's own error for an error of the framework."""
     if isinstance(error, AppError):
         return error
     if isinstance(error, RequestValidationError):
@@ -214,7 +217,7 @@ def _known(error: AppError | RequestValidationError | HTTPException, request: Re
 
 
 def _audited_members(error: AppError) -> dict[str, str]:
-    """The members of a problem that an audit entry repeats: short words only."""
+    """Return the members of a problem that an audit entry repeats: short words only."""
     return {
         name: value
         for name, value in error.members.items()
