@@ -1,4 +1,4 @@
-"""Who may call a route, said beside the route and enforced by `EdgeRoute`."""
+"""Declares, beside each route, who may call it; `EdgeRoute` enforces it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -13,12 +13,13 @@ _MARK = "__botkeys_access__"
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """`action` names a write in the audit log; a refused one is recorded under the same name.
+    """Who may call a route, and how the pipeline treats it.
 
-    A route that `reads_config` is for bots, and finds its rows (`bots.config_rows`) in its unit:
-    token and situation are read together. `replayable` writes take an Idempotency-Key; their
-    answers hold nothing secret. What is answered `while_closing` the account, and to tokens from
-    before its closure, is about the operation that closes it, or looks for itself.
+    `action` names a write in the audit log; a refused one is recorded under the same name. A route
+    that `reads_config` is for bots; its configuration rows (`bots.config_rows`) are read in one
+    statement with the token. `replayable` writes accept an Idempotency-Key; their responses contain
+    no secret. Routes that work `while_closing` the account, and for tokens from before its closure,
+    concern the operation that closes it, or check the account themselves.
     """
 
     for_bots: bool
@@ -35,7 +36,7 @@ def for_users(
     replayable: bool | None = None,
     while_closing: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
-    """A route for users, and services on their behalf, whose token carries all these scopes."""
+    """Declare a route for users, and services on their behalf, whose token has all these scopes."""
     if replayable is None:
         replayable = action is not None
     return _mark(
@@ -52,12 +53,12 @@ def for_users(
 def for_bots(
     *, action: str | None = None, reads_config: bool = False
 ) -> Callable[[Endpoint], Endpoint]:
-    """A route for bots, each for its own account and bot alone."""
+    """Declare a route for bots, each for its own account and bot only."""
     return _mark(Access(for_bots=True, action=action, reads_config=reads_config))
 
 
 def access_of(endpoint: Callable[..., Any]) -> Access:
-    """What the route says; a route that says nothing is a mistake found at start."""
+    """Return the declaration of a route; one without is a mistake that is found at start."""
     access = getattr(endpoint, _MARK, None)
     if not isinstance(access, Access):
         raise TypeError(f"{endpoint.__qualname__} does not say who may call it")

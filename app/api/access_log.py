@@ -1,8 +1,8 @@
-"""One line a request, at a tenth of what a line of any other event costs.
+"""One log line per request, at a tenth of the cost of any other event's line.
 
-A process answers thousands of requests a second, and all members of such a line are known
-beforehand. It goes through the standard library's logging all the same, so that the levels and
-handlers that were set for it are obeyed.
+A process answers thousands of requests a second, and all members of such a line are known in
+advance. The line still goes through the standard library's logging, so that its levels and handlers
+apply.
 """
 
 import logging
@@ -17,7 +17,9 @@ _LOGGER = logging.getLogger(_NAME)
 
 
 def log_request(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
-    """`route` is the route's template. The request's id alone may be in the caller's own words."""
+    """Log a request. `route` is a template; of all members only the request id may come
+    from the caller.
+    """
     if not _LOGGER.isEnabledFor(logging.INFO):
         return
     line = {

@@ -1,7 +1,7 @@
-"""Refuses a body that is too large when something comes to read it, and not before.
+"""Rejects a body that is too large when it is read, and not before.
 
-A body that nobody reads is nobody's concern: a caller without a token is told so (401), and an
-address that does not exist says that (404), whatever size the body has.
+A body that nobody reads does not matter: a caller without a token gets 401, and an unknown address
+404, whatever size the body has.
 """
 
 from starlette.datastructures import Headers
@@ -10,10 +10,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class BodyLimitMiddleware:
-    """`limit` is in bytes. What is announced is refused unread, what is streamed once it is over.
+    """A middleware that limits bodies to `limit` bytes.
 
-    The refusal is raised from `receive` as the framework's own error of status 413, which body
-    parsers let pass; `app.api.problems` gives it its words.
+    A body that announces more is rejected unread, a streamed one as soon as it exceeds the limit.
+    The error is raised from `receive` as the framework's own with status 413, which body parsers
+    let pass; `app.api.problems` turns it into a problem.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -25,7 +26,8 @@ class BodyLimitMiddleware:
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
-        # Beyond ten digits it is no number that a server has let pass, nor one to convert.
+        # A server does not let numbers of more than ten digits pass, and they need not be
+        # converted.
         too_large = announced.isdecimal() and int(announced[:10]) > self.limit
         received = 0
 

@@ -1,8 +1,8 @@
-"""Calls an endpoint with what path, query, headers and a JSON body say.
+"""Calls an endpoint with values from path, query, headers and a JSON body.
 
-The framework works out anew for each request what every parameter is, which for a list with seven
-of them takes as long as PostgreSQL does. Here it is worked out once, from the framework's own
-description of the endpoint; its validators judge the values, and its errors come out.
+The framework works out for each request what every parameter is, which for a list with seven
+parameters takes as long as PostgreSQL does. Here that is done once, from the framework's own
+description of the endpoint; its validators check the values, and its errors are raised.
 """
 
 import inspect
@@ -34,11 +34,11 @@ _UNUSED = (
 
 
 class _NotSimple(Exception):
-    """The endpoint wants something that only the framework can give."""
+    """The endpoint needs something that only the framework can provide."""
 
 
 class _Parameter:
-    """One value, optional or not, that stands once in path, query or headers."""
+    """One optional or required value, which occurs once in path, query or headers."""
 
     def __init__(self, field: Any) -> None:
         info = field.field_info
@@ -66,14 +66,14 @@ class _Parameter:
 
 
 def _is_scalar(field: Any) -> bool:
-    """Whether one text makes its value: its schema takes no list and no object."""
+    """Return whether the value is made of one text: its schema accepts no list and no object."""
     schema = field._type_adapter.json_schema(mode="validation")  # noqa: SLF001  # has no public way
     kinds = schema.get("anyOf", [schema])
     return all(kind.get("type") not in {"array", "object"} for kind in kinds)
 
 
 class _Body:
-    """The one document that a request's body is."""
+    """The single document that forms a request's body."""
 
     def __init__(self, field: Any) -> None:
         info = field.field_info
@@ -85,7 +85,7 @@ class _Body:
             raise _NotSimple
 
     async def read(self, request: Request, errors: list[Any]) -> Any:
-        """A body that is no JSON at all is its request's one fault, and raised at once."""
+        """Read and validate the body; raise at once if it is not JSON."""
         try:
             sent = await request.body()
         except ClientDisconnect as error:
@@ -101,7 +101,7 @@ class _Body:
 
 
 def _parsed(sent: bytes) -> Any:
-    """As the framework reads it, with its errors."""
+    """Parse the body like the framework, with the same errors."""
     try:
         return loads(sent)
     except json.JSONDecodeError as error:
@@ -118,22 +118,22 @@ def _unreadable() -> HTTPException:
 
 
 class ExactRequest(Request):
-    """For the framework: with the body's numbers as they are read here."""
+    """A request for the framework whose numbers are parsed as they are here."""
 
     async def json(self) -> Any:
         return loads(await self.body())
 
 
 class Endpoint:
-    """An endpoint, or something that it depends on, with all that is needed to call it.
+    """An endpoint, or one of its dependencies, with everything needed to call it.
 
-    A body is read as JSON, whatever the request calls it.
+    A body is read as JSON, whatever its media type.
     """
 
     def __init__(self, dependant: Dependant) -> None:
         if any(getattr(dependant, name) for name in _UNUSED) or not dependant.use_cache:
             raise _NotSimple
-        if not inspect.iscoroutinefunction(dependant.call):  # `scope` concerns generators alone
+        if not inspect.iscoroutinefunction(dependant.call):  # `scope` concerns only generators
             raise _NotSimple
         self.call: Callable[..., Awaitable[Any]] = dependant.call
         self._request_name = dependant.request_param_name
@@ -148,7 +148,7 @@ class Endpoint:
         self._wants_parameters = bool(self._path or self._query or self._headers)
         more = self._needs or self._wants_parameters or self._body
         self.alone = None if more else self._request_name
-        """The name of its one argument, where that is the request."""
+        """The name of its only argument, if that is the request."""
 
     @property
     def reads_body(self) -> bool:
@@ -156,7 +156,9 @@ class Endpoint:
 
     @classmethod
     def simple(cls, dependant: Dependant) -> Self | None:
-        """The endpoint, if it can be called from here: else the framework has to."""
+        """Return the endpoint if it can be called from here; otherwise the framework must
+        call it.
+        """
         if dependant.call is None:
             return None
         returned = get_type_hints(dependant.call).get("return")
@@ -168,7 +170,7 @@ class Endpoint:
             return None
 
     async def answer(self, request: Request) -> Response:
-        """Raises `RequestValidationError` with every fault that was found."""
+        """Call the endpoint; raise `RequestValidationError` with every fault found."""
         errors: list[Any] = []
         arguments = await self.arguments(request, {}, errors)
         if self._body is not None:
@@ -181,7 +183,7 @@ class Endpoint:
     async def arguments(
         self, request: Request, made: dict[Any, Any], errors: list[Any]
     ) -> dict[str, Any]:
-        """What it is called with but for the body. `made` holds what this request made already."""
+        """Return its arguments without the body; `made` caches dependencies of this request."""
         values: dict[str, Any] = {}
         for name, need in self._needs:
             if need.call not in made:

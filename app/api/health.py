@@ -30,8 +30,10 @@ _METRICS = {
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """What is looked at. One for a process; `main` puts it on the state of the application,
-    as `vitals`. `api` and `runtime` are `None` in a process without that role.
+    """The objects that the checks need: one per process; `main` stores it in the application's
+    state.
+
+    `api` and `runtime` are `None` in a process without that role.
     """
 
     database: Database
@@ -142,7 +144,7 @@ async def _database(database: Database) -> dict[str, str]:
 
 
 async def _master_key(vitals: Vitals, *, usable: bool) -> str:
-    """A key file that cannot be read any more, or holds another key, shows before it is used.
+    """Report an unreadable key file, or one with another key, before it is used.
 
     `usable`: the database can be asked which key each version is.
     """

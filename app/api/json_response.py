@@ -1,4 +1,4 @@
-"""Answers that are written straight to JSON: rows are trusted, and lists are hot."""
+"""Responses serialized directly to JSON: rows are trusted, and lists are hot."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from app.kit.json_codec import dumps
 def json_answer(
     content: Any, *, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:
-    """Times become RFC 3339 with `Z`, UUIDs their usual text."""
+    """Return a JSON response; times are RFC 3339 with `Z`, UUIDs their usual text."""
     return Response(
         dumps(content),
         status_code=status,

@@ -1,4 +1,4 @@
-"""The OpenAPI document, and the page that shows it: both served from here, without the internet."""
+"""The OpenAPI document and the page that shows it, both served without the internet."""
 
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ _SECURITY_SCHEMES = {
 
 
 def openapi_document(app: FastAPI) -> dict[str, Any]:
-    """What `openapi/openapi.json` holds and `/openapi.json` serves."""
+    """Return the document of `openapi/openapi.json` and `/openapi.json`."""
     document = get_openapi(
         title=app.title,
         version=app.version,
@@ -93,7 +93,7 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
 
 
 def _show_answers(paths: dict[str, Any], examples: Examples) -> None:
-    """Give every JSON answer that succeeds an example, composed from those of its members."""
+    """Give every JSON response that succeeds an example, composed from those of its members."""
     for operation in operations(paths):
         for response in operation["responses"].values():
             media = response.get("content", {}).get("application/json")

@@ -1,7 +1,7 @@
-"""Examples of answers, composed from the examples of their parts.
+"""Examples of responses, composed from the examples of their parts.
 
-A schema's own example comes first; else its members are put together. What a format or an enum
-explains needs no example: identifiers are the same wherever the same kind of object is named.
+A schema's own example takes precedence; otherwise its members are put together. A format or an enum
+needs no example: identifiers are the same wherever the same kind of object is named.
 """
 
 import re
@@ -13,7 +13,7 @@ _WORD = re.compile(r"[A-Z][a-z]*$")
 
 
 class NoExample(LookupError):
-    """A part whose example cannot be guessed and that has none."""
+    """A part without an example, for which none can be derived."""
 
 
 class Examples:
@@ -23,8 +23,9 @@ class Examples:
         self._schemas = schemas
 
     def of(self, schema: dict[str, Any], name: str = "", owner: str = "") -> Any:
-        """Return an example. `name` is the member's that has the schema, `owner` the schema's that
-        has the member. Raise `NoExample` where a part is free text without one.
+        """Return an example; raise `NoExample` for free text without one.
+
+        `name` is the member with this schema, `owner` the schema with that member.
         """
         if "examples" in schema:
             return schema["examples"][0]
@@ -72,7 +73,7 @@ class Examples:
 
 
 def _identifier(name: str, owner: str) -> str:
-    """Return the id of the example of its kind: `key_id` is the `id` of a `Key`."""
+    """Return the id of the example object of its kind: `key_id` is the `id` of a `Key`."""
     word = _WORD.search(owner)
     kind = name.removesuffix("_id").removesuffix("_ids")
     if name == "id" and word is not None:

@@ -1,4 +1,4 @@
-"""The headers of answers, as the OpenAPI document describes them."""
+"""The headers of responses, as the OpenAPI document describes them."""
 
 from typing import Any
 
@@ -55,7 +55,7 @@ _EXPORT = "text/csv"
 
 
 def describe_headers(document: dict[str, Any]) -> None:
-    """Add the headers of every answer of every operation, and the component of each."""
+    """Add the headers of every response of every operation, and a component for each."""
     document["components"]["headers"] = HEADERS
     for item in document["paths"].values():
         for operation in item.values():

@@ -1,4 +1,4 @@
-"""What the OpenAPI document gains or loses so that clients generated from it read well."""
+"""Changes to the OpenAPI document that make generated clients readable."""
 
 import re
 from collections import Counter
@@ -9,7 +9,7 @@ _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def name_constants(schemas: dict[str, Any]) -> None:
-    """Name the constants of enums that share a word, by their type: in Go all are in one scope."""
+    """Name the constants of enums that share a word by their type: in Go all are in one scope."""
     enums = {name: schema["enum"] for name, schema in schemas.items() if "enum" in schema}
     uses = Counter(word for words in enums.values() for word in words)
     for name, words in enums.items():
@@ -21,7 +21,7 @@ def name_constants(schemas: dict[str, Any]) -> None:
 
 
 def tidy(document: dict[str, Any]) -> None:
-    """Drop what only misleads generators: titles that repeat names, parameters that may be null."""
+    """Drop what misleads generators: titles that repeat names, nullable parameters."""
     for schema in document["components"]["schemas"].values():
         _drop_titles(schema)
         _shorten_nulls(schema)
@@ -51,9 +51,10 @@ def _drop_titles(schema: dict[str, Any]) -> None:
 
 
 def _shorten_nulls(schema: dict[str, Any]) -> None:
-    """Write what is of one type or null as `type: [string, null]`, wherever it has no name.
+    """Write a value of one type or null as `type: [string, null]`, unless it has a name.
 
-    OpenAPI Generator makes members of the same model nullable that equal the choice beside null.
+    Otherwise OpenAPI Generator makes other members of the same model nullable if they equal the
+    choice beside null.
     """
     for inner in _inner(schema):
         _shorten_nulls(inner)
@@ -72,7 +73,7 @@ def _inner(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return the schema of a parameter, which is left out and never null."""
+    """Return the schema of a parameter, which may be omitted but is never null."""
     choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
     if len(choices) != 1:
         return schema

@@ -1,4 +1,4 @@
-"""Keyset pages: an opaque cursor that says after which row the next page begins."""
+"""Keyset pages: an opaque cursor states after which row the next page begins."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -32,11 +32,10 @@ Place = TypeVar("Place")
 
 
 class Cursors(ABC, Generic[Place]):
-    """The cursors of one list: that of the name, narrowed by these filters.
+    """The cursors of one list, identified by its name and these filters.
 
-    Each begins with a digest of both and of its place. With other filters it would give a page that
-    belongs to neither list, so all must be named: what the path says, and an environment as it was
-    resolved.
+    Each cursor begins with a digest of both and of its place. With other filters it would yield a
+    page of neither list, so all must be included: path parameters, and the environment as resolved.
     """
 
     def __init__(self, name: str, **filters: Any) -> None:
@@ -44,8 +43,8 @@ class Cursors(ABC, Generic[Place]):
         self._filters = filters
 
     def after(self, cursor: str | None) -> Place | None:
-        """The place after which the page begins. Raises `InvalidRequest` for anything else than
-        this list's.
+        """Return the place after which the page begins; raise `InvalidRequest` for any
+        other cursor.
         """
         if cursor is None:
             return None
@@ -61,7 +60,7 @@ class Cursors(ABC, Generic[Place]):
         return place
 
     def following(self, place: Place | None) -> str | None:
-        """The cursor of the page after that place, if there is one."""
+        """Return the cursor of the page after that place, if there is one."""
         if place is None:
             return None
         whose, packed = orjson.dumps((self._name, self._filters)), self._packed(place)
@@ -70,11 +69,11 @@ class Cursors(ABC, Generic[Place]):
 
     @abstractmethod
     def _packed(self, place: Place) -> bytes:
-        """The place in bytes."""
+        """Return the place as bytes."""
 
     @abstractmethod
     def _unpacked(self, raw: bytes) -> Place:
-        """Raises `ValueError` for bytes of which the database could not even be asked."""
+        """Return the place; raise `ValueError` for bytes that no query could use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +85,26 @@ class Page(Generic[Item, Place]):
 
     @classmethod
     def cut(cls, rows: Sequence[Item], limit: int, place: Callable[[Item], Place]) -> Self:
-        """Return the first `limit` rows. One more was read, to see whether another page follows."""
+        """Return the first `limit` rows; one more was read to see whether another page follows."""
         return cls(rows[:limit], place(rows[limit - 1]) if len(rows) > limit else None)
 
     def envelope(
         self, cursors: Cursors[Place], document: Callable[[Item], Any] | None = None
     ) -> dict[str, Any]:
-        """Return the page as every list has it. Items without a `document` are documents."""
+        """Return the envelope that all lists share. Items without a `document` are
+        documents already.
+        """
         items = self.items if document is None else [document(item) for item in self.items]
         return list_envelope(items, cursors.following(self.next_after))
 
 
 def list_envelope(items: Sequence[Any], next_cursor: str | None) -> dict[str, Any]:
-    """Return the members that the answer of every list has."""
+    """Return the members that the response of every list has."""
     return {"items": items, "next_cursor": next_cursor}
 
 
 class IdCursors(Cursors[UUID]):
-    """For lists that are ordered by id."""
+    """Cursors of lists that are ordered by id."""
 
     def _packed(self, place: UUID) -> bytes:
         return place.bytes
@@ -113,7 +114,7 @@ class IdCursors(Cursors[UUID]):
 
 
 class NumberCursors(Cursors[int]):
-    """For lists that are ordered by a number of 64 bits."""
+    """Cursors of lists that are ordered by a 64-bit number."""
 
     def _packed(self, place: int) -> bytes:
         return place.to_bytes(8, "big")
@@ -123,7 +124,7 @@ class NumberCursors(Cursors[int]):
 
 
 class TextCursors(Cursors[str]):
-    """For lists that are ordered by a text, in which every character can be seen."""
+    """Cursors of lists that are ordered by a text of printable characters."""
 
     def _packed(self, place: str) -> bytes:
         return place.encode()
@@ -133,7 +134,7 @@ class TextCursors(Cursors[str]):
 
 
 def printable(raw: bytes) -> str:
-    """A text that the database can hold. Raises `ValueError` for others."""
+    """Return a text that the database can store; raise `ValueError` for others."""
     text = raw.decode()
     if not text.isprintable():
         raise ValueError("characters that cannot be seen")
@@ -141,7 +142,7 @@ def printable(raw: bytes) -> str:
 
 
 def foreign_cursor() -> InvalidRequest:
-    """The answer to a cursor that this list, with these filters, never gave."""
+    """Return the error for a cursor that this list, with these filters, never returned."""
     fault = {
         "loc": ["query", "cursor"],
         "type": "cursor_invalid",

@@ -1,4 +1,4 @@
-"""What a request passes on its way to its endpoint and back. `app.pipeline` implements it."""
+"""The protocol of what surrounds an endpoint. `app.pipeline` implements it."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
@@ -14,11 +14,11 @@ MAX_IDEMPOTENCY_KEY = 255
 
 
 class Pipeline(Protocol):
-    """One for a process; `main` puts it on the state of the application, as `pipeline`.
+    """What surrounds every endpoint: one per process; `main` stores it in the application's state.
 
-    It leaves in `request.state` what endpoints find through their dependencies: `work`, the
-    `UnitOfWork`; `caller`; `write_slot` of a user's write; and `config_rows` of a bot, where the
-    route reads its configuration.
+    In `request.state` it leaves what endpoints get through their dependencies: `work`, the
+    `UnitOfWork`; `caller`; `write_slot` of a user's write; and `config_rows` of a bot, if the route
+    reads its configuration.
     """
 
     def answer(
@@ -26,5 +26,5 @@ class Pipeline(Protocol):
     ) -> Coroutine[Any, Any, Response]:
         """Authenticate the caller, `check` the request, let `handle` work, commit, and return.
 
-        `reads`: the route changes nothing. Whatever is refused is raised as an `AppError`.
+        `reads`: the route changes nothing. Refusals are raised as `AppError`.
         """

@@ -1,4 +1,4 @@
-"""ETag and If-Match: a change may say which state of the object it means."""
+"""ETag and If-Match: a change may state which revision of the object it is based on."""
 
 import re
 from typing import Annotated
@@ -26,9 +26,9 @@ def etag(revision: int) -> str:
 
 
 def expected_revisions(request: Request, if_match: IfMatchHeader = None) -> Revisions | None:
-    """The revisions that If-Match names (RFC 9110, 13.1.1); `None` where any will do.
+    """Return the revisions that If-Match lists (RFC 9110, 13.1.1); `None` accepts any.
 
-    A weak or foreign tag names none that there is: whether the object is there is told first.
+    A weak or foreign tag matches no revision, so that a missing object is reported first.
     """
     if if_match is None:
         return None
@@ -40,9 +40,9 @@ def expected_revisions(request: Request, if_match: IfMatchHeader = None) -> Revi
 
 
 Expected = Annotated[Revisions | None, Depends(expected_revisions)]
-"""The revisions that a change was made for; `None` where any will do."""
+"""The revisions that a change was made for; `None` accepts any."""
 
 
 def is_conditional(dependant: Dependant) -> bool:
-    """Whether an endpoint, or something that it depends on, looks at If-Match."""
+    """Return whether an endpoint, or one of its dependencies, reads If-Match."""
     return dependant.call is expected_revisions or any(map(is_conditional, dependant.dependencies))

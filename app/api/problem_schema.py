@@ -1,4 +1,4 @@
-"""The one shape of all refusals, as the OpenAPI document describes it."""
+"""The common schema of all errors, as the OpenAPI document describes it."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -184,10 +184,9 @@ class Problem(TypedDict):
 
 
 def describe_problems(schemas: dict[str, Any]) -> None:
-    """Describe the one shape of all refusals, in place of FastAPI's own 422, which is never sent.
+    """Add the common schema of all errors, instead of FastAPI's own 422, which is never sent.
 
-    The enum of codes is open: a client that was generated from it takes codes that it does not
-    know as text.
+    The enum of codes is open: a generated client treats unknown codes as text.
     """
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
@@ -211,7 +210,7 @@ def problem_codes() -> list[str]:
 
 
 def error_classes(root: type[AppError] = AppError) -> Iterator[type[AppError]]:
-    """Yield the class and all that descend from it."""
+    """Yield the class and all its subclasses."""
     yield root
     for kind in root.__subclasses__():
         yield from error_classes(kind)

@@ -1,4 +1,4 @@
-"""Where errors become HTTP: problem documents (RFC 9457), for all routes and all failures."""
+"""Turns errors into HTTP: problem documents (RFC 9457), for all routes and all failures."""
 
 from typing import Any
 
@@ -51,7 +51,7 @@ def problem_response(error: AppError, request: Request) -> Response:
 
 
 def validation_problem(error: RequestValidationError) -> InvalidRequest:
-    """Keep where and what, drop what was sent: it may be a secret."""
+    """Keep where and what, but drop what was sent: it may be a secret."""
     return InvalidRequest(
         [
             {
@@ -65,7 +65,7 @@ def validation_problem(error: RequestValidationError) -> InvalidRequest:
 
 
 def from_http_exception(error: HTTPException, request: Request) -> AppError:
-    """The framework's own refusals, in our words."""
+    """Return the framework's own error as one of ours."""
     if error.status_code == 404:
         return NotFound()
     if error.status_code == 405:
@@ -81,7 +81,7 @@ def from_http_exception(error: HTTPException, request: Request) -> AppError:
 
 
 def from_exception(error: Exception) -> AppError:
-    """What remains: the database is away, or the code is wrong."""
+    """Return the error for everything else: a database outage, or a bug."""
     if is_conflict(error):
         return Unavailable("Too many concurrent changes. Nothing was changed; try again.")
     if is_outage(error):
@@ -114,7 +114,9 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Of all routes at this address: the framework names those of the first alone."""
+    """Return the methods of all routes at this address: the framework lists only the first
+    one's.
+    """
     allowed: set[str] = set()
     for route in request.app.router.routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:
@@ -123,7 +125,7 @@ def _allowed_methods(request: Request) -> list[str]:
 
 
 def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
-    """The `responses` of a route: each problem that it may answer, told by code."""
+    """Return the `responses` of a route: the problems that it may return, by status and code."""
     by_status: dict[int, list[type[AppError]]] = {}
     for error in errors:
         by_status.setdefault(error.status, []).append(error)
@@ -145,11 +147,11 @@ def problems(*errors: type[AppError]) -> dict[int | str, dict[str, Any]]:
 
 
 Responses = dict[int | str, dict[str, Any]]
-"""What a route may answer, by status, as FastAPI takes it."""
+"""The possible responses of a route by status, in FastAPI's form."""
 
 
 def joined(first: Responses, second: Responses) -> Responses:
-    """Return both; a status that both have lists the problems of both, each once."""
+    """Return both; a status in both lists the problems of both, each once."""
     all_of = {**second, **first}
     for status in first.keys() & second.keys():
         one, other = first[status], second[status]

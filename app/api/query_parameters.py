@@ -1,4 +1,4 @@
-"""What the query of a user's request may say: the parameters that its route takes, each once."""
+"""Checks that a user's query contains only parameters of its route, each at most once."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,15 +11,16 @@ from app.errors import InvalidRequest
 
 
 class QueryNames:
-    """Of all query parameters that an endpoint, or something that it depends on, reads."""
+    """The names of all query parameters that an endpoint or its dependencies read."""
 
     def __init__(self, dependant: Dependant) -> None:
         self._names = frozenset(_names(dependant))
 
     def check(self, request: Request) -> None:
-        """A parameter that nobody reads is a typing error, or a wish that would be passed over in
-        silence; of one that is given twice, one wish would be. Raises `InvalidRequest`, which does
-        not repeat what the route does not know: someone may have put a secret there.
+        """Reject unknown and repeated parameters; raise `InvalidRequest`.
+
+        An unknown one is a typing error, or would be ignored silently, as would one of two values.
+        The error does not repeat unknown names, which may contain a secret.
         """
         if not request.scope["query_string"]:
             return
@@ -32,8 +33,8 @@ class QueryNames:
         if given.keys() - self._names:
             known = ", ".join(f"`{name}`" for name in sorted(self._names))
             there = f"this route takes {known}" if known else "this route takes none"
-            told = f"No such query parameter: {there}"
-            faults.append(_fault("[member]", "extra_forbidden", told))
+            message = f"No such query parameter: {there}"
+            faults.append(_fault("[member]", "extra_forbidden", message))
         if faults:
             raise InvalidRequest(faults)
 

@@ -1,4 +1,4 @@
-"""How many long answers of a kind a process gives at once, and how many of them to one account."""
+"""Limits how many long responses of a kind a process sends at once, in all and per account."""
 
 import asyncio
 from collections import Counter
@@ -7,12 +7,14 @@ from uuid import UUID
 from app.errors import RateLimited, Unavailable
 
 WAIT_SECONDS = 5
-"""When those who found no place are told to come again."""
+"""When callers without a place are asked to retry."""
 
 
 class ConcurrencyQuota:
-    """One for a process. `too_many` is told to an account that has its share, `busy` to all where
-    none is left.
+    """The quota of one kind of response in a process.
+
+    `too_many` is the sentence for an account that has used up its share, `busy` the one for
+    everyone if no place is left.
     """
 
     def __init__(self, in_all: int, of_one_account: int, *, too_many: str, busy: str) -> None:
@@ -22,16 +24,17 @@ class ConcurrencyQuota:
         self._busy = busy
         self._taken: Counter[UUID] = Counter()
         self.closed = asyncio.Event()
-        """Set when the process stops: answers that would go on for long end now."""
+        """Set when the process stops: long-running responses then end."""
 
     @property
     def count(self) -> int:
         return self._taken.total()
 
     def take(self, account_id: UUID) -> None:
-        """Raises `RateLimited` for an account that has its share, `Unavailable` if all are taken.
+        """Take a place; the caller must give it back.
 
-        Give back each that was taken.
+        Raises `RateLimited` for an account that has used up its share, `Unavailable` if no place is
+        left.
         """
         if self._taken[account_id] >= self._of_one_account:
             raise RateLimited(WAIT_SECONDS, self._too_many)
@@ -45,5 +48,5 @@ class ConcurrencyQuota:
             del self._taken[account_id]
 
     def close(self) -> None:
-        """Take no more, and end what waits for `closed`."""
+        """Refuse further places, and end everything that waits for `closed`."""
         self.closed.set()

@@ -1,4 +1,4 @@
-"""The route class of the whole API: what each route says of itself, and what is checked first."""
+"""The route class of the whole API: each route's declarations, and the checks made first."""
 
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Annotated, Any
@@ -40,11 +40,12 @@ Answering = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class EdgeRoute(APIRoute):
-    """Each route must say who may call it (`app.api.access`).
+    """A route that declares who may call it (`app.api.access`).
 
-    The order is: token (401, 403), names in the query (422, of users' routes: bots are older than
-    the service), media type (415), Idempotency-Key, then body and rules. The commit comes before
-    the answer leaves; a deadlock or serialisation failure is tried again.
+    Checks run in this order: token (401, 403), names in the query (422, on users' routes only,
+    since bots may be older than the service), media type (415), Idempotency-Key, then body and
+    rules. The commit precedes the response; after a deadlock or serialization failure the request
+    is retried.
     """
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -64,8 +65,10 @@ class EdgeRoute(APIRoute):
             self._answer_directly()
 
     def _usual_problems(self, path: str) -> Iterator[type[AppError]]:
-        """Yield what no router has to name. It names `NotFound` itself where what may be missing
-        stands in the query or in the body.
+        """Yield the problems that no router has to name.
+
+        A router names `NotFound` itself if the object that may be missing is in the query or in the
+        body.
         """
         yield from (Unauthenticated, MissingScope, WrongTokenKind, RateLimited, Unavailable)
         yield InvalidRequest
@@ -75,7 +78,7 @@ class EdgeRoute(APIRoute):
             yield NotFound
 
     def _problems_of_form(self, options: dict[str, Any]) -> Iterator[type[AppError]]:
-        """Yield what the edge refuses before anything of the route is looked at."""
+        """Yield the refusals that precede the route's own checks."""
         if not self.access.for_bots:
             yield from (AccountHeaderRequired, AccountHeaderMalformed)
             if not self.access.while_closing:
@@ -84,7 +87,9 @@ class EdgeRoute(APIRoute):
             yield from (BodyTooLarge, UnsupportedMediaType)
 
     def _answer_directly(self) -> None:
-        """Leave to the framework what only it can do, and bodies of other kinds than JSON."""
+        """Answer without the framework, except where only it can, and for bodies other than
+        JSON.
+        """
         simple = Endpoint.simple(self.dependant)
         if simple is None:
             return
@@ -129,7 +134,7 @@ def _checks_of(names: QueryNames) -> Check:
 
 
 def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
-    """The headers that no endpoint names because they are read here, for the OpenAPI document."""
+    """Return the headers that the edge reads, for the OpenAPI document."""
     headers = []
     if not access.for_bots:
         headers.append(
@@ -162,7 +167,9 @@ def _has_body(request: Request) -> bool:
 
 
 def _check_media_type(request: Request) -> None:
-    """A body must be JSON, as it is. One without a type and without content is no body."""
+    """Raise `UnsupportedMediaType` unless the body is unencoded JSON; an empty one without
+    a type is none.
+    """
     if _has_body(request):
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType
@@ -179,7 +186,7 @@ def _is_plain_json(request: Request) -> bool:
 
 
 async def work_of(request: Request) -> UnitOfWork:
-    """The unit of work of this request, for the dependencies of the domains."""
+    """Return the unit of work of this request, for the dependencies of the domains."""
     work: UnitOfWork = request.state.work
     return work
 
@@ -188,7 +195,7 @@ CurrentWork = Annotated[UnitOfWork, Depends(work_of)]
 
 
 async def caller_of(request: Request) -> Caller:
-    """The authenticated caller of this request, likewise."""
+    """Return the authenticated caller of this request, for the dependencies of the domains."""
     caller: Caller = request.state.caller
     return caller
 

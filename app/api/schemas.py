@@ -26,7 +26,7 @@ _BLANK = frozenset({"Cf", "Mn", "Me", "Zs"})
 
 
 def visible(text: str) -> str:
-    """No character that hides, or turns the text around it, in a list or an audit entry."""
+    """Reject characters that hide, or reverse the text around them, in a list or an audit entry."""
     if text.isascii() and text.isprintable():
         return text
     for character in text:
@@ -39,7 +39,9 @@ _BREAKS = re.compile(r"\r?\n|\t")
 
 
 def visible_lines(text: str) -> str:
-    """As `visible`, of text in several lines, with tabs: a traceback, say. It stays as it is."""
+    """Check text of several lines, with tabs, like `visible` (a traceback, say), without
+    changing it.
+    """
     visible(_BREAKS.sub("", text))
     return text
 
@@ -58,7 +60,7 @@ Label = Annotated[
     AfterValidator(visible),
     AfterValidator(_with_substance),
 ]
-"""A name that a person gave: 1 to 100 characters, none of them invisible."""
+"""A name given by a person: 1 to 100 characters, none of them invisible."""
 
 Search = Annotated[str, StringConstraints(max_length=100), AfterValidator(visible)]
 
@@ -68,10 +70,10 @@ Symbol = Annotated[
     AfterValidator(visible),
     AfterValidator(_with_substance),
 ]
-"""An instrument in its exchange's own spelling, whatever that is, as long as it can be seen."""
+"""An instrument in its exchange's own spelling, whatever that is, as long as it is visible."""
 
 Flag = Annotated[bool, Strict()]
-"""`true` or `false` in a body. Left to itself, Pydantic reads `"off"`, `"n"` and 0 as one too."""
+"""`true` or `false` in a body. By default Pydantic also accepts `"off"`, `"n"` and 0."""
 
 
 def _number_alone(value: Any) -> Any:
@@ -81,13 +83,13 @@ def _number_alone(value: Any) -> Any:
 
 
 WHOLE_NUMBER = BeforeValidator(_number_alone)
-"""Of an `int` in a body, after its bounds: 1.0 is a whole number in JSON. Left to itself, Pydantic
-reads `true`, `"1"` and `" 1_0"` as numbers too.
+"""A validator for an `int` in a body, placed after its bounds: 1.0 is an integer in JSON.
+By default Pydantic also accepts `true`, `"1"` and `" 1_0"`.
 """
 
 
 def unrounded(value: Any) -> Any:
-    """What is no longer what was sent is not taken."""
+    """Reject a number that was rounded when it was parsed."""
     if isinstance(value, Rounded):
         fault = f"must be sent as text if it has more than {SAFE_DIGITS} digits"
         raise ValueError(fault)  # noqa: TRY004  # what Pydantic reports as a fault
@@ -116,7 +118,7 @@ SecretText = Annotated[
 
 
 class Document(BaseModel):
-    """An answer. Built from rows that the database has checked."""
+    """A response document, built from rows that the database has checked."""
 
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
@@ -131,7 +133,7 @@ NextCursor = Annotated[
 
 
 class Input(BaseModel):
-    """A request's body. A member that does not exist is refused: it is a typing error."""
+    """A request's body. An unknown member is rejected, since it is a typing error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -140,7 +142,7 @@ _MEMBER = re.compile(r"[a-z_-]{1,40}")
 
 
 def safe_location(loc: tuple[Any, ...], fault: str) -> list[Any]:
-    """Where a fault of this type is, without names that the sender made up and may be a secret."""
+    """Return a fault's location without names made up by the sender, which may be secret."""
     safe = [
         part if isinstance(part, int) or _MEMBER.fullmatch(str(part).lower()) else "[member]"
         for part in loc

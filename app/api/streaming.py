@@ -7,18 +7,18 @@ from typing import Any
 from starlette.types import Message, Send
 
 RECONNECT_MILLISECONDS = 1000
-"""How long a client waits before it connects again, sent as the stream's `retry`."""
+"""How long a client waits before it reconnects, sent as the stream's `retry`."""
 
 UNBUFFERED = {"X-Accel-Buffering": "no"}
-"""Asks proxies that collect a response before they pass it on not to (nginx)."""
+"""Asks buffering proxies (nginx) to pass the response on at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """Seconds, and how many streams one process holds.
+    """Limits in seconds, and the number of streams that one process holds.
 
-    `reread` is how often all bots are read without a hint, `retry` how long after a reading that
-    failed; `patience` is how long a reader may take nothing that it is sent.
+    `reread` is how often all bots' configurations are read without a hint, `retry` how long after a
+    failed read; `patience` is how long a client may accept nothing that it is sent.
     """
 
     reread: float = 5
@@ -30,12 +30,12 @@ class StreamLimits:
 
 
 async def send_within(send: Send, message: Message, seconds: float) -> None:
-    """Send one message. Raises `TimeoutError` if the client takes nothing for so long."""
+    """Send one message; raise `TimeoutError` if the client accepts nothing for that long."""
     async with asyncio.timeout(seconds):
         await send(message)
 
 
 def event_stream(description: str, example: str) -> dict[int | str, dict[str, Any]]:
-    """Describe a stream for the OpenAPI document."""
+    """Return the description of a stream for the OpenAPI document."""
     content = {"text/event-stream": {"schema": {"type": "string"}, "example": example}}
     return {200: {"description": description, "content": content}}

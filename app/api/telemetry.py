@@ -1,4 +1,4 @@
-"""Request ids, access logs and metrics, around every request; and the last catch."""
+"""Request ids, access logs and metrics around every request, and the last exception handler."""
 
 import re
 import time
@@ -19,7 +19,9 @@ log = structlog.get_logger("botkeys.http")
 
 
 class Metrics:
-    """The process's own registry: two apps in one process do not share counts."""
+    """The metrics of a process, in a registry of its own: two apps in one process share no
+    counts.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -52,7 +54,9 @@ class Metrics:
         self._by_answer: dict[tuple[str, str, int], Histogram] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """`route` is a template: there are few answers to tell apart, and each is found at once."""
+        """Record a response. `route` is a template: there are few combinations, and each is
+        looked up fast.
+        """
         answer = (method, route, status)
         histogram = self._by_answer.get(answer)
         if histogram is None:
@@ -62,7 +66,7 @@ class Metrics:
 
 
 def _frames(error: BaseException) -> list[str]:
-    """Where it happened, without the message: a library's text may quote a value."""
+    """Return where the error happened, without its message: a library's text may quote a value."""
     return [
         f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)[-12:]
@@ -70,12 +74,14 @@ def _frames(error: BaseException) -> list[str]:
 
 
 def _route(scope: Scope) -> str:
-    """The template of the route, so that ids do not become label values."""
+    """Return the template of the route, so that ids do not become label values."""
     return getattr(scope.get("route"), "path", None) or "unmatched"
 
 
 class TelemetryMiddleware:
-    """Outermost: gives each request its id, and turns what nobody caught into a problem."""
+    """The outermost middleware: assigns request ids, and turns uncaught exceptions into
+    problems.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -103,7 +109,7 @@ class TelemetryMiddleware:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self.app(scope, receive, send_with_id)
-            except Exception as error:  # noqa: BLE001  # the last catch: nothing may pass it
+            except Exception as error:  # noqa: BLE001  # the last handler: nothing may pass it
                 await self._answer_failure(error, scope, receive, send_with_id, status)
             finally:
                 self._finish(scope, status, time.perf_counter() - started)

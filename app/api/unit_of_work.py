@@ -9,10 +9,10 @@ from app.db.transactions import Transaction
 
 
 class UnitOfWork:
-    """Holds one session or one transaction without any, so one connection at most. Nothing else in
-    a request commits.
+    """The unit of work of a request, the only part of it that commits.
 
-    Either is made on first use: bots' hottest calls use neither.
+    It holds one session or one transaction without a session, so one connection at most. Either is
+    created on first use: bots' hottest calls use neither.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class UnitOfWork:
 
     @property
     def transaction(self) -> Transaction:
-        """For hot writes, in the place of a session."""
+        """Return the transaction for hot writes, used instead of a session."""
         if self._session is not None and self._session.in_transaction():
             raise RuntimeError("this request has a connection already")
         if self._transaction is None:
@@ -41,8 +41,10 @@ class UnitOfWork:
         return self._transaction
 
     async def commit(self) -> None:
-        """Make what was done so far lasting. An endpoint commits where something must not go
-        unrecorded; what it does afterwards is committed before its answer leaves.
+        """Commit what was done so far.
+
+        An endpoint commits if something must not go unrecorded; what it does afterwards is
+        committed before its response is sent.
         """
         if self._session is not None and self._session.in_transaction():
             await self._session.commit()
@@ -56,7 +58,7 @@ class UnitOfWork:
             await self._transaction.rollback()
 
     async def close(self) -> None:
-        """Outside a transaction neither holds a connection: there is nothing to close."""
+        """Release the connection; outside a transaction there is none."""
         if self._session is not None and self._session.in_transaction():
             await asyncio.shield(self._session.close())
         if self._transaction is not None and self._transaction.begun:

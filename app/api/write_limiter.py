@@ -1,7 +1,7 @@
-"""Whose turn it is: the writes of one account do not take all connections of a process.
+"""Keeps the writes of one account from taking all connections of a process.
 
-They wait for the lock of their account, each on a connection of its own; a burst of them would
-leave none to anybody else.
+They wait for the lock of their account, each on a connection of its own; without a limit, a burst
+of them would leave none for others.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from fastapi import Request
 from app.errors import RateLimited
 
 WAIT_SECONDS = 5
-"""When those whose turn did not come are told to come again."""
+"""When callers whose turn did not come are asked to retry."""
 
 _TOO_MANY = "Too many changes of this account are already waiting"
 
@@ -29,7 +29,7 @@ class WriteSlot:
         self._taken = False
 
     async def take(self) -> None:
-        """Raises `RateLimited` where there is no place in time."""
+        """Wait for a place; raise `RateLimited` if there is none in time."""
         try:
             async with asyncio.timeout(self._patience):
                 await self._places.acquire()
@@ -44,7 +44,7 @@ class WriteSlot:
 
     @asynccontextmanager
     async def released(self) -> AsyncIterator[None]:
-        """Others go on meanwhile: an exchange is asked. Raises as `take`."""
+        """Let others proceed while an exchange is called; raise as `take` does."""
         self.give_back()
         yield
         await self.take()
@@ -57,8 +57,9 @@ class _Line:
 
 
 class AccountWriteLimiter:
-    """One for a process: `at_once` writes of one account go on, the rest wait in order and without
-    a connection, for `patience` seconds.
+    """The limiter of a process: only `at_once` writes of an account run at a time.
+
+    The rest wait in order and without a connection, for up to `patience` seconds.
     """
 
     def __init__(self, at_once: int, patience: float = 20) -> None:
@@ -68,7 +69,7 @@ class AccountWriteLimiter:
 
     @asynccontextmanager
     async def slot(self, account_id: UUID) -> AsyncIterator[WriteSlot]:
-        """Raises `RateLimited` where it does not come in time."""
+        """Hold a slot; raise `RateLimited` if it is not free in time."""
         line = self._lines.setdefault(account_id, _Line(asyncio.Semaphore(self._at_once)))
         line.present += 1
         slot = WriteSlot(line.places, self._patience)
@@ -83,6 +84,6 @@ class AccountWriteLimiter:
 
 
 def released(request: Request) -> AbstractAsyncContextManager[None]:
-    """Give the place of this user's write to others for a while. Raises as `WriteSlot.take`."""
+    """Give up this write's slot for a while; raise as `WriteSlot.take` does."""
     slot: WriteSlot = request.state.write_slot
     return slot.released()
