@@ -64,7 +64,7 @@ class Readiness(Document):
     """Whether requests should be sent to this process."""
 
     status: Annotated[str, Field(description="`ok` or `unavailable`.", examples=["ok"])]
-    checks: ReadinessChecks
+    checks: Annotated[ReadinessChecks, Field(description="The checks of this process.")]
 
 
 _NOT_READY: dict[str, Any] = {

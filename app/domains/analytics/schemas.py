@@ -31,8 +31,8 @@ class GroupBot(Document):
 class SummaryPeriod(Document):
     """A day, week or month in the account's time zone, clipped to the requested period."""
 
-    from_: Annotated[datetime, Field(alias="from")]
-    to: datetime
+    from_: Annotated[datetime, Field(alias="from", description="The start, inclusive.")]
+    to: Annotated[datetime, Field(description="The end, exclusive.")]
 
 
 class Drawdown(Document):
@@ -97,9 +97,13 @@ class SummaryFigures(Document):
     profit_factor: Annotated[
         Ratio | None, Field(description="`gross_profit` divided by `gross_loss`.")
     ]
-    average_win: Amount | None
-    average_loss: Annotated[Amount | None, Field(description="A positive number.")]
-    largest_drawdown: Drawdown | None
+    average_win: Annotated[Amount | None, Field(description="`gross_profit` divided by wins.")]
+    average_loss: Annotated[
+        Amount | None, Field(description="`gross_loss` divided by losses: a positive number.")
+    ]
+    largest_drawdown: Annotated[
+        Drawdown | None, Field(description="Null if the cumulative P&L never fell.")
+    ]
     exposure: Annotated[
         Ratio | None,
         Field(
@@ -108,7 +112,9 @@ class SummaryFigures(Document):
             "opened before the period."
         ),
     ]
-    trades_per_day: Ratio | None
+    trades_per_day: Annotated[
+        Ratio | None, Field(description="Trades divided by the length of the period in days.")
+    ]
 
 
 class Summary(Document):
@@ -199,7 +205,7 @@ class KeyTotals(Document):
     """Numbers of keys in the environment."""
 
     total: Annotated[int, Field(examples=[4])]
-    active: Annotated[int, Field(examples=[3])]
+    active: Annotated[int, Field(examples=[3], description="Keys that are active.")]
     expiring: Annotated[int, Field(description="Keys that have expired or expire within 30 days.")]
 
 

@@ -29,7 +29,7 @@ class AuditEvent(Document):
         int, Field(examples=[42], description="The entry's number in the account's log.")
     ]
     id: UUID
-    at: datetime
+    at: Annotated[datetime, Field(description="When it happened.")]
     actor: Annotated[
         str, Field(examples=["user"], description="Who acted: `user`, `service` or `bot`.")
     ]

@@ -69,7 +69,9 @@ class Bot(Document):
     online: Annotated[
         bool, Field(examples=[True], description="Whether the latest heartbeat is recent enough.")
     ]
-    last_heartbeat_at: datetime | None
+    last_heartbeat_at: Annotated[
+        datetime | None, Field(description="Null if the bot never sent one.")
+    ]
     key: Annotated[
         AssignedKey | None, Field(description="The assigned key; null if there is none.")
     ]

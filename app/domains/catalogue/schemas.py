@@ -61,7 +61,7 @@ class CredentialField(Document):
         str,
         Field(examples=["api_key"], description="The member of `KeyCreate` that takes the value."),
     ]
-    required: bool
+    required: Annotated[bool, Field(description="Whether the exchange requires the value.")]
     help: Annotated[
         str,
         Field(

@@ -31,9 +31,17 @@ class Trade(_Reported):
 
     symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
     side: PositionSide
-    quantity: Annotated[str, Field(examples=["0.5"])]
-    entry_price: Annotated[str, Field(examples=["97012.5"])]
-    exit_price: Annotated[str, Field(examples=["98100"])]
+    quantity: Annotated[str, Field(examples=["0.5"], description="In the exchange's units.")]
+    entry_price: Annotated[
+        str,
+        Field(
+            examples=["97012.5"], description="The average entry price, in the exchange's units."
+        ),
+    ]
+    exit_price: Annotated[
+        str,
+        Field(examples=["98100"], description="The average exit price, in the exchange's units."),
+    ]
     fees: Annotated[
         str, Field(examples=["1.25"], description="Positive if paid, negative if earned.")
     ]
@@ -77,14 +85,16 @@ class Trade(_Reported):
 class EquitySnapshot(_Reported):
     """The value of the exchange account at one moment."""
 
-    at: datetime
+    at: Annotated[datetime, Field(description="When the account had this value.")]
     equity: Annotated[
         str, Field(examples=["10250.75"], description="What the account is worth, in `settle`.")
     ]
     balance: Annotated[
         str | None, Field(examples=["10000"], description="The balance, in `settle`.")
     ]
-    unrealised_pnl: Annotated[str | None, Field(examples=["250.75"])]
+    unrealised_pnl: Annotated[
+        str | None, Field(examples=["250.75"], description="Unrealised P&L, in `settle`.")
+    ]
     settle: Annotated[
         str, Field(examples=["USDT"], description="The asset that the amounts are in.")
     ]
@@ -95,7 +105,7 @@ class EquitySnapshot(_Reported):
 class Signal(_Reported):
     """A signal of a strategy."""
 
-    at: datetime
+    at: Annotated[datetime, Field(description="When the strategy gave the signal.")]
     symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
     name: Annotated[
         str, Field(examples=["mean reversion"], description="The bot's own name for the signal.")
@@ -127,7 +137,7 @@ class BotEvent(Document):
     exchange: ExchangeId | None
     environment: Annotated[Environment | None, Field(description="Null if the bot had no key.")]
     contract_type: ContractType | None
-    at: datetime
+    at: Annotated[datetime, Field(description="When it happened.")]
     kind: Annotated[
         str,
         Field(

@@ -75,8 +75,8 @@ class TradeItem(Item):
     symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
     side: PositionSide
     quantity: Positive
-    entry_price: Positive
-    exit_price: Positive
+    entry_price: Annotated[Positive, Field(description="The average entry price; more than 0.")]
+    exit_price: Annotated[Positive, Field(description="The average exit price; more than 0.")]
     fees: Annotated[Amount, Field(description="Positive if paid, negative if earned.")] = Decimal(0)
     leverage: Positive | None = None
     margin_mode: MarginMode | None = None
@@ -125,7 +125,9 @@ class EquitySnapshotItem(_AtOneTime):
 
     equity: Annotated[Amount, Field(description="What the account is worth, in `settle`.")]
     balance: Annotated[Amount | None, Field(description="The balance, in `settle`.")] = None
-    unrealised_pnl: Amount | None = None
+    unrealised_pnl: Annotated[Amount | None, Field(description="Unrealised P&L, in `settle`.")] = (
+        None
+    )
     settle: Annotated[Asset, Field(description="The asset that the amounts are in.")]
     reset: Annotated[
         Flag, Field(description="Whether test funds were claimed again just before.")

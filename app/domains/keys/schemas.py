@@ -116,10 +116,23 @@ class AssignedBot(Document):
 class KeyPermissions(Document):
     """What the key may do according to the exchange; `unknown` where the exchange does not say."""
 
-    read: Annotated[PermissionAnswer, Field(examples=["yes"])]
-    trade: Annotated[PermissionAnswer, Field(examples=["yes"])]
-    withdraw: Annotated[PermissionAnswer, Field(examples=["no"])]
-    ip_restricted: Annotated[PermissionAnswer, Field(examples=["unknown"])]
+    read: Annotated[
+        PermissionAnswer,
+        Field(examples=["yes"], description="Whether the key may read account data."),
+    ]
+    trade: Annotated[
+        PermissionAnswer, Field(examples=["yes"], description="Whether the key may place orders.")
+    ]
+    withdraw: Annotated[
+        PermissionAnswer, Field(examples=["no"], description="Whether the key may withdraw funds.")
+    ]
+    ip_restricted: Annotated[
+        PermissionAnswer,
+        Field(
+            examples=["unknown"],
+            description="Whether the key works only from certain IP addresses.",
+        ),
+    ]
 
 
 class Verification(Document):
@@ -149,7 +162,7 @@ class Verification(Document):
             description="The possible causes, if the exchange does not distinguish them.",
         ),
     ]
-    checked_at: datetime | None
+    checked_at: Annotated[datetime | None, Field(description="Null if the exchange was not asked.")]
 
 
 class LastRelease(Document):

@@ -128,9 +128,11 @@ class Operation(Document):
         ),
     ]
     created_at: datetime
-    started_at: datetime | None
-    last_progress_at: datetime | None
-    finished_at: Annotated[datetime | None, Field(examples=[None])]
+    started_at: Annotated[datetime | None, Field(description="Null until a worker begins.")]
+    last_progress_at: Annotated[datetime | None, Field(description="Null until a worker begins.")]
+    finished_at: Annotated[
+        datetime | None, Field(examples=[None], description="Null until the operation ends.")
+    ]
 
 
 class OperationPage(Document):

@@ -88,9 +88,17 @@ class Position(Document):
     ]
     side: PositionSide
     status: Annotated[PositionStatus, Field(examples=["open"])]
-    quantity: Annotated[str, Field(examples=["0.5"])]
-    entry_price: Annotated[str | None, Field(examples=["97012.5"])]
-    exit_price: Annotated[str | None, Field(examples=[None])]
+    quantity: Annotated[str, Field(examples=["0.5"], description="In the exchange's units.")]
+    entry_price: Annotated[
+        str | None,
+        Field(
+            examples=["97012.5"], description="The average entry price, in the exchange's units."
+        ),
+    ]
+    exit_price: Annotated[
+        str | None,
+        Field(examples=[None], description="The average exit price, in the exchange's units."),
+    ]
     leverage: Annotated[str | None, Field(examples=["10"])]
     margin_mode: MarginMode | None
     fees: Annotated[

@@ -29,10 +29,19 @@ def _not_the_last(value: datetime) -> datetime:
 class ReportedPermissions(Input):
     """What the key may do according to the exchange. Omitted members keep their value."""
 
-    read: PermissionAnswer | None = None
-    trade: PermissionAnswer | None = None
-    withdraw: PermissionAnswer | None = None
-    ip_restricted: PermissionAnswer | None = None
+    read: Annotated[
+        PermissionAnswer | None, Field(description="Whether the key may read account data.")
+    ] = None
+    trade: Annotated[
+        PermissionAnswer | None, Field(description="Whether the key may place orders.")
+    ] = None
+    withdraw: Annotated[
+        PermissionAnswer | None, Field(description="Whether the key may withdraw funds.")
+    ] = None
+    ip_restricted: Annotated[
+        PermissionAnswer | None,
+        Field(description="Whether the key works only from certain IP addresses."),
+    ] = None
 
 
 class CredentialsReport(Input):

@@ -53,7 +53,7 @@ class Release(Document):
     members are base64url.
     """
 
-    release_id: UUID
+    release_id: Annotated[UUID, Field(description="The id of this release, as in the audit log.")]
     account_id: UUID
     bot_id: UUID
     key_id: UUID
