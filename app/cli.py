@@ -1,4 +1,4 @@
-"""The server's commands of `botkeys`. Each imports what it needs itself: help stays quick."""
+"""The server's commands of `botkeys`. Each imports only what it needs, so that help is fast."""
 
 import sys
 from enum import StrEnum

@@ -22,7 +22,7 @@ _PAUSE = 0.05
 
 
 def measure_stream(installation: Installation, bots: int = BOTS, changes: int = CHANGES) -> Row:
-    """Users pause and resume bots through one process; the bots are connected to another.
+    """Measure while users pause and resume bots through one process, with bots at another.
 
     Measured is the time from the response to the change until the event reaches the bot. In
     addition, the process rereads the configuration of all bots, with five assets each, every five

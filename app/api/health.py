@@ -1,4 +1,4 @@
-"""Whether the process lives, whether it can serve, and what it counts."""
+"""Whether the process is alive, whether it can serve, and its metrics."""
 
 import asyncio
 from dataclasses import dataclass

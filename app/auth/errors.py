@@ -75,9 +75,7 @@ class Unauthenticated(AppError):
 
     @property
     def www_authenticate(self) -> str:
-        """Return the challenge of RFC 6750, section 3; it has no error code if no token was
-        sent.
-        """
+        """Return the challenge of RFC 6750, section 3; without a token it has no error code."""
         if self.fault is TokenFault.MISSING:
             return REALM
         return f'{REALM}, error="invalid_token", error_description="{self.detail}"'

@@ -1,1 +1,1 @@
-"""What the CLI's subcommands run, apart from serving."""
+"""What subcommands of the CLI run: the audit check, the key rotation, the progress display."""

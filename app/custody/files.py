@@ -55,7 +55,7 @@ def read(path: Path, *, private: bool) -> SecretBytes:
     Anyone may read a public file, but only its owner may be able to write it. Raises KeyFileError.
     """
     try:
-        # Without O_NONBLOCK, a named pipe in this place would block start-up for ever.
+        # Without O_NONBLOCK, a named pipe in this place would block start-up indefinitely.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         raise KeyFileMissing(path, "does not exist.") from None

@@ -1,6 +1,4 @@
-"""Master key pairs: the api role seals data keys to the public half, runtime opens with the
-private.
-"""
+"""Master key pairs: the api role seals data keys to the public half, runtime opens them."""
 
 import hashlib
 from typing import final
@@ -15,7 +13,7 @@ _FINGERPRINT_BYTES = 8
 
 @final
 class MasterPublicKey(Uncopyable):
-    """A key that seals and cannot open; `fingerprint` is short, public and equal for both
+    """A key that seals but cannot open; `fingerprint` is short, public and equal for both
     halves.
     """
 

@@ -32,9 +32,7 @@ class Statement:
         self._known = {name: known[name] for name in self._names if known[name] is not None}
 
     def arguments(self, parameters: dict[str, Any]) -> list[Any]:
-        """Return the values in the order of the text's placeholders, literals of the
-        statement included.
-        """
+        """Return the values in the order of the text's placeholders, including literals."""
         given = {**self._known, **parameters} if self._known else parameters
         return [given[name] for name in self._names]
 

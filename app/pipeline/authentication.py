@@ -81,5 +81,5 @@ def _about_the_closure(request: Request, access: Access, status: AccountStatus) 
     """
     if not access.while_closing:
         return False
-    asked = request.path_params.get("operation_id")
-    return asked is None or asked == str(status.operation_id)
+    operation_id = request.path_params.get("operation_id")
+    return operation_id is None or operation_id == str(status.operation_id)

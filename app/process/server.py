@@ -124,7 +124,7 @@ def listen(settings: Settings) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if sys.platform == "linux":
             # Each connection inherits it. Otherwise a peer that vanished, or does not read its
-            # stream, would keep its place for a quarter of an hour, or for ever.
+            # stream, would keep its place for a quarter of an hour, or indefinitely.
             milliseconds = UNTAKEN_SECONDS * 1000
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         listener.bind((settings.host, settings.port))

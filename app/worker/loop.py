@@ -1,4 +1,4 @@
-"""The tasks of the worker: does what is due, repeatedly, until asked to stop."""
+"""The tasks of the worker, which runs what is due, repeatedly, until asked to stop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -63,16 +63,16 @@ async def work(
         await purge_deleted(database.sessions, limits)
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(_again_and_again(swept, sweep_seconds, stop))
-        group.create_task(_again_and_again(refreshed, look_seconds, stop))
-        group.create_task(_again_and_again(gone_offline, presence_seconds, stop))
-        group.create_task(_again_and_again(expiring, expiry_seconds, stop))
-        group.create_task(_again_and_again(recomputed, ROLLUP_SECONDS, stop))
-        group.create_task(_again_and_again(cut, CUT_SECONDS, stop))
-        group.create_task(_again_and_again(purged, PURGE_SECONDS, stop))
+        group.create_task(_repeatedly(swept, sweep_seconds, stop))
+        group.create_task(_repeatedly(refreshed, look_seconds, stop))
+        group.create_task(_repeatedly(gone_offline, presence_seconds, stop))
+        group.create_task(_repeatedly(expiring, expiry_seconds, stop))
+        group.create_task(_repeatedly(recomputed, ROLLUP_SECONDS, stop))
+        group.create_task(_repeatedly(cut, CUT_SECONDS, stop))
+        group.create_task(_repeatedly(purged, PURGE_SECONDS, stop))
 
 
-async def _again_and_again(
+async def _repeatedly(
     turn: Callable[[], Awaitable[None]], seconds: float, stop: asyncio.Event
 ) -> None:
     while not stop.is_set():

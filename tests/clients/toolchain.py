@@ -64,7 +64,7 @@ async def run(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = N
 
 
 async def generate(kind: str, to: Path, *options: str) -> None:
-    """Run OpenAPI Generator; fail the test on any warning that tells of the document."""
+    """Run OpenAPI Generator; fail the test on any warning about the document."""
     printed = await run(
         *("java", "-jar", str(_GENERATOR), "generate"),
         *("-i", DOCUMENT, "-g", kind, "-o", to),

@@ -1,4 +1,4 @@
-"""`Idempotency-Key`: a repeated write is answered again and not done again."""
+"""`Idempotency-Key`: a repeated write is answered again and not executed again."""
 
 import asyncio
 from datetime import timedelta
@@ -35,7 +35,7 @@ async def alter_records(world: World, **columns: Any) -> None:
 
 
 def same(first: httpx.Response, second: httpx.Response) -> bool:
-    """The same answer but for what tells requests apart, the second marked as repeated."""
+    """Return whether both are the same response but for the request's id and the replay mark."""
     own = {"x-request-id", "idempotency-replayed"}
     headers = [
         {name: value for name, value in answer.headers.items() if name not in own}
@@ -256,7 +256,7 @@ async def test_of_twenty_at_once_one_is_done(busy_world: World) -> None:
 
 
 def checks(world: World) -> float:
-    """How many keys were checked at OKX and found good."""
+    """Return the number of successful key checks at OKX."""
     labels = {"exchange": "okx", "outcome": "verified"}
     registry = world.context.metrics.registry
     return registry.get_sample_value("botkeys_key_checks_total", labels) or 0
@@ -297,7 +297,7 @@ async def test_a_crash_gives_the_key_back_at_once(
 async def overtake(
     world: World, exchanges: HeldExchanges, user: User, body: Any
 ) -> tuple[httpx.Response, httpx.Response]:
-    """A request that is so slow that its claim lapses and its repetition takes the key."""
+    """Send a request so slow that its claim lapses and its repetition takes the key."""
     async with asyncio.TaskGroup() as group:
         slow = group.create_task(user.post("/v1/keys", body, headers=keyed()))
         await exchanges.asked.wait()
