@@ -18,7 +18,7 @@ FIRST_REVISION = 1
 
 @dataclass(frozen=True, slots=True)
 class AccountView:
-    """`row` is `None` for an account that nothing was done in yet. `counts` are by kind and key."""
+    """An account to show. `row` is `None` if nothing was done in it yet."""
 
     account_id: UUID
     row: AnyRow | None

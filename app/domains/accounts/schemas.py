@@ -1,4 +1,4 @@
-"""What an account looks like from outside."""
+"""An account as the API shows it."""
 
 from datetime import datetime
 from typing import Annotated

@@ -12,7 +12,7 @@ from app.domains.audit.log import AuditLog
 
 
 class AccountService:
-    """One account. Locks in the order account, audit head."""
+    """The settings of one account. Locks in the order account, audit head."""
 
     def __init__(self, accounts: AccountRepository, data: DataRepository, audit: AuditLog) -> None:
         self._accounts = accounts

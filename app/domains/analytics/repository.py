@@ -95,7 +95,7 @@ class AnalyticsRepository:
             WHERE {selection.of_whom("equity_snapshots", symbols=False)} AND reset
                 AND {snapshots_left}
             GROUP BY 1, 2
-        """  # noqa: S608  # names of our own; ids and times of marks
+        """  # noqa: S608  # constants, and ids and times of marks
         days_of_cuts = "SELECT (at AT TIME ZONE 'UTC')::date FROM cuts, unnest(times) AS at"
         of_page = "WHERE member = ANY(CAST(:members AS text[]))" if grouping.members else ""
         placed = f"""

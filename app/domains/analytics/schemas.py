@@ -1,4 +1,4 @@
-"""What analytics look like from outside. Amounts are in the settle asset, and exact."""
+"""Analytics as the API shows them. Amounts are in the settle asset, and exact."""
 
 from datetime import datetime
 from typing import Annotated

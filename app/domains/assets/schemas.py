@@ -1,4 +1,4 @@
-"""What a trading asset looks like from outside."""
+"""A trading asset as the API shows it."""
 
 import re
 from datetime import datetime

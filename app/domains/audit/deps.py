@@ -1,4 +1,4 @@
-"""Makes the audit log and its reader for a request."""
+"""Creates the audit log and its reader for a request."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""What an audit entry looks like from outside."""
+"""An audit entry as the API shows it."""
 
 from datetime import datetime
 from typing import Annotated, Any

@@ -1,4 +1,4 @@
-"""What a bot looks like from outside."""
+"""A bot as the API shows it."""
 
 from datetime import datetime
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Makes the catalogue service of a request."""
+"""Creates the catalogue service of a request."""
 
 from typing import Annotated
 

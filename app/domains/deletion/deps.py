@@ -1,4 +1,4 @@
-"""Makes the deletion service of a request."""
+"""Creates the deletion service of a request."""
 
 from typing import Annotated
 

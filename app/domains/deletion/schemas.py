@@ -1,4 +1,4 @@
-"""What a deletion of trading data is asked for, and what its dry run answers."""
+"""The request for a deletion of trading data, and the response to its dry run."""
 
 from typing import Annotated, Literal, Self
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""What a freeze looks like from outside."""
+"""A freeze as the API shows it."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self

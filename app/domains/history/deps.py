@@ -1,4 +1,4 @@
-"""Makes the service of lists for a request."""
+"""Creates the service of lists for a request."""
 
 from functools import partial
 from typing import Annotated

@@ -33,7 +33,7 @@ class ExportQuota(ConcurrencyQuota):
 
 
 class Exporter(Protocol):
-    """`export` within the quota and for the caller of one request."""
+    """The function `export`, bound to the quota and the caller of one request."""
 
     async def __call__(
         self, pages: Pages, lines: Lines, *, media_type: str, filename: str

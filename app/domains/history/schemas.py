@@ -1,4 +1,4 @@
-"""What trades, equity snapshots, signals and events of bots look like from outside."""
+"""Trades, equity snapshots, signals and events of bots as the API shows them."""
 
 from datetime import datetime
 from typing import Annotated

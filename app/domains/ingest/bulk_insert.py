@@ -28,8 +28,8 @@ class Target(NamedTuple):
     """A table and its insert statement, which takes a whole batch: one `array_text` for each of
     `columns`.
 
-    The first holds the bot's own id. `members` reads the first of
-    them from an item; `given` are the others.
+    The first column holds the bot's own id. `members` reads the first columns from an item; `given`
+    names the remaining ones.
     """
 
     kind: DataKind

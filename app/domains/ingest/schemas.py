@@ -52,7 +52,7 @@ Message = Annotated[
 
 
 class Item(Input, ABC):
-    """`id` is the bot's own: an item that is sent again under it is stored once."""
+    """An item of a batch. `id` is the bot's own: an item sent again with it is stored once."""
 
     id: Annotated[
         RowName,
@@ -66,7 +66,7 @@ class Item(Input, ABC):
     @property
     @abstractmethod
     def time(self) -> datetime:
-        """When it happened, for deletions and for the order of lists."""
+        """When the item happened, for deletions and for the order of lists."""
 
 
 class TradeItem(Item):
@@ -160,7 +160,7 @@ ItemType = TypeVar("ItemType", bound=Item)
 
 
 class Batch(Input, Generic[ItemType]):
-    """`key_id` is the bot's present key where it is left out; any key that it ever had will do."""
+    """A batch. `key_id` defaults to the bot's current key; any key that it ever had is accepted."""
 
     key_id: Annotated[
         UUID | None,

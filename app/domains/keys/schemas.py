@@ -1,4 +1,4 @@
-"""What a key looks like from outside."""
+"""A key as the API shows it."""
 
 from datetime import datetime
 from enum import StrEnum

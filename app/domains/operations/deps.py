@@ -1,4 +1,4 @@
-"""Makes the operation service of a request."""
+"""Creates the operation service of a request."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +24,7 @@ async def operation_service(
 async def progress(
     context: CurrentContext, caller: CurrentCaller
 ) -> Callable[[OperationRow], Response]:
-    """Return what makes the stream of an operation's progress."""
+    """Return the function that creates the stream of an operation's progress."""
     return partial(
         OperationEvents,
         context.operations,

@@ -1,4 +1,4 @@
-"""Routes of operations: work that goes on after its answer."""
+"""Routes of operations: work that continues after the response."""
 
 from uuid import UUID
 

@@ -1,4 +1,4 @@
-"""What deletions and operations look like from outside."""
+"""Deletions and operations as the API shows them."""
 
 from datetime import datetime
 from typing import Annotated, Literal

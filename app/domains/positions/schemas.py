@@ -13,7 +13,7 @@ from app.domains.trading.fields import Amount, Moment, NotNegative, Positive, Ro
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 MAX_REVISION = 2**53
-"""What a number of JavaScript can count to."""
+"""The largest revision: JavaScript represents all integers up to it exactly."""
 PositionSide = TypeAliasType(
     "PositionSide",
     Annotated[Literal["long", "short"], Field(description="The direction of a position.")],

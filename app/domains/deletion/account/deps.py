@@ -1,4 +1,4 @@
-"""Makes the service that closes an account."""
+"""Creates the service that closes an account."""
 
 from typing import Annotated
 

@@ -14,7 +14,7 @@ KEPT = 1000
 
 
 class Configuration(NamedTuple):
-    """`document` is `runtime.config.schemas.Config` as JSON."""
+    """A bot's configuration. `document` is `runtime.config.schemas.Config` as JSON."""
 
     version: str
     may_open_positions: bool

@@ -1,4 +1,4 @@
-"""Makes the service that takes heartbeats."""
+"""Creates the service that takes heartbeats."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""The route by which a bot says that it lives (role `runtime`)."""
+"""The route of heartbeats (role `runtime`)."""
 
 from fastapi import APIRouter, Response
 

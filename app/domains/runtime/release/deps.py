@@ -1,4 +1,4 @@
-"""Makes the service that releases credentials."""
+"""Creates the service that releases credentials."""
 
 from typing import Annotated
 

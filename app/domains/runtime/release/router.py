@@ -1,4 +1,4 @@
-"""The route on which a bot is given its credentials (role `runtime`)."""
+"""The route that releases a bot's credentials (role `runtime`)."""
 
 from fastapi import APIRouter, Response
 

@@ -1,4 +1,4 @@
-"""What a bot sends for its credentials, and what it gets."""
+"""The request for a bot's credentials, and the response."""
 
 from typing import Annotated, Literal
 from uuid import UUID

@@ -125,7 +125,7 @@ class ReleaseService:
         )
 
     def fulfil(self, ticket: Ticket) -> dict[str, Any]:
-        """Seal the data key to the bot's key; the members of `runtime.release.schemas.Release`.
+        """Seal the data key to the bot's key; return the members of `release.schemas.Release`.
 
         The ciphertext is sent as it is stored.
         """
