@@ -173,7 +173,7 @@ class _Passage:
         While an account is being closed, the request that closes it gets its stored response again;
         a new request of that kind checks the account itself.
         """
-        status = await AccountRepository(self._work.session).lock_shared_in_any_status(user)
+        status = await AccountRepository(self._work.session, user).lock_shared_in_any_status()
         if not self._access.while_closing or status.closing_at is None:
             status.require_open(user)
 
@@ -184,7 +184,7 @@ class _Passage:
         if self._access.action is None or caller is None:
             return
         if isinstance(caller.principal, UserPrincipal):
-            await AccountRepository(work.session).ensure_exists(caller.principal)
+            await AccountRepository(work.session, caller.principal).ensure_exists()
         await self._release_claim()
         # Bots' audited calls are hot: they have no session.
         executor = work.transaction if self._access.for_bots else SessionExecutor(work.session)

@@ -16,9 +16,10 @@ async def account_service(
     work: CurrentWork, context: CurrentContext, caller: CurrentCaller
 ) -> AccountService:
     return AccountService(
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         DataRepository(work.session, caller.account_id),
         audit_log(work, context, caller),
+        caller.account_id,
     )
 
 

@@ -30,54 +30,55 @@ class AccountView:
 
 
 class AccountRepository:
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, session: AsyncSession, user: UserPrincipal) -> None:
         self._session = session
+        self._user = user
 
-    async def lock_shared(self, principal: UserPrincipal) -> UUID:
+    async def lock_shared(self) -> UUID:
         """Lock the caller's account against closure and bulk deletion; create it if need be.
 
         Raises `AccountClosing`, and `Unauthenticated` for a token issued before the closure.
         """
-        status = await self.lock_shared_in_any_status(principal)
-        status.require_open(principal)
-        return principal.account_id
+        status = await self.lock_shared_in_any_status()
+        status.require_open(self._user)
+        return self._user.account_id
 
-    async def lock_exclusive(self, principal: UserPrincipal) -> UUID:
+    async def lock_exclusive(self) -> UUID:
         """Lock the caller's account against all other callers; rows may still reference it.
 
         Waits for all that hold the shared lock, so the next statement sees what they did. Raises
         what `lock_shared` raises.
         """
-        status = await self.lock_exclusive_in_any_status(principal)
-        status.require_open(principal)
-        return principal.account_id
+        status = await self.lock_exclusive_in_any_status()
+        status.require_open(self._user)
+        return self._user.account_id
 
-    async def lock_shared_in_any_status(self, principal: UserPrincipal) -> AccountStatus:
+    async def lock_shared_in_any_status(self) -> AccountStatus:
         """Lock like `lock_shared`, but also an account that is being closed."""
-        return await self._locked(principal, share=True)
+        return await self._locked(share=True)
 
-    async def lock_exclusive_in_any_status(self, principal: UserPrincipal) -> AccountStatus:
+    async def lock_exclusive_in_any_status(self) -> AccountStatus:
         """Lock like `lock_exclusive`, but also an account that is being closed."""
-        return await self._locked(principal, share=False)
+        return await self._locked(share=False)
 
-    async def ensure_exists(self, principal: UserPrincipal) -> None:
+    async def ensure_exists(self) -> None:
         """Create the account's row if it is missing, in any status: refusals are recorded too."""
-        await self.lock_shared_in_any_status(principal)
+        await self.lock_shared_in_any_status()
 
-    async def _locked(self, principal: UserPrincipal, *, share: bool) -> AccountStatus:
+    async def _locked(self, *, share: bool) -> AccountStatus:
         """Lock the row and return its status. After a wait, these are the columns as committed."""
         lock = (
             select(*COLUMNS)
-            .where(Account.account_id == principal.account_id)
+            .where(Account.account_id == self._user.account_id)
             .with_for_update(read=share, key_share=not share)
         )
         row = (await self._session.execute(lock)).one_or_none()
         if row is None:
-            await self._make(principal)
+            await self._make()
             row = (await self._session.execute(lock)).one()
         return AccountStatus._make(row)
 
-    async def get(self, account_id: UUID) -> AnyRow | None:
+    async def get(self) -> AnyRow | None:
         """Return the account's settings; `None` if nothing was done in the account yet."""
         query = select(
             Account.selected_environment,
@@ -85,25 +86,25 @@ class AccountRepository:
             Account.closing_at,
             Account.created_at,
             Account.revision,
-        ).where(Account.account_id == account_id)
+        ).where(Account.account_id == self._user.account_id)
         return (await self._session.execute(query)).one_or_none()
 
-    async def revision(self, account_id: UUID) -> int:
+    async def revision(self) -> int:
         """Return the revision of the settings. The account must have been locked, so the row
         exists.
         """
-        query = select(Account.revision).where(Account.account_id == account_id)
+        query = select(Account.revision).where(Account.account_id == self._user.account_id)
         return (await self._session.execute(query)).scalar_one()
 
-    async def change(self, account_id: UUID, **columns: Any) -> None:
+    async def change(self, **columns: Any) -> None:
         await self._session.execute(
             update(Account)
-            .where(Account.account_id == account_id)
+            .where(Account.account_id == self._user.account_id)
             .values(**columns, revision=Account.revision + 1)
         )
 
-    async def _make(self, principal: UserPrincipal) -> None:
+    async def _make(self) -> None:
         new = insert(Account).values(
-            account_id=principal.account_id, issuer=principal.issuer, subject=principal.subject
+            account_id=self._user.account_id, issuer=self._user.issuer, subject=self._user.subject
         )
         await self._session.execute(new.on_conflict_do_nothing())

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.preconditions import Expected, etag
-from app.api.route import CurrentCaller, EdgeRoute
+from app.api.route import EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.accounts.deps import Service
 from app.domains.accounts.repository import AccountView
@@ -26,9 +26,9 @@ def _one(view: AccountView) -> Response:
     response_model=Account,
 )
 @for_users(Scope.DATA_READ)
-async def get_account(service: Service, caller: CurrentCaller) -> Response:
+async def get_account(service: Service) -> Response:
     """Return the account's settings, and which trading data it holds in which environment."""
-    return _one(await service.get(caller.account_id))
+    return _one(await service.get())
 
 
 @router.patch(
@@ -38,11 +38,9 @@ async def get_account(service: Service, caller: CurrentCaller) -> Response:
     response_model=Account,
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="account.change")
-async def change_account(
-    change: AccountChange, service: Service, caller: CurrentCaller, expected: Expected
-) -> Response:
+async def change_account(change: AccountChange, service: Service, expected: Expected) -> Response:
     """Select the environment that readings use by default, or set the time zone.
 
     The `ETag` covers the settings only: new trading data do not change it.
     """
-    return _one(await service.change(caller.user, change, expected))
+    return _one(await service.change(change, expected))

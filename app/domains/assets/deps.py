@@ -22,7 +22,7 @@ async def asset_service(
         work.session,
         AssetRepository(work.session, reader, account_id),
         KeyRepository(work.session, reader, account_id),
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         CatalogueRepository(work.session),
         context.catalogues,
         audit_log(work, context, caller),

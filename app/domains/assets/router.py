@@ -11,7 +11,7 @@ from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.api.preconditions import Expected, etag
 from app.api.problems import problems
-from app.api.route import CurrentCaller, EdgeRoute
+from app.api.route import EdgeRoute
 from app.api.schemas import Symbol
 from app.auth.scopes import Scope
 from app.domains.assets import errors
@@ -66,11 +66,9 @@ async def list_assets(
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="asset.add")
-async def add_asset(
-    key_id: UUID, new: AssetCreate, service: Service, caller: CurrentCaller
-) -> Response:
+async def add_asset(key_id: UUID, new: AssetCreate, service: Service) -> Response:
     """Allow the key's bot to trade one of the key's instruments."""
-    row = await service.add(caller.user, key_id, new)
+    row = await service.add(key_id, new)
     address = f"/v1/keys/{key_id}/assets/{quote(row.symbol, safe='')}"
     return _one(row, status=201, Location=address)
 
@@ -105,7 +103,6 @@ async def change_asset(
     symbol: SymbolInPath,
     change: AssetChange,
     service: Service,
-    caller: CurrentCaller,
     expected: Expected,
 ) -> Response:
     """Change leverage or margin mode, or enable or disable the asset.
@@ -113,7 +110,7 @@ async def change_asset(
     A disabled asset opens no new positions. The margin mode cannot change while a position is open
     on the symbol.
     """
-    return _one(await service.change(caller.user, key_id, symbol, change, expected))
+    return _one(await service.change(key_id, symbol, change, expected))
 
 
 @router.delete(
@@ -125,11 +122,11 @@ async def change_asset(
 )
 @for_users(Scope.KEYS_WRITE, action="asset.remove")
 async def remove_asset(
-    key_id: UUID, symbol: SymbolInPath, service: Service, caller: CurrentCaller, expected: Expected
+    key_id: UUID, symbol: SymbolInPath, service: Service, expected: Expected
 ) -> Response:
     """Stop the bot from opening positions on the symbol.
 
     The asset cannot be removed while a position is open on it.
     """
-    await service.remove(caller.user, key_id, symbol, expected)
+    await service.remove(key_id, symbol, expected)
     return Response(status_code=204)

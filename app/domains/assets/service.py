@@ -9,7 +9,6 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.pagination import Page
-from app.auth.principal import UserPrincipal
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.assets.errors import (
@@ -74,12 +73,12 @@ class AssetService:
             raise NotFound
         return row
 
-    async def add(self, principal: UserPrincipal, key_id: UUID, new: AssetCreate) -> AssetRow:
+    async def add(self, key_id: UUID, new: AssetCreate) -> AssetRow:
         """Add an asset of the key's current contract type, fetching a catalogue never fetched
         before.
         """
         await self._fetch_if_unknown(key_id)
-        key = await self._key(principal, key_id)
+        key = await self._key(key_id)
         listing = await self._listing(key, new.symbol)
         leverage = _leverage(key.exchange, new.leverage, listing.max_leverage)
         if leverage is None and leverage_settable(key.exchange):
@@ -107,14 +106,13 @@ class AssetService:
 
     async def change(
         self,
-        principal: UserPrincipal,
         key_id: UUID,
         symbol: str,
         change: AssetChange,
         expected: Revisions | None,
     ) -> AssetRow:
         """Change an asset. `expected` holds the revisions named by If-Match, if it was sent."""
-        key, row = await self._locked(principal, key_id, symbol, expected)
+        key, row = await self._locked(key_id, symbol, expected)
         _leverage(row.exchange, change.leverage, row.max_leverage)
         if change.margin_mode is not None and change.margin_mode != row.margin_mode:
             _margin_mode(change.margin_mode, row.margin_modes)
@@ -130,10 +128,8 @@ class AssetService:
         await self._record("asset.change", key, symbol, **changed)
         return await self.get(key_id, symbol)
 
-    async def remove(
-        self, principal: UserPrincipal, key_id: UUID, symbol: str, expected: Revisions | None
-    ) -> None:
-        key, _ = await self._locked(principal, key_id, symbol, expected)
+    async def remove(self, key_id: UUID, symbol: str, expected: Revisions | None) -> None:
+        key, _ = await self._locked(key_id, symbol, expected)
         await self._refuse_open_positions(key_id, symbol)
         await self._assets.remove(key_id, key.contract_type, symbol)
         await self._record("asset.remove", key, symbol)
@@ -148,11 +144,11 @@ class AssetService:
             await self._session.rollback()
             await self._refresher.refresh(name)
 
-    async def _key(self, principal: UserPrincipal, key_id: UUID) -> KeyRow:
+    async def _key(self, key_id: UUID) -> KeyRow:
         """Take a shared lock on the key and return its row, read in a later statement than the
         lock.
         """
-        await self._accounts.lock_shared(principal)
+        await self._accounts.lock_shared()
         await self._keys.lock(key_id, share=True)
         row = await self._keys.get(key_id)
         if row is None:
@@ -160,9 +156,9 @@ class AssetService:
         return row
 
     async def _locked(
-        self, principal: UserPrincipal, key_id: UUID, symbol: str, expected: Revisions | None
+        self, key_id: UUID, symbol: str, expected: Revisions | None
     ) -> tuple[KeyRow, AssetRow]:
-        key = await self._key(principal, key_id)
+        key = await self._key(key_id)
         if not await self._assets.lock(key_id, key.contract_type, symbol):
             raise NotFound
         row = await self.get(key_id, symbol)

@@ -19,7 +19,7 @@ async def bot_service(
 ) -> BotService:
     return BotService(
         BotRepository(work.session, caller.account_id),
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         audit_log(work, context, caller),
     )
 
@@ -32,7 +32,7 @@ async def bot_token_service(
     return BotTokenService(
         BotRepository(work.session, caller.account_id),
         BotTokenRepository(work.session),
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         audit_log(work, context, caller),
         context.runtime.token,
     )

@@ -9,7 +9,7 @@ from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.preconditions import Expected, etag
 from app.api.problems import problems
-from app.api.route import CurrentCaller, EdgeRoute
+from app.api.route import EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.bots import errors
 from app.domains.bots.deps import Service, TokenService
@@ -36,9 +36,9 @@ def _one(row: BotRow, *, status: int = 200, **headers: str) -> Response:
     response_model=Bot,
 )
 @for_users(Scope.BOTS_WRITE, action="bot.add")
-async def add_bot(new: BotCreate, service: Service, caller: CurrentCaller) -> Response:
+async def add_bot(new: BotCreate, service: Service) -> Response:
     """Add a bot. It has no token and no key at first."""
-    row = await service.add(caller.user, new.name)
+    row = await service.add(new.name)
     return _one(row, status=201, Location=f"/v1/bots/{row.id}")
 
 
@@ -73,13 +73,13 @@ async def get_bot(bot_id: UUID, service: Service) -> Response:
 )
 @for_users(Scope.BOTS_WRITE, action="bot.change")
 async def change_bot(
-    bot_id: UUID, change: BotChange, service: Service, caller: CurrentCaller, expected: Expected
+    bot_id: UUID, change: BotChange, service: Service, expected: Expected
 ) -> Response:
     """Rename, pause or resume a bot.
 
     A paused bot opens no new positions and continues to manage its open ones.
     """
-    return _one(await service.change(caller.user, bot_id, change, expected))
+    return _one(await service.change(bot_id, change, expected))
 
 
 @router.delete(
@@ -90,11 +90,9 @@ async def change_bot(
     responses=problems(errors.OpenPositions),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.delete")
-async def delete_bot(
-    bot_id: UUID, service: Service, caller: CurrentCaller, expected: Expected
-) -> Response:
+async def delete_bot(bot_id: UUID, service: Service, expected: Expected) -> Response:
     """Delete a bot, revoke its token and unassign its key."""
-    await service.delete(caller.user, bot_id, expected)
+    await service.delete(bot_id, expected)
     return Response(status_code=204)
 
 
@@ -110,14 +108,13 @@ async def assign_key(
     bot_id: UUID,
     assignment: KeyAssignment,
     service: Service,
-    caller: CurrentCaller,
     expected: Expected,
 ) -> Response:
     """Assign a key, replacing the bot's current one.
 
     The key must be active and not assigned to another bot.
     """
-    return _one(await service.assign(caller.user, bot_id, assignment.key_id, expected))
+    return _one(await service.assign(bot_id, assignment.key_id, expected))
 
 
 @router.delete(
@@ -128,11 +125,9 @@ async def assign_key(
     responses=problems(errors.OpenPositions),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.unassign_key")
-async def unassign_key(
-    bot_id: UUID, service: Service, caller: CurrentCaller, expected: Expected
-) -> Response:
+async def unassign_key(bot_id: UUID, service: Service, expected: Expected) -> Response:
     """Take the key away from the bot. The key can then be assigned to another bot."""
-    return _one(await service.unassign(caller.user, bot_id, expected))
+    return _one(await service.unassign(bot_id, expected))
 
 
 @token_router.post(
@@ -143,13 +138,13 @@ async def unassign_key(
     response_model=BotToken,
 )
 @for_users(Scope.BOTS_WRITE, action="bot.mint_token", replayable=False)
-async def mint_bot_token(bot_id: UUID, service: TokenService, caller: CurrentCaller) -> Response:
+async def mint_bot_token(bot_id: UUID, service: TokenService) -> Response:
     """Mint a token for the bot and revoke its previous one immediately.
 
     The token is shown once. An Idempotency-Key has no effect, because the response is a secret and
     is not stored. If the response is lost, repeat the call: it mints another token.
     """
-    token = await service.replace(caller.user, bot_id)
+    token = await service.replace(bot_id)
     return json_answer(
         {"token": token.reveal()}, status=201, headers={"Location": f"/v1/bots/{bot_id}"}
     )

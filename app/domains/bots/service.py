@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 from app.api.pagination import Page
-from app.auth.principal import UserPrincipal
 from app.db.base import new_id
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
@@ -34,17 +33,15 @@ class BotService:
             raise NotFound
         return row
 
-    async def add(self, principal: UserPrincipal, name: str) -> BotRow:
-        await self._accounts.lock_shared(principal)
+    async def add(self, name: str) -> BotRow:
+        await self._accounts.lock_shared()
         bot_id = new_id()
         await self._bots.add(bot_id, name)
         await self._audit.record("bot.add", target="bot", target_id=bot_id, name=name)
         return await self.get(bot_id)
 
-    async def change(
-        self, principal: UserPrincipal, bot_id: UUID, change: BotChange, expected: Revisions | None
-    ) -> BotRow:
-        row = await self._locked(principal, bot_id, expected)
+    async def change(self, bot_id: UUID, change: BotChange, expected: Revisions | None) -> BotRow:
+        row = await self._locked(bot_id, expected)
         if change.paused is not None:
             await self._lock_key(row)
         wanted = {"name": change.name, "paused": change.paused}
@@ -59,19 +56,15 @@ class BotService:
         await self._audit.record("bot.change", target="bot", target_id=bot_id, **changed)
         return await self.get(bot_id)
 
-    async def delete(
-        self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
-    ) -> None:
+    async def delete(self, bot_id: UUID, expected: Revisions | None) -> None:
         """Delete the bot and its token and release its key; refused while it has open positions."""
-        row = await self._locked(principal, bot_id, expected)
+        row = await self._locked(bot_id, expected)
         await self._lock_key(row)
         self._refuse_open_positions(row)
         await self._bots.delete(bot_id)
         await self._audit.record("bot.delete", target="bot", target_id=bot_id, name=row.name)
 
-    async def assign(
-        self, principal: UserPrincipal, bot_id: UUID, key_id: UUID, expected: Revisions | None
-    ) -> BotRow:
+    async def assign(self, bot_id: UUID, key_id: UUID, expected: Revisions | None) -> BotRow:
         """Assign this key to the bot in place of its current one. Assigning the same key changes
         nothing.
 
@@ -79,7 +72,7 @@ class BotService:
         late: a bot that has lost the key of its positions can get it back, since nothing else can
         manage them.
         """
-        row = await self._locked(principal, bot_id, expected)
+        row = await self._locked(bot_id, expected)
         if row.key_id == key_id:
             return row
         await self._bots.lock_keys([key_id] if row.key_id is None else [key_id, row.key_id])
@@ -105,11 +98,9 @@ class BotService:
         )
         return await self.get(bot_id)
 
-    async def unassign(
-        self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
-    ) -> BotRow:
+    async def unassign(self, bot_id: UUID, expected: Revisions | None) -> BotRow:
         """Take the bot's key away. A bot without a key stays as it is, so a repeat succeeds."""
-        row = await self._locked(principal, bot_id, expected)
+        row = await self._locked(bot_id, expected)
         if row.key_id is None:
             return row
         await self._lock_key(row)
@@ -125,11 +116,9 @@ class BotService:
         )
         return await self.get(bot_id)
 
-    async def _locked(
-        self, principal: UserPrincipal, bot_id: UUID, expected: Revisions | None
-    ) -> BotRow:
+    async def _locked(self, bot_id: UUID, expected: Revisions | None) -> BotRow:
         """Lock the bot and return its row, read in a later statement than the lock."""
-        await self._accounts.lock_shared(principal)
+        await self._accounts.lock_shared()
         if not await self._bots.lock(bot_id):
             raise NotFound
         row = await self.get(bot_id)

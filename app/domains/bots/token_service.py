@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from app.auth.principal import UserPrincipal
 from app.custody.bot_token import mint, token_hash
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
@@ -28,9 +27,9 @@ class BotTokenService:
         self._audit = audit
         self._hmac_key = hmac_key
 
-    async def replace(self, principal: UserPrincipal, bot_id: UUID) -> Secret:
+    async def replace(self, bot_id: UUID) -> Secret:
         """Mint a new token for the bot; the previous one becomes invalid on commit."""
-        account_id = await self._accounts.lock_shared(principal)
+        account_id = await self._accounts.lock_shared()
         if not await self._bots.lock(bot_id):
             raise NotFound
         token = mint(account_id, bot_id)

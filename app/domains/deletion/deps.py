@@ -19,7 +19,7 @@ async def deletion_service(
     return DeletionService(
         DeletionRepository(work.session, caller.account_id),
         OperationRepository(work.session, caller.account_id),
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         audit_log(work, context, caller),
     )
 

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.problems import problems
-from app.api.route import CurrentCaller, EdgeRoute
+from app.api.route import EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.deletion.deps import Deletions
 from app.domains.deletion.errors import UnknownKeys
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/v1/data-deletions", tags=["operations"], route_class
     },
 )
 @for_users(Scope.DATA_DELETE, action="data.delete")
-async def delete_data(wanted: DataDeletion, service: Deletions, caller: CurrentCaller) -> Response:
+async def delete_data(wanted: DataDeletion, service: Deletions) -> Response:
     """Delete trades, positions, equity snapshots, signals and bot events.
 
     The scope is everything, one environment, some keys, or what happened before a time. Open
@@ -39,4 +39,4 @@ async def delete_data(wanted: DataDeletion, service: Deletions, caller: CurrentC
     if wanted.dry_run:
         preview = await service.preview(wanted)
         return json_answer({"counts": preview.counts, "kept": {"positions": preview.held}})
-    return operation_answer(await service.delete(caller.user, wanted), status=202)
+    return operation_answer(await service.delete(wanted), status=202)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from app.auth.principal import UserPrincipal
 from app.db.base import new_id
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
@@ -46,9 +45,9 @@ class DeletionService:
             await self._deletions.counts(marks), await self._deletions.positions_held(marks)
         )
 
-    async def delete(self, principal: UserPrincipal, wanted: DataDeletion) -> OperationRow:
+    async def delete(self, wanted: DataDeletion) -> OperationRow:
         """Hide the data and reject reports of such data from now on; a worker deletes the rows."""
-        await self._accounts.lock_exclusive(principal)
+        await self._accounts.lock_exclusive()
         marks = await self._marks(wanted)
         if wanted.before is None:
             marks = await self._deletions.up_to_now(marks)

@@ -17,7 +17,7 @@ async def freeze_service(
 ) -> FreezeService:
     return FreezeService(
         FreezeRepository(work.session, caller.account_id),
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         audit_log(work, context, caller),
     )
 

@@ -9,7 +9,7 @@ from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.problems import problems
-from app.api.route import CurrentCaller, EdgeRoute
+from app.api.route import EdgeRoute
 from app.auth.scopes import Scope
 from app.db.base import AnyRow
 from app.domains.freezes.deps import Service
@@ -51,12 +51,12 @@ async def list_freezes(
     },
 )
 @for_users(Scope.KEYS_WRITE, action="freeze.add")
-async def add_freeze(new: FreezeCreate, service: Service, caller: CurrentCaller) -> Response:
+async def add_freeze(new: FreezeCreate, service: Service) -> Response:
     """Freeze the whole account, one exchange or one key.
 
     Once the response arrives, no new position is permitted. Open positions are left to their bots.
     """
-    row, is_new = await service.add(caller.user, new)
+    row, is_new = await service.add(new)
     if not is_new:
         return json_answer(_document(row))
     return json_answer(_document(row), status=201, headers={"Location": f"/v1/freezes/{row.id}"})
@@ -81,7 +81,7 @@ async def get_freeze(freeze_id: UUID, service: Service) -> Response:
     status_code=204,
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="freeze.lift")
-async def lift_freeze(freeze_id: UUID, service: Service, caller: CurrentCaller) -> Response:
+async def lift_freeze(freeze_id: UUID, service: Service) -> Response:
     """Allow new positions again, unless another freeze still stops them."""
-    await service.lift(caller.user, freeze_id)
+    await service.lift(freeze_id)
     return Response(status_code=204)

@@ -4,7 +4,6 @@ from operator import attrgetter
 from uuid import UUID
 
 from app.api.pagination import Page
-from app.auth.principal import UserPrincipal
 from app.db.base import AnyRow
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
@@ -37,9 +36,9 @@ class FreezeService:
             raise NotFound
         return row
 
-    async def add(self, principal: UserPrincipal, new: FreezeCreate) -> tuple[AnyRow, bool]:
+    async def add(self, new: FreezeCreate) -> tuple[AnyRow, bool]:
         """Freeze this target; return the freeze and whether it is new. A repeat changes nothing."""
-        await self._accounts.lock_exclusive(principal)
+        await self._accounts.lock_exclusive()
         known = await self._freezes.find(**new.target)
         if known is not None:
             return known, False
@@ -49,8 +48,8 @@ class FreezeService:
         await self._record("freeze.add", row)
         return row, True
 
-    async def lift(self, principal: UserPrincipal, freeze_id: UUID) -> None:
-        await self._accounts.lock_exclusive(principal)
+    async def lift(self, freeze_id: UUID) -> None:
+        await self._accounts.lock_exclusive()
         row = await self.get(freeze_id)
         await self._freezes.remove(row.id)
         await self._record("freeze.lift", row)

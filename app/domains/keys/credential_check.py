@@ -5,6 +5,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from limits import RateLimitItemPerMinute
 from limits.aio.strategies import MovingWindowRateLimiter
@@ -88,6 +89,7 @@ class CredentialCheck:
         limiter: MovingWindowRateLimiter,
         aside: Callable[[], AbstractAsyncContextManager[None]],
         *,
+        account_id: UUID,
         timeout: float,
         per_minute: int,
         refuse_withdrawal: bool,
@@ -96,11 +98,12 @@ class CredentialCheck:
         self._metrics = metrics
         self._limiter = limiter
         self._aside = aside
+        self._account_id = account_id
         self._timeout = timeout
         self._limit = RateLimitItemPerMinute(per_minute)
         self._refuse_withdrawal = refuse_withdrawal
 
-    async def run(self, request: KeyRequest, account: str) -> Verified:
+    async def run(self, request: KeyRequest) -> Verified:
         """Return what the exchange says about the credentials; `SKIPPED` if it is not to be asked.
 
         Raises `CredentialsRejected` if the exchange refuses them, `WithdrawalPermission` by policy.
@@ -110,7 +113,7 @@ class CredentialCheck:
         """
         if not request.verify:
             return SKIPPED
-        if not await self._limiter.hit(self._limit, "key-checks", account):
+        if not await self._limiter.hit(self._limit, "key-checks", str(self._account_id)):
             raise RateLimited(
                 60, "Too many keys were checked within a minute. Try again in a minute."
             )

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from app.auth.principal import UserPrincipal
 from app.db.base import new_id
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
@@ -58,28 +57,24 @@ class KeyDeletionService:
         counts = await self._deletions.counts(whole_key(key_id))
         return KeyPreview(key, counts, await self._keys.positions_held(key_id))
 
-    async def delete(
-        self, principal: UserPrincipal, key_id: UUID, expected: Revisions | None
-    ) -> dict[str, int]:
+    async def delete(self, key_id: UUID, expected: Revisions | None) -> dict[str, int]:
         """Delete the key and its credentials at once and keep its trading data.
 
         Returns how many rows of each kind were deleted.
         """
-        await self._accounts.lock_shared(principal)
+        await self._accounts.lock_shared()
         key = await self._deletable(key_id, expected)
         deleted = await self._remove(key_id)
         await self._keys.forget_label(key_id)
         await self._record(key)
         return deleted
 
-    async def delete_with_data(
-        self, principal: UserPrincipal, key_id: UUID, expected: Revisions | None
-    ) -> OperationRow:
+    async def delete_with_data(self, key_id: UUID, expected: Revisions | None) -> OperationRow:
         """Delete the key and its credentials at once, and its trading data by an operation.
 
         From now on no query shows the trading data, and nothing reported for the key is stored.
         """
-        await self._accounts.lock_exclusive(principal)
+        await self._accounts.lock_exclusive()
         key = await self._deletable(key_id, expected)
         deleted = await self._remove(key_id)
         marks = whole_key(key_id)

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from app.api.route import CurrentCaller, CurrentWork
 from app.api.write_limiter import released
+from app.auth.caller import Caller
 from app.context import Context, CurrentContext
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.deps import audit_log
@@ -31,9 +32,9 @@ async def key_service(
         work.session,
         KeyRepository(work.session, context.database.autocommit, caller.account_id),
         CredentialRepository(work.session, caller.account_id),
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         context.api,
-        _check(context, request),
+        _check(context, caller, request),
         CatalogueRepository(work.session),
         context.catalogues,
         BotRepository(work.session, caller.account_id),
@@ -48,7 +49,7 @@ async def deletion_service(
     return KeyDeletionService(
         KeyRepository(work.session, context.database.autocommit, account_id),
         CredentialRepository(work.session, account_id),
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         DeletionRepository(work.session, account_id),
         OperationRepository(work.session, account_id),
         audit_log(work, context, caller),
@@ -64,21 +65,22 @@ async def replacement_service(
         work.session,
         KeyRepository(work.session, context.database.autocommit, caller.account_id),
         CredentialRepository(work.session, caller.account_id),
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         context.api,
-        _check(context, request),
+        _check(context, caller, request),
         CatalogueRepository(work.session),
         audit_log(work, context, caller),
     )
 
 
-def _check(context: Context, request: Request) -> CredentialCheck:
+def _check(context: Context, caller: Caller, request: Request) -> CredentialCheck:
     settings = context.settings
     return CredentialCheck(
         context.exchanges,
         context.metrics,
         context.limiter,
         partial(released, request),
+        account_id=caller.account_id,
         timeout=settings.key_check_timeout,
         per_minute=settings.key_checks_per_minute,
         refuse_withdrawal=settings.withdrawal_policy == "reject",

@@ -6,7 +6,6 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.principal import UserPrincipal
 from app.custody.fingerprint import fingerprint, mask
 from app.custody.role_keys import ApiKeys
 from app.db.failures import violated_constraint
@@ -49,7 +48,6 @@ class ReplacementService:
 
     async def replace(
         self,
-        principal: UserPrincipal,
         key_id: UUID,
         new: CredentialsReplace,
         expected: Revisions | None,
@@ -66,8 +64,8 @@ class ReplacementService:
         await self._refuse_other_key(mark, key_id)
         # Nothing is written yet: give the connection back before the exchange is called.
         await self._session.rollback()
-        verified = await self._check.run(request, str(principal.account_id))
-        account_id = await self._accounts.lock_shared(principal)
+        verified = await self._check.run(request)
+        account_id = await self._accounts.lock_shared()
         if not await self._keys.lock(key_id):
             raise NotFound
         row = self._current(await self._keys.get(key_id), expected)

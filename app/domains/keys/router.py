@@ -60,13 +60,13 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="key.add")
-async def add_key(new: KeyCreate, service: Service, caller: CurrentCaller) -> Response:
+async def add_key(new: KeyCreate, service: Service) -> Response:
     """Verify the credentials with the exchange, then seal them.
 
     The credentials are never shown again. If the exchange cannot be asked, the key is added with
     `verification.status` `unreachable`.
     """
-    row = await service.add(caller.user, new)
+    row = await service.add(new)
     return _one(row, status=201, Location=f"/v1/keys/{row.id}")
 
 
@@ -129,14 +129,14 @@ async def get_key(key_id: UUID, service: Service) -> Response:
 )
 @for_users(Scope.KEYS_WRITE, action="key.change")
 async def change_key(
-    key_id: UUID, change: KeyChange, service: Service, caller: CurrentCaller, expected: Expected
+    key_id: UUID, change: KeyChange, service: Service, expected: Expected
 ) -> Response:
     """Rename, activate or deactivate a key, or switch its contract type.
 
     Deactivating stops new positions immediately and leaves open ones to the bot's exit rules. Each
     contract type has its own trading assets; switching back restores the previous ones.
     """
-    return _one(await service.change(caller.user, key_id, change, expected))
+    return _one(await service.change(key_id, change, expected))
 
 
 @router.put(
@@ -160,7 +160,6 @@ async def replace_credentials(
     key_id: UUID,
     new: CredentialsReplace,
     service: Replacements,
-    caller: CurrentCaller,
     expected: Expected,
 ) -> Response:
     """Replace credentials that expire or were renewed; the key keeps its bot, positions and
@@ -170,7 +169,7 @@ async def replace_credentials(
     account. Once the response arrives, the previous credentials are deleted and `version` is
     incremented; the bot then fetches the new ones.
     """
-    return _one(await service.replace(caller.user, key_id, new, expected))
+    return _one(await service.replace(key_id, new, expected))
 
 
 @router.get(
@@ -225,9 +224,8 @@ async def delete_key(
     When the response arrives, the credentials are deleted. With `associated_data=delete`, the key's
     data are hidden as well, and the operation removes them.
     """
-    user = caller.user
     if associated_data is AssociatedData.DELETE:
-        user.require(Scope.DATA_DELETE)
-        return operation_answer(await service.delete_with_data(user, key_id, expected), status=202)
-    deleted = await service.delete(user, key_id, expected)
+        caller.user.require(Scope.DATA_DELETE)
+        return operation_answer(await service.delete_with_data(key_id, expected), status=202)
+    deleted = await service.delete(key_id, expected)
     return json_answer({"key_id": key_id, "associated_data": associated_data, "deleted": deleted})

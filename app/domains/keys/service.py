@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.pagination import Page
-from app.auth.principal import UserPrincipal
 from app.custody.fingerprint import fingerprint, mask
 from app.custody.role_keys import ApiKeys
 from app.db.base import new_id
@@ -66,7 +65,7 @@ class KeyService:
             raise NotFound
         return row
 
-    async def add(self, principal: UserPrincipal, new: KeyCreate) -> KeyRow:
+    async def add(self, new: KeyCreate) -> KeyRow:
         """Check the form, look for a duplicate, ask the exchange, then seal and store."""
         request = read_request(new)
         mark = fingerprint(
@@ -80,13 +79,11 @@ class KeyService:
             raise KeyAlreadyAdded(known)
         # Nothing is written yet: give the connection back before the exchange is called.
         await self._session.rollback()
-        verified = await self._check.run(request, str(principal.account_id))
-        return await self._store(principal, request, verified, mark)
+        verified = await self._check.run(request)
+        return await self._store(request, verified, mark)
 
-    async def _store(
-        self, principal: UserPrincipal, request: KeyRequest, verified: Verified, mark: bytes
-    ) -> KeyRow:
-        account_id = await self._accounts.lock_shared(principal)
+    async def _store(self, request: KeyRequest, verified: Verified, mark: bytes) -> KeyRow:
+        account_id = await self._accounts.lock_shared()
         key_id = new_id()
         sealed = self._vault.sealing.sealer().seal(
             request.credentials,
@@ -123,14 +120,12 @@ class KeyService:
         )
         return await self.get(key_id)
 
-    async def change(
-        self, principal: UserPrincipal, key_id: UUID, change: KeyChange, expected: Revisions | None
-    ) -> KeyRow:
+    async def change(self, key_id: UUID, change: KeyChange, expected: Revisions | None) -> KeyRow:
         """Rename, (de)activate or switch the key. `expected` holds the revisions named by If-Match,
         if sent.
         """
         switching = change.contract_type is not None
-        row = await self._locked(principal, key_id, expected, with_bot=switching)
+        row = await self._locked(key_id, expected, with_bot=switching)
         if change.environment is not None and change.environment != row.environment:
             raise EnvironmentImmutable
         if change.contract_type is not None:
@@ -162,7 +157,6 @@ class KeyService:
 
     async def _locked(
         self,
-        principal: UserPrincipal,
         key_id: UUID,
         expected: Revisions | None,
         *,
@@ -171,7 +165,7 @@ class KeyService:
         """Lock the key and return its row, read in a separate statement after the lock was
         taken.
         """
-        await self._accounts.lock_shared(principal)
+        await self._accounts.lock_shared()
         bot_id = await self._switch.lock_bot(key_id) if with_bot else None
         if not await self._keys.lock(key_id):
             raise NotFound

@@ -29,7 +29,7 @@ async def position_service(
 
     return PositionService(
         PositionRepository(work.session, account_id),
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         events_of,
         audit_log(work, context, caller),
     )

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Response
 from app.api.access import for_users
 from app.api.json_response import json_answer
 from app.api.problems import problems
-from app.api.route import CurrentCaller, EdgeRoute
+from app.api.route import EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.positions.deps import Positions
 from app.domains.positions.errors import PositionAmbiguous
@@ -29,7 +29,6 @@ router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeR
 async def close_position(
     position_id: PositionId,
     service: Positions,
-    caller: CurrentCaller,
     bot_id: Annotated[
         UUID | None,
         Query(
@@ -42,4 +41,4 @@ async def close_position(
 
     If the bot does run and reports the position as open, it is open again.
     """
-    return json_answer(position_document(await service.close(caller.user, position_id, bot_id)))
+    return json_answer(position_document(await service.close(position_id, bot_id)))

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from uuid import UUID
 
-from app.auth.principal import UserPrincipal
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.bot_events.event import RecordedEvent
@@ -36,15 +35,13 @@ class PositionService:
         self._events_of = events_of
         self._audit = audit
 
-    async def close(
-        self, principal: UserPrincipal, position_id: str, bot_id: UUID | None
-    ) -> PositionRow:
+    async def close(self, position_id: str, bot_id: UUID | None) -> PositionRow:
         """Close the position without its bot. A closed position stays as it is.
 
         If several bots have a closed position of this id, the most recently changed one is
         returned.
         """
-        await self._accounts.lock_shared(principal)
+        await self._accounts.lock_shared()
         known = await self._positions.holders(position_id, bot_id)
         held = [bot for bot in known if bot.held]
         if len(held) > 1:

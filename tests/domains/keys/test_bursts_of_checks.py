@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from contextlib import nullcontext
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -51,7 +52,7 @@ def test_a_burst_is_checked_for_as_long_as_there_is_patience_and_the_rest_is_no_
 
     async def outcome(check: CredentialCheck, number: int) -> str | None:
         try:
-            return (await check.run(a_key(number), "alice")).reason
+            return (await check.run(a_key(number))).reason
         except CredentialsRejected:
             return "rejected"
 
@@ -60,7 +61,11 @@ def test_a_burst_is_checked_for_as_long_as_there_is_patience_and_the_rest_is_no_
             exchanges = Exchanges(http)
             http.set_rate(exchanges.adapter("phemex").endpoints(*PLACE).rest or "", RATE)
             check = CredentialCheck(
-                *(exchanges, Metrics(), anyone, nullcontext),
+                exchanges=exchanges,
+                metrics=Metrics(),
+                limiter=anyone,
+                aside=nullcontext,
+                account_id=uuid4(),
                 timeout=SECONDS,
                 per_minute=1000,
                 refuse_withdrawal=True,

@@ -19,12 +19,13 @@ async def closing_service(
 ) -> ClosingService:
     account_id = caller.account_id
     return ClosingService(
-        AccountRepository(work.session),
+        AccountRepository(work.session, caller.user),
         ClosingRepository(work.session, account_id),
         DeletionRepository(work.session, account_id),
         OperationRepository(work.session, account_id),
         context.account_statuses,
         audit_log(work, context, caller),
+        caller.user,
     )
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from app.api.access import for_users
 from app.api.preconditions import Expected
 from app.api.problems import problems
-from app.api.route import CurrentCaller, EdgeRoute
+from app.api.route import EdgeRoute
 from app.auth.errors import AccountClosing
 from app.auth.scopes import Scope
 from app.domains.deletion.account.deps import Closing
@@ -30,7 +30,6 @@ router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute
 @for_users(Scope.ACCOUNT_ADMIN, action=CLOSE, while_closing=True)
 async def close_account(
     service: Closing,
-    caller: CurrentCaller,
     expected: Expected,
     force: Annotated[
         bool,
@@ -51,5 +50,5 @@ async def close_account(
     the same Idempotency-Key until the operation is done; the `operation_id` is also part of the 403
     that other routes return. The `ETag` is that of `getAccount`.
     """
-    row = await service.close(caller.user, expected, force=force)
+    row = await service.close(expected, force=force)
     return operation_answer(row, status=202)

@@ -26,6 +26,7 @@ class ClosingService:
         operations: OperationRepository,
         account_statuses: AccountStatusCache,
         audit: AuditLog,
+        user: UserPrincipal,
     ) -> None:
         self._accounts = accounts
         self._closing = closing
@@ -33,21 +34,20 @@ class ClosingService:
         self._operations = operations
         self._account_statuses = account_statuses
         self._audit = audit
+        self._user = user
 
-    async def close(
-        self, principal: UserPrincipal, expected: Revisions | None, *, force: bool
-    ) -> OperationRow:
+    async def close(self, expected: Revisions | None, *, force: bool) -> OperationRow:
         """Delete bots, tokens and keys, and hide the rest; the operation deletes it.
 
         A closure that failed is started again. Raises `AccountClosing` while one is in progress,
         and `PreconditionFailed` unless the account is as expected.
         """
-        status = await self._accounts.lock_exclusive_in_any_status(principal)
-        self._account_statuses.forget(principal.account_id)
+        status = await self._accounts.lock_exclusive_in_any_status()
+        self._account_statuses.forget(self._user.account_id)
         again = await self._again(status)
         if again is None:
-            status.require_open(principal)
-        require(await self._accounts.revision(principal.account_id), expected)
+            status.require_open(self._user)
+        require(await self._accounts.revision(), expected)
         if again is not None:
             return again
         held = await self._closing.positions_held()
