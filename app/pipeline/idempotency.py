@@ -90,7 +90,7 @@ async def claim_of(
 
 
 class IdempotencyRepository:
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, *, session: AsyncSession) -> None:
         self._session = session
 
     async def claim(self, claim: Claim) -> Claim | Response:

@@ -143,7 +143,7 @@ class _Passage:
         """Run the handler, then store its response for a repeated request and commit."""
         response = await handle(self._request)
         if self._claim is not None:
-            await IdempotencyRepository(self._work.session).store(self._claim, response)
+            await IdempotencyRepository(session=self._work.session).store(self._claim, response)
         await self._work.commit()
         self._claim = None
         return response
@@ -160,7 +160,7 @@ class _Passage:
             return None
         work = self._work
         await self._enter(caller.user)
-        held = await IdempotencyRepository(work.session).claim(claim)
+        held = await IdempotencyRepository(session=work.session).claim(claim)
         await work.session.commit()
         if isinstance(held, Response):
             return held
@@ -173,7 +173,9 @@ class _Passage:
         While an account is being closed, the request that closes it gets its stored response again;
         a new request of that kind checks the account itself.
         """
-        status = await AccountRepository(self._work.session, user).lock_shared_in_any_status()
+        status = await AccountRepository(
+            session=self._work.session, user=user
+        ).lock_shared_in_any_status()
         if not self._access.while_closing or status.closing_at is None:
             status.require_open(user)
 
@@ -184,7 +186,7 @@ class _Passage:
         if self._access.action is None or caller is None:
             return
         if isinstance(caller.principal, UserPrincipal):
-            await AccountRepository(work.session, caller.principal).ensure_exists()
+            await AccountRepository(session=work.session, user=caller.principal).ensure_exists()
         await self._release_claim()
         # Bots' audited calls are hot: they have no session.
         executor = work.transaction if self._access.for_bots else SessionExecutor(work.session)
@@ -203,7 +205,7 @@ class _Passage:
 
     async def _release_claim(self) -> None:
         if self._claim is not None:
-            await IdempotencyRepository(self._work.session).release(self._claim)
+            await IdempotencyRepository(session=self._work.session).release(self._claim)
             self._claim = None
 
 

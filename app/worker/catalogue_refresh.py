@@ -16,6 +16,6 @@ async def refresh_due(
     Exchanges do not wait for one another.
     """
     async with sessions() as session:
-        due = await CatalogueRepository(session).due(catalogues.intervals.prices)
+        due = await CatalogueRepository(session=session).due(catalogues.intervals.prices)
     await asyncio.gather(*(catalogues.refresh(name) for name in due))
     return len(due)

@@ -107,7 +107,7 @@ class _Purge:
         plans: dict[tuple[str, Slice], Planned] = {}
         try:
             async with asyncio.timeout(self._limits.claim / 2), self._sessions.begin() as session:
-                repository = PurgeRepository(session, self._claimed)
+                repository = PurgeRepository(session=session, claimed=self._claimed)
                 for kind in KINDS:
                     for part in slices(kind, marks):
                         plans[kind.name, part] = await repository.planned(kind, part, self._most)
@@ -132,7 +132,7 @@ class _Purge:
         while True:
             try:
                 async with self._sessions.begin() as session:
-                    repository = PurgeRepository(session, self._claimed)
+                    repository = PurgeRepository(session=session, claimed=self._claimed)
                     if cut is None:
                         rows, further = await repository.purge(kind, part, reached, self._most)
                     else:
@@ -169,7 +169,7 @@ class _Purge:
     async def _finish(self) -> None:
         claimed = self._claimed
         async with self._sessions.begin() as session:
-            repository = PurgeRepository(session, claimed)
+            repository = PurgeRepository(session=session, claimed=claimed)
             if claimed.kind == "close_account":
                 await repository.forget_account()
             elif claimed.kind == "delete_key_data":

@@ -81,8 +81,8 @@ async def everything(world: World) -> None:
     await user.delete(f"/v1/bots/{bot['id']}")
     await user.get("/v1/audit-events?limit=1")
     async with world.context.database.sessions.begin() as session:
-        await CatalogueRepository(session).notify_bots(BINANCE)
-        await CatalogueRepository(session).notify_bots(BINANCE, ["BTCUSDT"])
+        await CatalogueRepository(session=session).notify_bots(BINANCE)
+        await CatalogueRepository(session=session).notify_bots(BINANCE, ["BTCUSDT"])
 
 
 async def test_every_statement_on_an_accounts_rows_names_the_account(world: World) -> None:

@@ -327,7 +327,7 @@ async def test_a_lapsed_claim_can_neither_keep_an_answer_nor_give_the_key_back(
     account_id = (await world.user().mint((await world.user().add_bot())["id"])).account_id
     asked = Claim(account_id, "one", b"the same request")
     async with world.context.database.sessions() as session:
-        repository = IdempotencyRepository(session)
+        repository = IdempotencyRepository(session=session)
         former = await repository.claim(asked)
         await alter_records(world, claimed_until=func.clock_timestamp() - timedelta(seconds=1))
         present = await repository.claim(asked)

@@ -42,7 +42,7 @@ async def list_instruments(world: World, name: CatalogueKey, *instruments: Instr
         Ticker(listed.symbol, Decimal("97012.5"), Decimal("1840223114.2")) for listed in instruments
     ]
     async with world.context.database.sessions.begin() as session:
-        catalogue = CatalogueRepository(session)
+        catalogue = CatalogueRepository(session=session)
         claim = uuid4()
         await catalogue.claim(name, claim)
         # A refresh by the service takes its locks in this order too.

@@ -60,7 +60,7 @@ async def test_a_catalogue_in_use_comes_first(world: World) -> None:
     await age(world, 61)
 
     async with context.database.sessions() as session:
-        due = await CatalogueRepository(session).due(EVERY.prices)
+        due = await CatalogueRepository(session=session).due(EVERY.prices)
 
     assert due == [name(ContractType.INVERSE), name(ContractType.LINEAR)]
 

@@ -13,7 +13,7 @@ from app.domains.trading.marks import Mark, not_covered, read_marks
 
 
 class DataRepository:
-    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 

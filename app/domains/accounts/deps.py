@@ -16,10 +16,10 @@ async def account_service(
     work: CurrentWork, context: CurrentContext, caller: CurrentCaller
 ) -> AccountService:
     return AccountService(
-        AccountRepository(work.session, caller.user),
-        DataRepository(work.session, caller.account_id),
-        audit_log(work, context, caller),
-        caller.account_id,
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        data=DataRepository(session=work.session, account_id=caller.account_id),
+        audit=audit_log(work, context, caller),
+        account_id=caller.account_id,
     )
 
 

@@ -30,7 +30,7 @@ class AccountView:
 
 
 class AccountRepository:
-    def __init__(self, session: AsyncSession, user: UserPrincipal) -> None:
+    def __init__(self, *, session: AsyncSession, user: UserPrincipal) -> None:
         self._session = session
         self._user = user
 

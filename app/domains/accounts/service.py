@@ -15,6 +15,7 @@ class AccountService:
 
     def __init__(
         self,
+        *,
         accounts: AccountRepository,
         data: DataRepository,
         audit: AuditLog,

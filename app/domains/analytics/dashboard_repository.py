@@ -17,7 +17,7 @@ EXPIRING = timedelta(days=30)
 class DashboardRepository:
     """The totals of one account; every statement names it. Only reads."""
 
-    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 

@@ -14,9 +14,9 @@ from app.domains.analytics.service import AnalyticsService
 async def analytics_service(work: CurrentWork, caller: CurrentCaller) -> AnalyticsService:
     session, account_id = work.session, caller.account_id
     return AnalyticsService(
-        AnalyticsRepository(session, account_id),
-        CurveRepository(session, account_id),
-        DashboardRepository(session, account_id),
+        summaries=AnalyticsRepository(session=session, account_id=account_id),
+        curves=CurveRepository(session=session, account_id=account_id),
+        dashboard=DashboardRepository(session=session, account_id=account_id),
     )
 
 

@@ -40,7 +40,7 @@ class Point(NamedTuple):
 class CurveRepository:
     """The curves of one account; every statement names it. Only reads."""
 
-    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 

@@ -56,7 +56,7 @@ class Peak(NamedTuple):
 class AnalyticsRepository:
     """The summaries of one account; every statement names it. Only reads."""
 
-    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 

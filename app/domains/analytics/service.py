@@ -36,6 +36,7 @@ class AnalyticsService:
 
     def __init__(
         self,
+        *,
         summaries: AnalyticsRepository,
         curves: CurveRepository,
         dashboard: DashboardRepository,

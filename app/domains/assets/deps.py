@@ -19,13 +19,13 @@ async def asset_service(
 ) -> AssetService:
     reader, account_id = context.database.autocommit, caller.account_id
     return AssetService(
-        work.session,
-        AssetRepository(work.session, reader, account_id),
-        KeyRepository(work.session, reader, account_id),
-        AccountRepository(work.session, caller.user),
-        CatalogueRepository(work.session),
-        context.catalogues,
-        audit_log(work, context, caller),
+        session=work.session,
+        assets=AssetRepository(session=work.session, executor=reader, account_id=account_id),
+        keys=KeyRepository(session=work.session, executor=reader, account_id=account_id),
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        catalogue=CatalogueRepository(session=work.session),
+        refresher=context.catalogues,
+        audit=audit_log(work, context, caller),
     )
 
 

@@ -97,7 +97,7 @@ _ONE = text(_OF_KEY.replace("(wanted)", "symbol = :symbol")).bindparams(
 class AssetRepository:
     """The assets of the keys of one account. Every write also notifies the key's bot."""
 
-    def __init__(self, session: AsyncSession, executor: Executor, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, executor: Executor, account_id: UUID) -> None:
         self._session = session
         self._executor = executor
         self._account_id = account_id

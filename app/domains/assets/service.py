@@ -45,6 +45,7 @@ class AssetService:
 
     def __init__(
         self,
+        *,
         session: AsyncSession,
         assets: AssetRepository,
         keys: KeyRepository,

@@ -19,7 +19,7 @@ def audit_log(work: UnitOfWork, context: Context, caller: Caller) -> AuditLog:
 
 
 async def audit_repository(work: CurrentWork, caller: CurrentCaller) -> AuditRepository:
-    return AuditRepository(work.session, caller.account_id)
+    return AuditRepository(session=work.session, account_id=caller.account_id)
 
 
 Events = Annotated[AuditRepository, Depends(audit_repository)]

@@ -18,9 +18,9 @@ async def bot_service(
     work: CurrentWork, context: CurrentContext, caller: CurrentCaller
 ) -> BotService:
     return BotService(
-        BotRepository(work.session, caller.account_id),
-        AccountRepository(work.session, caller.user),
-        audit_log(work, context, caller),
+        bots=BotRepository(session=work.session, account_id=caller.account_id),
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        audit=audit_log(work, context, caller),
     )
 
 
@@ -30,11 +30,11 @@ async def bot_token_service(
     if context.runtime is None:
         raise RuntimeError("tokens are minted by a process without the role runtime")
     return BotTokenService(
-        BotRepository(work.session, caller.account_id),
-        BotTokenRepository(work.session),
-        AccountRepository(work.session, caller.user),
-        audit_log(work, context, caller),
-        context.runtime.token,
+        bots=BotRepository(session=work.session, account_id=caller.account_id),
+        tokens=BotTokenRepository(session=work.session),
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        audit=audit_log(work, context, caller),
+        hmac_key=context.runtime.token,
     )
 
 

@@ -4,27 +4,23 @@ AppError
 ├── KeyAssigned       409 key_assigned, with `bot`
 ├── KeyInactive       409 key_inactive
 ├── NoKey             409 no_key
-└── OpenPositions     409 open_positions, with `count`
+└── OpenPositions
+    └── BotHasPositions      409 open_positions, with `count`
 """
 
 from uuid import UUID
 
+from app.domains.trading.errors import OpenPositions
 from app.errors import AppError
 
 
-class OpenPositions(AppError):
-    status = 409
-    code = "open_positions"
-    title = "There are open positions"
-    member_names = ("count",)
+class BotHasPositions(OpenPositions):
+    """The refusal to change or delete a bot while it holds positions."""
 
-    def __init__(self, count: int) -> None:
-        noun = "position" if count == 1 else "positions"
-        super().__init__(
-            f"The bot has {count} open {noun}. Close them first: only this bot, with the "
-            "key that opened them, can manage them.",
-            count=count,
-        )
+    sentence = (
+        "The bot has {count} open {noun}. Close them first: only this bot, with the "
+        "key that opened them, can manage them."
+    )
 
 
 class NoKey(AppError):

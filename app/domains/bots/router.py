@@ -87,7 +87,7 @@ async def change_bot(
     operation_id="deleteBot",
     summary="Delete a bot",
     status_code=204,
-    responses=problems(errors.OpenPositions),
+    responses=problems(errors.BotHasPositions),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.delete")
 async def delete_bot(bot_id: UUID, service: Service, expected: Expected) -> Response:
@@ -101,7 +101,7 @@ async def delete_bot(bot_id: UUID, service: Service, expected: Expected) -> Resp
     operation_id="assignKey",
     summary="Assign a key to a bot",
     response_model=Bot,
-    responses=problems(KeyInactive, KeyAssigned, errors.OpenPositions),
+    responses=problems(KeyInactive, KeyAssigned, errors.BotHasPositions),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.assign_key")
 async def assign_key(
@@ -122,7 +122,7 @@ async def assign_key(
     operation_id="unassignKey",
     summary="Unassign a bot's key",
     response_model=Bot,
-    responses=problems(errors.OpenPositions),
+    responses=problems(errors.BotHasPositions),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.unassign_key")
 async def unassign_key(bot_id: UUID, service: Service, expected: Expected) -> Response:

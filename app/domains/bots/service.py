@@ -9,7 +9,7 @@ from app.db.base import new_id
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
-from app.domains.bots.errors import KeyAssigned, KeyInactive, OpenPositions
+from app.domains.bots.errors import BotHasPositions, KeyAssigned, KeyInactive
 from app.domains.bots.repository import BotRepository, BotRow
 from app.domains.bots.schemas import BotChange
 from app.errors import NotFound
@@ -18,7 +18,9 @@ from app.errors import NotFound
 class BotService:
     """The bots of one account. Locks in the order account, bot, presence, key, audit head."""
 
-    def __init__(self, bots: BotRepository, accounts: AccountRepository, audit: AuditLog) -> None:
+    def __init__(
+        self, *, bots: BotRepository, accounts: AccountRepository, audit: AuditLog
+    ) -> None:
         self._bots = bots
         self._accounts = accounts
         self._audit = audit
@@ -86,7 +88,7 @@ class BotService:
         # Counted after the locks: an opening takes them too, so none can slip in between.
         of_others = await self._bots.positions_of_others(bot_id, key_id)
         if of_others:
-            raise OpenPositions(of_others)
+            raise BotHasPositions(of_others)
         await self._bots.assign(bot_id, key_id)
         await self._audit.record(
             "bot.assign_key",
@@ -132,4 +134,4 @@ class BotService:
     @staticmethod
     def _refuse_open_positions(row: BotRow) -> None:
         if row.open_positions:
-            raise OpenPositions(row.open_positions)
+            raise BotHasPositions(row.open_positions)

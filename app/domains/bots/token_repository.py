@@ -26,7 +26,7 @@ async def stored_token_hash(executor: Executor, account_id: UUID, bot_id: UUID) 
 
 
 class BotTokenRepository:
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, *, session: AsyncSession) -> None:
         self._session = session
 
     async def token_hash(self, account_id: UUID, bot_id: UUID) -> bytes | None:

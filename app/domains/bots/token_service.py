@@ -15,6 +15,7 @@ from botkeys.sealing.secret import Secret
 class BotTokenService:
     def __init__(
         self,
+        *,
         bots: BotRepository,
         tokens: BotTokenRepository,
         accounts: AccountRepository,

@@ -15,10 +15,12 @@ async def catalogue_service(
     work: CurrentWork, context: CurrentContext, caller: CurrentCaller
 ) -> CatalogueService:
     return CatalogueService(
-        work.session,
-        CatalogueRepository(work.session),
-        InstrumentReader(context.database.autocommit, caller.account_id),
-        context.catalogues,
+        session=work.session,
+        catalogue=CatalogueRepository(session=work.session),
+        listing=InstrumentReader(
+            executor=context.database.autocommit, account_id=caller.account_id
+        ),
+        refresher=context.catalogues,
     )
 
 

@@ -117,7 +117,7 @@ class InstrumentReader:
     as added.
     """
 
-    def __init__(self, executor: Executor, account_id: UUID) -> None:
+    def __init__(self, *, executor: Executor, account_id: UUID) -> None:
         self._executor = executor
         self._account_id = account_id
 

@@ -100,7 +100,7 @@ class CatalogueRefresher:
         """
         try:
             async with self._database.sessions() as session:
-                state = await CatalogueRepository(session).state(name)
+                state = await CatalogueRepository(session=session).state(name)
         except (SQLAlchemyError, OSError) as error:
             log.warning("catalogue_not_checked", exception=type(error).__name__)
             return
@@ -136,7 +136,7 @@ class CatalogueRefresher:
         claim = uuid4()
         try:
             async with self._database.sessions.begin() as session:
-                state = await CatalogueRepository(session).claim(name, claim)
+                state = await CatalogueRepository(session=session).claim(name, claim)
             if state is None:
                 await self._wait_for_other(name)
                 return
@@ -144,7 +144,7 @@ class CatalogueRefresher:
             due = everything or age is None or age >= self.intervals.instruments.total_seconds()
             fetched = await self._fetch(name, instruments_too=due)
             async with self._database.sessions.begin() as session:
-                catalogue = CatalogueRepository(session)
+                catalogue = CatalogueRepository(session=session)
                 if not await catalogue.hold(name, claim):
                     return
                 if fetched.instruments is not None:
@@ -191,7 +191,7 @@ class CatalogueRefresher:
         end = loop.time() + WAIT_SECONDS
         while loop.time() < end:
             async with self._database.sessions() as session:
-                state = await CatalogueRepository(session).state(name)
+                state = await CatalogueRepository(session=session).state(name)
             if state is None or not state.claimed:
                 return
             await asyncio.sleep(_LOOK_AGAIN)

@@ -126,7 +126,7 @@ _STATE = (
 
 
 class CatalogueRepository:
-    def __init__(self, session: AsyncSession) -> None:
+    def __init__(self, *, session: AsyncSession) -> None:
         self._session = session
 
     async def state(self, name: CatalogueKey) -> State | None:

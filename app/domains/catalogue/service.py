@@ -40,6 +40,7 @@ class CatalogueService:
 
     def __init__(
         self,
+        *,
         session: AsyncSession,
         catalogue: CatalogueRepository,
         listing: InstrumentReader,

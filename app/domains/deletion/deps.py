@@ -17,10 +17,10 @@ async def deletion_service(
     work: CurrentWork, context: CurrentContext, caller: CurrentCaller
 ) -> DeletionService:
     return DeletionService(
-        DeletionRepository(work.session, caller.account_id),
-        OperationRepository(work.session, caller.account_id),
-        AccountRepository(work.session, caller.user),
-        audit_log(work, context, caller),
+        deletions=DeletionRepository(session=work.session, account_id=caller.account_id),
+        operations=OperationRepository(session=work.session, account_id=caller.account_id),
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        audit=audit_log(work, context, caller),
     )
 
 

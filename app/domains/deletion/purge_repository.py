@@ -58,7 +58,7 @@ class Planned(NamedTuple):
 class PurgeRepository:
     """The purge of one operation. Every statement names its account."""
 
-    def __init__(self, session: AsyncSession, claimed: Claimed) -> None:
+    def __init__(self, *, session: AsyncSession, claimed: Claimed) -> None:
         self._session = session
         self._claimed = claimed
         self._account_id = claimed.account_id

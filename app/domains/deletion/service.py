@@ -29,6 +29,7 @@ class DeletionService:
 
     def __init__(
         self,
+        *,
         deletions: DeletionRepository,
         operations: OperationRepository,
         accounts: AccountRepository,

@@ -16,9 +16,9 @@ async def freeze_service(
     work: CurrentWork, context: CurrentContext, caller: CurrentCaller
 ) -> FreezeService:
     return FreezeService(
-        FreezeRepository(work.session, caller.account_id),
-        AccountRepository(work.session, caller.user),
-        audit_log(work, context, caller),
+        freezes=FreezeRepository(session=work.session, account_id=caller.account_id),
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        audit=audit_log(work, context, caller),
     )
 
 

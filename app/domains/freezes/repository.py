@@ -15,7 +15,7 @@ from app.db.models import Freeze, Key
 class FreezeRepository:
     """The freezes of one account. Every write also notifies the bots of the account."""
 
-    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 

@@ -20,7 +20,7 @@ class FreezeService:
     """
 
     def __init__(
-        self, freezes: FreezeRepository, accounts: AccountRepository, audit: AuditLog
+        self, *, freezes: FreezeRepository, accounts: AccountRepository, audit: AuditLog
     ) -> None:
         self._freezes = freezes
         self._accounts = accounts

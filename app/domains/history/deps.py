@@ -20,8 +20,8 @@ from botkeys.exchanges.model import Environment
 
 async def list_service(context: CurrentContext, caller: CurrentCaller) -> ListService:
     database, account_id = context.database, caller.account_id
-    rows = ListRepository(database.autocommit, account_id)
-    return ListService(rows, database.autocommit, account_id)
+    rows = ListRepository(executor=database.autocommit, account_id=account_id)
+    return ListService(rows=rows, executor=database.autocommit, account_id=account_id)
 
 
 Lists = Annotated[ListService, Depends(list_service)]

@@ -41,7 +41,7 @@ class ListFilter:
 class ListRepository:
     """The lists of one account. Each page is read over a connection that is released at once."""
 
-    def __init__(self, executor: Executor, account_id: UUID) -> None:
+    def __init__(self, *, executor: Executor, account_id: UUID) -> None:
         self._executor = executor
         self._account_id = account_id
 

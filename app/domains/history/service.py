@@ -17,7 +17,7 @@ AT_ONCE = 500
 
 
 class ListService:
-    def __init__(self, rows: ListRepository, executor: Executor, account_id: UUID) -> None:
+    def __init__(self, *, rows: ListRepository, executor: Executor, account_id: UUID) -> None:
         self._rows = rows
         self._executor = executor
         self._account_id = account_id

@@ -17,11 +17,13 @@ async def ingest_service(
 ) -> IngestService:
     bot = caller.bot
     return IngestService(
-        IngestRepository(work.session, bot.account_id, bot.bot_id),
-        ContractRepository(work.session, bot.account_id, bot.bot_id),
-        CatalogueRepository(work.session),
-        context.catalogues,
-        bot,
+        rows=IngestRepository(session=work.session, account_id=bot.account_id, bot_id=bot.bot_id),
+        contracts=ContractRepository(
+            session=work.session, account_id=bot.account_id, bot_id=bot.bot_id
+        ),
+        catalogue=CatalogueRepository(session=work.session),
+        refresher=context.catalogues,
+        bot=bot,
     )
 
 

@@ -32,7 +32,7 @@ class BotAtIngest(NamedTuple):
 class IngestRepository:
     """The rows of one bot. Locks in the order account, bot; rows are read after the locks."""
 
-    def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
         self._bot_id = bot_id

@@ -35,6 +35,7 @@ class IngestService:
 
     def __init__(
         self,
+        *,
         rows: IngestRepository,
         contracts: ContractRepository,
         catalogue: CatalogueRepository,

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from app.domains.bots.repository import BotRepository
-from app.domains.keys.errors import BotOnline, ContractTypeNotOffered, OpenPositions
+from app.domains.keys.errors import BotOnline, ContractHasPositions, ContractTypeNotOffered
 from app.domains.keys.repository import KeyRepository, KeyRow
 from botkeys.exchanges.model import ContractType
 from botkeys.exchanges.registry import EXCHANGES
@@ -44,4 +44,4 @@ class ContractSwitch:
                 raise BotOnline(bot.id, bot.name)
         count = await self._keys.positions_held(row.id)
         if count:
-            raise OpenPositions(count)
+            raise ContractHasPositions(count)

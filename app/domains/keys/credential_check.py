@@ -84,11 +84,11 @@ class CredentialCheck:
 
     def __init__(
         self,
+        *,
         exchanges: Exchanges,
         metrics: Metrics,
         limiter: MovingWindowRateLimiter,
         aside: Callable[[], AbstractAsyncContextManager[None]],
-        *,
         account_id: UUID,
         timeout: float,
         per_minute: int,

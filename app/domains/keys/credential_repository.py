@@ -11,7 +11,7 @@ from app.db.models import Key, KeyCredential
 
 
 class CredentialRepository:
-    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 

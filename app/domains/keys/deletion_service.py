@@ -11,7 +11,7 @@ from app.domains.bots.errors import KeyAssigned
 from app.domains.deletion.repository import DeletionRepository, whole_key
 from app.domains.deletion.scopes import stored
 from app.domains.keys.credential_repository import CredentialRepository
-from app.domains.keys.errors import PositionsHeld
+from app.domains.keys.errors import FormerBotHasPositions
 from app.domains.keys.repository import KeyRepository, KeyRow
 from app.domains.operations.repository import OperationRepository, OperationRow
 from app.domains.trading.kinds import KINDS
@@ -36,6 +36,7 @@ class KeyDeletionService:
 
     def __init__(
         self,
+        *,
         keys: KeyRepository,
         credentials: CredentialRepository,
         accounts: AccountRepository,
@@ -102,7 +103,7 @@ class KeyDeletionService:
             raise KeyAssigned(key.bot_id, key.bot_name)
         held = await self._keys.positions_held(key_id)
         if held:
-            raise PositionsHeld(held)
+            raise FormerBotHasPositions(held)
         return key
 
     async def _remove(self, key_id: UUID) -> dict[str, int]:

@@ -29,16 +29,18 @@ async def key_service(
     if context.api is None:
         raise RuntimeError("routes of keys are served by a process without the role api")
     return KeyService(
-        work.session,
-        KeyRepository(work.session, context.database.autocommit, caller.account_id),
-        CredentialRepository(work.session, caller.account_id),
-        AccountRepository(work.session, caller.user),
-        context.api,
-        _check(context, caller, request),
-        CatalogueRepository(work.session),
-        context.catalogues,
-        BotRepository(work.session, caller.account_id),
-        audit_log(work, context, caller),
+        session=work.session,
+        keys=KeyRepository(
+            session=work.session, executor=context.database.autocommit, account_id=caller.account_id
+        ),
+        credentials=CredentialRepository(session=work.session, account_id=caller.account_id),
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        vault=context.api,
+        check=_check(context, caller, request),
+        catalogue=CatalogueRepository(session=work.session),
+        refresher=context.catalogues,
+        bots=BotRepository(session=work.session, account_id=caller.account_id),
+        audit=audit_log(work, context, caller),
     )
 
 
@@ -47,12 +49,14 @@ async def deletion_service(
 ) -> KeyDeletionService:
     account_id = caller.account_id
     return KeyDeletionService(
-        KeyRepository(work.session, context.database.autocommit, account_id),
-        CredentialRepository(work.session, account_id),
-        AccountRepository(work.session, caller.user),
-        DeletionRepository(work.session, account_id),
-        OperationRepository(work.session, account_id),
-        audit_log(work, context, caller),
+        keys=KeyRepository(
+            session=work.session, executor=context.database.autocommit, account_id=account_id
+        ),
+        credentials=CredentialRepository(session=work.session, account_id=account_id),
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        deletions=DeletionRepository(session=work.session, account_id=account_id),
+        operations=OperationRepository(session=work.session, account_id=account_id),
+        audit=audit_log(work, context, caller),
     )
 
 
@@ -62,24 +66,26 @@ async def replacement_service(
     if context.api is None:
         raise RuntimeError("routes of keys are served by a process without the role api")
     return ReplacementService(
-        work.session,
-        KeyRepository(work.session, context.database.autocommit, caller.account_id),
-        CredentialRepository(work.session, caller.account_id),
-        AccountRepository(work.session, caller.user),
-        context.api,
-        _check(context, caller, request),
-        CatalogueRepository(work.session),
-        audit_log(work, context, caller),
+        session=work.session,
+        keys=KeyRepository(
+            session=work.session, executor=context.database.autocommit, account_id=caller.account_id
+        ),
+        credentials=CredentialRepository(session=work.session, account_id=caller.account_id),
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        vault=context.api,
+        check=_check(context, caller, request),
+        catalogue=CatalogueRepository(session=work.session),
+        audit=audit_log(work, context, caller),
     )
 
 
 def _check(context: Context, caller: Caller, request: Request) -> CredentialCheck:
     settings = context.settings
     return CredentialCheck(
-        context.exchanges,
-        context.metrics,
-        context.limiter,
-        partial(released, request),
+        exchanges=context.exchanges,
+        metrics=context.metrics,
+        limiter=context.limiter,
+        aside=partial(released, request),
         account_id=caller.account_id,
         timeout=settings.key_check_timeout,
         per_minute=settings.key_checks_per_minute,

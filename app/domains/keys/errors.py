@@ -4,8 +4,9 @@ AppError
 ├── BotOnline                 409 bot_online, with `bot`
 ├── EnvironmentImmutable      409 environment_immutable
 ├── KeyAlreadyAdded           409 key_already_added, with `key_id`
-├── OpenPositions             409 open_positions, with `count`
-├── PositionsHeld             409 open_positions, with `count`
+├── OpenPositions
+│   ├── ContractHasPositions    409 open_positions, with `count`
+│   └── FormerBotHasPositions   409 open_positions, with `count`
 ├── OtherExchangeAccount      409 other_exchange_account
 ├── ContractTypeNotOffered    422 contract_type_not_offered, with `contract_types`
 ├── RegionNotOffered          422 region_not_offered, with `regions`
@@ -20,6 +21,7 @@ AppError
 from collections.abc import Sequence
 from uuid import UUID
 
+from app.domains.trading.errors import OpenPositions
 from app.errors import AppError
 
 
@@ -40,36 +42,22 @@ class BotOnline(AppError):
         super().__init__(bot={"id": bot_id, "name": bot_name})
 
 
-class OpenPositions(AppError):
-    status = 409
-    code = "open_positions"
-    title = "There are open positions"
-    member_names = ("count",)
+class ContractHasPositions(OpenPositions):
+    """The refusal to switch the contract type of a key with positions in the current one."""
 
-    def __init__(self, count: int) -> None:
-        noun = "position" if count == 1 else "positions"
-        super().__init__(
-            f"The key has {count} open {noun} in instruments of its current contract type. Close "
-            "them first.",
-            count=count,
-        )
+    sentence = (
+        "The key has {count} open {noun} in instruments of its current contract type. Close "
+        "them first."
+    )
 
 
-class PositionsHeld(AppError):
+class FormerBotHasPositions(OpenPositions):
     """The refusal to delete a key that a bot no longer has but still holds positions with."""
 
-    status = 409
-    code = "open_positions"
-    title = "There are open positions"
-    member_names = ("count",)
-
-    def __init__(self, count: int = 1) -> None:
-        noun = "position" if count == 1 else "positions"
-        super().__init__(
-            f"A bot that had this key still holds {count} open {noun} with it. Wait until the "
-            "bot has closed them, or close them by hand if the bot no longer runs.",
-            count=count,
-        )
+    sentence = (
+        "A bot that had this key still holds {count} open {noun} with it. Wait until the "
+        "bot has closed them, or close them by hand if the bot no longer runs."
+    )
 
 
 class EnvironmentImmutable(AppError):

@@ -28,6 +28,7 @@ from botkeys.sealing.binding import Binding
 class ReplacementService:
     def __init__(
         self,
+        *,
         session: AsyncSession,
         keys: KeyRepository,
         credentials: CredentialRepository,

@@ -98,7 +98,7 @@ _EVERYTHING = KeyFilter()
 
 
 class KeyRepository:
-    def __init__(self, session: AsyncSession, executor: Executor, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, executor: Executor, account_id: UUID) -> None:
         self._session = session
         self._executor = executor
         self._account_id = account_id

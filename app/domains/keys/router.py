@@ -123,7 +123,7 @@ async def get_key(key_id: UUID, service: Service) -> Response:
     responses=problems(
         errors.EnvironmentImmutable,
         errors.BotOnline,
-        errors.OpenPositions,
+        errors.ContractHasPositions,
         errors.ContractTypeNotOffered,
     ),
 )
@@ -202,7 +202,7 @@ async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
     response_model=DeletionReceipt,
     responses={
         202: {"description": "The operation that deletes the key's data.", "model": Operation},
-        **problems(KeyAssigned, errors.PositionsHeld),
+        **problems(KeyAssigned, errors.FormerBotHasPositions),
     },
 )
 @for_users(Scope.KEYS_WRITE, action="key.delete")

@@ -33,6 +33,7 @@ class KeyService:
 
     def __init__(
         self,
+        *,
         session: AsyncSession,
         keys: KeyRepository,
         credentials: CredentialRepository,

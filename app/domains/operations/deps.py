@@ -17,8 +17,8 @@ from app.domains.operations.service import OperationService
 async def operation_service(
     work: CurrentWork, context: CurrentContext, caller: CurrentCaller
 ) -> OperationService:
-    operations = OperationRepository(work.session, caller.account_id)
-    return OperationService(operations, audit_log(work, context, caller))
+    operations = OperationRepository(session=work.session, account_id=caller.account_id)
+    return OperationService(operations=operations, audit=audit_log(work, context, caller))
 
 
 async def progress(

@@ -62,7 +62,7 @@ async def read_operation(
 
 
 class OperationRepository:
-    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 

@@ -12,7 +12,7 @@ from app.errors import NotFound
 
 
 class OperationService:
-    def __init__(self, operations: OperationRepository, audit: AuditLog) -> None:
+    def __init__(self, *, operations: OperationRepository, audit: AuditLog) -> None:
         self._operations = operations
         self._audit = audit
 

@@ -28,10 +28,10 @@ async def position_service(
         )
 
     return PositionService(
-        PositionRepository(work.session, account_id),
-        AccountRepository(work.session, caller.user),
-        events_of,
-        audit_log(work, context, caller),
+        positions=PositionRepository(session=work.session, account_id=account_id),
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        events_of=events_of,
+        audit=audit_log(work, context, caller),
     )
 
 
@@ -40,11 +40,13 @@ async def position_report_service(
 ) -> PositionReportService:
     bot = caller.bot
     return PositionReportService(
-        PositionReportRepository(work.session, bot.account_id, bot.bot_id),
-        BotEventRepository(
+        positions=PositionReportRepository(
+            session=work.session, account_id=bot.account_id, bot_id=bot.bot_id
+        ),
+        events=BotEventRepository(
             executor=SessionExecutor(work.session), account_id=bot.account_id, bot_id=bot.bot_id
         ),
-        bot,
+        bot=bot,
     )
 
 

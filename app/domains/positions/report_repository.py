@@ -35,9 +35,9 @@ class PositionReportRepository:
     What a lock protects is read in a later statement.
     """
 
-    def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
         self._executor = SessionExecutor(session)
-        self._contracts = ContractRepository(session, account_id, bot_id)
+        self._contracts = ContractRepository(session=session, account_id=account_id, bot_id=bot_id)
         self._account_id = account_id
         self._bot_id = bot_id
         self._names = {"account": account_id, "bot": bot_id}

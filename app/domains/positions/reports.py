@@ -64,7 +64,7 @@ class PositionReportService:
     """The positions of one bot. Locks in the order account, bot, key, asset, position."""
 
     def __init__(
-        self, positions: PositionReportRepository, events: BotEventRepository, bot: BotPrincipal
+        self, *, positions: PositionReportRepository, events: BotEventRepository, bot: BotPrincipal
     ) -> None:
         self._positions = positions
         self._events = events

@@ -14,7 +14,7 @@ from app.domains.trading.marks import Mark, read_marks
 
 
 class PositionRepository:
-    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 

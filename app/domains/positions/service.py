@@ -25,6 +25,7 @@ class PositionService:
 
     def __init__(
         self,
+        *,
         positions: PositionRepository,
         accounts: AccountRepository,
         events_of: Callable[[UUID], BotEventRepository],

@@ -33,7 +33,7 @@ class Origin(NamedTuple):
 class ContractRepository:
     """The SQL of keys that a bot has or had, and of their contracts. Names account and bot."""
 
-    def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
         self._bot_id = bot_id

@@ -3,10 +3,12 @@
 AppError
 ├── KeyNotAssigned        409 key_not_assigned
 ├── DataDeleted           409 data_deleted
+├── OpenPositions         409 open_positions, with `count`; its children say whose they are
 └── ClockAhead            422 clock_ahead, with `now`
 """
 
 from datetime import datetime, timedelta
+from typing import ClassVar
 
 from app.errors import AppError
 
@@ -26,6 +28,21 @@ class DataDeleted(AppError):
     code = "data_deleted"
     title = "The data were deleted"
     detail = "Data of that time or of that key were deleted and are not stored again."
+
+
+class OpenPositions(AppError):
+    """The refusal of a change because `count` positions are open."""
+
+    status = 409
+    code = "open_positions"
+    title = "There are open positions"
+    member_names = ("count",)
+    sentence: ClassVar[str]
+    """The detail, with places for `count` and for the `noun` that goes with it."""
+
+    def __init__(self, count: int) -> None:
+        noun = "position" if count == 1 else "positions"
+        super().__init__(self.sentence.format(count=count, noun=noun), count=count)
 
 
 TOLERANCE = timedelta(minutes=5)

@@ -44,7 +44,7 @@ async def account_of(database: Database) -> UUID:
 async def shown(database: Database, account: UUID) -> Decimal:
     """Return the realised P&L that a user sees."""
     async with database.read_sessions() as session:
-        analytics = AnalyticsRepository(session, account)
+        analytics = AnalyticsRepository(session=session, account_id=account)
         rows = await analytics.sums(Selection("live"), Grouping(), await analytics.marks())
     return sum((row.pnl for row in rows), Decimal(0))
 

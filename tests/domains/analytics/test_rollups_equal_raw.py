@@ -74,7 +74,9 @@ async def sums_of(
     grouping: Grouping,
     marks: list[Mark],
 ) -> dict[tuple[str, str], tuple[Any, ...]]:
-    rows = await AnalyticsRepository(session, account).sums(selection, grouping, marks)
+    rows = await AnalyticsRepository(session=session, account_id=account).sums(
+        selection, grouping, marks
+    )
     return {
         (row.member, row.settle): (*row[2:12], row.drawdown, row.peak_at, row.trough_at)
         for row in rows
@@ -176,7 +178,7 @@ async def test_curves_equal_a_plain_calculation(
             selection = Selection(
                 "live", asked.key_id, asked.bot_id, None, asked.since, asked.until
             )
-            curves = CurveRepository(session, history.account)
+            curves = CurveRepository(session=session, account_id=history.account)
             deals = ledger.seen(history.deals, selection, history.marks)
             shown = ledger.seen(looks, selection, history.marks)
             extent = await curves.extent(selection, history.marks)

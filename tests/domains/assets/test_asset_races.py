@@ -164,8 +164,8 @@ async def test_a_heartbeat_waits_for_a_switch(busy_world: World, heard_before: b
 
     async def switching(session: AsyncSession) -> None:
         reader = busy_world.context.database.autocommit
-        keys = KeyRepository(session, reader, bot.account_id)
-        bots = BotRepository(session, bot.account_id)
+        keys = KeyRepository(session=session, executor=reader, account_id=bot.account_id)
+        bots = BotRepository(session=session, account_id=bot.account_id)
         await ContractSwitch(keys, bots).lock_bot(UUID(key["id"]))
 
     answer = await crossing(busy_world, switching, bot.post("/v1/runtime/heartbeat"))

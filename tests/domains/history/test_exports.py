@@ -105,8 +105,8 @@ async def test_what_is_deleted_while_an_export_is_sent_is_not_in_the_rest(
     desk = await new_desk(world)
     await desk.add("trades", *(new_row("trades", START + n * SECOND, id=f"t{n}") for n in range(6)))
     database = world.context.database
-    rows = ListRepository(database.autocommit, desk.account_id)
-    service = ListService(rows, database.autocommit, desk.account_id)
+    rows = ListRepository(executor=database.autocommit, account_id=desk.account_id)
+    service = ListService(rows=rows, executor=database.autocommit, account_id=desk.account_id)
 
     found = []
     data = await service.data_set(None)

@@ -86,7 +86,9 @@ async def test_a_deletion_waits_for_a_batch_that_is_being_stored(busy_world: Wor
     bot = trading.bot
 
     async def ingest(session: AsyncSession) -> None:
-        assert await IngestRepository(session, bot.account_id, bot.id).lock()
+        assert await IngestRepository(
+            session=session, account_id=bot.account_id, bot_id=bot.id
+        ).lock()
 
     async def delete() -> str:
         async with busy_world.context.database.sessions.begin() as session:

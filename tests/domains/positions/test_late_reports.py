@@ -246,7 +246,7 @@ async def test_a_report_that_waits_for_the_purge_of_its_position_brings_nothing_
     assert claimed is not None
     async with database.sessions() as purging, database.read_sessions() as looking:
         for part in slices(positions, marks_of(claimed.scope)):
-            await PurgeRepository(purging, claimed).purge(positions, part, None, 10)
+            await PurgeRepository(session=purging, claimed=claimed).purge(positions, part, None, 10)
         reporting = asyncio.create_task(trading.put("open"))
         while not await looking.scalar(waiting):
             assert not reporting.done()

@@ -19,13 +19,13 @@ async def closing_service(
 ) -> ClosingService:
     account_id = caller.account_id
     return ClosingService(
-        AccountRepository(work.session, caller.user),
-        ClosingRepository(work.session, account_id),
-        DeletionRepository(work.session, account_id),
-        OperationRepository(work.session, account_id),
-        context.account_statuses,
-        audit_log(work, context, caller),
-        caller.user,
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        closing=ClosingRepository(session=work.session, account_id=account_id),
+        deletions=DeletionRepository(session=work.session, account_id=account_id),
+        operations=OperationRepository(session=work.session, account_id=account_id),
+        account_statuses=context.account_statuses,
+        audit=audit_log(work, context, caller),
+        user=caller.user,
     )
 
 

@@ -1,24 +1,17 @@
 """Refusals that concern the closing of an account.
 
 AppError
-└── PositionsStillOpen    409 open_positions, with `count`
+└── OpenPositions
+    └── AccountHasPositions    409 open_positions, with `count`
 """
 
-from app.errors import AppError
+from app.domains.trading.errors import OpenPositions
 
 
-class PositionsStillOpen(AppError):
-    """The refusal to close an account in which `count` positions are open."""
+class AccountHasPositions(OpenPositions):
+    """The refusal to close an account in which positions are open."""
 
-    status = 409
-    code = "open_positions"
-    title = "There are open positions"
-    member_names = ("count",)
-
-    def __init__(self, count: int = 1) -> None:
-        noun = "position" if count == 1 else "positions"
-        super().__init__(
-            f"The account has {count} open {noun}, which no bot will manage once it is closed. "
-            "Close them first, or send `force=true`.",
-            count=count,
-        )
+    sentence = (
+        "The account has {count} open {noun}, which no bot will manage once it is closed. "
+        "Close them first, or send `force=true`."
+    )

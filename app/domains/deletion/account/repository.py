@@ -31,7 +31,7 @@ _PRESENCE = cast("Table", Presence.__table__)
 class ClosingRepository:
     """The rows of an account under its exclusive lock, so nothing can be opened in it."""
 
-    def __init__(self, session: AsyncSession, account_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
 

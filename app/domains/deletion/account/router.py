@@ -11,7 +11,7 @@ from app.api.route import EdgeRoute
 from app.auth.errors import AccountClosing
 from app.auth.scopes import Scope
 from app.domains.deletion.account.deps import Closing
-from app.domains.deletion.account.errors import PositionsStillOpen
+from app.domains.deletion.account.errors import AccountHasPositions
 from app.domains.deletion.account.repository import CLOSE
 from app.domains.operations.responses import operation_answer
 from app.domains.operations.schemas import Operation
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/account", tags=["account"], route_class=EdgeRoute
     summary="Close the account",
     status_code=202,
     response_model=Operation,
-    responses=problems(PositionsStillOpen, AccountClosing),
+    responses=problems(AccountHasPositions, AccountClosing),
 )
 @for_users(Scope.ACCOUNT_ADMIN, action=CLOSE, while_closing=True)
 async def close_account(

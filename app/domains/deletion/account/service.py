@@ -6,7 +6,7 @@ from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.accounts.status import AccountStatus, AccountStatusCache
 from app.domains.audit.log import AuditLog
-from app.domains.deletion.account.errors import PositionsStillOpen
+from app.domains.deletion.account.errors import AccountHasPositions
 from app.domains.deletion.account.repository import CLOSE, ClosingRepository
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.deletion.scopes import stored
@@ -20,6 +20,7 @@ class ClosingService:
 
     def __init__(
         self,
+        *,
         accounts: AccountRepository,
         closing: ClosingRepository,
         deletions: DeletionRepository,
@@ -52,7 +53,7 @@ class ClosingService:
             return again
         held = await self._closing.positions_held()
         if held and not force:
-            raise PositionsStillOpen(held)
+            raise AccountHasPositions(held)
         await self._closing.lock_presence()
         deleted = await self._closing.remove()
         await self._closing.cancel_others()

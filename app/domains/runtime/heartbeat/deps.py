@@ -19,16 +19,16 @@ async def heartbeat_service(
 ) -> HeartbeatService:
     bot = caller.bot
     return HeartbeatService(
-        context.heartbeat_writer,
-        context.config_rows,
-        context.config_cache,
-        HealthRepository(work.session, bot.account_id, bot.bot_id),
-        BotEventRepository(
+        heartbeat_writer=context.heartbeat_writer,
+        config_rows=context.config_rows,
+        config_cache=context.config_cache,
+        health=HealthRepository(session=work.session, account_id=bot.account_id, bot_id=bot.bot_id),
+        bot_events=BotEventRepository(
             executor=SessionExecutor(work.session), account_id=bot.account_id, bot_id=bot.bot_id
         ),
-        BotTokenRepository(work.session),
-        bot,
-        config_rows_of(request),
+        tokens=BotTokenRepository(session=work.session),
+        bot=bot,
+        rows=config_rows_of(request),
     )
 
 

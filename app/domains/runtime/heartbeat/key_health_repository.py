@@ -14,7 +14,7 @@ from app.db.models import Account, Bot, Key
 class HealthRepository:
     """The key's health as seen by one bot."""
 
-    def __init__(self, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
+    def __init__(self, *, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
         self._session = session
         self._account_id = account_id
         self._bot_id = bot_id

@@ -24,6 +24,7 @@ class HeartbeatService:
 
     def __init__(
         self,
+        *,
         heartbeat_writer: HeartbeatWriter,
         config_rows: ConfigRowLoader,
         config_cache: ConfigCache,

@@ -24,11 +24,15 @@ async def release_service(
 ) -> ReleaseService:
     bot = caller.bot
     return ReleaseService(
-        ReleaseRepository(work.transaction, bot.account_id, bot.bot_id),
-        BotEventRepository(executor=work.transaction, account_id=bot.account_id, bot_id=bot.bot_id),
-        context.exchanges,
-        _keys(context).releasing,
-        AuditLog(work.transaction, context.audit, caller),
+        releases=ReleaseRepository(
+            executor=work.transaction, account_id=bot.account_id, bot_id=bot.bot_id
+        ),
+        events=BotEventRepository(
+            executor=work.transaction, account_id=bot.account_id, bot_id=bot.bot_id
+        ),
+        exchanges=context.exchanges,
+        keyring=_keys(context).releasing,
+        audit=AuditLog(work.transaction, context.audit, caller),
         released=context.metrics.releases,
         bot=bot,
         address=caller.address,

@@ -137,7 +137,7 @@ ADD_RELEASE = Statement(select(_HEAD.c.sequence, _HEAD.c.mac, _NOW).add_cte(_ADD
 class ReleaseRepository:
     """The releases of one bot."""
 
-    def __init__(self, executor: Executor, account_id: UUID, bot_id: UUID) -> None:
+    def __init__(self, *, executor: Executor, account_id: UUID, bot_id: UUID) -> None:
         self._executor = executor
         self._account_id = account_id
         self._bot_id = bot_id

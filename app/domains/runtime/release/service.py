@@ -52,12 +52,12 @@ class ReleaseService:
 
     def __init__(
         self,
+        *,
         releases: ReleaseRepository,
         events: BotEventRepository,
         exchanges: Exchanges,
         keyring: ReleasingKeyring,
         audit: AuditLog,
-        *,
         released: Counter,
         bot: BotPrincipal,
         address: str,
