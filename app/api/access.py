@@ -20,6 +20,9 @@ class Access:
     statement with the token. `replayable` writes accept an Idempotency-Key; their responses contain
     no secret. Routes that work `while_closing` the account, and for tokens from before its closure,
     concern the operation that closes it, or check the account themselves.
+
+    A `hot` route is called without the framework's solver of dependencies (`app.api.fast_path`).
+    These are called most often, or take less time than the solver does.
     """
 
     for_bots: bool
@@ -28,6 +31,7 @@ class Access:
     replayable: bool = False
     reads_config: bool = False
     while_closing: bool = False
+    hot: bool = False
 
 
 def for_users(
@@ -35,6 +39,7 @@ def for_users(
     action: str | None = None,
     replayable: bool | None = None,
     while_closing: bool = False,
+    hot: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare a route for users, and services on their behalf, whose token has all these scopes."""
     if replayable is None:
@@ -46,15 +51,16 @@ def for_users(
             action=action,
             replayable=replayable,
             while_closing=while_closing,
+            hot=hot,
         )
     )
 
 
 def for_bots(
-    *, action: str | None = None, reads_config: bool = False
+    *, action: str | None = None, reads_config: bool = False, hot: bool = False
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare a route for bots, each for its own account and bot only."""
-    return _mark(Access(for_bots=True, action=action, reads_config=reads_config))
+    return _mark(Access(for_bots=True, action=action, reads_config=reads_config, hot=hot))
 
 
 def access_of(endpoint: Callable[..., Any]) -> Access:

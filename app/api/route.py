@@ -61,7 +61,7 @@ class EdgeRoute(APIRoute):
         super().__init__(path, endpoint, **options)
         if is_conditional(self.dependant):
             self.responses = joined(self.responses, problems(PreconditionFailed))
-        if self.methods == {"GET"} or self.access.for_bots:
+        if self.access.hot:
             self._answer_directly()
 
     def _usual_problems(self, path: str) -> Iterator[type[AppError]]:
@@ -92,7 +92,9 @@ class EdgeRoute(APIRoute):
         """
         simple = Endpoint.simple(self.dependant)
         if simple is None:
-            return
+            raise TypeError(
+                f"{self.endpoint.__qualname__} is hot, and wants what only the solver has"
+            )
         directly = self._at_the_edge(simple.answer)
         by_framework = self.app
 

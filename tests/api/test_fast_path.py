@@ -1,6 +1,6 @@
 """Routes that bypass the framework are called with exactly what it would have called them with."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AsyncExitStack
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -17,17 +17,19 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
+from app.api.access import for_users
 from app.api.fast_path import Endpoint
 from app.api.route import EdgeRoute
 from app.main import ROUTERS
 
-READING = [
+HOT = [
     route
     for routers in ROUTERS.values()
     for router in routers
     for route in router.routes
-    if isinstance(route, EdgeRoute) and route.methods == {"GET"}
+    if isinstance(route, EdgeRoute) and route.access.hot
 ]
+READING = [route for route in HOT if route.methods == {"GET"}]
 _NAMES = ["environment", "exchange", "active", "assigned", "search", "cursor", "limit", "stray"]
 _TEXTS = [
     "",
@@ -268,14 +270,35 @@ async def test_every_fault_is_reported() -> None:
     assert [fault["loc"] for fault in faults] == [("query", "needed")]
 
 
-def test_the_hot_routes_are_among_those_called_directly() -> None:
-    direct = {route.operation_id for route in READING if Endpoint.simple(route.dependant)}
-    assert {"listKeys", "getKey", "listBots", "getConfig", "listAuditEvents"} <= direct
+def test_these_routes_are_hot() -> None:
+    assert {route.operation_id for route in HOT} == {
+        "getConfig",
+        "getSummary",
+        "listBotEvents",
+        "listEquitySnapshots",
+        "listInstruments",
+        "listKeys",
+        "listPositions",
+        "listSignals",
+        "listTrades",
+        "releaseCredentials",
+        "reportEquitySnapshots",
+        "reportEvents",
+        "reportPosition",
+        "reportSignals",
+        "reportTrades",
+        "sendHeartbeat",
+    }
 
 
-def test_what_bots_send_is_read_directly() -> None:
-    for routers in ROUTERS.values():
-        for route in (route for one in routers for route in one.routes):
-            if isinstance(route, EdgeRoute) and route.access.for_bots:
-                direct = Endpoint.simple(route.dependant)
-                assert direct is not None or route.operation_id == "streamConfig"
+async def streamed() -> AsyncIterator[int]:
+    yield 1
+
+
+def test_a_hot_route_that_only_the_solver_can_call_is_found_at_start() -> None:
+    @for_users(hot=True)
+    async def endpoint(one: Annotated[int, Depends(streamed)]) -> Response:
+        return Response(str(one))
+
+    with pytest.raises(TypeError, match="endpoint is hot"):
+        EdgeRoute("/streamed", endpoint, methods=["GET"])

@@ -40,7 +40,7 @@ BotId = Annotated[UUID | None, Query(description="Only data of this bot, which m
     summary="Summarise trading",
     response_model=Summary,
 )
-@for_users(Scope.DATA_READ)
+@for_users(Scope.DATA_READ, hot=True)
 async def get_summary(
     service: Service,
     period: RequestedPeriod,

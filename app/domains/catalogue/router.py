@@ -49,7 +49,7 @@ async def list_exchanges() -> Response:
     summary="List a key's instruments",
     response_model=InstrumentPage,
 )
-@for_users(Scope.KEYS_READ)
+@for_users(Scope.KEYS_READ, hot=True)
 async def list_instruments(
     key_id: UUID,
     service: Service,

@@ -26,7 +26,7 @@ positions_router = APIRouter(prefix="/v1/positions", tags=["positions"], route_c
     response_model=TradePage,
     responses=IN_EVERY_FORM,
 )
-@for_users(Scope.DATA_READ)
+@for_users(Scope.DATA_READ, hot=True)
 async def list_trades(
     listing: Listing,
     symbol: Annotated[Symbol | None, Query(description="Only trades of this symbol.")] = None,
@@ -45,7 +45,7 @@ async def list_trades(
     response_model=EquitySnapshotPage,
     responses=IN_EVERY_FORM,
 )
-@for_users(Scope.DATA_READ)
+@for_users(Scope.DATA_READ, hot=True)
 async def list_equity_snapshots(listing: Listing) -> Response:
     """List equity snapshots of one environment, newest first.
 
@@ -61,7 +61,7 @@ async def list_equity_snapshots(listing: Listing) -> Response:
     response_model=SignalPage,
     responses=IN_EVERY_FORM,
 )
-@for_users(Scope.DATA_READ)
+@for_users(Scope.DATA_READ, hot=True)
 async def list_signals(
     listing: Listing,
     symbol: Annotated[Symbol | None, Query(description="Only signals of this symbol.")] = None,
@@ -80,7 +80,7 @@ async def list_signals(
     response_model=BotEventPage,
     responses=IN_EVERY_FORM,
 )
-@for_users(Scope.DATA_READ)
+@for_users(Scope.DATA_READ, hot=True)
 async def list_bot_events(
     listing: Listing,
     kind: Annotated[Label | None, Query(description="Only events of this kind.")] = None,
@@ -101,7 +101,7 @@ async def list_bot_events(
     response_model=PositionPage,
     responses=IN_EVERY_FORM,
 )
-@for_users(Scope.DATA_READ)
+@for_users(Scope.DATA_READ, hot=True)
 async def list_positions(
     listing: Listing,
     symbol: Annotated[Symbol | None, Query(description="Only positions of this symbol.")] = None,

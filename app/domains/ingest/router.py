@@ -38,7 +38,7 @@ _ROUTE: dict[str, Any] = {
 
 
 @router.post("/trades", operation_id="reportTrades", summary="Report completed trades", **_ROUTE)
-@for_bots()
+@for_bots(hot=True)
 async def report_trades(batch: TradeBatch, service: Ingest) -> Response:
     return _answer(await service.trades(batch))
 
@@ -49,19 +49,19 @@ async def report_trades(batch: TradeBatch, service: Ingest) -> Response:
     summary="Report equity snapshots",
     **_ROUTE,
 )
-@for_bots()
+@for_bots(hot=True)
 async def report_equity_snapshots(batch: EquitySnapshotBatch, service: Ingest) -> Response:
     return _answer(await service.equity_snapshots(batch))
 
 
 @router.post("/signals", operation_id="reportSignals", summary="Report signals", **_ROUTE)
-@for_bots()
+@for_bots(hot=True)
 async def report_signals(batch: SignalBatch, service: Ingest) -> Response:
     return _answer(await service.signals(batch))
 
 
 @router.post("/events", operation_id="reportEvents", summary="Report events", **_ROUTE)
-@for_bots()
+@for_bots(hot=True)
 async def report_events(batch: EventBatch, service: Ingest) -> Response:
     return _answer(await service.events(batch))
 

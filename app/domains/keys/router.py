@@ -76,7 +76,7 @@ async def add_key(new: KeyCreate, service: Service) -> Response:
     summary="List keys",
     response_model=KeyPage,
 )
-@for_users(Scope.KEYS_READ)
+@for_users(Scope.KEYS_READ, hot=True)
 async def list_keys(
     service: Service,
     environment: Annotated[

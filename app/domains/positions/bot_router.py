@@ -31,7 +31,7 @@ router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class
         MarginModeNotSupported,
     ),
 )
-@for_bots()
+@for_bots(hot=True)
 async def report_position(
     position_id: PositionId, report: PositionReport, service: PositionReports
 ) -> Response:

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute
         304: {"description": "The configuration still has the version in If-None-Match."},
     },
 )
-@for_bots(reads_config=True)
+@for_bots(reads_config=True, hot=True)
 async def get_config(
     config: CurrentConfig,
     if_none_match: Annotated[

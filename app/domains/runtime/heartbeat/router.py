@@ -22,7 +22,7 @@ _PLAIN = Heartbeat()
     response_model=HeartbeatAnswer,
     responses=problems(ClockAhead),
 )
-@for_bots(reads_config=True)
+@for_bots(reads_config=True, hot=True)
 async def send_heartbeat(
     service: Heartbeats, work: CurrentWork, heartbeat: Heartbeat = _PLAIN
 ) -> Response:
