@@ -50,8 +50,17 @@ DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
 Words = Annotated[tuple[str, ...], NoDecode]
 
 _ASYMMETRIC = {
-    *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
-    *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+    "Ed25519",
 }
 
 

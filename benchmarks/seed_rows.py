@@ -9,13 +9,42 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid5
 
 TRADE_COLUMNS = (
-    *("account_id", "bot_id", "id", "key_id", "exchange", "environment", "contract_type"),
-    *("symbol", "side", "quantity", "entry_price", "exit_price", "fees", "leverage"),
-    *("margin_mode", "contract_size", "settle", "pnl", "opened_at", "closed_at", "exit_reason"),
+    "account_id",
+    "bot_id",
+    "id",
+    "key_id",
+    "exchange",
+    "environment",
+    "contract_type",
+    "symbol",
+    "side",
+    "quantity",
+    "entry_price",
+    "exit_price",
+    "fees",
+    "leverage",
+    "margin_mode",
+    "contract_size",
+    "settle",
+    "pnl",
+    "opened_at",
+    "closed_at",
+    "exit_reason",
 )
 SNAPSHOT_COLUMNS = (
-    *("account_id", "bot_id", "id", "key_id", "exchange", "environment", "contract_type"),
-    *("at", "equity", "balance", "unrealised_pnl", "settle", "reset"),
+    "account_id",
+    "bot_id",
+    "id",
+    "key_id",
+    "exchange",
+    "environment",
+    "contract_type",
+    "at",
+    "equity",
+    "balance",
+    "unrealised_pnl",
+    "settle",
+    "reset",
 )
 BOTS = 10
 _BASES = ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "LINK", "AVAX", "DOT")

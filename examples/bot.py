@@ -88,7 +88,10 @@ async def run(given: argparse.Namespace) -> None:
             books = Books(client, every=given.equity, say=voice.say)
             books.event("started", f"The bot was started; it looks every {given.tick} s.")
             trader = Trader(
-                *(client, Prices(http), rule, books),
+                client,
+                Prices(http),
+                rule,
+                books,
                 symbol=given.symbol,
                 tick=given.tick,
                 say=voice.say,

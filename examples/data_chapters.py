@@ -76,8 +76,14 @@ async def recompute(scene: Scene) -> None:
     )
     answer = await scene.call("GET", f"/v1/analytics/summary?{_TESTNET}")
     story.call(
-        *(answer, 200, "items[].settle", "items[].trades", "items[].realised_pnl"),
-        *("items[].win_rate", "items[].profit_factor", "items[].largest_drawdown.value"),
+        answer,
+        200,
+        "items[].settle",
+        "items[].trades",
+        "items[].realised_pnl",
+        "items[].win_rate",
+        "items[].profit_factor",
+        "items[].largest_drawdown.value",
     )
     (summary,) = answer.json()["items"]
     lost = -sum(gain for gain in gains if gain < 0)

@@ -62,8 +62,11 @@ async def refuse_while_open(scene: Scene) -> None:
         ("DELETE", bot, None, "open_positions", "deleting the bot"),
         ("PATCH", key, {"contract_type": "inverse"}, "bot_online", "another contract type"),
         (
-            *("PATCH", f"{key}/assets/{SYMBOL}", {"margin_mode": "isolated"}),
-            *("position_open", "another margin mode"),
+            "PATCH",
+            f"{key}/assets/{SYMBOL}",
+            {"margin_mode": "isolated"},
+            "position_open",
+            "another margin mode",
         ),
         ("DELETE", f"{key}/assets/{SYMBOL}", None, "position_open", "removing the asset"),
     ):

@@ -198,7 +198,8 @@ class Bitmex(Venue):
     def _key(self, key: SimulatedKey) -> dict[str, Any]:
         cidrs = [f"{address}/32" for address in key.addresses] or ["0.0.0.0/0"]
         granted = (
-            *(("order", Permission.TRADE), ("orderCancel", Permission.TRADE)),
+            ("order", Permission.TRADE),
+            ("orderCancel", Permission.TRADE),
             ("withdraw", Permission.WITHDRAW),
         )
         return {

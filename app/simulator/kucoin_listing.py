@@ -100,8 +100,15 @@ class Contract:
         """
         if not self.born:
             names = (
-                *("turnoverOf24h", "volumeOf24h", "markPrice", "indexPrice", "lastTradePrice"),
-                *("lowPrice", "highPrice", "priceChgPct", "priceChg"),
+                "turnoverOf24h",
+                "volumeOf24h",
+                "markPrice",
+                "indexPrice",
+                "lastTradePrice",
+                "lowPrice",
+                "highPrice",
+                "priceChgPct",
+                "priceChg",
             )
             return dict.fromkeys(names)
         if self.inverse:

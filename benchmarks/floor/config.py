@@ -32,8 +32,17 @@ _KEY = [
 _ASSET = [
     (name, _PLACES[name])
     for name in (
-        *("symbol", "leverage", "margin_mode", "enabled", "max_leverage", "settle", "price"),
-        *("tick_size", "lot_size", "min_quantity", "contract_size"),
+        "symbol",
+        "leverage",
+        "margin_mode",
+        "enabled",
+        "max_leverage",
+        "settle",
+        "price",
+        "tick_size",
+        "lot_size",
+        "min_quantity",
+        "contract_size",
     )
 ]
 

@@ -28,9 +28,25 @@ SELECT id FROM positions WHERE account_id = $1 AND bot_id = $2 AND id = $3 FOR U
 """
 _NOT_REPORTED = dict.fromkeys(WRITTEN)
 _AS_STORED = (
-    *("exchange", "environment", "contract_type", "symbol", "side", "status", "quantity"),
-    *("entry_price", "exit_price", "leverage", "margin_mode", "fees", "revision", "opened_at"),
-    *("closed_at", "close_reason", "expires_at", "created_at", "updated_at"),
+    "exchange",
+    "environment",
+    "contract_type",
+    "symbol",
+    "side",
+    "status",
+    "quantity",
+    "entry_price",
+    "exit_price",
+    "leverage",
+    "margin_mode",
+    "fees",
+    "revision",
+    "opened_at",
+    "closed_at",
+    "close_reason",
+    "expires_at",
+    "created_at",
+    "updated_at",
 )
 
 

@@ -222,9 +222,23 @@ async def test_a_body_that_may_be_left_out_has_its_default() -> None:
 
 
 BODIES = (
-    *(b"", b"{", b"\xff\xfe{", b'{"number": "\xff"}', b"[" * 100_000, b"NaN", b"null", b"[]"),
-    *(b'"text"', b'{"number": 1}', b'{"number": "x"}', b'{"number": 1, "number": 2}', b"{} {}"),
-    *(b'{"number": "5"}', b'{"number": 1e400}', b'\xef\xbb\xbf{"number": 1}', b"  {}  "),
+    b"",
+    b"{",
+    b"\xff\xfe{",
+    b'{"number": "\xff"}',
+    b"[" * 100_000,
+    b"NaN",
+    b"null",
+    b"[]",
+    b'"text"',
+    b'{"number": 1}',
+    b'{"number": "x"}',
+    b'{"number": 1, "number": 2}',
+    b"{} {}",
+    b'{"number": "5"}',
+    b'{"number": 1e400}',
+    b'\xef\xbb\xbf{"number": 1}',
+    b"  {}  ",
 )
 
 

@@ -46,7 +46,12 @@ def test_every_code_of_a_rule_is_one_that_the_service_answers() -> None:
     answers = [row.split("|")[3] for row in page().splitlines() if ROW.match(row)]
     named = {code for answer in answers for code in CODE.findall(answer)} - {
         # members of problems, and reasons that block an opening
-        *("reason", "bot", "count", "max_leverage", "code", "blocked_by"),
+        "reason",
+        "bot",
+        "count",
+        "max_leverage",
+        "code",
+        "blocked_by",
     }
     source = "".join(path.read_text("utf-8") for path in (ROOT / "app").rglob("errors.py"))
     source += "".join(path.read_text("utf-8") for path in (ROOT / "app").rglob("*_errors.py"))

@@ -59,7 +59,7 @@ def trading(story: Callable[[Scene], Awaitable[None]], after: Callable[[Scene], 
             rule = MeanReversion(window=2, hold=60)
             books = Books(client, every=10, say=scene.printed.append)
             trader = Trader(
-                *(client, scene.prices, rule, books), symbol=None, tick=1, say=scene.printed.append
+                client, scene.prices, rule, books, symbol=None, tick=1, say=scene.printed.append
             )
             task = asyncio.create_task(trader.trade(scene.stop))
             await story(scene)

@@ -70,7 +70,11 @@ def test_the_service_takes_a_token_made_before_its_first_start(start: Start, dat
 def test_unknown_scopes_are_refused_in_a_sentence(run: Run, tmp_path: Path) -> None:
     process = run(
         BOTKEYS,
-        *("token", "--account", "alice", "--scopes", "keys:read keys:reed"),
+        "token",
+        "--account",
+        "alice",
+        "--scopes",
+        "keys:read keys:reed",
         env=environment(data_dir=tmp_path),
     )
     assert process.wait() == 1

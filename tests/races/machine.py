@@ -330,8 +330,14 @@ class Steps(RuleBasedStateMachine):
             },
             {
                 f"{bot} {name}": [
-                    *(held.status, held.close_reason, held.key, held.contract_type, held.symbol),
-                    *(held.side, held.margin_mode, held.revision),
+                    held.status,
+                    held.close_reason,
+                    held.key,
+                    held.contract_type,
+                    held.symbol,
+                    held.side,
+                    held.margin_mode,
+                    held.revision,
                 ]
                 for (bot, name), held in model.positions.items()
             },

@@ -29,13 +29,31 @@ LONG = settings(SHORT, max_examples=60, stateful_step_count=60, derandomize=Fals
 
 
 SEEN = {
-    *("200", "201", "204", "401 unauthenticated", "404 not_found"),
-    *("409 key_inactive", "409 key_assigned", "409 open_positions", "409 bot_online"),
-    *("409 asset_already_added", "409 position_open", "422 unknown_symbol"),
-    *("422 leverage_above_max", "409 frozen", "409 bot_paused", "409 no_key"),
-    *("409 key_cannot_trade", "409 credentials_rejected", "409 no_trading_assets"),
-    *("409 unknown_asset", "409 asset_disabled", "409 asset_delisted"),
-    *("409 leverage_above_max", "409 key_not_assigned", "409 position_conflict"),
+    "200",
+    "201",
+    "204",
+    "401 unauthenticated",
+    "404 not_found",
+    "409 key_inactive",
+    "409 key_assigned",
+    "409 open_positions",
+    "409 bot_online",
+    "409 asset_already_added",
+    "409 position_open",
+    "422 unknown_symbol",
+    "422 leverage_above_max",
+    "409 frozen",
+    "409 bot_paused",
+    "409 no_key",
+    "409 key_cannot_trade",
+    "409 credentials_rejected",
+    "409 no_trading_assets",
+    "409 unknown_asset",
+    "409 asset_disabled",
+    "409 asset_delisted",
+    "409 leverage_above_max",
+    "409 key_not_assigned",
+    "409 position_conflict",
 }
 """Every possible answer, except those that need concurrency."""
 

@@ -132,7 +132,9 @@ HEALTH = {
     *(f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")),
     *(f"verification_{name}" for name in ("status", "reason", "possible", "checked_at")),
     "health_checked_at",
-    *("expires_at", "expiry_announced", "revision"),
+    "expires_at",
+    "expiry_announced",
+    "revision",
 }
 """The columns in which a bot's findings about its key at the exchange are stored."""
 

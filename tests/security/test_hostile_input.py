@@ -314,9 +314,19 @@ async def test_a_method_that_an_address_does_not_take_is_reported_as_a_problem(
 
 
 NOWHERE = [
-    *("/v1", "/v1/", "/v1/keys/", "//v1/keys", "/V1/keys", "/v1/keys/../bots", "/.env"),
-    *("/static/../app/main.py", "/static/%2e%2e/main.py", "/static/swagger-ui/../../main.py"),
-    *("/static//etc/passwd", "/static", "/static/"),
+    "/v1",
+    "/v1/",
+    "/v1/keys/",
+    "//v1/keys",
+    "/V1/keys",
+    "/v1/keys/../bots",
+    "/.env",
+    "/static/../app/main.py",
+    "/static/%2e%2e/main.py",
+    "/static/swagger-ui/../../main.py",
+    "/static//etc/passwd",
+    "/static",
+    "/static/",
 ]
 
 

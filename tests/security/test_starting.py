@@ -73,7 +73,11 @@ async def serve(role: Role, **variables: str) -> tuple[int | None, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "app", "serve", "--role", role),
+        "-m",
+        "app",
+        "serve",
+        "--role",
+        role,
         env={**kept, "BOTKEYS_PORT": "0", **variables},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

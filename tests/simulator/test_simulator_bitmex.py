@@ -157,7 +157,7 @@ async def test_a_disabled_key_is_distinguished(market: Market) -> None:
     traits = (("enabled", "no"),)
     market.simulator.keys.add(
         SimulatedKey(
-            *("bitmex", "live", KeyText(**texts), "1", frozenset({Permission.READ})), traits=traits
+            "bitmex", "live", KeyText(**texts), "1", frozenset({Permission.READ}), traits=traits
         )
     )
     headers = signed(texts, int(market.clock.now) + 5, "GET", API_KEY)
@@ -224,7 +224,12 @@ async def test_the_listing_holds_both_contract_types_and_odd_rows(market: Market
     assert rows["ETHUSD"]["isQuanto"] is True
     assert rows["ETHUSD"]["settlCurrency"] == "XBt"
     assert {row["typ"] for row in rows.values()} == {
-        *("FFWCSX", "FFSCSX", "FFCCSX", "FFMCSX", "FFICSX", "IFXXXP")
+        "FFWCSX",
+        "FFSCSX",
+        "FFCCSX",
+        "FFMCSX",
+        "FFICSX",
+        "IFXXXP",
     }
     assert {row["state"] for row in rows.values()} == {"Open", "Closed", "Settled"}
     assert all(row["expiry"] for row in rows.values() if row["typ"] in ("FFCCSX", "FFMCSX"))

@@ -125,7 +125,11 @@ async def test_the_list_of_addresses_is_shown_to_those_who_are_on_it(market: Mar
     texts = {"api_key": "local", "api_secret": "s"}
     market.simulator.keys.add(
         SimulatedKey(
-            *("bybit", "live", KeyText(**texts), "1", frozenset({Permission.READ})),
+            "bybit",
+            "live",
+            KeyText(**texts),
+            "1",
+            frozenset({Permission.READ}),
             addresses=("127.0.0.1",),
         )
     )

@@ -129,8 +129,12 @@ async def test_a_nonce_must_grow_for_its_key_alone(market: Market) -> None:
         return str(answer.get("reason", "taken"))
 
     assert [await reason("trade", nonce) for nonce in (10, 10, 9, "11", "12.5", -1)] == [
-        *("taken", "InvalidNonce", "InvalidNonce", "taken"),
-        *("InvalidNonce", "InvalidNonce"),
+        "taken",
+        "InvalidNonce",
+        "InvalidNonce",
+        "taken",
+        "InvalidNonce",
+        "InvalidNonce",
     ]
     assert await reason("readonly", 10) == "taken"
 
@@ -227,7 +231,8 @@ async def test_the_listing_holds_perpetuals_and_spot_pairs(market: Market) -> No
     assert {row["status"] for row in rows.values()} >= {"closed", "cancel_only", "limit_only"}
     btc = rows["BTCGUSDPERP"]
     assert (btc["tick_size"], btc["quote_increment"], btc["min_order_size"]) == (
-        *(0.0001, 0.5),
+        0.0001,
+        0.5,
         "0.0001",
     )
     assert rows["BTCUSDCPERP"]["contract_price_currency"] == "GUSD"

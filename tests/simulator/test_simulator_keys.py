@@ -9,8 +9,14 @@ from app.simulator.keys import Material
 from app.simulator.venues import VENUES
 
 VARIANTS = {
-    *("trade", "trade_2", "other_account", "readonly"),
-    *("withdraw", "ip_bound", "expiring", "revoked"),
+    "trade",
+    "trade_2",
+    "other_account",
+    "readonly",
+    "withdraw",
+    "ip_bound",
+    "expiring",
+    "revoked",
 }
 
 

@@ -97,7 +97,11 @@ async def test_the_block_of_addresses_is_shown_to_those_within(market: Market) -
     texts = {"api_key": "local", "api_secret": "bG9jYWw="}
     market.simulator.keys.add(
         SimulatedKey(
-            *("kraken", "live", KeyText(**texts), "1", frozenset({Permission.READ})),
+            "kraken",
+            "live",
+            KeyText(**texts),
+            "1",
+            frozenset({Permission.READ}),
             addresses=("127.0.0.1",),
         )
     )
@@ -253,7 +257,10 @@ async def test_the_listing_holds_both_contract_types_and_odd_rows(market: Market
     assert rows["PF_GONEUSD"]["tradeable"] is False
     assert not {"base", "quote", "pair"} & set(rows["pi_dashusd"])
     assert {row["type"] for row in rows.values()} == {
-        *("flexible_futures", "futures_inverse", "futures_vanilla", "spot index")
+        "flexible_futures",
+        "futures_inverse",
+        "futures_vanilla",
+        "spot index",
     }
     dated = [name for name, row in rows.items() if "lastTradingTime" in row]
     assert {name[:3] for name in dated} == {"FI_", "FF_", "FV_"}

@@ -75,7 +75,11 @@ def known(
     texts = {"api_key": "own", "api_secret": "s", "api_passphrase": "p"}
     market.simulator.keys.add(
         SimulatedKey(
-            *("kucoin", "live", KeyText(**texts), "1", frozenset(Permission)),
+            "kucoin",
+            "live",
+            KeyText(**texts),
+            "1",
+            frozenset(Permission),
             addresses=addresses,
             traits=traits,
         )
@@ -307,7 +311,13 @@ async def test_the_listing_holds_both_contract_types_and_odd_rows(market: Market
     assert {row["symbol"] for row in dated} == {"XBTMZ26", "XBTMH27"}
     assert {row["nextFundingRateTime"] for row in dated} == {None}
     assert {row["status"] for row in rows.values()} == {
-        *("Open", "Init", "BeingSettled", "Settled", "Paused", "Closed", "CancelOnly")
+        "Open",
+        "Init",
+        "BeingSettled",
+        "Settled",
+        "Paused",
+        "Closed",
+        "CancelOnly",
     }
     assert rows["DAWNUSDTM"]["lastTradePrice"] is None
 
@@ -368,9 +378,20 @@ async def test_answers_have_the_recorded_fields_and_types(market: Market) -> Non
     theirs = recorded("kucoin-contracts-active.json")["data"][0]
     # Fields that this service does not need are left out.
     ignored = {
-        *("fundingBaseSymbol", "fundingQuoteSymbol", "fundingRateSymbol", "premiumsSymbol1M"),
-        *("premiumsSymbol8H", "fundingBaseSymbol1M", "fundingQuoteSymbol1M", "k", "m", "f"),
-        *("mmrLimit", "mmrLevConstant", "buyLimit", "sellLimit"),
+        "fundingBaseSymbol",
+        "fundingQuoteSymbol",
+        "fundingRateSymbol",
+        "premiumsSymbol1M",
+        "premiumsSymbol8H",
+        "fundingBaseSymbol1M",
+        "fundingQuoteSymbol1M",
+        "k",
+        "m",
+        "f",
+        "mmrLimit",
+        "mmrLevConstant",
+        "buyLimit",
+        "sellLimit",
     }
     fields = {name: value for name, value in theirs.items() if name not in ignored}
     compare((await contracts(market))["XBTUSDTM"], fields, numbers=True)

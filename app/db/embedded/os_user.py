@@ -83,8 +83,13 @@ def _add_dedicated() -> OsAccount | None:
         subprocess.run(  # noqa: S603  # fixed arguments
             [
                 useradd,
-                *("--system", "--user-group", "--no-create-home"),
-                *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"),
+                "--system",
+                "--user-group",
+                "--no-create-home",
+                "--home-dir",
+                "/nonexistent",
+                "--shell",
+                "/usr/sbin/nologin",
                 DEDICATED,
             ],
             check=False,  # two first starts may race: all that matters is that the user exists

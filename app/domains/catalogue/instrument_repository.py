@@ -87,8 +87,14 @@ _PAGE = Statement(
         *(
             bindparam(name, type_=Text())
             for name in (
-                *("exchange", "environment", "region", "contract_type"),
-                *("begins", "word", "holds", "after_symbol"),
+                "exchange",
+                "environment",
+                "region",
+                "contract_type",
+                "begins",
+                "word",
+                "holds",
+                "after_symbol",
             )
         ),
         bindparam("account", type_=Uuid()),

@@ -187,8 +187,18 @@ class CatalogueRepository:
         """
         table = CatalogueInstrument
         fields = [
-            *("symbol", "base", "quote", "settle", "contract_size", "tick_size", "lot_size"),
-            *("min_quantity", "max_leverage", "margin_modes", "listed", "search_text"),
+            "symbol",
+            "base",
+            "quote",
+            "settle",
+            "contract_size",
+            "tick_size",
+            "lot_size",
+            "min_quantity",
+            "max_leverage",
+            "margin_modes",
+            "listed",
+            "search_text",
         ]
         stored = {
             row.symbol: tuple(row)

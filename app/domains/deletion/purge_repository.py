@@ -199,7 +199,11 @@ class PurgeRepository:
         await self._wait_for_recompute()
         operations = _table(Operation)
         for model in (
-            *(TradeDay, StaleDay, KeyLabel, DeletionMark, IdempotencyRecord),
+            TradeDay,
+            StaleDay,
+            KeyLabel,
+            DeletionMark,
+            IdempotencyRecord,
             PurgedPosition,
         ):
             table = _table(model)

@@ -88,17 +88,43 @@ def _data_list(kind: DataKind, *members: str) -> DataList:
 
 TRADES = _data_list(
     kinds.TRADES,
-    *("symbol", "side", "quantity", "entry_price", "exit_price", "fees", "pnl", "settle"),
-    *("contract_size", "leverage", "margin_mode", "position_id", "exit_reason"),
-    *("opened_at", "closed_at", "stored_at"),
+    "symbol",
+    "side",
+    "quantity",
+    "entry_price",
+    "exit_price",
+    "fees",
+    "pnl",
+    "settle",
+    "contract_size",
+    "leverage",
+    "margin_mode",
+    "position_id",
+    "exit_reason",
+    "opened_at",
+    "closed_at",
+    "stored_at",
 )
 EQUITY_SNAPSHOTS = _data_list(
     kinds.EQUITY_SNAPSHOTS,
-    *("at", "equity", "balance", "unrealised_pnl", "settle", "reset", "stored_at"),
+    "at",
+    "equity",
+    "balance",
+    "unrealised_pnl",
+    "settle",
+    "reset",
+    "stored_at",
 )
 SIGNALS = _data_list(
     kinds.SIGNALS,
-    *("at", "symbol", "name", "direction", "score", "acted", "data", "stored_at"),
+    "at",
+    "symbol",
+    "name",
+    "direction",
+    "score",
+    "acted",
+    "data",
+    "stored_at",
 )
 
 _EVENTS = kinds.BOT_EVENTS.table

@@ -94,23 +94,48 @@ def _target(kind: DataKind, *members: str, given: tuple[str, ...], name: str = "
 
 TRADES = _target(
     kinds.TRADES,
-    *("symbol", "side", "quantity", "entry_price", "exit_price", "fees", "leverage"),
-    *("margin_mode", "position_id", "opened_at", "closed_at", "exit_reason"),
+    "symbol",
+    "side",
+    "quantity",
+    "entry_price",
+    "exit_price",
+    "fees",
+    "leverage",
+    "margin_mode",
+    "position_id",
+    "opened_at",
+    "closed_at",
+    "exit_reason",
     given=("contract_type", "contract_size", "settle", "pnl"),
 )
 EQUITY_SNAPSHOTS = _target(
     kinds.EQUITY_SNAPSHOTS,
-    *("at", "equity", "balance", "unrealised_pnl", "settle", "reset"),
+    "at",
+    "equity",
+    "balance",
+    "unrealised_pnl",
+    "settle",
+    "reset",
     given=("contract_type",),
 )
 SIGNALS = _target(
     kinds.SIGNALS,
-    *("at", "symbol", "name", "direction", "score", "acted", "data"),
+    "at",
+    "symbol",
+    "name",
+    "direction",
+    "score",
+    "acted",
+    "data",
     given=("contract_type",),
 )
 EVENTS = _target(
     kinds.BOT_EVENTS,
-    *("at", "kind", "level", "message", "data"),
+    "at",
+    "kind",
+    "level",
+    "message",
+    "data",
     given=("contract_type", "id"),
     name="reported_id",
 )

@@ -11,7 +11,13 @@ from app.domains.positions.transitions import Effect
 RESERVATION = timedelta(seconds=60)
 
 _REPORTED = (
-    *("quantity", "entry_price", "exit_price", "leverage", "margin_mode", "fees", "opened_at"),
+    "quantity",
+    "entry_price",
+    "exit_price",
+    "leverage",
+    "margin_mode",
+    "fees",
+    "opened_at",
     "revision",
 )
 _COMPLETED = ("exit_price", "fees", "closed_at", "revision")

@@ -38,9 +38,24 @@ from app.domains.positions.rows import POSITIONS, named
 from app.domains.trading.tombstones import digest_of, removal
 
 WRITTEN = (
-    *("key_id", "exchange", "environment", "contract_type", "symbol", "side", "status", "quantity"),
-    *("entry_price", "exit_price", "leverage", "margin_mode", "fees", "revision", "opened_at"),
-    *("closed_at", "close_reason", "expires_at"),
+    "key_id",
+    "exchange",
+    "environment",
+    "contract_type",
+    "symbol",
+    "side",
+    "status",
+    "quantity",
+    "entry_price",
+    "exit_price",
+    "leverage",
+    "margin_mode",
+    "fees",
+    "revision",
+    "opened_at",
+    "closed_at",
+    "close_reason",
+    "expires_at",
 )
 """The columns of a position that its first report fills."""
 

@@ -14,8 +14,13 @@ from tests.support.variants import changed
 from tests.support.world import World
 
 KINDS = {
-    *("online", "offline", "credentials_rejected", "release_from_new_address"),
-    *("position_unexpected", "position_closed_by_hand", "key_expires"),
+    "online",
+    "offline",
+    "credentials_rejected",
+    "release_from_new_address",
+    "position_unexpected",
+    "position_closed_by_hand",
+    "key_expires",
 }
 
 

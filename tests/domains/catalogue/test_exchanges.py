@@ -6,8 +6,16 @@ from app.domains.catalogue.schemas import ExchangeList
 from tests.support.world import World
 
 ORDER = [
-    *("bitmex", "bybit", "binance", "kraken", "okx"),
-    *("kucoin", "deribit", "gemini", "phemex", "woox"),
+    "bitmex",
+    "bybit",
+    "binance",
+    "kraken",
+    "okx",
+    "kucoin",
+    "deribit",
+    "gemini",
+    "phemex",
+    "woox",
 ]
 MEMBERS = {
     "exchange",

@@ -40,7 +40,9 @@ async def test_each_item_is_stored_once_with_all_that_its_key_is(world: World, k
         assert row["account_id"] == trading.bot.account_id
         assert (row["bot_id"], row["key_id"]) == (trading.bot.id, UUID(trading.key["id"]))
         assert (row["exchange"], row["environment"], row["contract_type"]) == (
-            *("okx", "testnet", "linear"),
+            "okx",
+            "testnet",
+            "linear",
         )
 
 
@@ -83,7 +85,11 @@ async def test_one_bad_item_keeps_no_other_from_being_stored(world: World, kind:
     good = item(kind, "good")
     without_id = {name: value for name, value in good.items() if name != "id"}
     bad: list[Any] = [
-        *("text", 7, None, [], {}),
+        "text",
+        7,
+        None,
+        [],
+        {},
         without_id,
         *({**good, "id": odd} for odd in (None, 5, "", "a b", "a/b", "x" * 201, "a\x00", "\ud800")),
         {**good, "id": "typo", "qantity": "1"},
@@ -204,8 +210,12 @@ async def test_a_message_may_have_lines_and_tabs_and_is_exported_as_it_was_sent(
 async def test_a_symbol_and_a_name_are_more_than_white_space(world: World) -> None:
     bot = (await trader(world)).bot
     for kind, member in (
-        *(("trades", "symbol"), ("trades", "exit_reason"), ("trades", "settle")),
-        *(("signals", "symbol"), ("signals", "name"), ("events", "kind")),
+        ("trades", "symbol"),
+        ("trades", "exit_reason"),
+        ("trades", "settle"),
+        ("signals", "symbol"),
+        ("signals", "name"),
+        ("events", "kind"),
     ):
         bad = [item(kind, f"{member}-{n}", **{member: " " * n}) for n in (1, 3)]
         assert statuses(await report(bot, kind, *bad)) == ["invalid_item"] * 2, (kind, member)
@@ -428,7 +438,10 @@ async def test_the_contract_is_the_catalogues_and_else_the_bots_and_else_unknown
 
     assert await earned(world, trading) == ("linear", size, "USDT", Decimal("20.01"))
     assert await earned(world, trading, side="short", fees="1", **stated) == (
-        *("linear", size, "USDT", Decimal("-21.01")),
+        "linear",
+        size,
+        "USDT",
+        Decimal("-21.01"),
     )
     short = await earned(
         world, trading, symbol=INVERSE, side="short", entry_price="100", exit_price="80"
@@ -436,10 +449,16 @@ async def test_the_contract_is_the_catalogues_and_else_the_bots_and_else_unknown
     assert short == ("inverse", size, "BTC", Decimal("0.00005"))
     assert await earned(world, trading, symbol="GONE") == ("linear", None, None, None)
     assert await earned(world, trading, symbol="GONE", contract_size="5") == (
-        *("linear", None, None, None),
+        "linear",
+        None,
+        None,
+        None,
     )
     assert await earned(world, trading, symbol="GONE", **stated) == (
-        *("linear", Decimal(5), "USDC", Decimal(10005)),
+        "linear",
+        Decimal(5),
+        "USDC",
+        Decimal(10005),
     )
 
 

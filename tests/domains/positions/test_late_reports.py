@@ -190,7 +190,9 @@ async def test_a_report_that_tells_no_time_is_of_later_than_a_cut_off_that_lies_
     await trading.report("open", "kept", opened_at=LONG_AGO)
     ahead = datetime.now(UTC) + timedelta(minutes=4)
     await fill(
-        *(world.context.database, trading.bot.account_id, trading.key["id"]),
+        world.context.database,
+        trading.bot.account_id,
+        trading.key["id"],
         rows=1,
         at=ahead,
         tables=("trades",),

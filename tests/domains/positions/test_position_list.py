@@ -140,8 +140,15 @@ async def test_a_deleted_bot_s_positions_are_shown_without_its_name(world: World
 @pytest.mark.parametrize(
     "query",
     [
-        *("from=yesterday", "to=2026-11-22", "from=1700000000", "from=2026-11-22T10:00:00"),
-        *("symbol=a%00b", "symbol=", "key_id=x", "environment=both", "to="),
+        "from=yesterday",
+        "to=2026-11-22",
+        "from=1700000000",
+        "from=2026-11-22T10:00:00",
+        "symbol=a%00b",
+        "symbol=",
+        "key_id=x",
+        "environment=both",
+        "to=",
         "status=lapsed",
         "to=9999-12-31T23:59:59-14:00",
     ],

@@ -12,7 +12,8 @@ from app.db.models import BotEvent, Key
 from tests.support.world import Bot, Json, World
 
 HEALTH = {"credentials_rejected", "credentials_accepted", "permissions_changed"} | {
-    *("withdrawal_permission", "key_expiry_changed")
+    "withdrawal_permission",
+    "key_expiry_changed",
 }
 
 
@@ -260,8 +261,13 @@ async def test_a_clock_that_is_ahead_is_refused(world: World) -> None:
         {"expires_at": "9999-12-31T23:59:59Z"},
     ],
     ids=[
-        *("no reason", "an unknown reason", "no status of theirs", "no zone", "no answer"),
-        *("no end", "hardly an end"),
+        "no reason",
+        "an unknown reason",
+        "no status of theirs",
+        "no zone",
+        "no answer",
+        "no end",
+        "hardly an end",
     ],
 )
 async def test_what_makes_no_sense_is_refused(world: World, changes: Json) -> None:

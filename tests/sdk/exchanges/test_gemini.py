@@ -338,9 +338,25 @@ async def test_each_environment_has_its_own_hosts(http: Any) -> None:
 
 ANYTHING = any_json(
     names=(
-        *("symbol", "base_currency", "quote_currency", "product_type", "contract_type", "status"),
-        *("contract_price_currency", "tick_size", "quote_increment", "min_order_size", "pair"),
-        *("price", "volume", "BTC", "GUSD", "last", "isTrader", "isFundManager", "isAuditor"),
+        "symbol",
+        "base_currency",
+        "quote_currency",
+        "product_type",
+        "contract_type",
+        "status",
+        "contract_price_currency",
+        "tick_size",
+        "quote_increment",
+        "min_order_size",
+        "pair",
+        "price",
+        "volume",
+        "BTC",
+        "GUSD",
+        "last",
+        "isTrader",
+        "isFundManager",
+        "isAuditor",
     ),
     words=("swap", "linear", "open", "BTC", "GUSD", "BTCGUSDPERP"),
 )

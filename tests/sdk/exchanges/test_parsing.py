@@ -72,7 +72,10 @@ WORDS = st.sampled_from(
             "-",
             "0x1",
         ],
-        *("", "\x00", "\ud800", "1e-40"),
+        "",
+        "\x00",
+        "\ud800",
+        "1e-40",
     ]
 )
 LEAVES = st.none() | st.booleans() | st.integers() | WORDS | st.text(max_size=8) | st.decimals()
@@ -193,8 +196,23 @@ def test_numbers_are_read_from_text_and_json(value: object, number: str) -> None
 @pytest.mark.parametrize(
     "value",
     [
-        *("", " 1", "1_000", "NaN", "Infinity", "٣", "0x1", "1e999", "1e-31", "1\n"),
-        *(True, None, [], 1.5, 10**31, Decimal("NaN"), Decimal("Infinity")),
+        "",
+        " 1",
+        "1_000",
+        "NaN",
+        "Infinity",
+        "٣",
+        "0x1",
+        "1e999",
+        "1e-31",
+        "1\n",
+        True,
+        None,
+        [],
+        1.5,
+        10**31,
+        Decimal("NaN"),
+        Decimal("Infinity"),
     ],
 )
 def test_what_is_no_sane_number_is_none(value: object) -> None:

@@ -222,9 +222,23 @@ async def test_websockets_are_templates_for_the_application_id(http: Any) -> Non
 
 ANYTHING = any_json(
     names=(
-        *("data", "rows", "symbol", "status", "quoteAsset", "quoteTick", "baseTick", "baseMin"),
-        *("baseIMR", "24hClose", "24hAmount", "applicationId", "accountMode", "apiKey"),
-        *("permissions", "allowedIPs", "maxLeverage"),
+        "data",
+        "rows",
+        "symbol",
+        "status",
+        "quoteAsset",
+        "quoteTick",
+        "baseTick",
+        "baseMin",
+        "baseIMR",
+        "24hClose",
+        "24hAmount",
+        "applicationId",
+        "accountMode",
+        "apiKey",
+        "permissions",
+        "allowedIPs",
+        "maxLeverage",
     ),
     words=("PERP_BTC_USDT", "PERP_", "TRADING", "USDT", "READ", "k-test"),
 )
