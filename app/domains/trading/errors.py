@@ -37,7 +37,7 @@ class OpenPositions(AppError):
     code = "open_positions"
     title = "There are open positions"
     member_names = ("count",)
-    sentence: ClassVar[str]
+    sentence: ClassVar[str] = "There are {count} open {noun}. Close them first."
     """The detail, with places for `count` and for the `noun` that goes with it."""
 
     def __init__(self, count: int) -> None:
