@@ -189,7 +189,7 @@ def test_the_master_key_is_renewed_while_both_roles_go_on(pair: Pair) -> None:
         installation.http(pair.runtime, "carol") as runtime,
     ):
         older = new_trader(api, runtime, new_key())
-        assert "Master key 2" in installation.create_master_key()
+        assert "master key 2" in installation.create_master_key()
         installation.hand_out("runtime")
         installation.hand_out("api")
         newer = new_trader(api, runtime, new_key("binance"))

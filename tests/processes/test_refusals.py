@@ -89,7 +89,9 @@ def test_a_folder_that_cannot_be_made_stops_the_start(start: Start, tmp_path: Pa
         long("dev", {"database_url": NOWHERE}, "The database cannot be reached"),
         long("dev", {"mode": "production"}, "use `botkeys serve` in production"),
         long("serve", {"oidc_issuer": "https://issuer.example"}, "DATABASE_URL is not set"),
-        long("serve", {"exchanges": "simulated", "database_url": NOWHERE}, "development only"),
+        long(
+            "serve", {"exchanges": "simulated", "database_url": NOWHERE}, "available in development"
+        ),
         long("migrate", {"database_url": NOWHERE}, "The database cannot be reached"),
         long("migrate", {}, "BOTKEYS_DATABASE_URL is not set"),
         long("worker", {}, "BOTKEYS_DATABASE_URL is not set"),
