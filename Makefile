@@ -34,7 +34,7 @@ install: .venv/.installed ## create .venv/ with .venv/bin/botkeys
 clients: tests/clients/.installed ## install the client generators that tests run, if Node is installed
 
 tests/clients/.installed: tests/clients/package-lock.json tests/clients/requirements.lock
-	@{ npm ci --prefix tests/clients --ignore-scripts --no-audit --no-fund --loglevel=error \
+	@{ npm ci --prefix tests/clients --ignore-scripts --engine-strict --no-audit --no-fund --loglevel=error \
 		--fetch-retries=1 --fetch-retry-mintimeout=1000 \
 		&& $(PYTHON) -m venv tests/clients/.venv \
 		&& tests/clients/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.lock \

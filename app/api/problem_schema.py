@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import TypedDict
 
 from app.api.openapi_examples import Examples
+from app.api.schemas import DecimalText
 from app.errors import AppError
 
 
@@ -107,7 +108,8 @@ class Problem(TypedDict):
     ]
     max_leverage: NotRequired[
         Annotated[
-            str, Field(description="The exchange's maximum, a decimal as text.", examples=["50"])
+            DecimalText,
+            Field(description="The exchange's maximum, a decimal as text.", examples=["50"]),
         ]
     ]
     margin_modes: NotRequired[

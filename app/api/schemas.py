@@ -123,6 +123,9 @@ class Document(BaseModel):
     model_config = ConfigDict(frozen=True, from_attributes=True)
 
 
+DecimalText = Annotated[str, Field(pattern=r"^-?[0-9]+(\.[0-9]+)?$")]
+"""A decimal in an answer, in plain digits: nothing of it is rounded on the way."""
+
 NextCursor = Annotated[
     str | None,
     Field(

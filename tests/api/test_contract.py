@@ -222,6 +222,21 @@ def test_constants_of_enums_are_one_scope_s_without_a_clash() -> None:
             assert len(schema["x-enum-varnames"]) == len(schema["enum"])
 
 
+def test_every_decimal_is_text_with_a_pattern() -> None:
+    """Its example shows which text is one: names, versions and identifiers look otherwise."""
+    decimals = [
+        schema
+        for outer in SCHEMAS.values()
+        for schema in parts(outer)
+        if any(re.fullmatch(r"-?\d+(\.\d+)?", str(text)) for text in schema.get("examples", []))
+        and "integer" not in types(schema)
+    ]
+    assert len(decimals) > 60
+    for schema in decimals:
+        assert "string" in types(schema)
+        assert "[0-9]" in schema["pattern"]
+
+
 def test_secrets_are_passwords_that_are_written_only() -> None:
     found = [
         member

@@ -6,12 +6,12 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.api.schemas import Document, NextCursor
+from app.api.schemas import DecimalText, Document, NextCursor
 from app.domains.analytics.grouping import GroupBy
 from botkeys.exchanges.model import Environment
 
-Amount = Annotated[str, Field(examples=["1250.75"])]
-Ratio = Annotated[str, Field(examples=["0.625"])]
+Amount = Annotated[DecimalText, Field(examples=["1250.75"])]
+Ratio = Annotated[DecimalText, Field(examples=["0.625"])]
 
 
 class GroupKey(Document):
@@ -40,7 +40,7 @@ class Drawdown(Document):
 
     value: Annotated[Amount, Field(examples=["320.5"], description="The size of the fall.")]
     percent: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["4.25"],
             description="The fall as a percentage of the equity at the peak; null if no equity is "

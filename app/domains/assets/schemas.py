@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
-from app.api.schemas import Document, Flag, Input, NextCursor, Symbol, unrounded
+from app.api.schemas import DecimalText, Document, Flag, Input, NextCursor, Symbol, unrounded
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 _PLACES = 4
@@ -105,24 +105,24 @@ class Asset(Document):
         str | None, Field(examples=["USDT"], description="The settle asset, normalised.")
     ]
     price: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["97012.5"], description="The price at the latest fetch, in the quote asset."
         ),
     ]
     volume_24h: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["1840223114.2"],
             description="The volume of the last 24 hours at the latest fetch, in the quote asset.",
         ),
     ]
     leverage: Annotated[
-        str | None,
+        DecimalText | None,
         Field(examples=["10"], description="Null on exchanges where leverage is implicit."),
     ]
     max_leverage: Annotated[
-        str | None,
+        DecimalText | None,
         Field(examples=["100"], description="The exchange's maximum; null if it is not known."),
     ]
     margin_mode: Annotated[
@@ -142,13 +142,17 @@ class Asset(Document):
     listed: Annotated[
         bool, Field(examples=[True], description="Whether the exchange still lists the symbol.")
     ]
-    tick_size: Annotated[str | None, Field(examples=["0.1"], description="The price increment.")]
-    lot_size: Annotated[str | None, Field(examples=["0.01"], description="The quantity increment.")]
+    tick_size: Annotated[
+        DecimalText | None, Field(examples=["0.1"], description="The price increment.")
+    ]
+    lot_size: Annotated[
+        DecimalText | None, Field(examples=["0.01"], description="The quantity increment.")
+    ]
     min_quantity: Annotated[
-        str | None, Field(examples=["0.01"], description="The smallest order quantity.")
+        DecimalText | None, Field(examples=["0.01"], description="The smallest order quantity.")
     ]
     contract_size: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["0.01"],
             description="What one unit of quantity is worth: in the base asset (linear) or the "

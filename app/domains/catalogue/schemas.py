@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 from typing_extensions import TypeAliasType
 
-from app.api.schemas import Document, NextCursor
+from app.api.schemas import DecimalText, Document, NextCursor
 from botkeys.exchanges.model import (
     Availability,
     ContractType,
@@ -113,30 +113,32 @@ class Instrument(Document):
     quote: Annotated[str, Field(examples=["USDT"], description="The quote asset, normalised.")]
     settle: Annotated[str, Field(examples=["USDT"], description="The settle asset, normalised.")]
     price: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["97012.5"], description="The price at the latest fetch, in the quote asset."
         ),
     ]
     volume_24h: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["1840223114.2"],
             description="The volume of the last 24 hours at the latest fetch, in the quote asset.",
         ),
     ]
     max_leverage: Annotated[
-        str | None,
+        DecimalText | None,
         Field(examples=["100"], description="The exchange's maximum; null if it is not known."),
     ]
     margin_modes: Annotated[
         list[MarginMode],
         Field(examples=[["cross", "isolated"]], description="The modes that the symbol supports."),
     ]
-    tick_size: Annotated[str, Field(examples=["0.1"], description="The price increment.")]
-    lot_size: Annotated[str, Field(examples=["0.01"], description="The quantity increment.")]
+    tick_size: Annotated[DecimalText, Field(examples=["0.1"], description="The price increment.")]
+    lot_size: Annotated[
+        DecimalText, Field(examples=["0.01"], description="The quantity increment.")
+    ]
     contract_size: Annotated[
-        str,
+        DecimalText,
         Field(
             examples=["0.01"],
             description="What one unit of quantity is worth: in the base asset (linear) or the "

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.api.schemas import Document, NextCursor
+from app.api.schemas import DecimalText, Document, NextCursor
 from app.domains.positions.schemas import DataBot, DataKey, PositionSide
 from app.domains.trading.event_data import EventData
 from app.domains.trading.fields import EventLevel, SignalDirection
@@ -31,22 +31,24 @@ class Trade(_Reported):
 
     symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
     side: PositionSide
-    quantity: Annotated[str, Field(examples=["0.5"], description="In the exchange's units.")]
+    quantity: Annotated[
+        DecimalText, Field(examples=["0.5"], description="In the exchange's units.")
+    ]
     entry_price: Annotated[
-        str,
+        DecimalText,
         Field(
             examples=["97012.5"], description="The average entry price, in the exchange's units."
         ),
     ]
     exit_price: Annotated[
-        str,
+        DecimalText,
         Field(examples=["98100"], description="The average exit price, in the exchange's units."),
     ]
     fees: Annotated[
-        str, Field(examples=["1.25"], description="Positive if paid, negative if earned.")
+        DecimalText, Field(examples=["1.25"], description="Positive if paid, negative if earned.")
     ]
     pnl: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["542.5"],
             description="Realised P&L in `settle`, net of fees; null if the contract is not known.",
@@ -59,13 +61,13 @@ class Trade(_Reported):
         ),
     ]
     contract_size: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["1"],
             description="What one unit of quantity is worth; null if the contract is not known.",
         ),
     ]
-    leverage: Annotated[str | None, Field(examples=["10"])]
+    leverage: Annotated[DecimalText | None, Field(examples=["10"])]
     margin_mode: MarginMode | None
     position_id: Annotated[
         str | None,
@@ -87,13 +89,14 @@ class EquitySnapshot(_Reported):
 
     at: Annotated[datetime, Field(description="When the account had this value.")]
     equity: Annotated[
-        str, Field(examples=["10250.75"], description="What the account is worth, in `settle`.")
+        DecimalText,
+        Field(examples=["10250.75"], description="What the account is worth, in `settle`."),
     ]
     balance: Annotated[
-        str | None, Field(examples=["10000"], description="The balance, in `settle`.")
+        DecimalText | None, Field(examples=["10000"], description="The balance, in `settle`.")
     ]
     unrealised_pnl: Annotated[
-        str | None, Field(examples=["250.75"], description="Unrealised P&L, in `settle`.")
+        DecimalText | None, Field(examples=["250.75"], description="Unrealised P&L, in `settle`.")
     ]
     settle: Annotated[
         str, Field(examples=["USDT"], description="The asset that the amounts are in.")
@@ -112,7 +115,7 @@ class Signal(_Reported):
     ]
     direction: SignalDirection
     score: Annotated[
-        str | None,
+        DecimalText | None,
         Field(examples=["0.82"], description="How strong the signal is, on the bot's own scale."),
     ]
     acted: Annotated[

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 from typing_extensions import TypeAliasType
 
-from app.api.schemas import WHOLE_NUMBER, Document, Input, NextCursor, Symbol
+from app.api.schemas import WHOLE_NUMBER, DecimalText, Document, Input, NextCursor, Symbol
 from app.domains.trading.fields import Amount, Moment, NotNegative, Positive, RowName
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
@@ -88,9 +88,11 @@ class Position(Document):
     ]
     side: PositionSide
     status: Annotated[PositionStatus, Field(examples=["open"])]
-    quantity: Annotated[str, Field(examples=["0.5"], description="In the exchange's units.")]
+    quantity: Annotated[
+        DecimalText, Field(examples=["0.5"], description="In the exchange's units.")
+    ]
     entry_price: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["97012.5"], description="The average entry price, in the exchange's units."
         ),
@@ -99,10 +101,11 @@ class Position(Document):
         str | None,
         Field(examples=[None], description="The average exit price, in the exchange's units."),
     ]
-    leverage: Annotated[str | None, Field(examples=["10"])]
+    leverage: Annotated[DecimalText | None, Field(examples=["10"])]
     margin_mode: MarginMode | None
     fees: Annotated[
-        str | None, Field(examples=["1.25"], description="Positive if paid, negative if earned.")
+        DecimalText | None,
+        Field(examples=["1.25"], description="Positive if paid, negative if earned."),
     ]
     revision: Annotated[
         int | None, Field(examples=[2], description="The bot's own count of its reports.")

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.api.schemas import Document
+from app.api.schemas import DecimalText, Document
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 
@@ -42,7 +42,7 @@ class ConfigAsset(Document):
         str, Field(examples=["BTC-USDT-SWAP"], description="The exchange's own spelling.")
     ]
     leverage: Annotated[
-        str | None,
+        DecimalText | None,
         Field(examples=["10"], description="Null on exchanges where leverage is implicit."),
     ]
     margin_mode: MarginMode
@@ -51,7 +51,7 @@ class ConfigAsset(Document):
         Field(examples=[True], description="Whether the bot may open positions on the symbol."),
     ]
     max_leverage: Annotated[
-        str | None,
+        DecimalText | None,
         Field(examples=["100"], description="The exchange's maximum; null if it is not known."),
     ]
     settle: Annotated[
@@ -59,18 +59,22 @@ class ConfigAsset(Document):
         Field(examples=["USDT"], description="The settle asset, normalised (XBT becomes BTC)."),
     ]
     price: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["97012.5"], description="The price at the latest fetch, in the quote asset."
         ),
     ]
-    tick_size: Annotated[str | None, Field(examples=["0.1"], description="The price increment.")]
-    lot_size: Annotated[str | None, Field(examples=["0.01"], description="The quantity increment.")]
+    tick_size: Annotated[
+        DecimalText | None, Field(examples=["0.1"], description="The price increment.")
+    ]
+    lot_size: Annotated[
+        DecimalText | None, Field(examples=["0.01"], description="The quantity increment.")
+    ]
     min_quantity: Annotated[
-        str | None, Field(examples=["0.01"], description="The smallest order quantity.")
+        DecimalText | None, Field(examples=["0.01"], description="The smallest order quantity.")
     ]
     contract_size: Annotated[
-        str | None,
+        DecimalText | None,
         Field(
             examples=["0.01"],
             description="What one unit of quantity is worth: in the base asset (linear) or the "
