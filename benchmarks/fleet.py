@@ -61,8 +61,8 @@ async def _make(
 ) -> list[FleetBot]:
     await fill(installation.database_url)
     accounts = min(ACCOUNTS, bots)
-    # The server closes connections that are idle for five seconds, as would httpx: httpx must not
-    # be first.
+    # The server closes connections that are idle for five seconds, httpx's own default: the client
+    # must close them first.
     options: dict[str, Any] = {
         "trust_env": False,
         "timeout": _PATIENCE,

@@ -243,8 +243,9 @@ def _linear(asset: Asset, quote: str = "USDT", share: float = 0.1) -> Product:
 
 
 def _inverse(asset: Asset) -> Product:
-    """Return an inverse contract; only BTC has the plain name, which others lost to USD
-    contracts.
+    """Return an inverse contract; only BTC has the plain name.
+
+    The others' plain names once belonged to contracts settled in USD.
     """
     return Product(
         symbol=f"{'' if asset.name == 'BTC' else 'c'}{asset.name}USD",

@@ -27,9 +27,7 @@ Handler = Callable[[Call], Awaitable[Answer]]
 
 
 class Floor:
-    """The floor's application. `handlers` are keyed by the path's first three parts, which
-    suffice.
-    """
+    """The floor's application. The first three parts of a path select one of its `handlers`."""
 
     def __init__(self) -> None:
         self.handlers: dict[str, Handler] = {}

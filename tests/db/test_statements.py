@@ -1,4 +1,4 @@
-"""The statements that the service sends: each names the account, and none needs a newer server."""
+"""The service's statements: each names the account, and none needs more than PostgreSQL 15."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Keys of simulated exchanges: derived, in the real format, and never logged."""
+"""Keys of simulated exchanges: derived, in the real format, and hidden in their repr."""
 
 import base64
 import re

@@ -1,1 +1,1 @@
-"""Accounts: settings, usage, and whether an account is open or closed."""
+"""Accounts: settings, what data they have, and whether an account is open or closed."""

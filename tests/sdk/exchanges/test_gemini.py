@@ -95,7 +95,7 @@ def test_recordings_are_read(shared: Path) -> None:
     ]
     (bat, _) = gemini.parse_prices(recorded("pricefeed"), frozenset({"BATUSD", "LINKETH"}))
     assert str(bat.price) == "0.20687"
-    # A spot pair's base volume and price, since a perpetual's volume is in GUSD.
+    # A spot pair: its volume follows from base volume and price; a perpetual's is given in GUSD.
     volume = gemini.parse_volume(recorded("pubticker-btcusd"), listed[0])
     assert volume == Decimal("915.6534281291") * Decimal("11381.47")
     roles = gemini.parse_roles(recorded("roles-synthetic"))
