@@ -82,9 +82,7 @@ class UnsupportedMediaType(AppError):
 
 
 class InvalidRequest(AppError):
-    """The request is invalid; `errors` is a list of `{loc, type, msg}` and never contains
-    its values.
-    """
+    """The request is invalid; `errors` is a list of `{loc, type, msg}` without sent values."""
 
     status = 422
     code = "invalid_request"

@@ -28,9 +28,7 @@ class Role(StrEnum):
 
 
 class SettingsError(Exception):
-    """The configuration is invalid; the message names the variable and the reason, never
-    the value.
-    """
+    """The configuration is invalid; the message names variable and reason, never the value."""
 
 
 def _words(value: Any) -> Any:

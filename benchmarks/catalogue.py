@@ -51,9 +51,7 @@ def measure_refresh(installation: Installation) -> Row:
 
 @contextmanager
 def _exchanges() -> Iterator[Mapping[str, Mapping[str, str]]]:
-    """Simulate the exchanges in a process of their own, so that they do not slow down the
-    measured one.
-    """
+    """Simulate the exchanges in a separate process, so that they do not slow the measured one."""
     process = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.simulated"],
         stdin=subprocess.PIPE,

@@ -79,9 +79,7 @@ def _report(service: Server, bot: FleetBot, name: str) -> float:
 
 
 async def _copy(connection: Any, name: str) -> float:
-    """Copy what the service stored under these ids, with new ids; return the seconds of the
-    COPY.
-    """
+    """Copy what the service stored under these ids, with new ids; return the COPY's seconds."""
     columns = ", ".join(_COLUMNS)
     rows = await connection.fetch(
         f"SELECT {columns} FROM trades WHERE id LIKE $1 ORDER BY id",  # noqa: S608  # our own names

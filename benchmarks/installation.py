@@ -1,6 +1,4 @@
-"""The installation that the benchmarks measure: a service as in production, with its own
-database.
-"""
+"""The measured installation: a service as in production, with its own database."""
 
 import json
 import shutil
@@ -93,9 +91,7 @@ async def _prepare_database(postgres: EmbeddedPostgres) -> str:
 
 
 def _prepare_keys(folder: Path) -> None:
-    """Give each role its key files: the public master key or its private half, and the
-    shared ones.
-    """
+    """Give each role its key files: the public master key or its private half, and others."""
     whole = KeyFolder(folder / "all-keys")
     whole.create_master_key()
     whole.create_missing([KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC])

@@ -38,8 +38,7 @@ _PLAIN = text(
 
 
 def measure_purge(installation: Installation, rows: int = ROWS, rounds: int = 3) -> Row:
-    """Measure from the call that deletes until the operation has finished, the worker's work
-    included.
+    """Measure from the call that deletes until the operation has finished, worker included.
 
     In each round both delete equally many rows of similar keys, alternately; the median of the
     rounds counts.

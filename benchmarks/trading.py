@@ -21,9 +21,7 @@ _SUMMARIES, _PAGES = 20, 200
 def measure_trading(
     installation: Installation, count: int = MILLION, depth: int = DEPTH
 ) -> list[Row]:
-    """Measure through the whole service, one caller at a time; milliseconds as the caller
-    sees them.
-    """
+    """Measure through the whole service, one caller at a time, in the caller's milliseconds."""
     began = time.perf_counter()
     # Only the tables' owner may run ANALYZE, which a real service gets in time.
     owner = make_url(installation.database_url).set(username="botkeys_owner")

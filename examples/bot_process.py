@@ -24,9 +24,7 @@ class BotProcess:
         self._listening = asyncio.create_task(self._listen())
 
     async def says(self, what: str, *, after: int = 0) -> str:
-        """Wait for the first line after the first `after` lines that begins with `what`;
-        return it.
-        """
+        """Wait for a line that begins with `what`, after the first `after` lines; return it."""
 
         def found() -> str | None:
             return next((line for line in self.lines[after:] if line.startswith(what)), None)

@@ -1,6 +1,4 @@
-"""Chapters of the demo about trading data: kept separate, recomputed, exported, deleted for
-good.
-"""
+"""Chapters of the demo about trading data: separated, recomputed, exported, deleted."""
 
 import csv
 import io

@@ -14,9 +14,7 @@ SHORTEST = 16
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Yield every file with its path; the service must be stopped so that its files do not
-    change.
-    """
+    """Yield every file with its path; the service must be stopped, so that no file changes."""
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
             yield str(path.relative_to(folder)), path.read_bytes()

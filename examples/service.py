@@ -38,9 +38,7 @@ class DemoService:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Run `botkeys dev` in a session of its own: Ctrl-C reaches only the demo, which
-        stops it.
-        """
+        """Run `botkeys dev` in its own session: Ctrl-C reaches only the demo, which stops it."""
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 BOTKEYS,

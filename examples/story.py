@@ -86,9 +86,7 @@ def member(document: Any, place: str) -> Any:
 
 
 def _code(answer: httpx.Response) -> str:
-    """Return the code of a problem: a fixed word of the service, while its text could be
-    anything.
-    """
+    """Return the code of a problem, a fixed word, whereas its text could be anything."""
     if answer.headers.get("content-type") != "application/problem+json":
         return ""
     return f" ({answer.json().get('code')})"

@@ -12,9 +12,7 @@ _TICK = 0.1
 
 
 async def eventually(look: Callable[[], Awaitable[_Result]]) -> _Result:
-    """Return the result of `look` once it raises no `StepFailed`; raise the last one after
-    a minute.
-    """
+    """Return the result of `look` once it raises no `StepFailed`; give up after a minute."""
     loop = asyncio.get_running_loop()
     until = loop.time() + _PATIENCE
     while True:

@@ -53,9 +53,7 @@ _FIRST = tuple(
 
 
 def pytest_collection() -> None:
-    """Disable garbage collection: modules and tests stay until the end, and scanning them
-    is slow.
-    """
+    """Disable garbage collection: modules and tests stay until the end and are slow to scan."""
     gc.disable()
 
 

@@ -17,9 +17,7 @@ _LOGGER = logging.getLogger(_NAME)
 
 
 def log_request(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
-    """Log a request. `route` is a template; of all members only the request id may come
-    from the caller.
-    """
+    """Log a request. `route` is a template; only the request id may come from the caller."""
     if not _LOGGER.isEnabledFor(logging.INFO):
         return
     line = {

@@ -156,9 +156,7 @@ class Endpoint:
 
     @classmethod
     def simple(cls, dependant: Dependant) -> Self | None:
-        """Return the endpoint if it can be called from here; otherwise the framework must
-        call it.
-        """
+        """Return the endpoint if it can be called from here, else None."""
         if dependant.call is None:
             return None
         returned = get_type_hints(dependant.call).get("return")

@@ -30,8 +30,7 @@ _METRICS = {
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """The objects that the checks need: one per process; `main` stores it in the application's
-    state.
+    """The objects that the checks need, one per process; kept by `main` in the application's state.
 
     `api` and `runtime` are `None` in a process without that role.
     """

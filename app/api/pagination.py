@@ -43,8 +43,8 @@ class Cursors(ABC, Generic[Place]):
         self._filters = filters
 
     def after(self, cursor: str | None) -> Place | None:
-        """Return the place after which the page begins; raise `InvalidRequest` for any
-        other cursor.
+        """Return the place after which the page begins; raise `InvalidRequest` for other
+        cursors.
         """
         if cursor is None:
             return None
@@ -91,9 +91,7 @@ class Page(Generic[Item, Place]):
     def envelope(
         self, cursors: Cursors[Place], document: Callable[[Item], Any] | None = None
     ) -> dict[str, Any]:
-        """Return the envelope that all lists share. Items without a `document` are
-        documents already.
-        """
+        """Return the envelope that all lists share. Items without a `document` already are one."""
         items = self.items if document is None else [document(item) for item in self.items]
         return list_envelope(items, cursors.following(self.next_after))
 

@@ -114,9 +114,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 
 def _allowed_methods(request: Request) -> list[str]:
-    """Return the methods of all routes at this address: the framework lists only the first
-    one's.
-    """
+    """Return the methods of all routes at this address; the framework lists only one route's."""
     allowed: set[str] = set()
     for route in request.app.router.routes:
         if isinstance(route, Route) and route.matches(request.scope)[0] is not Match.NONE:

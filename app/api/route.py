@@ -87,9 +87,7 @@ class EdgeRoute(APIRoute):
             yield from (BodyTooLarge, UnsupportedMediaType)
 
     def _answer_directly(self) -> None:
-        """Answer without the framework, except where only it can, and for bodies other than
-        JSON.
-        """
+        """Bypass the framework, except where only it can answer and for bodies other than JSON."""
         simple = Endpoint.simple(self.dependant)
         if simple is None:
             raise TypeError(

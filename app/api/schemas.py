@@ -39,9 +39,7 @@ _BREAKS = re.compile(r"\r?\n|\t")
 
 
 def visible_lines(text: str) -> str:
-    """Check text of several lines, with tabs, like `visible` (a traceback, say), without
-    changing it.
-    """
+    """Check text of several lines, with tabs, like `visible`; return it unchanged."""
     visible(_BREAKS.sub("", text))
     return text
 

@@ -19,9 +19,7 @@ log = structlog.get_logger("botkeys.http")
 
 
 class Metrics:
-    """The metrics of a process, in a registry of its own: two apps in one process share no
-    counts.
-    """
+    """The metrics of a process, in a registry of its own: two apps share no counts."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -54,9 +52,7 @@ class Metrics:
         self._by_answer: dict[tuple[str, str, int], Histogram] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Record a response. `route` is a template: there are few combinations, and each is
-        looked up fast.
-        """
+        """Record a response. `route` is a template: the few combinations are looked up fast."""
         answer = (method, route, status)
         histogram = self._by_answer.get(answer)
         if histogram is None:
@@ -79,9 +75,7 @@ def _route(scope: Scope) -> str:
 
 
 class TelemetryMiddleware:
-    """The outermost middleware: assigns request ids, and turns uncaught exceptions into
-    problems.
-    """
+    """The outermost middleware: assigns request ids and turns exceptions into problems."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

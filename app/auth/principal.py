@@ -43,9 +43,7 @@ class UserPrincipal:
 
 @dataclass(frozen=True, slots=True)
 class BotPrincipal:
-    """A bot, authenticated by the stored hash `token_hash`; a later hash belongs to another
-    token.
-    """
+    """A bot, authenticated by the stored hash `token_hash`; a later hash is another token's."""
 
     account_id: UUID
     bot_id: UUID
@@ -54,9 +52,7 @@ class BotPrincipal:
 
 @lru_cache(maxsize=2048)
 def account_id(issuer: str, claim: str) -> UUID:
-    """Return the account's id in the database: UUIDv5 of the claim in the issuer's own
-    namespace.
-    """
+    """Return the account's id: UUIDv5 of the claim in the issuer's own namespace."""
     return uuid5(uuid5(NAMESPACE_URL, issuer), claim)
 
 

@@ -27,9 +27,7 @@ class CompactReader:
         self._registry = _Registry(algorithms)
 
     def read(self, token: bytes) -> jws.CompactSignature:
-        """Parse the token; raise `Unauthenticated` for anything that can be rejected
-        without a key.
-        """
+        """Parse the token; raise `Unauthenticated` for what can be rejected without a key."""
         try:
             segments = token.split(b".")
             if len(segments) != _SEGMENTS:
@@ -93,9 +91,7 @@ class _Registry(jws.JWSRegistry):
         self._allowed = allowed
 
     def get_alg(self, name: str) -> Any:
-        """Return the algorithm without joserfc's warning about `EdDSA`, a name issuers
-        still use.
-        """
+        """Return the algorithm without joserfc's warning about `EdDSA`, which issuers still use."""
         if name not in self._allowed:
             raise Unauthenticated(TokenFault.ALGORITHM)
         return self.algorithms[name]

@@ -1,6 +1,4 @@
-"""Verification of users' and services' tokens: JWTs of one issuer (RFC 7519, advice of RFC
-8725).
-"""
+"""Verification of users' and services' tokens: JWTs of one issuer (RFC 7519, RFC 8725)."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -18,9 +18,7 @@ _PART_SHOWN_AT_AN_END = 6  # one sixth at each end: a third of the key at most
 def fingerprint(
     hmac_key: SecretBytes, exchange: str, environment: Environment, api_key: Secret
 ) -> bytes:
-    """Return an HMAC-SHA256 (32 bytes) that is equal for equal API keys of an exchange and
-    environment.
-    """
+    """Return an HMAC-SHA256 (32 bytes), equal for equal API keys of an exchange and environment."""
     return _keyed_hash(hmac_key, API_KEY_LABEL, exchange, environment, api_key.reveal())
 
 

@@ -40,9 +40,7 @@ class KeyFolder:
         self.path = path
 
     def create_missing(self, kinds: Collection[KeyKind]) -> None:
-        """Create the folder and those of `kinds` it lacks; concurrent processes end with
-        equal keys.
-        """
+        """Create the folder and those of `kinds` it lacks; concurrent processes get equal keys."""
         files.create_folder(self.path)
         files.sweep(self.path)
         for kind in kinds:
@@ -71,9 +69,7 @@ class KeyFolder:
         return self.read_opaque(kind)
 
     def load_public_master_keys(self) -> dict[int, MasterPublicKey]:
-        """Return the public keys by version, each compared with its private half if that is
-        present.
-        """
+        """Return the public keys by version, each compared with its private half if present."""
         private = self._load_private()
         return {
             version: self._load_public(version, private.get(version))
@@ -81,9 +77,7 @@ class KeyFolder:
         }
 
     def load_private_master_keys(self) -> dict[int, MasterPrivateKey]:
-        """Return the private keys by version, each compared with its public half if that is
-        present.
-        """
+        """Return the private keys by version, each compared with its public half if present."""
         private = self._load_private()
         for version in self._versions("public"):
             if version in private:

@@ -13,9 +13,7 @@ _FINGERPRINT_BYTES = 8
 
 @final
 class MasterPublicKey(Uncopyable):
-    """A key that seals but cannot open; `fingerprint` is short, public and equal for both
-    halves.
-    """
+    """A key that seals but cannot open; both halves have the same short `fingerprint`."""
 
     __slots__ = ("_key", "fingerprint", "version")
 

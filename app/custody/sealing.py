@@ -49,9 +49,7 @@ class Sealer(Uncopyable):
         return {self._master.version: self._master.fingerprint}
 
     def seal(self, credentials: Credentials, binding: Binding) -> Sealed:
-        """Seal credentials under a data key of their own, and that key under the master
-        public key.
-        """
+        """Seal credentials under a new data key, and that key under the master public key."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         data_key = bytearray(secrets.token_bytes(DATA_KEY_BYTES))
         plaintext = _plaintext(credentials)

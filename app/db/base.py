@@ -21,9 +21,7 @@ NAMING = {
 ACCOUNTLESS = frozenset(
     {"master_keys", "catalogues", "instruments", "instrument_prices", "learned_leverages"}
 )
-"""Tables that are not distributed by account. A test reads this list; no other table may
-join it.
-"""
+"""Tables that are not distributed by account; a test checks that there are no others."""
 
 AccountId = Annotated[uuid.UUID, mapped_column(Uuid, primary_key=True, sort_order=-2)]
 RowId = Annotated[uuid.UUID, mapped_column(Uuid, primary_key=True, sort_order=-1)]

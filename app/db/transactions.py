@@ -17,8 +17,7 @@ from app.db.driver import Executor, Rows, SessionExecutor, Statement, borrow, ha
 
 
 class Transaction(Executor, Protocol):
-    """A transaction that begins with its first statement; after its end the next one begins
-    another.
+    """A transaction that begins with its first statement; a statement after its end begins another.
 
     Raises what the driver raises, or SQLAlchemy's error around it.
     """
@@ -51,9 +50,7 @@ class SessionTransaction:
 
 
 class _Open:
-    """A pooled connection with a transaction on it, created and ended in a greenlet, as the
-    pool requires.
-    """
+    """A pooled connection with a transaction; the pool requires a greenlet to create and end it."""
 
     def __init__(self, engine: Engine) -> None:
         self._lent: PoolProxiedConnection

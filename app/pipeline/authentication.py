@@ -37,9 +37,7 @@ class Authentication:
         self._bot_tokens = bot_tokens
 
     async def user(self, request: Request) -> UserPrincipal:
-        """Return the user or service that the token names; raise what `authenticate_user`
-        raises.
-        """
+        """Return the user or service that the token names; raise as `authenticate_user` does."""
         return await authenticate_user(self._verifier, request.scope["headers"])
 
     async def admit(self, user: UserPrincipal, request: Request, access: Access) -> None:

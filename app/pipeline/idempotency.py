@@ -32,9 +32,7 @@ _KEPT_HEADERS = ("location", "etag", "content-type")
 
 
 def read_key(value: str) -> str:
-    """Return the header's value; raise `InvalidRequest` unless 1 to 255 visible ASCII
-    characters.
-    """
+    """Return the header's value: 1 to 255 visible ASCII characters, else raise `InvalidRequest`."""
     if not 0 < len(value) <= MAX_IDEMPOTENCY_KEY or not all("!" <= c <= "~" for c in value):
         fault = {
             "loc": ["header", "Idempotency-Key"],
@@ -46,9 +44,7 @@ def read_key(value: str) -> str:
 
 
 def key_hash(hmac_key: SecretBytes, key: str) -> str:
-    """Return the stored form of a key, 64 characters. It is hashed, since it may contain a
-    secret.
-    """
+    """Return the stored hash of a key, 64 characters; the key itself may contain a secret."""
     text = encode(_KEY_LABEL, key)
     return hmac.new(bytes(hmac_key.reveal()), text, hashlib.sha256).hexdigest()
 

@@ -32,9 +32,7 @@ class FolderUnusable(DataFolderError):
 
 
 class InsecureFolder(DataFolderError):
-    """An exposed folder or file. `remedy` is the fixing shell command, or empty if there is
-    none.
-    """
+    """An exposed folder or file. `remedy` is a shell command that fixes it, or empty."""
 
     def __init__(self, path: Path, problem: str, remedy: str = "") -> None:
         self.path = path

@@ -45,9 +45,7 @@ class StopRequest:
                 self._loop.call_soon_threadsafe(self.event.set)
 
     def run(self, main: Coroutine[Any, Any, int]) -> int:
-        """Run `main` in an event loop of its own; return its exit status, 0 if it raises
-        `Stopped`.
-        """
+        """Run `main` in a new event loop; return its exit status, 0 if it raises `Stopped`."""
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             self._loop = runner.get_loop()
             if self._asked:
@@ -58,9 +56,7 @@ class StopRequest:
                 return 0
 
     async def unless_asked(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return the result of `work`; if asked to stop, cancel it, await its end, raise
-        `Stopped`.
-        """
+        """Return the result of `work`, or cancel it and raise `Stopped` if asked to stop."""
         working = asyncio.ensure_future(work)
         asked = asyncio.ensure_future(self.event.wait())
         try:

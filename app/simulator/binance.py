@@ -378,9 +378,7 @@ _ACCOUNT_FLAGS: Mapping[str, Any] = {
 
 
 def _split(query: str, body: str) -> tuple[str, str | None]:
-    """Return what is signed (query and body concatenated) and the signature, last in one of
-    them.
-    """
+    """Return the signed text (query and body concatenated) and the signature, last in either."""
     for name, part in (("query", query), ("body", body)):
         rest, found, signature = part.rpartition("signature=")
         if found and "&" not in signature and (not rest or rest.endswith("&")):

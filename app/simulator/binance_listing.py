@@ -127,9 +127,7 @@ class Contract:
         }
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """Return the row of `ticker/24hr`: fapi counts in base and quote, dapi in contracts
-        and base.
-        """
+        """Return the row of `ticker/24hr`: fapi counts base and quote, dapi contracts and base."""
         change = quote.last - quote.open
         row = {
             "symbol": self.symbol,
@@ -158,9 +156,7 @@ class Contract:
         }
 
     def premium(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """Return the row of `premiumIndex`; dated contracts have no funding and leave its
-        fields empty.
-        """
+        """Return the row of `premiumIndex`, with empty fields for dated contracts."""
         funded = self.delivery == NEVER
         period = 8 * 3_600_000
         row = {

@@ -115,9 +115,7 @@ class Contract:
         }
 
     def _volumes(self, quote: Quote) -> dict[str, Any]:
-        """Return volumes in contracts, coins (`home`), quote currency (`foreign`) and minor
-        units.
-        """
+        """Return volumes in contracts, coins (`home`), quote (`foreign`) and minor units."""
         size = MINOR[self.settle]
         if self.inverse:
             contracts = foreign = to_step(quote.turnover, Decimal(self.lot))

@@ -105,8 +105,8 @@ class Contract:
         }
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """Return the row of `tickers`: `volume24h` in base (linear) or USD, `turnover24h`
-        the opposite.
+        """Return the row of `tickers`: `volume24h` in base (linear) or USD, the turnover
+        vice versa.
         """
         if self.category == "inverse":
             volume = to_step(quote.turnover, Decimal(1))

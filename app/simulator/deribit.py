@@ -154,9 +154,7 @@ class Deribit(Venue):
         return key
 
     def _from_its_address(self, key: SimulatedKey, request: Request) -> SimulatedKey:
-        """Check the address. Deribit's error for a wrong one is unconfirmed: here wrong
-        credentials.
-        """
+        """Check the address; Deribit's error for a wrong one is unconfirmed."""
         if not key.comes_from(request.peer):
             raise self._refusal(13004, "invalid_credentials")
         return key
@@ -246,9 +244,7 @@ class Deribit(Venue):
         return found, str(params.get("expired", "false")).lower() == "true"
 
     def _instruments(self, call: Call) -> list[dict[str, Any]]:
-        """Return instruments; without a currency all of them, though the documentation
-        requires one.
-        """
+        """Return instruments; without a currency all, though the documentation requires one."""
         found, expired = self._asked(call, (*_CURRENCIES, "any"))
         return [one.row() for one in found if (one.expires <= call.now_ms) == expired]
 

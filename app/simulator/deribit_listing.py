@@ -63,9 +63,7 @@ class Instrument:
         return self.kind == "future"
 
     def concerns(self, currency: str) -> bool:
-        """Return whether a request for one currency includes this row: settlement, or both
-        for spot.
-        """
+        """Return whether a currency's list includes this row: by settlement, or both for spot."""
         if self.settle is None:
             return currency in (self.base, self.quote)
         return currency == self.settle

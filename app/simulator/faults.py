@@ -29,9 +29,7 @@ class FaultKind(StrEnum):
 
 @dataclass(slots=True)
 class Fault:
-    """A fault. `left` counts the calls still to fail; `None` means until cleared. Times are
-    in seconds.
-    """
+    """A fault. `left` counts the calls still to fail, None until cleared. Times are in seconds."""
 
     exchange: str
     environment: str

@@ -60,9 +60,7 @@ class Pair:
         }
 
     def feed(self, quote: Quote) -> dict[str, str]:
-        """Return the row of `pricefeed`: the change is a fraction of the price, not a
-        percentage.
-        """
+        """Return the row of `pricefeed`: the change is a fraction, not a percentage."""
         change = (quote.last / quote.open - 1).quantize(Decimal("0.0001"))
         return {"pair": self.symbol, "price": text(quote.last), "percentChange24h": text(change)}
 

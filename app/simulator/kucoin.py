@@ -50,9 +50,7 @@ class Kucoin(Venue):
         )
 
     def routes(self) -> Sequence[Route]:
-        """Return the routes; permissions concern the account, and all futures calls need
-        the futures one.
-        """
+        """Return the routes; all futures calls need the permission for futures."""
         read, trade = Permission.READ, Permission.TRADE
         return [
             Route("GET", "/api/v1/timestamp", lambda call: call.now_ms, weight=2),
@@ -158,8 +156,7 @@ class Kucoin(Venue):
 
     @staticmethod
     def _passphrase_fits(key: SimulatedKey, headers: Mapping[str, str]) -> bool:
-        """Return whether the passphrase is right; it is a MAC since version 2, and clear text is
-        refused.
+        """Return whether the passphrase is right: a MAC since version 2; clear text is refused.
 
         Whether the header must name the key's exact version is unconfirmed: only a key with the
         trait `version` = `strict` requires it.

@@ -95,9 +95,7 @@ class Contract:
         }
 
     def _traded(self, quote: Quote) -> dict[str, Any]:
-        """Return `volumeOf24h` in coins (linear) or USD (inverse), and `turnoverOf24h` in
-        the other.
-        """
+        """Return `volumeOf24h` in coins (linear) or USD (inverse), `turnoverOf24h` vice versa."""
         if not self.born:
             names = (
                 "turnoverOf24h",
@@ -131,9 +129,7 @@ class Contract:
         }
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """Return the row of `allTickers`, whose prices are text and whose time is in
-        nanoseconds.
-        """
+        """Return the row of `allTickers`: prices are text, the time is in nanoseconds."""
         return {
             "sequence": now_ms,
             "symbol": self.symbol,

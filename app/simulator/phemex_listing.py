@@ -149,9 +149,7 @@ class Product:
         }
 
     def risk(self) -> dict[str, Any]:
-        """Return the row of `riskLimits` or `riskLimitsV2`: the first limit allows the
-        highest leverage.
-        """
+        """Return the row of `riskLimits` or `riskLimitsV2`: the first allows the most leverage."""
         part = Decimal(1) / min(self.asset.max_leverage, 100)
         if self.linear:
             limit: dict[str, Any] = {
@@ -198,9 +196,7 @@ class Product:
         }
 
     def scaled_ticker(self, quote: Quote, now_ns: int, value_scale: int) -> dict[str, Any]:
-        """Return the row of `md/v1`: `volume` counts contracts, `turnoverEv` the settle
-        currency.
-        """
+        """Return the row of `md/v1`: `volume` in contracts, `turnoverEv` in the settle currency."""
         worth = self.size / quote.average if self.inverse else self.size * quote.average
         each = self.size if self.inverse else worth
         contracts = to_step(quote.turnover / each, self.lot)

@@ -72,8 +72,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path with `{named}` parts. `needs` is the permission that the key must have; None needs no
-    key.
+    """A path with `{named}` parts. `needs` is the required permission; None needs no key.
 
     A handler returns the content of the exchange's envelope, or a whole `Response`.
     """
@@ -166,9 +165,7 @@ class Venue(ABC):
         return {}
 
     def banned(self, retry_after: int | None) -> Response:
-        """Return 418, a status used only by Binance; others would send it at most through a
-        proxy.
-        """
+        """Return 418, a status of Binance's own, as if through a proxy for the others."""
         seconds = 120 if retry_after is None else retry_after
         return Response(418, b"", {"retry-after": str(seconds)})
 

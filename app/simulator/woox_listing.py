@@ -78,9 +78,7 @@ class Pair:
         return row
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """Return the row of `public/futures`: `24hVolume` counts the base, `24hAmount` the
-        quote asset.
-        """
+        """Return the row of `public/futures`: `24hVolume` in base, `24hAmount` in quote."""
         volume = to_step(quote.turnover / quote.average, self.lot) if self.traded else Decimal(0)
         return {
             "symbol": self.symbol,

@@ -19,9 +19,7 @@ _KEYS = Key.__table__
 
 
 async def announce_expiry(sessions: async_sessionmaker[AsyncSession]) -> int:
-    """Write the events that are due, each exactly once with any number of workers; return
-    how many.
-    """
+    """Write the events that are due, each once with any number of workers; return how many."""
     total = 0
     while True:
         done = await _announce(sessions)

@@ -66,9 +66,7 @@ async def _sweep(sessions: async_sessionmaker[AsyncSession], aging: _Aging) -> i
 
 
 async def lapse_openings(sessions: async_sessionmaker[AsyncSession]) -> int:
-    """Close one batch of openings that lapsed long ago, which look closed already; return
-    how many.
-    """
+    """Close one batch of openings that lapsed long ago; they look closed already."""
     # The condition is repeated beside the batch, so that PostgreSQL evaluates it again for a row
     # that it waited for: the bot may have renewed it.
     over = (Position.status == "opening") & (

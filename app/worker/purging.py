@@ -123,9 +123,7 @@ class _Purge:
         return plans
 
     async def _empty(self, kind: DataKind, part: Slice, cuts: Sequence[datetime]) -> bool:
-        """Delete batch after batch until nothing is left; return False if another operation
-        is due.
-        """
+        """Delete batches until nothing is left; return False if another operation is due."""
         reached: datetime | None = None
         following = iter(cuts)
         cut = next(following, None)

@@ -50,9 +50,7 @@ GRANTS = {
 
 
 def _create_roles() -> None:
-    """Create the roles, which belong to the server rather than to a database and may exist
-    already.
-    """
+    """Create the roles, which belong to the server and may exist already."""
     for role in ROLES:
         op.execute(
             f"""

@@ -35,9 +35,7 @@ def example(document: Json, operation: Json) -> Json | None:
 
 
 async def requests(world: World, user: Person, bot: Person) -> list[tuple[Person, str, str, Any]]:
-    """Return a request to every documented route that needs the database, with a permitted
-    caller.
-    """
+    """Return a request, by a permitted caller, to every route that needs the database."""
     document = (await world.http.get("/openapi.json")).json()
     return [
         (

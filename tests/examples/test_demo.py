@@ -37,9 +37,7 @@ chapters.search_secrets = search_for_label_too
 
 
 def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start the demo with its temporary files in `folder`, and with a setting that it must
-    ignore.
-    """
+    """Start the demo with its temporary files in `folder` and a setting that it must ignore."""
     return subprocess.Popen(  # noqa: S603  # our own program
         [sys.executable, *(arguments or ("-m", "examples.demo"))],
         cwd=_ROOT,

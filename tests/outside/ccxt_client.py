@@ -57,9 +57,7 @@ class OutsideClient:
             options["defaultType"] = "swap"  # the account whose balance is requested
 
     def _enter(self, environment: Environment, address: str) -> None:
-        """Select a test environment as ccxt does, header and paths included; then use a
-        single host.
-        """
+        """Select a test environment as ccxt does, paths included; then use a single host."""
         if environment is Environment.TESTNET:
             if self.exchange == "binance":
                 self._client.enable_demo_trading(True)
@@ -75,9 +73,7 @@ class OutsideClient:
 
     @property
     def markets(self) -> list[dict[str, Any]]:
-        """Return all markets by the exchange's ids: ccxt's own names collide where it sees
-        spot as swaps.
-        """
+        """Return all markets by the exchange's ids, since ccxt's own names collide."""
         return [market for named in self._client.markets_by_id.values() for market in named]
 
     @contextmanager

@@ -37,9 +37,7 @@ FIELDS = tuple(field.name for field in fields(Row))
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """`says` is ccxt's value of an instrument's `field`; without a contract type, it
-    applies to both.
-    """
+    """`says` is ccxt's value of an instrument's `field`, of one contract type or both."""
 
     exchange: str
     field: str

@@ -29,9 +29,7 @@ HELD = {
 
 @dataclass(slots=True)
 class Installation:
-    """An installation. `keys` holds everything, as on the trusted machine; each role has
-    its part.
-    """
+    """An installation. `keys` holds everything, as on the trusted machine."""
 
     folder: Path
     logins: Logins

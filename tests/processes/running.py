@@ -48,9 +48,7 @@ def free_port() -> int:
 
 
 def environment(**settings: object) -> dict[str, str]:
-    """Return our environment without settings of Botkeys, plus the given ones, named
-    without prefix.
-    """
+    """Return our environment with exactly the given Botkeys settings, named without prefix."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BOTKEYS_")}
     # Modules are compiled once, as on an ordinary machine.
     kept.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -52,9 +52,7 @@ def test_a_token_is_one_jwt_and_can_be_had_before_the_first_start(tmp_path: Path
 
 @pytest.mark.torture
 def test_the_service_takes_a_token_made_before_its_first_start(start: Start, data: Path) -> None:
-    """Use a folder that was used before, without the issuer's key: both create and share
-    one file.
-    """
+    """Use an existing folder without the issuer's key: both create and share one file."""
     (data / "keys" / "development-issuer").unlink()
     settings = environment(data_dir=data)
     token = output_of(

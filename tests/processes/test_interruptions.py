@@ -23,9 +23,7 @@ from tests.processes.running import (
 
 
 def interrupt(service: Service, moment: float, pause: float) -> None:
-    """Press Ctrl-C at that moment after the start and again after each pause, until it has
-    ended.
-    """
+    """Press Ctrl-C at that moment after the start and after each pause, until it has ended."""
     seen: set[psutil.Process] = set()
     until = service.began + moment
     while time.monotonic() < until and service.process.poll() is None:

@@ -146,9 +146,7 @@ def runs_a_bot(service: Service) -> None:
 async def _a_busy_bot(
     service: Service, token: str, symbol: str, known: dict[str, str]
 ) -> Counter[tuple[str, int]]:
-    """Report sixty positions with their trades, with as many heartbeats and configuration
-    requests.
-    """
+    """Report sixty positions with their trades, heartbeats and configuration requests."""
     # An idle kept-alive connection may be closed just as the next call begins.
     headers = {"Authorization": f"Bearer {token}", "Connection": "close"}
     limits = httpx.Limits(max_connections=60)

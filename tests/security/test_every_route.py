@@ -270,9 +270,7 @@ BODIES: list[Any] = [None, {}, [], {"environment": "live"}, {"key_id": str(uuid4
 
 
 def probes(route: RouteUnderTest) -> list[tuple[Any, dict[str, str]]]:
-    """Return what the route reads, wrong in every way, and one of each kind that it does
-    not read.
-    """
+    """Return what the route reads, wrong in every way, and one of each kind it does not read."""
     named = {parameter["name"] for parameter in route.operation.get("parameters", [])}
     tags = ['"1"', '"999"', "nonsense"] if "If-Match" in named else ['"999"']
     bodies = BODIES if route.takes_body else []
@@ -334,9 +332,7 @@ async def test_no_list_names_anything_of_another_account(
 async def test_a_query_that_the_route_does_not_take_is_refused_and_nothing_happens(
     world: World, route: RouteUnderTest
 ) -> None:
-    """Reject it after authentication, but before the body is read or an Idempotency-Key is
-    claimed.
-    """
+    """Reject it after authentication, before reading the body or an Idempotency-Key."""
     stage = await set_up(world, route)
     asked = route.operation.get("parameters", [])
     names = sorted(parameter["name"] for parameter in asked if parameter["in"] == "query")

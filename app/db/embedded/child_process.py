@@ -76,9 +76,7 @@ class Child:
         return True
 
     def wait(self, abort: threading.Event) -> int:
-        """Return the exit status; raise StartAborted once `abort` is set. Raising ends the
-        child.
-        """
+        """Return the exit status; end the child and raise StartAborted once `abort` is set."""
         try:
             while not self.ends_within(ABORT_POLL_SECONDS) and not abort.is_set():
                 pass

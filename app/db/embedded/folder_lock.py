@@ -15,9 +15,7 @@ MARK = "botkeys-"
 
 
 def cluster_name(descriptor: int) -> str:
-    """Return the server's `cluster_name`, which appears in the command line of all its
-    processes.
-    """
+    """Return the server's `cluster_name`, which is in the command line of all its processes."""
     status = os.fstat(descriptor)
     identity = f"{status.st_dev}:{status.st_ino}"
     return MARK + hashlib.sha256(identity.encode()).hexdigest()[:16]

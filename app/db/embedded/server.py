@@ -97,8 +97,7 @@ class EmbeddedPostgres:
         return socket_folder(self.folder)
 
     def url(self, role: str = cluster.SERVICE, database: str = cluster.DATABASE) -> str:
-        """Return `postgresql://role@/database?host=…&port=…`; peer authentication needs no
-        password.
+        """Return `postgresql://role@/database?host=…&port=…`; peer authentication, no password.
 
         The port is included because a client would otherwise follow PGPORT to another socket.
         """

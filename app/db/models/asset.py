@@ -12,8 +12,7 @@ from botkeys.exchanges.model import ContractType, MarginMode
 
 
 class TradingAsset(Base):
-    """A trading asset of one contract type of a key: switching the key keeps the other type's
-    assets.
+    """A trading asset of one contract type of a key; switching the key keeps the other type's.
 
     `leverage` is null if the exchange has none to set. `symbol` is the exchange's own and names a
     row of the catalogue without a foreign key, since that table belongs to no account.

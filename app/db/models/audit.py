@@ -23,9 +23,7 @@ class AuditHead(Base):
 
 
 class AuditEvent(Base):
-    """One entry. `mac` is HMAC(audit key, mac of the entry before ‖ this entry);
-    docs/custody.md.
-    """
+    """One entry. `mac` is HMAC(audit key, previous mac ‖ this entry); see docs/custody.md."""
 
     __tablename__ = "audit_events"
     __table_args__ = (

@@ -68,8 +68,7 @@ class Assignment(Base):
 
 
 class Presence(Base):
-    """When a bot last sent a heartbeat, in a row of its own, so that heartbeats never touch the
-    bot's.
+    """When a bot last sent a heartbeat, in a row of its own: heartbeats never touch the bot's.
 
     `announced_online` is what the bot's latest event stated. Half of each page is left free, so
     that a heartbeat's new row version fits beside the old one and no index changes.

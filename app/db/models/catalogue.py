@@ -1,6 +1,4 @@
-"""What the exchanges list, shared by all accounts: no account column, and no foreign key
-points here.
-"""
+"""What the exchanges list. It belongs to no account, and no foreign key points here."""
 
 from datetime import datetime
 from decimal import Decimal

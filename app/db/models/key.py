@@ -17,8 +17,7 @@ VERIFICATION = ("verified", "unreachable", "skipped", "rejected")
 
 
 class Key(Base):
-    """A key. `fingerprint` finds the same key entered twice; `revision` is the ETag; `version`
-    counts replaced credentials.
+    """A key. `fingerprint` finds duplicates; `revision` is the ETag; `version` counts replacements.
 
     `exchange_account` is a keyed hash of the exchange's account id. `expiry_announced` is the
     fewest days before `expires_at` that an event has announced; `health_checked_at` is when a bot

@@ -9,9 +9,7 @@ from app.db.models.account import NOW
 
 
 class MasterKeyVersion(Base):
-    """A version. `fingerprint` is the hash of its public key, so that a wrong file is found
-    at start.
-    """
+    """A version. `fingerprint` is its public key's hash, which exposes a wrong file at start."""
 
     __tablename__ = "master_keys"
 

@@ -81,8 +81,7 @@ class TradeDay(Base):
 
 
 class StaleDay(Base):
-    """A UTC day whose trades changed after its `trade_days` were computed, which makes them
-    invalid.
+    """A UTC day whose trades changed after its `trade_days` were computed, so these are invalid.
 
     Each batch writes its own rows, so that batches never wait for each other. The recomputation
     deletes the rows that it saw before it reads the trades.

@@ -18,8 +18,7 @@ DIRECTIONS = ("long", "short", "flat")
 
 
 class _Reported:
-    """The columns that all reports share. `id` is the bot's own: a report sent twice is stored
-    once.
+    """The columns that all reports share. `id` is the bot's own; a repeated report is stored once.
 
     Exchange, environment and contract type are the key's at that time; like bot and key they
     reference no row, since reports outlive both. The indexes serve the filters of a list, newest
@@ -118,9 +117,7 @@ class EquitySnapshot(_Reported, Base):
 
     @classmethod
     def _more(cls) -> tuple[SchemaItem, ...]:
-        """Return an index that lists each key and asset with data, and one that finds the
-        resets.
-        """
+        """Return an index of each key and asset with data, and one that finds the resets."""
         series = ("account_id", "environment", "key_id", "settle", "bot_id")
         resets = ("account_id", "environment", "at")
         return (

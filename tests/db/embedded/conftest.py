@@ -36,17 +36,13 @@ def short_path() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a finished cluster for all tests: each stops what it starts and repairs what it
-    breaks.
-    """
+    """Make a finished cluster for all tests, which stop what they start and repair damage."""
     return make(tmp_path_factory.mktemp("made") / "postgres")
 
 
 @pytest.fixture(scope="session")
 def long_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make one whose socket is elsewhere because of the path's length, below folders open
-    to all.
-    """
+    """Make one below folders open to all, with a path too long for its socket."""
     return make(tmp_path_factory.mktemp("made") / ("x" * 150) / "postgres")
 
 

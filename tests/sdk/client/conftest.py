@@ -34,9 +34,7 @@ def base64url(content: bytes) -> str:
 
 @dataclass
 class Service:
-    """A service that seals and responds. `lie` changes a response with credentials before
-    it leaves.
-    """
+    """A service that seals and responds. `lie` changes a response with credentials."""
 
     binding: Binding
     bot_id: UUID

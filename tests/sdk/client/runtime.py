@@ -70,9 +70,7 @@ class Call:
 
 @dataclass
 class Runtime(httpx.AsyncBaseTransport):
-    """`faults` maps the last part of a path to the status and body of the response to send
-    instead.
-    """
+    """`faults` maps the last part of a path to the status and body to send instead."""
 
     service: Service
     faults: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)

@@ -25,9 +25,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 @dataclass
 class Reply:
-    """A prepared response. `cut` bytes are announced but missing; `silent` never responds
-    at all.
-    """
+    """A prepared response. `cut` bytes are announced but missing; `silent` sends nothing."""
 
     status: int = 200
     body: bytes = b""
@@ -155,9 +153,7 @@ async def http() -> AsyncIterator[HttpTransport]:
 
 @pytest.fixture
 def sample() -> Callable[[str], dict[str, Any]]:
-    """Return the function `sample("okx")`: responses made from the field lists, and
-    expected values.
-    """
+    """Return `sample("okx")`: responses made from the field lists, and expected values."""
 
     def load(exchange: str) -> dict[str, Any]:
         text = (FIXTURES / f"{exchange}.json").read_text(encoding="utf-8")
@@ -205,9 +201,7 @@ def remembered(fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]) -> 
 
 @pytest.fixture
 def error_for(http: HttpTransport) -> Callable[[str, int, bytes], type[ExchangeError] | None]:
-    """Return `error_for("okx", 401, body)`: the error that an adapter makes of a signed
-    call's response.
-    """
+    """Return `error_for("okx", 401, body)`: the adapter's error for a signed call's response."""
 
     def classified(exchange: str, status: int, body: bytes) -> type[ExchangeError] | None:
         adapter = ADAPTERS[exchange](Context(http, lambda: NOW))

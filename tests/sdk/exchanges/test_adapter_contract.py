@@ -1,5 +1,4 @@
-"""What every adapter promises, run over all of them: correct values, and the correct error each
-time.
+"""What every adapter promises, tested on all of them: correct values, and correct errors.
 
 An adapter joins by its entry in `ADAPTERS` and a file `fixtures/<exchange>.json` with `routes`
 (answers by path, or by path and query), `expected` (per contract type), `closed` (the members of a
