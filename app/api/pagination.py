@@ -43,8 +43,8 @@ class Cursors(ABC, Generic[Place]):
         self._filters = filters
 
     def after(self, cursor: str | None) -> Place | None:
-        """Return the place after which the page begins; raise `InvalidRequest` for other
-        cursors.
+        """Return the place after which the page begins; raise `InvalidRequest` for any
+        other text.
         """
         if cursor is None:
             return None

@@ -105,9 +105,7 @@ class Contract:
         }
 
     def ticker(self, quote: Quote, now_ms: int) -> dict[str, Any]:
-        """Return the row of `tickers`: `volume24h` in base (linear) or USD, the turnover
-        vice versa.
-        """
+        """Return the row of `tickers`: `volume24h` is in base (linear) or USD (inverse)."""
         if self.category == "inverse":
             volume = to_step(quote.turnover, Decimal(1))
             turnover = volume / quote.average

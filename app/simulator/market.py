@@ -20,8 +20,7 @@ _LEVERAGES = (125, 100, 100, 75, 75, 50, 50, 25, 20)
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """An asset. `price` is in USD for one unit, `turnover` in USD a day over all venues; both
-    fixed.
+    """An asset. `price` is in USD for one unit, `turnover` in USD a day over all venues.
 
     `thousands`: several exchanges list this one in units of a thousand, as 1000SHIB.
     """
