@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Collection, Coroutine, Iterable
 from datetime import timedelta
-from itertools import islice
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from app.api.telemetry import Metrics
 from app.db.base import new_id
 from app.db.driver import Statement
 from app.db.engine import Database
+from app.kit.batching import Batch, Batcher, fail
 
 BATCH = 1000
 _AT_ONCE = 4
@@ -106,83 +106,48 @@ _MAKE_ROW = text(
 
 
 class HeartbeatWriter:
-    """The writer of a process. While one batch is written the next one gathers: there is no
-    timer.
-    """
+    """The writer of a process. While one batch is written the next one gathers."""
 
     def __init__(self, database: Database, metrics: Metrics, lease: timedelta) -> None:
         self._database = database
         self._metrics = metrics
         self._lease = lease
-        self._waiting: dict[BotRef, asyncio.Future[bool]] = {}
         self._alone = asyncio.Semaphore(_AT_ONCE)
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writing = False
+        self._batcher = Batcher(self._write_batch, size=BATCH, at_once=1)
 
-    async def beat(self, account_id: UUID, bot_id: UUID) -> bool:
+    def beat(self, account_id: UUID, bot_id: UUID) -> Coroutine[Any, Any, bool]:
         """Store a heartbeat; return after the commit, `False` if the bot is gone.
 
         Raises what the driver raises. Cancelling one caller does not affect the others.
         """
-        name = (account_id, bot_id)
-        stored = self._waiting.get(name)
-        if stored is None:
-            stored = self._waiting[name] = asyncio.get_running_loop().create_future()
-            if not self._writing:
-                self._writing = True
-                self._start(self._write())
-        return await asyncio.shield(stored)
+        return self._batcher.get((account_id, bot_id))
 
     async def close(self) -> None:
         """Stop. A heartbeat that was not acknowledged may or may not be stored."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for stored in self._waiting.values():
-            stored.cancel()
-        self._waiting.clear()
+        await self._batcher.close()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _write(self) -> None:
-        """Write batch after batch until nobody waits."""
-        try:
-            while self._waiting:
-                batch = dict(islice(self._waiting.items(), BATCH))
-                for name in batch:
-                    del self._waiting[name]
-                await self._write_batch(batch)
-        finally:
-            self._writing = False
-
-    async def _write_batch(self, batch: dict[BotRef, asyncio.Future[bool]]) -> None:
-        self._metrics.heartbeat_batches.observe(len(batch))
-        try:
-            await self._write_free(batch)
-            if batch and await self._make_rows(batch):
-                await self._write_free(batch)
-        except BaseException as error:
-            _fail(batch.values(), error)
-            if not isinstance(error, Exception):
-                raise
-            return
+    async def _write_batch(self, batch: Batch[BotRef, bool]) -> None:
+        waiting: dict[BotRef, list[asyncio.Future[bool]]] = {}
+        for bot, reply in batch:
+            waiting.setdefault(bot, []).append(reply)
+        self._metrics.heartbeat_batches.observe(len(waiting))
+        await self._write_free(waiting)
+        if waiting and await self._make_rows(waiting):
+            await self._write_free(waiting)
         # Gone, or locked by a change of the bot: no other bot waits for that.
-        for name, stored in batch.items():
-            self._start(self._write_alone(name, stored))
+        for bot, replies in waiting.items():
+            self._batcher.start(self._write_alone(bot, replies))
 
-    async def _write_free(self, batch: dict[BotRef, asyncio.Future[bool]]) -> None:
-        """Write the bots whose row exists and is not locked, and remove them from the batch.
+    async def _write_free(self, waiting: dict[BotRef, list[asyncio.Future[bool]]]) -> None:
+        """Write the bots whose row exists and is not locked, and remove them from those waiting.
 
         A statement sent through the executor is a transaction of its own: rows that it returns are
         committed.
         """
         for account_id, bot_id in await self._database.autocommit.fetch(
-            BEAT_FREE, **self._parameters(batch)
+            BEAT_FREE, **self._parameters(waiting)
         ):
-            batch.pop((account_id, bot_id)).set_result(True)
+            _reply(waiting.pop((account_id, bot_id)), there=True)
 
     async def _make_rows(self, names: Collection[BotRef]) -> bool:
         """Insert the rows of bots that never sent a heartbeat; return whether there were any."""
@@ -193,20 +158,21 @@ class HeartbeatWriter:
         )
         return bool(made)
 
-    async def _write_alone(self, name: BotRef, stored: asyncio.Future[bool]) -> None:
+    async def _write_alone(self, bot: BotRef, replies: list[asyncio.Future[bool]]) -> None:
         try:
             async with self._alone, self._database.sessions.begin() as session:
-                account_id, bot_id = name
+                account_id, bot_id = bot
                 await session.execute(_MAKE_ROW, {"account": account_id, "bot": bot_id})
-                named = {**self._parameters([name]), "account": account_id}
+                named = {**self._parameters([bot]), "account": account_id}
                 rows = await session.execute(_BEAT_ONE, named)
                 there = rows.first() is not None
         except BaseException as error:
-            _fail([stored], error)
+            for reply in replies:
+                fail(reply, error)
             if not isinstance(error, Exception):
                 raise
             return
-        stored.set_result(there)
+        _reply(replies, there=there)
 
     def _parameters(self, names: Collection[BotRef]) -> dict[str, Any]:
         """Return the statement's parameters, with ids for the events that each bot may cause."""
@@ -219,11 +185,7 @@ class HeartbeatWriter:
         }
 
 
-def _fail(waiting: Iterable[asyncio.Future[bool]], error: BaseException) -> None:
-    for stored in waiting:
-        if isinstance(error, asyncio.CancelledError):
-            stored.cancel()
-        else:
-            stored.set_exception(error)
-            # Mark the exception as retrieved, in case nobody waits any more.
-            stored.exception()
+def _reply(replies: Iterable[asyncio.Future[bool]], *, there: bool) -> None:
+    for reply in replies:
+        if not reply.done():
+            reply.set_result(there)

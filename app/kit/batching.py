@@ -1,0 +1,88 @@
+"""Gathers what concurrent callers want into batches: one statement then serves many of them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Generic, TypeAlias, TypeVar
+
+Key = TypeVar("Key")
+Result = TypeVar("Result")
+Batch: TypeAlias = list[tuple[Key, asyncio.Future[Result]]]
+"""What each caller wants, and the future that it waits for. Keys may repeat. A caller that stopped
+waiting has cancelled its future.
+"""
+
+
+class Batcher(Generic[Key, Result]):
+    """While `at_once` batches are worked on, the next one gathers: there is no timer.
+
+    `work` gets up to `size` callers and sets the results of all, then or later. What it raises is
+    raised by each caller of the batch that has no result yet, and by no other.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Batch[Key, Result]], Awaitable[None]],
+        *,
+        size: int,
+        at_once: int,
+    ) -> None:
+        self._work = work
+        self._size = size
+        self._at_once = at_once
+        self._working = 0
+        self._waiting: Batch[Key, Result] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def get(self, key: Key) -> Result:
+        """Return the result for the key; the work on it begins after this call."""
+        reply: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._waiting.append((key, reply))
+        if self._working < self._at_once:
+            self._working += 1
+            self.start(self._work_off())
+        return await reply
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run work beside the batches; `close` cancels it too."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Stop. Work in flight may or may not have been done; its callers are cancelled."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for _, reply in self._waiting:
+            reply.cancel()
+        self._waiting.clear()
+
+    async def _work_off(self) -> None:
+        """Work on batch after batch until nobody waits.
+
+        The counter is decremented in the same step that finds nobody waiting. The task leaves the
+        set a moment later; a caller that came in between would otherwise wait for a batch that
+        never starts.
+        """
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self._size], self._waiting[self._size :]
+                try:
+                    await self._work(batch)
+                except BaseException as error:
+                    for _, reply in batch:
+                        fail(reply, error)
+                    if not isinstance(error, Exception):
+                        raise
+        finally:
+            self._working -= 1
+
+
+def fail(reply: asyncio.Future[Any], error: BaseException) -> None:
+    """Raise the error where the reply is awaited, unless it has a result or nobody waits."""
+    if reply.done():
+        return
+    if isinstance(error, asyncio.CancelledError):
+        reply.cancel()
+    else:
+        reply.set_exception(error)
