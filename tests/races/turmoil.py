@@ -164,6 +164,11 @@ class Turmoil:
         OPERATION.set(change.name)
         return await change.fire()
 
+    async def _lift(self) -> httpx.Response:
+        """Lift the account's freeze, late enough to know the id of one set in this round."""
+        await asyncio.sleep(self.chance.random() / 2)
+        return await self.scene.lift(scope="account")
+
     def _draw(self) -> Change:
         scene, chance = self.scene, self.chance
         bot, key = chance.choice(list(scene.bots)), chance.choice(scene.keys)
@@ -188,7 +193,7 @@ class Turmoil:
             Change("enable", 3, lambda: scene.change_asset(key, symbol, enabled=yes)),
             Change("remove asset", 2, lambda: scene.remove_asset(key, symbol)),
             Change("freeze", 1, lambda: scene.freeze(scope="account")),
-            Change("lift", 3, lambda: scene.lift(scope="account")),
+            Change("lift", 3, self._lift),
             Change("opening", 12, lambda: scene.report(bot, position, "opening", symbol)),
             Change("open", 4, lambda: scene.report(bot, position, "open", symbol)),
             Change("closed", 6, lambda: scene.report(bot, position, "closed", symbol)),
