@@ -39,7 +39,7 @@ async def get_account(service: Service) -> Response:
 )
 @for_users(Scope.ACCOUNT_ADMIN, action="account.change")
 async def change_account(change: AccountChange, service: Service, expected: Expected) -> Response:
-    """Select the environment that readings use by default, or set the time zone.
+    """Select the environment that lists and analytics use by default, or set the time zone.
 
     The `ETag` covers the settings only: new trading data do not change it.
     """

@@ -23,7 +23,7 @@ class AccountChange(Input):
 
     selected_environment: Annotated[
         Environment | None,
-        Field(description="The environment that readings of trading data use by default."),
+        Field(description="The environment that lists and analytics use by default."),
     ] = None
     timezone: Annotated[
         TimeZone | None,
@@ -67,7 +67,7 @@ class Account(Document):
     ]
     selected_environment: Annotated[
         Environment,
-        Field(description="The environment that readings of trading data use by default."),
+        Field(description="The environment that lists and analytics use by default."),
     ]
     timezone: Annotated[
         str,
