@@ -12,7 +12,7 @@ AppError
 ├── RateLimited              429 rate_limited, with `retry_after`
 ├── Unavailable              503 unavailable, with `retry_after`
 ├── InternalError            500 internal_error
-└── each domain's own, beside its service (`app/<domain>/errors.py`)
+└── each domain's own, beside its service (`app/domains/*/errors.py`)
 """
 
 from typing import Any, ClassVar

@@ -7,7 +7,7 @@ from uuid import UUID
 from app.errors import RateLimited, Unavailable
 
 WAIT_SECONDS = 5
-"""When callers without a place are asked to retry."""
+"""Seconds after which a caller without a place is asked to retry."""
 
 
 class ConcurrencyQuota:

@@ -15,7 +15,7 @@ from fastapi import Request
 from app.errors import RateLimited
 
 WAIT_SECONDS = 5
-"""When callers whose turn did not come are asked to retry."""
+"""Seconds after which a caller whose turn did not come is asked to retry."""
 
 _TOO_MANY = "Too many changes of this account are already waiting"
 

@@ -1,4 +1,4 @@
-"""The claims of a verified token, still validated one by one."""
+"""Validates each claim of a token whose signature was verified."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -28,7 +28,7 @@ class RotationIncomplete(Exception):
         )
 
 
-def _open(settings: Settings) -> Database:
+def _open_database(settings: Settings) -> Database:
     url = settings.direct_database_url or settings.database_url
     if url is None:
         raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
@@ -44,17 +44,17 @@ async def rotate_master_key(settings: Settings, report: Report) -> None:
     killed run began. Concurrent runs share the work. Raises `RotationIncomplete`.
     """
     folder = KeyFolder(settings.keys_folder)
-    database = _open(settings)
+    database = _open_database(settings)
     try:
         newest = await _newest(database, folder, report)
-        shut = await _reseal_all(
+        unopenable = await _reseal_all(
             database, Releaser(folder.load_private_master_keys()), newest, report
         )
         await _report_versions(database, report)
     finally:
         await database.close()
-    if shut:
-        raise RotationIncomplete(shut)
+    if unopenable:
+        raise RotationIncomplete(unopenable)
 
 
 async def _newest(database: Database, folder: KeyFolder, report: Report) -> int:
@@ -73,12 +73,12 @@ async def _reseal_all(database: Database, releaser: Releaser, newest: int, repor
     """Seal all data keys to `newest`; return the number of data keys that cannot be opened."""
     total = 0
     while True:
-        shut, after = 0, None
+        unopenable, after = 0, None
         while True:
             async with database.sessions.begin() as session:
                 batch = await reseal_batch(session, releaser, newest, after)
             total += batch.resealed
-            shut += batch.shut
+            unopenable += batch.unopenable
             if batch.resealed:
                 report(f"{total} data keys sealed to master key {newest}.")
             if batch.last is None:
@@ -86,13 +86,13 @@ async def _reseal_all(database: Database, releaser: Releaser, newest: int, repor
             after = batch.last
         async with database.sessions() as session:
             used = await counts_by_version(session)
-        if sum(count for version, count in used.items() if version < newest) <= shut:
-            return shut
+        if sum(count for version, count in used.items() if version < newest) <= unopenable:
+            return unopenable
         await asyncio.sleep(_PAUSE_SECONDS)  # another run holds locks on the rest
 
 
 async def report_master_keys(settings: Settings, report: Report) -> None:
-    database = _open(settings)
+    database = _open_database(settings)
     try:
         await _report_versions(database, report)
     finally:

@@ -10,7 +10,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.domains.operations.serializers import FINISHED
+from app.domains.operations.repository import FINISHED
 from app.settings import SettingsError
 from botkeys.sealing.secret import Secret
 from botkeys.transport.client import HttpTransport, TransportError, TransportLimits

@@ -100,9 +100,9 @@ class _Passage:
             return await self._claimed(caller, handle)
 
     async def _authenticate(self) -> Caller:
-        """Authenticate the caller; one that is not admitted is still known.
+        """Authenticate the caller.
 
-        Its refusal is recorded under its name.
+        A caller that is then refused is remembered, so that the refusal is recorded under its name.
         """
         request, access = self._request, self._access
         address = request.client.host if request.client else ""

@@ -20,7 +20,7 @@ class Batch:
     """The result of one transaction; `last` is where the next batch begins, None at the end."""
 
     resealed: int = 0
-    shut: int = 0
+    unopenable: int = 0
     last: Place | None = None
 
 
@@ -71,7 +71,7 @@ async def reseal_batch(
         try:
             sealed, version = releaser.reseal(row.sealed_data_key, row.master_key_version, binding)
         except CannotOpen:
-            batch.shut += 1
+            batch.unopenable += 1
             continue
         await session.execute(
             update(KeyCredential)

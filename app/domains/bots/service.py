@@ -16,7 +16,7 @@ from app.errors import NotFound
 
 
 class BotService:
-    """The bots of one account. Locks in the order account, bot, presence, key, audit head."""
+    """The bots of one account. Locks in the order account, bot, keys, audit head."""
 
     def __init__(
         self, *, bots: BotRepository, accounts: AccountRepository, audit: AuditLog

@@ -13,6 +13,8 @@ from botkeys.sealing.secret import Secret
 
 
 class BotTokenService:
+    """The tokens of one account's bots. Locks in the order account, bot, audit head."""
+
     def __init__(
         self,
         *,

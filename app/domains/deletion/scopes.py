@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from app.domains.operations.serializers import MARKS
+from app.domains.operations.repository import MARKS
 from app.domains.trading.marks import FOREVER, Mark
 
 

@@ -26,6 +26,8 @@ from botkeys.sealing.binding import Binding
 
 
 class ReplacementService:
+    """New credentials for keys of one account. Locks in the order account, key, audit head."""
+
     def __init__(
         self,
         *,

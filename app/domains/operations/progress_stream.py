@@ -12,8 +12,8 @@ from starlette.types import Message, Receive, Scope, Send
 from app.api.quota import ConcurrencyQuota
 from app.api.streaming import RECONNECT_MILLISECONDS, UNBUFFERED, StreamLimits, send_within
 from app.db.driver import Executor
-from app.domains.operations.repository import OperationRow, read_operation
-from app.domains.operations.serializers import FINISHED, document_etag, operation_document
+from app.domains.operations.repository import FINISHED, OperationRow, read_operation
+from app.domains.operations.serializers import document_etag, operation_document
 from app.kit.json_codec import dumps
 
 LOOK_SECONDS = 1.0

@@ -19,6 +19,13 @@ from app.db.models import Operation
 _OPERATIONS = Operation.__table__
 
 
+MARKS = "marks"
+"""The member of an operation's scope that is for the worker, not for the user."""
+
+FINISHED = frozenset({"succeeded", "failed", "cancelled"})
+"""The statuses in which an operation has ended."""
+
+
 class OperationRow(NamedTuple):
     """An operation, with fields named like the table's columns. `stalled`: nobody seems to work on
     it.

@@ -3,13 +3,8 @@
 import hashlib
 from typing import Any
 
-from app.domains.operations.repository import OperationRow
+from app.domains.operations.repository import MARKS, OperationRow
 from app.kit.json_codec import dumps
-
-MARKS = "marks"
-"""The member of an operation's scope that is for the worker, not for the user."""
-
-FINISHED = frozenset({"succeeded", "failed", "cancelled"})
 
 
 def operation_document(row: OperationRow) -> dict[str, Any]:

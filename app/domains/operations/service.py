@@ -6,8 +6,7 @@ from uuid import UUID
 from app.api.pagination import Page
 from app.domains.audit.log import AuditLog
 from app.domains.operations.errors import NotCancellable
-from app.domains.operations.repository import OperationRepository, OperationRow
-from app.domains.operations.serializers import FINISHED
+from app.domains.operations.repository import FINISHED, OperationRepository, OperationRow
 from app.errors import NotFound
 
 

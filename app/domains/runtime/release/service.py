@@ -48,7 +48,10 @@ class Ticket:
 
 
 class ReleaseService:
-    """The releases of one bot. Call `grant`, commit, then call `fulfil`."""
+    """The releases of one bot. Call `grant`, commit, then call `fulfil`.
+
+    Locks in the order bot, key, audit head.
+    """
 
     def __init__(
         self,

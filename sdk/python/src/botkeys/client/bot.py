@@ -55,10 +55,11 @@ class BotClient(Recorder):
                 …
 
     `key_id`, `exchange` and `environment` are what the bot expects: an answer for anything else is
-    refused. Give all three, or the service alone chooses them. `minimum_version` (with `key_id`)
-    refuses credentials that were replaced before the bot last stopped. The caller's own `transport`
-    is left open. `pace` sets the intervals, `check` replaces the call to the exchange, `clock` the
-    current time. Every method raises BotClientError and nothing else.
+    refused. Without them the client accepts whatever key the service sends. `minimum_version` (with
+    `key_id`) refuses credentials that were replaced before the bot last stopped. The caller's own
+    `transport` is left open. `pace` sets the intervals, `check` replaces the call to the exchange,
+    `clock` the current time. Methods raise BotClientError and nothing else; the constructor raises
+    ValueError for arguments that cannot be right.
 
     Once the service refuses the token, the credentials in memory are dropped, and every waiting
     call raises NotAuthenticated.
@@ -147,7 +148,10 @@ class BotClient(Recorder):
         return self._feed.changes()
 
     async def heartbeat(self, report: CredentialHealth | None = None) -> Heartbeat:
-        """Send one heartbeat: online for another lease. `report` goes with it, or a later one."""
+        """Send one heartbeat: the bot counts as online for one more lease period.
+
+        `report` goes with it, or with a later one.
+        """
         if report is not None:
             self._heartbeats.report = report
         return await self._heartbeats.send()
@@ -229,7 +233,10 @@ class BotClient(Recorder):
         return await self.renew(opening)
 
     async def renew(self, position: Position) -> Position:
-        """Ask again for a position that is `opening`, as for a resting order. Raises the same."""
+        """Ask again for a position that is `opening`, as for a resting order.
+
+        Raises the same errors as `open_position`.
+        """
         revision = self._revisions.next(position.id)
         stored = await put_position(self._connection, position, revision)
         if stored.revision is not None and stored.revision > revision:
