@@ -1,4 +1,4 @@
-"""Gathers what concurrent callers want into batches: one statement then serves many of them."""
+"""A batcher: concurrent callers share one statement."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -7,16 +7,17 @@ from typing import Any, Generic, TypeAlias, TypeVar
 Key = TypeVar("Key")
 Result = TypeVar("Result")
 Batch: TypeAlias = list[tuple[Key, asyncio.Future[Result]]]
-"""What each caller wants, and the future that it waits for. Keys may repeat. A caller that stopped
-waiting has cancelled its future.
+"""The key that each caller requests, and the future it awaits. Keys may repeat; a caller
+that gave up has cancelled its future.
 """
 
 
 class Batcher(Generic[Key, Result]):
-    """While `at_once` batches are worked on, the next one gathers: there is no timer.
+    """Collects requests into batches; while `at_once` batches are in flight, the next one grows.
 
-    `work` gets up to `size` callers and sets the results of all, then or later. What it raises is
-    raised by each caller of the batch that has no result yet, and by no other.
+    There is no timer. `work` gets up to `size` requests and sets all their results, at once or
+    later. An exception that it raises is raised in each caller of the batch that has no result yet,
+    and in no other.
     """
 
     def __init__(
@@ -43,13 +44,13 @@ class Batcher(Generic[Key, Result]):
         return await reply
 
     def start(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run work beside the batches; `close` cancels it too."""
+        """Run other work beside the batches; `close` cancels it too."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def close(self) -> None:
-        """Stop. Work in flight may or may not have been done; its callers are cancelled."""
+        """Stop and cancel all waiting callers; work in flight may or may not have been done."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -58,10 +59,10 @@ class Batcher(Generic[Key, Result]):
         self._waiting.clear()
 
     async def _work_off(self) -> None:
-        """Work on batch after batch until nobody waits.
+        """Process batch after batch until nobody is waiting.
 
         The counter is decremented in the same step that finds nobody waiting. The task leaves the
-        set a moment later; a caller that came in between would otherwise wait for a batch that
+        set a moment later; otherwise a caller that arrives in between would wait for a batch that
         never starts.
         """
         try:
@@ -79,7 +80,7 @@ class Batcher(Generic[Key, Result]):
 
 
 def fail(reply: asyncio.Future[Any], error: BaseException) -> None:
-    """Raise the error where the reply is awaited, unless it has a result or nobody waits."""
+    """Raise the error in the waiting caller, unless it has a result or has given up."""
     if reply.done():
         return
     if isinstance(error, asyncio.CancelledError):

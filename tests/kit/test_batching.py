@@ -1,6 +1,4 @@
-"""Concurrent callers share batches, and nothing else: neither cancellations nor the failures of
-other batches.
-"""
+"""Concurrent callers share a batch, but no cancellation and no failure of another batch."""
 
 import asyncio
 
@@ -10,7 +8,7 @@ from app.kit.batching import Batch, Batcher
 
 
 class Work:
-    """Finishes each batch when the test says so: twice the number, or an error."""
+    """Finishes each batch when the test asks for it: with twice the number, or an error."""
 
     def __init__(self) -> None:
         self.batches: list[list[int]] = []
