@@ -16,7 +16,7 @@ MAX_IDEMPOTENCY_KEY = 255
 class Pipeline(Protocol):
     """What surrounds every endpoint: one per process; `main` stores it in the application's state.
 
-    In `request.state` it leaves what endpoints get through their dependencies: `work`, the
+    In the state of the request it leaves what endpoints get through their dependencies: `work`, the
     `UnitOfWork`; `caller`; `write_slot` of a user's write; and `config_rows` of a bot, if the route
     reads its configuration.
     """

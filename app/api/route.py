@@ -187,7 +187,7 @@ def _is_plain_json(request: Request) -> bool:
 
 async def work_of(request: Request) -> UnitOfWork:
     """Return the unit of work of this request, for the dependencies of the domains."""
-    work: UnitOfWork = request.state.work
+    work: UnitOfWork = request.scope["state"]["work"]
     return work
 
 
@@ -196,7 +196,7 @@ CurrentWork = Annotated[UnitOfWork, Depends(work_of)]
 
 async def caller_of(request: Request) -> Caller:
     """Return the authenticated caller of this request, for the dependencies of the domains."""
-    caller: Caller = request.state.caller
+    caller: Caller = request.scope["state"]["caller"]
     return caller
 
 

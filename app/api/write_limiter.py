@@ -85,5 +85,5 @@ class AccountWriteLimiter:
 
 def released(request: Request) -> AbstractAsyncContextManager[None]:
     """Give up this write's slot for a while; raise as `WriteSlot.take` does."""
-    slot: WriteSlot = request.state.write_slot
+    slot: WriteSlot = request.scope["state"]["write_slot"]
     return slot.released()

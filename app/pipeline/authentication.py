@@ -61,7 +61,7 @@ class Authentication:
             raise RuntimeError("a route for bots is served by a process without the role runtime")
         if access.reads_config:
             rows = await self._config_rows.read(claimed.account_id, claimed.bot_id)
-            request.state.config_rows = rows
+            request.scope["state"]["config_rows"] = rows
             stored = rows[0].token_hash if rows else None
         else:
             stored = await stored_token_hash(self._executor, claimed.account_id, claimed.bot_id)

@@ -59,7 +59,7 @@ class RequestPipeline:
         database = self._database
         sessions = database.read_sessions if reads else database.sessions
         work = UnitOfWork(sessions, database.transactions)
-        request.state.work = work
+        request.scope["state"]["work"] = work
         passage = _Passage(self, request, access, work)
         try:
             return await passage.answer(check, handle)
@@ -96,7 +96,7 @@ class _Passage:
         if self._access.action is None or self._access.for_bots:
             return await self._claimed(caller, handle)
         async with self._pipeline.write_limiter.slot(caller.account_id) as slot:
-            self._request.state.write_slot = slot
+            self._request.scope["state"]["write_slot"] = slot
             return await self._claimed(caller, handle)
 
     async def _authenticate(self) -> Caller:
@@ -106,13 +106,14 @@ class _Passage:
         """
         request, access = self._request, self._access
         address = request.client.host if request.client else ""
-        request_id: str = request.state.request_id
+        state = request.scope["state"]
+        request_id: str = state["request_id"]
         if access.for_bots:
             bot = await self._pipeline.authentication.bot(request, access)
-            caller = self._caller = request.state.caller = Caller(bot, address, request_id)
+            caller = self._caller = state["caller"] = Caller(bot, address, request_id)
         else:
             user = await self._pipeline.authentication.user(request)
-            caller = self._caller = request.state.caller = Caller(user, address, request_id)
+            caller = self._caller = state["caller"] = Caller(user, address, request_id)
             await self._pipeline.authentication.admit(user, request, access)
         return caller
 

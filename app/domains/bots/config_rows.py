@@ -137,5 +137,5 @@ async def read_many(
 
 def config_rows_of(request: Request) -> Sequence[ConfigRow]:
     """Return the rows of the calling bot, which were read together with its token."""
-    rows: Sequence[ConfigRow] = request.state.config_rows
+    rows: Sequence[ConfigRow] = request.scope["state"]["config_rows"]
     return rows
