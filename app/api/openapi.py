@@ -57,7 +57,7 @@ _SECURITY_SCHEMES = {
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "A user's token, or a service's token with the scope `act_as` and the "
-        "header X-Account-Id.",
+        "header X-Account-Id. In development, `botkeys token --account alice` prints one.",
     },
     "botToken": {
         "type": "http",
