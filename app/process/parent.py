@@ -12,6 +12,7 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.25
 _MAKES = {"make", "gmake"}
+_MASKS = ("SigCgt", "SigIgn")
 
 
 def live_with_parent(parent: int | None = None) -> None:
@@ -52,6 +53,12 @@ def _name(pid: int) -> str:
 
 
 def _waits_for_us(make: int) -> bool:
-    """Return whether make was interrupted: it resets SIGINT to its default before it waits."""
-    caught = re.search(r"^SigCgt:\t([0-9a-f]+)$", _status(make), re.MULTILINE)
-    return caught is not None and not int(caught[1], 16) & (1 << (signal.SIGINT - 1))
+    """Return whether make was interrupted: it resets SIGINT to its default before it waits.
+
+    A shell without job control ignores SIGINT for what it starts in the background, and so does
+    make then: that is no interruption.
+    """
+    status = _status(make)
+    masks = [re.search(rf"^{name}:\t([0-9a-f]+)$", status, re.MULTILINE) for name in _MASKS]
+    bit = 1 << (signal.SIGINT - 1)
+    return all(mask is not None and not int(mask[1], 16) & bit for mask in masks)
