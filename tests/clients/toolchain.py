@@ -41,13 +41,21 @@ _OF_THE_GENERATOR = (
 """Warnings of OpenAPI Generator that no document of version 3.1 with such a parameter avoids."""
 
 
+_QUIET = {
+    "NO_PROXY": "127.0.0.1",
+    "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true",
+    "REDOCLY_TELEMETRY": "off",
+}
+"""Nothing is sent but to the service."""
+
+
 async def run(*command: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> str:
     """Return what the command printed; fail the test with it unless the command succeeds."""
     path = os.pathsep.join([str(NODE), str(PYTHON), os.environ["PATH"]])
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=cwd,
-        env={**os.environ, "PATH": path, "REDOCLY_TELEMETRY": "off", **(env or {})},
+        env={**os.environ, "PATH": path, **_QUIET, **(env or {})},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
