@@ -9,7 +9,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from fastapi import Request
 from sqlalchemy import ARRAY, Uuid, bindparam, text
 
 from app.db.driver import Executor, Statement
@@ -133,9 +132,3 @@ async def read_many(
         made = ConfigRow._make(row)
         found.setdefault((made.account_id, made.bot_id), []).append(made)
     return dict(found)
-
-
-def config_rows_of(request: Request) -> Sequence[ConfigRow]:
-    """Return the rows of the calling bot, which were read together with its token."""
-    rows: Sequence[ConfigRow] = request.scope["state"]["config_rows"]
-    return rows

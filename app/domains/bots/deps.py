@@ -1,17 +1,25 @@
 """Creates the bot services of a request."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from app.api.route import CurrentCaller, CurrentWork
 from app.context import CurrentContext
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.deps import audit_log
+from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.repository import BotRepository
 from app.domains.bots.service import BotService
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.bots.token_service import BotTokenService
+
+
+def config_rows_of(request: Request) -> Sequence[ConfigRow]:
+    """Return the rows of the calling bot, which were read together with its token."""
+    rows: Sequence[ConfigRow] = request.scope["state"]["config_rows"]
+    return rows
 
 
 async def bot_service(

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from app.context import CurrentContext
-from app.domains.bots.config_rows import config_rows_of
+from app.domains.bots.deps import config_rows_of
 from app.domains.runtime.config.cache import Configuration
 
 

@@ -8,7 +8,7 @@ from app.api.route import CurrentCaller, CurrentWork
 from app.context import CurrentContext
 from app.db.driver import SessionExecutor
 from app.domains.bot_events.repository import BotEventRepository
-from app.domains.bots.config_rows import config_rows_of
+from app.domains.bots.deps import config_rows_of
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.service import HeartbeatService
