@@ -1,12 +1,12 @@
 """The rules of docs/rules.md and the tests that cite them match."""
 
+import functools
 import re
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from app.domains.positions.errors import REFUSALS
-from scripts.check_references import ROOT, python_prose
+from scripts.check_references import ROOT, python_prose, text_files
 
 NUMBER = re.compile(r"\bR\d+\b")
 ROW = re.compile(r"^\| (R\d+) \|", re.MULTILINE)
@@ -21,11 +21,15 @@ def rules() -> list[str]:
     return ROW.findall(page())
 
 
-def citations() -> Iterator[tuple[Path, str]]:
-    for path in sorted((ROOT / "tests").rglob("*.py")):
-        if path != Path(__file__):
+@functools.cache
+def citations() -> list[tuple[Path, str]]:
+    """Return each number that a test of this repository cites; installed packages are not read."""
+    found = []
+    for path in sorted(text_files(ROOT / "tests")):
+        if path.suffix == ".py" and path != Path(__file__):
             prose = python_prose(path.read_text(encoding="utf-8"), messages=False)
-            yield from ((path.relative_to(ROOT), number) for number in NUMBER.findall(prose))
+            found += [(path.relative_to(ROOT), number) for number in NUMBER.findall(prose)]
+    return found
 
 
 def test_rules_are_numbered_from_one_without_a_gap() -> None:

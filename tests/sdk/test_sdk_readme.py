@@ -51,7 +51,7 @@ def test_its_table_has_every_error() -> None:
         for name, value in PUBLIC.items()
         if inspect.isclass(value) and issubclass(value, BotClientError)
     }
-    assert named == errors
+    assert named == errors - {BotClientError.__name__}
 
 
 def test_its_contents_lead_to_its_sections() -> None:
