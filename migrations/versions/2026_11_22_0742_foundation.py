@@ -1,4 +1,4 @@
-"""Foundation: accounts, keys, bots, releases, positions, audit log, and the roles' privileges."""
+"""Foundation: accounts, keys, bots, releases, positions, audit log; and who may do what to them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -50,7 +50,7 @@ GRANTS = {
 
 
 def _create_roles() -> None:
-    """Create the roles, which belong to the server and may exist already."""
+    """Roles belong to the server, not to a database: they may be there already."""
     for role in ROLES:
         op.execute(
             f"""

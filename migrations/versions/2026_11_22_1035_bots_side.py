@@ -1,4 +1,4 @@
-"""The bot's side: trading assets, complete positions, announced presence, labels of keys."""
+"""The bot's side: trading assets, whole positions, presence that is announced, labels of keys."""
 
 from typing import Any
 
@@ -190,7 +190,7 @@ def upgrade() -> None:
 
 
 def _whole_positions() -> None:
-    """Add columns and checks; positions were never written before, so no lock waits for a scan."""
+    """Nothing wrote positions before this, so no lock here waits for a scan."""
     for name in ("leverage", "entry_price", "exit_price", "fees"):
         op.add_column("positions", sa.Column(name, sa.Numeric(), nullable=True))
     op.add_column("positions", sa.Column("revision", sa.BigInteger(), nullable=True))

@@ -1,4 +1,4 @@
-"""Tombstones of positions whose rows are gone, so that late reports restore nothing."""
+"""Positions whose rows are gone are remembered for a while: late reports bring nothing back."""
 
 import sqlalchemy as sa
 from alembic import op

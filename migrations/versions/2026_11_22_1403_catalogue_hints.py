@@ -1,4 +1,4 @@
-"""A refresh of a catalogue notifies the bots that may trade what changed in it."""
+"""Whoever refreshes a catalogue tells the bots that may trade what changed in it."""
 
 from alembic import op
 
