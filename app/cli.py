@@ -27,6 +27,12 @@ class RoleName(StrEnum):
     RUNTIME = "runtime"
 
 
+class WorkName(StrEnum):
+    ALL = "all"
+    CATALOGUE = "catalogue"
+    PURGE = "purge"
+
+
 @app.command()
 def dev(
     parent: Annotated[
@@ -58,12 +64,20 @@ def serve(
 
 
 @app.command()
-def worker() -> None:
+def worker(
+    task: Annotated[
+        WorkName,
+        typer.Option(
+            help="Which tasks to run: those that talk to exchanges, those that purge and tidy up, "
+            "or both."
+        ),
+    ] = WorkName.ALL,
+) -> None:
     """Run the background worker. Any number of workers may run in parallel."""
     from app.process.worker import run_worker
-    from app.settings import load_settings
+    from app.settings import Work, load_settings
 
-    raise typer.Exit(run_worker(load_settings()))
+    raise typer.Exit(run_worker(load_settings(), Work(task.value)))
 
 
 @app.command()

@@ -27,6 +27,14 @@ class Role(StrEnum):
     RUNTIME = "runtime"
 
 
+class Work(StrEnum):
+    """The tasks that a worker runs, and so the rights that its login needs."""
+
+    ALL = "all"
+    CATALOGUE = "catalogue"
+    PURGE = "purge"
+
+
 class SettingsError(Exception):
     """The configuration is invalid; the message names variable and reason, never the value."""
 

@@ -23,7 +23,7 @@ from app.process.server import Server, first, listen
 from app.process.startup import intervals, open_context, open_settings_database, prepare_key_folder
 from app.process.stopping import StopRequest
 from app.settings import Mode, Role, Settings, SettingsError, load_settings
-from app.worker.loop import work
+from app.worker.loop import catalogue_tasks, purge_tasks, work
 
 SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker")
 
@@ -122,7 +122,8 @@ async def _serve(
     database = open_settings_database(context.settings, "botkeys-worker")
     catalogues = CatalogueRefresher(database, context.exchanges, intervals(context.settings))
     serving = asyncio.create_task(server.serve([listener]))
-    working = asyncio.create_task(work(database, catalogues, stop.event))
+    tasks = [*catalogue_tasks(database, catalogues), *purge_tasks(database)]
+    working = asyncio.create_task(work(tasks, stop.event))
     try:
         await first(serving, server.ready)
         if server.started:

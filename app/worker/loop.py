@@ -1,8 +1,13 @@
-"""The tasks of the worker, which runs what is due, repeatedly, until asked to stop."""
+"""The tasks of the worker, which runs what is due, repeatedly, until asked to stop.
+
+The tasks that talk to exchanges and those that touch accounts' data stand apart: each group can
+run in a process of its own, with a database login of its own.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -16,69 +21,53 @@ from app.worker.presence import announce_offline
 from app.worker.purging import DEFAULT_LIMITS, PurgeLimits, purge_deleted
 from app.worker.rollups import mark_cut, recompute_due
 
-SWEEP_SECONDS = 300.0
-LOOK_SECONDS = 5.0
-PRESENCE_SECONDS = 2.0
-EXPIRY_SECONDS = 60.0
-ROLLUP_SECONDS = 10.0
-CUT_SECONDS = 300.0
-PURGE_SECONDS = 1.0
 log = structlog.get_logger("botkeys.worker")
 
 
-async def work(
-    database: Database,
-    catalogues: CatalogueRefresher,
-    stop: asyncio.Event,
-    *,
-    sweep_seconds: float = SWEEP_SECONDS,
-    look_seconds: float = LOOK_SECONDS,
-    presence_seconds: float = PRESENCE_SECONDS,
-    expiry_seconds: float = EXPIRY_SECONDS,
-    limits: PurgeLimits = DEFAULT_LIMITS,
-) -> None:
-    """Work until `stop` is set. If the database is unavailable, the next turn tries again."""
+class Task(NamedTuple):
+    """A task, which is due again `seconds` after its turn ended."""
+
+    name: str
+    seconds: float
+    turn: Callable[[], Awaitable[object]]
+
+
+def catalogue_tasks(database: Database, catalogues: CatalogueRefresher) -> list[Task]:
+    """Return the tasks that talk to exchanges; they write nothing but the catalogue."""
+    return [Task("refresh", 5.0, lambda: refresh_due(database.sessions, catalogues))]
+
+
+def purge_tasks(database: Database, limits: PurgeLimits = DEFAULT_LIMITS) -> list[Task]:
+    """Return the tasks that tidy accounts' data; they talk to nothing but the database."""
+    sessions = database.sessions
 
     async def swept() -> None:
-        rows = await sweep(database.sessions)
+        rows = await sweep(sessions)
         if rows:
             log.info("swept", rows=rows)
 
-    async def refreshed() -> None:
-        await refresh_due(database.sessions, catalogues)
+    return [
+        Task("sweep", 300.0, swept),
+        Task("presence", 2.0, lambda: announce_offline(sessions)),
+        Task("expiry", 60.0, lambda: announce_expiry(sessions)),
+        Task("rollups", 10.0, lambda: recompute_due(sessions)),
+        Task("cut_days", 300.0, lambda: mark_cut(sessions)),
+        Task("purge", 1.0, lambda: purge_deleted(sessions, limits)),
+    ]
 
-    async def gone_offline() -> None:
-        await announce_offline(database.sessions)
 
-    async def expiring() -> None:
-        await announce_expiry(database.sessions)
-
-    async def recomputed() -> None:
-        await recompute_due(database.sessions)
-
-    async def cut() -> None:
-        await mark_cut(database.sessions)
-
-    async def purged() -> None:
-        await purge_deleted(database.sessions, limits)
-
+async def work(tasks: Iterable[Task], stop: asyncio.Event) -> None:
+    """Work until `stop` is set. If the database is unavailable, the next turn tries again."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(_repeatedly(swept, sweep_seconds, stop))
-        group.create_task(_repeatedly(refreshed, look_seconds, stop))
-        group.create_task(_repeatedly(gone_offline, presence_seconds, stop))
-        group.create_task(_repeatedly(expiring, expiry_seconds, stop))
-        group.create_task(_repeatedly(recomputed, ROLLUP_SECONDS, stop))
-        group.create_task(_repeatedly(cut, CUT_SECONDS, stop))
-        group.create_task(_repeatedly(purged, PURGE_SECONDS, stop))
+        for task in tasks:
+            group.create_task(_repeatedly(task, stop))
 
 
-async def _repeatedly(
-    turn: Callable[[], Awaitable[None]], seconds: float, stop: asyncio.Event
-) -> None:
+async def _repeatedly(task: Task, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
-            await turn()
+            await task.turn()
         except (SQLAlchemyError, OSError) as error:
-            log.warning("worker_turn_failed", exception=type(error).__name__)
+            log.warning("worker_turn_failed", task=task.name, exception=type(error).__name__)
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), seconds)
+            await asyncio.wait_for(stop.wait(), task.seconds)

@@ -20,6 +20,6 @@ async def running_split(
 
 @pytest_asyncio.fixture
 async def split(running_split: Split) -> Split:
-    """Provide separate api and runtime processes with no account in their database."""
-    await running_split.write("TRUNCATE accounts, audit_heads CASCADE")
+    """Provide separate api and runtime processes, without accounts and fetched catalogues."""
+    await running_split.write("TRUNCATE accounts, audit_heads, catalogues CASCADE")
     return running_split

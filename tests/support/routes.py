@@ -21,7 +21,6 @@ from app.api.openapi import openapi_document
 from app.api.route import EdgeRoute
 from app.main import create_app
 from app.settings import Mode, Role, Settings
-from app.worker.purging import purge_deleted
 from botkeys.sealing.suites import PrivateKey, SuiteName
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.world import Bot, Json, Person, User, World
@@ -188,7 +187,7 @@ async def _make_operation(user: User) -> str:
     """Return an operation that has ended."""
     answer = await user.post("/v1/data-deletions", {"scope": "all"})
     assert answer.status_code == 202, answer.text
-    await purge_deleted(user.world.context.database.sessions)
+    await user.world.purge()
     return str(answer.json()["id"])
 
 
@@ -225,13 +224,18 @@ async def _bot_with_key(stage: Stage, user: User) -> None:
     assert assigned.status_code == 200, assigned.text
 
 
-async def _one_time_key(stage: Stage, user: User) -> None:
-    del user
+def one_time_key() -> Json:
+    """Return the body of a release to a key that nobody keeps."""
     public = PrivateKey.generate(SuiteName.X25519).public.raw
-    stage.body = {
+    return {
         "suite": "x25519",
         "public_key": base64.urlsafe_b64encode(public).rstrip(b"=").decode(),
     }
+
+
+async def _one_time_key(stage: Stage, user: User) -> None:
+    del user
+    stage.body = one_time_key()
 
 
 async def _new_credentials(stage: Stage, user: User) -> None:

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import event, text
 
+from app.api.streaming import StreamLimits
 from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.scopes import USER_SCOPES
 from app.auth.verifier import TokenVerifier
@@ -19,6 +20,8 @@ from app.context import Context
 from app.custody.files import create_folder
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.db.engine import Database, open_database
+from app.domains.catalogue.refresher import CatalogueRefresher
+from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.process.startup import open_context
 from app.settings import Mode, Role, Settings
 from app.simulator import Simulator
@@ -26,6 +29,7 @@ from botkeys.client import BotClient
 from botkeys.exchanges.registry import simulated_hosts
 from botkeys.transport.client import ASGITransport, HttpTransport, Rate, TransportLimits
 from tests.support.database import Server, database_copy, execute
+from tests.support.logins import documented_logins
 from tests.support.world import Bot, Json, Person, application, served
 
 HELD = {
@@ -84,10 +88,14 @@ class Process:
 
 @dataclass(slots=True)
 class Split:
-    """Two processes over one database, and the database's superuser."""
+    """Two processes over one database, the databases of its other logins, and the superuser's.
+
+    `databases` has one for each login of docs/deployment.md, with exactly its rights.
+    """
 
     api: Process
     runtime: Process
+    databases: dict[str, Database]
     issuer: DevelopmentIssuer
     superuser: Database
     keys: KeyFolder
@@ -152,15 +160,18 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
         url = server.url(name, superuser=True)
         superuser = open_database(url, application_name="superuser", pool_size=2)
         stack.push_async_callback(superuser.close)
-        processes = {}
-        for role, held in HELD.items():
-            who = f"{role}_{uuid4().hex}"
+        databases = {}
+        for short, roles in documented_logins().items():
+            who = f"{short}_{uuid4().hex}"
             await execute(
-                server.superuser, f"CREATE ROLE {who} LOGIN INHERIT IN ROLE botkeys_{role}"
+                server.superuser, f"CREATE ROLE {who} LOGIN INHERIT IN ROLE {', '.join(roles)}"
             )
             stack.push_async_callback(execute, server.superuser, f"DROP ROLE {who}")
-            database = login(url, who)
-            stack.push_async_callback(database.close)
+            databases[short] = login(url, who)
+            stack.push_async_callback(databases[short].close)
+        processes = {}
+        for role, held in HELD.items():
+            database = databases[role]
             opened = await stack.enter_async_context(
                 open_context(
                     production(hand_out(keys, folder / role, held), url),
@@ -169,8 +180,22 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
                     hosts=simulated_hosts(simulator.hosts),
                 )
             )
-            context = replace(opened, verifier=verifier)
+            # Without a network, a response arrives only when it is complete: so streams end at
+            # once.
+            publisher = ConfigPublisher(
+                database.autocommit, opened.config_cache, StreamLimits(lifetime=0.02), None
+            )
+            stack.push_async_callback(publisher.close)
+            # No fetch that nobody waits for, so that no test meets another's.
+            catalogues = CatalogueRefresher(
+                database, opened.exchanges, opened.catalogues.intervals, background=False
+            )
+            context = replace(
+                opened, verifier=verifier, config_publisher=publisher, catalogues=catalogues
+            )
             app = application(context)
             http = await stack.enter_async_context(served(app))
             processes[role] = Process(context, app, http)
-        yield Split(processes[Role.API], processes[Role.RUNTIME], issuer, superuser, keys)
+        yield Split(
+            processes[Role.API], processes[Role.RUNTIME], databases, issuer, superuser, keys
+        )

@@ -12,13 +12,16 @@ from uuid import UUID
 import httpx
 from fastapi import FastAPI
 from starlette.datastructures import State
+from starlette.types import ASGIApp
 
 from app.auth.bot_token import parse
 from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.scopes import USER_SCOPES
 from app.context import Context
+from app.db.engine import Database
 from app.main import create_app, use_context
 from app.simulator import Simulator
+from app.worker.purging import purge_deleted
 
 # httpx tries to import this module at each request, and each attempt searches all paths.
 sys.modules.setdefault("sniffio", None)  # type: ignore[arg-type]
@@ -129,6 +132,13 @@ class World:
     issuer: DevelopmentIssuer
     credentials: dict[str, dict[str, dict[str, dict[str, str]]]]
     http: httpx.AsyncClient
+    purger: Database | None = None
+    """The database of the worker that purges, if it has a login of its own."""
+
+    async def purge(self) -> int:
+        """Work on deletions until none is waiting; return how many were ended."""
+        database = self.purger or self.context.database
+        return await purge_deleted(database.sessions)
 
     def user(self, account: str = "alice", scopes: str | None = None) -> User:
         token = self.issuer.token(account, USER_SCOPES if scopes is None else scopes)
@@ -170,7 +180,7 @@ class World:
 
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def served(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
     """Yield a client of the application, without a network in between."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=True)
     async with httpx.AsyncClient(transport=transport, base_url="http://botkeys.test") as http:

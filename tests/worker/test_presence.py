@@ -10,7 +10,7 @@ from sqlalchemy import func, select, text, update
 
 from app.db.models import BotEvent, Key, Presence
 from app.worker import presence
-from app.worker.loop import work
+from app.worker.loop import purge_tasks, work
 from app.worker.presence import announce_offline
 from tests.support.world import Bot, User, World
 
@@ -103,7 +103,7 @@ async def test_the_worker_tells_of_bots_that_went_and_keys_that_expire(busy_worl
     async with database.sessions.begin() as session:
         await session.execute(update(Key).values(expires_at=func.clock_timestamp()))
 
-    working = asyncio.create_task(work(database, busy_world.context.catalogues, stop))
+    working = asyncio.create_task(work(purge_tasks(database), stop))
 
     wanted = {"online", "offline", "key_expired"}
     kinds = select(BotEvent.kind)

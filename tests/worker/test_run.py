@@ -11,7 +11,7 @@ from app.db.engine import open_database
 from app.db.models import Account, IdempotencyRecord
 from app.pipeline.idempotency import RETENTION
 from app.worker import loop as run
-from app.worker.loop import work
+from app.worker.loop import catalogue_tasks, purge_tasks, work
 from tests.support.world import World
 
 
@@ -19,9 +19,8 @@ async def test_what_is_due_is_done_again_and_again_until_it_is_asked_to_stop(
     busy_world: World,
 ) -> None:
     database, stop = busy_world.context.database, asyncio.Event()
-    catalogues = busy_world.context.catalogues
     working = asyncio.create_task(
-        work(database, catalogues, stop, sweep_seconds=0.01, look_seconds=60)
+        work([task._replace(seconds=0.01) for task in purge_tasks(database)], stop)
     )
 
     for _ in range(2):
@@ -62,9 +61,8 @@ async def test_a_database_that_is_away_is_tried_again_at_the_next_turn(
             turns.release()
 
     monkeypatch.setattr(run, "log", Counting())
-    working = asyncio.create_task(
-        work(gone, busy_world.context.catalogues, stop, sweep_seconds=0.01, look_seconds=0.01)
-    )
+    tasks = [*catalogue_tasks(gone, busy_world.context.catalogues), *purge_tasks(gone)]
+    working = asyncio.create_task(work([task._replace(seconds=0.01) for task in tasks], stop))
 
     async with asyncio.timeout(60):
         for _ in range(6):

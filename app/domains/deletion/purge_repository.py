@@ -176,16 +176,17 @@ class PurgeRepository:
 
     async def forget_unnamed_keys(self) -> None:
         """Delete labels of deleted keys that nothing refers to and no bot can report for."""
-        named = [kind.table for kind in KINDS] + [_table(Assignment)]
+        keys = _table(Key)
+        tables = [*(kind.table for kind in KINDS), _table(Assignment)]
+        named = [(keys, keys.c.id), *((table, table.c.key_id) for table in tables)]
         await self._session.execute(
             delete(KeyLabel).where(
                 KeyLabel.account_id == self._account_id,
-                ~exists().where(Key.account_id == self._account_id, Key.id == KeyLabel.key_id),
                 *(
-                    ~exists().where(
-                        table.c.account_id == self._account_id, table.c.key_id == KeyLabel.key_id
+                    ~exists(literal_column("1")).where(
+                        table.c.account_id == self._account_id, column == KeyLabel.key_id
                     )
-                    for table in named
+                    for table, column in named
                 ),
             )
         )

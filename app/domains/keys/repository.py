@@ -5,7 +5,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, bindparam, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -198,7 +209,9 @@ class KeyRepository:
         """
         named = or_(
             *(
-                exists().where(table.account_id == self._account_id, table.key_id == key_id)
+                exists(literal_column("1")).where(
+                    table.account_id == self._account_id, table.key_id == key_id
+                )
                 for table in _NAMING_KEYS
             )
         )

@@ -5,7 +5,19 @@ from datetime import timedelta
 from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, Table, and_, case, exists, func, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Table,
+    and_,
+    case,
+    exists,
+    func,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -85,7 +97,7 @@ def _waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
 
 async def another_waits(session: AsyncSession) -> bool:
     """Return whether there is an operation that nobody works on."""
-    return bool(await session.scalar(select(exists().where(*_waiting()))))
+    return bool(await session.scalar(select(exists(literal_column("1")).where(*_waiting()))))
 
 
 async def set_total(session: AsyncSession, claimed: Claimed, total: int) -> None:

@@ -51,7 +51,9 @@ def removal(conditions: Iterable[ColumnElement[bool]]) -> AnySelect:
     digest = digest_of(gone.c.account_id, gone.c.bot_id, gone.c.id)
     recent = select(gone.c.account_id, gone.c.bot_id, digest, until).where(
         gone.c.updated_at > now - REMEMBERED,
-        exists().where(Bot.account_id == gone.c.account_id, Bot.id == gone.c.bot_id),
+        exists(literal_column("1")).where(
+            Bot.account_id == gone.c.account_id, Bot.id == gone.c.bot_id
+        ),
     )
     new = insert(_PURGED).from_select(["account_id", "bot_id", "digest", "purged_at"], recent)
     remembered = new.on_conflict_do_update(

@@ -1,0 +1,228 @@
+"""Everything that the service does, with exactly the database rights of docs/deployment.md.
+
+Each route, each kind of operation and each task of the workers is run here once at least by the
+login that production runs it with. A route or a task that is added fails these tests until they can
+run it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, get_args
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
+
+from app.db.models.deletion import KINDS as OPERATIONS
+from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
+from app.domains.deletion.schemas import DeletionScope
+from app.settings import Role
+from app.simulator import Simulator, credentials
+from app.worker.loop import Task, catalogue_tasks, purge_tasks
+from tests.support.batches import KINDS as KINDS_OF_REPORTS
+from tests.support.batches import item, report
+from tests.support.positions import trader
+from tests.support.purging import left
+from tests.support.routes import RouteUnderTest, one_time_key, routes_of, set_up
+from tests.support.split import Split
+from tests.support.world import Bot, User, World, served
+
+ROUTES = routes_of(Role.ALL)
+AT_ONCE = Intervals(prices=timedelta(0), instruments=timedelta(0))
+
+
+@pytest_asyncio.fixture
+async def production(split: Split, simulator: Simulator) -> AsyncIterator[World]:
+    """Provide the split service as one world: a proxy in front hands each request to its role.
+
+    The world's own database, in which tests prepare things, is the superuser's.
+    """
+
+    async def proxy(scope: Scope, receive: Receive, send: Send) -> None:
+        matches = (route.matches(scope)[0] for route in split.runtime.app.router.routes)
+        mine = Match.FULL in matches
+        await (split.runtime if mine else split.api).app(scope, receive, send)
+
+    async with served(proxy) as http:
+        yield World(
+            split.api.app,
+            replace(split.api.context, database=split.superuser),
+            simulator,
+            split.issuer,
+            credentials(),
+            http,
+            purger=split.databases["worker"],
+        )
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.operation_id)
+async def test_each_route_succeeds_under_its_role_s_login(
+    production: World, route: RouteUnderTest
+) -> None:
+    stage = await set_up(production, route)
+    answer = await stage.call()
+    assert answer.is_success, answer.text
+    if route.access.replayable:
+        stage = await set_up(production, route, "bob")
+        answers = [await stage.call(**{"Idempotency-Key": "twice-the-same"}) for _ in range(2)]
+        assert all(one.is_success for one in answers), [one.text for one in answers]
+        assert answers[1].headers.get("Idempotency-Replayed") == "true"
+
+
+@dataclass(slots=True)
+class Busy:
+    """An account with a bot that has reported all kinds of data, and no open position."""
+
+    user: User
+    bot: Bot
+    key_id: str
+
+    async def begin(self, kind: str, **members: Any) -> str:
+        """Take the key from the bot and begin a deletion; return the operation's address."""
+        if kind == "delete_key_data":
+            unassigned = await self.user.delete(f"/v1/bots/{self.bot.id}/key")
+            assert unassigned.status_code == 200, unassigned.text
+            answer = await self.user.delete(f"/v1/keys/{self.key_id}?associated_data=delete")
+        elif kind == "close_account":
+            answer = await self.user.delete("/v1/account")
+        else:
+            answer = await self.user.post("/v1/data-deletions", members)
+        assert answer.status_code == 202, answer.text
+        return str(answer.headers["location"])
+
+
+async def busy(world: World, account: str = "alice") -> Busy:
+    trading = await trader(world, account)
+    bot = trading.bot
+    await trading.report("opening")
+    await trading.report("open")
+    await trading.report("closed")
+    for kind in KINDS_OF_REPORTS:
+        await report(bot, kind, item(kind, "one"))
+    heartbeat = await bot.post("/v1/runtime/heartbeat", {})
+    assert heartbeat.status_code == 200, heartbeat.text
+    return Busy(trading.user, bot, trading.key["id"])
+
+
+@asynccontextmanager
+async def tasks_of(split: Split) -> AsyncIterator[dict[str, Task]]:
+    """Yield the tasks of all workers, each with the database of the login that it runs under."""
+    database = split.databases["worker"]
+    exchanges = split.api.context.exchanges
+    catalogues = CatalogueRefresher(database, exchanges, AT_ONCE, background=False)
+    tasks = [*catalogue_tasks(database, catalogues), *purge_tasks(database)]
+    yield {task.name: task for task in tasks}
+    await catalogues.close()
+
+
+AGED = (
+    "UPDATE catalogues SET attempted_at = now() - interval '1 day'",
+    "UPDATE idempotency_records SET created_at = now() - interval '1 year'",
+    "UPDATE releases SET at = now() - interval '1 year'",
+    "UPDATE operations SET finished_at = now() - interval '1 year'",
+    "UPDATE purged_positions SET purged_at = now() - interval '1 year'",
+    "UPDATE positions SET expires_at = now() - interval '1 day' WHERE status = 'opening'",
+    "UPDATE presence SET lease_until = now() - interval '1 minute'",
+    "UPDATE keys SET expires_at = now() + interval '12 hours'",
+    "UPDATE stale_days SET marked_at = now() - interval '1 day'",
+)
+TO_DO = {
+    "refresh": ("SELECT count(*) FROM catalogues WHERE attempted_at < now() - interval '1 hour'",),
+    "sweep": (
+        "SELECT count(*) FROM idempotency_records WHERE created_at < now() - interval '1 day'",
+        "SELECT count(*) FROM releases",
+        "SELECT count(*) FROM operations",
+        "SELECT count(*) FROM purged_positions",
+        "SELECT count(*) FROM positions WHERE status = 'opening'",
+    ),
+    "presence": ("SELECT count(*) FROM presence WHERE announced_online",),
+    "expiry": ("SELECT count(*) FROM keys WHERE expiry_announced IS NULL",),
+    "rollups": ("SELECT count(*) FROM stale_days",),
+    "cut_days": (
+        """
+        SELECT count(*) FROM trade_days JOIN deletion_marks USING (account_id)
+        WHERE first_at < cutoff AND NOT EXISTS (
+            SELECT FROM stale_days WHERE stale_days.account_id = trade_days.account_id
+        )
+        """,
+    ),
+    "purge": (
+        "SELECT count(*) FROM trades",
+        "SELECT count(*) FROM operations WHERE status = 'queued'",
+    ),
+}
+"""What each task finds before its turn, and does not find any more after it."""
+
+
+async def test_each_task_of_the_workers_does_its_work_under_its_login(
+    production: World, split: Split
+) -> None:
+    first = await busy(production)
+    await first.begin("delete_data", scope="all")
+    assert await production.purge() == 1
+    again = await trader(production, "bob")
+    await again.report("opening")
+    released = await again.bot.post("/v1/runtime/credentials", one_time_key())
+    assert released.status_code == 200, released.text
+    other = await busy(production, "carol")
+    headers = {"Idempotency-Key": "an-old-record"}
+    await other.user.post("/v1/bots", {"name": "another"}, headers=headers)
+    await split.write(*AGED)
+
+    async def to_do(name: str) -> list[int]:
+        async with split.superuser.sessions() as session:
+            return [int(await session.scalar(text(query)) or 0) for query in TO_DO[name]]
+
+    async with tasks_of(split) as tasks:
+        assert set(TO_DO) == set(tasks)
+        for name, task in tasks.items():
+            if name == "cut_days":
+                await other.begin("delete_data", scope="all")
+            before = await to_do(name)
+            assert all(before), (name, before)
+            await task.turn()
+            after = await to_do(name)
+            assert not any(after), (name, after)
+
+
+DELETIONS: list[tuple[str, dict[str, Any]]] = [
+    ("delete_key_data", {}),
+    ("delete_data", {"scope": "all"}),
+    ("delete_data", {"scope": "environment", "environment": "testnet"}),
+    ("delete_data", {"scope": "keys"}),
+    ("delete_data", {"scope": "before"}),
+    ("delete_data", {"scope": "before", "environment": "testnet"}),
+    ("close_account", {}),
+]
+
+
+def test_every_kind_of_operation_and_every_scope_is_tried() -> None:
+    assert {kind for kind, _ in DELETIONS} == set(OPERATIONS)
+    scopes = {members["scope"] for kind, members in DELETIONS if kind == "delete_data"}
+    assert scopes == set(get_args(get_args(DeletionScope.__value__)[0]))
+
+
+@pytest.mark.parametrize(("kind", "members"), DELETIONS, ids=str)
+async def test_each_operation_ends_with_its_rows_gone_under_the_worker_s_login(
+    production: World, split: Split, kind: str, members: dict[str, Any]
+) -> None:
+    account = await busy(production)
+    assert all((await left(split.superuser, account.bot.account_id)).values())
+    members = dict(members)
+    if members.get("scope") == "keys":
+        members["key_ids"] = [account.key_id]
+    if members.get("scope") == "before":
+        members["before"] = datetime.now(UTC).isoformat()
+    place = await account.begin(kind, **members)
+
+    assert await production.purge() == 1
+
+    operation = (await account.user.get(place)).json()
+    assert operation["status"] == "succeeded", operation
+    assert operation["done"] == operation["total"] > 0
+    now = await left(split.superuser, account.bot.account_id)
+    assert {name: rows for name, rows in now.items() if rows} == {}
