@@ -81,19 +81,31 @@ def worker(
 
 
 @app.command()
-def migrate() -> None:
-    """Upgrade the database to the latest migration."""
+def migrate(
+    wait: Annotated[
+        float,
+        typer.Option(min=0, help="Seconds to keep trying while others hold a lock it needs."),
+    ] = 300,
+) -> None:
+    """Upgrade the database to the latest migration.
+
+    It waits at most a second for each lock, so that requests never queue behind it, then tries
+    again, and says who holds the lock. It ends with status 1 and the same sentence if the lock does
+    not become free in time; completed migrations stay.
+    """
     import asyncio
 
     from app.db.migrate import head
     from app.db.migrate import migrate as run
+    from app.db.migration_locks import Patience
     from app.settings import SettingsError, load_settings
 
     settings = load_settings()
     url = settings.direct_database_url or settings.database_url
     if url is None:
         raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
-    asyncio.run(run(url.get_secret_value()))
+    patience = Patience(wait, lambda sentence: typer.echo(sentence, err=True))
+    asyncio.run(run(url.get_secret_value(), patience))
     typer.echo(f"The database is at migration {head()}.")
 
 
@@ -262,6 +274,7 @@ _EXPECTED = (
     ("app.process.data_folder", "DataFolderError"),
     ("app.db.embedded.errors", "EmbeddedPostgresError"),
     ("app.db.migrate", "MigrationNotAllowed"),
+    ("app.db.migration_locks", "MigrationBlocked"),
     ("app.commands.rotate_master_key", "RotationIncomplete"),
 )
 

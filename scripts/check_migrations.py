@@ -13,18 +13,13 @@ from alembic.util import CommandError
 
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import open_database
-from app.db.migrate import (
-    LOCK_TIMEOUT,
-    STATEMENT_TIMEOUT,
-    alembic_config,
-    check,
-    migrate,
-)
+from app.db.migrate import STATEMENT_TIMEOUT, alembic_config, check, migrate
+from app.db.migration_locks import LOCK_SECONDS
 
 SQUAWK = Path(sys.executable).with_name("squawk")
 
 # The settings of the connection that `app.db.migrate` passes to Alembic.
-_TIMEOUTS = f"SET lock_timeout = '{LOCK_TIMEOUT}'; SET statement_timeout = '{STATEMENT_TIMEOUT}';"
+_TIMEOUTS = f"SET lock_timeout = '{LOCK_SECONDS}s'; SET statement_timeout = '{STATEMENT_TIMEOUT}';"
 _FIRST = "-- Running upgrade"
 
 

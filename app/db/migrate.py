@@ -12,14 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.engine import open_database
 from app.db.failures import sqlstate
-
-ADVISORY_LOCK = 0x626F746B657973
-"""The session lock that keeps two deployments from migrating at once ("botkeys" in ASCII)."""
+from app.db.migration_locks import LOCK_SECONDS, LockWatch, Patience, retry_blocked, take_turn
 
 _NOT_ALLOWED = "42501"
 ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker")
 
-LOCK_TIMEOUT = "5s"
 STATEMENT_TIMEOUT = "10min"
 
 
@@ -72,23 +69,34 @@ async def current(connection: AsyncConnection) -> str | None:
     )
 
 
-async def migrate(url: str) -> None:
+async def migrate(url: str, patience: Patience = Patience()) -> None:  # noqa: B008  # frozen
     """Migrate the database at `url` (no pooler in between) to the newest migration.
 
     A second process waits for the first and then finds nothing to do. A statement that cannot get
-    its lock within 5 s gives up, so that a migration never queues all traffic behind it. Raises
-    `MigrationNotAllowed`.
+    its lock within a second gives up, so that a migration never queues all traffic behind it, and
+    is tried again after a pause. Raises `MigrationNotAllowed` and `MigrationBlocked`.
     """
     database = open_database(url, application_name="botkeys-migrate", pool_size=None)
     try:
-        async with database.engine.connect() as connection:
-            await connection.execute(text("SET statement_timeout = 0"))
-            await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
-            await connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+        async with (
+            database.engine.connect() as connection,
+            database.engine.connect() as onlooker,
+        ):
+            await take_turn(connection, patience)
+            await connection.execute(text(f"SET lock_timeout = '{LOCK_SECONDS}s'"))
             await connection.execute(text(f"SET statement_timeout = '{STATEMENT_TIMEOUT}'"))
+            pid = await connection.scalar(text("SELECT pg_backend_pid()"))
             await connection.commit()
-            await connection.run_sync(_upgrade)
-            await connection.commit()
+
+            async def upgraded() -> None:
+                try:
+                    await connection.run_sync(_upgrade)
+                    await connection.commit()
+                except DBAPIError:
+                    await connection.rollback()
+                    raise
+
+            await retry_blocked(upgraded, LockWatch(onlooker, pid), patience)
     except DBAPIError as error:
         if sqlstate(error) == _NOT_ALLOWED:
             raise MigrationNotAllowed from None

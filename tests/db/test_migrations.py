@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from time import monotonic
 from uuid import uuid4
 
 import pytest
@@ -10,7 +11,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.engine import open_database
-from app.db.migrate import ADVISORY_LOCK, alembic_config, check, current, head, migrate
+from app.db.migrate import alembic_config, check, current, head, migrate
+from app.db.migration_locks import ADVISORY_LOCK, LOCK_SECONDS, MigrationBlocked, Patience
 from scripts.check_migrations import migration_sql
 from tests.support.database import Server, execute
 from tests.support.postgresql import newer_than_15
@@ -104,21 +106,90 @@ async def test_a_second_deployment_waits_for_the_first(
     empty: str, connection: AsyncConnection
 ) -> None:
     await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
-    second = asyncio.create_task(migrate(empty))
-    waiting = text(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND wait_event = 'advisory' AND application_name = 'botkeys-migrate'"
-    )
+    told: asyncio.Queue[str] = asyncio.Queue()
+    second = asyncio.create_task(migrate(empty, Patience(report=told.put_nowait)))
     async with asyncio.timeout(60):
-        while not await connection.scalar(waiting):  # a lock has no event
-            await connection.rollback()  # within one transaction the view never changes
-            await asyncio.sleep(0.01)
+        sentence = await told.get()
+    assert "another migration" in sentence
+    assert "application 'botkeys-tests'" in sentence
     assert await current(connection) is None
     await connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
     await connection.commit()
     await second
 
     assert await current(connection) == head()
+
+
+async def test_a_deployment_does_not_wait_for_another_forever(
+    empty: str, connection: AsyncConnection
+) -> None:
+    await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+    await connection.commit()
+
+    with pytest.raises(MigrationBlocked, match="Another process migrates this database: process"):
+        await migrate(empty, Patience(seconds=0))
+
+
+@pytest.fixture
+async def long_reading(
+    empty: str, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[AsyncConnection]:
+    """Provide a transaction that has read `keys`, which the next migration would change."""
+
+    def altered(connection: Connection) -> None:
+        connection.execute(text("ALTER TABLE keys ADD COLUMN IF NOT EXISTS added int"))
+
+    await migrate(empty)
+    monkeypatch.setattr("app.db.migrate._upgrade", altered)
+    async for reading in connected(empty):
+        await reading.execute(text("SELECT count(*) FROM keys"))
+        yield reading
+
+
+async def test_a_migration_behind_a_long_reading_names_it_and_goes_on_afterwards(
+    empty: str, long_reading: AsyncConnection
+) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    migrating = asyncio.create_task(migrate(empty, Patience(report=told.put_nowait)))
+    async with asyncio.timeout(60):
+        sentence = await told.get()
+    pid = await long_reading.scalar(text("SELECT pg_backend_pid()"))
+    assert f"process {pid} (login " in sentence
+    assert "application 'botkeys-tests'), in a transaction for " in sentence
+    await long_reading.rollback()
+    await migrating
+
+    await long_reading.execute(text("SELECT added FROM keys"))
+
+
+async def test_a_migration_blocked_for_too_long_ends_with_who_blocked_it(
+    empty: str, long_reading: AsyncConnection
+) -> None:
+    pid = await long_reading.scalar(text("SELECT pg_backend_pid()"))
+
+    with pytest.raises(MigrationBlocked, match=rf"held for 0 s by process {pid} ") as blocked:
+        await migrate(empty, Patience(seconds=0.01))
+
+    assert "SELECT" not in str(blocked.value)
+
+
+async def test_a_blocked_migration_makes_others_wait_a_second_at_most(
+    empty: str, long_reading: AsyncConnection
+) -> None:
+    migrating = asyncio.create_task(migrate(empty, Patience(seconds=6)))
+    waits = []
+    async for reader in connected(empty):
+        while not migrating.done():
+            began = monotonic()
+            await reader.execute(text("SELECT count(*) FROM keys"))
+            await reader.rollback()
+            waits.append(monotonic() - began)
+            await asyncio.sleep(0.02)
+            if len(waits) > 30:
+                await long_reading.rollback()
+    await migrating
+
+    assert 0.3 < max(waits) < LOCK_SECONDS + 1
 
 
 async def test_migrating_again_changes_nothing(empty: str, connection: AsyncConnection) -> None:
