@@ -91,8 +91,8 @@ documents: install ## regenerate the documents that are made from the code
 COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-emit-package botkeys
 lock: ## update the pinned dependencies
-	$(COMPILE) $(UPGRADE) pyproject.toml -o requirements/production.lock
-	$(COMPILE) $(UPGRADE) pyproject.toml --extra embedded --extra dev \
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra limits -o requirements/production.lock
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra limits --extra embedded --extra dev \
 		-c requirements/production.lock -o $(LOCK)
 	echo setuptools | $(COMPILE) - -c $(LOCK) -o requirements/build.lock
 	printf '%s\n' openapi-python-client python-dateutil types-python-dateutil urllib3 \

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
-from limits.aio.strategies import MovingWindowRateLimiter
 
 from app.api.telemetry import Metrics
 from app.api.write_limiter import AccountWriteLimiter
@@ -19,6 +18,7 @@ from app.domains.operations.progress_stream import OperationStreamQuota
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.runtime.stream.publisher import ConfigPublisher
+from app.limits.requests import RequestLimits
 from app.settings import Role, Settings
 from botkeys.exchanges.registry import Exchanges
 from botkeys.sealing.boxes import SecretBytes
@@ -35,7 +35,7 @@ class Context:
     exchanges: Exchanges
     audit: SecretBytes
     metrics: Metrics
-    limiter: MovingWindowRateLimiter
+    limits: RequestLimits
     catalogues: CatalogueRefresher
     config_publisher: ConfigPublisher
     heartbeat_writer: HeartbeatWriter

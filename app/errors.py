@@ -15,7 +15,8 @@ AppError
 └── each domain's own, beside its service (`app/domains/*/errors.py`)
 """
 
-from typing import Any, ClassVar
+import math
+from typing import Any, ClassVar, NamedTuple
 
 
 class AppError(Exception):
@@ -122,22 +123,43 @@ class IdempotencyKeyReused(AppError):
     detail = "This Idempotency-Key was used for another request. Use a new key for each request."
 
 
+class RatePolicy(NamedTuple):
+    """A limit as its headers describe it: `quota` requests in `seconds`, by the limit's name."""
+
+    name: str
+    quota: int
+    seconds: float
+
+
 class RateLimited(AppError):
-    """Too many requests; `retry_after` is in whole seconds."""
+    """Too many requests; `retry_after` is in whole seconds.
+
+    With a `policy`, the response has the headers `RateLimit-Policy` and `RateLimit` in the form of
+    draft-ietf-httpapi-ratelimit-headers-10 (structured fields, RFC 9651).
+    """
 
     status = 429
     code = "rate_limited"
     title = "Too many requests"
     member_names = ("retry_after",)
 
-    def __init__(self, retry_after: int, detail: str | None = None) -> None:
-        self.retry_after = max(1, retry_after)
+    def __init__(
+        self, retry_after: float, detail: str | None = None, *, policy: RatePolicy | None = None
+    ) -> None:
+        self.retry_after = max(1, math.ceil(retry_after))
+        self.policy = policy
         text = detail or f"Too many requests. Try again in {self.retry_after} seconds."
         super().__init__(text, retry_after=self.retry_after)
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(self.retry_after)}
+        headers = {"Retry-After": str(self.retry_after)}
+        if self.policy is not None:
+            name, quota, seconds = self.policy
+            window = max(1, round(seconds))
+            headers["RateLimit-Policy"] = f'"{name}";q={quota};w={window}'
+            headers["RateLimit"] = f'"{name}";r=0;t={self.retry_after}'
+        return headers
 
 
 class Unavailable(AppError):

@@ -52,6 +52,14 @@ def _postgresql(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def _shared_store(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and not url.get_secret_value().startswith(SHARED_STORE_SCHEMES):
+        raise ValueError(f"must be a URL that starts with {', '.join(SHARED_STORE_SCHEMES)}")
+    return url
+
+
+SHARED_STORE_SCHEMES = ("redis://", "rediss://", "unix://")
+SharedStoreUrl = Annotated[SecretStr | None, AfterValidator(_shared_store)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
 Words = Annotated[tuple[str, ...], NoDecode]
 
@@ -161,7 +169,7 @@ class Settings(BaseSettings):
         "checks are queued for that exchange.",
     )
     key_checks_per_minute: int = Field(
-        300, ge=1, description="Key checks that one account may trigger per minute and process."
+        300, ge=1, description="Key checks that one account may trigger per minute."
     )
     prices_interval: float = Field(
         60, ge=1, description="Seconds between fetches of an exchange's prices."
@@ -203,6 +211,32 @@ class Settings(BaseSettings):
         30,
         gt=0,
         description="Seconds after which another worker takes over an operation whose worker died.",
+    )
+
+    requests_per_account: float = Field(
+        100,
+        gt=0,
+        le=1_000_000,
+        description="Requests per second of one account's users, and of services that act for it; "
+        "further ones get 429.",
+    )
+    requests_per_bot: float = Field(
+        20, gt=0, le=1_000_000, description="Requests per second of one bot."
+    )
+    unproven_requests_per_address: float = Field(
+        20,
+        gt=0,
+        le=1_000_000,
+        description="Requests per second without a valid token from one IPv4 address or IPv6 /64.",
+    )
+    request_burst: float = Field(
+        5, ge=1, le=60, description="Seconds' worth of requests that may come at once."
+    )
+    limits_url: SharedStoreUrl = Field(
+        None,
+        description="Valkey or Redis through which all processes share these limits: `redis://`, "
+        "`rediss://` or `unix://`. Without it, or while it does not answer, each process limits "
+        "by itself. Needs `botkeys-server[limits]`.",
     )
 
     body_limit: int = Field(

@@ -27,6 +27,10 @@ Role = Literal["api", "runtime"]
 RELEASES_PER_HOUR = 100_000
 """More than any run makes, so that the release is measured and not its refusal."""
 
+LIMITS = ("BOTKEYS_REQUESTS_PER_ACCOUNT", "BOTKEYS_REQUESTS_PER_BOT")
+REQUESTS_PER_SECOND = 1_000_000
+"""More than a process can answer, so that its limits are at work and let everything through."""
+
 _ACCOUNT = "benchmark"
 
 
@@ -62,6 +66,7 @@ class Installation:
             "BOTKEYS_KEYS_DIR": str(self.folder / role),
             "BOTKEYS_DATABASE_URL": self.database_url,
             "BOTKEYS_RELEASES_PER_HOUR": str(RELEASES_PER_HOUR),
+            **dict.fromkeys(LIMITS, str(REQUESTS_PER_SECOND)),
         }
 
 

@@ -33,6 +33,7 @@ from tests.support.database import (
     rolled_back,
     running_server,
 )
+from tests.support.limits import ABUNDANT
 from tests.support.world import World, application, served
 
 # The usual deadline of a fifth of a second for an example would test how busy the machine is.
@@ -80,7 +81,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings(mode=Mode.DEVELOPMENT, data_dir=tmp_path_factory.mktemp("service"))
+    folder = tmp_path_factory.mktemp("service")
+    return Settings(mode=Mode.DEVELOPMENT, data_dir=folder, **ABUNDANT)
 
 
 @pytest_asyncio.fixture(scope="session")

@@ -32,6 +32,19 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "integer", "minimum": 0},
         "example": 5,
     },
+    "RateLimit-Policy": {
+        "description": "The limit that the request was above, as a structured field: its name "
+        "(`account`, `bot`, `address` or `key-checks`), `q` requests in `w` seconds. Not sent "
+        "where the limit is on how many run at a time.",
+        "schema": _TEXT,
+        "example": '"account";q=500;w=5',
+    },
+    "RateLimit": {
+        "description": "What is left of that limit, as a structured field: `r` requests in the "
+        "next `t` seconds.",
+        "schema": _TEXT,
+        "example": '"account";r=0;t=1',
+    },
     "WWW-Authenticate": {
         "description": "What is wrong with the token, in the format of RFC 6750.",
         "schema": _TEXT,
@@ -51,6 +64,13 @@ HEADERS: dict[str, dict[str, Any]] = {
 _WITH_ETAG = frozenset({"Account", "Asset", "Bot", "Config", "Key", "Operation"})
 _RETRIED = frozenset({"request_in_progress", "rate_limited", "unavailable"})
 _AUTHENTICATED = frozenset({"missing_scope", "unauthenticated"})
+_LIMITED = frozenset({"rate_limited"})
+_WITH_CODES = (
+    ("Retry-After", _RETRIED),
+    ("RateLimit-Policy", _LIMITED),
+    ("RateLimit", _LIMITED),
+    ("WWW-Authenticate", _AUTHENTICATED),
+)
 _EXPORT = "text/csv"
 
 
@@ -76,11 +96,7 @@ def _of_answer(status: str, response: dict[str, Any]) -> list[str]:
     content = response.get("content", {})
     if status >= "4":
         codes = content.get("application/problem+json", {}).get("examples", {}).keys()
-        return [
-            name
-            for name, of in (("Retry-After", _RETRIED), ("WWW-Authenticate", _AUTHENTICATED))
-            if codes & of
-        ]
+        return [name for name, of in _WITH_CODES if codes & of]
     names = []
     schema = content.get("application/json", {}).get("schema", {}).get("$ref", "")
     if schema.rpartition("/")[2] in _WITH_ETAG or status == "304":

@@ -33,6 +33,12 @@ class Metrics:
         self.refusals = Counter(
             "botkeys_refusals_total", "Requests refused, by code", ["code"], registry=self.registry
         )
+        self.rate_limited = Counter(
+            "botkeys_rate_limited_total",
+            "Requests above a limit, by the limit: account, bot, address or key-checks",
+            ["limit"],
+            registry=self.registry,
+        )
         self.key_checks = Counter(
             "botkeys_key_checks_total",
             "Credential checks with exchanges, by outcome",

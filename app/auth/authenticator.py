@@ -13,22 +13,25 @@ from app.auth.headers import RawHeaders, read_account_header, read_bearer_token
 from app.auth.principal import UserPrincipal
 from app.auth.scopes import Scope
 from app.auth.signed_token import looks_like_jwt
-from app.auth.verifier import TokenVerifier
+from app.auth.verifier import Admission, TokenVerifier, admit_all
 from botkeys.sealing.secret import Secret
 
 
-async def authenticate_user(verifier: TokenVerifier, headers: RawHeaders) -> UserPrincipal:
+async def authenticate_user(
+    verifier: TokenVerifier, headers: RawHeaders, admit: Admission = admit_all
+) -> UserPrincipal:
     """Return the user or service that calls a user's route.
 
     Raises, in this order: `Unauthenticated`, `WrongTokenKind` for a well-formed bot token,
-    `IssuerUnavailable`, then the refusals that concern X-Account-Id.
+    `IssuerUnavailable`, then the refusals that concern X-Account-Id. `admit` is called before a
+    signature is verified, as by `TokenVerifier.verify`.
     """
     pairs = list(headers)
     token = read_bearer_token(pairs)
     if looks_like_bot_token(token):
         parse_bot_token(token)
         raise WrongTokenKind(expected="user")
-    claims = await verifier.verify(token)
+    claims = await verifier.verify(token, admit)
     try:
         account = read_account_header(pairs)
     except AccountHeaderMalformed:

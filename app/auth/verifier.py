@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from joserfc.errors import ClaimError, ExpiredTokenError
@@ -37,6 +38,16 @@ _CLAIM_FAULTS = {
     "iat": TokenFault.NOT_YET_VALID,
     "sub": TokenFault.NO_ACCOUNT,
 }
+
+
+Admission = Callable[[Callable[[], str | None]], None]
+"""Decides whether a signature is verified, which is costly; raises otherwise. Its argument returns
+the account or service that the token claims.
+"""
+
+
+def admit_all(claimed: Callable[[], str | None]) -> None:
+    del claimed
 
 
 class TokenVerifier:
@@ -76,8 +87,13 @@ class TokenVerifier:
             exp={"essential": True},
         )
 
-    async def verify(self, token: str | bytes) -> Claims:
-        """Return the token's claims; raise only `Unauthenticated` or `IssuerUnavailable`."""
+    async def verify(self, token: str | bytes, admit: Admission = admit_all) -> Claims:
+        """Return the token's claims; raise only `Unauthenticated`, `IssuerUnavailable` or what
+        `admit` raises.
+
+        `admit` is asked before each attempt to verify a signature, never for a token that was
+        verified before.
+        """
         text = as_ascii(token)
         known = self._verified.get(text)
         if known is not None and known.key in await self._keys.find(known.kid, known.algorithm):
@@ -85,7 +101,7 @@ class TokenVerifier:
             return known.claims
         signed = self._reader.read(text)
         kid, algorithm = signed.headers().get("kid"), signed.headers()["alg"]
-        key = await self._find_signing_key(signed, kid, algorithm)
+        key = await self._find_signing_key(signed, kid, algorithm, admit)
         try:
             payload = read_object(signed.payload)
         except NotAnObject:
@@ -121,7 +137,7 @@ class TokenVerifier:
         )
 
     async def _find_signing_key(
-        self, signed: CompactSignature, kid: str | None, algorithm: str
+        self, signed: CompactSignature, kid: str | None, algorithm: str, admit: Admission
     ) -> VerificationKey:
         """Try the published keys, and once more if the issuer has changed them in the meantime.
 
@@ -129,9 +145,11 @@ class TokenVerifier:
         always the same name.
         """
         candidates = await self._keys.find(kid, algorithm)
+        admit(partial(self._claimed_subject, signed))
         key = self._first_that_signed(candidates, signed)
         if key is None and await self._keys.refresh():
             candidates = await self._keys.find(kid, algorithm)
+            admit(partial(self._claimed_subject, signed))
             key = self._first_that_signed(candidates, signed)
         if key is None:
             fault = TokenFault.BAD_SIGNATURE if candidates else TokenFault.UNKNOWN_KEY
@@ -143,6 +161,13 @@ class TokenVerifier:
     ) -> VerificationKey | None:
         tried = candidates[:_MAX_CANDIDATES]
         return next((key for key in tried if self._reader.is_signed_by(key, signed)), None)
+
+    def _claimed_subject(self, signed: CompactSignature) -> str | None:
+        """Return whom a token names that is not verified yet; `None` if that cannot be read."""
+        try:
+            return read_claims(read_object(signed.payload), self._account_claim).subject
+        except (NotAnObject, Unauthenticated, KeyError, ValueError, TypeError, OverflowError):
+            return None
 
     def _check_claims(self, payload: Mapping[str, Any]) -> None:
         if "exp" not in payload:

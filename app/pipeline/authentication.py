@@ -12,6 +12,10 @@ from app.db.driver import Executor
 from app.domains.accounts.status import OPEN, AccountStatus, AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.token_repository import stored_token_hash
+from app.errors import AppError, RateLimited, Unavailable
+from app.limits.addresses import Visit
+from app.limits.networks import network_of
+from app.limits.requests import RequestLimits
 from botkeys.sealing.boxes import SecretBytes
 
 
@@ -29,16 +33,28 @@ class Authentication:
         config_rows: ConfigRowLoader,
         executor: Executor,
         bot_tokens: SecretBytes | None,
+        limits: RequestLimits,
     ) -> None:
         self._verifier = verifier
         self._account_statuses = account_statuses
         self._config_rows = config_rows
         self._executor = executor
         self._bot_tokens = bot_tokens
+        self._limits = limits
 
     async def user(self, request: Request) -> UserPrincipal:
-        """Return the user or service that the token names; raise as `authenticate_user` does."""
-        return await authenticate_user(self._verifier, request.scope["headers"])
+        """Return the user or service that the token names, and count the request.
+
+        Raises as `authenticate_user` does, and `RateLimited`.
+        """
+        visit = self._visit(request)
+        try:
+            user = await authenticate_user(self._verifier, request.scope["headers"], visit.admit)
+        except AppError as refusal:
+            raise await _counted(visit, refusal) from None
+        visit.proved(user.acting_service or user.subject)
+        await self._limits.account.take(user.account_id)
+        return user
 
     async def admit(self, user: UserPrincipal, request: Request, access: Access) -> None:
         """Check that the account is open to the user and that the token has the route's scopes.
@@ -52,11 +68,29 @@ class Authentication:
         user.require(*access.scopes)
 
     async def bot(self, request: Request, access: Access) -> BotPrincipal:
-        """Return the bot that the token belongs to; raise `Unauthenticated` or `WrongTokenKind`.
+        """Return the bot that the token belongs to, and count the request.
 
-        If the route reads the bot's configuration, token and rows come from one statement.
+        If the route reads the bot's configuration, token and rows come from one statement. Raises
+        `Unauthenticated`, `WrongTokenKind` or `RateLimited`.
         """
+        visit = self._visit(request)
+        try:
+            bot = await self._bot(request, access, visit)
+        except AppError as refusal:
+            raise await _counted(visit, refusal) from None
+        visit.proved(bot.bot_id.int)
+        await self._limits.bot.take(bot.bot_id)
+        return bot
+
+    def _visit(self, request: Request) -> Visit:
+        client = request.scope.get("client")
+        return self._limits.addresses.visit(network_of(client[0]) if client else "")
+
+    async def _bot(self, request: Request, access: Access, visit: Visit) -> BotPrincipal:
         token, claimed = read_bot_token(request.scope["headers"])
+        visit.admit(lambda: claimed.bot_id.int)
+        # Only requests that proved themselves are counted, so nobody else can use the bot's up.
+        self._limits.bot.require(claimed.bot_id)
         if self._bot_tokens is None:
             raise RuntimeError("a route for bots is served by a process without the role runtime")
         if access.reads_config:
@@ -69,6 +103,17 @@ class Authentication:
         if stored is None or not matches(key, token, stored):
             raise Unauthenticated(TokenFault.REVOKED)
         return BotPrincipal(claimed.account_id, claimed.bot_id, stored)
+
+
+async def _counted(visit: Visit, refusal: AppError) -> AppError:
+    """Count a request that proved nobody, and return what to answer.
+
+    That the service cannot tell who calls is not the caller's fault, and a request that had too
+    many before it was counted then.
+    """
+    if isinstance(refusal, Unavailable | RateLimited):
+        return refusal
+    return await visit.refused(refusal)
 
 
 def _about_the_closure(request: Request, access: Access, status: AccountStatus) -> bool:

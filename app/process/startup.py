@@ -5,8 +5,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 import structlog
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import MovingWindowRateLimiter
 
 from app.api.streaming import StreamLimits
 from app.api.telemetry import Metrics
@@ -25,6 +23,9 @@ from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.runtime.stream.publisher import ConfigPublisher
+from app.limits.policy import RequestRates
+from app.limits.requests import RequestLimits
+from app.limits.shared import SharedStore
 from app.settings import Mode, Role, Settings, SettingsError
 from botkeys.exchanges.hosts import HostOverrides
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
@@ -110,6 +111,23 @@ def stream_limits(settings: Settings) -> StreamLimits:
     )
 
 
+def _request_limits(
+    settings: Settings, metrics: Metrics, store: SharedStore | None
+) -> RequestLimits:
+    rates = RequestRates(
+        of_account=settings.requests_per_account,
+        of_bot=settings.requests_per_bot,
+        of_unproven_address=settings.unproven_requests_per_address,
+        burst=settings.request_burst,
+    )
+    return RequestLimits(
+        rates,
+        key_checks_per_minute=settings.key_checks_per_minute,
+        store=store,
+        count=lambda limit: metrics.rate_limited.labels(limit).inc(),
+    )
+
+
 async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOverrides:
     """Return the configured hosts: the real ones with overrides, or those of our own simulator."""
     if not settings.simulated:
@@ -185,6 +203,11 @@ async def open_context(
             database, metrics, timedelta(seconds=settings.heartbeat_lease)
         )
         stack.push_async_callback(heartbeat_writer.close)
+        store = None
+        if settings.limits_url is not None:
+            store = SharedStore(settings.limits_url.get_secret_value())
+            store.start()
+            stack.push_async_callback(store.close)
         loader = ConfigRowLoader(database.autocommit)
         stack.push_async_callback(loader.close)
         yield Context(
@@ -195,7 +218,7 @@ async def open_context(
             exchanges=exchanges,
             audit=audit,
             metrics=metrics,
-            limiter=MovingWindowRateLimiter(MemoryStorage()),
+            limits=_request_limits(settings, metrics, store),
             catalogues=catalogues,
             config_publisher=config_publisher,
             heartbeat_writer=heartbeat_writer,

@@ -13,7 +13,7 @@ import pytest
 from app.api.problem_schema import Problem, error_classes
 from app.api.problems import problem_document
 from app.auth.errors import TokenFault
-from app.errors import AppError
+from app.errors import AppError, RatePolicy
 from app.kit.json_codec import dumps
 from app.settings import Role
 from tests.support.routes import document_of
@@ -46,6 +46,7 @@ SAMPLES: dict[str, Any] = {
     "regions": ["eea"],
     "required": "keys:write",
     "retry_after": 5,
+    "policy": RatePolicy("account", 500, 5),
     "side": "long",
     "symbol": "BTC-USDT-SWAP",
 }

@@ -19,6 +19,8 @@ import httpx
 import psutil
 import pytest
 
+from tests.support.limits import ABUNDANT
+
 ROOT = Path(__file__).resolve().parents[2]
 BOTKEYS = Path(sys.executable).with_name("botkeys")
 WELCOME = "Botkeys is running."
@@ -28,8 +30,9 @@ PATIENT = {
     "database_pool_timeout": PATIENCE,
     "database_statement_timeout": PATIENCE,
     "key_check_timeout": 30,
+    **ABUNDANT,
 }
-"""Settings of a service that asks nobody to retry because the machine is busy."""
+"""Settings of a service that asks nobody to retry because the machine is busy, or the test is."""
 TRACES = ("Traceback (most recent call last)", "Exception ignored", "Fatal Python error")
 
 

@@ -29,6 +29,7 @@ from botkeys.client import BotClient
 from botkeys.exchanges.registry import simulated_hosts
 from botkeys.transport.client import ASGITransport, HttpTransport, Rate, TransportLimits
 from tests.support.database import Server, database_copy, execute
+from tests.support.limits import ABUNDANT
 from tests.support.logins import documented_logins
 from tests.support.world import Bot, Json, Person, application, served
 
@@ -61,6 +62,7 @@ def production(folder: Path, url: str) -> Settings:
         keys_dir=folder,
         database_url=SecretStr(url),
         oidc_issuer="https://issuer.test",
+        **ABUNDANT,
     )
 
 

@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from limits import RateLimitItemPerMinute
-from limits.aio.strategies import MovingWindowRateLimiter
 from sqlalchemy import func
 
 from app.api.telemetry import Metrics
 from app.custody.fingerprint import account_hash
 from app.domains.keys.credential_input import KeyRequest
 from app.domains.keys.errors import CredentialsRejected, WithdrawalPermission
-from app.errors import RateLimited
+from app.limits.requests import RequestLimit
 from botkeys.exchanges.advice import advice
 from botkeys.exchanges.errors import BadPayload, CredentialsRefused, ExchangeError, NoEndpoint
 from botkeys.exchanges.errors import RateLimited as ExchangeRateLimited
@@ -87,36 +85,32 @@ class CredentialCheck:
         *,
         exchanges: Exchanges,
         metrics: Metrics,
-        limiter: MovingWindowRateLimiter,
+        limit: RequestLimit,
         aside: Callable[[], AbstractAsyncContextManager[None]],
         account_id: UUID,
         timeout: float,
-        per_minute: int,
         refuse_withdrawal: bool,
     ) -> None:
         self._exchanges = exchanges
         self._metrics = metrics
-        self._limiter = limiter
+        self._limit = limit
         self._aside = aside
         self._account_id = account_id
         self._timeout = timeout
-        self._limit = RateLimitItemPerMinute(per_minute)
         self._refuse_withdrawal = refuse_withdrawal
 
     async def run(self, request: KeyRequest) -> Verified:
         """Return what the exchange says about the credentials; `SKIPPED` if it is not to be asked.
 
-        Raises `CredentialsRejected` if the exchange refuses them, `WithdrawalPermission` by policy.
+        Raises `CredentialsRejected` if the exchange refuses them, `WithdrawalPermission` by policy,
+        and `RateLimited` if the account had too many keys checked.
 
         If the exchange cannot be reached, or its answer makes no sense, nothing is known about the
         credentials: they are accepted, and every answer about them is `unknown`.
         """
         if not request.verify:
             return SKIPPED
-        if not await self._limiter.hit(self._limit, "key-checks", str(self._account_id)):
-            raise RateLimited(
-                60, "Too many keys were checked within a minute. Try again in a minute."
-            )
+        await self._limit.take(self._account_id)
         try:
             async with self._aside():
                 verified = await self._ask(request)

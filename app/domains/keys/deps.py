@@ -84,11 +84,10 @@ def _check(context: Context, caller: Caller, request: Request) -> CredentialChec
     return CredentialCheck(
         exchanges=context.exchanges,
         metrics=context.metrics,
-        limiter=context.limiter,
+        limit=context.limits.key_checks,
         aside=partial(released, request),
         account_id=caller.account_id,
         timeout=settings.key_check_timeout,
-        per_minute=settings.key_checks_per_minute,
         refuse_withdrawal=settings.withdrawal_policy == "reject",
     )
 

@@ -37,8 +37,8 @@ class Strict(httpx.AsyncBaseTransport):
 
 
 class Anyone:
-    async def hit(self, *_: object) -> bool:
-        return True
+    async def take(self, *_: object) -> None:
+        pass
 
 
 def a_key(number: int) -> KeyRequest:
@@ -63,11 +63,10 @@ def test_a_burst_is_checked_for_as_long_as_there_is_patience_and_the_rest_is_no_
             check = CredentialCheck(
                 exchanges=exchanges,
                 metrics=Metrics(),
-                limiter=anyone,
+                limit=anyone,
                 aside=nullcontext,
                 account_id=uuid4(),
                 timeout=SECONDS,
-                per_minute=1000,
                 refuse_withdrawal=True,
             )
             outcomes = Counter(await asyncio.gather(*(outcome(check, n) for n in range(BURST))))
