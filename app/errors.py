@@ -1,6 +1,10 @@
 """The errors that a caller may see, as one tree. Only `problems.py` turns them into HTTP.
 
 AppError
+├── MalformedRequest         400 malformed_request
+├── RequestTimeout           408 request_timeout
+├── RequestHeadTooLarge      431 request_head_too_large, with `limit`
+├── TooManyConnections       429 too_many_connections, with `retry_after`
 ├── NotFound                 404 not_found
 ├── InvalidRequest           422 invalid_request, with `errors`
 ├── PreconditionFailed       412 precondition_failed
@@ -47,6 +51,56 @@ class AppError(Exception):
 
 class InternalError(AppError):
     pass
+
+
+class MalformedRequest(AppError):
+    """Not HTTP/1.1 in a form that every server reads alike; the connection ends."""
+
+    status = 400
+    code = "malformed_request"
+    title = "The request is not well-formed HTTP"
+    detail = (
+        "The request is not well-formed HTTP/1.1: it needs exactly one header Host, and one "
+        "Content-Length or `Transfer-Encoding: chunked` if it has a body."
+    )
+
+
+class RequestTimeout(AppError):
+    status = 408
+    code = "request_timeout"
+    title = "The request took too long to arrive"
+    detail = "The request did not arrive in time. Nothing was changed; send it again."
+
+
+class RequestHeadTooLarge(AppError):
+    status = 431
+    code = "request_head_too_large"
+    title = "The request's head is too large"
+    member_names = ("limit",)
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"Address and headers together are larger than {limit} bytes. Send less.", limit=limit
+        )
+
+
+class TooManyConnections(AppError):
+    """Too many connections from one address."""
+
+    status = 429
+    code = "too_many_connections"
+    title = "Too many connections"
+    member_names = ("retry_after",)
+    detail = (
+        "Your address has too many open connections. Close some, or use them for more requests."
+    )
+
+    def __init__(self) -> None:
+        super().__init__(retry_after=5)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "5"}
 
 
 class NotFound(AppError):

@@ -92,6 +92,30 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    connections: int = Field(
+        65_536,
+        ge=16,
+        description="Connections that one process holds open; further ones get 503. The process "
+        "keeps this below its limit of open files, with a reserve for database and exchanges.",
+    )
+    connections_per_address: int = Field(
+        2_000,
+        ge=1,
+        description="Connections from one address (with IPv6 from one /64 network), at most half "
+        "of all; further ones get 429. Connections from trusted proxies are not counted.",
+    )
+    request_head_timeout: float = Field(
+        10, gt=0, description="Seconds in which the head of a request must arrive."
+    )
+    request_body_timeout: float = Field(
+        30, gt=0, description="Seconds that may pass between two pieces of a request's body."
+    )
+    keep_alive_timeout: float = Field(
+        5,
+        gt=0,
+        description="Seconds that a connection stays open for another request. Behind a proxy, "
+        "longer than the proxy keeps an idle connection.",
+    )
     data_dir: Path = Field(
         Path(".botkeys"), description="Folder for the embedded database and the development keys."
     )

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
+from functools import partial
 from typing import Any
 
 import uvicorn
@@ -18,7 +19,9 @@ from app.context import Context
 from app.errors import Unavailable
 from app.kit.logging import configure_logging
 from app.main import create_app
+from app.process.connections import Connections, Timeouts, TrustedProxies, most_connections
 from app.process.core_dumps import forbid_core_dumps
+from app.process.http_protocol import HttpProtocol
 from app.process.startup import open_context
 from app.process.stopping import StopRequest
 from app.settings import Role, Settings, SettingsError
@@ -61,8 +64,16 @@ class Server(uvicorn.Server):
     """
 
     def __init__(self, context: Context) -> None:
+        allow_many_connections()
         self._app = create_app(context.settings, context.role, context=nullcontext(context))
         options = uvicorn_options(context.settings)
+        self._connections = Connections(
+            timeouts(context.settings),
+            most=most_connections(context.settings),
+            most_per_address=context.settings.connections_per_address,
+            trusted=TrustedProxies(context.settings),
+        )
+        options["http"] = partial(HttpProtocol, connections=self._connections)
         super().__init__(uvicorn.Config(self._answer, interface="asgi3", **options))
         self.ready = asyncio.Event()
         self._streams = context.config_publisher
@@ -85,7 +96,6 @@ class Server(uvicorn.Server):
                 await response(scope, receive, send)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        allow_many_connections()
         await super().startup(sockets)
         _spare_the_collector()
         self.ready.set()
@@ -95,6 +105,14 @@ class Server(uvicorn.Server):
         self._operations.close()
         await self._streams.close()
         await super().shutdown(sockets)
+
+
+def timeouts(settings: Settings) -> Timeouts:
+    return Timeouts(
+        head=settings.request_head_timeout,
+        body=settings.request_body_timeout,
+        keep_alive=settings.keep_alive_timeout,
+    )
 
 
 def allow_many_connections() -> None:

@@ -8,11 +8,12 @@ from dataclasses import replace
 
 import httpx
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from app.api.streaming import StreamLimits
 from app.domains.runtime.stream.publisher import ConfigPublisher
+from app.process.connections import Connections, Timeouts
+from app.process.http_protocol import HttpProtocol
 from app.process.server import uvicorn_options
 from tests.support.world import Bot, Json, World, application
 
@@ -97,9 +98,10 @@ async def streaming(world: World, limits: StreamLimits) -> AsyncIterator[Streami
     )
     config.load()
     state = ServerState()
+    connections = Connections(Timeouts(), most=1_000, most_per_address=1_000)
     # Without uvicorn's main loop, which checks ten times a second whether to stop.
     server = await asyncio.get_running_loop().create_server(
-        lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}),
+        lambda: HttpProtocol(config, state, {}, connections=connections),
         "127.0.0.1",
         0,
     )

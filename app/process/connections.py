@@ -1,0 +1,116 @@
+"""What one process grants to its connections: how many there may be, and how long each may wait."""
+
+import resource
+from collections import Counter
+from collections.abc import Container
+from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from uvicorn.middleware.proxy_headers import _TrustedHosts
+
+from app.errors import AppError, TooManyConnections, Unavailable
+from app.settings import Settings
+
+RESERVED_FILES = 128
+"""Descriptors kept for exchanges, the issuer, files and connections that are just being refused."""
+REFUSED_AT_ONCE = 32
+"""Connections that learn why they are refused; further ones are closed without a word."""
+_FEWEST = 16
+_FULL = "This process has as many connections as it can hold. Try again shortly."
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long a connection may wait, in seconds."""
+
+    head: float = 10
+    """For a complete head: from the connection's start, later from the head's first byte."""
+    body: float = 30
+    """For the next piece of a body."""
+    keep_alive: float = 5
+    """For the next request."""
+    linger: float = 2
+    """For the peer to close its side, after the last response."""
+
+
+class TrustedProxies:
+    """The peers whose forwarding headers count, as uvicorn reads `BOTKEYS_TRUSTED_PROXIES`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._hosts = _TrustedHosts(list(settings.trusted_proxies))
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, str) and address in self._hosts
+
+
+class Connections:
+    """The connections of one process, counted in all and by address.
+
+    Those from trusted proxies count in all only: a proxy limits the addresses behind it.
+    """
+
+    def __init__(
+        self,
+        timeouts: Timeouts,
+        *,
+        most: int,
+        most_per_address: int,
+        trusted: Container[str] = (),
+    ) -> None:
+        self.timeouts: Final = timeouts
+        self.stopping = False
+        """Whether every response from now on is its connection's last."""
+        self.refusing = 0
+        """Connections that are being refused with a reason."""
+        self._most = most
+        # One address alone never fills the process.
+        self._most_per_address = max(1, min(most_per_address, most // 2))
+        self._trusted = trusted
+        self._total = 0
+        self._by_network: Counter[str] = Counter()
+
+    def admit(self, address: str) -> AppError | None:
+        """Count a connection from this address; return why it is refused, if it is."""
+        if self._total >= self._most:
+            return Unavailable(_FULL)
+        if address and address not in self._trusted:
+            network = _network_of(address)
+            if self._by_network[network] >= self._most_per_address:
+                return TooManyConnections()
+            self._by_network[network] += 1
+        self._total += 1
+        return None
+
+    def release(self, address: str) -> None:
+        """Forget an admitted connection."""
+        self._total -= 1
+        if address and address not in self._trusted:
+            network = _network_of(address)
+            self._by_network[network] -= 1
+            if not self._by_network[network]:
+                del self._by_network[network]
+
+
+def most_connections(settings: Settings) -> int:
+    """Return how many connections the process may have: fewer than it may have open files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return settings.connections
+    pool = settings.database_pool_size + settings.database_pool_overflow
+    return max(_FEWEST, min(settings.connections, soft - pool - RESERVED_FILES))
+
+
+@lru_cache(4096)
+def _network_of(address: str) -> str:
+    """Return what counts as one address: with IPv6 a subscriber has 2**64 of them."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return parsed.exploded[:19]
