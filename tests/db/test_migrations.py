@@ -106,10 +106,10 @@ async def test_a_second_deployment_waits_for_the_first(
     empty: str, connection: AsyncConnection
 ) -> None:
     await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
-    told: asyncio.Queue[str] = asyncio.Queue()
-    second = asyncio.create_task(migrate(empty, Patience(report=told.put_nowait)))
+    reported: asyncio.Queue[str] = asyncio.Queue()
+    second = asyncio.create_task(migrate(empty, Patience(report=reported.put_nowait)))
     async with asyncio.timeout(60):
-        sentence = await told.get()
+        sentence = await reported.get()
     assert "another migration" in sentence
     assert "application 'botkeys-tests'" in sentence
     assert await current(connection) is None
@@ -149,10 +149,10 @@ async def long_reading(
 async def test_a_migration_behind_a_long_reading_names_it_and_goes_on_afterwards(
     empty: str, long_reading: AsyncConnection
 ) -> None:
-    told: asyncio.Queue[str] = asyncio.Queue()
-    migrating = asyncio.create_task(migrate(empty, Patience(report=told.put_nowait)))
+    reported: asyncio.Queue[str] = asyncio.Queue()
+    migrating = asyncio.create_task(migrate(empty, Patience(report=reported.put_nowait)))
     async with asyncio.timeout(60):
-        sentence = await told.get()
+        sentence = await reported.get()
     pid = await long_reading.scalar(text("SELECT pg_backend_pid()"))
     assert f"process {pid} (login " in sentence
     assert "application 'botkeys-tests'), in a transaction for " in sentence
