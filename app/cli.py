@@ -273,6 +273,7 @@ _EXPECTED = (
     ("app.auth.development_issuer", "UnusableIssuerKey"),
     ("app.process.data_folder", "DataFolderError"),
     ("app.db.embedded.errors", "EmbeddedPostgresError"),
+    ("app.db.tls", "DatabaseAddressError"),
     ("app.db.migrate", "MigrationNotAllowed"),
     ("app.db.migration_locks", "MigrationBlocked"),
     ("app.commands.rotate_master_key", "RotationIncomplete"),

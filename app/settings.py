@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -133,6 +134,12 @@ class Settings(BaseSettings):
         None,
         description="The same database without a pooler, for migrations and change notifications; "
         "defaults to `BOTKEYS_DATABASE_URL`.",
+    )
+    database_tls: Literal["verify-full", "any"] = Field(
+        "verify-full",
+        description="`verify-full`: in production, a database address over TCP must have "
+        "`sslmode=verify-full`, so that nobody in between can pose as the server. `any` accepts "
+        "the address as it is, for a network or a local pooler that is trusted.",
     )
     database_pool_size: int = Field(
         20,
@@ -306,7 +313,21 @@ class Settings(BaseSettings):
             )
         if self.mode is Mode.PRODUCTION and self.exchanges == "simulated":
             raise ValueError("BOTKEYS_EXCHANGES=simulated is only available in development")
+        if self.mode is Mode.PRODUCTION and self.database_tls == "verify-full":
+            self._require_verified_databases()
         return self
+
+    def _require_verified_databases(self) -> None:
+        for name in type(self).model_fields:
+            if not name.endswith("database_url"):
+                continue
+            address = getattr(self, name)
+            if address is not None and not _proves_its_server(address.get_secret_value()):
+                raise ValueError(
+                    f"{PREFIX}{name.upper()} connects over TCP without sslmode=verify-full. Add "
+                    "?sslmode=verify-full&sslrootcert=/path/of/the/ca.pem to it, or set "
+                    "BOTKEYS_DATABASE_TLS=any if you trust everything between the two"
+                )
 
     @property
     def simulated(self) -> bool:
@@ -317,6 +338,17 @@ class Settings(BaseSettings):
     @property
     def keys_folder(self) -> Path:
         return self.keys_dir or self.data_dir / "keys"
+
+
+def _proves_its_server(database_url: str) -> bool:
+    """Return whether only the right server can be at the other end: over TLS, or a local socket."""
+    parts = urlsplit(database_url)
+    query = parse_qs(parts.query)
+    if query.get("sslmode") == ["verify-full"]:
+        return True
+    hosts = [parts.netloc.rpartition("@")[2], *query.get("host", ())]
+    given = [host for listed in hosts for host in unquote(listed).split(",") if host]
+    return bool(given) and all(host.startswith("/") for host in given)
 
 
 def load_settings(

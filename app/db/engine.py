@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import orjson
 from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -16,6 +17,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import NullPool
 
 from app.db.driver import AutocommitExecutor, Executor
+from app.db.tls import PARAMETERS, DatabaseAddressError, tls_dsn
 from app.db.transactions import Transaction, transactions
 from app.kit.json_codec import dumps
 
@@ -26,12 +28,21 @@ _ANSWER_SECONDS = 1
 def driver_url(url: str) -> URL:
     """Return the address of a database in SQLAlchemy's form for asyncpg.
 
-    A Unix socket (`?host=/folder`) and TLS (`?sslmode=require`) are given as for libpq.
+    A Unix socket (`?host=/folder`) and TLS (`?sslmode=verify-full&sslrootcert=…`) are given as for
+    libpq. Raises `DatabaseAddressError`.
     """
-    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    try:
+        parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    except (ArgumentError, ValueError):
+        raise DatabaseAddressError(
+            "The database's address is not of the form postgresql://login:password@host:port/name, "
+            "with other characters than letters and digits in it percent-encoded."
+        ) from None
     query = dict(parsed.query)
-    if "sslmode" in query:
-        query["ssl"] = query.pop("sslmode")
+    tls = {name: str(query.pop(name)) for name in PARAMETERS if name in query}
+    dsn = tls_dsn(tls)
+    if dsn is not None:
+        query["dsn"] = dsn
     return parsed.set(query=query)
 
 

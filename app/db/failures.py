@@ -4,6 +4,8 @@ from asyncpg import InterfaceError as DriverError
 from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from app.db.tls import certificate_sentence
+
 _CONFLICTS = {"40001", "40P01"}
 """Serialization failure and deadlock: nothing was done, and a retry will probably succeed."""
 
@@ -48,6 +50,9 @@ def outage_sentence(error: BaseException) -> str | None:
         return None
     code = sqlstate(error)
     if code is None:
+        certificate = certificate_sentence(error)
+        if certificate is not None:
+            return certificate
         kind = type(error.orig if isinstance(error, DBAPIError) else error).__name__
         return f"The database cannot be reached ({kind}). Is BOTKEYS_DATABASE_URL right?"
     if code.startswith("28"):

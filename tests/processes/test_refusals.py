@@ -92,7 +92,12 @@ def test_a_folder_that_cannot_be_made_stops_the_start(start: Start, tmp_path: Pa
         long(
             "serve", {"exchanges": "simulated", "database_url": NOWHERE}, "available in development"
         ),
-        long("migrate", {"database_url": NOWHERE}, "The database cannot be reached"),
+        ("migrate", {"database_url": NOWHERE}, "BOTKEYS_DATABASE_URL connects over TCP without"),
+        long(
+            "migrate",
+            {"database_url": NOWHERE, "database_tls": "any"},
+            "The database cannot be reached",
+        ),
         long("migrate", {}, "BOTKEYS_DATABASE_URL is not set"),
         long("worker", {}, "BOTKEYS_DATABASE_URL is not set"),
     ],
