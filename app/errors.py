@@ -136,8 +136,15 @@ class UnsupportedMediaType(AppError):
     detail = "Send the body as uncompressed JSON with the header `Content-Type: application/json`."
 
 
+MOST_FAULTS = 20
+"""How many faults of a request are listed; a last entry counts the others."""
+
+
 class InvalidRequest(AppError):
-    """The request is invalid; `errors` is a list of `{loc, type, msg}` without sent values."""
+    """The request is invalid; `errors` is a list of `{loc, type, msg}` without sent values.
+
+    `unlisted` is the number of faults that are not in the list already.
+    """
 
     status = 422
     code = "invalid_request"
@@ -145,8 +152,15 @@ class InvalidRequest(AppError):
     member_names = ("errors",)
     detail = "Part of the request is not valid; `errors` lists each part and why."
 
-    def __init__(self, errors: list[dict[str, Any]], detail: str | None = None) -> None:
-        super().__init__(detail, errors=errors)
+    def __init__(
+        self, errors: list[dict[str, Any]], detail: str | None = None, *, unlisted: int = 0
+    ) -> None:
+        listed = errors[:MOST_FAULTS]
+        unlisted += len(errors) - len(listed)
+        if unlisted:
+            more = f"{unlisted} more faults are not listed"
+            listed.append({"loc": listed[0]["loc"][:1], "type": "more_faults", "msg": more})
+        super().__init__(detail, errors=listed)
 
 
 class PreconditionFailed(AppError):

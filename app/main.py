@@ -103,7 +103,7 @@ def create_app(
     app.router.routes.extend(health.router.routes)
     documentation.add_documentation(app)
     add_problem_handlers(app)
-    app.add_middleware(BodyLimitMiddleware, limit=settings.body_limit)
+    app.add_middleware(BodyLimitMiddleware, largest=settings.body_limit)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -130,7 +130,6 @@ def use_context(app: FastAPI, context: Context) -> None:
     state = app.state
     state.context = context
     state.metrics = context.metrics
-    state.body_limit = context.settings.body_limit
     state.vitals = Vitals(context.database, context.metrics, context.api, runtime)
     state.pipeline = RequestPipeline(
         database=context.database,

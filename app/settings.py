@@ -271,7 +271,9 @@ class Settings(BaseSettings):
     )
 
     body_limit: int = Field(
-        4 * 1024 * 1024, ge=1024, description="Largest accepted request body, in bytes."
+        4 * 1024 * 1024,
+        ge=1024,
+        description="Largest accepted batch of a bot, in bytes. Other bodies may have 64 KiB.",
     )
     cors_origins: Words = Field(
         (), description="Origins of dashboards that may call the API from a browser (CORS)."

@@ -23,6 +23,8 @@ class Access:
 
     A `hot` route is called without the framework's solver of dependencies (`app.api.fast_path`).
     These are called most often, or take less time than the solver does.
+
+    A route that takes `batches` may be sent more than 64 KiB: up to the limit of the settings.
     """
 
     for_bots: bool
@@ -32,6 +34,7 @@ class Access:
     reads_config: bool = False
     while_closing: bool = False
     hot: bool = False
+    batches: bool = False
 
 
 def for_users(
@@ -57,10 +60,16 @@ def for_users(
 
 
 def for_bots(
-    *, action: str | None = None, reads_config: bool = False, hot: bool = False
+    *,
+    action: str | None = None,
+    reads_config: bool = False,
+    hot: bool = False,
+    batches: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare a route for bots, each for its own account and bot only."""
-    return _mark(Access(for_bots=True, action=action, reads_config=reads_config, hot=hot))
+    return _mark(
+        Access(for_bots=True, action=action, reads_config=reads_config, hot=hot, batches=batches)
+    )
 
 
 def access_of(endpoint: Callable[..., Any]) -> Access:

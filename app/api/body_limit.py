@@ -1,4 +1,4 @@
-"""Rejects a body that is too large when it is read, and not before.
+"""Rejects a body that is too large or holds too much when it is read, and not before.
 
 A body that nobody reads does not matter: a caller without a token gets 401, and an unknown address
 404, whatever size the body has.
@@ -8,36 +8,78 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.kit.bounded_json import OutOfBounds
+
+ORDINARY = 64 * 1024
+"""The most bytes of a body on a route that does not take batches."""
+
+_LIMIT = "botkeys.body_limit"
+
+
+def allow_batches(scope: Scope) -> None:
+    """Let the route read a body as large as the settings allow; call it before the body is read."""
+    scope[_LIMIT].batches = True
+
+
+def body_limit(scope: Scope) -> int:
+    """Return the limit of this request in bytes."""
+    limit: BodyLimit = scope[_LIMIT]
+    return limit.bytes
+
+
+class BodyOutOfBounds(HTTPException):
+    """A body that is refused while it is parsed. The framework lets its own errors pass."""
+
+    def __init__(self, error: OutOfBounds) -> None:
+        super().__init__(422)
+        self.fault = {"loc": ["body"], "type": error.kind, "msg": str(error)}
+
+
+class BodyLimit:
+    """The limit of one request, which its route may raise."""
+
+    __slots__ = ("_largest", "batches")
+
+    def __init__(self, largest: int) -> None:
+        self._largest = largest
+        self.batches = False
+
+    @property
+    def bytes(self) -> int:
+        return self._largest if self.batches else min(ORDINARY, self._largest)
+
 
 class BodyLimitMiddleware:
-    """A middleware that limits bodies to `limit` bytes.
+    """A middleware that limits bodies: to `largest` bytes on routes that take batches, to 64 KiB on
+    all others.
 
     A body that announces more is rejected unread, a streamed one as soon as it exceeds the limit.
     The error is raised from `receive` as the framework's own with status 413, which body parsers
     let pass; `app.api.problems` turns it into a problem.
     """
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
+    def __init__(self, app: ASGIApp, largest: int) -> None:
         self.app = app
-        self.limit = limit
+        self.largest = largest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        limit = scope[_LIMIT] = BodyLimit(self.largest)
         announced = Headers(scope=scope).get("content-length", "")
         # A server does not let numbers of more than ten digits pass, and they need not be
         # converted.
-        too_large = announced.isdecimal() and int(announced[:10]) > self.limit
+        expected = int(announced[:10]) if announced.isdecimal() else 0
         received = 0
 
         async def receive_within_limit() -> Message:
             nonlocal received
-            if too_large:
+            if expected > limit.bytes:
                 raise HTTPException(413)
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self.limit:
+            if received > limit.bytes:
                 raise HTTPException(413)
             return message
 

@@ -9,10 +9,12 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
+from app.api.body_limit import BodyOutOfBounds, body_limit
 from app.api.problem_schema import example_members
 from app.api.schemas import public_message, safe_location
 from app.db.failures import is_conflict, is_outage
 from app.errors import (
+    MOST_FAULTS,
     AppError,
     BodyTooLarge,
     InternalError,
@@ -52,32 +54,33 @@ def problem_response(error: AppError, request: Request) -> Response:
 
 def validation_problem(error: RequestValidationError) -> InvalidRequest:
     """Keep where and what, but drop what was sent: it may be a secret."""
-    return InvalidRequest(
-        [
-            {
-                "loc": safe_location(item["loc"], item["type"]),
-                "type": item["type"],
-                "msg": public_message(item["type"], item["msg"]),
-            }
-            for item in error.errors()
-        ]
-    )
+    found = error.errors()
+    listed = [
+        {
+            "loc": safe_location(item["loc"], item["type"]),
+            "type": item["type"],
+            "msg": public_message(item["type"], item["msg"]),
+        }
+        for item in found[:MOST_FAULTS]
+    ]
+    return InvalidRequest(listed, unlisted=len(found) - len(listed))
+
+
+_BY_STATUS: dict[int, type[AppError]] = {
+    kind.status: kind for kind in (NotFound, MethodNotAllowed, UnsupportedMediaType)
+}
 
 
 def from_http_exception(error: HTTPException, request: Request) -> AppError:
     """Return the framework's own error as one of ours."""
-    if error.status_code == 404:
-        return NotFound()
-    if error.status_code == 405:
-        return MethodNotAllowed()
+    if isinstance(error, BodyOutOfBounds):
+        return InvalidRequest([error.fault])
     if error.status_code == 413:
-        return BodyTooLarge(request.app.state.body_limit)
-    if error.status_code == 415:
-        return UnsupportedMediaType()
+        return BodyTooLarge(body_limit(request.scope))
     if error.status_code == 400:
         fault = {"loc": ["body"], "type": "json_invalid", "msg": "The body is not valid JSON"}
         return InvalidRequest([fault])
-    return InternalError()
+    return _BY_STATUS.get(error.status_code, InternalError)()
 
 
 def from_exception(error: Exception) -> AppError:

@@ -9,6 +9,16 @@ from fastapi.dependencies.models import Dependant
 
 from app.errors import InvalidRequest
 
+MAX_QUERY_BYTES = 8 * 1024
+MAX_PARAMETERS = 50
+
+
+def check_query_size(query: bytes) -> None:
+    """Reject a query that is not worth parsing: no route takes as much; raise `InvalidRequest`."""
+    if len(query) > MAX_QUERY_BYTES or query.count(b"&") >= MAX_PARAMETERS:
+        message = f"must have at most {MAX_PARAMETERS} parameters and {MAX_QUERY_BYTES} bytes"
+        raise InvalidRequest([{"loc": ["query"], "type": "query_too_large", "msg": message}])
+
 
 class QueryNames:
     """The names of all query parameters that an endpoint or its dependencies read."""
@@ -22,8 +32,6 @@ class QueryNames:
         An unknown one is a typing error, or would be ignored silently, as would one of two values.
         The error does not repeat unknown names, which may contain a secret.
         """
-        if not request.scope["query_string"]:
-            return
         given = Counter(name for name, _ in request.query_params.multi_items())
         faults = [
             _fault(name, "repeated", "Send this query parameter only once")

@@ -8,11 +8,12 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from app.api.access import Access, access_of
+from app.api.body_limit import allow_batches
 from app.api.fast_path import Endpoint, ExactRequest
 from app.api.pipeline import MAX_IDEMPOTENCY_KEY, Check, Handler, Pipeline
 from app.api.preconditions import is_conditional
 from app.api.problems import joined, problems
-from app.api.query_parameters import QueryNames
+from app.api.query_parameters import QueryNames, check_query_size
 from app.api.unit_of_work import UnitOfWork
 from app.auth.caller import Caller
 from app.auth.errors import (
@@ -116,7 +117,8 @@ class EdgeRoute(APIRoute):
 
     def _at_the_edge(self, handle: Handler) -> Answering:
         access, reads = self.access, self.methods == {"GET"}
-        check = _check_media_type if access.for_bots else _checks_of(QueryNames(self.dependant))
+        names = None if access.for_bots else QueryNames(self.dependant)
+        check = _checks_of(names, batches=access.batches)
 
         def at_the_edge(request: Request) -> Coroutine[Any, Any, Response]:
             pipeline: Pipeline = request.app.state.pipeline
@@ -125,9 +127,15 @@ class EdgeRoute(APIRoute):
         return at_the_edge
 
 
-def _checks_of(names: QueryNames) -> Check:
+def _checks_of(names: QueryNames | None, *, batches: bool) -> Check:
     def check(request: Request) -> None:
-        names.check(request)
+        scope = request.scope
+        if scope["query_string"]:
+            check_query_size(scope["query_string"])
+            if names is not None:
+                names.check(request)
+        if batches:
+            allow_batches(scope)
         _check_media_type(request)
 
     return check

@@ -1,7 +1,6 @@
 """Types that several domains' documents share."""
 
 import re
-import unicodedata
 from typing import Annotated, Any
 
 from pydantic import (
@@ -18,20 +17,16 @@ from pydantic import (
 from pydantic_core import PydanticCustomError, core_schema
 
 from app.kit.json_codec import SAFE_DIGITS, Rounded
+from app.kit.visible_text import composed, is_blank, is_visible
 from botkeys.sealing.secret import Secret
 
-_CONTROLS = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_JOINERS = frozenset("\u200c\u200d")  # several scripts and most emoji need them
-_BLANK = frozenset({"Cf", "Mn", "Me", "Zs"})
+LONGEST_NAME = 100
 
 
 def visible(text: str) -> str:
     """Reject characters that hide, or reverse the text around them, in a list or an audit entry."""
-    if text.isascii() and text.isprintable():
-        return text
-    for character in text:
-        if unicodedata.category(character) in _CONTROLS and character not in _JOINERS:
-            raise ValueError("must not contain control characters")
+    if not (text.isascii() and text.isprintable()) and not is_visible(text):
+        raise ValueError("must not contain control characters or invisible ones")
     return text
 
 
@@ -45,26 +40,40 @@ def visible_lines(text: str) -> str:
 
 
 def _with_substance(text: str) -> str:
-    if text.isascii() and not text.isspace():
-        return text
-    if all(unicodedata.category(character) in _BLANK for character in text):
+    if is_blank(text):
         raise ValueError("must contain a visible character")
+    return text
+
+
+def _composed(text: str) -> str:
+    """Return the text in NFC, in which a few characters become longer."""
+    if text.isascii():
+        return text
+    text = composed(text)
+    if len(text) > LONGEST_NAME:
+        raise ValueError(f"must have at most {LONGEST_NAME} characters in Unicode's form NFC")
     return text
 
 
 Label = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME),
     AfterValidator(visible),
     AfterValidator(_with_substance),
+    AfterValidator(_composed),
 ]
-"""A name given by a person: 1 to 100 characters, none of them invisible."""
+"""A name given by a person: 1 to 100 characters, none of them invisible, kept in NFC."""
 
-Search = Annotated[str, StringConstraints(max_length=100), AfterValidator(visible)]
+Search = Annotated[
+    str,
+    StringConstraints(max_length=LONGEST_NAME),
+    AfterValidator(visible),
+    AfterValidator(_composed),
+]
 
 Symbol = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=100),
+    StringConstraints(min_length=1, max_length=LONGEST_NAME),
     AfterValidator(visible),
     AfterValidator(_with_substance),
 ]
@@ -139,16 +148,21 @@ class Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
+_LONGEST_LOCATION = 12
+_LONGEST_MESSAGE = 300
 _MEMBER = re.compile(r"[a-z_-]{1,40}")
 
 
 def safe_location(loc: tuple[Any, ...], fault: str) -> list[Any]:
-    """Return a fault's location without names made up by the sender, which may be secret."""
+    """Return a fault's location without names made up by the sender, which may be secret.
+
+    Of a long one, it is the beginning.
+    """
     safe = [
         part if isinstance(part, int) or _MEMBER.fullmatch(str(part).lower()) else "[member]"
-        for part in loc
+        for part in loc[:_LONGEST_LOCATION]
     ]
-    if fault == "extra_forbidden":
+    if fault == "extra_forbidden" and len(loc) <= _LONGEST_LOCATION:
         safe[-1] = "[member]"
     return safe
 
@@ -158,4 +172,6 @@ _NO_OBJECT = frozenset({"dict_type", "model_attributes_type", "model_type"})
 
 def public_message(fault: str, message: str) -> str:
     """Return the validator's sentence in the terms of JSON, without names of Python's classes."""
-    return "must be a JSON object" if fault in _NO_OBJECT else message.removeprefix("Value error, ")
+    if fault in _NO_OBJECT:
+        return "must be a JSON object"
+    return message.removeprefix("Value error, ")[:_LONGEST_MESSAGE]

@@ -1,6 +1,5 @@
-"""JSON encoding of database values, and decoding of request bodies."""
+"""JSON encoding of database values, and numbers that were rounded when they were decoded."""
 
-import json
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,22 +15,7 @@ SAFE_DIGITS = 15
 class Rounded(float):
     """A number that was rounded when it was parsed."""
 
-
-def loads(sent: bytes) -> Any:
-    """Parse like `json.loads`, with the same errors, but keep track of rounding.
-
-    A number with a point or an exponent and more digits than a float preserves becomes `Rounded`:
-    after parsing, nothing else shows it.
-    """
-    return json.loads(sent, parse_float=_number)
-
-
-def _number(text: str) -> float:
-    number = float(text)
-    if number and len(text) <= SAFE_DIGITS + 1:
-        return number
-    digits = text.lower().partition("e")[0].replace(".", "").strip("-0")
-    return Rounded(number) if len(digits) > SAFE_DIGITS or (digits and not number) else number
+    __slots__ = ()
 
 
 def _default(value: Any) -> Any:

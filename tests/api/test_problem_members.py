@@ -28,6 +28,7 @@ SAMPLES: dict[str, Any] = {
     "contract_type": "linear",
     "count": 2,
     "detail": "A sentence.",
+    "unlisted": 3,
     "environment": "live",
     "errors": [{"loc": ["body", "items", 0], "type": "missing", "msg": "Field required"}],
     "expected": "bot",

@@ -1,5 +1,6 @@
 """Invalid JSON, invalid addresses, and the id of each request."""
 
+import json
 from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from app.domains.trading.fields import Positive
-from app.kit.json_codec import loads
+from app.kit.bounded_json import loads
 from tests.support.variants import changed
 from tests.support.world import User, World
 
@@ -29,8 +30,8 @@ async def test_what_is_no_json_is_refused_without_an_echo(world: World) -> None:
         b'{"name": "PLANTED",}',
         b"\xff\xfe\x00P",
         b'{"name": "\xff PLANTED"}',
-        b"[" * 100_000,
-        b'{"a":' * 20_000 + b"1" + b"}" * 20_000,
+        b"[" * 50_000,
+        b'{"a":' * 8_000 + b"1" + b"}" * 8_000,
         b'{"name": NaN}',
         b'{"PLANTED": 1}',
         b'{"name": ' + b"1" * 10_000 + b"}",
@@ -270,3 +271,16 @@ async def test_a_query_parameter_that_nobody_reads_is_refused_without_its_name(
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert [error["loc"] for error in answer.json()["errors"]] == [["query", "[member]"]]
     assert path.partition("?")[2].partition("=")[0] not in answer.text
+
+
+async def test_twenty_faults_are_listed_and_the_others_counted(world: World) -> None:
+    body = json.dumps({f"made_up_{number}": 1 for number in range(150)}).encode()
+
+    errors = (await send(world.user(), body)).json()["errors"]
+
+    assert len(errors) == 21
+    assert errors[-1] == {
+        "loc": ["body"],
+        "type": "more_faults",
+        "msg": "131 more faults are not listed",
+    }

@@ -6,14 +6,12 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from app.api.schemas import WHOLE_NUMBER, Flag, Label, Symbol
-from app.kit.json_codec import loads
+from app.kit.bounded_json import loads
 
 LABEL: TypeAdapter[str] = TypeAdapter(Label)
 
 
-@pytest.mark.parametrize(
-    "name", ["BTC Perps Key", "Ключ", "鍵 2", "👩‍🔬 lab", "می‌خواهم", "e\u0301"]
-)
+@pytest.mark.parametrize("name", ["BTC Perps Key", "Ключ", "鍵 2", "👩‍🔬 lab", "می‌خواهم", "é"])
 def test_names_of_all_scripts_are_taken(name: str) -> None:
     assert LABEL.validate_python(name) == name
 

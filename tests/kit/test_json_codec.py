@@ -5,7 +5,8 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.kit.json_codec import SAFE_DIGITS, Rounded, loads
+from app.kit.bounded_json import loads
+from app.kit.json_codec import SAFE_DIGITS, Rounded
 
 _DIGITS = st.text("0123456789", min_size=1, max_size=30)
 _SIGNIFICANT = st.from_regex(r"-?(0|[1-9][0-9]{0,24})\.[0-9]{1,24}", fullmatch=True)

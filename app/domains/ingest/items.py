@@ -18,6 +18,9 @@ from app.domains.trading.fields import RowName
 from botkeys.exchanges.parsing import as_text, settle_name
 
 _MOST_FAULTS = 5
+_MOST_MEMBERS = 40
+"""More than any kind of item has."""
+
 _ROW_NAME = TypeAdapter[str](RowName)
 
 
@@ -34,6 +37,9 @@ def or_invalid(kind: type[Any]) -> GetPydanticSchema:
     """Annotate `kind | InvalidItem` so that it is parsed and documented as `kind`."""
 
     def read(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(value, dict) and len(value) > _MOST_MEMBERS:
+            # Each unknown member would become a fault, and a batch may hold a hundred thousand.
+            return InvalidItem(_id_of(value), "item: has too many members (too_many_members)")
         try:
             return handler(value)
         except ValidationError as error:

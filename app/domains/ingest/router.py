@@ -26,7 +26,7 @@ stored.
 
 If no response arrives, send the batch again, whole or in part: an item that was stored is then
 reported as a `duplicate`. A body above the limit (4 MiB by default) is rejected as a whole with
-413: send fewer items at a time.
+413, one of more than 100,000 values with 422: send fewer items at a time.
 """
 
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
@@ -38,7 +38,7 @@ _ROUTE: dict[str, Any] = {
 
 
 @router.post("/trades", operation_id="reportTrades", summary="Report completed trades", **_ROUTE)
-@for_bots(hot=True)
+@for_bots(hot=True, batches=True)
 async def report_trades(batch: TradeBatch, service: Ingest) -> Response:
     return _answer(await service.trades(batch))
 
@@ -49,19 +49,19 @@ async def report_trades(batch: TradeBatch, service: Ingest) -> Response:
     summary="Report equity snapshots",
     **_ROUTE,
 )
-@for_bots(hot=True)
+@for_bots(hot=True, batches=True)
 async def report_equity_snapshots(batch: EquitySnapshotBatch, service: Ingest) -> Response:
     return _answer(await service.equity_snapshots(batch))
 
 
 @router.post("/signals", operation_id="reportSignals", summary="Report signals", **_ROUTE)
-@for_bots(hot=True)
+@for_bots(hot=True, batches=True)
 async def report_signals(batch: SignalBatch, service: Ingest) -> Response:
     return _answer(await service.signals(batch))
 
 
 @router.post("/events", operation_id="reportEvents", summary="Report events", **_ROUTE)
-@for_bots(hot=True)
+@for_bots(hot=True, batches=True)
 async def report_events(batch: EventBatch, service: Ingest) -> Response:
     return _answer(await service.events(batch))
 

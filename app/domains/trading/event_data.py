@@ -1,6 +1,6 @@
 """Free-form details of signals and events: an object of JSON, bounded in size and depth."""
 
-import math
+from math import isfinite
 from typing import Annotated, Any
 
 import orjson
@@ -34,21 +34,18 @@ def _as_held(value: Any) -> float:
     raise TypeError
 
 
-def _look_through(value: Any, depth: int) -> None:
-    if isinstance(value, str):
-        if "\x00" in value:
-            raise ValueError("must not contain NUL characters")
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError("must contain only finite numbers")
-    elif isinstance(value, dict | list):
-        if not depth:
-            raise ValueError(f"must be at most {MAX_DATA_DEPTH} levels deep")
-        for inner in value:
+def _look_through(value: dict[str, Any] | list[Any], depth: int) -> None:
+    if not depth:
+        raise ValueError(f"must be at most {MAX_DATA_DEPTH} levels deep")
+    for inner in (*value, *value.values()) if isinstance(value, dict) else value:
+        if isinstance(inner, str):
+            if "\x00" in inner:
+                raise ValueError("must not contain NUL characters")
+        elif isinstance(inner, float):
+            if not isfinite(inner):
+                raise ValueError("must contain only finite numbers")
+        elif isinstance(inner, dict | list):
             _look_through(inner, depth - 1)
-        if isinstance(value, dict):
-            for inner in value.values():
-                _look_through(inner, depth - 1)
 
 
 EventData = TypeAliasType(
@@ -61,7 +58,7 @@ EventData = TypeAliasType(
                 "type": "object",
                 "additionalProperties": True,
                 "description": "Free-form details: at most 16 KiB of JSON, nested at most 20 "
-                "levels deep.",
+                "levels deep, with at most 200 members in each object.",
                 "examples": [{"rsi": 71.5, "window": "4h"}],
             }
         ),

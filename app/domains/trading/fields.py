@@ -1,7 +1,6 @@
 """Types of the members that trading data share."""
 
 import re
-import unicodedata
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -18,8 +17,9 @@ from pydantic import (
 from typing_extensions import TypeAliasType
 
 from app.api.schemas import unrounded
+from app.kit.visible_text import is_blank, is_visible
 
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
+_SPACE = re.compile(r"\s")
 _PLAIN_DIGITS = r"[0-9]{1,20}(\.[0-9]{1,40})?"
 _SCIENTIFIC = r"[0-9](\.[0-9]{1,40})?[eE](\+?(0?[0-9]|1[0-9])|-(0?[0-9]|[1-3][0-9]|40))"
 _UNSIGNED = rf"({_PLAIN_DIGITS}|{_SCIENTIFIC})"
@@ -42,8 +42,13 @@ def _name(text: str) -> str:
     if text.isascii() and text.isprintable() and " " not in text and "/" not in text:
         return text
     # U+FFFD replaces bytes of an address that were not UTF-8, so different names would collide.
-    hidden = "\ufffd" in text or any(unicodedata.category(char) in _HIDDEN for char in text)
-    if hidden or "/" in text:
+    if (
+        "/" in text
+        or "\ufffd" in text
+        or _SPACE.search(text)
+        or not is_visible(text)
+        or is_blank(text)
+    ):
         raise ValueError(_NAMED)
     return text
 

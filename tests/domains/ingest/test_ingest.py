@@ -164,7 +164,7 @@ BAD_DATA: dict[str, Any] = {
     "infinite": {"a": [float("inf")]},
     "long-number": {"a": 2**64},
     "deep": nested(21),
-    "deeper": nested(400),
+    "deeper": nested(28),
     "large": {"a": "x" * 16_377},
 }
 
