@@ -15,6 +15,7 @@ AppError
 ├── MethodNotAllowed         405 method_not_allowed
 ├── RateLimited              429 rate_limited, with `retry_after`
 ├── Unavailable              503 unavailable, with `retry_after`
+│   └── OutcomeUnknown       503 outcome_unknown, with `retry_after`
 ├── InternalError            500 internal_error
 └── each domain's own, beside its service (`app/domains/*/errors.py`)
 """
@@ -249,3 +250,16 @@ class Unavailable(AppError):
     @property
     def headers(self) -> dict[str, str]:
         return {"Retry-After": str(self.retry_after)}
+
+
+class OutcomeUnknown(Unavailable):
+    """The database was lost while a change was committed, and does not say whether it was made."""
+
+    code = "outcome_unknown"
+    title = "It is unknown whether the change was made"
+    detail = (
+        "The service lost its database while it committed the change, which may have been made or "
+        "not. Repeat the request: with the same Idempotency-Key, or with the id that a bot gives "
+        "its positions and records, it is carried out once. Without either, first read what it "
+        "would change."
+    )

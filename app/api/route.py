@@ -30,6 +30,7 @@ from app.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
     NotFound,
+    OutcomeUnknown,
     PreconditionFailed,
     RateLimited,
     RequestInProgress,
@@ -57,7 +58,8 @@ class EdgeRoute(APIRoute):
         extra["parameters"] = _headers_at_the_edge(self.access)
         options["openapi_extra"] = extra
         own = options.get("responses") or {}
-        usual = joined(problems(*self._usual_problems(path)), own)
+        reads = set(options.get("methods") or ()) <= {"GET"}
+        usual = joined(problems(*self._usual_problems(path, reads=reads)), own)
         options["responses"] = joined(usual, problems(*self._problems_of_form(options)))
         super().__init__(path, endpoint, **options)
         if is_conditional(self.dependant):
@@ -65,7 +67,7 @@ class EdgeRoute(APIRoute):
         if self.access.hot:
             self._answer_directly()
 
-    def _usual_problems(self, path: str) -> Iterator[type[AppError]]:
+    def _usual_problems(self, path: str, *, reads: bool) -> Iterator[type[AppError]]:
         """Yield the problems that no router has to name.
 
         A router names `NotFound` itself if the object that may be missing is in the query or in the
@@ -75,6 +77,8 @@ class EdgeRoute(APIRoute):
         yield InvalidRequest
         if self.access.replayable:
             yield from (RequestInProgress, IdempotencyKeyReused)
+        if not reads:
+            yield OutcomeUnknown
         if "{" in path:
             yield NotFound
 

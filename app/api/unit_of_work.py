@@ -2,10 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.db import outcome
+from app.db.failures import CommitLost, is_outage
+from app.db.outcome import Outcomes
 from app.db.transactions import Transaction
+from app.errors import OutcomeUnknown
 
 
 class UnitOfWork:
@@ -16,10 +21,16 @@ class UnitOfWork:
     """
 
     def __init__(
-        self, sessions: async_sessionmaker[AsyncSession], transactions: Callable[[], Transaction]
+        self,
+        sessions: async_sessionmaker[AsyncSession],
+        transactions: Callable[[], Transaction],
+        outcomes: Outcomes,
     ) -> None:
         self._sessions = sessions
         self._transactions = transactions
+        self._outcomes = outcomes
+        self.changed = False
+        """Whether something that the caller asked for is committed already."""
         self._session: AsyncSession | None = None
         self._transaction: Transaction | None = None
 
@@ -45,11 +56,37 @@ class UnitOfWork:
 
         An endpoint commits if something must not go unrecorded; what it does afterwards is
         committed before its response is sent.
+
+        If the connection dies meanwhile, the outcome is looked up: this returns if the commit was
+        made, and raises the outage if nothing was changed, `OutcomeUnknown` if that cannot be
+        found out.
         """
+        try:
+            self.changed |= await self._commit()
+        except CommitLost as lost:
+            with suppress(Exception):  # the connection is dead; this gives its place back
+                await self.rollback()
+            committed = await self._outcomes.committed(lost)
+            if committed is None:
+                raise OutcomeUnknown from lost
+            if not committed:
+                raise lost.__cause__ or lost from None
+            self.changed = True
+
+    async def commit_own(self) -> None:
+        """Commit records of the service's own, about which the caller need not know."""
+        try:
+            await self._commit()
+        except CommitLost as lost:
+            raise lost.__cause__ or lost from None
+
+    async def _commit(self) -> bool:
+        wrote = False
         if self._session is not None and self._session.in_transaction():
-            await self._session.commit()
+            wrote = await outcome.commit(self._session)
         if self._transaction is not None:
-            await self._transaction.commit()
+            wrote |= await self._transaction.commit()
+        return wrote
 
     async def rollback(self) -> None:
         if self._session is not None:
@@ -58,8 +95,15 @@ class UnitOfWork:
             await self._transaction.rollback()
 
     async def close(self) -> None:
-        """Release the connection; outside a transaction there is none."""
-        if self._session is not None and self._session.in_transaction():
-            await asyncio.shield(self._session.close())
-        if self._transaction is not None and self._transaction.begun:
-            await asyncio.shield(self._transaction.rollback())
+        """Release the connection; outside a transaction there is none.
+
+        That it is dead is no failure of the request, which has its answer by now.
+        """
+        try:
+            if self._session is not None and self._session.in_transaction():
+                await asyncio.shield(self._session.close())
+            if self._transaction is not None and self._transaction.begun:
+                await asyncio.shield(self._transaction.rollback())
+        except Exception as error:
+            if not is_outage(error):
+                raise

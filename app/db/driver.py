@@ -16,17 +16,31 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.util import await_only, greenlet_spawn
 
+from app.db.failures import is_lost, raise_if_lost
+from app.db.pool import suspect
+
 Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Rows = Sequence[Iterable[Any]]
 
+IDENTITY = "pg_current_xact_id"
+"""The function whose value, in the last column of a statement, identifies the transaction."""
+
+_NOTED = "botkeys_identity"
+
 
 class Statement:
-    """A statement with named parameters, compiled for PostgreSQL. JSON is passed as text."""
+    """A statement with named parameters, compiled for PostgreSQL. JSON is passed as text.
 
-    def __init__(self, clause: ClauseElement) -> None:
+    `writes`: it changes something when it is sent outside a transaction.
+    """
+
+    def __init__(self, clause: ClauseElement, *, writes: bool = False) -> None:
         dialect = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
         compiled = cast("SQLCompiler", clause.compile(dialect=dialect))
         self.text = compiled.string
+        self.writes = writes
+        self.identifies = IDENTITY in self.text
+        """Whether its last column identifies the transaction (`app.db.outcome`)."""
         self._names: tuple[str, ...] = tuple(compiled.positiontup or ())
         known = compiled.params
         self._known = {name: known[name] for name in self._names if known[name] is not None}
@@ -41,7 +55,8 @@ class Executor(Protocol):
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         """Return all rows, read in a transaction of their own, with JSON decoded by the pool.
 
-        Raises what the driver raises: `app.db.failures` distinguishes outages from mistakes.
+        Raises what the driver raises: `app.db.failures` distinguishes outages from mistakes; and
+        `CommitLost` for a statement that writes, once it was sent and no answer came.
         """
 
 
@@ -57,20 +72,21 @@ class AutocommitExecutor:
         self._in_transaction = in_transaction
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
-        rows: Rows = await greenlet_spawn(
-            self._fetch, statement.text, statement.arguments(parameters)
-        )
+        rows: Rows = await greenlet_spawn(self._fetch, statement, statement.arguments(parameters))
         return rows
 
-    def _fetch(self, text: str, arguments: list[Any]) -> Rows:
+    def _fetch(self, statement: Statement, arguments: list[Any]) -> Rows:
         """Borrow, read and give back in one switch; runs in a greenlet, as the pool requires."""
         lent, driver = borrow(self._engine)
         try:
-            rows: Rows = await_only(self._send(driver, text, arguments))
+            rows: Rows = await_only(self._send(driver, statement.text, arguments))
         except BaseException as error:
+            note_failure(self._engine, driver, error)
             # Only after a response from the server is the connection known to be usable.
             if driver.is_closed() or not isinstance(error, asyncpg.PostgresError):
-                lent.invalidate()
+                discard(lent)
+            if statement.writes:
+                raise_if_lost(error)
             raise
         finally:
             lent.close()
@@ -108,6 +124,7 @@ class SessionExecutor:
         self._session = session
         self._transaction: SessionTransaction | None = None
         self._sender: Sender | None = None
+        self._driver: tuple[Engine, Driver] | None = None
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         """Return all rows; raise what the driver raises, or SQLAlchemy's error around it."""
@@ -115,7 +132,16 @@ class SessionExecutor:
         if self._sender is None or transaction is None or transaction is not self._transaction:
             self._sender = await self._begin()
             self._transaction = self._session.sync_session.get_transaction()
-        return await self._sender.fetch(statement.text, *statement.arguments(parameters))
+        try:
+            rows = await self._sender.fetch(statement.text, *statement.arguments(parameters))
+        except Exception as error:
+            if self._driver is not None:
+                note_failure(*self._driver, error)
+            raise
+        if statement.identifies and rows:
+            *_, identity = rows[0]
+            note(self._session, identity)
+        return rows
 
     async def _begin(self) -> Sender:
         connection = await self._session.connection()
@@ -123,7 +149,24 @@ class SessionExecutor:
         # SQLAlchemy sends BEGIN before its own first statement; ours may come before that.
         if adapted._transaction is None:  # noqa: SLF001  # no public way
             await adapted._start_transaction()  # noqa: SLF001
-        return await sender(connection)
+        chosen = await sender(connection)
+        # SQLAlchemy itself looks at the errors of what is sent through it.
+        straight = not isinstance(chosen, _ObservedSender)
+        self._driver = (connection.sync_engine, cast("Driver", chosen)) if straight else None
+        return chosen
+
+
+def note(session: AsyncSession, identity: str) -> None:
+    """Keep the identity of the session's transaction for its commit."""
+    synchronous = session.sync_session
+    synchronous.info[_NOTED] = (synchronous.get_transaction(), identity)
+
+
+def noted(session: AsyncSession) -> str | None:
+    """Return the identity of the session's transaction, if a statement returned it."""
+    synchronous = session.sync_session
+    transaction, identity = synchronous.info.get(_NOTED, (None, None))
+    return identity if transaction is synchronous.get_transaction() else None
 
 
 def has_listeners(engine: Engine) -> bool:
@@ -133,11 +176,24 @@ def has_listeners(engine: Engine) -> bool:
 def borrow(engine: Engine) -> tuple[PoolProxiedConnection, Driver]:
     """Return a free connection of the pool and its driver connection; call this in a greenlet."""
     lent = engine.raw_connection()
-    while _driver(lent).is_closed():
-        # The server closed it while it was idle: the pool gives another.
-        lent.invalidate()
-        lent = engine.raw_connection()
     return lent, _driver(lent)
+
+
+def note_failure(engine: Engine, driver: Driver, error: BaseException) -> None:
+    """End a connection that is of no more use, and have the rest of the pool looked at.
+
+    SQLAlchemy does not see the errors of statements that went past it.
+    """
+    if is_lost(error):
+        driver.terminate()
+        suspect(engine.pool)
+
+
+def discard(lent: PoolProxiedConnection) -> None:
+    """Remove a connection from the pool without waiting for a server that may be dead."""
+    if lent.is_valid:
+        _driver(lent).terminate()
+    lent.invalidate()
 
 
 def _driver(lent: PoolProxiedConnection) -> Driver:

@@ -17,6 +17,8 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import NullPool
 
 from app.db.driver import AutocommitExecutor, Executor
+from app.db.outcome import Outcomes
+from app.db.pool import watch
 from app.db.tls import PARAMETERS, DatabaseAddressError, tls_dsn
 from app.db.transactions import Transaction, transactions
 from app.kit.json_codec import dumps
@@ -57,7 +59,7 @@ class Database:
     Each statement of a `read_sessions` session is a transaction of its own: a read takes one round
     trip, without BEGIN and COMMIT. At READ COMMITTED a transaction would see nothing else.
     `autocommit` is for the hottest reads and `transactions` for the hottest writes; neither needs a
-    session.
+    session. `outcomes` says what became of a transaction whose connection died at COMMIT.
     """
 
     engine: AsyncEngine
@@ -65,6 +67,7 @@ class Database:
     read_sessions: async_sessionmaker[AsyncSession]
     autocommit: Executor
     transactions: Callable[[], Transaction]
+    outcomes: Outcomes
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -116,16 +119,17 @@ def open_database(
         connect_args=connect,
         **pool,
     )
+    watch(engine.sync_engine)
     sessions = _sessions(engine)
     hot = transactions(engine, sessions)
     if pooler:
         # Without BEGIN a pooler may send a prepared statement's execution to another server
         # connection.
-        return Database(
-            engine, sessions, sessions, AutocommitExecutor(engine, in_transaction=True), hot
-        )
+        each = AutocommitExecutor(engine, in_transaction=True)
+        return Database(engine, sessions, sessions, each, hot, Outcomes(each))
     read_sessions = _sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
-    return Database(engine, sessions, read_sessions, AutocommitExecutor(engine), hot)
+    each = AutocommitExecutor(engine)
+    return Database(engine, sessions, read_sessions, each, hot, Outcomes(each))
 
 
 def _sessions(engine: AsyncEngine) -> async_sessionmaker[AsyncSession]:

@@ -1,7 +1,7 @@
 """What a database failure means for the request that met it."""
 
-from asyncpg import InterfaceError as DriverError
-from sqlalchemy.exc import DBAPIError, InterfaceError
+import asyncpg
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, ResourceClosedError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.db.tls import certificate_sentence
@@ -9,15 +9,76 @@ from app.db.tls import certificate_sentence
 _CONFLICTS = {"40001", "40P01"}
 """Serialization failure and deadlock: nothing was done, and a retry will probably succeed."""
 
-_OUTAGES = ("08", "53", "57", "58", "25006", "3D000", "28", "55000")
-"""Connection lost, out of a resource (including disk full), ended by the operator or a time
-limit, a system error, a read-only standby, no such database, login rejected, a database
-that the operator has closed to connections.
+OUTAGE_STATES = {
+    "08": "the connection failed",
+    "25006": "the server is read-only: a standby, or one that was just demoted",
+    "25P03": "the server ended a transaction that waited too long for its next statement",
+    "25P04": "the server ended a transaction that took too long",
+    "26000": "a pooler passed the statement to a server connection that does not know it",
+    "42P05": "a pooler passed the statement to a server connection that has another of its name",
+    "28": "the login was rejected",
+    "3D000": "the database does not exist, or not yet",
+    "40003": "the server cannot say whether the statement was executed",
+    "53": "out of a resource: disk, memory, connections",
+    "55000": "the server or the database is not in a state to do this, for example recovering",
+    "55P03": "a lock was not available in time",
+    "57": "ended by the operator, by a crash or by a time limit, or the server is starting",
+    "58": "a system error on the server",
+    "XX": "an internal error of the server",
+}
+"""The SQLSTATEs, or their classes, of a database that is unavailable."""
+
+_OUTAGE_TYPES = (
+    OSError,  # refused, reset, unreachable, TLS
+    TimeoutError,  # connecting, or a statement that nobody answered
+    PoolTimeout,
+    PendingRollbackError,  # the connection died earlier in the session's transaction
+    ResourceClosedError,
+    asyncpg.InterfaceError,  # the connection is closed, or closing
+    asyncpg.InternalClientError,  # it ended inside a message; no host with the wanted role
+    asyncpg.InvalidCachedStatementError,  # a migration changed a table meanwhile
+)
+_FAULTS_OF_OURS = (asyncpg.UnsupportedClientFeatureError, asyncpg.UnsupportedServerFeatureError)
+"""With the driver's rejections of values and options, the kinds of `asyncpg.InterfaceError` that
+have nothing to do with the server's state.
 """
+
+_CLOSED_TRANSPORT = "handler is closed"
+"""A part of uvloop's message for a write to a connection that was lost a moment ago."""
+
+_READ_ONLY = "25006"
 
 
 class Overtaken(Exception):
     """What was read to decide which rows to lock had changed by the time they were locked."""
+
+
+class CommitLost(Exception):
+    """The connection died while a transaction was committed, which may have happened or not.
+
+    `identity` names the transaction for `app.db.outcome`, if it is known.
+    """
+
+    def __init__(self, identity: str | None = None) -> None:
+        super().__init__("the connection died during a commit")
+        self.identity = identity
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return the error and what SQLAlchemy wrapped in it, outermost first."""
+    found = [error]
+    if isinstance(error, DBAPIError):
+        cause: BaseException | None = error.orig
+        while cause is not None and cause not in found:
+            found.append(cause)
+            cause = cause.__cause__
+    return found
+
+
+def _is_fault_of_ours(error: BaseException) -> bool:
+    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
+        return True
+    return isinstance(error, _FAULTS_OF_OURS)
 
 
 def sqlstate(error: BaseException) -> str | None:
@@ -34,11 +95,47 @@ def is_conflict(error: BaseException) -> bool:
 
 def is_outage(error: BaseException) -> bool:
     """Return whether the database is unavailable, through no fault of the request."""
-    if isinstance(error, PoolTimeout | InterfaceError | DriverError | OSError | TimeoutError):
+    if isinstance(error, CommitLost):
+        return True
+    causes = _causes(error)
+    if any(map(_is_fault_of_ours, causes)):
+        return False
+    if any(isinstance(cause, _OUTAGE_TYPES) for cause in causes):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    return (sqlstate(error) or "").startswith(_OUTAGES)
+    if isinstance(error, RuntimeError) and _CLOSED_TRANSPORT in str(error):
+        return True
+    return (sqlstate(error) or "").startswith(tuple(OUTAGE_STATES))
+
+
+def is_answer(error: BaseException) -> bool:
+    """Return whether the server itself refused the statement, and goes on serving the connection.
+
+    A refused COMMIT has changed nothing. After a fatal error, or without any, it is unknown.
+    """
+    code = sqlstate(error)
+    if code is None:
+        return False
+    server = next((c for c in _causes(error) if isinstance(c, asyncpg.PostgresError)), None)
+    severity = getattr(server, "severity_en", None) or getattr(server, "severity", None)
+    return severity == "ERROR" and not code.startswith("08")
+
+
+def raise_if_lost(error: BaseException, identity: str | None = None) -> None:
+    """Raise `CommitLost` from an error of a COMMIT, unless the server refused to commit."""
+    if is_outage(error) and not is_answer(error):
+        raise CommitLost(identity) from error
+
+
+def is_lost(error: BaseException) -> bool:
+    """Return whether the connection that met this outage is of no more use.
+
+    It is dead, or its server is not the one that takes writes.
+    """
+    if sqlstate(error) == _READ_ONLY:
+        return True
+    return is_outage(error) and not isinstance(error, PoolTimeout) and not is_answer(error)
 
 
 def outage_sentence(error: BaseException) -> str | None:

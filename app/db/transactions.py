@@ -6,14 +6,24 @@ Beginning and ending a session's transaction costs more CPU time than the rest o
 from collections.abc import Callable
 from typing import Any, Protocol
 
-import asyncpg
 from asyncpg.transaction import Transaction as DriversOwn
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.util import await_only, greenlet_spawn
 
-from app.db.driver import Executor, Rows, SessionExecutor, Statement, borrow, has_listeners
+from app.db import outcome
+from app.db.driver import (
+    Executor,
+    Rows,
+    SessionExecutor,
+    Statement,
+    borrow,
+    discard,
+    has_listeners,
+    note_failure,
+)
+from app.db.failures import is_outage, raise_if_lost
 
 
 class Transaction(Executor, Protocol):
@@ -26,7 +36,12 @@ class Transaction(Executor, Protocol):
     def begun(self) -> bool:
         """Return whether it holds a connection."""
 
-    async def commit(self) -> None: ...
+    async def commit(self) -> bool:
+        """Commit; return whether there was anything to commit.
+
+        Raises `CommitLost` if the connection died meanwhile. After any other error nothing was
+        changed.
+        """
 
     async def rollback(self) -> None: ...
 
@@ -42,8 +57,8 @@ class SessionTransaction:
     def begun(self) -> bool:
         return self._session.in_transaction()
 
-    async def commit(self) -> None:
-        await self._session.commit()
+    async def commit(self) -> bool:
+        return self.begun and await outcome.commit(self._session)
 
     async def rollback(self) -> None:
         await self._session.rollback()
@@ -53,16 +68,23 @@ class _Open:
     """A pooled connection with a transaction; the pool requires a greenlet to create and end it."""
 
     def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._lent: PoolProxiedConnection
         self._lent, self.driver = borrow(engine)
         self._own: DriversOwn = self.driver.transaction()
         self.sound = True
         """Whether every statement so far has succeeded."""
+        self.identity: str | None = None
         try:
             await_only(self._own.start())
-        except BaseException:
+        except BaseException as error:
+            self.failed(error)
             self._give_back(in_order=False)
             raise
+
+    def failed(self, error: BaseException) -> None:
+        self.sound = False
+        note_failure(self._engine, self.driver, error)
 
     def commit(self) -> None:
         in_order = False
@@ -70,7 +92,12 @@ class _Open:
             if not self.sound:
                 # PostgreSQL would roll back without reporting it.
                 raise RuntimeError("a transaction of which a statement failed cannot be committed")
-            await_only(self._own.commit())
+            try:
+                await_only(self._own.commit())
+            except Exception as error:
+                self.failed(error)
+                raise_if_lost(error, self.identity)
+                raise
             in_order = True
         finally:
             self._give_back(in_order=in_order)
@@ -82,14 +109,15 @@ class _Open:
             if not self.driver.is_closed():
                 await_only(self._own.rollback())
                 in_order = True
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            pass
+        except Exception as error:
+            if not is_outage(error):
+                raise
         finally:
             self._give_back(in_order=in_order)
 
     def _give_back(self, *, in_order: bool) -> None:
         if not in_order:
-            self._lent.invalidate()
+            discard(self._lent)
         self._lent.close()
 
 
@@ -111,15 +139,18 @@ class DriverTransaction:
             rows: Rows = await self._open.driver.fetch(
                 statement.text, *statement.arguments(parameters)
             )
-        except BaseException:
-            self._open.sound = False
+        except BaseException as error:
+            self._open.failed(error)
             raise
+        if statement.identifies and rows:
+            *_, self._open.identity = rows[0]
         return rows
 
-    async def commit(self) -> None:
+    async def commit(self) -> bool:
         ended, self._open = self._open, None
         if ended is not None:
             await greenlet_spawn(ended.commit)
+        return ended is not None
 
     async def rollback(self) -> None:
         ended, self._open = self._open, None

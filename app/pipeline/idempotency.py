@@ -1,9 +1,10 @@
 """`Idempotency-Key`: a repeated write is answered again but not executed again.
 
 A first request claims its key in a transaction of its own, before anything else is done; its
-response is stored in the transaction that does the work. The claim of a dead request lapses; a
-request that survives, but finishes after another one took its key, rolls back its work. Refusals
-are not stored: they changed nothing, so repeating them is safe and may succeed by then.
+response is stored in the transaction that does the work. A claim is held for a few seconds and
+renewed while its request runs (`claim_lease`), so that of a dead request it lapses soon. A request
+that survives, but finishes after another one took its key, rolls back its work. Refusals are not
+stored: they changed nothing, so repeating them is safe and may succeed by then.
 """
 
 import hashlib
@@ -24,7 +25,7 @@ from app.errors import IdempotencyKeyReused, InvalidRequest, RequestInProgress
 from botkeys.sealing.binding import encode
 from botkeys.sealing.boxes import SecretBytes
 
-CLAIM = timedelta(seconds=60)
+CLAIM = timedelta(seconds=5)
 RETENTION = timedelta(hours=24)
 _LABEL = "botkeys/idempotency/1"
 _KEY_LABEL = "botkeys/idempotency-key/1"
@@ -59,13 +60,13 @@ def request_hash(hmac_key: SecretBytes, method: str, target: str, body: bytes) -
 class Claim:
     """One request's hold on its key; `key` is the hash of the key.
 
-    `until` distinguishes it from a later hold; it is set once the key is taken.
+    `since` distinguishes it from a later hold; it is set once the key is taken.
     """
 
     account_id: UUID
     key: str
     hash: bytes
-    until: datetime | None = None
+    since: datetime | None = None
     action: str | None = None
 
 
@@ -109,15 +110,15 @@ class IdempotencyRepository:
         new = insert(table).values(account_id=claim.account_id, idempotency_key=claim.key, **fresh)
         lapsed = table.status.is_(None) & (table.claimed_until < now)
         aged = table.created_at < now - RETENTION
-        until = await self._session.scalar(
+        since = await self._session.scalar(
             new.on_conflict_do_update(
                 index_elements=[table.account_id, table.idempotency_key],
                 set_=fresh,
                 where=lapsed | aged,
-            ).returning(table.claimed_until)
+            ).returning(table.created_at)
         )
-        if until is not None:
-            return replace(claim, until=until)
+        if since is not None:
+            return replace(claim, since=since)
         row = (
             await self._session.execute(
                 select(table.request_hash, table.status, table.headers, table.body).where(
@@ -159,7 +160,7 @@ class IdempotencyRepository:
         return (
             *self._row(claim),
             IdempotencyRecord.status.is_(None),
-            IdempotencyRecord.claimed_until == claim.until,
+            IdempotencyRecord.created_at == claim.since,
         )
 
     @staticmethod

@@ -4,14 +4,14 @@ authenticate ─► check ─► place among the account's writes ─► claim t
     ─► endpoint, again after a conflict ─► store the answer and commit
 refused: roll back everything ─► release the claim, record the refusal, commit
 failed or abandoned: roll back everything ─► release the claim
+outcome unknown: leave the claim to lapse, since the answer may be stored after all
 """
 
-from contextlib import suppress
+import asyncio
 
 import stamina
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 
 from app.api.access import Access
@@ -24,15 +24,18 @@ from app.auth.caller import Caller
 from app.auth.principal import UserPrincipal
 from app.db.driver import SessionExecutor
 from app.db.engine import Database
-from app.db.failures import is_conflict
+from app.db.failures import CommitLost, is_conflict, is_outage
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
-from app.errors import AppError
+from app.errors import AppError, OutcomeUnknown
 from app.pipeline.authentication import Authentication
+from app.pipeline.claim_lease import ClaimLease
 from app.pipeline.idempotency import Claim, IdempotencyRepository, claim_of
 from botkeys.sealing.boxes import SecretBytes
 
 ATTEMPTS = 5
+_RELEASE_SECONDS = 1.0
+"""How long the answer about a failed request may wait for its claim to be released."""
 
 
 class RequestPipeline:
@@ -58,11 +61,26 @@ class RequestPipeline:
     ) -> Response:
         database = self._database
         sessions = database.read_sessions if reads else database.sessions
-        work = UnitOfWork(sessions, database.transactions)
+        work = UnitOfWork(sessions, database.transactions, database.outcomes)
         request.scope["state"]["work"] = work
         passage = _Passage(self, request, access, work)
         try:
+            return await self._answer(request, passage, check, handle)
+        except Exception as error:
+            if isinstance(error, CommitLost) or (work.changed and _is_outage(error)):
+                raise OutcomeUnknown from error
+            raise
+        finally:
+            passage.end()
+            await work.close()
+
+    async def _answer(
+        self, request: Request, passage: "_Passage", check: Check, handle: Handler
+    ) -> Response:
+        try:
             return await passage.answer(check, handle)
+        except OutcomeUnknown:
+            raise
         except (AppError, RequestValidationError, HTTPException) as error:
             known = _known(error, request)
             self._metrics.refusals.labels(known.code).inc()
@@ -71,14 +89,15 @@ class RequestPipeline:
         except BaseException:
             await passage.abandon()
             raise
-        finally:
-            await work.close()
+
+    def lease(self, claim: Claim) -> ClaimLease:
+        return ClaimLease(self._database.autocommit, claim)
 
 
 class _Passage:
     """One request's passage through the pipeline."""
 
-    __slots__ = ("_access", "_caller", "_claim", "_pipeline", "_request", "_work")
+    __slots__ = ("_access", "_caller", "_claim", "_lease", "_pipeline", "_request", "_work")
 
     def __init__(
         self, pipeline: RequestPipeline, request: Request, access: Access, work: UnitOfWork
@@ -89,6 +108,12 @@ class _Passage:
         self._work = work
         self._caller: Caller | None = None
         self._claim: Claim | None = None
+        self._lease: ClaimLease | None = None
+
+    def end(self) -> None:
+        """Stop renewing the claim."""
+        if self._lease is not None:
+            self._lease.end()
 
     async def answer(self, check: Check, handle: Handler) -> Response:
         caller = await self._authenticate()
@@ -162,10 +187,11 @@ class _Passage:
         work = self._work
         await self._enter(caller.user)
         held = await IdempotencyRepository(session=work.session).claim(claim)
-        await work.session.commit()
+        await work.commit_own()
         if isinstance(held, Response):
             return held
         self._claim = held
+        self._lease = self._pipeline.lease(held)
         return None
 
     async def _enter(self, user: UserPrincipal) -> None:
@@ -194,20 +220,30 @@ class _Passage:
         await AuditLog(executor, self._pipeline.hmac_key, caller).record(
             self._access.action, outcome="refused", code=error.code, **_audited_members(error)
         )
-        await work.commit()
+        await work.commit_own()
 
     async def abandon(self) -> None:
         """Roll back everything after an internal failure or a client's disconnect."""
-        with suppress(SQLAlchemyError, OSError):
+        try:
             await self._work.rollback()
             if self._claim is not None:
-                await self._release_claim()
-                await self._work.session.commit()
+                async with asyncio.timeout(_RELEASE_SECONDS):
+                    await self._release_claim()
+                    await self._work.commit_own()
+        except Exception as error:
+            # The claim lapses in a few seconds.
+            if not is_outage(error):
+                raise
 
     async def _release_claim(self) -> None:
         if self._claim is not None:
             await IdempotencyRepository(session=self._work.session).release(self._claim)
             self._claim = None
+
+
+def _is_outage(error: Exception) -> bool:
+    """Return whether the answer would say that nothing was changed."""
+    return not isinstance(error, AppError) and (is_outage(error) or is_conflict(error))
 
 
 def _known(error: AppError | RequestValidationError | HTTPException, request: Request) -> AppError:

@@ -51,12 +51,13 @@ async def test_a_connection_that_the_server_ended_is_replaced_unseen(
         async with copied_database.engine.connect() as idle:
             driver = await driver_connection(idle)
             driver.add_termination_listener(lambda _: ended.set())
+            before = driver.get_server_pid()
         await other.execute(_END_ALL_OTHERS)
         await ended.wait()
 
         ((pid,),) = await executor.fetch(_PID)
 
-    assert pid != driver.get_server_pid()
+    assert pid != before
 
 
 async def test_a_connection_lost_while_reading_is_an_outage_and_the_next_read_works(

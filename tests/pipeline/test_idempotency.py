@@ -349,12 +349,13 @@ async def test_a_refused_request_does_not_give_back_the_key_of_its_successor(
 ) -> None:
     await busy_world.user().post("/v1/bots", {"name": "x"}, headers=keyed())
     later = func.clock_timestamp() + timedelta(seconds=30)
+    successor = {"claimed_until": later, "created_at": func.clock_timestamp()}
     body = busy_world.new_key("withdraw")
 
     async with held(busy_world) as (world, exchanges), asyncio.TaskGroup() as group:
         slow = group.create_task(world.user().post("/v1/keys", body, headers=keyed("two")))
         await exchanges.asked.wait()
-        await alter_records(busy_world, claimed_until=later)
+        await alter_records(busy_world, **successor)
         exchanges.go.set()
 
     assert slow.result().json()["code"] == "withdrawal_permission"

@@ -15,6 +15,7 @@ from app.db.driver import Rows, Statement, sender
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import Database, open_database
 from app.db.migrate import migrate
+from app.db.outcome import Outcomes
 from app.db.transactions import SessionTransaction
 
 TEMPLATE = "botkeys_template"
@@ -119,12 +120,14 @@ async def rolled_back(database: Database) -> AsyncIterator[Database]:
             join_transaction_mode="create_savepoint",
         )
         try:
+            executor = OneConnectionReader(connection)
             yield Database(
                 database.engine,
                 sessions,
                 sessions,
-                OneConnectionReader(connection),
+                executor,
                 lambda: SessionTransaction(sessions()),
+                Outcomes(executor),
             )
         finally:
             await transaction.rollback()

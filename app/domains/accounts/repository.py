@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.principal import UserPrincipal
 from app.db.base import AnyRow
+from app.db.driver import note
 from app.db.models import Account
+from app.db.outcome import IDENTIFIED
 from app.domains.accounts.status import COLUMNS, AccountStatus
 
 FIRST_REVISION = 1
@@ -68,7 +70,7 @@ class AccountRepository:
     async def _locked(self, *, share: bool) -> AccountStatus:
         """Lock the row and return its status. After a wait, these are the columns as committed."""
         lock = (
-            select(*COLUMNS)
+            select(*COLUMNS, IDENTIFIED)
             .where(Account.account_id == self._user.account_id)
             .with_for_update(read=share, key_share=not share)
         )
@@ -76,7 +78,9 @@ class AccountRepository:
         if row is None:
             await self._make()
             row = (await self._session.execute(lock)).one()
-        return AccountStatus._make(row)
+        *columns, identity = row
+        note(self._session, identity)
+        return AccountStatus._make(columns)
 
     async def get(self) -> AnyRow | None:
         """Return the account's settings; `None` if nothing was done in the account yet."""

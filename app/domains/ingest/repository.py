@@ -8,12 +8,9 @@ from uuid import UUID
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import (
-    Account,
-    Bot,
-    BotToken,
-    Key,
-)
+from app.db.driver import note
+from app.db.models import Account, Bot, BotToken, Key
+from app.db.outcome import IDENTIFIED
 from app.domains.analytics.rollups import mark_stale
 from app.domains.catalogue.repository import CatalogueKey
 from app.domains.ingest.bulk_insert import Target, array_text
@@ -59,8 +56,10 @@ class IngestRepository:
 
     async def lock(self) -> bool:
         """Lock the account, then the bot, against changes; return whether the bot exists."""
-        account = select(Account.account_id).where(Account.account_id == self._account_id)
-        await self._session.execute(account.with_for_update(read=True))
+        account = select(IDENTIFIED).where(Account.account_id == self._account_id)
+        identity = await self._session.scalar(account.with_for_update(read=True))
+        if identity is not None:
+            note(self._session, identity)
         bot = select(Bot.id).where(*self._bot()).with_for_update(read=True)
         return await self._session.scalar(bot) is not None
 

@@ -34,6 +34,7 @@ from app.db.models import (
     TradingAsset,
 )
 from app.db.models.position import happened
+from app.db.outcome import IDENTIFIED
 from app.domains.positions.rows import POSITIONS, named
 from app.domains.trading.tombstones import digest_of, removal
 
@@ -72,7 +73,7 @@ _THIS_POSITION = (
 _KEYS = any_(bindparam("keys", type_=ARRAY(Uuid())))
 
 SHARE_ACCOUNT = Statement(
-    select(Account.account_id).where(Account.account_id == _ACCOUNT).with_for_update(read=True)
+    select(IDENTIFIED).where(Account.account_id == _ACCOUNT).with_for_update(read=True)
 )
 SHARE_BOT = Statement(
     select(Bot.key_id, select(Position.key_id).where(*_THIS_POSITION).scalar_subquery())

@@ -8,7 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
 from app.db.base import AnyRow
+from app.db.driver import note
 from app.db.models import Account, Bot, Key
+from app.db.outcome import IDENTIFIED
 
 
 class HealthRepository:
@@ -24,8 +26,10 @@ class HealthRepository:
 
         Until the transaction ends the bot keeps its key, and reports about the key are serialized.
         """
-        account = select(Account.account_id).where(Account.account_id == self._account_id)
-        await self._session.execute(account.with_for_update(read=True))
+        account = select(IDENTIFIED).where(Account.account_id == self._account_id)
+        identity = await self._session.scalar(account.with_for_update(read=True))
+        if identity is not None:
+            note(self._session, identity)
         bot = select(Bot.key_id).where(*self._bot()).with_for_update(read=True)
         row = (await self._session.execute(bot)).one_or_none()
         if row is None:

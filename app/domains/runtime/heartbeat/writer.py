@@ -1,19 +1,22 @@
 """Writes heartbeats: many bots in one statement, each acknowledged once it is stored."""
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Interval, TextClause, Uuid, bindparam, text
 
 from app.api.telemetry import Metrics
+from app.db import outcome
 from app.db.base import new_id
 from app.db.driver import Statement
 from app.db.engine import Database
+from app.db.failures import CommitLost, is_outage
 from app.kit.batching import Batch, Batcher, fail
 
+Written = TypeVar("Written")
 BATCH = 1000
 _AT_ONCE = 4
 """The number of single writes in flight, so that they never take all connections."""
@@ -84,7 +87,7 @@ def _beat(which: str, locking: str) -> TextClause:
     )
 
 
-BEAT_FREE = Statement(_beat("", "SKIP LOCKED"))
+BEAT_FREE = Statement(_beat("", "SKIP LOCKED"), writes=True)
 _BEAT_ONE = _beat("WHERE presence.account_id = :account", "")
 _MAKE_ROWS = Statement(
     text(
@@ -97,7 +100,8 @@ _MAKE_ROWS = Statement(
         FOR KEY SHARE OF bots SKIP LOCKED
         ON CONFLICT DO NOTHING RETURNING account_id, bot_id
         """
-    ).bindparams(*(bindparam(name, type_=ARRAY(Uuid())) for name in ("accounts", "bots")))
+    ).bindparams(*(bindparam(name, type_=ARRAY(Uuid())) for name in ("accounts", "bots"))),
+    writes=True,
 )
 _MAKE_ROW = text(
     "INSERT INTO presence (account_id, bot_id) SELECT account_id, id FROM bots"
@@ -118,7 +122,8 @@ class HeartbeatWriter:
     def beat(self, account_id: UUID, bot_id: UUID) -> Coroutine[Any, Any, bool]:
         """Store a heartbeat; return after the commit, `False` if the bot is gone.
 
-        Raises what the driver raises. Cancelling one caller does not affect the others.
+        Raises what the driver raises, and `CommitLost`. Cancelling one caller does not affect the
+        others.
         """
         return self._batcher.get((account_id, bot_id))
 
@@ -144,28 +149,26 @@ class HeartbeatWriter:
         A statement sent through the executor is a transaction of its own: rows that it returns are
         committed.
         """
-        for account_id, bot_id in await self._database.autocommit.fetch(
-            BEAT_FREE, **self._parameters(waiting)
+        parameters = self._parameters(waiting)
+        for account_id, bot_id in await _twice(
+            lambda: self._database.autocommit.fetch(BEAT_FREE, **parameters)
         ):
             _reply(waiting.pop((account_id, bot_id)), there=True)
 
     async def _make_rows(self, names: Collection[BotRef]) -> bool:
         """Insert the rows of bots that never sent a heartbeat; return whether there were any."""
-        made = await self._database.autocommit.fetch(
-            _MAKE_ROWS,
-            accounts=[account_id for account_id, _ in names],
-            bots=[bot_id for _, bot_id in names],
+        accounts = [account_id for account_id, _ in names]
+        bots = [bot_id for _, bot_id in names]
+        return bool(
+            await _twice(
+                lambda: self._database.autocommit.fetch(_MAKE_ROWS, accounts=accounts, bots=bots)
+            )
         )
-        return bool(made)
 
     async def _write_alone(self, bot: BotRef, replies: list[asyncio.Future[bool]]) -> None:
         try:
-            async with self._alone, self._database.sessions.begin() as session:
-                account_id, bot_id = bot
-                await session.execute(_MAKE_ROW, {"account": account_id, "bot": bot_id})
-                named = {**self._parameters([bot]), "account": account_id}
-                rows = await session.execute(_BEAT_ONE, named)
-                there = rows.first() is not None
+            async with self._alone:
+                there = await _twice(lambda: self._beat_one(*bot))
         except BaseException as error:
             for reply in replies:
                 fail(reply, error)
@@ -173,6 +176,14 @@ class HeartbeatWriter:
                 raise
             return
         _reply(replies, there=there)
+
+    async def _beat_one(self, account_id: UUID, bot_id: UUID) -> bool:
+        async with self._database.sessions() as session:
+            await session.execute(_MAKE_ROW, {"account": account_id, "bot": bot_id})
+            named = {**self._parameters([(account_id, bot_id)]), "account": account_id}
+            there = (await session.execute(_BEAT_ONE, named)).first() is not None
+            await outcome.commit(session)
+        return there
 
     def _parameters(self, names: Collection[BotRef]) -> dict[str, Any]:
         """Return the statement's parameters, with ids for the events that each bot may cause."""
@@ -183,6 +194,19 @@ class HeartbeatWriter:
             "online_ids": [new_id() for _ in names],
             "lease": self._lease,
         }
+
+
+async def _twice(write: Callable[[], Awaitable[Written]]) -> Written:
+    """Write once more if no answer came: it makes no difference whether the first was stored."""
+    try:
+        return await write()
+    except CommitLost as lost:
+        try:
+            return await write()
+        except Exception as error:
+            if is_outage(error):
+                raise lost from error
+            raise
 
 
 def _reply(replies: Iterable[asyncio.Future[bool]], *, there: bool) -> None:

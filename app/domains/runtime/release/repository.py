@@ -24,6 +24,7 @@ from sqlalchemy import (
 
 from app.db.driver import Executor, Statement
 from app.db.models import AuditHead, Bot, BotToken, Key, KeyCredential, Release
+from app.db.outcome import IDENTIFIED
 from app.domains.audit.log import Head
 from botkeys.exchanges.model import ContractType, Environment
 
@@ -59,7 +60,7 @@ class Found(NamedTuple):
     master_key_version: int
 
 
-LOCK = Statement(select(Bot.id).where(*_THIS_BOT).with_for_update(key_share=True))
+LOCK = Statement(select(IDENTIFIED).where(*_THIS_BOT).with_for_update(key_share=True))
 _RECENT = (
     select(Release.at)
     .where(*_RELEASES, Release.at > _NOW - _WINDOW)

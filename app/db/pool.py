@@ -1,0 +1,63 @@
+"""Keeps connections out of the pool that lead to a dead server, or to one that takes no writes.
+
+Where one connection turns out to be of no use, the others that are as old probably are not either:
+the server was restarted, or another one has taken over. All of them are replaced, each at its next
+use.
+"""
+
+import time
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
+
+from app.db.failures import is_lost
+
+_BORN = "botkeys_born"
+_APART = 1.0
+"""Seconds between two replacements, so that a server that is read-only for long can be read."""
+
+
+class _Generation:
+    """The moment before which a connection must have been made to be replaced."""
+
+    def __init__(self) -> None:
+        self.since = 0.0
+
+
+_GENERATIONS: WeakKeyDictionary[Pool, _Generation] = WeakKeyDictionary()
+
+
+def watch(engine: Engine) -> None:
+    """Check each connection of the engine's pool when it is lent."""
+    generation = _GENERATIONS[engine.pool] = _Generation()
+
+    @event.listens_for(engine, "connect")
+    def made(_connection: object, entry: ConnectionPoolEntry) -> None:
+        entry.info[_BORN] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def lent(_connection: object, entry: ConnectionPoolEntry, _lent: object) -> None:
+        driver: Any = entry.driver_connection
+        if driver.is_closed() or entry.info[_BORN] < generation.since:
+            # Closing in an orderly way would wait for a server that may be dead.
+            driver.terminate()
+            raise DisconnectionError
+
+    @event.listens_for(engine, "handle_error")
+    def failed(context: ExceptionContext) -> None:
+        if is_lost(context.original_exception):
+            context.is_disconnect = True
+            # SQLAlchemy would close all others in an orderly way.
+            context.invalidate_pool_on_disconnect = False
+            suspect(engine.pool)
+
+
+def suspect(pool: Pool) -> None:
+    """Have all present connections of the pool replaced."""
+    generation, now = _GENERATIONS.get(pool), time.monotonic()
+    if generation is not None and now - generation.since > _APART:
+        generation.since = now
