@@ -209,7 +209,11 @@ class Settings(BaseSettings):
         3600, ge=1, description="Seconds between fetches of an exchange's instruments."
     )
     withdrawal_policy: Literal["reject", "warn"] = Field(
-        "reject", description="What happens to a key that is known to have withdrawal permission."
+        "reject",
+        description="What happens to a key that is known to have withdrawal permission. `reject`: "
+        "it is not stored, and one found out later opens no new positions; nor does one that was "
+        "added without asking an exchange that would have answered. `warn`: it is shown and "
+        "raises an event. Set it alike for the roles api and runtime.",
     )
     releases_per_hour: int = Field(
         12, ge=1, description="Number of times that one bot may fetch its credentials per hour."
@@ -336,6 +340,10 @@ class Settings(BaseSettings):
         if self.exchanges is None:
             return self.mode is Mode.DEVELOPMENT
         return self.exchanges == "simulated"
+
+    @property
+    def refuse_withdrawal(self) -> bool:
+        return self.withdrawal_policy == "reject"
 
     @property
     def keys_folder(self) -> Path:

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -156,6 +157,15 @@ async def _of_account(
         bot = await _call(users, "POST", "/v1/bots", token, {"name": f"Bot {number}"})
         await _call(users, "PUT", f"/v1/bots/{bot['id']}/key", token, {"key_id": key["id"]})
         minted = await _call(minting, "POST", f"/v1/bots/{bot['id']}/token", token)
+        checked = {
+            "version": 1,
+            "status": "ok",
+            "permissions": {"withdraw": "no"},
+            "checked_at": datetime.now(UTC).isoformat(),
+        }
+        await _call(
+            minting, "POST", "/v1/runtime/heartbeat", minted["token"], {"credentials": checked}
+        )
         ids = parse_token(Secret(minted["token"]))
         made.append(
             (number, FleetBot(str(ids.account_id), bot["id"], key["id"], minted["token"], token))

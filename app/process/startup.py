@@ -189,7 +189,7 @@ async def open_context(
             stack.push_async_callback(database.close)
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         stack.push_async_callback(catalogues.close)
-        config_cache = ConfigCache(exchanges)
+        config_cache = ConfigCache(exchanges, refuse_withdrawal=settings.refuse_withdrawal)
         config_publisher = ConfigPublisher(
             database.autocommit,
             config_cache,

@@ -16,6 +16,7 @@ WEBSOCKET = "wss://stream.bybit.com/v5"
 
 _PLACES = {name: place for place, name in enumerate(ConfigRow._fields)}
 _ACTIVE, _TRADE = _PLACES["active"], _PLACES["permission_trade"]
+_WITHDRAW, _UNVERIFIED = _PLACES["permission_withdraw"], _PLACES["unverified"]
 _VERIFIED, _KNOWN = _PLACES["verification_status"], _PLACES["catalogue_known"]
 _SYMBOL, _ENABLED, _LISTED = _PLACES["symbol"], _PLACES["enabled"], _PLACES["listed"]
 _LEVERAGE, _MAX_LEVERAGE = _PLACES["leverage"], _PLACES["max_leverage"]
@@ -65,6 +66,10 @@ def document(rows: list[asyncpg.Record]) -> dict[str, Any]:
         reasons.append("key_inactive")
     if first[_TRADE] == "no":
         reasons.append("key_cannot_trade")
+    if first[_WITHDRAW] == "yes":
+        reasons.append("withdrawal_permission")
+    if first[_UNVERIFIED]:
+        reasons.append("unverified")
     if first[_VERIFIED] == "rejected":
         reasons.append("credentials_rejected")
     if not any(asset["enabled"] for asset in assets):

@@ -81,7 +81,16 @@ async def test_flags_and_numbers_of_bodies_are_what_json_calls_so(world: World) 
     bot, _, _ = await user.ready_bot()
     listed = found()
     flags = {member.place[-1] for member in listed if member.kind == "boolean"}
-    assert flags == {"active", "verify", "enabled", "paused", "dry_run", "acted", "reset"}
+    assert flags == {
+        "active",
+        "verify",
+        "confirm_same_account",
+        "enabled",
+        "paused",
+        "dry_run",
+        "acted",
+        "reset",
+    }
     assert len(listed) > len(flags) + 20
 
     for member in listed:

@@ -74,6 +74,10 @@ CLOSED = Operation("closed", lambda cast: cast.report("closed", revision=5))
 CLOSED_LATER = Operation("closed later", lambda cast: cast.report("closed", revision=9))
 CLOSE_BY_HAND = Operation("close by hand", lambda cast: cast.scene.close_by_hand(cast.bot, "p"))
 LOOK = Operation("look", lambda cast: cast.scene.look(cast.bot, accepted=False))
+LOOK_WITHDRAW = Operation(
+    "look that finds withdrawal",
+    lambda cast: cast.scene.look(cast.bot, accepted=True, withdraw="yes"),
+)
 ADD_ASSET = Operation("add asset", lambda cast: cast.scene.add_asset(cast.key, LINEAR[1]))
 ASSIGN = Operation("assign", lambda cast: cast.scene.assign(cast.bot, cast.key))
 SWAP = Operation("swap", lambda cast: cast.scene.assign(cast.bot, cast.spare))
@@ -128,6 +132,13 @@ CROSSINGS = (
         LOOK,
         ("keys",),
         "an opening allowed in spite of credentials_rejected",
+    ),
+    Crossing(
+        Cast.has_key,
+        OPENING,
+        LOOK_WITHDRAW,
+        ("keys",),
+        "an opening allowed in spite of withdrawal_permission",
     ),
     Crossing(
         Cast.has_key,

@@ -23,6 +23,7 @@ MINE = st.sampled_from(("first", "first", "second"))
 """The bot or key to use. A deleted one is still used until it is replaced."""
 SYMBOLS = st.sampled_from((*LINEAR, *INVERSE))
 YES = st.booleans()
+ANSWER = st.sampled_from(("yes", "no"))
 POSITIONS = st.sampled_from(("a", "b"))
 SCOPES = st.sampled_from(("account", "key"))
 PATIENCE = 300
@@ -150,11 +151,11 @@ class Steps(RuleBasedStateMachine):
         name = self.bots[bot]
         self.step(self.scene.heartbeat(name), self.model.heartbeat(name))
 
-    @rule(bot=MINE, accepted=YES, trade=st.sampled_from(("yes", "no")))
-    def look(self, bot: str, accepted: bool, trade: str) -> None:
-        name = self.bots[bot]
-        expected = self.model.look(name, accepted=accepted, trade=trade)
-        self.step(self.scene.look(name, accepted=accepted, trade=trade), expected)
+    @rule(bot=MINE, accepted=YES, trade=ANSWER, withdraw=ANSWER)
+    def look(self, bot: str, accepted: bool, trade: str, withdraw: str = "no") -> None:
+        name, found = self.bots[bot], {"trade": trade, "withdraw": withdraw}
+        expected = self.model.look(name, accepted=accepted, **found)
+        self.step(self.scene.look(name, accepted=accepted, **found), expected)
 
     @rule(bot=MINE)
     def fall_silent(self, bot: str) -> None:

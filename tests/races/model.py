@@ -41,6 +41,7 @@ class Key:
     contract_type: str = "linear"
     verification: str = "skipped"
     trade: str = "unknown"
+    withdraw: str = "unknown"
     assets: dict[tuple[str, str], Asset] = field(default_factory=dict)
 
     def asset(self, symbol: str) -> Asset | None:
@@ -160,7 +161,7 @@ class Owned:
         self.bots[bot].online = True
         return Expected("200", {"may_open_positions": not self.bot_blocked_by(bot)})
 
-    def look(self, bot: str, *, accepted: bool, trade: str) -> Expected:
+    def look(self, bot: str, *, accepted: bool, trade: str, withdraw: str = "no") -> Expected:
         if bot not in self.bots:
             return GONE
         key = self.bots[bot].key
@@ -168,6 +169,7 @@ class Owned:
             self.keys[key].verification = "verified" if accepted else "rejected"
             if accepted:
                 self.keys[key].trade = trade
+                self.keys[key].withdraw = withdraw
         return self.heartbeat(bot)
 
     # Keys.
@@ -254,6 +256,7 @@ class Owned:
             "no_key": key is None,
             "key_inactive": key is not None and not key.active,
             "key_cannot_trade": key is not None and key.trade == "no",
+            "withdrawal_permission": key is not None and key.withdraw == "yes",
             "credentials_rejected": key is not None and key.verification == "rejected",
             "no_trading_assets": key is not None and not enabled,
         }

@@ -37,6 +37,8 @@ CREATE FUNCTION blocked_by(wanted positions) RETURNS text[] LANGUAGE sql VOLATIL
         CASE WHEN bots.key_id IS DISTINCT FROM wanted.key_id THEN 'not_the_key_of_the_bot' END,
         CASE WHEN NOT keys.active THEN 'key_inactive' END,
         CASE WHEN keys.permission_trade = 'no' THEN 'key_cannot_trade' END,
+        CASE WHEN keys.permission_withdraw = 'yes' THEN 'withdrawal_permission' END,
+        CASE WHEN keys.unverified THEN 'unverified' END,
         CASE WHEN keys.verification_status = 'rejected' THEN 'credentials_rejected' END,
         CASE WHEN keys.contract_type <> wanted.contract_type THEN 'other_contract_type' END,
         CASE WHEN assets.symbol IS NULL THEN 'unknown_asset' END,

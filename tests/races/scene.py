@@ -138,9 +138,12 @@ class Scene:
     async def heartbeat(self, bot: str) -> httpx.Response:
         return await self.bots[bot].post("/v1/runtime/heartbeat")
 
-    async def look(self, bot: str, *, accepted: bool, trade: str = "yes") -> httpx.Response:
+    async def look(
+        self, bot: str, *, accepted: bool, trade: str = "yes", withdraw: str = "no"
+    ) -> httpx.Response:
         """Send a heartbeat that reports how the exchange responded to the key."""
-        found: Json = {"status": "ok", "permissions": {"trade": trade}}
+        permissions = {"trade": trade, "withdraw": withdraw}
+        found: Json = {"status": "ok", "permissions": permissions}
         if not accepted:
             found = {"status": "rejected", "reason": "invalid_key"}
         look = {"version": 1, "checked_at": datetime.now(UTC).isoformat(), **found}

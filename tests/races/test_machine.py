@@ -46,6 +46,7 @@ SEEN = {
     "409 bot_paused",
     "409 no_key",
     "409 key_cannot_trade",
+    "409 withdrawal_permission",
     "409 credentials_rejected",
     "409 no_trading_assets",
     "409 unknown_asset",

@@ -73,6 +73,16 @@ CASES = [
         "an opening allowed in spite of key_cannot_trade",
     ),
     (
+        "UPDATE keys SET permission_withdraw = 'yes'",
+        OPENING,
+        "an opening allowed in spite of withdrawal_permission",
+    ),
+    (
+        "UPDATE keys SET unverified = true",
+        OPENING,
+        "an opening allowed in spite of unverified",
+    ),
+    (
         "UPDATE trading_assets SET enabled = false",
         OPENING,
         "an opening allowed in spite of asset_disabled",

@@ -12,8 +12,8 @@ FIRST = {"bot": "first"}
 OPENS: Step = ("open_position", {**FIRST, "position": "a"})
 
 
-def _looks(*, accepted: bool = True, trade: str = "yes") -> Step:
-    return "look", {**FIRST, "accepted": accepted, "trade": trade}
+def _looks(*, accepted: bool = True, trade: str = "yes", withdraw: str = "no") -> Step:
+    return "look", {**FIRST, "accepted": accepted, "trade": trade, "withdraw": withdraw}
 
 
 def _changes(symbol: str, **changes: Any) -> Step:
@@ -51,6 +51,7 @@ TOUR: tuple[Step, ...] = (
         ("activate", {"key": "first", "active": True}),
     ),
     *_refused_until(_looks(trade="no"), _looks()),
+    *_refused_until(_looks(withdraw="yes"), _looks()),
     *_refused_until(_looks(accepted=False), _looks()),
     *_refused_until(_changes(ONE, enabled=False), _changes(ONE, enabled=True)),
     *_refused_until(_listed(listed=False), _listed()),

@@ -19,6 +19,7 @@ BLOCKED = (
     "409 no_key",
     "409 key_inactive",
     "409 key_cannot_trade",
+    "409 withdrawal_permission",
     "409 credentials_rejected",
     "409 no_trading_assets",
     "409 unknown_asset",
@@ -70,8 +71,10 @@ ANSWERS: dict[str, tuple[str, ...]] = {
 REPAIRS = (
     "DELETE FROM freezes",
     """
-    UPDATE keys SET active = true, verification_status = 'skipped', permission_trade = 'unknown'
+    UPDATE keys SET active = true, verification_status = 'skipped', permission_trade = 'unknown',
+        permission_withdraw = 'unknown'
     WHERE NOT active OR verification_status = 'rejected' OR permission_trade = 'no'
+        OR permission_withdraw = 'yes'
     """,
     "UPDATE bots SET paused = false WHERE paused",
     "UPDATE trading_assets SET enabled = true WHERE NOT enabled",
@@ -200,5 +203,6 @@ class Turmoil:
             Change("close by hand", 2, lambda: scene.close_by_hand(bot, position)),
             Change("heartbeat", 4, lambda: scene.heartbeat(bot)),
             Change("look", 2, lambda: scene.look(bot, accepted=yes)),
+            Change("look", 1, lambda: scene.look(bot, accepted=True, withdraw="yes")),
         )
         return chance.choices(changes, [change.weight for change in changes])[0]

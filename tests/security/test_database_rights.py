@@ -132,6 +132,7 @@ HEALTH = {
     *(f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")),
     *(f"verification_{name}" for name in ("status", "reason", "possible", "checked_at")),
     "health_checked_at",
+    "unverified",
     "expires_at",
     "expiry_announced",
     "revision",

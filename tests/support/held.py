@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from botkeys.exchanges.adapter import ExchangeAdapter
-from botkeys.exchanges.model import CredentialReport
+from botkeys.exchanges.model import CredentialReport, Environment
 from botkeys.exchanges.registry import Exchanges
 from tests.support.variants import changed
 from tests.support.world import World
@@ -35,6 +35,9 @@ class _HeldAdapter:
     def __init__(self, held: HeldExchanges, adapter: ExchangeAdapter) -> None:
         self._held = held
         self._adapter = adapter
+
+    def tells_withdrawal(self, environment: Environment, region: str | None) -> bool:
+        return self._adapter.tells_withdrawal(environment, region)
 
     async def check_credentials(self, *request: Any) -> CredentialReport:
         await self._held.wait()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
@@ -21,7 +21,8 @@ class Key(Base):
 
     `exchange_account` is a keyed hash of the exchange's account id. `expiry_announced` is the
     fewest days before `expires_at` that an event has announced; `health_checked_at` is when a bot
-    last checked this version, by the bot's own clock.
+    last checked this version, by the bot's own clock. `unverified`: the credentials were stored
+    without asking an exchange that tells whether a key can withdraw; nobody has found out since.
     """
 
     __tablename__ = "keys"
@@ -61,6 +62,7 @@ class Key(Base):
     verification_reason: Mapped[str | None]
     verification_possible: Mapped[list[Any] | None]
     verification_checked_at: Mapped[datetime | None]
+    unverified: Mapped[bool] = mapped_column(server_default=false())
     health_checked_at: Mapped[datetime | None]
     last_release_at: Mapped[datetime | None]
     last_release_from: Mapped[str | None]

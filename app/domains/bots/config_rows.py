@@ -36,6 +36,8 @@ class ConfigRow(NamedTuple):
     version: int
     active: bool
     permission_trade: str
+    permission_withdraw: str
+    unverified: bool
     verification_status: str
     catalogue_known: bool
     symbol: str | None
@@ -65,7 +67,8 @@ _MEMBERS = f"""
            ),
            bots.paused,
            keys.id, keys.label, keys.exchange, keys.environment, keys.region, keys.contract_type,
-           keys.version, keys.active, keys.permission_trade, keys.verification_status,
+           keys.version, keys.active, keys.permission_trade,
+           keys.permission_withdraw, keys.unverified, keys.verification_status,
            coalesce(catalogue.instruments_fetched_at IS NOT NULL, false),
            assets.symbol, assets.leverage, assets.margin_mode, assets.enabled,
            coalesce(listing.listed, false),

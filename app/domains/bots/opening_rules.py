@@ -17,6 +17,8 @@ class OpeningConditions:
     has_key: bool
     key_active: bool
     key_trades: str
+    can_withdraw: bool
+    unverified: bool
     credentials_rejected: bool
     enabled_assets: int
     catalogue_known: bool
@@ -34,6 +36,8 @@ def blocked_by(conditions: OpeningConditions) -> list[str]:
         "no_key": not conditions.has_key,
         "key_inactive": conditions.has_key and not conditions.key_active,
         "key_cannot_trade": conditions.has_key and conditions.key_trades == "no",
+        "withdrawal_permission": conditions.has_key and conditions.can_withdraw,
+        "unverified": conditions.has_key and conditions.unverified,
         "credentials_rejected": conditions.has_key and conditions.credentials_rejected,
         "no_trading_assets": conditions.has_key and not conditions.enabled_assets,
         "catalogue_unknown": conditions.has_key and not conditions.catalogue_known,
@@ -55,8 +59,12 @@ def asset_blocked_by(
     return [reason for reason, holds in reasons.items() if holds]
 
 
-def bot_blocked_by(rows: Sequence[ConfigRow]) -> list[str]:
-    """Return why a bot may not open positions at all, from its config rows."""
+def bot_blocked_by(rows: Sequence[ConfigRow], *, refuse_withdrawal: bool) -> list[str]:
+    """Return why a bot may not open positions at all, from its config rows.
+
+    `refuse_withdrawal`: whether a key blocks that can withdraw, or of which nobody has found out
+    although its exchange says so (policy `reject`). An `unknown` answer itself blocks nothing.
+    """
     first = rows[0]
     return blocked_by(
         OpeningConditions(
@@ -66,6 +74,8 @@ def bot_blocked_by(rows: Sequence[ConfigRow]) -> list[str]:
             has_key=first.key_id is not None,
             key_active=first.active,
             key_trades=first.permission_trade,
+            can_withdraw=refuse_withdrawal and first.permission_withdraw == "yes",
+            unverified=refuse_withdrawal and first.unverified,
             credentials_rejected=first.verification_status == "rejected",
             enabled_assets=sum(1 for row in rows if row.enabled),
             catalogue_known=first.catalogue_known,

@@ -77,8 +77,13 @@ class BotRepository:
         await self._session.execute(notifications.of_bot(self._account_id, bot_id))
 
     async def assign(self, bot_id: UUID, key_id: UUID) -> None:
-        """Assign the key to the bot, and remember that the bot had it."""
+        """Assign the key to the bot, and remember that the bot had it.
+
+        Reports on the key's health are ordered by the clock of the bot that sends them.
+        """
         await self.change(bot_id, key_id=key_id)
+        of_key = Key.account_id == self._account_id, Key.id == key_id
+        await self._session.execute(update(Key).where(*of_key).values(health_checked_at=None))
         new = upsert(Assignment).values(account_id=self._account_id, bot_id=bot_id, key_id=key_id)
         await self._session.execute(new.on_conflict_do_nothing())
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -36,6 +36,8 @@ class Verified:
     status: str
     reason: str | None
     report: CredentialReport
+    unverified: bool = False
+    """Whether the exchange was not asked although it tells if a key can withdraw."""
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -51,7 +53,8 @@ class Verified:
             "verification_status": self.status,
             "verification_reason": self.reason,
             "verification_possible": None,
-            "verification_checked_at": None if self is SKIPPED else func.clock_timestamp(),
+            "verification_checked_at": None if self.status == "skipped" else func.clock_timestamp(),
+            "unverified": self.unverified,
             "health_checked_at": None,
         }
 
@@ -100,7 +103,8 @@ class CredentialCheck:
         self._refuse_withdrawal = refuse_withdrawal
 
     async def run(self, request: KeyRequest) -> Verified:
-        """Return what the exchange says about the credentials; `SKIPPED` if it is not to be asked.
+        """Return what the exchange says about the credentials; `SKIPPED`, perhaps
+        `unverified`, if it is not to be asked.
 
         Raises `CredentialsRejected` if the exchange refuses them, `WithdrawalPermission` by policy,
         and `RateLimited` if the account had too many keys checked.
@@ -109,7 +113,9 @@ class CredentialCheck:
         credentials: they are accepted, and every answer about them is `unknown`.
         """
         if not request.verify:
-            return SKIPPED
+            adapter = self._exchanges.adapter(request.exchange)
+            unverified = adapter.tells_withdrawal(request.environment, request.region)
+            return replace(SKIPPED, unverified=unverified)
         await self._limit.take(self._account_id)
         try:
             async with self._aside():

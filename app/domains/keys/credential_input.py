@@ -10,7 +10,7 @@ from app.domains.keys.errors import (
     PassphraseTwice,
     RegionNotOffered,
 )
-from app.domains.keys.schemas import CredentialsReplace, KeyCreate
+from app.domains.keys.schemas import CredentialsInput, KeyCreate
 from botkeys.exchanges.credential_format import malformed
 from botkeys.exchanges.model import ContractType, Credentials, Environment, ExchangeProfile
 from botkeys.exchanges.registry import EXCHANGES
@@ -52,7 +52,7 @@ def read_request(new: KeyCreate) -> KeyRequest:
     )
 
 
-def read_credentials(new: CredentialsReplace, profile: ExchangeProfile) -> Credentials:
+def read_credentials(new: CredentialsInput, profile: ExchangeProfile) -> Credentials:
     """Return the credentials in the form of this exchange. Raises the refusal that applies."""
     credentials = _split(new, profile)
     fault = malformed(profile.exchange, credentials)
@@ -61,7 +61,7 @@ def read_credentials(new: CredentialsReplace, profile: ExchangeProfile) -> Crede
     return credentials
 
 
-def _split(new: CredentialsReplace, profile: ExchangeProfile) -> Credentials:
+def _split(new: CredentialsInput, profile: ExchangeProfile) -> Credentials:
     """Split `secret:passphrase` at the first colon if the exchange uses a passphrase."""
     if not profile.passphrase_required:
         if new.api_passphrase is not None:

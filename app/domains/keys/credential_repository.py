@@ -7,6 +7,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.custody.sealing import Sealed
+from app.db.base import AnyRow
 from app.db.models import Key, KeyCredential
 
 
@@ -15,11 +16,14 @@ class CredentialRepository:
         self._session = session
         self._account_id = account_id
 
-    async def exchange_account(self, key_id: UUID) -> bytes | None:
-        """Return the keyed hash of the exchange account that the key belongs to, if it is known."""
-        return await self._session.scalar(
-            select(Key.exchange_account).where(Key.account_id == self._account_id, Key.id == key_id)
+    async def proof(self, key_id: UUID) -> AnyRow:
+        """Return what is proven of the key: `exchange_account`, the keyed hash of the account that
+        it belongs to if known, its `fingerprint`, and whether it is `unverified`.
+        """
+        query = select(Key.exchange_account, Key.fingerprint, Key.unverified).where(
+            Key.account_id == self._account_id, Key.id == key_id
         )
+        return (await self._session.execute(query)).one()
 
     async def remove(self, key_id: UUID) -> int:
         """Delete all versions and return how many there were."""

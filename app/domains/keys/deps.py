@@ -88,7 +88,7 @@ def _check(context: Context, caller: Caller, request: Request) -> CredentialChec
         aside=partial(released, request),
         account_id=caller.account_id,
         timeout=settings.key_check_timeout,
-        refuse_withdrawal=settings.withdrawal_policy == "reject",
+        refuse_withdrawal=settings.refuse_withdrawal,
     )
 
 

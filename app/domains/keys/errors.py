@@ -6,8 +6,10 @@ AppError
 ├── KeyAlreadyAdded           409 key_already_added, with `key_id`
 ├── OpenPositions
 │   ├── ContractHasPositions    409 open_positions, with `count`
-│   └── FormerBotHasPositions   409 open_positions, with `count`
+│   ├── FormerBotHasPositions   409 open_positions, with `count`
+│   └── UnprovenHasPositions    409 open_positions, with `count`
 ├── OtherExchangeAccount      409 other_exchange_account
+├── SameAccountUnproven       409 same_account_unproven
 ├── ContractTypeNotOffered    422 contract_type_not_offered, with `contract_types`
 ├── RegionNotOffered          422 region_not_offered, with `regions`
 ├── PassphraseRequired        422 passphrase_required
@@ -57,6 +59,16 @@ class FormerBotHasPositions(OpenPositions):
     sentence = (
         "A bot that had this key still holds {count} open {noun} with it. Wait until the "
         "bot has closed them, or close them by hand if the bot no longer runs."
+    )
+
+
+class UnprovenHasPositions(OpenPositions):
+    """The refusal to replace credentials by some that may be of another exchange account."""
+
+    sentence = (
+        "Nothing proves that these credentials belong to the exchange account that holds the key's "
+        "{count} open {noun}. Close them first, or replace the credentials with `verify: true` "
+        "when the exchange can be reached and identifies the account."
     )
 
 
@@ -150,6 +162,17 @@ class OtherExchangeAccount(AppError):
     detail = (
         "These credentials belong to another account at the exchange, which does not hold this "
         "key's positions. Add them as a new key."
+    )
+
+
+class SameAccountUnproven(AppError):
+    status = 409
+    code = "same_account_unproven"
+    title = "Nothing proves that the exchange account is the same"
+    detail = (
+        "The exchange was not asked, could not be reached or does not identify the account, so "
+        "these credentials may belong to another one. If they belong to the same account, repeat "
+        "the request with `confirm_same_account: true`; otherwise add them as a new key."
     )
 
 

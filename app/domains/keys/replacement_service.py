@@ -1,6 +1,7 @@
 """Replaces a key's credentials in place: its bot, positions and settings stay as they are."""
 
 import hmac
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.exc import IntegrityError
@@ -16,11 +17,16 @@ from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_credentials
 from app.domains.keys.credential_repository import CredentialRepository
-from app.domains.keys.errors import KeyAlreadyAdded, OtherExchangeAccount
+from app.domains.keys.errors import (
+    KeyAlreadyAdded,
+    OtherExchangeAccount,
+    SameAccountUnproven,
+    UnprovenHasPositions,
+)
 from app.domains.keys.repository import KeyRepository, KeyRow
 from app.domains.keys.schemas import CredentialsReplace
 from app.errors import NotFound
-from botkeys.exchanges.model import ContractType, Environment
+from botkeys.exchanges.model import ContractType, Environment, PermissionAnswer
 from botkeys.exchanges.registry import EXCHANGES
 from botkeys.sealing.binding import Binding
 
@@ -72,7 +78,15 @@ class ReplacementService:
         if not await self._keys.lock(key_id):
             raise NotFound
         row = self._current(await self._keys.get(key_id), expected)
-        exchange_account = await self._same_account(key_id, request, verified)
+        before = await self._credentials.proof(key_id)
+        same_key = hmac.compare_digest(before.fingerprint, mark)
+        exchange_account = await self._same_account(
+            row,
+            before.exchange_account,
+            hashed_account(self._vault.fingerprint, request, verified),
+            vouched=same_key,
+            confirmed=new.confirm_same_account,
+        )
         version = row.version + 1
         binding = Binding(account_id, key_id, version, request.exchange, request.environment)
         sealed = self._vault.sealing.sealer().seal(request.credentials, binding)
@@ -83,7 +97,8 @@ class ReplacementService:
                 masked_key=mask(request.credentials.api_key),
                 fingerprint=mark,
                 exchange_account=exchange_account,
-                **verified.columns,
+                **verified.columns
+                | _kept_doubts(row, verified, unverified=before.unverified, same_key=same_key),
             )
         except IntegrityError as error:
             # Another request added the key meanwhile: only the constraint is immune to that race.
@@ -101,6 +116,7 @@ class ReplacementService:
             exchange=row.exchange,
             version=version,
             verification=verified.status,
+            confirmed_same_account=new.confirm_same_account,
         )
         return self._current(await self._keys.get(key_id), None)
 
@@ -113,14 +129,33 @@ class ReplacementService:
             raise KeyAlreadyAdded(known)
 
     async def _same_account(
-        self, key_id: UUID, request: KeyRequest, verified: Verified
+        self,
+        row: KeyRow,
+        before: bytes | None,
+        now: bytes | None,
+        *,
+        vouched: bool,
+        confirmed: bool,
     ) -> bytes | None:
-        """Return the hash to store. Raises `OtherExchangeAccount` if both are known and differ."""
-        before = await self._credentials.exchange_account(key_id)
-        now = hashed_account(self._vault.fingerprint, request, verified)
-        if before is not None and now is not None and not hmac.compare_digest(before, now):
-            raise OtherExchangeAccount
-        return now or before
+        """Return the hash of the exchange account to store.
+
+        The account is proven to be the same by equal hashes, or `vouched` for by the same API key.
+        Otherwise the caller must have `confirmed` it, what was known of the former account is
+        forgotten, and no position may be open, since it would be managed in the wrong account.
+        """
+        if before is not None and now is not None:
+            if not hmac.compare_digest(before, now):
+                raise OtherExchangeAccount
+            return now
+        if vouched:
+            return now or before
+        # Counted after the key's lock, which openings share: none can slip in between.
+        held = await self._keys.positions_held(row.id)
+        if held:
+            raise UnprovenHasPositions(held)
+        if not confirmed:
+            raise SameAccountUnproven
+        return now
 
     @staticmethod
     def _current(row: KeyRow | None, expected: Revisions | None) -> KeyRow:
@@ -128,6 +163,24 @@ class ReplacementService:
             raise NotFound
         require(row.revision, expected)
         return row
+
+
+def _kept_doubts(
+    row: KeyRow, verified: Verified, *, unverified: bool, same_key: bool
+) -> dict[str, Any]:
+    """Return the columns in which the former credentials' doubts outlive a check without an answer.
+
+    An exchange that could not be reached verifies nothing, and the same API key can still withdraw
+    if it could before.
+    """
+    withdraw = verified.report.permissions.withdraw
+    doubts: dict[str, Any] = {}
+    if verified.status != "verified" and unverified:
+        doubts["unverified"] = True
+    could = row.permission_withdraw == PermissionAnswer.YES
+    if same_key and could and withdraw is PermissionAnswer.UNKNOWN:
+        doubts["permission_withdraw"] = PermissionAnswer.YES
+    return doubts
 
 
 def _request(row: KeyRow, new: CredentialsReplace) -> KeyRequest:

@@ -151,6 +151,8 @@ async def change_key(
         errors.MalformedCredentials,
         errors.KeyAlreadyAdded,
         errors.OtherExchangeAccount,
+        errors.SameAccountUnproven,
+        errors.UnprovenHasPositions,
         errors.CredentialsRejected,
         errors.WithdrawalPermission,
     ),
@@ -165,8 +167,9 @@ async def replace_credentials(
     """Replace credentials that expire or were renewed; the key keeps its bot, positions and
     settings.
 
-    If the exchange identifies the account, the new credentials must belong to the same exchange
-    account. Once the response arrives, the previous credentials are deleted and `version` is
+    The new credentials must belong to the same exchange account. Where the exchange does not prove
+    that, and the API key is another one, `confirm_same_account` is required and no position may be
+    open. Once the response arrives, the previous credentials are deleted and `version` is
     incremented; the bot then fetches the new ones.
     """
     return _one(await service.replace(key_id, new, expected))

@@ -28,10 +28,8 @@ _KEY_EXAMPLE: JsonDict = {
 }
 
 
-class CredentialsReplace(Input):
+class CredentialsInput(Input):
     """The credentials of one API key, as the exchange issued them."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [_CREDENTIALS_EXAMPLE]})
 
     api_key: Annotated[
         SecretText, Field(description="Sealed on arrival; only a mask of it is kept.")
@@ -49,11 +47,33 @@ class CredentialsReplace(Input):
     ] = None
     verify_: Annotated[
         Flag,
-        Field(alias="verify", description="Whether to ask the exchange if it accepts the key."),
+        Field(
+            alias="verify",
+            description="Whether to ask the exchange if it accepts the key. If not, and the "
+            "exchange would have stated whether the key can withdraw, the key opens no new "
+            "positions (`unverified`) until its bot reports that, or the credentials are replaced "
+            "with `verify: true`.",
+        ),
     ] = True
 
 
-class KeyCreate(CredentialsReplace):
+class CredentialsReplace(CredentialsInput):
+    """The credentials that take the place of a key's present ones."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_CREDENTIALS_EXAMPLE]})
+
+    confirm_same_account: Annotated[
+        Flag,
+        Field(
+            description="Your word that the credentials belong to the same exchange account. "
+            "Required if the exchange does not prove it: it was not asked, cannot be reached, or "
+            "does not identify the account. Another API key is then refused while positions are "
+            "open."
+        ),
+    ] = False
+
+
+class KeyCreate(CredentialsInput):
     """A key to add, with its credentials."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_KEY_EXAMPLE]})

@@ -36,7 +36,7 @@ async def position_service(
 
 
 async def position_report_service(
-    work: CurrentWork, caller: CurrentCaller
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
 ) -> PositionReportService:
     bot = caller.bot
     return PositionReportService(
@@ -47,6 +47,7 @@ async def position_report_service(
             executor=SessionExecutor(work.session), account_id=bot.account_id, bot_id=bot.bot_id
         ),
         bot=bot,
+        refuse_withdrawal=context.settings.refuse_withdrawal,
     )
 
 

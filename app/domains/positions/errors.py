@@ -12,6 +12,8 @@ AppError
     ├── BotHasNoKey                   no_key
     ├── KeyIsInactive                 key_inactive
     ├── KeyCannotTrade                key_cannot_trade
+    ├── KeyCanWithdraw                withdrawal_permission
+    ├── KeyIsUnverified               unverified
     ├── KeyWasRejected                credentials_rejected
     ├── NoTradingAssets               no_trading_assets
     ├── CatalogueUnknown              catalogue_unknown
@@ -110,6 +112,24 @@ class KeyCannotTrade(OpeningRefused):
     )
 
 
+class KeyCanWithdraw(OpeningRefused):
+    code = "withdrawal_permission"
+    title = "The key can withdraw funds"
+    detail = (
+        "According to the exchange, the key may withdraw funds. Remove that permission at the "
+        "exchange and let the bot report it, or replace the key."
+    )
+
+
+class KeyIsUnverified(OpeningRefused):
+    code = "unverified"
+    title = "The key has not been verified"
+    detail = (
+        "The key was added without asking the exchange whether it can withdraw funds. Replace its "
+        "credentials with `verify: true`, or let the bot report the key's permissions."
+    )
+
+
 class KeyWasRejected(OpeningRefused):
     code = "credentials_rejected"
     title = "The exchange rejects the key"
@@ -167,6 +187,8 @@ REFUSALS: dict[str, type[AppError]] = {
         BotHasNoKey,
         KeyIsInactive,
         KeyCannotTrade,
+        KeyCanWithdraw,
+        KeyIsUnverified,
         KeyWasRejected,
         NoTradingAssets,
         CatalogueUnknown,

@@ -32,6 +32,7 @@ class _Report(NamedTuple):
     sent: PositionReport
     stored: PositionRow | None
     rows: Sequence[ConfigRow]
+    refuse_withdrawal: bool
     now: datetime
     """The database's time, read after the locks."""
     ahead: Mapping[str, datetime] = MappingProxyType({})
@@ -51,7 +52,8 @@ class _Report(NamedTuple):
     @property
     def blocked_by(self) -> list[str]:
         """Return why the bot may not open this position, in the order of the contract."""
-        reasons, asset = bot_blocked_by(self.rows), self.asset
+        asset = self.asset
+        reasons = bot_blocked_by(self.rows, refuse_withdrawal=self.refuse_withdrawal)
         if asset is not None:
             leverage = self.sent.leverage or asset.leverage
             reasons += row_blocked_by(asset._replace(leverage=leverage))
@@ -64,11 +66,17 @@ class PositionReportService:
     """The positions of one bot. Locks in the order account, bot, key, asset, position."""
 
     def __init__(
-        self, *, positions: PositionReportRepository, events: BotEventRepository, bot: BotPrincipal
+        self,
+        *,
+        positions: PositionReportRepository,
+        events: BotEventRepository,
+        bot: BotPrincipal,
+        refuse_withdrawal: bool,
     ) -> None:
         self._positions = positions
         self._events = events
         self._bot = bot
+        self._refuse_withdrawal = refuse_withdrawal
 
     async def report(self, position_id: str, sent: PositionReport) -> PositionRow:
         """Apply the report to the position, and return the position as it is then stored."""
@@ -80,7 +88,9 @@ class PositionReportService:
             rows, now = await self._config_rows()
             # Another report may have been first, with a key that is not locked here.
             if stored is None or stored.key_id in keys:
-                row = await self._apply(_Report(position_id, sent, stored, rows, now))
+                row = await self._apply(
+                    _Report(position_id, sent, stored, rows, self._refuse_withdrawal, now)
+                )
         return row
 
     async def _share(self, position_id: str, sent: PositionReport) -> set[UUID]:

@@ -1,9 +1,18 @@
 """Replacing a key's credentials in place."""
 
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
+import pytest
+from sqlalchemy import select
+
+from app.db.models import Key
+from app.simulator.faults import FaultKind
 from botkeys.client import BotClient
 from botkeys.transport.client import ASGITransport, HttpTransport
+from tests.support.positions import trader
+from tests.support.variants import apart
 from tests.support.world import World
 
 
@@ -49,16 +58,97 @@ async def test_a_key_of_another_exchange_account_is_refused(world: World) -> Non
     assert (await user.get(f"/v1/keys/{key['id']}")).json() == key
 
 
-async def test_where_the_exchange_does_not_tell_its_account_the_key_is_taken(world: World) -> None:
+async def stored_account(world: World, key: dict[str, Any]) -> bytes | None:
+    async with world.context.database.sessions() as session:
+        return await session.scalar(select(Key.exchange_account).where(Key.id == UUID(key["id"])))
+
+
+async def test_where_the_exchange_does_not_tell_its_account_the_user_confirms_it(
+    world: World,
+) -> None:
     """Rule R8."""
     user = world.user()
     key = await user.add_key("trade", exchange="binance")
+    path = f"/v1/keys/{key['id']}/credentials"
+    other = credentials(world, "other_account", "binance")
 
-    answer = await user.put(
-        f"/v1/keys/{key['id']}/credentials", credentials(world, "other_account", "binance")
-    )
+    refused = await user.put(path, other)
+    unchanged = (await user.get(f"/v1/keys/{key['id']}")).json()
+    answer = await user.put(path, {**other, "confirm_same_account": True})
 
-    assert answer.status_code == 200
+    assert (refused.status_code, refused.json()["code"]) == (409, "same_account_unproven")
+    assert unchanged == key
+    assert (answer.status_code, answer.json()["version"]) == (200, 2)
+
+
+@pytest.mark.parametrize("unproven", ["skipped", "unreachable"])
+async def test_a_replacement_without_proof_forgets_the_account_and_waits_for_positions(
+    world: World, unproven: str
+) -> None:
+    """Rule R8: what was proven of the former credentials proves nothing of the new ones."""
+    trading = await trader(world)
+    user, path = trading.user, f"/v1/keys/{trading.key['id']}/credentials"
+    body = {
+        **credentials(world, "other_account"),
+        "verify": unproven == "unreachable",
+        "confirm_same_account": True,
+    }
+    await trading.report("opening")
+    if unproven == "unreachable":
+        world.simulator.faults.set("okx", "testnet", FaultKind.SERVER_ERROR)
+
+    async with apart(world) as alone:
+        asking = replace(user, http=alone.http, world=alone)
+        held = await asking.put(path, body)
+        await trading.report("open")
+        open_ = await asking.put(path, body)
+        await trading.report("closed")
+        unconfirmed = await asking.put(path, {**body, "confirm_same_account": False})
+        before = await stored_account(world, trading.key)
+        answer = await asking.put(path, body)
+    world.simulator.faults.clear()
+
+    for refused in (held, open_):
+        problem = refused.json()
+        assert (refused.status_code, problem["code"]) == (409, "open_positions"), problem
+        assert problem["count"] == 1
+    assert unconfirmed.json()["code"] == "same_account_unproven"
+    assert before is not None
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["verification"]["status"] == unproven
+    assert await stored_account(world, trading.key) is None
+    # Nothing is known to compare with any more, so the next one is not proven either.
+    following = await user.put(path, credentials(world, "trade"))
+    assert following.json()["code"] == "same_account_unproven"
+    confirmed = await user.put(path, {**credentials(world, "trade"), "confirm_same_account": True})
+    assert confirmed.status_code == 200
+    assert await stored_account(world, trading.key) == before
+
+
+async def test_no_word_of_the_user_makes_another_exchange_account_the_same(world: World) -> None:
+    """Rule R8."""
+    user = world.user()
+    key = await user.add_key("trade")
+    body = {**credentials(world, "other_account"), "confirm_same_account": True}
+
+    answer = await user.put(f"/v1/keys/{key['id']}/credentials", body)
+
+    assert (answer.status_code, answer.json()["code"]) == (409, "other_exchange_account")
+
+
+async def test_a_proven_replacement_needs_no_word_and_leaves_positions_alone(world: World) -> None:
+    """Rule R8."""
+    trading = await trader(world)
+    await trading.report("opening")
+    await trading.report("open")
+    path = f"/v1/keys/{trading.key['id']}/credentials"
+
+    renewed = await trading.user.put(path, credentials(world, "trade_2"))
+    same_key = {**credentials(world, "trade_2"), "verify": False}
+    again = await trading.user.put(path, same_key)
+
+    assert (renewed.status_code, again.status_code) == (200, 200)
+    assert await stored_account(world, trading.key) is not None
 
 
 async def test_the_same_api_key_may_come_back_with_another_secret(world: World) -> None:

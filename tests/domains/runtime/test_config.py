@@ -19,6 +19,8 @@ ORDER = [
     "bot_paused",
     "key_inactive",
     "key_cannot_trade",
+    "withdrawal_permission",
+    "unverified",
     "credentials_rejected",
     "no_trading_assets",
     "catalogue_unknown",
@@ -30,6 +32,8 @@ FREE = {
     "has_key": True,
     "key_active": True,
     "key_trades": "yes",
+    "can_withdraw": False,
+    "unverified": False,
     "credentials_rejected": False,
     "enabled_assets": 1,
     "catalogue_known": True,
@@ -40,6 +44,8 @@ CAUSES: dict[str, dict[str, Any]] = {
     "bot_paused": {"paused": True},
     "key_inactive": {"key_active": False},
     "key_cannot_trade": {"key_trades": "no"},
+    "withdrawal_permission": {"can_withdraw": True},
+    "unverified": {"unverified": True},
     "credentials_rejected": {"credentials_rejected": True},
     "no_trading_assets": {"enabled_assets": 0},
     "catalogue_unknown": {"catalogue_known": False},
@@ -119,7 +125,11 @@ async def test_all_reasons_of_a_real_bot_stand_in_order(world: World) -> None:
     await user.post("/v1/freezes", {"scope": "account"})
     async with world.context.database.sessions() as session:
         rejected = update(Key).where(Key.id == UUID(key["id"]))
-        await session.execute(rejected.values(verification_status="rejected"))
+        await session.execute(
+            rejected.values(
+                verification_status="rejected", permission_withdraw="yes", unverified=True
+            )
+        )
         closing = update(Account).where(Account.account_id == bot.account_id)
         await session.execute(closing.values(closing_at=func.clock_timestamp()))
         await session.commit()

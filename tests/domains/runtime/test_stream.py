@@ -336,7 +336,7 @@ async def test_one_bot_s_trouble_is_not_another_s(world: World) -> None:
     troubled, _, _ = await user.ready_bot()
     sound = await principal_of(world, await new_bot(user))
     nowhere: Any = None
-    config_cache = ConfigCache(nowhere)
+    config_cache = ConfigCache(nowhere, refuse_withdrawal=True)
     config_publisher = ConfigPublisher(
         world.context.database.autocommit, config_cache, StreamLimits(), None
     )

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -95,6 +96,7 @@ def test_what_the_exchange_says_goes_with_heartbeats_until_one_is_acknowledged(
         at = START + timedelta(seconds=exchange.asked[0][0])
         assert all(report == reports[0] for report in reports)
         assert reports[0] == {
+            "key_id": str(service.binding.key_id),
             "version": 3,
             "status": "ok",
             "permissions": {"trade": "yes"},
@@ -170,7 +172,7 @@ def test_a_report_that_the_service_does_not_take_stops_no_heartbeat(service: Ser
             await asyncio.sleep(1)
             refused = (422, {"code": "invalid_request", "detail": "Nothing of this."})
             runtime.faults["heartbeat"] = refused
-            client._report_health(CredentialHealth(3, START))
+            client._report_health(CredentialHealth(uuid4(), 3, START))
             await asyncio.sleep(12)
             runtime.faults.clear()
             await asyncio.sleep(60)

@@ -103,6 +103,8 @@ async def test_every_variant_of_a_key_is_seen_for_what_it_is(
 ) -> None:
     variants = credentials()[exchange][environment]
     place = (exchange, environment.value)
+    adapter = simulated.adapter(exchange)
+    assert adapter.tells_withdrawal(environment, None) is (place not in SILENT)
     for variant, (trade, withdraw) in PERMITTED.items():
         report = await check(simulated, exchange, environment, boxed(variants[variant]))
         stated = (report.permissions.trade, report.permissions.withdraw)

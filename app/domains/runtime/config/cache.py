@@ -31,8 +31,9 @@ class ConfigCache:
     alone.
     """
 
-    def __init__(self, exchanges: Exchanges, kept: int = KEPT) -> None:
+    def __init__(self, exchanges: Exchanges, *, refuse_withdrawal: bool, kept: int = KEPT) -> None:
         self._exchanges = exchanges
+        self._refuse_withdrawal = refuse_withdrawal
         self._kept = kept
         self._made: OrderedDict[tuple[UUID, UUID], _Made] = OrderedDict()
 
@@ -45,7 +46,7 @@ class ConfigCache:
         if known is not None and known.rows == rows:
             self._made.move_to_end(name)
             return known.configuration
-        content = config_document(rows, self._exchanges)
+        content = config_document(rows, self._exchanges, refuse_withdrawal=self._refuse_withdrawal)
         # A copy: the buffer that orjson returns keeps its full capacity, several times the content.
         document = bytes(memoryview(dumps(content)))
         made = Configuration(content["version"], content["may_open_positions"], document)

@@ -13,10 +13,12 @@ from botkeys.exchanges.registry import Exchanges
 _VERSION_BYTES = 16
 
 
-def config_document(rows: Sequence[ConfigRow], exchanges: Exchanges) -> dict[str, Any]:
+def config_document(
+    rows: Sequence[ConfigRow], exchanges: Exchanges, *, refuse_withdrawal: bool
+) -> dict[str, Any]:
     """Return the members of `runtime.config.schemas.Config`. Equal content has an equal version."""
     first = rows[0]
-    reasons = bot_blocked_by(rows)
+    reasons = bot_blocked_by(rows, refuse_withdrawal=refuse_withdrawal)
     endpoints = _endpoints(first, exchanges)
     content = {
         "may_open_positions": not reasons,

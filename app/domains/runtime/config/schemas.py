@@ -121,7 +121,9 @@ class Config(Document):
         Field(
             examples=[["bot_paused"]],
             description="Every reason why no new position may be opened, in order; empty if there "
-            "is none.",
+            "is none: `account_closing`, `frozen`, `bot_paused`, `no_key`, `key_inactive`, "
+            "`key_cannot_trade`, `withdrawal_permission`, `unverified`, `credentials_rejected`, "
+            "`no_trading_assets`, `catalogue_unknown`.",
         ),
     ]
     key: Annotated[ConfigKey | None, Field(description="Null if the bot has no key.")]

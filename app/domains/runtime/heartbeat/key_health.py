@@ -14,9 +14,19 @@ _PERMISSIONS = tuple(
     f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")
 )
 
+_BLOCKING = {
+    "permission_withdraw": PermissionAnswer.YES,
+    "permission_trade": PermissionAnswer.NO,
+}
+_KNOWN = {PermissionAnswer.YES, PermissionAnswer.NO}
+
 
 def differences(key: AnyRow, report: CredentialsReport) -> dict[str, Any]:
-    """Return the columns of the key that the report changes, except the time of the check."""
+    """Return the columns of the key that the report changes, except the time of the check.
+
+    What blocks new positions is taken back by an answer only: `unknown` is none, and neither is the
+    refusal of the credentials. An answer about withdrawal verifies the key.
+    """
     rejected = report.status == "rejected"
     reported: dict[str, Any] = {
         "verification_status": _STATUS[report.status],
@@ -24,8 +34,18 @@ def differences(key: AnyRow, report: CredentialsReport) -> dict[str, Any]:
         "verification_possible": (report.possible or None) if rejected else None,
     }
     if report.permissions is not None:
-        permissions = report.permissions.model_dump(exclude_none=True)
-        reported |= {f"permission_{name}": answer for name, answer in permissions.items()}
+        permissions = {
+            f"permission_{name}": answer
+            for name, answer in report.permissions.model_dump(exclude_none=True).items()
+        }
+        for name, blocking in _BLOCKING.items():
+            answer = permissions.get(name, blocking)
+            silent = rejected or answer == PermissionAnswer.UNKNOWN
+            if silent and answer != blocking and getattr(key, name) == blocking:
+                del permissions[name]
+        reported |= permissions
+        if not rejected and permissions.get("permission_withdraw") in _KNOWN:
+            reported["unverified"] = False
     if "expires_at" in report.model_fields_set and not (rejected and report.expires_at is None):
         reported["expires_at"] = report.expires_at
     return {name: value for name, value in reported.items() if value != getattr(key, name)}

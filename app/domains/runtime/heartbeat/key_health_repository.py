@@ -59,6 +59,7 @@ class HealthRepository:
                 Key.verification_reason,
                 Key.verification_possible,
                 Key.health_checked_at,
+                Key.unverified,
             )
             .select_from(Bot)
             .outerjoin(Key, (Key.account_id == Bot.account_id) & (Key.id == Bot.key_id))

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
+from uuid import UUID
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from typing_extensions import TypeAliasType
@@ -52,6 +53,13 @@ class CredentialsReport(Input):
         Field(ge=1, description="The version of the credentials that were tried."),
         WHOLE_NUMBER,
     ]
+    key_id: Annotated[
+        UUID | None,
+        Field(
+            description="The key that was tried; omitted: the bot's current key. Send it, so that "
+            "a report that is still on its way when the key is swapped does not count for another."
+        ),
+    ] = None
     status: CredentialsStatus
     reason: Annotated[
         RefusalReason | None, Field(description="Why they were rejected; required if they were.")

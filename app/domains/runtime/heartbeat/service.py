@@ -60,10 +60,11 @@ class HeartbeatService:
     async def report(self, report: CredentialsReport) -> None:
         """Make the report the key's verification. Commit before `beat`, whose result reflects it.
 
-        A report about other credentials than the key's current ones changes nothing: the bot
-        fetches the current ones once it learns of them. A report older than the bot's last one
-        about these credentials changes nothing either. Of two reports within one second the later
-        counts. A bot's clock may be slow, so its time is compared only with its own earlier times.
+        A report about other credentials than the key's current ones, or about another key than the
+        bot's current one, changes nothing: the bot fetches the current ones once it learns of them.
+        A report older than the bot's last one about these credentials changes nothing either. Of
+        two reports within one second the later counts. A bot's clock may be slow, so its time is
+        compared only with its own earlier times.
         """
         self._rows = ()  # these rows do not reflect the report yet
         locked = await self._health.lock()
@@ -77,7 +78,7 @@ class HeartbeatService:
         key = await self._health.key()
         if report.checked_at > key.now + TOLERANCE:
             raise ClockAhead(key.now)
-        if key.id is None or report.version != key.version:
+        if key.id is None or report.version != key.version or report.key_id not in {None, key.id}:
             return
         if key.health_checked_at is not None and report.checked_at < key.health_checked_at:
             return

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, final
+from uuid import UUID
 
 from botkeys.client.config_feed import ConfigFeed
 from botkeys.client.credentials import ReleasedCredentials
@@ -46,6 +47,7 @@ class CredentialHealth:
     With a `reason` they were rejected; `possible` are the causes that it does not distinguish.
     """
 
+    key_id: UUID
     version: int
     checked_at: datetime
     reason: RefusalReason | None = None
@@ -56,6 +58,7 @@ class CredentialHealth:
     def as_json(self) -> dict[str, Any]:
         """Return the member `credentials` of a heartbeat."""
         document: dict[str, Any] = {
+            "key_id": str(self.key_id),
             "version": self.version,
             "checked_at": self.checked_at.isoformat(),
         }
@@ -119,12 +122,17 @@ class HealthCheck:
             return False
         except CredentialsRefused as refused:
             health = CredentialHealth(
-                held.version, self._clock(), reason=refused.reason, possible=refused.possible
+                held.key_id,
+                held.version,
+                self._clock(),
+                reason=refused.reason,
+                possible=refused.possible,
             )
         except (ExchangeError, Forgotten):
             return False
         else:
             health = CredentialHealth(
+                held.key_id,
                 held.version,
                 self._clock(),
                 permissions=report.permissions,

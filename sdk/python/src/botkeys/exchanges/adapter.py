@@ -25,6 +25,12 @@ class ExchangeAdapter(Protocol):
         self, environment: Environment, region: str | None, contract_type: ContractType
     ) -> Endpoints: ...
 
+    def tells_withdrawal(self, environment: Environment, region: str | None) -> bool:
+        """Return whether a check that the exchange answers finds out if a key can withdraw.
+
+        The same for both contract types: a key's permissions do not depend on what it trades.
+        """
+
     async def instruments(
         self, environment: Environment, region: str | None, contract_type: ContractType
     ) -> Sequence[Instrument]:

@@ -162,6 +162,13 @@ class RestAdapter(ABC):
     ) -> Endpoints:
         return self._endpoints(self._market(environment, region, contract_type))
 
+    def tells_withdrawal(self, environment: Environment, region: str | None) -> bool:
+        """Return whether a check finds out if a key can withdraw: here, if there is any host."""
+        return any(
+            self._endpoints(self._market(environment, region, contract_type)).rest is not None
+            for contract_type in self.contract_types
+        )
+
     async def instruments(
         self, environment: Environment, region: str | None, contract_type: ContractType
     ) -> Sequence[Instrument]:

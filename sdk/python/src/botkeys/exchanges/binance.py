@@ -326,6 +326,11 @@ class BinanceAdapter(RestAdapter):
             hosts["rest_account"] = None  # as at the real exchange
         return hosts
 
+    def tells_withdrawal(self, environment: Environment, region: str | None) -> bool:
+        """Return whether the host that answers about permissions exists."""
+        del region  # there are none
+        return self._hosts[environment]["rest_account"] is not None
+
     def _endpoints(self, market: Market) -> Endpoints:
         hosts, kind = self._hosts[market.environment], market.contract_type
         return Endpoints(hosts[f"rest_{kind}"], hosts[f"websocket_{kind}"])

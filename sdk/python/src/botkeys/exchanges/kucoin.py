@@ -254,6 +254,11 @@ class KucoinAdapter(RestAdapter):
         super().__init__(context, hosts)
         self._older = _OlderKeys()
 
+    def tells_withdrawal(self, environment: Environment, region: str | None) -> bool:
+        """Return whether the host that answers about permissions exists."""
+        del region  # there are none
+        return self._hosts[environment]["rest_account"] is not None
+
     def _endpoints(self, market: Market) -> Endpoints:
         hosts = self._hosts[market.environment]
         return Endpoints(hosts["rest"], hosts["websocket"])

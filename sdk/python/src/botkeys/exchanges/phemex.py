@@ -308,6 +308,11 @@ class PhemexAdapter(RestAdapter):
     exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
     error_texts: ClassVar[Sequence[tuple[str, Verdict]]] = ERROR_TEXTS
 
+    def tells_withdrawal(self, environment: Environment, region: str | None) -> bool:
+        """Return `False`: no call tells what a key may do."""
+        del environment, region
+        return False
+
     def _endpoints(self, market: Market) -> Endpoints:
         hosts = self._hosts[market.environment]
         return Endpoints(hosts["rest"], hosts["websocket"])

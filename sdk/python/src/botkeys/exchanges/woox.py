@@ -241,6 +241,11 @@ class WooxAdapter(RestAdapter):
     rate: ClassVar[Rate] = Rate(10, 1.0)
     exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
 
+    def tells_withdrawal(self, environment: Environment, region: str | None) -> bool:
+        """Return `False`: the answer about permissions has no form that could be confirmed."""
+        del environment, region
+        return False
+
     def _endpoints(self, market: Market) -> Endpoints:
         hosts = self._hosts[market.environment]
         return Endpoints(hosts["rest"], hosts["websocket"])
