@@ -105,8 +105,12 @@ def migrate(
     if url is None:
         raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
     patience = Patience(wait, lambda sentence: typer.echo(sentence, err=True))
-    asyncio.run(run(url.get_secret_value(), patience))
-    typer.echo(f"The database is at migration {head()}.")
+    at = asyncio.run(run(url.get_secret_value(), patience))
+    typer.echo(f"The database is at migration {at}.")
+    if at != head():
+        typer.echo(
+            f"A newer release has migrated it; this one ends at {head()} and changed nothing."
+        )
 
 
 @app.command()

@@ -98,7 +98,7 @@ def test_lists_are_words_with_commas_or_spaces(environment: pytest.MonkeyPatch) 
 def test_an_address_with_a_password_is_not_shown(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("BOTKEYS_DATABASE_URL", "postgresql://botkeys:PLANTED@db/botkeys")
 
-    with pytest.raises(SettingsError, match="^BOTKEYS_DATABASE_URL connects") as refused:
+    with pytest.raises(SettingsError, match=r"^BOTKEYS_DATABASE_URL connects") as refused:
         load_settings()
     assert "PLANTED" not in str(refused.value)
     environment.setenv("BOTKEYS_DATABASE_TLS", "any")

@@ -49,6 +49,23 @@ def head() -> str:
     return revision
 
 
+def is_newer(revision: str | None) -> bool:
+    """Return whether a later release made this migration.
+
+    Migrations are numbered: one that this code does not contain has a higher number than its head.
+    """
+    return revision is not None and revision.isdecimal() and int(revision) > int(head())
+
+
+def serves(revision: str | None) -> bool:
+    """Return whether this code can serve a database at this migration: its own head or a newer one.
+
+    Migrations expand before they contract (CONTRIBUTING.md), so that processes of the release
+    before go on while a deployment replaces them.
+    """
+    return revision == head() or is_newer(revision)
+
+
 def _upgrade(connection: Connection) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
@@ -69,12 +86,13 @@ async def current(connection: AsyncConnection) -> str | None:
     )
 
 
-async def migrate(url: str, patience: Patience = Patience()) -> None:  # noqa: B008  # frozen
-    """Migrate the database at `url` (no pooler in between) to the newest migration.
+async def migrate(url: str, patience: Patience = Patience()) -> str:  # noqa: B008  # frozen
+    """Migrate the database at `url` (no pooler in between) and return the migration it is at.
 
-    A second process waits for the first and then finds nothing to do. A statement that cannot get
-    its lock within a second gives up, so that a migration never queues all traffic behind it, and
-    is tried again after a pause. Raises `MigrationNotAllowed` and `MigrationBlocked`.
+    That is `head()`, or a later one where a newer release has migrated the database. A second
+    process waits for the first and then finds nothing to do. A statement that cannot get its lock
+    within a second gives up, so that a migration never queues all traffic behind it, and is tried
+    again after a pause. Raises `MigrationNotAllowed` and `MigrationBlocked`.
     """
     database = open_database(url, application_name="botkeys-migrate", pool_size=None)
     try:
@@ -90,6 +108,8 @@ async def migrate(url: str, patience: Patience = Patience()) -> None:  # noqa: B
 
             async def upgraded() -> None:
                 try:
+                    if is_newer(await current(connection)):
+                        return
                     await connection.run_sync(_upgrade)
                     await connection.commit()
                 except DBAPIError:
@@ -97,6 +117,7 @@ async def migrate(url: str, patience: Patience = Patience()) -> None:  # noqa: B
                     raise
 
             await retry_blocked(upgraded, LockWatch(onlooker, pid), patience)
+            return await current(connection) or ""
     except DBAPIError as error:
         if sqlstate(error) == _NOT_ALLOWED:
             raise MigrationNotAllowed from None

@@ -166,6 +166,14 @@ async def test_readiness_tells_which_check_fails(
     assert name is not None
     await execute(server.url(name, superuser=True), "UPDATE alembic_version SET version_num = 'x'")
     behind = await busy_world.http.get("/readyz")
+    await execute(
+        server.url(name, superuser=True), "UPDATE alembic_version SET version_num = '0005'"
+    )
+    older = await busy_world.http.get("/readyz")
+    await execute(
+        server.url(name, superuser=True), "UPDATE alembic_version SET version_num = '9999'"
+    )
+    newer = await busy_world.http.get("/readyz")
     await execute(server.url(name, superuser=True), "DELETE FROM alembic_version")
     empty = await busy_world.http.get("/readyz")
     folder = KeyFolder(tmp_path / "keys")
@@ -184,6 +192,8 @@ async def test_readiness_tells_which_check_fails(
         {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "master_key": "ok"}},
     )
     assert (behind.status_code, behind.json()["checks"]["migrations"]) == (503, "not at head")
+    assert (older.status_code, older.json()["checks"]["migrations"]) == (503, "not at head")
+    assert (newer.status_code, newer.json()["checks"]["migrations"]) == (200, "ok")
     assert (empty.status_code, empty.json()["checks"]["migrations"]) == (503, "not at head")
     assert without_key.status_code == 503
     assert without_key.json()["checks"]["master_key"] == "KeyFileMissing"

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from alembic import command
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -199,6 +200,27 @@ async def test_migrating_again_changes_nothing(empty: str, connection: AsyncConn
     await migrate(empty)
 
     assert await schema(connection) == first
+
+
+async def test_a_database_of_a_newer_release_stays_as_it_is(
+    empty: str, connection: AsyncConnection
+) -> None:
+    await migrate(empty)
+    await execute(empty, "UPDATE alembic_version SET version_num = '9999'")
+    first = await schema(connection)
+
+    assert await migrate(empty) == "9999"
+
+    assert await schema(connection) == first
+    assert await current(connection) == "9999"
+
+
+def test_migrations_are_numbered_so_that_a_newer_one_has_a_higher_number() -> None:
+    walked = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    numbers = [revision.revision for revision in walked]  # the newest first
+
+    assert all(len(number) == 4 and number.isdecimal() for number in numbers)
+    assert numbers == sorted(numbers, reverse=True)
 
 
 def test_no_migration_uses_what_postgresql_15_does_not_have() -> None:

@@ -1,6 +1,8 @@
 """An installation as in docs/deployment.md: a login and a key folder for each role."""
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -73,6 +75,25 @@ class Installation:
         port = free_port()
         process = Running(
             BOTKEYS, "serve", "--role", role, env=self.settings(role, port=port, **changes)
+        )
+        self.running.append(process)
+        return process, f"http://127.0.0.1:{port}"
+
+    def serve_release(self, code: Path, role: str) -> tuple[Running, str]:
+        """Start a server of another release's code, with the settings that it knows."""
+        port = free_port()
+        known = (code / "app" / "settings.py").read_text()
+        settings = {
+            name: value
+            for name, value in self.settings(role, port=port).items()
+            if f"    {name.removeprefix('BOTKEYS_').lower()}: " in known
+            or not name.startswith("BOTKEYS_")
+        }
+        paths = os.pathsep.join(map(str, (code, code / "sdk" / "python" / "src")))
+        process = Running(
+            *(sys.executable, "-m", "botkeys", "serve", "--role", role),
+            env={**settings, "PYTHONPATH": paths},
+            cwd=code,
         )
         self.running.append(process)
         return process, f"http://127.0.0.1:{port}"
