@@ -209,14 +209,34 @@ def credentials() -> None:
 
 
 @audit.command()
-def verify() -> None:
-    """Verify the chain of every account's audit log. Exits with 1 if any chain is broken."""
+def verify(
+    write: Annotated[
+        Path | None,
+        typer.Option(help="File that gets the newest link of every chain, if all are intact."),
+    ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="File that --write made earlier: every chain in it must go on."),
+    ] = None,
+) -> None:
+    """Verify the chain of every account's audit log.
+
+    Keep the file of --write away from the database: anyone with the database can put an account's
+    log back to an earlier state, which only --against finds. Exits with 1 if any chain is broken,
+    with 2 if a file cannot be used.
+    """
     import asyncio
 
     from app.commands.verify_audit import verify_all
+    from app.domains.audit.anchors import AnchorsUnusable
     from app.settings import load_settings
 
-    raise typer.Exit(0 if asyncio.run(verify_all(load_settings(), typer.echo)) else 1)
+    try:
+        whole = asyncio.run(verify_all(load_settings(), typer.echo, write=write, against=against))
+    except AnchorsUnusable as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(0 if whole else 1)
 
 
 @operations.command()

@@ -136,20 +136,26 @@ def change(installation: Installation, *statements: str) -> None:
     )
 
 
-def test_an_altered_audit_entry_is_found(pair: Pair) -> None:
+def test_an_altered_audit_entry_is_found(pair: Pair, tmp_path: Path) -> None:
     installation = pair.installation
     with installation.http(pair.api, "dave") as api:
         for number in range(3):
             sent(api.post("/v1/bots", json={"name": f"bot {number}"}), 201)
-    good = installation.command("audit", "verify", role="api")
+    heads = str(tmp_path / "heads.json")
+    good = installation.command("audit", "verify", "--write", heads, role="api")
     assert good.wait() == 0, good.text
     assert "all are intact" in good.stdout
 
     change(installation, ALTERED_ENTRY_OF_DAVE)
-    found = installation.command("audit", "verify", role="api")
+    found = installation.command("audit", "verify", "--against", heads, role="api")
     assert found.wait() == 1
     assert "entry 2 is missing or altered" in found.stdout
     assert "NOT all are intact" in found.stdout
+    assert "Compared with" in found.stdout
+    (tmp_path / "heads.json").write_text("{}")
+    unusable = installation.command("audit", "verify", "--against", heads, role="api")
+    assert unusable.wait() == 2
+    assert unusable.text.endswith("is not a whole file of audit heads.\n"), unusable.text
     change(installation, REPAIRED_ENTRY_OF_DAVE)
 
 

@@ -10,7 +10,7 @@ from app.api.pagination import NumberCursors
 from app.auth.scopes import USER_SCOPES
 from app.db.engine import Database
 from app.db.models import AuditEvent, AuditHead, Bot
-from app.domains.audit.chain import broken_at
+from app.domains.audit.chain import verify
 from botkeys.sealing.boxes import SecretBytes
 from tests.support.database import Server, execute
 from tests.support.split import Split
@@ -21,7 +21,7 @@ ENTRIES = 5
 
 async def broken(split: Split, account_id: UUID, key: SecretBytes | None = None) -> int | None:
     async with split.superuser.sessions() as session:
-        return await broken_at(session, key or split.api.context.audit, account_id)
+        return (await verify(session, key or split.api.context.audit, account_id)).broken_at
 
 
 async def account_with_entries(split: Split, account: str = "alice") -> UUID:
@@ -50,6 +50,7 @@ ALTERED = {
     "request_id": "''",
     "details": "details || '{\"more\": 1}'",
     "mac": "set_byte(mac, 31, get_byte(mac, 31) # 1)",
+    "format": "1",
 }
 
 
@@ -67,9 +68,11 @@ async def test_an_altered_entry_is_found(split: Split, column: str) -> None:
 
 APPEND = (
     "INSERT INTO audit_events SELECT account_id, 6, gen_random_uuid(), at, actor, actor_id, "
-    "action, outcome, code, target, target_id, environment, address, request_id, details, {} "
+    "action, outcome, code, target, target_id, environment, address, request_id, details, {}, "
+    "format "
     "FROM audit_events WHERE sequence = 5"
 )
+CUT = "UPDATE audit_heads SET sequence = 3, mac = (SELECT mac FROM audit_events WHERE sequence = 3)"
 MOVED = {
     "an entry removed": (["DELETE FROM audit_events WHERE sequence = 3"], 3),
     "the first removed": (["DELETE FROM audit_events WHERE sequence = 1"], 1),
@@ -96,6 +99,31 @@ MOVED = {
         ],
         2,
     ),
+    "cut off at an earlier entry": (["DELETE FROM audit_events WHERE sequence > 3", CUT], 4),
+    "cut off, and the seal with it": (
+        [
+            "DELETE FROM audit_events WHERE sequence > 3",
+            CUT,
+            "UPDATE audit_heads SET seal = NULL, sealed_sequence = NULL",
+        ],
+        4,
+    ),
+    "cut off, and the seal ascribed to it": (
+        [
+            "DELETE FROM audit_events WHERE sequence > 3",
+            CUT,
+            "UPDATE audit_heads SET sealed_sequence = 3",
+        ],
+        4,
+    ),
+    "cut off, and no seal for what comes later": (
+        [
+            "DELETE FROM audit_events WHERE sequence > 3",
+            CUT,
+            "UPDATE audit_heads SET seal = NULL, sealed_sequence = 9",
+        ],
+        4,
+    ),
     "an entry appended": ([APPEND.format("mac")], 6),
     "an entry appended and the head with it": (
         [
@@ -113,6 +141,18 @@ async def test_entries_removed_inserted_or_reordered_are_found(split: Split, wha
     statements, expected = MOVED[what]
     await split.write(*statements)
     assert await broken(split, account_id) == expected
+
+
+async def test_no_later_entry_covers_up_that_the_log_was_cut_off(split: Split) -> None:
+    """Rule R39."""
+    account_id = await account_with_entries(split)
+    await split.write("DELETE FROM audit_events WHERE sequence > 3", CUT)
+    await split.user("alice").post("/v1/bots", {"name": "later"})
+    assert await broken(split, account_id) == 5
+
+    await split.write("UPDATE audit_heads SET seal = NULL, sealed_sequence = NULL")
+    await split.user("alice").post("/v1/bots", {"name": "later still"})
+    assert await broken(split, account_id) == 6
 
 
 async def test_another_account_s_entries_do_not_pass_for_one_s_own(split: Split) -> None:
@@ -149,7 +189,7 @@ async def test_50_crossing_writes_and_refusals_keep_the_chain_whole(busy_world: 
         heads = (await session.execute(select(AuditHead.account_id, AuditHead.sequence))).all()
         assert [head.sequence for head in heads] == [50]
         account_id = heads[0].account_id
-        assert await broken_at(session, busy_world.context.audit, account_id) is None
+        assert (await verify(session, busy_world.context.audit, account_id)).broken_at is None
         entries = (
             await session.execute(
                 select(AuditEvent.sequence, AuditEvent.request_id).order_by(AuditEvent.sequence)

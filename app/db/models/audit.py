@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, one_of
@@ -13,17 +13,26 @@ OUTCOMES = ("allowed", "refused")
 
 
 class AuditHead(Base):
-    """The newest entry of an account's chain. Its row lock is the last of the locking order."""
+    """The newest entry of an account's chain. Its row lock is the last of the locking order.
+
+    `seal` is an HMAC over account, `sealed_sequence` and that entry's `mac`. A release that does
+    not seal leaves it behind at the entry before its own.
+    """
 
     __tablename__ = "audit_heads"
 
     account_id: Mapped[AccountId]
     sequence: Mapped[int]
     mac: Mapped[bytes]
+    seal: Mapped[bytes | None]
+    sealed_sequence: Mapped[int | None]
 
 
 class AuditEvent(Base):
-    """One entry. `mac` is HMAC(audit key, previous mac ‖ this entry); see docs/custody.md."""
+    """One entry. `mac` is HMAC(audit key, previous mac ‖ this entry); see docs/custody.md.
+
+    `format` tells which members `mac` covers.
+    """
 
     __tablename__ = "audit_events"
     __table_args__ = (
@@ -47,3 +56,4 @@ class AuditEvent(Base):
     request_id: Mapped[str]
     details: Mapped[dict[str, Any]]
     mac: Mapped[bytes]
+    format: Mapped[int] = mapped_column(server_default=text("1"))

@@ -1,52 +1,125 @@
-"""Verifies the chain of an account's audit log against its head, link by link."""
+"""Verifies the chain of an account's audit log, link by link, up to its sealed head."""
 
 import hmac
-from dataclasses import fields
+from dataclasses import dataclass
 from datetime import UTC
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.base import AnyRow
 from app.db.models import AuditEvent, AuditHead
-from app.domains.audit.entry import GENESIS, Entry, link
+from app.domains.audit.entry import FORMAT, GENESIS, MEMBERS, Entry, link, seal
 from botkeys.sealing.boxes import SecretBytes
 
 _BATCH = 1000
-_FIELDS = [field.name for field in fields(Entry)]
 
 
-async def broken_at(session: AsyncSession, hmac_key: SecretBytes, account_id: UUID) -> int | None:
-    """Return the sequence number of the first missing or altered entry; `None` if all are intact.
+@dataclass(slots=True)
+class Chain:
+    """What verifying an account's chain found. `sequence` and `mac` are its last sound link.
 
-    Removing the newest entries is detected too: the head states how many there were.
+    `broken_at` is the number of the first entry that is missing or altered, and `fault` says what
+    is wrong. `sealed` tells whether the head's seal covers the newest entry; a chain whose newest
+    entries were written by a release that does not seal is intact but not sealed. `noted` is the
+    MAC of the entry that the caller asked for.
+    """
+
+    account_id: UUID
+    sequence: int = 0
+    mac: bytes = GENESIS
+    broken_at: int | None = None
+    fault: str = ""
+    sealed: bool = False
+    noted: bytes | None = None
+
+    def broken(self, sequence: int, fault: str) -> "Chain":
+        self.broken_at, self.fault = sequence, fault
+        return self
+
+
+class _Walk:
+    """One walk along a chain: what it has to remember from entry to entry."""
+
+    def __init__(self, chain: Chain, key: SecretBytes, head: AnyRow | None, note: int) -> None:
+        self.chain = chain
+        self._key = bytes(key.reveal())
+        self._sealed_sequence = None if head is None else head.sealed_sequence
+        self._seal = None if head is None else head.seal
+        self._note = note
+        self.newest_sealing = 0
+        """The newest entry of a release that seals."""
+        self.seal_holds = False
+
+    def step(self, row: AnyRow) -> bool:
+        """Verify one more entry; return whether it is the next link."""
+        chain = self.chain
+        names = MEMBERS.get(row.format)
+        if row.sequence != chain.sequence + 1 or names is None:
+            return False
+        values = {name: getattr(row, name) for name in names}
+        values["at"] = values["at"].astimezone(UTC)
+        mac = link(self._key, chain.mac, Entry(**values), row.format)
+        if not hmac.compare_digest(mac, row.mac):
+            return False
+        chain.sequence, chain.mac = row.sequence, mac
+        if row.format >= FORMAT:
+            self.newest_sealing = row.sequence
+        if row.sequence == self._note:
+            chain.noted = mac
+        if row.sequence == self._sealed_sequence:
+            expected = seal(self._key, chain.account_id, row.sequence, mac)
+            self.seal_holds = self._seal is not None and hmac.compare_digest(expected, self._seal)
+        return True
+
+
+async def verify(
+    session: AsyncSession, hmac_key: SecretBytes, account_id: UUID, *, note: int = 0
+) -> Chain:
+    """Verify the chain in the session's snapshot; keep the MAC of the entry with number `note`.
+
+    Call it in a transaction that sees one state: a change in between looks like a broken chain.
     """
     head = (
-        await session.execute(
-            select(AuditHead.sequence, AuditHead.mac).where(AuditHead.account_id == account_id)
-        )
+        await session.execute(select(AuditHead.__table__).where(AuditHead.account_id == account_id))
     ).one_or_none()
-    sequence, mac = 0, GENESIS
+    chain = Chain(account_id)
+    walk = _Walk(chain, hmac_key, head, note)
     while True:
         rows = (
             await session.execute(
                 select(AuditEvent.__table__)
-                .where(AuditEvent.account_id == account_id, AuditEvent.sequence > sequence)
+                .where(AuditEvent.account_id == account_id, AuditEvent.sequence > chain.sequence)
                 .order_by(AuditEvent.sequence)
                 .limit(_BATCH)
             )
         ).all()
         for row in rows:
-            values = {name: getattr(row, name) for name in _FIELDS}
-            values["at"] = values["at"].astimezone(UTC)
-            mac = link(hmac_key.reveal(), mac, Entry(**values))
-            if row.sequence != sequence + 1 or not hmac.compare_digest(mac, row.mac):
-                return sequence + 1
-            sequence += 1
+            if not walk.step(row):
+                number = chain.sequence + 1
+                return chain.broken(number, f"entry {number} is missing or altered")
         if len(rows) < _BATCH:
-            break
+            return _ended(walk, head)
+
+
+def _ended(walk: _Walk, head: AnyRow | None) -> Chain:
+    """Compare the end of the walk with the head."""
+    chain = walk.chain
+    number = chain.sequence
     if head is None:
-        return None if sequence == 0 else 1
-    if head.sequence != sequence or not hmac.compare_digest(mac, head.mac):
-        return sequence + 1 if head.sequence > sequence else sequence
-    return None
+        return chain if number == 0 else chain.broken(1, "the head of its chain is missing")
+    if head.sequence > number:
+        return chain.broken(number + 1, f"entry {number + 1} is missing or altered")
+    if head.sequence < number:
+        return chain.broken(number, f"the head of its chain ends before entry {number}")
+    if not hmac.compare_digest(chain.mac, head.mac):
+        return chain.broken(number, "the head of its chain does not match its newest entry")
+    sealed_to = head.sealed_sequence or 0
+    must_be_sealed = walk.newest_sealing or sealed_to or head.seal is not None
+    if must_be_sealed and not (walk.seal_holds and walk.newest_sealing <= sealed_to):
+        return chain.broken(
+            number + 1, f"entries after {number} are missing, or the seal of its head is"
+        )
+    chain.sealed = sealed_to == number and walk.seal_holds
+    return chain

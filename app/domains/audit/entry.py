@@ -1,15 +1,19 @@
-"""One entry of the audit log, and the chain that links entries."""
+"""One entry of the audit log, the chain that links entries, and the seal of its newest link."""
 
 import hashlib
 import hmac
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from app.kit.json_codec import dumps_sorted
 
-CHAIN_LABEL = b"botkeys/audit/1"
+FORMAT = 2
+"""The format of the entries that this code writes. Releases that do not seal heads write 1."""
+
+_LABELS = {1: b"botkeys/audit/1", 2: b"botkeys/audit/2"}
+_SEAL_LABEL = b"botkeys/audit-head/1"
 GENESIS = bytes(32)
 """The MAC that precedes an account's first entry."""
 
@@ -34,19 +38,35 @@ class Entry:
     request_id: str
     details: dict[str, Any] = field(default_factory=dict)
 
-    def members(self) -> dict[str, Any]:
+    def members(self, format: int = FORMAT) -> dict[str, Any]:  # noqa: A002  # its name everywhere
         """Return the members by name, not copied: `asdict` takes longer than computing the link."""
-        return {name: getattr(self, name) for name in _MEMBERS}
+        return {name: getattr(self, name) for name in MEMBERS[format]}
 
 
-_MEMBERS = tuple(member.name for member in fields(Entry))
+_FIRST = (
+    *("account_id", "sequence", "id", "at", "actor", "actor_id", "action", "outcome", "code"),
+    *("target", "target_id", "environment", "address", "request_id", "details"),
+)
+MEMBERS = {1: _FIRST, 2: _FIRST}
+"""The members that an entry of each format has. Those of a landed format never change."""
 
 
-def link(hmac_key: bytes | bytearray, previous: bytes, entry: Entry) -> bytes:
+def link(
+    hmac_key: bytes | bytearray,
+    previous: bytes,
+    entry: Entry,
+    format: int = FORMAT,  # noqa: A002  # its name everywhere
+) -> bytes:
     """Return HMAC-SHA256(key, label ‖ MAC of the previous entry ‖ entry), 32 bytes.
 
-    The entry is JSON with its members in alphabetical order, times in RFC 3339 UTC with
-    microseconds as PostgreSQL keeps them.
+    The label tells the format. The entry is JSON with its members in alphabetical order, times in
+    RFC 3339 UTC with microseconds as PostgreSQL keeps them.
     """
-    text = dumps_sorted(entry.members())
-    return hmac.new(bytes(hmac_key), CHAIN_LABEL + previous + text, hashlib.sha256).digest()
+    text = dumps_sorted(entry.members(format))
+    return hmac.new(bytes(hmac_key), _LABELS[format] + previous + text, hashlib.sha256).digest()
+
+
+def seal(hmac_key: bytes | bytearray, account_id: UUID, sequence: int, mac: bytes) -> bytes:
+    """Return the seal of a chain's head, 32 bytes: only who has the key can end a chain there."""
+    text = _SEAL_LABEL + account_id.bytes + sequence.to_bytes(8) + mac
+    return hmac.new(bytes(hmac_key), text, hashlib.sha256).digest()

@@ -1,18 +1,21 @@
 """Writes the audit log, in the same transaction as the event."""
 
+import hmac
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, insert, text, update
+import structlog
+from sqlalchemy import Uuid, bindparam, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import aliased
 
 from app.auth.caller import Caller
 from app.db.base import new_id
 from app.db.driver import Executor, Statement
 from app.db.models import AuditEvent, AuditHead
-from app.domains.audit.entry import GENESIS, Entry, link
+from app.domains.audit.entry import FORMAT, GENESIS, Entry, link, seal
 from app.kit.json_codec import dumps
 from botkeys.sealing.boxes import SecretBytes
 
@@ -20,8 +23,9 @@ from botkeys.sealing.boxes import SecretBytes
 HEAD = Statement(
     text(
         "WITH head AS MATERIALIZED"
-        " (SELECT sequence, mac FROM audit_heads WHERE account_id = :account FOR UPDATE)"
-        " SELECT sequence, mac, clock_timestamp() FROM head"
+        " (SELECT sequence, mac, seal, sealed_sequence FROM audit_heads"
+        " WHERE account_id = :account FOR UPDATE)"
+        " SELECT sequence, mac, seal, sealed_sequence, clock_timestamp() FROM head"
     ).bindparams(bindparam("account", type_=Uuid()))
 )
 _FIRST = Statement(
@@ -35,9 +39,26 @@ _ENTRY = insert(AuditEvent).values(
 ADD = Statement(
     update(AuditHead)
     .where(AuditHead.account_id == bindparam("account_id"))
-    .values(sequence=bindparam("sequence"), mac=bindparam("mac"))
+    .values(
+        sequence=bindparam("sequence"),
+        mac=bindparam("mac"),
+        seal=bindparam("seal"),
+        sealed_sequence=bindparam("sealed_sequence"),
+    )
     .add_cte(_ENTRY.cte("entry"))
 )
+_SEALED = aliased(AuditEvent)
+_NEWEST = Statement(
+    select(AuditEvent.format, _SEALED.mac)
+    .outerjoin(
+        _SEALED,
+        (_SEALED.account_id == AuditEvent.account_id) & (_SEALED.sequence == bindparam("sealed")),
+    )
+    .where(
+        AuditEvent.account_id == bindparam("account"), AuditEvent.sequence == bindparam("sequence")
+    )
+)
+log = structlog.get_logger("botkeys.audit")
 
 
 class Head(NamedTuple):
@@ -45,6 +66,8 @@ class Head(NamedTuple):
 
     sequence: int
     mac: bytes
+    seal: bytes | None
+    sealed_sequence: int | None
     now: datetime
 
 
@@ -83,12 +106,12 @@ class AuditLog:
         locked it.
         """
         account_id = self._caller.account_id
-        sequence, previous, now = after or await self._head(account_id)
+        head = after or await self._head(account_id)
         entry = Entry(
             account_id=account_id,
-            sequence=sequence + 1,
+            sequence=head.sequence + 1,
             id=self._ids(),
-            at=now.astimezone(UTC),
+            at=head.now.astimezone(UTC),
             actor=self._caller.kind,
             actor_id=self._caller.name,
             action=action,
@@ -101,9 +124,42 @@ class AuditLog:
             request_id=self._caller.request_id,
             details=details,
         )
-        mac = link(self._key.reveal(), previous, entry)
+        key = self._key.reveal()
+        mac = link(key, head.mac, entry)
         columns = {**entry.members(), "details": dumps(details).decode()}
-        await self._executor.fetch(ADD, **columns, mac=mac)
+        columns |= {"mac": mac, "format": FORMAT}
+        if await self._may_seal(account_id, head):
+            columns["seal"] = seal(key, account_id, entry.sequence, mac)
+            columns["sealed_sequence"] = entry.sequence
+        else:
+            # Verification goes on reporting it: no new entry may cover up what was cut.
+            log.error("audit_log_was_cut", account_id=str(account_id), sequence=head.sequence)
+            columns["seal"], columns["sealed_sequence"] = head.seal, head.sealed_sequence
+        await self._executor.fetch(ADD, **columns)
+
+    async def _may_seal(self, account_id: UUID, head: Head) -> bool:
+        """Return whether the chain really ended at this head, as far as that can be known.
+
+        It did if the head is sealed, if there is no entry yet, or if a release that does not seal
+        wrote the newest one.
+        """
+        key = self._key.reveal()
+        at = head.sealed_sequence
+        if at == head.sequence:
+            return _is(head.seal, seal(key, account_id, at, head.mac))
+        if head.sequence == 0:
+            return at is None
+        rows = await self._executor.fetch(
+            _NEWEST, account=account_id, sequence=head.sequence, sealed=at
+        )
+        for written_as, sealed_mac in rows:
+            return written_as < FORMAT and (
+                at is None
+                or (
+                    sealed_mac is not None and _is(head.seal, seal(key, account_id, at, sealed_mac))
+                )
+            )
+        return False
 
     async def _head(self, account_id: UUID) -> Head:
         rows = await self._executor.fetch(HEAD, account=account_id)
@@ -112,3 +168,7 @@ class AuditLog:
             rows = await self._executor.fetch(HEAD, account=account_id)
         (row,) = rows
         return Head._make(row)
+
+
+def _is(found: bytes | None, expected: bytes) -> bool:
+    return found is not None and hmac.compare_digest(found, expected)

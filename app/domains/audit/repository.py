@@ -19,7 +19,7 @@ class AuditRepository:
         columns = [
             column
             for column in AuditEvent.__table__.columns
-            if column.name not in {"account_id", "mac"}
+            if column.name not in {"account_id", "mac", "format"}
         ]
         query = (
             select(*columns)

@@ -11,7 +11,7 @@ from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring
 from app.custody.role_keys import RuntimeKeys
 from app.db.models import AuditEvent, BotEvent, KeyCredential, Release
-from app.domains.audit.chain import broken_at
+from app.domains.audit.chain import verify
 from tests.domains.conftest import Asking
 from tests.support.variants import changed
 from tests.support.world import Bot, World
@@ -194,4 +194,6 @@ async def test_releases_to_all_bots_of_an_account_at_once_are_one_chain(busy_wor
     for bot in bots:
         assert await recorded(busy_world, bot) == (6, 6)
     async with busy_world.context.database.sessions() as session:
-        assert await broken_at(session, busy_world.context.audit, bots[0].account_id) is None
+        chain = await verify(session, busy_world.context.audit, bots[0].account_id)
+    assert chain.broken_at is None
+    assert chain.sealed

@@ -126,13 +126,17 @@ _SHOWN = (
 # The head is not read before the key's row exists, is changed and thereby locked. The clock is read
 # after both locks, because the materialized part runs before the outer SELECT list.
 _HEAD = (
-    select(AuditHead.sequence, AuditHead.mac)
+    select(AuditHead.sequence, AuditHead.mac, AuditHead.seal, AuditHead.sealed_sequence)
     .where(AuditHead.account_id == _ACCOUNT, select(_SHOWN.c.id).exists())
     .with_for_update()
     .cte("head")
     .prefix_with("MATERIALIZED")
 )
-ADD_RELEASE = Statement(select(_HEAD.c.sequence, _HEAD.c.mac, _NOW).add_cte(_ADDED))
+ADD_RELEASE = Statement(
+    select(_HEAD.c.sequence, _HEAD.c.mac, _HEAD.c.seal, _HEAD.c.sealed_sequence, _NOW).add_cte(
+        _ADDED
+    )
+)
 
 
 class ReleaseRepository:
