@@ -43,6 +43,7 @@ class Context:
     config_cache: ConfigCache
     account_statuses: AccountStatusCache
     write_limiter: AccountWriteLimiter
+    key_checks: AccountWriteLimiter
     exports: ExportQuota = field(default_factory=ExportQuota)
     operations: OperationStreamQuota = field(default_factory=OperationStreamQuota)
     api: ApiKeys | None = None

@@ -267,6 +267,12 @@ class Settings(BaseSettings):
     request_burst: float = Field(
         5, ge=1, le=60, description="Seconds' worth of requests that may come at once."
     )
+    keys_per_account: int = Field(1000, ge=1, description="Keys that one account may have.")
+    bots_per_account: int = Field(1000, ge=1, description="Bots that one account may have.")
+    assets_per_key: int = Field(500, ge=1, description="Trading assets that one key may have.")
+    streams_per_account: int = Field(
+        2000, ge=1, description="Bots' streams that one process holds open for one account."
+    )
     limits_url: SharedStoreUrl = Field(
         None,
         description="Valkey or Redis through which all processes share these limits: `redis://`, "

@@ -176,7 +176,11 @@ class Problem(TypedDict):
     ]
     limit: NotRequired[
         Annotated[
-            int, Field(description="The largest accepted body, in bytes.", examples=[4_194_304])
+            int,
+            Field(
+                description="What is allowed at most: bytes of a body, or objects of that kind.",
+                examples=[4_194_304],
+            ),
         ]
     ]
     retry_after: NotRequired[

@@ -13,6 +13,9 @@ WAIT_SECONDS = 5
 class ConcurrencyQuota:
     """The quota of one kind of response in a process.
 
+    The last quarter of the places goes to accounts that have none, so that a few accounts which use
+    up their shares leave places to others.
+
     `too_many` is the sentence for an account that has used up its share, `busy` the one for
     everyone if no place is left.
     """
@@ -20,6 +23,7 @@ class ConcurrencyQuota:
     def __init__(self, in_all: int, of_one_account: int, *, too_many: str, busy: str) -> None:
         self._in_all = in_all
         self._of_one_account = of_one_account
+        self._kept = in_all // 4
         self._too_many = too_many
         self._busy = busy
         self._taken: Counter[UUID] = Counter()
@@ -34,11 +38,12 @@ class ConcurrencyQuota:
         """Take a place; the caller must give it back.
 
         Raises `RateLimited` for an account that has used up its share, `Unavailable` if no place is
-        left.
+        left for it.
         """
-        if self._taken[account_id] >= self._of_one_account:
+        has = self._taken[account_id]
+        if has >= self._of_one_account:
             raise RateLimited(WAIT_SECONDS, self._too_many)
-        if self.closed.is_set() or self.count >= self._in_all:
+        if self.closed.is_set() or self.count >= self._in_all - (self._kept if has else 0):
             raise Unavailable(self._busy, retry_after=WAIT_SECONDS)
         self._taken[account_id] += 1
 

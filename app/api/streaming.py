@@ -15,7 +15,7 @@ UNBUFFERED = {"X-Accel-Buffering": "no"}
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """Limits in seconds, and the number of streams that one process holds.
+    """Limits in seconds, and how many streams one process holds, in all and of one account.
 
     `reread` is how often all bots' configurations are read without a hint, `retry` how long after a
     failed read; `patience` is how long a client may accept nothing that it is sent.
@@ -27,6 +27,7 @@ class StreamLimits:
     patience: float = 60
     retry: float = 1
     maximum: int = 10_000
+    of_account: int = 2000
 
 
 async def send_within(send: Send, message: Message, seconds: float) -> None:

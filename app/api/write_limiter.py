@@ -1,7 +1,7 @@
-"""Keeps the writes of one account from taking all connections of a process.
+"""Keeps one account from taking all connections of a process, or all calls to an exchange.
 
-They wait for the lock of their account, each on a connection of its own; without a limit, a burst
-of them would leave none for others.
+The writes of one account wait for its lock, each on a connection of its own, and checks of its keys
+wait for the gate of the exchange; without a limit, a burst of them would leave no room for others.
 """
 
 import asyncio

@@ -31,6 +31,11 @@ from botkeys.exchanges.hosts import HostOverrides
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
 
+KEY_CHECKS_AT_ONCE = 4
+"""Checks of one account's keys that call exchanges at the same time; half of what a host is sent at
+once.
+"""
+
 log = structlog.get_logger("botkeys.start")
 
 
@@ -108,6 +113,7 @@ def stream_limits(settings: Settings) -> StreamLimits:
         lifetime=settings.stream_lifetime,
         keep_alive=settings.stream_keep_alive,
         maximum=settings.streams_per_process,
+        of_account=settings.streams_per_account,
     )
 
 
@@ -226,6 +232,7 @@ async def open_context(
             config_cache=config_cache,
             account_statuses=AccountStatusCache(database.autocommit),
             write_limiter=AccountWriteLimiter(max(1, settings.database_pool_size // 2)),
+            key_checks=AccountWriteLimiter(KEY_CHECKS_AT_ONCE),
             api=api,
             runtime=runtime,
         )

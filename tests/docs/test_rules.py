@@ -53,6 +53,7 @@ def test_every_code_of_a_rule_is_one_that_the_service_answers() -> None:
         "reason",
         "bot",
         "count",
+        "limit",
         "max_leverage",
         "code",
         "blocked_by",

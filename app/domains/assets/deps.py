@@ -26,6 +26,7 @@ async def asset_service(
         catalogue=CatalogueRepository(session=work.session),
         refresher=context.catalogues,
         audit=audit_log(work, context, caller),
+        most=context.settings.assets_per_key,
     )
 
 

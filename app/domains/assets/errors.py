@@ -2,6 +2,7 @@
 
 AppError
 ├── AssetAlreadyAdded         409 asset_already_added
+├── AssetQuotaReached         409 asset_quota_reached, with `limit`
 ├── CatalogueUnknown          409 catalogue_unknown, with `reason`
 ├── PositionOpen              409 position_open, with `count`
 ├── LeverageAboveMax          422 leverage_above_max, with `max_leverage`
@@ -106,4 +107,19 @@ class UnknownSymbol(AppError):
         super().__init__(
             f"{name} lists no {contract_type} perpetual with this symbol ({environment}). Use a "
             "symbol of the key's instruments, in the same spelling."
+        )
+
+
+class AssetQuotaReached(AppError):
+    """`limit` is how many assets of a key there may be."""
+
+    status = 409
+    code = "asset_quota_reached"
+    title = "The key has as many trading assets as it may have"
+    member_names = ("limit",)
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"A key has at most {limit} trading assets. Remove one that is no longer used.",
+            limit=limit,
         )

@@ -141,6 +141,15 @@ class AssetRepository:
         ).one_or_none()
         return None if row is None else Listing._make(row)
 
+    async def count(self, key_id: UUID) -> int:
+        """Return how many assets the key has, those of its former contract types included."""
+        count = (
+            select(func.count())
+            .select_from(TradingAsset)
+            .where(TradingAsset.account_id == self._account_id, TradingAsset.key_id == key_id)
+        )
+        return (await self._session.execute(count)).scalar_one()
+
     async def add(self, key_id: UUID, contract_type: str, symbol: str, **columns: Any) -> bool:
         """Add an asset; return `False` if the key already has this symbol."""
         new = upsert(TradingAsset).values(

@@ -58,6 +58,7 @@ async def list_assets(
     response_model=Asset,
     responses=problems(
         errors.AssetAlreadyAdded,
+        errors.AssetQuotaReached,
         errors.CatalogueUnknown,
         errors.UnknownSymbol,
         errors.LeverageAboveMax,

@@ -13,6 +13,7 @@ from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.assets.errors import (
     AssetAlreadyAdded,
+    AssetQuotaReached,
     CatalogueUnknown,
     LeverageAboveMax,
     PositionOpen,
@@ -36,7 +37,9 @@ from botkeys.exchanges.registry import EXCHANGES
 
 
 class AssetService:
-    """The assets of the keys of one account. Locks in the order account, key, asset, audit head.
+    """The assets of the keys of one account, `most` for each key.
+
+    Locks in the order account, key, asset, audit head.
 
     The key is locked `FOR SHARE`, so that no deletion or contract switch runs concurrently. An
     opening locks the asset `FOR SHARE`, so that its margin mode cannot change and the asset cannot
@@ -53,6 +56,7 @@ class AssetService:
         catalogue: CatalogueRepository,
         refresher: CatalogueRefresher,
         audit: AuditLog,
+        most: int,
     ) -> None:
         self._session = session
         self._assets = assets
@@ -61,6 +65,7 @@ class AssetService:
         self._catalogue = catalogue
         self._refresher = refresher
         self._audit = audit
+        self._most = most
 
     async def page(self, key_id: UUID, after: str | None, limit: int) -> Page[AssetRow, str]:
         rows = await self._assets.page(key_id, after or "", limit + 1)
@@ -103,6 +108,9 @@ class AssetService:
             margin_mode=margin_mode,
             enabled=new.enabled,
         )
+        # Counted under the lock of the audit log's head, which every addition holds to its end.
+        if await self._assets.count(key_id) > self._most:
+            raise AssetQuotaReached(self._most)
         return await self.get(key_id, new.symbol)
 
     async def change(

@@ -29,6 +29,7 @@ async def bot_service(
         bots=BotRepository(session=work.session, account_id=caller.account_id),
         accounts=AccountRepository(session=work.session, user=caller.user),
         audit=audit_log(work, context, caller),
+        most=context.settings.bots_per_account,
     )
 
 

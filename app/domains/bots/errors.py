@@ -1,6 +1,7 @@
 """Refusals that concern bots.
 
 AppError
+├── BotQuotaReached   409 bot_quota_reached, with `limit`
 ├── KeyAssigned       409 key_assigned, with `bot`
 ├── KeyInactive       409 key_inactive
 ├── NoKey             409 no_key
@@ -48,3 +49,17 @@ class KeyInactive(AppError):
     code = "key_inactive"
     title = "The key is not active"
     detail = "Only an active key can be assigned to a bot. Activate it first."
+
+
+class BotQuotaReached(AppError):
+    """`limit` is how many bots of an account there may be."""
+
+    status = 409
+    code = "bot_quota_reached"
+    title = "The account has as many bots as it may have"
+    member_names = ("limit",)
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"An account has at most {limit} bots. Delete one that is no longer used.", limit=limit
+        )

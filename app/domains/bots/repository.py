@@ -63,6 +63,10 @@ class BotRepository:
     async def get(self, bot_id: UUID) -> BotRow | None:
         return (await self._session.execute(self._bots().where(Bot.id == bot_id))).one_or_none()
 
+    async def count(self) -> int:
+        count = select(func.count()).select_from(Bot).where(Bot.account_id == self._account_id)
+        return (await self._session.execute(count)).scalar_one()
+
     async def add(self, bot_id: UUID, name: str) -> None:
         await self._session.execute(
             insert(Bot).values(account_id=self._account_id, id=bot_id, name=name)

@@ -34,6 +34,7 @@ def _one(row: BotRow, *, status: int = 200, **headers: str) -> Response:
     summary="Add a bot",
     status_code=201,
     response_model=Bot,
+    responses=problems(errors.BotQuotaReached),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.add")
 async def add_bot(new: BotCreate, service: Service) -> Response:

@@ -9,21 +9,25 @@ from app.db.base import new_id
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
-from app.domains.bots.errors import BotHasPositions, KeyAssigned, KeyInactive
+from app.domains.bots.errors import BotHasPositions, BotQuotaReached, KeyAssigned, KeyInactive
 from app.domains.bots.repository import BotRepository, BotRow
 from app.domains.bots.schemas import BotChange
 from app.errors import NotFound
 
 
 class BotService:
-    """The bots of one account. Locks in the order account, bot, keys, audit head."""
+    """The bots of one account, at most `most`.
+
+    Locks in the order account, bot, keys, audit head.
+    """
 
     def __init__(
-        self, *, bots: BotRepository, accounts: AccountRepository, audit: AuditLog
+        self, *, bots: BotRepository, accounts: AccountRepository, audit: AuditLog, most: int
     ) -> None:
         self._bots = bots
         self._accounts = accounts
         self._audit = audit
+        self._most = most
 
     async def page(self, after: UUID | None, limit: int) -> Page[BotRow, UUID]:
         rows = await self._bots.page(after, limit + 1)
@@ -40,6 +44,9 @@ class BotService:
         bot_id = new_id()
         await self._bots.add(bot_id, name)
         await self._audit.record("bot.add", target="bot", target_id=bot_id, name=name)
+        # Counted under the lock of the audit log's head, which every addition holds to its end.
+        if await self._bots.count() > self._most:
+            raise BotQuotaReached(self._most)
         return await self.get(bot_id)
 
     async def change(self, bot_id: UUID, change: BotChange, expected: Revisions | None) -> BotRow:

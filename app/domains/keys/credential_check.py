@@ -78,7 +78,8 @@ class CredentialCheck:
     `timeout`: seconds for all calls of one check together. Waiting for a slot does not count, up to
     `PATIENCE`.
 
-    `aside`: a context that is entered while the exchange is called.
+    `aside`: a context that is entered while the exchange is called; `turn`: another, inside of it,
+    that waits until few enough checks of the account are under way.
 
     `refuse_withdrawal`: whether a key that is known to be able to withdraw is rejected.
     """
@@ -90,6 +91,7 @@ class CredentialCheck:
         metrics: Metrics,
         limit: RequestLimit,
         aside: Callable[[], AbstractAsyncContextManager[None]],
+        turn: Callable[[], AbstractAsyncContextManager[object]],
         account_id: UUID,
         timeout: float,
         refuse_withdrawal: bool,
@@ -98,6 +100,7 @@ class CredentialCheck:
         self._metrics = metrics
         self._limit = limit
         self._aside = aside
+        self._turn = turn
         self._account_id = account_id
         self._timeout = timeout
         self._refuse_withdrawal = refuse_withdrawal
@@ -118,7 +121,7 @@ class CredentialCheck:
             return replace(SKIPPED, unverified=unverified)
         await self._limit.take(self._account_id)
         try:
-            async with self._aside():
+            async with self._aside(), self._turn():
                 verified = await self._ask(request)
         except CredentialsRefused as refusal:
             self._count(request, "rejected")

@@ -41,6 +41,7 @@ async def key_service(
         refresher=context.catalogues,
         bots=BotRepository(session=work.session, account_id=caller.account_id),
         audit=audit_log(work, context, caller),
+        most=context.settings.keys_per_account,
     )
 
 
@@ -86,6 +87,7 @@ def _check(context: Context, caller: Caller, request: Request) -> CredentialChec
         metrics=context.metrics,
         limit=context.limits.key_checks,
         aside=partial(released, request),
+        turn=partial(context.key_checks.slot, caller.account_id),
         account_id=caller.account_id,
         timeout=settings.key_check_timeout,
         refuse_withdrawal=settings.refuse_withdrawal,

@@ -4,6 +4,7 @@ AppError
 ├── BotOnline                 409 bot_online, with `bot`
 ├── EnvironmentImmutable      409 environment_immutable
 ├── KeyAlreadyAdded           409 key_already_added, with `key_id`
+├── KeyQuotaReached           409 key_quota_reached, with `limit`
 ├── OpenPositions
 │   ├── ContractHasPositions    409 open_positions, with `count`
 │   ├── FormerBotHasPositions   409 open_positions, with `count`
@@ -198,4 +199,18 @@ class WithdrawalPermission(AppError):
         super().__init__(
             f"This key may withdraw funds from {name}. Create one with trading permission only: "
             "a bot never needs to withdraw, and a stolen key does less harm without it."
+        )
+
+
+class KeyQuotaReached(AppError):
+    """`limit` is how many keys of an account there may be."""
+
+    status = 409
+    code = "key_quota_reached"
+    title = "The account has as many keys as it may have"
+    member_names = ("limit",)
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"An account has at most {limit} keys. Delete one that is no longer used.", limit=limit
         )

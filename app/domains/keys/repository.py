@@ -166,6 +166,10 @@ class KeyRepository:
         )
         return (await self._session.execute(count)).scalar_one()
 
+    async def count(self) -> int:
+        count = select(func.count()).select_from(Key).where(Key.account_id == self._account_id)
+        return (await self._session.execute(count)).scalar_one()
+
     async def find(self, fingerprint: bytes) -> UUID | None:
         return await self._session.scalar(
             select(Key.id).where(Key.account_id == self._account_id, Key.fingerprint == fingerprint)

@@ -55,6 +55,7 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
         errors.PassphraseNotUsed,
         errors.MalformedCredentials,
         errors.KeyAlreadyAdded,
+        errors.KeyQuotaReached,
         errors.CredentialsRejected,
         errors.WithdrawalPermission,
     ),

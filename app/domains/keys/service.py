@@ -21,7 +21,7 @@ from app.domains.keys.contract_switch import ContractSwitch
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_request
 from app.domains.keys.credential_repository import CredentialRepository
-from app.domains.keys.errors import EnvironmentImmutable, KeyAlreadyAdded
+from app.domains.keys.errors import EnvironmentImmutable, KeyAlreadyAdded, KeyQuotaReached
 from app.domains.keys.repository import KeyFilter, KeyRepository, KeyRow
 from app.domains.keys.schemas import KeyChange, KeyCreate
 from app.errors import NotFound
@@ -29,7 +29,10 @@ from botkeys.sealing.binding import Binding
 
 
 class KeyService:
-    """The keys of one account. Locks in the order account, bot, presence, key, audit head."""
+    """The keys of one account, at most `most`.
+
+    Locks in the order account, bot, presence, key, audit head.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class KeyService:
         refresher: CatalogueRefresher,
         bots: BotRepository,
         audit: AuditLog,
+        most: int,
     ) -> None:
         self._session = session
         self._keys = keys
@@ -55,6 +59,7 @@ class KeyService:
         self._refresher = refresher
         self._switch = ContractSwitch(keys, bots)
         self._audit = audit
+        self._most = most
 
     async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> Page[KeyRow, UUID]:
         rows = await self._keys.page(wanted, after, limit + 1)
@@ -78,6 +83,8 @@ class KeyService:
         known = await self._keys.find(mark)
         if known is not None:
             raise KeyAlreadyAdded(known)
+        if await self._keys.count() >= self._most:
+            raise KeyQuotaReached(self._most)
         # Nothing is written yet: give the connection back before the exchange is called.
         await self._session.rollback()
         verified = await self._check.run(request)
@@ -119,6 +126,9 @@ class KeyService:
             exchange=request.exchange,
             verification=verified.status,
         )
+        # Counted under the lock of the audit log's head, which every addition holds to its end.
+        if await self._keys.count() > self._most:
+            raise KeyQuotaReached(self._most)
         return await self.get(key_id)
 
     async def change(self, key_id: UUID, change: KeyChange, expected: Revisions | None) -> KeyRow:

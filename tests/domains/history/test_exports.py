@@ -344,6 +344,18 @@ async def test_only_so_many_are_sent_at_once() -> None:
     quota.take(accounts[-1])
 
 
+async def test_the_last_place_is_for_an_account_that_has_none() -> None:
+    """Rule R41."""
+    quota = ExportQuota()
+    greedy, modest, late = (UUID(int=n) for n in range(3))
+    quota.take(greedy)
+    quota.take(greedy)
+    quota.take(modest)
+    with pytest.raises(Unavailable):
+        quota.take(modest)
+    quota.take(late)
+
+
 async def test_an_account_that_has_its_share_must_wait(world: World) -> None:
     desk = await new_desk(world)
     quota = world.context.exports

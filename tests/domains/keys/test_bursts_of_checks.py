@@ -65,6 +65,7 @@ def test_a_burst_is_checked_for_as_long_as_there_is_patience_and_the_rest_is_no_
                 metrics=Metrics(),
                 limit=anyone,
                 aside=nullcontext,
+                turn=nullcontext,
                 account_id=uuid4(),
                 timeout=SECONDS,
                 refuse_withdrawal=True,

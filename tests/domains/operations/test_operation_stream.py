@@ -57,17 +57,16 @@ async def test_an_account_and_a_process_have_so_many_streams_and_then_must_wait(
 ) -> None:
     user, quota = world.user(), world.context.operations
     path, account = await begun(world)
-    others = [UUID(int=n) for n in range(progress.IN_ALL // progress.OF_ONE_ACCOUNT)]
+    others = [UUID(int=n) for n in range(progress.IN_ALL)]
     taken = [account] * progress.OF_ONE_ACCOUNT
     for holder in taken:
         quota.take(holder)
     crowded = await user.get(path)
     quota.give_back(taken.pop())
     for other in others:
-        for _ in range(progress.OF_ONE_ACCOUNT):
-            if quota.count < progress.IN_ALL:
-                quota.take(other)
-                taken.append(other)
+        if quota.count < progress.IN_ALL:
+            quota.take(other)
+            taken.append(other)
     busy = await user.get(path)
     for holder in taken:
         quota.give_back(holder)

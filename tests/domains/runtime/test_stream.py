@@ -296,6 +296,25 @@ async def test_a_process_holds_so_many_streams_and_refuses_more(busy_world: Worl
             await stream.config()
 
 
+async def test_an_account_holds_so_many_streams_and_another_has_its_own(
+    busy_world: World,
+) -> None:
+    """Rule R41."""
+    user = busy_world.user()
+    bots = [await new_bot(user) for _ in range(2)]
+    other = await new_bot(busy_world.user("bob"))
+    async with streaming(busy_world, StreamLimits(of_account=1)) as server:
+        async with server.stream(bots[0]) as stream, server.stream(other) as of_other:
+            await stream.config()
+            await of_other.config()
+            async with server.stream(bots[1]) as refused:
+                assert refused.answer.status_code == 429
+                assert int(refused.answer.headers["retry-after"]) > 0
+        await server.until_count(0)
+        async with server.stream(bots[1]) as stream:
+            await stream.config()
+
+
 async def test_streams_end_when_the_process_is_asked_to_stop(busy_world: World) -> None:
     bot = await new_bot(busy_world.user())
     async with streaming(busy_world, HINTS_ALONE) as server, server.stream(bot) as stream:

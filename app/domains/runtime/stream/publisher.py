@@ -7,9 +7,11 @@ rows are unchanged costs nothing more.
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import structlog
 from sqlalchemy import URL
@@ -24,11 +26,12 @@ from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.stream.listener import listen
 from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotRef, RereadQueue
 from app.domains.runtime.stream.subscription import Subscription
-from app.errors import Unavailable
+from app.errors import RateLimited, Unavailable
 
 STREAMS_OF_A_BOT = 4
 _FIRST_READ_SECONDS = 5.0
 _CLOSING_SECONDS = 0.5
+_WAIT_SECONDS = 5
 log = structlog.get_logger("botkeys.streams")
 
 
@@ -59,6 +62,7 @@ class ConfigPublisher:
         self._url = url
         self._watched: dict[BotRef, _Watched] = {}
         self._count = 0
+        self._of_account: Counter[UUID] = Counter()
         self._turn = 0
         self._queue = RereadQueue()
         self._tasks: list[asyncio.Task[None]] = []
@@ -72,8 +76,9 @@ class ConfigPublisher:
     async def subscribe(self, bot: BotPrincipal, known: str | None) -> Subscription:
         """Return a stream for a bot that has the version `known`, once its configuration was read.
 
-        Raises `Unauthenticated` if the token was just revoked, `Unavailable` if all places are
-        taken or the database does not respond.
+        Raises `Unauthenticated` if the token was just revoked, `RateLimited` if the account has
+        taken its share of the places, `Unavailable` if all are taken or the database does not
+        respond.
         """
         if self._closed or self._count >= self.limits.maximum:
             raise Unavailable(
@@ -81,15 +86,15 @@ class ConfigPublisher:
             )
         self._start()
         name = (bot.account_id, bot.bot_id)
+        self._make_room(name)
         watched = self._watched.setdefault(name, _Watched())
-        while len(watched.subscriptions) >= STREAMS_OF_A_BOT:
-            watched.subscriptions[0].close()
         # Jitter, so that streams that began together do not all reconnect together.
         lifetime = self.limits.lifetime * random.uniform(0.9, 1.1)  # noqa: S311  # nothing secret
         subscription = Subscription(bot, known, lifetime, self._turn, self._forget)
         watched.subscriptions.append(subscription)
         watched.seen = None
         self._count += 1
+        self._of_account[bot.account_id] += 1
         self._queue.changed(name)
         try:
             async with asyncio.timeout(_FIRST_READ_SECONDS):
@@ -117,6 +122,20 @@ class ConfigPublisher:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=_CLOSING_SECONDS)
 
+    def _make_room(self, name: BotRef) -> None:
+        """End the bot's oldest stream if it has all it may have; raise `RateLimited` if the account
+        does.
+        """
+        watched = self._watched.get(name)
+        while watched is not None and len(watched.subscriptions) >= STREAMS_OF_A_BOT:
+            watched.subscriptions[0].close()
+        if self._of_account[name[0]] >= self.limits.of_account:
+            raise RateLimited(
+                _WAIT_SECONDS,
+                "This account has reached its limit of concurrent streams. Poll the configuration "
+                "instead, or end a stream.",
+            )
+
     def _start(self) -> None:
         if self._tasks:
             return
@@ -131,6 +150,9 @@ class ConfigPublisher:
         watched = self._watched[name]
         watched.subscriptions.remove(subscription)
         self._count -= 1
+        self._of_account[name[0]] -= 1
+        if not self._of_account[name[0]]:
+            del self._of_account[name[0]]
         if not watched.subscriptions:
             del self._watched[name]
 
