@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import NullPool
 
 from app.db.driver import AutocommitExecutor, Executor
+from app.db.hosts import Connector, spread_hosts
 from app.db.outcome import Outcomes
 from app.db.pool import watch
 from app.db.tls import PARAMETERS, DatabaseAddressError, tls_dsn
@@ -30,11 +31,11 @@ _ANSWER_SECONDS = 1
 def driver_url(url: str) -> URL:
     """Return the address of a database in SQLAlchemy's form for asyncpg.
 
-    A Unix socket (`?host=/folder`) and TLS (`?sslmode=verify-full&sslrootcert=…`) are given as for
-    libpq. Raises `DatabaseAddressError`.
+    Several hosts (`//login@a,b:5433/name`), a Unix socket (`?host=/folder`) and TLS
+    (`?sslmode=verify-full&sslrootcert=…`) are given as for libpq. Raises `DatabaseAddressError`.
     """
     try:
-        parsed = make_url(url).set(drivername="postgresql+asyncpg")
+        parsed = make_url(spread_hosts(url)).set(drivername="postgresql+asyncpg")
     except (ArgumentError, ValueError):
         raise DatabaseAddressError(
             "The database's address is not of the form postgresql://login:password@host:port/name, "
@@ -91,7 +92,11 @@ def open_database(
     The time limits are then set on the login role (docs/deployment.md).
     """
     settings = {"application_name": application_name, "timezone": "UTC"}
-    connect: dict[str, Any] = {"server_settings": settings, "timeout": 10}
+    connect: dict[str, Any] = {
+        "server_settings": settings,
+        "timeout": 10,
+        "async_creator_fn": Connector(),
+    }
     if pool_size is not None:
         # For a server that does not even report the timeout: stopped, or cut off.
         connect["timeout"] = pool_timeout

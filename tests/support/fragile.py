@@ -45,6 +45,8 @@ class FragileLine:
     """Whether every new connection is closed at once."""
     stays_down: bool = False
     """Whether it goes down as it breaks."""
+    silent: bool = False
+    """Whether answers are swallowed."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def arm(
@@ -75,7 +77,7 @@ class FragileLine:
             to_server = await asyncio.open_unix_connection(f"{folder}/.s.PGSQL.{port}")
         else:
             to_server = await asyncio.open_connection(host, port)
-        answers = asyncio.ensure_future(_copy(to_server[0], writer))
+        answers = asyncio.ensure_future(self._answer(to_server[0], writer))
         try:
             while data := await reader.read(65_536):
                 if not self._is_due(data):
@@ -108,6 +110,14 @@ class FragileLine:
                 client.write(answer[: max(1, len(answer) // 2)])
                 await client.drain()
 
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                if not self.silent:
+                    writer.write(data)
+                    await writer.drain()
+            writer.close()
+
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
@@ -122,14 +132,6 @@ class FragileLine:
     def close(self) -> None:
         for task in self._tasks:
             task.cancel()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-        writer.close()
 
 
 @asynccontextmanager
