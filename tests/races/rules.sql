@@ -97,7 +97,8 @@ BEGIN
         RETURN NEXT 'a key moved to another exchange or environment';
     END IF;
     IF after.contract_type <> before.contract_type THEN
-        IF EXISTS (SELECT FROM held WHERE account_id = after.account_id AND key_id = after.id) THEN
+        IF EXISTS (SELECT FROM held
+            WHERE account_id = after.account_id AND key_id = after.id AND locks_key) THEN
             RETURN NEXT 'a contract type switched while a position was open';
         END IF;
         IF EXISTS (
@@ -123,7 +124,7 @@ BEGIN
     IF after.margin_mode IS DISTINCT FROM before.margin_mode AND before.symbol IS NOT NULL
         AND EXISTS (
             SELECT FROM held WHERE account_id = before.account_id AND key_id = before.key_id
-                AND symbol = before.symbol AND contract_type = before.contract_type)
+                AND symbol = before.symbol AND contract_type = before.contract_type AND locks_key)
     THEN
         RETURN NEXT CASE WHEN after.symbol IS NULL THEN 'an asset removed'
             ELSE 'a margin mode changed' END || ' while a position was open';

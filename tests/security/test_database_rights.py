@@ -85,8 +85,8 @@ OVERWRITING = (
     "ON CONFLICT (account_id, key_id, version) DO UPDATE SET ciphertext = ''"
 )
 
-CLOSING = {"status", "close_reason", "closed_at", "expires_at", "updated_at"}
-"""The columns that a user changes in a position of a dead bot."""
+CLOSING = {"status", "close_reason", "closed_at", "expires_at", "updated_at", "locks_key"}
+"""The columns that a user changes in a position of a dead bot, or by giving a bot its key back."""
 
 NOT_API = [
     "SELECT ciphertext FROM key_credentials",

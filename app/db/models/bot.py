@@ -52,7 +52,10 @@ class BotToken(Base):
 
 
 class Assignment(Base):
-    """A record that a bot has or once had a key, which its late reports may still name."""
+    """A record that a bot has or once had a key, which its late reports may still name.
+
+    `ended_at` is when the bot last lost the key.
+    """
 
     __tablename__ = "assignments"
     __table_args__ = (
@@ -65,6 +68,7 @@ class Assignment(Base):
     bot_id: Mapped[RowId]
     key_id: Mapped[UUID] = mapped_column(primary_key=True)
     first_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    ended_at: Mapped[datetime | None]
 
 
 class Presence(Base):

@@ -14,6 +14,7 @@ from sqlalchemy import (
     func,
     or_,
     text,
+    true,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -34,8 +35,9 @@ class Position(Base):
 
     `opening` is a reservation valid until `expires_at`; after that it counts as closed. The row
     outlives its bot and its key, and keeps the exchange, environment and contract type that its key
-    had. `revision` is the bot's own count of its reports. The partial indexes answer how many
-    positions hold the key of a bot, a key, or a symbol.
+    had. `revision` is the bot's own count of its reports. `locks_key` is false for a position that
+    its bot reported as open when it had long lost the key: it stands in the way of that bot only.
+    The partial indexes answer how many positions hold the key of a bot, a key, or a symbol.
     """
 
     __tablename__ = "positions"
@@ -69,6 +71,7 @@ class Position(Base):
     side: Mapped[str]
     status: Mapped[str]
     quantity: Mapped[Decimal] = mapped_column(Numeric)
+    locks_key: Mapped[bool] = mapped_column(server_default=true())
     margin_mode: Mapped[str | None]
     leverage: Mapped[Decimal | None] = mapped_column(Numeric)
     entry_price: Mapped[Decimal | None] = mapped_column(Numeric)
@@ -84,14 +87,18 @@ class Position(Base):
 
 
 def held() -> ColumnElement[bool]:
-    """Return the condition for positions that lock key and margin mode.
-
-    Open positions do, and openings that have not lapsed.
+    """Return the condition for positions that their bot holds: open ones, and openings that have
+    not lapsed.
     """
     return or_(
         Position.status == "open",
         (Position.status == "opening") & (Position.expires_at > func.clock_timestamp()),
     )
+
+
+def locking() -> ColumnElement[bool]:
+    """Return the condition for positions that lock their key, its contract type and its assets."""
+    return held() & Position.locks_key
 
 
 def happened(rows: FromClause) -> ColumnElement[datetime]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import notifications
 from app.db.driver import Executor, Statement
 from app.db.models import CatalogueInstrument, LearnedLeverage, Position, TradingAsset
-from app.db.models.position import held
+from app.db.models.position import locking
 from app.domains.catalogue.joins import MAX_LEVERAGE, OF_ASSETS
 from app.domains.catalogue.repository import CatalogueKey
 
@@ -71,7 +71,7 @@ _OF_KEY = f"""
                SELECT count(*) FROM positions
                WHERE account_id = keys.account_id AND key_id = keys.id AND symbol = assets.symbol
                  AND status IN ('opening', 'open')
-                 AND (status = 'open' OR expires_at > clock_timestamp())
+                 AND (status = 'open' OR expires_at > clock_timestamp()) AND locks_key
            )
     FROM keys
     LEFT JOIN LATERAL (
@@ -173,15 +173,13 @@ class AssetRepository:
         lock = select(TradingAsset.symbol).where(*row).with_for_update()
         return await self._session.scalar(lock) is not None
 
-    async def positions_held(self, key_id: UUID, symbol: str) -> int:
-        """Return how many positions any bot holds on this symbol with this key, openings
-        included.
-        """
+    async def locking_positions(self, key_id: UUID, symbol: str) -> int:
+        """Return how many positions of any bot lock this symbol of this key, openings included."""
         count = select(func.count()).where(
             Position.account_id == self._account_id,
             Position.key_id == key_id,
             Position.symbol == symbol,
-            held(),
+            locking(),
         )
         return (await self._session.execute(count)).scalar_one()
 

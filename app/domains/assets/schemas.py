@@ -172,7 +172,8 @@ class Asset(Document):
         Field(
             examples=[0],
             description="Positions held with this key, including those being opened. The asset "
-            "cannot be removed while there are any.",
+            "cannot be removed while there are any. What a bot reports as open more than a minute "
+            "after it lost the key does not count.",
         ),
     ]
     blocked_by: Annotated[

@@ -187,7 +187,7 @@ class AssetService:
         raise UnknownSymbol(profile.name, key.environment, key.contract_type)
 
     async def _refuse_open_positions(self, key_id: UUID, symbol: str) -> None:
-        count = await self._assets.positions_held(key_id, symbol)
+        count = await self._assets.locking_positions(key_id, symbol)
         if count:
             raise PositionOpen(count)
 

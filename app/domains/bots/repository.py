@@ -80,16 +80,37 @@ class BotRepository:
         )
         await self._session.execute(notifications.of_bot(self._account_id, bot_id))
 
-    async def assign(self, bot_id: UUID, key_id: UUID) -> None:
-        """Assign the key to the bot, and remember that the bot had it.
+    async def assign(self, bot_id: UUID, key_id: UUID, former: UUID | None) -> None:
+        """Assign the key to the bot in place of the former one, and remember that the bot had it.
 
-        Reports on the key's health are ordered by the clock of the bot that sends them.
+        Reports on the key's health are ordered by the clock of the bot that sends them. Positions
+        that the bot reported late with this key lock it now, since the bot manages them again.
         """
+        if former is not None:
+            await self._end(bot_id, former)
         await self.change(bot_id, key_id=key_id)
         of_key = Key.account_id == self._account_id, Key.id == key_id
         await self._session.execute(update(Key).where(*of_key).values(health_checked_at=None))
         new = upsert(Assignment).values(account_id=self._account_id, bot_id=bot_id, key_id=key_id)
-        await self._session.execute(new.on_conflict_do_nothing())
+        names = [Assignment.account_id, Assignment.bot_id, Assignment.key_id]
+        await self._session.execute(
+            new.on_conflict_do_update(index_elements=names, set_={"ended_at": None})
+        )
+        await self._session.execute(
+            update(Position)
+            .where(
+                Position.account_id == self._account_id,
+                Position.bot_id == bot_id,
+                Position.key_id == key_id,
+                Position.status == "open",
+                ~Position.locks_key,
+            )
+            .values(locks_key=True)
+        )
+
+    async def unassign(self, bot_id: UUID, key_id: UUID) -> None:
+        await self._end(bot_id, key_id)
+        await self.change(bot_id, key_id=None)
 
     async def delete(self, bot_id: UUID) -> None:
         await self._session.execute(delete(Bot).where(*self._row(bot_id)))
@@ -141,6 +162,18 @@ class BotRepository:
             .where(Key.account_id == self._account_id, Key.id == key_id)
         )
         return (await self._session.execute(query)).one_or_none()
+
+    async def _end(self, bot_id: UUID, key_id: UUID) -> None:
+        """Store when the bot lost the key."""
+        await self._session.execute(
+            update(Assignment)
+            .where(
+                Assignment.account_id == self._account_id,
+                Assignment.bot_id == bot_id,
+                Assignment.key_id == key_id,
+            )
+            .values(ended_at=func.clock_timestamp())
+        )
 
     def _row(self, bot_id: UUID) -> tuple[Any, Any]:
         return Bot.account_id == self._account_id, Bot.id == bot_id

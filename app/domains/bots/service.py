@@ -96,7 +96,7 @@ class BotService:
         of_others = await self._bots.positions_of_others(bot_id, key_id)
         if of_others:
             raise BotHasPositions(of_others)
-        await self._bots.assign(bot_id, key_id)
+        await self._bots.assign(bot_id, key_id, row.key_id)
         await self._audit.record(
             "bot.assign_key",
             target="bot",
@@ -115,7 +115,7 @@ class BotService:
         await self._lock_key(row)
         row = await self.get(bot_id)
         self._refuse_open_positions(row)
-        await self._bots.change(bot_id, key_id=None)
+        await self._bots.unassign(bot_id, row.key_id)
         await self._audit.record(
             "bot.unassign_key",
             target="bot",

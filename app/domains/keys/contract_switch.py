@@ -42,6 +42,6 @@ class ContractSwitch:
             bot = await self._bots.get(row.bot_id)
             if bot is not None and bot.online:
                 raise BotOnline(bot.id, bot.name)
-        count = await self._keys.positions_held(row.id)
+        count = await self._keys.locking_positions(row.id)
         if count:
             raise ContractHasPositions(count)

@@ -56,7 +56,7 @@ class KeyDeletionService:
         if key is None:
             raise NotFound
         counts = await self._deletions.counts(whole_key(key_id))
-        return KeyPreview(key, counts, await self._keys.positions_held(key_id))
+        return KeyPreview(key, counts, await self._keys.locking_positions(key_id))
 
     async def delete(self, key_id: UUID, expected: Revisions | None) -> dict[str, int]:
         """Delete the key and its credentials at once and keep its trading data.
@@ -77,6 +77,7 @@ class KeyDeletionService:
         """
         await self._accounts.lock_exclusive()
         key = await self._deletable(key_id, expected)
+        await self._keys.close_late_positions(key_id)
         deleted = await self._remove(key_id)
         marks = whole_key(key_id)
         await self._deletions.mark(marks)
@@ -101,7 +102,7 @@ class KeyDeletionService:
         require(key.revision, expected)
         if key.bot_id is not None and key.bot_name is not None:
             raise KeyAssigned(key.bot_id, key.bot_name)
-        held = await self._keys.positions_held(key_id)
+        held = await self._keys.locking_positions(key_id)
         if held:
             raise FormerBotHasPositions(held)
         return key

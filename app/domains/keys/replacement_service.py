@@ -150,7 +150,7 @@ class ReplacementService:
         if vouched:
             return now or before
         # Counted after the key's lock, which openings share: none can slip in between.
-        held = await self._keys.positions_held(row.id)
+        held = await self._keys.locking_positions(row.id)
         if held:
             raise UnprovenHasPositions(held)
         if not confirmed:

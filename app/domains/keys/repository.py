@@ -33,7 +33,7 @@ from app.db.models import (
     Signal,
     Trade,
 )
-from app.db.models.position import held
+from app.db.models.position import locking
 
 _KEYS = Key.__table__
 _BOTS = Bot.__table__
@@ -159,16 +159,32 @@ class KeyRepository:
         lock = select(Key.id).where(*self._row(key_id)).with_for_update(read=share)
         return await self._session.scalar(lock) is not None
 
-    async def positions_held(self, key_id: UUID) -> int:
-        """Return how many positions any bot holds with this key, openings included."""
+    async def locking_positions(self, key_id: UUID) -> int:
+        """Return how many positions of any bot lock this key, openings included."""
         count = select(func.count()).where(
-            Position.account_id == self._account_id, Position.key_id == key_id, held()
+            Position.account_id == self._account_id, Position.key_id == key_id, locking()
         )
         return (await self._session.execute(count)).scalar_one()
 
     async def count(self) -> int:
         count = select(func.count()).select_from(Key).where(Key.account_id == self._account_id)
         return (await self._session.execute(count)).scalar_one()
+
+    async def close_late_positions(self, key_id: UUID) -> None:
+        """Close by hand the open positions of a key that no position locks: those that former bots
+        reported late.
+        """
+        clock = select(func.clock_timestamp().label("now")).cte("clock")
+        now = select(clock.c.now).scalar_subquery()
+        await self._session.execute(
+            update(Position)
+            .where(
+                Position.account_id == self._account_id,
+                Position.key_id == key_id,
+                Position.status == "open",
+            )
+            .values(status="closed", close_reason="by_hand", closed_at=now, updated_at=now)
+        )
 
     async def find(self, fingerprint: bytes) -> UUID | None:
         return await self._session.scalar(

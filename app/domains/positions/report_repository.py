@@ -95,6 +95,11 @@ class PositionReportRepository:
         )
         return next(map(Origin._make, rows), None)
 
+    async def key_lost_at(self, key_id: UUID) -> datetime | None:
+        """Return when the bot lost a key that it no longer has; `None` if that is not known."""
+        rows = await self._executor.fetch(statements.KEY_LOST_AT, **self._names, key=key_id)
+        return next((ended_at for (ended_at,) in rows), None)
+
     async def margin_modes(self, of_key: ConfigRow, symbol: str) -> list[str]:
         """Return the symbol's margin modes in the catalogue of this row's key; none if never
         listed.

@@ -57,6 +57,7 @@ WRITTEN = (
     "closed_at",
     "close_reason",
     "expires_at",
+    "locks_key",
 )
 """The columns of a position that its first report fills."""
 
@@ -135,6 +136,13 @@ FORMER_KEY = Statement(
         & (TradingAsset.symbol == _SYMBOL),
     )
     .where(
+        Assignment.account_id == _ACCOUNT,
+        Assignment.bot_id == _BOT,
+        Assignment.key_id == bindparam("key", type_=Uuid()),
+    )
+)
+KEY_LOST_AT = Statement(
+    select(Assignment.ended_at).where(
         Assignment.account_id == _ACCOUNT,
         Assignment.bot_id == _BOT,
         Assignment.key_id == bindparam("key", type_=Uuid()),

@@ -1,7 +1,7 @@
 """The rules of positions: permission to open one, and facts about existing ones."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -23,6 +23,11 @@ from app.domains.positions.warnings import of_effect, of_times
 from app.domains.trading.errors import TOLERANCE, ClockAhead, DataDeleted, KeyNotAssigned
 from app.domains.trading.marks import FOREVER, latest_cutoff
 from botkeys.exchanges.registry import EXCHANGES
+
+GRACE = timedelta(seconds=60)
+"""How long after a bot lost a key its positions may still turn out to be open and lock the key: a
+reservation's length.
+"""
 
 
 class _Report(NamedTuple):
@@ -126,6 +131,8 @@ class PositionReportService:
         if effect is Effect.NOTHING:
             return stored
         new = changes(effect, stored, report.sent, now)
+        if effect in {Effect.OPEN, Effect.REOPEN} and state is not State.OPEN:
+            new |= await self._lock_of(report)
         if stored is None:
             row = await self._add(report, new)
         else:
@@ -216,6 +223,19 @@ class PositionReportService:
         offered = await self._positions.margin_modes(of_key, sent.symbol)
         require_margin_mode(sent.margin_mode, offered or EXCHANGES[of_key.exchange].margin_modes)
 
+    async def _lock_of(self, report: _Report) -> dict[str, bool]:
+        """Return whether the position that is now open locks its key.
+
+        It does if the bot has the key, or lost it so shortly ago that the position may have been
+        opened before. Later, a bot that lost the key must not stand in the way of the next one.
+        """
+        stored, locks = report.stored, True
+        key_id = stored.key_id if stored is not None else report.sent.key_id or report.key_id
+        if key_id is not None and key_id != report.key_id:
+            lost_at = await self._positions.key_lost_at(key_id)
+            locks = lost_at is not None and report.now <= lost_at + GRACE
+        return {} if stored is not None and stored.locks_key is locks else {"locks_key": locks}
+
     async def _scope(self, report: _Report) -> tuple[str | None, UUID | None]:
         """Return environment and key of the position; only the key if nothing is known about it."""
         if report.stored is not None:
@@ -231,7 +251,13 @@ class PositionReportService:
         if sent.status != "opening" and (report.asset is None or origin.key_id != report.key_id):
             contract_type = await self._positions.contract_type(origin, sent.symbol)
             origin = origin._replace(contract_type=contract_type)
-        columns = {**origin._asdict(), **new, "symbol": sent.symbol, "side": sent.side}
+        columns = {
+            "locks_key": True,
+            **origin._asdict(),
+            **new,
+            "symbol": sent.symbol,
+            "side": sent.side,
+        }
         return await self._positions.add(report.position_id, **columns)
 
     async def _origin(self, report: _Report) -> Origin:

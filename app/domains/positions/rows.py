@@ -37,6 +37,7 @@ class PositionRow(NamedTuple):
     expires_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    locks_key: bool
     bot_name: str | None
     key_label: str
     lapsed: bool

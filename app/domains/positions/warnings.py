@@ -12,6 +12,10 @@ from app.domains.trading.errors import ClockAhead
 _UNEXPECTED = (
     "A position without a reservation was reported as open while new positions were blocked."
 )
+_LATE = (
+    "A bot reported a position as open with a key that it no longer has. The position does not "
+    "lock the key. Check at the exchange whether it exists."
+)
 _REOPENED = "A position that had been closed by hand was reported as open. It is open again."
 _AHEAD = (
     "A position was reported with a time more than 5 minutes in the future. The service's own time "
@@ -25,6 +29,12 @@ def of_effect(
 ) -> list[RecordedEvent]:
     """Return the events of an effect. `blocked_by` lists what forbids opening the position now."""
     data = _named(row)
+    if effect in {Effect.OPEN, Effect.REOPEN} and state is not State.OPEN and not row.locks_key:
+        kind = "position_unexpected" if effect is Effect.OPEN else "position_reopened"
+        data["locks_key"] = False
+        if blocked_by:
+            data["blocked_by"] = list(blocked_by)
+        return [RecordedEvent(kind, "warning", _LATE, data)]
     if effect is Effect.REOPEN:
         return [RecordedEvent("position_reopened", "warning", _REOPENED, data)]
     if effect is Effect.OPEN and state in {State.ABSENT, State.LAPSED} and blocked_by:

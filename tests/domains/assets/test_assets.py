@@ -245,4 +245,4 @@ async def test_the_bot_s_configuration_has_the_key_s_assets(world: World) -> Non
     assert [item["symbol"] for item in config["assets"]] == [BTC, ETH]
     assert config["assets"][0].items() <= asset.items()
     assert config["assets"][1]["blocked_by"] == ["asset_disabled"]
-    assert config["blocked_by"] == []
+    assert config["blocked_by"] == ["unverified"]  # the key was added without a check
