@@ -57,7 +57,7 @@ async def blocked_by(bot: Bot) -> list[str]:
 async def test_new_positions_are_blocked_and_exits_and_facts_go_on(
     world: World, reason: str
 ) -> None:
-    """Rule R42."""
+    """Rule R38."""
     trading = await trader(world)
     await trading.report("opening", "before")
     await trading.report("open", "before")
@@ -86,7 +86,7 @@ async def test_new_positions_are_blocked_and_exits_and_facts_go_on(
 async def test_a_key_that_was_not_checked_blocks_where_the_exchange_would_have_answered(
     world: World, exchange: str, environment: Environment
 ) -> None:
-    """Rule R42."""
+    """Rule R38."""
     user = world.user()
     bot, _, key = await user.ready_bot(exchange=exchange, environment=environment, verify=False)
 
@@ -99,7 +99,7 @@ async def test_a_key_that_was_not_checked_blocks_where_the_exchange_would_have_a
 async def test_where_no_host_could_have_answered_an_unchecked_key_blocks_nothing(
     world: World,
 ) -> None:
-    """Rule R42: an exchange that cannot be reached reveals nothing about a key."""
+    """Rule R38: an exchange that cannot be reached reveals nothing about a key."""
     async with HttpTransport() as http:
         without = Exchanges(http, hosts={"okx": {"testnet": {"rest": None}}})
         async with changed(world, exchanges=without) as alone:
@@ -109,7 +109,7 @@ async def test_where_no_host_could_have_answered_an_unchecked_key_blocks_nothing
 
 
 async def test_a_key_checked_while_the_exchange_was_away_blocks_nothing(world: World) -> None:
-    """Rule R42."""
+    """Rule R38."""
     world.simulator.faults.set("okx", "testnet", FaultKind.SERVER_ERROR)
     async with apart(world) as alone:
         bot, _, key = await alone.user().ready_bot()
@@ -120,7 +120,7 @@ async def test_a_key_checked_while_the_exchange_was_away_blocks_nothing(world: W
 
 
 async def test_under_the_policy_warn_neither_blocks(world: World) -> None:
-    """Rule R42."""
+    """Rule R38."""
     trading = await unverified_trader(world)
     async with changed(world, settings={"withdrawal_policy": "warn"}) as lenient:
         http = replace(trading, world=lenient, bot=Bot(lenient.http, trading.bot.token))
@@ -131,7 +131,7 @@ async def test_under_the_policy_warn_neither_blocks(world: World) -> None:
 
 
 async def test_the_bot_s_answer_about_withdrawal_verifies_the_key(world: World) -> None:
-    """Rule R42."""
+    """Rule R38."""
     trading = await unverified_trader(world)
     assert await blocked_by(trading.bot) == ["unverified"]
 
@@ -236,7 +236,7 @@ WAYS: dict[str, Way] = {
 async def test_no_way_but_an_answer_of_the_exchange_brings_trust(
     world: World, way: str, reason: str
 ) -> None:
-    """Rule R42."""
+    """Rule R38."""
     trading = await unverified_trader(world)
     if reason == "withdrawal_permission":
         await report(trading.bot, permissions={"withdraw": "yes"})
@@ -248,7 +248,7 @@ async def test_no_way_but_an_answer_of_the_exchange_brings_trust(
 
 @pytest.mark.parametrize("reason", ["unverified", "withdrawal_permission"])
 async def test_a_verified_replacement_brings_trust(world: World, reason: str) -> None:
-    """Rule R42."""
+    """Rule R38."""
     trading = await unverified_trader(world)
     if reason == "withdrawal_permission":
         await report(trading.bot, permissions={"withdraw": "yes"})
@@ -259,7 +259,7 @@ async def test_a_verified_replacement_brings_trust(world: World, reason: str) ->
 
 
 async def test_trust_is_not_inherited_by_unchecked_credentials(world: World) -> None:
-    """Rule R42."""
+    """Rule R38."""
     trading = await trader(world)
 
     await _replaced(trading, **credentials(world, "trade_2"), verify=False)

@@ -71,7 +71,7 @@ FREE = {
 
 
 async def test_a_late_open_is_recorded_and_noted_and_locks_nothing(world: World) -> None:
-    """Rule R43."""
+    """Rule R42."""
     former = await trader(world)
     await former.unassign()
     await pass_grace(world)
@@ -97,7 +97,7 @@ async def test_a_late_open_is_recorded_and_noted_and_locks_nothing(world: World)
 async def test_what_turns_out_to_be_open_within_the_grace_time_locks_until_it_is_closed(
     world: World,
 ) -> None:
-    """Rule R43."""
+    """Rule R42."""
     former = await trader(world)
     await former.unassign()
     await pass_grace(world, over=timedelta(seconds=-30))
@@ -117,7 +117,7 @@ async def test_what_turns_out_to_be_open_within_the_grace_time_locks_until_it_is
 
 
 async def test_closed_by_hand_and_reopened_by_a_former_bot_locks_nothing(world: World) -> None:
-    """Rules R22 and R43."""
+    """Rules R22 and R42."""
     former = await trader(world)
     await former.report("opening")
     await former.report("open")
@@ -137,7 +137,7 @@ async def test_closed_by_hand_and_reopened_by_a_former_bot_locks_nothing(world: 
 async def test_a_reservation_that_lapsed_before_the_key_was_lost_has_the_same_grace(
     world: World,
 ) -> None:
-    """Rules R19 and R43."""
+    """Rules R19 and R42."""
     former = await trader(world)
     for name in ("in-time", "late"):
         await former.report("opening", name)
@@ -158,7 +158,7 @@ async def test_a_reservation_that_lapsed_before_the_key_was_lost_has_the_same_gr
 async def test_a_bot_that_was_given_another_key_does_not_lock_the_former_one(
     world: World,
 ) -> None:
-    """Rule R43."""
+    """Rule R42."""
     former = await trader(world)
     other = await former.user.add_key("trade_2")
     await former.assign(other)
@@ -176,7 +176,7 @@ async def test_a_bot_that_was_given_another_key_does_not_lock_the_former_one(
 
 
 async def test_a_bot_that_gets_its_key_back_locks_it_with_what_it_holds(world: World) -> None:
-    """Rules R13 and R43."""
+    """Rules R13 and R42."""
     former = await trader(world)
     await former.unassign()
     await pass_grace(world)
@@ -190,7 +190,7 @@ async def test_a_bot_that_gets_its_key_back_locks_it_with_what_it_holds(world: W
 
 
 async def test_a_key_deleted_with_its_data_takes_the_late_position_along(world: World) -> None:
-    """Rules R25 and R43."""
+    """Rules R25 and R42."""
     former = await trader(world)
     await former.unassign()
     await pass_grace(world)
@@ -209,7 +209,7 @@ async def test_a_key_deleted_with_its_data_takes_the_late_position_along(world: 
 async def test_late_reports_never_stand_in_the_way_of_a_concurrent_change(
     busy_world: World, round_number: int
 ) -> None:
-    """Rule R43, over real connections."""
+    """Rule R42, over real connections."""
     former = await trader(busy_world, f"former-{round_number}")
     await former.unassign()
     await pass_grace(busy_world)
