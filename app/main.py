@@ -130,7 +130,13 @@ def use_context(app: FastAPI, context: Context) -> None:
     state = app.state
     state.context = context
     state.metrics = context.metrics
-    state.vitals = Vitals(context.database, context.metrics, context.api, runtime)
+    state.vitals = Vitals(
+        context.database,
+        context.metrics,
+        context.api,
+        runtime,
+        context.verifier.reached_issuer,
+    )
     state.pipeline = RequestPipeline(
         database=context.database,
         authentication=Authentication(

@@ -178,6 +178,19 @@ class Settings(BaseSettings):
         ("RS256", "ES256", "EdDSA"), description="Accepted signature algorithms, all asymmetric."
     )
     oidc_account_claim: str = Field("sub", description="Claim that names the account.")
+    oidc_token_types: Words = Field(
+        ("JWT", "at+jwt"),
+        min_length=1,
+        description="Accepted values of tokens' header `typ`; `JWT` also stands for a token "
+        "without it. Set `at+jwt` alone if the issuer marks access tokens by RFC 9068, so that its "
+        "ID tokens are refused.",
+    )
+    oidc_longest_token_life: int = Field(
+        86_400,
+        ge=60,
+        description="Longest accepted life of a token in seconds: from `iat`, or from now without "
+        "it, to `exp`.",
+    )
     oidc_leeway: int = Field(
         30, ge=0, le=300, description="Seconds that the issuer's clock may be off."
     )
@@ -311,7 +324,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_words(cls, values: Any) -> Any:
         if isinstance(values, dict):
-            for name in ("oidc_algorithms", "cors_origins", "trusted_proxies"):
+            for name in ("oidc_algorithms", "oidc_token_types", "cors_origins", "trusted_proxies"):
                 if name in values:
                     values[name] = _words(values[name])
         return values

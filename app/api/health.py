@@ -1,6 +1,7 @@
 """Whether the process is alive, whether it can serve, and its metrics."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -32,13 +33,15 @@ _METRICS = {
 class Vitals:
     """The objects that the checks need, one per process; kept by `main` in the application's state.
 
-    `api` and `runtime` are `None` in a process without that role.
+    `api` and `runtime` are `None` in a process without that role. `reached_issuer` returns whether
+    the issuer's keys were ever fetched.
     """
 
     database: Database
     metrics: Metrics
     api: ApiKeys | None
     runtime: RuntimeKeys | None
+    reached_issuer: Callable[[], Awaitable[bool]]
 
 
 class Liveness(Document):
@@ -61,6 +64,14 @@ class ReadinessChecks(Document):
     master_key: Annotated[
         str, Field(description="Whether the key files can be used.", examples=["ok"])
     ]
+    issuer: Annotated[
+        str,
+        Field(
+            description="Whether this process ever got the issuer's keys. Bots do not need them, "
+            "so only a process without the role `runtime` is not ready then.",
+            examples=["ok"],
+        ),
+    ]
 
 
 class Readiness(Document):
@@ -81,6 +92,7 @@ _NOT_READY: dict[str, Any] = {
                     "database": "unreachable",
                     "migrations": "unknown",
                     "master_key": "ok",
+                    "issuer": "ok",
                 },
             }
         }
@@ -109,11 +121,16 @@ async def livez() -> Response:
     openapi_extra=_PUBLIC,
 )
 async def readyz(request: Request) -> Response:
-    """Check database, migrations and master key: each is `ok`, or says what is wrong with it."""
+    """Check database, migrations, master key and issuer: each is `ok`, or says what is wrong."""
     vitals: Vitals = request.app.state.vitals
     checks = await _database(vitals.database)
     checks["master_key"] = await _master_key(vitals, usable=checks["migrations"] == "ok")
     ready = all(result == "ok" for result in checks.values())
+    if await vitals.reached_issuer():
+        checks["issuer"] = "ok"
+    else:
+        checks["issuer"] = "never reached"
+        ready = ready and vitals.runtime is not None
     return json_answer(
         {"status": "ok" if ready else "unavailable", "checks": checks},
         status=200 if ready else 503,

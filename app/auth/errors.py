@@ -28,6 +28,7 @@ class TokenFault(StrEnum):
     MALFORMED = "malformed"
     TOO_LARGE = "too_large"
     ALGORITHM = "algorithm"
+    WRONG_TYPE = "wrong_type"
     UNKNOWN_KEY = "unknown_key"
     BAD_SIGNATURE = "bad_signature"
     EXPIRED = "expired"
@@ -35,6 +36,7 @@ class TokenFault(StrEnum):
     WRONG_ISSUER = "wrong_issuer"
     WRONG_AUDIENCE = "wrong_audience"
     NO_EXPIRY = "no_expiry"
+    LIVES_TOO_LONG = "lives_too_long"
     NO_ACCOUNT = "no_account"
     REVOKED = "revoked"
     ACCOUNT_CLOSED = "account_closed"
@@ -47,6 +49,7 @@ _SENTENCES = {
     TokenFault.TOO_LARGE: "The token is larger than 8 KiB.",
     TokenFault.ALGORITHM: "The token is signed with an algorithm that this service does not "
     "accept.",
+    TokenFault.WRONG_TYPE: "The token is of a type (header typ) that this service does not accept.",
     TokenFault.UNKNOWN_KEY: "The token names a signing key that its issuer does not publish.",
     TokenFault.BAD_SIGNATURE: "The signature of the token is not valid.",
     TokenFault.EXPIRED: "The token has expired. Get a new one.",
@@ -54,6 +57,7 @@ _SENTENCES = {
     TokenFault.WRONG_ISSUER: "The token comes from an issuer that this service does not accept.",
     TokenFault.WRONG_AUDIENCE: "The token was issued for another service.",
     TokenFault.NO_EXPIRY: "The token has no expiry time.",
+    TokenFault.LIVES_TOO_LONG: "The token is valid for longer than this service accepts.",
     TokenFault.NO_ACCOUNT: "The token does not name an account in the claim that this service "
     "reads.",
     TokenFault.REVOKED: "The token is no longer valid, or never was. Get a new one.",

@@ -47,6 +47,15 @@ class KeySource(Protocol):
     async def refresh(self) -> bool:
         """Fetch the keys again unless that was just done; return whether they changed."""
 
+    def undecided(self) -> int | None:
+        """Return the seconds until it may be known whether a key exists that was not found.
+
+        `None` if it is known that it does not.
+        """
+
+    async def reached(self) -> bool:
+        """Return whether the keys were ever fetched; try it if they were not."""
+
 
 class FixedKeys:
     """A key source that never changes."""
@@ -59,6 +68,12 @@ class FixedKeys:
 
     async def refresh(self) -> bool:
         return False
+
+    def undecided(self) -> None:
+        return None
+
+    async def reached(self) -> bool:
+        return True
 
 
 def matching(

@@ -1,10 +1,14 @@
 """An issuer's keys, fetched on demand and cached.
 
-Nothing runs in the background: the first token triggers the fetch, and one request in ten minutes
-renews the keys while all others continue with the cached ones. If the issuer is unreachable or
-sends an invalid response, the last good keys stay in use for a day; without any, tokens cannot be
-verified and the response is 503. A rotation shows as a token with an unknown key, which triggers a
-fetch at once, but at most one in ten seconds, so a flood of invented key ids costs next to nothing.
+The first token triggers a fetch, and so does one in ten minutes to renew the keys, while all others
+continue with the cached ones. A fetch runs by itself, since an issuer may take longer than a
+request should wait. If the issuer is unreachable or sends an invalid response, the last good keys
+stay in use for a day; without any, tokens cannot be verified and the response is 503.
+
+A rotation shows as a token with an unknown key, which triggers a fetch at once, but at most one in
+ten seconds, so a flood of invented key ids costs next to nothing. While that fetch runs, nobody
+knows whether the issuer has such a key: the response is 503, not 401. The same holds for a minute
+if the issuer cannot be reached; after that an unknown key is refused until it can.
 """
 
 import asyncio
@@ -37,16 +41,19 @@ class KeyTimes:
 
     `fresh`: how long keys are used before they are renewed; `usable`: how long if renewing fails.
     `between_refreshes`: the shortest time between two attempts while there are usable keys;
-    `between_failures`: the same without any. `fetch`: the deadline of one attempt, or `renewal` if
-    older keys are still usable.
+    `between_failures`: the same without any. `fetch`: the deadline of one attempt. `patience`: how
+    long after its start a request waits for it, or `first_patience` without usable keys.
+    `undecided`: how long unknown keys are neither known nor refused if attempts fail.
     """
 
     fresh: float = 600
     usable: float = 86_400
     between_refreshes: float = 10
     between_failures: float = 1
-    fetch: float = 5
-    renewal: float = 2
+    fetch: float = 20
+    patience: float = 2
+    first_patience: float = 5
+    undecided: float = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +90,24 @@ class RemoteKeys:
         self._clock = clock
         self._fetched: _Fetched | None = None
         self._last_attempt: float | None = None
-        self._fetching = asyncio.Lock()
+        self._failing_since: float | None = None
+        self._fetching: asyncio.Task[None] | None = None
+        self._give_up_at = 0.0
 
     async def find(self, kid: str | None, algorithm: str) -> Sequence[VerificationKey]:
         if not self._is_younger_than(self._times.fresh):
-            await self._renew()
+            usable = self._is_younger_than(self._times.usable)
+            started = self._start()
+            if started or not usable:
+                await self._wait()
         if self._fetched is None or not self._is_younger_than(self._times.usable):
             raise IssuerUnavailable(retry_after=max(1, round(self._times.between_failures)))
         return matching(self._fetched.keys, kid, algorithm)
 
     async def refresh(self) -> bool:
         before = self._fetched
-        await self._renew(wait=True)
+        self._start()
+        await self._wait()
         after = self._fetched
         return (
             after is not None
@@ -102,33 +115,73 @@ class RemoteKeys:
             and (before is None or not same_keys(before.keys, after.keys))
         )
 
-    async def _renew(self, *, wait: bool = False) -> None:
-        """Make one attempt at a time; callers that need not wait continue with the cached keys."""
+    def undecided(self) -> int | None:
+        if self._fetching is not None:
+            return max(1, round(self._times.patience))
+        failing = self._failing_since
+        if failing is None or self._clock() - failing >= self._times.undecided:
+            return None
+        return max(1, round(self._pause()))
+
+    async def reached(self) -> bool:
+        if self._fetched is None:
+            self._start()
+            await self._wait(self._times.patience)
+        return self._fetched is not None
+
+    async def close(self) -> None:
+        """Abandon a fetch that is under way."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait([self._fetching])
+
+    def _start(self) -> bool:
+        """Begin an attempt unless one is under way or was made just now; return whether it did."""
+        if self._fetching is not None or self._was_tried_just_now():
+            return False
         usable = self._is_younger_than(self._times.usable)
-        if self._fetching.locked() and usable and not wait:
-            return
-        async with self._fetching:
-            if self._was_tried_just_now():  # perhaps by the task we waited for
-                return
-            try:
-                keys = await self._fetch()
-            except (TransportError, BadAnswer) as error:
-                _LOG.warning("issuer_keys_not_fetched", reason=str(error))
-            else:
-                self._fetched = _Fetched(keys, self._clock())
+        patience = self._times.patience if usable else self._times.first_patience
+        self._give_up_at = asyncio.get_running_loop().time() + patience
+        self._fetching = asyncio.create_task(self._attempt())
+        return True
+
+    async def _wait(self, longest: float | None = None) -> None:
+        """Wait for the attempt under way, which may take longer than a request can wait."""
+        if self._fetching is not None:
+            left = max(0.0, self._give_up_at - asyncio.get_running_loop().time())
+            left = left if longest is None else min(left, longest)
+            await asyncio.wait([self._fetching], timeout=left)
+
+    async def _attempt(self) -> None:
+        try:
+            keys = await self._fetch()
+        except Exception as error:  # noqa: BLE001  # whatever fails, the next attempt may succeed
+            known = isinstance(error, TransportError | BadAnswer)
+            reason = str(error) if known else type(error).__name__
+            _LOG.warning("issuer_keys_not_fetched", reason=reason)
+            if self._failing_since is None:
+                self._failing_since = self._clock()
+        else:
+            self._fetched = _Fetched(keys, self._clock())
+            self._failing_since = None
+        finally:
             self._last_attempt = self._clock()
+            self._fetching = None
 
     def _is_younger_than(self, seconds: float) -> bool:
         return self._fetched is not None and self._clock() - self._fetched.at < seconds
 
     def _was_tried_just_now(self) -> bool:
+        return self._last_attempt is not None and (
+            self._clock() - self._last_attempt < self._pause()
+        )
+
+    def _pause(self) -> float:
         usable = self._is_younger_than(self._times.usable)
-        pause = self._times.between_refreshes if usable else self._times.between_failures
-        return self._last_attempt is not None and self._clock() - self._last_attempt < pause
+        return self._times.between_refreshes if usable else self._times.between_failures
 
     async def _fetch(self) -> tuple[VerificationKey, ...]:
-        usable = self._is_younger_than(self._times.usable)
-        deadline = Deadline(self._times.renewal if usable else self._times.fetch)
+        deadline = Deadline(self._times.fetch)
         url = self._jwks_url or await self._discover(deadline)
         try:
             return parse_key_set(await self._get(url, deadline))

@@ -1,6 +1,6 @@
 """The outer form of a JWT: three segments and an acceptable header (RFC 7515)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from joserfc import jws
@@ -14,16 +14,20 @@ from app.auth.strict_json import read_object
 MAX_TOKEN_BYTES = 8192
 
 # The same keys sign other types (a logout token, a DPoP proof, a security event) for other
-# purposes. Many issuers omit `typ`.
-_TYPES = frozenset({"jwt", "at+jwt"})
+# purposes. Many issuers omit `typ`, which then counts as JWT.
+TYPES = ("JWT", "at+jwt")
 _SEGMENTS = 3
 
 
 class CompactReader:
-    """A parser and signature checker for tokens signed with one of the `algorithms`."""
+    """A parser and signature checker for tokens signed with one of the `algorithms`.
 
-    def __init__(self, algorithms: frozenset[str]) -> None:
+    `types` are the accepted values of the header `typ`.
+    """
+
+    def __init__(self, algorithms: frozenset[str], types: Iterable[str] = TYPES) -> None:
         self._algorithms = algorithms
+        self._types = frozenset(map(_type_name, types))
         self._registry = _Registry(algorithms)
 
     def read(self, token: bytes) -> jws.CompactSignature:
@@ -52,8 +56,15 @@ class CompactReader:
         if "crit" in header or not isinstance(header.get("kid", ""), str):
             raise Unauthenticated(TokenFault.MALFORMED)
         kind = header.get("typ", "JWT")
-        if not isinstance(kind, str) or kind.lower().removeprefix("application/") not in _TYPES:
+        if not isinstance(kind, str):
             raise Unauthenticated(TokenFault.MALFORMED)
+        if _type_name(kind) not in self._types:
+            raise Unauthenticated(TokenFault.WRONG_TYPE)
+
+
+def _type_name(kind: str) -> str:
+    """Return the type as RFC 7515, section 4.1.9 compares it."""
+    return kind.lower().removeprefix("application/")
 
 
 def as_ascii(token: str | bytes) -> bytes:

@@ -14,13 +14,14 @@ from app.auth.errors import (
     AccountHeaderMalformed,
     AccountHeaderRequired,
     ActAsNotAllowed,
+    IssuerUnavailable,
     TokenFault,
     Unauthenticated,
 )
 from app.auth.key_sets import ALGORITHMS, KeySource, VerificationKey
 from app.auth.principal import UserPrincipal, account_id, is_account_name
 from app.auth.scopes import Scope
-from app.auth.signed_token import CompactReader, as_ascii
+from app.auth.signed_token import TYPES, CompactReader, as_ascii
 from app.auth.strict_json import NotAnObject, read_object
 from app.auth.token_cache import VerifiedToken, VerifiedTokens
 
@@ -54,6 +55,8 @@ class TokenVerifier:
     """A verifier of the tokens of one issuer.
 
     `account_claim` is a claim's name or a JSON pointer: see `claim_at`; `leeway` is in seconds.
+    `types` are the accepted values of the header `typ`, in which JWT also stands for none.
+    `longest_life`: seconds from `iat`, or from now without it, to the latest accepted `exp`.
     `clock` returns seconds since 1970.
     """
 
@@ -66,6 +69,8 @@ class TokenVerifier:
         *,
         account_claim: str = "sub",
         leeway: int = 30,
+        types: Iterable[str] = TYPES,
+        longest_life: float | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         allowed = frozenset(algorithms)
@@ -73,7 +78,8 @@ class TokenVerifier:
             raise ValueError(f"algorithms must be some of {', '.join(sorted(ALGORITHMS))}")
         if not issuer or not audience or not account_claim:
             raise ValueError("issuer, audience and account claim are required")
-        self._reader = CompactReader(allowed)
+        self._reader = CompactReader(allowed, types)
+        self._longest_life = longest_life
         self._keys = jwks
         self._account_claim = account_claim
         self._leeway = leeway
@@ -110,6 +116,10 @@ class TokenVerifier:
         claims = read_claims(payload, self._account_claim)
         self._verified.remember(text, VerifiedToken(claims, key, kid, algorithm))
         return claims
+
+    async def reached_issuer(self) -> bool:
+        """Return whether the issuer's keys were ever fetched; try it if they were not."""
+        return await self._keys.reached()
 
     def principal(self, claims: Claims, account_header: str | None) -> UserPrincipal:
         """Return the caller; `account_header` is the value of X-Account-Id, if it was sent.
@@ -152,6 +162,9 @@ class TokenVerifier:
             admit(partial(self._claimed_subject, signed))
             key = self._first_that_signed(candidates, signed)
         if key is None:
+            retry_after = None if candidates else self._keys.undecided()
+            if retry_after is not None:
+                raise IssuerUnavailable(retry_after=retry_after)
             fault = TokenFault.BAD_SIGNATURE if candidates else TokenFault.UNKNOWN_KEY
             raise Unauthenticated(fault)
         return key
@@ -180,6 +193,10 @@ class TokenVerifier:
             raise Unauthenticated(TokenFault.EXPIRED) from None
         except ClaimError as error:
             raise Unauthenticated(_CLAIM_FAULTS.get(error.claim, TokenFault.MALFORMED)) from None
+        if self._longest_life is not None:
+            begins = payload.get("iat", self._clock())
+            if payload["exp"] - begins > self._longest_life + self._leeway:
+                raise Unauthenticated(TokenFault.LIVES_TOO_LONG)
 
     def _check_age(self, claims: Claims) -> None:
         """Check what time alone can change about a token that was valid before."""

@@ -81,9 +81,10 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
     return folder
 
 
-def _verifier(settings: Settings, transport: HttpTransport) -> TokenVerifier:
+def _verifier(settings: Settings, transport: HttpTransport, stack: AsyncExitStack) -> TokenVerifier:
     if settings.oidc_issuer is not None:
         keys = RemoteKeys(transport, issuer=settings.oidc_issuer, jwks_url=settings.oidc_jwks_url)
+        stack.push_async_callback(keys.close)
         return TokenVerifier(
             settings.oidc_issuer,
             settings.oidc_audience,
@@ -91,6 +92,8 @@ def _verifier(settings: Settings, transport: HttpTransport) -> TokenVerifier:
             keys,
             account_claim=settings.oidc_account_claim,
             leeway=settings.oidc_leeway,
+            types=settings.oidc_token_types,
+            longest_life=settings.oidc_longest_token_life,
         )
     if settings.mode is Mode.PRODUCTION:
         raise SettingsError(
@@ -187,7 +190,7 @@ async def open_context(
         )
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(HttpTransport())
-        verifier = _verifier(settings, transport)
+        verifier = _verifier(settings, transport, stack)
         exchanges = await stack.enter_async_context(open_exchanges(settings, transport, hosts))
         direct = settings.direct_database_url if database is None else None
         if database is None:

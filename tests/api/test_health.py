@@ -15,7 +15,7 @@ async def test_a_ready_service_says_what_it_checked(world: World) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ok",
-        "checks": {"database": "ok", "migrations": "ok", "master_key": "ok"},
+        "checks": {"database": "ok", "migrations": "ok", "master_key": "ok", "issuer": "ok"},
     }
 
 

@@ -195,7 +195,14 @@ def make_verifier(
     clock: Callable[[], float],
     algorithms: tuple[str, ...] = ("ES256",),
     account_claim: str = "sub",
+    **options: Any,
 ) -> TokenVerifier:
     return TokenVerifier(
-        ISSUER, AUDIENCE, algorithms, FixedKeys(keys), account_claim=account_claim, clock=clock
+        ISSUER,
+        AUDIENCE,
+        algorithms,
+        FixedKeys(keys),
+        account_claim=account_claim,
+        clock=clock,
+        **options,
     )

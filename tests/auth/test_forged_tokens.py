@@ -158,7 +158,15 @@ async def test_access_tokens_are_taken(verifier: TokenVerifier, key: ECKey, kind
 async def test_tokens_for_another_purpose_are_refused(
     verifier: TokenVerifier, key: ECKey, kind: str
 ) -> None:
-    assert await fault_of(verifier, sign(key, claims(), {"typ": kind})) is TokenFault.MALFORMED
+    assert await fault_of(verifier, sign(key, claims(), {"typ": kind})) is TokenFault.WRONG_TYPE
+
+
+async def test_an_operator_may_accept_access_tokens_alone(key: ECKey, clock: Clock) -> None:
+    strict = make_verifier([key], clock, types=["AT+jwt"])
+    assert await strict.verify(sign(key, claims(), {"typ": "at+jwt"}))
+    untyped = sign_segments(key, b'{"alg":"ES256"}', json.dumps(claims()).encode())
+    for token in (sign(key, claims(), {"typ": "JWT"}), untyped):
+        assert await fault_of(strict, token) is TokenFault.WRONG_TYPE
 
 
 async def test_a_type_may_be_left_out_but_not_be_a_number(

@@ -10,7 +10,7 @@ from joserfc.jwk import ECKey
 from app.auth.errors import IssuerUnavailable, TokenFault, Unauthenticated
 from app.auth.remote_keys import KeyTimes, RemoteKeys, is_trustworthy
 from app.auth.verifier import TokenVerifier
-from botkeys.transport.client import HttpAnswer, HttpTransport, TimedOut
+from botkeys.transport.client import HttpAnswer, HttpTransport
 from tests.auth.conftest import (
     AUDIENCE,
     ISSUER,
@@ -26,9 +26,15 @@ from tests.auth.conftest import (
 class Remote:
     """A verifier whose keys come from the loopback issuer, on a clock that stands still."""
 
-    def __init__(self, issuer: LoopbackIssuer, transport: HttpTransport, clock: Clock) -> None:
+    def __init__(
+        self,
+        issuer: LoopbackIssuer,
+        transport: HttpTransport,
+        clock: Clock,
+        times: KeyTimes | None = None,
+    ) -> None:
         self.clock = clock
-        self.keys = RemoteKeys(transport, jwks_url=issuer.jwks_url, clock=clock)
+        self.keys = RemoteKeys(transport, jwks_url=issuer.jwks_url, clock=clock, times=times)
         self.verifier = TokenVerifier(
             ISSUER, AUDIENCE, ["ES256"], self.keys, clock=lambda: claims()["iat"]
         )
@@ -40,6 +46,11 @@ class Remote:
         with pytest.raises(Unauthenticated) as refusal:
             await self.verifier.verify(token)
         return refusal.value.fault
+
+    async def unavailable(self, token: str) -> IssuerUnavailable:
+        with pytest.raises(IssuerUnavailable) as refusal:
+            await self.verifier.verify(token)
+        return refusal.value
 
 
 @pytest.fixture
@@ -172,10 +183,32 @@ async def test_a_dead_issuers_last_keys_serve_for_a_day(
     await issuer.stop()
     remote.clock.advance(86_399)
     assert await remote.accepts(token)
-    assert await remote.fault(sign(ec_key("two"), claims())) is TokenFault.UNKNOWN_KEY
-    remote.clock.advance(1)
+    await remote.unavailable(sign(ec_key("two"), claims()))
+    remote.clock.advance(0.9)
+    assert await remote.accepts(token)
+    remote.clock.advance(0.1)
     with pytest.raises(IssuerUnavailable):
         await remote.verifier.verify(token)
+
+
+async def test_of_a_dead_issuer_unknown_keys_are_undecided_for_a_minute(
+    remote: Remote, issuer: LoopbackIssuer, key: ECKey
+) -> None:
+    """Rule R43."""
+    assert await remote.accepts(sign(key, claims()))
+    issuer.status = 503
+    remote.clock.advance(11)
+    unknown = sign(ec_key("two"), claims())
+    refusal = await remote.unavailable(unknown)
+    assert refusal.headers["Retry-After"] == "10"
+    remote.clock.advance(59)
+    await remote.unavailable(unknown)
+    remote.clock.advance(2)
+    assert await remote.fault(unknown) is TokenFault.UNKNOWN_KEY
+    issuer.status = 200
+    issuer.keys = public(key, ec_key("three"))
+    remote.clock.advance(11)
+    assert await remote.fault(unknown) is TokenFault.UNKNOWN_KEY
 
 
 async def test_a_dead_issuer_is_not_asked_by_every_request(
@@ -262,34 +295,109 @@ async def test_an_issuer_too_slow_is_given_up(
     keys = RemoteKeys(transport, jwks_url=issuer.jwks_url, times=KeyTimes(fetch=0.05))
     with pytest.raises(IssuerUnavailable):
         await keys.find(key.kid, "ES256")
+    assert keys._fetching is None
 
 
-class AnswersOnce(HttpTransport):
-    """Returns the keys once and is too slow afterwards; records the seconds it was given."""
-
-    def __init__(self, body: bytes) -> None:
-        super().__init__()
-        self.given: list[float] = []
-        self._body = body
-
-    async def request(self, method: str, url: str, **options: Any) -> HttpAnswer:
-        self.given.append(options["deadline"].left())
-        if len(self.given) > 1:
-            raise TimedOut("issuer.example", f"{method} {url}")
-        return HttpAnswer(200, {}, self._body)
+PATIENCE = 0.02
+"""Seconds that a request waits for an issuer that does not answer in a test."""
 
 
-async def test_a_renewal_is_given_less_time_since_there_are_older_keys(
-    clock: Clock, key: ECKey
+@pytest.fixture
+def slow(issuer: LoopbackIssuer, transport: HttpTransport, clock: Clock, key: ECKey) -> Remote:
+    """Provide a verifier of a process whose requests do not wait for long."""
+    issuer.keys = public(key)
+    return Remote(issuer, transport, clock, KeyTimes(patience=PATIENCE))
+
+
+@pytest.fixture
+def slow_at_first(
+    issuer: LoopbackIssuer, transport: HttpTransport, clock: Clock, key: ECKey
+) -> Remote:
+    issuer.keys = public(key)
+    issuer.may_answer.clear()
+    times = KeyTimes(patience=PATIENCE, first_patience=PATIENCE)
+    return Remote(issuer, transport, clock, times)
+
+
+async def answered(remote: Remote, issuer: LoopbackIssuer) -> None:
+    issuer.may_answer.set()
+    assert remote.keys._fetching is not None
+    await remote.keys._fetching
+
+
+async def test_an_unknown_key_is_503_while_keys_are_being_fetched_and_then_decided(
+    slow: Remote, issuer: LoopbackIssuer, key: ECKey
 ) -> None:
-    async with AnswersOnce(json.dumps({"keys": public(key)}).encode()) as transport:
-        times = KeyTimes(fetch=50, renewal=20)
-        keys = RemoteKeys(transport, jwks_url=f"{ISSUER}/jwks", times=times, clock=clock)
-        assert await keys.find(key.kid, "ES256")
-        clock.advance(600)
-        assert await keys.find(key.kid, "ES256")
-        first, second = transport.given
-        assert first > 20 >= second
+    """Rule R43."""
+    second = ec_key("two")
+    rotated, forged = sign(second, claims()), sign(ec_key("never"), claims())
+    assert await slow.accepts(sign(key, claims()))
+    issuer.keys = public(key, second)
+    slow.clock.advance(11)
+    issuer.may_answer.clear()
+    for token in (rotated, forged, rotated):
+        refusal = await slow.unavailable(token)
+        assert int(refusal.headers["Retry-After"]) >= 1
+    assert await slow.accepts(sign(key, claims()))
+    await answered(slow, issuer)
+    assert await slow.accepts(rotated)
+    assert await slow.fault(forged) is TokenFault.UNKNOWN_KEY
+    assert issuer.key_requests == 2
+
+
+async def test_a_bad_signature_is_401_while_keys_are_being_fetched(
+    slow: Remote, issuer: LoopbackIssuer, key: ECKey
+) -> None:
+    assert await slow.accepts(sign(key, claims()))
+    slow.clock.advance(11)
+    issuer.may_answer.clear()
+    assert await slow.fault(sign(ec_key("one"), claims())) is TokenFault.BAD_SIGNATURE
+    await answered(slow, issuer)
+
+
+async def test_a_flood_of_invented_key_ids_is_401_most_of_the_time(
+    slow: Remote, issuer: LoopbackIssuer, key: ECKey
+) -> None:
+    """Rule R43."""
+    assert await slow.accepts(sign(key, claims()))
+    slow.clock.advance(11)
+    issuer.may_answer.clear()
+    await slow.unavailable(sign(ec_key("invented-1"), claims()))
+    await answered(slow, issuer)
+    for number in range(9):
+        slow.clock.advance(1)
+        invented = sign(ec_key(f"invented-{number}"), claims())
+        assert await slow.fault(invented) is TokenFault.UNKNOWN_KEY
+    assert issuer.key_requests == 2
+
+
+async def test_an_issuer_slower_than_a_request_waits_is_reached_all_the_same(
+    slow_at_first: Remote, issuer: LoopbackIssuer, key: ECKey
+) -> None:
+    await slow_at_first.unavailable(sign(key, claims()))
+    assert not await slow_at_first.keys.reached()
+    await answered(slow_at_first, issuer)
+    assert await slow_at_first.keys.reached()
+    assert await slow_at_first.accepts(sign(key, claims()))
+    assert issuer.key_requests == 1
+
+
+async def test_a_process_that_looks_for_its_issuer_finds_it_without_a_token(
+    remote: Remote, issuer: LoopbackIssuer
+) -> None:
+    issuer.status = 500
+    assert not await remote.keys.reached()
+    assert not await remote.keys.reached()
+    assert issuer.key_requests == 1
+    issuer.status = 200
+    remote.clock.advance(1)
+    assert await remote.keys.reached()
+
+
+async def test_a_fetch_under_way_ends_with_the_process(slow_at_first: Remote, key: ECKey) -> None:
+    await slow_at_first.unavailable(sign(key, claims()))
+    await slow_at_first.keys.close()
+    assert slow_at_first.keys._fetching is None
 
 
 async def test_a_caller_that_goes_away_leaves_the_fetch_to_the_next(

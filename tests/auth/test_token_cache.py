@@ -32,6 +32,12 @@ class ChangingKeys:
     async def refresh(self) -> bool:
         return False
 
+    def undecided(self) -> None:
+        return None
+
+    async def reached(self) -> bool:
+        return True
+
 
 @pytest.fixture
 def published(key: ECKey) -> CountingKey:

@@ -296,3 +296,25 @@ async def test_many_tokens_at_once_keep_to_their_accounts(
     names = [f"account-{number}" for number in range(20)]
     found = await asyncio.gather(*(verifier.verify(sign(key, claims(sub=n))) for n in names))
     assert [each.subject for each in found] == names
+
+
+@pytest.mark.parametrize(
+    ("changes", "accepted"),
+    [
+        ({"exp": NOW + 3600}, True),
+        ({"exp": NOW + 3630}, True),
+        ({"exp": NOW + 3631}, False),
+        ({"exp": NOW + 1800, "iat": NOW - 1900}, False),
+        ({"exp": NOW + 3600, "iat": None}, True),
+        ({"exp": NOW + 3700, "iat": None}, False),
+    ],
+)
+async def test_a_token_that_lives_longer_than_permitted_is_refused(
+    key: ECKey, clock: Clock, changes: dict[str, Any], *, accepted: bool
+) -> None:
+    verifier = make_verifier([key], clock, longest_life=3600)
+    token = sign(key, claims(**changes))
+    if accepted:
+        assert await verifier.verify(token)
+    else:
+        assert await fault_of(verifier, token) is TokenFault.LIVES_TOO_LONG
