@@ -175,9 +175,10 @@ def create(
 
 @master_key.command()
 def rotate() -> None:
-    """Reseal all data keys to the newest master key, creating one if all use the newest.
+    """Reseal all data keys to the newest master key, once every runtime process holds it.
 
-    Runs alongside the service. It can be stopped at any time and resumes where it stopped.
+    Runs alongside the service, and says what it will do before it does it. It can be stopped at any
+    time and resumes where it stopped. `botkeys master-key create` makes the key.
     """
     import asyncio
 
@@ -189,7 +190,7 @@ def rotate() -> None:
 
 @master_key.command()
 def status() -> None:
-    """Show how many data keys are sealed to each master key."""
+    """Show how many data keys are sealed to each master key, and which process holds which."""
     import asyncio
 
     from app.commands.rotate_master_key import report_master_keys
@@ -301,6 +302,7 @@ _EXPECTED = (
     ("app.db.migrate", "MigrationNotAllowed"),
     ("app.db.migration_locks", "MigrationBlocked"),
     ("app.commands.rotate_master_key", "RotationIncomplete"),
+    ("app.commands.rotate_master_key", "RotationRefused"),
 )
 
 

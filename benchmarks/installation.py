@@ -16,6 +16,7 @@ from sqlalchemy import text
 from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.principal import account_id
 from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.master_keys.registry import register
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import open_database
 from app.db.migrate import migrate
@@ -78,6 +79,7 @@ def installation() -> Iterator[Installation]:
         with EmbeddedPostgres(folder / "postgres") as postgres:
             version = uvloop.run(_prepare_database(postgres))
             _prepare_keys(folder)
+            uvloop.run(_register_keys(postgres, KeyFolder(folder / "runtime")))
             yield Installation(folder, postgres.url(), version)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -93,6 +95,15 @@ async def _prepare_database(postgres: EmbeddedPostgres) -> str:
         version = await connection.scalar(text("SHOW server_version"))
     await database.close()
     return str(version)
+
+
+async def _register_keys(postgres: EmbeddedPostgres, folder: KeyFolder) -> None:
+    """Register the master keys as a runtime process would: some benchmarks run api alone."""
+    database = open_database(postgres.url(), application_name="botkeys-bench", pool_size=None)
+    keys = folder.load_private_master_keys()
+    async with database.sessions.begin() as session:
+        await register(session, {version: key.fingerprint for version, key in keys.items()})
+    await database.close()
 
 
 def _prepare_keys(folder: Path) -> None:

@@ -14,6 +14,7 @@ import pytest_asyncio
 from app.api.streaming import StreamLimits
 from app.auth.development_issuer import DevelopmentIssuer
 from app.context import Context
+from app.custody.master_keys.registry import register
 from app.db.engine import Database, open_database
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
@@ -134,6 +135,9 @@ async def open_world(
     catalogues = CatalogueRefresher(
         database, shared.exchanges, intervals(shared.settings), background=background
     )
+    assert shared.runtime is not None
+    async with database.sessions.begin() as session:
+        assert await register(session, shared.runtime.releasing.fingerprints) == []
     lease = timedelta(seconds=shared.settings.heartbeat_lease)
     heartbeat_writer = HeartbeatWriter(database, shared.metrics, lease)
     # Without a network, a response arrives only when it is complete: so streams end at once.

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from app.api.json_response import json_answer
 from app.api.schemas import Document
 from app.api.telemetry import Metrics
-from app.custody.master_keys.registry import strangers
+from app.custody.master_keys.readiness import key_file_fault, registry_fault
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database
 from app.db.failures import is_outage
@@ -164,28 +164,17 @@ async def _database(database: Database) -> dict[str, str]:
 
 
 async def _master_key(vitals: Vitals, *, usable: bool) -> str:
-    """Report an unreadable key file, or one with another key, before it is used.
+    """Report key files that are unreadable, are other keys, or lack one, before they are used.
 
     `usable`: the database can be asked which key each version is.
     """
-    held: dict[int, str] = {}
-    problems = []
-    if vitals.api:
-        held |= vitals.api.sealing.sealer().fingerprints  # looks at the folder
-        problems.append(vitals.api.sealing.problem)
-    if vitals.runtime:
-        held |= vitals.runtime.releasing.releaser().fingerprints
-        problems.append(vitals.runtime.releasing.problem)
-    for problem in problems:
-        if problem is not None:
-            return type(problem).__name__
-    if usable:
-        try:
-            async with vitals.database.sessions.begin() as session:
-                for version in await strangers(session, held):
-                    return f"version {version} is not the key that had this version before"
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            return "not compared with the database, which takes no writes"
-    return "ok"
+    fault = key_file_fault(vitals.api, vitals.runtime)
+    if fault is not None or not usable:
+        return fault or "ok"
+    try:
+        async with vitals.database.read_sessions() as session:
+            return await registry_fault(session, vitals.api, vitals.runtime) or "ok"
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        return "not compared with the database, which does not respond"

@@ -1,21 +1,33 @@
 """`botkeys master-key rotate` and `status`: seals all data keys to the newest master key."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.custody.errors import KeyFileMissing, MasterKeyConflict
 from app.custody.keyfiles import KeyFolder
+from app.custody.master_key import MasterPrivateKey
+from app.custody.master_keys.registry import registered, running_holders
 from app.custody.master_keys.rotation import counts_by_version, reseal_batch
 from app.custody.release import Releaser
 from app.db.engine import Database, open_database
 from app.settings import Settings, SettingsError
 
-ADVISORY_LOCK = 0x626F746B6D6B
-"""Held while deciding whether to make a new master key ("botkmk" in ASCII)."""
-
 _PAUSE_SECONDS = 0.05
+_RESEALING = (
+    ("key_credentials", "sealed_data_key", "SELECT"),
+    ("key_credentials", "sealed_data_key", "UPDATE"),
+    ("key_credentials", "master_key_version", "UPDATE"),
+    ("keys", "exchange", "SELECT"),
+)
 Report = Callable[[str], None]
+
+
+class RotationRefused(Exception):
+    """The rotation would leave credentials that a process cannot open; nothing was changed."""
 
 
 class RotationIncomplete(Exception):
@@ -28,6 +40,15 @@ class RotationIncomplete(Exception):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a rotation will do: `older` counts the data keys to seal to `target`, by version."""
+
+    target: int
+    fingerprint: str
+    older: Mapping[int, int]
+
+
 def _open_database(settings: Settings) -> Database:
     url = settings.direct_database_url or settings.database_url
     if url is None:
@@ -38,18 +59,34 @@ def _open_database(settings: Settings) -> Database:
 
 
 async def rotate_master_key(settings: Settings, report: Report) -> None:
-    """Make a newer master key unless one is already pending, then seal everything to it.
+    """Seal everything to the newest master key in the folder, if that harms no running process.
 
-    One is pending while some data keys are not yet sealed to it: the next run finishes what a
-    killed run began. Concurrent runs share the work. Raises `RotationIncomplete`.
+    It makes no key, and begins only after looking at the rights of the login, the private halves in
+    the folder, and those of every running runtime process. It looks again before each batch. The
+    next run finishes what a killed run began; concurrent runs share the work. Raises
+    `RotationRefused`, `RotationIncomplete` and SealingError.
     """
     folder = KeyFolder(settings.keys_folder)
+    keys = folder.load_private_master_keys()
+    if not keys:
+        raise KeyFileMissing(folder.path, "contains no private master key (master-0001.private).")
     database = _open_database(settings)
     try:
-        newest = await _newest(database, folder, report)
-        unopenable = await _reseal_all(
-            database, Releaser(folder.load_private_master_keys()), newest, report
-        )
+        async with database.sessions() as session:
+            await _require_rights(session)
+            plan = await _plan(session, keys)
+            if plan.older:
+                await _require_everywhere(session, plan)
+        unopenable = 0
+        if plan.older:
+            _announce(plan, report)
+            unopenable = await _reseal_all(database, Releaser(keys), plan, report)
+        else:
+            report(
+                f"Every data key is sealed to master key {plan.target}, the newest in "
+                f"{folder.path}: there is nothing to do. `botkeys master-key create` makes the "
+                "next one."
+            )
         await _report_versions(database, report)
     finally:
         await database.close()
@@ -57,44 +94,89 @@ async def rotate_master_key(settings: Settings, report: Report) -> None:
         raise RotationIncomplete(unopenable)
 
 
-async def _newest(database: Database, folder: KeyFolder, report: Report) -> int:
-    """Return the version to seal to."""
-    async with database.sessions.begin() as session:
-        await session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
-        used = await counts_by_version(session)
-        newest = max(folder.load_private_master_keys(), default=0)
-        if newest == 0 or set(used) == {newest}:
-            newest = folder.create_master_key()
-            report(f"Created master key {newest}.")
-    return newest
+async def _require_rights(session: AsyncSession) -> None:
+    for table, column, right in _RESEALING:
+        if not await session.scalar(select(func.has_column_privilege(table, column, right))):
+            raise RotationRefused(
+                f"This login may not {right} {table}.{column}. Use the login of runtime (a member "
+                "of botkeys_runtime). Nothing was changed."
+            )
 
 
-async def _reseal_all(database: Database, releaser: Releaser, newest: int, report: Report) -> int:
-    """Seal all data keys to `newest`; return the number of data keys that cannot be opened."""
+async def _plan(session: AsyncSession, keys: Mapping[int, MasterPrivateKey]) -> _Plan:
+    used = await counts_by_version(session)
+    target = max(keys)
+    absent = sorted(set(used) - set(keys))
+    if absent:
+        names = ", ".join(f"master-{version:04}.private" for version in absent)
+        raise RotationRefused(
+            f"Data keys are sealed to master keys that are not here: {names}. Copy them into this "
+            "folder first. Nothing was changed."
+        )
+    fingerprint = keys[target].fingerprint
+    if (await registered(session)).get(target, fingerprint) != fingerprint:
+        raise MasterKeyConflict([target])
+    older = {version: count for version, count in used.items() if version < target}
+    return _Plan(target, fingerprint, older)
+
+
+async def _require_everywhere(session: AsyncSession, plan: _Plan) -> None:
+    """Raise `RotationRefused` unless every runtime process that runs holds the target."""
+    holders = await running_holders(session)
+    if not holders:
+        raise RotationRefused(
+            "No runtime process is running, so none can confirm that it holds master key "
+            f"{plan.target}. Start runtime first. Nothing was changed."
+        )
+    lacking = [holder.process for holder in holders if plan.target not in holder.versions]
+    if lacking:
+        raise RotationRefused(
+            f"These runtime processes do not hold master key {plan.target} and could release "
+            f"nothing that is sealed to it: {', '.join(lacking)}. Copy master-{plan.target:04}"
+            ".private into their folders; they pick it up within seconds."
+        )
+
+
+def _announce(plan: _Plan, report: Report) -> None:
+    counted = ", ".join(f"{count} of master key {version}" for version, count in plan.older.items())
+    report(
+        f"Sealing data keys to master key {plan.target} (fingerprint {plan.fingerprint}), which "
+        f"every running runtime process holds: {counted}."
+    )
+
+
+async def _reseal_all(database: Database, releaser: Releaser, plan: _Plan, report: Report) -> int:
+    """Seal all data keys to the target; return the number of data keys that cannot be opened."""
     total = 0
     while True:
         unopenable, after = 0, None
         while True:
             async with database.sessions.begin() as session:
-                batch = await reseal_batch(session, releaser, newest, after)
+                await _require_everywhere(session, plan)
+                batch = await reseal_batch(session, releaser, plan.target, after)
             total += batch.resealed
             unopenable += batch.unopenable
             if batch.resealed:
-                report(f"{total} data keys sealed to master key {newest}.")
+                report(f"{total} data keys sealed to master key {plan.target}.")
             if batch.last is None:
                 break
             after = batch.last
         async with database.sessions() as session:
             used = await counts_by_version(session)
-        if sum(count for version, count in used.items() if version < newest) <= unopenable:
+        if sum(count for version, count in used.items() if version < plan.target) <= unopenable:
             return unopenable
         await asyncio.sleep(_PAUSE_SECONDS)  # another run holds locks on the rest
 
 
 async def report_master_keys(settings: Settings, report: Report) -> None:
+    """Report how many data keys each version has, and which runtime process holds which."""
     database = _open_database(settings)
     try:
         await _report_versions(database, report)
+        async with database.sessions() as session:
+            for holder in await running_holders(session):
+                held = ", ".join(str(version) for version in sorted(holder.versions))
+                report(f"Runtime process {holder.process} holds {held or 'none'}.")
     finally:
         await database.close()
 

@@ -84,12 +84,6 @@ class KeyFolder:
                 self._load_public(version, private[version])
         return private
 
-    def newest_public(self) -> MasterPublicKey:
-        keys = self.load_public_master_keys()
-        if not keys:
-            raise KeyFileMissing(self.path, "contains no public master key (master-0001.public).")
-        return keys[max(keys)]
-
     def create_master_key(self) -> int:
         """Create a new pair and return its version: one above every half that is present.
 

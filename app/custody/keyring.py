@@ -4,7 +4,7 @@ There are two classes, so that the role `api` cannot reach the private halves ev
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar, final
 
 from app.custody.errors import KeyFileError, KeyFileMissing, KeyFileUnusable
@@ -62,25 +62,54 @@ class _Watched(Uncopyable, Generic[_Held]):
 
 
 @final
-class SealingKeyring(_Watched[Sealer]):
-    """The role `api`: seals to the newest master public key."""
+class SealingKeyring(_Watched[Mapping[int, Sealer]]):
+    """The role `api`: could seal to any of the master public keys in its folder.
+
+    To which of them it may is for `app.custody.master_keys.choice` to say.
+    """
 
     def __init__(self, folder: KeyFolder) -> None:
-        super().__init__(folder, lambda folder: Sealer(folder.newest_public()))
+        super().__init__(folder, _load_sealers)
 
-    def sealer(self) -> Sealer:
+    def sealers(self) -> Mapping[int, Sealer]:
+        """Return the sealers by version; there is at least one."""
         return self._current()
+
+    @property
+    def fingerprints(self) -> dict[int, str]:
+        """Return the fingerprints of the public keys by version."""
+        return {version: sealer.fingerprint for version, sealer in self._current().items()}
 
 
 @final
 class ReleasingKeyring(_Watched[Releaser]):
     """The role `runtime`: releases with any of the master private keys."""
 
+    __slots__ = ("_refused",)
+
     def __init__(self, folder: KeyFolder) -> None:
         super().__init__(folder, _load_releaser)
+        self._refused: Mapping[int, str] = {}
 
     def releaser(self) -> Releaser:
-        return self._current()
+        held = self._current()
+        return held.without(self._refused) if self._refused else held
+
+    def refuse(self, keys: Mapping[int, str]) -> None:
+        """Release nothing with these keys, named by version and fingerprint, until given others."""
+        self._refused = dict(keys)
+
+    @property
+    def fingerprints(self) -> dict[int, str]:
+        """Return the fingerprints of all private keys in the folder, refused ones too."""
+        return self._current().fingerprints
+
+
+def _load_sealers(folder: KeyFolder) -> Mapping[int, Sealer]:
+    keys = folder.load_public_master_keys()
+    if not keys:
+        raise KeyFileMissing(folder.path, "contains no public master key (master-0001.public).")
+    return {version: Sealer(key) for version, key in keys.items()}
 
 
 def _load_releaser(folder: KeyFolder) -> Releaser:

@@ -33,6 +33,16 @@ class Releaser(Uncopyable):
         """Return the fingerprints of the master keys' public halves, by version."""
         return {version: key.fingerprint for version, key in self._keys.items()}
 
+    def without(self, keys: Mapping[int, str]) -> "Releaser":
+        """Return a releaser without these keys, named by version and fingerprint."""
+        return Releaser(
+            {
+                version: key
+                for version, key in self._keys.items()
+                if keys.get(version) != key.fingerprint
+            }
+        )
+
     def release(
         self,
         *,
@@ -54,21 +64,20 @@ class Releaser(Uncopyable):
             wipe(data_key)
 
     def reseal(
-        self, sealed_data_key: bytes, from_version: int, binding: Binding
-    ) -> tuple[bytes, int]:
-        """Return the data key sealed to the newest master key, and that key's version.
+        self, sealed_data_key: bytes, from_version: int, to_version: int, binding: Binding
+    ) -> bytes:
+        """Return the data key sealed to another master key; raise UnknownMasterKey, CannotOpen.
 
-        A data key already sealed to the newest is returned unchanged. Raises UnknownMasterKey,
-        CannotOpen.
+        A data key that is sealed to it already is returned unchanged.
         """
-        newest = max(self._keys, default=0)
-        if newest == 0:
-            raise UnknownMasterKey(from_version)
-        if newest == from_version:
-            return sealed_data_key, newest
+        target = self._keys.get(to_version)
+        if target is None:
+            raise UnknownMasterKey(to_version)
+        if from_version == to_version:
+            return sealed_data_key
         data_key = self._open(sealed_data_key, from_version, binding)
         try:
-            return self._keys[newest].public.seal(data_key, binding.data_key_info(newest)), newest
+            return target.public.seal(data_key, binding.data_key_info(to_version))
         finally:
             wipe(data_key)
 

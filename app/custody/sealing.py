@@ -44,9 +44,9 @@ class Sealer(Uncopyable):
         return self._master.version
 
     @property
-    def fingerprints(self) -> dict[int, str]:
-        """Return the fingerprint of the master public key by its version."""
-        return {self._master.version: self._master.fingerprint}
+    def fingerprint(self) -> str:
+        """Return the fingerprint of the master public key."""
+        return self._master.fingerprint
 
     def seal(self, credentials: Credentials, binding: Binding) -> Sealed:
         """Seal credentials under a new data key, and that key under the master public key."""

@@ -19,7 +19,14 @@ NAMING = {
 }
 
 ACCOUNTLESS = frozenset(
-    {"master_keys", "catalogues", "instruments", "instrument_prices", "learned_leverages"}
+    {
+        "master_keys",
+        "master_key_holders",
+        "catalogues",
+        "instruments",
+        "instrument_prices",
+        "learned_leverages",
+    }
 )
 """Tables that are not distributed by account; a test checks that there are no others."""
 

@@ -15,6 +15,7 @@ from app.auth.verifier import TokenVerifier
 from app.context import Context
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
+from app.custody.master_keys.holder import MasterKeyHolder
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database, driver_url, open_database
 from app.domains.accounts.status import AccountStatusCache
@@ -173,7 +174,7 @@ async def open_context(
 ) -> AsyncIterator[Context]:
     """Open everything, and close it at the end; `database` and `hosts` override the settings.
 
-    Raises `SettingsError`, and `KeyFileError` for unusable keys.
+    Raises `SettingsError`, and `SealingError` for unusable keys.
     """
     folder = prepare_key_folder(settings, role)
     api = runtime = None
@@ -193,9 +194,16 @@ async def open_context(
         verifier = _verifier(settings, transport, stack)
         exchanges = await stack.enter_async_context(open_exchanges(settings, transport, hosts))
         direct = settings.direct_database_url if database is None else None
+        owned = database is None
         if database is None:
             database = open_settings_database(settings, f"botkeys-{role}")
             stack.push_async_callback(database.close)
+        if runtime is not None:
+            holder = MasterKeyHolder(database, runtime.releasing)
+            stack.push_async_callback(holder.close)
+            await holder.start()
+            if owned:
+                holder.keep_announcing()
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         stack.push_async_callback(catalogues.close)
         config_cache = ConfigCache(exchanges, refuse_withdrawal=settings.refuse_withdrawal)

@@ -183,7 +183,7 @@ async def test_readiness_tells_which_check_fails(
     api = ApiKeys(keyring, busy_world.context.api.fingerprint)
     for path in folder.path.glob("master-*"):
         path.unlink()
-    keyring.sealer()
+    keyring.sealers()
     async with changed(busy_world, api=api) as keyless:
         without_key = await keyless.http.get("/readyz")
 

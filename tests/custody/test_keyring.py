@@ -42,20 +42,21 @@ def test_running_processes_take_up_a_new_master_key(
     folder: KeyFolder, api: KeyFolder, binding: Binding, credentials: Credentials
 ) -> None:
     sealing, releasing = SealingKeyring(api), ReleasingKeyring(folder)
-    assert sealing.sealer().seal(credentials, binding).master_key_version == 1
+    assert sorted(sealing.sealers()) == [1]
 
     assert folder.create_master_key() == 2
     assert releasing.releaser().versions == (1, 2)
-    assert sealing.sealer().master_key_version == 1
+    assert sorted(sealing.sealers()) == [1]
     hand_over(folder, api, 2)
-    sealed = sealing.sealer().seal(credentials, binding)
+    assert sorted(sealing.sealers()) == [1, 2]
+    sealed = sealing.sealers()[2].seal(credentials, binding)
     assert sealed.master_key_version == 2
     assert len(release(releasing, sealed, binding)) == 80
 
 
 def test_nothing_is_loaded_again_while_nothing_changes(folder: KeyFolder, api: KeyFolder) -> None:
     sealing, releasing = SealingKeyring(api), ReleasingKeyring(folder)
-    assert sealing.sealer() is sealing.sealer()
+    assert sealing.sealers() is sealing.sealers()
     assert releasing.releaser() is releasing.releaser()
 
 
@@ -68,10 +69,10 @@ def test_a_key_file_that_is_half_copied_leaves_the_last_good_state_in_use(
     arriving = api.path / "master-0002.public"
     arriving.write_bytes(whole[:100])
     arriving.chmod(0o600)
-    assert sealing.sealer().master_key_version == 1
+    assert sorted(sealing.sealers()) == [1]
     assert isinstance(sealing.problem, KeyFileGarbled)
     arriving.write_bytes(whole)
-    assert sealing.sealer().master_key_version == 2
+    assert sorted(sealing.sealers()) == [1, 2]
     assert sealing.problem is None
 
 
@@ -91,7 +92,7 @@ def test_a_folder_that_goes_away_and_comes_back_is_reported_and_forgotten(
 def test_a_removed_master_key_releases_nothing_more(
     folder: KeyFolder, api: KeyFolder, binding: Binding, credentials: Credentials
 ) -> None:
-    sealed = SealingKeyring(api).sealer().seal(credentials, binding)
+    sealed = SealingKeyring(api).sealers()[1].seal(credentials, binding)
     releasing = ReleasingKeyring(folder)
     folder.create_master_key()
     for half in ("private", "public"):
@@ -114,5 +115,19 @@ def test_a_keyring_of_the_api_role_holds_no_private_key(folder: KeyFolder) -> No
     # Even if the private half is in the same folder (`--role all`).
     folder.create_missing([KeyKind.MASTER])
     sealing = SealingKeyring(folder)
-    assert not hasattr(sealing.sealer()._master, "open")
+    assert not hasattr(sealing.sealers()[1]._master, "open")
     assert repr(sealing) == "SealingKeyring(…)"
+
+
+def test_a_refused_key_releases_nothing_until_its_file_is_another(
+    folder: KeyFolder, api: KeyFolder, binding: Binding, credentials: Credentials
+) -> None:
+    sealed = SealingKeyring(api).sealers()[1].seal(credentials, binding)
+    releasing = ReleasingKeyring(folder)
+    held = releasing.fingerprints
+    releasing.refuse({1: "another key's"})
+    assert len(release(releasing, sealed, binding)) == 80
+    releasing.refuse(held)
+    with pytest.raises(UnknownMasterKey):
+        release(releasing, sealed, binding)
+    assert releasing.fingerprints == held, "it is still what the folder holds"

@@ -215,9 +215,8 @@ def test_a_rotation_moves_the_data_key_and_leaves_the_ciphertext(
     newer = MasterPrivateKey(2, b"n" * 32)
     sealed = Sealer(master.public).seal(credentials, binding)
     both = Releaser({1: master, 2: newer})
-    moved, version = both.reseal(sealed.sealed_data_key, 1, binding)
-    assert version == 2
-    assert both.reseal(moved, 2, binding) == (moved, 2)
+    moved = both.reseal(sealed.sealed_data_key, 1, 2, binding)
+    assert both.reseal(moved, 2, 2, binding) == moved
 
     bot = PrivateKey.generate(SuiteName.X25519)
     rotated = replace(sealed, sealed_data_key=moved, master_key_version=2)
@@ -236,15 +235,16 @@ def test_a_rotation_refuses_a_row_that_was_moved(
     moved = replace(binding, **{field: OTHERS[field]})
     with pytest.raises(CannotOpen):
         Releaser({1: master, 2: MasterPrivateKey(2, b"n" * 32)}).reseal(
-            sealed.sealed_data_key, 1, moved
+            sealed.sealed_data_key, 1, 2, moved
         )
 
 
 def test_a_rotation_without_the_old_key_says_which_is_missing(binding: Binding) -> None:
-    for held in ({}, {2: MasterPrivateKey(2, b"n" * 32)}):
+    newer = {2: MasterPrivateKey(2, b"n" * 32)}
+    for held, missing in (({}, 2), (newer, 1)):
         with pytest.raises(UnknownMasterKey) as caught:
-            Releaser(held).reseal(b"", 1, binding)
-        assert caught.value.version == 1
+            Releaser(held).reseal(b"", 1, 2, binding)
+        assert caught.value.version == missing
 
 
 def test_a_data_key_relabelled_with_another_master_version_does_not_open(
@@ -259,7 +259,7 @@ def test_a_data_key_relabelled_with_another_master_version_does_not_open(
 def test_the_sealer_has_nothing_that_opens(master: MasterPrivateKey) -> None:
     sealer = Sealer(master.public)
     public = {name for name in dir(sealer) if not name.startswith("_")}
-    assert public == {"seal", "fingerprints", "master_key_version"}
+    assert public == {"seal", "fingerprint", "master_key_version"}
     held = master.public
     assert {name for name in dir(held) if not name.startswith("_")} == {
         "fingerprint",

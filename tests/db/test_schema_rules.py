@@ -11,6 +11,7 @@ from app.db.engine import Database
 
 PERMITTED = {
     "master_keys",
+    "master_key_holders",
     # The catalogue: public data of the exchanges.
     "catalogues",
     "instruments",

@@ -1,4 +1,4 @@
-"""A rotation of the master key that is killed, repeated and run twice concurrently."""
+"""A rotation of the master key: refused where it would harm, killed, repeated, run twice."""
 
 import asyncio
 import json
@@ -40,6 +40,12 @@ INSERT_CREDENTIAL = """
     VALUES (:account, :id, 1, :ciphertext, :nonce, :sealed_data_key, :master_key_version)"""
 
 
+RUNNING = """
+    INSERT INTO master_key_holders (id, process, versions, seen_at)
+    VALUES (gen_random_uuid(), :process, :versions, now() + interval '1 hour')"""
+REGISTERED = "INSERT INTO master_keys (version, fingerprint) VALUES (:version, :fingerprint)"
+
+
 def binding(key_id: UUID) -> Binding:
     return Binding(ACCOUNT, key_id, 1, "binance", Environment.TESTNET)
 
@@ -73,7 +79,7 @@ class Vault:
             return list(found.mappings())
 
     def fill(self, count: int) -> None:
-        sealer = Sealer(self.folder.newest_public())
+        sealer = Sealer(self.folder.load_public_master_keys()[1])
         names = ("ciphertext", "nonce", "sealed_data_key", "master_key_version")
         keys: list[dict[str, object]] = []
         for number in range(1, count + 1):
@@ -84,6 +90,24 @@ class Vault:
         asyncio.run(self._execute(INSERT_ACCOUNT, [{"account": ACCOUNT}]))
         asyncio.run(self._execute(INSERT_KEY, [{"account": ACCOUNT, "id": k["id"]} for k in keys]))
         asyncio.run(self._execute(INSERT_CREDENTIAL, keys))
+
+    def renew(self) -> None:
+        """Make the next master key, and let a runtime process hold it."""
+        self.folder.create_master_key()
+        self.register()
+        self.start_runtime("host-a:1", *self.folder.load_private_master_keys())
+
+    def register(self) -> None:
+        rows: list[dict[str, object]] = [
+            {"version": version, "fingerprint": key.fingerprint}
+            for version, key in self.folder.load_private_master_keys().items()
+        ]
+        asyncio.run(self._execute(f"{REGISTERED} ON CONFLICT DO NOTHING", rows))
+
+    def start_runtime(self, process: str, *versions: int) -> None:
+        """Record a runtime process that runs, as it would do itself."""
+        row: dict[str, object] = {"process": process, "versions": list(versions)}
+        asyncio.run(self._execute(RUNNING, [row]))
 
     def garble(self, number: int) -> None:
         statement = "UPDATE key_credentials SET sealed_data_key = :value WHERE key_id = :id"
@@ -96,10 +120,9 @@ class Vault:
     def versions(self) -> set[int]:
         return {row["master_key_version"] for row in self.rows()}
 
-    @property
-    def settings(self) -> dict[str, str]:
+    def settings(self, **changes: str) -> dict[str, str]:
         url = self.logins.url("runtime", self.database)
-        return environment(keys_dir=self.folder.path, database_url=url)
+        return environment(**{"keys_dir": self.folder.path, "database_url": url, **changes})
 
     def all_open(self) -> bool:
         releaser = Releaser(self.folder.load_private_master_keys())
@@ -129,7 +152,7 @@ def vault(production_logins: Logins, tmp_path: Path) -> Vault:
 
 @pytest.fixture
 def rotate(run: Run, vault: Vault) -> Run:
-    return lambda: run(BOTKEYS, "master-key", "rotate", env=vault.settings)
+    return lambda **changes: run(BOTKEYS, "master-key", "rotate", env=vault.settings(**changes))
 
 
 def kill_after_a_batch(rotation: Running) -> None:
@@ -142,6 +165,7 @@ def test_a_rotation_killed_and_then_run_twice_at_once_comes_to_its_end(
     vault: Vault, rotate: Run
 ) -> None:
     vault.fill(ROWS)
+    vault.renew()
     kill_after_a_batch(rotate())
     assert vault.versions() == {1, 2}
     assert vault.all_open()
@@ -150,7 +174,6 @@ def test_a_rotation_killed_and_then_run_twice_at_once_comes_to_its_end(
     assert [rotation.wait() for rotation in together] == [0, 0], together[0].text
     assert vault.versions() == {2}
     assert vault.all_open()
-    assert max(vault.folder.load_private_master_keys()) == 2, "nobody made one more"
     for rotation in together:
         assert "Master keys older than 2 are unused" in rotation.stdout
         assert rotation.is_clean, rotation.text
@@ -160,6 +183,7 @@ def test_a_rotation_killed_and_then_run_twice_at_once_comes_to_its_end(
 @pytest.mark.timeout(600)
 def test_a_rotation_killed_at_any_moment_leaves_every_row_open(vault: Vault, rotate: Run) -> None:
     vault.fill(4 * ROWS)
+    vault.renew()
     kills = 0
     while 1 in vault.versions():
         rotation = rotate()
@@ -172,14 +196,13 @@ def test_a_rotation_killed_at_any_moment_leaves_every_row_open(vault: Vault, rot
     assert kills > 3
     assert vault.versions() == {2}
     assert vault.all_open()
-    assert rotate().wait() == 0
-    assert max(vault.folder.load_private_master_keys()) == 3, "all was done: this is the next one"
 
 
 def test_a_row_that_does_not_open_is_reported_and_does_not_hold_up_the_others(
     vault: Vault, rotate: Run
 ) -> None:
     vault.fill(5)
+    vault.renew()
     vault.garble(2)
     rotation = rotate()
     assert rotation.wait() == 1
@@ -188,3 +211,39 @@ def test_a_row_that_does_not_open_is_reported_and_does_not_hold_up_the_others(
     assert "Master key 2: 4 data keys." in rotation.stdout
     assert "unused" not in rotation.stdout
     assert rotation.is_clean, rotation.text
+
+
+def test_a_rotation_that_would_leave_a_process_without_the_key_is_refused(
+    vault: Vault, rotate: Run
+) -> None:
+    """Nothing is changed until every look at keys, processes and rights has succeeded."""
+
+    def refused(sentence: str, **changes: str) -> None:
+        rotation = rotate(**changes)
+        assert rotation.wait() == 1
+        assert rotation.stderr.startswith("botkeys: ")
+        assert sentence in rotation.stderr
+        assert rotation.is_clean, rotation.text
+        assert vault.versions() == {1}
+
+    vault.fill(3)
+    done = rotate()
+    assert done.wait() == 0
+    assert "there is nothing to do" in done.stdout
+    assert sorted(vault.folder.load_private_master_keys()) == [1], "rotating makes no key"
+
+    vault.folder.create_master_key()
+    refused("No runtime process is running")
+    vault.register()
+    vault.start_runtime("host-a:1", 1, 2)
+    vault.start_runtime("host-b:7", 1)
+    refused("do not hold master key 2 and could release nothing that is sealed to it: host-b:7.")
+    refused("may not SELECT", database_url=vault.logins.url("api", vault.database))
+    first = vault.folder.path / "master-0001.private"
+    first.rename(vault.folder.path.parent / "away")
+    refused("not here: master-0001.private")
+    (vault.folder.path.parent / "away").rename(first)
+    for half in ("private", "public"):
+        (vault.folder.path / f"master-0002.{half}").unlink()
+    vault.folder.create_master_key()
+    refused("master-0002.private: this version is registered for another key")

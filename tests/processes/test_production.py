@@ -17,7 +17,7 @@ from app.db.engine import open_database
 from tests.processes.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed, is_ready
-from tests.processes.running import Running, environment, log_lines, long, output_of
+from tests.processes.running import Running, environment, eventually, log_lines, long, output_of
 from tests.processes.trading import new_key, new_trader, sent
 from tests.support.database import execute
 
@@ -188,6 +188,12 @@ def sealed_to(installation: Installation, key_id: str) -> int:
     return asyncio.run(ask())
 
 
+def keys_held(installation: Installation) -> str:
+    status = installation.command("master-key", "status", role="runtime")
+    assert status.wait() == 0, status.text
+    return status.stdout
+
+
 def test_the_master_key_is_renewed_while_both_roles_go_on(pair: Pair) -> None:
     installation = pair.installation
     with (
@@ -196,8 +202,14 @@ def test_the_master_key_is_renewed_while_both_roles_go_on(pair: Pair) -> None:
     ):
         older = new_trader(api, runtime, new_key())
         assert "master key 2" in installation.create_master_key()
-        installation.hand_out("runtime")
         installation.hand_out("api")
+        between = new_trader(api, runtime, new_key("bybit"))
+        assert sealed_to(installation, between.key_id) == 1, "runtime cannot open the new one yet"
+        early = installation.command("master-key", "rotate", role="runtime")
+        assert early.wait() == 0
+        assert "there is nothing to do" in early.stdout
+        installation.hand_out("runtime")
+        assert eventually(lambda: "holds 1, 2" in keys_held(installation))
         newer = new_trader(api, runtime, new_key("binance"))
     assert [sealed_to(installation, one.key_id) for one in (older, newer)] == [1, 2]
     assert older.opens(pair.runtime)

@@ -150,8 +150,8 @@ async def test_a_token_made_with_all_that_api_holds_is_not_valid(split: Split) -
     known = [
         bytes(context.audit.reveal()),
         bytes(context.api.fingerprint.reveal()),
-        split.keys.newest_public().raw,
-        split.keys.newest_public().raw[:32],
+        split.keys.load_public_master_keys()[1].raw,
+        split.keys.load_public_master_keys()[1].raw[:32],
         b"",
         bytes(32),
         *(path.read_bytes() for path in sorted(context.settings.keys_folder.iterdir())),
@@ -320,7 +320,7 @@ async def test_an_earlier_version_put_back_is_refused_by_the_bot(split: Split) -
     bot = await split.add_bot("alice", key["id"])
     api = split.api.context.api
     assert api is not None
-    replaced = api.sealing.sealer().seal(
+    replaced = api.sealing.sealers()[1].seal(
         Credentials(Secret("k" * 64), Secret("replaced" * 8)),
         Binding(bot.account_id, UUID(key["id"]), 2, "binance", Environment.TESTNET),
     )

@@ -69,7 +69,7 @@ async def reseal_batch(
     for row in rows:
         binding = Binding(row.account_id, row.key_id, row.version, row.exchange, row.environment)
         try:
-            sealed, version = releaser.reseal(row.sealed_data_key, row.master_key_version, binding)
+            sealed = releaser.reseal(row.sealed_data_key, row.master_key_version, newest, binding)
         except CannotOpen:
             batch.unopenable += 1
             continue
@@ -80,7 +80,7 @@ async def reseal_batch(
                 KeyCredential.key_id == row.key_id,
                 KeyCredential.version == row.version,
             )
-            .values(sealed_data_key=sealed, master_key_version=version)
+            .values(sealed_data_key=sealed, master_key_version=newest)
         )
         batch.resealed += 1
     if len(rows) == BATCH:

@@ -17,7 +17,7 @@ from app.db.models.freeze import Freeze
 from app.db.models.idempotency import IdempotencyRecord
 from app.db.models.key import Key
 from app.db.models.key_label import KeyLabel
-from app.db.models.master_key import MasterKeyVersion
+from app.db.models.master_key import MasterKeyHolder, MasterKeyVersion
 from app.db.models.position import Position
 from app.db.models.purged_position import PurgedPosition
 from app.db.models.release import Release
@@ -43,6 +43,7 @@ __all__ = [
     "KeyCredential",
     "KeyLabel",
     "LearnedLeverage",
+    "MasterKeyHolder",
     "MasterKeyVersion",
     "Operation",
     "Position",

@@ -16,6 +16,7 @@ from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.keys.credential_check import CredentialCheck
 from app.domains.keys.credential_repository import CredentialRepository
+from app.domains.keys.credential_sealer import CredentialSealer
 from app.domains.keys.deletion_service import KeyDeletionService
 from app.domains.keys.replacement_service import ReplacementService
 from app.domains.keys.repository import KeyRepository
@@ -36,6 +37,7 @@ async def key_service(
         credentials=CredentialRepository(session=work.session, account_id=caller.account_id),
         accounts=AccountRepository(session=work.session, user=caller.user),
         vault=context.api,
+        sealer=CredentialSealer(session=work.session, keyring=context.api.sealing),
         check=_check(context, caller, request),
         catalogue=CatalogueRepository(session=work.session),
         refresher=context.catalogues,
@@ -74,6 +76,7 @@ async def replacement_service(
         credentials=CredentialRepository(session=work.session, account_id=caller.account_id),
         accounts=AccountRepository(session=work.session, user=caller.user),
         vault=context.api,
+        sealer=CredentialSealer(session=work.session, keyring=context.api.sealing),
         check=_check(context, caller, request),
         catalogue=CatalogueRepository(session=work.session),
         audit=audit_log(work, context, caller),

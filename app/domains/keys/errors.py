@@ -18,14 +18,15 @@ AppError
 ├── PassphraseNotUsed         422 passphrase_not_used
 ├── MalformedCredentials      422 malformed_credentials
 ├── CredentialsRejected       422 credentials_rejected, with `reason` and `possible`
-└── WithdrawalPermission      422 withdrawal_permission
+├── WithdrawalPermission      422 withdrawal_permission
+└── SealingUnavailable        503 unavailable
 """
 
 from collections.abc import Sequence
 from uuid import UUID
 
 from app.domains.trading.errors import OpenPositions
-from app.errors import AppError
+from app.errors import AppError, Unavailable
 
 
 class BotOnline(AppError):
@@ -214,3 +215,13 @@ class KeyQuotaReached(AppError):
         super().__init__(
             f"An account has at most {limit} keys. Delete one that is no longer used.", limit=limit
         )
+
+
+class SealingUnavailable(Unavailable):
+    """No master key in the process's folder is one that a runtime process is known to hold."""
+
+    detail = (
+        "The service cannot store credentials: no master public key in its key folder belongs to a "
+        "runtime process. Nothing was stored. The operator must copy the public half of a key that "
+        "runtime holds into that folder, or start runtime with the private half."
+    )

@@ -17,6 +17,7 @@ from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_credentials
 from app.domains.keys.credential_repository import CredentialRepository
+from app.domains.keys.credential_sealer import CredentialSealer
 from app.domains.keys.errors import (
     KeyAlreadyAdded,
     OtherExchangeAccount,
@@ -42,6 +43,7 @@ class ReplacementService:
         credentials: CredentialRepository,
         accounts: AccountRepository,
         vault: ApiKeys,
+        sealer: CredentialSealer,
         check: CredentialCheck,
         catalogue: CatalogueRepository,
         audit: AuditLog,
@@ -51,6 +53,7 @@ class ReplacementService:
         self._credentials = credentials
         self._accounts = accounts
         self._vault = vault
+        self._sealer = sealer
         self._check = check
         self._catalogue = catalogue
         self._audit = audit
@@ -71,6 +74,7 @@ class ReplacementService:
             request.credentials.api_key,
         )
         await self._refuse_other_key(mark, key_id)
+        await self._sealer.require()
         # Nothing is written yet: give the connection back before the exchange is called.
         await self._session.rollback()
         verified = await self._check.run(request)
@@ -89,7 +93,7 @@ class ReplacementService:
         )
         version = row.version + 1
         binding = Binding(account_id, key_id, version, request.exchange, request.environment)
-        sealed = self._vault.sealing.sealer().seal(request.credentials, binding)
+        sealed = await self._sealer.seal(request.credentials, binding)
         try:
             await self._keys.change(
                 key_id,

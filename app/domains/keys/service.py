@@ -21,6 +21,7 @@ from app.domains.keys.contract_switch import ContractSwitch
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_request
 from app.domains.keys.credential_repository import CredentialRepository
+from app.domains.keys.credential_sealer import CredentialSealer
 from app.domains.keys.errors import EnvironmentImmutable, KeyAlreadyAdded, KeyQuotaReached
 from app.domains.keys.repository import KeyFilter, KeyRepository, KeyRow
 from app.domains.keys.schemas import KeyChange, KeyCreate
@@ -42,6 +43,7 @@ class KeyService:
         credentials: CredentialRepository,
         accounts: AccountRepository,
         vault: ApiKeys,
+        sealer: CredentialSealer,
         check: CredentialCheck,
         catalogue: CatalogueRepository,
         refresher: CatalogueRefresher,
@@ -54,6 +56,7 @@ class KeyService:
         self._credentials = credentials
         self._accounts = accounts
         self._vault = vault
+        self._sealer = sealer
         self._check = check
         self._catalogue = catalogue
         self._refresher = refresher
@@ -85,6 +88,7 @@ class KeyService:
             raise KeyAlreadyAdded(known)
         if await self._keys.count() >= self._most:
             raise KeyQuotaReached(self._most)
+        await self._sealer.require()
         # Nothing is written yet: give the connection back before the exchange is called.
         await self._session.rollback()
         verified = await self._check.run(request)
@@ -93,7 +97,7 @@ class KeyService:
     async def _store(self, request: KeyRequest, verified: Verified, mark: bytes) -> KeyRow:
         account_id = await self._accounts.lock_shared()
         key_id = new_id()
-        sealed = self._vault.sealing.sealer().seal(
+        sealed = await self._sealer.seal(
             request.credentials,
             Binding(account_id, key_id, 1, request.exchange, request.environment),
         )
