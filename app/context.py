@@ -11,6 +11,7 @@ from app.auth.verifier import TokenVerifier
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database
 from app.domains.accounts.status import AccountStatusCache
+from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.history.exports import ExportQuota
@@ -42,6 +43,7 @@ class Context:
     config_rows: ConfigRowLoader
     config_cache: ConfigCache
     account_statuses: AccountStatusCache
+    refusals: RefusalLog
     write_limiter: AccountWriteLimiter
     key_checks: AccountWriteLimiter
     exports: ExportQuota = field(default_factory=ExportQuota)

@@ -149,5 +149,6 @@ def use_context(app: FastAPI, context: Context) -> None:
         ),
         write_limiter=context.write_limiter,
         hmac_key=context.audit,
+        refusals=context.refusals,
         metrics=context.metrics,
     )

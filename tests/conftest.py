@@ -17,6 +17,7 @@ from app.context import Context
 from app.custody.master_keys.registry import register
 from app.db.engine import Database, open_database
 from app.domains.accounts.status import AccountStatusCache
+from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
@@ -152,6 +153,7 @@ async def open_world(
         config_publisher=config_publisher,
         config_rows=loader,
         account_statuses=AccountStatusCache(database.autocommit),
+        refusals=RefusalLog(database.sessions, shared.audit),
     )
     app = application(context)
     async with served(app) as http:

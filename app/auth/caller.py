@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from app.auth.principal import BotPrincipal, UserPrincipal
+from app.auth.scopes import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,13 @@ class Caller:
         if not isinstance(self.principal, UserPrincipal):
             raise TypeError("the caller of this route is not a user")
         return self.principal
+
+    @property
+    def may_act(self) -> bool:
+        """Return whether the caller may do anything at all; a user's token may have no scope."""
+        if isinstance(self.principal, BotPrincipal):
+            return True
+        return bool(self.principal.scopes - {Scope.ACT_AS})
 
     @property
     def kind(self) -> str:

@@ -27,6 +27,7 @@ from app.db.engine import Database
 from app.db.failures import CommitLost, is_conflict, is_outage
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
+from app.domains.audit.refusals import Refusal, RefusalLog
 from app.errors import AppError, OutcomeUnknown
 from app.pipeline.authentication import Authentication
 from app.pipeline.claim_lease import ClaimLease
@@ -48,11 +49,13 @@ class RequestPipeline:
         authentication: Authentication,
         write_limiter: AccountWriteLimiter,
         hmac_key: SecretBytes,
+        refusals: RefusalLog,
         metrics: Metrics,
     ) -> None:
         self.authentication = authentication
         self.write_limiter = write_limiter
         self.hmac_key = hmac_key
+        self.refusals = refusals
         self._database = database
         self._metrics = metrics
 
@@ -207,20 +210,44 @@ class _Passage:
             status.require_open(user)
 
     async def refuse(self, error: AppError) -> None:
-        """Roll back everything, then record the refusal of a write in a transaction of its own."""
+        """Roll back everything, then record the refusal of a write in a transaction of its own.
+
+        Of many that are alike, most are only counted. A token without any scope records nothing.
+        """
         work, caller = self._work, self._caller
         await work.rollback()
-        if self._access.action is None or caller is None:
+        action = self._access.action
+        if action is None or caller is None:
             return
-        if isinstance(caller.principal, UserPrincipal):
-            await AccountRepository(session=work.session, user=caller.principal).ensure_exists()
-        await self._release_claim()
-        # Bots' audited calls are hot: they have no session.
-        executor = work.transaction if self._access.for_bots else SessionExecutor(work.session)
-        await AuditLog(executor, self._pipeline.hmac_key, caller).record(
-            self._access.action, outcome="refused", code=error.code, **_audited_members(error)
+        members = _audited_members(error)
+        refusal = Refusal(
+            caller.account_id,
+            caller.kind,
+            caller.name,
+            action,
+            error.code,
+            tuple(members.items()),
         )
-        await work.commit_own()
+        refusals = self._pipeline.refusals
+        record = caller.may_act and refusals.admit(refusal, caller)
+        if not record and self._claim is None:
+            return
+        try:
+            if record and isinstance(caller.principal, UserPrincipal):
+                await AccountRepository(session=work.session, user=caller.principal).ensure_exists()
+            await self._release_claim()
+            if record:
+                # Bots' audited calls are hot: they have no session.
+                executor = (
+                    work.transaction if self._access.for_bots else SessionExecutor(work.session)
+                )
+                await AuditLog(executor, self._pipeline.hmac_key, caller).record(
+                    action, outcome="refused", code=error.code, **members
+                )
+            await work.commit_own()
+        except BaseException:
+            refusals.forget(refusal)
+            raise
 
     async def abandon(self) -> None:
         """Roll back everything after an internal failure or a client's disconnect."""

@@ -19,6 +19,7 @@ from app.custody.master_keys.holder import MasterKeyHolder
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database, driver_url, open_database
 from app.domains.accounts.status import AccountStatusCache
+from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.runtime.config.cache import ConfigCache
@@ -227,6 +228,8 @@ async def open_context(
             stack.push_async_callback(store.close)
         loader = ConfigRowLoader(database.autocommit)
         stack.push_async_callback(loader.close)
+        refusals = RefusalLog(database.sessions, audit)
+        stack.push_async_callback(refusals.close)
         yield Context(
             settings=settings,
             role=role,
@@ -242,6 +245,7 @@ async def open_context(
             config_rows=loader,
             config_cache=config_cache,
             account_statuses=AccountStatusCache(database.autocommit),
+            refusals=refusals,
             write_limiter=AccountWriteLimiter(max(1, settings.database_pool_size // 2)),
             key_checks=AccountWriteLimiter(KEY_CHECKS_AT_ONCE),
             api=api,

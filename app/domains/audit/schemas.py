@@ -15,7 +15,9 @@ AuditDetails = TypeAliasType(
     Annotated[
         dict[str, Any],
         Field(
-            description="Facts about the event; the members depend on `action`.",
+            description="Facts about the event; the members depend on `action`. An entry of "
+            "several refusals that are alike has `count`, `first_at`, `last_at` and `addresses`; "
+            "its request is the last of them.",
             examples=[{"exchange": "okx", "label": "OKX paper"}],
         ),
     ],
