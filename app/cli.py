@@ -42,7 +42,9 @@ def dev(
 ) -> None:
     """Run everything needed for development: database, migrations, worker, simulator and API."""
     from app.process.parent import live_with_parent
+    from app.process.standard_streams import open_standard_streams
 
+    open_standard_streams()
     live_with_parent(parent)
     from app.process.development import run_development
 
@@ -58,8 +60,10 @@ def serve(
 ) -> None:
     """Serve the API. The database must be migrated and the keys installed."""
     from app.process.server import run_server
+    from app.process.standard_streams import open_standard_streams
     from app.settings import Role, load_settings
 
+    open_standard_streams()
     raise typer.Exit(run_server(load_settings(), Role(role.value)))
 
 
@@ -74,9 +78,11 @@ def worker(
     ] = WorkName.ALL,
 ) -> None:
     """Run the background worker. Any number of workers may run in parallel."""
+    from app.process.standard_streams import open_standard_streams
     from app.process.worker import run_worker
     from app.settings import Work, load_settings
 
+    open_standard_streams()
     raise typer.Exit(run_worker(load_settings(), Work(task.value)))
 
 

@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from pydantic_settings.sources import PydanticBaseSettingsSource
+from pydantic_settings.sources import EnvSettingsSource, PydanticBaseSettingsSource
+
+from app.kit.service_links import is_service_link, service_links, without
 
 PREFIX = "BOTKEYS_"
 
@@ -318,6 +320,9 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         del settings_cls, dotenv_settings, file_secret_settings
+        if isinstance(env_settings, EnvSettingsSource):
+            links = service_links(os.environ, PREFIX)
+            env_settings.env_vars = without(env_settings.env_vars, links)
         return init_settings, env_settings
 
     @model_validator(mode="before")
@@ -388,8 +393,14 @@ def load_settings(
     `default_mode` applies if `BOTKEYS_MODE` is not set: commands for a developer's machine pass
     development, all others default to production. Raises `SettingsError` with a sentence for each
     error.
+
+    Kubernetes' service links are no settings, whatever they are called: see
+    `app.kit.service_links`.
     """
     environment = os.environ if environ is None else environ
+    environment = {
+        name: value for name, value in environment.items() if not is_service_link(name, value)
+    }
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     problems = []
     for name in sorted(environment):

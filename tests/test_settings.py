@@ -85,6 +85,35 @@ def test_every_mistake_is_reported_at_once(environment: pytest.MonkeyPatch) -> N
     assert "BOTKEYS_LOG_LEVEL" in str(refused.value)
 
 
+def test_service_links_of_kubernetes_are_no_settings(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BOTKEYS_PORT", "tcp://10.0.0.7:8000")
+    environment.setenv("BOTKEYS_SERVICE_HOST", "10.0.0.7")
+    environment.setenv("BOTKEYS_API_SERVICE_PORT_HTTP", "8000")
+    environment.setenv("BOTKEYS_RUNTIME_PORT_8000_TCP_ADDR", "10.0.0.8")
+
+    assert load_settings().port == 8000
+    environment.setenv("BOTKEYS_PORT", "9001")
+    assert load_settings().port == 9001
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("BOTKEYS_PORT", "tcp"),
+        ("BOTKEYS_SERVICE_HOST", "botkeys.example"),
+        ("BOTKEYS_PROT", "tcp://10.0.0.7:8000"),
+        ("BOTKEYS_DATABASE_PORT", "5432"),
+    ],
+)
+def test_a_mistake_is_not_taken_for_a_service_link(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+
+    with pytest.raises(SettingsError, match=name):
+        load_settings()
+
+
 def test_lists_are_words_with_commas_or_spaces(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("BOTKEYS_OIDC_ALGORITHMS", "RS256, ES256")
     environment.setenv("BOTKEYS_CORS_ORIGINS", "https://a.example https://b.example")

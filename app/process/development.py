@@ -16,11 +16,16 @@ from app.db.embedded import EmbeddedPostgres
 from app.db.engine import open_database
 from app.db.migrate import migrate
 from app.domains.catalogue.refresher import CatalogueRefresher
-from app.kit.logging import configure_logging
 from app.process.core_dumps import forbid_core_dumps
 from app.process.data_folder import DataFolder
 from app.process.server import Server, first, listen
-from app.process.startup import intervals, open_context, open_settings_database, prepare_key_folder
+from app.process.startup import (
+    intervals,
+    open_context,
+    open_settings_database,
+    prepare_key_folder,
+    start_logging,
+)
 from app.process.stopping import StopRequest
 from app.settings import Mode, Role, Settings, SettingsError, load_settings
 from app.worker.loop import catalogue_tasks, purge_tasks, work
@@ -39,7 +44,7 @@ def run_development() -> int:
             "`botkeys dev` is for development only; use `botkeys serve` in production."
         )
     forbid_core_dumps()
-    configure_logging(settings.log_level)
+    start_logging(settings.log_level)
     with StopRequest() as stop:
         folder = DataFolder(settings.data_dir)
         folder.prepare()

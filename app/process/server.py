@@ -17,12 +17,11 @@ from starlette.types import Receive, Scope, Send
 from app.api.problems import problem_response
 from app.context import Context
 from app.errors import Unavailable
-from app.kit.logging import configure_logging
 from app.main import create_app
 from app.process.connections import Connections, Timeouts, TrustedProxies, most_connections
 from app.process.core_dumps import forbid_core_dumps
 from app.process.http_protocol import HttpProtocol
-from app.process.startup import open_context
+from app.process.startup import open_context, start_logging
 from app.process.stopping import StopRequest
 from app.settings import Role, Settings, SettingsError
 
@@ -168,7 +167,7 @@ def run_server(settings: Settings, role: Role) -> int:
             "does not."
         )
     forbid_core_dumps()
-    configure_logging(settings.log_level)
+    start_logging(settings.log_level)
     with StopRequest() as stop:
         return stop.run(_serve(settings, role, stop))
 

@@ -1,5 +1,6 @@
 """Opens everything that a process needs, and refuses to start with less or with too much."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -25,10 +26,12 @@ from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.runtime.stream.publisher import ConfigPublisher
+from app.kit.logging import configure_logging
+from app.kit.service_links import service_links
 from app.limits.policy import RequestRates
 from app.limits.requests import RequestLimits
 from app.limits.shared import SharedStore
-from app.settings import Mode, Role, Settings, SettingsError
+from app.settings import PREFIX, Mode, Role, Settings, SettingsError
 from botkeys.exchanges.hosts import HostOverrides
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
@@ -39,6 +42,19 @@ once.
 """
 
 log = structlog.get_logger("botkeys.start")
+
+
+def start_logging(level: str) -> None:
+    """Configure logging, and log which variables are ignored as Kubernetes' service links."""
+    configure_logging(level)
+    links = service_links(os.environ, PREFIX)
+    if links:
+        log.info(
+            "service_links_ignored",
+            variables=links,
+            detail="Kubernetes sets these for the services of the namespace; they are no settings. "
+            "enableServiceLinks: false in the pod's specification leaves them out.",
+        )
 
 
 def open_settings_database(settings: Settings, application_name: str) -> Database:

@@ -20,9 +20,10 @@ class Stopped(Exception):
 class StopRequest:
     """Takes the three signals for the rest of the process's life.
 
-    The handlers only record that they were called, so a signal never interrupts anything half-way.
-    They stay installed until the end, and then the signals are ignored: otherwise an impatient
-    Ctrl-C while the interpreter shuts down would show a traceback.
+    SIGHUP stays ignored where it was, as under nohup. The handlers only record that they were
+    called, so a signal never interrupts anything half-way. They stay installed until the end, and
+    then the signals are ignored: otherwise an impatient Ctrl-C while the interpreter shuts down
+    would show a traceback.
 
         with StopRequest() as stop:
             status = stop.run(main(stop))
@@ -72,7 +73,8 @@ class StopRequest:
 
     def __enter__(self) -> Self:
         for number in SIGNALS:
-            signal.signal(number, self._note)
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -5,9 +5,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from app.db.engine import Database
 from app.domains.catalogue.refresher import CatalogueRefresher
-from app.kit.logging import configure_logging
 from app.process.core_dumps import forbid_core_dumps
-from app.process.startup import intervals, open_exchanges, open_settings_database
+from app.process.startup import intervals, open_exchanges, open_settings_database, start_logging
 from app.process.stopping import StopRequest
 from app.settings import Settings, Work
 from app.worker.loop import Task, catalogue_tasks, purge_tasks, work
@@ -18,7 +17,7 @@ from botkeys.transport.client import HttpTransport
 def run_worker(settings: Settings, kind: Work) -> int:
     """Work until SIGINT, SIGTERM or SIGHUP; return the exit status."""
     forbid_core_dumps()
-    configure_logging(settings.log_level)
+    start_logging(settings.log_level)
     with StopRequest() as stop:
         return stop.run(_run(settings, kind, stop))
 
