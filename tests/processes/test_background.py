@@ -43,8 +43,8 @@ def test_a_job_under_nohup_outlives_its_shell_and_a_hangup(
             if process.name() not in {"postgres", "initdb"}:
                 process.send_signal(signal.SIGHUP)
         assert not eventually(lambda: not is_ready(port), 1)
-        [said] = [line for line in log_lines(output.read_text()) if "variables" in line]
-        assert said["variables"] == sorted(LINKS)
+        [reported] = [line for line in log_lines(output.read_text()) if "variables" in line]
+        assert reported["variables"] == sorted(LINKS)
         services = [process for process in family if "dev" in process.cmdline()]
         services[-1].send_signal(signal.SIGTERM)
         assert all_end(family)
