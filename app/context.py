@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from app.api.shares import Shares
 from app.api.telemetry import Metrics
 from app.api.write_limiter import AccountWriteLimiter
 from app.auth.verifier import TokenVerifier
@@ -46,6 +47,7 @@ class Context:
     refusals: RefusalLog
     write_limiter: AccountWriteLimiter
     key_checks: AccountWriteLimiter
+    shares: Shares
     exports: ExportQuota = field(default_factory=ExportQuota)
     operations: OperationStreamQuota = field(default_factory=OperationStreamQuota)
     api: ApiKeys | None = None

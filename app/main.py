@@ -148,6 +148,7 @@ def use_context(app: FastAPI, context: Context) -> None:
             limits=context.limits,
         ),
         write_limiter=context.write_limiter,
+        shares=context.shares,
         hmac_key=context.audit,
         refusals=context.refusals,
         metrics=context.metrics,

@@ -147,8 +147,9 @@ class Settings(BaseSettings):
         20,
         ge=1,
         le=500,
-        description="Connections that one process opens on demand and keeps open. The writes of "
-        "one account use at most half of them; further writes wait.",
+        description="Connections that one process opens on demand and keeps open. One account uses "
+        "at most half of them for writes, half for its bots, a quarter for reads and a tenth for "
+        "counts and analytics; what exceeds a share waits.",
     )
     database_pool_overflow: int = Field(
         0,
@@ -166,6 +167,13 @@ class Settings(BaseSettings):
         10,
         gt=0,
         description="Seconds after which PostgreSQL cancels a statement; the request then fails "
+        "with 503.",
+    )
+
+    database_dear_timeout: float = Field(
+        8,
+        gt=0,
+        description="Seconds that a request for counts or analytics may take in all; it then fails "
         "with 503.",
     )
 

@@ -24,6 +24,8 @@ class Access:
     A `hot` route is called without the framework's solver of dependencies (`app.api.fast_path`).
     These are called most often, or take less time than the solver does.
 
+    A `dear` read counts, sums or looks through many rows: an account has few of them at a time.
+
     A route that takes `batches` may be sent more than 64 KiB: up to the limit of the settings.
     """
 
@@ -35,6 +37,7 @@ class Access:
     while_closing: bool = False
     hot: bool = False
     batches: bool = False
+    dear: bool = False
 
 
 def for_users(
@@ -43,6 +46,7 @@ def for_users(
     replayable: bool | None = None,
     while_closing: bool = False,
     hot: bool = False,
+    dear: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare a route for users, and services on their behalf, whose token has all these scopes."""
     if replayable is None:
@@ -55,6 +59,7 @@ def for_users(
             replayable=replayable,
             while_closing=while_closing,
             hot=hot,
+            dear=dear,
         )
     )
 

@@ -1,6 +1,6 @@
 """Carries a request to its endpoint and back: caller, claim, transaction, refusal.
 
-authenticate ─► check ─► place among the account's writes ─► claim the Idempotency-Key
+authenticate ─► check ─► place in the account's share ─► claim the Idempotency-Key
     ─► endpoint, again after a conflict ─► store the answer and commit
 refused: roll back everything ─► release the claim, record the refusal, commit
 failed or abandoned: roll back everything ─► release the claim
@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from app.api.access import Access
 from app.api.pipeline import Check, Handler
 from app.api.problems import from_http_exception, validation_problem
+from app.api.shares import Share, Shares
 from app.api.telemetry import Metrics
 from app.api.unit_of_work import UnitOfWork
 from app.api.write_limiter import AccountWriteLimiter
@@ -48,12 +49,14 @@ class RequestPipeline:
         database: Database,
         authentication: Authentication,
         write_limiter: AccountWriteLimiter,
+        shares: Shares,
         hmac_key: SecretBytes,
         refusals: RefusalLog,
         metrics: Metrics,
     ) -> None:
         self.authentication = authentication
         self.write_limiter = write_limiter
+        self.shares = shares
         self.hmac_key = hmac_key
         self.refusals = refusals
         self._database = database
@@ -121,11 +124,29 @@ class _Passage:
     async def answer(self, check: Check, handle: Handler) -> Response:
         caller = await self._authenticate()
         check(self._request)
-        if self._access.action is None or self._access.for_bots:
+        pipeline, account_id = self._pipeline, caller.account_id
+        share = pipeline.shares.for_route(self._access)
+        if share is not None:
+            return await self._within(share, caller, handle)
+        if self._access.for_bots:
             return await self._claimed(caller, handle)
-        async with self._pipeline.write_limiter.slot(caller.account_id) as slot:
-            self._request.scope["state"]["write_slot"] = slot
+        async with pipeline.write_limiter.slot(account_id) as slot:
+            state = self._request.scope["state"]
+            state["write_slot"], state["dear_place"] = slot, pipeline.shares.dear_for(account_id)
             return await self._claimed(caller, handle)
+
+    async def _within(self, share: Share, caller: Caller, handle: Handler) -> Response:
+        """Answer within the account's share of the connections, and in time if it is dear."""
+        account_id = caller.account_id
+        if not share.take_now(account_id):
+            await share.take(account_id)
+        try:
+            if not self._access.dear:
+                return await self._claimed(caller, handle)
+            async with asyncio.timeout(self._pipeline.shares.dear_seconds):
+                return await self._claimed(caller, handle)
+        finally:
+            share.give_back(account_id)
 
     async def _authenticate(self) -> Caller:
         """Authenticate the caller.

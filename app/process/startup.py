@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from app.api.shares import Shares
 from app.api.streaming import StreamLimits
 from app.api.telemetry import Metrics
 from app.api.write_limiter import AccountWriteLimiter
@@ -264,6 +265,7 @@ async def open_context(
             refusals=refusals,
             write_limiter=AccountWriteLimiter(max(1, settings.database_pool_size // 2)),
             key_checks=AccountWriteLimiter(KEY_CHECKS_AT_ONCE),
+            shares=Shares.of_pool(settings.database_pool_size, settings.database_dear_timeout),
             api=api,
             runtime=runtime,
         )

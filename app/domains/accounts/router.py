@@ -25,7 +25,7 @@ def _one(view: AccountView) -> Response:
     summary="Get the account",
     response_model=Account,
 )
-@for_users(Scope.DATA_READ)
+@for_users(Scope.DATA_READ, dear=True)
 async def get_account(service: Service) -> Response:
     """Return the account's settings, and which trading data it holds in which environment."""
     return _one(await service.get())

@@ -40,7 +40,7 @@ BotId = Annotated[UUID | None, Query(description="Only data of this bot, which m
     summary="Summarise trading",
     response_model=Summary,
 )
-@for_users(Scope.DATA_READ, hot=True)
+@for_users(Scope.DATA_READ, hot=True, dear=True)
 async def get_summary(
     service: Service,
     period: RequestedPeriod,
@@ -92,7 +92,7 @@ async def get_summary(
     summary="Get the equity curve",
     response_model=EquityCurve,
 )
-@for_users(Scope.DATA_READ)
+@for_users(Scope.DATA_READ, dear=True)
 async def get_equity_curve(
     service: Service,
     period: RequestedPeriod,
@@ -126,7 +126,7 @@ async def get_equity_curve(
     summary="Get the dashboard's totals",
     response_model=Dashboard,
 )
-@for_users(Scope.DATA_READ)
+@for_users(Scope.DATA_READ, dear=True)
 async def get_dashboard(service: Service, environment: Selected = None) -> Response:
     """Return counts of bots, keys and open positions, and today's P&L per settle asset."""
     return json_answer(await service.dashboard(environment))

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnySelect, new_id
 from app.db.models import DeletionMark, Freeze, IdempotencyRecord, Key, KeyLabel, TradingAsset
+from app.domains.trading.counts import MOST_COUNTED
 from app.domains.trading.kinds import (
     KINDS,
     POSITIONS,
@@ -56,7 +57,10 @@ class DeletionRepository:
         return {row[0]: row[1] for row in found}
 
     async def counts(self, marks: Sequence[Mark]) -> dict[str, int]:
-        """Return by kind how many rows the marks would delete that are not deleted yet."""
+        """Return by kind how many rows the marks would delete that are not deleted yet.
+
+        Counting ends at `MOST_COUNTED`, which then stands for more.
+        """
         known = await read_marks(self._session, self._account_id)
         return {kind.name: await self._count(kind, marks, known) for kind in KINDS}
 
@@ -64,12 +68,16 @@ class DeletionRepository:
         rows = kind.table.alias()
         total = 0
         for part in slices(kind, marks):
+            if total >= MOST_COUNTED:
+                break
             left = not_covered(known, rows, cast(Any, kind.time(rows)), part.environment)
-            query = (
-                select(func.count())
+            found = (
+                select(literal(1))
                 .select_from(rows)
                 .where(*covered(kind, rows, self._account_id, part), *left)
+                .limit(MOST_COUNTED - total)
             )
+            query = select(func.count()).select_from(found.subquery())
             total += (await self._session.execute(query)).scalar_one()
         return total
 

@@ -8,7 +8,7 @@ from typing_extensions import TypeAliasType
 
 from app.api.schemas import Document, Flag, Input
 from app.domains.operations.schemas import KeptPositions
-from app.domains.trading.counts import EXAMPLE_COUNTS, KindCounts
+from app.domains.trading.counts import EXAMPLE_COUNTS, Exact, KindCounts
 from app.domains.trading.fields import Moment
 from botkeys.exchanges.model import Environment
 
@@ -76,4 +76,5 @@ class DeletionPreview(Document):
     """What a deletion would delete now, and what it would keep."""
 
     counts: Annotated[KindCounts, Field(examples=[EXAMPLE_COUNTS])]
+    exact: Exact
     kept: Annotated[KeptPositions, Field(examples=[{"positions": 2}])]

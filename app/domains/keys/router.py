@@ -30,6 +30,7 @@ from app.domains.keys.schemas import (
 from app.domains.keys.serializers import key_document
 from app.domains.operations.responses import operation_answer
 from app.domains.operations.schemas import Operation
+from app.domains.trading.counts import all_counted
 from botkeys.exchanges.model import Environment, ExchangeId
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=EdgeRoute)
@@ -182,7 +183,7 @@ async def replace_credentials(
     summary="Preview the deletion of a key",
     response_model=KeyDeletionPreview,
 )
-@for_users(Scope.KEYS_READ)
+@for_users(Scope.KEYS_READ, dear=True)
 async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
     """Count what deleting the key together with its data would delete.
 
@@ -193,6 +194,7 @@ async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
         {
             "key_id": key_id,
             "counts": preview.counts,
+            "exact": all_counted(preview.counts),
             "held_positions": preview.held,
             "bot": key_document(preview.key)["bot"],
         }

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.api.schemas import Document, Flag, Input, Label, NextCursor, SecretText
-from app.domains.trading.counts import DeletedRows, KindCounts
+from app.domains.trading.counts import DeletedRows, Exact, KindCounts
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, PermissionAnswer
 
 # Two keys of the simulator, so that the page of the documentation succeeds in development.
@@ -287,6 +287,7 @@ class KeyDeletionPreview(Document):
 
     key_id: UUID
     counts: Annotated[KindCounts, Field(description="Rows that would be deleted.")]
+    exact: Exact
     held_positions: Annotated[
         int,
         Field(examples=[0], description="Positions that are open or being opened with the key."),

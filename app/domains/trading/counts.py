@@ -1,11 +1,29 @@
 """Rows of trading data, counted by kind."""
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from pydantic import Field
 from typing_extensions import TypeAliasType
 
 from app.api.schemas import Document
+
+MOST_COUNTED = 100_000
+"""Where the preview of a deletion stops counting rows of a kind."""
+
+Exact = Annotated[
+    bool,
+    Field(
+        examples=[True],
+        description=f"Whether all rows were counted. If not, a count of {MOST_COUNTED} means at "
+        "least as many.",
+    ),
+]
+
+
+def all_counted(counts: Mapping[str, int]) -> bool:
+    return max(counts.values()) < MOST_COUNTED
+
 
 EXAMPLE_COUNTS = {"trades": 1204, "positions": 88, "equity_snapshots": 20160, "signals": 0}
 EXAMPLE_COUNTS["bot_events"] = 31

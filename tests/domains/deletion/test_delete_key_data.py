@@ -91,6 +91,7 @@ async def test_the_preview_counts_what_no_mark_has_deleted(world: World) -> None
     assert preview == {
         "key_id": key["id"],
         "counts": each(4),
+        "exact": True,
         "held_positions": 0,
         "bot": {"id": document["id"], "name": document["name"]},
     }
