@@ -15,7 +15,8 @@ from app.db.failures import sqlstate
 from app.db.migration_locks import LOCK_SECONDS, LockWatch, Patience, retry_blocked, take_turn
 
 _NOT_ALLOWED = "42501"
-ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker")
+ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker", "botkeys_catalogue", "botkeys_purge")
+MEMBERSHIP = "GRANT botkeys_catalogue, botkeys_purge TO botkeys_worker"
 
 STATEMENT_TIMEOUT = "10min"
 
@@ -24,7 +25,7 @@ class MigrationNotAllowed(Exception):
     """The login lacks privileges that the migrations need. The message says what to do."""
 
     def __init__(self) -> None:
-        made = "; ".join(f"CREATE ROLE {role} NOLOGIN" for role in ROLES)
+        made = "; ".join([*(f"CREATE ROLE {role} NOLOGIN" for role in ROLES), MEMBERSHIP])
         super().__init__(
             "The migrating login lacks a privilege on this database. It must own the database, and "
             "it must either be allowed to create roles (ALTER ROLE … CREATEROLE), or an "

@@ -32,35 +32,17 @@ def of_account(account_id: UUID) -> Select[tuple[None]]:
 
 
 _WORDS = ("exchange", "environment", "region", "contract_type")
-_OF_CATALOGUE = f"""
-    SELECT count(pg_notify('{CHANNEL}', concat(bots.account_id, ':', bots.id)))
-    FROM keys
-    JOIN bots ON bots.account_id = keys.account_id AND bots.key_id = keys.id
-    WHERE keys.exchange = :exchange AND keys.environment = :environment
-      AND coalesce(keys.region, '') = :region AND keys.contract_type = :contract_type
-"""  # noqa: S608  # a name of ours
-OF_CATALOGUE = text(_OF_CATALOGUE).bindparams(*(bindparam(word, type_=Text()) for word in _WORDS))
-"""Notifies every bot whose key trades on this catalogue, and counts them.
-
-Only these two statements span all accounts: a catalogue belongs to none and is shared by all.
-"""
-
-# IS TRUE keeps the planner from looking up each key with each symbol, which took half a minute for
-# 100,000 bots and a whole catalogue: it reads a key's few assets, and the symbols once.
-OF_INSTRUMENTS = text(
-    _OF_CATALOGUE
-    + """
-      AND EXISTS (
-          SELECT FROM trading_assets AS assets
-          WHERE assets.account_id = keys.account_id AND assets.key_id = keys.id
-            AND assets.contract_type = keys.contract_type
-            AND (assets.symbol IN (SELECT unnest(:symbols))) IS TRUE
-      )
-    """
+OF_CATALOGUE = text(
+    f"SELECT notify_bots({', '.join(f':{word}' for word in _WORDS)}, :symbols)"
 ).bindparams(
     *(bindparam(word, type_=Text()) for word in _WORDS), bindparam("symbols", type_=ARRAY(Text()))
 )
-"""The same for bots whose key has one of these symbols among its trading assets."""
+"""Notifies every bot whose key trades on this catalogue and has one of these symbols among its
+trading assets, or all bots of the catalogue if the symbols are null; and counts them.
+
+A catalogue belongs to no account and is shared by all. So this is a function of the database with
+its owner's rights: a process that fetches a catalogue need not see whose bots there are.
+"""
 
 
 def read(payload: str) -> tuple[UUID, UUID | None]:

@@ -30,7 +30,7 @@ from app.process.stopping import StopRequest
 from app.settings import Mode, Role, Settings, SettingsError, load_settings
 from app.worker.loop import catalogue_tasks, purge_tasks, work
 
-SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker")
+SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_catalogue", "botkeys_purge")
 
 GRACE = 1
 """Seconds for requests in flight. The database may need eight, and all must stop within ten."""

@@ -132,14 +132,10 @@ class _Purge:
                 async with self._sessions.begin() as session:
                     repository = PurgeRepository(session=session, claimed=self._claimed)
                     if cut is None:
-                        rows, further = await repository.purge(kind, part, reached, self._most)
+                        _, further = await repository.purge(kind, part, reached, self._most)
                     else:
-                        rows = await repository.purge_until(kind, part, reached, cut)
+                        await repository.purge_until(kind, part, reached, cut)
                         further = cut
-                    if rows:
-                        await claims.progress(
-                            session, self._claimed, kind.name, rows, self._limits.claim
-                        )
             except SQLAlchemyError as error:
                 if sqlstate(error) != _TIMED_OUT or self._most <= LEAST:
                     raise
@@ -174,7 +170,7 @@ class _Purge:
                 keys = [mark.key_id for mark in marks_of(claimed.scope)]
                 await repository.forget_keys([key for key in keys if key is not None])
             else:
-                await repository.forget_unnamed_keys()
+                await repository.forget_labels()
             await claims.finish(session, claimed)
         log.info("operation_succeeded", operation=str(claimed.id), kind=claimed.kind)
 

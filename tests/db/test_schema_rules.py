@@ -1,13 +1,15 @@
 """The rules that every table follows, read from the catalog of a migrated database."""
 
+import re
 from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.base import ACCOUNTLESS
+from app.db.base import ACCOUNTLESS, Base
 from app.db.engine import Database
+from app.db.migrate import ROLES
 
 PERMITTED = {
     "master_keys",
@@ -117,13 +119,36 @@ async def test_every_unique_index_begins_with_the_account(catalog: AsyncConnecti
 async def test_no_trigger_rule_or_extension_does_anything_unseen(catalog: AsyncConnection) -> None:
     triggers = await catalog.execute(text("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal"))
     extensions = await catalog.execute(text("SELECT extname FROM pg_extension"))
-    functions = await catalog.execute(
-        text("SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace")
-    )
 
     assert list(triggers.scalars()) == []
     assert list(extensions.scalars()) == ["plpgsql"]
-    assert list(functions.scalars()) == []
+
+
+FUNCTIONS = """
+    SELECT p.proname, p.prosecdef, p.proconfig, p.proowner = c.relowner AS of_the_owner, p.prosrc,
+        EXISTS (
+            SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS given
+            WHERE given.grantee = 0
+        ) AS for_everyone
+    FROM pg_proc p JOIN pg_class c ON c.oid = 'public.accounts'::regclass
+    WHERE p.pronamespace = 'public'::regnamespace
+"""
+
+
+async def test_each_function_has_its_owners_rights_a_fixed_path_and_is_for_named_roles_only(
+    catalog: AsyncConnection,
+) -> None:
+    """A caller can neither put tables of its own before ours nor lend the rights to others."""
+    functions = (await catalog.execute(text(FUNCTIONS))).all()
+    assert len(functions) >= 9
+    for function in functions:
+        assert function.prosecdef, function.proname
+        assert function.of_the_owner, function.proname
+        assert function.proconfig == ["search_path=pg_catalog, pg_temp"], function.proname
+        assert not function.for_everyone, function.proname
+        named = re.findall(r"\b(?:FROM|JOIN|UPDATE|INTO) (?!former\b)([\w.%]+)", function.prosrc)
+        ours = [name for name in named if name.partition(".")[0] in Base.metadata.tables]
+        assert ours == [], function.proname
 
 
 async def test_times_have_a_zone_and_amounts_no_binary_fractions(catalog: AsyncConnection) -> None:
@@ -149,7 +174,7 @@ async def test_times_have_a_zone_and_amounts_no_binary_fractions(catalog: AsyncC
     }
 
 
-@pytest.mark.parametrize("role", ["botkeys_api", "botkeys_runtime", "botkeys_worker"])
+@pytest.mark.parametrize("role", ROLES)
 async def test_no_role_of_the_service_can_alter_or_forget_an_audit_entry(
     catalog: AsyncConnection, role: str
 ) -> None:

@@ -9,11 +9,14 @@ from uuid import uuid4
 from app.db.embedded import EmbeddedPostgres
 from app.db.migrate import migrate
 from tests.support.database import FAST, execute
+from tests.support.logins import documented_logins
 
-ROLES = ("api", "runtime", "worker")
+GRANTS = {**documented_logins(), "worker": ("botkeys_worker",)}
+"""The roles of each login: the documented ones, and the worker of earlier versions."""
+
 OWNER = "test_owner"
 WEAK_OWNER = "test_weak_owner"
-LOGINS = (*(f"test_{role}" for role in ROLES), OWNER, WEAK_OWNER)
+LOGINS = (*(f"test_{login}" for login in GRANTS), OWNER, WEAK_OWNER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Logins:
 
     def url(self, login: str, database: str) -> str:
         """Return the URL of `login`, a role of the service or a login of the server."""
-        name = f"test_{login}" if login in ROLES else login
+        name = f"test_{login}" if login in GRANTS else login
         return self.postgres.url(name, database)
 
     async def new_database(self, owner: str = OWNER) -> str:
@@ -35,7 +38,7 @@ class Logins:
     async def migrated(self) -> str:
         name = await self.new_database()
         await migrate(self.url(OWNER, name))
-        grants = [f"GRANT botkeys_{role} TO test_{role}" for role in ROLES]
+        grants = [f"GRANT {', '.join(roles)} TO test_{login}" for login, roles in GRANTS.items()]
         await execute(self.postgres.url("postgres", "postgres"), *grants)
         return name
 

@@ -35,6 +35,11 @@ async def account_with_data(database: Database, rows: int) -> UUID:
             " gen_random_uuid(), 'close_account', CAST(:scope AS jsonb), '{\"deleted\": {}}')"
         )
         await session.execute(operation, {"account": account_id, "scope": json.dumps(scope)})
+        mark = text(
+            "INSERT INTO deletion_marks (account_id, id, cutoff)"
+            " VALUES (:account, gen_random_uuid(), 'infinity')"
+        )
+        await session.execute(mark, {"account": account_id})
     return account_id
 
 
@@ -71,13 +76,13 @@ async def test_a_purge_that_is_killed_is_taken_on_and_ends_at_zero_rows(
         production_logins.postgres.url("postgres", name), application_name="test", pool_size=2
     )
     settings = environment(
-        database_url=production_logins.url("worker", name), purge_batch=5, operation_claim=CLAIM
+        database_url=production_logins.url("purge", name), purge_batch=5, operation_claim=CLAIM
     )
     try:
         account_id = await account_with_data(database, rows)
         total = len(TABLES) * rows
         for death in range(1, deaths + 1):
-            worker = run(BOTKEYS, "worker", env=settings)
+            worker = run(BOTKEYS, "worker", "--task", "purge", env=settings)
             await until(database, account_id, total * death // (deaths + 2), worker)
             worker.send(signal.SIGKILL)
             worker.wait()
@@ -85,7 +90,7 @@ async def test_a_purge_that_is_killed_is_taken_on_and_ends_at_zero_rows(
             assert now["status"] == "running"
             assert now["done"] == total - sum((await left(database, account_id)).values())
 
-        workers = [run(BOTKEYS, "worker", env=settings) for _ in range(2)]
+        workers = [run(BOTKEYS, "worker", "--task", "purge", env=settings) for _ in range(2)]
         ended = await its_end(database, account_id)
         assert await left(database, account_id) == each(0)
         assert (ended["status"], ended["done"], ended["total"]) == ("succeeded", total, total)

@@ -34,7 +34,7 @@ async def test_the_role_api_may_do_all_that_assets_and_a_switch_need(split: Spli
     assert done[4].json()["code"] == "bot_online"
 
 
-async def test_the_worker_may_tell_the_bots_of_an_asset_and_know_no_more_of_it(
+async def test_the_catalogue_worker_may_notify_bots_and_see_neither_them_nor_their_assets(
     split: Split,
 ) -> None:
     key = await split.add_key("alice", 1)
@@ -43,18 +43,15 @@ async def test_the_worker_may_tell_the_bots_of_an_asset_and_know_no_more_of_it(
     added = await split.user("alice").post(f"/v1/keys/{key['id']}/assets", asset)
     assert added.status_code == 201, added.text
     async with split.superuser.sessions() as session:
-        await session.execute(text("SET LOCAL ROLE botkeys_worker"))
+        await session.execute(text("SET LOCAL ROLE botkeys_catalogue"))
         counts = [
-            await session.scalar(notifications.OF_CATALOGUE, BINANCE.columns),
-            *[
-                await session.scalar(
-                    notifications.OF_INSTRUMENTS, {**BINANCE.columns, "symbols": [symbol]}
-                )
-                for symbol in ("BTCUSDT", "ETHUSDT")
-            ],
+            await session.scalar(
+                notifications.OF_CATALOGUE, {**BINANCE.columns, "symbols": symbols}
+            )
+            for symbols in (None, ["BTCUSDT"], ["ETHUSDT"])
         ]
         with pytest.raises(DBAPIError) as refused:
-            await session.execute(text("SELECT leverage FROM trading_assets"))
+            await session.execute(text("SELECT account_id FROM trading_assets"))
         await session.rollback()
     assert counts == [1, 1, 0]
     assert sqlstate(refused.value) == "42501"

@@ -5,11 +5,11 @@ import pytest_asyncio
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from app.db import notifications
-from app.db.base import Base
+from app.db.base import ACCOUNTLESS, Base
 from app.db.engine import Database
 from app.db.failures import sqlstate
-from app.settings import Role
+from app.db.migrate import ROLES
+from tests.support.logins import documented_logins
 from tests.support.split import Split
 
 DENIED = "42501"
@@ -19,10 +19,6 @@ DENIED = "42501"
 async def something_to_touch(split: Split) -> None:
     key = await split.add_key("alice", 1)
     await split.add_bot("alice", key["id"])
-
-
-def database_of(split: Split, role: Role) -> Database:
-    return (split.api if role is Role.API else split.runtime).context.database
 
 
 async def tried(database: Database, statement: str) -> str | None:
@@ -88,6 +84,12 @@ OVERWRITING = (
 CLOSING = {"status", "close_reason", "closed_at", "expires_at", "updated_at", "locks_key"}
 """The columns that a user changes in a position of a dead bot, or by giving a bot its key back."""
 
+CALL = (
+    "(gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 1, 'trades', 'live', NULL, {cutoff},"
+    " NULL, NULL, NULL, NULL, NULL, NULL)"
+)
+CATALOGUE_TABLES = ("catalogues", "instruments", "instrument_prices", "learned_leverages")
+
 NOT_API = [
     "SELECT ciphertext FROM key_credentials",
     "SELECT nonce FROM key_credentials",
@@ -121,6 +123,10 @@ NOT_API = [
     "TRUNCATE keys CASCADE",
     "SET ROLE botkeys_runtime",
     "SET ROLE botkeys_worker",
+    "SELECT purge_rows" + CALL.format(cutoff="'infinity'"),
+    "SELECT forget_account(gen_random_uuid(), gen_random_uuid(), gen_random_uuid())",
+    "SELECT lapse_openings('0', 1)",
+    "SELECT sweep_expired('releases', '0', 1)",
 ]
 
 REMEMBERING = (
@@ -166,60 +172,128 @@ NOT_RUNTIME = [
 ]
 
 
-@pytest.mark.parametrize("role", [Role.API, Role.RUNTIME])
+ACCOUNTS = sorted(set(Base.metadata.tables) - ACCOUNTLESS)
+NOT_CATALOGUE = [
+    # It writes catalogues, and of the accounts it sees which exchanges their keys are of.
+    *(
+        statement
+        for table in ACCOUNTS
+        for statement in (
+            f"SELECT account_id FROM {table}",  # noqa: S608
+            f"INSERT INTO {table} SELECT * FROM {table}",  # noqa: S608
+            f"UPDATE {table} SET account_id = account_id",  # noqa: S608
+            f"DELETE FROM {table}",  # noqa: S608
+        )
+    ),
+    *(
+        f"UPDATE keys SET {column.name} = {column.name}"  # noqa: S608
+        for column in Base.metadata.tables["keys"].columns
+    ),
+    "SELECT label FROM keys",
+    "UPDATE instruments SET contract_size = 100",
+    "UPDATE instruments SET settle = 'BTC'",
+    "UPDATE instruments SET contract_changed_at = NULL",
+    "UPDATE instruments SET symbol = symbol",
+    "UPDATE learned_leverages SET max_leverage = 100",
+    *(f"DELETE FROM {table}" for table in CATALOGUE_TABLES),  # noqa: S608
+    "SELECT purge_rows" + CALL.format(cutoff="'infinity'"),
+    "SELECT forget_labels(gen_random_uuid())",
+    "SET ROLE botkeys_api",
+    "SET ROLE botkeys_purge",
+    "SET ROLE botkeys_worker",
+]
+WRITABLE = {
+    "keys": {"expiry_announced"},
+    "presence": {"announced_online"},
+    "operations": {"claim", "claimed_until", "phase", "total"},
+}
+"""The columns that the purge worker changes itself, without a function."""
+
+DERIVED = {"trade_days", "stale_days"}
+"""Tables that the purge worker computes from others."""
+
+NOT_PURGE = [
+    *(
+        f"UPDATE {table} SET {column.name} = {column.name}"  # noqa: S608
+        for table in sorted(Base.metadata.tables)
+        for column in Base.metadata.tables[table].columns
+        if column.name not in WRITABLE.get(table, set())
+    ),
+    *(f"DELETE FROM {table}" for table in sorted(Base.metadata.tables) if table not in DERIVED),  # noqa: S608
+    *(
+        f"INSERT INTO {table} DEFAULT VALUES"
+        for table in sorted(Base.metadata.tables)
+        if table not in {*DERIVED, "bot_events"}
+    ),
+    "SELECT body FROM idempotency_records",
+    "SELECT account_id FROM idempotency_records",
+    "SELECT account_id FROM releases",
+    "SELECT token_hash FROM bot_tokens",
+    "SELECT ciphertext FROM key_credentials",
+    "SELECT subject FROM accounts",
+    "SELECT exit_reason FROM trades",
+    "SELECT equity FROM equity_snapshots",
+    "SELECT quantity FROM positions",
+    "SELECT data FROM signals",
+    "SELECT message FROM bot_events",
+    "SELECT name FROM bots",
+    "SELECT masked_key FROM keys",
+    "SELECT fingerprint FROM keys",
+    "SET ROLE botkeys_api",
+    "SET ROLE botkeys_catalogue",
+    "SET ROLE botkeys_worker",
+]
+
+LOGINS = list(documented_logins())
+FORBIDDEN = {
+    "api": NOT_API,
+    "runtime": NOT_RUNTIME,
+    "catalogue": NOT_CATALOGUE,
+    "purge": NOT_PURGE,
+}
+
+
+def test_every_documented_login_is_in_the_matrix() -> None:
+    assert set(FORBIDDEN) == set(LOGINS)
+
+
+@pytest.mark.parametrize("login", LOGINS)
 async def test_no_login_may_rewrite_the_audit_log_or_leave_its_rights(
-    split: Split, role: Role
+    split: Split, login: str
 ) -> None:
-    codes = {statement: await tried(database_of(split, role), statement) for statement in NEITHER}
+    database = split.databases[login]
+    codes = {statement: await tried(database, statement) for statement in NEITHER}
     assert {statement: code for statement, code in codes.items() if code != DENIED} == {}
 
 
-async def test_api_may_neither_read_what_is_sealed_nor_touch_tokens(split: Split) -> None:
-    database = database_of(split, Role.API)
-    codes = {statement: await tried(database, statement) for statement in NOT_API}
-    assert {statement: code for statement, code in codes.items() if code != DENIED} == {}
-
-
-async def test_runtime_may_change_nothing_of_keys_and_bots_but_what_it_reports(
-    split: Split,
-) -> None:
-    database = database_of(split, Role.RUNTIME)
-    codes = {statement: await tried(database, statement) for statement in NOT_RUNTIME}
+@pytest.mark.parametrize("login", LOGINS)
+async def test_a_login_may_not_do_what_is_the_work_of_others(split: Split, login: str) -> None:
+    """Neither read what is sealed and what was answered, nor touch tokens, positions, contracts or
+    accounts that it has nothing to do with.
+    """
+    database = split.databases[login]
+    codes = {statement: await tried(database, statement) for statement in FORBIDDEN[login]}
     assert {statement: code for statement, code in codes.items() if code != DENIED} == {}
 
 
 @pytest.mark.parametrize(
-    ("role", "statement"),
+    ("login", "statement"),
     [
-        (Role.API, "SELECT account_id, key_id, version FROM key_credentials"),
-        (Role.API, "DELETE FROM key_credentials"),
-        (Role.API, "UPDATE keys SET label = label"),
-        (Role.API, "INSERT INTO bot_events SELECT * FROM bot_events"),
-        *((Role.API, f"UPDATE positions SET {column} = {column}") for column in sorted(CLOSING)),  # noqa: S608
-        (Role.RUNTIME, "SELECT ciphertext FROM key_credentials"),
-        (Role.RUNTIME, "UPDATE keys SET last_release_at = now()"),
-        (Role.RUNTIME, "DELETE FROM bot_tokens"),
-        (Role.RUNTIME, "DELETE FROM positions"),
-        (Role.RUNTIME, REMEMBERING),
-        (Role.API, "DELETE FROM purged_positions WHERE account_id = gen_random_uuid()"),
+        ("api", "SELECT account_id, key_id, version FROM key_credentials"),
+        ("api", "DELETE FROM key_credentials"),
+        ("api", "UPDATE keys SET label = label"),
+        ("api", "INSERT INTO bot_events SELECT * FROM bot_events"),
+        *(("api", f"UPDATE positions SET {column} = {column}") for column in sorted(CLOSING)),  # noqa: S608
+        ("runtime", "SELECT ciphertext FROM key_credentials"),
+        ("runtime", "UPDATE keys SET last_release_at = now()"),
+        ("runtime", "DELETE FROM bot_tokens"),
+        ("runtime", "DELETE FROM positions"),
+        ("runtime", REMEMBERING),
+        ("api", "DELETE FROM purged_positions WHERE account_id = gen_random_uuid()"),
     ],
 )
-async def test_what_their_work_needs_is_allowed(split: Split, role: Role, statement: str) -> None:
-    assert await tried(database_of(split, role), statement) is None
-
-
-async def test_the_worker_may_tell_the_bots_of_an_asset_and_know_no_more_of_it(
-    split: Split,
-) -> None:
-    words = dict.fromkeys(("exchange", "environment", "region", "contract_type"), "")
-    async with split.superuser.sessions() as session:
-        await session.execute(text("SET LOCAL ROLE botkeys_worker"))
-        for statement in (notifications.OF_CATALOGUE, notifications.OF_INSTRUMENTS):
-            assert await session.scalar(statement, {**words, "symbols": ["BTCUSDT"]}) == 0
-        with pytest.raises(DBAPIError) as refused:
-            await session.execute(text("SELECT leverage FROM trading_assets"))
-        assert sqlstate(refused.value) == DENIED
-        await session.rollback()
+async def test_what_their_work_needs_is_allowed(split: Split, login: str, statement: str) -> None:
+    assert await tried(split.databases[login], statement) is None
 
 
 async def test_the_roles_own_nothing_and_are_no_superusers(split: Split) -> None:
@@ -233,10 +307,10 @@ async def test_the_roles_own_nothing_and_are_no_superusers(split: Split) -> None
         assert list(owned) == []
         mighty = await session.scalars(
             text(
-                "SELECT rolname FROM pg_roles WHERE rolname IN ('botkeys_api', 'botkeys_runtime', "
-                "'botkeys_worker') AND (rolsuper OR rolcreaterole OR rolcreatedb OR rolbypassrls "
-                "OR rolreplication OR rolcanlogin)"
-            )
+                "SELECT rolname FROM pg_roles WHERE rolname = ANY (:roles) AND (rolsuper OR "
+                "rolcreaterole OR rolcreatedb OR rolbypassrls OR rolreplication OR rolcanlogin)"
+            ),
+            {"roles": list(ROLES)},
         )
         assert list(mighty) == []
 

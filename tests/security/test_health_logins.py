@@ -1,25 +1,13 @@
 """Presence, health and expiry with exactly the database rights that each process has."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 
-from app.db.engine import Database
 from app.db.models import BotEvent
 from app.worker.expiry import announce_expiry
 from app.worker.presence import announce_offline
-from tests.support.split import Split, login
-
-
-@asynccontextmanager
-async def worker(split: Split) -> AsyncIterator[Database]:
-    url = split.runtime.context.settings.database_url
-    assert url is not None
-    database = login(url.get_secret_value(), "botkeys_worker")
-    yield database
-    await database.close()
+from tests.support.split import Split
 
 
 async def test_a_bot_reports_and_the_worker_tells_each_with_its_own_login(split: Split) -> None:
@@ -40,9 +28,9 @@ async def test_a_bot_reports_and_the_worker_tells_each_with_its_own_login(split:
     shown = (await split.user("alice").get(f"/v1/keys/{key['id']}")).json()
     assert shown["verification"]["status"] == "rejected"
     await split.write("UPDATE presence SET lease_until = now() - interval '1 minute'")
-    async with worker(split) as database:
-        assert await announce_offline(database.sessions) == 1
-        assert await announce_expiry(database.sessions) == 1
-        async with database.sessions() as session:
-            kinds = set(await session.scalars(select(BotEvent.kind)))
+    sessions = split.databases["purge"].sessions
+    assert await announce_offline(sessions) == 1
+    assert await announce_expiry(sessions) == 1
+    async with split.superuser.sessions() as session:
+        kinds = set(await session.scalars(select(BotEvent.kind)))
     assert kinds >= {"online", "offline", "credentials_rejected", "key_expires"}

@@ -55,7 +55,7 @@ async def production(split: Split, simulator: Simulator) -> AsyncIterator[World]
             split.issuer,
             credentials(),
             http,
-            purger=split.databases["worker"],
+            purger=split.databases["purge"],
         )
 
 
@@ -111,10 +111,9 @@ async def busy(world: World, account: str = "alice") -> Busy:
 @asynccontextmanager
 async def tasks_of(split: Split) -> AsyncIterator[dict[str, Task]]:
     """Yield the tasks of all workers, each with the database of the login that it runs under."""
-    database = split.databases["worker"]
-    exchanges = split.api.context.exchanges
+    database, exchanges = split.databases["catalogue"], split.api.context.exchanges
     catalogues = CatalogueRefresher(database, exchanges, AT_ONCE, background=False)
-    tasks = [*catalogue_tasks(database, catalogues), *purge_tasks(database)]
+    tasks = [*catalogue_tasks(database, catalogues), *purge_tasks(split.databases["purge"])]
     yield {task.name: task for task in tasks}
     await catalogues.close()
 

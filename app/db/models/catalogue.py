@@ -43,7 +43,10 @@ class Catalogue(_OfCatalogue, Base):
 
 
 class CatalogueInstrument(_OfCatalogue, Base):
-    """An instrument as its exchange last listed it. A delisted one is kept and marked."""
+    """An instrument as its exchange last listed it. A delisted one is kept and marked.
+
+    `contract_changed_at` is when the size of its contract, or what it is settled in, last changed.
+    """
 
     __tablename__ = "instruments"
 
@@ -59,6 +62,7 @@ class CatalogueInstrument(_OfCatalogue, Base):
     margin_modes: Mapped[list[str]] = mapped_column(ARRAY(Text))
     listed: Mapped[bool]
     search_text: Mapped[str]
+    contract_changed_at: Mapped[datetime | None]
 
 
 class InstrumentPrice(_OfCatalogue, Base):

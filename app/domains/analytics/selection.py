@@ -112,13 +112,17 @@ def raw_days(selection: Selection, left: str, *more: str) -> str:
     return f"SELECT day FROM ({union}) AS days WHERE {selection.touched('day')}"  # noqa: S608  # as above
 
 
+_COLUMNS = "key_id, bot_id, symbol, settle, pnl, fees, opened_at, closed_at"
+"""What adding up takes of a trade."""
+
+
 def trades_of_days(days: str, conditions: str) -> str:
     """Return what follows FROM: all days of `days`, each with its trades under these conditions.
 
     OFFSET 0 keeps the planner from scanning all trades first because it cannot estimate the days.
     """
     return f"""{days} CROSS JOIN LATERAL (
-        SELECT * FROM trades
+        SELECT {_COLUMNS} FROM trades
         WHERE {conditions}
             AND trades.closed_at >= {days}.day::timestamp AT TIME ZONE 'UTC'
             AND trades.closed_at < ({days}.day + 1)::timestamp AT TIME ZONE 'UTC'

@@ -39,6 +39,9 @@ from botkeys.exchanges.parsing import settle_name
 CLAIM = timedelta(seconds=45)
 """Longer than any fetch may take: a lapsed claim belonged to a process that is gone."""
 
+SIZE = ("contract_size", "settle")
+"""What a quantity means. It never changes silently: the database's `change_contract` sets it."""
+
 _SPELLINGS = {"BTC": "XBT"}
 
 
@@ -184,6 +187,8 @@ class CatalogueRepository:
     ) -> list[str]:
         """Store what differs and mark what is no longer listed; return the symbols whose rows
         changed.
+
+        A contract that changes is marked, and each key that trades it gets an event.
         """
         table = CatalogueInstrument
         fields = [
@@ -217,9 +222,14 @@ class CatalogueRepository:
             await self._session.execute(
                 new.on_conflict_do_update(
                     index_elements=[*name.columns, "symbol"],
-                    set_={field: new.excluded[field] for field in fields[1:]},
+                    set_={field: new.excluded[field] for field in fields[1:] if field not in SIZE},
                 )
             )
+        for row in changed:
+            before = stored.get(row["symbol"])
+            size = tuple(row[field] for field in SIZE)
+            if before is not None and size != tuple(before[fields.index(f)] for f in SIZE):
+                await self._session.execute(_CHANGE_CONTRACT, row)
         unlisted = [
             symbol
             for symbol, values in stored.items()
@@ -239,11 +249,9 @@ class CatalogueRepository:
 
         An empty list notifies no bot.
         """
-        if symbols is None:
-            await self._session.execute(notifications.OF_CATALOGUE, name.columns)
-        elif symbols:
+        if symbols is None or symbols:
             await self._session.execute(
-                notifications.OF_INSTRUMENTS, {**name.columns, "symbols": symbols}
+                notifications.OF_CATALOGUE, {**name.columns, "symbols": symbols}
             )
 
     async def store_prices(self, name: CatalogueKey, tickers: Iterable[Ticker]) -> None:
@@ -326,6 +334,20 @@ def _values(instrument: Instrument) -> tuple[Any, ...]:
         search_text(instrument),
     )
 
+
+_CHANGE_CONTRACT = text(
+    """
+    SELECT change_contract(
+        :exchange, :environment, :region, :contract_type, :symbol, :contract_size, :settle
+    )
+    """
+).bindparams(
+    *(
+        bindparam(name, type_=Text())
+        for name in ("exchange", "environment", "region", "contract_type", "symbol", "settle")
+    ),
+    bindparam("contract_size", type_=Numeric()),
+)
 
 _STORE_PRICES = text(
     """

@@ -1,4 +1,8 @@
-"""The SQL of purging: what is counted, and what one batch deletes."""
+"""The SQL of purging: what is counted, and what one batch deletes.
+
+Rows are deleted by functions of the database with its owner's rights, which delete nothing but what
+a deletion mark covers: a worker alone can delete no row of an account.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,38 +10,31 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
+    DateTime,
+    Float,
     Table,
-    any_,
+    Text,
+    Uuid,
+    bindparam,
     delete,
-    exists,
     func,
     insert,
-    literal_column,
-    null,
     select,
     text,
     true,
     tuple_,
-    update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import (
-    Account,
-    Assignment,
-    DeletionMark,
-    IdempotencyRecord,
-    Key,
-    KeyLabel,
-    Operation,
-    PurgedPosition,
     StaleDay,
     TradeDay,
 )
-from app.domains.operations.claims import Claimed
-from app.domains.trading.kinds import KINDS, DataKind, Slice, covered
-from app.domains.trading.tombstones import removal
+from app.domains.operations.claims import Claimed, ClaimLost
+from app.domains.trading.kinds import DataKind, Slice, covered
+from app.domains.trading.marks import FOREVER
 from botkeys.exchanges.model import Environment
 
 # A batch need not be durable before the next one begins: after a crash of the server both its rows
@@ -87,12 +84,8 @@ class PurgeRepository:
         self, kind: DataKind, part: Slice, reached: datetime | None, cut: datetime
     ) -> int:
         """Delete the rows of the slice between `reached`, exclusive, and `cut`, inclusive."""
-        at = kind.table.c[kind.order]
-        wanted = [*self._covered(kind, kind.table, part), at >= cut]
-        if reached is not None:
-            wanted.append(at < reached)
         await self._session.execute(select(_SOON))
-        return await self._delete(kind, wanted)
+        return await self._delete(kind, part, below=reached, least=cut)
 
     async def purge(
         self, kind: DataKind, part: Slice, reached: datetime | None, most: int
@@ -113,35 +106,35 @@ class PurgeRepository:
         row = (await self._session.execute(select(_SOON, end))).one()
         boundary: datetime | None = row[1]
         if boundary is not None and boundary == reached:
-            return await self._purge_of_one_time(kind, wanted, most), reached
-        if boundary is not None:
-            wanted.append(at > boundary)
-        return await self._delete(kind, wanted), boundary
+            # More rows of the same microsecond than fit into a batch.
+            return await self._delete(kind, part, most=reached, rows=most), reached
+        return await self._delete(kind, part, above=boundary, most=reached), boundary
 
-    async def _purge_of_one_time(
-        self, kind: DataKind, wanted: Sequence[ColumnElement[bool]], most: int
-    ) -> int:
-        """Delete from more rows of the same microsecond than fit into a batch."""
-        table = kind.table
-        at = table.c[kind.order]
-        ctid: ColumnElement[Any] = literal_column(f"{table.name}.ctid")
-        rows = (
-            select(ctid)
-            .select_from(table)
-            .where(*wanted)
-            .order_by(at.desc())
-            .limit(most)
-            .correlate(None)
-            .scalar_subquery()
+    async def _delete(self, kind: DataKind, part: Slice, **bounds: Any) -> int:
+        """Delete rows of the slice, bounded by the column that its indexes end with, and count them
+        in the operation.
+
+        Raises `ClaimLost` if another worker holds the operation by now.
+        """
+        claimed = self._claimed
+        done = await self._session.scalar(
+            _PURGE,
+            {
+                "account": claimed.account_id,
+                "operation": claimed.id,
+                "claim": claimed.claim,
+                "seconds": claimed.seconds,
+                "kind": kind.name,
+                "environment": part.environment,
+                "key": part.key_id,
+                "cutoff": None if part.mark.cutoff == FOREVER else part.mark.cutoff,
+                "since": part.since,
+                **{name: bounds.get(name) for name in ("above", "least", "below", "most", "rows")},
+            },
         )
-        # The conditions are repeated for a row that changes while this statement waits for it.
-        return await self._delete(kind, [ctid == any_(func.array(rows)), *wanted])
-
-    async def _delete(self, kind: DataKind, conditions: Sequence[ColumnElement[bool]]) -> int:
-        if kind.keeps_held and not self._even_held:
-            return int((await self._session.execute(removal(conditions))).scalar_one())
-        done: Any = await self._session.execute(delete(kind.table).where(*conditions))
-        return int(done.rowcount)
+        if done is None:
+            raise ClaimLost
+        return int(done)
 
     def _covered(self, kind: DataKind, rows: Any, part: Slice) -> list[ColumnElement[bool]]:
         return covered(kind, rows, self._account_id, part, even_held=self._even_held)
@@ -151,8 +144,7 @@ class PurgeRepository:
 
         Such a day adds up all keys, so it is recomputed from what is left.
         """
-        label = KeyLabel.account_id == self._account_id, KeyLabel.key_id.in_(key_ids)
-        await self._session.execute(delete(KeyLabel).where(*label))
+        await self.forget_labels()
         await self._wait_for_recompute()
         days, stale = _table(TradeDay), _table(StaleDay)
         place = days.c.account_id, days.c.environment, days.c.day
@@ -174,56 +166,49 @@ class PurgeRepository:
             lock = func.pg_advisory_xact_lock(func.hashtextextended(place, 0))
             await self._session.execute(select(lock))
 
-    async def forget_unnamed_keys(self) -> None:
-        """Delete labels of deleted keys that nothing refers to and no bot can report for."""
-        keys = _table(Key)
-        tables = [*(kind.table for kind in KINDS), _table(Assignment)]
-        named = [(keys, keys.c.id), *((table, table.c.key_id) for table in tables)]
-        await self._session.execute(
-            delete(KeyLabel).where(
-                KeyLabel.account_id == self._account_id,
-                *(
-                    ~exists(literal_column("1")).where(
-                        table.c.account_id == self._account_id, column == KeyLabel.key_id
-                    )
-                    for table, column in named
-                ),
-            )
-        )
+    async def forget_labels(self) -> None:
+        """Delete labels of keys deleted with their data, and of deleted keys that nothing refers to
+        and no bot can report for.
+        """
+        await self._session.execute(_FORGET_LABELS, {"account": self._account_id})
 
     async def forget_account(self) -> None:
         """Delete what is left of a closed account.
 
         Kept are its audit log, the row that records which tokens are invalid, and the operation of
-        the closure.
+        the closure. Raises `ClaimLost`.
         """
         await self._wait_for_recompute()
-        operations = _table(Operation)
-        for model in (
-            TradeDay,
-            StaleDay,
-            KeyLabel,
-            DeletionMark,
-            IdempotencyRecord,
-            PurgedPosition,
-        ):
-            table = _table(model)
-            await self._session.execute(delete(table).where(table.c.account_id == self._account_id))
-        others = operations.c.account_id == self._account_id, operations.c.id != self._claimed.id
-        await self._session.execute(delete(operations).where(*others))
-        await self._session.execute(
-            update(Account)
-            .where(Account.account_id == self._account_id)
-            .values(
-                closing_at=null(),
-                created_at=func.clock_timestamp(),
-                selected_environment=text("DEFAULT"),
-                timezone=text("DEFAULT"),
-                revision=Account.revision + 1,
-            )
-        )
+        of = {"account": self._account_id, "operation": self._claimed.id}
+        if not await self._session.scalar(_FORGET_ACCOUNT, {**of, "claim": self._claimed.claim}):
+            raise ClaimLost
 
 
 def _table(model: Any) -> Table:
     table: Table = model.__table__
     return table
+
+
+_PURGE = text(
+    """
+    SELECT purge_rows(
+        :account, :operation, :claim, :seconds, :kind, :environment, :key,
+        coalesce(:cutoff, 'infinity'), :since, :above, :least, :below, :most, :rows
+    )
+    """
+).bindparams(
+    *(bindparam(name, type_=Uuid()) for name in ("account", "operation", "claim", "key")),
+    *(bindparam(name, type_=Text()) for name in ("kind", "environment")),
+    *(
+        bindparam(name, type_=DateTime(timezone=True))
+        for name in ("cutoff", "since", "above", "least", "below", "most")
+    ),
+    bindparam("seconds", type_=Float()),
+    bindparam("rows", type_=BigInteger()),
+)
+_FORGET_LABELS = text("SELECT forget_labels(:account)").bindparams(
+    bindparam("account", type_=Uuid())
+)
+_FORGET_ACCOUNT = text("SELECT forget_account(:account, :operation, :claim)").bindparams(
+    *(bindparam(name, type_=Uuid()) for name in ("account", "operation", "claim"))
+)

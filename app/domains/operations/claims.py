@@ -1,24 +1,28 @@
-"""The SQL by which workers share operations: a claim lapses unless its work makes progress."""
+"""The SQL by which workers share operations: a claim lapses unless its work makes progress.
+
+Claiming and ending are functions of the database with its owner's rights, and so is the progress of
+a purge (`app.domains.deletion.purge_repository`): a worker can do nothing else to an operation.
+"""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from typing import Any, NamedTuple, cast
 from uuid import UUID, uuid4
 
 from sqlalchemy import (
     ColumnElement,
     Table,
+    Text,
     and_,
-    case,
+    bindparam,
     exists,
     func,
     literal_column,
     null,
     or_,
     select,
+    text,
     update,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import Operation
@@ -27,7 +31,10 @@ _OPERATIONS = cast("Table", Operation.__table__)
 
 
 class Claimed(NamedTuple):
-    """An operation that this worker holds until the claim lapses. `counted`: its total is known."""
+    """An operation that this worker holds until the claim lapses. `counted`: its total is known.
+
+    Progress extends the claim by so many `seconds`.
+    """
 
     account_id: UUID
     id: UUID
@@ -35,6 +42,7 @@ class Claimed(NamedTuple):
     scope: dict[str, Any]
     counted: bool
     claim: UUID
+    seconds: float
 
     @property
     def mine(self) -> ColumnElement[bool]:
@@ -52,83 +60,31 @@ class ClaimLost(Exception):
     """
 
 
+_CLAIM = text("SELECT account_id, id, kind, scope, counted FROM claim_operation(:claim, :seconds)")
+_END = text("SELECT end_operation(:account, :id, :claim, :error)").bindparams(
+    bindparam("error", type_=Text())
+)
+
+
 async def claim_next(session: AsyncSession, seconds: float) -> Claimed | None:
     """Claim the operation with the oldest progress; return `None` if none waits."""
-    table = _OPERATIONS
-    now = func.clock_timestamp()
-    waiting = (
-        select(table.c.account_id, table.c.id)
-        .where(*_waiting())
-        .order_by(func.coalesce(table.c.last_progress_at, table.c.created_at))
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .cte("waiting")
-    )
-    taken = (
-        update(table)
-        .where(table.c.account_id == waiting.c.account_id, table.c.id == waiting.c.id)
-        .values(
-            status="running",
-            claim=uuid4(),
-            claimed_until=now + timedelta(seconds=seconds),
-            started_at=func.coalesce(table.c.started_at, now),
-            last_progress_at=now,
-        )
-        .returning(
-            table.c.account_id,
-            table.c.id,
-            table.c.kind,
-            table.c.scope,
-            table.c.phase.is_not(None).label("counted"),
-            table.c.claim,
-        )
-    )
-    row = (await session.execute(taken)).one_or_none()
-    return None if row is None else Claimed._make(row)
-
-
-def _waiting() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    table = _OPERATIONS
-    return (
-        table.c.status.in_(("queued", "running")),
-        or_(table.c.claimed_until.is_(None), table.c.claimed_until < func.clock_timestamp()),
-    )
+    claim = uuid4()
+    row = (await session.execute(_CLAIM, {"claim": claim, "seconds": seconds})).one_or_none()
+    return None if row is None else Claimed._make((*row, claim, seconds))
 
 
 async def another_waits(session: AsyncSession) -> bool:
     """Return whether there is an operation that nobody works on."""
-    return bool(await session.scalar(select(exists(literal_column("1")).where(*_waiting()))))
+    table = _OPERATIONS
+    waiting = exists(literal_column("1")).where(
+        table.c.status.in_(("queued", "running")),
+        or_(table.c.claimed_until.is_(None), table.c.claimed_until < func.clock_timestamp()),
+    )
+    return bool(await session.scalar(select(waiting)))
 
 
 async def set_total(session: AsyncSession, claimed: Claimed, total: int) -> None:
     await _change(session, claimed, total=total, phase="counted")
-
-
-async def progress(
-    session: AsyncSession, claimed: Claimed, name: str, rows: int, seconds: float
-) -> None:
-    """Record rows of this kind as deleted, in the same transaction, and extend the claim.
-
-    Raises `ClaimLost`.
-    """
-    table = _OPERATIONS
-    done = table.c.done + rows
-    before = func.coalesce(table.c.receipt["deleted"][name].as_integer(), 0)
-    deleted = func.jsonb_build_object(name, before + rows)
-    await _change(
-        session,
-        claimed,
-        phase=name,
-        done=done,
-        total=case((table.c.total < done, done), else_=table.c.total),
-        receipt=table.c.receipt.op("||")(
-            func.jsonb_build_object(
-                "deleted", table.c.receipt["deleted"].op("||", return_type=JSONB())(deleted)
-            )
-        ),
-        last_progress_at=func.clock_timestamp(),
-        claimed_until=func.clock_timestamp() + timedelta(seconds=seconds),
-    )
 
 
 async def give_back(session: AsyncSession, claimed: Claimed) -> None:
@@ -138,23 +94,17 @@ async def give_back(session: AsyncSession, claimed: Claimed) -> None:
 
 async def finish(session: AsyncSession, claimed: Claimed) -> None:
     """Record the success; `total` becomes the number of rows that there turned out to be."""
-    await _change(
-        session,
-        claimed,
-        status="succeeded",
-        phase=null(),
-        total=_OPERATIONS.c.done,
-        **_ended(),
-    )
+    await _end(session, claimed, None)
 
 
 async def fail(session: AsyncSession, claimed: Claimed, sentence: str) -> None:
-    await _change(session, claimed, status="failed", error=sentence, **_ended())
+    await _end(session, claimed, sentence)
 
 
-def _ended() -> dict[str, Any]:
-    now = func.clock_timestamp()
-    return {"claim": null(), "claimed_until": null(), "last_progress_at": now, "finished_at": now}
+async def _end(session: AsyncSession, claimed: Claimed, error: str | None) -> None:
+    of = {"account": claimed.account_id, "id": claimed.id, "claim": claimed.claim}
+    if not await session.scalar(_END, {**of, "error": error}):
+        raise ClaimLost
 
 
 async def _change(session: AsyncSession, claimed: Claimed, **columns: Any) -> None:

@@ -209,8 +209,9 @@ async def test_a_day_that_was_recomputed_is_not_added_up_again(database: Databas
         deal = Deal("live", ledger.KEYS[0], ledger.BOTS[0], "BTCUSDT", "USDT", *_AMOUNTS, *_TIMES)
         await ledger.add_deals(session, account, [deal])
         await recompute(session, account, "live", DAYS)
+        await ledger.add_deals(session, account, [deal])
         await session.execute(
-            text("DELETE FROM trades WHERE account_id = :account"), {"account": account}
+            text("DELETE FROM stale_days WHERE account_id = :account"), {"account": account}
         )
         found = await sums_of(session, account, Selection("live"), Grouping(), [])
         assert found["", "USDT"][3] == 5
