@@ -20,7 +20,7 @@ FORBIDDEN = [
     (Role.API, "token-hmac"),
     (Role.RUNTIME, "fingerprint-hmac"),
 ]
-NOWHERE = "postgresql://nobody@127.0.0.1:1/nothing"
+NOWHERE = "postgresql://nobody@/nothing?host=/nowhere"
 
 
 @pytest.fixture(scope="module")

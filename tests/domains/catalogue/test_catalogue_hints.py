@@ -165,11 +165,12 @@ async def test_leverage_that_a_check_of_a_key_reveals_is_notified_once(quiet_wor
         key = await add_unchecked(bob, 3)
         await market.notified()
         new = quiet_world.credentials["binance"]["testnet"]["trade"]
+        known = {**new, "confirm_same_account": True}
 
-        replaced = await bob.put(f"/v1/keys/{key['id']}/credentials", dict(new))
+        replaced = await bob.put(f"/v1/keys/{key['id']}/credentials", known)
         assert replaced.status_code == 200, replaced.text
         assert await market.notified() == {bot.id}
-        again = await bob.put(f"/v1/keys/{key['id']}/credentials", dict(new))
+        again = await bob.put(f"/v1/keys/{key['id']}/credentials", known)
         assert again.status_code == 200, again.text
         assert await market.notified() == set()
         config = (await bot.get("/v1/runtime/config")).json()
