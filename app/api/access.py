@@ -1,7 +1,7 @@
 """Declares, beside each route, who may call it; `EdgeRoute` enforces it."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from app.auth.scopes import Scope
@@ -19,7 +19,9 @@ class Access:
     that `reads_config` is for bots; its configuration rows (`bots.config_rows`) are read in one
     statement with the token. `replayable` writes accept an Idempotency-Key; their responses contain
     no secret. Routes that work `while_closing` the account, and for tokens from before its closure,
-    concern the operation that closes it, or check the account themselves.
+    concern the operation that closes it, or check the account themselves. `scopes_of_query` are
+    needed in addition where a query parameter has a value. No endpoint checks scopes itself: it is
+    not called for a repeated request, whose stored response needs them as well.
 
     A `hot` route is called without the framework's solver of dependencies (`app.api.fast_path`).
     These are called most often, or take less time than the solver does.
@@ -31,6 +33,7 @@ class Access:
 
     for_bots: bool
     scopes: tuple[Scope, ...] = ()
+    scopes_of_query: Mapping[tuple[str, str], Scope] = field(default_factory=dict)
     action: str | None = None
     replayable: bool = False
     reads_config: bool = False
@@ -39,9 +42,15 @@ class Access:
     batches: bool = False
     dear: bool = False
 
+    def scopes_for(self, query: Iterable[tuple[str, str]]) -> tuple[Scope, ...]:
+        """Return the scopes that a request with these query parameters needs."""
+        extra = (self.scopes_of_query[pair] for pair in query if pair in self.scopes_of_query)
+        return (*self.scopes, *extra)
+
 
 def for_users(
     *scopes: Scope,
+    scopes_of_query: Mapping[tuple[str, str], Scope] | None = None,
     action: str | None = None,
     replayable: bool | None = None,
     while_closing: bool = False,
@@ -55,6 +64,7 @@ def for_users(
         Access(
             for_bots=False,
             scopes=scopes,
+            scopes_of_query=scopes_of_query or {},
             action=action,
             replayable=replayable,
             while_closing=while_closing,

@@ -12,6 +12,8 @@ from sqlalchemy import ARRAY, Select, Text, bindparam, cast, func, select, text
 from app.db.models import Bot
 
 CHANNEL = "botkeys_config"
+CLOSURES = "botkeys_closures"
+"""Where every process hears of accounts that are closed."""
 
 
 def of_bot(account_id: UUID, bot_id: UUID) -> Select[tuple[None]]:
@@ -29,6 +31,10 @@ def of_key(account_id: UUID, key_id: UUID) -> Select[tuple[None]]:
 def of_account(account_id: UUID) -> Select[tuple[None]]:
     """Return one notification, without a bot id, that stands for all bots of the account."""
     return select(func.pg_notify(CHANNEL, f"{account_id}:"))
+
+
+def of_closure(account_id: UUID) -> Select[tuple[None]]:
+    return select(func.pg_notify(CLOSURES, str(account_id)))
 
 
 _WORDS = ("exchange", "environment", "region", "contract_type")

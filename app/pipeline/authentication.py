@@ -65,7 +65,10 @@ class Authentication:
         status = statuses.known(user.account_id) or await statuses.read(user.account_id)
         if status is not OPEN and not _about_the_closure(request, access, status):
             status.require_open(user)
-        user.require(*access.scopes)
+        if access.scopes_of_query:
+            user.require(*access.scopes_for(request.query_params.multi_items()))
+        else:
+            user.require(*access.scopes)
 
     async def bot(self, request: Request, access: Access) -> BotPrincipal:
         """Return the bot that the token belongs to, and count the request.

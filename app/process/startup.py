@@ -32,6 +32,7 @@ from app.kit.service_links import service_links
 from app.limits.policy import RequestRates
 from app.limits.requests import RequestLimits
 from app.limits.shared import SharedStore
+from app.process.closure_watch import watched_closures
 from app.settings import PREFIX, Mode, Role, Settings, SettingsError
 from botkeys.exchanges.hosts import HostOverrides
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
@@ -225,13 +226,19 @@ async def open_context(
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         stack.push_async_callback(catalogues.close)
         config_cache = ConfigCache(exchanges, refuse_withdrawal=settings.refuse_withdrawal)
+        listening_url = (
+            database.engine.url if direct is None else driver_url(direct.get_secret_value())
+        )
         config_publisher = ConfigPublisher(
             database.autocommit,
             config_cache,
             stream_limits(settings),
-            database.engine.url if direct is None else driver_url(direct.get_secret_value()),
+            listening_url,
         )
         stack.push_async_callback(config_publisher.close)
+        account_statuses = AccountStatusCache(database.autocommit)
+        if owned:
+            await stack.enter_async_context(watched_closures(account_statuses, listening_url))
         metrics = Metrics()
         metrics.streams.set_function(lambda: config_publisher.count)
         heartbeat_writer = HeartbeatWriter(
@@ -261,7 +268,7 @@ async def open_context(
             heartbeat_writer=heartbeat_writer,
             config_rows=loader,
             config_cache=config_cache,
-            account_statuses=AccountStatusCache(database.autocommit),
+            account_statuses=account_statuses,
             refusals=refusals,
             write_limiter=AccountWriteLimiter(max(1, settings.database_pool_size // 2)),
             key_checks=AccountWriteLimiter(KEY_CHECKS_AT_ONCE),

@@ -1,6 +1,7 @@
 """`Idempotency-Key`: a repeated write is answered again and not executed again."""
 
 import asyncio
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from app.db.models import AuditEvent, IdempotencyRecord, Key
 from app.errors import RequestInProgress
 from app.pipeline.idempotency import CLAIM, RETENTION, Claim, IdempotencyRepository
 from app.simulator.faults import FaultKind
+from scripts.check_references import ROOT
 from tests.support.held import HeldExchanges, held
 from tests.support.variants import add_unchecked
 from tests.support.world import User, World
@@ -361,3 +363,11 @@ async def test_a_refused_request_does_not_give_back_the_key_of_its_successor(
     assert slow.result().json()["code"] == "withdrawal_permission"
     in_progress = await count(busy_world, IdempotencyRecord, IdempotencyRecord.status.is_(None))
     assert in_progress == 1
+
+
+def test_no_endpoint_or_service_checks_scopes_itself() -> None:
+    """Rule R46. It is not called for a repeated request: the pipeline checks scopes before."""
+    checks = re.compile(r"\.require\(\*?Scope|MissingScope|\buser\.scopes|principal\.scopes")
+    files = sorted((ROOT / "app/domains").rglob("*.py"))
+    assert len(files) > 100
+    assert [path for path in files if checks.search(path.read_text("utf-8"))] == []

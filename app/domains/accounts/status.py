@@ -1,6 +1,7 @@
 """Whether the caller may use an account: not while it closes, nor with a token from before."""
 
 import time
+from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -13,8 +14,9 @@ from app.db.driver import Executor, Statement
 from app.db.models import Account
 
 KNOWN_SECONDS = 2.0
-"""How long other processes may keep serving reads after an account starts closing. Nothing is left
-to read by then: keys and bots are deleted, and a deletion mark hides the rest.
+"""How long another process that hears no notifications may keep serving reads after an account
+starts closing. Nothing is left to read by then: keys and bots are deleted, and a deletion mark
+hides the rest.
 """
 
 _MOST = 20_000
@@ -76,4 +78,16 @@ class AccountStatusCache:
 
     def forget(self, account_id: UUID) -> None:
         """Cache nothing for a while: a transaction that changes the status is not committed yet."""
+        if len(self._known) >= _MOST:
+            self._known.clear()
         self._known[account_id] = time.monotonic() + self._seconds, None
+
+    def closed(self, payload: str) -> None:
+        """Forget an account of which a notification came that it was closed."""
+        with suppress(ValueError):  # anyone with a login can send a notification
+            self.forget(UUID(payload))
+
+    def forget_all(self) -> None:
+        """Forget everything that a missed notification may have changed."""
+        for account_id in list(self._known):
+            self.forget(account_id)

@@ -10,7 +10,7 @@ from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
 from app.api.preconditions import Expected, etag
 from app.api.problems import problems
-from app.api.route import CurrentCaller, EdgeRoute
+from app.api.route import EdgeRoute
 from app.api.schemas import Search
 from app.auth.scopes import Scope
 from app.domains.bots.errors import KeyAssigned
@@ -211,11 +211,14 @@ async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
         **problems(KeyAssigned, errors.FormerBotHasPositions),
     },
 )
-@for_users(Scope.KEYS_WRITE, action="key.delete")
+@for_users(
+    Scope.KEYS_WRITE,
+    scopes_of_query={("associated_data", AssociatedData.DELETE): Scope.DATA_DELETE},
+    action="key.delete",
+)
 async def delete_key(
     key_id: UUID,
     service: Deletions,
-    caller: CurrentCaller,
     expected: Expected,
     associated_data: Annotated[
         AssociatedData,
@@ -231,7 +234,6 @@ async def delete_key(
     data are hidden as well, and the operation removes them.
     """
     if associated_data is AssociatedData.DELETE:
-        caller.user.require(Scope.DATA_DELETE)
         return operation_answer(await service.delete_with_data(key_id, expected), status=202)
     deleted = await service.delete(key_id, expected)
     return json_answer({"key_id": key_id, "associated_data": associated_data, "deleted": deleted})

@@ -107,6 +107,22 @@ async def test_the_scope_to_delete_data_is_needed_for_the_data_alone(world: Worl
     assert (await user.delete(f"/v1/keys/{key['id']}")).status_code == 200
 
 
+async def test_a_repeated_deletion_needs_the_scopes_of_the_first(world: World) -> None:
+    """Rule R46."""
+    key = await world.user().add_key()
+    path, again = f"/v1/keys/{key['id']}?associated_data=delete", {"Idempotency-Key": "one"}
+    first = await world.user().delete(path, headers=again)
+    assert first.status_code == 202
+    for scopes, missing in (
+        ("keys:read keys:write", "data:delete"),
+        ("keys:read data:delete", "keys:write"),
+    ):
+        refused = await world.user(scopes=scopes).delete(path, headers=again)
+        assert (refused.status_code, refused.json()["required"]) == (403, missing)
+    replayed = await world.user(scopes="keys:write data:delete").delete(path, headers=again)
+    assert replayed.headers["idempotency-replayed"] == "true"
+
+
 @pytest.mark.parametrize("associated_data", ["keep", "delete"])
 async def test_a_key_with_which_a_position_is_held_stays(
     world: World, associated_data: str

@@ -113,6 +113,7 @@ class ClosingRepository:
             .where(Account.account_id == self._account_id)
             .values(closing_at=now, tokens_from=now, closing_operation_id=operation_id)
         )
+        await self._session.execute(notifications.of_closure(self._account_id))
 
     async def begin_again(self, operation_id: UUID) -> bool:
         """Queue the closure again if it failed; return whether it had."""

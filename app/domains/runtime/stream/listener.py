@@ -1,4 +1,4 @@
-"""Listens for changed configurations over one permanent connection of the process."""
+"""Listens for notifications over one permanent connection of the process."""
 
 import asyncio
 import random
@@ -29,6 +29,7 @@ async def listen(
     receive: Callable[[str], None],
     missed: Callable[[], None],
     *,
+    channel: str = CHANNEL,
     probe_seconds: float = PROBE_SECONDS,
     connect: Callable[..., Awaitable[Driver]] | None = None,
 ) -> None:
@@ -43,7 +44,7 @@ async def listen(
     while True:
         began = loop.time()
         try:
-            await _listen_until_lost(connect, url, receive, missed, probe_seconds)
+            await _listen_until_lost(connect, url, receive, missed, channel, probe_seconds)
         except Exception as error:  # noqa: BLE001  # whatever it was, streams need a listener
             report = log.warning if is_outage(error) else log.error
             report("not_listening", exception=type(error).__name__)
@@ -60,6 +61,7 @@ async def _listen_until_lost(
     url: URL,
     receive: Callable[[str], None],
     missed: Callable[[], None],
+    channel: str,
     probe_seconds: float,
 ) -> None:
     def pass_on(*arguments: Any) -> None:
@@ -77,7 +79,7 @@ async def _listen_until_lost(
     try:
         connection.add_termination_listener(lambda _: lost.set())
         async with asyncio.timeout(_ANSWER_SECONDS):
-            await connection.add_listener(CHANNEL, pass_on)
+            await connection.add_listener(channel, pass_on)
             await connection.add_listener(own, arrived)
         missed()
         while not await _is_set(lost, probe_seconds):

@@ -1,12 +1,17 @@
 """Closing an account: at once for its callers, completely when the operation ends."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select, text, update
 
+from app.auth.errors import AccountClosing
 from app.db.models import Account, IdempotencyRecord, Operation
+from app.domains.accounts.status import OPEN, AccountStatus, AccountStatusCache
+from app.process.closure_watch import watched_closures
 from app.worker.purging import PurgeLimits, purge_deleted
 from tests.support.positions import add_position
 from tests.support.purging import each, fill, left
@@ -28,6 +33,67 @@ async def let_time_pass(world: World) -> None:
         await session.execute(update(Account).values(tokens_from=before))
         for account_id in (await session.scalars(select(Account.account_id))).all():
             world.context.account_statuses.forget(account_id)
+
+
+async def test_another_process_refuses_the_tokens_as_soon_as_it_is_notified(
+    busy_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule R27. That process would not look again for a minute."""
+    database = busy_world.context.database
+    statuses = AccountStatusCache(database.autocommit, seconds=60)
+    user = busy_world.user()
+    await user.add_bot()
+    claims = await busy_world.context.verifier.verify(user.token)
+    principal = busy_world.context.verifier.principal(claims, None)
+
+    async def status() -> AccountStatus:
+        return statuses.known(principal.account_id) or await statuses.read(principal.account_id)
+
+    heard = asyncio.Event()
+    forget = statuses.forget
+
+    def hear(account_id: UUID) -> None:
+        forget(account_id)
+        heard.set()
+
+    monkeypatch.setattr(statuses, "forget", hear)
+    async with asyncio.timeout(20), watched_closures(statuses, database.engine.url):
+        while await listeners(busy_world) == 0:  # noqa: ASYNC110  # nothing here notices it
+            await asyncio.sleep(0.01)
+        assert await status() is OPEN
+        assert statuses.known(principal.account_id) is OPEN
+        await closed(user)
+        await heard.wait()
+        with pytest.raises(AccountClosing):
+            (await status()).require_open(principal)
+
+
+def test_what_a_missed_notification_may_have_changed_is_forgotten() -> None:
+    statuses = AccountStatusCache(Stored(), seconds=60)
+    account_id = uuid4()
+    assert asyncio.run(statuses.read(account_id)) is OPEN
+    statuses.closed("nonsense")
+    statuses.closed(str(uuid4()))
+    assert statuses.known(account_id) is OPEN
+    statuses.forget_all()
+    assert statuses.known(account_id) is None
+
+
+class Stored:
+    """An executor that finds no account."""
+
+    async def fetch(self, *_: Any, **__: Any) -> list[Any]:
+        return []
+
+
+async def listeners(world: World) -> int:
+    """Return how many connections to this database have begun to listen for closures."""
+    async with world.context.database.sessions() as session:
+        waiting = text(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND application_name = 'botkeys-listen' AND state = 'idle' AND query ~ 'LISTEN'"
+        )
+        return await session.scalar(waiting) or 0
 
 
 async def test_bots_tokens_keys_and_secrets_are_gone_when_the_answer_arrives(world: World) -> None:
