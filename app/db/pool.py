@@ -9,6 +9,7 @@ import time
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from asyncpg import ConnectionDoesNotExistError
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
@@ -17,6 +18,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, Pool
 from app.db.failures import is_lost
 
 _BORN = "botkeys_born"
+_UNUSED = "botkeys_unused"
 _APART = 1.0
 """Seconds between two replacements, so that a server that is read-only for long can be read."""
 
@@ -38,11 +40,16 @@ def watch(engine: Engine) -> None:
     @event.listens_for(engine, "connect")
     def made(_connection: object, entry: ConnectionPoolEntry) -> None:
         entry.info[_BORN] = time.monotonic()
+        entry.info[_UNUSED] = True
 
     @event.listens_for(engine, "checkout")
     def lent(_connection: object, entry: ConnectionPoolEntry, _lent: object) -> None:
         driver: Any = entry.driver_connection
-        if driver.is_closed() or entry.info[_BORN] < generation.since:
+        if entry.info.pop(_UNUSED, False):
+            # SQLAlchemy gives up with an error of its own if a new one is rejected as well.
+            if driver.is_closed():
+                raise ConnectionDoesNotExistError("the server closed the connection at once")
+        elif driver.is_closed() or entry.info[_BORN] < generation.since:
             # Closing in an orderly way would wait for a server that may be dead.
             driver.terminate()
             raise DisconnectionError

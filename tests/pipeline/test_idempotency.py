@@ -371,3 +371,39 @@ def test_no_endpoint_or_service_checks_scopes_itself() -> None:
     files = sorted((ROOT / "app/domains").rglob("*.py"))
     assert len(files) > 100
     assert [path for path in files if checks.search(path.read_text("utf-8"))] == []
+
+
+async def test_the_claim_of_a_slow_request_is_renewed_and_never_taken(
+    busy_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R37: only the claim of a request whose process died lapses."""
+    monkeypatch.setattr("app.pipeline.claim_lease.RENEWAL", 0.02)
+    async with held(busy_world) as (world, exchanges), asyncio.TaskGroup() as group:
+        user, body = world.user(), world.new_key()
+        slow = group.create_task(user.post("/v1/keys", body, headers=keyed()))
+        await exchanges.asked.wait()
+        await alter_records(
+            busy_world, claimed_until=func.clock_timestamp() + timedelta(seconds=0.5)
+        )
+        async with asyncio.timeout(60):
+            while await _left(busy_world) < 1:  # noqa: ASYNC110  # a row has no event
+                await asyncio.sleep(0.01)
+        repeated = await user.post("/v1/keys", body, headers=keyed())
+        exchanges.go.set()
+
+    assert repeated.json()["code"] == "request_in_progress"
+    assert slow.result().status_code == 201
+    assert await count(busy_world, Key) == 1
+
+
+async def test_a_claim_that_is_not_renewed_is_free_after_five_seconds(world: World) -> None:
+    user = world.user()
+    await user.post("/v1/bots", {"name": "x"}, headers=keyed())
+    assert await _left(world) <= 5
+
+
+async def _left(world: World) -> float:
+    """Return the seconds that are left of the only claim."""
+    async with world.context.database.sessions() as session:
+        left = func.extract("epoch", IdempotencyRecord.claimed_until - func.clock_timestamp())
+        return float(await session.scalar(select(left)) or 0)

@@ -15,7 +15,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from tests.processes.running import Running, eventually, free_port
+from tests.processes.running import Running, all_end, eventually, free_port
 from tests.support.database import execute
 
 BINARIES = Path("/usr/lib/postgresql/15/bin")
@@ -52,10 +52,14 @@ def private_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Debian15:
+    """A server. `process` is its postmaster, which a test may kill and start again."""
+
     folder: Path
     port: int
+    settings: tuple[str, ...] = ()
+    process: Running | None = None
 
     def url(self, login: str, database: str, port: int | None = None) -> str:
         return f"postgresql://{login}:{QUOTED}@127.0.0.1:{port or self.port}/{database}"
@@ -67,78 +71,157 @@ class Debian15:
     def run(self, *statements: str) -> None:
         asyncio.run(execute(self.url("postgres", "postgres"), *statements))
 
-    def is_up(self) -> bool:
-        async def connect() -> None:
-            await (await asyncpg.connect(self.url("postgres", "postgres"), timeout=5)).close()
+    def scalar(self, statement: str) -> object:
+        async def fetched() -> object:
+            connection = await asyncpg.connect(self.url("postgres", "postgres"), timeout=5)
+            try:
+                return await connection.fetchval(statement)
+            finally:
+                await connection.close()
 
+        return asyncio.run(fetched())
+
+    def is_up(self) -> bool:
         try:
-            asyncio.run(connect())
+            self.scalar("SELECT 1")
         except (OSError, asyncpg.PostgresError):
             return False
         return True
 
-
-@contextmanager
-def debian15() -> Iterator[Debian15]:
-    needed(BINARIES / "initdb", BINARIES / "postgres")
-    user = account()
-    with private_folder() as folder:
-        passwords = folder / "password"
-        passwords.write_text(PASSWORD)
-        passwords.chmod(0o644)  # inside a folder that nobody else can enter
-        subprocess.run(  # noqa: S603  # fixed arguments
-            [
-                BINARIES / "initdb",
-                "--pgdata",
-                folder / "data",
-                "--username",
-                "postgres",
-                "--no-sync",
-                "--auth",
-                "scram-sha-256",
-                "--pwfile",
-                passwords,
-                "--encoding",
-                "UTF8",
-            ],
-            check=True,
-            capture_output=True,
-            user=user.pw_uid if user else None,
-            cwd="/",
-        )
-        server = Debian15(folder, free_port())
-        process = Running(
+    def start(self) -> None:
+        """Start the postmaster, and wait until it answers."""
+        user = account()
+        settings = ("listen_addresses=127.0.0.1", "fsync=off", "max_connections=60")
+        self.process = Running(
             BINARIES / "postgres",
             "-D",
-            folder / "data",
+            self.folder / "data",
             "-p",
-            str(server.port),
+            str(self.port),
             "-k",
-            folder,
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            "fsync=off",
-            "-c",
-            "max_connections=60",
+            self.folder,
+            *(part for setting in (*settings, *self.settings) for part in ("-c", setting)),
             env={"LC_ALL": "C"},
             cwd=Path("/"),
             user=user.pw_uid if user else None,
         )
-        try:
-            assert eventually(server.is_up, 30), process.text
-            yield server
-        finally:
-            process.send(signal.SIGINT)
-            process.wait(20)
+        assert eventually(self.is_up, 30), self.process.text
+
+    def kill(self) -> None:
+        """Kill the postmaster; its other processes notice that and end."""
+        assert self.process is not None
+        family = self.process.family()
+        self.process.send(signal.SIGKILL)
+        self.process.wait()
+        assert all_end(family)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send(signal.SIGINT)
+            self.process.wait(20)
+
+
+def _run_as_server(*command: str | Path) -> None:
+    user = account()
+    subprocess.run(  # noqa: S603  # fixed arguments
+        command,
+        check=True,
+        capture_output=True,
+        user=user.pw_uid if user else None,
+        cwd="/",
+    )
 
 
 @contextmanager
-def pgbouncer(server: Debian15, login: str, database: str) -> Iterator[int]:
-    """Run a transaction pooler before `database`; yield its port."""
+def debian15(*settings: str) -> Iterator[Debian15]:
+    """Run a server with these settings (`name=value`)."""
+    needed(BINARIES / "initdb", BINARIES / "postgres")
+    with private_folder() as folder:
+        passwords = folder / "password"
+        passwords.write_text(PASSWORD)
+        passwords.chmod(0o644)  # inside a folder that nobody else can enter
+        _run_as_server(
+            BINARIES / "initdb",
+            "--pgdata",
+            folder / "data",
+            "--username",
+            "postgres",
+            "--no-sync",
+            "--auth",
+            "scram-sha-256",
+            "--pwfile",
+            passwords,
+            "--encoding",
+            "UTF8",
+        )
+        server = Debian15(folder, free_port(), settings)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def standby_of(primary: Debian15) -> Iterator[Debian15]:
+    """Run a standby, for whose answer every commit of the primary waits from then on."""
+    with private_folder() as folder:
+        _run_as_server(
+            BINARIES / "pg_basebackup",
+            "--pgdata",
+            folder / "data",
+            "--write-recovery-conf",
+            "--checkpoint",
+            "fast",
+            "--no-sync",
+            "--dbname",
+            primary.url("postgres", "postgres"),
+        )
+        standby = Debian15(folder, free_port())
+        standby.start()
+        try:
+            primary.run(
+                "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"
+            )
+            yield standby
+        finally:
+            standby.stop()
+
+
+class Pooler:
+    """PgBouncer, which a test may kill and start again."""
+
     program = Path("/usr/sbin/pgbouncer")
-    needed(program)
-    user = account()
+
+    def __init__(self, configuration: Path, port: int) -> None:
+        self.port = port
+        self._configuration = configuration
+        self._process: Running
+
+    def start(self) -> None:
+        user = account()
+        self._process = Running(
+            self.program,
+            self._configuration,
+            env={"LC_ALL": "C"},
+            cwd=Path("/"),
+            user=user.pw_uid if user else None,
+        )
+        assert self._process.says("process up"), self._process.text
+
+    def kill(self) -> None:
+        self._process.send(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> None:
+        self._process.send(signal.SIGTERM)
+        self._process.wait(20)
+
+
+@contextmanager
+def pgbouncer(server: Debian15, login: str, database: str) -> Iterator[Pooler]:
+    """Run a transaction pooler before `database`."""
+    needed(Pooler.program)
     with private_folder() as folder:
         port = free_port()
         (folder / "users.txt").write_text(f'"{login}" "{PASSWORD}"\n')
@@ -159,16 +242,9 @@ max_client_conn = 500
         )
         for file in folder.iterdir():
             file.chmod(0o644)
-        process = Running(
-            program,
-            folder / "pgbouncer.ini",
-            env={"LC_ALL": "C"},
-            cwd=Path("/"),
-            user=user.pw_uid if user else None,
-        )
+        pooler = Pooler(folder / "pgbouncer.ini", port)
+        pooler.start()
         try:
-            assert process.says("process up"), process.text
-            yield port
+            yield pooler
         finally:
-            process.send(signal.SIGTERM)
-            process.wait(20)
+            pooler.stop()

@@ -87,10 +87,10 @@ def test_a_wrong_password_and_a_missing_database_are_reported_in_a_sentence(
 def test_an_installation_works_through_a_transaction_pooler(
     server: Debian15, database: str, start: Start, tmp_path: Path
 ) -> None:
-    with debian.pgbouncer(server, OWNER, database) as port:
+    with debian.pgbouncer(server, OWNER, database) as pooler:
         service = start(
             tmp_path / "data",
-            database_url=server.url(OWNER, database, port),
+            database_url=server.url(OWNER, database, pooler.port),
             direct_database_url=server.url(OWNER, database),
             database_pool_size=40,
             # Writes of one account are serialized: a hundred take as long as they take.

@@ -1,0 +1,375 @@
+"""Everything is killed, again and again: no acknowledged write is lost, and no answer is untrue."""
+
+import asyncio
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from app.db.migrate import migrate
+from tests.processes import debian
+from tests.processes.books import Books, Writer, adds_bots, renames, reports_positions
+from tests.processes.conftest import Start
+from tests.processes.debian import Debian15, debian15, standby_of
+from tests.processes.issuer import Issuer
+from tests.processes.production import Installation, installed, is_ready
+from tests.processes.running import Running, Service, eventually
+from tests.processes.test_stream_across_processes import configs
+from tests.processes.trading import Trader, new_key, new_trader, sent, unchecked_key
+
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
+OWNER = "botkeys_owner"
+KILLS = 60
+SOON = 5.0
+"""Seconds in which a service on a busy machine follows a new leader; two on an idle one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Logins:
+    """The logins of an installation on Debian's server."""
+
+    server: Debian15
+
+    def url(self, role: str, database: str) -> str:
+        return self.server.url(f"test_{role}", database)
+
+
+def _prepare(server: Debian15, roles: tuple[str, ...] = ()) -> str:
+    """Create logins and a migrated database; return its name."""
+    password = f"PASSWORD '{debian.PASSWORD}'"
+    server.run(
+        f"CREATE ROLE {OWNER} LOGIN CREATEROLE {password}",
+        f"CREATE DATABASE botkeys OWNER {OWNER}",
+    )
+    if roles:
+        asyncio.run(migrate(server.url(OWNER, "botkeys")))
+    for role in roles:
+        server.run(f"CREATE ROLE test_{role} LOGIN {password} IN ROLE botkeys_{role}")
+    return "botkeys"
+
+
+def _stored(server: Debian15, statement: str) -> set[str]:
+    async def fetched() -> set[str]:
+        connection = await asyncpg.connect(server.url("postgres", "botkeys"))
+        try:
+            return {str(value) for (value,) in await connection.fetch(statement)}
+        finally:
+            await connection.close()
+
+    return asyncio.run(fetched())
+
+
+class _Fleet:
+    """Two processes of each role, which a supervisor starts again."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self.served: dict[str, list[tuple[Running, str]]] = {
+            role: [self._serve(role) for _ in range(2)] for role in ("api", "runtime")
+        }
+        self.workers = [self._work() for _ in range(2)]
+
+    def _serve(self, role: str) -> tuple[Running, str]:
+        return self._installation.serve(
+            role, database_tls="any", database_pool_timeout=5, database_statement_timeout=5
+        )
+
+    def _work(self) -> Running:
+        return self._installation.command(
+            "worker", role="worker", keys_dir=None, database_tls="any"
+        )
+
+    def address(self, role: str) -> str:
+        return random.choice(self.served[role])[1]  # noqa: S311  # no secret
+
+    def kill(self, role: str) -> None:
+        """Kill a process of this role with SIGKILL, and start another in its place."""
+        if role == "worker":
+            victim = self.workers.pop(0)
+            victim.send(signal.SIGKILL)
+            victim.wait()
+            self.workers.append(self._work())
+            return
+        victim, _ = self.served[role].pop(0)
+        victim.send(signal.SIGKILL)
+        victim.wait()
+        self.served[role].append(self._serve(role))
+
+    def is_back(self) -> bool:
+        return all(is_ready(*each) for role in self.served.values() for each in role)
+
+
+@contextmanager
+def _clients(fleet: _Fleet, role: str, token: str) -> Iterator[Callable[[], httpx.Client]]:
+    """Yield what returns a client of one of the role's processes, as a proxy would choose it."""
+    clients: dict[str, httpx.Client] = {}
+    lock = threading.Lock()
+
+    def client() -> httpx.Client:
+        address = fleet.address(role)
+        with lock:
+            if address not in clients:
+                clients[address] = httpx.Client(
+                    base_url=address, headers={"Authorization": f"Bearer {token}"}, timeout=60
+                )
+            return clients[address]
+
+    yield client
+    for each in clients.values():
+        each.close()
+
+
+def test_no_acknowledged_write_is_lost_and_no_answer_is_untrue_whatever_is_killed(
+    tmp_path: Path, oidc: Issuer, exchange_hosts: str
+) -> None:
+    """R37."""
+    with ExitStack() as stack:
+        server = stack.enter_context(debian15("full_page_writes=off"))
+        name = _prepare(server, ("api", "runtime", "worker"))
+        installation = stack.enter_context(
+            installed(tmp_path, _Logins(server), name, oidc, exchange_hosts)  # type: ignore[arg-type]
+        )
+        fleet = _Fleet(installation)
+        assert fleet.is_back()
+        bots, names, positions = Books(), Books(), Books()
+        writers = []
+        for account in ("alice", "bob"):
+            token = oidc.token(account)
+            api = stack.enter_context(_clients(fleet, "api", token))
+            runtime = stack.enter_context(_clients(fleet, "runtime", token))
+            trader = new_trader(api(), runtime(), unchecked_key(1))
+            writers += [
+                Writer(bots, adds_bots(api)),
+                Writer(names, renames(api, trader.bot_id)),
+                Writer(positions, reports_positions(runtime, trader)),
+            ]
+        for writer in writers:
+            writer.start()
+        kills = _kill_everything(server, fleet)
+        for writer in writers:
+            writer.stop()
+        assert fleet.is_back()
+
+        assert len(bots.acknowledged) > KILLS
+        assert len(positions.acknowledged) > KILLS
+        bots.agree_with(_stored(server, "SELECT name FROM bots"))
+        renamed = "SELECT request_id FROM audit_events WHERE outcome = 'allowed'"
+        names.agree_with(_stored(server, renamed))
+        positions.agree_with(_stored(server, "SELECT id FROM positions"))
+        verified = installation.command(
+            "audit", "verify", role="api", database_url=server.url("postgres", name),
+            database_tls="any",
+        )  # fmt: skip
+        assert verified.wait() == 0, verified.text
+        for process, _ in [*fleet.served["api"], *fleet.served["runtime"]]:
+            assert process.is_clean, process.text
+        assert sum(kills.values()) == KILLS, kills
+
+
+def _kill_everything(server: Debian15, fleet: _Fleet) -> dict[str, int]:
+    kills = dict.fromkeys(("backend", "postmaster", "api", "runtime", "worker"), 0)
+    weights = (60, 15, 10, 10, 5)
+    for _ in range(KILLS):
+        time.sleep(random.uniform(0.1, 0.5))  # noqa: S311  # a kill comes at any moment
+        what = random.choices(list(kills), weights)[0]  # noqa: S311
+        kills[what] += 1
+        if what == "backend":
+            assert eventually(server.is_up)
+            _kill_a_backend(server)
+        elif what == "postmaster":
+            server.kill()
+            server.start()
+        else:
+            fleet.kill(what)
+    assert eventually(server.is_up)
+    time.sleep(2)
+    return kills
+
+
+def _kill_a_backend(server: Debian15) -> None:
+    assert server.process is not None
+    backends = [
+        process
+        for process in server.process.family()[1:]
+        if any("botkeys" in word for word in _command(process))
+    ]
+    if backends:
+        random.choice(backends).kill()  # noqa: S311
+
+
+def _command(process: object) -> list[str]:
+    try:
+        return list(process.cmdline())  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001  # it has ended
+        return []
+
+
+@pytest.fixture
+def dev_settings() -> dict[str, object]:
+    return {
+        "database_pool_timeout": 5,
+        "database_statement_timeout": 5,
+        # So long that only a notification can reach a stream in time.
+        "stream_reread": 3600,
+    }
+
+
+def _streaming(
+    service: Service, trader: Trader
+) -> tuple[threading.Thread, list[dict[str, object]]]:
+    """Follow a bot's stream in a thread, reconnecting; return what it received so far."""
+    received: list[dict[str, object]] = []
+
+    def follow() -> None:
+        while service.process.poll() is None:
+            try:
+                with (
+                    service.http(trader.token) as bot,
+                    bot.stream("GET", "/v1/runtime/stream") as answer,
+                ):
+                    received.extend(configs(answer.iter_lines()))
+            except (httpx.HTTPError, httpx.StreamError):
+                time.sleep(0.1)
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    return thread, received
+
+
+def _same(client: httpx.Client) -> httpx.Client:
+    return client
+
+
+def test_a_failover_is_followed_at_once_and_loses_nothing(
+    start: Start, tmp_path: Path, dev_settings: dict[str, object]
+) -> None:
+    """R37: with several hosts in the address, the first of which is dead afterwards."""
+    with debian15() as primary:
+        name = _prepare(primary)
+        with standby_of(primary) as standby:
+            one = primary.url(OWNER, name)
+            url = one.replace(
+                f"127.0.0.1:{primary.port}", f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
+            )
+            service = start(tmp_path / "data", database_url=url, **dev_settings)
+            service.ready()
+            with service.http(service.token()) as http:
+                trader = new_trader(http, http, new_key())
+            _, received = _streaming(service, trader)
+            assert eventually(lambda: bool(received))
+            books = Books()
+            with service.http(service.token()) as http, service.http(service.token("bob")) as other:
+                writers = [Writer(books, adds_bots(partial(_same, each))) for each in (http, other)]
+                for writer in writers:
+                    writer.start()
+                assert eventually(lambda: len(books.acknowledged) > 10)
+                primary.kill()
+                time.sleep(1)
+                standby.run("SELECT pg_promote(true, 60)")
+                leading = time.monotonic()
+                assert eventually(lambda: books.last_success > leading, 30), books.answers
+                followed = books.last_success - leading
+                for writer in writers:
+                    writer.stop()
+            assert followed < SOON
+            books.agree_with(_stored(standby, "SELECT name FROM bots"))
+            with service.http(service.token()) as http:
+                ready = http.get("/readyz")
+                assert ready.status_code == 200, ready.text
+                sent(http.patch(f"/v1/bots/{trader.bot_id}", json={"paused": True}), 200)
+            assert eventually(lambda: "bot_paused" in str(received[-1]["blocked_by"]), SOON), (
+                received
+            )
+            service.stops_by_ctrl_c()
+            assert service.is_clean, service.text
+
+
+def test_a_server_that_takes_no_writes_for_a_while_is_followed_afterwards(
+    start: Start, tmp_path: Path, dev_settings: dict[str, object]
+) -> None:
+    """R37."""
+    with debian15() as server:
+        name = _prepare(server)
+        service = start(tmp_path / "data", database_url=server.url(OWNER, name), **dev_settings)
+        service.ready()
+        with service.http(service.token()) as http:
+            trader = new_trader(http, http, new_key())
+        _, received = _streaming(service, trader)
+        assert eventually(lambda: bool(received))
+        books = Books()
+        statuses = set()
+        with service.http(service.token()) as http:
+            writer = Writer(books, adds_bots(lambda: http))
+            writer.start()
+            server.run(
+                "ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()"
+            )
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                statuses |= {http.get("/readyz").status_code, http.get("/v1/keys").status_code}
+                time.sleep(0.05)
+            _writable_again(server)
+            again = time.monotonic()
+            assert eventually(lambda: books.last_success > again, 30), books.answers
+            writer.stop()
+            assert books.answers["unavailable"], books.answers
+            assert statuses <= {200, 503}
+            books.agree_with(_stored(server, "SELECT name FROM bots"))
+            sent(http.patch(f"/v1/bots/{trader.bot_id}", json={"paused": True}), 200)
+        assert eventually(lambda: "bot_paused" in str(received[-1]["blocked_by"]), SOON), received
+        service.stops_by_ctrl_c()
+        assert service.is_clean, service.text
+
+
+def _writable_again(server: Debian15) -> None:
+    async def reset() -> None:
+        connection = await asyncpg.connect(server.url("postgres", "postgres"))
+        try:
+            await connection.execute("SET default_transaction_read_only = off")
+            await connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            await connection.execute("SELECT pg_reload_conf()")
+        finally:
+            await connection.close()
+
+    asyncio.run(reset())
+
+
+def test_a_pooler_that_is_killed_loses_nothing(
+    start: Start, tmp_path: Path, dev_settings: dict[str, object]
+) -> None:
+    """R37."""
+    with debian15() as server:
+        name = _prepare(server)
+        with debian.pgbouncer(server, OWNER, name) as pooler:
+            service = start(
+                tmp_path / "data",
+                database_url=server.url(OWNER, name, pooler.port),
+                direct_database_url=server.url(OWNER, name),
+                **dev_settings,
+            )
+            service.ready()
+            books = Books()
+            with service.http(service.token()) as http:
+                writers = [Writer(books, adds_bots(lambda: http)) for _ in range(3)]
+                for writer in writers:
+                    writer.start()
+                for _ in range(8):
+                    time.sleep(random.uniform(0.3, 0.8))  # noqa: S311  # at any moment
+                    pooler.kill()
+                    pooler.start()
+                last = time.monotonic()
+                assert eventually(lambda: books.last_success > last, 30), books.answers
+                for writer in writers:
+                    writer.stop()
+            books.agree_with(_stored(server, "SELECT name FROM bots"))
+            service.stops_by_ctrl_c()
+            assert service.is_clean, service.text
