@@ -4,13 +4,12 @@ import resource
 from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from app.errors import AppError, TooManyConnections, Unavailable
+from app.limits.networks import network_of
 from app.settings import Settings
 
 RESERVED_FILES = 128
@@ -76,7 +75,7 @@ class Connections:
         if self._total >= self._most:
             return Unavailable(_FULL)
         if address and address not in self._trusted:
-            network = _network_of(address)
+            network = network_of(address)
             if self._by_network[network] >= self._most_per_address:
                 return TooManyConnections()
             self._by_network[network] += 1
@@ -87,7 +86,7 @@ class Connections:
         """Forget an admitted connection."""
         self._total -= 1
         if address and address not in self._trusted:
-            network = _network_of(address)
+            network = network_of(address)
             self._by_network[network] -= 1
             if not self._by_network[network]:
                 del self._by_network[network]
@@ -100,17 +99,3 @@ def most_connections(settings: Settings) -> int:
         return settings.connections
     pool = settings.database_pool_size + settings.database_pool_overflow
     return max(_FEWEST, min(settings.connections, soft - pool - RESERVED_FILES))
-
-
-@lru_cache(4096)
-def _network_of(address: str) -> str:
-    """Return what counts as one address: with IPv6 a subscriber has 2**64 of them."""
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return parsed.exploded[:19]

@@ -182,6 +182,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Return since when it could be closed without harm, by the loop's clock; if it could."""
         if self._answering or self._begun or self._head_bytes or self._lingers:
             return None
+        if self.transport.is_closing():
+            return None
         if self._awaited is _Awaited.HEAD:
             return self._deadline - self._timeouts.head
         return self._deadline - self._timeouts.keep_alive

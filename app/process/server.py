@@ -20,6 +20,7 @@ from app.errors import Unavailable
 from app.main import create_app
 from app.process.connections import Connections, Timeouts, TrustedProxies, most_connections
 from app.process.core_dumps import forbid_core_dumps
+from app.process.draining import close_port, end_connections
 from app.process.http_protocol import HttpProtocol
 from app.process.startup import open_context, start_logging
 from app.process.stopping import StopRequest
@@ -100,10 +101,21 @@ class Server(uvicorn.Server):
         self.ready.set()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop without losing a request."""
+        self._connections.stopping = True
+        await close_port(self.servers, sockets or (), self._connection)
         # Other requests end by themselves and are awaited; streams would continue for an hour.
         self._operations.close()
         await self._streams.close()
-        await super().shutdown(sockets)
+        await end_connections(
+            self.server_state, seconds=self.config.timeout_graceful_shutdown or _GRACE
+        )
+        await self.lifespan.shutdown()
+
+    def _connection(self) -> asyncio.Protocol:
+        return HttpProtocol(
+            self.config, self.server_state, self.lifespan.state, connections=self._connections
+        )
 
 
 def timeouts(settings: Settings) -> Timeouts:

@@ -5,7 +5,8 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp
 from uvicorn.server import ServerState
 
 from app.process.connections import Connections, Timeouts
+from app.process.draining import close_port, end_connections
 from app.process.http_protocol import HttpProtocol
 from tests.support.world import Json
 
@@ -105,6 +107,8 @@ class HttpServer:
 
     address: tuple[str, int]
     state: ServerState
+    stop: Callable[..., Future[None]]
+    """Stops the server as a process of the service does; takes `quiet`."""
     clients: list[Client] = field(default_factory=list)
 
     def connect(self) -> Client:
@@ -118,6 +122,12 @@ class HttpServer:
             assert time.monotonic() < deadline, len(self.state.connections)
             time.sleep(0.005)
 
+    def until_stopping(self, shared: Connections) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not shared.stopping:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+
 
 @contextmanager
 def http_server(app: ASGIApp, shared: Connections) -> Iterator[HttpServer]:
@@ -129,11 +139,22 @@ def http_server(app: ASGIApp, shared: Connections) -> Iterator[HttpServer]:
     running: list[HttpServer] = []
     ready, done = threading.Event(), threading.Event()
 
+    def protocol() -> HttpProtocol:
+        return HttpProtocol(config, state, {}, connections=shared)
+
     async def serve() -> None:
-        server = await asyncio.get_running_loop().create_server(
-            lambda: HttpProtocol(config, state, {}, connections=shared), "127.0.0.1", 0
-        )
-        running.append(HttpServer(server.sockets[0].getsockname(), state))
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(protocol, "127.0.0.1", 0)
+
+        async def drain(quiet: float) -> None:
+            shared.stopping = True
+            await close_port([server], [], protocol)
+            await end_connections(state, seconds=PATIENCE, quiet=quiet)
+
+        def stop(*, quiet: float) -> Future[None]:
+            return asyncio.run_coroutine_threadsafe(drain(quiet), loop)
+
+        running.append(HttpServer(server.sockets[0].getsockname(), state, stop))
         ready.set()
         await asyncio.to_thread(done.wait)
         server.close()
