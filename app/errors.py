@@ -210,7 +210,7 @@ class RateLimited(AppError):
     status = 429
     code = "rate_limited"
     title = "Too many requests"
-    member_names = ("retry_after",)
+    member_names: ClassVar[tuple[str, ...]] = ("retry_after",)
 
     def __init__(
         self, retry_after: float, detail: str | None = None, *, policy: RatePolicy | None = None

@@ -296,6 +296,12 @@ class Settings(BaseSettings):
     streams_per_account: int = Field(
         2000, ge=1, description="Bots' streams that one process holds open for one account."
     )
+    rows_per_bot_and_day: int = Field(
+        500_000,
+        ge=1,
+        description="Trades, equity snapshots, signals and events together that one bot may store "
+        "on a UTC day; further batches get 429.",
+    )
     limits_url: SharedStoreUrl = Field(
         None,
         description="Valkey or Redis through which all processes share these limits: `redis://`, "

@@ -28,9 +28,12 @@ Role = Literal["api", "runtime"]
 RELEASES_PER_HOUR = 100_000
 """More than any run makes, so that the release is measured and not its refusal."""
 
-LIMITS = ("BOTKEYS_REQUESTS_PER_ACCOUNT", "BOTKEYS_REQUESTS_PER_BOT")
-REQUESTS_PER_SECOND = 1_000_000
-"""More than a process can answer, so that its limits are at work and let everything through."""
+LIMITS = {
+    "BOTKEYS_REQUESTS_PER_ACCOUNT": 1_000_000,
+    "BOTKEYS_REQUESTS_PER_BOT": 1_000_000,
+    "BOTKEYS_ROWS_PER_BOT_AND_DAY": 1_000_000_000,
+}
+"""More than a process can do, so that its limits are at work and let everything through."""
 
 _ACCOUNT = "benchmark"
 
@@ -67,7 +70,7 @@ class Installation:
             "BOTKEYS_KEYS_DIR": str(self.folder / role),
             "BOTKEYS_DATABASE_URL": self.database_url,
             "BOTKEYS_RELEASES_PER_HOUR": str(RELEASES_PER_HOUR),
-            **dict.fromkeys(LIMITS, str(REQUESTS_PER_SECOND)),
+            **{name: str(limit) for name, limit in LIMITS.items()},
         }
 
 

@@ -62,7 +62,15 @@ HEADERS: dict[str, dict[str, Any]] = {
 }
 
 _WITH_ETAG = frozenset({"Account", "Asset", "Bot", "Config", "Key", "Operation"})
-_RETRIED = frozenset({"request_in_progress", "rate_limited", "unavailable", "outcome_unknown"})
+_RETRIED = frozenset(
+    {
+        "daily_rows_exceeded",
+        "outcome_unknown",
+        "rate_limited",
+        "request_in_progress",
+        "unavailable",
+    }
+)
 _AUTHENTICATED = frozenset({"missing_scope", "unauthenticated"})
 _LIMITED = frozenset({"rate_limited"})
 _WITH_CODES = (

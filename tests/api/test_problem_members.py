@@ -47,6 +47,7 @@ SAMPLES: dict[str, Any] = {
     "regions": ["eea"],
     "required": "keys:write",
     "retry_after": 5,
+    "seconds": 5,
     "policy": RatePolicy("account", 500, 5),
     "side": "long",
     "symbol": "BTC-USDT-SWAP",

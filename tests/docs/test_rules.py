@@ -54,6 +54,7 @@ def test_every_code_of_a_rule_is_one_that_the_service_answers() -> None:
         "bot",
         "count",
         "limit",
+        "retry_after",
         "max_leverage",
         "code",
         "blocked_by",

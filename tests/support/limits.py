@@ -11,6 +11,7 @@ ABUNDANT: dict[str, Any] = {
     "requests_per_account": 1_000_000,
     "requests_per_bot": 1_000_000,
     "unproven_requests_per_address": 1_000_000,
+    "rows_per_bot_and_day": 1_000_000_000,
 }
 """Settings that limit no test: one address and one account make the requests of many."""
 

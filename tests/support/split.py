@@ -61,6 +61,7 @@ def production(folder: Path, url: str) -> Settings:
         mode=Mode.PRODUCTION,
         keys_dir=folder,
         database_url=SecretStr(url),
+        database_tls="any",
         oidc_issuer="https://issuer.test",
         **ABUNDANT,
     )

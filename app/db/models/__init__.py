@@ -15,6 +15,7 @@ from app.db.models.credential import KeyCredential
 from app.db.models.deletion import DeletionMark, Operation
 from app.db.models.freeze import Freeze
 from app.db.models.idempotency import IdempotencyRecord
+from app.db.models.ingest_day import IngestDay
 from app.db.models.key import Key
 from app.db.models.key_label import KeyLabel
 from app.db.models.master_key import MasterKeyHolder, MasterKeyVersion
@@ -38,6 +39,7 @@ __all__ = [
     "EquitySnapshot",
     "Freeze",
     "IdempotencyRecord",
+    "IngestDay",
     "InstrumentPrice",
     "Key",
     "KeyCredential",

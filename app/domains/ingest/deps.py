@@ -24,6 +24,7 @@ async def ingest_service(
         catalogue=CatalogueRepository(session=work.session),
         refresher=context.catalogues,
         bot=bot,
+        rows_a_day=context.settings.rows_per_bot_and_day,
     )
 
 

@@ -5,17 +5,43 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Date, bindparam, case, cast, func, or_, select, text
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import note
-from app.db.models import Account, Bot, BotToken, Key
+from app.db.models import Account, Bot, BotToken, IngestDay, Key
 from app.db.outcome import IDENTIFIED
 from app.domains.analytics.rollups import mark_stale
 from app.domains.catalogue.repository import CatalogueKey
 from app.domains.ingest.bulk_insert import Target, array_text
 from app.domains.trading.contracts import Origin
 from app.domains.trading.marks import Mark, not_covered, read_marks
+
+_TODAY = cast(func.timezone("UTC", func.clock_timestamp()), Date)
+_NEW = insert(IngestDay).values(
+    account_id=bindparam("account"), bot_id=bindparam("bot"), day=_TODAY, stored=bindparam("more")
+)
+_COUNT = _NEW.on_conflict_do_update(
+    index_elements=[IngestDay.account_id, IngestDay.bot_id],
+    set_={
+        "day": _NEW.excluded.day,
+        "stored": _NEW.excluded.stored
+        + case((IngestDay.day == _NEW.excluded.day, IngestDay.stored), else_=0),
+    },
+).returning(
+    IngestDay.stored,
+    func.extract(
+        "epoch", IngestDay.day + text("interval '1 day'") - func.timezone("UTC", func.now())
+    ),
+)
+
+
+class RowsToday(NamedTuple):
+    """The rows that the bot stored on this UTC day, and the seconds until it ends."""
+
+    stored: int
+    left: float
 
 
 class BotAtIngest(NamedTuple):
@@ -93,6 +119,12 @@ class IngestRepository:
             },
         )
         return set(added.all())
+
+    async def count(self, more: int) -> RowsToday:
+        """Add to the bot's rows of the day. Batches at the same time wait here for each other."""
+        parameters = {"account": self._account_id, "bot": self._bot_id, "more": more}
+        stored, left = (await self._session.execute(_COUNT, parameters)).one()
+        return RowsToday(stored, float(left))
 
     async def mark_stale(self, environment: str, days: Collection[date]) -> None:
         """Mark these UTC days for recomputation, because trades were added to them."""

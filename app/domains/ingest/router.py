@@ -10,6 +10,7 @@ from app.api.problems import problems
 from app.api.route import EdgeRoute
 from app.domains.bots.errors import NoKey
 from app.domains.ingest.deps import Ingest
+from app.domains.ingest.errors import DailyRowsExceeded
 from app.domains.ingest.schemas import (
     BatchVerdicts,
     EquitySnapshotBatch,
@@ -32,7 +33,7 @@ reported as a `duplicate`. A body above the limit (4 MiB by default) is rejected
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
 _ROUTE: dict[str, Any] = {
     "response_model": BatchVerdicts,
-    "responses": problems(NoKey, KeyNotAssigned),
+    "responses": problems(NoKey, KeyNotAssigned, DailyRowsExceeded),
     "description": _NOTES,
 }
 

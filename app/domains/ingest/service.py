@@ -12,6 +12,7 @@ from app.domains.bots.errors import NoKey
 from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.ingest.bulk_insert import EQUITY_SNAPSHOTS, EVENTS, SIGNALS, TRADES, Target
+from app.domains.ingest.errors import DailyRowsExceeded
 from app.domains.ingest.repository import IngestRepository
 from app.domains.ingest.schemas import (
     Batch,
@@ -31,7 +32,10 @@ from botkeys.exchanges.model import ContractType
 
 
 class IngestService:
-    """The reports of one bot. Locks in the order account, bot; a later deletion finds the rows."""
+    """The reports of one bot, which may store `rows_a_day`.
+
+    Locks in the order account, bot, rows of the day; a later deletion finds the rows.
+    """
 
     def __init__(
         self,
@@ -41,12 +45,14 @@ class IngestService:
         catalogue: CatalogueRepository,
         refresher: CatalogueRefresher,
         bot: BotPrincipal,
+        rows_a_day: int,
     ) -> None:
         self._rows = rows
         self._contracts = contracts
         self._catalogue = catalogue
         self._refresher = refresher
         self._bot = bot
+        self._rows_a_day = rows_a_day
 
     async def trades(self, batch: Batch[TradeItem]) -> list[Verdict]:
         """Store trades, with their P&L if the contract is known."""
@@ -102,7 +108,7 @@ class IngestService:
         given: Callable[[Origin, ItemType], tuple[Any, ...]],
     ) -> list[Verdict]:
         """Store the wanted items. `given` returns the columns of a row that its item has no member
-        for.
+        for. Raises `DailyRowsExceeded`.
         """
         origin = screened.origin
         if origin is None or not screened.wanted:
@@ -116,6 +122,11 @@ class IngestService:
         if target is TRADES:
             times = (screened.wanted[name].time for name in stored)
             await self._rows.mark_stale(origin.environment, utc_days(times))
+        if stored:
+            # The last lock of a batch, so that batches of one bot wait as shortly as possible.
+            today = await self._rows.count(len(stored))
+            if today.stored > self._rows_a_day:
+                raise DailyRowsExceeded(self._rows_a_day, today.left)
         rest = screened.wanted.keys() - stored
         deleted = set()
         if rest and screened.marks:
