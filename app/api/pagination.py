@@ -1,5 +1,6 @@
 """Keyset pages: an opaque cursor states after which row the next page begins."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from uuid import UUID
 
 import orjson
 from fastapi import Query
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
 
 from app.errors import InvalidRequest
 from botkeys import base64url
@@ -18,7 +21,25 @@ DEFAULT_LIMIT = 50
 _DIGEST = 8
 _LARGEST_NUMBER = 2**63 - 1
 
-Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="The maximum number of items.")]
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
+
+
+def _digits_alone(sent: Any) -> Any:
+    if isinstance(sent, str) and not _WHOLE.fullmatch(sent):
+        raise PydanticCustomError("int_parsing", "must be a whole number in plain digits")
+    return sent
+
+
+PLAIN_DIGITS = BeforeValidator(_digits_alone)
+"""A validator for an `int` in a query, placed last. By default Pydantic also accepts `+5`, ` 5`,
+`5.0`, `05`, `1_0` and digits of other scripts.
+"""
+
+Limit = Annotated[
+    int,
+    Query(ge=1, le=MAX_LIMIT, description="The maximum number of items."),
+    PLAIN_DIGITS,
+]
 Cursor = Annotated[
     str | None,
     Query(

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, Route
 
 from app.api.body_limit import BodyOutOfBounds, body_limit
+from app.api.known_names import members_at, no_such, resembling
 from app.api.problem_schema import example_members
 from app.api.schemas import public_message, safe_location
 from app.db.failures import is_conflict, is_outage
@@ -52,18 +53,28 @@ def problem_response(error: AppError, request: Request) -> Response:
     )
 
 
-def validation_problem(error: RequestValidationError) -> InvalidRequest:
+def validation_problem(error: RequestValidationError, request: Request) -> InvalidRequest:
     """Keep where and what, but drop what was sent: it may be a secret."""
+    route = request.scope.get("route")
     found = error.errors()
     listed = [
         {
             "loc": safe_location(item["loc"], item["type"]),
             "type": item["type"],
-            "msg": public_message(item["type"], item["msg"]),
+            "msg": _unknown_member(item["loc"], route)
+            if item["type"] == "extra_forbidden"
+            else public_message(item["type"], item["msg"]),
         }
         for item in found[:MOST_FAULTS]
     ]
     return InvalidRequest(listed, unlisted=len(found) - len(listed))
+
+
+def _unknown_member(loc: tuple[Any, ...], route: Any) -> str:
+    """Return the sentence for a member that its object does not have."""
+    field = getattr(route, "body_field", None)
+    known = set() if field is None else members_at(field.field_info.annotation, loc[1:-1])
+    return no_such("member", resembling(str(loc[-1]), known), known)
 
 
 _BY_STATUS: dict[int, type[AppError]] = {
@@ -99,7 +110,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     async def validation_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101
-        return problem_response(validation_problem(error), request)
+        return problem_response(validation_problem(error, request), request)
 
     async def http_error(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101

@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
 
-from app.errors import InvalidRequest
+from app.api.known_names import no_such, resembling
+from app.errors import MOST_FAULTS, InvalidRequest
 
 MAX_QUERY_BYTES = 8 * 1024
 MAX_PARAMETERS = 50
@@ -38,13 +39,12 @@ class QueryNames:
             for name in sorted(given.keys() & self._names)
             if given[name] > 1
         ]
-        if given.keys() - self._names:
-            known = ", ".join(f"`{name}`" for name in sorted(self._names))
-            there = f"this route takes {known}" if known else "this route takes none"
-            message = f"No such query parameter: {there}"
-            faults.append(_fault("[member]", "extra_forbidden", message))
+        unknown = sorted(given.keys() - self._names)
+        for name in unknown[:MOST_FAULTS]:
+            message = no_such("query parameter", resembling(name, self._names), self._names)
+            faults.append({"loc": ["query"], "type": "extra_forbidden", "msg": message})
         if faults:
-            raise InvalidRequest(faults)
+            raise InvalidRequest(faults, unlisted=max(0, len(unknown) - MOST_FAULTS))
 
 
 def _fault(name: str, kind: str, message: str) -> dict[str, Any]:

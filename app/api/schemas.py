@@ -156,15 +156,13 @@ _MEMBER = re.compile(r"[a-z_-]{1,40}")
 def safe_location(loc: tuple[Any, ...], fault: str) -> list[Any]:
     """Return a fault's location without names made up by the sender, which may be secret.
 
-    Of a long one, it is the beginning.
+    Of a long one, it is the beginning; of an unknown member, it is the object's.
     """
     safe = [
         part if isinstance(part, int) or _MEMBER.fullmatch(str(part).lower()) else "[member]"
         for part in loc[:_LONGEST_LOCATION]
     ]
-    if fault == "extra_forbidden" and len(loc) <= _LONGEST_LOCATION:
-        safe[-1] = "[member]"
-    return safe
+    return safe[:-1] if fault == "extra_forbidden" and len(loc) == len(safe) else safe
 
 
 _NO_OBJECT = frozenset({"dict_type", "model_attributes_type", "model_type"})

@@ -162,7 +162,7 @@ class AccountHeaderMalformed(AppError):
     title = "The account is not named correctly"
     detail = (
         "Send the header X-Account-Id once, with the account's name as UTF-8: 1 to 255 characters, "
-        "no control characters, no leading or trailing white space."
+        "no control characters, no comma, no leading or trailing white space."
     )
 
 

@@ -42,7 +42,8 @@ def read_account_header(headers: RawHeaders) -> str | None:
     values = [value for name, value in headers if name == _ACCOUNT]
     if not values:
         return None
-    if len(values) > 1:
+    # A proxy may join two headers with a comma, and which of the two counts would be a guess.
+    if len(values) > 1 or b"," in values[0]:
         raise AccountHeaderMalformed
     try:
         return values[0].strip(b" \t").decode("utf-8")

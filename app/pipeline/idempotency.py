@@ -29,6 +29,7 @@ CLAIM = timedelta(seconds=5)
 RETENTION = timedelta(hours=24)
 _LABEL = "botkeys/idempotency/1"
 _KEY_LABEL = "botkeys/idempotency-key/1"
+_LONGEST_TARGET = 4096
 _KEPT_HEADERS = ("location", "etag", "content-type")
 
 
@@ -51,7 +52,13 @@ def key_hash(hmac_key: SecretBytes, key: str) -> str:
 
 
 def request_hash(hmac_key: SecretBytes, method: str, target: str, body: bytes) -> bytes:
-    """Return a hash of the request, 32 bytes. It is keyed, since a body may contain a secret."""
+    """Return a hash of the request, 32 bytes. It is keyed, since a body may contain a secret.
+
+    A target too long for a field of the hashed text stands there as its own hash.
+    """
+    sent = target.encode("utf-8", "surrogatepass")
+    if len(sent) > _LONGEST_TARGET:
+        target = f"sha256:{hashlib.sha256(sent).hexdigest()}"
     text = encode(_LABEL, method, target) + hashlib.sha256(body).digest()
     return hmac.new(bytes(hmac_key.reveal()), text, hashlib.sha256).digest()
 

@@ -299,7 +299,7 @@ def _known(error: AppError | RequestValidationError | HTTPException, request: Re
     if isinstance(error, AppError):
         return error
     if isinstance(error, RequestValidationError):
-        return validation_problem(error)
+        return validation_problem(error, request)
     return from_http_exception(error, request)
 
 

@@ -269,7 +269,7 @@ async def test_a_query_parameter_that_nobody_reads_is_refused_without_its_name(
     answer = await world.user().get(f"/v1/{path}")
 
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
-    assert [error["loc"] for error in answer.json()["errors"]] == [["query", "[member]"]]
+    assert [error["loc"] for error in answer.json()["errors"]] == [["query"]]
     assert path.partition("?")[2].partition("=")[0] not in answer.text
 
 

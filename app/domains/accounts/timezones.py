@@ -9,8 +9,11 @@ from pydantic import AfterValidator, Field
 
 @cache
 def names() -> frozenset[str]:
-    """Return every name that `zoneinfo` opens on any machine."""
-    return frozenset((files("tzdata") / "zones").read_text().split())
+    """Return every name that `zoneinfo` opens on any machine and that is a place's or UTC's.
+
+    `Factory` stands for a machine whose zone was never set.
+    """
+    return frozenset((files("tzdata") / "zones").read_text().split()) - {"Factory"}
 
 
 def _known(name: str) -> str:

@@ -7,7 +7,14 @@ from fastapi import APIRouter, Query, Response
 
 from app.api.access import for_users
 from app.api.json_response import json_answer
-from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors, list_envelope
+from app.api.pagination import (
+    DEFAULT_LIMIT,
+    PLAIN_DIGITS,
+    Cursor,
+    Limit,
+    TextCursors,
+    list_envelope,
+)
 from app.api.route import EdgeRoute
 from app.api.schemas import Symbol
 from app.auth.scopes import Scope
@@ -100,7 +107,9 @@ async def get_equity_curve(
     key_id: KeyId = None,
     bot_id: BotId = None,
     points: Annotated[
-        int, Query(ge=1, le=MAX_POINTS, description="The maximum number of points per curve.")
+        int,
+        Query(ge=1, le=MAX_POINTS, description="The maximum number of points per curve."),
+        PLAIN_DIGITS,
     ] = 500,
 ) -> Response:
     """Return one curve per settle asset, in buckets of equal width.

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -10,8 +11,10 @@ from typing import Any, Protocol
 from app.kit.json_codec import dumps
 from botkeys.decimals import plain
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  # as typed
+_FORMULA = "=+\\-@＝＋－＠"  # noqa: RUF001  # as typed
 """The characters that make a spreadsheet treat text as a formula, full-width ones included."""
+_CELL = re.compile(f'^(?=[{_FORMULA}\\t\\r\\n])|(?<=[;\\t\\r\\n])["\\s]{{0,8}}(?=[{_FORMULA}])')
+"""Where a cell begins, also for a program that splits lines at semicolons or tabs."""
 
 Document = dict[str, Any]
 
@@ -37,8 +40,10 @@ class NdjsonLines:
 class CsvLines:
     """CSV: a header, then a line for each document. Null is an empty cell.
 
-    Text that a spreadsheet would treat as a formula is prefixed with an apostrophe: bots choose
-    names and symbols. Numbers are not prefixed, whatever their sign.
+    Every cell is quoted. Text that a spreadsheet would treat as a formula is prefixed with an
+    apostrophe: bots choose names and symbols. So is what follows a semicolon, a tab or a line break
+    within it, where a program with another separator begins a cell. Numbers are not prefixed,
+    whatever their sign.
     """
 
     def __init__(self, members: Sequence[str]) -> None:
@@ -62,17 +67,17 @@ class CsvLines:
 
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\r\n").writerows(rows)
+    csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerows(rows)
     return text.getvalue().encode()
 
 
 def _cell(value: Any) -> str:
     if isinstance(value, str):
-        return "'" + value if value.startswith(_FORMULA) else value
+        return _CELL.sub(r"\g<0>'", value)
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bool | dict | list):
-        return dumps(value).decode()
+        return _CELL.sub(r"\g<0>'", dumps(value).decode())
     return "" if value is None else str(value)

@@ -3,6 +3,7 @@
 One bad item must not fail the others: an item that cannot be parsed becomes an `InvalidItem`.
 """
 
+from collections.abc import Collection
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
@@ -13,6 +14,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
+from app.api.known_names import no_such, spelled_alike
 from app.api.schemas import public_message, safe_location
 from app.domains.trading.fields import RowName
 from botkeys.exchanges.parsing import as_text, settle_name
@@ -43,8 +45,9 @@ def or_invalid(kind: type[Any]) -> GetPydanticSchema:
         try:
             return handler(value)
         except ValidationError as error:
-            return InvalidItem(_id_of(value), _sentence(error))
+            return InvalidItem(_id_of(value), _sentence(error, known))
 
+    known = {field.alias or name for name, field in kind.model_fields.items()}
     return GetPydanticSchema(
         lambda _source, handler: core_schema.no_info_wrap_validator_function(
             read, handler.generate_schema(kind)
@@ -59,17 +62,23 @@ def _id_of(item: Any) -> str | None:
         return None
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, known: Collection[str]) -> str:
     faults = error.errors(include_url=False, include_context=False, include_input=False)
-    parts = [_fault(fault["loc"], fault["type"], fault["msg"]) for fault in faults[:_MOST_FAULTS]]
+    parts = [
+        _fault(fault["loc"], fault["type"], fault["msg"], known) for fault in faults[:_MOST_FAULTS]
+    ]
     if len(faults) > _MOST_FAULTS:
         parts.append(f"and {len(faults) - _MOST_FAULTS} more")
     return "; ".join(parts)
 
 
-def _fault(loc: tuple[Any, ...], kind: str, message: str) -> str:
-    place = ".".join(str(part) for part in safe_location(loc, kind)) if loc else "item"
-    return f"{place}: {public_message(kind, message)} ({kind})"
+def _fault(loc: tuple[Any, ...], kind: str, message: str, known: Collection[str]) -> str:
+    place = ".".join(str(part) for part in safe_location(loc, kind)) or "item"
+    text = public_message(kind, message)
+    if kind == "extra_forbidden":
+        # A closer look would take too long: a batch may have five thousand of them.
+        text = no_such("member", spelled_alike(str(loc[-1]), known), known)
+    return f"{place}: {text} ({kind})"
 
 
 def _normalised(value: str) -> str:

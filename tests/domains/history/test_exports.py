@@ -164,7 +164,7 @@ async def test_an_empty_list_is_a_header_and_nothing_else(world: World, name: st
 
     (members,) = [data_list.members for data_list in LISTS if data_list.name == name]
     header = ["id", "bot_id", "bot_name", "key_id", "key_label", *members]
-    assert text == ",".join(header) + "\r\n"
+    assert text == ",".join(f'"{member}"' for member in header) + "\r\n"
     assert (await exported(desk, name, NDJSON)).content == b""
 
 
@@ -177,6 +177,28 @@ async def test_a_text_that_a_spreadsheet_would_run_is_disarmed(begins: str) -> N
 
     (row,) = list(csv.reader(io.StringIO(written, newline="")))
     assert row == ["1", str(bot["id"]), f"'{bot['name']}", "", "", "-1.5", f"'{begins}"]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("between", [";", "\t", "\n", "\r\n", '";"', ';"'])
+async def test_no_program_finds_a_formula_whatever_it_splits_lines_at(
+    separator: str, between: str
+) -> None:
+    """A program in a German locale splits at semicolons, and reads our quotation marks as text."""
+    bot = {"id": uuid4(), "name": f"grid{between}=cmd|' /C calc'!A0"}
+    document = {"id": "1", "bot": bot, "key": None, "pnl": Decimal("-1.50")}
+
+    written = CsvLines(["pnl"]).write([document]).decode()
+
+    assert written.startswith('"1","')
+    assert written.endswith('","-1.5"\r\n')
+    quoted = csv.reader(io.StringIO(written, newline=""), delimiter=separator)
+    literal = csv.reader(
+        io.StringIO(written, newline=""), delimiter=separator, quoting=csv.QUOTE_NONE
+    )
+    cells = [cell for row in (*quoted, *literal) for cell in row]
+    assert any("cmd" in cell for cell in cells)
+    assert not any(cell.startswith(("=", "+", "@")) for cell in cells)
 
 
 def test_values_are_written_as_in_json() -> None:
