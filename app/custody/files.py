@@ -14,7 +14,7 @@ from botkeys.sealing.boxes import SecretBytes
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 
-_LONGEST_FILE = 64 * 1024
+LONGEST_FILE = 64 * 1024
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
@@ -29,11 +29,21 @@ def check_folder(path: Path) -> None:
         raise KeyFileUnusable(path, f"cannot be read ({error.strerror}).") from None
     if not stat.S_ISDIR(found.st_mode):
         raise KeyFileUnusable(path, "is not a folder.")
-    _check_owner(path, found)
+    check_owner(path, found)
     if found.st_mode & _OTHERS:
         raise KeyFileExposed(
             path, f"other users can access this folder. Fix it with: chmod 700 '{path}'"
         )
+
+
+def check_owner(path: Path, found: os.stat_result) -> None:
+    """Raise KeyFileExposed unless this process's user or root owns the file, as root too.
+
+    An owner could change what a file holds at any time.
+    """
+    user = os.geteuid()
+    if found.st_uid not in (user, 0):
+        raise KeyFileExposed(path, f"belongs to another user. Fix it with: chown {user} '{path}'")
 
 
 def create_folder(path: Path) -> None:
@@ -65,16 +75,23 @@ def read(path: Path, *, private: bool) -> SecretBytes:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):
             raise KeyFileUnusable(path, "is not a regular file.")
-        _check_owner(path, found)
+        check_owner(path, found)
         if found.st_mode & (_OTHERS if private else _OTHERS_WRITE):
             mode = "600" if private else "644"
             verb = "read" if private else "write"
             raise KeyFileExposed(
                 path, f"other users can {verb} it. Fix it with: chmod {mode} '{path}'"
             )
-        if found.st_size > _LONGEST_FILE:
+        if found.st_size > LONGEST_FILE:
             raise KeyFileGarbled(path, "is larger than any key file. It was not changed.")
-        return SecretBytes(file.read(_LONGEST_FILE))
+        return SecretBytes(file.read(LONGEST_FILE))
+
+
+def read_any(path: Path) -> SecretBytes:
+    """Return a file's content without checks, to find out what it is; raise OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        return SecretBytes(file.read(LONGEST_FILE))
 
 
 def publish(path: Path, content: SecretBytes) -> bool:
@@ -120,9 +137,3 @@ def _write(path: Path, content: SecretBytes) -> None:
         file.write(content.reveal())
         file.flush()
         os.fsync(file.fileno())
-
-
-def _check_owner(path: Path, found: os.stat_result) -> None:
-    user = os.geteuid()
-    if user != 0 and found.st_uid not in (user, 0):
-        raise KeyFileExposed(path, f"belongs to another user. Fix it with: chown {user} '{path}'")

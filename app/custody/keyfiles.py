@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from app.custody import files, keyformat
+from app.custody.contents import Content, contents
 from app.custody.errors import KeyFileMissing, KeyPairMismatch
 from app.custody.master_key import MasterPrivateKey, MasterPublicKey
 from botkeys.sealing.boxes import SecretBytes, wipe
@@ -28,6 +29,20 @@ class KeyKind(StrEnum):
 
 _SECRETS = frozenset({KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC})
 _MASTER_NAME = re.compile(r"master-(\d{4,})\.(private|public)")
+
+
+_FORBIDDEN: dict[Role, frozenset[Content]] = {
+    "api": frozenset(
+        {
+            Content.MASTER_PRIVATE,
+            Content.TOKEN_HMAC,
+            Content.PRIVATE_KEY,
+            Content.UNKNOWN,
+        }
+    ),
+    "runtime": frozenset({Content.FINGERPRINT_HMAC, Content.PRIVATE_KEY, Content.UNKNOWN}),
+    "all": frozenset({Content.PRIVATE_KEY}),
+}
 
 
 class KeyFolder:
@@ -97,20 +112,29 @@ class KeyFolder:
                 self._publish_public(newest + 1)
                 return newest + 1
 
-    def role_violations(self, role: Role) -> list[str]:
-        """Return the names of files that a process of this role must not be able to read, sorted.
+    def role_violations(self, role: Role, *, development: bool = False) -> list[str]:
+        """Return the files that a process of this role must not be able to read, with reasons.
 
-        Drafts count like the files that they would have become.
+        Files are judged by content, and by name as well, for those that this process cannot read.
+        Drafts count like the files that they would have become. The roles `api` and `runtime` have
+        nothing but their own key files; only development has a key of its issuer. Raises
+        KeyFileUnusable for a subfolder, KeyFileExposed for a file of another user.
         """
         files.check_folder(self.path)
-        names = sorted(entry.name for entry in self.path.iterdir())
-        match role:
-            case "api":
-                return [name for name in names if ".private" in name or KeyKind.TOKEN_HMAC in name]
-            case "runtime":
-                return [name for name in names if KeyKind.FINGERPRINT_HMAC in name]
-            case "all":
-                return []
+        forbidden = _FORBIDDEN[role]
+        violations = []
+        for path in sorted(self.path.iterdir()):
+            held = contents(path)
+            if path.name == KeyKind.DEVELOPMENT_ISSUER:
+                held = held - {Content.UNKNOWN} | {Content.PRIVATE_KEY}
+                if development:
+                    held -= {Content.PRIVATE_KEY}
+            elif role == "all" and development:
+                continue
+            wrong = sorted((held | _by_name(path.name)) & forbidden)
+            if wrong:
+                violations.append(f"{path.name} ({', '.join(wrong)})")
+        return violations
 
     def _create_missing_masters(self) -> None:
         # The order matters: a private half is published first, so none can seem to be missing.
@@ -184,3 +208,13 @@ class KeyFolder:
         files.publish(
             self._master_path(version, "public"), keyformat.encode_master_public(private.public)
         )
+
+
+def _by_name(name: str) -> set[Content]:
+    """Return what a file of this name should hold."""
+    parts = {
+        ".private": Content.MASTER_PRIVATE,
+        KeyKind.TOKEN_HMAC: Content.TOKEN_HMAC,
+        KeyKind.FINGERPRINT_HMAC: Content.FINGERPRINT_HMAC,
+    }
+    return {content for part, content in parts.items() if part in name}

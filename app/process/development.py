@@ -16,7 +16,6 @@ from app.db.embedded import EmbeddedPostgres
 from app.db.engine import open_database
 from app.db.migrate import migrate
 from app.domains.catalogue.refresher import CatalogueRefresher
-from app.process.core_dumps import forbid_core_dumps
 from app.process.data_folder import DataFolder
 from app.process.server import Server, first, listen
 from app.process.startup import (
@@ -29,6 +28,7 @@ from app.process.startup import (
 from app.process.stopping import StopRequest
 from app.settings import Mode, Role, Settings, SettingsError, load_settings
 from app.worker.loop import catalogue_tasks, purge_tasks, work
+from botkeys.core_dumps import forbid_core_dumps
 
 SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_catalogue", "botkeys_purge")
 

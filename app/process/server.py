@@ -19,12 +19,12 @@ from app.context import Context
 from app.errors import Unavailable
 from app.main import create_app
 from app.process.connections import Connections, Timeouts, TrustedProxies, most_connections
-from app.process.core_dumps import forbid_core_dumps
 from app.process.draining import close_port, end_connections
 from app.process.http_protocol import HttpProtocol
 from app.process.startup import open_context, start_logging
 from app.process.stopping import StopRequest
 from app.settings import Role, Settings, SettingsError
+from botkeys.core_dumps import forbid_core_dumps
 
 _GRACE = 5
 _BACKLOG = 2048

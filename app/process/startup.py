@@ -90,9 +90,7 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
         kinds.add(KeyKind.TOKEN_HMAC)
     if settings.mode is Mode.DEVELOPMENT and role is Role.ALL:
         folder.create_missing(kinds)
-    violations = folder.role_violations(role.value)
-    if settings.mode is Mode.PRODUCTION and (folder.path / KeyKind.DEVELOPMENT_ISSUER).exists():
-        violations.append(KeyKind.DEVELOPMENT_ISSUER)
+    violations = folder.role_violations(role.value, development=settings.mode is Mode.DEVELOPMENT)
     if violations:
         raise SettingsError(
             f"A process with the role {role} must not be able to read {', '.join(violations)} in "

@@ -5,12 +5,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from app.db.engine import Database
 from app.domains.catalogue.refresher import CatalogueRefresher
-from app.process.core_dumps import forbid_core_dumps
 from app.process.startup import intervals, open_exchanges, open_settings_database, start_logging
 from app.process.stopping import StopRequest
 from app.settings import Settings, Work
 from app.worker.loop import Task, catalogue_tasks, purge_tasks, work
 from app.worker.purging import PurgeLimits
+from botkeys.core_dumps import forbid_core_dumps
 from botkeys.transport.client import HttpTransport
 
 

@@ -314,8 +314,21 @@ def test_a_draft_left_by_a_killed_process_is_removed_once_published(filled: KeyF
 @pytest.mark.parametrize(
     ("role", "expected"),
     [
-        ("api", [".token-hmac.0.draft", "master-0001.private", "token-hmac"]),
-        ("runtime", ["fingerprint-hmac"]),
+        (
+            "api",
+            [
+                ".token-hmac.0.draft (not a key file, the key of bot tokens)",
+                "master-0001.private (a private master key)",
+                "token-hmac (the key of bot tokens)",
+            ],
+        ),
+        (
+            "runtime",
+            [
+                ".token-hmac.0.draft (not a key file)",
+                "fingerprint-hmac (the key that finds duplicates)",
+            ],
+        ),
         ("all", []),
     ],
 )
@@ -324,6 +337,77 @@ def test_a_role_learns_which_files_it_must_not_hold(
 ) -> None:
     (filled.path / ".token-hmac.0.draft").touch()
     assert filled.role_violations(role) == expected
+
+
+PEM = b"-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIB\n-----END EC PRIVATE KEY-----\n"
+JWK = b'{"d": "abc", "kty": "EC", "crv": "P-256"}'
+
+
+@pytest.mark.parametrize(
+    ("role", "source", "name", "what"),
+    [
+        ("api", "master-0001.private", "master-0002.public", "a private master key"),
+        ("api", "token-hmac", "audit-hmac.old", "the key of bot tokens"),
+        ("runtime", "fingerprint-hmac", "notes.txt", "the key that finds duplicates"),
+        ("api", PEM, "master-0003.public", "a private key of another kind"),
+        ("runtime", b"# host key\n" + PEM, "README", "a private key of another kind"),
+        ("all", PEM, "README", "a private key of another kind"),
+        ("all", JWK, "jwk.json", "a private key of another kind"),
+        ("api", b"anything", "README", "not a key file"),
+        ("runtime", b"", ".gitkeep", "not a key file"),
+        ("api", bytes(70_000), "large", "not a key file"),
+    ],
+)
+@pytest.mark.parametrize("linked", [False, True])
+def test_files_are_judged_by_content_and_not_by_name(
+    role: Role,
+    source: str | bytes,
+    name: str,
+    what: str,
+    folder: KeyFolder,
+    tmp_path: Path,
+    *,
+    linked: bool,
+) -> None:
+    """A link is judged by what it leads to."""
+    operator = KeyFolder(tmp_path / "operator")
+    operator.create_missing(ALL)
+    folder.create_missing([])
+    content = source if isinstance(source, bytes) else (operator.path / source).read_bytes()
+    target = tmp_path / "target" if linked else folder.path / name
+    target.write_bytes(content)
+    target.chmod(0o600)
+    if linked:
+        (folder.path / name).symlink_to(target)
+    assert folder.role_violations(role) == [f"{name} ({what})"]
+    if role == "all":
+        assert folder.role_violations(role, development=True) == []
+
+
+@pytest.mark.parametrize("role", ["api", "runtime", "all"])
+def test_a_folder_in_the_folder_of_keys_is_refused(role: Role, folder: KeyFolder) -> None:
+    folder.create_missing([])
+    (folder.path / "old").mkdir()
+    with pytest.raises(KeyFileUnusable, match="old: is a folder"):
+        folder.role_violations(role)
+    (folder.path / "old").rmdir()
+    (folder.path / "new").symlink_to("/")
+    with pytest.raises(KeyFileUnusable, match="new: is a folder"):
+        folder.role_violations(role)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@every_file
+def test_a_file_of_another_user_is_refused_by_root_too(name: str, filled: KeyFolder) -> None:
+    os.chown(filled.path / name, 12345, -1)
+    with pytest.raises(KeyFileExposed, match="chown 0 "):
+        load_everything(filled)
+    with pytest.raises(KeyFileExposed, match="belongs to another user"):
+        filled.role_violations("all")
+    os.chown(filled.path / name, 0, -1)
+    os.chown(filled.path, 12345, -1)
+    with pytest.raises(KeyFileExposed, match="chown 0 "):
+        load_everything(filled)
 
 
 def test_an_api_folder_without_private_halves_is_whole(filled: KeyFolder) -> None:

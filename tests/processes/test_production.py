@@ -120,7 +120,7 @@ def test_nobody_but_root_may_look_into_the_process(
     # Root's entries are root's anyway, so here a process switches to another user first.
     script = f"""
 import os
-from app.process.core_dumps import forbid_core_dumps
+from botkeys.core_dumps import forbid_core_dumps
 os.setgid({NOBODY})
 os.setuid({NOBODY})
 forbid_core_dumps()

@@ -1,5 +1,7 @@
 """The command `botkeys`: alone, and with what other packages add."""
 
+import subprocess
+import sys
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 
 import pytest
@@ -87,3 +89,23 @@ def test_the_server_adds_the_commands_that_are_missed_without_it() -> None:
 
 def test_this_environment_has_the_server_s_commands() -> None:
     assert {entry.name: entry.load() for entry in entry_points(group=GROUP)} == {SERVER: commands}
+
+
+AFTERWARDS = """
+import contextlib, ctypes, resource, sys
+from botkeys.cli import main
+resource.setrlimit(resource.RLIMIT_CORE, (resource.getrlimit(resource.RLIMIT_CORE)[1],) * 2)
+with contextlib.redirect_stdout(None), contextlib.suppress(SystemExit):
+    main()
+print(resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="prctl is of Linux")
+@pytest.mark.parametrize("arguments", [("--version",), ("master-key", "--help")])
+def test_no_command_leaves_a_core(arguments: tuple[str, ...]) -> None:
+    """Every command passes `main`, so those that handle keys and tokens do."""
+    done = subprocess.run(  # noqa: S603  # our own interpreter and our own text
+        [sys.executable, "-c", AFTERWARDS, *arguments], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "(0, 0) 0\n"

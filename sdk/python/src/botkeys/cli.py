@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from botkeys.core_dumps import forbid_core_dumps
+
 GROUP = "botkeys.commands"
 """The entry-point group in which a package names the `CommandSet` that it adds."""
 
@@ -40,7 +42,11 @@ class CommandSet:
 
 
 def main() -> None:
-    """Run the command that the process's arguments name."""
+    """Run the command that the process's arguments name.
+
+    Whatever it is, no crash writes the keys and tokens that it handles to a disk.
+    """
+    forbid_core_dumps()
     run(entry_points(group=GROUP))
 
 
