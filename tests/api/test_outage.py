@@ -76,7 +76,12 @@ async def test_without_a_database_every_route_says_503_and_when_to_come_back(
         503,
         {
             "status": "unavailable",
-            "checks": {"database": "unreachable", "migrations": "unknown", "master_key": "ok"},
+            "checks": {
+                "database": "unreachable",
+                "migrations": "unknown",
+                "master_key": "ok",
+                "issuer": "ok",
+            },
         },
     )
     assert exchanges.status_code == 200
@@ -189,7 +194,10 @@ async def test_readiness_tells_which_check_fails(
 
     assert (ready.status_code, ready.json()) == (
         200,
-        {"status": "ok", "checks": {"database": "ok", "migrations": "ok", "master_key": "ok"}},
+        {
+            "status": "ok",
+            "checks": {"database": "ok", "migrations": "ok", "master_key": "ok", "issuer": "ok"},
+        },
     )
     assert (behind.status_code, behind.json()["checks"]["migrations"]) == (503, "not at head")
     assert (older.status_code, older.json()["checks"]["migrations"]) == (503, "not at head")
