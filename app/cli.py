@@ -1,6 +1,7 @@
 """The server's commands of `botkeys`. Each imports only what it needs, so that help is fast."""
 
 import sys
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,7 @@ from botkeys.cli import CommandSet
 app = typer.Typer()
 master_key = typer.Typer(help="Create, rotate and inspect master keys.", no_args_is_help=True)
 simulator = typer.Typer(help="Inspect the simulated exchanges.", no_args_is_help=True)
-audit = typer.Typer(help="Verify the audit log.", no_args_is_help=True)
+audit = typer.Typer(help="Verify and shorten the audit log.", no_args_is_help=True)
 app.add_typer(master_key, name="master-key")
 app.add_typer(simulator, name="simulator")
 app.add_typer(audit, name="audit")
@@ -244,6 +245,29 @@ def verify(
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(0 if whole else 1)
+
+
+@audit.command()
+def retire(
+    before: Annotated[
+        datetime,
+        typer.Option(formats=["%Y-%m-%d"], help="Retire the entries from before this day, in UTC."),
+    ],
+) -> None:
+    """Remove old entries from the audit log, with the login that owns the database.
+
+    The chain of each account is verified first. It begins with a sealed start afterwards, which
+    states who retired the entries before it, and when. Exits with 1 if any chain is broken: nothing
+    is removed from that one.
+    """
+    import asyncio
+    from datetime import UTC
+
+    from app.commands.retire_audit import retire as run
+    from app.settings import load_settings
+
+    done = asyncio.run(run(load_settings(), typer.echo, before.replace(tzinfo=UTC)))
+    raise typer.Exit(0 if done else 1)
 
 
 @operations.command()

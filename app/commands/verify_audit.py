@@ -1,5 +1,6 @@
 """`botkeys audit verify`: checks the audit chain of every account, alone and against anchors."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -19,7 +20,24 @@ from botkeys.sealing.boxes import SecretBytes
 
 _PAGE = 1000
 _MOST_NAMED = 100
-_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""The options of a connection that sees one state of the database."""
+
+
+async def accounts_with_log(sessions: async_sessionmaker[AsyncSession]) -> AsyncIterator[UUID]:
+    """Yield all accounts with a log in the order of their ids, a page in memory at a time."""
+    last: UUID | None = None
+    while True:
+        query = select(AuditHead.account_id).order_by(AuditHead.account_id).limit(_PAGE)
+        if last is not None:
+            query = query.where(AuditHead.account_id > last)
+        async with sessions() as session:
+            page = list(await session.scalars(query))
+        for account_id in page:
+            yield account_id
+        if len(page) < _PAGE:
+            return
+        last = page[-1]
 
 
 async def verify_all(
@@ -60,6 +78,7 @@ class _Verification:
         self._whole = True
         self._count = 0
         self._unsealed = 0
+        self._retired: Counter[str] = Counter()
 
     async def run(self, write: Path | None) -> bool:
         with ExitStack() as stack:
@@ -80,7 +99,7 @@ class _Verification:
     async def _check_chains(self, writer: AnchorWriter | None) -> None:
         anchors = iter(()) if self._anchors is None else iter(self._anchors)
         anchor = next(anchors, None)
-        async for account_id in self._accounts():
+        async for account_id in accounts_with_log(self._sessions):
             while anchor is not None and anchor.account_id < account_id:
                 self._missing(anchor)
                 anchor = next(anchors, None)
@@ -94,28 +113,19 @@ class _Verification:
             self._missing(anchor)
             anchor = next(anchors, None)
 
-    async def _accounts(self) -> AsyncIterator[UUID]:
-        last: UUID | None = None
-        while True:
-            query = select(AuditHead.account_id).order_by(AuditHead.account_id).limit(_PAGE)
-            if last is not None:
-                query = query.where(AuditHead.account_id > last)
-            async with self._sessions() as session:
-                page = list(await session.scalars(query))
-            for account_id in page:
-                yield account_id
-            if len(page) < _PAGE:
-                return
-            last = page[-1]
-
     async def _chain(self, account_id: UUID, anchor: Anchor | None) -> Chain:
         async with self._sessions() as session:
-            await session.connection(execution_options=_SNAPSHOT)
+            await session.connection(execution_options=SNAPSHOT)
             chain = await verify(
                 session, self._key, account_id, note=0 if anchor is None else anchor.sequence
             )
         self._count += 1
         self._unsealed += not chain.sealed
+        if chain.start is not None and (
+            len(self._retired) < _MOST_NAMED or str(chain.start) in self._retired
+        ):
+            self._retired[str(chain.start)] += 1
+        begins_at = 0 if chain.start is None else chain.start.sequence
         if chain.broken_at is not None:
             self._broken(account_id, chain.fault)
         elif anchor is not None and chain.sequence < anchor.sequence:
@@ -124,7 +134,9 @@ class _Verification:
                 f"its log ends with entry {chain.sequence}, but had {anchor.sequence} entries "
                 f"at {self._then}",
             )
-        elif anchor is not None and anchor.sequence and chain.noted != anchor.mac:
+        elif (
+            anchor is not None and anchor.sequence and anchor.sequence >= begins_at
+        ) and chain.noted != anchor.mac:
             self._broken(
                 account_id, f"entry {anchor.sequence} is another one than it was at {self._then}"
             )
@@ -160,6 +172,8 @@ class _Verification:
     def _summarize(self) -> None:
         if self._anchors is not None:
             self._report(f"Compared with {self._anchors.count} heads of {self._then}.")
+        for start, count in sorted(self._retired.items()):
+            self._report(f"{count} chains begin later: {start}.")
         if self._unsealed:
             self._report(
                 f"{self._unsealed} chains end with an entry of a release that does not seal: that "

@@ -31,6 +31,7 @@ COMMANDS = [
     ("simulator",),
     ("simulator", "credentials"),
     ("audit",),
+    ("audit", "retire"),
     ("audit", "verify"),
     ("operations",),
     ("operations", "watch"),

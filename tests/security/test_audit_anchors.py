@@ -152,9 +152,10 @@ async def test_a_file_that_was_altered_or_cut_short_is_not_used(
 class Former:
     """A release that neither seals heads nor writes formats, on the same database."""
 
-    def __init__(self, split: Split, account_id: UUID) -> None:
+    def __init__(self, split: Split, account_id: UUID, at: datetime | None = None) -> None:
         self._split = split
         self._account_id = account_id
+        self._at = at or datetime.now(UTC)
 
     async def record(self) -> None:
         key = self._split.api.context.audit.reveal()
@@ -170,7 +171,7 @@ class Former:
                 account_id=self._account_id,
                 sequence=sequence + 1,
                 id=uuid4(),
-                at=datetime.now(UTC),
+                at=self._at,
                 actor="user",
                 actor_id="alice",
                 action="bot.add",

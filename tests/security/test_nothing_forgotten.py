@@ -19,6 +19,9 @@ KEPT_OF_AN_ACCOUNT = {
     "audit_heads": "the newest link of the audit log",
     "operations": "the closure alone, so that its end can be seen",
 }
+OF_THE_OWNER = {"audit_starts"}
+"""What no login of the service may write: where a log begins after entries were retired."""
+
 KEPT_OF_A_KEY = {
     "assignments": "ids alone: a bot that had the key learns that its late reports were deleted",
     "deletion_marks": "refuses late reports of the key",
@@ -106,7 +109,7 @@ async def fill_all(world: World, column: str, bot: Bot, key_id: str) -> set[str]
     """Add a row to every table with the column; return the tables."""
     database = world.context.database
     known = {"account_id": bot.account_id, "bot_id": bot.id, "key_id": UUID(key_id)}
-    tables = await tables_with(database, column)
+    tables = await tables_with(database, column) - OF_THE_OWNER
     for table in sorted(tables):
         if not await rows_of(database, table, column, known[column]):
             await add_row(database, table, **known)

@@ -2,7 +2,7 @@
 
 from app.db.models.account import Account
 from app.db.models.asset import TradingAsset
-from app.db.models.audit import AuditEvent, AuditHead
+from app.db.models.audit import AuditEvent, AuditHead, AuditStart
 from app.db.models.bot import Assignment, Bot, BotToken, Presence
 from app.db.models.bot_event import BotEvent
 from app.db.models.catalogue import (
@@ -30,6 +30,7 @@ __all__ = [
     "Assignment",
     "AuditEvent",
     "AuditHead",
+    "AuditStart",
     "Bot",
     "BotEvent",
     "BotToken",

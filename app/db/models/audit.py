@@ -28,6 +28,25 @@ class AuditHead(Base):
     sealed_sequence: Mapped[int | None]
 
 
+class AuditStart(Base):
+    """Where a chain begins after older entries were retired; the newest of an account counts.
+
+    `mac` is that of the entry `sequence`, which was the last one retired. `seal` is an HMAC over
+    all the other columns.
+    """
+
+    __tablename__ = "audit_starts"
+    __table_args__ = (ForeignKeyConstraint(["account_id"], ["audit_heads.account_id"]),)
+
+    account_id: Mapped[AccountId]
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    mac: Mapped[bytes]
+    before: Mapped[datetime]
+    retired_at: Mapped[datetime]
+    retired_by: Mapped[str]
+    seal: Mapped[bytes]
+
+
 class AuditEvent(Base):
     """One entry. `mac` is HMAC(audit key, previous mac ‖ this entry); see docs/custody.md.
 

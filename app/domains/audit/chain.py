@@ -9,8 +9,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow
-from app.db.models import AuditEvent, AuditHead
+from app.db.models import AuditEvent, AuditHead, AuditStart
 from app.domains.audit.entry import FORMAT, GENESIS, MEMBERS, Entry, link, seal
+from app.domains.audit.start import Start
 from botkeys.sealing.boxes import SecretBytes
 
 _BATCH = 1000
@@ -24,6 +25,7 @@ class Chain:
     is wrong. `sealed` tells whether the head's seal covers the newest entry; a chain whose newest
     entries were written by a release that does not seal is intact but not sealed. `noted` is the
     MAC of the entry that the caller asked for.
+    `start` says where the chain begins if older entries were retired.
     """
 
     account_id: UUID
@@ -33,6 +35,7 @@ class Chain:
     fault: str = ""
     sealed: bool = False
     noted: bytes | None = None
+    start: Start | None = None
 
     def broken(self, sequence: int, fault: str) -> "Chain":
         self.broken_at, self.fault = sequence, fault
@@ -51,6 +54,14 @@ class _Walk:
         self.newest_sealing = 0
         """The newest entry of a release that seals."""
         self.seal_holds = False
+        self._keep()
+
+    def begin(self, row: AnyRow) -> bool:
+        """Begin at a start; return whether its seal holds."""
+        start = self.chain.start = Start.of(row)
+        self.chain.sequence, self.chain.mac = start.sequence, start.mac
+        self._keep()
+        return hmac.compare_digest(start.seal(self._key), row.seal)
 
     def step(self, row: AnyRow) -> bool:
         """Verify one more entry; return whether it is the next link."""
@@ -66,12 +77,17 @@ class _Walk:
         chain.sequence, chain.mac = row.sequence, mac
         if row.format >= FORMAT:
             self.newest_sealing = row.sequence
-        if row.sequence == self._note:
-            chain.noted = mac
-        if row.sequence == self._sealed_sequence:
-            expected = seal(self._key, chain.account_id, row.sequence, mac)
-            self.seal_holds = self._seal is not None and hmac.compare_digest(expected, self._seal)
+        self._keep()
         return True
+
+    def _keep(self) -> None:
+        """Keep what the caller and the head ask for of the link that was just verified."""
+        chain = self.chain
+        if chain.sequence == self._note:
+            chain.noted = chain.mac
+        if chain.sequence == self._sealed_sequence and self._seal is not None:
+            expected = seal(self._key, chain.account_id, chain.sequence, chain.mac)
+            self.seal_holds = hmac.compare_digest(expected, self._seal)
 
 
 async def verify(
@@ -86,6 +102,21 @@ async def verify(
     ).one_or_none()
     chain = Chain(account_id)
     walk = _Walk(chain, hmac_key, head, note)
+    start = (
+        await session.execute(
+            select(AuditStart.__table__)
+            .where(AuditStart.account_id == account_id)
+            .order_by(AuditStart.sequence.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+    if start is not None and not walk.begin(start):
+        return chain.broken(1, "what it says about retired entries was altered")
+    left = select(AuditEvent.sequence).where(
+        AuditEvent.account_id == account_id, AuditEvent.sequence <= chain.sequence
+    )
+    if (number := await session.scalar(left.limit(1))) is not None:
+        return chain.broken(number, f"entry {number} was retired, or has a number below 1")
     while True:
         rows = (
             await session.execute(
