@@ -1,7 +1,12 @@
 """What a database failure means for the request that met it."""
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, PendingRollbackError, ResourceClosedError
+from sqlalchemy.exc import (
+    DBAPIError,
+    PendingRollbackError,
+    ResourceClosedError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.db.tls import certificate_sentence
@@ -83,10 +88,8 @@ def _is_fault_of_ours(error: BaseException) -> bool:
 
 def sqlstate(error: BaseException) -> str | None:
     """Return PostgreSQL's code for an error raised through SQLAlchemy or asyncpg, if it has one."""
-    if isinstance(error, DBAPIError):
-        error = error.orig or error
-    code = getattr(error, "sqlstate", None)
-    return code if isinstance(code, str) else None
+    codes = (getattr(cause, "sqlstate", None) for cause in _causes(error))
+    return next((code for code in codes if isinstance(code, str)), None)
 
 
 def is_conflict(error: BaseException) -> bool:
@@ -107,6 +110,11 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, RuntimeError) and _CLOSED_TRANSPORT in str(error):
         return True
     return (sqlstate(error) or "").startswith(tuple(OUTAGE_STATES))
+
+
+def is_of_database(error: BaseException) -> bool:
+    """Return whether background work that met this error is to be tried again at its next turn."""
+    return isinstance(error, SQLAlchemyError | asyncpg.PostgresError) or is_outage(error)
 
 
 def is_answer(error: BaseException) -> bool:

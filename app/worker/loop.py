@@ -10,9 +10,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import Database
+from app.db.failures import is_of_database
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.worker.catalogue_refresh import refresh_due
 from app.worker.expiry import announce_expiry
@@ -67,7 +67,9 @@ async def _repeatedly(task: Task, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await task.turn()
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:
+            if not is_of_database(error):
+                raise
             log.warning("worker_turn_failed", task=task.name, exception=type(error).__name__)
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), task.seconds)

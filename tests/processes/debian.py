@@ -58,6 +58,7 @@ class Debian15:
 
     folder: Path
     port: int
+    data: Path
     settings: tuple[str, ...] = ()
     process: Running | None = None
 
@@ -95,7 +96,7 @@ class Debian15:
         self.process = Running(
             BINARIES / "postgres",
             "-D",
-            self.folder / "data",
+            self.data,
             "-p",
             str(self.port),
             "-k",
@@ -115,6 +116,11 @@ class Debian15:
         self.process.wait()
         assert all_end(family)
 
+    def start_if_dead(self) -> None:
+        """Start the postmaster again if it has ended by itself."""
+        if self.process is None or self.process.process.poll() is not None:
+            self.start()
+
     def stop(self) -> None:
         if self.process is not None:
             self.process.send(signal.SIGINT)
@@ -133,17 +139,20 @@ def _run_as_server(*command: str | Path) -> None:
 
 
 @contextmanager
-def debian15(*settings: str) -> Iterator[Debian15]:
-    """Run a server with these settings (`name=value`)."""
+def debian15(*settings: str, disk: Path | None = None) -> Iterator[Debian15]:
+    """Run a server with these settings (`name=value`), its data and WAL on `disk` if given."""
     needed(BINARIES / "initdb", BINARIES / "postgres")
     with private_folder() as folder:
+        data = (disk or folder) / "data"
         passwords = folder / "password"
         passwords.write_text(PASSWORD)
         passwords.chmod(0o644)  # inside a folder that nobody else can enter
         _run_as_server(
             BINARIES / "initdb",
             "--pgdata",
-            folder / "data",
+            data,
+            "--wal-segsize",
+            "1" if disk else "16",
             "--username",
             "postgres",
             "--no-sync",
@@ -154,7 +163,7 @@ def debian15(*settings: str) -> Iterator[Debian15]:
             "--encoding",
             "UTF8",
         )
-        server = Debian15(folder, free_port(), settings)
+        server = Debian15(folder, free_port(), data, settings)
         server.start()
         try:
             yield server
@@ -177,7 +186,7 @@ def standby_of(primary: Debian15) -> Iterator[Debian15]:
             "--dbname",
             primary.url("postgres", "postgres"),
         )
-        standby = Debian15(folder, free_port())
+        standby = Debian15(folder, free_port(), folder / "data")
         standby.start()
         try:
             primary.run(
@@ -248,3 +257,46 @@ max_client_conn = 500
             yield pooler
         finally:
             pooler.stop()
+
+
+@contextmanager
+def haproxy(ports: list[int]) -> Iterator[int]:
+    """Run a proxy before servers of HTTP, as docs/deployment.md has it; yield its port."""
+    program = Path("/usr/sbin/haproxy")
+    needed(program)
+    with private_folder() as folder:
+        port = free_port()
+        servers = "\n".join(
+            f"  server s{number} 127.0.0.1:{each} check inter 200ms fall 1 rise 1"
+            for number, each in enumerate(ports)
+        )
+        configuration = folder / "haproxy.cfg"
+        configuration.write_text(
+            f"""
+global
+  maxconn 200
+defaults
+  mode http
+  timeout connect 2s
+  timeout client 70s
+  timeout server 70s
+  retries 3
+  option redispatch 1
+  retry-on conn-failure empty-response
+  option http-server-close
+frontend service
+  bind 127.0.0.1:{port}
+  default_backend processes
+backend processes
+  balance roundrobin
+  option httpchk GET /livez
+{servers}
+"""
+        )
+        configuration.chmod(0o644)
+        process = Running(program, "-db", "-f", configuration, env={}, cwd=Path("/"))
+        try:
+            yield port
+        finally:
+            process.send(signal.SIGTERM)
+            process.wait(20)

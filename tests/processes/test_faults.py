@@ -21,8 +21,10 @@ from tests.processes.books import Books, Writer, adds_bots, renames, reports_pos
 from tests.processes.conftest import Start
 from tests.processes.debian import Debian15, debian15, standby_of
 from tests.processes.issuer import Issuer
+from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed, is_ready
-from tests.processes.running import Running, Service, eventually
+from tests.processes.running import Running, Service, eventually, free_port
+from tests.processes.test_other_servers import small_disk
 from tests.processes.test_stream_across_processes import configs
 from tests.processes.trading import Trader, new_key, new_trader, sent, unchecked_key
 
@@ -373,3 +375,83 @@ def test_a_pooler_that_is_killed_loses_nothing(
             books.agree_with(_stored(server, "SELECT name FROM bots"))
             service.stops_by_ctrl_c()
             assert service.is_clean, service.text
+
+
+def test_a_disk_that_is_full_of_tables_and_wal_loses_nothing(
+    start: Start, tmp_path: Path, dev_settings: dict[str, object]
+) -> None:
+    """R37: PostgreSQL itself ends where it cannot write its WAL, and is started again."""
+    with ExitStack() as stack:
+        disk = stack.enter_context(small_disk(120))
+        sizes = ("min_wal_size=2MB", "max_wal_size=4MB", "shared_buffers=16MB")
+        server = stack.enter_context(debian15(*sizes, disk=disk))
+        name = _prepare(server)
+        service = start(tmp_path / "data", database_url=server.url(OWNER, name), **dev_settings)
+        service.ready()
+        books = Books()
+        with service.http(service.token()) as http:
+            writers = [Writer(books, adds_bots(lambda: http)) for _ in range(3)]
+            for writer in writers:
+                writer.start()
+            assert eventually(lambda: len(books.acknowledged) > 10)
+            ballast = disk / "ballast"
+            try:
+                with ballast.open("wb", buffering=0) as file:
+                    while True:
+                        file.write(bytes(4096))
+            except OSError:
+                pass
+            assert eventually(lambda: books.answers["unavailable"] > 5), books.answers
+            ballast.unlink()
+            assert eventually(lambda: _is_served_again(server, books)), books.answers
+            for writer in writers:
+                writer.stop()
+        books.agree_with(_stored(server, "SELECT name FROM bots"))
+        service.stops_by_ctrl_c()
+        assert service.is_clean, service.text
+
+
+def _is_served_again(server: Debian15, books: Books) -> bool:
+    server.start_if_dead()
+    now = time.monotonic()
+    return eventually(lambda: books.last_success > now, 2)
+
+
+def test_rolling_restarts_behind_a_proxy_answer_every_request(
+    tmp_path: Path, production_logins: Logins, oidc: Issuer, exchange_hosts: str
+) -> None:
+    database = asyncio.run(production_logins.migrated())
+    with installed(tmp_path, production_logins, database, oidc, exchange_hosts) as installation:
+        ports = [free_port(), free_port()]
+
+        def serve(port: int) -> Running:
+            return installation.command("serve", "--role", "api", role="api", port=port)
+
+        served = [serve(port) for port in ports]
+        for process, port in zip(served, ports, strict=True):
+            assert is_ready(process, f"http://127.0.0.1:{port}"), process.text
+        with debian.haproxy(ports) as proxy:
+            address = f"http://127.0.0.1:{proxy}"
+            assert is_ready(served[0], address)
+            books = Books()
+            with (
+                installation.http(address) as alice,
+                installation.http(address, "bob") as bob,
+                installation.http(address, "carol") as carol,
+            ):
+                writers = [
+                    Writer(books, adds_bots(partial(_same, each))) for each in (alice, bob, carol)
+                ]
+                for writer in writers:
+                    writer.start()
+                for _ in range(2):
+                    for number, port in enumerate(ports):
+                        served[number].send(signal.SIGTERM)
+                        assert served[number].wait() == 0
+                        served[number] = serve(port)
+                        assert is_ready(served[number], f"http://127.0.0.1:{port}")
+                        time.sleep(1)
+                for writer in writers:
+                    writer.stop()
+        assert set(books.answers) == {"success"}, books.answers
+        assert len(books.acknowledged) > 50

@@ -4,14 +4,16 @@ import asyncio
 from pathlib import Path
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from sqlalchemy import func, insert, select
 
 from app.db.engine import open_database
+from app.db.failures import CommitLost
 from app.db.models import Account, IdempotencyRecord
 from app.pipeline.idempotency import RETENTION
 from app.worker import loop as run
-from app.worker.loop import catalogue_tasks, purge_tasks, work
+from app.worker.loop import Task, catalogue_tasks, purge_tasks, work
 from tests.support.world import World
 
 
@@ -71,3 +73,26 @@ async def test_a_database_that_is_away_is_tried_again_at_the_next_turn(
         await working
 
     assert working.exception() is None
+
+
+async def test_no_error_of_the_driver_ends_the_worker() -> None:
+    stop, turns = asyncio.Event(), 0
+    errors = [
+        asyncpg.ConnectionDoesNotExistError("closed at once"),
+        asyncpg.TargetServerAttributeNotMatched("a standby"),
+        ConnectionResetError(),
+        CommitLost(),
+    ]
+
+    async def fail() -> None:
+        nonlocal turns
+        turns += 1
+        if turns > len(errors):
+            stop.set()
+        else:
+            raise errors[turns - 1]
+
+    async with asyncio.timeout(60):
+        await work([Task("fails", 0.001, fail)], stop)
+
+    assert turns == len(errors) + 1

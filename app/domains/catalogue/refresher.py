@@ -11,9 +11,9 @@ from datetime import timedelta
 from uuid import uuid4
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.db.engine import Database
+from app.db.failures import is_of_database
 from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository, State
 from botkeys.exchanges.errors import BadPayload, ExchangeError, NoEndpoint, RateLimited
 from botkeys.exchanges.model import Instrument, Ticker
@@ -101,7 +101,9 @@ class CatalogueRefresher:
         try:
             async with self._database.sessions() as session:
                 state = await CatalogueRepository(session=session).state(name)
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:
+            if not is_of_database(error):
+                raise
             log.warning("catalogue_not_checked", exception=type(error).__name__)
             return
         if state is None or (
@@ -160,7 +162,9 @@ class CatalogueRefresher:
                     prices=fetched.tickers is not None,
                     failure=fetched.failure,
                 )
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:
+            if not is_of_database(error):
+                raise
             log.warning(
                 "catalogue_not_stored", exchange=name.exchange, exception=type(error).__name__
             )
