@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -18,7 +19,7 @@ from tests.processes.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed, is_ready
 from tests.processes.running import Running, environment, eventually, log_lines, long, output_of
-from tests.processes.trading import new_key, new_trader, sent
+from tests.processes.trading import Json, new_key, new_trader, sent
 from tests.support.database import execute
 
 NOBODY = 65534
@@ -172,6 +173,50 @@ def test_the_worker_sweeps_old_rows_and_stops_when_it_is_asked_to(pair: Pair) ->
     assert worker.wait() == 0
     assert worker.is_clean, worker.text
     assert [line["rows"] for line in log_lines(worker.stdout) if line["event"] == "swept"] == [1]
+
+
+def ended(api: httpx.Client, answer: httpx.Response) -> Json:
+    """Return the operation that this response started, once it has ended."""
+    place = f"/v1/operations/{sent(answer, 202)['id']}"
+    assert eventually(lambda: sent(api.get(place), 200)["finished_at"] is not None)
+    return sent(api.get(place), 200)
+
+
+def test_a_life_from_the_first_key_to_the_closed_account_with_every_role_apart(pair: Pair) -> None:
+    """Four processes, none of which could do another's work."""
+    installation = pair.installation
+    workers = [
+        installation.command("worker", "--task", task, role=task, keys_dir=None)
+        for task in ("catalogue", "purge")
+    ]
+    with (
+        installation.http(pair.api, "frank") as api,
+        installation.http(pair.runtime, "frank") as runtime,
+    ):
+        trader = new_trader(api, runtime, new_key())
+        assert trader.opens(pair.runtime)
+        now = datetime.now(UTC).isoformat()
+        trade = {"id": "one", "symbol": "BTC-USDT-SWAP", "side": "long", "quantity": "1"}
+        prices = {"entry_price": "97000", "exit_price": "98000", "opened_at": now, "closed_at": now}
+        with httpx.Client(
+            base_url=pair.runtime, headers={"Authorization": f"Bearer {trader.token}"}
+        ) as bot:
+            sent(bot.post("/v1/runtime/heartbeat"), 200)
+            sent(bot.post("/v1/runtime/trades", json={"items": [trade | prices]}), 200)
+        assert len(sent(api.get("/v1/trades?environment=testnet"), 200)["items"]) == 1
+
+        sent(api.delete(f"/v1/bots/{trader.bot_id}/key"), 200)
+        deleted = ended(api, api.delete(f"/v1/keys/{trader.key_id}?associated_data=delete"))
+        assert (deleted["status"], deleted["receipt"]["deleted"]["trades"]) == ("succeeded", 1)
+        data = ended(api, api.post("/v1/data-deletions", json={"scope": "all"}))
+        closed = ended(api, api.delete("/v1/account"))
+        assert [data["status"], closed["status"]] == ["succeeded", "succeeded"]
+        assert api.get("/v1/keys").status_code == 401
+    for worker in workers:
+        worker.send(signal.SIGTERM)
+        assert worker.wait() == 0
+        assert worker.is_clean, worker.text
+        assert "worker_turn_failed" not in worker.text
 
 
 def sealed_to(installation: Installation, key_id: str) -> int:

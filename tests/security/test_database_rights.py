@@ -268,7 +268,9 @@ async def test_no_login_may_rewrite_the_audit_log_or_leave_its_rights(
 
 @pytest.mark.parametrize("login", LOGINS)
 async def test_a_login_may_not_do_what_is_the_work_of_others(split: Split, login: str) -> None:
-    """Neither read what is sealed and what was answered, nor touch tokens, positions, contracts or
+    """Rule R50.
+
+    Neither read what is sealed and what was answered, nor touch tokens, positions, contracts or
     accounts that it has nothing to do with.
     """
     database = split.databases[login]
