@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.types import Lifespan
 
 from app.api import health
 from app.api import openapi as documentation
@@ -81,27 +82,17 @@ def create_app(
             use_context(app, opened)
             yield {}
 
-    app = FastAPI(
-        title="Botkeys",
-        version="1",
-        summary="Keeps the exchange API keys of automated trading bots.",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        openapi_url=None,
-        # If a provider is set, the framework's own telemetry records query strings and exception
-        # messages, both of which may contain what a caller sent.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-    )
+    app = _application(lifespan)
     # Each router sets prefix and tags itself. Its routes are added to the application's own list,
     # because an included router is searched twice for each request.
     for served, routers in ROUTERS.items():
         if role in {Role.ALL, served}:
             for router in routers:
                 app.router.routes.extend(router.routes)
-    app.router.routes.extend(health.router.routes)
-    documentation.add_documentation(app)
+    app.router.routes.extend(health.liveness.routes)
+    if settings.operations_port is None:
+        app.router.routes.extend(health.router.routes)
+        documentation.add_documentation(app, lambda: app)
     add_problem_handlers(app)
     app.add_middleware(BodyLimitMiddleware, largest=settings.body_limit)
     if settings.cors_origins:
@@ -122,6 +113,34 @@ def create_app(
         )
     app.add_middleware(TelemetryMiddleware)
     return app
+
+
+def create_operations_app(settings: Settings, role: Role) -> FastAPI:
+    """Return the application of `BOTKEYS_OPERATIONS_PORT`; it serves once it has a context."""
+    app = _application()
+    app.router.routes.extend(health.liveness.routes)
+    app.router.routes.extend(health.router.routes)
+    whole = settings.model_copy(update={"operations_port": None})
+    documentation.add_documentation(app, lambda: create_app(whole, role))
+    add_problem_handlers(app)
+    app.add_middleware(TelemetryMiddleware)
+    return app
+
+
+def _application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    return FastAPI(
+        title="Botkeys",
+        version="1",
+        summary="Keeps the exchange API keys of automated trading bots.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        openapi_url=None,
+        # If a provider is set, the framework's own telemetry records query strings and exception
+        # messages, both of which may contain what a caller sent.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
 
 
 def use_context(app: FastAPI, context: Context) -> None:

@@ -119,6 +119,16 @@ class Settings(BaseSettings):
         description="Seconds that a connection stays open for another request. Behind a proxy, "
         "longer than the proxy keeps an idle connection.",
     )
+    operations_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port for operators: `/metrics`, `/readyz`, `/docs` and `/openapi.json` are "
+        "served there and no longer on `BOTKEYS_PORT`; `/livez` is on both.",
+    )
+    operations_host: str = Field(
+        "127.0.0.1", description="Address to listen on with `BOTKEYS_OPERATIONS_PORT`."
+    )
     data_dir: Path = Field(
         Path(".botkeys"), description="Folder for the embedded database and the development keys."
     )
@@ -355,6 +365,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"BOTKEYS_OIDC_ALGORITHMS may contain only {', '.join(sorted(_ASYMMETRIC))}"
             )
+        if self.operations_port == self.port:
+            raise ValueError("BOTKEYS_OPERATIONS_PORT must differ from BOTKEYS_PORT")
         if self.mode is Mode.PRODUCTION and self.exchanges == "simulated":
             raise ValueError("BOTKEYS_EXCHANGES=simulated is only available in development")
         if self.mode is Mode.PRODUCTION and self.database_tls == "verify-full":

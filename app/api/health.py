@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
@@ -18,10 +18,17 @@ from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database
 from app.db.failures import is_outage
 from app.db.migrate import current, serves
+from app.kit.recent import Recent
 
+liveness = APIRouter(tags=["health"])
+"""Served on every port."""
 router = APIRouter(tags=["health"])
+"""Served on the port for operators, if there is one."""
 
 _SECONDS = 3
+_FRESH = 1.0
+"""How long a result of the checks is returned again, in seconds."""
+log = structlog.get_logger("botkeys.health")
 _PUBLIC: dict[str, Any] = {"security": []}
 _METRICS = {
     "schema": {"type": "string"},
@@ -29,7 +36,10 @@ _METRICS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+Checks = tuple[bool, dict[str, str]]
+"""Whether all is well enough to serve, and the result of each check."""
+
+
 class Vitals:
     """The objects that the checks need, one per process; kept by `main` in the application's state.
 
@@ -37,11 +47,31 @@ class Vitals:
     the issuer's keys were ever fetched.
     """
 
-    database: Database
-    metrics: Metrics
-    api: ApiKeys | None
-    runtime: RuntimeKeys | None
-    reached_issuer: Callable[[], Awaitable[bool]]
+    def __init__(
+        self,
+        database: Database,
+        metrics: Metrics,
+        api: ApiKeys | None,
+        runtime: RuntimeKeys | None,
+        reached_issuer: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self.database = database
+        self.metrics = metrics
+        self.api = api
+        self.runtime = runtime
+        self.reached_issuer = reached_issuer
+        self.checks = Recent(self._check, _FRESH)
+
+    async def _check(self) -> Checks:
+        checks = await _database(self.database)
+        checks["master_key"] = await _master_key(self, usable=checks["migrations"] == "ok")
+        ready = all(result == "ok" for result in checks.values())
+        if await self.reached_issuer():
+            checks["issuer"] = "ok"
+        else:
+            checks["issuer"] = "never reached"
+            ready = ready and self.runtime is not None
+        return ready, checks
 
 
 class Liveness(Document):
@@ -100,7 +130,7 @@ _NOT_READY: dict[str, Any] = {
 }
 
 
-@router.get(
+@liveness.get(
     "/livez",
     operation_id="getLiveness",
     summary="Check that the process is alive",
@@ -123,14 +153,7 @@ async def livez() -> Response:
 async def readyz(request: Request) -> Response:
     """Check database, migrations, master key and issuer: each is `ok`, or says what is wrong."""
     vitals: Vitals = request.app.state.vitals
-    checks = await _database(vitals.database)
-    checks["master_key"] = await _master_key(vitals, usable=checks["migrations"] == "ok")
-    ready = all(result == "ok" for result in checks.values())
-    if await vitals.reached_issuer():
-        checks["issuer"] = "ok"
-    else:
-        checks["issuer"] = "never reached"
-        ready = ready and vitals.runtime is not None
+    ready, checks = await vitals.checks.get()
     return json_answer(
         {"status": "ok" if ready else "unavailable", "checks": checks},
         status=200 if ready else 503,
@@ -156,9 +179,9 @@ async def _database(database: Database) -> dict[str, str]:
         async with asyncio.timeout(_SECONDS), database.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
             at = await current(connection)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # readiness never fails: it says what does
         if not is_outage(error):
-            raise
+            log.warning("check_failed", check="database", exception=type(error).__name__)
         return {"database": "unreachable", "migrations": "unknown"}
     return {"database": "ok", "migrations": "ok" if serves(at) else "not at head"}
 
@@ -174,7 +197,7 @@ async def _master_key(vitals: Vitals, *, usable: bool) -> str:
     try:
         async with vitals.database.read_sessions() as session:
             return await registry_fault(session, vitals.api, vitals.runtime) or "ok"
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # as above
         if not is_outage(error):
-            raise
+            log.warning("check_failed", check="master_key", exception=type(error).__name__)
         return "not compared with the database, which does not respond"

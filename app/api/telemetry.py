@@ -80,6 +80,12 @@ def _route(scope: Scope) -> str:
     return getattr(scope.get("route"), "path", None) or "unmatched"
 
 
+def _method(scope: Scope) -> str:
+    """Return a method that the route has, so that no caller invents label values."""
+    method: str = scope["method"]
+    return method if method in (getattr(scope.get("route"), "methods", None) or ()) else "other"
+
+
 class TelemetryMiddleware:
     """The outermost middleware: assigns request ids and turns exceptions into problems."""
 
@@ -138,7 +144,7 @@ class TelemetryMiddleware:
             await response(scope, receive, send)
 
     def _finish(self, scope: Scope, status: int, seconds: float) -> None:
-        route = _route(scope)
+        method, route = _method(scope), _route(scope)
         metrics: Metrics = scope["app"].state.metrics
-        metrics.answered(scope["method"], route, status, seconds)
-        log_request(scope["method"], route, status, seconds, scope["state"]["request_id"])
+        metrics.answered(method, route, status, seconds)
+        log_request(method, route, status, seconds, scope["state"]["request_id"])

@@ -17,7 +17,7 @@ from app.db.engine import open_database
 from app.db.migrate import migrate
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.process.data_folder import DataFolder
-from app.process.server import Server, first, listen
+from app.process.server import Server, first, listeners
 from app.process.startup import (
     intervals,
     open_context,
@@ -48,20 +48,20 @@ def run_development() -> int:
     with StopRequest() as stop:
         folder = DataFolder(settings.data_dir)
         folder.prepare()
-        with folder.lock(settings.port), listen(settings) as listener:
+        with folder.lock(settings.port), listeners(settings) as bound:
             prepare_key_folder(settings, Role.ALL)
-            return stop.run(_run(settings, folder, listener, stop))
+            return stop.run(_run(settings, folder, bound, stop))
 
 
 async def _run(
-    settings: Settings, folder: DataFolder, listener: socket.socket, stop: StopRequest
+    settings: Settings, folder: DataFolder, bound: list[socket.socket], stop: StopRequest
 ) -> int:
     async with AsyncExitStack() as stack:
         ready, database_died = await stop.unless_asked(
             stack.enter_async_context(_database(settings, folder))
         )
         context = await stop.unless_asked(stack.enter_async_context(open_context(ready, Role.ALL)))
-        return await _serve(context, listener, stop, database_died)
+        return await _serve(context, bound, stop, database_died)
 
 
 @asynccontextmanager
@@ -117,7 +117,7 @@ async def _let_service_in(superuser_url: str) -> None:
 
 async def _serve(
     context: Context,
-    listener: socket.socket,
+    bound: list[socket.socket],
     stop: StopRequest,
     database_died: asyncio.Event,
 ) -> int:
@@ -126,7 +126,7 @@ async def _serve(
     server.config.timeout_graceful_shutdown = GRACE
     database = open_settings_database(context.settings, "botkeys-worker")
     catalogues = CatalogueRefresher(database, context.exchanges, intervals(context.settings))
-    serving = asyncio.create_task(server.serve([listener]))
+    serving = asyncio.create_task(server.serve(bound))
     tasks = [*catalogue_tasks(database, catalogues), *purge_tasks(database)]
     working = asyncio.create_task(work(tasks, stop.event))
     try:
@@ -153,13 +153,15 @@ async def _serve(
 
 
 def _welcome(settings: Settings) -> None:
-    address = f"http://{settings.host}:{settings.port}"
+    docs = f"http://{settings.host}:{settings.port}"
+    if settings.operations_port is not None:
+        docs = f"http://{settings.operations_host}:{settings.operations_port}"
     environment = ""
     if "BOTKEYS_DATA_DIR" in os.environ:
         environment = f"BOTKEYS_DATA_DIR={shlex.quote(str(settings.data_dir))} "
     print(  # noqa: T201  # for the person at the terminal
         f"\nBotkeys is running.\n"
-        f"  API and docs   {address}/docs\n"
+        f"  API and docs   {docs}/docs\n"
         f"  a token        {environment}.venv/bin/botkeys token --account alice\n"
         f"  exchange keys  .venv/bin/botkeys simulator credentials\n"
         f"  stop           Ctrl-C\n",

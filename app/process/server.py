@@ -6,18 +6,18 @@ import resource
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
 import uvicorn
-from fastapi import Request
-from starlette.types import Receive, Scope, Send
+from fastapi import FastAPI, Request
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import problem_response
 from app.context import Context
 from app.errors import Unavailable
-from app.main import create_app
+from app.main import create_app, create_operations_app, use_context
 from app.process.connections import Connections, Timeouts, TrustedProxies, most_connections
 from app.process.draining import close_port, end_connections
 from app.process.http_protocol import HttpProtocol
@@ -66,6 +66,11 @@ class Server(uvicorn.Server):
     def __init__(self, context: Context) -> None:
         allow_many_connections()
         self._app = create_app(context.settings, context.role, context=nullcontext(context))
+        self._operations_port = context.settings.operations_port
+        self._operations_app: FastAPI | None = None
+        if self._operations_port is not None:
+            self._operations_app = create_operations_app(context.settings, context.role)
+            use_context(self._operations_app, context)
         options = uvicorn_options(context.settings)
         self._connections = Connections(
             timeouts(context.settings),
@@ -84,8 +89,13 @@ class Server(uvicorn.Server):
         yield
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app: ASGIApp = self._app
+        if self._operations_app is not None and scope["type"] == "http":
+            _, port = scope["server"]
+            if port == self._operations_port:
+                app = self._operations_app
         try:
-            await self._app(scope, receive, send)
+            await app(scope, receive, send)
         except asyncio.CancelledError:
             if not self.should_exit:
                 raise
@@ -145,9 +155,24 @@ def _spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
+@contextmanager
+def listeners(settings: Settings) -> Iterator[list[socket.socket]]:
+    """Bind all ports of the process, and close them at the end; raise `SettingsError`."""
+    with ExitStack() as stack:
+        bound = [stack.enter_context(listen(settings))]
+        if settings.operations_port is not None:
+            host, port = settings.operations_host, settings.operations_port
+            bound.append(stack.enter_context(_listen(host, port, "BOTKEYS_OPERATIONS_PORT")))
+        yield bound
+
+
 def listen(settings: Settings) -> socket.socket:
     """Bind the port before anything else is started; raise `SettingsError` if it is taken."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return _listen(settings.host, settings.port, "BOTKEYS_PORT")
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -156,14 +181,14 @@ def listen(settings: Settings) -> socket.socket:
             # stream, would keep its place for a quarter of an hour, or indefinitely.
             milliseconds = UNTAKEN_SECONDS * 1000
             listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-        listener.bind((settings.host, settings.port))
+        listener.bind((host, port))
         # A socket that is only bound would let another process take the port with this option set.
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
         raise SettingsError(
-            f"Cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
-            "Set BOTKEYS_PORT to a free port, or stop the process that uses this one."
+            f"Cannot listen on {host} port {port}: {error.strerror}. "
+            f"Set {setting} to a free port, or stop the process that uses this one."
         ) from None
     return listener
 
@@ -190,7 +215,7 @@ async def _serve(settings: Settings, role: Role, stop: StopRequest) -> int:
     async with AsyncExitStack() as stack:
         context = await stop.unless_asked(stack.enter_async_context(opening))
         server = Server(context)
-        serving = asyncio.create_task(server.serve([stack.enter_context(listen(settings))]))
+        serving = asyncio.create_task(server.serve(stack.enter_context(listeners(settings))))
         await first(serving, stop.event)
         server.should_exit = True
         await serving

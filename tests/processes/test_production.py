@@ -18,9 +18,18 @@ from app.db.engine import open_database
 from tests.processes.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed, is_ready
-from tests.processes.running import Running, environment, eventually, log_lines, long, output_of
+from tests.processes.running import (
+    Running,
+    environment,
+    eventually,
+    free_port,
+    log_lines,
+    long,
+    output_of,
+)
 from tests.processes.trading import Json, new_key, new_trader, sent
 from tests.support.database import execute
+from tests.support.restarts import Load
 
 NOBODY = 65534
 ALTERED_ENTRY_OF_DAVE = """
@@ -336,3 +345,24 @@ def test_serve_ends_well_when_it_is_asked_to(installation: Installation, name: s
     process.send(signal.Signals[name])
     assert process.wait() == 0
     assert process.is_clean, process.text
+
+
+@pytest.mark.parametrize("role", ["api", long("runtime")])
+def test_a_process_under_load_stops_without_losing_a_request(
+    installation: Installation, role: str
+) -> None:
+    """R47, R51: and what is for operators has its own port."""
+    port = free_port()
+    process, address = installation.serve(role, operations_port=port)
+    assert is_ready(process, f"http://127.0.0.1:{port}"), process.text
+    assert httpx.get(f"{address}/readyz").status_code == 404
+    assert httpx.get(f"http://127.0.0.1:{port}/v1/keys").status_code == 404
+
+    load = Load(("127.0.0.1", int(address.rpartition(":")[2])), (0, 0, 0.001, 0.01, 0.1, 0.5))
+    with load.running():
+        assert eventually(lambda: load.answered.total() > 100)
+        process.send(signal.SIGTERM)
+        assert process.wait() == 0
+    assert load.lost == []
+    assert set(load.answered) == {200}
+    assert process.is_clean
