@@ -102,6 +102,7 @@ def migrate(
     """
     import asyncio
 
+    from app.db.grants import complete
     from app.db.migrate import head
     from app.db.migrate import migrate as run
     from app.db.migration_locks import Patience
@@ -118,6 +119,27 @@ def migrate(
         typer.echo(
             f"A newer release has migrated it; this one ends at {head()} and changed nothing."
         )
+    if not asyncio.run(complete(url.get_secret_value())):
+        typer.echo(
+            "The service's roles do not have this release's rights, as after a restore from a "
+            "dump: run `botkeys grants`."
+        )
+
+
+@app.command()
+def grants() -> None:
+    """Create the service's roles and give them this release's rights, as after a restore."""
+    import asyncio
+
+    from app.db.grants import grant_again
+    from app.settings import SettingsError, load_settings
+
+    settings = load_settings()
+    url = settings.direct_database_url or settings.database_url
+    if url is None:
+        raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
+    asyncio.run(grant_again(url.get_secret_value()))
+    typer.echo("The service's roles have this release's rights, and no others.")
 
 
 @app.command()
@@ -330,6 +352,7 @@ _EXPECTED = (
     ("app.db.embedded.errors", "EmbeddedPostgresError"),
     ("app.db.tls", "DatabaseAddressError"),
     ("app.db.migrate", "MigrationNotAllowed"),
+    ("app.db.grants", "NotMigrated"),
     ("app.db.migration_locks", "MigrationBlocked"),
     ("app.commands.rotate_master_key", "RotationIncomplete"),
     ("app.commands.rotate_master_key", "RotationRefused"),

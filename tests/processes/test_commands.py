@@ -22,6 +22,7 @@ COMMANDS = [
     ("serve",),
     ("worker",),
     ("migrate",),
+    ("grants",),
     ("token",),
     ("openapi",),
     ("master-key",),

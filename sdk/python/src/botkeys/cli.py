@@ -17,6 +17,7 @@ SERVER = "server"
 SERVER_COMMANDS = (
     "audit",
     "dev",
+    "grants",
     "master-key",
     "migrate",
     "openapi",
