@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.api.problems import problem_response
 from app.context import Context
-from app.errors import Unavailable
+from app.errors import OutcomeUnknown, Unavailable
 from app.main import create_app, create_operations_app, use_context
 from app.process.connections import Connections, Timeouts, TrustedProxies, most_connections
 from app.process.draining import close_port, end_connections
@@ -36,6 +36,7 @@ _STOPPING = (
     "The service is stopping and aborted this request. Check whether the change was made, or send "
     "it again with the same Idempotency-Key."
 )
+_STOPPING_READ = "The service is stopping and aborted this request. Send it again."
 
 
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
@@ -101,7 +102,9 @@ class Server(uvicorn.Server):
                 raise
             # The stopping server cancels the request; by default it would respond with 500 and log
             # a traceback.
-            response = problem_response(Unavailable(_STOPPING), Request(scope))
+            reads = scope["method"] in {"GET", "HEAD"}
+            error = Unavailable(_STOPPING_READ) if reads else OutcomeUnknown(_STOPPING)
+            response = problem_response(error, Request(scope))
             with suppress(RuntimeError):  # the response has already begun
                 await response(scope, receive, send)
 

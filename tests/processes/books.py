@@ -40,8 +40,6 @@ class Books:
             else:
                 code = answer.json()["code"]
                 self.answers[code] += 1
-                if answer.status_code == 503 and "aborted this request" in answer.text:
-                    return
                 if code in ("unavailable", "request_in_progress", "rate_limited"):
                     self.denied.add(name)
                 elif code != "outcome_unknown":
