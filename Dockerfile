@@ -1,7 +1,16 @@
 # One image for every role: `serve --role api`, `serve --role runtime`, `worker`, `migrate`.
 # It holds no embedded PostgreSQL and no keys; docs/deployment.md says what each role is given.
 
-FROM python:3.11-slim AS build
+#
+# The base image is given by its digest, so that a build takes what was looked at and nothing newer:
+#   docker buildx imagetools inspect python:3.11-slim --format '{{.Manifest.Digest}}'
+#   docker build --build-arg PYTHON_IMAGE=python:3.11-slim@sha256:… -t botkeys .
+ARG PYTHON_IMAGE
+
+FROM ${PYTHON_IMAGE} AS build
+ARG PYTHON_IMAGE
+RUN echo "$PYTHON_IMAGE" | grep -Eq '@sha256:[0-9a-f]{64}$' \
+    || { echo "PYTHON_IMAGE names no digest: give it as python:3.11-slim@sha256:…" >&2; exit 1; }
 WORKDIR /build
 COPY requirements/build.lock requirements/production.lock requirements/
 RUN python -m venv /opt/botkeys \
@@ -14,7 +23,7 @@ COPY sdk sdk
 RUN /opt/botkeys/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index ./sdk/python . \
     && /opt/botkeys/bin/pip uninstall --yes setuptools
 
-FROM python:3.11-slim
+FROM ${PYTHON_IMAGE}
 RUN useradd --system --uid 10001 --home-dir /nonexistent --shell /usr/sbin/nologin botkeys
 COPY --from=build /opt/botkeys /opt/botkeys
 USER 10001

@@ -9,7 +9,7 @@ UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run install clients generator test torture coverage demo check format bench lock documents clean
+.PHONY: help run install clients generator test torture coverage demo check format bench lock documents release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -85,6 +85,10 @@ format: install ## format the code, and fix what ruff can fix
 # Documents that the code generates. `make check` fails where they differ.
 documents: install ## regenerate the documents that are made from the code
 	$(BIN)/python -m scripts.documents --write
+
+# The same sources and SOURCE_DATE_EPOCH give the same bill of materials.
+release: install ## build both wheels, the bill of materials and the notices of licences in dist/
+	@$(BIN)/python -m scripts.release
 
 # New pins; needs `uv`. Hashes are kept, addresses of package indexes are not, and `botkeys` is the
 # SDK of this repository.
