@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from botkeys.exchanges.base import Context
+from botkeys.exchanges.base import Context, _payload
 from botkeys.exchanges.errors import ExchangeError
 from botkeys.exchanges.hosts import HostOverrides
 from botkeys.exchanges.model import Environment
@@ -206,7 +206,8 @@ def error_for(http: HttpTransport) -> Callable[[str, int, bytes], type[ExchangeE
     def classified(exchange: str, status: int, body: bytes) -> type[ExchangeError] | None:
         adapter = ADAPTERS[exchange](Context(http, lambda: NOW))
         try:
-            adapter._read(HttpAnswer(status, {}, body), signed=True)
+            answer = HttpAnswer(status, {}, body)
+            adapter._read(answer, _payload(answer), signed=True)
         except ExchangeError as error:
             return type(error)
         return None

@@ -15,10 +15,11 @@ a rate limit) holds back all calls.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
+from botkeys.exchanges.aside import LONG_BYTES, Aside, is_long
 from botkeys.exchanges.credential_format import malformed
 from botkeys.exchanges.errors import (
     BadPayload,
@@ -44,6 +45,9 @@ from botkeys.exchanges.model import (
 from botkeys.exchanges.parsing import read_json
 from botkeys.transport import client as transport
 from botkeys.transport.client import Auth, Deadline, HttpAnswer, HttpTransport, Rate
+
+Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
 
 Clock = Callable[[], datetime]
 """Returns the current time, with its zone."""
@@ -79,6 +83,7 @@ class Context:
     http: HttpTransport
     clock: Clock = utc_now
     check_seconds: float = 5.0
+    aside: Aside = field(default_factory=Aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +95,14 @@ class Market:
     contract_type: ContractType
 
 
-def _payload(answer: HttpAnswer) -> object:
+def _payload(answer: HttpAnswer, *, pausing: bool = False) -> object:
     """Return the answer's JSON, or `_UNREADABLE`.
 
     The parser's error holds the whole text, which may echo the key: it must not become the context
     of the error that is raised.
     """
     try:
-        return read_json(answer.body)
+        return read_json(answer.body, pausing=pausing)
     except ValueError:
         return _UNREADABLE
 
@@ -117,6 +122,7 @@ class RestAdapter(ABC):
         self._http = context.http
         self._clock = context.clock
         self._check_seconds = context.check_seconds
+        self._aside = context.aside
         self._hosts = self.hosts if hosts is None else hosts
         for names in self._hosts.values():
             for name, address in names.items():
@@ -248,24 +254,41 @@ class RestAdapter(ABC):
             raise RateLimited(self.exchange) from None
         except transport.TransportError:
             raise Unreachable(self.exchange) from None
-        return self._read_and_heed(host, answer, signed=auth is not None)
+        if len(answer.body) < LONG_BYTES:
+            payload = _payload(answer)
+        else:
+            payload = await self._aside.call(_payload, answer, pausing=True)
+        return self._read_and_heed(host, answer, payload, signed=auth is not None)
 
-    def _read_and_heed(self, host: str, answer: HttpAnswer, *, signed: bool) -> object:
+    async def _parse(
+        self,
+        parse: Callable[Concatenate[Any, Parameters], Result],
+        payload: object,
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Parse a listing, beside the event loop if it is long."""
+        if is_long(payload):
+            return await self._aside.call(parse, payload, *args, **kwargs)
+        return parse(payload, *args, **kwargs)
+
+    def _read_and_heed(
+        self, host: str, answer: HttpAnswer, payload: object, *, signed: bool
+    ) -> object:
         """Read an answer, and hold back calls to the host for as long as it asks."""
         spent = None if signed else self.spent(answer.headers)
         if spent is not None:
             self._http.hold(host, spent)
         try:
-            return self._read(answer, signed=signed)
+            return self._read(answer, payload, signed=signed)
         except RateLimited as limited:
             banned = limited.status in _ADDRESS_BANNED
             if limited.retry_after is not None and (banned or not signed):
                 self._http.hold(host, limited.retry_after, signed_too=banned)
             raise
 
-    def _read(self, answer: HttpAnswer, *, signed: bool) -> object:
+    def _read(self, answer: HttpAnswer, payload: object, *, signed: bool) -> object:
         status = answer.status
-        payload = _payload(answer)
         if payload is _UNREADABLE:
             raise self._by_status(answer, signed=False, code=None)
         error = self.error_of(payload)

@@ -337,15 +337,15 @@ class BinanceAdapter(RestAdapter):
 
     async def _instruments(self, market: Market) -> Sequence[Instrument]:
         payload = await self._call(self._futures(market), _PATHS[market.contract_type].instruments)
-        return parse_instruments(payload, market.contract_type)
+        return await self._parse(parse_instruments, payload, market.contract_type)
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
         host, path = self._futures(market), _PATHS[market.contract_type].tickers
         if market.contract_type is ContractType.LINEAR:
-            return parse_linear_tickers(await self._call(host, path))
+            return await self._parse(parse_linear_tickers, await self._call(host, path))
         listed, payload = await asyncio.gather(self._instruments(market), self._call(host, path))
         sizes = {instrument.symbol: instrument.contract_size for instrument in listed}
-        return parse_inverse_tickers(payload, sizes)
+        return await self._parse(parse_inverse_tickers, payload, sizes)
 
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline

@@ -241,10 +241,12 @@ class BitmexAdapter(RestAdapter):
 
     async def _instruments(self, market: Market) -> Sequence[Instrument]:
         payload = await self._call(self.host(market.environment, "rest"), _INSTRUMENTS)
-        return parse_instruments(payload, market.contract_type)
+        return await self._parse(parse_instruments, payload, market.contract_type)
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
-        return parse_tickers(await self._call(self.host(market.environment, "rest"), _INSTRUMENTS))
+        return await self._parse(
+            parse_tickers, await self._call(self.host(market.environment, "rest"), _INSTRUMENTS)
+        )
 
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline

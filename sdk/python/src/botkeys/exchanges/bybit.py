@@ -330,13 +330,15 @@ class BybitAdapter(RestAdapter):
             page, cursor = parse_page(await self._call(host, target, deadline=deadline))
             rows += page
             if cursor is None:
-                return parse_instruments(rows, market.contract_type)
+                return await self._parse(parse_instruments, rows, market.contract_type)
             target = f"{first}&cursor={cursor}"
         raise BadPayload(EXCHANGE)  # pages without an end
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
         target = _TICKERS.format(category=market.contract_type)
-        return parse_tickers(await self._call(self._rest(market), target), market.contract_type)
+        return await self._parse(
+            parse_tickers, await self._call(self._rest(market), target), market.contract_type
+        )
 
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline

@@ -296,7 +296,7 @@ class DeribitAdapter(RestAdapter):
 
     async def _instruments(self, market: Market) -> Sequence[Instrument]:
         payload = await self._call(self._rest(market), _INSTRUMENTS)
-        return parse_instruments(payload, market.contract_type)
+        return await self._parse(parse_instruments, payload, market.contract_type)
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
         """Call once for each currency in which the listed perpetuals settle."""
@@ -307,7 +307,9 @@ class DeribitAdapter(RestAdapter):
             for currency in currencies
         ]
         payloads = await asyncio.gather(*calls)
-        return parse_tickers(payloads, frozenset(instrument.symbol for instrument in listed))
+        return await self._parse(
+            parse_tickers, payloads, frozenset(instrument.symbol for instrument in listed)
+        )
 
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline

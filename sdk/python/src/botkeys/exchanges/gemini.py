@@ -309,7 +309,7 @@ class GeminiAdapter(RestAdapter):
             payload = await self._call(host, _ALL_DETAILS)
         except (Refused, BadPayload):
             payload = await self._one_by_one(host)
-        return parse_instruments(payload)
+        return await self._parse(parse_instruments, payload)
 
     async def _one_by_one(self, host: str) -> object:
         symbols = parse_symbols(await self._call(host, _SYMBOLS))
@@ -325,7 +325,9 @@ class GeminiAdapter(RestAdapter):
         """
         listed = await self._instruments(market)
         payload = await self._call(self._rest(market), _PRICES)
-        prices = parse_prices(payload, frozenset(instrument.symbol for instrument in listed))
+        prices = await self._parse(
+            parse_prices, payload, frozenset(instrument.symbol for instrument in listed)
+        )
         volumes = self._volumes[market.environment]
         await self._ask_for_volumes(market, volumes.due(listed), volumes)
         return [replace(ticker, volume_24h=volumes.of(ticker.symbol)) for ticker in prices]

@@ -279,14 +279,18 @@ class OkxAdapter(RestAdapter):
         payload = await self._public(market, _INSTRUMENTS)
         # The other regions list X-Perps as futures, so they may have no swaps at all.
         may_be_empty = market.region in {EEA, US}
-        return parse_instruments(payload, market.contract_type, may_be_empty=may_be_empty)
+        return await self._parse(
+            parse_instruments, payload, market.contract_type, may_be_empty=may_be_empty
+        )
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
         """Fetch both contract types in one call, and the listing to tell them apart."""
         listed, payload = await asyncio.gather(
             self._instruments(market), self._public(market, _TICKERS)
         )
-        return parse_tickers(payload, frozenset(instrument.symbol for instrument in listed))
+        return await self._parse(
+            parse_tickers, payload, frozenset(instrument.symbol for instrument in listed)
+        )
 
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline

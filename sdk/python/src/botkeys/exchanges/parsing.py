@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, NoReturn, Protocol, TypeVar
 
+from botkeys.exchanges.aside import Pauses, with_pauses
 from botkeys.exchanges.errors import BadPayload
 from botkeys.exchanges.model import PermissionAnswer
 
@@ -35,10 +36,18 @@ class _Listed(Protocol):
 _T = TypeVar("_T", bound=_Listed)
 
 
-def read_json(body: bytes) -> object:
-    """Return JSON with fractions as exact `Decimal`s. Raises `ValueError` only."""
+def read_json(body: bytes, *, pausing: bool = False) -> object:
+    """Return JSON with fractions as exact `Decimal`s. Raises `ValueError` only.
+
+    `pausing` is for a thread beside an event loop.
+    """
     try:
-        parsed: object = json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+        parsed: object = json.loads(
+            body,
+            parse_float=Decimal,
+            parse_constant=_refuse_constant,
+            object_hook=Pauses() if pausing else None,
+        )
     except (RecursionError, ArithmeticError):
         raise ValueError("JSON that is nested too deeply or contains an invalid number") from None
     return parsed
@@ -161,7 +170,7 @@ def listing(
     renamed field or an outage would look as if everything had been delisted at once.
     """
     found: dict[Hashable, _T] = {}
-    for row in rows:
+    for row in with_pauses(rows):
         item = parse(row)
         if item is not None:
             found.setdefault(item.symbol, item)

@@ -319,15 +319,15 @@ class PhemexAdapter(RestAdapter):
 
     async def _instruments(self, market: Market) -> Sequence[Instrument]:
         payload = await self._call(self._rest(market), _PRODUCTS)
-        return parse_instruments(payload, market.contract_type)
+        return await self._parse(parse_instruments, payload, market.contract_type)
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
         if market.contract_type is ContractType.LINEAR:
-            return parse_linear_tickers(await self._ticker_answer(market))
+            return await self._parse(parse_linear_tickers, await self._ticker_answer(market))
         products, payload = await asyncio.gather(
             self._call(self._rest(market), _PRODUCTS), self._ticker_answer(market)
         )
-        return parse_inverse_tickers(payload, parse_scales(products))
+        return await self._parse(parse_inverse_tickers, payload, parse_scales(products))
 
     async def _ticker_answer(self, market: Market) -> object:
         host = self._rest(market)

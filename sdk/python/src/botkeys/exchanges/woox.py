@@ -251,10 +251,12 @@ class WooxAdapter(RestAdapter):
         return Endpoints(hosts["rest"], hosts["websocket"])
 
     async def _instruments(self, market: Market) -> Sequence[Instrument]:
-        return parse_instruments(await self._call(self._rest(market), _INSTRUMENTS))
+        return await self._parse(
+            parse_instruments, await self._call(self._rest(market), _INSTRUMENTS)
+        )
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
-        return parse_tickers(await self._call(self._rest(market), _TICKERS))
+        return await self._parse(parse_tickers, await self._call(self._rest(market), _TICKERS))
 
     async def _check(
         self, credentials: Credentials, market: Market, deadline: Deadline

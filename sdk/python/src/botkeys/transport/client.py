@@ -89,7 +89,7 @@ class TransportLimits:
     attempts: int = 3
     first_pause: float = 0.05
     longest_pause: float = 1.0
-    max_answer_bytes: int = 16 * 1024 * 1024
+    max_answer_bytes: int = 8 * 1024 * 1024
     concurrency_per_host: int = 8
     rate_per_host: Rate = field(default_factory=lambda: Rate(10, 1.0))
     circuit: CircuitRule = field(default_factory=CircuitRule)
