@@ -53,3 +53,12 @@ def read_bot_token(headers: RawHeaders) -> tuple[Secret, ParsedBotToken]:
     if looks_like_jwt(token):
         raise WrongTokenKind(expected="bot")
     raise Unauthenticated(TokenFault.MALFORMED)
+
+
+def named_bot(headers: RawHeaders) -> dict[str, str]:
+    """Return the ids that a bot's token claims, unproven; nothing if there is no such token."""
+    try:
+        claimed = parse_bot_token(read_bearer_token(headers))
+    except Unauthenticated:
+        return {}
+    return {"account_id": str(claimed.account_id), "bot_id": str(claimed.bot_id)}

@@ -3,8 +3,8 @@
 from fastapi import Request
 
 from app.api.access import Access
-from app.auth.authenticator import authenticate_user, read_bot_token
-from app.auth.errors import TokenFault, Unauthenticated
+from app.auth.authenticator import authenticate_user, named_bot, read_bot_token
+from app.auth.errors import TokenFault, Unauthenticated, WrongTokenKind
 from app.auth.principal import BotPrincipal, UserPrincipal
 from app.auth.verifier import TokenVerifier
 from app.custody.bot_token import matches
@@ -13,6 +13,7 @@ from app.domains.accounts.status import OPEN, AccountStatus, AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.token_repository import stored_token_hash
 from app.errors import AppError, RateLimited, Unavailable
+from app.kit.security_log import SecurityLog
 from app.limits.addresses import Visit
 from app.limits.networks import network_of
 from app.limits.requests import RequestLimits
@@ -41,6 +42,7 @@ class Authentication:
         self._executor = executor
         self._bot_tokens = bot_tokens
         self._limits = limits
+        self._security = SecurityLog()
 
     async def user(self, request: Request) -> UserPrincipal:
         """Return the user or service that the token names, and count the request.
@@ -51,6 +53,7 @@ class Authentication:
         try:
             user = await authenticate_user(self._verifier, request.scope["headers"], visit.admit)
         except AppError as refusal:
+            self._note(request, refusal)
             raise await _counted(visit, refusal) from None
         visit.proved(user.acting_service or user.subject)
         await self._limits.account.take(user.account_id)
@@ -64,7 +67,11 @@ class Authentication:
         statuses = self._account_statuses
         status = statuses.known(user.account_id) or await statuses.read(user.account_id)
         if status is not OPEN and not _about_the_closure(request, access, status):
-            status.require_open(user)
+            try:
+                status.require_open(user)
+            except Unauthenticated as refusal:
+                self._note(request, refusal, account_id=str(user.account_id))
+                raise
         if access.scopes_of_query:
             user.require(*access.scopes_for(request.query_params.multi_items()))
         else:
@@ -80,10 +87,28 @@ class Authentication:
         try:
             bot = await self._bot(request, access, visit)
         except AppError as refusal:
+            self._note(request, refusal)
             raise await _counted(visit, refusal) from None
         visit.proved(bot.bot_id.int)
         await self._limits.bot.take(bot.bot_id)
         return bot
+
+    def _note(self, request: Request, refusal: AppError, **members: str) -> None:
+        """Put a refused token into the security log, with the bot that it names."""
+        if isinstance(refusal, WrongTokenKind):
+            reason = refusal.code
+        elif isinstance(refusal, Unauthenticated) and refusal.fault is not TokenFault.MISSING:
+            reason = refusal.fault.value
+        else:
+            return
+        client = request.scope.get("client")
+        self._security.warn(
+            "token_refused",
+            reason=reason,
+            address=client[0] if client else "",
+            **members,
+            **named_bot(request.scope["headers"]),
+        )
 
     def _visit(self, request: Request) -> Visit:
         client = request.scope.get("client")

@@ -9,6 +9,7 @@ from typing import Final
 from uvicorn.middleware.proxy_headers import _TrustedHosts
 
 from app.errors import AppError, TooManyConnections, Unavailable
+from app.kit.security_log import SecurityLog
 from app.limits.networks import network_of
 from app.settings import Settings
 
@@ -63,6 +64,7 @@ class Connections:
         """Whether every response from now on is its connection's last."""
         self.refusing = 0
         """Connections that are being refused with a reason."""
+        self.security = SecurityLog()
         self._most = most
         # One address alone never fills the process.
         self._most_per_address = max(1, min(most_per_address, most // 2))
@@ -81,6 +83,10 @@ class Connections:
             self._by_network[network] += 1
         self._total += 1
         return None
+
+    def trusts(self, address: str) -> bool:
+        """Return whether forwarding headers from this address count."""
+        return address in self._trusted
 
     def release(self, address: str) -> None:
         """Forget an admitted connection."""

@@ -44,6 +44,7 @@ PIPELINED = 16
 """Requests that may wait behind the one that is being answered; further ones are not read."""
 _BYTES_PER_CHUNK = 16
 """Framing that every chunk may have. All other framing of a body is bounded like a head."""
+_FORWARDING = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"})
 _HOST = regex(rb"[A-Za-z0-9._~!$&'()*+;=%:\[\]-]{1,255}")
 
 
@@ -113,6 +114,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._timeouts: Final = connections.timeouts
         self._outlet: _Outlet | None = None
         self._admitted = self._counts_as_refused = False
+        self._watches_forwarding = False
         self._active: RequestResponseCycle | None = None
         # The request that is being received.
         self._in_head = True
@@ -145,6 +147,7 @@ class HttpProtocol(HttpToolsProtocol):
         refusal = self._shared.admit(self._address)
         if refusal is None:
             self._admitted = True
+            self._watches_forwarding = not self._shared.trusts(self._address)
             self._await(_Awaited.HEAD, self._timeouts.head)
         elif self._shared.refusing < REFUSED_AT_ONCE:
             self._shared.refusing += 1
@@ -317,6 +320,8 @@ class HttpProtocol(HttpToolsProtocol):
         scope["raw_path"] = raw_path
         scope["path"] = urllib.parse.unquote(path) if "%" in path else path
         scope["query_string"] = parsed.query or b""
+        if self._watches_forwarding:
+            self._watch_forwarding()
         cycle = self.cycle
         answering = cycle is not None and not cycle.response_complete
         if answering and len(self.pipeline) >= PIPELINED:
@@ -334,6 +339,16 @@ class HttpProtocol(HttpToolsProtocol):
     def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._active = cycle
         self._start_asgi_task(cycle, app)
+
+    def _watch_forwarding(self) -> None:
+        """Warn once of a proxy that nobody has named: its headers do not count."""
+        if any(name in _FORWARDING for name, _ in self.headers):
+            self._watches_forwarding = False
+            self._shared.security.warn(
+                "forwarding_headers_ignored",
+                address=self._address,
+                detail="Name the address in BOTKEYS_TRUSTED_PROXIES if it is your proxy's.",
+            )
 
     def _cycle(self, *, keep_alive: bool) -> _Cycle:
         cycle = _Cycle(

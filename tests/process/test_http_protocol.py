@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from app.process.connections import REFUSED_AT_ONCE
 from app.process.http_protocol import HEAD_BYTES, LINGER_BYTES, PIPELINED
@@ -414,3 +415,18 @@ def test_a_flood_of_refused_connections_holds_no_descriptors() -> None:
             REFUSED_AT_ONCE
         )
         assert held[0].get().status == 200
+
+
+def test_forwarding_headers_of_a_stranger_are_warned_of_once() -> None:
+    request = HEAD + b"X-Forwarded-For: 192.0.2.1\r\n\r\n"
+    for trusted, expected in (("", ["127.0.0.1"]), ("127.0.0.1", [])):
+        with (
+            capture_logs() as lines,
+            http_server(application, connections(trusted=trusted)) as server,
+        ):
+            for _ in range(2):
+                client = server.connect()
+                client.send(request)
+                assert client.answer().status == 200
+        warned = [line for line in lines if line["event"] == "forwarding_headers_ignored"]
+        assert [line["address"] for line in warned] == expected
