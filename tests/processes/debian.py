@@ -1,4 +1,4 @@
-"""PostgreSQL 15 and PgBouncer from Debian, with passwords, over TCP and over a socket."""
+"""PostgreSQL 15, PgBouncer and HAProxy from Debian, over TCP and over a socket."""
 
 import asyncio
 import os

@@ -422,6 +422,8 @@ def test_rolling_restarts_behind_a_proxy_answer_every_request(
 ) -> None:
     database = asyncio.run(production_logins.migrated())
     with installed(tmp_path, production_logins, database, oidc, exchange_hosts) as installation:
+        # It registers the master key, to which api then seals.
+        assert is_ready(*installation.serve("runtime"))
         ports = [free_port(), free_port()]
 
         def serve(port: int) -> Running:
