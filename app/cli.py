@@ -143,6 +143,32 @@ def grants() -> None:
 
 
 @app.command()
+def restored(
+    to: Annotated[
+        datetime,
+        typer.Option(
+            formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
+            help="The moment that was recovered; UTC unless it has an offset.",
+        ),
+    ],
+    log: Annotated[
+        list[Path] | None,
+        typer.Option(help="Output of `botkeys serve`, to count what was lost; can be repeated."),
+    ] = None,
+) -> None:
+    """Record that the database was recovered to an earlier moment, and say what that means.
+
+    Needs the owner's login. Later credentials get versions that no bot has seen.
+    """
+    import asyncio
+
+    from app.commands.record_restoration import record_restoration
+    from app.settings import load_settings
+
+    asyncio.run(record_restoration(load_settings(), to, log or [], typer.echo))
+
+
+@app.command()
 def token(
     account: Annotated[str, typer.Option(help="The account's name; any text.")],
     scopes: Annotated[

@@ -22,6 +22,7 @@ ACCOUNTLESS = frozenset(
     {
         "master_keys",
         "master_key_holders",
+        "restorations",
         "catalogues",
         "instruments",
         "instrument_prices",

@@ -110,6 +110,7 @@ GRANTS = (
     "GRANT SELECT ON TABLE releases TO botkeys_api",
     "GRANT INSERT, SELECT ON TABLE releases TO botkeys_runtime",
     "GRANT DELETE, SELECT ON TABLE releases TO botkeys_worker",
+    "GRANT SELECT ON TABLE restorations TO botkeys_api",
     "GRANT SELECT ON TABLE signals TO botkeys_api",
     "GRANT SELECT (account_id, at, environment, key_id) ON TABLE signals TO botkeys_purge",
     "GRANT INSERT, SELECT ON TABLE signals TO botkeys_runtime",

@@ -14,6 +14,7 @@ from app.db.migrate import ROLES
 PERMITTED = {
     "master_keys",
     "master_key_holders",
+    "restorations",
     # The catalogue: public data of the exchanges.
     "catalogues",
     "instruments",

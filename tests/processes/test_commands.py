@@ -23,6 +23,7 @@ COMMANDS = [
     ("worker",),
     ("migrate",),
     ("grants",),
+    ("restored",),
     ("token",),
     ("openapi",),
     ("master-key",),

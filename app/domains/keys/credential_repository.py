@@ -3,12 +3,12 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.custody.sealing import Sealed
 from app.db.base import AnyRow
-from app.db.models import Key, KeyCredential
+from app.db.models import Key, KeyCredential, Restoration
 
 
 class CredentialRepository:
@@ -24,6 +24,11 @@ class CredentialRepository:
             Key.account_id == self._account_id, Key.id == key_id
         )
         return (await self._session.execute(query)).one()
+
+    async def version_floor(self) -> int:
+        """Return what new versions must be above: bots may have seen any that a recovery undid."""
+        found = await self._session.scalar(select(func.max(Restoration.version_floor)))
+        return found or 0
 
     async def remove(self, key_id: UUID) -> int:
         """Delete all versions and return how many there were."""

@@ -91,7 +91,7 @@ class ReplacementService:
             vouched=same_key,
             confirmed=new.confirm_same_account,
         )
-        version = row.version + 1
+        version = max(row.version, await self._credentials.version_floor()) + 1
         binding = Binding(account_id, key_id, version, request.exchange, request.environment)
         sealed = await self._sealer.seal(request.credentials, binding)
         try:

@@ -22,6 +22,7 @@ SERVER_COMMANDS = (
     "migrate",
     "openapi",
     "operations",
+    "restored",
     "serve",
     "simulator",
     "token",
