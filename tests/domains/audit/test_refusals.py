@@ -86,10 +86,10 @@ def ledger(shared_context: Context, database: Database) -> Ledger:
     return Ledger(shared_context, database)
 
 
-async def test_a_thousand_refusals_are_two_entries_of_one_chain(world: World) -> None:
+async def test_a_hundred_refusals_are_two_entries_of_one_chain(world: World) -> None:
     """Rule R30."""
     user = world.user()
-    for _ in range(1000):
+    for _ in range(100):
         assert (await user.delete("/v1/bots/01938a5e-0000-7000-8000-000000000000")).is_error
     shown = (await user.get("/v1/audit-events")).json()["items"]
     assert [(entry["outcome"], entry["details"]) for entry in shown] == [("refused", {})]
@@ -97,7 +97,7 @@ async def test_a_thousand_refusals_are_two_entries_of_one_chain(world: World) ->
     await world.context.refusals.close()
     newest, first = (await user.get("/v1/audit-events")).json()["items"]
     assert newest["details"].pop("first_at") < newest["details"].pop("last_at") < newest["at"]
-    assert newest["details"] == {"count": 999, "addresses": ["127.0.0.1"]}
+    assert newest["details"] == {"count": 99, "addresses": ["127.0.0.1"]}
     same = ("actor", "actor_id", "action", "outcome", "code", "target", "address")
     assert [newest[name] for name in same] == [first[name] for name in same]
     claims = await world.context.verifier.verify(user.token)
