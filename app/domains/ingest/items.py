@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 from app.api.known_names import no_such, spelled_alike
 from app.api.schemas import public_message, safe_location
 from app.domains.trading.fields import RowName
+from app.kit.visible_text import is_blank, is_visible
 from botkeys.exchanges.parsing import as_text, settle_name
 
 _MOST_FAULTS = 5
@@ -83,7 +84,7 @@ def _fault(loc: tuple[Any, ...], kind: str, message: str, known: Collection[str]
 
 def _normalised(value: str) -> str:
     name = as_text(value)
-    if name is None:
+    if name is None or is_blank(name) or not is_visible(name):
         raise ValueError("must be the name of an asset")
     return settle_name(name)
 
