@@ -130,6 +130,7 @@ def test_nobody_but_root_may_look_into_the_process(
     # Root's entries are root's anyway, so here a process switches to another user first.
     script = f"""
 import os
+import resource  # while the standard library can still be read
 from botkeys.core_dumps import forbid_core_dumps
 os.setgid({NOBODY})
 os.setuid({NOBODY})
