@@ -8,7 +8,7 @@ a connection, and is then refused: that account alone notices.
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Self
@@ -70,7 +70,9 @@ class Share:
             if turn.done() and not turn.cancelled():
                 self.give_back(account_id)  # it came at the same moment
             else:
-                line.waiting.remove(turn)
+                # A place that was given back meanwhile took it out already.
+                with suppress(ValueError):
+                    line.waiting.remove(turn)
             if isinstance(error, TimeoutError):
                 raise RateLimited(RETRY_SECONDS, _TOO_MANY) from None
             raise

@@ -159,3 +159,17 @@ async def test_a_place_given_to_one_who_just_left_goes_to_the_next() -> None:
     await asyncio.wait_for(stays, 5)
     share.give_back(account)
     assert share._lines == {}
+
+
+async def test_one_who_leaves_while_a_place_is_given_back_is_passed_over() -> None:
+    share, account = Share(1, patience=30), uuid4()
+    await share.take(account)
+    left = asyncio.create_task(share.take(account))
+    await asyncio.sleep(0)
+
+    left.cancel()  # its wait is cancelled, and it learns of that later
+    share.give_back(account)
+
+    with pytest.raises(asyncio.CancelledError):
+        await left
+    assert share._lines == {}
