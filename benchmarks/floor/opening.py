@@ -81,6 +81,7 @@ class OpenPosition:
                 "bot": bot_id,
                 "position": name,
                 "key_id": key_id,
+                "locks_key": True,
             }
             (row,) = await connection.fetch(ADD.text, *ADD.arguments(new))
         response = {
