@@ -12,7 +12,7 @@ from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.release import Releaser
 from app.db.base import new_id
 from app.db.driver import Statement
-from app.domains.audit.entry import Entry, link
+from app.domains.audit.entry import FORMAT, Entry, link, seal
 from app.domains.audit.log import ADD
 from app.domains.runtime.release.repository import ADD_RELEASE, FOUND, LOCK
 from app.kit.json_codec import dumps
@@ -89,7 +89,7 @@ class ReleaseCredentials:
         head: asyncpg.Record,
         details: dict[str, Any],
     ) -> None:
-        sequence, previous, now = head
+        sequence, previous, sealed, _, now = head
         entry = Entry(
             account_id=call.account_id,
             sequence=sequence + 1,
@@ -107,9 +107,13 @@ class ReleaseCredentials:
             request_id="floor",
             details=details,
         )
-        mac = link(self._audit_key, previous, entry)
-        columns = {**entry.members(), "details": json.dumps(details)}
-        await _fetch(connection, ADD, **columns, mac=mac)
+        key = self._audit_key
+        if sequence and sealed != seal(key, call.account_id, sequence, previous):
+            raise RuntimeError("this chain was cut")
+        mac = link(key, previous, entry)
+        columns = {**entry.members(), "details": json.dumps(details), "format": FORMAT}
+        columns |= {"seal": seal(key, call.account_id, sequence + 1, mac)}
+        await _fetch(connection, ADD, **columns, mac=mac, sealed_sequence=sequence + 1)
 
 
 async def _fetch(
