@@ -16,8 +16,8 @@ _NAME = "botkeys.http"
 _LOGGER = logging.getLogger(_NAME)
 
 
-def log_request(method: str, route: str, status: int, seconds: float, request_id: str) -> None:
-    """Log a request. `route` is a template; only the request id may come from the caller."""
+def log_request(method: str, route: str, status: int, seconds: float, ids: dict[str, str]) -> None:
+    """Log a request. `route` is a template; only one of the ids may come from the caller."""
     if not _LOGGER.isEnabledFor(logging.INFO):
         return
     line = {
@@ -26,7 +26,7 @@ def log_request(method: str, route: str, status: int, seconds: float, request_id
         "status": status,
         "ms": round(seconds * 1000, 2),
         "event": "request",
-        "request_id": masked_text(request_id),
+        **{name: masked_text(text) for name, text in ids.items()},
         "logger": _NAME,
         "level": "info",
         "at": datetime.now(UTC),

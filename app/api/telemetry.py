@@ -3,6 +3,7 @@
 import re
 import time
 import traceback
+from typing import Any
 
 import structlog
 from fastapi import Request
@@ -86,6 +87,14 @@ def _method(scope: Scope) -> str:
     return method if method in (getattr(scope.get("route"), "methods", None) or ()) else "other"
 
 
+def _ids(state: dict[str, Any]) -> dict[str, str]:
+    """Return our id of the request, and the caller's if it sent one."""
+    ids = {"request_id": state["own_request_id"]}
+    if state["client_request_id"] is not None:
+        ids["client_request_id"] = state["client_request_id"]
+    return ids
+
+
 class TelemetryMiddleware:
     """The outermost middleware: assigns request ids and turns exceptions into problems."""
 
@@ -96,8 +105,12 @@ class TelemetryMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = self._request_id(scope)
-        scope.setdefault("state", {})["request_id"] = request_id
+        own_id, client_id = str(new_id()), self._client_id(scope)
+        request_id = client_id or own_id
+        state = scope.setdefault("state", {})
+        # The caller sees its own id again; logs and the audit log have ours, which nobody chooses.
+        state["request_id"], state["own_request_id"] = request_id, own_id
+        state["client_request_id"] = client_id
         status = 0
 
         async def send_with_id(message: Message) -> None:
@@ -112,7 +125,7 @@ class TelemetryMiddleware:
             await send(message)
 
         started = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(**_ids(state)):
             try:
                 await self.app(scope, receive, send_with_id)
             except Exception as error:  # noqa: BLE001  # the last handler: nothing may pass it
@@ -121,13 +134,13 @@ class TelemetryMiddleware:
                 self._finish(scope, status, time.perf_counter() - started)
 
     @staticmethod
-    def _request_id(scope: Scope) -> str:
+    def _client_id(scope: Scope) -> str | None:
         for name, value in scope["headers"]:
             if name == b"x-request-id":
                 text = value.decode("latin-1")
                 if _REQUEST_ID.fullmatch(text):
                     return str(text)
-        return str(new_id())
+        return None
 
     async def _answer_failure(
         self, error: Exception, scope: Scope, receive: Receive, send: Send, status: int
@@ -147,4 +160,4 @@ class TelemetryMiddleware:
         method, route = _method(scope), _route(scope)
         metrics: Metrics = scope["app"].state.metrics
         metrics.answered(method, route, status, seconds)
-        log_request(method, route, status, seconds, scope["state"]["request_id"])
+        log_request(method, route, status, seconds, _ids(scope["state"]))

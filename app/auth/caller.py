@@ -18,6 +18,8 @@ class Caller:
     principal: UserPrincipal | BotPrincipal
     address: str
     request_id: str
+    client_request_id: str | None = None
+    """What the caller calls the request; `request_id` is ours."""
 
     @property
     def account_id(self) -> UUID:

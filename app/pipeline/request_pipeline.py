@@ -156,13 +156,13 @@ class _Passage:
         request, access = self._request, self._access
         address = request.client.host if request.client else ""
         state = request.scope["state"]
-        request_id: str = state["request_id"]
+        ids = state["own_request_id"], state["client_request_id"]
         if access.for_bots:
             bot = await self._pipeline.authentication.bot(request, access)
-            caller = self._caller = state["caller"] = Caller(bot, address, request_id)
+            caller = self._caller = state["caller"] = Caller(bot, address, *ids)
         else:
             user = await self._pipeline.authentication.user(request)
-            caller = self._caller = state["caller"] = Caller(user, address, request_id)
+            caller = self._caller = state["caller"] = Caller(user, address, *ids)
             await self._pipeline.authentication.admit(user, request, access)
         return caller
 

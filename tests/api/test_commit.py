@@ -1,6 +1,7 @@
 """The commit precedes the response: a failed commit is never answered with 2xx."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
@@ -91,7 +92,9 @@ async def test_a_refusal_undoes_what_was_done_before_it_and_is_recorded(world: W
     newest = (await user.get("/v1/audit-events?limit=1")).json()["items"][0]
     assert newest["action"] == "key.delete"
     assert (newest["outcome"], newest["code"]) == ("refused", "key_assigned")
-    assert newest["request_id"] == "a-refusal"
+    assert refused.headers["x-request-id"] == "a-refusal"
+    assert UUID(newest["request_id"])
+    assert newest["details"]["client_request_id"] == "a-refusal"
     assert newest["actor"] == "user"
     assert await rows(world, AuditEvent, AuditEvent.action == "key.delete") == 1
     assert (await user.get(f"/v1/keys/{key['id']}")).status_code == 200

@@ -106,6 +106,8 @@ class AuditLog:
         locked it.
         """
         account_id = self._caller.account_id
+        if self._caller.client_request_id is not None:
+            details["client_request_id"] = self._caller.client_request_id
         head = after or await self._head(account_id)
         entry = Entry(
             account_id=account_id,
