@@ -13,9 +13,12 @@ closing a socket with unread data resets it, and the peer might lose the respons
 """
 
 import asyncio
+import os
 import select
+import socket
 import urllib.parse
 from collections.abc import Coroutine
+from contextlib import suppress
 from enum import Enum
 from math import inf
 from re import compile as regex
@@ -192,13 +195,20 @@ class HttpProtocol(HttpToolsProtocol):
         return self._deadline - self._timeouts.keep_alive
 
     def close_idle(self) -> bool:
-        """Close the connection unless a request has arrived that was not read yet."""
+        """Close the connection unless a request has arrived that was not read yet.
+
+        The transport would tell the peer only in the loop's next round, and the peer might send a
+        request until it knows.
+        """
         descriptor = self.transport.get_extra_info("socket").fileno()
         if descriptor >= 0:
             waiting = select.poll()
             waiting.register(descriptor, select.POLLIN)
-            if waiting.poll(0):
-                return False
+            with socket.socket(fileno=os.dup(descriptor)) as own:
+                if waiting.poll(0):
+                    return False
+                with suppress(OSError):  # the peer has gone
+                    own.shutdown(socket.SHUT_WR)
         self.transport.close()
         return True
 

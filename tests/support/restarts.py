@@ -39,6 +39,8 @@ class Load:
     last_answers: int = 0
     refused: int = 0
     lost: list[str] = field(default_factory=list)
+    crossed: int = 0
+    """Requests that were sent while the server was closing their idle connection."""
     _done: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
@@ -55,13 +57,15 @@ class Load:
 
     def _call(self, pause: float) -> None:
         connection: socket.socket | None = None
+        sent = 0
         while not self._done.is_set():
             if connection is None:
-                connection = self._connected()
+                connection, sent = self._connected(), 0
             elif _has_ended(connection):
                 connection.close()  # cleanly, and before anything was sent on it
                 connection = None
-            elif self._answered(connection):
+            elif self._answered(connection, idle=pause >= QUIET and sent > 0):
+                sent += 1
                 time.sleep(pause)
             else:
                 connection.close()
@@ -72,12 +76,12 @@ class Load:
     def _connected(self) -> socket.socket | None:
         try:
             return socket.create_connection(self.address, PATIENCE)
-        except ConnectionRefusedError:
-            self.refused += 1
+        except (ConnectionRefusedError, ConnectionResetError):
+            self.refused += 1  # before anything was sent
             time.sleep(0.01)
             return None
 
-    def _answered(self, connection: socket.socket) -> bool:
+    def _answered(self, connection: socket.socket, *, idle: bool) -> bool:
         """Send a request; return whether the connection takes another after its answer."""
         received = b""
         try:
@@ -85,11 +89,13 @@ class Load:
             while not _is_complete(received):
                 piece = connection.recv(65536)
                 if not piece:
-                    self.lost.append(f"ended after {received!r}")
-                    return False
+                    raise ConnectionResetError(f"ended after {received!r}")
                 received += piece
         except OSError as error:
-            self.lost.append(repr(error))
+            if idle and not received:
+                self.crossed += 1
+            else:
+                self.lost.append(repr(error))
             return False
         self.answered[int(received.split(b" ", 2)[1])] += 1
         if b"connection: close" in received:
