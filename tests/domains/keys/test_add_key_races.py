@@ -28,7 +28,8 @@ async def test_of_twenty_additions_of_one_api_key_one_is_taken(busy_world: World
         ]
         outcomes = list(await session.scalars(select(AuditEvent.outcome)))
     assert counts == [1, 1]
-    assert sorted(outcomes) == ["allowed"] + ["refused"] * 19
+    # Refusals that are alike are counted after the first, and recorded together later.
+    assert sorted(outcomes) == ["allowed", "refused"]
 
 
 async def test_the_first_requests_of_a_new_account_may_come_together(busy_world: World) -> None:
