@@ -6,6 +6,7 @@ apply.
 """
 
 import logging
+import time
 from datetime import UTC, datetime
 
 import orjson
@@ -16,11 +17,49 @@ _NAME = "botkeys.http"
 _LOGGER = logging.getLogger(_NAME)
 
 
+_TOO_MANY_REQUESTS = 429
+REFUSALS_PER_SECOND = 20
+
+
+class _Refusals:
+    """How many lines of refusals are due: a flood that is refused must not fill the disk."""
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._logged = 0
+        self.left_out = 0
+
+    def due(self) -> bool:
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second, self._logged = second, 0
+        self._logged += 1
+        if self._logged <= REFUSALS_PER_SECOND:
+            return True
+        self.left_out += 1
+        return False
+
+    def taken(self) -> int:
+        """Return how many were left out since the last line."""
+        count, self.left_out = self.left_out, 0
+        return count
+
+
+_refusals = _Refusals()
+
+
 def log_request(method: str, route: str, status: int, seconds: float, ids: dict[str, str]) -> None:
-    """Log a request. `route` is a template; only one of the ids may come from the caller."""
+    """Log a request. `route` is a template; only one of the ids may come from the caller.
+
+    Of the requests above a limit (429) at most 20 a second are logged; the next such line says how
+    many were `left_out`, and metrics count them all.
+    """
     if not _LOGGER.isEnabledFor(logging.INFO):
         return
-    line = {
+    above_limit = status == _TOO_MANY_REQUESTS
+    if above_limit and not _refusals.due():
+        return
+    line: dict[str, object] = {
         "method": method,
         "route": route,
         "status": status,
@@ -31,4 +70,6 @@ def log_request(method: str, route: str, status: int, seconds: float, ids: dict[
         "level": "info",
         "at": datetime.now(UTC),
     }
+    if above_limit and (left_out := _refusals.taken()):
+        line["left_out"] = left_out
     _LOGGER.handle(Rendered(_NAME, orjson.dumps(line, option=orjson.OPT_UTC_Z).decode()))

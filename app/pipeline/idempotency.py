@@ -39,7 +39,8 @@ def read_key(value: str) -> str:
         fault = {
             "loc": ["header", "Idempotency-Key"],
             "type": "idempotency_key_invalid",
-            "msg": f"Use 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters without spaces",
+            "msg": f"Send it once, as 1 to {MAX_IDEMPOTENCY_KEY} visible ASCII characters, "
+            "without spaces",
         }
         raise InvalidRequest([fault])
     return value
@@ -81,9 +82,11 @@ async def claim_of(
     request: Request, hmac_key: SecretBytes, account_id: UUID, *, action: str | None
 ) -> Claim | None:
     """Return the request's claim, `None` without an Idempotency-Key; raise as `read_key` does."""
-    header = request.headers.get("idempotency-key")
-    if header is None:
+    headers = request.headers.getlist("idempotency-key")
+    if not headers:
         return None
+    # Two have two readings: proxies may join them, or pass on either.
+    header = headers[0] if len(headers) == 1 else ""
     target = request.url.path + "?" + request.url.query
     return Claim(
         account_id,

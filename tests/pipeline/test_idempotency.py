@@ -230,6 +230,21 @@ async def test_a_key_is_1_to_255_visible_ascii_characters(world: World) -> None:
             assert answer.json()["errors"][0]["loc"] == ["header", "Idempotency-Key"]
 
 
+async def test_a_key_is_sent_once(world: World) -> None:
+    user = world.user()
+    headers = [
+        ("Authorization", f"Bearer {user.token}"),
+        ("Idempotency-Key", "one"),
+        ("Idempotency-Key", "two"),
+    ]
+
+    answer = await world.http.post("/v1/bots", json={"name": "Grid"}, headers=headers)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["loc"] == ["header", "Idempotency-Key"]
+    assert await count(world, IdempotencyRecord) == 0
+
+
 async def test_neither_key_nor_body_is_stored_in_clear(world: World) -> None:
     user = world.user()
     await add_unchecked(user)

@@ -17,7 +17,7 @@ from app.domains.bots.token_repository import stored_token_hash
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.stream.publisher import STREAMS_OF_A_BOT, ConfigPublisher
 from app.domains.runtime.stream.router import ConfigEvents
-from app.errors import Unavailable
+from app.errors import RateLimited, Unavailable
 from tests.support.streaming import Streaming, streaming
 from tests.support.world import Bot, User, World
 
@@ -279,6 +279,23 @@ async def test_one_stream_too_many_ends_the_oldest_and_none_holds_a_connection(
         assert await streams[0].ends()
         assert server.config_publisher.count == STREAMS_OF_A_BOT
         assert pool.checkedout() < STREAMS_OF_A_BOT
+
+
+async def test_a_stream_that_newer_ones_end_at_once_says_so(busy_world: World) -> None:
+    bot = await new_bot(busy_world.user())
+    async with streaming(busy_world, HINTS_ALONE) as server:
+        principal = await principal_of(busy_world, bot)
+        results = await asyncio.gather(
+            *(
+                server.config_publisher.subscribe(principal, None)
+                for _ in range(STREAMS_OF_A_BOT + 2)
+            ),
+            return_exceptions=True,
+        )
+    refused = [result for result in results if isinstance(result, BaseException)]
+
+    assert len(refused) == 2
+    assert all(isinstance(error, RateLimited) for error in refused)
 
 
 async def test_a_process_holds_so_many_streams_and_refuses_more(busy_world: World) -> None:

@@ -77,8 +77,8 @@ class ConfigPublisher:
         """Return a stream for a bot that has the version `known`, once its configuration was read.
 
         Raises `Unauthenticated` if the token was just revoked, `RateLimited` if the account has
-        taken its share of the places, `Unavailable` if all are taken or the database does not
-        respond.
+        taken its share of the places or the bot opened newer streams meanwhile, `Unavailable` if
+        all are taken or the database does not respond.
         """
         if self._closed or self._count >= self.limits.maximum:
             raise Unavailable(
@@ -107,6 +107,12 @@ class ConfigPublisher:
             raise
         if subscription.revoked:
             raise Unauthenticated(TokenFault.REVOKED)
+        if subscription.replaced:
+            raise RateLimited(
+                _WAIT_SECONDS,
+                f"This bot opened newer streams meanwhile and has at most {STREAMS_OF_A_BOT}. Keep "
+                "one open instead.",
+            )
         if subscription.closed:
             raise Unavailable
         return subscription
@@ -128,7 +134,7 @@ class ConfigPublisher:
         """
         watched = self._watched.get(name)
         while watched is not None and len(watched.subscriptions) >= STREAMS_OF_A_BOT:
-            watched.subscriptions[0].close()
+            watched.subscriptions[0].close(replaced=True)
         if self._of_account[name[0]] >= self.limits.of_account:
             raise RateLimited(
                 _WAIT_SECONDS,

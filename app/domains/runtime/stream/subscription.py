@@ -36,6 +36,8 @@ class Subscription:
         self._forget = forget
         self.closed = False
         self.revoked = False
+        self.replaced = False
+        """Whether newer streams of the bot ended it."""
 
     @property
     def ended(self) -> bool:
@@ -74,11 +76,11 @@ class Subscription:
         config, self._pending = self._pending, None
         return config
 
-    def close(self, *, revoked: bool = False) -> None:
-        """End the stream; `revoked` if its token is no longer valid."""
+    def close(self, *, revoked: bool = False, replaced: bool = False) -> None:
+        """End the stream; `revoked` if its token is no longer valid, `replaced` by newer ones."""
         if not self.closed:
             self.closed = True
-            self.revoked = revoked
+            self.revoked, self.replaced = revoked, replaced
             _wake(self._news)
             self._was_read()
             self._forget(self)
