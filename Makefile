@@ -60,7 +60,7 @@ torture: install clients generator ## run the long tests
 coverage: install clients ## run all tests except the long ones, and report coverage
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --timeout 600 --cov --cov-report=term:skip-covered
 
-demo: install ## play the main story from end to end on the terminal
+demo: install ## play the main story on the terminal, in production mode with the roles apart
 	@exec $(BIN)/python -m examples.demo
 
 bench: install ## measure performance, as ratios to a minimal baseline on this machine

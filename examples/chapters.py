@@ -1,6 +1,5 @@
 """The chapters of the demo, in order. Each makes real calls and checks their results."""
 
-import asyncio
 import json
 
 from botkeys.client import BotClient, NoKey, ReleasedCredentials
@@ -8,6 +7,7 @@ from examples.database import dump
 from examples.okx_order import place_order, place_order_with_wrong_secret
 from examples.scene import Scene
 from examples.search import files_below, find
+from examples.service import PARTS
 from examples.story import Json
 
 LABEL = "OKX paper trading"
@@ -16,24 +16,41 @@ _WRONG_SIGNATURE = "50113"
 
 
 async def start(scene: Scene) -> None:
-    story = scene.story
-    story.command("botkeys dev        # what `make run` runs, on a free port and an empty folder")
-    began = asyncio.get_running_loop().time()
-    await scene.service.start()
-    scene.start_seconds = asyncio.get_running_loop().time() - began
-    answer = await scene.http.get("/readyz")
-    story.call(answer, 200, "checks")
-    checks = answer.json()["checks"]
-    story.check(set(checks.values()) == {"ok"}, "database, migrations and master key are in order")
-    story.command("botkeys token --account alice")
-    scene.planted["token of Alice"] = (
-        await scene.service.run("token", "--account", "alice")
-    ).strip()
+    story, service = scene.story, scene.service
+    story.say("production mode: each role is a process of its own, with its own login and keys")
+    story.command("botkeys migrate")
+    story.command("botkeys master-key create --dir keys")
+    for command in PARTS.values():
+        story.command(f"botkeys {' '.join(command)}")
+    await service.start()
+    for role, address in (("runtime", service.runtime_url), ("api", service.url)):
+        answer = await scene.http.get(f"{address}/readyz")
+        story.call(answer, 200, "checks")
+        checks = answer.json()["checks"]
+        story.check(
+            len(checks) == 4 and set(checks.values()) == {"ok"},
+            f"{role}: database, migrations, master key and issuer are in order",
+        )
+    held = {role: service.held(role) for role in PARTS}
+    story.check(
+        held
+        == {
+            "runtime": {"master-0001.private", "token-hmac", "audit-hmac"},
+            "api": {"master-0001.public", "fingerprint-hmac", "audit-hmac"},
+            "catalogue": set(),
+            "purge": set(),
+        },
+        "api has no private master key, runtime no public one, and the workers no key at all",
+    )
+    foreign = await scene.http.get(f"{service.runtime_url}/v1/exchanges")
+    story.check(foreign.status_code == 404, "runtime does not have the routes of api")
+    story.say("the demo's issuer gives Alice a token")
+    scene.planted["token of Alice"] = service.token("alice")
     answer = await scene.call("GET", "/v1/exchanges")
     story.call(answer, 200, "items[].exchange")
     story.check(len(answer.json()["items"]) == 10, "ten exchanges are offered")
     story.command("botkeys simulator credentials")
-    scene.variants = json.loads(await scene.service.run("simulator", "credentials"))
+    scene.variants = json.loads(await service.run("simulator", "credentials"))
 
 
 async def add_binance(scene: Scene) -> None:
@@ -214,8 +231,10 @@ async def read_audit(scene: Scene) -> None:
 async def search_secrets(scene: Scene) -> None:
     story = scene.story
     scene.dumps["the database at the end"] = await dump(scene.service.data)
-    status = await scene.service.stop()
-    story.check(status == 0, "the service stopped as it should")
+    statuses = await scene.service.stop()
+    story.check(
+        statuses == dict.fromkeys(PARTS, 0), "all four processes stopped as they should: status 0"
+    )
     files = list(files_below(scene.service.data))
     places = [
         *scene.dumps.items(),

@@ -118,7 +118,9 @@ async def keep_apart(scene: Scene) -> None:
     ).json()["token"]
     answer = await scene.call("PUT", f"{bot}/key", {"key_id": key_id})
     story.call(answer, 200, "name", "key.environment")
-    async with BotClient(scene.service.url, token, key_id=key_id, environment="live") as client:
+    async with BotClient(
+        scene.service.runtime_url, token, key_id=key_id, environment="live"
+    ) as client:
         await _report(client, [_round_trip(key_id, *trip) for trip in _ROUND_TRIPS[:2]])
         client.record_equity(Decimal("25000.5"), "USDT")
     live = await scene.call("GET", f"/v1/trades?{_LIVE}")
@@ -181,7 +183,7 @@ async def delete_with_data(scene: Scene) -> None:
     ]
     story.check(shown == [[]] * 4, "and nothing shows its data, whatever is still stored")
     token = scene.planted["token of the second bot"]
-    async with BotClient(scene.service.url, token) as client:
+    async with BotClient(scene.service.runtime_url, token) as client:
         refused = await _report_late(client, _round_trip(scene.keys["live"], *_ROUND_TRIPS[2]))
     story.check(
         refused == ["data_deleted"], "a late report of the bot brings nothing back: data_deleted"

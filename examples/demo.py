@@ -1,8 +1,8 @@
 """The main job from end to end, as a story on the terminal: `python -m examples.demo`.
 
-It starts a complete service (database, simulated exchanges, API) in a folder of its own, goes
-through the life of a key, and removes everything. The exit status is 0 only if every step really
-happened.
+It starts a complete installation in a folder of its own: production mode with the roles apart, a
+database, simulated exchanges and an issuer. It goes through the life of a key, and removes
+everything. The exit status is 0 only if every step really happened.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 
 import httpx
 
+from app.db.embedded import EmbeddedPostgresError
 from botkeys.client import BotClientError
 from examples import chapters, data_chapters, trading_chapters
 from examples.scene import Scene
@@ -47,10 +48,7 @@ STEPS: list[tuple[str, Callable[[Scene], Awaitable[None]]]] = [
 
 
 async def narrate(story: Story) -> None:
-    async with (
-        demo_service() as service,
-        httpx.AsyncClient(base_url=service.url, trust_env=False, timeout=60) as http,
-    ):
+    async with demo_service() as service, service.http() as http:
         scene = Scene(story, service, http)
         try:
             for title, act in STEPS:
@@ -71,7 +69,13 @@ async def run(story: Story) -> int:
     except asyncio.CancelledError:
         story.fail("stopped")
         raise
-    except (BotClientError, httpx.HTTPError, OSError, TimeoutError) as failure:
+    except (
+        BotClientError,
+        EmbeddedPostgresError,
+        httpx.HTTPError,
+        OSError,
+        TimeoutError,
+    ) as failure:
         story.fail(f"{type(failure).__name__}: {failure}")
     except (KeyError, TypeError, ValueError) as failure:
         # A response lacks expected members. The error's text may contain what was sent.

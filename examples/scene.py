@@ -27,8 +27,6 @@ class Scene:
     bot: BotProcess | None = None
     dumps: dict[str, bytes] = field(default_factory=dict)
     logged_request: str = ""
-    start_seconds: float = 0.0
-    """How long the service took to start, a measure of how fast this machine is today."""
 
     async def call(
         self, method: str, path: str, body: Any = None, *, accept: str = "application/json"
@@ -41,7 +39,7 @@ class Scene:
     def client(self) -> BotClient:
         """Return the bot's client, configured as a bot would be."""
         return BotClient(
-            self.service.url,
+            self.service.runtime_url,
             self.bot_token,
             key_id=self.keys["okx"],
             exchange="okx",

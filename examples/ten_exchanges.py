@@ -27,9 +27,7 @@ class Visit:
 async def walk_through_all(scene: Scene) -> None:
     """Use another account, so that Alice's list and log stay her own."""
     story = scene.story
-    story.command("botkeys token --account carol")
-    token = (await scene.service.run("token", "--account", "carol")).strip()
-    scene.planted["token of Carol"] = token
+    token = scene.planted["token of Carol"] = scene.service.token("carol")
     answer = await scene.call("GET", "/v1/exchanges")
     places = [
         (item["exchange"], item["contract_types"][-1], environment)

@@ -132,7 +132,7 @@ def _hold(scene: Scene) -> str:
 
     It is longer on a slow machine: all refusals must be tried before the position closes.
     """
-    return f"{max(_SHORTEST_HOLD, scene.start_seconds):.0f}"
+    return f"{max(_SHORTEST_HOLD, scene.service.start_seconds):.0f}"
 
 
 async def _start(scene: Scene, hold: str) -> BotProcess:
@@ -141,7 +141,7 @@ async def _start(scene: Scene, hold: str) -> BotProcess:
     with os.fdopen(file, "w") as stream:
         stream.write(scene.bot_token)
     options = ("--key-id", scene.keys["okx"], "--exchange", "okx", "--hold", hold, *_EAGER)
-    scene.bot = await start_bot(scene.service.url, token, *options)
+    scene.bot = await start_bot(scene.service.runtime_url, token, *options)
     return scene.bot
 
 

@@ -9,16 +9,23 @@ from pathlib import Path
 import pytest
 
 from app.simulator import credentials
+from examples.service import KEY_FILES, PARTS
+from tests.processes.production import HELD
+from tests.support.logins import documented_logins
 
 _ROOT = Path(__file__).resolve().parents[2]
-_SECONDS = 220
-"""Time allowed for what takes twenty seconds on an idle machine."""
+_SECONDS = 300
+"""Time allowed for what takes half a minute on an idle machine."""
 pytestmark = pytest.mark.timeout(_SECONDS + 20)
 
-NO_SERVICE = """
+NO_COMMAND = """
 from pathlib import Path
 from examples import service
 service.BOTKEYS = Path("/bin/false")
+"""
+NO_KEYS = """
+from examples import service
+service.KEY_FILES["runtime"] = ()
 """
 REFUSING_EXCHANGE = """
 from examples import chapters
@@ -47,6 +54,11 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+def test_the_demo_installs_what_is_documented() -> None:
+    assert {role: (f"botkeys_{role}",) for role in PARTS} == documented_logins()
+    assert KEY_FILES == HELD
+
+
 def test_the_demo_happens_from_start_to_end_tells_no_secret_and_leaves_nothing(
     tmp_path: Path,
 ) -> None:
@@ -67,7 +79,8 @@ def test_the_demo_happens_from_start_to_end_tells_no_secret_and_leaves_nothing(
 @pytest.mark.parametrize(
     ("sabotage", "step", "reason"),
     [
-        (NO_SERVICE, "1. Start everything", "botkeys dev ended by itself"),
+        (NO_COMMAND, "1. Start everything", "botkeys migrate ended with status 1"),
+        (NO_KEYS, "1. Start everything", "botkeys serve --role runtime ended by itself"),
         (
             REFUSING_EXCHANGE,
             "9. The bot opens its key and trades",
@@ -80,7 +93,7 @@ def test_the_demo_happens_from_start_to_end_tells_no_secret_and_leaves_nothing(
             marks=pytest.mark.torture,  # short: test_search_for_secrets.py
         ),
     ],
-    ids=["the service does not start", "the exchange says no", "something leaks"],
+    ids=["a command fails", "a role lacks its keys", "the exchange says no", "something leaks"],
 )
 def test_a_step_that_does_not_happen_fails_the_demo_by_its_name(
     tmp_path: Path, sabotage: str, step: str, reason: str
@@ -95,11 +108,12 @@ def test_a_step_that_does_not_happen_fails_the_demo_by_its_name(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_stops_the_service_and_removes_its_folder(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["   $ botkeys migrate", "2."], ids=["starting", "running"])
+def test_ctrl_c_stops_the_service_and_removes_its_folder(tmp_path: Path, moment: str) -> None:
     process = start(tmp_path)
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("2."):
+        if line.startswith(moment):
             break
 
     process.send_signal(signal.SIGINT)
