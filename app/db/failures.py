@@ -1,6 +1,7 @@
 """What a database failure means for the request that met it."""
 
 import asyncpg
+from sqlalchemy.connectors.asyncio import AsyncAdapt_Error
 from sqlalchemy.exc import (
     DBAPIError,
     PendingRollbackError,
@@ -70,10 +71,13 @@ class CommitLost(Exception):
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """Return the error and what SQLAlchemy wrapped in it, outermost first."""
+    """Return the error and what SQLAlchemy wrapped in it, outermost first.
+
+    An error of its adapter of the driver comes alone where a pool, and no engine, connects.
+    """
     found = [error]
-    if isinstance(error, DBAPIError):
-        cause: BaseException | None = error.orig
+    if isinstance(error, DBAPIError | AsyncAdapt_Error):
+        cause = error.orig if isinstance(error, DBAPIError) else error.__cause__
         while cause is not None and cause not in found:
             found.append(cause)
             cause = cause.__cause__

@@ -6,6 +6,7 @@ from typing import Any
 import asyncpg
 import pytest
 from asyncpg.exceptions import _base
+from sqlalchemy.connectors.asyncio import AsyncAdapt_Error
 from sqlalchemy.exc import DBAPIError, InterfaceError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -72,6 +73,17 @@ def test_an_outage_is_one_however_it_is_wrapped(error: BaseException) -> None:
     assert is_of_database(error)
     if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
         assert is_outage(wrapped(error))
+
+
+@pytest.mark.parametrize(
+    "error", [error for error in AWAY if isinstance(error, asyncpg.InternalClientError)], ids=repr
+)
+def test_an_outage_is_one_where_a_pool_connects_without_an_engine(error: Exception) -> None:
+    adapted = AsyncAdapt_Error(str(error), error)
+    adapted.__cause__ = error
+
+    assert is_outage(adapted)
+    assert is_lost(adapted)
 
 
 @pytest.mark.parametrize("error", OURS, ids=repr)
