@@ -26,7 +26,7 @@ router = APIRouter(tags=["health"])
 """Served on the port for operators, if there is one."""
 
 _SECONDS = 3
-_FRESH = 1.0
+FRESH = 1.0
 """How long a result of the checks is returned again, in seconds."""
 log = structlog.get_logger("botkeys.health")
 _PUBLIC: dict[str, Any] = {"security": []}
@@ -60,7 +60,7 @@ class Vitals:
         self.api = api
         self.runtime = runtime
         self.reached_issuer = reached_issuer
-        self.checks = Recent(self._check, _FRESH)
+        self.checks = Recent(self._check, FRESH)
 
     async def _check(self) -> Checks:
         checks = await _database(self.database)

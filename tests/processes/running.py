@@ -53,8 +53,9 @@ def free_port() -> int:
 def environment(**settings: object) -> dict[str, str]:
     """Return our environment with exactly the given Botkeys settings, named without prefix."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("BOTKEYS_")}
-    # Modules are compiled once, as on an ordinary machine.
-    kept.pop("PYTHONDONTWRITEBYTECODE", None)
+    # Modules are compiled once, as on an ordinary machine; and `make` is nobody's part.
+    for name in ("PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"):
+        kept.pop(name, None)
     return kept | {f"BOTKEYS_{name.upper()}": str(value) for name, value in settings.items()}
 
 
