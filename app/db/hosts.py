@@ -80,6 +80,7 @@ class Connector:
                 try:
                     return await self._connect(**choices[number])
                 except Exception:
+                    # Whatever is wrong with one host, another may be the one that takes writes.
                     refused.add(number)
                     if len(refused) == len(choices):
                         raise
