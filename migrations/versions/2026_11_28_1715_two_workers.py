@@ -339,11 +339,13 @@ BEGIN
                 DO UPDATE SET purged_at = excluded.purged_at
             )
             SELECT count(*) FROM gone $sql$, deletion);
+        EXECUTE deletion INTO purged USING p_account, p_environment, p_key, p_cutoff, p_since,
+            p_above, p_least, p_below, p_most, p_rows;
     ELSE
-        deletion := format('WITH gone AS (%s RETURNING 1) SELECT count(*) FROM gone', deletion);
+        EXECUTE deletion USING p_account, p_environment, p_key, p_cutoff, p_since,
+            p_above, p_least, p_below, p_most, p_rows;
+        GET DIAGNOSTICS purged = ROW_COUNT;
     END IF;
-    EXECUTE deletion INTO purged USING p_account, p_environment, p_key, p_cutoff, p_since,
-        p_above, p_least, p_below, p_most, p_rows;
     IF purged > 0 THEN
         UPDATE public.operations
         SET phase = p_kind, done = done + purged, total = greatest(total, done + purged),

@@ -164,7 +164,10 @@ def test_no_acknowledged_write_is_lost_and_no_answer_is_untrue_whatever_is_kille
         assert len(bots.acknowledged) > KILLS
         assert len(positions.acknowledged) > KILLS
         bots.agree_with(_stored(server, "SELECT name FROM bots"))
-        renamed = "SELECT request_id FROM audit_events WHERE outcome = 'allowed'"
+        renamed = (
+            "SELECT details->>'client_request_id' FROM audit_events WHERE outcome = 'allowed'"
+            " AND details ? 'client_request_id'"
+        )
         names.agree_with(_stored(server, renamed))
         positions.agree_with(_stored(server, "SELECT id FROM positions"))
         verified = installation.command(
