@@ -26,7 +26,7 @@ class Issuer:
     address: str
     key: RSAKey
 
-    def token(self, account: str) -> str:
+    def token(self, account: str = "alice") -> str:
         """Return an access token of the account, with all scopes of users."""
         now = int(time.time())
         claims = {

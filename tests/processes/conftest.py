@@ -14,8 +14,9 @@ import pytest
 
 from app.simulator import Simulator
 from botkeys.exchanges.registry import simulated_hosts
-from tests.processes import issuer, logins
-from tests.processes.issuer import Issuer
+from examples import issuer
+from examples.issuer import Issuer
+from tests.processes import logins
 from tests.processes.logins import Logins
 from tests.processes.running import Running, Service
 from tests.processes.trading import Trader, new_key, new_trader

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.processes.issuer import Issuer
+from examples.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.running import (
     BOTKEYS,

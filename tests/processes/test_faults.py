@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from app.db.migrate import migrate
+from examples.issuer import Issuer
 from tests.processes import debian
 from tests.processes.books import Books, Writer, adds_bots, renames, reports_positions
 from tests.processes.conftest import Start
 from tests.processes.debian import Debian15, debian15, standby_of
-from tests.processes.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed, is_ready
 from tests.processes.running import Running, Service, eventually, free_port

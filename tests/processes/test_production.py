@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from app.auth.development_issuer import DevelopmentIssuer
 from app.db.engine import open_database
-from tests.processes.issuer import Issuer
+from examples.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed, is_ready
 from tests.processes.running import (

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from app.db.migrate import alembic_config, head
-from tests.processes.issuer import Issuer
+from examples.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed
 from tests.processes.running import ROOT, Running, eventually

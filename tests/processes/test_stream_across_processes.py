@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.processes.issuer import Issuer
+from examples.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.production import installed, is_ready
 from tests.processes.running import PATIENCE
