@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import EnvSettingsSource, PydanticBaseSettingsSource
 
 from app.kit.service_links import is_service_link, service_links, without
+from botkeys.exchanges.hosts import beyond_this_machine
 
 PREFIX = "BOTKEYS_"
 
@@ -222,8 +223,9 @@ class Settings(BaseSettings):
     )
     exchange_hosts: dict[str, dict[str, dict[str, str | None]]] = Field(
         default_factory=dict,
-        description="Hosts that replace the built-in ones, as JSON: "
-        '`{"binance": {"testnet": {"rest_linear": "https://…"}}}`; see docs/exchanges.md.',
+        description="Hosts that replace the built-in or simulated ones, as JSON: "
+        '`{"binance": {"testnet": {"rest_linear": "https://…"}}}`; see docs/exchanges.md. While '
+        "exchanges are simulated, loopback addresses only.",
     )
     key_check_timeout: float = Field(
         5,
@@ -369,9 +371,20 @@ class Settings(BaseSettings):
             raise ValueError("BOTKEYS_OPERATIONS_PORT must differ from BOTKEYS_PORT")
         if self.mode is Mode.PRODUCTION and self.exchanges == "simulated":
             raise ValueError("BOTKEYS_EXCHANGES=simulated is only available in development")
+        if self.simulated:
+            self._require_simulated_hosts()
         if self.mode is Mode.PRODUCTION and self.database_tls == "verify-full":
             self._require_verified_databases()
         return self
+
+    def _require_simulated_hosts(self) -> None:
+        outside = next(beyond_this_machine(self.exchange_hosts), None)
+        if outside is not None:
+            raise ValueError(
+                f"BOTKEYS_EXCHANGE_HOSTS leads {outside} beyond this machine, but exchanges are "
+                "simulated. Name a loopback address, or set BOTKEYS_EXCHANGES=real if real "
+                "exchanges are meant"
+            )
 
     def _require_verified_databases(self) -> None:
         for name in type(self).model_fields:

@@ -34,7 +34,7 @@ from app.limits.requests import RequestLimits
 from app.limits.shared import SharedStore
 from app.process.closure_watch import watched_closures
 from app.settings import PREFIX, Mode, Role, Settings, SettingsError
-from botkeys.exchanges.hosts import HostOverrides
+from botkeys.exchanges.hosts import HostOverrides, layered
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
 
@@ -156,14 +156,14 @@ def _request_limits(
 
 
 async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOverrides:
-    """Return the configured hosts: the real ones with overrides, or those of our own simulator."""
+    """Return the hosts that replace the built-in ones: all of them if exchanges are simulated."""
     if not settings.simulated:
         return settings.exchange_hosts
     # Imported here: production never loads the simulator.
     from app.simulator import Simulator  # noqa: PLC0415
 
     simulator = await stack.enter_async_context(Simulator())
-    return {**simulated_hosts(simulator.hosts), **settings.exchange_hosts}
+    return layered(simulated_hosts(simulator.hosts), settings.exchange_hosts)
 
 
 @asynccontextmanager

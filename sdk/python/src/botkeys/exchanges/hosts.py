@@ -7,7 +7,7 @@ loopback only) without a path, since paths are signed; `websocket…` names are 
 have a path. `None` removes a host: calls to it raise `NoEndpoint`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from botkeys.addresses import is_loopback
@@ -18,6 +18,37 @@ HostTable = Mapping[Environment, Mapping[str, str | None]]
 
 HostOverrides = Mapping[str, Mapping[str, Mapping[str, str | None]]]
 """The setting: exchange → environment → name → address."""
+
+
+def layered(below: HostOverrides, above: HostOverrides) -> HostOverrides:
+    """Return two settings as one: a single host of `above` replaces that host of `below` only."""
+    return {
+        exchange: {
+            environment: {
+                **below.get(exchange, {}).get(environment, {}),
+                **above.get(exchange, {}).get(environment, {}),
+            }
+            for environment in {**below.get(exchange, {}), **above.get(exchange, {})}
+        }
+        for exchange in {**below, **above}
+    }
+
+
+def beyond_this_machine(hosts: HostOverrides) -> Iterator[str]:
+    """Yield the place of each host that is not loopback: `binance testnet rest_linear`."""
+    for exchange, environments in hosts.items():
+        for environment, names in environments.items():
+            for name, address in names.items():
+                if address is not None and not _on_this_machine(address):
+                    yield f"{exchange} {environment} {name}"
+
+
+def _on_this_machine(address: str) -> bool:
+    try:
+        host = urlsplit(address).hostname
+    except ValueError:
+        return False
+    return host is not None and is_loopback(host)
 
 
 def merged(
