@@ -5,7 +5,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
 
+from app.db.migrate import alembic_config
 from app.domains.catalogue.repository import CatalogueKey
 from app.simulator import FaultKind
 from botkeys.exchanges.model import ContractType, Environment, MarginMode
@@ -16,6 +19,7 @@ from tests.support.variants import add_unchecked
 from tests.support.world import World
 
 CROSS, ISOLATED = (MarginMode.CROSS,), (MarginMode.ISOLATED,)
+GEMINI = CatalogueKey("gemini", Environment.TESTNET, None, ContractType.LINEAR)
 DERIBIT = CatalogueKey("deribit", Environment.TESTNET, None, ContractType.LINEAR)
 
 
@@ -69,12 +73,21 @@ async def test_leverage_is_required_where_it_can_be_set(world: World) -> None:
         assert answer.json()["errors"][0]["loc"] == ["body", "leverage"]
 
 
-async def test_leverage_cannot_be_set_where_it_is_implicit(world: World) -> None:
+IMPLICIT = [
+    (DERIBIT, "BTC_USDC-PERPETUAL", "100"),
+    (GEMINI, "BTCGUSDPERP", None),
+]
+
+
+@pytest.mark.parametrize(("catalogue", "symbol", "most"), IMPLICIT, ids=("deribit", "gemini"))
+async def test_leverage_cannot_be_set_where_it_is_implicit(
+    world: World, catalogue: CatalogueKey, symbol: str, most: str | None
+) -> None:
     """Rule R15."""
     user = world.user()
-    symbol = "BTC_USDC-PERPETUAL"
-    await list_instruments(world, DERIBIT, instrument(symbol, margin_modes=CROSS))
-    key = await user.add_key(exchange="deribit", verify=False)
+    listed = instrument(symbol, margin_modes=CROSS, max_leverage=most)
+    await list_instruments(world, catalogue, listed)
+    key = await user.add_key(exchange=catalogue.exchange, verify=False)
 
     refused = await user.post(assets_of(key), {"symbol": symbol, "leverage": "2"})
     asset = await add_asset(user, key, symbol=symbol, leverage=None)
@@ -82,7 +95,38 @@ async def test_leverage_cannot_be_set_where_it_is_implicit(world: World) -> None
 
     assert refusal(refused) == (422, "leverage_not_settable")
     assert refusal(change) == (422, "leverage_not_settable")
-    assert (asset["leverage"], asset["max_leverage"], asset["blocked_by"]) == (None, "100", [])
+    assert (asset["leverage"], asset["max_leverage"], asset["blocked_by"]) == (None, most, [])
+
+
+def forgetting() -> str:
+    """Return the statement of the migration that takes leverages away."""
+    for script in ScriptDirectory.from_config(alembic_config()).walk_revisions():
+        statement: str | None = getattr(script.module, "FORGET_LEVERAGE", None)
+        if statement is not None:
+            return statement
+    raise LookupError
+
+
+async def test_a_leverage_from_before_it_was_known_to_be_implicit_is_forgotten(
+    world: World,
+) -> None:
+    """Rule R15."""
+    user = world.user()
+    for name, symbol in ((GEMINI, "BTCGUSDPERP"), (OKX, BTC)):
+        await list_instruments(world, name, instrument(symbol, margin_modes=CROSS))
+    old = await user.add_key(exchange="gemini", verify=False)
+    other = await user.add_key(verify=False)
+    await add_asset(user, old, symbol="BTCGUSDPERP", leverage=None)
+    await add_asset(user, other, leverage="7")
+    async with world.context.database.sessions.begin() as session:
+        await session.execute(
+            text("UPDATE trading_assets SET leverage = 1000 WHERE leverage IS NULL")
+        )
+        await session.execute(text(forgetting()))
+
+    now = await user.get(f"{assets_of(old)}/BTCGUSDPERP")
+    assert (now.json()["leverage"], now.headers["ETag"]) == (None, '"2"')
+    assert (await user.get(f"{assets_of(other)}/{BTC}")).json()["leverage"] == "7"
 
 
 @pytest.mark.parametrize(

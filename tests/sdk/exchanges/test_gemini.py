@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ from botkeys.exchanges.model import (
 from botkeys.exchanges.parsing import read_json
 from botkeys.exchanges.registry import Exchanges
 from botkeys.sealing.secret import Secret
-from botkeys.transport.client import Request
+from botkeys.transport.client import Deadline, Request
 from tests.support.any_json import any_json
 
 VECTOR_TIME = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
@@ -69,7 +70,15 @@ def test_nonces_rise_even_while_the_clock_stands_still() -> None:
         1_700_000_000_001,
         1_700_000_000_002,
     ]
-    assert [nonces.in_seconds() for _ in range(2)] == [1_700_000_000, 1_700_000_001]
+
+
+def test_a_nonce_in_seconds_is_never_ahead_of_the_clock() -> None:
+    """Else the next second of a bot would not be above it. Rule R53."""
+    now = VECTOR_TIME
+    nonces = gemini.Nonces(lambda: now)
+    assert {nonces.in_seconds() for _ in range(5)} == {1_700_000_000}
+    now += timedelta(milliseconds=999)
+    assert nonces.in_seconds() == 1_700_000_000
 
 
 async def test_no_key_stays_in_memory_after_its_turn() -> None:
@@ -177,13 +186,41 @@ async def test_a_check_says_everything_in_headers_and_has_no_body(
     assert payload_of(asked.headers)["request"] == "/v1/roles"
 
 
+HASTE = 25
+"""How many seconds of the exchange's clock pass in one of ours."""
+
+
+@pytest.fixture
+def hurried(
+    http: Any,
+    fake: Any,
+    world: Any,
+    hosts_at: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Exchanges:
+    """Provide exchanges whose clock and pauses run faster."""
+    assert world is fake
+    begun = monotonic()
+    monkeypatch.setattr(gemini, "NONCE_SECONDS", 1 / HASTE)
+
+    def clock() -> datetime:
+        return VECTOR_TIME + timedelta(seconds=(monotonic() - begun) * HASTE)
+
+    return Exchanges(http, clock=clock, hosts=hosts_at(fake.url))
+
+
+def nonces_of(world: Any) -> list[int]:
+    return [int(payload_of(asked.headers)["nonce"]) for asked in world.asked(ROLES)]
+
+
 async def test_checks_of_one_key_at_the_same_time_arrive_with_rising_nonces(
-    exchanges: Exchanges, world: Any
+    hurried: Exchanges, world: Any
 ) -> None:
-    await asyncio.gather(*(check(exchanges) for _ in range(12)))
-    nonces = [int(payload_of(asked.headers)["nonce"]) for asked in world.asked(ROLES)]
-    assert len(nonces) == 12
+    await asyncio.gather(*(check(hurried) for _ in range(6)))
+    nonces = nonces_of(world)
+    assert len(nonces) == 6
     assert nonces == sorted(set(nonces))
+    assert nonces[-1] < 2_000_000_000  # seconds all of them
 
 
 async def test_a_turn_that_does_not_come_in_time_is_no_outage(
@@ -191,21 +228,105 @@ async def test_a_turn_that_does_not_come_in_time_is_no_outage(
 ) -> None:
     exchanges = Exchanges(http, hosts=hosts_at(fake.url), check_seconds=0.05)
     adapter: Any = exchanges.adapter("gemini")
-    async with adapter._nonces.turn(KEYS.api_key):
+    turn = adapter._nonces.turn(KEYS.api_key)
+    async with turn.lock:
         with pytest.raises(RateLimited):
             await check(exchanges)
     assert fake.received == []
 
 
-async def test_an_overtaken_nonce_is_tried_again_and_then_in_seconds(
-    exchanges: Exchanges, world: Any, reply_of: Callable[..., Any]
+async def test_milliseconds_are_tried_only_after_two_seconds_were_refused(
+    hurried: Exchanges, world: Any, reply_of: Callable[..., Any]
 ) -> None:
+    """Rule R53."""
     world.routes[ROLES] = reply_of({"result": "error", "reason": "InvalidNonce"}, 400)
     with pytest.raises(ClockSkew):
-        await check(exchanges)
-    first, second, third = [int(payload_of(asked.headers)["nonce"]) for asked in world.asked(ROLES)]
-    assert first < second
-    assert third == first // 1000
+        await check(hurried)
+    first, second, third, fourth = nonces_of(world)
+    assert first < second < third // 1000 + 1
+    assert second < 2_000_000_000
+    assert 1_700_000_000_000 < third < fourth
+
+
+class Counting:
+    """A key of which the exchange accepts only a nonce above the last."""
+
+    def __init__(self, last: int, reply_of: Callable[..., Any]) -> None:
+        self.accepted = [last]
+        self._reply_of = reply_of
+
+    def takes(self, nonce: int) -> bool:
+        if nonce <= self.accepted[-1]:
+            return False
+        self.accepted.append(nonce)
+        return True
+
+    def reply(self, received: Any) -> Any:
+        if self.takes(int(payload_of(received.headers)["nonce"])):
+            return self._reply_of({"isTrader": True, "isFundManager": False, "isAuditor": False})
+        return self._reply_of({"result": "error", "reason": "InvalidNonce"}, 400)
+
+
+async def test_a_check_leaves_a_bot_that_counts_in_seconds_alive(
+    hurried: Exchanges,
+    world: Any,
+    reply_of: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rule R53."""
+    clock: Any = hurried.adapter("gemini")
+    key = Counting(clock._nonces.in_seconds(), reply_of)
+    monkeypatch.setattr(world, "reply", key.reply)
+
+    assert (await check(hurried)).permissions.trade is PermissionAnswer.YES
+    await asyncio.sleep(1.1 / HASTE)
+
+    assert key.takes(clock._nonces.in_seconds())
+
+
+async def test_a_bot_that_counts_in_milliseconds_is_checked_in_milliseconds(
+    hurried: Exchanges, world: Any, reply_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock: Any = hurried.adapter("gemini")
+    key = Counting(clock._nonces.in_milliseconds(), reply_of)
+    monkeypatch.setattr(world, "reply", key.reply)
+
+    assert (await check(hurried)).permissions.trade is PermissionAnswer.YES
+
+    assert len(nonces_of(world)) == 3
+
+
+async def test_seconds_that_a_fault_may_have_used_up_do_not_lead_to_milliseconds(
+    hurried: Exchanges, world: Any, reply_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule R53: the nonce of a call that failed may have counted."""
+    adapter: Any = hurried.adapter("gemini")
+    world.routes[ROLES] = reply_of({"result": "error", "reason": "InvalidNonce"}, 400)
+    call = adapter._call
+
+    async def repeated(*args: Any, **kwargs: Any) -> object:
+        with suppress(ClockSkew):
+            await call(*args, **kwargs)
+        return await call(*args, **kwargs)
+
+    monkeypatch.setattr(adapter, "_call", repeated)
+
+    with pytest.raises(Unreachable):
+        await check(hurried)
+
+    assert max(nonces_of(world)) < 2_000_000_000
+
+
+async def test_without_time_for_a_second_nonce_a_check_ends_as_no_outage(
+    hurried: Exchanges, world: Any, reply_of: Callable[..., Any]
+) -> None:
+    world.routes[ROLES] = reply_of({"result": "error", "reason": "InvalidNonce"}, 400)
+    adapter = hurried.adapter("gemini")
+    with pytest.raises(RateLimited):
+        await adapter.check_credentials(
+            KEYS, Environment.LIVE, None, ContractType.LINEAR, Deadline(0.5 / HASTE)
+        )
+    assert len(nonces_of(world)) == 1
 
 
 async def test_a_key_of_a_group_of_accounts_is_not_sent(exchanges: Exchanges, world: Any) -> None:

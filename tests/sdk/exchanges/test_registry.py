@@ -48,6 +48,7 @@ def test_every_exchange_has_both_environments_whatever_their_state() -> None:
         ("bitmex", Environment.LIVE): Availability.CLOSED,
         ("bitmex", Environment.TESTNET): Availability.CLOSED,
         ("kucoin", Environment.TESTNET): Availability.DISCONTINUED,
+        ("gemini", Environment.LIVE): Availability.UNCONFIRMED,
     }
     for exchange, environment in unusual:
         assert EXCHANGES[exchange].environments[environment].note
@@ -61,7 +62,7 @@ def test_capabilities_are_those_of_the_facts() -> None:
     regional = {n for n, p in EXCHANGES.items() if p.environments[Environment.LIVE].regions}
     assert linear_only == {"gemini", "woox"}
     assert cross_only == {"kraken", "deribit", "gemini"}
-    assert implicit == {"deribit"}
+    assert implicit == {"deribit", "gemini"}
     assert by_account == {"bybit", "kraken", "deribit", "gemini"}
     assert regional == {"bybit", "okx"}
     assert {name for name in EXCHANGES if passphrase_required(name)} == {"okx", "kucoin"}

@@ -1,6 +1,6 @@
 """Gemini: linear perpetuals in GUSD, cross margin within a derivatives account.
 
-No call, public or signed, returns a maximum leverage per symbol: it stays unknown.
+No call, public or signed, sets a leverage or returns a maximum: it follows from size and margin.
 """
 
 import asyncio
@@ -87,6 +87,9 @@ _PRICES = "/v1/pricefeed"
 _TICKER = "/v1/pubticker/"
 _ROLES = "/v1/roles"
 _PERPETUAL_ID = "perp"
+# Between two nonces in seconds: by then a bot's call of the first second is in the past.
+NONCE_SECONDS = 1.0
+_TRIES = 2  # with seconds, before milliseconds
 _UNIT = Decimal(1)
 _MS_PER_SECOND = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -95,34 +98,41 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # --- signing
 
 
-class Nonces:
-    """Nonces that never decrease, and a lock per key: its calls must arrive in order.
+class Turn:
+    """One key's place in line: its calls must arrive in the order of their nonces."""
 
-    Locks are found by a salted hash, so that no API key stays here after its call.
+    __slots__ = ("__weakref__", "lock", "second")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.second = 0  # the last one used as a nonce
+
+
+class Nonces:
+    """The numbers that calls count with, and a turn per key.
+
+    Seconds are those of the clock, never ahead of it: the next second of a bot that counts in
+    seconds is then always above. Milliseconds increase even while the clock stands still. Turns are
+    found by a salted hash, so that no API key stays here after its call.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._last = {_MS_PER_SECOND: 0, 1: 0}
+        self._last = 0
         self._salt = secrets.token_bytes(16)
-        self._turns: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
+        self._turns: WeakValueDictionary[bytes, Turn] = WeakValueDictionary()
 
     def in_milliseconds(self) -> int:
-        return self._next(_MS_PER_SECOND)
+        self._last = max(milliseconds(self._clock()), self._last + 1)
+        return self._last
 
     def in_seconds(self) -> int:
-        """Return a nonce for keys with time-based nonces, which accept no others."""
-        return self._next(1)
+        return milliseconds(self._clock()) // _MS_PER_SECOND
 
-    def _next(self, per_second: int) -> int:
-        now = milliseconds(self._clock()) * per_second // _MS_PER_SECOND
-        self._last[per_second] = max(now, self._last[per_second] + 1)
-        return self._last[per_second]
-
-    def turn(self, api_key: Secret) -> asyncio.Lock:
-        """Return the lock of one key; it is dropped once nobody holds it or waits for it."""
+    def turn(self, api_key: Secret) -> Turn:
+        """Return the turn of one key; it is dropped once nobody holds it or waits for it."""
         name = hashlib.blake2b(api_key.reveal().encode(), key=self._salt).digest()
-        return self._turns.setdefault(name, asyncio.Lock())
+        return self._turns.setdefault(name, Turn())
 
 
 class GeminiAuth(Auth):
@@ -358,27 +368,48 @@ class GeminiAdapter(RestAdapter):
         try:
             with deadline.in_line():
                 async with asyncio.timeout(deadline.left_in_line()):
-                    await turn.acquire()
+                    await turn.lock.acquire()
         except TimeoutError:
             raise RateLimited(self.exchange) from None
         try:
-            return CredentialReport(await self._roles(credentials, market, deadline))
+            return CredentialReport(await self._roles(credentials, turn, market, deadline))
         finally:
-            turn.release()
+            turn.lock.release()
 
     async def _roles(
-        self, credentials: Credentials, market: Market, deadline: Deadline
+        self, credentials: Credentials, turn: Turn, market: Market, deadline: Deadline
     ) -> Permissions:
-        """Call with up to three nonces: a bot or another process of ours may overtake the first.
+        """Call with nonces in seconds, and in milliseconds once two seconds were refused.
 
-        The third is for keys with time-based nonces. Seconds come last, since a key that has seen
-        milliseconds would refuse them forever.
+        A refused nonce does no harm; an accepted one must be exceeded from then on. Milliseconds
+        would therefore end every bot that counts in seconds, while seconds end none. A key whose
+        bot counts in milliseconds refuses both seconds, and may be overtaken once more.
         """
-        nonces = self._nonces
-        for nonce in (nonces.in_milliseconds, nonces.in_milliseconds):
+        used: list[int] = []
+
+        def second() -> int:
+            turn.second = self._nonces.in_seconds()
+            used.append(turn.second)
+            return turn.second
+
+        seconds = GeminiAuth(credentials, second)
+        for _ in range(_TRIES):
+            if used or turn.second == self._nonces.in_seconds():
+                await self._next_second(deadline)
             with suppress(ClockSkew):
-                return await self._ask(GeminiAuth(credentials, nonce), market, deadline)
-        return await self._ask(GeminiAuth(credentials, nonces.in_seconds), market, deadline)
+                return await self._ask(seconds, market, deadline)
+        if len(used) > _TRIES:
+            # A call was repeated after a fault: its first try may have used up that second.
+            raise Unreachable(self.exchange)
+        auth = GeminiAuth(credentials, self._nonces.in_milliseconds)
+        with suppress(ClockSkew):
+            return await self._ask(auth, market, deadline)
+        return await self._ask(auth, market, deadline)
+
+    async def _next_second(self, deadline: Deadline) -> None:
+        if deadline.left() <= NONCE_SECONDS:
+            raise RateLimited(self.exchange)  # nothing is known of the key, and nothing is wrong
+        await asyncio.sleep(NONCE_SECONDS)
 
     async def _ask(self, auth: Auth, market: Market, deadline: Deadline) -> Permissions:
         payload = await self._call(

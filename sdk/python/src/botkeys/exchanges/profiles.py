@@ -254,9 +254,12 @@ GEMINI = ExchangeProfile(
     exchange="gemini",
     name="Gemini",
     environments={
-        Environment.LIVE: _available(
+        Environment.LIVE: EnvironmentProfile(
+            Availability.UNCONFIRMED,
+            "Perpetuals require a derivatives account, which is not offered in the USA. Gemini "
+            "closed its accounts in the UK, the EEA and Australia by 2026-04-06; where perpetuals "
+            "are still offered is unconfirmed.",
             "https://exchange.gemini.com/settings/api",
-            "Perpetuals require a derivatives account, which is not available everywhere.",
         ),
         Environment.TESTNET: _available(
             "https://exchange.sandbox.gemini.com/settings/api",
@@ -266,7 +269,7 @@ GEMINI = ExchangeProfile(
     contract_types=_LINEAR,
     margin_modes=_CROSS,
     margin_mode_scope=MarginModeScope.ACCOUNT,
-    leverage=LeverageKind.PER_SYMBOL,
+    leverage=LeverageKind.IMPLICIT,
     credential_fields=_fields("The API key, beginning with account-."),
     required_permissions=("Trader",),
     setup_steps=(
