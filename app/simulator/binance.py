@@ -10,8 +10,9 @@ from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
 from itertools import count
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
+from app.simulator.asymmetric import from_base64, signed_by
 from app.simulator.binance_listing import Contract, Family, listing
 from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
@@ -142,7 +143,7 @@ class Binance(Venue):
         if key is None:
             raise self._not_allowed(api_key, request)
         self._check_time(_params(request), now_ms)
-        if not same(digest(key.text.api_secret, message).hex(), signature):
+        if not _proven(key, message, signature):
             raise self._refusal(400, -1022, "Signature for this request is not valid.")
         if not key.comes_from(request.peer):
             raise self._not_allowed(api_key, request)
@@ -391,3 +392,10 @@ def _params(request: Request) -> dict[str, str]:
     """Return the percent-decoded parameters of query and form body."""
     pairs = parse_qsl(request.query, keep_blank_values=True)
     return dict(pairs + parse_qsl(request.body.decode("latin-1"), keep_blank_values=True))
+
+
+def _proven(key: SimulatedKey, message: str, signature: str) -> bool:
+    """Verify an HMAC in hex, or a registered key's signature in percent-encoded base64."""
+    if key.public_key is None:
+        return same(digest(key.text.api_secret, message).hex(), signature)
+    return signed_by(key.public_key, message, from_base64(unquote(signature)))

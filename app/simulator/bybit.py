@@ -16,6 +16,7 @@ from uuid import UUID
 
 import orjson
 
+from app.simulator.asymmetric import from_base64, signed_by
 from app.simulator.bybit_listing import CATEGORIES, Category, Contract, listing
 from app.simulator.formats import iso
 from app.simulator.http_server import Request, Response
@@ -143,8 +144,8 @@ class Bybit(Venue):
         self._check_time(written, window, now_ms)
         payload = request.body.decode("latin-1") if request.method == "POST" else request.query
         sent_window = headers.get("x-bapi-recv-window", "")
-        expected = digest(key.text.api_secret, written + api_key + sent_window + payload).hex()
-        if not same(expected, headers.get("x-bapi-sign", "")):
+        message = written + api_key + sent_window + payload
+        if not _proven(key, message, headers.get("x-bapi-sign", "")):
             message = "error sign! please check your signature generation algorithm."
             raise self._refusal(10004, message)
         if key.expires_ms is not None and now_ms >= key.expires_ms:
@@ -383,3 +384,10 @@ class Bybit(Venue):
 
 def _params(request: Request) -> dict[str, str]:
     return dict(parse_qsl(request.query))
+
+
+def _proven(key: SimulatedKey, message: str, signature: str) -> bool:
+    """Verify an HMAC in hex, or a registered key's signature in base64."""
+    if key.public_key is None:
+        return same(digest(key.text.api_secret, message).hex(), signature)
+    return signed_by(key.public_key, message, from_base64(signature))

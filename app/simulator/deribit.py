@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from app.simulator.asymmetric import from_base64url, signed_by
 from app.simulator.deribit_listing import Instrument, listing
 from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
@@ -131,6 +132,8 @@ class Deribit(Venue):
         if not all(parts.get(name) for name in ("id", "ts", "sig", "nonce")):
             raise self._refusal(10000, "authorization_required")
         key = self._known(parts["id"])
+        if key.public_key is not None:  # keys of this kind sign nothing but a login
+            raise self._refusal(13009, "unauthorized")
         self._check_time(parts["ts"], now_ms)
         body = request.body.decode("latin-1")
         lines = (parts["ts"], parts["nonce"], request.method, request.target, body, "")
@@ -170,13 +173,14 @@ class Deribit(Venue):
             raise self._invalid("grant_type", "invalid grant type")
         key = self._known(self._text(params, "client_id"))
         if grant == "client_credentials":
-            proven = same(key.text.api_secret, self._text(params, "client_secret"))
+            proven = key.public_key is None and same(
+                key.text.api_secret, self._text(params, "client_secret")
+            )
         else:
             stamp, nonce = str(params.get("timestamp", "")), str(params.get("nonce", ""))
             self._check_time(stamp, call.now_ms)
             text = "\n".join((stamp, nonce, str(params.get("data", ""))))
-            expected = _hmac(key.text.api_secret, text)
-            proven = same(expected, self._text(params, "signature"))
+            proven = _proven(key, text, self._text(params, "signature"))
         if not proven:
             raise self._refusal(13004, "invalid_credentials")
         return self._grant(self._from_its_address(key, call.request), call.now_ms)
@@ -374,6 +378,13 @@ def _message(request: Request) -> dict[str, Any] | None:
 def _hmac(secret: str, text: str) -> str:
     """Return the HMAC-SHA256 in hex of a text that was JSON and is encoded as UTF-8 again."""
     return digest(secret, text.encode().decode("latin-1")).hex()
+
+
+def _proven(key: SimulatedKey, text: str, signature: str) -> bool:
+    """Verify an HMAC in hex, or a registered key's signature in base64url."""
+    if key.public_key is None:
+        return same(_hmac(key.text.api_secret, text), signature)
+    return signed_by(key.public_key, text.encode().decode("latin-1"), from_base64url(signature))
 
 
 def _scope(key: SimulatedKey) -> str:

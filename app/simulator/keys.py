@@ -85,7 +85,8 @@ class SimulatedKey:
 
     `account` is the exchange's own id of the account; `addresses` the IP list, empty for none;
     `expires_ms` when the permission to trade lapses; `traits` properties of a single exchange, such
-    as OKX's account level (`acctLv`).
+    as OKX's account level (`acctLv`). `public_key` is the PEM that the user registered, for a key
+    that signs with a private half; it then has no secret.
     """
 
     exchange: str
@@ -96,6 +97,7 @@ class SimulatedKey:
     addresses: tuple[str, ...] = ()
     expires_ms: int | None = None
     traits: tuple[tuple[str, str], ...] = ()
+    public_key: str | None = None
 
     def may(self, permission: Permission, now_ms: int) -> bool:
         lapsed = self.expires_ms is not None and now_ms >= self.expires_ms

@@ -1,5 +1,6 @@
 """Deribit: one list of every kind, two ways to authenticate a key, scopes in a text."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -9,6 +10,8 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.simulator import KeyText, Permission, SimulatedKey, Simulator
 from tests.simulator.conftest import KEYS, Clock, Market, client
@@ -399,3 +402,37 @@ async def test_answers_of_authentication_have_the_recorded_fields(market: Market
     theirs = recorded("deribit-error-invalid-credentials-synthetic.json")
     compare(refused, theirs)
     assert refused["error"] == theirs["error"]
+
+
+async def test_a_registered_key_logs_in_by_its_signature_and_by_nothing_else(
+    market: Market,
+) -> None:
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    read = frozenset({Permission.READ})
+    market.simulator.keys.add(
+        SimulatedKey(
+            "deribit", "live", KeyText("own", ""), "123456789", read, public_key=public.decode()
+        )
+    )
+    ms = market.clock.ms
+    text = f"{ms}\nn2\n".encode()
+    signature = base64.urlsafe_b64encode(private.sign(text)).rstrip(b"=").decode()
+    grant = {**signature_grant({"api_key": "own", "api_secret": ""}, ms), "signature": signature}
+
+    login = await call(market, "public/auth", grant)
+    token = login.json()["result"]["access_token"]
+    account = await call(
+        market, "private/get_account_summaries", {}, Authorization=f"Bearer {token}"
+    )
+    assert (login.status_code, account.status_code) == (200, 200)
+
+    mac_grant = signature_grant({"api_key": "own", "api_secret": ""}, ms)
+    secret_grant = {"grant_type": "client_credentials", "client_id": "own", "client_secret": "x"}
+    for wrong in (mac_grant, {**grant, "signature": changed(signature, 5)}, secret_grant):
+        assert refusal(await call(market, "public/auth", wrong)) == (400, 13004)
+    headers = header({"api_key": "own", "api_secret": ""}, ms, "GET", SUMMARIES)
+    answer = await market.http.get(
+        market.simulator.hosts["deribit"]["live"] + SUMMARIES, headers=headers
+    )
+    assert refusal(answer) == (400, 13009)

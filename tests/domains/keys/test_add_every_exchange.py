@@ -3,7 +3,15 @@
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
+from app.simulator import KeyText, Permission, SimulatedKey
 from botkeys.exchanges.model import Environment
 from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
@@ -138,6 +146,37 @@ async def test_a_kraken_secret_is_base64(world: World, secret: str) -> None:
     answer = await world.user().post("/v1/keys", body("kraken", api_secret=secret))
 
     assert (answer.status_code, answer.json()["code"]) == (422, "malformed_credentials")
+
+
+async def test_a_key_that_the_user_made_for_deribit_is_checked_by_its_signature(
+    world: World,
+) -> None:
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    rights = frozenset({Permission.READ, Permission.TRADE})
+    world.simulator.keys.add(
+        SimulatedKey(
+            "deribit",
+            "live",
+            KeyText("AbCdEfGh", ""),
+            "987654321",
+            rights,
+            public_key=public.decode(),
+        )
+    )
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    wrong = Ed25519PrivateKey.generate()
+    other = wrong.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    key = body("deribit", api_key="AbCdEfGh", api_secret=pem, verify=True)
+
+    refused = await world.user().post("/v1/keys", {**key, "api_secret": other})
+    taken = await world.user().post("/v1/keys", key)
+
+    assert (refused.status_code, refused.json()["code"]) == (422, "credentials_rejected")
+    assert taken.status_code == 201, taken.text
+    stated = taken.json()
+    assert stated["verification"]["status"] == "verified"
+    assert (stated["permissions"]["trade"], stated["permissions"]["withdraw"]) == ("yes", "no")
 
 
 async def test_a_region_is_one_of_the_exchanges_own_and_is_kept(world: World) -> None:

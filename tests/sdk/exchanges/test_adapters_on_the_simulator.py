@@ -1,10 +1,18 @@
 """Adapters and simulator share no code: where they agree, both read the facts alike."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 
-from app.simulator import Simulator, credentials
+from app.simulator import KeyText, Permission, SimulatedKey, Simulator, credentials
 from botkeys.exchanges.errors import CredentialsRefused
 from botkeys.exchanges.model import ContractType, CredentialReport, Credentials, Environment
 from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
@@ -67,9 +75,14 @@ UNTRADED = "DAWN"  # the base of a contract that was just listed
 
 
 @pytest.fixture
-async def simulated(http: HttpTransport) -> AsyncIterator[Exchanges]:
-    async with Simulator(perpetuals=5, long_listing=5) as simulator:
-        yield Exchanges(http, hosts=simulated_hosts(simulator.hosts))
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(perpetuals=5, long_listing=5) as running:
+        yield running
+
+
+@pytest.fixture
+def simulated(simulator: Simulator, http: HttpTransport) -> Exchanges:
+    return Exchanges(http, hosts=simulated_hosts(simulator.hosts))
 
 
 def boxed(texts: dict[str, str]) -> Credentials:
@@ -161,3 +174,54 @@ async def test_every_listed_perpetual_has_a_price_and_a_volume_once_it_is_traded
     for symbol in traded:
         assert found[symbol].price is not None
         assert found[symbol].volume_24h is not None
+
+
+def edwards() -> Ed25519PrivateKey:
+    return Ed25519PrivateKey.generate()
+
+
+def rsa() -> RSAPrivateKey:
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def private_pem(key: Ed25519PrivateKey | RSAPrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+@pytest.mark.parametrize(
+    ("exchange", "generate"),
+    [
+        ("binance", edwards),
+        ("binance", rsa),
+        ("bybit", rsa),
+        ("deribit", edwards),
+        ("deribit", rsa),
+    ],
+)
+async def test_a_registered_key_is_proven_by_its_private_half_alone(
+    simulator: Simulator,
+    simulated: Exchanges,
+    exchange: str,
+    generate: Callable[[], Ed25519PrivateKey | RSAPrivateKey],
+) -> None:
+    own, strange = generate(), generate()
+    public = own.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    simulator.keys.add(
+        SimulatedKey(
+            exchange,
+            "live",
+            KeyText("registered", ""),
+            "400500600",
+            frozenset({Permission.READ, Permission.TRADE}),
+            public_key=public.decode(),
+        )
+    )
+    live = Environment.LIVE
+
+    keys = Credentials(Secret("registered"), Secret(private_pem(own)))
+    report = await check(simulated, exchange, live, keys)
+    assert (report.permissions.trade, report.permissions.withdraw) == ("yes", "no")
+    assert (report.exchange_account is not None) == (exchange in TELLS_ACCOUNT)
+    for wrong in (private_pem(strange), "no-private-half"):
+        keys = Credentials(Secret("registered"), Secret(wrong))
+        assert await refusal(simulated, exchange, live, keys) in {"bad_signature", "refused"}

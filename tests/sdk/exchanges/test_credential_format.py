@@ -97,8 +97,8 @@ def test_a_pem_secret_is_taken_where_the_exchange_takes_that_kind(exchange: str)
     text = rsa.private_bytes(
         Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()
     ).decode()
-    assert (fault(exchange, secret=text) is None) == (exchange in {"binance", "bybit"})
-    assert (fault(exchange, secret=pem()) is None) == (exchange == "binance")
+    assert (fault(exchange, secret=text) is None) == (exchange in {"binance", "bybit", "deribit"})
+    assert (fault(exchange, secret=pem()) is None) == (exchange in {"binance", "deribit"})
 
 
 def test_line_breaks_that_a_form_or_a_system_changed_do_no_harm() -> None:
@@ -125,10 +125,25 @@ def test_line_breaks_that_a_form_or_a_system_changed_do_no_harm() -> None:
             .decode(),
             "a type that exchanges do not accept",
         ),
+        (
+            generate_rsa(public_exponent=65537, key_size=1024)  # noqa: S505  # what is refused
+            .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            .decode(),
+            "fewer than 2048 bits",
+        ),
         (pem() + "x" * 5_000, "longer than 4096"),
         (pem() + "é", "non-ASCII"),
     ],
-    ids=["without end", "cut", "encrypted", "public", "other curve", "long", "accented"],
+    ids=[
+        "without end",
+        "cut",
+        "encrypted",
+        "public",
+        "other curve",
+        "short RSA",
+        "long",
+        "accented",
+    ],
 )
 def test_a_pem_that_cannot_sign_is_explained(secret: str, sentence: str) -> None:
     message = fault("binance", secret=secret)

@@ -6,8 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import HealthCheck, given, settings
 
+from botkeys import base64url
 from botkeys.exchanges import deribit
 from botkeys.exchanges.errors import BadPayload, CredentialsRefused
 from botkeys.exchanges.model import ContractType, CredentialReport, Credentials, Environment
@@ -73,6 +78,67 @@ def test_a_login_keeps_the_times_of_its_request_and_sends_no_secret() -> None:
     assert sent.headers["content-length"] == str(len(sent.content))
     assert b"s-test" not in sent.content
     assert "Authorization" not in sent.headers
+
+
+EDWARDS_PEM = """-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----
+"""
+
+
+def login_of(pem: str) -> dict[str, Any]:
+    keys = Credentials(Secret("k-test"), Secret(pem))
+    auth = deribit.DeribitAuth(keys, lambda: VECTOR_TIME, lambda: "n")
+    sent = next(auth.auth_flow(Request("POST", f"https://d.example{LOGIN}")))
+    parameters: dict[str, Any] = json.loads(sent.content)["params"]
+    return parameters
+
+
+def test_a_login_with_an_ed25519_key_is_signed_as_documented() -> None:
+    # One key and text have one signature (RFC 8032), which OpenSSL gives too:
+    # printf '1700000000000\nn\n' > text; openssl pkeyutl -sign -rawin -inkey key.pem -in text |
+    #     base64 -w0 | tr '+/' '-_' | tr -d =
+    stated = login_of(EDWARDS_PEM)
+    assert (stated["grant_type"], stated["timestamp"], stated["nonce"], stated["data"]) == (
+        "client_signature",
+        1_700_000_000_000,
+        "n",
+        "",
+    )
+    assert (
+        stated["signature"]
+        == "BBPaU9cGzTETUjAEaT0IuuU7t9ryj2j_qwowwCsMj5KUOimmvMI4ZC5JD-yP4QutIz4IquyOKMXwfrUB8RbSAg"
+    )
+
+
+def test_a_login_with_an_rsa_key_is_signed_with_its_private_half() -> None:
+    key = generate_rsa(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    signature = base64url.decode(login_of(pem)["signature"])
+    assert signature is not None
+    key.public_key().verify(signature, b"1700000000000\nn\n", PKCS1v15(), SHA256())
+
+
+async def test_a_key_with_a_private_half_asks_for_its_account_with_the_token_of_its_login(
+    exchanges: Exchanges, world: Any
+) -> None:
+    """Deribit takes no signature but the login's from such keys."""
+    report = await check(exchanges, Credentials(Secret("k"), Secret(EDWARDS_PEM)))
+    assert report.exchange_account is not None
+    (asked,) = world.asked(ACCOUNT)
+    assert asked.headers["authorization"] == "Bearer t"
+
+
+@pytest.mark.parametrize("token", [None, "", 7, "a b", "a\r\nHost: x", "é"])
+async def test_a_login_without_a_usable_token_leaves_the_account_unknown(
+    exchanges: Exchanges, world: Any, reply_of: Callable[..., Any], token: object
+) -> None:
+    answer = json.loads(world.routes[LOGIN].body)
+    answer["result"]["access_token"] = token
+    world.routes[LOGIN] = reply_of(answer)
+    report = await check(exchanges, Credentials(Secret("k"), Secret(EDWARDS_PEM)))
+    assert (report.permissions.read, report.exchange_account) == ("yes", None)
+    assert world.asked(ACCOUNT) == []
 
 
 def test_recordings_are_read(shared: Path) -> None:
@@ -148,9 +214,9 @@ def world(sample: Callable[[str], Any], fake: Any, reply_of: Callable[..., Any])
     return fake
 
 
-async def check(exchanges: Exchanges) -> CredentialReport:
+async def check(exchanges: Exchanges, keys: Credentials = KEYS) -> CredentialReport:
     adapter = exchanges.adapter("deribit")
-    return await adapter.check_credentials(KEYS, Environment.LIVE, None, ContractType.LINEAR)
+    return await adapter.check_credentials(keys, Environment.LIVE, None, ContractType.LINEAR)
 
 
 async def test_a_check_logs_in_by_signature_and_tells_the_account(

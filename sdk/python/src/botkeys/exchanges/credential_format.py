@@ -16,10 +16,12 @@ _PASSPHRASE_EXCHANGES = frozenset({"okx", "kucoin"})
 _PEM_KINDS: dict[str, tuple[type[PrivateKey], ...]] = {
     "binance": (RSAPrivateKey, Ed25519PrivateKey),
     "bybit": (RSAPrivateKey,),
+    "deribit": (RSAPrivateKey, Ed25519PrivateKey),
 }
 _BASE64_SECRETS = frozenset({"kraken"})
 _LONGEST = {"api_key": 256, "api_secret": 512, "api_passphrase": 128}
 _LONGEST_PEM = 4096  # an RSA key of 4096 bits has 3,300 characters
+_SHORTEST_RSA = 2048  # bits
 _DELETE = "\x7f"
 _GROUP_KEYS = {"gemini": "master-"}  # keys of a whole group of accounts, by how they begin
 
@@ -77,6 +79,8 @@ def _pem_fault(exchange: str, pem: str) -> str | None:
         return f"api_secret {error}."
     if not isinstance(key, kinds):
         return "api_secret is a private key of a type that this exchange does not accept."
+    if isinstance(key, RSAPrivateKey) and key.key_size < _SHORTEST_RSA:
+        return f"api_secret is an RSA key of fewer than {_SHORTEST_RSA} bits."
     return None
 
 

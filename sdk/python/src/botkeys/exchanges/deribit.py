@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from functools import partial
 from typing import ClassVar
 from urllib.parse import quote as percent_encoded
 
+from botkeys import base64url
 from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
 from botkeys.exchanges.errors import (
     BadPayload,
@@ -51,6 +53,9 @@ from botkeys.exchanges.parsing import (
     object_of,
     rows_of,
 )
+from botkeys.exchanges.pem import is_pem
+from botkeys.exchanges.pem import signature as pem_signature
+from botkeys.sealing.secret import Secret
 from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, target_of
 
 # --- constants
@@ -79,6 +84,7 @@ _SETTLEMENTS = 8  # most settlement currencies whose prices are requested
 _UNIT = Decimal(1)
 _LEVELS = {"none": 0, "read": 1, "read_write": 2}
 _READ, _WRITE = 1, 2
+_TOKEN = re.compile(r"[!-~]{1,4096}", re.ASCII)
 
 
 def fresh_nonce() -> str:
@@ -89,11 +95,12 @@ def fresh_nonce() -> str:
 
 
 class DeribitAuth(Auth):
-    """Signs with HMAC-SHA256 as hex: in a call's header, or in the body of the call that logs in.
+    """Signs a call in its header, or the call that logs in within its body.
 
     A header signs time, nonce, method, path with query and body, each followed by a line feed;
     `public/auth` (grant `client_signature`) signs time, nonce and an empty text between them. The
-    secret itself is never sent.
+    secret itself is never sent. Signatures are HMAC-SHA256 as hex, or with a PEM secret Ed25519 or
+    RSA (PKCS #1 v1.5, SHA-256) as base64url; with those, Deribit takes the login alone.
     """
 
     def __init__(
@@ -122,8 +129,21 @@ class DeribitAuth(Auth):
         yield request
 
     def _signature(self, text: bytes) -> str:
-        secret = self._credentials.api_secret.reveal().encode()
-        return hmac.new(secret, text, hashlib.sha256).hexdigest()
+        secret = self._credentials.api_secret.reveal()
+        if is_pem(secret):
+            return base64url.encode(pem_signature(secret, text))
+        return hmac.new(secret.encode(), text, hashlib.sha256).hexdigest()
+
+
+class BearerAuth(Auth):
+    """Sends the token of a login: what a key with a PEM secret may sign is the login alone."""
+
+    def __init__(self, token: Secret) -> None:
+        self._token = token
+
+    def auth_flow(self, request: Request) -> AuthFlow:
+        request.headers["Authorization"] = f"Bearer {self._token.reveal()}"
+        yield request
 
 
 def login(key: str, stamp: int, nonce: str, signature: str) -> bytes:
@@ -240,6 +260,13 @@ def parse_login(payload: object) -> Permissions:
     )
 
 
+def parse_token(payload: object) -> Secret | None:
+    """Parse `public/auth`: the access token, which is used within the check and not kept."""
+    token = object_of(EXCHANGE, object_of(EXCHANGE, payload).get("result")).get("access_token")
+    usable = isinstance(token, str) and _TOKEN.fullmatch(token) is not None
+    return Secret(token) if usable else None
+
+
 def _at_least(scope: Mapping[str, str], kind: str, needed: int) -> PermissionAnswer:
     level = _LEVELS.get(scope.get(kind, "none"))
     if level is None:
@@ -322,7 +349,13 @@ class DeribitAdapter(RestAdapter):
         report = CredentialReport(parse_login(payload))
         if report.permissions.read is PermissionAnswer.NO:
             return report
-        return replace(report, exchange_account=await self._account(market, auth, deadline))
+        by: Auth = auth
+        if is_pem(credentials.api_secret.reveal()):
+            token = parse_token(payload)
+            if token is None:
+                return report
+            by = BearerAuth(token)
+        return replace(report, exchange_account=await self._account(market, by, deadline))
 
     async def _account(self, market: Market, auth: Auth, deadline: Deadline) -> str | None:
         until = deadline.earlier(ACCOUNT_SECONDS)

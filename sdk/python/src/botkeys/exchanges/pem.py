@@ -33,9 +33,11 @@ def private_key(pem: str) -> PrivateKey:
 
 def sign_with_pem(pem: str, message: bytes) -> str:
     """Return a signature as base64: RSA as PKCS #1 v1.5 with SHA-256, or Ed25519."""
+    return base64.b64encode(signature(pem, message)).decode("ascii")
+
+
+def signature(pem: str, message: bytes) -> bytes:
     key = private_key(pem)
     if isinstance(key, RSAPrivateKey):
-        raw = key.sign(message, PKCS1v15(), SHA256())
-    else:
-        raw = key.sign(message)
-    return base64.b64encode(raw).decode("ascii")
+        return key.sign(message, PKCS1v15(), SHA256())
+    return key.sign(message)

@@ -240,7 +240,11 @@ DERIBIT = ExchangeProfile(
     margin_modes=_CROSS,
     margin_mode_scope=MarginModeScope.ACCOUNT,
     leverage=LeverageKind.IMPLICIT,
-    credential_fields=_fields("The client id.", "The client secret."),
+    credential_fields=_fields(
+        "The client id.",
+        "The client secret; for an Ed25519 or RSA key, the private key as PEM text without a "
+        "password.",
+    ),
     required_permissions=("account:read", "trade:read_write"),
     setup_steps=(
         "Open Account → API → Add new key.",
