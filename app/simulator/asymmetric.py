@@ -1,4 +1,4 @@
-"""Signatures of keys whose public half a user registered, verified with the simulator's own code."""
+"""Signatures of keys whose public half a user registered, verified with code of its own."""
 
 import base64
 import binascii

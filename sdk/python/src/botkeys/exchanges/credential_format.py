@@ -77,6 +77,10 @@ def _pem_fault(exchange: str, pem: str) -> str | None:
         key = private_key(pem)
     except ValueError as error:
         return f"api_secret {error}."
+    return _kind_fault(key, kinds)
+
+
+def _kind_fault(key: PrivateKey, kinds: tuple[type[PrivateKey], ...]) -> str | None:
     if not isinstance(key, kinds):
         return "api_secret is a private key of a type that this exchange does not accept."
     if isinstance(key, RSAPrivateKey) and key.key_size < _SHORTEST_RSA:

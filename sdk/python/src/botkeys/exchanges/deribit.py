@@ -263,8 +263,7 @@ def parse_login(payload: object) -> Permissions:
 def parse_token(payload: object) -> Secret | None:
     """Parse `public/auth`: the access token, which is used within the check and not kept."""
     token = object_of(EXCHANGE, object_of(EXCHANGE, payload).get("result")).get("access_token")
-    usable = isinstance(token, str) and _TOKEN.fullmatch(token) is not None
-    return Secret(token) if usable else None
+    return Secret(token) if isinstance(token, str) and _TOKEN.fullmatch(token) else None
 
 
 def _at_least(scope: Mapping[str, str], kind: str, needed: int) -> PermissionAnswer:
