@@ -20,7 +20,7 @@ from app.simulator.http_server import Request, Response
 from app.simulator.ids import ENVIRONMENTS, LIVE, TESTNET
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Quote, text
-from app.simulator.okx_listing import UNBORN, Swap, listing
+from app.simulator.okx_listing import UNBORN, Swap, futures, listing
 from app.simulator.venue import Call, Refusal, Route, Venue, digest, same
 
 TOLERANCE_MS = 30_000
@@ -154,30 +154,36 @@ class Okx(Venue):
 
     @cached_property
     def _swaps(self) -> Mapping[str, Swap]:
-        return {swap.inst_id: swap for swap in listing(self.world.perpetuals)}
+        perpetuals = self.world.perpetuals
+        return {swap.inst_id: swap for swap in (*listing(perpetuals), *futures(perpetuals))}
 
     @cached_property
     def _rows(self) -> list[Mapping[str, Any]]:
         return [*(swap.row() for swap in self._swaps.values()), UNBORN]
 
-    def _wanted(self, call: Call) -> str | None:
-        """Check `instType`; return the requested `instId`, if any."""
+    def _wanted(self, call: Call) -> tuple[str, str | None]:
+        """Return the requested `instType`, and `instId`, if any."""
         params = dict(parse_qsl(call.request.query, keep_blank_values=True))
         kind = params.get("instType", "")
         if not kind:
             raise self._refusal(400, "50014", "Parameter instType can not be empty")
         if kind not in ("SWAP", "SPOT", "FUTURES", "OPTION", "MARGIN"):
             raise self._refusal(400, "51000", "Parameter instType  error")
-        # Only swaps are listed here: no id can match any other kind.
-        return params.get("instId") if kind == "SWAP" else ""
+        return kind, params.get("instId")
 
     def _instruments(self, call: Call) -> list[Mapping[str, Any]]:
-        wanted = self._wanted(call)
-        return [row for row in self._rows if wanted in (None, row["instId"])]
+        kind, wanted = self._wanted(call)
+        return [
+            row for row in self._rows if row["instType"] == kind and wanted in (None, row["instId"])
+        ]
 
     def _trading(self, call: Call) -> list[Swap]:
-        wanted = self._wanted(call)
-        return [s for s in self._swaps.values() if s.trades and wanted in (None, s.inst_id)]
+        kind, wanted = self._wanted(call)
+        return [
+            swap
+            for swap in self._swaps.values()
+            if swap.trades and swap.kind == kind and wanted in (None, swap.inst_id)
+        ]
 
     def _quote(self, swap: Swap, at: float) -> Quote:
         return self.market.quote(swap.asset, at, swap.tick, share=swap.share)
@@ -188,7 +194,7 @@ class Okx(Venue):
     def _mark_prices(self, call: Call) -> list[dict[str, str]]:
         return [
             {
-                "instType": "SWAP",
+                "instType": swap.kind,
                 "instId": swap.inst_id,
                 "markPx": text(self._quote(swap, call.at).mark),
                 "ts": str(call.now_ms),

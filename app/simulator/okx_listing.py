@@ -1,4 +1,4 @@
-"""OKX's SWAP listing, linear and inverse together, including irregular rows.
+"""OKX's listings: swaps, linear and inverse together, and futures with the X-Perps among them.
 
 docs/exchange-notes.md describes the field names and the irregular rows.
 """
@@ -55,6 +55,7 @@ _EMPTY_ROW: Mapping[str, Any] = {
     "instIdCode": 0,
     "tradeQuoteCcyList": [],
 }
+_XPERPS_END_MS = 1_933_056_000_000  # 2031-04-04 08:00 UTC
 # Before its opening, a contract may have only an id and a state.
 UNBORN: Mapping[str, Any] = {
     **_EMPTY_ROW,
@@ -66,7 +67,7 @@ UNBORN: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """One row of the SWAP listing. A contract is `value` of the base coin (linear) or of USD."""
+    """One row of a listing. A contract is `value` of the base coin (linear) or of USD."""
 
     inst_id: str
     uly: str
@@ -81,6 +82,8 @@ class Swap:
     state: str = "live"
     rule: str = "normal"
     share: float = 0.5
+    kind: str = "SWAP"
+    expires_ms: int | None = None
 
     @property
     def trades(self) -> bool:
@@ -90,7 +93,7 @@ class Swap:
         base = self.uly.partition("-")[0]
         return {
             **_EMPTY_ROW,
-            "instType": "SWAP",
+            "instType": self.kind,
             "instId": self.inst_id,
             "uly": self.uly,
             "instFamily": self.family,
@@ -106,6 +109,7 @@ class Swap:
             "listTime": str(1_535_424_203_000 + self.code * 3_600_000),
             "state": self.state,
             "ruleType": self.rule,
+            "expTime": "" if self.expires_ms is None else str(self.expires_ms),
             "instIdCode": self.code,
             "category": "1",
             "maxLmtSz": "100000000",
@@ -118,7 +122,7 @@ class Swap:
         contracts = to_step(quote.turnover / self.value / coin, self.lot)
         base = contracts * self.value / (quote.average if self.inverse else 1)
         return {
-            "instType": "SWAP",
+            "instType": self.kind,
             "instId": self.inst_id,
             "last": text(quote.last),
             "lastSz": text(self.lot),
@@ -169,6 +173,35 @@ def _inverse(asset: Asset, code: int) -> Swap:
         code=code,
         share=0.04,
     )
+
+
+def _xperp(asset: Asset, code: int) -> Swap:
+    """Return an X-Perp: perpetual in all but its expiry, quoted in USD and settled in USDC."""
+    return replace(
+        _linear(asset, code, "USD"),
+        inst_id=f"{asset.name}-USD_UM_XPERP-310404",
+        family=f"{asset.name}-USD_UM_XPERP",
+        settle="USDC",
+        value=Decimal("0.0001") if asset.name == "BTC" else step(10 / asset.price, 0),
+        lot=Decimal(1),
+        rule="xperp",
+        share=0.02,
+        kind="FUTURES",
+        expires_ms=_XPERPS_END_MS,
+    )
+
+
+def futures(perpetuals: int) -> tuple[Swap, ...]:
+    """Return `perpetuals` X-Perps, followed by a dated contract."""
+    coins = assets(perpetuals)
+    xperps = (_xperp(asset, 20_459 + at * 2) for at, asset in enumerate(coins))
+    dated = replace(
+        _linear(coins[0], 910_001),
+        inst_id=f"{coins[0].name}-USDT-270326",
+        kind="FUTURES",
+        expires_ms=_XPERPS_END_MS - 4 * 365 * 86_400_000,
+    )
+    return (*xperps, dated)
 
 
 def listing(perpetuals: int) -> tuple[Swap, ...]:

@@ -231,6 +231,27 @@ async def test_the_listing_holds_both_contract_types_and_odd_rows(market: Market
     assert {unborn[name] for name in ("ctType", "ctVal", "tickSz", "lever", "uly")} == {""}
 
 
+async def test_futures_are_x_perps_with_a_far_expiry_and_dated_ones(market: Market) -> None:
+    futures = await data(market, SWAPS.replace("SWAP", "FUTURES"))
+    assert {row["instType"] for row in futures} == {"FUTURES"}
+    bitcoin = next(row for row in futures if row["instId"] == "BTC-USD_UM_XPERP-310404")
+    shown = ("uly", "settleCcy", "ctType", "ctVal", "ctValCcy", "ruleType", "expTime")
+    assert [bitcoin[name] for name in shown] == [
+        "BTC-USD",
+        "USDC",
+        "linear",
+        "0.0001",
+        "BTC",
+        "xperp",
+        "1933056000000",
+    ]
+    assert [row["instId"] for row in futures if row["ruleType"] == "normal"] == ["BTC-USDT-270326"]
+    swaps = await data(market, SWAPS)
+    assert not {row["instId"] for row in swaps} & {row["instId"] for row in futures}
+    tickers = await data(market, "/api/v5/market/tickers?instType=FUTURES")
+    assert {ticker["instId"] for ticker in tickers} == {row["instId"] for row in futures}
+
+
 async def test_volumes_fit_their_units(market: Market) -> None:
     rows = {row["instId"]: row for row in await data(market, SWAPS)}
     for ticker in await data(market, "/api/v5/market/tickers?instType=SWAP"):
@@ -253,7 +274,7 @@ async def test_prices_can_be_asked_for_alone(market: Market) -> None:
 
 
 async def test_other_kinds_are_empty_and_a_missing_kind_is_an_error(market: Market) -> None:
-    assert await data(market, SWAPS.replace("SWAP", "FUTURES")) == []
+    assert await data(market, SWAPS.replace("SWAP", "OPTION")) == []
     assert refusal(await market.get("okx", "/api/v5/public/instruments")) == (400, "50014")
     assert refusal(await market.get("okx", "/api/v5/public/instruments?instType=X")) == (
         400,

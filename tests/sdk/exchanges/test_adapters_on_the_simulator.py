@@ -225,3 +225,23 @@ async def test_a_registered_key_is_proven_by_its_private_half_alone(
     for wrong in (private_pem(strange), "no-private-half"):
         keys = Credentials(Secret("registered"), Secret(wrong))
         assert await refusal(simulated, exchange, live, keys) in {"bad_signature", "refused"}
+
+
+async def test_x_perps_are_the_perpetuals_of_one_region(simulated: Exchanges) -> None:
+    """Rule R54."""
+    adapter = simulated.adapter("okx")
+    live = Environment.LIVE
+
+    listed = await adapter.instruments(live, "eea", ContractType.LINEAR)
+    prices = {item.symbol for item in await adapter.tickers(live, "eea", ContractType.LINEAR)}
+
+    symbols = {item.symbol for item in listed}
+    assert "BTC-USD_UM_XPERP-310404" in symbols
+    assert all(item.expires_at is not None and item.expires_at.year == 2031 for item in listed)
+    assert not any(symbol.endswith("-SWAP") for symbol in symbols)
+    assert prices == symbols
+    assert await adapter.instruments(live, "eea", ContractType.INVERSE) == ()
+    swaps = await adapter.instruments(live, None, ContractType.LINEAR)
+    assert all(item.expires_at is None for item in swaps)
+    both = await adapter.instruments(live, "us", ContractType.LINEAR)
+    assert {item.symbol for item in both} == symbols | {item.symbol for item in swaps}

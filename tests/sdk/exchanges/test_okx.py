@@ -17,6 +17,7 @@ from botkeys.transport.client import Request
 
 VECTOR_TIME = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 KEYS = Credentials(Secret("k-test"), Secret("s-test"), Secret("p-test"))
+INSTRUMENTS, TICKERS = "/api/v5/public/instruments", "/api/v5/market/tickers"
 
 
 def signed(method: str, url: str, content: bytes = b"", clock: datetime = VECTOR_TIME) -> Request:
@@ -119,6 +120,89 @@ def test_other_regions_may_list_no_swap_at_all_but_not_an_unreadable_one() -> No
         okx.parse_instruments(empty, ContractType.LINEAR)
     with pytest.raises(BadPayload):
         okx.parse_instruments(strange, ContractType.LINEAR, may_be_empty=True)
+
+
+def xperp(**changes: object) -> dict[str, object]:
+    return {
+        "instId": "ETH-USD_UM_XPERP-310404",
+        "instType": "FUTURES",
+        "ruleType": "xperp",
+        "uly": "ETH-USD",
+        "instFamily": "ETH-USD_UM_XPERP",
+        "settleCcy": "USDC",
+        "ctType": "linear",
+        "ctVal": "0.001",
+        "ctMult": "1",
+        "ctValCcy": "ETH",
+        "tickSz": "0.01",
+        "lotSz": "1",
+        "minSz": "1",
+        "lever": "10",
+        "state": "live",
+        "expTime": "1933056000000",
+        **changes,
+    }
+
+
+def test_an_x_perp_is_a_perpetual_with_a_far_expiry() -> None:
+    """Rule R54."""
+    dated = xperp(instId="ETH-USD-261225", ruleType="normal", expTime="1798185600000")
+    (listed,) = okx.parse_instruments({"data": [dated, xperp()]}, ContractType.LINEAR)
+    assert (listed.symbol, listed.base, listed.quote, listed.settle) == (
+        "ETH-USD_UM_XPERP-310404",
+        "ETH",
+        "USD",
+        "USDC",
+    )
+    assert (str(listed.contract_size), str(listed.max_leverage)) == ("0.001", "10")
+    assert listed.expires_at == datetime(2031, 4, 4, 8, tzinfo=UTC)
+
+
+def test_a_region_without_perpetuals_of_a_type_has_an_empty_list_of_them() -> None:
+    dated = xperp(ruleType="normal")
+    for rows in ([], [dated], [xperp(), dated]):
+        assert okx.parse_instruments({"data": rows}, ContractType.INVERSE, may_be_empty=True) == ()
+    for broken in ({**dated, "ruleType": None}, xperp(tickSz="")):
+        with pytest.raises(BadPayload):
+            okx.parse_instruments({"data": [broken]}, ContractType.LINEAR, may_be_empty=True)
+
+
+@pytest.mark.parametrize(
+    ("region", "kinds"),
+    [
+        (None, ["SWAP"]),
+        ("global", ["SWAP"]),
+        ("eea", ["FUTURES"]),
+        ("us", ["SWAP", "FUTURES"]),
+    ],
+)
+async def test_each_region_is_asked_for_its_kinds_of_perpetuals(
+    exchanges: Exchanges,
+    fake: Any,
+    sample: Callable[[str], Any],
+    reply_of: Callable[..., Any],
+    region: str | None,
+    kinds: list[str],
+) -> None:
+    """Rule R54."""
+    routes = sample("okx")["routes"]
+    fake.routes = {path: reply_of(answer) for path, answer in routes.items()}
+    for path, rows in (
+        (INSTRUMENTS, [xperp()]),
+        (TICKERS, [{"instId": xperp()["instId"], "last": "3000", "volCcy24h": "2"}]),
+    ):
+        fake.routes[f"{path}?instType=FUTURES"] = reply_of({"code": "0", "msg": "", "data": rows})
+    adapter = exchanges.adapter("okx")
+
+    tickers = await adapter.tickers(Environment.LIVE, region, ContractType.LINEAR)
+
+    volumes = {ticker.symbol: ticker.volume_24h for ticker in tickers}
+    assert ("ETH-USD_UM_XPERP-310404" in volumes) == ("FUTURES" in kinds)
+    assert volumes.get("ETH-USD_UM_XPERP-310404", 6000) == 6000
+    assert ("BTC-USDT-SWAP" in volumes) == ("SWAP" in kinds)
+    for path in (INSTRUMENTS, TICKERS):
+        stated = sorted(asked.target.partition("instType=")[2] for asked in fake.asked(path))
+        assert stated == sorted(kinds)
 
 
 def test_a_quote_does_not_carry_how_it_is_margined(sample: Callable[[str], Any]) -> None:

@@ -150,6 +150,8 @@ class Instrument:
     `contract_size` is the base amount (linear) or the quote amount (inverse) of one unit of
     quantity; `tick_size` the price step, `lot_size` the quantity step, `min_quantity` the smallest
     order, all in the exchange's units. `max_leverage` is `None` if the exchange does not state it.
+    `expires_at` is when a contract ends that is perpetual in all else (OKX's X-Perps); `None` for
+    others.
     """
 
     symbol: str
@@ -163,6 +165,7 @@ class Instrument:
     min_quantity: Decimal
     max_leverage: Decimal | None
     margin_modes: tuple[MarginMode, ...]
+    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""OKX (V5): linear and inverse swaps on one host; demo trading is a header, regions are hosts."""
+"""OKX (V5): linear and inverse swaps on one host; demo trading is a header, regions are hosts.
+
+Perpetuals of the region eea are X-Perps: futures of the rule `xperp`, which expire years from now.
+"""
 
 import asyncio
 import base64
@@ -42,6 +45,7 @@ from botkeys.exchanges.parsing import (
     as_decimal,
     as_positive,
     as_text,
+    as_time,
     listing,
     object_of,
     rows_of,
@@ -75,12 +79,16 @@ HOSTS: HostTable = {
     },
 }
 
-_INSTRUMENTS = "/api/v5/public/instruments?instType=SWAP"
-_TICKERS = "/api/v5/market/tickers?instType=SWAP"
+_INSTRUMENTS = "/api/v5/public/instruments?instType="
+_TICKERS = "/api/v5/market/tickers?instType="
+_SWAP, _FUTURES, _XPERP = "SWAP", "FUTURES", "xperp"
+# Swaps may not be traded in eea; us lists whichever its accounts have.
+_KINDS = {EEA: (_FUTURES,), US: (_SWAP, _FUTURES)}
 _ACCOUNT = "/api/v5/account/config"
 _DEMO = {"x-simulated-trading": "1"}
 _SUFFIXES = {None: "", GLOBAL: "", EEA: "_eea", US: "_us"}
 _MARGIN_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
+_TYPES = frozenset(contract_type.value for contract_type in ContractType)
 _PERMISSIONS = frozenset({"read_only", "trade", "withdraw"})
 _SPOT_MODE = "1"  # acctLv: an account in spot mode cannot trade swaps
 _SWAP_MODES = frozenset({"2", "3", "4"})
@@ -116,20 +124,33 @@ class OkxAuth(Auth):
 def parse_instruments(
     payload: object, contract_type: ContractType, *, may_be_empty: bool = False
 ) -> Sequence[Instrument]:
-    """Parse `public/instruments` of swaps: those of one contract type in the state live."""
+    """Parse `public/instruments`: the live swaps and X-Perps of one contract type.
+
+    `may_be_empty`: none is an answer, if every row can be read as something else.
+    """
     rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
-    empty_is_true = may_be_empty and not rows
+    empty_is_true = may_be_empty and all(_is_other(contract_type, row) for row in rows)
     parse = partial(_instrument, contract_type)
     return listing(EXCHANGE, rows, parse, may_be_empty=empty_is_true)
 
 
+def _is_perpetual(row: Row) -> bool:
+    kind = row.get("instType")
+    return kind == _SWAP or (kind == _FUTURES and row.get("ruleType") == _XPERP)
+
+
+def _is_other(contract_type: ContractType, row: Row) -> bool:
+    """Return whether a row is readable as a dated contract, or one of the other type."""
+    kind, rule, written = row.get("instType"), row.get("ruleType"), row.get("ctType")
+    dated = kind == _FUTURES and isinstance(rule, str) and rule != _XPERP
+    return dated or (kind in {_SWAP, _FUTURES} and written in _TYPES - {contract_type.value})
+
+
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
     # ctType decides between linear and inverse: quote and settle mislead (BTC-USD_UM-SWAP).
-    if (row.get("instType"), row.get("state"), row.get("ctType")) != (
-        "SWAP",
-        "live",
-        contract_type.value,
-    ):
+    if not _is_perpetual(row):
+        return None
+    if (row.get("state"), row.get("ctType")) != ("live", contract_type.value):
         return None
     symbol, settle = as_text(row.get("instId")), as_asset(row.get("settleCcy"))
     base, quote = _pair(row)
@@ -152,11 +173,12 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         min_quantity=as_positive(row.get("minSz")) or lot,
         max_leverage=as_positive(row.get("lever")),
         margin_modes=_MARGIN_MODES,
+        expires_at=as_time(row.get("expTime")),
     )
 
 
 def _pair(row: Row) -> tuple[str | None, str | None]:
-    """Return base and quote from `uly`: `baseCcy` and `quoteCcy` are empty for swaps.
+    """Return base and quote from `uly`: `baseCcy` and `quoteCcy` are empty for contracts.
 
     A quote may carry its margining (`USD_UM`), which is not part of the asset's name.
     """
@@ -167,7 +189,7 @@ def _pair(row: Row) -> tuple[str | None, str | None]:
 
 
 def parse_tickers(payload: object, symbols: frozenset[str]) -> Sequence[Ticker]:
-    """Parse `market/tickers` of swaps, for the given symbols.
+    """Parse `market/tickers`, for the given symbols.
 
     `volCcy24h` counts base coins for linear and inverse alike: times the last price, it is the
     quote volume. `vol24h` counts contracts and is not used.
@@ -276,9 +298,9 @@ class OkxAdapter(RestAdapter):
         return Endpoints(hosts[f"rest{suffix}"], hosts[f"websocket{suffix}"])
 
     async def _instruments(self, market: Market) -> Sequence[Instrument]:
-        payload = await self._public(market, _INSTRUMENTS)
-        # The other regions list X-Perps as futures, so they may have no swaps at all.
-        may_be_empty = market.region in {EEA, US}
+        payload = await self._public_of_all_kinds(market, _INSTRUMENTS)
+        # No X-Perp is inverse, and a region may have no swaps at all.
+        may_be_empty = market.region in _KINDS
         return await self._parse(
             parse_instruments, payload, market.contract_type, may_be_empty=may_be_empty
         )
@@ -286,7 +308,7 @@ class OkxAdapter(RestAdapter):
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
         """Fetch both contract types in one call, and the listing to tell them apart."""
         listed, payload = await asyncio.gather(
-            self._instruments(market), self._public(market, _TICKERS)
+            self._instruments(market), self._public_of_all_kinds(market, _TICKERS)
         )
         return await self._parse(
             parse_tickers, payload, frozenset(instrument.symbol for instrument in listed)
@@ -304,8 +326,19 @@ class OkxAdapter(RestAdapter):
         )
         return parse_account(payload)
 
-    async def _public(self, market: Market, target: str) -> object:
-        return await self._call(self._rest(market), target, headers=_demo(market))
+    async def _public_of_all_kinds(self, market: Market, target: str) -> object:
+        """Return the rows of all kinds of contract that are perpetual in this region."""
+        kinds = _KINDS.get(market.region or GLOBAL, (_SWAP,))
+        payloads = await asyncio.gather(
+            *(
+                self._call(self._rest(market), target + kind, headers=_demo(market))
+                for kind in kinds
+            )
+        )
+        if len(payloads) == 1:
+            return payloads[0]
+        data = [rows_of(EXCHANGE, object_of(EXCHANGE, one).get("data")) for one in payloads]
+        return {"data": [row for rows in data for row in rows]}
 
     def _rest(self, market: Market) -> str:
         return self.host(market.environment, f"rest{_SUFFIXES[market.region]}")
