@@ -26,9 +26,9 @@ class Issuer:
     address: str
     key: RSAKey
 
-    def token(self, account: str = "alice") -> str:
-        """Return an access token of the account, with all scopes of users."""
-        now = int(time.time())
+    def token(self, account: str = "alice", age: int = 0) -> str:
+        """Return an access token of the account, `age` seconds old, with all scopes of users."""
+        now = int(time.time()) - age
         claims = {
             "iss": self.address,
             "aud": "botkeys",

@@ -25,8 +25,16 @@ class Books:
     denied: set[str] = field(default_factory=set)
     answers: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
-    last_success: float = 0.0
+    successes: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def last_success(self) -> float:
+        """The moment of the last acknowledged write, 0 before the first."""
+        return self.successes[-1] if self.successes else 0.0
+
+    def first_success_after(self, moment: float) -> float:
+        return next(each for each in self.successes if each > moment)
 
     def enter(self, name: str, answer: httpx.Response | None) -> None:
         """Enter an answer; `None` if there was none, which says nothing about the change."""
@@ -36,7 +44,7 @@ class Books:
             elif answer.is_success:
                 self.answers["success"] += 1
                 self.acknowledged.add(name)
-                self.last_success = time.monotonic()
+                self.successes.append(time.monotonic())
             else:
                 code = answer.json()["code"]
                 self.answers[code] += 1

@@ -33,6 +33,10 @@ def account() -> pwd.struct_passwd | None:
         pytest.skip("as root, Debian's PostgreSQL needs the user postgres")
 
 
+def url(login: str, hosts: str, database: str) -> str:
+    return f"postgresql://{login}:{QUOTED}@{hosts}/{database}"
+
+
 def needed(*programs: Path) -> None:
     for program in programs:
         if not program.exists():
@@ -63,7 +67,7 @@ class Debian15:
     process: Running | None = None
 
     def url(self, login: str, database: str, port: int | None = None) -> str:
-        return f"postgresql://{login}:{QUOTED}@127.0.0.1:{port or self.port}/{database}"
+        return url(login, f"127.0.0.1:{port or self.port}", database)
 
     def socket_url(self, login: str, database: str) -> str:
         where = f"host={self.folder}&port={self.port}"
@@ -260,19 +264,32 @@ max_client_conn = 500
 
 
 @contextmanager
-def haproxy(ports: list[int]) -> Iterator[int]:
-    """Run a proxy before servers of HTTP, as docs/deployment.md has it; yield its port."""
+def proxying(configuration: str) -> Iterator[int]:
+    """Run HAProxy; yield the port, which stands where the configuration says `PORT`."""
     program = Path("/usr/sbin/haproxy")
     needed(program)
     with private_folder() as folder:
         port = free_port()
-        servers = "\n".join(
-            f"  server s{number} 127.0.0.1:{each} check inter 200ms fall 1 rise 1"
-            for number, each in enumerate(ports)
-        )
-        configuration = folder / "haproxy.cfg"
-        configuration.write_text(
-            f"""
+        file = folder / "haproxy.cfg"
+        file.write_text(configuration.replace("PORT", str(port)))
+        file.chmod(0o644)
+        process = Running(program, "-db", "-f", file, env={}, cwd=Path("/"))
+        try:
+            yield port
+        finally:
+            process.send(signal.SIGTERM)
+            process.wait(20)
+
+
+@contextmanager
+def haproxy(ports: list[int]) -> Iterator[int]:
+    """Run a proxy before servers of HTTP, as docs/deployment.md has it; yield its port."""
+    servers = "\n".join(
+        f"  server s{number} 127.0.0.1:{each} check inter 200ms fall 1 rise 1"
+        for number, each in enumerate(ports)
+    )
+    with proxying(
+        f"""
 global
   maxconn 200
 defaults
@@ -285,18 +302,12 @@ defaults
   retry-on conn-failure empty-response
   option http-server-close
 frontend service
-  bind 127.0.0.1:{port}
+  bind 127.0.0.1:PORT
   default_backend processes
 backend processes
   balance roundrobin
   option httpchk GET /livez
 {servers}
 """
-        )
-        configuration.chmod(0o644)
-        process = Running(program, "-db", "-f", configuration, env={}, cwd=Path("/"))
-        try:
-            yield port
-        finally:
-            process.send(signal.SIGTERM)
-            process.wait(20)
+    ) as port:
+        yield port

@@ -31,7 +31,10 @@ HELD = {
 
 @dataclass(slots=True)
 class Installation:
-    """An installation. `keys` holds everything, as on the trusted machine."""
+    """An installation. `keys` holds everything, as on the trusted machine.
+
+    Servers are started with `variables` besides the settings.
+    """
 
     folder: Path
     logins: Logins
@@ -39,6 +42,7 @@ class Installation:
     issuer: Issuer
     exchange_hosts: str
     running: list[Running] = field(default_factory=list)
+    variables: dict[str, str] = field(default_factory=dict)
 
     @property
     def keys(self) -> Path:
@@ -74,7 +78,11 @@ class Installation:
         """Start a server; return the process and its address."""
         port = free_port()
         process = Running(
-            BOTKEYS, "serve", "--role", role, env=self.settings(role, port=port, **changes)
+            BOTKEYS,
+            "serve",
+            "--role",
+            role,
+            env={**self.settings(role, port=port, **changes), **self.variables},
         )
         self.running.append(process)
         return process, f"http://127.0.0.1:{port}"

@@ -6,33 +6,30 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import asyncpg
 import httpx
+import psutil
 import pytest
 
-from app.db.migrate import migrate
 from examples.issuer import Issuer
 from tests.processes import debian
 from tests.processes.books import Books, Writer, adds_bots, renames, reports_positions
+from tests.processes.clusters import IMPATIENT, OWNER, SOON, prepare, same, stored, streaming
 from tests.processes.conftest import Start
-from tests.processes.debian import Debian15, debian15, standby_of
+from tests.processes.debian import Debian15, debian15
 from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed, is_ready
-from tests.processes.running import Running, Service, eventually, free_port
+from tests.processes.running import Running, eventually, free_port
 from tests.processes.test_other_servers import small_disk
-from tests.processes.test_stream_across_processes import configs
-from tests.processes.trading import Trader, new_key, new_trader, sent, unchecked_key
+from tests.processes.trading import new_key, new_trader, sent, unchecked_key
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
-OWNER = "botkeys_owner"
-KILLS = 60
-SOON = 5.0
-"""Seconds in which a service on a busy machine follows a new leader; two on an idle one."""
+KILLS = 165
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,31 +40,6 @@ class _Logins:
 
     def url(self, role: str, database: str) -> str:
         return self.server.url(f"test_{role}", database)
-
-
-def _prepare(server: Debian15, roles: tuple[str, ...] = ()) -> str:
-    """Create logins and a migrated database; return its name."""
-    password = f"PASSWORD '{debian.PASSWORD}'"
-    server.run(
-        f"CREATE ROLE {OWNER} LOGIN CREATEROLE {password}",
-        f"CREATE DATABASE botkeys OWNER {OWNER}",
-    )
-    if roles:
-        asyncio.run(migrate(server.url(OWNER, "botkeys")))
-    for role in roles:
-        server.run(f"CREATE ROLE test_{role} LOGIN {password} IN ROLE botkeys_{role}")
-    return "botkeys"
-
-
-def _stored(server: Debian15, statement: str) -> set[str]:
-    async def fetched() -> set[str]:
-        connection = await asyncpg.connect(server.url("postgres", "botkeys"))
-        try:
-            return {str(value) for (value,) in await connection.fetch(statement)}
-        finally:
-            await connection.close()
-
-    return asyncio.run(fetched())
 
 
 class _Fleet:
@@ -136,7 +108,7 @@ def test_no_acknowledged_write_is_lost_and_no_answer_is_untrue_whatever_is_kille
     """R37."""
     with ExitStack() as stack:
         server = stack.enter_context(debian15("full_page_writes=off"))
-        name = _prepare(server, ("api", "runtime", "worker"))
+        name = prepare(server, ("api", "runtime", "worker"))
         installation = stack.enter_context(
             installed(tmp_path, _Logins(server), name, oidc, exchange_hosts)  # type: ignore[arg-type]
         )
@@ -156,20 +128,20 @@ def test_no_acknowledged_write_is_lost_and_no_answer_is_untrue_whatever_is_kille
             ]
         for writer in writers:
             writer.start()
-        kills = _kill_everything(server, fleet)
+        kills = _kill_everything(server, fleet, bots)
         for writer in writers:
             writer.stop()
         assert fleet.is_back()
 
-        assert len(bots.acknowledged) > KILLS
-        assert len(positions.acknowledged) > KILLS
-        bots.agree_with(_stored(server, "SELECT name FROM bots"))
+        assert len(bots.acknowledged) > KILLS / 2
+        assert len(positions.acknowledged) > KILLS / 2
+        bots.agree_with(stored(server.url("postgres", "botkeys"), "SELECT name FROM bots"))
         renamed = (
             "SELECT details->>'client_request_id' FROM audit_events WHERE outcome = 'allowed'"
             " AND details ? 'client_request_id'"
         )
-        names.agree_with(_stored(server, renamed))
-        positions.agree_with(_stored(server, "SELECT id FROM positions"))
+        names.agree_with(stored(server.url("postgres", "botkeys"), renamed))
+        positions.agree_with(stored(server.url("postgres", "botkeys"), "SELECT id FROM positions"))
         verified = installation.command(
             "audit", "verify", role="api", database_url=server.url("postgres", name),
             database_tls="any",
@@ -180,10 +152,14 @@ def test_no_acknowledged_write_is_lost_and_no_answer_is_untrue_whatever_is_kille
         assert sum(kills.values()) == KILLS, kills
 
 
-def _kill_everything(server: Debian15, fleet: _Fleet) -> dict[str, int]:
+def _kill_everything(server: Debian15, fleet: _Fleet, written: Books) -> dict[str, int]:
+    """Kill one thing after the other, mostly when writes are acknowledged again."""
     kills = dict.fromkeys(("backend", "postmaster", "api", "runtime", "worker"), 0)
     weights = (60, 15, 10, 10, 5)
-    for _ in range(KILLS):
+    for number in range(KILLS):
+        if number % 3:
+            now = time.monotonic()
+            assert eventually(partial(_is_written_after, written, now)), written.answers
         time.sleep(random.uniform(0.1, 0.5))  # noqa: S311  # a kill comes at any moment
         what = random.choices(list(kills), weights)[0]  # noqa: S311
         kills[what] += 1
@@ -198,6 +174,10 @@ def _kill_everything(server: Debian15, fleet: _Fleet) -> dict[str, int]:
     assert eventually(server.is_up)
     time.sleep(2)
     return kills
+
+
+def _is_written_after(books: Books, moment: float) -> bool:
+    return books.last_success > moment
 
 
 def _kill_a_backend(server: Debian15) -> None:
@@ -218,97 +198,17 @@ def _command(process: object) -> list[str]:
         return []
 
 
-@pytest.fixture
-def dev_settings() -> dict[str, object]:
-    return {
-        "database_pool_timeout": 5,
-        "database_statement_timeout": 5,
-        # So long that only a notification can reach a stream in time.
-        "stream_reread": 3600,
-    }
-
-
-def _streaming(
-    service: Service, trader: Trader
-) -> tuple[threading.Thread, list[dict[str, object]]]:
-    """Follow a bot's stream in a thread, reconnecting; return what it received so far."""
-    received: list[dict[str, object]] = []
-
-    def follow() -> None:
-        while service.process.poll() is None:
-            try:
-                with (
-                    service.http(trader.token) as bot,
-                    bot.stream("GET", "/v1/runtime/stream") as answer,
-                ):
-                    received.extend(configs(answer.iter_lines()))
-            except (httpx.HTTPError, httpx.StreamError):
-                time.sleep(0.1)
-
-    thread = threading.Thread(target=follow, daemon=True)
-    thread.start()
-    return thread, received
-
-
-def _same(client: httpx.Client) -> httpx.Client:
-    return client
-
-
-def test_a_failover_is_followed_at_once_and_loses_nothing(
-    start: Start, tmp_path: Path, dev_settings: dict[str, object]
-) -> None:
-    """R37: with several hosts in the address, the first of which is dead afterwards."""
-    with debian15() as primary:
-        name = _prepare(primary)
-        with standby_of(primary) as standby:
-            one = primary.url(OWNER, name)
-            url = one.replace(
-                f"127.0.0.1:{primary.port}", f"127.0.0.1:{primary.port},127.0.0.1:{standby.port}"
-            )
-            service = start(tmp_path / "data", database_url=url, **dev_settings)
-            service.ready()
-            with service.http(service.token()) as http:
-                trader = new_trader(http, http, new_key())
-            _, received = _streaming(service, trader)
-            assert eventually(lambda: bool(received))
-            books = Books()
-            with service.http(service.token()) as http, service.http(service.token("bob")) as other:
-                writers = [Writer(books, adds_bots(partial(_same, each))) for each in (http, other)]
-                for writer in writers:
-                    writer.start()
-                assert eventually(lambda: len(books.acknowledged) > 10)
-                primary.kill()
-                time.sleep(1)
-                standby.run("SELECT pg_promote(true, 60)")
-                leading = time.monotonic()
-                assert eventually(lambda: books.last_success > leading, 30), books.answers
-                followed = books.last_success - leading
-                for writer in writers:
-                    writer.stop()
-            assert followed < SOON
-            books.agree_with(_stored(standby, "SELECT name FROM bots"))
-            with service.http(service.token()) as http:
-                ready = http.get("/readyz")
-                assert ready.status_code == 200, ready.text
-                sent(http.patch(f"/v1/bots/{trader.bot_id}", json={"paused": True}), 200)
-            assert eventually(lambda: "bot_paused" in str(received[-1]["blocked_by"]), SOON), (
-                received
-            )
-            service.stops_by_ctrl_c()
-            assert service.is_clean, service.text
-
-
 def test_a_server_that_takes_no_writes_for_a_while_is_followed_afterwards(
-    start: Start, tmp_path: Path, dev_settings: dict[str, object]
+    start: Start, tmp_path: Path
 ) -> None:
     """R37."""
     with debian15() as server:
-        name = _prepare(server)
-        service = start(tmp_path / "data", database_url=server.url(OWNER, name), **dev_settings)
+        name = prepare(server)
+        service = start(tmp_path / "data", database_url=server.url(OWNER, name), **IMPATIENT)
         service.ready()
         with service.http(service.token()) as http:
             trader = new_trader(http, http, new_key())
-        _, received = _streaming(service, trader)
+        received = streaming(service, trader)
         assert eventually(lambda: bool(received))
         books = Books()
         statuses = set()
@@ -328,11 +228,53 @@ def test_a_server_that_takes_no_writes_for_a_while_is_followed_afterwards(
             writer.stop()
             assert books.answers["unavailable"], books.answers
             assert statuses <= {200, 503}
-            books.agree_with(_stored(server, "SELECT name FROM bots"))
+            books.agree_with(stored(server.url("postgres", "botkeys"), "SELECT name FROM bots"))
             sent(http.patch(f"/v1/bots/{trader.bot_id}", json={"paused": True}), 200)
         assert eventually(lambda: "bot_paused" in str(received[-1]["blocked_by"]), SOON), received
         service.stops_by_ctrl_c()
         assert service.is_clean, service.text
+
+
+def test_a_database_that_is_paused_for_twenty_seconds_loses_nothing(
+    start: Start, tmp_path: Path
+) -> None:
+    """R37: also of what was on its way to be committed when it stopped."""
+    with debian15() as server:
+        name = prepare(server)
+        service = start(tmp_path / "data", database_url=server.url(OWNER, name), **IMPATIENT)
+        service.ready()
+        books = Books()
+        with ExitStack() as stack:
+            writers = [
+                Writer(books, adds_bots(partial(same, stack.enter_context(service.http(token)))))
+                for token in map(service.token, ("alice", "bob", "carol", "dave"))
+            ]
+            for writer in writers:
+                writer.start()
+            for _ in range(3):
+                now = time.monotonic()
+                assert eventually(partial(_is_written_after, books, now)), books.answers
+                _pause(server, 20)
+                again = time.monotonic()
+                assert eventually(partial(_is_written_after, books, again), 5), books.answers
+            for writer in writers:
+                writer.stop()
+        assert books.answers["unavailable"], books.answers
+        books.agree_with(stored(server.url("postgres", "botkeys"), "SELECT name FROM bots"))
+        service.stops_by_ctrl_c()
+        assert service.is_clean, service.text
+
+
+def _pause(server: Debian15, seconds: float) -> None:
+    assert server.process is not None
+    processes = server.process.family()
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.suspend()
+    time.sleep(seconds)
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.resume()
 
 
 def _writable_again(server: Debian15) -> None:
@@ -348,18 +290,16 @@ def _writable_again(server: Debian15) -> None:
     asyncio.run(reset())
 
 
-def test_a_pooler_that_is_killed_loses_nothing(
-    start: Start, tmp_path: Path, dev_settings: dict[str, object]
-) -> None:
+def test_a_pooler_that_is_killed_loses_nothing(start: Start, tmp_path: Path) -> None:
     """R37."""
     with debian15() as server:
-        name = _prepare(server)
+        name = prepare(server)
         with debian.pgbouncer(server, OWNER, name) as pooler:
             service = start(
                 tmp_path / "data",
                 database_url=server.url(OWNER, name, pooler.port),
                 direct_database_url=server.url(OWNER, name),
-                **dev_settings,
+                **IMPATIENT,
             )
             service.ready()
             books = Books()
@@ -375,21 +315,19 @@ def test_a_pooler_that_is_killed_loses_nothing(
                 assert eventually(lambda: books.last_success > last, 30), books.answers
                 for writer in writers:
                     writer.stop()
-            books.agree_with(_stored(server, "SELECT name FROM bots"))
+            books.agree_with(stored(server.url("postgres", "botkeys"), "SELECT name FROM bots"))
             service.stops_by_ctrl_c()
             assert service.is_clean, service.text
 
 
-def test_a_disk_that_is_full_of_tables_and_wal_loses_nothing(
-    start: Start, tmp_path: Path, dev_settings: dict[str, object]
-) -> None:
+def test_a_disk_that_is_full_of_tables_and_wal_loses_nothing(start: Start, tmp_path: Path) -> None:
     """R37: PostgreSQL itself ends where it cannot write its WAL, and is started again."""
     with ExitStack() as stack:
         disk = stack.enter_context(small_disk(120))
         sizes = ("min_wal_size=2MB", "max_wal_size=4MB", "shared_buffers=16MB")
         server = stack.enter_context(debian15(*sizes, disk=disk))
-        name = _prepare(server)
-        service = start(tmp_path / "data", database_url=server.url(OWNER, name), **dev_settings)
+        name = prepare(server)
+        service = start(tmp_path / "data", database_url=server.url(OWNER, name), **IMPATIENT)
         service.ready()
         books = Books()
         with service.http(service.token()) as http:
@@ -409,7 +347,7 @@ def test_a_disk_that_is_full_of_tables_and_wal_loses_nothing(
             assert eventually(lambda: _is_served_again(server, books)), books.answers
             for writer in writers:
                 writer.stop()
-        books.agree_with(_stored(server, "SELECT name FROM bots"))
+        books.agree_with(stored(server.url("postgres", "botkeys"), "SELECT name FROM bots"))
         service.stops_by_ctrl_c()
         assert service.is_clean, service.text
 
@@ -445,7 +383,7 @@ def test_rolling_restarts_behind_a_proxy_answer_every_request(
                 installation.http(address, "carol") as carol,
             ):
                 writers = [
-                    Writer(books, adds_bots(partial(_same, each))) for each in (alice, bob, carol)
+                    Writer(books, adds_bots(partial(same, each))) for each in (alice, bob, carol)
                 ]
                 for writer in writers:
                     writer.start()
