@@ -95,3 +95,37 @@ async def test_nothing_lapses_or_expires_before_its_time(split: Split) -> None:
         labels = text("SELECT count(*) FROM key_labels WHERE key_id = :key")
         assert await session.scalar(labels, {"key": UUID(key_id)}) == 1
     assert await left(split.superuser, account_id) == {**each(3), "bot_events": 3}
+
+
+async def test_labels_go_without_a_look_at_all_trades(split: Split) -> None:
+    """A key's label goes with its mark, or because one look at an index finds no row of the key."""
+    account_id, key_id = await account_with_data(split, "alice")
+    label = (
+        "INSERT INTO key_labels (account_id, key_id, label, exchange, environment, contract_type)"
+        " SELECT account_id, gen_random_uuid(), '{}', exchange, environment, contract_type"
+        " FROM keys"
+    )
+    await split.write(
+        "INSERT INTO trades (account_id, bot_id, id, key_id, exchange, environment, contract_type,"
+        " symbol, side, quantity, entry_price, exit_price, fees, opened_at, closed_at)"
+        " SELECT account_id, bot_id, trades.id || n, key_id, exchange, environment, contract_type,"
+        " symbol, side, 1, 1, 1, 0, opened_at, closed_at"
+        " FROM trades, generate_series(10, 500) AS n",
+        "ANALYZE trades",
+        label.format("without rows"),
+        label.format("deleted with its data"),
+        "INSERT INTO deletion_marks (account_id, id, key_id, cutoff) SELECT account_id,"
+        " gen_random_uuid(), key_id, 'infinity' FROM key_labels WHERE label LIKE 'deleted%'",
+    )
+    looked_at = text(
+        "SELECT sum(pg_stat_get_xact_tuples_returned(oid)) FROM pg_class"
+        " WHERE oid = 'trades'::regclass"
+        " OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = 'trades'::regclass)"
+    )
+    async with split.databases["purge"].sessions.begin() as session:
+        before = await session.scalar(looked_at)
+        await session.execute(text("SELECT forget_labels(:account)"), {"account": account_id})
+        assert await session.scalar(looked_at) - before < 10
+    async with split.superuser.sessions() as session:
+        labels = await session.scalars(text("SELECT key_id FROM key_labels"))
+        assert list(labels) == [UUID(key_id)]
