@@ -255,13 +255,22 @@ def status() -> None:
 
 
 @simulator.command()
-def credentials() -> None:
+def credentials(
+    demo: Annotated[
+        bool,
+        typer.Option(
+            "--demo",
+            help="Print the keys of Demo Trading instead: testnet keys of the region demo.",
+        ),
+    ] = False,
+) -> None:
     """Print the simulated exchanges' keys as JSON. They work only with the simulator."""
     import json
 
-    from app.simulator import credentials as simulated
+    from app import simulator as simulated
 
-    typer.echo(json.dumps(simulated(), indent=2))
+    found = simulated.demo_credentials() if demo else simulated.credentials()
+    typer.echo(json.dumps(found, indent=2))
 
 
 @audit.command()

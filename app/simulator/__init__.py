@@ -3,7 +3,7 @@
 They share no code with `botkeys.exchanges`, so that each can be tested against the other.
 """
 
-from app.simulator.credentials import credentials
+from app.simulator.credentials import credentials, demo_credentials
 from app.simulator.faults import FaultKind, Faults
 from app.simulator.keys import KeyText, Permission, SimulatedKey, Variant
 from app.simulator.simulator import Simulator
@@ -17,4 +17,5 @@ __all__ = [
     "Simulator",
     "Variant",
     "credentials",
+    "demo_credentials",
 ]

@@ -1,6 +1,6 @@
 """The simulated exchanges' API keys, computed without a running simulator."""
 
-from app.simulator.ids import ENVIRONMENTS
+from app.simulator.ids import DEMO, ENVIRONMENTS, TESTNET, places
 from app.simulator.keys import DEFAULT_SEED, KeyText, Material, Variant
 from app.simulator.venues import VENUES
 
@@ -27,6 +27,22 @@ def credentials(seed: str = DEFAULT_SEED) -> dict[str, dict[str, dict[str, dict[
             for environment in ENVIRONMENTS
         }
         for exchange in VENUES
+    }
+
+
+def demo_credentials(seed: str = DEFAULT_SEED) -> dict[str, dict[str, dict[str, dict[str, str]]]]:
+    """Return the keys of Demo Trading where it is a site of its own, in the form of
+    `credentials`: they are added as testnet, with the region `demo`.
+    """
+    return {
+        exchange: {
+            TESTNET: {
+                variant.value: _fields(text)
+                for variant, text in key_texts(seed, exchange, DEMO).items()
+            }
+        }
+        for exchange in VENUES
+        if DEMO in places(exchange)
     }
 
 

@@ -54,16 +54,19 @@ class Simulator:
                     else self._world,
                     name,
                 )
-                for name in names.ENVIRONMENTS
+                for name in names.places(exchange)
             }
-            for environment in names.ENVIRONMENTS:
+            for environment in names.places(exchange):
                 texts = key_texts(seed, exchange, environment)
                 for key in issue(seed, exchange, environment, texts, now_ms):
                     self.keys.add(key)
 
     @property
     def hosts(self) -> Mapping[str, Mapping[str, str]]:
-        """Return `{exchange: {environment: "http://127.0.0.1:PORT"}}`; empty before the start."""
+        """Return `{exchange: {environment: "http://127.0.0.1:PORT"}}`; empty before the start.
+
+        Bybit's Demo Trading stands beside the environments as `demo`.
+        """
         return self._hosts
 
     def calls(self, exchange: str, environment: str, path: str = "") -> int:

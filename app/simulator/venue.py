@@ -12,7 +12,7 @@ import orjson
 
 from app.simulator.faults import Fault, FaultKind, Faults, with_empty_lists, with_unknown_words
 from app.simulator.http_server import Delivery, Request, Response
-from app.simulator.ids import LIVE, TESTNET
+from app.simulator.ids import DEMO, LIVE
 from app.simulator.keys import KeyStore, KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Market
 
@@ -123,8 +123,10 @@ class Venue(ABC):
     def __init__(self, world: World, environment: str) -> None:
         self.world = world
         self.environment = environment
-        share = 0.3 if environment == LIVE else _TESTNET_SHARE
-        self.market = Market(world.seed, f"{self.exchange} {environment}", share=share)
+        # Demo Trading shows the prices of the main site.
+        priced = LIVE if environment == DEMO else environment
+        share = 0.3 if priced == LIVE else _TESTNET_SHARE
+        self.market = Market(world.seed, f"{self.exchange} {priced}", share=share)
         self._table = tuple(self.routes())
 
     @staticmethod
@@ -256,4 +258,4 @@ class Venue(ABC):
 
     @property
     def is_live(self) -> bool:
-        return self.environment != TESTNET
+        return self.environment == LIVE

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from app.simulator import KeyText, Permission, SimulatedKey
+from app.simulator import KeyText, Permission, SimulatedKey, demo_credentials
 from botkeys.exchanges.model import Environment
 from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
@@ -192,6 +192,33 @@ async def test_a_region_is_one_of_the_exchanges_own_and_is_kept(world: World) ->
         answer = await user.post("/v1/keys", body(exchange, region="atlantis"))
         assert (answer.status_code, answer.json()["code"]) == (422, "region_not_offered")
         assert answer.json()["regions"] == list(regions)
+
+
+async def test_demo_trading_of_bybit_is_a_choice_beside_its_testnet(world: World) -> None:
+    """Rule R2."""
+    user = world.user()
+    demo = {
+        **body("bybit", environment="testnet", region="demo", verify=True),
+        **demo_credentials()["bybit"]["testnet"]["trade"],
+    }
+    before = world.simulator.calls("bybit", "testnet")
+
+    live = await user.post("/v1/keys", {**demo, "environment": "live"})
+    elsewhere = await user.post("/v1/keys", {**demo, "region": None})
+    key = (await user.post("/v1/keys", demo)).json()
+    bot = await user.add_bot()
+    assert (await user.assign(bot["id"], key["id"])).status_code == 200
+    config = (await (await user.mint(bot["id"])).get("/v1/runtime/config")).json()
+
+    assert (live.status_code, live.json()["code"]) == (422, "region_not_offered")
+    assert (elsewhere.status_code, elsewhere.json()["reason"]) == (422, "invalid_key")
+    assert "region demo" in elsewhere.json()["detail"]
+    assert (key["environment"], key["region"]) == ("testnet", "demo")
+    assert key["verification"]["status"] == "verified"
+    assert config["endpoints"]["rest"] == world.simulator.hosts["bybit"]["demo"]
+    assert world.simulator.calls("bybit", "testnet") == before + 1  # the key without a region
+    instruments = (await user.get(f"/v1/keys/{key['id']}/instruments?search=BTCUSDT")).json()
+    assert [item["symbol"] for item in instruments["items"]] == ["BTCUSDT"]
 
 
 async def test_without_a_host_a_key_is_taken_as_unreachable(world: World) -> None:

@@ -12,8 +12,15 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from app.simulator import KeyText, Permission, SimulatedKey, Simulator, credentials
-from botkeys.exchanges.errors import CredentialsRefused
+from app.simulator import (
+    KeyText,
+    Permission,
+    SimulatedKey,
+    Simulator,
+    credentials,
+    demo_credentials,
+)
+from botkeys.exchanges.errors import CredentialsRefused, InvalidKey
 from botkeys.exchanges.model import ContractType, CredentialReport, Credentials, Environment
 from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
 from botkeys.sealing.secret import Secret
@@ -245,3 +252,25 @@ async def test_x_perps_are_the_perpetuals_of_one_region(simulated: Exchanges) ->
     assert all(item.expires_at is None for item in swaps)
     both = await adapter.instruments(live, "us", ContractType.LINEAR)
     assert {item.symbol for item in both} == symbols | {item.symbol for item in swaps}
+
+
+async def test_demo_trading_has_keys_of_its_own_and_the_prices_of_the_main_site(
+    simulator: Simulator, simulated: Exchanges
+) -> None:
+    adapter = simulated.adapter("bybit")
+    testnet, linear = Environment.TESTNET, ContractType.LINEAR
+    keys = boxed(demo_credentials()["bybit"]["testnet"]["trade"])
+
+    report = await adapter.check_credentials(keys, testnet, "demo", linear)
+
+    assert (report.permissions.trade, report.permissions.withdraw) == ("yes", "no")
+    for environment, region in ((testnet, None), (Environment.LIVE, None)):
+        with pytest.raises(InvalidKey):
+            await adapter.check_credentials(keys, environment, region, linear)
+    other = boxed(credentials()["bybit"]["testnet"]["trade"])
+    with pytest.raises(InvalidKey):
+        await adapter.check_credentials(other, testnet, "demo", linear)
+    before = simulator.calls("bybit", "testnet")
+    listed = await adapter.instruments(testnet, "demo", linear)
+    assert await adapter.instruments(Environment.LIVE, None, linear) == listed
+    assert (simulator.calls("bybit", "testnet"), len(listed) > 0) == (before, True)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from botkeys.exchanges import bybit
-from botkeys.exchanges.errors import BadPayload, InvalidKey, RateLimited, Unreachable
+from botkeys.exchanges.errors import BadPayload, InvalidKey, NoEndpoint, RateLimited, Unreachable
 from botkeys.exchanges.model import ContractType, Credentials, Environment
 from botkeys.exchanges.parsing import read_json
 from botkeys.exchanges.registry import Exchanges
@@ -270,13 +270,28 @@ async def test_each_region_has_its_own_site_and_the_testnet_has_one(http: HttpTr
         "https://api.bybit-tr.com",
         "wss://stream.bybit-tr.com/v5",
     )
-    assert hosts(Environment.LIVE, "eu") == ("https://api.bybit.eu", None)
+    assert hosts(Environment.LIVE, "eu") == ("https://api.bybit.eu", "wss://stream.bybit.eu/v5")
     testnet = ("https://api-testnet.bybit.com", "wss://stream-testnet.bybit.com/v5")
     assert {hosts(Environment.TESTNET, region) for region in (None, *bybit.REGIONS)} == {testnet}
 
 
-async def test_demo_trading_is_a_host_that_can_be_set(http: HttpTransport) -> None:
-    hosts = {"bybit": {"testnet": {"rest": "https://api-demo.bybit.com"}}}
+async def test_demo_trading_is_a_region_of_the_testnet(http: HttpTransport) -> None:
+    adapter = Exchanges(http).adapter("bybit")
+    found = adapter.endpoints(Environment.TESTNET, "demo", ContractType.LINEAR)
+    assert (found.rest, found.websocket) == (
+        "https://api-demo.bybit.com",
+        "wss://stream-demo.bybit.com/v5",
+    )
+    assert adapter.endpoints(Environment.LIVE, "demo", ContractType.LINEAR).rest is None
+    with pytest.raises(NoEndpoint):
+        await adapter.instruments(Environment.LIVE, "demo", ContractType.LINEAR)
+
+
+async def test_the_host_of_demo_trading_can_be_set(http: HttpTransport) -> None:
+    hosts = {"bybit": {"testnet": {"rest_demo": "https://demo.example"}}}
     adapter = Exchanges(http, hosts=hosts).adapter("bybit")
-    found = adapter.endpoints(Environment.TESTNET, None, ContractType.LINEAR)
-    assert found.rest == "https://api-demo.bybit.com"
+    demo, testnet = (
+        adapter.endpoints(Environment.TESTNET, region, ContractType.LINEAR)
+        for region in ("demo", None)
+    )
+    assert (demo.rest, testnet.rest) == ("https://demo.example", "https://api-testnet.bybit.com")

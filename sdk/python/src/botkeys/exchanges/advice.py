@@ -88,8 +88,8 @@ _SPECIAL = {
         "bybit",
         RefusalReason.INVALID_KEY,
     ): "Bybit does not recognise this API key in this environment and region. Copy it again from "
-    "API and choose the region of the site where the account was opened. Testnet and live keys are "
-    "different, and Demo Trading keys work in neither environment.",
+    "API and choose the region of the site where the account was opened. Testnet, Demo Trading and "
+    "live keys are different: add Demo Trading keys as testnet with the region demo.",
     (
         "bybit",
         RefusalReason.EXPIRED,

@@ -1,7 +1,8 @@
 """Bybit (V5): linear and inverse perpetuals on one host per site; a site per region.
 
-A key belongs to one of Bybit's environments. Keys of Demo Trading work on other hosts
-(`https://api-demo.bybit.com`), which are not an environment here but can be set as a host.
+A key belongs to one of Bybit's environments. Demo Trading, whose keys are made on the main site, is
+the region `demo` of the environment testnet. Its market data are those of the main site, and a bot
+that wants public streams connects there.
 """
 
 import hashlib
@@ -65,7 +66,7 @@ BAN_SECONDS = 600.0  # of an address that called too often
 
 # Names: rest and websocket for the global site, with the region's name for the others; bots append
 # /public/linear, /public/inverse, /private or /trade. Bybit documents no websocket
-# for the regions without one here. The testnet has one site for all.
+# for the regions without one here. The testnet has one site for all, beside Demo Trading.
 _SITES = {
     "": ("https://api.bybit.com", "wss://stream.bybit.com/v5"),
     "_nl": ("https://api.bybit.nl", None),
@@ -73,7 +74,7 @@ _SITES = {
     "_kz": ("https://api.bybit.kz", "wss://stream.bybit.kz/v5"),
     "_ge": ("https://api.bybitgeorgia.ge", "wss://stream.bybitgeorgia.ge/v5"),
     "_ae": ("https://api.bybit.ae", None),
-    "_eu": ("https://api.bybit.eu", None),
+    "_eu": ("https://api.bybit.eu", "wss://stream.bybit.eu/v5"),
     "_id": ("https://api.bybit.id", None),
 }
 HOSTS: HostTable = {
@@ -84,9 +85,12 @@ HOSTS: HostTable = {
     Environment.TESTNET: {
         "rest": "https://api-testnet.bybit.com",
         "websocket": "wss://stream-testnet.bybit.com/v5",
+        "rest_demo": "https://api-demo.bybit.com",
+        # Bots append /private: it has neither public streams nor one for orders.
+        "websocket_demo": "wss://stream-demo.bybit.com/v5",
     },
 }
-GLOBAL = "global"
+GLOBAL, DEMO = "global", "demo"
 REGIONS = (GLOBAL, *(suffix.removeprefix("_") for suffix in _SITES if suffix))
 
 _INSTRUMENTS = "/v5/market/instruments-info?category={category}&limit=1000"
@@ -309,7 +313,7 @@ _TOO_FREQUENT = b"too frequent"
 
 class BybitAdapter(RestAdapter):
     exchange: ClassVar[str] = EXCHANGE
-    regions: ClassVar[frozenset[str]] = frozenset(REGIONS)
+    regions: ClassVar[frozenset[str]] = frozenset({*REGIONS, DEMO})
     hosts: ClassVar[HostTable] = HOSTS
     rate: ClassVar[Rate] = Rate(50, 5.0)  # 600 in 5 s for all callers behind one address
     exact_errors: ClassVar[Mapping[str, Verdict]] = EXACT_ERRORS
@@ -317,7 +321,7 @@ class BybitAdapter(RestAdapter):
 
     def _endpoints(self, market: Market) -> Endpoints:
         hosts, suffix = self._hosts[market.environment], _suffix(market)
-        return Endpoints(hosts[f"rest{suffix}"], hosts[f"websocket{suffix}"])
+        return Endpoints(hosts.get(f"rest{suffix}"), hosts.get(f"websocket{suffix}"))
 
     async def _instruments(self, market: Market) -> Sequence[Instrument]:
         host = self._rest(market)
@@ -375,7 +379,6 @@ class BybitAdapter(RestAdapter):
 
 
 def _suffix(market: Market) -> str:
-    """Return the suffix of a host's name; the testnet is one site for all regions."""
-    if market.region in {None, GLOBAL} or market.environment is Environment.TESTNET:
-        return ""
-    return f"_{market.region}"
+    """Return the suffix of a host's name; the testnet is one site for all regions but `demo`."""
+    testnet = market.environment is Environment.TESTNET and market.region != DEMO
+    return "" if testnet or market.region in {None, GLOBAL} else f"_{market.region}"

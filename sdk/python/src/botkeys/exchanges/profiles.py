@@ -22,6 +22,7 @@ _BOTH_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
 _CROSS = (MarginMode.CROSS,)
 _OKX_REGIONS = ("global", "eea", "us")
 _BYBIT_REGIONS = ("global", "nl", "tr", "kz", "ge", "ae", "eu", "id")
+_BYBIT_TEST_REGIONS = ("global", "demo")
 _NO_WITHDRAWAL = "Do not enable any withdrawal permission: this service rejects keys that have one."
 _COPY = "Copy the key and the secret immediately: the secret is shown only once."
 
@@ -83,13 +84,14 @@ BYBIT = ExchangeProfile(
         Environment.LIVE: _available(
             "https://www.bybit.com/app/user/api-management",
             "A key works only on the site where its account was opened: choose the region unless "
-            "that is bybit.com.",
+            "that is bybit.com. The site eu serves registered third-party applications only.",
             _BYBIT_REGIONS,
         ),
         Environment.TESTNET: _available(
             "https://testnet.bybit.com/app/user/api-management",
-            "The testnet is a separate site with its own accounts. Demo Trading keys belong to "
-            "neither environment.",
+            "The testnet is a separate site with its own accounts. For a key made in Demo "
+            "Trading on the main site, choose the region demo.",
+            _BYBIT_TEST_REGIONS,
         ),
     },
     contract_types=_BOTH_TYPES,

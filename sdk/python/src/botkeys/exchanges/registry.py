@@ -47,8 +47,9 @@ def passphrase_required(exchange: str) -> bool:
 def simulated_hosts(addresses: Mapping[str, Mapping[str, str]]) -> HostOverrides:
     """Return the host setting for simulated exchanges.
 
-    `addresses` is `{exchange: {environment: "http://127.0.0.1:PORT"}}`. Everything else has no host
-    at all, websockets included: no development machine reaches a real exchange.
+    `addresses` is `{exchange: {environment: "http://127.0.0.1:PORT"}}`, and may name a region whose
+    site has an address of its own. Everything else has no host at all, websockets included: no
+    development machine reaches a real exchange.
     """
     overrides: dict[str, dict[str, Mapping[str, str | None]]] = {}
     for exchange, adapter in ADAPTERS.items():
@@ -58,7 +59,15 @@ def simulated_hosts(addresses: Mapping[str, Mapping[str, str]]) -> HostOverrides
             overrides[exchange][environment] = (
                 dict.fromkeys(adapter.hosts[environment])
                 if address is None
-                else adapter.simulated(environment, address)
+                else {
+                    **adapter.simulated(environment, address),
+                    **{
+                        name: addresses[exchange][region]
+                        for name in adapter.hosts[environment]
+                        if (region := name.removeprefix("rest_")) in adapter.regions
+                        and region in addresses[exchange]
+                    },
+                }
             )
     return overrides
 
