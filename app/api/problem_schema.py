@@ -93,6 +93,16 @@ class Problem(TypedDict):
             ),
         ]
     ]
+    exchange_code: NotRequired[
+        Annotated[
+            str,
+            Field(
+                description="The exchange's own code for rejecting the credentials, never its "
+                "text; `other` for one that is neither a number nor a word.",
+                examples=["-2015"],
+            ),
+        ]
+    ]
     blocked_by: NotRequired[
         Annotated[
             list[str],

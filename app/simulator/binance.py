@@ -91,6 +91,9 @@ class Binance(Venue):
             401, -2015, f"{message}, request ip: {request.peer}, api key: {api_key}"
         )
 
+    def refused(self, status: int, code: str, message: str) -> Response:
+        return self.json(status, {"code": int(code), "msg": message})
+
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
         return self._not_allowed(key.text.api_key, request)
 

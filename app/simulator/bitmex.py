@@ -73,6 +73,9 @@ class Bitmex(Venue):
     def _invalid(self, message: str) -> Refusal:
         return self._refusal(400, message, "ValidationError")
 
+    def refused(self, status: int, code: str, message: str) -> Response:
+        return self._error(status, message, code)
+
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
         del key, request
         return self._refusal(403, "Access Denied")

@@ -90,6 +90,9 @@ class Bybit(Venue):
     def _wrong(self, message: str) -> Refusal:
         return self._refusal(10001, message)
 
+    def refused(self, status: int, code: str, message: str) -> Response:
+        return self._error(int(code), message, status)
+
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
         del key, request
         message = "Permission denied, please check your API key permissions."

@@ -94,6 +94,9 @@ class Deribit(Venue):
     def _invalid_token(self) -> Refusal:
         return self._refusal(13009, "unauthorized", {"reason": "invalid_token"})
 
+    def refused(self, status: int, code: str, message: str) -> Response:
+        return self._error(status, int(code), message)
+
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
         del key, request
         return self._refusal(13021, "forbidden")

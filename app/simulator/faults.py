@@ -10,6 +10,7 @@ from app.simulator import ids as names
 class FaultKind(StrEnum):
     """The kinds of faults.
 
+    `REFUSED` is an answer with any code, `FIREWALL` a page of somebody before the exchange.
     `CUT` sends nothing at all, `CUT_BODY` half of what it announced, `TRUNCATED` half a JSON text
     in an otherwise correct response. `UNKNOWN_WORDS` writes a word that no client has seen into the
     enumerated fields of every second row, starting with the first.
@@ -18,6 +19,8 @@ class FaultKind(StrEnum):
     RATE_LIMITED = "rate_limited"
     BANNED = "banned"
     SERVER_ERROR = "server_error"
+    REFUSED = "refused"
+    FIREWALL = "firewall"
     SLOW = "slow"
     CUT = "cut"
     CUT_BODY = "cut_body"
@@ -25,6 +28,9 @@ class FaultKind(StrEnum):
     TRUNCATED = "truncated"
     UNKNOWN_WORDS = "unknown_words"
     EMPTY_LIST = "empty_list"
+
+
+_STATUS = {FaultKind.REFUSED: 400, FaultKind.FIREWALL: 403}
 
 
 @dataclass(slots=True)
@@ -39,6 +45,8 @@ class Fault:
     status: int
     seconds: float
     retry_after: int | None
+    code: str
+    message: str
 
     def concerns(self, exchange: str, environment: str, path: str) -> bool:
         return (
@@ -64,20 +72,33 @@ class Faults:
         *,
         times: int | None = None,
         path: str = "",
-        status: int = 503,
+        status: int | None = None,
         seconds: float = 10.0,
         retry_after: int | None = None,
+        code: str = "99999",
+        message: str = "",
     ) -> Fault:
         """Make calls whose path starts with `path` fail, the next `times` of them or until cleared.
 
-        `status` belongs to `SERVER_ERROR`, `seconds` to `SLOW`; `retry_after` to `RATE_LIMITED` and
-        `BANNED`, where `None` means the exchange's usual behaviour.
+        `status` belongs to `SERVER_ERROR` (503), `FIREWALL` (403) and `REFUSED` (400), `code` and
+        `message` to `REFUSED`, `seconds` to `SLOW`; `retry_after` to `RATE_LIMITED` and `BANNED`,
+        where `None` means the exchange's usual behaviour.
         """
         names.check(exchange, environment)
         if times is not None and times < 1:
             raise ValueError("a fault applies to one call at least")
+        kind = FaultKind(kind)
         fault = Fault(
-            exchange, environment, FaultKind(kind), path, times, status, seconds, retry_after
+            exchange=exchange,
+            environment=environment,
+            kind=kind,
+            path=path,
+            left=times,
+            status=_STATUS.get(kind, 503) if status is None else status,
+            seconds=seconds,
+            retry_after=retry_after,
+            code=code,
+            message=message,
         )
         self._faults.append(fault)
         return fault

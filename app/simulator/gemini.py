@@ -78,6 +78,9 @@ class Gemini(Venue):
     def _refusal(self, reason: str, message: str = "", *, status: int = 400) -> Refusal:
         return Refusal(self._error(status, reason, message))
 
+    def refused(self, status: int, code: str, message: str) -> Response:
+        return self._error(status, code, message)
+
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
         """Refuse and name the key, as Gemini does, which exposes code that leaks it."""
         del request

@@ -86,6 +86,10 @@ class Kraken(Venue):
         payload = {"error": "unauthorized", "message": message, "suberror": None}
         return Refusal(self.json(401, payload))
 
+    def refused(self, status: int, code: str, message: str) -> Response:
+        del message  # there is none beside the code
+        return self._error(code, status)
+
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
         del key
         return self._not_allowed(request)

@@ -81,6 +81,9 @@ class Kucoin(Venue):
     def _wrong(self, message: str) -> Refusal:
         return self._refusal(400, "400100", message)
 
+    def refused(self, status: int, code: str, message: str) -> Response:
+        return self._error(status, code, message)
+
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
         del key, request
         return self._refusal(403, "400007", "Access denied, require more permission")

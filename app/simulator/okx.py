@@ -83,6 +83,9 @@ class Okx(Venue):
     def _refusal(self, status: int, code: str, message: str) -> Refusal:
         return Refusal(self._error(status, code, message))
 
+    def refused(self, status: int, code: str, message: str) -> Response:
+        return self._error(status, code, message)
+
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
         del key, request
         message = "This API key doesn't have permission to use this function"

@@ -107,6 +107,9 @@ class Phemex(Venue):
         """Refuse an invalid order or argument, under HTTP 200."""
         return Refusal(self.json(200, {"code": code, "msg": message, "data": None}))
 
+    def refused(self, status: int, code: str, message: str) -> Response:
+        return self.json(status, {"code": int(code), "msg": message})
+
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
         del key, request
         return self._denied("Insufficient privilege.")

@@ -24,6 +24,10 @@ MAINTENANCE_PAGE = (
     b"<!DOCTYPE html><html><head><title>Be right back</title></head>"
     b"<body><h1>We are upgrading our systems</h1></body></html>"
 )
+FIREWALL_PAGE = (
+    b"<!DOCTYPE html><html><head><title>403 Forbidden</title></head>"
+    b"<body>The request could not be satisfied from your country.</body></html>"
+)
 _TESTNET_SHARE = 0.004
 
 
@@ -146,6 +150,10 @@ class Venue(ABC):
         """Return the refusal of a valid key without the needed permission."""
 
     @abstractmethod
+    def refused(self, status: int, code: str, message: str) -> Response:
+        """Return a refusal with any of the exchange's codes, or none of them."""
+
+    @abstractmethod
     def rate_limited(self, retry_after: int | None) -> Response: ...
 
     @abstractmethod
@@ -193,17 +201,17 @@ class Venue(ABC):
 
     def _fail(self, fault: Fault) -> Response | None:
         """Return a failure that does not depend on the request."""
-        if fault.kind is FaultKind.RATE_LIMITED:
-            return self.rate_limited(fault.retry_after)
-        if fault.kind is FaultKind.BANNED:
-            return self.banned(fault.retry_after)
-        if fault.kind is FaultKind.SERVER_ERROR:
-            return self.server_error(fault.status)
-        if fault.kind is FaultKind.HTML:
-            return html(200)
-        if fault.kind is FaultKind.CUT:
-            return Response(200, delivery=Delivery.NOTHING)
-        return None
+        failures: dict[FaultKind, Callable[[], Response]] = {
+            FaultKind.RATE_LIMITED: lambda: self.rate_limited(fault.retry_after),
+            FaultKind.BANNED: lambda: self.banned(fault.retry_after),
+            FaultKind.REFUSED: lambda: self.refused(fault.status, fault.code, fault.message),
+            FaultKind.FIREWALL: lambda: html(fault.status, FIREWALL_PAGE),
+            FaultKind.SERVER_ERROR: lambda: self.server_error(fault.status),
+            FaultKind.HTML: lambda: html(200),
+            FaultKind.CUT: lambda: Response(200, delivery=Delivery.NOTHING),
+        }
+        failure = failures.get(fault.kind)
+        return None if failure is None else failure()
 
     @staticmethod
     def _spoil(response: Response, fault: Fault) -> Response:

@@ -74,6 +74,9 @@ class Woox(Venue):
     def _refusal(self, status: int, code: int, message: str) -> Refusal:
         return Refusal(self._error(status, code, message))
 
+    def refused(self, status: int, code: str, message: str) -> Response:
+        return self._error(status, int(code), message)
+
     def forbidden(self, key: SimulatedKey, request: Request) -> Refusal:
         """Refuse with the same words as for a revoked key: WOO X does not distinguish them."""
         del key, request

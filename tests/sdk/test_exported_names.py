@@ -40,6 +40,7 @@ CLIENT = {
     "Permissions",
     "PermissionAnswer",
     "RefusalReason",
+    "UnclearReason",
     "ExchangeError",
     "CredentialsRefused",
     "ExchangeAdapter",

@@ -136,7 +136,7 @@ REMEMBERING = (
 
 HEALTH = {
     *(f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")),
-    *(f"verification_{name}" for name in ("status", "reason", "possible", "checked_at")),
+    *(f"verification_{name}" for name in ("status", "reason", "possible", "code", "checked_at")),
     "health_checked_at",
     "unverified",
     "expires_at",

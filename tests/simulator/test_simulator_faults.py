@@ -194,3 +194,23 @@ def test_a_fault_that_could_never_apply_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=r".+"):
         Faults().set(exchange, environment, kind, times=times)
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+async def test_any_code_can_be_refused_with_in_the_exchanges_own_form(
+    market: Market, exchange: str
+) -> None:
+    code = "SomeWord" if exchange in {"bitmex", "gemini", "kraken"} else "54321"
+    market.simulator.faults.set(
+        exchange, "live", FaultKind.REFUSED, code=code, status=400, message="in their words"
+    )
+    answer = await market.get(exchange, PATHS[exchange])
+    assert answer.status_code == 400
+    assert code in answer.text
+    assert json.loads(answer.text)
+
+
+async def test_a_firewall_answers_with_a_page(market: Market) -> None:
+    market.simulator.faults.set("okx", "live", FaultKind.FIREWALL)
+    answer = await market.get("okx", PATHS["okx"])
+    assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html")

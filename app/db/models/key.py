@@ -13,7 +13,7 @@ from botkeys.exchanges.model import ContractType, Environment, PermissionAnswer
 MAY_EXPIRE = text("expires_at IS NOT NULL AND expiry_announced IS DISTINCT FROM 0")
 """Keys whose expiry still has to be announced by an event: the condition of their index."""
 
-VERIFICATION = ("verified", "unreachable", "skipped", "rejected")
+VERIFICATION = ("verified", "unreachable", "unknown", "skipped", "rejected")
 
 
 class Key(Base):
@@ -61,6 +61,7 @@ class Key(Base):
     verification_status: Mapped[str]
     verification_reason: Mapped[str | None]
     verification_possible: Mapped[list[Any] | None]
+    verification_code: Mapped[str | None]
     verification_checked_at: Mapped[datetime | None]
     unverified: Mapped[bool] = mapped_column(server_default=false())
     health_checked_at: Mapped[datetime | None]

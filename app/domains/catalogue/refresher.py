@@ -15,7 +15,14 @@ import structlog
 from app.db.engine import Database
 from app.db.failures import is_of_database
 from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository, State
-from botkeys.exchanges.errors import BadPayload, ExchangeError, NoEndpoint, RateLimited
+from botkeys.exchanges.errors import (
+    BadPayload,
+    ExchangeError,
+    NoEndpoint,
+    RateLimited,
+    Refused,
+    unclear_reason,
+)
 from botkeys.exchanges.model import Instrument, Ticker
 from botkeys.exchanges.registry import Exchanges
 
@@ -49,8 +56,8 @@ def _reason(error: Exception) -> str:
             return "no_endpoint"
         case RateLimited():
             return "rate_limited"
-        case BadPayload():
-            return "bad_answer"
+        case BadPayload() | Refused():
+            return unclear_reason(error)
         case _:
             return "no_answer"
 

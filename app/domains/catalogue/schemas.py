@@ -162,8 +162,8 @@ class CatalogueFreshness(Document):
         str | None,
         Field(
             examples=[None],
-            description="Why the latest fetch failed: `no_endpoint`, `no_answer`, `rate_limited` "
-            "or `bad_answer`; null if it succeeded.",
+            description="Why the latest fetch failed: `no_endpoint`, `no_answer`, `rate_limited`, "
+            "`refused`, `address_refused` or `bad_answer`; null if it succeeded.",
         ),
     ]
 

@@ -15,7 +15,15 @@ from app.domains.keys.credential_input import KeyRequest
 from app.domains.keys.errors import CredentialsRejected, WithdrawalPermission
 from app.limits.requests import RequestLimit
 from botkeys.exchanges.advice import advice
-from botkeys.exchanges.errors import BadPayload, CredentialsRefused, ExchangeError, NoEndpoint
+from botkeys.exchanges.errors import (
+    BadPayload,
+    CredentialsRefused,
+    ExchangeError,
+    NoEndpoint,
+    Refused,
+    Unreadable,
+    unclear_reason,
+)
 from botkeys.exchanges.errors import RateLimited as ExchangeRateLimited
 from botkeys.exchanges.model import CredentialReport, PermissionAnswer, Permissions
 from botkeys.exchanges.registry import EXCHANGES, Exchanges
@@ -36,6 +44,7 @@ class Verified:
     status: str
     reason: str | None
     report: CredentialReport
+    code: str | None = None
     unverified: bool = False
     """Whether the exchange was not asked although it tells if a key can withdraw."""
 
@@ -53,6 +62,7 @@ class Verified:
             "verification_status": self.status,
             "verification_reason": self.reason,
             "verification_possible": None,
+            "verification_code": self.code,
             "verification_checked_at": None if self.status == "skipped" else func.clock_timestamp(),
             "unverified": self.unverified,
             "health_checked_at": None,
@@ -112,8 +122,8 @@ class CredentialCheck:
         Raises `CredentialsRejected` if the exchange refuses them, `WithdrawalPermission` by policy,
         and `RateLimited` if the account had too many keys checked.
 
-        If the exchange cannot be reached, or its answer makes no sense, nothing is known about the
-        credentials: they are accepted, and every answer about them is `unknown`.
+        If the exchange cannot be reached, or neither accepts nor rejects the credentials, nothing
+        is known about them: they are accepted, and every answer about them is `unknown`.
         """
         if not request.verify:
             adapter = self._exchanges.adapter(request.exchange)
@@ -126,7 +136,9 @@ class CredentialCheck:
         except CredentialsRefused as refusal:
             self._count(request, "rejected")
             sentence = advice(request.exchange, refusal.reason, refusal.possible)
-            raise CredentialsRejected(sentence, refusal.reason, refusal.possible) from None
+            raise CredentialsRejected(
+                sentence, refusal.reason, refusal.possible, refusal.code
+            ) from None
         self._count(request, verified.status)
         if self._refuse_withdrawal and verified.report.permissions.withdraw is PermissionAnswer.YES:
             raise WithdrawalPermission(EXCHANGES[request.exchange].name)
@@ -153,8 +165,10 @@ class CredentialCheck:
             return Verified("unreachable", "no_endpoint", unknown)
         except ExchangeRateLimited:
             return Verified("unreachable", "rate_limited", unknown)
-        except BadPayload:
+        except Unreadable:  # of somebody in between, as far as anybody can tell
             return Verified("unreachable", "bad_answer", unknown)
+        except (BadPayload, Refused) as error:
+            return Verified("unknown", unclear_reason(error), unknown, error.code)
         except (ExchangeError, TimeoutError):
             return Verified("unreachable", "no_answer", unknown)
         return Verified("verified", None, report)

@@ -17,12 +17,13 @@ AppError
 ├── PassphraseTwice           422 passphrase_twice
 ├── PassphraseNotUsed         422 passphrase_not_used
 ├── MalformedCredentials      422 malformed_credentials
-├── CredentialsRejected       422 credentials_rejected, with `reason` and `possible`
+├── CredentialsRejected       422 credentials_rejected, with `reason`, `possible`, `exchange_code`
 ├── WithdrawalPermission      422 withdrawal_permission
 └── SealingUnavailable        503 unavailable
 """
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 from app.domains.trading.errors import OpenPositions
@@ -179,15 +180,25 @@ class SameAccountUnproven(AppError):
 
 
 class CredentialsRejected(AppError):
-    """`possible` is present if the exchange does not distinguish between several causes."""
+    """`possible` is present if the exchange does not distinguish between several causes,
+    `exchange_code` if it gave a code of its own.
+    """
 
     status = 422
     code = "credentials_rejected"
     title = "The exchange rejected the credentials"
-    member_names = ("reason", "possible")
+    member_names = ("reason", "possible", "exchange_code")
 
-    def __init__(self, detail: str, reason: str, possible: Sequence[str] = ()) -> None:
-        extra = {"possible": list(possible)} if possible else {}
+    def __init__(
+        self,
+        detail: str,
+        reason: str,
+        possible: Sequence[str] = (),
+        exchange_code: str | None = None,
+    ) -> None:
+        extra: dict[str, Any] = {"possible": list(possible)} if possible else {}
+        if exchange_code is not None:
+            extra["exchange_code"] = exchange_code
         super().__init__(detail, reason=reason, **extra)
 
 

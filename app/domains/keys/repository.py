@@ -63,6 +63,7 @@ class KeyRow(NamedTuple):
     verification_status: str
     verification_reason: str | None
     verification_possible: list[str] | None
+    verification_code: str | None
     verification_checked_at: datetime | None
     last_release_at: datetime | None
     last_release_from: str | None

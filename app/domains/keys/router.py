@@ -66,7 +66,8 @@ async def add_key(new: KeyCreate, service: Service) -> Response:
     """Verify the credentials with the exchange, then seal them.
 
     The credentials are never shown again. If the exchange cannot be asked, the key is added with
-    `verification.status` `unreachable`.
+    `verification.status` `unreachable`; if it answers without accepting or rejecting them, with
+    `unknown`.
     """
     row = await service.add(new)
     return _one(row, status=201, Location=f"/v1/keys/{row.id}")

@@ -162,16 +162,20 @@ class Verification(Document):
         str,
         Field(
             examples=["verified"],
-            description="`verified`, `rejected`, `unreachable`, or `skipped` if the exchange was "
-            "not asked.",
+            description="`verified`, `rejected`, `unknown` if the exchange answered but neither "
+            "accepted nor rejected the credentials, `unreachable`, or `skipped` if it was not "
+            "asked.",
         ),
     ]
     reason: Annotated[
         str | None,
         Field(
             examples=[None],
-            description="Why the exchange rejected the credentials (see `RefusalReason`) or could "
-            "not be asked: `no_endpoint`, `no_answer`, `bad_answer` or `rate_limited` (by the "
+            description="Why the exchange rejected the credentials (see `RefusalReason`). If the "
+            "status is `unknown`: `refused` for a code that says nothing certain about them, "
+            "`address_refused` if a firewall or a rule about countries stopped the call, or "
+            "`bad_answer`. If the exchange could not be asked: `no_endpoint`, `no_answer`, "
+            "`bad_answer` for what is not an answer of its own, or `rate_limited` (by the "
             "exchange, or by the service's own limits).",
         ),
     ]
@@ -180,6 +184,14 @@ class Verification(Document):
         Field(
             examples=[None],
             description="The possible causes, if the exchange does not distinguish them.",
+        ),
+    ]
+    exchange_code: Annotated[
+        str | None,
+        Field(
+            examples=[None],
+            description="The exchange's own code for its answer, never its text; of a firewall's "
+            "answer, the HTTP status; `other` for a code that is neither a number nor a word.",
         ),
     ]
     checked_at: Annotated[datetime | None, Field(description="Null if the exchange was not asked.")]

@@ -7,6 +7,9 @@ from typing import Any
 
 from app.domains.keys.repository import KeyRow
 
+# A process of the release before does not clear the code when it verifies a key.
+_CODED = frozenset({"unknown", "rejected"})
+
 
 def key_document(row: KeyRow) -> dict[str, Any]:
     """Return the members of `app.domains.keys.schemas.Key`."""
@@ -31,6 +34,7 @@ def key_document(row: KeyRow) -> dict[str, Any]:
             "status": row.verification_status,
             "reason": row.verification_reason,
             "possible": row.verification_possible,
+            "exchange_code": row.verification_code if row.verification_status in _CODED else None,
             "checked_at": row.verification_checked_at,
         },
         "last_release": None

@@ -24,6 +24,7 @@ async def test_an_unverified_key_is_skipped_and_unknown_and_no_one_is_asked(worl
         "status": "skipped",
         "reason": None,
         "possible": None,
+        "exchange_code": None,
         "checked_at": None,
     }
     assert key["permissions"] == UNKNOWN

@@ -12,6 +12,7 @@ from app.db.models import BotEvent, Key
 from tests.support.world import Bot, Json, World
 
 HEALTH = {"credentials_rejected", "credentials_accepted", "permissions_changed"} | {
+    "credentials_unclear",
     "withdrawal_permission",
     "key_expiry_changed",
 }
@@ -97,6 +98,45 @@ async def test_causes_that_the_exchange_does_not_distinguish_are_shown(world: Wo
 
     verification = (await shown(world, key))["verification"]
     assert (verification["reason"], verification["possible"]) == ("refused", possible)
+
+
+async def test_an_unclear_answer_is_shown_with_its_code_and_blocks_nothing(world: World) -> None:
+    """Rule R23."""
+    bot, _, key = await world.user().ready_bot()
+    before = (await bot.get("/v1/runtime/config")).json()
+
+    answer = await report(bot, status="unknown", reason="refused", exchange_code="54321")
+
+    assert answer.status_code == 200, answer.text
+    config = (await bot.get("/v1/runtime/config")).json()
+    assert config["blocked_by"] == before["blocked_by"]
+    document = await shown(world, key)
+    verification = document["verification"]
+    assert (verification["status"], verification["reason"]) == ("unknown", "refused")
+    assert verification["exchange_code"] == "54321"
+    assert document["permissions"] == key["permissions"]
+    [unclear] = await recorded_events(world)
+    assert (unclear.kind, unclear.level) == ("credentials_unclear", "warning")
+    assert unclear.data is not None
+    assert unclear.data["after"]["code"] == "54321"
+
+    await report(bot)
+
+    verification = (await shown(world, key))["verification"]
+    assert (verification["status"], verification["exchange_code"]) == ("verified", None)
+
+
+async def test_an_unclear_answer_takes_back_no_rejection(world: World) -> None:
+    """Rule R23."""
+    bot, _, key = await world.user().ready_bot()
+    await report(bot, status="rejected", reason="account", exchange_code="50027")
+
+    answer = await report(bot, status="unknown", reason="address_refused", exchange_code="403")
+
+    assert answer.json()["may_open_positions"] is False
+    verification = (await shown(world, key))["verification"]
+    assert (verification["status"], verification["reason"]) == ("rejected", "account")
+    assert verification["exchange_code"] == "50027"
 
 
 async def test_a_look_that_finds_nothing_new_moves_its_time_alone(world: World) -> None:
@@ -255,6 +295,11 @@ async def test_a_clock_that_is_ahead_is_refused(world: World) -> None:
         {"status": "rejected"},
         {"status": "rejected", "reason": "mood"},
         {"status": "unreachable"},
+        {"status": "unknown"},
+        {"status": "unknown", "reason": "permission"},
+        {"status": "rejected", "reason": "address_refused"},
+        {"exchange_code": "two of my words"},
+        {"exchange_code": "5" * 11},
         {"checked_at": "2026-11-22T10:00:00"},
         {"permissions": {"trade": "maybe"}},
         {"expires_at": "9999-12-31T23:59:59-14:00"},
@@ -264,6 +309,11 @@ async def test_a_clock_that_is_ahead_is_refused(world: World) -> None:
         "no reason",
         "an unknown reason",
         "no status of theirs",
+        "unknown without a reason",
+        "unknown for a reason to reject",
+        "rejected for a reason of unknown",
+        "a code of several words",
+        "a code without end",
         "no zone",
         "no answer",
         "no end",

@@ -12,12 +12,16 @@ from botkeys.client import CredentialHealth, Pace
 from botkeys.client.credentials import ReleasedCredentials
 from botkeys.client.health import find_adapter
 from botkeys.exchanges.errors import (
+    AddressRefused,
+    BadPayload,
     ClockSkew,
     CredentialsRefused,
     ExchangeError,
     NoEndpoint,
     RateLimited,
+    Refused,
     Unreachable,
+    Unreadable,
 )
 from botkeys.exchanges.model import (
     ContractType,
@@ -127,7 +131,7 @@ def test_it_looks_daily_and_a_refusal_is_reported_with_its_reason(service: Servi
     skipping(work)
 
 
-@pytest.mark.parametrize("error", [Unreachable, RateLimited, NoEndpoint, ClockSkew])
+@pytest.mark.parametrize("error", [Unreachable, RateLimited, NoEndpoint, ClockSkew, Unreadable])
 def test_what_is_no_answer_about_the_credentials_is_not_reported_and_asked_again(
     error: type[ExchangeError], service: Service
 ) -> None:
@@ -143,6 +147,32 @@ def test_what_is_no_answer_about_the_credentials_is_not_reported_and_asked_again
             # One interval and one heartbeat, each up to a tenth longer, fit into this.
             await asyncio.sleep(800)
         assert [report["status"] for report in reports_of(runtime)] == ["ok"]
+
+    skipping(work)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (Refused("okx", code="54321"), "refused"),
+        (AddressRefused("okx", code="403"), "address_refused"),
+        (BadPayload("okx"), "bad_answer"),
+    ],
+)
+def test_an_answer_that_is_neither_yes_nor_no_is_reported_and_asked_again(
+    error: ExchangeError, reason: str, service: Service
+) -> None:
+    async def work() -> None:
+        runtime, exchange = Runtime(service), Exchange(error)
+        client = runtime.client(check=exchange, clock=clock, pace=Pace(heartbeat=60))
+        async with client, client.running():
+            await client.credentials()
+            await asyncio.sleep(1000)
+            assert len(exchange.asked) == 2
+        first = reports_of(runtime)[0]
+        assert (first["status"], first["reason"]) == ("unknown", reason)
+        assert first.get("exchange_code") == error.code
+        assert "permissions" not in first
 
     skipping(work)
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from botkeys.exchanges.errors import (
+    AddressRefused,
     BadPayload,
     CredentialsRefused,
     ExchangeError,
@@ -24,6 +25,7 @@ from botkeys.exchanges.errors import (
     RateLimited,
     Refused,
     Unreachable,
+    Unreadable,
 )
 from botkeys.exchanges.model import ContractType, Credentials, Environment
 from botkeys.exchanges.registry import ADAPTERS, EXCHANGES, Exchanges, passphrase_required
@@ -165,23 +167,25 @@ def _faults() -> Iterator[tuple[str, dict[str, Any], type[ExchangeError]]]:
     html = {"body": HTML}
     for status in (500, 502, 503, 504):
         yield f"status {status}", {"status": status, **html}, Unreachable
-    yield "firewall", {"status": 403, **html}, Unreachable
-    yield "country", {"status": 451, **html}, Unreachable
+    yield "firewall", {"status": 403, **html}, AddressRefused
+    yield "country", {"status": 451, **html}, AddressRefused
     yield "redirect", {"status": 302, "headers": {"Location": "http://a.invalid/"}}, Unreachable
     yield "cut connection", {"body": b'{"code":"0","data":[]}', "cut": 9}, Unreachable
     yield "nothing at all", {"body": b"xxxx", "cut": 4}, Unreachable
     yield "false gzip", {"headers": {"Content-Encoding": "gzip"}, **html}, Unreachable
-    yield "HTML", html, BadPayload
-    yield "HTML 404", {"status": 404, **html}, BadPayload
-    yield "HTML 401", {"status": 401, **html}, BadPayload
-    yield "truncated JSON", {"body": b'{"code":"0","data":[{"instId":"BTC-'}, BadPayload
-    yield "empty body", {}, BadPayload
-    yield "depth", {"body": DEEP}, BadPayload
-    yield "size", {"body": b" " * 200_001}, BadPayload
-    yield "bytes", {"body": b"\xff\xfe\x00"}, BadPayload
-    for text in ("null", "[]", "{}", "[null]", '"x"', "7", "NaN", '{"code":"0","data":[]}'):
+    yield "HTML", html, Unreadable
+    yield "HTML 404", {"status": 404, **html}, Unreadable
+    yield "HTML 401", {"status": 401, **html}, Unreadable
+    yield "truncated JSON", {"body": b'{"code":"0","data":[{"instId":"BTC-'}, Unreadable
+    yield "empty body", {}, Unreadable
+    yield "depth", {"body": DEEP}, Unreadable
+    yield "size", {"body": b" " * 200_001}, Unreadable
+    yield "bytes", {"body": b"\xff\xfe\x00"}, Unreadable
+    for text in ("NaN", '{"x":1e9999999999999999999}'):
+        yield text, {"body": text.encode()}, Unreadable
+    for text in ("null", "[]", "{}", "[null]", '"x"', "7", '{"code":"0","data":[]}'):
         yield text, {"body": text.encode()}, BadPayload
-    for text in ('{"symbols":[]}', '{"data":[{}]}', "[{}]", '{"x":1e9999999999999999999}'):
+    for text in ('{"symbols":[]}', '{"data":[{}]}', "[{}]"):
         yield text, {"body": text.encode()}, BadPayload
 
 
@@ -234,8 +238,13 @@ async def test_a_closed_port_is_unreachable(
 async def test_error_codes_find_their_place(
     fake: Any, reply_of: Callable[..., Any], act: Operation, world: Sample
 ) -> None:
-    for kind, error in (("unreachable", Unreachable), ("rate_limited", RateLimited)):
-        for answer in world[kind]:
+    kinds = (
+        ("unreachable", Unreachable),
+        ("rate_limited", RateLimited),
+        ("barred", AddressRefused),
+    )
+    for kind, error in kinds:
+        for answer in world.get(kind, ()):
             with fake.failing(reply_of(answer["body"], answer["status"])):
                 with pytest.raises(error) as caught:
                     await act()

@@ -8,8 +8,13 @@ from app.domains.runtime.heartbeat.schemas import CredentialsReport
 from botkeys.exchanges.advice import advice
 from botkeys.exchanges.model import PermissionAnswer
 
-_STATUS = {"ok": "verified", "rejected": "rejected"}
-_VERIFICATION = ("verification_status", "verification_reason", "verification_possible")
+_STATUS = {"ok": "verified", "rejected": "rejected", "unknown": "unknown"}
+_VERIFICATION = (
+    "verification_status",
+    "verification_reason",
+    "verification_possible",
+    "verification_code",
+)
 _PERMISSIONS = tuple(
     f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")
 )
@@ -27,11 +32,14 @@ def differences(key: AnyRow, report: CredentialsReport) -> dict[str, Any]:
     What blocks new positions is taken back by an answer only: `unknown` is none, and neither is the
     refusal of the credentials. An answer about withdrawal verifies the key.
     """
-    rejected = report.status == "rejected"
+    rejected, accepted = report.status == "rejected", report.status == "ok"
+    if report.status == "unknown" and key.verification_status == "rejected":
+        return {}
     reported: dict[str, Any] = {
         "verification_status": _STATUS[report.status],
-        "verification_reason": report.reason if rejected else None,
+        "verification_reason": None if accepted else report.reason,
         "verification_possible": (report.possible or None) if rejected else None,
+        "verification_code": None if accepted else report.exchange_code,
     }
     if report.permissions is not None:
         permissions = {
@@ -40,13 +48,13 @@ def differences(key: AnyRow, report: CredentialsReport) -> dict[str, Any]:
         }
         for name, blocking in _BLOCKING.items():
             answer = permissions.get(name, blocking)
-            silent = rejected or answer == PermissionAnswer.UNKNOWN
+            silent = not accepted or answer == PermissionAnswer.UNKNOWN
             if silent and answer != blocking and getattr(key, name) == blocking:
                 del permissions[name]
         reported |= permissions
-        if not rejected and permissions.get("permission_withdraw") in _KNOWN:
+        if accepted and permissions.get("permission_withdraw") in _KNOWN:
             reported["unverified"] = False
-    if "expires_at" in report.model_fields_set and not (rejected and report.expires_at is None):
+    if "expires_at" in report.model_fields_set and (accepted or report.expires_at is not None):
         reported["expires_at"] = report.expires_at
     return {name: value for name, value in reported.items() if value != getattr(key, name)}
 
@@ -82,6 +90,11 @@ def _verification(key: AnyRow, changed: dict[str, Any]) -> RecordedEvent:
         return RecordedEvent(
             "credentials_accepted", "info", "The exchange accepts the bot's credentials.", words
         )
+    if after["verification_status"] == "unknown":
+        message = (
+            "The exchange answered the bot's check without accepting or rejecting the credentials."
+        )
+        return RecordedEvent("credentials_unclear", "warning", message, words)
     sentence = advice(
         key.exchange, after["verification_reason"], after["verification_possible"] or ()
     )

@@ -58,6 +58,7 @@ class HealthRepository:
                 Key.verification_status,
                 Key.verification_reason,
                 Key.verification_possible,
+                Key.verification_code,
                 Key.health_checked_at,
                 Key.unverified,
             )

@@ -9,13 +9,16 @@ from typing_extensions import TypeAliasType
 
 from app.api.schemas import WHOLE_NUMBER, Document, Input
 from app.domains.trading.fields import Moment
-from botkeys.exchanges.model import PermissionAnswer, RefusalReason
+from botkeys.exchanges.model import PermissionAnswer, RefusalReason, UnclearReason
 
 CredentialsStatus = TypeAliasType(
     "CredentialsStatus",
     Annotated[
-        Literal["ok", "rejected"],
-        Field(description="Whether the exchange accepted the credentials."),
+        Literal["ok", "rejected", "unknown"],
+        Field(
+            description="Whether the exchange accepted the credentials; `unknown` if it answered "
+            "but did neither."
+        ),
     ],
 )
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
@@ -62,13 +65,26 @@ class CredentialsReport(Input):
     ] = None
     status: CredentialsStatus
     reason: Annotated[
-        RefusalReason | None, Field(description="Why they were rejected; required if they were.")
+        RefusalReason | UnclearReason | None,
+        Field(
+            description="Why they were not accepted; required then. A `RefusalReason` if they were "
+            "rejected, an `UnclearReason` if that is unknown."
+        ),
     ] = None
     possible: Annotated[
         list[RefusalReason] | None,
         Field(
             max_length=10,
             description="The possible causes, if the exchange does not distinguish them.",
+        ),
+    ] = None
+    exchange_code: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(-?[0-9]{1,10}|[A-Za-z]+( [A-Za-z]+)?)$",
+            max_length=40,
+            examples=["50027"],
+            description="The exchange's own code for not accepting them: a number or a word.",
         ),
     ] = None
     permissions: ReportedPermissions | None = None
@@ -83,8 +99,10 @@ class CredentialsReport(Input):
 
     @model_validator(mode="after")
     def _reasoned(self) -> Self:
-        if self.status == "rejected" and self.reason is None:
-            raise ValueError("rejected credentials require a reason")
+        if self.status == "rejected" and self.reason not in set(RefusalReason):
+            raise ValueError("rejected credentials require a reason why they were")
+        if self.status == "unknown" and self.reason not in set(UnclearReason):
+            raise ValueError("the status unknown requires a reason why it is")
         return self
 
 

@@ -52,6 +52,7 @@ from botkeys.exchanges.model import (
     PermissionAnswer,
     Permissions,
     RefusalReason,
+    UnclearReason,
 )
 from botkeys.sealing.secret import Secret
 from botkeys.sealing.suites import SuiteName
@@ -106,6 +107,7 @@ __all__ = [
     "SuiteName",
     "TooManyReports",
     "TransportLimits",
+    "UnclearReason",
     "Unreachable",
     "WrongKey",
     "find_adapter",

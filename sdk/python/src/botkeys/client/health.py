@@ -18,7 +18,16 @@ from botkeys.client.keyring import Keyring
 from botkeys.client.models import BotConfig
 from botkeys.client.timing import Pace, jittered
 from botkeys.exchanges.adapter import ExchangeAdapter
-from botkeys.exchanges.errors import ClockSkew, CredentialsRefused, ExchangeError, NoEndpoint
+from botkeys.exchanges.errors import (
+    BadPayload,
+    ClockSkew,
+    CredentialsRefused,
+    ExchangeError,
+    NoEndpoint,
+    Refused,
+    Unreadable,
+    unclear_reason,
+)
 from botkeys.exchanges.hosts import HostOverrides
 from botkeys.exchanges.model import (
     ContractType,
@@ -29,6 +38,7 @@ from botkeys.exchanges.model import (
     PermissionAnswer,
     Permissions,
     RefusalReason,
+    UnclearReason,
 )
 from botkeys.exchanges.registry import ADAPTERS, Exchanges
 from botkeys.transport.client import HttpTransport
@@ -44,7 +54,8 @@ CredentialCheck = Callable[
 class CredentialHealth:
     """The exchange's answer about one version of the credentials at `checked_at`.
 
-    With a `reason` they were rejected; `possible` are the causes that it does not distinguish.
+    With a `reason` they were rejected; `possible` are the causes that it does not distinguish. With
+    `unclear` it neither accepted nor rejected them. `exchange_code` is its own code for either.
     """
 
     key_id: UUID
@@ -54,6 +65,8 @@ class CredentialHealth:
     possible: tuple[RefusalReason, ...] = ()
     permissions: Permissions | None = None
     expires_at: datetime | None = None
+    unclear: UnclearReason | None = None
+    exchange_code: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Return the member `credentials` of a heartbeat."""
@@ -62,11 +75,15 @@ class CredentialHealth:
             "version": self.version,
             "checked_at": self.checked_at.isoformat(),
         }
+        if self.exchange_code is not None:
+            document["exchange_code"] = self.exchange_code
         if self.reason is not None:
             document |= {"status": "rejected", "reason": self.reason}
             if self.possible:
                 document["possible"] = list(self.possible)
             return document
+        if self.unclear is not None:
+            return document | {"status": "unknown", "reason": self.unclear}
         document["status"] = "ok"
         if self.permissions is not None:
             expiry = None if self.expires_at is None else self.expires_at.isoformat()
@@ -82,7 +99,7 @@ class CredentialHealth:
 
 @final
 class HealthCheck:
-    """Checks soon after credentials were opened, then daily. Reports conclusive answers only."""
+    """Checks soon after credentials were opened, then daily. Reports what the exchange answered."""
 
     def __init__(
         self,
@@ -127,6 +144,17 @@ class HealthCheck:
                 self._clock(),
                 reason=refused.reason,
                 possible=refused.possible,
+                exchange_code=refused.code,
+            )
+        except Unreadable:  # of somebody in between, as far as anybody can tell
+            return False
+        except (BadPayload, Refused) as answer:
+            health = CredentialHealth(
+                held.key_id,
+                held.version,
+                self._clock(),
+                unclear=unclear_reason(answer),
+                exchange_code=answer.code,
             )
         except (ExchangeError, Forgotten):
             return False
@@ -141,7 +169,7 @@ class HealthCheck:
         if held.forgotten:
             return False
         self._report_health(health)
-        return True
+        return health.unclear is None
 
     async def _config_of(self, held: ReleasedCredentials) -> BotConfig | None:
         async for config in self._feed.changes():

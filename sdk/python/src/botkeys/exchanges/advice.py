@@ -72,6 +72,8 @@ _SENTENCES = {
     "the key was not checked. Try again in a moment.",
     RefusalReason.WRONG_ENVIRONMENT: "The key belongs to another environment of {name}. Add live "
     "keys as live, and keys of the test environment as testnet.",
+    RefusalReason.ACCOUNT: "{name} refuses the account, not the key: it is suspended, restricted, "
+    "not identified yet or not set up for perpetuals. Sign in to {name} and look for a notice.",
     RefusalReason.NO_ENDPOINT: "No host of {name} is known for this environment, so the key could "
     "not be checked.",
     RefusalReason.REFUSED: "{name} rejected the key without giving a reason. Check in {page} "
@@ -138,6 +140,7 @@ _CAUSES = {
     RefusalReason.EXPIRED: "it has expired",
     RefusalReason.CLOCK_SKEW: "the time of the request differed too much from the exchange's clock",
     RefusalReason.WRONG_ENVIRONMENT: "it belongs to another environment or region",
+    RefusalReason.ACCOUNT: "its account is suspended, restricted or not set up for perpetuals",
 }
 
 _SPECIAL_CAUSES = {

@@ -1,10 +1,11 @@
 """What all adapters share: call, read, classify. An adapter adds hosts, signing and parsing.
 
 Classification of an answer, in this order: 429 and 418 are `RateLimited`; a code in the exchange's
-exact table; a text in its substring table; by status: 403 without a code, 408, 451 and 5xx are
-`Unreachable` (a firewall, a country or an outage proves nothing about the credentials), a signed
-call's 401 with the exchange's own envelope is `CredentialsRefused`, other error codes `Refused`.
-What is not JSON is `BadPayload`.
+exact table; a text in its substring table; by status: 408 without a code and 5xx are `Unreachable`
+(an outage proves nothing about the credentials), 403 and 451 without a code are `AddressRefused`
+(a firewall or a country), a signed call's 401 with the exchange's own envelope is
+`CredentialsRefused`, other error codes `Refused`: an exchange that answered is not unreachable.
+What is not JSON is `Unreadable`.
 
 Limits: a call that is never sent, because our own queue before the host is too long, is
 `RateLimited` too. The limits that an exchange states (`Retry-After`, or its own header) are obeyed:
@@ -22,6 +23,8 @@ from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 from botkeys.exchanges.aside import LONG_BYTES, Aside, is_long
 from botkeys.exchanges.credential_format import malformed
 from botkeys.exchanges.errors import (
+    OTHER_CODE,
+    AddressRefused,
     BadPayload,
     CredentialsRefused,
     ExchangeError,
@@ -30,6 +33,7 @@ from botkeys.exchanges.errors import (
     RateLimited,
     Refused,
     Unreachable,
+    Unreadable,
 )
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
@@ -68,11 +72,13 @@ Verdict = type[ExchangeError] | Unclear
 
 _RATE_LIMITED = frozenset({418, 429})
 _ADDRESS_BANNED = frozenset({403, 418})
-_SAYS_NOTHING = frozenset({403, 408, 451})
+_BARRED = frozenset({403, 451})
+_TIMED_OUT = 408
 _SERVER_FAULT = 500
 _CLIENT_FAULT = 400
 _UNAUTHORISED = 401
-_NUMERIC_CODE = re.compile(r"-?[0-9]{1,8}", re.ASCII)
+# A number or a word. Nearly every API key has digits among its letters.
+_PLAIN_CODE = re.compile(r"-?[0-9]{1,10}|[A-Za-z]{1,40}", re.ASCII)
 _UNREADABLE = object()
 
 
@@ -201,7 +207,12 @@ class RestAdapter(ABC):
         market = self._market(environment, region, contract_type)
         if malformed(self.exchange, credentials) is not None:
             raise InvalidKey(self.exchange, code="malformed")
-        return await self._check(credentials, market, deadline or Deadline(self._check_seconds))
+        try:
+            return await self._check(credentials, market, deadline or Deadline(self._check_seconds))
+        except ExchangeError as error:
+            if error.code is not None and _echoes(error.code, credentials):
+                error.hide_code()
+            raise
 
     def _market(
         self, environment: Environment, region: str | None, contract_type: ContractType
@@ -247,7 +258,7 @@ class RestAdapter(ABC):
                 safe=safe,
             )
         except transport.AnswerTooLarge:
-            raise BadPayload(self.exchange) from None
+            raise Unreadable(self.exchange) from None
         except transport.Held as held:
             raise RateLimited(self.exchange, retry_after=held.seconds) from None
         except transport.Crowded:
@@ -290,7 +301,10 @@ class RestAdapter(ABC):
     def _read(self, answer: HttpAnswer, payload: object, *, signed: bool) -> object:
         status = answer.status
         if payload is _UNREADABLE:
-            raise self._by_status(answer, signed=False, code=None)
+            error_of_status = self._by_status(answer, signed=False, code=None)
+            if isinstance(error_of_status, BadPayload):
+                raise Unreadable(self.exchange, status=status)
+            raise error_of_status
         error = self.error_of(payload)
         if error is None:
             if status < _CLIENT_FAULT:
@@ -321,8 +335,10 @@ class RestAdapter(ABC):
         status = answer.status
         if status in _RATE_LIMITED:
             return self._rate_limited(answer, code)
-        if status >= _SERVER_FAULT or (status in _SAYS_NOTHING and code is None):
+        if status >= _SERVER_FAULT or (status == _TIMED_OUT and code is None):
             return Unreachable(self.exchange, code=code, status=status)
+        if status in _BARRED and code is None:
+            return AddressRefused(self.exchange, code=str(status), status=status)
         if code is None:
             return BadPayload(self.exchange, status=status)
         if status == _UNAUTHORISED and signed:
@@ -334,6 +350,14 @@ class RestAdapter(ABC):
         return RateLimited(self.exchange, retry_after=seconds, code=code, status=answer.status)
 
     def _safe(self, code: str) -> str:
-        """Return a code if it is known or a short number: other text may echo the key."""
-        known = code in self.exact_errors or _NUMERIC_CODE.fullmatch(code)
-        return code if known else "other"
+        """Return a code that is known, a number or a word: other text may echo the key."""
+        known = code in self.exact_errors or _PLAIN_CODE.fullmatch(code)
+        return code if known else OTHER_CODE
+
+
+def _echoes(code: str, credentials: Credentials) -> bool:
+    """Return whether a word that an exchange gave as its code is part of the credentials."""
+    parts = (credentials.api_key, credentials.api_secret, credentials.api_passphrase)
+    return not code.lstrip("-").isdigit() and any(
+        part is not None and code in part.reveal() for part in parts
+    )

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
 from botkeys.exchanges.errors import (
+    AccountRefused,
     BadPayload,
     BadSignature,
     ClockSkew,
@@ -218,6 +219,8 @@ ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
     ("signature not valid", BadSignature),
     ("request has expired", ClockSkew),
     ("key is disabled", Unclear()),
+    ("account is restricted", AccountRefused),
+    ("new traders to verify", AccountRefused),
     ("access denied", Unclear((RefusalReason.IP_NOT_ALLOWED, RefusalReason.PERMISSION))),
     ("rate limit exceeded", RateLimited),
     ("currently overloaded", Unreachable),

@@ -15,6 +15,8 @@ from urllib.parse import quote
 
 from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
 from botkeys.exchanges.errors import (
+    AccountRefused,
+    AddressRefused,
     BadPayload,
     BadSignature,
     ClockSkew,
@@ -24,6 +26,7 @@ from botkeys.exchanges.errors import (
     KeyExpired,
     PermissionRefused,
     RateLimited,
+    Refused,
     Unreachable,
 )
 from botkeys.exchanges.hosts import HostTable
@@ -37,6 +40,7 @@ from botkeys.exchanges.model import (
     MarginMode,
     PermissionAnswer,
     Permissions,
+    RefusalReason,
     Ticker,
 )
 from botkeys.exchanges.parsing import (
@@ -289,22 +293,38 @@ def _account(key: Row) -> str | None:
 
 # --- errors
 
+# What an order or a loan may meet, but no check: it says nothing about the key.
+_OF_ORDERS = ("110065", "140065", "170224", "175010", "176035", "176036", "30011", "30012", "30013")
+# The account is not one that may trade like this: not unified, not identified, or restricted.
+_OF_THE_ACCOUNT = (
+    *("10008", "10020", "10024", "10027", "10028", "100028", "131004", "170201", "176037"),
+    *("110067", "110068", "110069", "140067", "140068", "140069"),
+)
 EXACT_ERRORS: Mapping[str, Verdict] = {
+    **dict.fromkeys(_OF_ORDERS, Refused),
+    **dict.fromkeys(_OF_THE_ACCOUNT, AccountRefused),
+    "-2015": Unclear(
+        (RefusalReason.INVALID_KEY, RefusalReason.IP_NOT_ALLOWED, RefusalReason.PERMISSION)
+    ),
     "10000": Unreachable,  # the server's own time-out
     "10002": ClockSkew,
     "10003": InvalidKey,  # also for a key of another environment
     "10004": BadSignature,
     "10005": PermissionRefused,
     "10006": RateLimited,  # of the key
-    "10009": Unreachable,  # our country or address is not served: proves nothing about the key
+    "10007": Unclear((RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE)),
+    "10009": AddressRefused,  # our country or address is not served
     "10010": IpNotAllowed,
     "10016": Unreachable,
     "10018": RateLimited,  # of the address
-    "10024": Unclear(),  # compliance
-    "10027": Unclear(),  # banned from trading
+    "10029": PermissionRefused,  # a symbol that the key's list does not have
     "33004": KeyExpired,
 }
-ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (("too many visits", RateLimited),)
+ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
+    ("too many visits", RateLimited),
+    ("invalid api_key", InvalidKey),
+    ("sign params error", BadSignature),
+)
 _TOO_FREQUENT = b"too frequent"
 
 

@@ -19,10 +19,13 @@ from urllib.parse import quote as percent_encoded
 from botkeys import base64url
 from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
 from botkeys.exchanges.errors import (
+    AccountRefused,
+    AddressRefused,
     BadPayload,
     BadSignature,
     ClockSkew,
     ExchangeError,
+    InvalidKey,
     PermissionRefused,
     RateLimited,
     Refused,
@@ -280,20 +283,31 @@ def parse_account(payload: object) -> str | None:
 
 # --- errors
 
+# Limits of orders, and of the website's own logins, which no check is about.
+_OF_OTHER_CALLS = (
+    *("10013", "10014", "10015", "10016", "10017", "10018"),
+    *("12000", "12003", "12004", "12998", "12999", "13003", "13005", "13006"),
+)
+# The account is blocked, locked, not activated, has no API, or is one that may not do this.
+_OF_THE_ACCOUNT = ("9999", "10019", "13001", "13002", "13012")
 EXACT_ERRORS: Mapping[str, Verdict] = {
+    **dict.fromkeys(_OF_OTHER_CALLS, Refused),
+    **dict.fromkeys(_OF_THE_ACCOUNT, AccountRefused),
     "10000": Unclear((RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE)),
     "10028": RateLimited,
     "10040": Unreachable,  # try again
     "10041": Unreachable,  # settlement is going on
     "10047": RateLimited,
     "11051": Unreachable,  # maintenance
-    "12005": Unreachable,  # the country we call from
-    "13002": Unclear(),  # the account is blocked
+    "11042": PermissionRefused,
+    "12005": AddressRefused,  # the country we call from
+    "13000": InvalidKey,
     # One code for a wrong id and a wrong secret; no other code is known for an address that is not
     # listed.
     "13004": Unclear(
         (RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE, RefusalReason.IP_NOT_ALLOWED)
     ),
+    "13007": InvalidKey,
     "13009": BadSignature,
     "13021": PermissionRefused,
     "13025": Unreachable,  # the method is switched off

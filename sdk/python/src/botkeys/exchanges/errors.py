@@ -5,10 +5,13 @@
     │   └── NoEndpoint       no host is known or set for this environment
     ├── RateLimited          (retryable, after `retry_after`)
     ├── BadPayload           an answer that cannot be understood
-    └── Refused              the exchange refused the call
+    │   └── Unreadable       …not even as JSON: a page of somebody in between, or too large
+    └── Refused              the exchange refused the call, for a reason that its `code` may tell
+        ├── AddressRefused   …of anybody from our address, or the country that it is in
         └── CredentialsRefused   …because of the credentials, with a `RefusalReason`
             ├── InvalidKey · BadSignature · PassphraseRefused · KeyExpired · WrongEnvironment
             ├── PermissionRefused
+            ├── AccountRefused
             ├── IpNotAllowed
             └── ClockSkew
 
@@ -18,7 +21,10 @@ No message ever carries an exchange's own text: it may echo the key.
 from collections.abc import Sequence
 from typing import ClassVar
 
-from botkeys.exchanges.model import RefusalReason
+from botkeys.exchanges.model import RefusalReason, UnclearReason
+
+OTHER_CODE = "other"
+"""A code that is not repeated, because it is neither known, nor a number, nor a plain word."""
 
 
 class ExchangeError(Exception):
@@ -32,7 +38,15 @@ class ExchangeError(Exception):
         self.exchange = exchange
         self.code = code
         self.status = status
-        super().__init__(f"{exchange}: {type(self).__name__} code={code} status={status}")
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        return f"{self.exchange}: {type(self).__name__} code={self.code} status={self.status}"
+
+    def hide_code(self) -> None:
+        """Forget the code, which turned out to be part of the credentials."""
+        self.code = OTHER_CODE
+        self.args = (self._text(),)
 
 
 class Unreachable(ExchangeError):
@@ -62,7 +76,15 @@ class BadPayload(ExchangeError):
     pass
 
 
+class Unreadable(BadPayload):
+    pass
+
+
 class Refused(ExchangeError):
+    pass
+
+
+class AddressRefused(Refused):
     pass
 
 
@@ -107,9 +129,24 @@ class PermissionRefused(CredentialsRefused):
     reason = RefusalReason.PERMISSION
 
 
+class AccountRefused(CredentialsRefused):
+    reason = RefusalReason.ACCOUNT
+
+
 class IpNotAllowed(CredentialsRefused):
     reason = RefusalReason.IP_NOT_ALLOWED
 
 
 class ClockSkew(CredentialsRefused):
     reason = RefusalReason.CLOCK_SKEW
+
+
+def unclear_reason(error: BadPayload | Refused) -> UnclearReason:
+    """Return why an answer that is no refusal of the credentials does not accept them either."""
+    match error:
+        case AddressRefused():
+            return UnclearReason.ADDRESS_REFUSED
+        case Refused():
+            return UnclearReason.REFUSED
+        case _:
+            return UnclearReason.BAD_ANSWER

@@ -277,7 +277,12 @@ EXACT_ERRORS: Mapping[str, Verdict] = {
     "InvalidSignature": BadSignature,
     "InvalidTimestampInPayload": ClockSkew,
     "Maintenance": Unreachable,
+    # A header that we always send was lost on the way, or is not what Gemini understands.
+    "MissingApikeyHeader": InvalidKey,
+    "MissingPayloadHeader": BadSignature,
     "MissingRole": PermissionRefused,
+    "MissingSignatureHeader": BadSignature,
+    "NoSSL": Refused,  # of plain HTTP
     "RateLimit": RateLimited,
     "RateLimited": RateLimited,
     "System": Unreachable,

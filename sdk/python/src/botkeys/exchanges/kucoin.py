@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from botkeys.exchanges.base import Clock, Context, Market, RestAdapter, Unclear, Verdict
 from botkeys.exchanges.errors import (
+    AccountRefused,
     BadPayload,
     BadSignature,
     ClockSkew,
@@ -22,6 +23,7 @@ from botkeys.exchanges.errors import (
     PassphraseRefused,
     PermissionRefused,
     RateLimited,
+    Refused,
     Unreachable,
 )
 from botkeys.exchanges.hosts import HostTable
@@ -35,6 +37,7 @@ from botkeys.exchanges.model import (
     MarginMode,
     PermissionAnswer,
     Permissions,
+    RefusalReason,
     Ticker,
 )
 from botkeys.exchanges.parsing import (
@@ -224,19 +227,28 @@ def _rows(payload: object) -> list[Row]:
 
 # --- errors
 
+# A header is missing, or the account is not logged in: without the cause.
+_INDISTINCT = Unclear((RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE))
+# The account is frozen, restricted, not identified, or not of the kind that the call is for.
+_OF_THE_ACCOUNT = ("112010", "126005", "126047", "126048", "130201", "130302", "400303", "411100")
 EXACT_ERRORS: Mapping[str, Verdict] = {
+    **dict.fromkeys(("401", "400001", "400401"), _INDISTINCT),
+    **dict.fromkeys(_OF_THE_ACCOUNT, AccountRefused),
+    "101030": Refused,  # margin trading, which is not what we check
     "400002": ClockSkew,
     "400003": InvalidKey,
     "400004": PassphraseRefused,
     "400005": BadSignature,
     "400006": IpNotAllowed,
     "400007": PermissionRefused,
-    "411100": Unclear(),  # account frozen
     "429000": RateLimited,
     "500000": Unreachable,
     "503000": Unreachable,  # maintenance
 }
-ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (("too many requests", RateLimited),)
+ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
+    ("too many requests", RateLimited),
+    ("require more permission", PermissionRefused),
+)
 
 
 # --- adapter

@@ -28,6 +28,7 @@ __all__ = [
     "Permissions",
     "RefusalReason",
     "Ticker",
+    "UnclearReason",
 ]
 
 
@@ -104,8 +105,21 @@ class RefusalReason(StrEnum):
     EXPIRED = "expired"
     CLOCK_SKEW = "clock_skew"
     WRONG_ENVIRONMENT = "wrong_environment"
+    ACCOUNT = "account"
     NO_ENDPOINT = "no_endpoint"
     REFUSED = "refused"
+
+
+class UnclearReason(StrEnum):
+    """Why an exchange that answered neither accepted nor rejected credentials.
+
+    `refused`: with a code that says nothing certain about them; `address_refused`: a firewall, or a
+    rule about countries; `bad_answer`: it makes no sense.
+    """
+
+    REFUSED = "refused"
+    ADDRESS_REFUSED = "address_refused"
+    BAD_ANSWER = "bad_answer"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

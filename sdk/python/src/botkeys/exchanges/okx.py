@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
 from botkeys.exchanges.errors import (
+    AccountRefused,
     BadPayload,
     BadSignature,
     ClockSkew,
@@ -22,6 +23,7 @@ from botkeys.exchanges.errors import (
     PassphraseRefused,
     PermissionRefused,
     RateLimited,
+    Refused,
     Unreachable,
     WrongEnvironment,
 )
@@ -247,15 +249,29 @@ def _words(text: str) -> frozenset[str]:
 
 # --- errors
 
+# Of orders, transfers, withdrawals, subscriptions and programmes, which no check is about.
+_OF_OTHER_CALLS = (
+    *("58001", "58002", "58004", "58101", "58204", "58213", "59260", "59262", "59508"),
+    *("60008", "60010", "60021", "60022", "60026", "60029", "60030", "60031", "64003"),
+)
+# The account is blocked, restricted, not identified, or in a mode that trades no perpetuals.
+_OF_THE_ACCOUNT = (
+    *("50007", "50009", "50012", "50027"),
+    *("51009", "51010", "51024", "51732", "51733", "51734"),
+)
+# A login that failed without saying which part of it.
+_LOGIN = Unclear((RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE, RefusalReason.PASSPHRASE))
 EXACT_ERRORS: Mapping[str, Verdict] = {
+    **dict.fromkeys(_OF_OTHER_CALLS, Refused),
+    **dict.fromkeys(_OF_THE_ACCOUNT, AccountRefused),
+    **dict.fromkeys(("4001", "50114", "60009", "60011"), _LOGIN),
+    "4007": InvalidKey,
     "50001": Unreachable,  # maintenance
     "50004": Unreachable,
-    "50007": Unclear(),  # account blocked
+    "50008": InvalidKey,  # its user does not exist
     "50011": RateLimited,
-    "50012": Unclear(),
     "50013": Unreachable,
     "50026": Unreachable,
-    "50027": Unclear(),
     "50030": PermissionRefused,
     "50061": RateLimited,
     "50100": Unclear(),  # API frozen
@@ -264,16 +280,25 @@ EXACT_ERRORS: Mapping[str, Verdict] = {
     "50103": InvalidKey,
     "50104": PassphraseRefused,
     "50105": PassphraseRefused,
+    "50106": BadSignature,
+    "50107": ClockSkew,
     "50110": IpNotAllowed,
     "50111": InvalidKey,
     "50112": ClockSkew,
     "50113": BadSignature,
-    "50114": Unclear(
-        (RefusalReason.INVALID_KEY, RefusalReason.BAD_SIGNATURE, RefusalReason.PASSPHRASE)
-    ),
     # Also for a key of another region.
     "50119": Unclear((RefusalReason.INVALID_KEY, RefusalReason.WRONG_ENVIRONMENT)),
     "50120": PermissionRefused,
+    # The same of a login to a WebSocket.
+    "60001": InvalidKey,
+    "60002": BadSignature,
+    "60003": PassphraseRefused,
+    "60004": ClockSkew,
+    "60005": InvalidKey,
+    "60006": ClockSkew,
+    "60007": BadSignature,
+    "60024": PassphraseRefused,
+    "60032": InvalidKey,
 }
 ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
     ("does not match current environment", WrongEnvironment),

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
 from botkeys.exchanges.errors import (
+    AccountRefused,
     BadPayload,
     BadSignature,
     ClockSkew,
@@ -265,6 +266,7 @@ def parse_account(payload: object) -> CredentialReport:
 # --- errors
 
 EXACT_ERRORS: Mapping[str, Verdict] = {
+    "11022": AccountRefused,  # banned from trading
     "34003": Unclear((RefusalReason.PERMISSION, RefusalReason.IP_NOT_ALLOWED)),
     "39995": RateLimited,
     "39996": Unclear((RefusalReason.PERMISSION, RefusalReason.IP_NOT_ALLOWED)),
