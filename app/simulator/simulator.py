@@ -78,6 +78,15 @@ class Simulator:
             if (which, where) == (exchange, environment) and called.startswith(path)
         )
 
+    def paths(self, exchange: str, environment: str) -> Mapping[str, int]:
+        """Return how often each path was called, failed calls included."""
+        names.check(exchange, environment)
+        return {
+            called: number
+            for (which, where, called), number in self._world.calls.items()
+            if (which, where) == (exchange, environment)
+        }
+
     async def __aenter__(self) -> Self:
         try:
             for exchange, venues in self._venues.items():
