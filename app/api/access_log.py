@@ -73,3 +73,21 @@ def log_request(method: str, route: str, status: int, seconds: float, ids: dict[
     if above_limit and (left_out := _refusals.taken()):
         line["left_out"] = left_out
     _LOGGER.handle(Rendered(_NAME, orjson.dumps(line, option=orjson.OPT_UTC_Z).decode()))
+
+
+def log_unread_request(status: int, code: str, ids: dict[str, str]) -> None:
+    """Log a request that was refused before it was read whole, under the bound of refusals."""
+    if not _LOGGER.isEnabledFor(logging.INFO) or not _refusals.due():
+        return
+    line: dict[str, object] = {
+        "status": status,
+        "code": code,
+        "event": "request_not_read",
+        **ids,
+        "logger": _NAME,
+        "level": "info",
+        "at": datetime.now(UTC),
+    }
+    if left_out := _refusals.taken():
+        line["left_out"] = left_out
+    _LOGGER.handle(Rendered(_NAME, orjson.dumps(line, option=orjson.OPT_UTC_Z).decode()))

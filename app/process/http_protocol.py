@@ -1,7 +1,7 @@
 """HTTP/1.1 on one connection: uvicorn's protocol with bounds on what a peer may send and hold.
 
 new or idle ─► head ─► body ─► response ─► idle, or the end
-     │          │       └ a piece within 30 s; trailers are dropped, framing is bounded
+     │          │       └ 16 KiB or its end within 30 s; trailers are dropped, framing is bounded
      │          └ 32 KiB, within 10 s (431, 408); one Host, one framing (400)
      └ closed without a word if nothing comes
 
@@ -17,87 +17,36 @@ import os
 import select
 import socket
 import urllib.parse
-from collections.abc import Coroutine
 from contextlib import suppress
-from enum import Enum
-from math import inf
-from re import compile as regex
 from typing import Any, Final, cast
 
 import httptools
-from uvicorn._types import ASGI3Application, ASGISendEvent
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from app.api.problems import MEDIA_TYPE, problem_document
-from app.db.base import new_id
-from app.errors import AppError, MalformedRequest, RequestHeadTooLarge, RequestTimeout
-from app.kit.json_codec import dumps
+from app.errors import AppError, RequestHeadTooLarge, RequestTimeout
 from app.process.connections import REFUSED_AT_ONCE, Connections
+from app.process.http_cycle import Cycle, Flow, Outlet
+from app.process.http_deadline import Awaited, Deadline
+from app.process.http_faults import TooMuchFraming, fault_of_head, fault_of_parser
+from app.process.http_refusal import refusal_of
 
 HEAD_BYTES = 32 * 1024
+PIECE_BYTES = 16 * 1024
+"""What of a body must arrive within the time for a piece, unless the body is complete by then."""
 LINGER_BYTES = 1024 * 1024
 PIPELINED = 16
 """Requests that may wait behind the one that is being answered; further ones are not read."""
 _BYTES_PER_CHUNK = 16
 """Framing that every chunk may have. All other framing of a body is bounded like a head."""
 _FORWARDING = frozenset({b"forwarded", b"x-forwarded-for", b"x-forwarded-proto"})
-_HOST = regex(rb"[A-Za-z0-9._~!$&'()*+;=%:\[\]-]{1,255}")
-
-
-class _Awaited(Enum):
-    """What a connection waits for until its deadline."""
-
-    NOTHING = 0
-    HEAD = 1
-    BODY = 2
-    REQUEST = 3
-    END = 4
 
 
 class _Refused(Exception):
     """Stops the parser; the protocol knows why."""
-
-
-class _Flow(FlowControl):
-    """Flow control that tells the protocol when it reads again."""
-
-    def __init__(self, protocol: "HttpProtocol", transport: asyncio.Transport) -> None:
-        super().__init__(transport)
-        self._protocol = protocol
-
-    def resume_reading(self) -> None:
-        if self.read_paused:
-            super().resume_reading()
-            self._protocol.reads_again()
-
-
-class _Outlet:
-    """The transport as a response uses it: closing it is the protocol's business."""
-
-    __slots__ = ("close", "is_closing", "write")
-
-    def __init__(self, protocol: "HttpProtocol", transport: asyncio.Transport) -> None:
-        self.write = transport.write
-        self.is_closing = transport.is_closing
-        self.close = protocol.finish
-
-
-class _Cycle(RequestResponseCycle):
-    """One request and its response."""
-
-    connections: Connections
-
-    def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
-        if not self.response_started and (self.more_body or self.connections.stopping):
-            self.keep_alive = False
-        return super().send(message)
 
 
 class HttpProtocol(HttpToolsProtocol):
@@ -115,7 +64,7 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._shared: Final = connections
         self._timeouts: Final = connections.timeouts
-        self._outlet: _Outlet | None = None
+        self._outlet: Outlet | None = None
         self._admitted = self._counts_as_refused = False
         self._watches_forwarding = False
         self._active: RequestResponseCycle | None = None
@@ -126,6 +75,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._head_bytes = 0
         self._head_counted = True
         self._framing = 0
+        self._piece_bytes = 0
         self._hosts: list[bytes] = []
         self._usual_hosts: list[bytes] | None = None
         self._codings: list[bytes] = []
@@ -135,23 +85,19 @@ class HttpProtocol(HttpToolsProtocol):
         self._dropped = 0
         self._lingers = False
         self._refusal: AppError | None = None
-        # One timer for each connection, which is moved only when it is due.
-        self._awaited = _Awaited.NOTHING
-        self._deadline = inf
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = inf
+        self._deadline: Final = Deadline(self.loop, self._on_deadline)
 
     # The connection.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self.flow = _Flow(self, transport)
-        self._outlet = _Outlet(self, transport)
+        self.flow = Flow(self, transport)
+        self._outlet = Outlet(self, transport)
         refusal = self._shared.admit(self._address)
         if refusal is None:
             self._admitted = True
             self._watches_forwarding = not self._shared.trusts(self._address)
-            self._await(_Awaited.HEAD, self._timeouts.head)
+            self._deadline.set(Awaited.HEAD, self._timeouts.head)
         elif self._shared.refusing < REFUSED_AT_ONCE:
             self._shared.refusing += 1
             self._counts_as_refused = True
@@ -160,9 +106,7 @@ class HttpProtocol(HttpToolsProtocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadline.close()
         if self._admitted:
             self._shared.release(self._address)
         elif self._counts_as_refused:
@@ -190,9 +134,9 @@ class HttpProtocol(HttpToolsProtocol):
             return None
         if self.transport.is_closing():
             return None
-        if self._awaited is _Awaited.HEAD:
-            return self._deadline - self._timeouts.head
-        return self._deadline - self._timeouts.keep_alive
+        if self._deadline.awaited is Awaited.HEAD:
+            return self._deadline.moment - self._timeouts.head
+        return self._deadline.moment - self._timeouts.keep_alive
 
     def close_idle(self) -> bool:
         """Close the connection unless a request has arrived that was not read yet.
@@ -221,7 +165,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.transport.close()  # the peer asked for it, and sends nothing more
             return
         self._deaf = self._lingers = True
-        self._await(_Awaited.END, self._timeouts.linger)
+        self._deadline.set(Awaited.END, self._timeouts.linger)
         self.flow.resume_reading()
         self.transport.write_eof()
 
@@ -260,15 +204,15 @@ class HttpProtocol(HttpToolsProtocol):
             if self._answering:
                 self.cycle.keep_alive = False
             return
-        except httptools.HttpParserError:
+        except httptools.HttpParserError as error:
             if not self._deaf:
-                self._refuse(self._fault or MalformedRequest())
+                self._refuse(self._fault or fault_of_parser(error))
             return
         if self._in_head:
             if self._begun or not self._ended_inside:
                 self._await_head(len(piece))
         else:
-            self._await_body()
+            self._await_body(len(piece))
 
     def _await_head(self, received: int) -> None:
         """Take note of a head that is incomplete."""
@@ -279,21 +223,25 @@ class HttpProtocol(HttpToolsProtocol):
             if self._head_bytes >= HEAD_BYTES:
                 self._refuse(RequestHeadTooLarge(HEAD_BYTES))
                 return
-        if self._awaited is not _Awaited.HEAD and not self._answering:
-            self._await(_Awaited.HEAD, self._timeouts.head)
+        if self._deadline.awaited is not Awaited.HEAD and not self._answering:
+            self._deadline.set(Awaited.HEAD, self._timeouts.head)
 
-    def _await_body(self) -> None:
+    def _await_body(self, received: int) -> None:
         """Take note of a body that is incomplete."""
         if self._framing > HEAD_BYTES:
-            self._refuse(MalformedRequest())
+            self._refuse(TooMuchFraming())
             return
         self._framing = max(0, self._framing)
-        self._await(_Awaited.BODY, self._timeouts.body)
+        self._piece_bytes += received
+        if self._piece_bytes >= PIECE_BYTES or self._deadline.awaited is not Awaited.BODY:
+            self._piece_bytes = 0
+            self._deadline.set(Awaited.BODY, self._timeouts.body)
 
     def reads_again(self) -> None:
         """Start the time for the next piece of a body, which could not be read before."""
         if self._in_body and not self._deaf:
-            self._await(_Awaited.BODY, self._timeouts.body)
+            self._piece_bytes = 0
+            self._deadline.set(Awaited.BODY, self._timeouts.body)
 
     # Callbacks of the parser.
 
@@ -343,7 +291,7 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
             self.pipeline.appendleft((self.cycle, self.app))
         else:
-            self._awaited, self._deadline = _Awaited.NOTHING, inf
+            self._deadline.clear()
             self._start(self.cycle, self.app)
 
     def _start(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
@@ -360,8 +308,8 @@ class HttpProtocol(HttpToolsProtocol):
                 detail="Name the address in BOTKEYS_TRUSTED_PROXIES if it is your proxy's.",
             )
 
-    def _cycle(self, *, keep_alive: bool) -> _Cycle:
-        cycle = _Cycle(
+    def _cycle(self, *, keep_alive: bool) -> Cycle:
+        cycle = Cycle(
             scope=self.scope,
             transport=cast(asyncio.Transport, self._outlet),
             flow=self.flow,
@@ -382,16 +330,8 @@ class HttpProtocol(HttpToolsProtocol):
         hosts, codings = self._hosts, self._codings
         if hosts == self._usual_hosts and not codings and version == "1.1" and self._head_counted:
             return
-        well_formed = (
-            version in {"1.1", "1.0"}
-            and len(hosts) <= 1
-            and (bool(hosts) or version == "1.0")
-            and all(map(_HOST.fullmatch, hosts))
-            and (not codings or (version == "1.1" and codings == [b"chunked"]))
-        )
-        if not well_formed:
-            self._fault = MalformedRequest()
-        elif not self._head_counted:
+        self._fault = fault_of_head(version, hosts, codings)
+        if self._fault is None and not self._head_counted:
             size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
             if size > HEAD_BYTES:
                 self._fault = RequestHeadTooLarge(HEAD_BYTES)
@@ -418,8 +358,8 @@ class HttpProtocol(HttpToolsProtocol):
         cycle = self.cycle
         cycle.more_body = False
         cycle.message_event.set()
-        if self._awaited is _Awaited.BODY:
-            self._awaited, self._deadline = _Awaited.NOTHING, inf
+        if self._deadline.awaited is Awaited.BODY:
+            self._deadline.clear()
 
     # What leaves.
 
@@ -435,9 +375,9 @@ class HttpProtocol(HttpToolsProtocol):
         else:
             self.flow.resume_reading()
             if self._begun:
-                self._await(_Awaited.HEAD, self._timeouts.head)
+                self._deadline.set(Awaited.HEAD, self._timeouts.head)
             else:
-                self._await(_Awaited.REQUEST, self._timeouts.keep_alive)
+                self._deadline.set(Awaited.REQUEST, self._timeouts.keep_alive)
 
     def _refuse(self, error: AppError) -> None:
         """Read no further, and answer with this error once everything before it is answered."""
@@ -457,49 +397,19 @@ class HttpProtocol(HttpToolsProtocol):
             self._write_refusal(error)
 
     def _write_refusal(self, error: AppError) -> None:
-        body = dumps(problem_document(error, str(new_id())))
-        headers = [
-            *self.server_state.default_headers,
-            *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
-            (b"content-type", MEDIA_TYPE.encode()),
-            (b"content-length", str(len(body)).encode()),
-            (b"connection", b"close"),
-        ]
-        lines = [STATUS_LINE[error.status], *(b"%b: %b\r\n" % pair for pair in headers), b"\r\n"]
-        self.transport.write(b"".join([*lines, body]))
+        headers = self.server_state.default_headers
+        self.transport.write(refusal_of(error, headers, self._address))
         self.finish()
 
-    # Time.
-
-    def _await(self, awaited: _Awaited, seconds: float) -> None:
-        self._awaited = awaited
-        self._deadline = self.loop.time() + seconds
-        if self._deadline < self._timer_at:
-            self._set_timer()
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = self._deadline
-        self._timer = self.loop.call_at(self._deadline, self._on_time)
-
-    def _on_time(self) -> None:
-        self._timer, self._timer_at = None, inf
-        if self._deadline == inf or self.transport.is_closing():
+    def _on_deadline(self, awaited: Awaited) -> None:
+        if self.transport.is_closing():
             return
-        if self.loop.time() < self._deadline - 0.001:
-            self._set_timer()
-        else:
-            self._on_deadline()
-
-    def _on_deadline(self) -> None:
-        awaited, self._awaited, self._deadline = self._awaited, _Awaited.NOTHING, inf
-        if awaited is _Awaited.END:
+        if awaited is Awaited.END:
             self.transport.close()
-        elif awaited is _Awaited.REQUEST:
+        elif awaited is Awaited.REQUEST:
             if not self.close_idle():
-                self._await(_Awaited.REQUEST, self._timeouts.head)
-        elif awaited is _Awaited.BODY and self.flow.read_paused:
+                self._deadline.set(Awaited.REQUEST, self._timeouts.head)
+        elif awaited is Awaited.BODY and self.flow.read_paused:
             pass  # it waits for us
         elif self._begun or self._head_bytes or self._in_body:
             self._refuse(RequestTimeout())

@@ -1,17 +1,20 @@
 """Bounds on what a connection may send and hold before anybody is authenticated, on raw sockets."""
 
 import asyncio
+import json
+import logging
 import resource
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from app.process.connections import REFUSED_AT_ONCE
-from app.process.http_protocol import HEAD_BYTES, LINGER_BYTES, PIPELINED
+from app.process.http_protocol import HEAD_BYTES, LINGER_BYTES, PIECE_BYTES, PIPELINED
 from tests.support.http_server import (
     LONG,
     PATIENCE,
@@ -108,6 +111,33 @@ def test_a_larger_head_is_refused(patient: HttpServer, head: bytes, size: int) -
     for start in range(0, len(whole), 10_000):
         client.send(whole[start : start + 10_000])
     refused(client, 431, "request_head_too_large")
+
+
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        (b"GRAB / HTTP/1.1\r\nHost: here\r\n\r\n", "method"),
+        (b"GET / HTTP/3.7\r\nHost: here\r\n\r\n", "HTTP/1.1"),
+        (b"GET / HTTP/1.1\r\n\r\n", "exactly one header `Host`"),
+        (HEAD + b"Host: there\r\n\r\n", "exactly one header `Host`"),
+        (b"GET /\x01 HTTP/1.1\r\nHost: here\r\n\r\n", "address"),
+        (POST + b"Transfer-Encoding: gzip, chunked\r\n\r\n", "length"),
+    ],
+)
+def test_a_malformed_request_is_answered_with_what_is_wrong_and_logged_by_its_id(
+    patient: HttpServer, caplog: pytest.LogCaptureFixture, sent: bytes, sentence: str
+) -> None:
+    """R34."""
+    caplog.set_level(logging.INFO, "botkeys.http")
+    client = patient.connect()
+    client.send(sent)
+    answer = client.answer()
+    assert (answer.status, answer.json["code"]) == (400, "malformed_request")
+    assert sentence in answer.json["detail"]
+    lines = [json.loads(record.getMessage()) for record in caplog.records]
+    (line,) = [line for line in lines if line["request_id"] == answer.json["request_id"]]
+    assert (line["status"], line["code"]) == (400, "malformed_request")
+    assert line["address"] == "127.0.0.1"
 
 
 def test_a_larger_head_behind_another_request_is_refused(patient: HttpServer) -> None:
@@ -324,9 +354,20 @@ def test_an_answer_and_a_stream_may_last(quick: HttpServer) -> None:
 
 def test_a_body_may_take_its_time_between_pieces(quick: HttpServer) -> None:
     client = quick.connect()
-    pieces = [b"x"] * 6
-    client.send(POST + b"Content-Length: 6\r\n\r\n", *pieces, pause=0.1)
-    assert client.answer().body == b"x" * 6
+    pieces = [b"x" * PIECE_BYTES] * 6
+    length = b"%d" % (6 * PIECE_BYTES)
+    client.send(POST + b"Content-Length: " + length + b"\r\n\r\n", *pieces, pause=0.1)
+    assert client.answer().body == b"".join(pieces)
+
+
+def test_a_body_that_only_drips_ends_the_request(quick: HttpServer) -> None:
+    """R34: a byte now and then does not keep a connection."""
+    client = quick.connect()
+    began = time.monotonic()
+    with suppress(OSError):  # the answer may come, and the end with it, while it is sending
+        client.send(POST + b"Content-Length: 100\r\n\r\n", *[b"x"] * 12, pause=0.1)
+    refused(client, 408, "request_timeout")
+    assert time.monotonic() - began < PATIENCE / 2
 
 
 @pytest.mark.parametrize("sent", [POST + b"Content-Length: 6\r\n\r\nabc", CHUNKED + b"6\r\nabc"])

@@ -11,7 +11,7 @@ from sqlalchemy import event, func, select, text, update
 from app.db.models import BotEvent, Key
 from tests.support.world import Bot, Json, World
 
-HEALTH = {"credentials_rejected", "credentials_accepted", "permissions_changed"} | {
+HEALTH = {"clock_ahead", "credentials_rejected", "credentials_accepted", "permissions_changed"} | {
     "credentials_unclear",
     "withdrawal_permission",
     "key_expiry_changed",
@@ -278,15 +278,22 @@ async def test_a_bot_without_a_key_has_nothing_to_tell(world: World) -> None:
     assert await recorded_events(world) == []
 
 
-async def test_a_clock_that_is_ahead_is_refused(world: World) -> None:
+async def test_a_clock_that_is_ahead_costs_neither_heartbeat_nor_report(world: World) -> None:
+    """The service's time counts instead, so that reports of the corrected clock count again."""
     bot, _, key = await world.user().ready_bot()
-    before = await shown(world, key)
 
-    answer = await report(bot, checked_at=now(minutes=6))
+    answer = await report(bot, status="rejected", reason="expired", checked_at=now(hours=6))
 
-    assert (answer.status_code, answer.json()["code"]) == (422, "clock_ahead")
-    assert (await report(bot, checked_at=now(minutes=4))).status_code == 200
-    assert (await shown(world, key))["permissions"] == before["permissions"]
+    assert answer.status_code == 200
+    bots = (await world.user().get("/v1/bots")).json()["items"]
+    assert [each["online"] for each in bots] == [True]
+    verification = (await shown(world, key))["verification"]
+    assert verification["status"] == "rejected"
+    assert datetime.fromisoformat(verification["checked_at"]) <= datetime.now(UTC)
+    assert [event.kind for event in await recorded_events(world)].count("clock_ahead") == 1
+
+    assert (await report(bot, checked_at=now())).status_code == 200
+    assert (await shown(world, key))["verification"]["status"] == "verified"
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from typing import Any
 from app.db.base import AnyRow
 from app.domains.bot_events.event import RecordedEvent
 from app.domains.runtime.heartbeat.schemas import CredentialsReport
+from app.domains.trading.errors import ClockAhead
 from botkeys.exchanges.advice import advice
 from botkeys.exchanges.model import PermissionAnswer
 
@@ -23,6 +24,10 @@ _BLOCKING = {
     "permission_withdraw": PermissionAnswer.YES,
     "permission_trade": PermissionAnswer.NO,
 }
+_AHEAD = (
+    "The bot reported a check of its key with a time more than 5 minutes in the future. The "
+    "service's own time was used instead. Correct the bot's clock."
+)
 _KNOWN = {PermissionAnswer.YES, PermissionAnswer.NO}
 
 
@@ -57,6 +62,12 @@ def differences(key: AnyRow, report: CredentialsReport) -> dict[str, Any]:
     if "expires_at" in report.model_fields_set and (accepted or report.expires_at is not None):
         reported["expires_at"] = report.expires_at
     return {name: value for name, value in reported.items() if value != getattr(key, name)}
+
+
+def clock_ahead(report: CredentialsReport) -> RecordedEvent:
+    """Return the event of a report whose time was replaced by the service's own."""
+    reported = {"checked_at": report.checked_at.isoformat()}
+    return RecordedEvent(ClockAhead.code, "warning", _AHEAD, {"reported": reported})
 
 
 def events(key: AnyRow, changed: dict[str, Any]) -> list[RecordedEvent]:

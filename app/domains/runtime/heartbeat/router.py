@@ -4,11 +4,9 @@ from fastapi import APIRouter, Response
 
 from app.api.access import for_bots
 from app.api.json_response import json_answer
-from app.api.problems import problems
 from app.api.route import CurrentWork, EdgeRoute
 from app.domains.runtime.heartbeat.deps import Heartbeats
 from app.domains.runtime.heartbeat.schemas import Heartbeat, HeartbeatAnswer
-from app.domains.trading.errors import ClockAhead
 
 router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute)
 
@@ -20,7 +18,6 @@ _PLAIN = Heartbeat()
     operation_id="sendHeartbeat",
     summary="Send a heartbeat",
     response_model=HeartbeatAnswer,
-    responses=problems(ClockAhead),
 )
 @for_bots(reads_config=True, hot=True)
 async def send_heartbeat(

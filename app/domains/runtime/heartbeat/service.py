@@ -10,11 +10,11 @@ from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.runtime.config.cache import ConfigCache
-from app.domains.runtime.heartbeat.key_health import differences, events
+from app.domains.runtime.heartbeat.key_health import clock_ahead, differences, events
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.schemas import CredentialsReport
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
-from app.domains.trading.errors import TOLERANCE, ClockAhead
+from app.domains.trading.errors import TOLERANCE
 
 
 class HeartbeatService:
@@ -64,7 +64,8 @@ class HeartbeatService:
         bot's current one, changes nothing: the bot fetches the current ones once it learns of them.
         A report older than the bot's last one about these credentials changes nothing either. Of
         two reports within one second the later counts. A bot's clock may be slow, so its time is
-        compared only with its own earlier times.
+        compared only with its own earlier times. A clock that is ahead costs the bot neither the
+        heartbeat nor the report: the service's own time counts instead.
         """
         self._rows = ()  # these rows do not reflect the report yet
         locked = await self._health.lock()
@@ -76,24 +77,25 @@ class HeartbeatService:
         ):
             raise Unauthenticated(TokenFault.REVOKED)
         key = await self._health.key()
-        if report.checked_at > key.now + TOLERANCE:
-            raise ClockAhead(key.now)
+        ahead = report.checked_at > key.now + TOLERANCE
+        checked_at = key.now if ahead else report.checked_at
         if key.id is None or report.version != key.version or report.key_id not in {None, key.id}:
             return
-        if key.health_checked_at is not None and report.checked_at < key.health_checked_at:
+        if key.health_checked_at is not None and checked_at < key.health_checked_at:
             return
         looked = {
-            "health_checked_at": report.checked_at,
-            "verification_checked_at": min(report.checked_at, key.now),
+            "health_checked_at": checked_at,
+            "verification_checked_at": min(checked_at, key.now),
         }
         changed = differences(key, report)
-        if not changed:
+        if changed:
+            # A different expiry is announced again.
+            reset = {"expiry_announced": None} if "expires_at" in changed else {}
+            await self._health.change(key.id, **looked, **changed, **reset)
+        else:
             await self._health.looked_at(key.id, **looked)
-            return
-        # A different expiry is announced again.
-        reset = {"expiry_announced": None} if "expires_at" in changed else {}
-        await self._health.change(key.id, **looked, **changed, **reset)
-        for event in events(key, changed):
+        warnings = [clock_ahead(report)] if ahead else []
+        for event in (*warnings, *events(key, changed)):
             await self._events.add(
                 event,
                 key_id=key.id,
