@@ -77,7 +77,14 @@ Symbol = Annotated[
     AfterValidator(visible),
     AfterValidator(_with_substance),
 ]
-"""An instrument in its exchange's own spelling, whatever that is, as long as it is visible."""
+"""An instrument, visible and in any spelling that is understood: see `app.domains.trading.symbols`.
+"""
+
+UNDERSTOOD = (
+    "The exchange's own symbol in any case, or the unified one of ccxt and freqtrade, as "
+    "`BTC/USDT:USDT`. Answers show the exchange's own."
+)
+"""What every document says about a symbol that it takes."""
 
 Flag = Annotated[bool, Strict()]
 """`true` or `false` in a body. By default Pydantic also accepts `"off"`, `"n"` and 0."""

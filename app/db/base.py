@@ -27,6 +27,7 @@ ACCOUNTLESS = frozenset(
         "instruments",
         "instrument_prices",
         "learned_leverages",
+        "former_contracts",
     }
 )
 """Tables that are not distributed by account; a test checks that there are no others."""

@@ -20,6 +20,7 @@ PERMITTED = {
     "instruments",
     "instrument_prices",
     "learned_leverages",
+    "former_contracts",
 }
 """The tables that need not be distributed by account."""
 

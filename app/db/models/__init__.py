@@ -8,6 +8,7 @@ from app.db.models.bot_event import BotEvent
 from app.db.models.catalogue import (
     Catalogue,
     CatalogueInstrument,
+    FormerContract,
     InstrumentPrice,
     LearnedLeverage,
 )
@@ -39,6 +40,7 @@ __all__ = [
     "CatalogueInstrument",
     "DeletionMark",
     "EquitySnapshot",
+    "FormerContract",
     "Freeze",
     "IdempotencyRecord",
     "IngestDay",

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
-from botkeys.exchanges.model import ContractType, Environment
+from botkeys.exchanges.model import ContractKind, Environment
 
 LEVELS = ("info", "warning", "error")
 _NEWEST = (text("at DESC"), text("id DESC"))
@@ -27,7 +27,7 @@ class BotEvent(Base):
         ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
         UniqueConstraint("account_id", "bot_id", "reported_id"),
         CheckConstraint(one_of("level", LEVELS), "level"),
-        CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
+        CheckConstraint(one_of("contract_type", ContractKind), "contract_type"),
         CheckConstraint(one_of("environment", Environment), "environment"),
         Index("ix_bot_events_page", "account_id", "environment", *_NEWEST),
         Index("ix_bot_events_of_key", "account_id", "key_id", "environment", *_NEWEST),

@@ -45,7 +45,10 @@ class Catalogue(_OfCatalogue, Base):
 class CatalogueInstrument(_OfCatalogue, Base):
     """An instrument as its exchange last listed it. A delisted one is kept and marked.
 
-    `contract_changed_at` is when the size of its contract, or what it is settled in, last changed.
+    `delisted_at` is when the listing was first seen without it; null if it is listed, or was
+    delisted before that was recorded. `expires_at` is when a dated contract is delivered; null for
+    perpetuals. `contract_changed_at` is when the size of its contract, or what it is settled in,
+    last changed; `former_contracts` has the values before.
     """
 
     __tablename__ = "instruments"
@@ -63,6 +66,19 @@ class CatalogueInstrument(_OfCatalogue, Base):
     listed: Mapped[bool]
     search_text: Mapped[str]
     contract_changed_at: Mapped[datetime | None]
+    delisted_at: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
+
+
+class FormerContract(_OfCatalogue, Base):
+    """The size of a contract, and what it settled in, until they changed at `changed_at`."""
+
+    __tablename__ = "former_contracts"
+
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    changed_at: Mapped[datetime] = mapped_column(primary_key=True)
+    contract_size: Mapped[Decimal] = mapped_column(Numeric)
+    settle: Mapped[str]
 
 
 class InstrumentPrice(_OfCatalogue, Base):

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
-from botkeys.exchanges.model import ContractType, Environment, MarginMode
+from botkeys.exchanges.model import ContractKind, Environment, MarginMode
 
 STATUSES = ("opening", "open", "closed")
 SIDES = ("long", "short")
@@ -46,7 +46,7 @@ class Position(Base):
         CheckConstraint(one_of("status", STATUSES), "status"),
         CheckConstraint(one_of("side", SIDES), "side"),
         CheckConstraint(one_of("environment", Environment), "environment"),
-        CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
+        CheckConstraint(one_of("contract_type", ContractKind), "contract_type"),
         CheckConstraint(one_of("margin_mode", MarginMode), "margin_mode"),
         CheckConstraint("(status = 'opening') = (expires_at IS NOT NULL)", "only_openings_expire"),
         CheckConstraint("(status = 'closed') = (close_reason IS NOT NULL)", "closed_for_a_reason"),

@@ -1,5 +1,6 @@
 """What bots report: trades, equity snapshots and signals, one table each."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +13,7 @@ from sqlalchemy.schema import SchemaItem
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
 from app.db.models.position import SIDES
-from botkeys.exchanges.model import ContractType, Environment, MarginMode
+from botkeys.exchanges.model import ContractKind, ContractType, Environment, MarginMode
 
 DIRECTIONS = ("long", "short", "flat")
 
@@ -27,6 +28,7 @@ class _Reported:
 
     __time__ = "at"
     __symbols__ = False
+    __contracts__: Iterable[str] = ContractType
 
     account_id: Mapped[AccountId]
     bot_id: Mapped[RowId]
@@ -54,7 +56,7 @@ class _Reported:
         return (
             ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
             CheckConstraint(one_of("environment", Environment), "environment"),
-            CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
+            CheckConstraint(one_of("contract_type", cls.__contracts__), "contract_type"),
             *cls._more(),
             *indexes,
         )
@@ -67,14 +69,17 @@ class _Reported:
 class Trade(_Reported, Base):
     """A completed round trip. `pnl` is net of fees, in the settle asset.
 
-    `contract_size` is the one used to recompute it. All three are null if the contract was unknown;
-    they are never guessed.
+    `contract_type`, `contract_size` and `settle` are those it was computed with. P&L, size and
+    settle asset are null if the contract is unknown; they are never guessed. `contract_type` then
+    is what the bot stated, if anything.
     """
 
     __tablename__ = "trades"
     __time__ = "closed_at"
     __symbols__ = True
+    __contracts__ = ContractKind
 
+    contract_type: Mapped[str | None] = mapped_column(sort_order=-1)  # type: ignore[assignment]
     symbol: Mapped[str]
     side: Mapped[str]
     quantity: Mapped[Decimal] = mapped_column(Numeric)

@@ -204,6 +204,8 @@ class CatalogueRepository:
             "margin_modes",
             "listed",
             "search_text",
+            "expires_at",
+            "delisted_at",
         ]
         stored = {
             row.symbol: tuple(row)
@@ -239,7 +241,7 @@ class CatalogueRepository:
             await self._session.execute(
                 update(table)
                 .where(_is(table, name), table.symbol.in_(unlisted))
-                .values(listed=False)
+                .values(listed=False, delisted_at=func.clock_timestamp())
             )
         return [row["symbol"] for row in changed] + unlisted
 
@@ -332,6 +334,8 @@ def _values(instrument: Instrument) -> tuple[Any, ...]:
         [str(mode) for mode in instrument.margin_modes],
         True,
         search_text(instrument),
+        instrument.expires_at,
+        None,
     )
 
 

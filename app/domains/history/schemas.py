@@ -9,7 +9,7 @@ from app.api.schemas import DecimalText, Document, NextCursor
 from app.domains.positions.schemas import DataBot, DataKey, PositionSide
 from app.domains.trading.event_data import EventData
 from app.domains.trading.fields import EventLevel, SignalDirection
-from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
+from botkeys.exchanges.model import ContractKind, ContractType, Environment, ExchangeId, MarginMode
 
 Symbol = Annotated[str, Field(examples=["BTC-USDT-SWAP"])]
 OwnId = Annotated[
@@ -29,6 +29,13 @@ class _Reported(Document):
 class Trade(_Reported):
     """A completed round trip."""
 
+    contract_type: Annotated[  # type: ignore[assignment]  # wider than that of other kinds
+        ContractKind | None,
+        Field(
+            examples=["linear"],
+            description="How the contract turns prices into P&L; null if it is not known.",
+        ),
+    ]
     symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
     side: PositionSide
     quantity: Annotated[
@@ -139,7 +146,7 @@ class BotEvent(Document):
     key: Annotated[DataKey | None, Field(description="Null if the bot had no key.")]
     exchange: ExchangeId | None
     environment: Annotated[Environment | None, Field(description="Null if the bot had no key.")]
-    contract_type: ContractType | None
+    contract_type: ContractKind | None
     at: Annotated[datetime, Field(description="When it happened.")]
     kind: Annotated[
         str,

@@ -1,5 +1,5 @@
-"""The tables that the items of a batch are stored in, and the one statement that inserts a
-batch.
+"""The tables that the items of a batch are stored in, and the statements that take a whole batch:
+one inserts it, one compares repeated items with what is stored, one completes trades.
 """
 
 from collections.abc import Callable, Sequence
@@ -7,9 +7,9 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import ColumnElement, Text, TextClause, bindparam, text
+from sqlalchemy import BindParameter, ColumnElement, Table, Text, TextClause, bindparam, text
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from app.domains.trading import kinds
 from app.domains.trading.kinds import DataKind
@@ -25,18 +25,23 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 class Target(NamedTuple):
-    """A table and its insert statement, which takes a whole batch: one `array_text` for each of
+    """A table and its statements, which take a whole batch: one `array_text` for each of
     `columns`.
 
     The first column holds the bot's own id. `members` reads the first columns from an item; `given`
-    names the remaining ones.
+    names the remaining ones. `repeated` compares the first columns, `compared`, with what is stored
+    under the ids, and returns for each item its number, from 1, whether it is the same, and the
+    columns `looked_at` as they are stored.
     """
 
     kind: DataKind
     columns: tuple[str, ...]
+    compared: tuple[str, ...]
     given: tuple[str, ...]
     members: Callable[[Any], tuple[Any, ...]]
     statement: TextClause
+    repeated: TextClause
+    looked_at: tuple[str, ...]
 
     def column(self, name: str) -> ColumnElement[Any]:
         return self.kind.table.c[name]
@@ -59,42 +64,94 @@ def array_text(values: Sequence[Any]) -> str:
     return "{" + written[1:-1] + "}"
 
 
-def _target(kind: DataKind, *members: str, given: tuple[str, ...], name: str = "id") -> Target:
+def _target(
+    kind: DataKind,
+    *members: str,
+    given: tuple[str, ...],
+    looked_at: tuple[str, ...] = (),
+    name: str = "id",
+) -> Target:
     """Return the target. `members` name both columns and members of an item; `name` is the id's
     column.
     """
     table = kind.table
-    columns = (name, *members, *given)
-    parameters = [bindparam(name, type_=table.c[name].type) for name in OF_BATCH]
-    arrays, values = [], []
-    for column in columns:
-        # JSON arrives as text.
-        is_json = isinstance(table.c[column].type, JSONB)
-        column_type = Text() if is_json else table.c[column].type
-        parameters.append(bindparam(column, type_=Text()))
-        arrays.append(f"CAST(CAST(:{column} AS text) AS {column_type.compile(dialect=_DIALECT)}[])")
-        values.append(f"CAST({column} AS jsonb)" if is_json else column)
-    statement = text(
-        f"""
+    compared = (name, *members)
+    columns = (*compared, *given)
+    of_batch = [bindparam(name, type_=table.c[name].type) for name in OF_BATCH]
+    statement = f"""
         INSERT INTO {table.name} ({", ".join((*OF_BATCH, *columns))})
-        SELECT {", ".join(f":{name}" for name in OF_BATCH)}, {", ".join(values)}
-        FROM unnest({", ".join(arrays)}) AS reported ({", ".join(columns)})
-        ON CONFLICT (account_id, bot_id, {columns[0]}) DO NOTHING
-        RETURNING {columns[0]}
-        """  # noqa: S608  # built from constants only
-    )
+        SELECT {", ".join(f":{name}" for name in OF_BATCH)}, {_values(table, columns)}
+        FROM {_reported(table, columns)}
+        ON CONFLICT (account_id, bot_id, {name}) DO NOTHING
+        RETURNING {name}
+        """  # noqa: S608  # built from constants only, here and below
+    looked = "".join(f", stored.{column}" for column in looked_at)
+    repeated = f"""
+        SELECT number, same{looked}
+        FROM same_as_stored(
+            :kind, :account_id, :bot_id, CAST(:compared AS text[]), CAST(:items AS jsonb)
+        ) AS repeated
+        JOIN unnest(CAST(:ids AS text[])) WITH ORDINALITY AS reported (name, number) USING (number)
+        JOIN {table.name} AS stored ON stored.account_id = :account_id
+            AND stored.bot_id = :bot_id AND stored.{name} = reported.name
+        """  # noqa: S608
     return Target(
-        kind,
-        columns,
-        given,
-        attrgetter("id", *members),
-        statement.bindparams(*parameters),
+        kind=kind,
+        columns=columns,
+        compared=compared,
+        given=given,
+        members=attrgetter("id", *members),
+        statement=text(statement).bindparams(*of_batch, *_arrays(columns)),
+        repeated=text(repeated).bindparams(
+            *of_batch[:2],
+            bindparam("kind", kind.name, type_=Text()),
+            bindparam("compared", list(compared), type_=ARRAY(Text())),
+            bindparam("items", type_=Text()),
+            bindparam("ids", type_=ARRAY(Text())),
+        ),
+        looked_at=looked_at,
     )
 
+
+def _arrays(columns: Sequence[str]) -> list[BindParameter[str]]:
+    return [bindparam(column, type_=Text()) for column in columns]
+
+
+def _reported(table: Table, columns: Sequence[str]) -> str:
+    """Return a FROM clause of the arrays. JSON arrives as text."""
+    arrays = []
+    for column in columns:
+        column_type = Text() if _is_json(table, column) else table.c[column].type
+        arrays.append(f"CAST(CAST(:{column} AS text) AS {column_type.compile(dialect=_DIALECT)}[])")
+    return f"unnest({', '.join(arrays)}) AS reported ({', '.join(columns)})"
+
+
+def _values(table: Table, columns: Sequence[str]) -> str:
+    return ", ".join(
+        f"CAST({column} AS jsonb)" if _is_json(table, column) else column for column in columns
+    )
+
+
+def _is_json(table: Table, column: str) -> bool:
+    return isinstance(table.c[column].type, JSONB)
+
+
+def items_text(target: Target, rows: Sequence[Sequence[Any]]) -> str:
+    """Return rows of `target.compared` as a JSON array of objects."""
+    documents = [column for column in target.compared if _is_json(target.kind.table, column)]
+    items = [dict(zip(target.compared, row, strict=True)) for row in rows]
+    for item in items:
+        for column in documents:
+            if item[column] is not None:
+                item[column] = orjson.Fragment(item[column])
+    return orjson.dumps(items, default=str).decode()
+
+
+CONTRACT = ("symbol", "contract_type", "contract_size", "settle", "pnl")
+"""The columns of a trade that its contract decides, which a later report may complete."""
 
 TRADES = _target(
     kinds.TRADES,
-    "symbol",
     "side",
     "quantity",
     "entry_price",
@@ -106,8 +163,29 @@ TRADES = _target(
     "opened_at",
     "closed_at",
     "exit_reason",
-    given=("contract_type", "contract_size", "settle", "pnl"),
+    given=CONTRACT,
+    looked_at=("key_id", "symbol", "contract_type", "contract_size", "settle"),
 )
+COMPLETE = text(
+    f"""
+    WITH held AS (
+        SELECT id FROM trades
+        WHERE account_id = :account_id AND bot_id = :bot_id AND settle IS NULL
+            AND id IN (SELECT unnest(CAST(CAST(:id AS text) AS text[])))
+        ORDER BY id FOR UPDATE
+    )
+    UPDATE trades SET {", ".join(f"{column} = reported.{column}" for column in CONTRACT)}
+    FROM held JOIN {_reported(kinds.TRADES.table, ("id", *CONTRACT))} USING (id)
+    WHERE trades.account_id = :account_id AND trades.bot_id = :bot_id AND trades.id = held.id
+    RETURNING trades.id
+    """  # noqa: S608
+).bindparams(
+    *(bindparam(name, type_=kinds.TRADES.table.c[name].type) for name in OF_BATCH[:2]),
+    *_arrays(("id", *CONTRACT)),
+)
+"""Completes trades that have no P&L, and so no settle asset. They are locked in the order of their
+ids, and only if they still have none: of two completions at the same time one is first.
+"""
 EQUITY_SNAPSHOTS = _target(
     kinds.EQUITY_SNAPSHOTS,
     "at",
@@ -121,13 +199,13 @@ EQUITY_SNAPSHOTS = _target(
 SIGNALS = _target(
     kinds.SIGNALS,
     "at",
-    "symbol",
     "name",
     "direction",
     "score",
     "acted",
     "data",
-    given=("contract_type",),
+    given=("symbol", "contract_type"),
+    looked_at=("symbol",),
 )
 EVENTS = _target(
     kinds.BOT_EVENTS,

@@ -4,15 +4,22 @@ With d = +1 for a long and -1 for a short position, and the contract size as the
 
     linear    d · (exit - entry) · quantity · size            size in the base asset
     inverse   d · quantity · size · (1/entry - 1/exit)        size in the quote asset
+    quanto    d · (exit - entry) · quantity · size            size in the settle asset
 
 minus fees (positive: paid; negative: a rebate). These are the exchanges' own definitions of linear
-(settled in the quote asset) and inverse (settled in the base asset) perpetual contracts; see
+(settled in the quote asset) and inverse (settled in the base asset) contracts; see
 docs/exchanges.md for their contract sizes.
+
+A quanto contract is priced in one pair and settles in a third asset, at a rate that is fixed by its
+*multiplier*: what one contract pays in the settle asset for a change of the price by one. That is
+its size here. The formula is BitMEX's ("Quanto Futures": multiplier · (exit price - entry price) ·
+contracts; its ETHUSD paid 0.000001 XBT per contract and dollar). BitMEX listed the multiplier in
+units of 10^-8 XBT.
 """
 
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 
-from botkeys.exchanges.model import ContractType
+from botkeys.exchanges.model import ContractKind
 
 PLACES = 18
 """Decimal places that an inverse result is rounded to: finer than any settlement."""
@@ -22,7 +29,7 @@ _STEP = Decimal(1).scaleb(-PLACES)
 
 
 def realised_pnl(
-    contract_type: ContractType,
+    contract_type: ContractKind,
     side: str,
     *,
     quantity: Decimal,
@@ -31,7 +38,7 @@ def realised_pnl(
     contract_size: Decimal,
     fees: Decimal,
 ) -> Decimal:
-    """Return the P&L net of fees. A linear result is exact; an inverse one is divided once, at the
+    """Return the P&L net of fees. It is exact, except that an inverse one is divided once, at the
     end.
 
     `side` is `long` or `short`; prices are positive. A price of zero, which the schemas reject,
@@ -43,7 +50,7 @@ def realised_pnl(
         # The minus operator would round to the precision of the thread's own context.
         moved = moved.copy_negate()
     gross = _EXACT.multiply(moved, size)
-    if contract_type is ContractType.INVERSE:
+    if contract_type is ContractKind.INVERSE:
         # 1/entry - 1/exit is (exit - entry) / (entry · exit).
         gross = _EXACT.divide(gross, _EXACT.multiply(entry_price, exit_price))
         gross = _EXACT.quantize(gross, _STEP)

@@ -10,11 +10,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import note
-from app.db.models import Account, Bot, BotToken, IngestDay, Key
+from app.db.models import Account, Bot, BotToken, IngestDay
 from app.db.outcome import IDENTIFIED
 from app.domains.analytics.rollups import mark_stale
-from app.domains.catalogue.repository import CatalogueKey
-from app.domains.ingest.bulk_insert import Target, array_text
+from app.domains.ingest.bulk_insert import COMPLETE, CONTRACT, Target, array_text, items_text
 from app.domains.trading.contracts import Origin
 from app.domains.trading.marks import Mark, not_covered, read_marks
 
@@ -60,22 +59,6 @@ class IngestRepository:
         self._account_id = account_id
         self._bot_id = bot_id
 
-    async def catalogue_key(self, key_id: UUID | None) -> CatalogueKey | None:
-        """Return the catalogue of a key, by default the bot's current one; `None` without such a
-        key.
-        """
-        query = (
-            select(Key.exchange, Key.environment, Key.region, Key.contract_type)
-            .select_from(Bot)
-            .join(
-                Key,
-                (Key.account_id == Bot.account_id) & (Key.id == func.coalesce(key_id, Bot.key_id)),
-            )
-            .where(*self._bot())
-        )
-        row = (await self._session.execute(query)).one_or_none()
-        return None if row is None else CatalogueKey.of(row)
-
     async def give_back(self) -> None:
         """Give the connection back; nothing may have been written yet."""
         await self._session.rollback()
@@ -119,6 +102,41 @@ class IngestRepository:
             },
         )
         return set(added.all())
+
+    async def repeated(
+        self, target: Target, rows: Sequence[Sequence[Any]]
+    ) -> dict[int, tuple[Any, ...]]:
+        """Compare rows of `target.compared` with those stored under their ids.
+
+        Returns for the place of each whose id is stored whether it is the same, and the columns
+        `target.looked_at` as stored.
+        """
+        found = await self._session.execute(
+            target.repeated,
+            {
+                "account_id": self._account_id,
+                "bot_id": self._bot_id,
+                "ids": [name for name, *_ in rows],
+                "items": items_text(target, rows),
+            },
+        )
+        return {number - 1: tuple(rest) for number, *rest in found}
+
+    async def complete(self, rows: Sequence[Sequence[Any]]) -> set[str]:
+        """Complete trades without P&L with rows of an id and the columns `CONTRACT`, each id once.
+
+        Returns the ids of the trades that it completed.
+        """
+        columns = map(array_text, zip(*rows, strict=True))
+        completed = await self._session.scalars(
+            COMPLETE,
+            {
+                "account_id": self._account_id,
+                "bot_id": self._bot_id,
+                **dict(zip(("id", *CONTRACT), columns, strict=True)),
+            },
+        )
+        return set(completed.all())
 
     async def count(self, more: int) -> RowsToday:
         """Add to the bot's rows of the day. Batches at the same time wait here for each other."""

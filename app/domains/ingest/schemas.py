@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import TypeAliasType
 
-from app.api.schemas import Document, Flag, Input, Label, Symbol, visible_lines
+from app.api.schemas import UNDERSTOOD, Document, Flag, Input, Label, Symbol, visible_lines
 from app.domains.ingest.items import Asset, InvalidItem, or_invalid
 from app.domains.positions.schemas import PositionSide
 from app.domains.trading.event_data import EventData
@@ -21,25 +21,52 @@ from app.domains.trading.fields import (
     RowName,
     SignalDirection,
 )
-from botkeys.exchanges.model import MarginMode
+from botkeys.exchanges.model import ContractKind, MarginMode
 
 MAX_ITEMS = 1000
 
 ItemStatus = TypeAliasType(
     "ItemStatus",
     Annotated[
-        Literal["stored", "duplicate", "refused"],
+        Literal["stored", "completed", "duplicate", "refused"],
         Field(
-            description="`duplicate` means that an item with this id was stored before and remains "
-            "unchanged."
+            description="`duplicate` means that the same item was stored before and remains "
+            "unchanged. `completed` means that a trade stored without P&L has got it from this "
+            "repeat."
         ),
     ],
 )
 ItemFault = TypeAliasType(
     "ItemFault",
     Annotated[
-        Literal["invalid_item", "clock_ahead", "data_deleted"],
-        Field(description="Why an item was refused."),
+        Literal[
+            "invalid_item",
+            "clock_ahead",
+            "data_deleted",
+            "id_reused",
+            "ambiguous_symbol",
+            "contract_differs",
+            "contract_size_differs",
+            "settle_differs",
+        ],
+        Field(
+            description="Why an item was refused. `id_reused`: another item was stored under this "
+            "id. `contract_differs`, `contract_size_differs` and `settle_differs`: a trade "
+            "contradicts what the exchange lists. `ambiguous_symbol`: the symbol may mean several "
+            "instruments."
+        ),
+    ],
+)
+PnlUnknown = TypeAliasType(
+    "PnlUnknown",
+    Annotated[
+        Literal["unknown_contract", "catalogue_unknown", "other_key"],
+        Field(
+            description="Why a trade has no P&L. `unknown_contract`: the exchange lists no such "
+            "symbol, and the bot did not state the whole contract. `catalogue_unknown`: the "
+            "exchange's instruments could not be fetched. `other_key`: the trade was stored for "
+            "another key, which the batch does not name."
+        ),
     ],
 )
 
@@ -72,7 +99,7 @@ class Item(Input, ABC):
 class TradeItem(Item):
     """A completed round trip, in the exchange's units."""
 
-    symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
+    symbol: Annotated[Symbol, Field(description=UNDERSTOOD)]
     side: PositionSide
     quantity: Positive
     entry_price: Annotated[Positive, Field(description="The average entry price; more than 0.")]
@@ -83,19 +110,23 @@ class TradeItem(Item):
     position_id: Annotated[
         RowName | None, Field(description="The bot's own id for the position, if it reported one.")
     ] = None
+    contract_type: Annotated[
+        ContractKind | None,
+        Field(
+            description="Required for the P&L of a symbol that the exchange never listed; must "
+            "agree with what it lists otherwise."
+        ),
+    ] = None
     contract_size: Annotated[
         Positive | None,
         Field(
-            description="Only for a symbol that the exchange no longer lists; otherwise the "
-            "catalogue's value is used."
+            description="What one unit of quantity stands for: an amount of the base asset "
+            "(linear) or the quote asset (inverse), or of the settle asset per unit of price "
+            "(quanto). As `contract_type`."
         ),
     ] = None
     settle: Annotated[
-        Asset | None,
-        Field(
-            description="Only for a symbol that the exchange no longer lists; without it the trade "
-            "has no P&L."
-        ),
+        Asset | None, Field(description="The asset that P&L is paid in. As `contract_type`.")
     ] = None
     opened_at: Moment
     closed_at: Moment
@@ -137,7 +168,7 @@ class EquitySnapshotItem(_AtOneTime):
 class SignalItem(_AtOneTime):
     """A signal of a strategy, and whether the bot acted on it."""
 
-    symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
+    symbol: Annotated[Symbol, Field(description=UNDERSTOOD)]
     name: Annotated[Label, Field(description="The bot's own name for the signal.")]
     direction: SignalDirection
     score: Annotated[
@@ -239,7 +270,7 @@ class EventBatch(Batch[EventItem]):
 
 class ItemVerdict(Document):
     """What became of one item. A refused item has a `code`; sent again unchanged, it is refused
-    again.
+    again. A trade without P&L has `pnl_unknown`; a repeat with what was missing completes it.
     """
 
     id: Annotated[
@@ -254,8 +285,17 @@ class ItemVerdict(Document):
         ItemFault | None,
         Field(examples=[None], description="Why the item was refused; omitted otherwise."),
     ] = None
+    pnl_unknown: Annotated[
+        PnlUnknown | None,
+        Field(examples=[None], description="Why the trade has no P&L; omitted otherwise."),
+    ] = None
     detail: Annotated[
-        str | None, Field(examples=[None], description="What is wrong with the item, for people.")
+        str | None,
+        Field(
+            examples=[None],
+            description="What is wrong with the item or missing in it, for people; omitted "
+            "otherwise.",
+        ),
     ] = None
 
 

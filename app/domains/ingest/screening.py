@@ -1,6 +1,6 @@
 """The verdict on each item of a batch, in the order of the items."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Self, TypeAlias
@@ -16,18 +16,22 @@ Verdict: TypeAlias = dict[str, str | None]
 
 _OF_THAT_TIME = "Data of that time were deleted and are not stored again."
 _BEING_DELETED = "The item stored under this id is being deleted. Report it under another id."
+_REUSED = (
+    "Another item was stored under this id and remains unchanged. Give each item an id of its own."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ScreenedBatch(Generic[ItemType]):
-    """A batch and its verdicts. The items in `wanted` may be stored: the first of each id.
+    """A batch and its verdicts. The items in `accepted`, by their places in the batch, may be
+    stored, the first of each id.
 
-    `origin` is `None` if the key was deleted with its data: no item is wanted then.
+    `origin` is `None` if the key was deleted with its data: no item is accepted then.
     """
 
     items: Sequence[ItemType | InvalidItem]
-    refusals: Sequence[Verdict | None]
-    wanted: dict[str, ItemType]
+    refusals: list[Verdict | None]
+    accepted: dict[int, ItemType]
     origin: Origin | None
     marks: Sequence[Mark]
 
@@ -39,41 +43,48 @@ class ScreenedBatch(Generic[ItemType]):
         `latest`.
         """
         refusals: list[Verdict | None] = []
-        wanted: dict[str, ItemType] = {}
-        for item in batch.items:
+        accepted: dict[int, ItemType] = {}
+        for place, item in enumerate(batch.items):
             if isinstance(item, InvalidItem):
-                refusals.append(_refused(item.id, "invalid_item", item.detail))
+                refusals.append(refused(item.id, "invalid_item", item.detail))
             elif origin is None or (marks and _is_deleted(item, origin, marks)):
-                refusals.append(_refused(item.id, "data_deleted", _OF_THAT_TIME))
+                refusals.append(refused(item.id, "data_deleted", _OF_THAT_TIME))
             elif item.time > latest:
-                refusals.append(_refused(item.id, ClockAhead.code, ClockAhead.detail))
+                refusals.append(refused(item.id, ClockAhead.code, ClockAhead.detail))
             else:
                 refusals.append(None)
-                wanted.setdefault(item.id, item)
-        return cls(batch.items, refusals, wanted, origin, marks)
+                accepted[place] = item
+        return cls(batch.items, refusals, accepted, origin, marks)
 
-    def verdicts(self, stored: set[str], deleted: set[str]) -> list[Verdict]:
-        """Return the verdicts. `stored` are new ids; `deleted` are ids of rows that are being
-        purged.
-        """
-        verdicts: list[Verdict] = []
-        new = set(stored)
-        for item, refusal in zip(self.items, self.refusals, strict=True):
-            if refusal is not None:
-                verdicts.append(refusal)
-            elif item.id in deleted:
-                verdicts.append(_refused(item.id, "data_deleted", _BEING_DELETED))
-            elif item.id in new:
-                new.remove(item.id)
-                verdicts.append({"id": item.id, "status": "stored"})
-            else:
-                verdicts.append({"id": item.id, "status": "duplicate"})
-        return verdicts
+    def refuse(self, place: int, code: str, detail: str) -> None:
+        """Refuse an item that was accepted so far."""
+        self.refusals[place] = refused(self.accepted.pop(place).id, code, detail)
+
+    def first(self) -> dict[str, int]:
+        """Return the place of the first accepted item of each id."""
+        places: dict[str, int] = {}
+        for place, item in self.accepted.items():
+            places.setdefault(item.id, place)
+        return places
+
+    def verdicts(self, results: Mapping[int, Verdict]) -> list[Verdict]:
+        """Return the verdicts. `results` are those of the accepted items, by place."""
+        return [refusal or results[place] for place, refusal in enumerate(self.refusals)]
 
 
 def _is_deleted(item: Item, origin: Origin, marks: Sequence[Mark]) -> bool:
     return any(covers(mark, origin.environment, origin.key_id, item.time) for mark in marks)
 
 
-def _refused(name: str | None, code: str, detail: str) -> Verdict:
+def refused(name: str | None, code: str, detail: str) -> Verdict:
     return {"id": name, "status": "refused", "code": code, "detail": detail}
+
+
+def being_deleted(name: str) -> Verdict:
+    """Return the verdict on a repeat of an item that a deletion covers."""
+    return refused(name, "data_deleted", _BEING_DELETED)
+
+
+def reused(name: str) -> Verdict:
+    """Return the verdict on an item whose id belongs to another one."""
+    return refused(name, "id_reused", _REUSED)

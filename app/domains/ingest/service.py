@@ -1,8 +1,7 @@
 """Stores what bots report in batches: one verdict for each item, and nothing stored twice."""
 
-from collections.abc import Callable
-from typing import Any
-from uuid import UUID
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
@@ -10,31 +9,51 @@ from app.db.base import new_id
 from app.domains.analytics.rollups import utc_days
 from app.domains.bots.errors import NoKey
 from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
-from app.domains.catalogue.repository import CatalogueRepository
+from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.domains.ingest.bulk_insert import EQUITY_SNAPSHOTS, EVENTS, SIGNALS, TRADES, Target
 from app.domains.ingest.errors import DailyRowsExceeded
+from app.domains.ingest.repeats import OtherRepeats, Repeats, SignalRepeats, TradeRepeats
 from app.domains.ingest.repository import IngestRepository
 from app.domains.ingest.schemas import (
     Batch,
     EquitySnapshotItem,
     EventItem,
-    Item,
     ItemType,
     SignalItem,
     TradeItem,
 )
 from app.domains.ingest.screening import ScreenedBatch, Verdict
-from app.domains.ingest.valuation import Valued, valued
-from app.domains.trading.contracts import Contract, ContractRepository, Origin
-from app.domains.trading.errors import TOLERANCE, KeyNotAssigned
+from app.domains.ingest.valuation import (
+    CATALOGUE_UNKNOWN,
+    UNKNOWN_CONTRACT,
+    Contradiction,
+    Valued,
+    value,
+)
+from app.domains.trading.contracts import ContractRepository, Origin
+from app.domains.trading.directory import Directory
+from app.domains.trading.errors import TOLERANCE, AmbiguousSymbol, KeyNotAssigned
 from app.domains.trading.marks import FOREVER
-from botkeys.exchanges.model import ContractType
+from app.domains.trading.symbols import is_foreign
+from botkeys.exchanges.model import ContractType, Environment
+from botkeys.exchanges.registry import EXCHANGES
+
+
+class _Known(NamedTuple):
+    """A screened batch of trades, and what is known of their symbols. `complete` is whether every
+    catalogue of the exchange was fetched.
+    """
+
+    screened: ScreenedBatch[TradeItem]
+    directory: Directory
+    complete: bool
 
 
 class IngestService:
     """The reports of one bot, which may store `rows_a_day`.
 
-    Locks in the order account, bot, rows of the day; a later deletion finds the rows.
+    Locks in the order account, bot, trades to complete, rows of the day; a later deletion finds
+    the rows.
     """
 
     def __init__(
@@ -55,33 +74,97 @@ class IngestService:
         self._rows_a_day = rows_a_day
 
     async def trades(self, batch: Batch[TradeItem]) -> list[Verdict]:
-        """Store trades, with their P&L if the contract is known."""
-        await self._fetch_if_unknown(batch.key_id)
-        screened = await self._screen(batch)
-        contracts: dict[str, Contract] = {}
-        if screened.origin is not None and screened.wanted:
-            symbols = {trade.symbol for trade in screened.wanted.values()}
-            contracts = await self._contracts.contracts(screened.origin, symbols)
-
-        def value(origin: Origin, trade: TradeItem) -> Valued:
-            return valued(trade, contracts.get(trade.symbol), origin.contract_type)
-
-        return await self._store(TRADES, screened, value)
+        """Store trades, with their P&L if the contract is known, and complete those without."""
+        screened, directory, complete = await self._known(batch)
+        if screened.origin is None:
+            return screened.verdicts({})
+        valued: dict[int, Valued] = {}
+        for place, trade in list(screened.accepted.items()):
+            found = value(trade, directory)
+            if isinstance(found, Contradiction):
+                screened.refuse(place, *found)
+            else:
+                valued[place] = found
+        why = UNKNOWN_CONTRACT if complete else CATALOGUE_UNKNOWN
+        origin = screened.origin
+        repeats = TradeRepeats(self._rows, self._contracts, origin, valued, why)
+        return await self._store(TRADES, screened, valued.__getitem__, repeats)
 
     async def equity_snapshots(self, batch: Batch[EquitySnapshotItem]) -> list[Verdict]:
-        return await self._store(EQUITY_SNAPSHOTS, await self._screen(batch), _of_origin)
+        return await self._store_plainly(EQUITY_SNAPSHOTS, batch, lambda kind: (kind,))
 
     async def signals(self, batch: Batch[SignalItem]) -> list[Verdict]:
-        return await self._store(SIGNALS, await self._screen(batch), _of_origin)
+        """Store signals, with the exchange's own symbol if they spell it otherwise."""
+        screened = await self._screen(batch)
+        origin = screened.origin
+        if origin is None:
+            return screened.verdicts({})
+        names = {signal.symbol for signal in screened.accepted.values()}
+        directory = await self._contracts.look_up(origin, set(filter(is_foreign, names)))
+        given: dict[int, tuple[Any, ...]] = {}
+        for place, signal in list(screened.accepted.items()):
+            try:
+                given[place] = (directory.symbol(signal.symbol), origin.contract_type)
+            except AmbiguousSymbol as error:
+                screened.refuse(place, error.code, error.detail)
+        repeats = SignalRepeats(self._rows, self._contracts, origin, given)
+        return await self._store(SIGNALS, screened, given.__getitem__, repeats)
 
     async def events(self, batch: Batch[EventItem]) -> list[Verdict]:
-        return await self._store(EVENTS, await self._screen(batch), _as_event)
+        return await self._store_plainly(EVENTS, batch, lambda kind: (kind, new_id()))
 
-    async def _fetch_if_unknown(self, key_id: UUID | None) -> None:
-        name = await self._rows.catalogue_key(key_id)
-        if name is not None and instruments_worth_waiting(await self._catalogue.state(name)):
+    async def _store_plainly(
+        self,
+        target: Target,
+        batch: Batch[ItemType],
+        given: Callable[[ContractType], tuple[Any, ...]],
+    ) -> list[Verdict]:
+        screened = await self._screen(batch)
+        origin = screened.origin
+        if origin is None:
+            return screened.verdicts({})
+        kind = origin.contract_type
+        repeats: Repeats[ItemType] = OtherRepeats(self._rows, target)
+        return await self._store(target, screened, lambda _: given(kind), repeats)
+
+    async def _known(self, batch: Batch[TradeItem]) -> _Known:
+        """Screen trades and look their symbols up.
+
+        If one is unknown and the exchange has a catalogue that was never fetched, that is fetched
+        first, the key's own before others, once for all callers. That needs no lock, so the batch
+        is screened again.
+        """
+        fetched: set[CatalogueKey] = set()
+        while True:
+            screened = await self._screen(batch)
+            origin = screened.origin
+            if origin is None or not screened.accepted:
+                return _Known(screened, Directory(), complete=True)
+            names = {trade.symbol for trade in screened.accepted.values()}
+            directory = await self._contracts.look_up(origin, names)
+            if directory.knows(names) or origin.region is None:
+                return _Known(screened, directory, complete=True)
+            missing = await self._missing(origin)
+            waiting = [
+                n for n, worth_waiting in missing.items() if worth_waiting and n not in fetched
+            ]
+            if not waiting:
+                return _Known(screened, directory, complete=not missing)
+            wanted = max(waiting, key=lambda name: name.contract_type == origin.contract_type)
+            fetched.add(wanted)
             await self._rows.give_back()
-            await self._refresher.refresh(name)
+            await self._refresher.refresh(wanted)
+
+    async def _missing(self, origin: Origin) -> Mapping[CatalogueKey, bool]:
+        """Return the exchange's catalogues that were never fetched, and whether one can be now."""
+        missing: dict[CatalogueKey, bool] = {}
+        for kind in EXCHANGES[origin.exchange].contract_types:
+            environment = Environment(origin.environment)
+            name = CatalogueKey(origin.exchange, environment, origin.region or None, kind)
+            state = await self._catalogue.state(name)
+            if state is None or state.instruments_age is None:
+                missing[name] = instruments_worth_waiting(state)
+        return missing
 
     async def _screen(self, batch: Batch[ItemType]) -> ScreenedBatch[ItemType]:
         """Decide under the locks what may be stored."""
@@ -105,38 +188,37 @@ class IngestService:
         self,
         target: Target,
         screened: ScreenedBatch[ItemType],
-        given: Callable[[Origin, ItemType], tuple[Any, ...]],
+        given: Callable[[int], tuple[Any, ...]],
+        repeats: Repeats[ItemType],
     ) -> list[Verdict]:
-        """Store the wanted items. `given` returns the columns of a row that its item has no member
-        for. Raises `DailyRowsExceeded`.
+        """Store the accepted items. `given` returns the columns of a row that its item has no
+        member for, by the item's place. Raises `DailyRowsExceeded`.
         """
-        origin = screened.origin
-        if origin is None or not screened.wanted:
-            return screened.verdicts(set(), set())
+        origin, accepted, first = screened.origin, screened.accepted, screened.first()
+        if origin is None or not first:
+            return screened.verdicts({})
         # Sorted by id, so that overlapping batches never deadlock.
         rows = [
-            (*target.members(item), *given(origin, item))
-            for _, item in sorted(screened.wanted.items())
+            (*target.members(accepted[place]), *given(place)) for _, place in sorted(first.items())
         ]
         stored = await self._rows.add(target, origin, rows)
+        new = {place: accepted[place] for name, place in first.items() if name in stored}
+        results = repeats.stored(new)
+        changed = [item.time for item in new.values()]
+        if len(new) < len(accepted):
+            others = {place: item for place, item in accepted.items() if place not in new}
+            judged = await repeats.judge(others, screened.marks)
+            results |= judged
+            changed += [
+                accepted[place].time
+                for place, verdict in judged.items()
+                if verdict["status"] == "completed"
+            ]
         if target is TRADES:
-            times = (screened.wanted[name].time for name in stored)
-            await self._rows.mark_stale(origin.environment, utc_days(times))
+            await self._rows.mark_stale(origin.environment, utc_days(changed))
         if stored:
             # The last lock of a batch, so that batches of one bot wait as shortly as possible.
             today = await self._rows.count(len(stored))
             if today.stored > self._rows_a_day:
                 raise DailyRowsExceeded(self._rows_a_day, today.left)
-        rest = screened.wanted.keys() - stored
-        deleted = set()
-        if rest and screened.marks:
-            deleted = await self._rows.deleted(target, screened.marks, rest)
-        return screened.verdicts(stored, deleted)
-
-
-def _of_origin(origin: Origin, _item: Item) -> tuple[ContractType]:
-    return (origin.contract_type,)
-
-
-def _as_event(origin: Origin, _event: EventItem) -> tuple[ContractType, UUID]:
-    return origin.contract_type, new_id()
+        return screened.verdicts(results)

@@ -5,37 +5,113 @@ from typing import NamedTuple
 
 from app.domains.ingest.pnl import realised_pnl
 from app.domains.ingest.schemas import TradeItem
-from app.domains.trading.contracts import Contract
-from botkeys.exchanges.model import ContractType
+from app.domains.trading.directory import Directory, Terms
+from app.domains.trading.errors import AmbiguousSymbol
+from app.domains.trading.symbols import Listed
+from botkeys.decimals import plain
+from botkeys.exchanges.model import ContractKind
 
 
 class Valued(NamedTuple):
-    """The columns of a trade that its report does not contain, in the order of `TRADES.given`."""
+    """The columns of a trade that its contract decides, in the order of `TRADES.given`."""
 
-    contract_type: ContractType
+    symbol: str
+    contract_type: ContractKind | None
     contract_size: Decimal | None
     settle: str | None
     pnl: Decimal | None
 
 
-def valued(trade: TradeItem, listed: Contract | None, contract_type: ContractType) -> Valued:
-    """Return the trade's contract and P&L. What the exchange lists takes precedence.
+class Contradiction(NamedTuple):
+    """Why a trade is refused: it contradicts what is known of its instrument."""
 
-    For an unlisted symbol, the bot's own statement counts, for a contract of its key's
-    `contract_type`. Without that, the P&L stays unknown.
+    code: str
+    detail: str
+
+
+UNKNOWN_CONTRACT = "unknown_contract"
+CATALOGUE_UNKNOWN = "catalogue_unknown"
+
+
+def value(trade: TradeItem, directory: Directory) -> Valued | Contradiction:
+    """Return what is stored of the trade's contract, and its P&L. What the exchange lists or listed
+    decides, and what the bot states must agree with it.
+
+    For a symbol that no catalogue knows, the bot's own statement counts. Without a whole one the
+    P&L stays unknown: what the key trades now says nothing about the trade.
     """
-    contract = listed
-    if contract is None and trade.contract_size is not None and trade.settle is not None:
-        contract = Contract(contract_type, trade.contract_size, trade.settle)
-    if contract is None:
-        return Valued(contract_type, None, None, None)
+    try:
+        listed = directory.find(trade.symbol)
+    except AmbiguousSymbol as error:
+        return Contradiction(error.code, error.detail)
+    if listed is None:
+        return _as_stated(trade)
+    if trade.contract_type not in (None, listed.contract_type):
+        return Contradiction(
+            "contract_differs",
+            f"{listed.symbol} is not {_article(trade.contract_type)} contract at the exchange, but "
+            f"{_article(listed.contract_type)} one.",
+        )
+    terms = _terms(trade, listed, directory)
+    if isinstance(terms, Contradiction):
+        return terms
+    return _valued(trade, listed.symbol, listed.contract_type, terms)
+
+
+def _as_stated(trade: TradeItem) -> Valued:
+    kind = trade.contract_type
+    if kind is None or trade.contract_size is None or trade.settle is None:
+        return Valued(trade.symbol, kind, None, None, None)
+    return _valued(trade, trade.symbol, kind, Terms(trade.contract_size, trade.settle))
+
+
+def _terms(trade: TradeItem, listed: Listed, directory: Directory) -> Terms | Contradiction:
+    """Return the terms at the time of closing.
+
+    Of a contract that changed while the trade ran, or within a day after it, the bot's own
+    statement selects the terms: a change is noticed only with the next refresh.
+    """
+    expected = directory.terms(listed, trade.closed_at)
+    if trade.contract_size in (None, expected.size) and trade.settle in (None, expected.settle):
+        return expected
+    for terms in directory.terms_during(listed, trade.opened_at, trade.closed_at):
+        if trade.contract_size in (None, terms.size) and trade.settle in (None, terms.settle):
+            return terms
+    if trade.settle not in (None, expected.settle):
+        return Contradiction(
+            "settle_differs",
+            f"{listed.symbol} settles in {expected.settle} at the exchange.",
+        )
+    return Contradiction(
+        "contract_size_differs",
+        f"A contract of {listed.symbol} has the size {plain(expected.size)} at the exchange. Omit "
+        "`contract_size`, and report the quantity in contracts.",
+    )
+
+
+def _valued(trade: TradeItem, symbol: str, kind: ContractKind, terms: Terms) -> Valued:
     pnl = realised_pnl(
-        contract.contract_type,
+        kind,
         trade.side,
         quantity=trade.quantity,
         entry_price=trade.entry_price,
         exit_price=trade.exit_price,
-        contract_size=contract.size,
+        contract_size=terms.size,
         fees=trade.fees,
     )
-    return Valued(contract.contract_type, contract.size, contract.settle, pnl)
+    return Valued(symbol, kind, terms.size, terms.settle, pnl)
+
+
+def _article(kind: ContractKind | None) -> str:
+    return f"an {kind}" if kind is ContractKind.INVERSE else f"a {kind}"
+
+
+UNKNOWN = {
+    UNKNOWN_CONTRACT: "Stored without P&L, since the exchange lists no such symbol. Send the trade "
+    "again with the same id and with `contract_type`, `contract_size` and `settle`, or with the "
+    "exchange's own symbol.",
+    CATALOGUE_UNKNOWN: "Stored without P&L, since the exchange's instruments could not be fetched. "
+    "Send the trade again later with the same id, or at once with `contract_type`, `contract_size` "
+    "and `settle`.",
+}
+"""Why a trade has no P&L, and what completes it, by code."""

@@ -116,12 +116,14 @@ class PositionReportRepository:
     async def contract_type(self, origin: Origin, symbol: str) -> str:
         """Return the contract type of a symbol reported with this key.
 
-        It is the key's type, unless the exchange lists or listed the symbol only under the other
+        It is the key's type, unless the exchange lists or listed the symbol only under another
         one: a late report may be older than a switch of the key's contract type.
         """
         key = await self._contracts.origin(origin.key_id)
-        listed = {} if key is None else await self._contracts.contracts(key, {symbol})
-        return listed[symbol].contract_type if symbol in listed else origin.contract_type
+        if key is None:
+            return origin.contract_type
+        listed = (await self._contracts.look_up(key, {symbol})).find(symbol)
+        return origin.contract_type if listed is None else listed.contract_type
 
     async def add(self, position_id: str, **columns: Any) -> PositionRow | None:
         """Add the position and return it; `None` if another report of it came first."""

@@ -10,7 +10,7 @@ from typing_extensions import TypeAliasType
 
 from app.api.schemas import WHOLE_NUMBER, DecimalText, Document, Input, NextCursor, Symbol
 from app.domains.trading.fields import Amount, Moment, NotNegative, Positive, RowName
-from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
+from botkeys.exchanges.model import ContractKind, Environment, ExchangeId, MarginMode
 
 MAX_REVISION = 2**53
 """The largest revision: JavaScript represents all integers up to it exactly."""
@@ -82,7 +82,7 @@ class Position(Document):
     key: DataKey
     exchange: Annotated[ExchangeId, Field(examples=["okx"])]
     environment: Annotated[Environment, Field(examples=["testnet"])]
-    contract_type: ContractType
+    contract_type: ContractKind
     symbol: Annotated[
         str, Field(examples=["BTC-USDT-SWAP"], description="The exchange's own spelling.")
     ]

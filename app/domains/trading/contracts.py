@@ -1,23 +1,17 @@
-"""What a key's exchange lists under a symbol, now or formerly."""
+"""The keys that a bot has or had, and what their exchanges list or listed."""
 
 from collections.abc import Collection
-from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import Assignment, CatalogueInstrument, Key, KeyLabel
+from app.db.driver import SessionExecutor
+from app.db.models import Assignment, Key, KeyLabel
+from app.domains.trading.directory import Directory, look_up
+from app.domains.trading.symbols import Place
 from botkeys.exchanges.model import ContractType
-
-
-class Contract(NamedTuple):
-    """A contract: `size` is the amount that one unit of quantity stands for; P&L is in `settle`."""
-
-    contract_type: ContractType
-    size: Decimal
-    settle: str
 
 
 class Origin(NamedTuple):
@@ -28,6 +22,10 @@ class Origin(NamedTuple):
     environment: str
     contract_type: ContractType
     region: str | None
+
+    @property
+    def place(self) -> Place:
+        return Place(self.exchange, self.environment, self.region, self.contract_type)
 
 
 class ContractRepository:
@@ -70,26 +68,6 @@ class ContractRepository:
         contract_type = ContractType(row.contract_type)
         return Origin(key_id, row.exchange, row.environment, contract_type, region)
 
-    async def contracts(self, origin: Origin, symbols: Collection[str]) -> dict[str, Contract]:
-        """Return the contracts that the exchange lists or listed under these symbols.
-
-        Contracts of the key's contract type take precedence; a symbol known only to the other type
-        is of that type.
-        """
-        table = CatalogueInstrument
-        of_region = [] if origin.region is None else [table.region == origin.region]
-        query = (
-            select(table.symbol, table.contract_type, table.contract_size, table.settle)
-            .where(
-                table.exchange == origin.exchange,
-                table.environment == origin.environment,
-                table.contract_type.in_(list(ContractType)),
-                table.symbol.in_(symbols),
-                *of_region,
-            )
-            .order_by(table.contract_type == origin.contract_type, table.region.desc())
-        )
-        return {
-            symbol: Contract(ContractType(contract_type), size, settle)
-            for symbol, contract_type, size, settle in await self._session.execute(query)
-        }
+    async def look_up(self, origin: Origin, names: Collection[str]) -> Directory:
+        """Return what the key's exchange lists or listed under these names."""
+        return await look_up(SessionExecutor(self._session), origin.place, names)

@@ -4,9 +4,11 @@ AppError
 ├── KeyNotAssigned        409 key_not_assigned
 ├── DataDeleted           409 data_deleted
 ├── OpenPositions         409 open_positions, with `count`; its children say whose they are
+├── AmbiguousSymbol       422 ambiguous_symbol, with `symbols`
 └── ClockAhead            422 clock_ahead, with `now`
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
@@ -43,6 +45,22 @@ class OpenPositions(AppError):
     def __init__(self, count: int) -> None:
         noun = "position" if count == 1 else "positions"
         super().__init__(self.sentence.format(count=count, noun=noun), count=count)
+
+
+class AmbiguousSymbol(AppError):
+    """`symbols` are the instruments that the name may mean, in the exchange's own spelling."""
+
+    status = 422
+    code = "ambiguous_symbol"
+    title = "The symbol means several instruments"
+    member_names = ("symbols",)
+
+    def __init__(self, symbols: Sequence[str]) -> None:
+        meant = f"{', '.join(symbols[:-1])} or {symbols[-1]}"
+        super().__init__(
+            f"The symbol may mean {meant}. Send the exchange's own spelling.",
+            symbols=list(symbols),
+        )
 
 
 TOLERANCE = timedelta(minutes=5)

@@ -15,13 +15,12 @@ from sqlalchemy import delete, update
 from app.db.models import CatalogueInstrument, KeyLabel
 from app.domains.ingest.schemas import MAX_ITEMS, BatchVerdicts, TradeBatch
 from app.simulator.faults import FaultKind
-from botkeys.exchanges.model import ContractType
 from tests.support.batches import AN_HOUR_AGO, KINDS, NOW, item, mark, report, rows, statuses
-from tests.support.catalogue import OKX, OKX_INVERSE, instrument, list_instruments
+from tests.support.catalogue import OKX, instrument, list_instruments
 from tests.support.positions import SYMBOL, Trader, trader
 from tests.support.world import Json, World
 
-INVERSE = "BTC-USD-SWAP"
+SIZE = {"GONE": "1", "ODD": "0.01"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -279,12 +278,19 @@ async def test_of_an_id_that_stands_twice_in_a_batch_the_first_is_stored(
     world: World, kind: str
 ) -> None:
     bot = (await trader(world)).bot
-    first, second = item(kind, "1"), item(kind, "1", AN_HOUR_AGO - timedelta(days=1))
+    first, other = item(kind, "1"), item(kind, "1", AN_HOUR_AGO - timedelta(days=1))
     invalid, ahead = {"id": "2"}, item(kind, "2", NOW + timedelta(days=1))
 
-    results = await report(bot, kind, first, invalid, second, ahead, item(kind, "2"))
+    results = await report(bot, kind, first, invalid, other, ahead, item(kind, "2"), first)
 
-    assert statuses(results) == ["stored", "invalid_item", "duplicate", "clock_ahead", "stored"]
+    assert statuses(results) == [
+        "stored",
+        "invalid_item",
+        "id_reused",
+        "clock_ahead",
+        "stored",
+        "duplicate",
+    ]
     row = (await rows(world, kind))["1"]
     assert row["closed_at" if kind == "trades" else "at"] == AN_HOUR_AGO
 
@@ -427,49 +433,14 @@ async def earned(world: World, trading: Trader, **changes: Any) -> tuple[Any, ..
     return row["contract_type"], row["contract_size"], row["settle"], row["pnl"]
 
 
-async def test_the_contract_is_the_catalogues_and_else_the_bots_and_else_unknown(
-    world: World,
-) -> None:
-    trading = await trader(world)
-    inverse = instrument(INVERSE, contract_type=ContractType.INVERSE)
-    await list_instruments(world, OKX_INVERSE, inverse)
-    stated = {"contract_size": "5", "settle": "USDC"}
-    size = Decimal("0.01")
-
-    assert await earned(world, trading) == ("linear", size, "USDT", Decimal("20.01"))
-    assert await earned(world, trading, side="short", fees="1", **stated) == (
-        "linear",
-        size,
-        "USDT",
-        Decimal("-21.01"),
-    )
-    short = await earned(
-        world, trading, symbol=INVERSE, side="short", entry_price="100", exit_price="80"
-    )
-    assert short == ("inverse", size, "BTC", Decimal("0.00005"))
-    assert await earned(world, trading, symbol="GONE") == ("linear", None, None, None)
-    assert await earned(world, trading, symbol="GONE", contract_size="5") == (
-        "linear",
-        None,
-        None,
-        None,
-    )
-    assert await earned(world, trading, symbol="GONE", **stated) == (
-        "linear",
-        Decimal(5),
-        "USDC",
-        Decimal(10005),
-    )
-
-
 async def test_a_settle_asset_is_one_asset_in_whatever_case_it_is_reported(world: World) -> None:
     trading = await trader(world)
     odd = replace(instrument("ODD"), settle="usdt")
     await list_instruments(world, OKX, instrument(), odd)
     for symbol in ("GONE", "ODD"):
         for settle in ("usdt", "USDt", "Usdt"):
-            found = await earned(world, trading, symbol=symbol, contract_size="1", settle=settle)
-            assert found[2] == "USDT"
+            stated = {"contract_type": "linear", "contract_size": SIZE[symbol], "settle": settle}
+            assert (await earned(world, trading, symbol=symbol, **stated))[2] == "USDT"
     looks = {"usd": "USD", "xbt": "BTC", "XBt": "BTC", "uBTC": "UBTC", "USDT": "USDT"}
     items = [item("equity-snapshots", settle, settle=settle) for settle in looks]
     assert set(statuses(await report(trading.bot, "equity-snapshots", *items))) == {"stored"}

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.domains.ingest.pnl import PLACES, realised_pnl
-from botkeys.exchanges.model import ContractType
+from botkeys.exchanges.model import ContractKind
 
-LINEAR, INVERSE = ContractType.LINEAR, ContractType.INVERSE
+LINEAR, INVERSE = ContractKind.LINEAR, ContractKind.INVERSE
 SIDES = st.sampled_from(["long", "short"])
 
 
@@ -27,7 +27,7 @@ ANY = st.builds(lambda value, sign: value * sign, decimals(low=0), st.sampled_fr
 
 
 def pnl(
-    kind: ContractType,
+    kind: ContractKind,
     side: str,
     quantity: Decimal | str,
     entry: Decimal | str,
@@ -61,7 +61,7 @@ def pnl(
     ],
 )
 def test_pnl_is_what_the_formulas_say(
-    kind: ContractType,
+    kind: ContractKind,
     side: str,
     quantity: str,
     entry: str,
@@ -98,9 +98,9 @@ def test_an_inverse_result_is_right_to_its_last_place(
     assert abs(Fraction(result) - exact) <= Fraction(1, 2 * 10**PLACES)
 
 
-@given(st.sampled_from(ContractType), POSITIVE, POSITIVE, POSITIVE, POSITIVE)
+@given(st.sampled_from(ContractKind), POSITIVE, POSITIVE, POSITIVE, POSITIVE)
 def test_what_one_side_wins_the_other_loses(
-    kind: ContractType, quantity: Decimal, entry: Decimal, leave: Decimal, size: Decimal
+    kind: ContractKind, quantity: Decimal, entry: Decimal, leave: Decimal, size: Decimal
 ) -> None:
     long = pnl(kind, "long", quantity, entry, leave, size)
     short = pnl(kind, "short", quantity, entry, leave, size)

@@ -129,10 +129,13 @@ class Position(_Answer):
 
 
 class Verdict(_Answer):
-    """The result for one item of a batch: `stored`, `duplicate`, or `refused` with a `code`."""
+    """The result for one item of a batch: `stored`, `completed`, `duplicate`, or `refused` with a
+    `code`. `pnl_unknown` is why a trade has no P&L.
+    """
 
     status: str
     code: str | None = None
+    pnl_unknown: str | None = None
 
 
 class Verdicts(_Answer):

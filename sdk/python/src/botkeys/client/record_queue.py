@@ -109,6 +109,8 @@ class RecordQueue:
                 for item, verdict in zip(batch, await self._verdicts(kind, batch), strict=True):
                     if verdict.status == "refused":
                         self._note(Refusal(kind, item.id, verdict.code or "refused"))
+                    elif verdict.pnl_unknown is not None:
+                        _logger.warning("%s: %s has no P&L: %s", kind, item.id, verdict.pnl_unknown)
                 waiting.drop(len(batch))
             self._added.clear()
             self._batch_full.clear()

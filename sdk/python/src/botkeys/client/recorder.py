@@ -12,6 +12,7 @@ from botkeys.client.models import Position
 from botkeys.client.record_queue import RecordQueue
 from botkeys.client.records import Kind, make_item
 
+ContractName = Literal["linear", "inverse", "quanto"]
 Direction = Literal["long", "short", "flat"]
 Level = Literal["info", "warning", "error"]
 
@@ -42,13 +43,17 @@ class Recorder:
         *,
         trade_id: str | None = None,
         exit_reason: str | None = None,
+        contract_type: ContractName | None = None,
         contract_size: Decimal | None = None,
         settle: str | None = None,
     ) -> str:
         """Record a round trip: a closed position with its prices and times, under its id.
 
         A position closed in parts is several trades: give each its own `trade_id`, and the part as
-        its quantity. `contract_size` and `settle` are for a symbol that is no longer listed.
+        its quantity. `contract_type`, `contract_size` and `settle` are for a symbol that the
+        exchange never listed while the service knew it: without them such a trade is stored without
+        P&L, which is logged, and recording it again with them completes it. For other symbols they
+        must agree with what the exchange lists.
         """
         members = {
             "symbol": position.symbol,
@@ -60,6 +65,7 @@ class Recorder:
             "leverage": position.leverage,
             "margin_mode": position.margin_mode,
             "position_id": position.id,
+            "contract_type": contract_type,
             "contract_size": contract_size,
             "settle": settle,
             "opened_at": position.opened_at,

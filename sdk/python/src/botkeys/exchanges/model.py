@@ -11,6 +11,7 @@ from botkeys.sealing.secret import Secret
 
 __all__ = [
     "Availability",
+    "ContractKind",
     "ContractType",
     "CredentialField",
     "CredentialReport",
@@ -52,6 +53,18 @@ class ContractType(StrEnum):
 
     LINEAR = "linear"
     INVERSE = "inverse"
+
+
+class ContractKind(StrEnum):
+    """How a contract turns prices into P&L: `linear` and `inverse` as `ContractType`, or `quanto`.
+
+    A quanto contract is priced in one pair and settles in a third asset. No key trades by this
+    kind, but histories contain such contracts.
+    """
+
+    LINEAR = "linear"
+    INVERSE = "inverse"
+    QUANTO = "quanto"
 
 
 class MarginMode(StrEnum):
@@ -158,7 +171,7 @@ class CredentialReport:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A perpetual contract as its exchange lists it now.
+    """A contract as its exchange lists it now: a perpetual, or a dated one with `expires_at`.
 
     `symbol` is the exchange's own spelling; `base`, `quote`, `settle` are normalised (XBT is BTC).
     `contract_size` is the base amount (linear) or the quote amount (inverse) of one unit of

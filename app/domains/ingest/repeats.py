@@ -1,0 +1,231 @@
+"""Items whose id is stored already: the same again, what completes a trade, or another item.
+
+What is compared is what the items say, as it is stored: 1.0 is 1.00. Sent again for another key, or
+without what has been completed since, an item is still the same.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Generic, NamedTuple
+from uuid import UUID
+
+from app.domains.ingest.bulk_insert import SIGNALS, TRADES, Target
+from app.domains.ingest.repository import IngestRepository
+from app.domains.ingest.schemas import ItemType, SignalItem, TradeItem
+from app.domains.ingest.screening import Verdict, being_deleted, reused
+from app.domains.ingest.valuation import UNKNOWN, Valued
+from app.domains.trading.contracts import ContractRepository, Origin
+from app.domains.trading.directory import Directory
+from app.domains.trading.errors import AmbiguousSymbol
+from app.domains.trading.marks import Mark
+
+_OTHER_KEY = (
+    "The trade was stored without P&L for another key. Name that key in `key_id` to complete it."
+)
+
+
+class Repeats(ABC, Generic[ItemType]):
+    """The verdicts on items whose id is stored already."""
+
+    target: Target
+
+    def __init__(self, rows: IngestRepository) -> None:
+        self._rows = rows
+
+    def stored(self, items: Mapping[int, ItemType]) -> dict[int, Verdict]:
+        """Return the verdicts on items that were stored now."""
+        return {place: {"id": item.id, "status": "stored"} for place, item in items.items()}
+
+    async def judge(
+        self, items: Mapping[int, ItemType], marks: Sequence[Mark]
+    ) -> dict[int, Verdict]:
+        """Return the verdicts on items by place. Completes trades."""
+        deleted: Collection[str] = ()
+        if marks:
+            names = {item.id for item in items.values()}
+            deleted = await self._rows.deleted(self.target, marks, names)
+        verdicts: dict[int, Verdict] = {
+            place: being_deleted(item.id) for place, item in items.items() if item.id in deleted
+        }
+        left = {place: item for place, item in items.items() if place not in verdicts}
+        while left:
+            verdicts |= await self._compare(left)
+            left = {place: item for place, item in left.items() if place not in verdicts}
+        return verdicts
+
+    async def _compare(self, items: Mapping[int, ItemType]) -> dict[int, Verdict]:
+        """Return verdicts, but for items that must be compared again."""
+        places = list(items)
+        found = await self._rows.repeated(
+            self.target, [self.target.members(items[place]) for place in places]
+        )
+        verdicts: dict[int, Verdict] = {}
+        same: dict[int, tuple[Any, ...]] = {}
+        for number, place in enumerate(places):
+            if number not in found:
+                # Purged since it stood in the way of the insert.
+                verdicts[place] = being_deleted(items[place].id)
+            elif found[number][0]:
+                same[place] = found[number][1:]
+            else:
+                verdicts[place] = reused(items[place].id)
+        return verdicts | await self._same(items, same)
+
+    @abstractmethod
+    async def _same(
+        self, items: Mapping[int, ItemType], same: Mapping[int, tuple[Any, ...]]
+    ) -> dict[int, Verdict]:
+        """Return the verdicts on items that are the same in what was compared.
+
+        `same` holds the columns `target.looked_at` as they are stored, by place.
+        """
+
+
+def _duplicate(name: str) -> Verdict:
+    return {"id": name, "status": "duplicate"}
+
+
+class OtherRepeats(Repeats[ItemType]):
+    """Repeated items of a kind that has no symbol."""
+
+    def __init__(self, rows: IngestRepository, target: Target) -> None:
+        super().__init__(rows)
+        self.target = target
+
+    async def _same(
+        self, items: Mapping[int, ItemType], same: Mapping[int, tuple[Any, ...]]
+    ) -> dict[int, Verdict]:
+        return {place: _duplicate(items[place].id) for place in same}
+
+
+async def _own_symbols(
+    contracts: ContractRepository, origin: Origin, names: Collection[str]
+) -> Mapping[str, str]:
+    """Return the exchange's own symbols of names that were stored before they were known."""
+    if not names:
+        return {}
+    directory = await contracts.look_up(origin, names)
+    return {name: _own(directory, name) for name in names}
+
+
+def _own(directory: Directory, name: str) -> str:
+    try:
+        return directory.symbol(name)
+    except AmbiguousSymbol:
+        return name
+
+
+class SignalRepeats(Repeats[SignalItem]):
+    """Repeated signals. `given` are their symbols and contract types, by place."""
+
+    target = SIGNALS
+
+    def __init__(
+        self,
+        rows: IngestRepository,
+        contracts: ContractRepository,
+        origin: Origin,
+        given: Mapping[int, tuple[Any, ...]],
+    ) -> None:
+        super().__init__(rows)
+        self._contracts = contracts
+        self._origin = origin
+        self._given = given
+
+    async def _same(
+        self, items: Mapping[int, SignalItem], same: Mapping[int, tuple[Any, ...]]
+    ) -> dict[int, Verdict]:
+        others = {symbol for place, (symbol,) in same.items() if symbol != self._given[place][0]}
+        own = await _own_symbols(self._contracts, self._origin, others)
+        verdicts = {}
+        for place, (symbol,) in same.items():
+            name = items[place].id
+            fits = self._given[place][0] in (symbol, own.get(symbol))
+            verdicts[place] = _duplicate(name) if fits else reused(name)
+        return verdicts
+
+
+class _StoredTrade(NamedTuple):
+    """The columns `TRADES.looked_at`. Without a settle asset it has no P&L either."""
+
+    key_id: UUID
+    symbol: str
+    contract_type: str | None
+    contract_size: Any
+    settle: str | None
+
+    def contradicts(self, trade: TradeItem) -> bool:
+        """Return whether the trade states another contract than the one it is stored with."""
+        return (
+            trade.contract_type not in (None, self.contract_type)
+            or trade.contract_size not in (None, self.contract_size)
+            or trade.settle not in (None, self.settle)
+        )
+
+
+class TradeRepeats(Repeats[TradeItem]):
+    """Repeated trades. `valued` are their contracts and P&L, by place; `why` is why a P&L is
+    unknown.
+    """
+
+    target = TRADES
+
+    def __init__(
+        self,
+        rows: IngestRepository,
+        contracts: ContractRepository,
+        origin: Origin,
+        valued: Mapping[int, Valued],
+        why: str,
+    ) -> None:
+        super().__init__(rows)
+        self._contracts = contracts
+        self._origin = origin
+        self._valued = valued
+        self._why = why
+
+    def stored(self, items: Mapping[int, TradeItem]) -> dict[int, Verdict]:
+        return super().stored(items) | {
+            place: self._without_pnl(item.id, "stored")
+            for place, item in items.items()
+            if self._valued[place].pnl is None
+        }
+
+    def _without_pnl(self, name: str, status: str) -> Verdict:
+        detail = UNKNOWN[self._why]
+        return {"id": name, "status": status, "pnl_unknown": self._why, "detail": detail}
+
+    async def _same(
+        self, items: Mapping[int, TradeItem], same: Mapping[int, tuple[Any, ...]]
+    ) -> dict[int, Verdict]:
+        stored = {place: _StoredTrade._make(row) for place, row in same.items()}
+        others = {row.symbol for place, row in stored.items() if row.symbol != self._symbol(place)}
+        own = await _own_symbols(self._contracts, self._origin, others)
+        verdicts: dict[int, Verdict] = {}
+        completing: dict[str, int] = {}
+        for place, row in stored.items():
+            trade = items[place]
+            if self._symbol(place) not in (row.symbol, own.get(row.symbol)):
+                verdicts[place] = reused(trade.id)
+            elif row.settle is not None:
+                fits = not row.contradicts(trade)
+                verdicts[place] = _duplicate(trade.id) if fits else reused(trade.id)
+            elif self._valued[place].pnl is None:
+                verdicts[place] = self._without_pnl(trade.id, "duplicate")
+            elif row.key_id != self._origin.key_id:
+                verdicts[place] = {
+                    "id": trade.id,
+                    "status": "duplicate",
+                    "pnl_unknown": "other_key",
+                    "detail": _OTHER_KEY,
+                }
+            else:
+                completing.setdefault(trade.id, place)
+        if completing:
+            rows = [(name, *self._valued[place]) for name, place in sorted(completing.items())]
+            for name in await self._rows.complete(rows):
+                verdicts[completing[name]] = {"id": name, "status": "completed"}
+        return verdicts
+
+    def _symbol(self, place: int) -> str:
+        return self._valued[place].symbol
