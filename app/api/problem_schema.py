@@ -161,6 +161,15 @@ class Problem(TypedDict):
             str, Field(description="The stored position's value.", examples=["BTC-USDT-SWAP"])
         ]
     ]
+    symbols: NotRequired[
+        Annotated[
+            list[str],
+            Field(
+                description="The instruments that the symbol may mean.",
+                examples=[["BTC-USDT-SWAP", "BTC-USDT_UM-SWAP"]],
+            ),
+        ]
+    ]
     side: NotRequired[
         Annotated[str, Field(description="The stored position's value.", examples=["long"])]
     ]

@@ -51,6 +51,7 @@ SAMPLES: dict[str, Any] = {
     "policy": RatePolicy("account", 500, 5),
     "side": "long",
     "symbol": "BTC-USDT-SWAP",
+    "symbols": ["BTC-USDT-SWAP", "BTC-USDT_UM-SWAP"],
 }
 
 

@@ -152,6 +152,7 @@ async def test_what_a_bot_reports_of_a_day_that_was_recomputed_is_in_the_summary
         trade = {
             "id": f"t{number}",
             "symbol": "OLD-USDT-SWAP",
+            "contract_type": "linear",
             "contract_size": "1",
             "settle": "USDT",
             "side": "long",

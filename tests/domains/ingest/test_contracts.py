@@ -53,7 +53,7 @@ async def listed(world: World, *instruments: Instrument) -> Trader:
 
 
 async def test_a_bot_that_counts_otherwise_than_the_exchange_is_refused(world: World) -> None:
-    """Rule R52. 500 is what the bot means, and 5 what would be computed with the listed size."""
+    """Rule R55. 500 is what the bot means, and 5 what would be computed with the listed size."""
     trading = await listed(world)
 
     found = await verdict(trading, trade("coins", contract_size="1", settle="USDT"))
@@ -84,7 +84,7 @@ async def test_a_bot_that_counts_otherwise_than_the_exchange_is_refused(world: W
 async def test_what_contradicts_the_instrument_is_refused(
     world: World, symbol: str, stated: Json, code: str
 ) -> None:
-    """Rule R52."""
+    """Rule R55."""
     trading = await listed(world)
     assert (await verdict(trading, trade("1", symbol=symbol, **stated)))["code"] == code
     assert await rows(world, "trades") == {}
@@ -93,7 +93,7 @@ async def test_what_contradicts_the_instrument_is_refused(
 async def test_a_delisted_contract_is_what_it_was_whatever_its_key_trades_now(
     world: World,
 ) -> None:
-    """Rule R52."""
+    """Rule R55."""
     old = replace(instrument("OLD-USDT-SWAP"), base="OLD", contract_size=Decimal(1))
     trading = await listed(world, old)
     await list_instruments(world, OKX, BTC)
@@ -114,7 +114,7 @@ async def test_a_delisted_contract_is_what_it_was_whatever_its_key_trades_now(
 async def test_an_unknown_symbol_is_what_the_trade_states_and_never_what_the_key_trades(
     world: World,
 ) -> None:
-    """Rule R52. As an inverse contract the same trade would have earned 250."""
+    """Rule R55. As an inverse contract the same trade would have earned 250."""
     trading = await listed(world)
     prices = {"quantity": "1000", "entry_price": "2", "exit_price": "4"}
     stated = {"contract_size": "1", "settle": "USDT"}
@@ -137,7 +137,7 @@ async def test_an_unknown_symbol_is_what_the_trade_states_and_never_what_the_key
 
 
 async def test_the_spelling_of_libraries_is_the_exchanges_symbol(world: World) -> None:
-    """Rule R53."""
+    """Rule R56."""
     trading = await listed(world)
     spelled = {
         "BTC/USDT:USDT": SYMBOL,
@@ -158,7 +158,7 @@ async def test_the_spelling_of_libraries_is_the_exchanges_symbol(world: World) -
 
 
 async def test_a_signal_is_of_the_exchanges_symbol_too(world: World) -> None:
-    """Rule R53."""
+    """Rule R56."""
     trading = await listed(world)
     sent = [item("signals", str(n), symbol=s) for n, s in enumerate(["btc/usdt:usdt", "n/a"])]
 
@@ -170,7 +170,7 @@ async def test_a_signal_is_of_the_exchanges_symbol_too(world: World) -> None:
 
 
 async def test_a_name_of_two_instruments_is_refused_with_both(world: World) -> None:
-    """Rule R53."""
+    """Rule R56."""
     trading = await listed(world, replace(BTC, symbol="BTC-USDT-OTHER"))
     for kind in ("trades", "signals"):
         sent = item(kind, "1", symbol="BTC/USDT:USDT")
@@ -186,7 +186,7 @@ async def test_a_name_of_two_instruments_is_refused_with_both(world: World) -> N
 async def test_a_symbol_that_becomes_known_completes_what_was_stored_without_pnl(
     world: World,
 ) -> None:
-    """Rule R54. The same trade, first in a spelling that nobody knows yet."""
+    """Rule R57. The same trade, first in a spelling that nobody knows yet."""
     trading = await listed(world)
     first = trade("t1", symbol="ETH/USDT:USDT", quantity="0.50")
 
@@ -204,7 +204,7 @@ async def test_a_symbol_that_becomes_known_completes_what_was_stored_without_pnl
 
 
 async def test_a_contract_that_is_stated_later_completes_a_trade_once(world: World) -> None:
-    """Rule R54."""
+    """Rule R57."""
     trading = await listed(world)
     bare = trade("1", symbol="GONE")
     stated = {"contract_type": "linear", "contract_size": "2", "settle": "USDC"}
@@ -233,7 +233,7 @@ async def test_a_contract_that_is_stated_later_completes_a_trade_once(world: Wor
 async def test_an_id_with_other_contents_is_refused_and_nothing_of_it_is_stored(
     world: World,
 ) -> None:
-    """Rule R54."""
+    """Rule R57."""
     trading = await listed(world)
     sent = trade("1", fees="1.00", leverage="10", exit_reason="target", margin_mode="cross")
     assert statuses([await verdict(trading, sent)]) == ["stored"]
@@ -271,7 +271,7 @@ async def test_an_id_with_other_contents_is_refused_and_nothing_of_it_is_stored(
 
 
 async def test_data_are_compared_as_they_are_stored(world: World) -> None:
-    """Rule R54."""
+    """Rule R57."""
     trading = await listed(world)
     numbers: Json = {"a": [1e23, 1.0, 0.1 + 0.2, 2**60], "b": {"c": None, "d": "é"}}
     sent = item("signals", "1", data=numbers, score="0.50")
@@ -290,7 +290,7 @@ async def test_data_are_compared_as_they_are_stored(world: World) -> None:
 
 
 async def test_a_trade_is_completed_with_the_key_that_it_was_stored_for(world: World) -> None:
-    """Rule R54. Another key's exchange may list another contract under the symbol."""
+    """Rule R57. Another key's exchange may list another contract under the symbol."""
     trading = await listed(world)
     bare = trade("1", symbol="GONE")
     stated = {"contract_type": "linear", "contract_size": "1", "settle": "USDT"}
@@ -307,7 +307,7 @@ async def test_a_trade_is_completed_with_the_key_that_it_was_stored_for(world: W
 
 
 async def test_a_completed_trade_counts_in_every_figure(world: World) -> None:
-    """Rule R54."""
+    """Rule R57."""
     trading = await listed(world)
     known = trade("known", exit_price="89000")
     early = (AN_HOUR_AGO - timedelta(minutes=1)).isoformat()
@@ -339,7 +339,7 @@ async def test_a_completed_trade_counts_in_every_figure(world: World) -> None:
 
 
 async def test_an_exchange_that_is_down_is_why_a_trade_has_no_pnl(world: World) -> None:
-    """Rule R54. Reported again once the instruments are known, it is completed."""
+    """Rule R57. Reported again once the instruments are known, it is completed."""
     bot, _, _ = await world.user().ready_bot()
     world.simulator.faults.set("okx", "testnet", FaultKind.HTML)
     (found,) = await report(bot, "trades", item("trades", "1"))
@@ -364,7 +364,7 @@ async def test_the_other_catalogue_of_the_exchange_is_fetched_for_a_symbol_of_it
 
 
 async def test_a_trade_is_computed_with_the_size_at_its_time(world: World) -> None:
-    """Rules R49 and R52."""
+    """Rules R49 and R55."""
     trading = await listed(world)
     await list_instruments(world, OKX, replace(BTC, contract_size=Decimal("0.1")))
     async with world.context.database.sessions() as session:

@@ -5,8 +5,8 @@ In a transaction of its own: reading all rows blocks neither readers nor writers
 
 from alembic import op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0021"
+down_revision = "0020"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ A trade may have an unknown contract type, and one without P&L is completed by a
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
