@@ -76,11 +76,18 @@ def _exchange_row(profile: ExchangeProfile) -> str:
         *environments,
         ", ".join(profile.contract_types),
         f"{', '.join(profile.margin_modes)} (per {profile.margin_mode_scope})",
-        profile.leverage.replace("_", " "),
+        _leverage(profile),
         ", ".join(f"`{field.name}`" for field in profile.credential_fields),
         "; ".join(profile.required_permissions),
     ]
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
+
+
+def _leverage(profile: ExchangeProfile) -> str:
+    words, modes = profile.leverage.replace("_", " "), profile.leverage_margin_modes
+    return (
+        words if modes in {(), profile.margin_modes} else f"{words}, with {', '.join(modes)} only"
+    )
 
 
 DOCUMENTS = {

@@ -1,4 +1,5 @@
-"""Binance futures: USDS-M and COIN-M on one port per environment, and `sapi` on the live one.
+"""Binance futures: USDS-M and COIN-M on one port per environment; on the live one also `sapi`, the
+spot account, and `papi` for portfolio margin accounts.
 
 docs/exchange-notes.md describes the wire format, codes and field names.
 """
@@ -22,6 +23,10 @@ from app.simulator.venue import Call, Refusal, Route, Venue, digest, html, same
 DEFAULT_WINDOW_MS = 5_000
 LONGEST_WINDOW_MS = 60_000
 AHEAD_MS = 1_000
+PORTFOLIO = "portfolio_margin"
+"""The trait `yes`: the key's account has portfolio margin."""
+MOST_LEVERAGE = "most_leverage"
+"""The trait that limits the leverage of the key's account."""
 _KEY = re.compile(r"[A-Za-z0-9]{64}")
 _INTEGER = re.compile(r"[0-9]{1,18}")
 _SIDES = {"BUY", "SELL"}
@@ -60,6 +65,11 @@ class Binance(Venue):
         # No test environment has a host for these.
         live = [
             Route("GET", "/sapi/v1/account/apiRestrictions", self._restrictions, read),
+            Route("GET", "/api/v3/account", self._spot_account, read, 20),
+            Route("GET", "/papi/v1/um/accountConfig", self._account_config, read, 5),
+            Route("GET", "/papi/v1/um/leverageBracket", partial(self._brackets, "fapi"), read),
+            Route("GET", "/papi/v1/cm/account", partial(self._account, "dapi"), read, 20),
+            Route("GET", "/papi/v1/cm/leverageBracket", partial(self._brackets, "dapi"), read),
         ]
         return [*linear, *inverse, *both, *(live if self.is_live else [])]
 
@@ -148,7 +158,7 @@ class Binance(Venue):
         self._check_time(_params(request), now_ms)
         if not _proven(key, message, signature):
             raise self._refusal(400, -1022, "Signature for this request is not valid.")
-        if not key.comes_from(request.peer):
+        if not key.comes_from(request.peer) or not _serves(key, request.path):
             raise self._not_allowed(api_key, request)
         return key
 
@@ -176,6 +186,11 @@ class Binance(Venue):
     def _missing(self, name: str) -> Refusal:
         message = f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed."
         return self._refusal(400, -1102, message)
+
+    def permits(self, key: SimulatedKey, needed: Permission, now_ms: int) -> bool:
+        """Return whether the key has the right: what lapses concerns spot and margin trading."""
+        del now_ms
+        return needed in key.permissions
 
     # Public data
 
@@ -244,7 +259,10 @@ class Binance(Venue):
     # Account
 
     def _brackets(self, family: Family, call: Call) -> list[dict[str, Any]]:
-        return [contract.brackets() for contract in self._chosen(family, call)[0]]
+        """Return the brackets of this account, which may be allowed less than others."""
+        most = call.signer.trait(MOST_LEVERAGE, "")
+        rows = [contract.brackets() for contract in self._chosen(family, call)[0]]
+        return [_limited(row, int(most)) for row in rows] if most else rows
 
     def _pair_brackets(self, call: Call) -> list[dict[str, Any]]:
         """Return the brackets per pair, not per symbol, as the older call of COIN-M does."""
@@ -298,6 +316,16 @@ class Binance(Venue):
             for asset, amount in funds.items()
         ]
 
+    def _spot_account(self, call: Call) -> dict[str, Any]:
+        """Return the spot account, which is the one place that tells the account's id."""
+        return {
+            **_ACCOUNT_FLAGS,
+            "accountType": "SPOT",
+            "balances": [],
+            "permissions": ["SPOT"],
+            "uid": int(call.signer.account),
+        }
+
     def _restrictions(self, call: Call) -> dict[str, Any]:
         key = call.signer
         trade = Permission.TRADE in key.permissions
@@ -308,13 +336,13 @@ class Binance(Venue):
             "enableWithdrawals": Permission.WITHDRAW in key.permissions,
             "enableInternalTransfer": False,
             "enableMargin": False,
-            "enableFutures": trade,
+            "enableFutures": trade and not _on_portfolio(key),
             "permitsUniversalTransfer": False,
             "enableVanillaOptions": False,
             "enableFixApiTrade": False,
             "enableFixReadOnly": False,
             "enableSpotAndMarginTrading": False,
-            "enablePortfolioMarginTrading": False,
+            "enablePortfolioMarginTrading": trade and _on_portfolio(key),
         }
         if key.expires_ms is not None:
             answer["tradingAuthorityExpirationTime"] = key.expires_ms
@@ -379,6 +407,27 @@ _ACCOUNT_FLAGS: Mapping[str, Any] = {
     "canWithdraw": True,
     "updateTime": 0,
 }
+
+
+def _on_portfolio(key: SimulatedKey) -> bool:
+    return key.trait(PORTFOLIO, "") == "yes"
+
+
+def _serves(key: SimulatedKey, path: str) -> bool:
+    """Return whether the key's account is served there: one with portfolio margin by `papi` in
+    place of both futures hosts, any other by those.
+    """
+    if path.startswith("/papi/"):
+        return _on_portfolio(key)
+    return not (_on_portfolio(key) and path.startswith(("/fapi/", "/dapi/")))
+
+
+def _limited(row: dict[str, Any], most: int) -> dict[str, Any]:
+    brackets = [
+        {**bracket, "initialLeverage": min(bracket["initialLeverage"], most)}
+        for bracket in row["brackets"]
+    ]
+    return {**row, "brackets": brackets}
 
 
 def _split(query: str, body: str) -> tuple[str, str | None]:

@@ -249,9 +249,12 @@ class Venue(ABC):
         if route.needs is None:
             return route.handler(call)
         key = self.authenticate(call.request, call.now_ms)
-        if not key.may(route.needs, call.now_ms):
+        if not self.permits(key, route.needs, call.now_ms):
             raise self.forbidden(key, call.request)
         return route.handler(Call(call.request, call.now_ms, call.params, key))
+
+    def permits(self, key: SimulatedKey, needed: Permission, now_ms: int) -> bool:
+        return key.may(needed, now_ms)
 
     def _response(self, call: Call, payload: Any, fault: Fault | None) -> Response:
         if fault is not None and fault.kind is FaultKind.UNKNOWN_WORDS:

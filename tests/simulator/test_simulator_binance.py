@@ -32,7 +32,13 @@ async def test_a_known_key_passes_the_check_and_its_flags_are_the_accounts(
     assert answer["canTrade"] is answer["canWithdraw"] is True
 
 
-async def test_no_answer_identifies_the_account(market: Market) -> None:
+async def test_the_spot_account_alone_identifies_the_account(market: Market) -> None:
+    accounts = {
+        variant: (await market.binance(variant, "/api/v3/account")).json()["uid"]
+        for variant in ("trade", "trade_2", "readonly", "other_account")
+    }
+    assert accounts["trade"] == accounts["trade_2"] == accounts["readonly"]
+    assert accounts["trade"] != accounts["other_account"]
     for path in (*CHECKS, "/sapi/v1/account/apiRestrictions", "/fapi/v2/balance"):
         first = await market.binance("trade", path)
         other = await market.binance("other_account", path)
@@ -56,7 +62,7 @@ async def test_restrictions_tell_the_keys_rights(
     assert "tradingAuthorityExpirationTime" not in answer
 
 
-async def test_an_expiring_key_says_when_and_loses_its_right_then(
+async def test_an_expiring_key_says_when_its_spot_trading_ends_and_trades_futures_on(
     market: Market, clock: Clock
 ) -> None:
     answer = (await market.binance("expiring", "/sapi/v1/account/apiRestrictions")).json()
@@ -66,7 +72,60 @@ async def test_an_expiring_key_says_when_and_loses_its_right_then(
     assert accepted.status_code == 200
     clock.now = expires / 1000
     lapsed = await market.binance("expiring", "/fapi/v1/order", ORDER, method="POST")
-    assert refusal(lapsed) == (401, -2015)
+    assert lapsed.status_code == 200
+
+
+PAPI = {
+    "/fapi/v1/accountConfig": "/papi/v1/um/accountConfig",
+    "/fapi/v1/leverageBracket": "/papi/v1/um/leverageBracket",
+    "/dapi/v1/account": "/papi/v1/cm/account",
+    "/dapi/v2/leverageBracket": "/papi/v1/cm/leverageBracket",
+}
+
+
+@pytest.mark.parametrize("portfolio", [True, False], ids=("portfolio margin", "none"))
+async def test_portfolio_margin_is_served_by_its_own_host_and_no_other(
+    market: Market, *, portfolio: bool
+) -> None:
+    text = KeyText("P" * 64, "s" * 64)
+    rights = frozenset({Permission.READ, Permission.TRADE})
+    traits = (("portfolio_margin", "yes"),) if portfolio else ()
+    market.simulator.keys.add(SimulatedKey("binance", "live", text, "17", rights, traits=traits))
+
+    async def ask(path: str) -> httpx.Response:
+        query = binance_query(text.api_secret, {"timestamp": market.clock.ms})
+        base = market.simulator.hosts["binance"]["live"]
+        return await market.http.get(
+            f"{base}{path}?{query}", headers={"X-MBX-APIKEY": text.api_key}
+        )
+
+    for futures, papi in PAPI.items():
+        served, other = (papi, futures) if portfolio else (futures, papi)
+        assert (await ask(served)).status_code == 200
+        assert refusal(await ask(other)) == (401, -2015)
+    rights_of_key = (await ask("/sapi/v1/account/apiRestrictions")).json()
+    assert rights_of_key["enablePortfolioMarginTrading"] is portfolio
+    assert rights_of_key["enableFutures"] is not portfolio
+
+
+async def test_an_account_may_be_allowed_less_leverage_than_others(market: Market) -> None:
+    text = KeyText("L" * 64, "s" * 64)
+    key = SimulatedKey(
+        "binance",
+        "live",
+        text,
+        "18",
+        frozenset({Permission.READ}),
+        traits=(("most_leverage", "20"),),
+    )
+    market.simulator.keys.add(key)
+    query = binance_query(text.api_secret, {"timestamp": market.clock.ms})
+    answer = await market.http.get(
+        f"{market.simulator.hosts['binance']['live']}/fapi/v1/leverageBracket?{query}",
+        headers={"X-MBX-APIKEY": text.api_key},
+    )
+    most = {max(b["initialLeverage"] for b in row["brackets"]) for row in answer.json()}
+    assert max(most) == 20
 
 
 async def test_a_bound_key_says_so_where_it_is_let_in(market: Market) -> None:

@@ -77,11 +77,13 @@ class LeverageAboveMax(AppError):
 class LeverageNotSettable(AppError):
     status = 422
     code = "leverage_not_settable"
-    title = "Leverage cannot be set on this exchange"
+    title = "Leverage cannot be set here"
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, modes: Sequence[str]) -> None:
+        """`modes`: the margin modes with which the exchange has a leverage to set."""
+        where = f"On {name}" if not modes else f"On {name}, except with {' or '.join(modes)} margin"
         super().__init__(
-            f"On {name}, leverage follows from position size and margin. Omit `leverage`."
+            f"{where}, leverage follows from position size and margin. Omit `leverage`."
         )
 
 

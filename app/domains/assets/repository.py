@@ -13,12 +13,15 @@ from app.db import notifications
 from app.db.driver import Executor, Statement
 from app.db.models import CatalogueInstrument, LearnedLeverage, Position, TradingAsset
 from app.db.models.position import locking
-from app.domains.catalogue.joins import MAX_LEVERAGE, OF_ASSETS
+from app.domains.catalogue.joins import LEVERAGE, MAX_LEVERAGE, OF_ASSETS
 from app.domains.catalogue.repository import CatalogueKey
 
 
 class AssetRow(NamedTuple):
-    """An asset of the key's current contract type, with the catalogue's data of its symbol."""
+    """An asset of the key's current contract type, with the catalogue's data of its symbol.
+
+    `kept_leverage` is the stored leverage, which counts only with a margin mode that has one.
+    """
 
     exchange: str
     environment: str
@@ -26,6 +29,7 @@ class AssetRow(NamedTuple):
     catalogue_known: bool
     symbol: str
     leverage: Decimal | None
+    kept_leverage: Decimal | None
     margin_mode: str
     enabled: bool
     revision: int
@@ -62,8 +66,9 @@ _OF_KEY = f"""
                  AND region = coalesce(keys.region, '') AND contract_type = keys.contract_type
                  AND instruments_fetched_at IS NOT NULL
            ),
-           assets.symbol, assets.leverage, assets.margin_mode, assets.enabled, assets.revision,
-           assets.created_at, assets.updated_at, listing.base, listing.quote, listing.settle,
+           assets.symbol, {LEVERAGE}, assets.leverage, assets.margin_mode, assets.enabled,
+           assets.revision, assets.created_at, assets.updated_at,
+           listing.base, listing.quote, listing.settle,
            coalesce(listing.listed, false), {MAX_LEVERAGE}, coalesce(listing.margin_modes, '{{}}'),
            listing.tick_size, listing.lot_size, listing.min_quantity, listing.contract_size,
            priced.price, priced.volume_24h,

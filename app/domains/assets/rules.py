@@ -3,18 +3,24 @@
 from collections.abc import Sequence
 
 from app.domains.assets.errors import LeverageNotSettable, MarginModeNotSupported
-from botkeys.exchanges.model import LeverageKind
 from botkeys.exchanges.registry import EXCHANGES
 
 
-def leverage_settable(exchange: str) -> bool:
-    return EXCHANGES[exchange].leverage is LeverageKind.PER_SYMBOL
+def leverage_settable(exchange: str, margin_mode: str | None) -> bool:
+    """Return whether the exchange has a leverage to set with this margin mode, or with any if it is
+    not known.
+    """
+    modes = EXCHANGES[exchange].leverage_margin_modes
+    return bool(modes) if margin_mode is None else margin_mode in modes
 
 
-def require_settable_leverage(exchange: str) -> None:
-    """Reject a leverage where the exchange derives it from size and margin."""
-    if not leverage_settable(exchange):
-        raise LeverageNotSettable(EXCHANGES[exchange].name)
+def require_settable_leverage(exchange: str, margin_mode: str | None) -> None:
+    """Reject a leverage where the exchange derives it from size and margin, be it everywhere or
+    with this margin mode.
+    """
+    if not leverage_settable(exchange, margin_mode):
+        profile = EXCHANGES[exchange]
+        raise LeverageNotSettable(profile.name, profile.leverage_margin_modes)
 
 
 def require_margin_mode(wanted: str, offered: Sequence[str]) -> None:

@@ -39,8 +39,8 @@ Leverage = Annotated[
 
 
 class AssetCreate(Input):
-    """A trading asset to add. `leverage` is required, except on exchanges where leverage is
-    implicit: there it is rejected.
+    """A trading asset to add. `leverage` is required with the margin modes that are among the
+    exchange's `leverage_margin_modes`, and rejected with all others.
     """
 
     model_config = ConfigDict(
@@ -119,7 +119,10 @@ class Asset(Document):
     ]
     leverage: Annotated[
         DecimalText | None,
-        Field(examples=["10"], description="Null on exchanges where leverage is implicit."),
+        Field(
+            examples=["10"],
+            description="Null where leverage is implicit, everywhere or with this margin mode.",
+        ),
     ]
     max_leverage: Annotated[
         DecimalText | None,

@@ -86,10 +86,10 @@ class AssetService:
         await self._fetch_if_unknown(key_id)
         key = await self._key(key_id)
         listing = await self._listing(key, new.symbol)
-        leverage = _leverage(key.exchange, new.leverage, listing.max_leverage)
-        if leverage is None and leverage_settable(key.exchange):
-            raise _leverage_missing()
         margin_mode = _margin_mode(new.margin_mode, listing.margin_modes)
+        leverage = _leverage(key.exchange, margin_mode, new.leverage, listing.max_leverage)
+        if leverage is None:
+            _refuse_missing_leverage(key.exchange, margin_mode)
         added = await self._assets.add(
             key_id,
             key.contract_type,
@@ -122,9 +122,12 @@ class AssetService:
     ) -> AssetRow:
         """Change an asset. `expected` holds the revisions named by If-Match, if it was sent."""
         key, row = await self._locked(key_id, symbol, expected)
-        _leverage(row.exchange, change.leverage, row.max_leverage)
-        if change.margin_mode is not None and change.margin_mode != row.margin_mode:
+        margin_mode = change.margin_mode or row.margin_mode
+        _leverage(row.exchange, margin_mode, change.leverage, row.max_leverage)
+        if margin_mode != row.margin_mode:
             _margin_mode(change.margin_mode, row.margin_modes)
+            if change.leverage is None and row.kept_leverage is None:
+                _refuse_missing_leverage(row.exchange, margin_mode)
             await self._refuse_open_positions(key_id, symbol)
         changed: dict[str, Any] = {
             name: value
@@ -206,19 +209,23 @@ class AssetService:
         )
 
 
-def _leverage(exchange: str, wanted: Decimal | None, maximum: Decimal | None) -> Decimal | None:
+def _leverage(
+    exchange: str, margin_mode: str, wanted: Decimal | None, maximum: Decimal | None
+) -> Decimal | None:
     """Return the wanted leverage if the exchange allows it; an unknown maximum rejects nothing."""
     if wanted is None:
         return None
-    require_settable_leverage(exchange)
+    require_settable_leverage(exchange, margin_mode)
     if maximum is not None and wanted > maximum:
         raise LeverageAboveMax(maximum)
     return wanted
 
 
-def _leverage_missing() -> InvalidRequest:
-    fault = {"loc": ["body", "leverage"], "type": "missing", "msg": "Field required"}
-    return InvalidRequest([fault])
+def _refuse_missing_leverage(exchange: str, margin_mode: str) -> None:
+    """Reject an asset without a leverage where the exchange has one to set."""
+    if leverage_settable(exchange, margin_mode):
+        fault = {"loc": ["body", "leverage"], "type": "missing", "msg": "Field required"}
+        raise InvalidRequest([fault])
 
 
 def _margin_mode(wanted: MarginMode | None, offered: Sequence[str]) -> str:

@@ -5,6 +5,8 @@ catalogue select one row, and a plain join would scan a whole catalogue for each
 keeps the look-ups by symbol separate.
 """
 
+from botkeys.exchanges.registry import EXCHANGES
+
 _OF_ASSET = """
           exchange = keys.exchange AND environment = keys.environment
           AND region = coalesce(keys.region, '') AND contract_type = keys.contract_type
@@ -20,6 +22,17 @@ OF_ASSETS = " ".join(
     )
 )
 """Joins of `listing`, `priced` and `learned`, whose columns are null if nothing is known."""
+
+_WITHOUT_CROSS_LEVERAGE = ", ".join(
+    f"'{name}'" for name, profile in sorted(EXCHANGES.items()) if not profile.cross_leverage
+)
+LEVERAGE = (
+    f"CASE WHEN keys.exchange IN ({_WITHOUT_CROSS_LEVERAGE}) AND assets.margin_mode = 'cross'"
+    " THEN NULL ELSE assets.leverage END"
+)
+"""An asset's leverage; null with cross margin where the exchange has none then. What is stored is
+kept for the time when the asset is isolated.
+"""
 
 MAX_LEVERAGE = "coalesce(listing.max_leverage, learned.max_leverage)"
 """The listing's maximum, or else the one learned from a signed call; null if unknown."""

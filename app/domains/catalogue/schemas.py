@@ -81,6 +81,14 @@ class ExchangeOffer(Document):
     margin_modes: list[MarginMode]
     margin_mode_scope: MarginModeScope
     leverage: Annotated[LeverageKind, Field(examples=["per_symbol"])]
+    leverage_margin_modes: Annotated[
+        list[MarginMode],
+        Field(
+            examples=[["cross", "isolated"]],
+            description="The margin modes with which a leverage is set. With any other one, "
+            "leverage follows from position size and margin.",
+        ),
+    ]
     credential_fields: Annotated[
         list[CredentialField],
         Field(description="The inputs that the exchange's credentials consist of."),

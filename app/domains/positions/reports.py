@@ -8,7 +8,11 @@ from uuid import UUID
 
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
-from app.domains.assets.rules import require_margin_mode, require_settable_leverage
+from app.domains.assets.rules import (
+    leverage_settable,
+    require_margin_mode,
+    require_settable_leverage,
+)
 from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.errors import NoKey
@@ -216,9 +220,10 @@ class PositionReportService:
         valid.
         """
         sent, asset = report.sent, report.asset
+        usual = None if asset is None else asset.margin_mode
         if sent.leverage is not None:
-            require_settable_leverage(of_key.exchange)
-        if sent.margin_mode in (None, None if asset is None else asset.margin_mode):
+            require_settable_leverage(of_key.exchange, sent.margin_mode or usual)
+        if sent.margin_mode in (None, usual):
             return
         offered = await self._positions.margin_modes(of_key, sent.symbol)
         require_margin_mode(sent.margin_mode, offered or EXCHANGES[of_key.exchange].margin_modes)
@@ -267,7 +272,9 @@ class PositionReportService:
             origin = await self._positions.former_key(report.sent.key_id, report.sent.symbol)
             if origin is None:
                 raise KeyNotAssigned
-            return origin
+            mode = report.sent.margin_mode or origin.margin_mode
+            settable = leverage_settable(origin.exchange, mode)
+            return origin if settable else origin._replace(leverage=None)
         if first.key_id is None:
             raise NoKey
         return Origin(
@@ -365,7 +372,10 @@ def _is_behind(stored: PositionRow, sent: PositionReport) -> bool:
 def _taken_over(report: _Report) -> dict[str, Any]:
     """Return what a position takes over from its asset unless the bot states otherwise."""
     asset = report.asset
+    if asset is None:
+        return {"leverage": None, "margin_mode": None}
+    settable = leverage_settable(asset.exchange, report.sent.margin_mode or asset.margin_mode)
     return {
-        "leverage": None if asset is None else asset.leverage,
-        "margin_mode": None if asset is None else asset.margin_mode,
+        "leverage": asset.leverage if settable else None,
+        "margin_mode": asset.margin_mode,
     }

@@ -155,7 +155,7 @@ async def test_a_symbol_with_one_margin_mode_has_that_one(
     [
         ("okx", "BTC-USDT-SWAP", "10", ["cross", "isolated"]),
         ("deribit", "BTC_USDC-PERPETUAL", None, ["cross"]),
-        ("kraken", "PF_XBTUSD", "10", ["cross"]),
+        ("kraken", "PF_XBTUSD", None, ["cross", "isolated"]),
     ],
 )
 async def test_adding_fetches_a_catalogue_that_was_never_fetched(

@@ -25,6 +25,7 @@ MEMBERS = {
     "margin_modes",
     "margin_mode_scope",
     "leverage",
+    "leverage_margin_modes",
     "credential_fields",
     "required_permissions",
     "setup_steps",
@@ -61,8 +62,10 @@ async def test_what_differs_between_exchanges_is_shown(world: World) -> None:
         return {name for name, item in listed.items() if condition(item)}
 
     assert those(lambda item: item["contract_types"] == ["linear"]) == {"gemini", "woox"}
-    assert those(lambda item: item["margin_modes"] == ["cross"]) == {"kraken", "deribit", "gemini"}
+    assert those(lambda item: item["margin_modes"] == ["cross"]) == {"deribit", "gemini"}
     assert those(lambda item: item["leverage"] == "implicit") == {"deribit", "gemini"}
+    assert those(lambda item: not item["leverage_margin_modes"]) == {"deribit", "gemini"}
+    assert those(lambda item: item["leverage_margin_modes"] == ["isolated"]) == {"kraken"}
     assert those(lambda item: len(item["credential_fields"]) == 3) == {"okx", "kucoin"}
     assert those(lambda item: item["environments"]["live"]["regions"]) >= {"okx"}
     closed = {

@@ -107,13 +107,19 @@ async def test_binance_live_tells_all_permissions(world: World) -> None:
     assert key["expires_at"] is None
 
 
-async def test_binance_live_tells_when_the_right_to_trade_lapses(world: World) -> None:
-    key = await world.user().add_key("expiring", exchange="binance", environment="live")
+async def test_a_key_that_expires_at_its_exchange_says_when(world: World) -> None:
+    key = await world.user().add_key("expiring", exchange="bybit", environment="live")
 
     expires = datetime.fromisoformat(key["expires_at"])
     now = datetime.now(UTC)
     assert now + timedelta(days=18) < expires < now + timedelta(days=21)
     assert key["expires_at"].endswith("Z")
+
+
+async def test_the_end_of_spot_trading_is_not_shown_as_the_end_of_a_key(world: World) -> None:
+    key = await world.user().add_key("expiring", exchange="binance", environment="live")
+
+    assert (key["expires_at"], key["permissions"]["trade"]) == (None, "yes")
 
 
 @pytest.mark.parametrize(

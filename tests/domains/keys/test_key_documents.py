@@ -32,7 +32,7 @@ async def test_a_key_document_is_the_schema_no_more_no_less(world: World) -> Non
     bot, _, key = await user.ready_bot()
     body = {"suite": "x25519", "public_key": "hSDwCYkwp1R0i33ctD73Wg2_Og0mOBr066SpjqqbTmo"}
     assert (await bot.post("/v1/runtime/credentials", body)).status_code == 200
-    await user.add_key("expiring", exchange="binance", environment="live")
+    await user.add_key("expiring", exchange="bybit", environment="live")
     bare = await add_unchecked(user)
 
     page = (await user.get("/v1/keys")).json()

@@ -45,13 +45,27 @@ async def test_another_key_of_the_same_account_takes_its_place_and_the_bot_gets_
         assert after.api_key.reveal() != before
 
 
-async def test_a_key_of_another_exchange_account_is_refused(world: World) -> None:
+TELLING = [
+    *((name, "live") for name in ("binance", "bybit", "kraken", "okx", "kucoin", "deribit")),
+    ("phemex", "live"),
+    ("woox", "live"),
+    ("bitmex", "live"),
+    ("okx", "testnet"),
+]
+
+
+@pytest.mark.parametrize(("exchange", "environment"), TELLING)
+async def test_a_key_of_another_exchange_account_is_refused(
+    world: World, exchange: str, environment: str
+) -> None:
     """Rule R8."""
     user = world.user()
-    key = await user.add_key("trade")
+    key = await user.add_key("trade", exchange=exchange, environment=environment)
+    other = world.new_key("other_account", exchange=exchange, environment=environment)
+    names = ("api_key", "api_secret", "api_passphrase")
 
     answer = await user.put(
-        f"/v1/keys/{key['id']}/credentials", credentials(world, "other_account")
+        f"/v1/keys/{key['id']}/credentials", {n: other[n] for n in names if n in other}
     )
 
     assert (answer.status_code, answer.json()["code"]) == (409, "other_exchange_account")

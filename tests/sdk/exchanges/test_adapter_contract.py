@@ -27,7 +27,7 @@ from botkeys.exchanges.errors import (
     Unreachable,
     Unreadable,
 )
-from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.model import ContractType, Credentials, Environment, MarginMode
 from botkeys.exchanges.registry import ADAPTERS, EXCHANGES, Exchanges, passphrase_required
 from botkeys.sealing.secret import Secret
 
@@ -130,7 +130,10 @@ async def test_instruments_are_the_perpetuals_open_for_trading(
         expected["instrument"]
     )
     assert first.contract_type is contract_type
-    assert first.margin_modes == EXCHANGES[exchange].margin_modes
+    # Kraken has one more with linear contracts.
+    cross = (exchange, contract_type) == ("kraken", ContractType.INVERSE)
+    modes = (MarginMode.CROSS,) if cross else EXCHANGES[exchange].margin_modes
+    assert first.margin_modes == modes
     numbers = ("contract_size", "tick_size", "lot_size", "min_quantity")
     assert all(isinstance(getattr(item, name), Decimal) for item in listed for name in numbers)
 

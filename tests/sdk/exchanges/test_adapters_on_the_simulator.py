@@ -52,11 +52,12 @@ SILENT = {
     *(("phemex", environment) for environment in Environment),
     *(("woox", environment) for environment in Environment),
 }
-DATED = {("binance", "live"), ("bybit", "live"), ("bybit", "testnet")}
+DATED = {("bybit", "live"), ("bybit", "testnet")}
 STATES_LEVERAGE = {"binance", "woox"}
 TELLS_ACCOUNT = (
     "bitmex",
     "bybit",
+    "binance",
     "kraken",
     "okx",
     "kucoin",

@@ -1,7 +1,7 @@
 import base64
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,6 @@ from botkeys.exchanges.registry import Exchanges
 from botkeys.sealing.secret import Secret
 from botkeys.transport.client import Request
 
-NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 VECTOR_TIME = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 RESTRICTIONS = "/sapi/v1/account/apiRestrictions"
 ACCOUNT = "/fapi/v1/accountConfig"
@@ -107,12 +106,12 @@ def test_recordings_are_read(shared: Path) -> None:
     tickers = binance.parse_inverse_tickers(recorded("ticker24hr-dapi"), sizes)
     assert (tickers[0].symbol, tickers[0].volume_24h) == ("BTCUSD_PERP", Decimal(4071702900))
     assert binance.parse_linear_tickers(recorded("ticker24hr-fapi"))
-    permissions, lapse = binance.parse_restrictions(recorded("apirestrictions-synthetic"), NOW)
+    permissions, portfolio = binance.parse_restrictions(recorded("apirestrictions-synthetic"))
     assert (permissions.trade, permissions.ip_restricted) == (
         PermissionAnswer.YES,
         PermissionAnswer.YES,
     )
-    assert lapse is not None
+    assert portfolio is False
     assert binance.parse_can_trade(recorded("accountconfig-fapi-synthetic")) is True
     assert binance.parse_leverage(recorded("leveragebracket-fapi-synthetic"))["BTCUSDT"] == 125
 
@@ -230,12 +229,8 @@ async def test_a_key_without_the_futures_right_is_taken_as_one_that_may_not_trad
     assert (permissions.read, permissions.trade) == (PermissionAnswer.YES, PermissionAnswer.NO)
 
 
-LAPSED = int((NOW - timedelta(seconds=1)).timestamp() * 1000)
-LAPSES = int((NOW + timedelta(days=30)).timestamp() * 1000)
-
-
 @pytest.mark.parametrize(
-    ("flags", "trade", "ip_restricted", "expires"),
+    ("flags", "trade", "ip_restricted", "portfolio"),
     [
         ({"enableFutures": True, "ipRestrict": True}, "yes", "yes", False),
         ({"enableFutures": True}, "yes", "unknown", False),
@@ -246,33 +241,101 @@ LAPSES = int((NOW + timedelta(days=30)).timestamp() * 1000)
             {"enableFutures": False, "enablePortfolioMarginTrading": True},
             "unknown",
             "unknown",
-            False,
-        ),
-        ({"enableFutures": True, "tradingAuthorityExpirationTime": LAPSES}, "yes", "unknown", True),
-        ({"enableFutures": True, "tradingAuthorityExpirationTime": LAPSED}, "no", "unknown", True),
-        (
-            {"enableFutures": True, "ipRestrict": True, "tradingAuthorityExpirationTime": LAPSED},
-            "yes",
-            "yes",
             True,
         ),
-        ({"enableFutures": True, "tradingAuthorityExpirationTime": 0}, "yes", "unknown", False),
-        ({"enableFutures": True, "tradingAuthorityExpirationTime": "x"}, "yes", "unknown", False),
+        ({"enableFutures": True, "enablePortfolioMarginTrading": 1}, "yes", "unknown", False),
     ],
 )
 def test_permissions_are_read_and_never_guessed(
-    flags: dict[str, object], trade: str, ip_restricted: str, *, expires: bool
+    flags: dict[str, object], trade: str, ip_restricted: str, *, portfolio: bool
 ) -> None:
-    permissions, lapses_at = binance.parse_restrictions(flags, NOW)
+    permissions, on_portfolio = binance.parse_restrictions(flags)
     assert permissions.trade == trade
     assert permissions.ip_restricted == ip_restricted
     assert permissions.withdraw is PermissionAnswer.UNKNOWN
-    assert (lapses_at is not None) is expires
+    assert on_portfolio is portfolio
+
+
+@pytest.mark.parametrize("lapses_at", [1, 1_700_000_000_000, 4_000_000_000_000, 0, "x"])
+async def test_the_end_of_spot_trading_is_no_end_of_the_key(
+    check: Callable[..., Any], world: Any, reply_of: Callable[..., Any], lapses_at: object
+) -> None:
+    flags = {"enableReading": True, "enableFutures": True, "ipRestrict": False}
+    world.routes[RESTRICTIONS] = reply_of({**flags, "tradingAuthorityExpirationTime": lapses_at})
+    report = await check()
+    assert (report.permissions.trade, report.expires_at) == (PermissionAnswer.YES, None)
+
+
+PORTFOLIO = {
+    "enableReading": True,
+    "enableFutures": False,
+    "enablePortfolioMarginTrading": True,
+    "enableWithdrawals": False,
+    "ipRestrict": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "trade"),
+    [
+        ({"canTrade": True}, 200, "yes"),
+        ({"canTrade": False}, 200, "no"),
+        ({"assets": []}, 200, "unknown"),
+        (REFUSED, 401, "unknown"),
+        ({}, 503, "unknown"),
+    ],
+)
+async def test_a_portfolio_margin_account_is_asked_on_its_own_host(
+    check: Callable[..., Any],
+    world: Any,
+    reply_of: Callable[..., Any],
+    answer: object,
+    status: int,
+    trade: str,
+) -> None:
+    world.routes[RESTRICTIONS] = reply_of(PORTFOLIO)
+    world.routes["/papi/v1/um/leverageBracket"] = world.routes[LEVERAGE]
+    world.routes[ACCOUNT] = world.routes[LEVERAGE] = reply_of(REFUSED, 401)
+    world.routes["/papi/v1/um/accountConfig"] = reply_of(answer, status)
+    report = await check()
+    assert report.permissions.trade == trade
+    assert report.permissions.withdraw is PermissionAnswer.NO
+    assert ("BTCUSDT" in report.max_leverage) is (status == 200)
+
+
+async def test_an_account_without_portfolio_margin_is_not_asked_there(
+    check: Callable[..., Any], world: Any
+) -> None:
+    await check()
+    assert not [request for request in world.received if request.path.startswith("/papi/")]
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "account"),
+    [
+        ({"uid": 354937868, "balances": []}, 200, "354937868"),
+        ({"balances": []}, 200, None),
+        (REFUSED, 401, None),
+        ({}, 500, None),
+    ],
+)
+async def test_the_spot_account_tells_which_exchange_account_it_is(
+    check: Callable[..., Any],
+    world: Any,
+    reply_of: Callable[..., Any],
+    answer: object,
+    status: int,
+    account: str | None,
+) -> None:
+    world.routes["/api/v3/account"] = reply_of(answer, status)
+    report = await check()
+    assert report.exchange_account == account
+    assert report.permissions.trade is PermissionAnswer.YES
 
 
 def test_a_permission_answer_without_any_known_flag_is_no_answer() -> None:
     with pytest.raises(BadPayload):
-        binance.parse_restrictions({"code": 0}, NOW)
+        binance.parse_restrictions({"code": 0})
 
 
 async def test_each_environment_and_contract_type_has_its_own_hosts(http: Any) -> None:

@@ -92,6 +92,8 @@ def test_recordings_are_read(shared: Path, error_for: Callable[..., object]) -> 
     assert [str(item.max_leverage) for item in linear] == ["50", "50", "5"]
     (inverse,) = kraken.parse_instruments(listing, ContractType.INVERSE)
     assert (inverse.symbol, inverse.base, inverse.settle) == ("PI_XBTUSD", "BTC", "BTC")
+    assert {item.margin_modes for item in linear} == {("cross", "isolated")}
+    assert inverse.margin_modes == ("cross",)
     old = kraken.parse_instruments(recorded("futures-instruments-2021"), ContractType.INVERSE)
     assert [(item.symbol, item.base, item.quote) for item in old] == [
         ("pi_xbtusd", "BTC", "USD"),

@@ -120,8 +120,17 @@ async def test_a_check_asks_the_account_of_its_contract_type(
     assert [request.target for request in world.received] == [
         "/g-accounts/accountPositions?currency=USDT",
         "/accounts/accountPositions?currency=BTC",
+        "/g-accounts/accountPositions?currency=USDT",
     ]
-    assert (linear.exchange_account, inverse.exchange_account) == ("12345", None)
+    assert linear.exchange_account == inverse.exchange_account == "12345"
+
+
+async def test_an_inverse_key_without_a_linear_account_is_checked_all_the_same(
+    exchanges: Exchanges, world: Any, reply_of: Callable[..., Any]
+) -> None:
+    world.routes["/g-accounts/accountPositions?currency=USDT"] = reply_of({"code": 11001}, 400)
+    report = await check(exchanges, ContractType.INVERSE)
+    assert (report.permissions.read, report.exchange_account) == ("yes", None)
 
 
 @pytest.mark.parametrize("user", [0, None, "", {}])

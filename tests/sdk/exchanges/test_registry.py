@@ -61,9 +61,13 @@ def test_capabilities_are_those_of_the_facts() -> None:
     by_account = {n for n, p in EXCHANGES.items() if p.margin_mode_scope == "account"}
     regional = {n for n, p in EXCHANGES.items() if p.environments[Environment.LIVE].regions}
     assert linear_only == {"gemini", "woox"}
-    assert cross_only == {"kraken", "deribit", "gemini"}
+    assert cross_only == {"deribit", "gemini"}
     assert implicit == {"deribit", "gemini"}
-    assert by_account == {"bybit", "kraken", "deribit", "gemini"}
+    assert by_account == {"bybit", "deribit", "gemini"}
+    assert {n for n, p in EXCHANGES.items() if p.shares_margin_mode} == {"bybit"}
+    with_cross = {n for n, p in EXCHANGES.items() if MarginMode.CROSS in p.leverage_margin_modes}
+    assert set(EXCHANGES) - with_cross == implicit | {"kraken"}
+    assert EXCHANGES["kraken"].leverage_margin_modes == (MarginMode.ISOLATED,)
     assert regional == {"bybit", "okx"}
     assert {name for name in EXCHANGES if passphrase_required(name)} == {"okx", "kucoin"}
 

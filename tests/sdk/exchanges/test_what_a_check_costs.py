@@ -90,6 +90,11 @@ async def test_a_check_makes_the_calls_that_the_page_states(
     ("exchange", "traits", "extra"),
     [
         ("kraken", {"check": "absent"}, {"/derivatives/api/v3/accounts": 1}),
+        (
+            "binance",
+            {"portfolio_margin": "yes"},
+            {"/papi/v1/um/accountConfig": 1, "/papi/v1/um/leverageBracket": 1},
+        ),
         ("kucoin", {"apiVersion": "2", "version": "strict"}, {"/api/v1/user/api-key": 1}),
     ],
 )

@@ -43,7 +43,11 @@ class ConfigAsset(Document):
     ]
     leverage: Annotated[
         DecimalText | None,
-        Field(examples=["10"], description="Null on exchanges where leverage is implicit."),
+        Field(
+            examples=["10"],
+            description="Null where leverage is implicit, everywhere or with this margin mode. At "
+            "Kraken, setting one would make the position isolated.",
+        ),
     ]
     margin_mode: MarginMode
     enabled: Annotated[

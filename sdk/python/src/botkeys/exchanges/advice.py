@@ -100,8 +100,9 @@ _SPECIAL = {
     (
         "kraken",
         RefusalReason.INVALID_KEY,
-    ): "Kraken does not recognise this futures key. Keys for spot trading do not work: create one "
-    "under Settings → Connections & API → Futures trading API.",
+    ): "Kraken does not recognise this futures key. Ordinary Kraken keys, which trade derivatives "
+    "over the unified WebSocket of 2026 only, do not work: create one under Settings → Connections "
+    "& API → Futures trading API.",
     (
         "okx",
         RefusalReason.WRONG_ENVIRONMENT,

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import ClassVar
@@ -50,7 +49,6 @@ from botkeys.exchanges.parsing import (
     as_decimal,
     as_positive,
     as_text,
-    as_time,
     listing,
     milliseconds,
     object_of,
@@ -64,16 +62,17 @@ from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, se
 
 EXCHANGE = "binance"
 RECEIVE_WINDOW_MS = 10_000
-LEVERAGE_SECONDS = 2.5  # what a credential check may spend on the optional leverage table
+LEVERAGE_SECONDS = 2.5  # what a credential check may spend on each optional answer
 
 # Names: rest_linear and rest_inverse for market data and accounts, rest_account for the permissions
-# of a key (no test environment has one), websocket_… for bots, which append /public/ws, /market/ws
-# or /private/ws (linear) or /ws (inverse).
+# of a key and rest_portfolio for portfolio margin accounts (no test environment has either),
+# websocket_… for bots, which append /public/ws, /market/ws or /private/ws (linear), /ws (inverse).
 HOSTS: HostTable = {
     Environment.LIVE: {
         "rest_linear": "https://fapi.binance.com",
         "rest_inverse": "https://dapi.binance.com",
         "rest_account": "https://api.binance.com",
+        "rest_portfolio": "https://papi.binance.com",
         "websocket_linear": "wss://fstream.binance.com",
         "websocket_inverse": "wss://dstream.binance.com",
     },
@@ -81,6 +80,7 @@ HOSTS: HostTable = {
         "rest_linear": "https://demo-fapi.binance.com",
         "rest_inverse": "https://demo-dapi.binance.com",
         "rest_account": None,
+        "rest_portfolio": None,
         "websocket_linear": "wss://fstream.binancefuture.com",
         "websocket_inverse": "wss://dstream.binancefuture.com",
     },
@@ -89,10 +89,14 @@ HOSTS: HostTable = {
 
 @dataclass(frozen=True, slots=True)
 class _Paths:
+    """The calls of one contract type; a portfolio margin account has its own."""
+
     instruments: str
     tickers: str
     account: str
     leverage: str
+    portfolio_account: str
+    portfolio_leverage: str
 
 
 _PATHS = {
@@ -101,6 +105,8 @@ _PATHS = {
         "/fapi/v1/ticker/24hr",
         "/fapi/v1/accountConfig",
         "/fapi/v1/leverageBracket",
+        "/papi/v1/um/accountConfig",
+        "/papi/v1/um/leverageBracket",
     ),
     # Version 1 of the inverse leverage table is by pair, version 2 by symbol.
     ContractType.INVERSE: _Paths(
@@ -108,9 +114,12 @@ _PATHS = {
         "/dapi/v1/ticker/24hr",
         "/dapi/v1/account",
         "/dapi/v2/leverageBracket",
+        "/papi/v1/cm/account",
+        "/papi/v1/cm/leverageBracket",
     ),
 }
 _RESTRICTIONS_PATH = "/sapi/v1/account/apiRestrictions"
+_ACCOUNT_PATH = "/api/v3/account?omitZeroBalances=true"
 
 _PERPETUAL = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
 _DATED = frozenset({"CURRENT_MONTH", "NEXT_MONTH", "CURRENT_QUARTER", "NEXT_QUARTER"})
@@ -259,12 +268,12 @@ def parse_can_trade(payload: object) -> bool:
     return can_trade
 
 
-def parse_restrictions(payload: object, now: datetime) -> tuple[Permissions, datetime | None]:
-    """Parse `apiRestrictions`: what a live key may do, and when its right to trade lapses.
+def parse_restrictions(payload: object) -> tuple[Permissions, bool]:
+    """Parse `apiRestrictions`: what a live key may do, and whether it has the right to trade on a
+    portfolio margin account.
 
-    At `tradingAuthorityExpirationTime` a key without an IP list loses its right to trade but stays
-    valid: for a trading bot that is the end of the key. A portfolio margin right trades futures on
-    portfolio margin accounts only, and this call does not show which account it is.
+    That right trades futures on such accounts only, and this call does not show which account it
+    is. `tradingAuthorityExpirationTime` ends the right to trade spot and margin, and nothing here.
     """
     flags = object_of(EXCHANGE, payload)
     read, futures = as_answer(flags.get("enableReading")), as_answer(flags.get("enableFutures"))
@@ -272,13 +281,23 @@ def parse_restrictions(payload: object, now: datetime) -> tuple[Permissions, dat
     ip_restricted = as_answer(flags.get("ipRestrict"))
     if {read, futures, withdraw, ip_restricted} == {PermissionAnswer.UNKNOWN}:
         raise BadPayload(EXCHANGE)
-    lapses_at = as_time(flags.get("tradingAuthorityExpirationTime"))
+    portfolio = flags.get("enablePortfolioMarginTrading") is True
     trade = futures
-    if futures is not PermissionAnswer.YES and flags.get("enablePortfolioMarginTrading") is True:
+    if futures is not PermissionAnswer.YES and portfolio:
         trade = PermissionAnswer.UNKNOWN
-    if lapses_at is not None and lapses_at <= now and ip_restricted is not PermissionAnswer.YES:
-        trade = PermissionAnswer.NO
-    return Permissions(read, trade, withdraw, ip_restricted), lapses_at
+    return Permissions(read, trade, withdraw, ip_restricted), portfolio
+
+
+def parse_exchange_account(payload: object) -> str | None:
+    """Parse the spot account's `uid`, which is the same for all parts of the exchange account."""
+    return as_text(object_of(EXCHANGE, payload).get("uid"))
+
+
+def parse_portfolio_account(payload: object) -> PermissionAnswer:
+    """Return whether a portfolio margin account may trade: `unknown` where it does not say, as for
+    inverse contracts.
+    """
+    return as_answer(object_of(EXCHANGE, payload).get("canTrade"))
 
 
 # --- errors
@@ -353,8 +372,8 @@ class BinanceAdapter(RestAdapter):
     @classmethod
     def simulated(cls, environment: Environment, address: str) -> Mapping[str, str | None]:
         hosts = dict(super().simulated(environment, address))
-        if environment is Environment.TESTNET:
-            hosts["rest_account"] = None  # as at the real exchange
+        if environment is Environment.TESTNET:  # as at the real exchange
+            hosts["rest_account"] = hosts["rest_portfolio"] = None
         return hosts
 
     def tells_withdrawal(self, environment: Environment, region: str | None) -> bool:
@@ -386,25 +405,31 @@ class BinanceAdapter(RestAdapter):
         Where there is an account host, it decides whether the credentials are valid: its failure is
         the check's failure. A later failure of the futures host only makes `trade` less certain,
         since what is known about withdrawal must not get lost. Elsewhere the futures host decides.
-        The leverage table is a by-product: without it the maximum stays unknown.
+        The account's id and the leverage table are by-products: without them both stay unknown.
         """
         auth = BinanceAuth(credentials, self._clock)
         account_host = self._hosts[market.environment]["rest_account"]
-        permissions = Permissions(read=PermissionAnswer.YES)
-        expires_at = None
+        permissions, portfolio = Permissions(read=PermissionAnswer.YES), False
         if account_host is not None:
             payload = await self._call(
                 account_host, _RESTRICTIONS_PATH, auth=auth, deadline=deadline
             )
-            permissions, expires_at = parse_restrictions(payload, self._clock())
-        account, leverage = await asyncio.gather(
-            self._account(market, auth, deadline), self._leverage(market, auth, deadline)
+            permissions, portfolio = parse_restrictions(payload)
+        account, leverage, exchange_account = await asyncio.gather(
+            self._account(market, auth, deadline),
+            self._leverage(market, auth, deadline),
+            self._exchange_account(account_host, auth, deadline),
         )
         if account_host is None and isinstance(account, ExchangeError):
             raise account
-        trade = _trade_on_account(permissions.trade, account)
+        if portfolio and _is_refused(account):
+            trade, leverage = await self._on_portfolio(market, auth, deadline)
+        else:
+            trade = _trade_on_account(permissions.trade, account)
         return CredentialReport(
-            replace(permissions, trade=trade), expires_at, max_leverage=leverage
+            replace(permissions, trade=trade),
+            exchange_account=exchange_account,
+            max_leverage=leverage,
         )
 
     async def _account(
@@ -418,15 +443,48 @@ class BinanceAdapter(RestAdapter):
         except ExchangeError as error:
             return error
 
+    async def _on_portfolio(
+        self, market: Market, auth: Auth, deadline: Deadline
+    ) -> tuple[PermissionAnswer, Mapping[str, Decimal]]:
+        """Ask the host of portfolio margin accounts, which the futures hosts refuse: whether the
+        account may trade, and its leverage table. The key's right to is known here.
+        """
+        paths, until = _PATHS[market.contract_type], deadline.earlier(LEVERAGE_SECONDS)
+        try:
+            host = self.host(market.environment, "rest_portfolio")
+            payload = await self._call(host, paths.portfolio_account, auth=auth, deadline=until)
+            trade = parse_portfolio_account(payload)
+        except ExchangeError:
+            return PermissionAnswer.UNKNOWN, {}
+        return trade, await self._table(host, paths.portfolio_leverage, auth, until)
+
     async def _leverage(
         self, market: Market, auth: Auth, deadline: Deadline
     ) -> Mapping[str, Decimal]:
         path, until = _PATHS[market.contract_type].leverage, deadline.earlier(LEVERAGE_SECONDS)
+        return await self._table(self._futures(market), path, auth, until)
+
+    async def _table(
+        self, host: str, path: str, auth: Auth, deadline: Deadline
+    ) -> Mapping[str, Decimal]:
         try:
-            payload = await self._call(self._futures(market), path, auth=auth, deadline=until)
-            return parse_leverage(payload)
+            return parse_leverage(await self._call(host, path, auth=auth, deadline=deadline))
         except ExchangeError:
             return {}
+
+    async def _exchange_account(
+        self, host: str | None, auth: Auth, deadline: Deadline
+    ) -> str | None:
+        """Return the exchange's id of the account; `None` where no host tells it."""
+        if host is None:
+            return None
+        until = deadline.earlier(LEVERAGE_SECONDS)
+        try:
+            return parse_exchange_account(
+                await self._call(host, _ACCOUNT_PATH, auth=auth, deadline=until)
+            )
+        except ExchangeError:
+            return None
 
     def _futures(self, market: Market) -> str:
         return self.host(market.environment, f"rest_{market.contract_type}")
@@ -450,8 +508,11 @@ def _trade_on_account(key: PermissionAnswer, account: bool | ExchangeError) -> P
         return PermissionAnswer.NO
     # The account host accepted these very credentials from the same address, so a refusal by the
     # futures host is about futures: the key cannot trade there, whatever its flags say.
-    if isinstance(account, CredentialsRefused) and not isinstance(
+    return PermissionAnswer.NO if _is_refused(account) else PermissionAnswer.UNKNOWN
+
+
+def _is_refused(account: bool | ExchangeError) -> bool:
+    """Return whether the futures host refused credentials that are valid."""
+    return isinstance(account, CredentialsRefused) and not isinstance(
         account, ClockSkew | BadSignature
-    ):
-        return PermissionAnswer.NO
-    return PermissionAnswer.UNKNOWN
+    )

@@ -1,7 +1,7 @@
 """Kraken derivatives: linear multi-collateral (`PF_`) and inverse (`PI_`) perpetuals on one host.
 
-Keys for spot trading belong to another host and do not work here. Only cross margin is offered: a
-maximum leverage, which makes a position isolated, is a preference of the account.
+Keys for spot trading belong to another host and do not work here. A maximum leverage that is set
+for a linear contract makes it isolated, and none makes it cross; inverse contracts are cross.
 """
 
 import base64
@@ -75,7 +75,10 @@ _TYPES = {
     ContractType.LINEAR: ("flexible_futures", "PF_"),
     ContractType.INVERSE: ("futures_inverse", "PI_"),
 }
-_MARGIN_MODES = (MarginMode.CROSS,)
+_MARGIN_MODES = {
+    ContractType.LINEAR: (MarginMode.CROSS, MarginMode.ISOLATED),
+    ContractType.INVERSE: (MarginMode.CROSS,),
+}
 _MOST_DIGITS = 18
 _QUOTE_LETTERS = 3
 _ANYWHERE = frozenset({"0.0.0.0/0", "::/0"})
@@ -137,7 +140,7 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         lot_size=step,
         min_quantity=step,  # no smallest order is stated: it is one step
         max_leverage=_max_leverage(row),
-        margin_modes=_MARGIN_MODES,
+        margin_modes=_MARGIN_MODES[contract_type],
     )
 
 

@@ -233,7 +233,11 @@ class CredentialField:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeProfile:
-    """One item of GET /v1/exchanges."""
+    """One item of GET /v1/exchanges.
+
+    `cross_leverage`: whether a leverage is set with cross margin too. At Kraken it is what makes a
+    position isolated.
+    """
 
     exchange: str
     name: str
@@ -245,6 +249,20 @@ class ExchangeProfile:
     credential_fields: tuple[CredentialField, ...]
     required_permissions: tuple[str, ...]
     setup_steps: tuple[str, ...]
+    cross_leverage: bool = True
+
+    @property
+    def leverage_margin_modes(self) -> tuple[MarginMode, ...]:
+        """Return the margin modes with which a leverage is set; none where it is implicit."""
+        if self.leverage is LeverageKind.IMPLICIT:
+            return ()
+        modes = self.margin_modes
+        return tuple(mode for mode in modes if self.cross_leverage or mode is not MarginMode.CROSS)
+
+    @property
+    def shares_margin_mode(self) -> bool:
+        """Return whether all symbols of an exchange account have one margin mode, of several."""
+        return self.margin_mode_scope is MarginModeScope.ACCOUNT and len(self.margin_modes) > 1
 
     @property
     def passphrase_required(self) -> bool:

@@ -9,7 +9,8 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import ClassVar
 
@@ -19,6 +20,7 @@ from botkeys.exchanges.errors import (
     BadPayload,
     BadSignature,
     ClockSkew,
+    ExchangeError,
     InvalidKey,
     IpNotAllowed,
     PermissionRefused,
@@ -55,6 +57,7 @@ from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, ta
 # --- constants
 
 EXCHANGE = "phemex"
+USER_SECONDS = 2.0  # what a check of an inverse key may spend on the user's id
 EXPIRES_SECONDS = 60  # how long a signed request is valid
 
 # Names: rest, and websocket, which is one socket for public and private channels.
@@ -252,8 +255,8 @@ def _ticker_rows(payload: object) -> list[Row]:
 def parse_account(payload: object) -> CredentialReport:
     """Parse `accountPositions`: its success proves that the key reads, and nothing else.
 
-    `userID` is the same for all accounts of a user, and only linear answers have it; an account's
-    own id differs by currency.
+    `userID` is the same for all accounts of a user, and only linear answers are known to have it;
+    an account's own id differs by currency.
     """
     data = object_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
     account = object_of(EXCHANGE, data.get("account"))
@@ -345,7 +348,13 @@ class PhemexAdapter(RestAdapter):
         auth = PhemexAuth(credentials, self._clock)
         target = _ACCOUNT[market.contract_type]
         payload = await self._call(self._rest(market), target, auth=auth, deadline=deadline)
-        return parse_account(payload)
+        report = parse_account(payload)
+        if report.exchange_account is None and market.contract_type is ContractType.INVERSE:
+            linear, until = _ACCOUNT[ContractType.LINEAR], deadline.earlier(USER_SECONDS)
+            with suppress(ExchangeError):  # a by-product: without it the account stays unknown
+                payload = await self._call(self._rest(market), linear, auth=auth, deadline=until)
+                return replace(report, exchange_account=parse_account(payload).exchange_account)
+        return report
 
     def _rest(self, market: Market) -> str:
         return self.host(market.environment, "rest")

@@ -115,7 +115,11 @@ BINANCE = ExchangeProfile(
     exchange="binance",
     name="Binance",
     environments={
-        Environment.LIVE: _available("https://www.binance.com/en/my/settings/api-management"),
+        Environment.LIVE: _available(
+            "https://www.binance.com/en/my/settings/api-management",
+            "Binance serves no residents of the EU since 2026-07-01, and it deletes trading keys "
+            "that are not restricted to IP addresses after a while.",
+        ),
         Environment.TESTNET: _available(
             "https://demo.binance.com/en/my/settings/api-management",
             "Test keys are Demo Trading keys. Demo Trading does not reveal a key's permissions, so "
@@ -134,8 +138,8 @@ BINANCE = ExchangeProfile(
     setup_steps=(
         "Open a futures account first: keys created before that never get the futures permission.",
         "Open Account → API Management → Create API.",
-        "Restrict access to trusted IPs if possible: without them the trading permission expires.",
-        "Enable the option Enable Futures.",
+        "Restrict access to trusted IPs: Binance deletes trading keys without them after a while.",
+        "Enable the option Enable Futures (Enable Portfolio Margin Trading for such an account).",
         _NO_WITHDRAWAL,
         _COPY,
     ),
@@ -147,7 +151,8 @@ KRAKEN = ExchangeProfile(
     environments={
         Environment.LIVE: _available(
             "https://pro.kraken.com/app/settings/api",
-            "Requires a Kraken Futures key: spot keys are separate and do not work.",
+            "Requires a Kraken Futures key: ordinary Kraken keys, which the unified WebSocket of "
+            "2026 lets trade derivatives, do not work yet.",
         ),
         Environment.TESTNET: _available(
             "https://demo-futures.kraken.com",
@@ -155,9 +160,10 @@ KRAKEN = ExchangeProfile(
         ),
     },
     contract_types=_BOTH_TYPES,
-    margin_modes=_CROSS,
-    margin_mode_scope=MarginModeScope.ACCOUNT,
+    margin_modes=_BOTH_MODES,
+    margin_mode_scope=MarginModeScope.SYMBOL,
     leverage=LeverageKind.PER_SYMBOL,
+    cross_leverage=False,
     credential_fields=_fields("The public key of a futures API key.", "The private key, base64."),
     required_permissions=("General API: Full access",),
     setup_steps=(
