@@ -128,6 +128,17 @@ class Problem(TypedDict):
             Field(description="The margin modes that the symbol supports.", examples=[["cross"]]),
         ]
     ]
+    exchange: NotRequired[
+        Annotated[str, Field(description="The id of the exchange that is meant.", examples=["okx"])]
+    ]
+    region: NotRequired[
+        Annotated[str, Field(description="The region that the name implies.", examples=["eea"])]
+    ]
+    contract_type: NotRequired[
+        Annotated[
+            str, Field(description="The contract type that the name implies.", examples=["linear"])
+        ]
+    ]
     contract_types: NotRequired[
         Annotated[
             list[str],

@@ -45,6 +45,11 @@ CLIENT = {
     "CredentialsRefused",
     "ExchangeAdapter",
     "find_adapter",
+    # ccxt's names of the exchanges
+    "CcxtExchange",
+    "ExchangeId",
+    "from_ccxt",
+    "to_ccxt",
     # errors
     "BotClientError",
     "InsecureAddress",

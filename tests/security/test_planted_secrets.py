@@ -183,9 +183,15 @@ async def test_credentials_stand_nowhere_whatever_becomes_of_them(
     with watch.impatient():
         for kind in FaultKind:
             watch.world.simulator.faults.set(exchange, "testnet", kind, seconds=0.6)
-            assert await add(planted(exchange)) in {"unreachable", "credentials_rejected"}, kind
+            answered = {"unreachable", "unknown", "credentials_rejected"}
+            assert await add(planted(exchange)) in answered, kind
             watch.world.simulator.faults.clear()
-    for broken in (" {}", "{}\n", "{}\x00", "\ud800{}", "é{}"):
+    for surrounded in (" {}", "{}\n", '"{}"'):
+        odd = planted(exchange)
+        everything.extend(odd.values())
+        pasted = {name: surrounded.format(value) for name, value in odd.items()}
+        assert await add(pasted) in {"unreachable", "credentials_rejected"}
+    for broken in ("{} x", "{}\x00", "\ud800{}", "é{}"):
         odd = planted(exchange)
         everything.extend(odd.values())
         malformed = {name: broken.format(value) for name, value in odd.items()}

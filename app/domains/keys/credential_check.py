@@ -135,7 +135,9 @@ class CredentialCheck:
                 verified = await self._ask(request)
         except CredentialsRefused as refusal:
             self._count(request, "rejected")
-            sentence = advice(request.exchange, refusal.reason, refusal.possible)
+            sentence = advice(
+                request.exchange, refusal.reason, refusal.possible, request.environment
+            )
             raise CredentialsRejected(
                 sentence, refusal.reason, refusal.possible, refusal.code
             ) from None

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from app.domains.keys.errors import (
     ContractTypeNotOffered,
+    CredentialsSwapped,
     MalformedCredentials,
     PassphraseNotUsed,
     PassphraseRequired,
@@ -11,8 +12,9 @@ from app.domains.keys.errors import (
     RegionNotOffered,
 )
 from app.domains.keys.schemas import CredentialsInput, KeyCreate
-from botkeys.exchanges.credential_format import malformed
+from botkeys.exchanges.credential_format import malformed, takes_private_keys
 from botkeys.exchanges.model import ContractType, Credentials, Environment, ExchangeProfile
+from botkeys.exchanges.pasted import Adjustment, swapped, tidied, without_surroundings
 from botkeys.exchanges.registry import EXCHANGES
 from botkeys.sealing.secret import Secret
 
@@ -29,6 +31,7 @@ class KeyRequest:
     credentials: Credentials
     active: bool
     verify: bool
+    adjusted: tuple[Adjustment, ...] = ()
 
 
 def read_request(new: KeyCreate) -> KeyRequest:
@@ -39,7 +42,7 @@ def read_request(new: KeyCreate) -> KeyRequest:
     regions = profile.environments[new.environment].regions
     if new.region is not None and new.region not in regions:
         raise RegionNotOffered(profile.name, regions)
-    credentials = read_credentials(new, profile)
+    credentials, adjusted = read_credentials(new, profile)
     return KeyRequest(
         label=new.label,
         exchange=new.exchange,
@@ -49,29 +52,41 @@ def read_request(new: KeyCreate) -> KeyRequest:
         credentials=credentials,
         active=new.active,
         verify=new.verify_,
+        adjusted=adjusted,
     )
 
 
-def read_credentials(new: CredentialsInput, profile: ExchangeProfile) -> Credentials:
-    """Return the credentials in the form of this exchange. Raises the refusal that applies."""
-    credentials = _split(new, profile)
+def read_credentials(
+    new: CredentialsInput, profile: ExchangeProfile
+) -> tuple[Credentials, tuple[Adjustment, ...]]:
+    """Return the credentials in the form of this exchange, and what that changed of their text.
+
+    Raises the refusal that applies.
+    """
+    whole, around = without_surroundings("api_secret", new.api_secret.reveal())
+    credentials, inside = tidied(
+        _split(new, Secret(whole), profile), takes_pem=takes_private_keys(profile.exchange)
+    )
+    if swapped(profile.exchange, credentials):
+        raise CredentialsSwapped(profile.name)
     fault = malformed(profile.exchange, credentials)
     if fault is not None:
         raise MalformedCredentials(fault)
-    return credentials
+    changes = sorted(dict.fromkeys((*around, *inside)), key=lambda change: change.field)
+    return credentials, tuple(changes)
 
 
-def _split(new: CredentialsInput, profile: ExchangeProfile) -> Credentials:
+def _split(new: CredentialsInput, api_secret: Secret, profile: ExchangeProfile) -> Credentials:
     """Split `secret:passphrase` at the first colon if the exchange uses a passphrase."""
     if not profile.passphrase_required:
         if new.api_passphrase is not None:
             raise PassphraseNotUsed(profile.name)
-        return Credentials(new.api_key, new.api_secret)
-    secret, colon, passphrase = new.api_secret.reveal().partition(":")
+        return Credentials(new.api_key, api_secret)
+    secret, colon, passphrase = api_secret.reveal().partition(":")
     if colon and new.api_passphrase is not None:
         raise PassphraseTwice
     if new.api_passphrase is not None:
-        return Credentials(new.api_key, new.api_secret, new.api_passphrase)
+        return Credentials(new.api_key, api_secret, new.api_passphrase)
     if not secret or not passphrase:
         raise PassphraseRequired(profile.name)
     return Credentials(new.api_key, Secret(secret), Secret(passphrase))

@@ -17,6 +17,8 @@ AppError
 ├── PassphraseTwice           422 passphrase_twice
 ├── PassphraseNotUsed         422 passphrase_not_used
 ├── MalformedCredentials      422 malformed_credentials
+├── CredentialsSwapped        422 credentials_swapped
+├── NameOfCcxt                422 exchange_named_by_ccxt, with `exchange`, `region`, `contract_type`
 ├── CredentialsRejected       422 credentials_rejected, with `reason`, `possible`, `exchange_code`
 ├── WithdrawalPermission      422 withdrawal_permission
 └── SealingUnavailable        503 unavailable
@@ -28,6 +30,7 @@ from uuid import UUID
 
 from app.domains.trading.errors import OpenPositions
 from app.errors import AppError, Unavailable
+from botkeys.exchanges.ccxt_ids import CcxtExchange
 
 
 class BotOnline(AppError):
@@ -156,6 +159,38 @@ class MalformedCredentials(AppError):
     status = 422
     code = "malformed_credentials"
     title = "The credentials are malformed"
+
+
+class CredentialsSwapped(AppError):
+    status = 422
+    code = "credentials_swapped"
+    title = "API key and secret are swapped"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"`api_key` has the form of a secret of {name}. Enter each in the other's field."
+        )
+
+
+class NameOfCcxt(AppError):
+    """`region` and `contract_type` are present if the name implies one."""
+
+    status = 422
+    code = "exchange_named_by_ccxt"
+    title = "This is ccxt's name of the exchange"
+    member_names = ("exchange", "region", "contract_type")
+
+    def __init__(self, meant: CcxtExchange) -> None:
+        members = {
+            "exchange": meant.exchange.value,
+            "region": meant.region,
+            "contract_type": meant.contract_type,
+        }
+        present = {name: str(value) for name, value in members.items() if value is not None}
+        listed = ", ".join(f"`{name}: {value}`" for name, value in present.items())
+        super().__init__(
+            f"This is a name that ccxt has for the exchange. Send {listed}.", **present
+        )
 
 
 class OtherExchangeAccount(AppError):

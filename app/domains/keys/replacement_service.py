@@ -28,6 +28,7 @@ from app.domains.keys.repository import KeyRepository, KeyRow
 from app.domains.keys.schemas import CredentialsReplace
 from app.errors import NotFound
 from botkeys.exchanges.model import ContractType, Environment, PermissionAnswer
+from botkeys.exchanges.pasted import Adjustment
 from botkeys.exchanges.registry import EXCHANGES
 from botkeys.sealing.binding import Binding
 
@@ -63,8 +64,11 @@ class ReplacementService:
         key_id: UUID,
         new: CredentialsReplace,
         expected: Revisions | None,
-    ) -> KeyRow:
-        """Check as for a new key, compare the exchange account, then seal the next version."""
+    ) -> tuple[KeyRow, tuple[Adjustment, ...]]:
+        """Check as for a new key, compare the exchange account, then seal the next version.
+
+        Return the key, and what was changed in the credentials as they were sent.
+        """
         row = self._current(await self._keys.get(key_id), expected)
         request = _request(row, new)
         mark = fingerprint(
@@ -122,7 +126,7 @@ class ReplacementService:
             verification=verified.status,
             confirmed_same_account=new.confirm_same_account,
         )
-        return self._current(await self._keys.get(key_id), None)
+        return self._current(await self._keys.get(key_id), None), request.adjusted
 
     async def _refuse_other_key(self, mark: bytes, key_id: UUID) -> None:
         """Refuse an API key that another key holds; the same API key with a new secret is
@@ -188,13 +192,15 @@ def _kept_doubts(
 
 
 def _request(row: KeyRow, new: CredentialsReplace) -> KeyRequest:
+    credentials, adjusted = read_credentials(new, EXCHANGES[row.exchange])
     return KeyRequest(
         label=row.label,
         exchange=row.exchange,
         environment=Environment(row.environment),
         region=row.region,
         contract_type=ContractType(row.contract_type),
-        credentials=read_credentials(new, EXCHANGES[row.exchange]),
+        credentials=credentials,
         active=row.active,
         verify=new.verify_,
+        adjusted=adjusted,
     )

@@ -1,5 +1,6 @@
 """Routes of keys."""
 
+from collections.abc import Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -26,14 +27,26 @@ from app.domains.keys.schemas import (
     KeyCreate,
     KeyDeletionPreview,
     KeyPage,
+    StoredKey,
 )
-from app.domains.keys.serializers import key_document
+from app.domains.keys.serializers import key_document, stored_key_document
 from app.domains.operations.responses import operation_answer
 from app.domains.operations.schemas import Operation
 from app.domains.trading.counts import all_counted
 from botkeys.exchanges.model import Environment, ExchangeId
+from botkeys.exchanges.pasted import Adjustment
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=EdgeRoute)
+
+
+def _stored(
+    row: KeyRow, adjusted: Sequence[Adjustment], *, status: int = 200, **headers: str
+) -> Response:
+    return json_answer(
+        stored_key_document(row, adjusted),
+        status=status,
+        headers={"ETag": etag(row.revision), **headers},
+    )
 
 
 def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
@@ -47,7 +60,7 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
     operation_id="addKey",
     summary="Add a key",
     status_code=201,
-    response_model=Key,
+    response_model=StoredKey,
     responses=problems(
         errors.ContractTypeNotOffered,
         errors.RegionNotOffered,
@@ -55,6 +68,8 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
         errors.PassphraseTwice,
         errors.PassphraseNotUsed,
         errors.MalformedCredentials,
+        errors.CredentialsSwapped,
+        errors.NameOfCcxt,
         errors.KeyAlreadyAdded,
         errors.KeyQuotaReached,
         errors.CredentialsRejected,
@@ -69,8 +84,8 @@ async def add_key(new: KeyCreate, service: Service) -> Response:
     `verification.status` `unreachable`; if it answers without accepting or rejecting them, with
     `unknown`.
     """
-    row = await service.add(new)
-    return _one(row, status=201, Location=f"/v1/keys/{row.id}")
+    row, adjusted = await service.add(new)
+    return _stored(row, adjusted, status=201, Location=f"/v1/keys/{row.id}")
 
 
 @router.get(
@@ -146,12 +161,13 @@ async def change_key(
     "/{key_id}/credentials",
     operation_id="replaceCredentials",
     summary="Replace a key's credentials",
-    response_model=Key,
+    response_model=StoredKey,
     responses=problems(
         errors.PassphraseRequired,
         errors.PassphraseTwice,
         errors.PassphraseNotUsed,
         errors.MalformedCredentials,
+        errors.CredentialsSwapped,
         errors.KeyAlreadyAdded,
         errors.OtherExchangeAccount,
         errors.SameAccountUnproven,
@@ -175,7 +191,7 @@ async def replace_credentials(
     open. Once the response arrives, the previous credentials are deleted and `version` is
     incremented; the bot then fetches the new ones.
     """
-    return _one(await service.replace(key_id, new, expected))
+    return _stored(*await service.replace(key_id, new, expected))
 
 
 @router.get(

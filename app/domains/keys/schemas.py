@@ -2,14 +2,16 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from app.api.schemas import Document, Flag, Input, Label, NextCursor, SecretText
+from app.domains.keys.errors import NameOfCcxt
 from app.domains.trading.counts import DeletedRows, Exact, KindCounts
+from botkeys.exchanges.ccxt_ids import from_ccxt
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, PermissionAnswer
 
 # Two keys of the simulator, so that the page of the documentation succeeds in development.
@@ -26,6 +28,14 @@ _KEY_EXAMPLE: JsonDict = {
     "api_secret": "77ACDAF9A2BC1A5A5932F58033C29E30",
     "api_passphrase": "Sim-BQagwxVmjTG0",
 }
+
+
+def _our_name(value: Any) -> Any:
+    """Refuse a name that ccxt has for an exchange, and say what it means here."""
+    meant = from_ccxt(value) if isinstance(value, str) and value not in set(ExchangeId) else None
+    if meant is not None:
+        raise NameOfCcxt(meant)
+    return value
 
 
 class CredentialsInput(Input):
@@ -79,7 +89,7 @@ class KeyCreate(CredentialsInput):
     model_config = ConfigDict(json_schema_extra={"examples": [_KEY_EXAMPLE]})
 
     label: Annotated[Label, Field(description="A name for people; it need not be unique.")]
-    exchange: ExchangeId
+    exchange: Annotated[ExchangeId, BeforeValidator(_our_name)]
     environment: Environment
     region: Annotated[
         str | None,
@@ -197,6 +207,27 @@ class Verification(Document):
     checked_at: Annotated[datetime | None, Field(description="Null if the exchange was not asked.")]
 
 
+class Adjusted(Document):
+    """Something that was changed in a field of the request before it was stored."""
+
+    field: Annotated[str, Field(examples=["api_secret"])]
+    change: Annotated[
+        str,
+        Field(
+            examples=["white_space"],
+            description="`white_space` or `quotes` if such were removed around the value, "
+            "`pem_lines` if a private key got the PEM lines that it lacked.",
+        ),
+    ]
+    detail: Annotated[
+        str,
+        Field(
+            examples=["White space or line ends around api_secret were removed."],
+            description="A sentence for people.",
+        ),
+    ]
+
+
 class LastRelease(Document):
     """The latest release of the credentials to a bot."""
 
@@ -260,6 +291,19 @@ class Key(Document):
     ]
     created_at: datetime
     updated_at: datetime
+
+
+class StoredKey(Key):
+    """A key whose credentials have just been stored."""
+
+    adjusted: Annotated[
+        list[Adjusted],
+        Field(
+            default_factory=list,
+            description="What was changed in the credentials as they were sent; omitted if nothing "
+            "was.",
+        ),
+    ]
 
 
 class KeyPage(Document):

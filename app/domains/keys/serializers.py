@@ -3,9 +3,11 @@
 Hot path: built by hand; tests compare the result with the schema.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.domains.keys.repository import KeyRow
+from botkeys.exchanges.pasted import Adjustment
 
 # A process of the release before does not clear the code when it verifies a key.
 _CODED = frozenset({"unknown", "rejected"})
@@ -44,3 +46,14 @@ def key_document(row: KeyRow) -> dict[str, Any]:
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }
+
+
+def stored_key_document(row: KeyRow, adjusted: Sequence[Adjustment]) -> dict[str, Any]:
+    """Return the members of `app.domains.keys.schemas.StoredKey`."""
+    if not adjusted:
+        return key_document(row)
+    changes = [
+        {"field": change.field, "change": change.change, "detail": str(change)}
+        for change in adjusted
+    ]
+    return {**key_document(row), "adjusted": changes}

@@ -26,6 +26,7 @@ from app.domains.keys.errors import EnvironmentImmutable, KeyAlreadyAdded, KeyQu
 from app.domains.keys.repository import KeyFilter, KeyRepository, KeyRow
 from app.domains.keys.schemas import KeyChange, KeyCreate
 from app.errors import NotFound
+from botkeys.exchanges.pasted import Adjustment
 from botkeys.sealing.binding import Binding
 
 
@@ -74,8 +75,11 @@ class KeyService:
             raise NotFound
         return row
 
-    async def add(self, new: KeyCreate) -> KeyRow:
-        """Check the form, look for a duplicate, ask the exchange, then seal and store."""
+    async def add(self, new: KeyCreate) -> tuple[KeyRow, tuple[Adjustment, ...]]:
+        """Check the form, look for a duplicate, ask the exchange, then seal and store.
+
+        Return the key, and what was changed in the credentials as they were sent.
+        """
         request = read_request(new)
         mark = fingerprint(
             self._vault.fingerprint,
@@ -92,7 +96,7 @@ class KeyService:
         # Nothing is written yet: give the connection back before the exchange is called.
         await self._session.rollback()
         verified = await self._check.run(request)
-        return await self._store(request, verified, mark)
+        return await self._store(request, verified, mark), request.adjusted
 
     async def _store(self, request: KeyRequest, verified: Verified, mark: bytes) -> KeyRow:
         account_id = await self._accounts.lock_shared()

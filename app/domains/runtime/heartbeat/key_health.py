@@ -7,7 +7,7 @@ from app.domains.bot_events.event import RecordedEvent
 from app.domains.runtime.heartbeat.schemas import CredentialsReport
 from app.domains.trading.errors import ClockAhead
 from botkeys.exchanges.advice import advice
-from botkeys.exchanges.model import PermissionAnswer
+from botkeys.exchanges.model import Environment, PermissionAnswer
 
 _STATUS = {"ok": "verified", "rejected": "rejected", "unknown": "unknown"}
 _VERIFICATION = (
@@ -107,7 +107,10 @@ def _verification(key: AnyRow, changed: dict[str, Any]) -> RecordedEvent:
         )
         return RecordedEvent("credentials_unclear", "warning", message, words)
     sentence = advice(
-        key.exchange, after["verification_reason"], after["verification_possible"] or ()
+        key.exchange,
+        after["verification_reason"],
+        after["verification_possible"] or (),
+        Environment(key.environment),
     )
     return RecordedEvent("credentials_rejected", "error", sentence, words)
 

@@ -44,11 +44,13 @@ from botkeys.client.recorder import Direction, Level
 from botkeys.client.timing import Pace
 from botkeys.environment import Environment
 from botkeys.exchanges.adapter import ExchangeAdapter
+from botkeys.exchanges.ccxt_ids import CcxtExchange, from_ccxt, to_ccxt
 from botkeys.exchanges.errors import CredentialsRefused, ExchangeError
 from botkeys.exchanges.model import (
     ContractType,
     CredentialReport,
     Endpoints,
+    ExchangeId,
     PermissionAnswer,
     Permissions,
     RefusalReason,
@@ -63,6 +65,7 @@ __all__ = [
     "BotClientError",
     "BotConfig",
     "CannotOpen",
+    "CcxtExchange",
     "ConfigAsset",
     "ConfigKey",
     "ContractType",
@@ -75,6 +78,7 @@ __all__ = [
     "Environment",
     "ExchangeAdapter",
     "ExchangeError",
+    "ExchangeId",
     "Forbidden",
     "Forgotten",
     "Heartbeat",
@@ -111,4 +115,6 @@ __all__ = [
     "Unreachable",
     "WrongKey",
     "find_adapter",
+    "from_ccxt",
+    "to_ccxt",
 ]

@@ -1,6 +1,6 @@
 """What to do about a refusal, in our own sentences: an exchange's text may echo the key.
 
-`advice(exchange, reason, possible)` is for the detail of a problem answer. The table is made of one
+`advice(exchange, reason, …)` is for the detail of a problem answer. The table is made of one
 sentence per reason, filled with the exchange's own words for its settings; where an exchange
 needs another sentence altogether, `_SPECIAL` has it.
 """
@@ -8,7 +8,7 @@ needs another sentence altogether, `_SPECIAL` has it.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from botkeys.exchanges.model import RefusalReason
+from botkeys.exchanges.model import Environment, RefusalReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +150,42 @@ _SPECIAL_CAUSES = {
 }
 
 
-def advice(exchange: str, reason: RefusalReason, possible: Sequence[RefusalReason] = ()) -> str:
-    """Return a sentence or two for the user. `possible`: what the exchange does not tell apart."""
+# Where keys of the test environment are made. KuCoin has none.
+_TEST_PLACES = {
+    "bitmex": "testnet.bitmex.com",
+    "bybit": "testnet.bybit.com or in Demo Trading",
+    "binance": "demo.binance.com (Demo Trading)",
+    "kraken": "demo-futures.kraken.com",
+    "okx": "OKX in Demo Trading",
+    "deribit": "test.deribit.com",
+    "gemini": "exchange.sandbox.gemini.com",
+    "phemex": "testnet.phemex.com",
+    "woox": "the staging site of WOO X",
+}
+_UNKNOWN_THERE = frozenset({RefusalReason.INVALID_KEY, RefusalReason.WRONG_ENVIRONMENT})
+
+
+def advice(
+    exchange: str,
+    reason: RefusalReason,
+    possible: Sequence[RefusalReason] = (),
+    environment: Environment | None = None,
+) -> str:
+    """Return a sentence or two for the user. `possible`: what the exchange does not tell apart;
+    `environment`: the one in which the exchange may not know the key.
+    """
+    sentence = _advice(exchange, reason, possible)
+    place = _TEST_PLACES.get(exchange)
+    if environment is None or place is None or "testnet" in sentence:
+        return sentence
+    if not _UNKNOWN_THERE.intersection((reason, *possible)):
+        return sentence
+    if environment is Environment.LIVE:
+        return f"{sentence} If the key was made at {place}, add it as testnet."
+    return f"{sentence} If the key was not made at {place}, add it as live."
+
+
+def _advice(exchange: str, reason: RefusalReason, possible: Sequence[RefusalReason]) -> str:
     words = _WORDS[exchange]
     filling = {
         "name": words.name,

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
 from botkeys.exchanges.model import Credentials
+from botkeys.exchanges.pasted import with_pem_lines
 from botkeys.exchanges.pem import PrivateKey, is_pem, private_key
 
 _PASSPHRASE_EXCHANGES = frozenset({"okx", "kucoin"})
@@ -24,6 +25,11 @@ _LONGEST_PEM = 4096  # an RSA key of 4096 bits has 3,300 characters
 _SHORTEST_RSA = 2048  # bits
 _DELETE = "\x7f"
 _GROUP_KEYS = {"gemini": "master-"}  # keys of a whole group of accounts, by how they begin
+
+
+def takes_private_keys(exchange: str) -> bool:
+    """Return whether a user can register a public key at the exchange, and use the private half."""
+    return exchange in _PEM_KINDS
 
 
 def malformed(exchange: str, credentials: Credentials) -> str | None:
@@ -56,6 +62,8 @@ def _group_fault(exchange: str, api_key: str) -> str | None:
 def _secret_fault(exchange: str, secret: str) -> str | None:
     if is_pem(secret):
         return _pem_fault(exchange, secret)
+    if not takes_private_keys(exchange) and with_pem_lines(secret) is not None:
+        return "api_secret is a private key, which this exchange does not use."
     fault = _text_fault("api_secret", secret)
     if fault is None and exchange in _BASE64_SECRETS:
         try:
