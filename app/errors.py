@@ -136,6 +136,15 @@ class UnsupportedMediaType(AppError):
     title = "The media type is not supported"
     detail = "Send the body as uncompressed JSON with the header `Content-Type: application/json`."
 
+    def __init__(self, files: tuple[str, ...] = ()) -> None:
+        """Take the media types of a route that takes a file."""
+        kinds = ", ".join(f"`{media_type}`" for media_type in files)
+        super().__init__(
+            f"Send the file uncompressed, with one of these as `Content-Type`: {kinds}."
+            if files
+            else None
+        )
+
 
 MOST_FAULTS = 20
 """How many faults of a request are listed; a last entry counts the others."""

@@ -28,6 +28,7 @@ from app.domains.deletion.router import router as data_deletions
 from app.domains.freezes.router import router as freezes
 from app.domains.history.router import positions_router as position_list
 from app.domains.history.router import router as history
+from app.domains.imports.router import router as imports
 from app.domains.ingest.router import router as ingest
 from app.domains.keys.router import router as keys
 from app.domains.operations.router import router as operations
@@ -53,6 +54,7 @@ ROUTERS = {
         positions,
         analytics,
         history,
+        imports,
         account,
         closing,
         operations,

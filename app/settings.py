@@ -314,6 +314,12 @@ class Settings(BaseSettings):
         description="Trades, equity snapshots, signals and events together that one bot may store "
         "on a UTC day; further batches get 429.",
     )
+    imported_rows_per_day: int = Field(
+        5_000_000,
+        ge=1,
+        description="Trades that one account may import on a UTC day, counted when an import "
+        "begins; further imports get 429.",
+    )
     limits_url: SharedStoreUrl = Field(
         None,
         description="Valkey or Redis through which all processes share these limits: `redis://`, "

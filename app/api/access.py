@@ -28,7 +28,8 @@ class Access:
 
     A `dear` read counts, sums or looks through many rows: an account has few of them at a time.
 
-    A route that takes `batches` may be sent more than 64 KiB: up to the limit of the settings.
+    A route that takes `batches` may be sent more than 64 KiB: up to the limit of the settings. One
+    that takes a file of one of the media types `files` reads it piece by piece.
     """
 
     for_bots: bool
@@ -41,6 +42,7 @@ class Access:
     hot: bool = False
     batches: bool = False
     dear: bool = False
+    files: tuple[str, ...] = ()
 
     def scopes_for(self, query: Iterable[tuple[str, str]]) -> tuple[Scope, ...]:
         """Return the scopes that a request with these query parameters needs."""
@@ -56,6 +58,7 @@ def for_users(
     while_closing: bool = False,
     hot: bool = False,
     dear: bool = False,
+    files: tuple[str, ...] = (),
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare a route for users, and services on their behalf, whose token has all these scopes."""
     if replayable is None:
@@ -70,6 +73,7 @@ def for_users(
             while_closing=while_closing,
             hot=hot,
             dear=dear,
+            files=files,
         )
     )
 

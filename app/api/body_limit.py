@@ -13,12 +13,20 @@ from app.kit.bounded_json import OutOfBounds
 ORDINARY = 64 * 1024
 """The most bytes of a body on a route that does not take batches."""
 
+FILE = 512 * 1024 * 1024
+"""The most bytes of a body on a route that takes a file, which it reads piece by piece."""
+
 _LIMIT = "botkeys.body_limit"
 
 
 def allow_batches(scope: Scope) -> None:
     """Let the route read a body as large as the settings allow; call it before the body is read."""
     scope[_LIMIT].batches = True
+
+
+def allow_file(scope: Scope) -> None:
+    """Let the route read a file; call it before the body is read."""
+    scope[_LIMIT].file = True
 
 
 def body_limit(scope: Scope) -> int:
@@ -38,20 +46,23 @@ class BodyOutOfBounds(HTTPException):
 class BodyLimit:
     """The limit of one request, which its route may raise."""
 
-    __slots__ = ("_largest", "batches")
+    __slots__ = ("_largest", "batches", "file")
 
     def __init__(self, largest: int) -> None:
         self._largest = largest
         self.batches = False
+        self.file = False
 
     @property
     def bytes(self) -> int:
+        if self.file:
+            return FILE
         return self._largest if self.batches else min(ORDINARY, self._largest)
 
 
 class BodyLimitMiddleware:
-    """A middleware that limits bodies: to `largest` bytes on routes that take batches, to 64 KiB on
-    all others.
+    """A middleware that limits bodies: to `largest` bytes on routes that take batches, to 512 MiB
+    on routes that take a file, to 64 KiB on all others.
 
     A body that announces more is rejected unread, a streamed one as soon as it exceeds the limit.
     The error is raised from `receive` as the framework's own with status 413, which body parsers

@@ -46,14 +46,17 @@ _TAGS = {
     "freezes": "Stops on new positions: for the account, an exchange or a key.",
     "positions": "Positions that bots reported, and closing one by hand.",
     "trading data": "Trades, equity snapshots, signals and events that bots reported: as pages, or "
-    "as whole lists in CSV or NDJSON.",
+    "as whole lists in CSV or NDJSON. Trades can be imported too.",
     "analytics": "Figures of trading, equity curves and the dashboard's totals.",
     "account": "The account's settings, and closing the account.",
-    "operations": "Long-running work, such as deletions, and its progress.",
+    "operations": "Long-running work, such as deletions and imports, and its progress.",
     "audit": "Every change, refusal and release in the account.",
     "runtime": "Routes for bots, called with a bot's own token.",
     "health": "For operators: liveness, readiness and metrics.",
 }
+
+FILE_SCHEMAS = "x-schemas"
+"""The member of a route's `openapi_extra` that holds the named schemas of its file."""
 
 _SECURITY_SCHEMES = {
     "userToken": {
@@ -88,6 +91,9 @@ def openapi_document(app: FastAPI) -> dict[str, Any]:
     components = document.setdefault("components", {})
     components["securitySchemes"] = _SECURITY_SCHEMES
     schemas = components.setdefault("schemas", {})
+    for operation in operations(document["paths"]):
+        # A file is read piece by piece, so the framework does not know what it is.
+        schemas.update(operation.pop(FILE_SCHEMAS, {}))
     describe_problems(schemas)
     name_constants(schemas)
     tidy(document)

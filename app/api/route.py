@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from app.api.access import Access, access_of
-from app.api.body_limit import allow_batches
+from app.api.body_limit import allow_batches, allow_file
 from app.api.fast_path import Endpoint, ExactRequest
 from app.api.pipeline import MAX_IDEMPOTENCY_KEY, Check, Handler, Pipeline
 from app.api.preconditions import is_conditional
@@ -122,7 +122,7 @@ class EdgeRoute(APIRoute):
     def _at_the_edge(self, handle: Handler) -> Answering:
         access, reads = self.access, self.methods == {"GET"}
         names = None if access.for_bots else QueryNames(self.dependant)
-        check = _checks_of(names, batches=access.batches)
+        check = _checks_of(names, batches=access.batches, files=access.files)
 
         def at_the_edge(request: Request) -> Coroutine[Any, Any, Response]:
             pipeline: Pipeline = request.app.state.pipeline
@@ -131,7 +131,7 @@ class EdgeRoute(APIRoute):
         return at_the_edge
 
 
-def _checks_of(names: QueryNames | None, *, batches: bool) -> Check:
+def _checks_of(names: QueryNames | None, *, batches: bool, files: tuple[str, ...]) -> Check:
     def check(request: Request) -> None:
         scope = request.scope
         if scope["query_string"]:
@@ -140,7 +140,9 @@ def _checks_of(names: QueryNames | None, *, batches: bool) -> Check:
                 names.check(request)
         if batches:
             allow_batches(scope)
-        _check_media_type(request)
+        if files:
+            allow_file(scope)
+        _check_media_type(request, files)
 
     return check
 
@@ -178,15 +180,22 @@ def _has_body(request: Request) -> bool:
     return length not in ("", "0") or "transfer-encoding" in request.headers
 
 
-def _check_media_type(request: Request) -> None:
-    """Raise `UnsupportedMediaType` unless the body is unencoded JSON; an empty one without
-    a type is none.
+def media_type_of(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _check_media_type(request: Request, files: tuple[str, ...]) -> None:
+    """Raise `UnsupportedMediaType` unless the body is unencoded JSON, or of one of the types
+    `files`; an empty one without a type is none.
     """
-    if _has_body(request):
+    if _has_body(request) or files:
         if request.headers.get("content-encoding", "identity").lower() != "identity":
-            raise UnsupportedMediaType
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if media_type != "application/json" and not media_type.endswith("+json"):
+            raise UnsupportedMediaType(files)
+        media_type = media_type_of(request)
+        if files:
+            if media_type not in files:
+                raise UnsupportedMediaType(files)
+        elif media_type != "application/json" and not media_type.endswith("+json"):
             raise UnsupportedMediaType
 
 

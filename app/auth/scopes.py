@@ -10,6 +10,7 @@ class Scope(StrEnum):
     BOTS_READ = "bots:read"
     BOTS_WRITE = "bots:write"
     DATA_READ = "data:read"
+    DATA_WRITE = "data:write"
     DATA_DELETE = "data:delete"
     ACCOUNT_ADMIN = "account:admin"
     AUDIT_READ = "audit:read"

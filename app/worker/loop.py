@@ -17,6 +17,7 @@ from app.domains.catalogue.refresher import CatalogueRefresher
 from app.worker.catalogue_refresh import refresh_due
 from app.worker.expiry import announce_expiry
 from app.worker.housekeeping import sweep
+from app.worker.importing import ImportLimits, store_imported
 from app.worker.presence import announce_offline
 from app.worker.purging import DEFAULT_LIMITS, PurgeLimits, purge_deleted
 from app.worker.rollups import mark_cut, recompute_due
@@ -53,6 +54,7 @@ def purge_tasks(database: Database, limits: PurgeLimits = DEFAULT_LIMITS) -> lis
         Task("rollups", 10.0, lambda: recompute_due(sessions)),
         Task("cut_days", 300.0, lambda: mark_cut(sessions)),
         Task("purge", 1.0, lambda: purge_deleted(sessions, limits)),
+        Task("import", 1.0, lambda: store_imported(sessions, ImportLimits(claim=limits.claim))),
     ]
 
 

@@ -48,6 +48,7 @@ SAMPLES: dict[str, Any] = {
     "required": "keys:write",
     "retry_after": 5,
     "seconds": 5,
+    "files": ("application/json",),
     "policy": RatePolicy("account", 500, 5),
     "side": "long",
     "symbol": "BTC-USDT-SWAP",

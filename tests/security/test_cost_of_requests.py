@@ -24,7 +24,11 @@ REFERENCE = 0.0155
 """How long `_unit` took there."""
 
 ROUTES = routes_of(Role.ALL)
-WITH_BODY = [route for route in ROUTES if route.takes_body and not route.access.batches]
+WITH_BODY = [
+    route
+    for route in ROUTES
+    if route.takes_body and not (route.access.batches or route.access.files)
+]
 BATCHES = [route for route in ROUTES if route.access.batches]
 
 

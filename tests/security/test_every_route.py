@@ -342,15 +342,17 @@ async def test_a_query_that_the_route_does_not_take_is_refused_and_nothing_happe
     twice = "&".join(f"{name}=PLANTED&{name}=PLANTED" for name in names)
     repeated = [("repeated", ["query", name]) for name in names]
     unknown = ("extra_forbidden", ["query"])
+    other = "force" if "dry_run" in names else "dry_run"
     queries = [
         ("PLANTED", [unknown]),
-        (f"{twice}&dry_run=PLANTED&x=", [*repeated, unknown, unknown]),
+        (f"{twice}&{other}=PLANTED&x=", [*repeated, unknown, unknown]),
     ]
     if names:
         queries.append((twice, repeated))
     before = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
     for (query, faults), body in product(queries, (stage.body, "no object")):
-        address, headers = f"{stage.path}?{query}", {"Idempotency-Key": "a-key-of-its-own"}
+        mark = "&" if "?" in stage.path else "?"
+        address, headers = f"{stage.path}{mark}{query}", {"Idempotency-Key": "a-key-of-its-own"}
         answer = await stage.caller.call(route.method, address, body, headers=headers)
         errors = problem(answer, 422, "invalid_request")["errors"]
         assert [(fault["type"], fault["loc"]) for fault in errors] == faults
@@ -434,6 +436,8 @@ async def test_a_refused_write_is_recorded_once_and_changes_nothing(
             (b'{"made_up": 1}', {}, 422),
             (b"x" * (world.context.settings.body_limit + 1), {}, 413),
         ]
+    if route.access.files:
+        refused = [case for case in refused if case[2] != 413]
     if not route.access.replayable:
         refused = [case for case in refused if "Idempotency-Key" not in case[1]]
     codes: Counter[str] = Counter()

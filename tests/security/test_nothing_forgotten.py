@@ -88,7 +88,7 @@ async def add_row(database: Database, table: str, **known: UUID) -> None:
         "SELECT column_name, data_type FROM information_schema.columns"
         " WHERE table_schema = 'public' AND table_name = :table"
         " AND (is_nullable = 'NO' OR column_name = ANY (:known)"
-        " OR column_name IN ('close_reason', 'key_id')) AND column_default IS NULL"
+        " OR column_name IN ('close_reason', 'key_id', 'import_id')) AND column_default IS NULL"
     )
     async with database.sessions.begin() as session:
         columns = (await session.execute(query, {"table": table, "known": list(known)})).all()
@@ -102,6 +102,11 @@ async def add_row(database: Database, table: str, **known: UUID) -> None:
 def _value(table: str, column: str, data_type: str, known: dict[str, Any]) -> str:
     if column in known:
         return f"'{known[column]}'"
+    if column == "import_id":
+        return (
+            "(SELECT coalesce(max(id::text)::uuid, gen_random_uuid()) FROM operations"  # noqa: S608
+            f" WHERE account_id = '{known['account_id']}')"
+        )
     return _OF_TABLE.get(table, {}).get(column) or _WORDS.get(column) or _VALUES[data_type]
 
 
@@ -110,7 +115,7 @@ async def fill_all(world: World, column: str, bot: Bot, key_id: str) -> set[str]
     database = world.context.database
     known = {"account_id": bot.account_id, "bot_id": bot.id, "key_id": UUID(key_id)}
     tables = await tables_with(database, column) - OF_THE_OWNER
-    for table in sorted(tables):
+    for table in sorted(tables, key=lambda name: (name.startswith("import_"), name)):
         if not await rows_of(database, table, column, known[column]):
             await add_row(database, table, **known)
         assert await rows_of(database, table, column, known[column]), table

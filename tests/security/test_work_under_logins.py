@@ -5,6 +5,7 @@ login that production runs it with. A route or a task that is added fails these 
 run it.
 """
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from sqlalchemy import text
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
-from app.db.models.deletion import KINDS as OPERATIONS
+from app.db.models.deletion import DELETIONS as OPERATIONS
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.deletion.schemas import DeletionScope
 from app.settings import Role
@@ -25,6 +26,7 @@ from app.simulator import Simulator, credentials
 from app.worker.loop import Task, catalogue_tasks, purge_tasks
 from tests.support.batches import KINDS as KINDS_OF_REPORTS
 from tests.support.batches import item, report
+from tests.support.imports import exported, send, trades
 from tests.support.positions import trader
 from tests.support.purging import left
 from tests.support.routes import RouteUnderTest, one_time_key, routes_of, set_up
@@ -134,12 +136,14 @@ TO_DO = {
     "sweep": (
         "SELECT count(*) FROM idempotency_records WHERE created_at < now() - interval '1 day'",
         "SELECT count(*) FROM releases",
-        "SELECT count(*) FROM operations",
+        "SELECT count(*) FROM operations WHERE finished_at < now() - interval '40 days'",
         "SELECT count(*) FROM purged_positions",
         "SELECT count(*) FROM positions WHERE status = 'opening'",
     ),
     "presence": ("SELECT count(*) FROM presence WHERE announced_online",),
-    "expiry": ("SELECT count(*) FROM keys WHERE expiry_announced IS NULL",),
+    "expiry": (
+        "SELECT count(*) FROM keys WHERE expiry_announced IS NULL AND expires_at IS NOT NULL",
+    ),
     "rollups": ("SELECT count(*) FROM stale_days",),
     "cut_days": (
         """
@@ -153,6 +157,7 @@ TO_DO = {
         "SELECT count(*) FROM trades",
         "SELECT count(*) FROM operations WHERE status = 'queued'",
     ),
+    "import": ("SELECT count(*) FROM import_rows",),
 }
 """What each task finds before its turn, and does not find any more after it."""
 
@@ -171,6 +176,10 @@ async def test_each_task_of_the_workers_does_its_work_under_its_login(
     headers = {"Idempotency-Key": "an-old-record"}
     await other.user.post("/v1/bots", {"name": "another"}, headers=headers)
     await split.write(*AGED)
+    importing = production.user("dave")
+    key = await importing.add_key("other_account")
+    file = json.dumps([exported("one", key)]).encode()
+    assert (await send(importing, file, key_id=key["id"])).status_code == 202
 
     async def to_do(name: str) -> list[int]:
         async with split.superuser.sessions() as session:
@@ -184,6 +193,8 @@ async def test_each_task_of_the_workers_does_its_work_under_its_login(
             before = await to_do(name)
             assert all(before), (name, before)
             await task.turn()
+            if name == "import":
+                assert len(await trades(importing)) == 1
             after = await to_do(name)
             assert not any(after), (name, after)
 

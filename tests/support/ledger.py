@@ -30,7 +30,9 @@ ZERO = Fraction(0)
 
 @dataclass(frozen=True, slots=True)
 class Deal:
-    """A trade; `settle` and `pnl` are stored as `None` if the contract is unknown."""
+    """A trade; `settle` and `pnl` are stored as `None` if the contract is unknown. An imported one
+    may not know when it was `opened`.
+    """
 
     environment: str
     key: UUID
@@ -39,7 +41,7 @@ class Deal:
     settle: str | None
     pnl: Decimal
     fees: Decimal
-    opened: datetime
+    opened: datetime | None
     at: datetime
 
 
@@ -77,9 +79,9 @@ _AMOUNTS = st.one_of(
     st.integers(-3, 3).map(Decimal), st.decimals(-100, 100, places=18, allow_nan=False)
 )
 DEALS = st.builds(
-    lambda at, held, **rest: Deal(at=at, opened=at - held, **rest),
+    lambda at, held, **rest: Deal(at=at, opened=None if held is None else at - held, **rest),
     at=_MOMENTS,
-    held=st.sampled_from([timedelta(0), timedelta(microseconds=3), timedelta(hours=30)]),
+    held=st.sampled_from([timedelta(0), timedelta(microseconds=3), timedelta(hours=30), None]),
     environment=st.sampled_from(["live", "live", "live", "testnet"]),
     key=st.sampled_from(KEYS),
     bot=st.sampled_from(BOTS),
@@ -147,6 +149,7 @@ async def add_deals(session: AsyncSession, account: UUID, deals: Iterable[Deal])
                 pnl=deal.pnl if known else None,
                 opened_at=deal.opened,
                 closed_at=deal.at,
+                import_id=uuid4() if deal.opened is None else None,
             )
         )
         await mark_stale(session, account, deal.environment, utc_days([deal.at]))
@@ -228,6 +231,12 @@ def drawdown(
     return best
 
 
+def held_in(deal: Deal) -> Fraction:
+    """Return the seconds that a trade is known to have been open."""
+    held = timedelta(0) if deal.opened is None else deal.at - deal.opened
+    return Fraction(held // timedelta(microseconds=1)) / 10**6
+
+
 def sums(
     deals: Sequence[Deal],
     looks: Sequence[Look],
@@ -248,9 +257,10 @@ def sums(
             sum((pnl for pnl in pnls if pnl > 0), ZERO),
             sum((-pnl for pnl in pnls if pnl < 0), ZERO),
             sum((Fraction(d.fees) for d in some if settle), ZERO),
-            sum((Fraction((d.at - d.opened) // timedelta(microseconds=1)) for d in some), ZERO)
-            / 10**6,
-            min(d.opened for d in some),
+            sum((held_in(d) for d in some), ZERO),
+            sum(d.opened is None for d in some),
+            min((d.opened for d in some if d.opened is not None), default=None),
+            min(d.at for d in some),
             max(d.at for d in some),
             *(drawdown(some, resets) if settle else (ZERO, None, None)),
         )

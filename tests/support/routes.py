@@ -7,7 +7,7 @@ more has an entry here. A route that cannot be called fails the tests that walk 
 import base64
 import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -21,6 +21,7 @@ from app.api.openapi import openapi_document
 from app.api.route import EdgeRoute
 from app.main import create_app
 from app.settings import Mode, Role, Settings
+from app.worker.importing import store_imported
 from botkeys.sealing.suites import PrivateKey, SuiteName
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.world import Bot, Json, Person, User, World
@@ -245,6 +246,31 @@ async def _new_credentials(stage: Stage, user: User) -> None:
     stage.body = {name: new[name] for name in wanted} | {"confirm_same_account": True}
 
 
+async def _key_without_import(user: User) -> Json:
+    """Make a key, and end what the account is importing: it has one import at a time."""
+    await store_imported(user.world.context.database.sessions)
+    key: Json = (await user.get(f"/v1/keys/{await _make_key(user)}")).json()
+    return key
+
+
+async def _file(stage: Stage, user: User) -> None:
+    """Let the example's trade be of a key that exists."""
+    key = await _key_without_import(user)
+    (trade,) = stage.body["items"]
+    named = {"id": key["id"], "label": key["label"]}
+    of_key = {name: key[name] for name in ("exchange", "environment")}
+    stage.body = {**stage.body, "items": [{**trade, **of_key, "key": named}]}
+    stage.route = replace(stage.route, path=f"{stage.route.path}?key_id={key['id']}")
+
+
+async def _import(stage: Stage, user: User) -> None:
+    """Name an import in place of a deletion."""
+    key = await _key_without_import(user)
+    answer = await user.post(f"/v1/trades/import?key_id={key['id']}", {"items": []})
+    assert answer.status_code == 202, answer.text
+    stage.values["operation_id"] = answer.json()["id"]
+
+
 async def _fresh_look(stage: Stage, user: User) -> None:
     del user
     look = {"version": 1, "status": "ok", "checked_at": datetime.now(UTC).isoformat()}
@@ -257,6 +283,8 @@ LESSONS: dict[str, Callable[[Stage, User], Awaitable[None]]] = {
     "assignKey": _key_to_assign,
     "changeAsset": _asset,
     "getAsset": _asset,
+    "importTrades": _file,
+    "listRefusedRows": _import,
     "removeAsset": _asset,
     "unassignKey": _bot_with_key,
     "releaseCredentials": _one_time_key,

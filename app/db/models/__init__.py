@@ -16,6 +16,7 @@ from app.db.models.credential import KeyCredential
 from app.db.models.deletion import DeletionMark, Operation
 from app.db.models.freeze import Freeze
 from app.db.models.idempotency import IdempotencyRecord
+from app.db.models.imports import ImportedRow, ImportRefusal
 from app.db.models.ingest_day import IngestDay
 from app.db.models.key import Key
 from app.db.models.key_label import KeyLabel
@@ -43,6 +44,8 @@ __all__ = [
     "FormerContract",
     "Freeze",
     "IdempotencyRecord",
+    "ImportRefusal",
+    "ImportedRow",
     "IngestDay",
     "InstrumentPrice",
     "Key",

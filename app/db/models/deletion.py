@@ -1,4 +1,4 @@
-"""Deletion marks, and the operations that carry deletions out."""
+"""Deletion marks, and operations: deletions and imports, which take long."""
 
 from datetime import datetime
 from typing import Any
@@ -20,7 +20,9 @@ from app.db.models.account import NOW
 from botkeys.exchanges.model import Environment
 
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
-KINDS = ("delete_key_data", "delete_data", "close_account")
+DELETIONS = ("delete_key_data", "delete_data", "close_account")
+IMPORT_TRADES = "import_trades"
+KINDS = (*DELETIONS, IMPORT_TRADES)
 UNFINISHED = text("status IN ('queued', 'running')")
 
 
@@ -64,6 +66,13 @@ class Operation(Base):
         CheckConstraint("(claim IS NULL) = (claimed_until IS NULL)", "claims_lapse"),
         Index("ix_operations_unfinished", "created_at", postgresql_where=UNFINISHED),
         Index("ix_operations_page", "account_id", text("id DESC")),
+        # An account has one import at a time.
+        Index(
+            "uq_operations_importing",
+            "account_id",
+            unique=True,
+            postgresql_where=text("kind = 'import_trades' AND status IN ('queued', 'running')"),
+        ),
     )
 
     account_id: Mapped[AccountId]

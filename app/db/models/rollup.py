@@ -40,8 +40,9 @@ class TradeDay(Base):
     the scope hold the zero UUID or are empty; so is the settle asset of trades whose contract was
     unknown, for which only the count is meaningful.
 
-    `held` is in seconds. The day's curve begins at 0: `high` and `low` are its extremes including
-    that beginning, `drawdown` its largest fall; each with its first time, null for the beginning.
+    `held` is in seconds, of the trades whose opening is known; `untimed` counts the others. The
+    day's curve begins at 0: `high` and `low` are its extremes including that beginning, `drawdown`
+    its largest fall; each with its first time, null for the beginning.
     """
 
     __tablename__ = "trade_days"
@@ -67,8 +68,8 @@ class TradeDay(Base):
     gross_profit: Mapped[_Amount]
     gross_loss: Mapped[_Amount]
     fees: Mapped[_Amount]
-    held: Mapped[_Amount]
-    first_opened: Mapped[datetime]
+    held: Mapped[Decimal | None] = mapped_column(Numeric)
+    first_opened: Mapped[datetime | None]
     first_at: Mapped[datetime]
     last_at: Mapped[datetime]
     high: Mapped[_Amount]
@@ -78,6 +79,7 @@ class TradeDay(Base):
     drawdown: Mapped[_Amount]
     peak_at: Mapped[datetime | None]
     trough_at: Mapped[datetime | None]
+    untimed: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
 
 
 class StaleDay(Base):

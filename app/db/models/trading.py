@@ -16,6 +16,9 @@ from app.db.models.position import SIDES
 from botkeys.exchanges.model import ContractKind, ContractType, Environment, MarginMode
 
 DIRECTIONS = ("long", "short", "flat")
+IMPORTS_MAY_LACK = ("side", "quantity", "entry_price", "exit_price", "opened_at")
+NOBODY = UUID(int=0)
+"""The `bot_id` of imported rows that belong to no bot."""
 
 
 class _Reported:
@@ -71,7 +74,8 @@ class Trade(_Reported, Base):
 
     `contract_type`, `contract_size` and `settle` are those it was computed with. P&L, size and
     settle asset are null if the contract is unknown; they are never guessed. `contract_type` then
-    is what the bot stated, if anything.
+    is what the bot stated, if anything. A row with an `import_id` was brought by a user: what the
+    format of that import lacks is null.
     """
 
     __tablename__ = "trades"
@@ -81,10 +85,10 @@ class Trade(_Reported, Base):
 
     contract_type: Mapped[str | None] = mapped_column(sort_order=-1)  # type: ignore[assignment]
     symbol: Mapped[str]
-    side: Mapped[str]
-    quantity: Mapped[Decimal] = mapped_column(Numeric)
-    entry_price: Mapped[Decimal] = mapped_column(Numeric)
-    exit_price: Mapped[Decimal] = mapped_column(Numeric)
+    side: Mapped[str | None]
+    quantity: Mapped[Decimal | None] = mapped_column(Numeric)
+    entry_price: Mapped[Decimal | None] = mapped_column(Numeric)
+    exit_price: Mapped[Decimal | None] = mapped_column(Numeric)
     fees: Mapped[Decimal] = mapped_column(Numeric)
     leverage: Mapped[Decimal | None] = mapped_column(Numeric)
     margin_mode: Mapped[str | None]
@@ -92,9 +96,10 @@ class Trade(_Reported, Base):
     contract_size: Mapped[Decimal | None] = mapped_column(Numeric)
     settle: Mapped[str | None]
     pnl: Mapped[Decimal | None] = mapped_column(Numeric)
-    opened_at: Mapped[datetime]
+    opened_at: Mapped[datetime | None]
     closed_at: Mapped[datetime]
     exit_reason: Mapped[str | None]
+    import_id: Mapped[UUID | None] = mapped_column(sort_order=2)
 
     @classmethod
     def _more(cls) -> tuple[SchemaItem, ...]:
@@ -102,8 +107,14 @@ class Trade(_Reported, Base):
             CheckConstraint(one_of("side", SIDES), "side"),
             CheckConstraint(one_of("margin_mode", MarginMode), "margin_mode"),
             CheckConstraint(
-                "(pnl IS NULL) = (contract_size IS NULL) AND (pnl IS NULL) = (settle IS NULL)",
+                "(pnl IS NULL) = (settle IS NULL)"
+                " AND (import_id IS NOT NULL OR (pnl IS NULL) = (contract_size IS NULL))",
                 "pnl_of_a_known_contract",
+            ),
+            CheckConstraint(
+                "import_id IS NOT NULL OR "
+                + " AND ".join(f"{column} IS NOT NULL" for column in IMPORTS_MAY_LACK),
+                "whole_unless_imported",
             ),
         )
 

@@ -14,9 +14,9 @@ drawdown of Magdon-Ismail and Atiya, "Maximum Drawdown" (Risk 17, 2004): the lar
 from a running maximum. Among equal drawdowns the first counts, and among equal peaks the first.
 """
 
-ADDED = ("trades", "wins", "losses", "pnl", "gross_profit", "gross_loss", "fees", "held")
+ADDED = ("trades", "wins", "losses", "pnl", "gross_profit", "gross_loss", "fees", "held", "untimed")
 CURVE = ("high", "high_at", "low", "low_at", "drawdown", "peak_at", "trough_at")
-COUNTED = ("trades", "wins", "losses")
+COUNTED = ("trades", "wins", "losses", "untimed")
 BLOCK = (*ADDED, "first_opened", "first_at", "last_at", *CURVE)
 """The columns of a block, named as in `trade_days`."""
 
@@ -30,7 +30,8 @@ coalesce(sum(pnl), 0) AS pnl,
 coalesce(sum(pnl) FILTER (WHERE pnl > 0), 0) AS gross_profit,
 coalesce(-sum(pnl) FILTER (WHERE pnl < 0), 0) AS gross_loss,
 coalesce(sum(trades.fees) FILTER (WHERE pnl IS NOT NULL), 0) AS fees,
-sum(extract(epoch FROM trades.closed_at - trades.opened_at)) AS held,
+coalesce(sum(extract(epoch FROM trades.closed_at - trades.opened_at)), 0) AS held,
+count(*) FILTER (WHERE trades.opened_at IS NULL) AS untimed,
 min(trades.opened_at) AS first_opened,
 trades.closed_at AS first_at,
 trades.closed_at AS last_at,

@@ -22,7 +22,8 @@ class Sums(NamedTuple):
     """The sums of the trades of one group and settle asset; `settle` is empty if unknown.
 
     `since` is the first trade of the stretch with the largest drawdown; the stretch begins at its
-    peak if `peak_at` is `None`. `held` is in seconds.
+    peak if `peak_at` is `None`. `held` is in seconds, without the `untimed` trades, whose opening
+    is not known.
     """
 
     member: str
@@ -35,7 +36,9 @@ class Sums(NamedTuple):
     gross_loss: Decimal
     fees: Decimal
     held: Decimal
-    first_opened: datetime
+    untimed: int
+    first_opened: datetime | None
+    first_at: datetime
     last_at: datetime
     drawdown: Decimal
     peak_at: datetime | None
@@ -107,8 +110,8 @@ class AnalyticsRepository:
         WITH cuts AS MATERIALIZED ({cuts}),
         raw_days AS MATERIALIZED ({raw_days(selection, days_left, days_of_cuts)}),
         stretches AS ({folded(placed, "member, settle, stretch")})
-        SELECT member, settle, {SUMS}, min(first_opened) AS first_opened, max(last_at) AS last_at,
-            max(drawdown) AS drawdown,
+        SELECT member, settle, {SUMS}, min(first_opened) AS first_opened, min(first_at) AS first_at,
+            max(last_at) AS last_at, max(drawdown) AS drawdown,
             (array_agg(peak_at {by_depth}))[1] AS peak_at,
             (array_agg(trough_at {by_depth}))[1] AS trough_at,
             (array_agg(first_at {by_depth}))[1] AS since

@@ -66,7 +66,11 @@ class SummaryFigures(Document):
     ]
     bot: Annotated[
         GroupBot | None,
-        Field(examples=[None], description="The bot of the group; null unless grouped by bot."),
+        Field(
+            examples=[None],
+            description="The bot of the group; null unless grouped by bot, and for imported trades "
+            "that belong to no bot.",
+        ),
     ]
     symbol: Annotated[
         str | None,
@@ -109,7 +113,15 @@ class SummaryFigures(Document):
         Field(
             description="The holding time of the trades that closed in the period, divided by the "
             "length of the period. It exceeds the average number of open positions if trades were "
-            "opened before the period."
+            "opened before the period. Trades whose opening is not known are left out."
+        ),
+    ]
+    trades_without_opening: Annotated[
+        int,
+        Field(
+            examples=[0],
+            description="Imported trades whose opening is not known: they count in everything but "
+            "`exposure`.",
         ),
     ]
     trades_per_day: Annotated[

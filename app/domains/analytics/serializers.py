@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
+from app.db.models.trading import NOBODY
 from app.domains.analytics import formulas
 from app.domains.analytics.equity_curve_repository import Point
 from app.domains.analytics.grouping import PERIODS, Grouping
@@ -42,7 +43,7 @@ def figures_document(figures: Figures, names: Mapping[UUID, str]) -> dict[str, A
     """Return the figures; averages and ratios follow `app.domains.analytics.formulas`."""
     sums = figures.sums
     asked_since, asked_until = figures.period
-    since, until = asked_since or sums.first_opened, asked_until or sums.last_at
+    since, until = asked_since or _first(sums), asked_until or sums.last_at
     places = formulas.AMOUNT_PLACES
     return {
         **_group(figures, names),
@@ -60,8 +61,14 @@ def figures_document(figures: Figures, names: Mapping[UUID, str]) -> dict[str, A
         "average_loss": formulas.divided(sums.gross_loss, sums.losses, places),
         "largest_drawdown": _drawdown(figures),
         "exposure": formulas.exposure(sums.held, since, until),
+        "trades_without_opening": sums.untimed,
         "trades_per_day": formulas.per_day(sums.trades, since, until),
     }
+
+
+def _first(sums: Sums) -> datetime:
+    """Return the first time known of the trades: an opening, or else the first closing."""
+    return sums.first_at if sums.first_opened is None else min(sums.first_opened, sums.first_at)
 
 
 def _group(figures: Figures, names: Mapping[UUID, str]) -> dict[str, Any]:
@@ -70,7 +77,8 @@ def _group(figures: Figures, names: Mapping[UUID, str]) -> dict[str, Any]:
     if kind == "key":
         group["key"] = {"id": member, "label": names.get(UUID(member))}
     elif kind == "bot":
-        group["bot"] = {"id": member, "name": names.get(UUID(member))}
+        if UUID(member) != NOBODY:
+            group["bot"] = {"id": member, "name": names.get(UUID(member))}
     elif kind == "symbol":
         group["symbol"] = member
     elif kind in PERIODS:

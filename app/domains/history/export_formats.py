@@ -13,8 +13,15 @@ from botkeys.decimals import plain
 
 _FORMULA = "=+\\-@＝＋－＠"  # noqa: RUF001  # as typed
 """The characters that make a spreadsheet treat text as a formula, full-width ones included."""
-_CELL = re.compile(f'^(?=[{_FORMULA}\\t\\r\\n])|(?<=[;\\t\\r\\n])["\\s]{{0,8}}(?=[{_FORMULA}])')
-"""Where a cell begins, also for a program that splits lines at semicolons or tabs."""
+_BEGINS = f"^(?='*[{_FORMULA}\\t\\r\\n])"
+_BEFORE = '(?P<before>[;\\t\\r\\n]["\\s]{0,8})'
+_REST = f"(?P<rest>'*[{_FORMULA}])"
+_CELL = re.compile(f"{_BEGINS}|{_BEFORE}{_REST}")
+"""Where a cell begins, also for a program that splits lines at semicolons or tabs.
+
+Apostrophes before a formula get one more, so that `unquoted` gives each text back.
+"""
+_QUOTED = re.compile(f"^'{_BEGINS.removeprefix('^')}|{_BEFORE}'{_REST}")
 
 Document = dict[str, Any]
 
@@ -41,9 +48,9 @@ class CsvLines:
     """CSV: a header, then a line for each document. Null is an empty cell.
 
     Every cell is quoted. Text that a spreadsheet would treat as a formula is prefixed with an
-    apostrophe: bots choose names and symbols. So is what follows a semicolon, a tab or a line break
-    within it, where a program with another separator begins a cell. Numbers are not prefixed,
-    whatever their sign.
+    apostrophe, as are apostrophes before one: bots choose names and symbols. So is what follows a
+    semicolon, a tab or a line break within it, where a program with another separator begins a
+    cell. Numbers are not prefixed, whatever their sign.
     """
 
     def __init__(self, members: Sequence[str]) -> None:
@@ -65,6 +72,15 @@ class CsvLines:
             yield document[member]
 
 
+def _quoted(text: str) -> str:
+    return _CELL.sub(r"\g<before>'\g<rest>", text)
+
+
+def unquoted(cell: str) -> str:
+    """Return the text that `CsvLines` has written as this cell."""
+    return _QUOTED.sub(r"\g<before>\g<rest>", cell)
+
+
 def _csv(rows: Iterable[Iterable[str]]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\r\n", quoting=csv.QUOTE_ALL).writerows(rows)
@@ -73,11 +89,11 @@ def _csv(rows: Iterable[Iterable[str]]) -> bytes:
 
 def _cell(value: Any) -> str:
     if isinstance(value, str):
-        return _CELL.sub(r"\g<0>'", value)
+        return _quoted(value)
     if isinstance(value, Decimal):
         return plain(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, bool | dict | list):
-        return _CELL.sub(r"\g<0>'", dumps(value).decode())
+        return _quoted(dumps(value).decode())
     return "" if value is None else str(value)

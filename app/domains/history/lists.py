@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, Text, cast, func, literal_column
 
+from app.db.models.trading import NOBODY
 from app.domains.positions.rows import PositionRow
 from app.domains.positions.schemas import Position as PositionDocument
 from app.domains.positions.serializers import position_document
@@ -66,7 +67,7 @@ def _documents(members: Sequence[str]) -> Callable[[Row], Document]:
         row_id, bot_id, bot_name, key_id, key_label, *rest = row
         return {
             "id": row_id,
-            "bot": None if bot_id is None else {"id": bot_id, "name": bot_name},
+            "bot": None if bot_id in (None, NOBODY) else {"id": bot_id, "name": bot_name},
             "key": None if key_id is None else {"id": key_id, "label": key_label},
             **dict(zip(members, rest, strict=True)),
         }
@@ -104,6 +105,7 @@ TRADES = _data_list(
     "opened_at",
     "closed_at",
     "stored_at",
+    "import_id",
 )
 EQUITY_SNAPSHOTS = _data_list(
     kinds.EQUITY_SNAPSHOTS,

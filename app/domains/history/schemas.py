@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import Field
 
@@ -27,8 +28,11 @@ class _Reported(Document):
 
 
 class Trade(_Reported):
-    """A completed round trip."""
+    """A completed round trip. What the format of an import lacks is null."""
 
+    bot: Annotated[  # type: ignore[assignment]  # wider than what bots report themselves
+        DataBot | None, Field(description="Null for an imported trade that belongs to no bot.")
+    ]
     contract_type: Annotated[  # type: ignore[assignment]  # wider than that of other kinds
         ContractKind | None,
         Field(
@@ -37,18 +41,18 @@ class Trade(_Reported):
         ),
     ]
     symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
-    side: PositionSide
+    side: PositionSide | None
     quantity: Annotated[
-        DecimalText, Field(examples=["0.5"], description="In the exchange's units.")
+        DecimalText | None, Field(examples=["0.5"], description="In the exchange's units.")
     ]
     entry_price: Annotated[
-        DecimalText,
+        DecimalText | None,
         Field(
             examples=["97012.5"], description="The average entry price, in the exchange's units."
         ),
     ]
     exit_price: Annotated[
-        DecimalText,
+        DecimalText | None,
         Field(examples=["98100"], description="The average exit price, in the exchange's units."),
     ]
     fees: Annotated[
@@ -58,7 +62,8 @@ class Trade(_Reported):
         DecimalText | None,
         Field(
             examples=["542.5"],
-            description="Realised P&L in `settle`, net of fees; null if the contract is not known.",
+            description="Realised P&L in `settle`, net of fees; null if the contract is not known. "
+            "Of an imported trade it is what the file says.",
         ),
     ]
     settle: Annotated[
@@ -71,7 +76,8 @@ class Trade(_Reported):
         DecimalText | None,
         Field(
             examples=["1"],
-            description="What one unit of quantity is worth; null if the contract is not known.",
+            description="What one unit of quantity is worth; null if the contract is not known, or "
+            "the file of an import did not say.",
         ),
     ]
     leverage: Annotated[DecimalText | None, Field(examples=["10"])]
@@ -86,9 +92,18 @@ class Trade(_Reported):
     exit_reason: Annotated[
         str | None, Field(examples=["take profit"], description="The bot's own words.")
     ]
-    opened_at: datetime
+    opened_at: Annotated[
+        datetime | None, Field(description="Null if the file of an import did not say.")
+    ]
     closed_at: datetime
     stored_at: Annotated[datetime, Field(description="When the service stored it.")]
+    import_id: Annotated[
+        UUID | None,
+        Field(
+            examples=[None],
+            description="The operation that imported the trade; null if a bot reported it.",
+        ),
+    ]
 
 
 class EquitySnapshot(_Reported):

@@ -46,7 +46,7 @@ def or_invalid(kind: type[Any]) -> GetPydanticSchema:
         try:
             return handler(value)
         except ValidationError as error:
-            return InvalidItem(_id_of(value), _sentence(error, known))
+            return InvalidItem(_id_of(value), sentence_of(error, known))
 
     known = {field.alias or name for name, field in kind.model_fields.items()}
     return GetPydanticSchema(
@@ -63,7 +63,7 @@ def _id_of(item: Any) -> str | None:
         return None
 
 
-def _sentence(error: ValidationError, known: Collection[str]) -> str:
+def sentence_of(error: ValidationError, known: Collection[str]) -> str:
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     parts = [
         _fault(fault["loc"], fault["type"], fault["msg"], known) for fault in faults[:_MOST_FAULTS]

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import Operation
+from app.db.models.deletion import IMPORT_TRADES
 
 _OPERATIONS = cast("Table", Operation.__table__)
 
@@ -77,6 +78,7 @@ async def another_waits(session: AsyncSession) -> bool:
     """Return whether there is an operation that nobody works on."""
     table = _OPERATIONS
     waiting = exists(literal_column("1")).where(
+        table.c.kind != IMPORT_TRADES,
         table.c.status.in_(("queued", "running")),
         or_(table.c.claimed_until.is_(None), table.c.claimed_until < func.clock_timestamp()),
     )

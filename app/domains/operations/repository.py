@@ -10,6 +10,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
+    update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -89,6 +90,19 @@ class OperationRepository:
         rows = await self._session.execute(query, {"account": self._account_id})
         row = rows.one_or_none()
         return None if row is None else OperationRow._make(row)
+
+    async def request_cancellation(self, operation_id: UUID) -> None:
+        """Have the worker undo an operation; one that has ended meanwhile stays as it is."""
+        await self._session.execute(
+            update(Operation)
+            .where(
+                Operation.account_id == self._account_id,
+                Operation.id == operation_id,
+                Operation.status.in_(("queued", "running")),
+            )
+            .values(cancel_requested=True)
+            .execution_options(synchronize_session=False)
+        )
 
     async def add(
         self,

@@ -94,7 +94,8 @@ async def stream_operation(operation_id: UUID, service: Operations, follow: Prog
 async def cancel_operation(operation_id: UUID, service: Operations) -> Response:
     """Cancel an operation.
 
-    Deletions cannot be cancelled: their data are hidden from the start, and late reports of them
-    are refused. An operation that has ended is returned unchanged.
+    An import is undone: a worker removes what it stored, then its status is `cancelled`, unless it
+    had stored everything already. Deletions cannot be cancelled: their data are hidden from the
+    start, and late reports of them are refused. An operation that has ended is returned unchanged.
     """
     return operation_answer(await service.cancel(operation_id))

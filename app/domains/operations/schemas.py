@@ -1,4 +1,4 @@
-"""Deletions and operations as the API shows them."""
+"""Operations, which delete or import, as the API shows them."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -7,14 +7,14 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 from typing_extensions import TypeAliasType
 
-from app.api.schemas import Document, NextCursor
+from app.api.schemas import DecimalText, Document, NextCursor
 from app.domains.trading.counts import EXAMPLE_COUNTS, DeletedRows
 from botkeys.exchanges.model import Environment
 
 OperationKind = TypeAliasType(
     "OperationKind",
     Annotated[
-        Literal["delete_key_data", "delete_data", "close_account"],
+        Literal["delete_key_data", "delete_data", "close_account", "import_trades"],
         Field(description="What an operation does."),
     ],
 )
@@ -35,7 +35,19 @@ OperationTarget = TypeAliasType(
 OperationPhase = TypeAliasType(
     "OperationPhase",
     Annotated[
-        Literal["counted", "trades", "positions", "equity_snapshots", "signals", "bot_events"],
+        Literal[
+            "counted",
+            "trades",
+            "positions",
+            "equity_snapshots",
+            "signals",
+            "bot_events",
+            "receiving",
+            "received",
+            "checked",
+            "rejected",
+            "undoing",
+        ],
         Field(description="How far an operation has come."),
     ],
 )
@@ -48,7 +60,7 @@ class KeptPositions(Document):
 
 
 class OperationScope(Document):
-    """What the operation deletes, as requested."""
+    """What the operation deletes, or what it imports, as requested."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -74,13 +86,76 @@ class OperationScope(Document):
             description="Only what happened before this time; omitted if not limited.",
         ),
     ] = None
+    format: Annotated[
+        str | None, Field(examples=[None], description="Of an import: who wrote the file.")
+    ] = None
+    bot_id: Annotated[
+        UUID | None, Field(examples=[None], description="Of an import: the bot it was asked for.")
+    ] = None
+    on_error: Annotated[
+        str | None,
+        Field(examples=[None], description="Of an import: what a refused row leads to."),
+    ] = None
+    dry_run: Annotated[
+        bool | None, Field(examples=[None], description="Of an import: whether it stores nothing.")
+    ] = None
+
+
+class ImportedSums(Document):
+    """Sums of the rows that an import stored, in one settle asset."""
+
+    trades: int
+    pnl: DecimalText
+    fees: DecimalText
+
+
+RefusedCounts = TypeAliasType(
+    "RefusedCounts",
+    Annotated[
+        dict[str, int],
+        Field(description="Rows that were refused, by code.", examples=[{"invalid_item": 1}]),
+    ],
+)
+SumsByAsset = TypeAliasType(
+    "SumsByAsset",
+    Annotated[
+        dict[str, ImportedSums],
+        Field(
+            description="Sums of the rows that were stored, by settle asset. Rows without P&L are "
+            "in none.",
+            examples=[{"USDT": {"trades": 2, "pnl": "542.5", "fees": "1.25"}}],
+        ),
+    ],
+)
+
+
+class ImportedRows(Document):
+    """What became of the rows of a file. After a dry run: what would have become of them."""
+
+    read: Annotated[int, Field(description="Rows of the file.")]
+    stored: int
+    duplicate: Annotated[
+        int, Field(description="Rows that were stored before, or are repeated in the file.")
+    ]
+    repeated: Annotated[int, Field(description="How many of these are repeated in the file.")]
+    skipped: Annotated[
+        int, Field(description="Sound rows that are no closed trades, for example open ones.")
+    ]
+    refused: RefusedCounts
+    sums: SumsByAsset
 
 
 class OperationReceipt(Document):
-    """What was deleted so far, counted by kind, and what was kept."""
+    """What was deleted so far, counted by kind, and what was kept; or what was imported."""
 
-    deleted: Annotated[DeletedRows, Field(examples=[{**EXAMPLE_COUNTS, "keys": 1}])]
+    deleted: Annotated[
+        DeletedRows | None,
+        Field(examples=[{**EXAMPLE_COUNTS, "keys": 1}], description="Omitted by an import."),
+    ] = None
     kept: Annotated[KeptPositions | None, Field(description="Omitted if nothing is kept.")] = None
+    imported: Annotated[
+        ImportedRows | None, Field(examples=[None], description="Omitted by a deletion.")
+    ] = None
 
 
 class Operation(Document):
@@ -94,7 +169,8 @@ class Operation(Document):
         Field(
             description="`counted` once the rows are counted and none is deleted yet; then the "
             "kind of rows deleted most recently. Null before that, and once the operation has "
-            "succeeded.",
+            "succeeded. Of an import: `receiving` its file, `received`, `checked` (with "
+            "`on_error=abort`: no row is refused), `rejected`, or `undoing` what it stored.",
             examples=["trades"],
         ),
     ]
@@ -108,7 +184,8 @@ class Operation(Document):
     key_id: Annotated[
         UUID | None,
         Field(
-            examples=[None], description="Of `delete_key_data`: the key. Null for the other kinds."
+            examples=[None],
+            description="Of `delete_key_data` and `import_trades`: the key. Null for the others.",
         ),
     ]
     done: Annotated[int, Field(examples=[20000], description="Rows processed so far.")]
@@ -116,7 +193,9 @@ class Operation(Document):
         int, Field(examples=[21323], description="Rows to process; it grows if more are found.")
     ]
     scope: OperationScope
-    receipt: Annotated[OperationReceipt | None, Field(description="What was deleted so far.")]
+    receipt: Annotated[
+        OperationReceipt | None, Field(description="What was deleted or imported so far.")
+    ]
     error: Annotated[
         str | None, Field(examples=[None], description="Why the operation failed, for people.")
     ]

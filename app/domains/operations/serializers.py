@@ -3,16 +3,21 @@
 import hashlib
 from typing import Any
 
+from app.db.models.deletion import IMPORT_TRADES
 from app.domains.operations.repository import MARKS, OperationRow
 from app.kit.json_codec import dumps
+
+_OF_ONE_KEY = frozenset({"delete_key_data", IMPORT_TRADES})
 
 
 def operation_document(row: OperationRow) -> dict[str, Any]:
     """Return the members of `app.domains.operations.schemas.Operation`."""
     document = row._asdict()
-    document["scope"] = {name: value for name, value in row.scope.items() if name != MARKS}
+    document["scope"] = {
+        name: value for name, value in row.scope.items() if name != MARKS and value is not None
+    }
     keys = document["scope"].get("key_ids")
-    document["key_id"] = keys[0] if row.kind == "delete_key_data" and keys else None
+    document["key_id"] = keys[0] if row.kind in _OF_ONE_KEY and keys else None
     return document
 
 

@@ -4,6 +4,7 @@ from operator import attrgetter
 from uuid import UUID
 
 from app.api.pagination import Page
+from app.db.models.deletion import IMPORT_TRADES
 from app.domains.audit.log import AuditLog
 from app.domains.operations.errors import NotCancellable
 from app.domains.operations.repository import FINISHED, OperationRepository, OperationRow
@@ -26,13 +27,16 @@ class OperationService:
         return row
 
     async def cancel(self, operation_id: UUID) -> OperationRow:
-        """Return the operation if it has ended. Raises `NotCancellable` otherwise.
+        """Return the operation if it has ended, or is an import, which a worker then undoes.
 
-        Every operation deletes, and its marks were set when it was created: nothing can be undone.
+        Raises `NotCancellable` for a deletion: its marks were set when it was created, and nothing
+        can be undone.
         """
         row = await self.get(operation_id)
         if row.status not in FINISHED:
-            raise NotCancellable(row.status)
+            if row.kind != IMPORT_TRADES:
+                raise NotCancellable(row.status)
+            await self._operations.request_cancellation(operation_id)
         await self._audit.record(
             "operation.cancel",
             target="operation",

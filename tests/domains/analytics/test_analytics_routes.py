@@ -113,6 +113,7 @@ async def test_a_summary_tells_all_figures_of_each_settle_asset(world: World) ->
             "average_loss": None,
             "largest_drawdown": None,
             "exposure": "1",
+            "trades_without_opening": 0,
             "trades_per_day": "24",
         },
         {
@@ -134,6 +135,7 @@ async def test_a_summary_tells_all_figures_of_each_settle_asset(world: World) ->
                 "trough_at": "2026-11-01T09:00:00Z",
             },
             "exposure": "0.307692",
+            "trades_without_opening": 0,
             "trades_per_day": "7.384615",
         },
     ]

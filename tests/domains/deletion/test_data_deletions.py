@@ -259,4 +259,5 @@ async def test_a_later_deletion_moves_the_cut_off_on_and_an_earlier_one_does_not
 
 def test_an_operation_tells_that_it_counted_and_then_which_rows_went() -> None:
     words, _ = get_args(OperationPhase.__value__)
-    assert get_args(words) == ("counted", *(kind.name for kind in KINDS))
+    phases = ("counted", *(kind.name for kind in KINDS))
+    assert get_args(words)[: len(phases)] == phases

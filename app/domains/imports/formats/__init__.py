@@ -1,0 +1,1 @@
+"""The files that an import understands, one module each."""

@@ -1,0 +1,74 @@
+"""A trade as every format hands it on, and what a format is."""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, NamedTuple, Protocol, TypeAlias
+from uuid import UUID
+
+from botkeys.exchanges.model import ContractKind, ContractType
+
+
+class ImportedTrade(NamedTuple):
+    """A trade of a file. What the file does not say is `None`; nothing is guessed.
+
+    The fields are the columns of `import_rows` after its `line`.
+    """
+
+    bot_id: UUID
+    id: str
+    contract_type: ContractKind | None
+    symbol: str
+    side: str | None
+    quantity: Decimal | None
+    entry_price: Decimal | None
+    exit_price: Decimal | None
+    fees: Decimal
+    leverage: Decimal | None
+    margin_mode: str | None
+    position_id: str | None
+    contract_size: Decimal | None
+    settle: str | None
+    pnl: Decimal | None
+    opened_at: datetime | None
+    closed_at: datetime
+    exit_reason: str | None
+
+
+class Refusal(NamedTuple):
+    """A row that is not stored, and why. `detail` contains no value of the row."""
+
+    code: str
+    detail: str
+
+
+class Skipped(NamedTuple):
+    """A row that is sound and no trade: an open one, or a transfer between wallets."""
+
+
+SKIPPED = Skipped()
+Outcome: TypeAlias = ImportedTrade | Refusal | Skipped
+
+
+class Target(NamedTuple):
+    """The key that the history belongs to. `bot_id` is `None` if the request names no bot.
+
+    `others` are the account's other keys, deleted or not.
+    """
+
+    key_id: UUID
+    exchange: str
+    environment: str
+    contract_type: ContractType
+    bot_id: UUID | None
+    others: Collection[UUID]
+
+
+class Format(Protocol):
+    """A reader of one file. It may keep what a later row completes, within bounds."""
+
+    def read(self, members: dict[str, Any], *, csv: bool) -> Iterable[Outcome]:
+        """Return what became of a record."""
+
+    def end(self) -> Iterable[Outcome]:
+        """Return what was kept until the end of the file."""
