@@ -160,6 +160,8 @@ class HttpProtocol(HttpToolsProtocol):
         """End the connection after what was written, so that the peer can read it."""
         if self._lingers or self.transport.is_closing():
             return
+        if self._outlet is not None:
+            self._outlet.flush()
         self.pipeline.clear()
         if not self._deaf and not self._in_body and not self.parser.should_keep_alive():
             self.transport.close()  # the peer asked for it, and sends nothing more
@@ -309,9 +311,10 @@ class HttpProtocol(HttpToolsProtocol):
             )
 
     def _cycle(self, *, keep_alive: bool) -> Cycle:
+        outlet = cast(Outlet, self._outlet)
         cycle = Cycle(
             scope=self.scope,
-            transport=cast(asyncio.Transport, self._outlet),
+            transport=cast(asyncio.Transport, outlet),
             flow=self.flow,
             logger=self.logger,
             access_logger=self.access_logger,
@@ -323,6 +326,7 @@ class HttpProtocol(HttpToolsProtocol):
             on_response=self.on_response_complete,
         )
         cycle.connections = self._shared
+        cycle.outlet = outlet
         return cycle
 
     def _check_head(self, version: str) -> None:
@@ -367,6 +371,8 @@ class HttpProtocol(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self._lingers or self.transport.is_closing():
             return
+        if self._outlet is not None:
+            self._outlet.flush()
         if self.pipeline:
             self.flow.resume_reading()
             self._start(*self.pipeline.pop())

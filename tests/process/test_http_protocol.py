@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
+import uvicorn
 from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
+from uvicorn.server import ServerState
 
 from app.process.connections import REFUSED_AT_ONCE
-from app.process.http_protocol import HEAD_BYTES, LINGER_BYTES, PIECE_BYTES, PIPELINED
+from app.process.http_protocol import HEAD_BYTES, LINGER_BYTES, PIECE_BYTES, PIPELINED, HttpProtocol
 from tests.support.http_server import (
     LONG,
     PATIENCE,
@@ -471,3 +474,64 @@ def test_forwarding_headers_of_a_stranger_are_warned_of_once() -> None:
                 assert client.answer().status == 200
         warned = [line for line in lines if line["event"] == "forwarding_headers_ignored"]
         assert [line["address"] for line in warned] == expected
+
+
+class Recorder(asyncio.Transport):
+    """A transport that keeps what is written to it."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.written.append(bytes(data))
+
+    def write_eof(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+async def writes_of(request: bytes, parts: list[bytes]) -> list[bytes]:
+    """Return the single writes of a response whose body has these parts."""
+
+    async def answer(_scope: Scope, _receive: Receive, send: Send) -> None:
+        headers = [(b"content-length", b"%d" % sum(map(len, parts)))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for part in parts:
+            await asyncio.sleep(0)
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    config = uvicorn.Config(answer, ws="none", lifespan="off", log_config=None, access_log=False)
+    config.load()
+    protocol = HttpProtocol(config, ServerState(), {}, connections=connections())
+    transport = Recorder()
+    protocol.connection_made(transport)
+    protocol.data_received(request)
+    await asyncio.gather(*protocol.tasks)
+    protocol.connection_lost(None)
+    return [written for written in transport.written if written]
+
+
+async def test_head_and_body_are_one_write() -> None:
+    """Each write is a call of the system, and a short answer costs little more than one."""
+    get = HEAD + b"\r\n"
+    assert [len(one.partition(b"\r\n\r\n")[2]) for one in await writes_of(get, [b"short"])] == [5]
+    first, second = await writes_of(get, [b"first", b"second"])
+    assert first.endswith(b"\r\n\r\nfirst")
+    assert second == b"second"
+    head, body = await writes_of(get, [b"x" * (HIGH_WATER_LIMIT + 1)])
+    assert head.endswith(b"\r\n\r\n")
+    assert len(body) == HIGH_WATER_LIMIT + 1
+
+
+async def test_a_head_without_a_body_is_written_too() -> None:
+    (head,) = await writes_of(HEAD.replace(b"GET", b"HEAD") + b"\r\n", [])
+    assert head.endswith(b"\r\n\r\n")
+    (head,) = await writes_of(HEAD + b"\r\n", [])
+    assert head.endswith(b"\r\n\r\n")
