@@ -10,6 +10,7 @@ from starlette.types import Lifespan
 
 from app.api import health
 from app.api import openapi as documentation
+from app.api.application import Application
 from app.api.body_limit import BodyLimitMiddleware
 from app.api.health import Vitals
 from app.api.problems import add_problem_handlers
@@ -130,7 +131,7 @@ def create_operations_app(settings: Settings, role: Role) -> FastAPI:
 
 
 def _application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
-    return FastAPI(
+    return Application(
         title="Botkeys",
         version="1",
         summary="Keeps the exchange API keys of automated trading bots.",
