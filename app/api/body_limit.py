@@ -4,7 +4,6 @@ A body that nobody reads does not matter: a caller without a token gets 401, and
 404, whatever size the body has.
 """
 
-from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -60,6 +59,26 @@ class BodyLimit:
         return self._largest if self.batches else min(ORDINARY, self._largest)
 
 
+def has_body(scope: Scope) -> bool:
+    """Return whether the request announces a body that is not empty."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return value not in {b"", b"0"}
+        if name == b"transfer-encoding":
+            return True
+    return False
+
+
+def _announced(scope: Scope) -> int:
+    """Return the announced length of the body, 0 if there is none."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            # A server does not let numbers of more than ten digits pass, and they need not be
+            # converted.
+            return int(value[:10]) if value.isdigit() else 0
+    return 0
+
+
 class BodyLimitMiddleware:
     """A middleware that limits bodies: to `largest` bytes on routes that take batches, to 512 MiB
     on routes that take a file, to 64 KiB on all others.
@@ -78,10 +97,7 @@ class BodyLimitMiddleware:
             await self.app(scope, receive, send)
             return
         limit = scope[_LIMIT] = BodyLimit(self.largest)
-        announced = Headers(scope=scope).get("content-length", "")
-        # A server does not let numbers of more than ten digits pass, and they need not be
-        # converted.
-        expected = int(announced[:10]) if announced.isdecimal() else 0
+        expected = _announced(scope)
         received = 0
 
         async def receive_within_limit() -> Message:

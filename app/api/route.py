@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from starlette.types import Receive, Scope, Send
 
 from app.api.access import Access, access_of
-from app.api.body_limit import allow_batches, allow_file
+from app.api.body_limit import allow_batches, allow_file, has_body
 from app.api.fast_path import Endpoint, ExactRequest
 from app.api.pipeline import MAX_IDEMPOTENCY_KEY, Check, Handler, Pipeline
 from app.api.preconditions import is_conditional
@@ -103,7 +103,7 @@ class EdgeRoute(APIRoute):
 
         async def answering(scope: Scope, receive: Receive, send: Send) -> None:
             request = Request(scope, receive, send)
-            if _has_body(request) and not (simple.reads_body and _is_plain_json(request)):
+            if has_body(scope) and not (simple.reads_body and _is_plain_json(request)):
                 await by_framework(scope, receive, send)
             else:
                 response = await directly(request)
@@ -175,11 +175,6 @@ def _headers_at_the_edge(access: Access) -> list[dict[str, Any]]:
     return headers
 
 
-def _has_body(request: Request) -> bool:
-    length = request.headers.get("content-length", "")
-    return length not in ("", "0") or "transfer-encoding" in request.headers
-
-
 def media_type_of(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
@@ -188,7 +183,7 @@ def _check_media_type(request: Request, files: tuple[str, ...]) -> None:
     """Raise `UnsupportedMediaType` unless the body is unencoded JSON, or of one of the types
     `files`; an empty one without a type is none.
     """
-    if _has_body(request) or files:
+    if has_body(request.scope) or files:
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise UnsupportedMediaType(files)
         media_type = media_type_of(request)

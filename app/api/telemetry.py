@@ -3,7 +3,6 @@
 import re
 import time
 import traceback
-from typing import Any
 
 import structlog
 from fastapi import Request
@@ -12,7 +11,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.access_log import log_request
 from app.api.problems import from_exception, problem_response
-from app.db.base import new_id
+from app.db.base import new_id_text
+from app.kit.logging import REQUEST_IDS, masked_text
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
 _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
@@ -87,14 +87,6 @@ def _method(scope: Scope) -> str:
     return method if method in (getattr(scope.get("route"), "methods", None) or ()) else "other"
 
 
-def _ids(state: dict[str, Any]) -> dict[str, str]:
-    """Return our id of the request, and the caller's if it sent one."""
-    ids = {"request_id": state["own_request_id"]}
-    if state["client_request_id"] is not None:
-        ids["client_request_id"] = state["client_request_id"]
-    return ids
-
-
 class TelemetryMiddleware:
     """The outermost middleware: assigns request ids and turns exceptions into problems."""
 
@@ -105,8 +97,11 @@ class TelemetryMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        own_id, client_id = str(new_id()), self._client_id(scope)
+        own_id, client_id = new_id_text(), self._client_id(scope)
         request_id = client_id or own_id
+        ids = {"request_id": own_id}
+        if client_id is not None:
+            ids["client_request_id"] = masked_text(client_id)
         state = scope.setdefault("state", {})
         # The caller sees its own id again; logs and the audit log have ours, which nobody chooses.
         state["request_id"], state["own_request_id"] = request_id, own_id
@@ -117,21 +112,24 @@ class TelemetryMiddleware:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = message["headers"] = list(message.get("headers", ()))
+                headers = list(message.get("headers", ()))
+                names = [name for name, _ in headers]
                 headers.append((b"x-request-id", request_id.encode("ascii")))
                 headers.append((b"x-content-type-options", b"nosniff"))
-                if not any(name == b"cache-control" for name, _ in headers):
+                if b"cache-control" not in names:
                     headers.append((b"cache-control", b"no-store"))
+                message["headers"] = headers
             await send(message)
 
         started = time.perf_counter()
-        with structlog.contextvars.bound_contextvars(**_ids(state)):
-            try:
-                await self.app(scope, receive, send_with_id)
-            except Exception as error:  # noqa: BLE001  # the last handler: nothing may pass it
-                await self._answer_failure(error, scope, receive, send_with_id, status)
-            finally:
-                self._finish(scope, status, time.perf_counter() - started)
+        before = REQUEST_IDS.set(ids)
+        try:
+            await self.app(scope, receive, send_with_id)
+        except Exception as error:  # noqa: BLE001  # the last handler: nothing may pass it
+            await self._answer_failure(error, scope, receive, send_with_id, status)
+        finally:
+            self._finish(scope, status, time.perf_counter() - started, ids)
+            REQUEST_IDS.reset(before)
 
     @staticmethod
     def _client_id(scope: Scope) -> str | None:
@@ -156,8 +154,8 @@ class TelemetryMiddleware:
             response = problem_response(known, Request(scope, receive))
             await response(scope, receive, send)
 
-    def _finish(self, scope: Scope, status: int, seconds: float) -> None:
+    def _finish(self, scope: Scope, status: int, seconds: float, ids: dict[str, str]) -> None:
         method, route = _method(scope), _route(scope)
         metrics: Metrics = scope["app"].state.metrics
         metrics.answered(method, route, status, seconds)
-        log_request(method, route, status, seconds, _ids(scope["state"]))
+        log_request(method, route, status, seconds, ids)

@@ -4,7 +4,6 @@ The database stores an HMAC over the whole text. Account and bot are part of it,
 another bot's row matches no token.
 """
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Callable
@@ -23,7 +22,7 @@ def mint(
 def token_hash(hmac_key: bytes, token: Secret | str) -> bytes:
     """Return the HMAC-SHA256 of the token's whole text, 32 bytes, as the database stores it."""
     text = token.reveal() if isinstance(token, Secret) else token
-    return hmac.new(hmac_key, text.encode(), hashlib.sha256).digest()
+    return hmac.digest(hmac_key, text.encode(), "sha256")
 
 
 def matches(hmac_key: bytes, token: Secret | str, stored_hash: bytes) -> bool:

@@ -6,7 +6,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.api.access_log import log_unread_request
 from app.api.problems import MEDIA_TYPE, problem_document
-from app.db.base import new_id
+from app.db.base import new_id_text
 from app.errors import AppError
 from app.kit.json_codec import dumps
 
@@ -15,7 +15,7 @@ def refusal_of(
     error: AppError, default_headers: Iterable[tuple[bytes, bytes]], address: str
 ) -> bytes:
     """Return the response to a peer at `address`, after logging it under its request id."""
-    request_id = str(new_id())
+    request_id = new_id_text()
     log_unread_request(error.status, error.code, {"address": address, "request_id": request_id})
     body = dumps(problem_document(error, request_id))
     headers = [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.kit.logging import MASK, configure_logging, mask_secrets
+from app.kit.logging import MASK, REQUEST_IDS, configure_logging, mask_secrets
 from botkeys.sealing.secret import Secret
 
 BOT_TOKEN = "bkb_" + "0aZ" * 30
@@ -67,9 +67,10 @@ def test_the_request_id_stands_in_every_line_of_a_request(
 ) -> None:
     configure_logging("info")
 
-    with structlog.contextvars.bound_contextvars(request_id="r-1"):
-        structlog.get_logger("botkeys.test").info("one")
-        logging.getLogger("elsewhere").warning("two")
+    before = REQUEST_IDS.set({"request_id": "r-1"})
+    structlog.get_logger("botkeys.test").info("one")
+    logging.getLogger("elsewhere").warning("two")
+    REQUEST_IDS.reset(before)
     structlog.get_logger("botkeys.test").info("three")
 
     assert [event.get("request_id") for event in lines(capsys)] == ["r-1", "r-1", None]
