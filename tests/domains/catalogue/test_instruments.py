@@ -182,6 +182,21 @@ async def test_an_exchange_that_is_down_leaves_the_old_data_and_says_so(world: W
     assert after["items"] == before["items"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [(FaultKind.REFUSED, "refused"), (FaultKind.FIREWALL, "address_refused")],
+)
+async def test_an_exchange_that_refuses_its_listing_is_not_called_silent(
+    world: World, kind: FaultKind, reason: str
+) -> None:
+    key = await world.user().add_key()
+    world.simulator.faults.set("okx", "testnet", kind)
+
+    page = (await world.user().get(f"/v1/keys/{key['id']}/instruments")).json()
+
+    assert (page["stale"], page["reason"]) == (True, reason)
+
+
 async def test_a_first_look_that_fails_is_an_empty_page_with_its_reason(world: World) -> None:
     user = world.user()
     key = await user.add_key()

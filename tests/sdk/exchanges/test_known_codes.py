@@ -13,8 +13,10 @@ from ccxt.base.errors import (
     PermissionDenied,
 )
 
+from app.domains.runtime.heartbeat.schemas import CredentialsReport
 from botkeys.exchanges.base import Unclear, Verdict
 from botkeys.exchanges.errors import (
+    OTHER_CODE,
     AccountRefused,
     AddressRefused,
     BadSignature,
@@ -158,6 +160,20 @@ def test_the_list_of_plain_refusals_names_what_ccxt_knows_and_nothing_else() -> 
         names = {name for name, _ in known_to_ccxt(exchange)}
         for subject, codes in groups.items():
             assert codes <= names, (exchange, subject, codes - names)
+
+
+@pytest.mark.parametrize("exchange", ADAPTERS)
+def test_a_bot_may_report_every_known_code(exchange: str) -> None:
+    for code in (*ADAPTERS[exchange].exact_errors, OTHER_CODE, "403", "451"):
+        assert CredentialsReport.model_validate(
+            {
+                "version": 1,
+                "status": "unknown",
+                "reason": "refused",
+                "exchange_code": code,
+                "checked_at": "2026-11-22T10:00:00Z",
+            }
+        )
 
 
 @pytest.mark.parametrize("exchange", ADAPTERS)
