@@ -27,7 +27,6 @@ from app.domains.keys.schemas import (
     KeyCreate,
     KeyDeletionPreview,
     KeyPage,
-    StoredKey,
 )
 from app.domains.keys.serializers import key_document, stored_key_document
 from app.domains.operations.responses import operation_answer
@@ -60,7 +59,7 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
     operation_id="addKey",
     summary="Add a key",
     status_code=201,
-    response_model=StoredKey,
+    response_model=Key,
     responses=problems(
         errors.ContractTypeNotOffered,
         errors.RegionNotOffered,
@@ -161,7 +160,7 @@ async def change_key(
     "/{key_id}/credentials",
     operation_id="replaceCredentials",
     summary="Replace a key's credentials",
-    response_model=StoredKey,
+    response_model=Key,
     responses=problems(
         errors.PassphraseRequired,
         errors.PassphraseTwice,

@@ -291,17 +291,12 @@ class Key(Document):
     ]
     created_at: datetime
     updated_at: datetime
-
-
-class StoredKey(Key):
-    """A key whose credentials have just been stored."""
-
     adjusted: Annotated[
         list[Adjusted],
         Field(
             default_factory=list,
-            description="What was changed in the credentials as they were sent; omitted if nothing "
-            "was.",
+            description="What was changed in the credentials as they were sent. Only in the answer "
+            "to the request that stored them, and omitted if nothing was changed.",
         ),
     ]
 

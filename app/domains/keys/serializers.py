@@ -49,7 +49,7 @@ def key_document(row: KeyRow) -> dict[str, Any]:
 
 
 def stored_key_document(row: KeyRow, adjusted: Sequence[Adjustment]) -> dict[str, Any]:
-    """Return the members of `app.domains.keys.schemas.StoredKey`."""
+    """Return the members of `app.domains.keys.schemas.Key`, `adjusted` among them."""
     if not adjusted:
         return key_document(row)
     changes = [
