@@ -78,7 +78,7 @@ def _frames(error: BaseException) -> list[str]:
 
 def _route(scope: Scope) -> str:
     """Return the template of the route, so that ids do not become label values."""
-    return getattr(scope.get("route"), "path", None) or "unmatched"
+    return getattr(scope.get("route"), "path_format", None) or "unmatched"
 
 
 def _method(scope: Scope) -> str:

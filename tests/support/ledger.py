@@ -111,7 +111,7 @@ SELECTIONS = st.builds(
     st.just("live"),
     key_id=st.sampled_from([None, None, *KEYS]),
     bot_id=st.sampled_from([None, None, *BOTS]),
-    symbol=st.sampled_from([None, None, *SYMBOLS]),
+    symbols=st.sampled_from([(), (), *((symbol,) for symbol in SYMBOLS), tuple(SYMBOLS)]),
     since=st.one_of(st.none(), _MOMENTS),
     until=st.one_of(st.none(), _MOMENTS),
 )
@@ -198,7 +198,7 @@ def seen(
             if row.environment == selection.environment
             and selection.key_id in (None, row.key)
             and selection.bot_id in (None, row.bot)
-            and (isinstance(row, Look) or selection.symbol in (None, row.symbol))
+            and (isinstance(row, Look) or not selection.symbols or row.symbol in selection.symbols)
             and (not timed or selection.since is None or row.at >= selection.since)
             and (not timed or selection.until is None or row.at < selection.until)
             and not any(covers(mark, row.environment, row.key, row.at) for mark in marks)

@@ -6,6 +6,7 @@ more has an entry here. A route that cannot be called fails the tests that walk 
 
 import base64
 import itertools
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -85,14 +86,19 @@ def document_of(role: Role) -> Json:
     return openapi_document(application_of(role))
 
 
+def template_of(context: Any) -> str:
+    """Return the address as the document writes it: without the converters of its parameters."""
+    return re.sub(r":\w+}", "}", str(context.path))
+
+
 def paths_of(app: FastAPI) -> set[str]:
     """Return all addresses that the application answers, on the edge or not."""
-    return {str(context.path) for context in iter_route_contexts(app.routes)}
+    return {template_of(context) for context in iter_route_contexts(app.routes)}
 
 
 def edge_paths_of(app: FastAPI) -> set[str]:
     return {
-        str(context.path)
+        template_of(context)
         for context in iter_route_contexts(app.routes)
         if isinstance(context.original_route, EdgeRoute)
     }
@@ -106,9 +112,9 @@ def routes_of(role: Role) -> tuple[RouteUnderTest, ...]:
         RouteUnderTest(
             str(context.original_route.operation_id),
             method,
-            str(context.path),
+            template_of(context),
             context.original_route.access,
-            _resolved(document, document["paths"][str(context.path)][method.lower()]),
+            _resolved(document, document["paths"][template_of(context)][method.lower()]),
         )
         for context in iter_route_contexts(application_of(role).routes)
         if isinstance(context.original_route, EdgeRoute)

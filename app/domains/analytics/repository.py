@@ -9,12 +9,14 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.driver import SessionExecutor
 from app.db.models import Account
 from app.domains.analytics.drawdown_sql import SUMS, folded
 from app.domains.analytics.equity_series import REPORTED
 from app.domains.analytics.grouping import Grouping, member
 from app.domains.analytics.selection import Selection, blocks, cut_days, raw_days, trades_of_days
 from app.domains.analytics.undeleted import kept
+from app.domains.trading.directory import stored_symbols
 from app.domains.trading.marks import Mark, read_marks
 
 
@@ -72,6 +74,11 @@ class AnalyticsRepository:
         )
         row = (await self._session.execute(query)).one_or_none()
         return ("live", "UTC") if row is None else (row[0], row[1])
+
+    async def symbols(self, environment: str, key_id: UUID | None, name: str) -> tuple[str, ...]:
+        """Return the symbols under which data may be stored that a name means."""
+        executor = SessionExecutor(self._session)
+        return await stored_symbols(executor, self._account_id, environment, key_id, name)
 
     async def marks(self) -> list[Mark]:
         return await read_marks(self._session, self._account_id)

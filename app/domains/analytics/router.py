@@ -15,14 +15,16 @@ from app.api.pagination import (
     TextCursors,
     list_envelope,
 )
+from app.api.problems import problems
 from app.api.route import EdgeRoute
-from app.api.schemas import Symbol
+from app.api.schemas import UNDERSTOOD, Symbol
 from app.auth.scopes import Scope
 from app.domains.analytics.deps import Service
 from app.domains.analytics.grouping import GroupBy
 from app.domains.analytics.schemas import Dashboard, EquityCurve, Summary
 from app.domains.analytics.selection import Selection
 from app.domains.analytics.serializers import curve_documents, figures_document
+from app.domains.trading.errors import AmbiguousSymbol
 from app.domains.trading.period import RequestedPeriod
 from botkeys.exchanges.model import Environment
 
@@ -46,6 +48,7 @@ BotId = Annotated[UUID | None, Query(description="Only data of this bot, which m
     operation_id="getSummary",
     summary="Summarise trading",
     response_model=Summary,
+    responses=problems(AmbiguousSymbol),
 )
 @for_users(Scope.DATA_READ, hot=True, dear=True)
 async def get_summary(
@@ -54,7 +57,9 @@ async def get_summary(
     environment: Selected = None,
     key_id: KeyId = None,
     bot_id: BotId = None,
-    symbol: Annotated[Symbol | None, Query(description="Only trades of this symbol.")] = None,
+    symbol: Annotated[
+        Symbol | None, Query(description=f"Only trades of this symbol. {UNDERSTOOD}")
+    ] = None,
     group_by: Annotated[
         GroupBy | None,
         Query(
@@ -71,8 +76,9 @@ async def get_summary(
     `limit` groups.
     """
     resolved, zone = await service.settings(environment, group_by)
-    selection = Selection(resolved, key_id, bot_id, symbol, *period)
+    selection = Selection(resolved, key_id, bot_id, () if symbol is None else (symbol,), *period)
     cursors = TextCursors("summary", selection=selection, group_by=group_by, zone=zone)
+    selection = await service.understood(selection)
     after = cursors.after(cursor)
     if group_by is None:
         page = await service.summary(selection, after)
@@ -117,7 +123,7 @@ async def get_equity_curve(
     A bucket without new data has no point. Realised P&L accumulates from the start of the period.
     """
     resolved = await service.environment(environment)
-    selection = Selection(resolved, key_id, bot_id, None, *period)
+    selection = Selection(resolved, key_id, bot_id, (), *period)
     found = await service.curve(selection, points)
     return json_answer(
         {

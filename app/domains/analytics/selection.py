@@ -14,13 +14,14 @@ _MICROSECOND = timedelta(microseconds=1)
 @dataclass(frozen=True, slots=True)
 class Selection:
     """A selection. `since` (inclusive) and `until` (exclusive) bound when a trade closed or a
-    snapshot was taken; `None` means unbounded.
+    snapshot was taken; `None` means unbounded. `symbols` are all that the requested one means; none
+    means all symbols.
     """
 
     environment: str
     key_id: UUID | None = None
     bot_id: UUID | None = None
-    symbol: str | None = None
+    symbols: tuple[str, ...] = ()
     since: datetime | None = None
     until: datetime | None = None
 
@@ -29,7 +30,7 @@ class Selection:
         return (
             BY_KEY * (self.key_id is not None)
             | BY_BOT * (self.bot_id is not None)
-            | BY_SYMBOL * (self.symbol is not None)
+            | BY_SYMBOL * bool(self.symbols)
         )
 
     @property
@@ -38,7 +39,7 @@ class Selection:
         named: dict[str, Any] = {
             "key": self.key_id,
             "bot": self.bot_id,
-            "symbol": self.symbol,
+            "symbols": list(self.symbols) or None,
             "since": self.since,
             "until": self.until,
         }
@@ -64,8 +65,8 @@ class Selection:
             conditions.append(f"{name}.key_id = :key")
         if self.bot_id is not None:
             conditions.append(f"{name}.bot_id = :bot")
-        if self.symbol is not None and symbols:
-            conditions.append(f"{name}.symbol = :symbol")
+        if self.symbols and symbols:
+            conditions.append(f"{name}.symbol = ANY(CAST(:symbols AS text[]))")
         return " AND ".join(conditions)
 
     def within(self, moment: str) -> str:
@@ -96,13 +97,20 @@ def raw_days(selection: Selection, left: str, *more: str) -> str:
     """Return a query for the UTC days that must be added up from the trades themselves.
 
     These are days that are stale, that the period cuts (`:edges`), or whose rows still include what
-    a mark covers. `left` is `kept` for trade_days and first_at; `more` are further queries.
+    a mark covers; and all days if there are several symbols. `left` is `kept` for trade_days and
+    first_at; `more` are further queries.
     """
     queries = [
         "SELECT day FROM stale_days WHERE account_id = :account AND environment = :environment",
         "SELECT unnest(CAST(:edges AS date[]))",
         *more,
     ]
+    if len(selection.symbols) > 1:
+        # The curves of two symbols on one day cannot be joined: their trades alternate.
+        queries.append(
+            f"SELECT day FROM trade_days WHERE {selection.of_whom('trade_days')}"  # noqa: S608  # constants only
+            f" AND scope = {selection.scope}"
+        )
     if left != "(true)":
         queries.append(
             "SELECT day FROM trade_days WHERE account_id = :account"  # noqa: S608  # constants only

@@ -56,6 +56,14 @@ class AnalyticsService:
         selected, zone = await self._summaries.preferences()
         return requested or selected, zone if group_by in PERIODS else ""
 
+    async def understood(self, selection: Selection) -> Selection:
+        """Return the selection with all symbols that its one means. Raises `AmbiguousSymbol`."""
+        if not selection.symbols:
+            return selection
+        (name,) = selection.symbols
+        symbols = await self._summaries.symbols(selection.environment, selection.key_id, name)
+        return replace(selection, symbols=symbols)
+
     async def summary(self, selection: Selection, after: str | None = None) -> SummaryPage:
         """Return the only page. Raises `InvalidRequest` if another one is requested."""
         if after is not None:

@@ -126,7 +126,7 @@ class AssetRepository:
         return None if found is None or found.symbol is None else found
 
     async def listing(self, name: CatalogueKey, symbol: str) -> Listing | None:
-        """Return what the catalogue currently lists under this symbol."""
+        """Return the perpetual that the catalogue currently lists under this symbol."""
         instrument, learned = CatalogueInstrument, LearnedLeverage
         same = (
             getattr(learned, column) == getattr(instrument, column)
@@ -141,7 +141,12 @@ class AssetRepository:
                 select(instrument.margin_modes, maximum)
                 .select_from(instrument)
                 .outerjoin(learned, and_(*same))
-                .where(*of_catalogue, instrument.symbol == symbol, instrument.listed)
+                .where(
+                    *of_catalogue,
+                    instrument.symbol == symbol,
+                    instrument.listed,
+                    instrument.expires_at.is_(None),
+                )
             )
         ).one_or_none()
         return None if row is None else Listing._make(row)

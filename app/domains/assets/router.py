@@ -12,17 +12,20 @@ from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.api.preconditions import Expected, etag
 from app.api.problems import problems
 from app.api.route import EdgeRoute
-from app.api.schemas import Symbol
+from app.api.schemas import UNDERSTOOD, Symbol
 from app.auth.scopes import Scope
 from app.domains.assets import errors
 from app.domains.assets.deps import Service
 from app.domains.assets.repository import AssetRow
 from app.domains.assets.schemas import Asset, AssetChange, AssetCreate, AssetPage
 from app.domains.assets.serializers import asset_document
+from app.domains.trading.errors import AmbiguousSymbol
 
 router = APIRouter(prefix="/v1/keys/{key_id}/assets", tags=["assets"], route_class=EdgeRoute)
 
-SymbolInPath = Annotated[Symbol, Path(description="The exchange's own spelling.")]
+SymbolInPath = Annotated[Symbol, Path(description=UNDERSTOOD)]
+_OF_ASSET = "/{symbol:path}"
+"""Unified symbols contain a slash, which may be escaped or not."""
 
 
 def _one(row: AssetRow, *, status: int = 200, **headers: str) -> Response:
@@ -64,6 +67,7 @@ async def list_assets(
         errors.LeverageAboveMax,
         errors.LeverageNotSettable,
         errors.MarginModeNotSupported,
+        AmbiguousSymbol,
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="asset.add")
@@ -75,10 +79,11 @@ async def add_asset(key_id: UUID, new: AssetCreate, service: Service) -> Respons
 
 
 @router.get(
-    "/{symbol}",
+    _OF_ASSET,
     operation_id="getAsset",
     summary="Get a trading asset",
     response_model=Asset,
+    responses=problems(AmbiguousSymbol),
 )
 @for_users(Scope.KEYS_READ)
 async def get_asset(key_id: UUID, symbol: SymbolInPath, service: Service) -> Response:
@@ -87,7 +92,7 @@ async def get_asset(key_id: UUID, symbol: SymbolInPath, service: Service) -> Res
 
 
 @router.patch(
-    "/{symbol}",
+    _OF_ASSET,
     operation_id="changeAsset",
     summary="Change a trading asset",
     response_model=Asset,
@@ -96,6 +101,7 @@ async def get_asset(key_id: UUID, symbol: SymbolInPath, service: Service) -> Res
         errors.LeverageAboveMax,
         errors.LeverageNotSettable,
         errors.MarginModeNotSupported,
+        AmbiguousSymbol,
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="asset.change")
@@ -115,11 +121,11 @@ async def change_asset(
 
 
 @router.delete(
-    "/{symbol}",
+    _OF_ASSET,
     operation_id="removeAsset",
     summary="Remove a trading asset",
     status_code=204,
-    responses=problems(errors.PositionOpen),
+    responses=problems(errors.PositionOpen, AmbiguousSymbol),
 )
 @for_users(Scope.KEYS_WRITE, action="asset.remove")
 async def remove_asset(

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
 
-from app.api.schemas import DecimalText, Document, Flag, Input, NextCursor, Symbol, unrounded
+from app.api.schemas import (
+    UNDERSTOOD,
+    DecimalText,
+    Document,
+    Flag,
+    Input,
+    NextCursor,
+    Symbol,
+    unrounded,
+)
 from botkeys.exchanges.model import ContractType, Environment, ExchangeId, MarginMode
 
 _PLACES = 4
@@ -49,9 +58,7 @@ class AssetCreate(Input):
         }
     )
 
-    symbol: Annotated[
-        Symbol, Field(description="The exchange's own spelling, as listed by `listInstruments`.")
-    ]
+    symbol: Annotated[Symbol, Field(description=UNDERSTOOD)]
     leverage: Annotated[
         Leverage | None, Field(description="At most the symbol's `max_leverage`, if known.")
     ] = None

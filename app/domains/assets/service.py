@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.pagination import Page
+from app.db.driver import SessionExecutor
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.assets.errors import (
@@ -30,6 +31,8 @@ from app.domains.audit.log import AuditLog
 from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
 from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.domains.keys.repository import KeyRepository, KeyRow
+from app.domains.trading.directory import own_symbol
+from app.domains.trading.symbols import Place, is_foreign
 from app.errors import InvalidRequest, NotFound
 from botkeys.decimals import plain
 from botkeys.exchanges.model import MarginMode
@@ -73,19 +76,34 @@ class AssetService:
             raise NotFound
         return Page.cut(rows, limit, attrgetter("symbol"))
 
-    async def get(self, key_id: UUID, symbol: str) -> AssetRow:
+    async def get(self, key_id: UUID, name: str) -> AssetRow:
+        """Return an asset. `name` is its symbol in any spelling that is understood."""
+        return await self._get(key_id, await self._symbol(key_id, name))
+
+    async def _get(self, key_id: UUID, symbol: str) -> AssetRow:
         row = await self._assets.get(key_id, symbol)
         if row is None:
             raise NotFound
         return row
+
+    async def _symbol(self, key_id: UUID, name: str) -> str:
+        """Return the own symbol that a name means at the key's exchange."""
+        if not is_foreign(name):
+            return name
+        key = await self._keys.get(key_id)
+        if key is None:
+            raise NotFound
+        place = Place(key.exchange, key.environment, key.region or "", key.contract_type)
+        return await own_symbol(SessionExecutor(self._session), place, name)
 
     async def add(self, key_id: UUID, new: AssetCreate) -> AssetRow:
         """Add an asset of the key's current contract type, fetching a catalogue never fetched
         before.
         """
         await self._fetch_if_unknown(key_id)
+        symbol = await self._symbol(key_id, new.symbol)
         key = await self._key(key_id)
-        listing = await self._listing(key, new.symbol)
+        listing = await self._listing(key, symbol)
         margin_mode = _margin_mode(new.margin_mode, listing.margin_modes)
         leverage = _leverage(key.exchange, margin_mode, new.leverage, listing.max_leverage)
         if leverage is None:
@@ -93,7 +111,7 @@ class AssetService:
         added = await self._assets.add(
             key_id,
             key.contract_type,
-            new.symbol,
+            symbol,
             leverage=leverage,
             margin_mode=margin_mode,
             enabled=new.enabled,
@@ -103,7 +121,7 @@ class AssetService:
         await self._record(
             "asset.add",
             key,
-            new.symbol,
+            symbol,
             leverage=leverage,
             margin_mode=margin_mode,
             enabled=new.enabled,
@@ -111,16 +129,17 @@ class AssetService:
         # Counted under the lock of the audit log's head, which every addition holds to its end.
         if await self._assets.count(key_id) > self._most:
             raise AssetQuotaReached(self._most)
-        return await self.get(key_id, new.symbol)
+        return await self._get(key_id, symbol)
 
     async def change(
         self,
         key_id: UUID,
-        symbol: str,
+        name: str,
         change: AssetChange,
         expected: Revisions | None,
     ) -> AssetRow:
         """Change an asset. `expected` holds the revisions named by If-Match, if it was sent."""
+        symbol = await self._symbol(key_id, name)
         key, row = await self._locked(key_id, symbol, expected)
         margin_mode = change.margin_mode or row.margin_mode
         _leverage(row.exchange, margin_mode, change.leverage, row.max_leverage)
@@ -130,17 +149,18 @@ class AssetService:
                 _refuse_missing_leverage(row.exchange, margin_mode)
             await self._refuse_open_positions(key_id, symbol)
         changed: dict[str, Any] = {
-            name: value
-            for name, value in change
-            if value is not None and value != getattr(row, name)
+            member: value
+            for member, value in change
+            if value is not None and value != getattr(row, member)
         }
         if not changed:
             return row
         await self._assets.change(key_id, key.contract_type, symbol, **changed)
         await self._record("asset.change", key, symbol, **changed)
-        return await self.get(key_id, symbol)
+        return await self._get(key_id, symbol)
 
-    async def remove(self, key_id: UUID, symbol: str, expected: Revisions | None) -> None:
+    async def remove(self, key_id: UUID, name: str, expected: Revisions | None) -> None:
+        symbol = await self._symbol(key_id, name)
         key, _ = await self._locked(key_id, symbol, expected)
         await self._refuse_open_positions(key_id, symbol)
         await self._assets.remove(key_id, key.contract_type, symbol)
@@ -173,7 +193,7 @@ class AssetService:
         key = await self._key(key_id)
         if not await self._assets.lock(key_id, key.contract_type, symbol):
             raise NotFound
-        row = await self.get(key_id, symbol)
+        row = await self._get(key_id, symbol)
         require(row.revision, expected)
         return key, row
 

@@ -33,6 +33,7 @@ from app.db.models import (
     Key,
     LearnedLeverage,
 )
+from app.domains.trading.symbols import ASSET_SPELLINGS, unified_symbol
 from botkeys.exchanges.model import ContractType, Environment, Instrument, Ticker
 from botkeys.exchanges.parsing import settle_name
 
@@ -41,8 +42,6 @@ CLAIM = timedelta(seconds=45)
 
 SIZE = ("contract_size", "settle")
 """What a quantity means. It never changes silently: the database's `change_contract` sets it."""
-
-_SPELLINGS = {"BTC": "XBT"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +93,28 @@ def _is(table: Any, name: CatalogueKey) -> Any:
 
 
 def search_text(instrument: Instrument) -> str:
-    """Return the text that a search matches: symbol, base, quote, and the pair as people write it,
-    with and without a slash; all in both spellings of Bitcoin.
+    """Return the text that a search matches: symbol, base, quote, the pair as people write it, with
+    and without a slash, and the unified symbol; all in both spellings of Bitcoin.
     """
     symbol, base, quote = instrument.symbol.upper(), instrument.base, instrument.quote
     words = [symbol, base, quote]
-    words += [_SPELLINGS[word] for word in (base, quote) if word in _SPELLINGS]
-    for ours, theirs in _SPELLINGS.items():
+    words += [ASSET_SPELLINGS[word] for word in (base, quote) if word in ASSET_SPELLINGS]
+    for ours, theirs in ASSET_SPELLINGS.items():
         if theirs in symbol:
             words.append(symbol.replace(theirs, ours))
         elif ours in symbol:
             words.append(symbol.replace(ours, theirs))
     pairs = itertools.product(_spellings(base), _spellings(quote), ("", "/"))
     words += [f"{one}{between}{other}" for one, other, between in pairs]
+    names = itertools.product(
+        _spellings(base), _spellings(quote), _spellings(settle_name(instrument.settle))
+    )
+    words += [unified_symbol(*name, instrument.expires_at) for name in names]
     return " ".join(dict.fromkeys(words)).lower()
 
 
 def _spellings(asset: str) -> list[str]:
-    return [asset, _SPELLINGS[asset]] if asset in _SPELLINGS else [asset]
+    return [asset, ASSET_SPELLINGS[asset]] if asset in ASSET_SPELLINGS else [asset]
 
 
 def _age(moment: Any) -> Any:

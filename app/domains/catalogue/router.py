@@ -56,8 +56,8 @@ async def list_instruments(
     search: Annotated[
         Search,
         Query(
-            description="Text to find in symbol, base, quote or pair, ignoring case; XBT and BTC "
-            "are equivalent."
+            description="Text to find in symbol, base, quote, pair or unified symbol "
+            "(`BTC/USDT:USDT`), ignoring case; XBT and BTC are equivalent."
         ),
     ] = "",
     cursor: Cursor = None,

@@ -64,6 +64,7 @@ class ListResponder:
         words = tuple((name, word) for name, word in exactly.items() if word is not None)
         wanted = ListFilter(query.key_id, query.bot_id, *query.period, words, state)
         cursors = PlaceCursors(data_list.name, environment=data.environment, wanted=wanted)
+        wanted = await self._service.understood(data, wanted)
         after = cursors.after(query.cursor)
         if self._form is Form.JSON:
             page = await self._service.page(data_list, data, wanted, after, query.limit)

@@ -44,6 +44,9 @@ class Shape:
     """The structure of a page's statement. `filters` names the filters of the list, and `state` is
     one of the list's states.
 
+    `more_symbols` is how many symbols there are besides the one of the filter `symbol`: each has an
+    index scan of its own.
+
     Each of `parts` describes its marks: whether there is a blanket cut-off, how many marks apart
     there are, and whether keys are deleted.
     """
@@ -52,6 +55,7 @@ class Shape:
     filters: tuple[str, ...]
     state: str | None
     placed: bool
+    more_symbols: int
     parts: tuple[tuple[bool, int, bool], ...]
 
     @property
@@ -68,7 +72,11 @@ def compiled(shape: Shape) -> Statement:
 def statement(shape: Shape) -> AnySelect:
     """Return the statement of one page: the position of each row, followed by the list's fields."""
     data_list = shape.data_list
-    parts = [_rows(shape, number).limit(_MOST) for number in range(len(shape.parts))]
+    parts = [
+        _rows(shape, number, symbol).limit(_MOST)
+        for number in range(len(shape.parts))
+        for symbol in ("symbol", *(f"symbol_{more + 1}" for more in range(shape.more_symbols)))
+    ]
     page = parts[0].subquery("page") if len(parts) == 1 else union_all(*parts).subquery("page")
     bots, labels = Bot.__table__, KeyLabel.__table__
     named = dict(zip(NAMED, (bots.c.name, labels.c.label), strict=True))
@@ -89,8 +97,10 @@ def _with_names(page: Subquery) -> Any:
     ).outerjoin(labels, and_(labels.c.account_id == _ACCOUNT, labels.c.key_id == page.c.key_id))
 
 
-def _rows(shape: Shape, number: int) -> AnySelect:
-    """Return the rows of the environment, or for the second part the rows without one."""
+def _rows(shape: Shape, number: int, symbol: str) -> AnySelect:
+    """Return the rows of the environment, or for the second part the rows without one. `symbol` is
+    the parameter that a filter by symbol has.
+    """
     data_list = shape.data_list
     table = data_list.table.c
     order = [data_list.columns[name] for name in shape.order]
@@ -102,7 +112,7 @@ def _rows(shape: Shape, number: int) -> AnySelect:
         .where(
             table.account_id == _ACCOUNT,
             of_part,
-            *_filters(shape),
+            *_filters(shape, symbol),
             *_undeleted(shape, number),
             *_after(shape, order),
         )
@@ -110,7 +120,7 @@ def _rows(shape: Shape, number: int) -> AnySelect:
     )
 
 
-def _filters(shape: Shape) -> Iterable[ColumnElement[bool]]:
+def _filters(shape: Shape, symbol: str) -> Iterable[ColumnElement[bool]]:
     if shape.state is not None:
         yield shape.data_list.states[shape.state]
     time = shape.data_list.columns[shape.data_list.order[0]]
@@ -120,7 +130,7 @@ def _filters(shape: Shape) -> Iterable[ColumnElement[bool]]:
         elif name == "until":
             yield time < bindparam(name)
         else:
-            yield shape.data_list.table.c[name] == bindparam(name)
+            yield shape.data_list.table.c[name] == bindparam(symbol if name == "symbol" else name)
 
 
 def _undeleted(shape: Shape, number: int) -> list[ColumnElement[bool]]:

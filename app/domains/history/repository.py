@@ -17,6 +17,7 @@ from app.domains.trading.marks import cutoffs
 class ListFilter:
     """The filters of a list. `since` (inclusive) and `until` (exclusive) bound its time. `exactly`
     holds exact values of columns: symbol, kind, level. `state` is one of the list's states.
+    `symbols`, if there are any, take the place of the exact symbol: data of any of them.
     """
 
     key_id: UUID | None = None
@@ -25,6 +26,7 @@ class ListFilter:
     until: datetime | None = None
     exactly: tuple[tuple[str, str], ...] = ()
     state: str | None = None
+    symbols: tuple[str, ...] = ()
 
     def narrowing(self) -> dict[str, Any]:
         """Return the filters that apply, by name."""
@@ -34,6 +36,7 @@ class ListFilter:
             "since": self.since,
             "until": self.until,
             **dict(self.exactly),
+            **({"symbol": self.symbols[0]} if self.symbols else {}),
         }
         return {name: value for name, value in bounds.items() if value is not None}
 
@@ -75,6 +78,8 @@ def page_of(
     if after is not None:
         place = zip(data_list.order, after, strict=False)
         values.update((f"after_{name}", value) for name, value in place)
+    for number, symbol in enumerate(wanted.symbols[1:], 1):
+        values[f"symbol_{number}"] = symbol
     marks = data.marks_for(wanted.key_id)
     parts = [cutoffs(marks, data.environment)]
     if data_list.of_both:
@@ -86,6 +91,7 @@ def page_of(
         filters=tuple(narrowing),
         state=wanted.state,
         placed=after is not None,
+        more_symbols=max(len(wanted.symbols) - 1, 0),
         parts=tuple((p.blanket is not None, len(p.apart), bool(p.deleted_keys)) for p in parts),
     )
     return shape, values

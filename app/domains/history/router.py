@@ -5,15 +5,20 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app.api.access import for_users
+from app.api.problems import joined, problems
 from app.api.route import EdgeRoute
-from app.api.schemas import Label, Symbol
+from app.api.schemas import UNDERSTOOD, Label, Symbol
 from app.auth.scopes import Scope
 from app.domains.history.deps import Listing
 from app.domains.history.listing import IN_EVERY_FORM
 from app.domains.history.lists import BOT_EVENTS, EQUITY_SNAPSHOTS, POSITIONS, SIGNALS, TRADES
 from app.domains.history.schemas import BotEventPage, EquitySnapshotPage, SignalPage, TradePage
 from app.domains.positions.schemas import PositionPage, PositionStatus
+from app.domains.trading.errors import AmbiguousSymbol
 from app.domains.trading.fields import EventLevel
+
+SymbolQuery = Annotated[Symbol | None, Query(description=f"Only data of this symbol. {UNDERSTOOD}")]
+OF_A_SYMBOL = joined(IN_EVERY_FORM, problems(AmbiguousSymbol))
 
 router = APIRouter(prefix="/v1", tags=["trading data"], route_class=EdgeRoute)
 positions_router = APIRouter(prefix="/v1/positions", tags=["positions"], route_class=EdgeRoute)
@@ -24,12 +29,12 @@ positions_router = APIRouter(prefix="/v1/positions", tags=["positions"], route_c
     operation_id="listTrades",
     summary="List trades",
     response_model=TradePage,
-    responses=IN_EVERY_FORM,
+    responses=OF_A_SYMBOL,
 )
 @for_users(Scope.DATA_READ, hot=True)
 async def list_trades(
     listing: Listing,
-    symbol: Annotated[Symbol | None, Query(description="Only trades of this symbol.")] = None,
+    symbol: SymbolQuery = None,
 ) -> Response:
     """List trades of one environment, most recently closed first.
 
@@ -59,12 +64,12 @@ async def list_equity_snapshots(listing: Listing) -> Response:
     operation_id="listSignals",
     summary="List signals",
     response_model=SignalPage,
-    responses=IN_EVERY_FORM,
+    responses=OF_A_SYMBOL,
 )
 @for_users(Scope.DATA_READ, hot=True)
 async def list_signals(
     listing: Listing,
-    symbol: Annotated[Symbol | None, Query(description="Only signals of this symbol.")] = None,
+    symbol: SymbolQuery = None,
 ) -> Response:
     """List signals of one environment, newest first.
 
@@ -99,12 +104,12 @@ async def list_bot_events(
     operation_id="listPositions",
     summary="List positions",
     response_model=PositionPage,
-    responses=IN_EVERY_FORM,
+    responses=OF_A_SYMBOL,
 )
 @for_users(Scope.DATA_READ, hot=True)
 async def list_positions(
     listing: Listing,
-    symbol: Annotated[Symbol | None, Query(description="Only positions of this symbol.")] = None,
+    symbol: SymbolQuery = None,
     status: Annotated[
         PositionStatus | None,
         Query(

@@ -1,6 +1,7 @@
 """Lists of trading data, page by page or whole."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from app.domains.history.data_set import DataSet, read_data_set
 from app.domains.history.lists import DataList, Row
 from app.domains.history.page_statements import PLACE
 from app.domains.history.repository import ListFilter, ListRepository
+from app.domains.trading.directory import stored_symbols
 
 AT_ONCE = 500
 """Rows of a whole list that are read at once: no more of it is held in memory."""
@@ -25,6 +27,17 @@ class ListService:
     async def data_set(self, environment: str | None) -> DataSet:
         """Return the data set, by default of the environment that the account selected."""
         return await read_data_set(self._executor, self._account_id, environment)
+
+    async def understood(self, data: DataSet, wanted: ListFilter) -> ListFilter:
+        """Return the filter with all symbols that its symbol means. Raises `AmbiguousSymbol`."""
+        named = dict(wanted.exactly)
+        name = named.pop("symbol", None)
+        if name is None:
+            return wanted
+        symbols = await stored_symbols(
+            self._executor, self._account_id, data.environment, wanted.key_id, name
+        )
+        return replace(wanted, exactly=tuple(named.items()), symbols=symbols)
 
     async def page(
         self,

@@ -27,6 +27,7 @@ router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class
         PositionConflict,
         errors.DataDeleted,
         errors.ClockAhead,
+        errors.AmbiguousSymbol,
         LeverageNotSettable,
         MarginModeNotSupported,
     ),

@@ -13,7 +13,10 @@ from app.domains.bots.config_rows import ConfigRow, read_under_locks
 from app.domains.positions import report_statements as statements
 from app.domains.positions.rows import PositionRow
 from app.domains.trading.contracts import ContractRepository
+from app.domains.trading.directory import own_symbol
+from app.domains.trading.errors import AmbiguousSymbol
 from app.domains.trading.marks import Mark, mark_of
+from app.domains.trading.symbols import Place
 
 _UNSET = dict.fromkeys(statements.WRITTEN)
 
@@ -41,6 +44,19 @@ class PositionReportRepository:
         self._account_id = account_id
         self._bot_id = bot_id
         self._names = {"account": account_id, "bot": bot_id}
+
+    async def own_symbol(self, position_id: str, key_id: UUID | None, name: str) -> str:
+        """Return the exchange's own symbol for a name: the exchange of the position's key, or of
+        the named key or the bot's in a first report. Raises `AmbiguousSymbol`.
+        """
+        rows = await self._executor.fetch(
+            statements.PLACE, **self._names, position=position_id, key=key_id
+        )
+        for exchange, environment, known, region, contract_type in rows:
+            of_key = None if known is None else region or ""
+            place = Place(exchange, environment, of_key, contract_type)
+            return await own_symbol(self._executor, place, name)
+        return name
 
     async def share_bot(self, position_id: str) -> set[UUID] | None:
         """Lock the account, then the bot, against changes; return `None` if the bot is gone.
@@ -122,7 +138,10 @@ class PositionReportRepository:
         key = await self._contracts.origin(origin.key_id)
         if key is None:
             return origin.contract_type
-        listed = (await self._contracts.look_up(key, {symbol})).find(symbol)
+        try:
+            listed = (await self._contracts.look_up(key, {symbol})).find(symbol)
+        except AmbiguousSymbol:
+            listed = None
         return origin.contract_type if listed is None else listed.contract_type
 
     async def add(self, position_id: str, **columns: Any) -> PositionRow | None:

@@ -81,6 +81,26 @@ SHARE_BOT = Statement(
     .where(*_THIS_BOT)
     .with_for_update(read=True, of=Bot)
 )
+PLACE = Statement(
+    select(KeyLabel.exchange, KeyLabel.environment, Key.id, Key.region, KeyLabel.contract_type)
+    .select_from(Bot)
+    .outerjoin(
+        Position,
+        (Position.account_id == Bot.account_id)
+        & (Position.bot_id == Bot.id)
+        & (Position.id == _POSITION),
+    )
+    .join(
+        KeyLabel,
+        (KeyLabel.account_id == Bot.account_id)
+        & (
+            KeyLabel.key_id
+            == func.coalesce(Position.key_id, bindparam("key", type_=Uuid()), Bot.key_id)
+        ),
+    )
+    .outerjoin(Key, (Key.account_id == KeyLabel.account_id) & (Key.id == KeyLabel.key_id))
+    .where(*_THIS_BOT)
+)
 SHARE_KEYS = Statement(
     select(Key.id)
     .where(Key.account_id == _ACCOUNT, Key.id == _KEYS)

@@ -26,6 +26,7 @@ from app.domains.positions.transitions import Effect, State, effect_of, state_of
 from app.domains.positions.warnings import of_effect, of_times
 from app.domains.trading.errors import TOLERANCE, ClockAhead, DataDeleted, KeyNotAssigned
 from app.domains.trading.marks import FOREVER, latest_cutoff
+from app.domains.trading.symbols import is_foreign
 from botkeys.exchanges.registry import EXCHANGES
 
 GRACE = timedelta(seconds=60)
@@ -89,6 +90,9 @@ class PositionReportService:
 
     async def report(self, position_id: str, sent: PositionReport) -> PositionRow:
         """Apply the report to the position, and return the position as it is then stored."""
+        if is_foreign(sent.symbol):
+            symbol = await self._positions.own_symbol(position_id, sent.key_id, sent.symbol)
+            sent = sent.model_copy(update={"symbol": symbol})
         row = None
         while row is None:
             keys = await self._share(position_id, sent)

@@ -8,7 +8,15 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, ValidationInfo, field_validator
 from typing_extensions import TypeAliasType
 
-from app.api.schemas import WHOLE_NUMBER, DecimalText, Document, Input, NextCursor, Symbol
+from app.api.schemas import (
+    UNDERSTOOD,
+    WHOLE_NUMBER,
+    DecimalText,
+    Document,
+    Input,
+    NextCursor,
+    Symbol,
+)
 from app.domains.trading.fields import Amount, Moment, NotNegative, Positive, RowName
 from botkeys.exchanges.model import ContractKind, Environment, ExchangeId, MarginMode
 
@@ -173,9 +181,7 @@ class PositionReport(Input):
             "one is ignored."
         ),
     ] = None
-    symbol: Annotated[
-        Symbol, Field(description="The exchange's own spelling, as in the configuration.")
-    ]
+    symbol: Annotated[Symbol, Field(description=UNDERSTOOD)]
     side: PositionSide
     status: Annotated[
         PositionStatus,

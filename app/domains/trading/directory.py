@@ -7,14 +7,26 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
+from uuid import UUID
 
-from sqlalchemy import ARRAY, Text, any_, bindparam, func, literal, literal_column, or_, select
+from sqlalchemy import (
+    ARRAY,
+    Text,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+)
 
 from app.db.base import one_of
 from app.db.driver import Executor, Statement
-from app.db.models import CatalogueInstrument, FormerContract
+from app.db.models import CatalogueInstrument, FormerContract, KeyLabel
 from app.domains.trading.errors import AmbiguousSymbol
-from app.domains.trading.symbols import Listed, Place, find, folded
+from app.domains.trading.symbols import Listed, Place, find, folded, is_foreign
 from botkeys.exchanges.model import ContractKind
 
 _TABLE = CatalogueInstrument
@@ -55,6 +67,19 @@ SPELLED = or_(func.upper(_TABLE.symbol) == _NAMES, UNIFIED == _NAMES)
 """The condition of instruments with one of the folded `names`."""
 
 _SPELLED_OTHERWISE = Statement(select(*_COLUMNS).where(*_OF_EXCHANGE, SPELLED))
+_KEY = bindparam("key", type_=Uuid())
+_EXCHANGES = select(KeyLabel.exchange).where(
+    KeyLabel.account_id == bindparam("account", type_=Uuid()),
+    KeyLabel.environment == bindparam("environment", type_=Text()),
+    or_(_KEY.is_(None), KeyLabel.key_id == _KEY),
+)
+_OF_ACCOUNT = Statement(
+    select(_TABLE.exchange, *_COLUMNS).where(
+        _TABLE.exchange.in_(_EXCHANGES),
+        _TABLE.environment == bindparam("environment", type_=Text()),
+        SPELLED,
+    )
+)
 _FORMER = Statement(
     select(
         FormerContract.symbol,
@@ -178,6 +203,45 @@ async def look_up(executor: Executor, place: Place, names: Collection[str]) -> D
     if changed:
         former = map(_Former._make, await executor.fetch(_FORMER, **at, names=changed))
     return Directory(place, rows, former)
+
+
+async def own_symbol(executor: Executor, place: Place, name: str) -> str:
+    """Return the exchange's own symbol for a name, or the name as it is if it is none known.
+
+    Costs nothing for a name that looks like an exchange's own. Raises `AmbiguousSymbol`.
+    """
+    if not is_foreign(name):
+        return name
+    return (await look_up(executor, place, {name})).symbol(name)
+
+
+async def stored_symbols(
+    executor: Executor, account_id: UUID, environment: str, key_id: UUID | None, name: str
+) -> tuple[str, ...]:
+    """Return the symbols under which an account's data may be stored that a name means.
+
+    A unified symbol means one instrument of each exchange that the account has or had keys of, or
+    of the given key's. The name itself is one of them: rows may be older than what is known of it.
+    Raises `AmbiguousSymbol`.
+    """
+    if not is_foreign(name):
+        return (name,)
+    rows = await executor.fetch(
+        _OF_ACCOUNT,
+        account=account_id,
+        environment=environment,
+        key=key_id,
+        names=sorted({folded(name), name.upper()}),
+    )
+    by_exchange: dict[str, list[Listed]] = {}
+    for exchange, *row in rows:
+        by_exchange.setdefault(exchange, []).extend(_listed([row]))
+    found = {name}
+    for exchange, listed in by_exchange.items():
+        meant = find(name, listed, Place(exchange, environment, None, None))
+        if meant is not None:
+            found.add(meant.symbol)
+    return tuple(sorted(found))
 
 
 def _listed(rows: Sequence[Iterable[Any]]) -> list[Listed]:

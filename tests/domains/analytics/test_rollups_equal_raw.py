@@ -92,7 +92,7 @@ def within_bounds(selection: Selection, grouping: Grouping) -> Selection:
         selection.environment,
         selection.key_id,
         selection.bot_id,
-        selection.symbol,
+        selection.symbols,
         max(since, selection.since or since),
         min(until, selection.until or until),
     )
@@ -175,9 +175,7 @@ async def test_curves_equal_a_plain_calculation(
         for step, what in steps:
             await history.take(step, what)
         for asked, points in questions:
-            selection = Selection(
-                "live", asked.key_id, asked.bot_id, None, asked.since, asked.until
-            )
+            selection = Selection("live", asked.key_id, asked.bot_id, (), asked.since, asked.until)
             curves = CurveRepository(session=session, account_id=history.account)
             deals = ledger.seen(history.deals, selection, history.marks)
             shown = ledger.seen(looks, selection, history.marks)

@@ -193,7 +193,7 @@ async def test_a_symbol_must_be_listed_in_the_key_s_own_catalogue(world: World) 
     await list_instruments(world, BINANCE, instrument("BTCUSDT"))
     await list_instruments(world, OKX, instrument(ETH))  # BTC is delisted
 
-    for symbol in ("BTCUSDT", "eth-usdt-swap", " ETH-USDT-SWAP", "NONE", BTC):
+    for symbol in ("BTCUSDT", "DOGE/USDT:USDT", " ETH-USDT-SWAP", "NONE", BTC):
         answer = await user.post(assets_of(key), {**BODY, "symbol": symbol})
         assert refusal(answer) == (422, "unknown_symbol"), symbol
 
@@ -247,7 +247,7 @@ async def test_what_is_no_leverage_symbol_or_mode_is_refused(world: World) -> No
     for value in LEVERAGES:
         answer = await user.patch(f"{assets_of(key)}/{ETH}", {"leverage": value})
         assert refusal(answer) == (422, "invalid_request"), value
-    for symbol in ("a\x00b", "a\nb", "x" * 101, "\ufffe"):
+    for symbol in ("a\x00b", "x" * 101, "\ufffe"):
         for method in ("GET", "PATCH", "DELETE"):
             path = f"{assets_of(key)}/{quote(symbol)}"
             answer = await user.call(method, path, {} if method == "PATCH" else None)
