@@ -76,7 +76,8 @@ def _check_size(sent: bytes) -> None:
     for _ in range(MAX_DEPTH):
         if not nesting:
             return
-        nesting = nesting.replace(b"{}", b"").replace(b"[]", b"")
+        # Marked first, or `[{}]` would lose two levels at once.
+        nesting = nesting.replace(b"{}", b",").replace(b"[]", b",").replace(b",", b"")
     if nesting:
         raise OutOfBounds("too_deep", f"must be nested at most {MAX_DEPTH} levels deep")
 

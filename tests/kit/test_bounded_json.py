@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.kit import bounded_json
@@ -34,6 +34,7 @@ def count(document: Any) -> int:
 
 
 @given(DOCUMENTS, st.booleans(), st.integers(0, 6), st.integers(1, 30))
+@example([{}], False, 1, 3)
 def test_depth_and_values_are_counted_whatever_the_texts_contain(
     document: Any, escaped: bool, deepest: int, most: int
 ) -> None:
