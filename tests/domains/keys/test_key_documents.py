@@ -13,7 +13,6 @@ from botkeys.sealing.secret import Secret
 from tests.support.variants import add_unchecked
 from tests.support.world import World
 
-
 NOT_ALWAYS = {"adjusted"}
 """Members of the answer that stored the credentials, if something was changed in them."""
 
