@@ -14,6 +14,7 @@ from app.domains.audit.deps import audit_log
 from app.domains.imports.repository import ImportRepository, StagingRepository
 from app.domains.imports.service import ImportService
 from app.domains.operations.repository import OperationRepository
+from app.domains.trading.directory import look_up
 
 
 async def import_service(
@@ -30,6 +31,7 @@ async def import_service(
             executor=database.autocommit, account_id=account_id, operation_id=operation_id
         ),
         aside=partial(released, request),
+        look_up=partial(look_up, database.autocommit),
         rows_a_day=context.settings.imported_rows_per_day,
     )
 

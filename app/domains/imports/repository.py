@@ -113,6 +113,7 @@ class KeyOfImport(NamedTuple):
     exchange: str
     environment: str
     contract_type: str
+    region: str | None
     others: frozenset[UUID]
 
 
@@ -134,7 +135,7 @@ class ImportRepository:
         self._account_id = account_id
 
     async def key(self, key_id: UUID) -> KeyOfImport | None:
-        query = select(Key.exchange, Key.environment, Key.contract_type).where(
+        query = select(Key.exchange, Key.environment, Key.contract_type, Key.region).where(
             Key.account_id == self._account_id, Key.id == key_id
         )
         row = (await self._session.execute(query)).one_or_none()

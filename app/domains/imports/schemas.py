@@ -14,8 +14,11 @@ MOST_KEPT = 1000
 ImportFormat = TypeAliasType(
     "ImportFormat",
     Annotated[
-        Literal["botkeys"],
-        Field(description="Who wrote the file: `botkeys` is this service's own list of trades."),
+        Literal["botkeys", "freqtrade", "bybit_closed_pnl", "binance_income", "binance_trades"],
+        Field(
+            description="Who wrote the file: `botkeys` is this service's own list of trades, "
+            "`freqtrade` that of freqtrade; the others are answers of the exchanges' own routes."
+        ),
     ],
 )
 OnError = TypeAliasType(
@@ -39,6 +42,8 @@ RowFault = TypeAliasType(
             "environment_differs",
             "key_differs",
             "pnl_differs",
+            "unknown_contract",
+            "unordered",
         ],
         Field(description="Why a row was refused."),
     ],

@@ -2,13 +2,15 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager, suppress
 from datetime import datetime
 from functools import partial
+from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
+from app.api.schemas import LONGEST_NAME
 from app.api.unit_of_work import UnitOfWork
 from app.db.base import new_id
 from app.db.models.deletion import IMPORT_TRADES
@@ -24,6 +26,7 @@ from app.domains.imports.errors import (
 from app.domains.imports.formats.faults import NO_RECORD
 from app.domains.imports.formats.registry import FormatKind, media_types, records_of
 from app.domains.imports.formats.row import Format, ImportedTrade, Outcome, Refusal, Target
+from app.domains.imports.instruments import Instruments, LookUp
 from app.domains.imports.records import CsvRecords, Malformed, Record, Records
 from app.domains.imports.repository import ImportRepository, StagingRepository, empty_receipt
 from app.domains.imports.schemas import MOST_KEPT, MOST_ROWS
@@ -70,6 +73,7 @@ class ImportService:
         work: UnitOfWork,
         staging: Callable[[UUID], StagingRepository],
         aside: Callable[[], AbstractAsyncContextManager[None]],
+        look_up: LookUp,
         rows_a_day: int,
     ) -> None:
         self._imports = imports
@@ -79,6 +83,7 @@ class ImportService:
         self._work = work
         self._staging = staging
         self._aside = aside
+        self._look_up = look_up
         self._rows_a_day = rows_a_day
 
     async def receive(
@@ -97,6 +102,7 @@ class ImportService:
             staging=staging,
             claim=claim,
             begin=partial(self._begin, wanted, target, operation_id, claim),
+            instruments=Instruments(self._look_up, target.place),
             latest=now + TOLERANCE,
         )
         try:
@@ -138,6 +144,7 @@ class ImportService:
             key.exchange,
             key.environment,
             ContractType(key.contract_type),
+            key.region,
             wanted.bot_id,
             key.others,
         )
@@ -206,6 +213,7 @@ class _Reading:
         staging: StagingRepository,
         claim: UUID,
         begin: Callable[[], Awaitable[None]],
+        instruments: Instruments,
         latest: datetime,
     ) -> None:
         self._records = records
@@ -213,6 +221,7 @@ class _Reading:
         self._staging = staging
         self._claim = claim
         self._begin = begin
+        self._instruments = instruments
         self.begun = False
         self._latest = latest
         self._csv = isinstance(records, CsvRecords)
@@ -245,27 +254,38 @@ class _Reading:
             raise unreadable(error.sentence) from None
 
     async def _take(self, records: Iterable[Record]) -> None:
-        for number, record in enumerate(records):
-            if self._counts["read"] >= MOST_ROWS:
-                raise unreadable(_TOO_MANY)
-            self._counts["read"] += 1
-            self._since_flush += 1
-            self._line = record.line
-            for outcome in self._outcomes(record):
-                self._sort(record.line, outcome)
+        iterator = iter(records)
+        while some := list(islice(iterator, SLICE)):
+            await self._instruments.learn(self._names(some))
+            for record in some:
+                if self._counts["read"] >= MOST_ROWS:
+                    raise unreadable(_TOO_MANY)
+                self._counts["read"] += 1
+                self._since_flush += 1
+                self._line = record.line
+                for outcome in self._outcomes(record):
+                    self._sort(record.line, outcome)
             if len(self._rows) + len(self._refusals) >= BATCH:
                 await self._flush()
-            elif number % SLICE == SLICE - 1:
+            else:
                 await asyncio.sleep(0)
         if self.begun and _now() - self._flushed_at > FLUSH_SECONDS:
             await self._flush()
+
+    def _names(self, records: Iterable[Record]) -> Iterator[str]:
+        for record in records:
+            name = None if record.members is None else self._form.name(record.members)
+            if name is not None and len(name) <= LONGEST_NAME and name.isprintable():
+                yield name
 
     def _outcomes(self, record: Record) -> Iterable[Outcome]:
         if record.members is None:
             return [NO_RECORD]
         if len(record.members) > _MOST_MEMBERS:
             return [_TOO_MANY_MEMBERS]
-        return self._form.read(record.members, csv=self._csv)
+        name = self._form.name(record.members)
+        listed = None if name is None else self._instruments.find(name)
+        return self._form.read(record.members, listed, csv=self._csv)
 
     def _sort(self, line: int, outcome: Outcome) -> None:
         if isinstance(outcome, ImportedTrade):

@@ -20,6 +20,7 @@ from app.domains.ingest.items import Asset
 from app.domains.ingest.pnl import realised_pnl
 from app.domains.positions.schemas import PositionSide
 from app.domains.trading.fields import Amount, Moment, Positive, RowName
+from app.domains.trading.symbols import Listed
 from botkeys.exchanges.model import ContractKind, Environment, ExchangeId, MarginMode
 
 _OTHER_EXCHANGE = "The trade is of another exchange than the key."
@@ -104,7 +105,13 @@ class OwnFormat:
     def __init__(self, target: Target) -> None:
         self._target = target
 
-    def read(self, members: dict[str, Any], *, csv: bool) -> Iterable[Outcome]:
+    def name(self, members: dict[str, Any]) -> str | None:
+        """Return nothing: an export is in the exchange's own spelling already."""
+
+    def read(
+        self, members: dict[str, Any], listed: Listed | None, *, csv: bool
+    ) -> Iterable[Outcome]:
+        del listed
         if csv:
             members = _of_cells(members)
         try:

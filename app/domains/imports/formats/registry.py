@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.domains.imports.formats import own
+from app.domains.imports.formats import binance, bybit, freqtrade, own
 from app.domains.imports.formats.row import Format, Target
 from app.domains.imports.records import CsvRecords, JsonRecords, NdjsonRecords, Path, Records
 
@@ -27,7 +27,15 @@ class FormatKind(NamedTuple):
 
 FORMATS = {
     kind.name: kind
-    for kind in (FormatKind("botkeys", own.OwnFormat, None, own.PATHS, own.COLUMNS),)
+    for kind in (
+        FormatKind("botkeys", own.OwnFormat, None, own.PATHS, own.COLUMNS),
+        FormatKind(
+            "freqtrade", freqtrade.FreqtradeFormat, None, freqtrade.PATHS, freqtrade.COLUMNS
+        ),
+        FormatKind("bybit_closed_pnl", bybit.BybitClosedPnl, "bybit", bybit.PATHS, None),
+        FormatKind("binance_income", binance.BinanceIncome, "binance", binance.PATHS, None),
+        FormatKind("binance_trades", binance.BinanceTrades, "binance", binance.PATHS, None),
+    )
 }
 
 

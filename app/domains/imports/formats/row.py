@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
 
+from app.domains.trading.symbols import Listed, Place
 from botkeys.exchanges.model import ContractKind, ContractType
 
 
@@ -60,15 +61,25 @@ class Target(NamedTuple):
     exchange: str
     environment: str
     contract_type: ContractType
+    region: str | None
     bot_id: UUID | None
     others: Collection[UUID]
+
+    @property
+    def place(self) -> Place:
+        return Place(self.exchange, self.environment, self.region or "", self.contract_type)
 
 
 class Format(Protocol):
     """A reader of one file. It may keep what a later row completes, within bounds."""
 
-    def read(self, members: dict[str, Any], *, csv: bool) -> Iterable[Outcome]:
-        """Return what became of a record."""
+    def name(self, members: dict[str, Any]) -> str | None:
+        """Return the instrument's name in a record, if it is to be looked up."""
+
+    def read(
+        self, members: dict[str, Any], listed: Listed | None, *, csv: bool
+    ) -> Iterable[Outcome]:
+        """Return what became of a record. `listed` is what the exchange lists as its `name`."""
 
     def end(self) -> Iterable[Outcome]:
         """Return what was kept until the end of the file."""

@@ -1,0 +1,262 @@
+"""Histories that other programs and exchanges wrote (rules R58 and R59).
+
+The fixtures have the members that the documentation of each format lists.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.imports import CSV, as_csv, bring, refused, send, trades
+from tests.support.world import Json, User, World
+
+OKX_BTC = "BTC-USDT-SWAP"
+
+
+def at(second: int) -> int:
+    return 1_763_630_000_000 + second * 1000
+
+
+def freqtrade(**changes: Any) -> Json:
+    """Return a closed trade as freqtrade's own API shows it, without what has no place here."""
+    return {
+        "trade_id": 7,
+        "pair": "BTC/USDT:USDT",
+        "base_currency": "BTC",
+        "quote_currency": "USDT",
+        "is_open": False,
+        "is_short": True,
+        "exchange": "okx",
+        "amount": 0.5,
+        "amount_requested": 0.5,
+        "stake_amount": 45000.0,
+        "strategy": "Sample",
+        "enter_tag": None,
+        "timeframe": 5,
+        "fee_open": 0.0005,
+        "fee_open_cost": 22.5,
+        "fee_open_currency": "USDT",
+        "fee_close": 0.0005,
+        "fee_close_cost": 22.25,
+        "fee_close_currency": "USDT",
+        "open_date": "2025-11-20 09:13:20",
+        "open_timestamp": at(0),
+        "open_rate": 90000.0,
+        "close_date": "2025-11-20 10:53:20",
+        "close_timestamp": at(6000),
+        "close_rate": 89000.0,
+        "close_profit_abs": 455.25,
+        "profit_abs": 455.25,
+        "exit_reason": "roi",
+        "leverage": 2.0,
+        "trading_mode": "futures",
+        "funding_fees": 0.0,
+        **changes,
+    }
+
+
+async def test_trades_of_freqtrade_become_trades_of_the_key(world: World) -> None:
+    user = world.user()
+    key = await user.add_key()
+    await user.get(f"/v1/keys/{key['id']}/instruments?limit=1")
+    rows = [
+        freqtrade(),
+        freqtrade(trade_id=8, is_open=True, close_timestamp=None, close_rate=None),
+        freqtrade(trade_id=9, pair="BTC/USDT"),
+        freqtrade(trade_id=10, exchange="bybit"),
+        freqtrade(trade_id=11, amount="NaN"),
+        freqtrade(trade_id=12, pair="LUNA/USDT:USDT", fee_close_currency="BNB"),
+    ]
+    file = json.dumps({"trades": rows, "trades_count": len(rows), "offset": 0}).encode()
+    operation = await bring(world, user, file, key_id=key["id"], format="freqtrade")
+    counts = operation["receipt"]["imported"]
+    assert (counts["stored"], counts["skipped"]) == (2, 1), operation
+    assert counts["refused"] == {"invalid_item": 2, "exchange_differs": 1}
+    assert counts["sums"] == {"USDT": {"trades": 2, "pnl": "910.5", "fees": "67.25"}}
+    shown = {one["symbol"]: one for one in await trades(user)}
+    assert set(shown) == {OKX_BTC, "LUNA/USDT:USDT"}
+    known = shown[OKX_BTC]
+    assert (known["side"], known["pnl"], known["settle"], known["fees"]) == (
+        "short",
+        "455.25",
+        "USDT",
+        "44.75",
+    )
+    assert (known["opened_at"], known["closed_at"]) == (
+        "2025-11-20T09:13:20Z",
+        "2025-11-20T10:53:20Z",
+    )
+    assert (known["bot"], known["exit_reason"], known["contract_type"]) == (None, "roi", "linear")
+    assert shown["LUNA/USDT:USDT"]["quantity"] is None
+
+    again = await bring(world, user, file, key_id=key["id"], format="freqtrade")
+    assert again["receipt"]["imported"]["duplicate"] == 2
+
+
+async def test_a_backtest_s_trades_come_as_json_or_as_csv(world: World) -> None:
+    user = world.user()
+    key, bot = await user.add_key(), await user.add_bot()
+    row = {
+        "pair": "ETH/USDT:USDT",
+        "stake_amount": 100.0,
+        "amount": 0.1,
+        "open_date": "2025-11-20 09:00:00+00:00",
+        "close_date": "2025-11-20 11:00:00+00:00",
+        "open_rate": 3000.5,
+        "close_rate": 3010.0,
+        "fee_open": 0.0005,
+        "fee_close": 0.0005,
+        "trade_duration": 120,
+        "profit_ratio": 0.003,
+        "profit_abs": 1.5e-05,
+        "exit_reason": "exit_signal",
+        "is_open": False,
+        "is_short": False,
+        "leverage": 1.0,
+    }
+    result = {"metadata": {}, "strategy": {"Sample": {"results": [1], "trades": [row]}}}
+    query = {"key_id": key["id"], "bot_id": bot["id"], "format": "freqtrade"}
+    first = await bring(world, user, json.dumps(result).encode(), **query)
+    assert first["receipt"]["imported"]["stored"] == 1, first
+    second = await bring(world, user, b"\xef\xbb\xbf" + as_csv([row]), CSV, **query)
+    assert second["receipt"]["imported"]["duplicate"] == 1, await refused(user, second)
+    (shown,) = await trades(user)
+    assert (shown["pnl"], shown["bot"]["id"]) == ("0.000015", bot["id"])
+
+
+def closed(**changes: Any) -> Json:
+    """Return a row of Bybit's closed P&L."""
+    return {
+        "symbol": "ETHUSDT",
+        "orderType": "Market",
+        "leverage": "3",
+        "updatedTime": str(at(60)),
+        "side": "Sell",
+        "orderId": "5a373bfe-188d-4913-9c81-d57ab5be8068",
+        "closedPnl": "-44.5",
+        "openFee": "0.7",
+        "closeFee": "0.8",
+        "avgEntryPrice": "1195",
+        "avgExitPrice": "1180.666666666666666666",
+        "qty": "3",
+        "cumEntryValue": "3585",
+        "createdTime": str(at(0)),
+        "orderPrice": "122.56",
+        "closedSize": "3",
+        "execType": "Trade",
+        "fillCount": "4",
+        "cumExitValue": "3542",
+        **changes,
+    }
+
+
+async def test_closed_pnl_of_bybit_is_taken_as_bybit_computed_it(world: World) -> None:
+    user = world.user()
+    key = await user.add_key(exchange="bybit")
+    rows = [
+        closed(),
+        closed(orderId="short-1", closedPnl="41.5"),
+        closed(orderId="even-1", avgExitPrice="1195", closedPnl="-1.5"),
+        closed(orderId="coin-1", symbol="NOBODYKNOWS"),
+        closed(orderId="bad/1"),
+    ]
+    answer = {"retCode": 0, "retMsg": "OK", "result": {"category": "linear", "list": rows}}
+    file = json.dumps(answer).encode()
+    operation = await bring(world, user, file, key_id=key["id"], format="bybit_closed_pnl")
+    counts = operation["receipt"]["imported"]
+    assert counts["refused"] == {"unknown_contract": 1, "invalid_item": 1}, operation
+    assert counts["sums"]["USDT"] == {"trades": 3, "pnl": "-4.5", "fees": "4.5"}
+    sides = {one["pnl"]: one["side"] for one in await trades(user)}
+    assert sides == {"-44.5": "long", "41.5": "short", "-1.5": None}
+    assert {one["opened_at"] for one in await trades(user)} == {None}
+    other = await user.add_key()
+    wrong = await send(user, file, key_id=other["id"], format="bybit_closed_pnl")
+    assert (wrong.status_code, wrong.json()["errors"][0]["type"]) == (
+        422,
+        "format_of_another_exchange",
+    )
+
+
+def income(second: int, kind: str, amount: str, **changes: Any) -> Json:
+    """Return a row of Binance's income history."""
+    return {
+        "symbol": "BTCUSDT",
+        "incomeType": kind,
+        "income": amount,
+        "asset": "USDT",
+        "info": kind,
+        "time": at(second),
+        "tranId": 9_689_322_392_000 + second,
+        "tradeId": str(second),
+        **changes,
+    }
+
+
+def fill(second: int, side: str, pnl: str, fee: str, **changes: Any) -> Json:
+    """Return a row of Binance's history of fills."""
+    return {
+        "buyer": side == "BUY",
+        "commission": fee,
+        "commissionAsset": "USDT",
+        "id": second,
+        "maker": False,
+        "orderId": 25_851_813 + second,
+        "price": "7819.01",
+        "qty": "0.002",
+        "quoteQty": "15.63802",
+        "realizedPnl": pnl,
+        "side": side,
+        "positionSide": "BOTH",
+        "symbol": "BTCUSDT",
+        "time": at(second),
+        **changes,
+    }
+
+
+async def _binance(world: World) -> tuple[User, Json]:
+    user = world.user()
+    return user, await user.add_key(exchange="binance")
+
+
+async def test_binance_s_two_histories_tell_the_same_trades(world: World) -> None:
+    user, key = await _binance(world)
+    incomes = [
+        income(1, "COMMISSION", "-0.1"),
+        income(2, "FUNDING_FEE", "-0.5", tradeId=""),
+        income(3, "REALIZED_PNL", "10"),
+        income(3, "COMMISSION", "-0.2"),
+        income(4, "TRANSFER", "100", symbol="", tradeId=""),
+        income(5, "REALIZED_PNL", "-4"),
+        income(4, "REALIZED_PNL", "1"),
+    ]
+    query = {"key_id": key["id"], "format": "binance_income"}
+    first = await bring(world, user, json.dumps(incomes).encode(), **query)
+    counts = first["receipt"]["imported"]
+    assert (counts["stored"], counts["skipped"]) == (2, 4), first
+    assert counts["refused"] == {"unordered": 1}
+    assert counts["sums"]["USDT"] == {"trades": 2, "pnl": "5.7", "fees": "0.3"}
+    first_row = {one["id"]: one for one in await trades(user)}["binance-BTCUSDT-3"]
+    assert (first_row["pnl"], first_row["fees"], first_row["side"]) == ("9.7", "0.3", None)
+
+    fills = [
+        fill(1, "BUY", "0", "0.1"),
+        fill(3, "SELL", "10", "0.2"),
+        fill(5, "SELL", "-4", "0"),
+        fill(6, "BUY", "2", "0.00001", commissionAsset="BNB", positionSide="SHORT"),
+    ]
+    query["format"] = "binance_trades"
+    second = await bring(world, user, json.dumps(fills).encode(), **query)
+    counts = second["receipt"]["imported"]
+    assert (counts["stored"], counts["duplicate"], counts["skipped"]) == (1, 2, 1), second
+    last = {one["id"]: one for one in await trades(user)}["binance-BTCUSDT-6"]
+    assert (last["side"], last["quantity"], last["exit_price"]) == ("short", "0.002", "7819.01")
+    assert (last["entry_price"], last["fees"], last["pnl"]) == (None, "0", "2")
+
+
+@pytest.mark.parametrize("name", ["binance_income", "binance_trades", "bybit_closed_pnl"])
+async def test_an_exchange_s_answer_has_no_csv(world: World, name: str) -> None:
+    user = world.user()
+    key = await user.add_key(exchange=name.partition("_")[0])
+    answer = await send(user, b"a,b\n", CSV, key_id=key["id"], format=name)
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
