@@ -122,6 +122,12 @@ class Problem(TypedDict):
             Field(description="The exchange's maximum, a decimal as text.", examples=["50"]),
         ]
     ]
+    margin_mode: NotRequired[
+        Annotated[
+            str,
+            Field(description="The margin mode of the exchange account.", examples=["cross"]),
+        ]
+    ]
     margin_modes: NotRequired[
         Annotated[
             list[str],

@@ -56,6 +56,7 @@ def test_every_code_of_a_rule_is_one_that_the_service_answers() -> None:
         "limit",
         "retry_after",
         "max_leverage",
+        "margin_mode",
         "code",
         "blocked_by",
     }

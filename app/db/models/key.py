@@ -8,7 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
-from botkeys.exchanges.model import ContractType, Environment, PermissionAnswer
+from botkeys.exchanges.model import ContractType, Environment, MarginMode, PermissionAnswer
 
 MAY_EXPIRE = text("expires_at IS NOT NULL AND expiry_announced IS DISTINCT FROM 0")
 """Keys whose expiry still has to be announced by an event: the condition of their index."""
@@ -19,6 +19,8 @@ VERIFICATION = ("verified", "unreachable", "unknown", "skipped", "rejected")
 class Key(Base):
     """A key. `fingerprint` finds duplicates; `revision` is the ETag; `version` counts replacements.
 
+    `margin_mode` is the one of all symbols where the exchange account has only one; it stands above
+    what the assets hold, so that they cannot differ. Null elsewhere, and until an asset sets it.
     `exchange_account` is a keyed hash of the exchange's account id. `expiry_announced` is the
     fewest days before `expires_at` that an event has announced; `health_checked_at` is when a bot
     last checked this version, by the bot's own clock. `unverified`: the credentials were stored
@@ -31,6 +33,7 @@ class Key(Base):
         UniqueConstraint("account_id", "fingerprint"),
         CheckConstraint(one_of("environment", Environment), "environment"),
         CheckConstraint(one_of("contract_type", ContractType), "contract_type"),
+        CheckConstraint(one_of("margin_mode", MarginMode), "margin_mode"),
         CheckConstraint(one_of("verification_status", VERIFICATION), "verification_status"),
         *(
             CheckConstraint(one_of(f"permission_{name}", PermissionAnswer), f"permission_{name}")
@@ -48,6 +51,7 @@ class Key(Base):
     environment: Mapped[str]
     region: Mapped[str | None]
     contract_type: Mapped[str]
+    margin_mode: Mapped[str | None]
     masked_key: Mapped[str]
     fingerprint: Mapped[bytes]
     active: Mapped[bool]

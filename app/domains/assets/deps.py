@@ -11,6 +11,7 @@ from app.domains.assets.repository import AssetRepository
 from app.domains.assets.service import AssetService
 from app.domains.audit.deps import audit_log
 from app.domains.catalogue.repository import CatalogueRepository
+from app.domains.keys.margin_modes import MarginModes
 from app.domains.keys.repository import KeyRepository
 
 
@@ -22,6 +23,7 @@ async def asset_service(
         session=work.session,
         assets=AssetRepository(session=work.session, executor=reader, account_id=account_id),
         keys=KeyRepository(session=work.session, executor=reader, account_id=account_id),
+        modes=MarginModes(session=work.session, account_id=account_id),
         accounts=AccountRepository(session=work.session, user=caller.user),
         catalogue=CatalogueRepository(session=work.session),
         refresher=context.catalogues,

@@ -3,6 +3,7 @@
 AppError
 ├── AssetAlreadyAdded         409 asset_already_added
 ├── AssetQuotaReached         409 asset_quota_reached, with `limit`
+├── MarginModeDiffers         409 margin_mode_differs, with `margin_mode`
 ├── CatalogueUnknown          409 catalogue_unknown, with `reason`
 ├── PositionOpen              409 position_open, with `count`
 ├── LeverageAboveMax          422 leverage_above_max, with `max_leverage`
@@ -28,6 +29,23 @@ class AssetAlreadyAdded(AppError):
     )
 
 
+class MarginModeDiffers(AppError):
+    """`margin_mode` is the one of the exchange account."""
+
+    status = 409
+    code = "margin_mode_differs"
+    title = "The exchange account has another margin mode"
+    member_names = ("margin_mode",)
+
+    def __init__(self, name: str, margin_mode: str) -> None:
+        super().__init__(
+            f"On {name}, all symbols of an account have one margin mode, and here that is "
+            f"{margin_mode}. Omit `margin_mode`, or change it first: a change of one trading asset "
+            "changes them all.",
+            margin_mode=margin_mode,
+        )
+
+
 class CatalogueUnknown(AppError):
     """`reason` is why the last attempt to fetch the instruments failed."""
 
@@ -50,8 +68,16 @@ class PositionOpen(AppError):
     title = "A position is open on this symbol"
     member_names = ("count",)
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, *, anywhere: bool = False) -> None:
+        """`anywhere`: whether positions on all symbols of the exchange account were counted."""
         positions = "A position is" if count == 1 else f"{count} positions are"
+        if anywhere:
+            super().__init__(
+                f"{positions} open with a key of this exchange account, which has one margin mode "
+                "for all symbols. Meanwhile it cannot change.",
+                count=count,
+            )
+            return
         super().__init__(
             f"{positions} open on this symbol. Meanwhile the asset cannot be removed and its "
             "margin mode cannot change. Disable the asset to stop new positions.",

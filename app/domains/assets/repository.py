@@ -5,7 +5,18 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Text, Uuid, and_, bindparam, delete, func, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,7 +24,7 @@ from app.db import notifications
 from app.db.driver import Executor, Statement
 from app.db.models import CatalogueInstrument, LearnedLeverage, Position, TradingAsset
 from app.db.models.position import locking
-from app.domains.catalogue.joins import LEVERAGE, MAX_LEVERAGE, OF_ASSETS
+from app.domains.catalogue.joins import LEVERAGE, MARGIN_MODE, MAX_LEVERAGE, OF_ASSETS
 from app.domains.catalogue.repository import CatalogueKey
 
 
@@ -66,7 +77,7 @@ _OF_KEY = f"""
                  AND region = coalesce(keys.region, '') AND contract_type = keys.contract_type
                  AND instruments_fetched_at IS NOT NULL
            ),
-           assets.symbol, {LEVERAGE}, assets.leverage, assets.margin_mode, assets.enabled,
+           assets.symbol, {LEVERAGE}, assets.leverage, {MARGIN_MODE}, assets.enabled,
            assets.revision, assets.created_at, assets.updated_at,
            listing.base, listing.quote, listing.settle,
            coalesce(listing.listed, false), {MAX_LEVERAGE}, coalesce(listing.margin_modes, '{{}}'),

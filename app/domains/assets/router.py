@@ -17,8 +17,8 @@ from app.auth.scopes import Scope
 from app.domains.assets import errors
 from app.domains.assets.deps import Service
 from app.domains.assets.repository import AssetRow
-from app.domains.assets.schemas import Asset, AssetChange, AssetCreate, AssetPage
-from app.domains.assets.serializers import asset_document
+from app.domains.assets.schemas import Asset, AssetChange, AssetChanged, AssetCreate, AssetPage
+from app.domains.assets.serializers import asset_document, changed_document
 from app.domains.trading.errors import AmbiguousSymbol
 
 router = APIRouter(prefix="/v1/keys/{key_id}/assets", tags=["assets"], route_class=EdgeRoute)
@@ -62,6 +62,7 @@ async def list_assets(
     responses=problems(
         errors.AssetAlreadyAdded,
         errors.AssetQuotaReached,
+        errors.MarginModeDiffers,
         errors.CatalogueUnknown,
         errors.UnknownSymbol,
         errors.LeverageAboveMax,
@@ -95,7 +96,7 @@ async def get_asset(key_id: UUID, symbol: SymbolInPath, service: Service) -> Res
     _OF_ASSET,
     operation_id="changeAsset",
     summary="Change a trading asset",
-    response_model=Asset,
+    response_model=AssetChanged,
     responses=problems(
         errors.PositionOpen,
         errors.LeverageAboveMax,
@@ -115,9 +116,12 @@ async def change_asset(
     """Change leverage or margin mode, or enable or disable the asset.
 
     A disabled asset opens no new positions. The margin mode cannot change while a position is open
-    on the symbol.
+    on the symbol. Where an exchange has one margin mode for a whole account (`margin_mode_scope`),
+    it changes for all trading assets of all keys of that account at once, while no position is open
+    with any of them; `also_changed` lists the others.
     """
-    return _one(await service.change(key_id, symbol, change, expected))
+    row, others = await service.change(key_id, symbol, change, expected)
+    return json_answer(changed_document(row, others), headers={"ETag": etag(row.revision)})
 
 
 @router.delete(

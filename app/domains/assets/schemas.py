@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import BeforeValidator, ConfigDict, Field
 from pydantic.json_schema import WithJsonSchema
@@ -64,7 +65,11 @@ class AssetCreate(Input):
     ] = None
     margin_mode: Annotated[
         MarginMode | None,
-        Field(description="Defaults to `cross`, or to the only mode that the symbol supports."),
+        Field(
+            description="Defaults to `cross`, or to the only mode that the symbol supports. Where "
+            "the exchange account has one mode for all symbols, that one is the default, and any "
+            "other is refused as `margin_mode_differs`."
+        ),
     ] = None
     enabled: Annotated[
         Flag, Field(description="Whether the bot may open positions on the symbol.")
@@ -196,6 +201,27 @@ class Asset(Document):
     ]
     created_at: datetime
     updated_at: datetime
+
+
+class OtherAsset(Document):
+    """Another trading asset, by what identifies it."""
+
+    key_id: UUID
+    contract_type: ContractType
+    symbol: Annotated[str, Field(examples=["ETHUSDT"], description="The exchange's own spelling.")]
+
+
+class AssetChanged(Asset):
+    """A trading asset after a change."""
+
+    also_changed: Annotated[
+        list[OtherAsset],
+        Field(
+            examples=[[]],
+            description="Other trading assets whose margin mode changed with it, because their "
+            "exchange account has one for all symbols.",
+        ),
+    ]
 
 
 class AssetPage(Document):

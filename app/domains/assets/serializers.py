@@ -1,9 +1,11 @@
 """Turns asset rows into the documents that the API shows."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.domains.assets.repository import AssetRow
 from app.domains.bots.opening_rules import asset_blocked_by
+from app.domains.keys.margin_modes import AssetName
 
 
 def asset_document(row: AssetRow) -> dict[str, Any]:
@@ -40,3 +42,8 @@ def asset_document(row: AssetRow) -> dict[str, Any]:
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }
+
+
+def changed_document(row: AssetRow, others: Sequence[AssetName]) -> dict[str, Any]:
+    """Return the members of `app.domains.assets.schemas.AssetChanged`."""
+    return {**asset_document(row), "also_changed": [name._asdict() for name in others]}

@@ -17,6 +17,7 @@ from app.domains.assets.errors import (
     AssetQuotaReached,
     CatalogueUnknown,
     LeverageAboveMax,
+    MarginModeDiffers,
     PositionOpen,
     UnknownSymbol,
 )
@@ -30,6 +31,7 @@ from app.domains.assets.schemas import AssetChange, AssetCreate
 from app.domains.audit.log import AuditLog
 from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
 from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
+from app.domains.keys.margin_modes import AssetName, MarginModes
 from app.domains.keys.repository import KeyRepository, KeyRow
 from app.domains.trading.directory import own_symbol
 from app.domains.trading.symbols import Place, is_foreign
@@ -44,7 +46,8 @@ class AssetService:
 
     Locks in the order account, key, asset, audit head.
 
-    The key is locked `FOR SHARE`, so that no deletion or contract switch runs concurrently. An
+    The key is locked `FOR SHARE`, so that no deletion or contract switch runs concurrently; where
+    all symbols share a margin mode, all keys of the exchange account are locked `FOR UPDATE`. An
     opening locks the asset `FOR SHARE`, so that its margin mode cannot change and the asset cannot
     be removed meanwhile.
     """
@@ -55,6 +58,7 @@ class AssetService:
         session: AsyncSession,
         assets: AssetRepository,
         keys: KeyRepository,
+        modes: MarginModes,
         accounts: AccountRepository,
         catalogue: CatalogueRepository,
         refresher: CatalogueRefresher,
@@ -64,6 +68,7 @@ class AssetService:
         self._session = session
         self._assets = assets
         self._keys = keys
+        self._modes = modes
         self._accounts = accounts
         self._catalogue = catalogue
         self._refresher = refresher
@@ -100,11 +105,13 @@ class AssetService:
         """Add an asset of the key's current contract type, fetching a catalogue never fetched
         before.
         """
-        await self._fetch_if_unknown(key_id)
+        exchange = await self._fetch_if_unknown(key_id)
         symbol = await self._symbol(key_id, new.symbol)
-        key = await self._key(key_id)
+        key, of_account = await self._key(key_id, whole=EXCHANGES[exchange].shares_margin_mode)
         listing = await self._listing(key, symbol)
-        margin_mode = _margin_mode(new.margin_mode, listing.margin_modes)
+        margin_mode = _margin_mode(
+            await self._wanted_margin_mode(key, of_account, new.margin_mode), listing.margin_modes
+        )
         leverage = _leverage(key.exchange, margin_mode, new.leverage, listing.max_leverage)
         if leverage is None:
             _refuse_missing_leverage(key.exchange, margin_mode)
@@ -118,6 +125,8 @@ class AssetService:
         )
         if not added:
             raise AssetAlreadyAdded
+        if of_account:
+            await self._modes.share(of_account, margin_mode)
         await self._record(
             "asset.add",
             key,
@@ -137,36 +146,82 @@ class AssetService:
         name: str,
         change: AssetChange,
         expected: Revisions | None,
-    ) -> AssetRow:
-        """Change an asset. `expected` holds the revisions named by If-Match, if it was sent."""
+    ) -> tuple[AssetRow, list[AssetName]]:
+        """Change an asset. `expected` holds the revisions named by If-Match, if it was sent.
+
+        Returns also the other assets that changed: with the margin mode of one, that of all assets
+        changes where the exchange account has only one.
+        """
         symbol = await self._symbol(key_id, name)
-        key, row = await self._locked(key_id, symbol, expected)
+        whole = change.margin_mode is not None and await self._shares_margin_mode(key_id)
+        key, row, of_account = await self._locked(key_id, symbol, expected, whole=whole)
         margin_mode = change.margin_mode or row.margin_mode
         _leverage(row.exchange, margin_mode, change.leverage, row.max_leverage)
         if margin_mode != row.margin_mode:
             _margin_mode(change.margin_mode, row.margin_modes)
             if change.leverage is None and row.kept_leverage is None:
                 _refuse_missing_leverage(row.exchange, margin_mode)
-            await self._refuse_open_positions(key_id, symbol)
+            if of_account:
+                await self._refuse_any_open_positions(of_account)
+            else:
+                await self._refuse_open_positions(key_id, symbol)
         changed: dict[str, Any] = {
             member: value
             for member, value in change
             if value is not None and value != getattr(row, member)
         }
         if not changed:
-            return row
-        await self._assets.change(key_id, key.contract_type, symbol, **changed)
-        await self._record("asset.change", key, symbol, **changed)
-        return await self._get(key_id, symbol)
+            return row, []
+        asset = AssetName(key_id, key.contract_type, symbol)
+        others = await self._change(asset, of_account, changed)
+        counted = {"also_changed": len(others)} if others else {}
+        await self._record("asset.change", key, symbol, **changed, **counted)
+        return await self._get(key_id, symbol), others
+
+    async def _change(
+        self, asset: AssetName, of_account: Sequence[UUID], changed: dict[str, Any]
+    ) -> list[AssetName]:
+        """Change the asset, and with its margin mode that of all assets of these keys; return the
+        others that changed.
+        """
+        own = dict(changed)
+        others: list[AssetName] = []
+        if of_account and "margin_mode" in own:
+            others = await self._modes.share(of_account, own.pop("margin_mode"))
+        if own:
+            await self._assets.change(*asset, **own)
+        return [other for other in others if other != asset]
 
     async def remove(self, key_id: UUID, name: str, expected: Revisions | None) -> None:
         symbol = await self._symbol(key_id, name)
-        key, _ = await self._locked(key_id, symbol, expected)
+        key, _, _ = await self._locked(key_id, symbol, expected)
         await self._refuse_open_positions(key_id, symbol)
         await self._assets.remove(key_id, key.contract_type, symbol)
         await self._record("asset.remove", key, symbol)
 
-    async def _fetch_if_unknown(self, key_id: UUID) -> None:
+    async def _wanted_margin_mode(
+        self, key: KeyRow, of_account: Sequence[UUID], wanted: MarginMode | None
+    ) -> MarginMode | None:
+        """Return the wanted margin mode, or that of the exchange account if it has only one.
+
+        Another one than that is taken while no asset and no position depends on it.
+        """
+        if not of_account:
+            return wanted
+        newest = await self._modes.newest(of_account)
+        shared = await self._modes.shared(of_account) or newest
+        if shared is None or wanted in {None, shared}:
+            return wanted if shared is None else MarginMode(shared)
+        if newest is not None or await self._keys.locking_positions(*of_account):
+            raise MarginModeDiffers(EXCHANGES[key.exchange].name, shared)
+        return wanted
+
+    async def _shares_margin_mode(self, key_id: UUID) -> bool:
+        row = await self._keys.get(key_id)
+        return row is not None and EXCHANGES[row.exchange].shares_margin_mode
+
+    async def _fetch_if_unknown(self, key_id: UUID) -> str:
+        """Return the key's exchange, which never changes."""
         row = await self._keys.get(key_id)
         if row is None:
             raise NotFound
@@ -175,27 +230,33 @@ class AssetService:
             # Nothing is written yet: give the connection back before the exchange is called.
             await self._session.rollback()
             await self._refresher.refresh(name)
+        return name.exchange
 
-    async def _key(self, key_id: UUID) -> KeyRow:
+    async def _key(self, key_id: UUID, *, whole: bool = False) -> tuple[KeyRow, list[UUID]]:
         """Take a shared lock on the key and return its row, read in a later statement than the
-        lock.
+        lock. With `whole`, lock all keys of its exchange account against all others, and return
+        their ids too.
         """
         await self._accounts.lock_shared()
-        await self._keys.lock(key_id, share=True)
+        of_account: list[UUID] = []
+        if whole:
+            of_account = await self._modes.lock(key_id)
+        else:
+            await self._keys.lock(key_id, share=True)
         row = await self._keys.get(key_id)
         if row is None:
             raise NotFound
-        return row
+        return row, of_account
 
     async def _locked(
-        self, key_id: UUID, symbol: str, expected: Revisions | None
-    ) -> tuple[KeyRow, AssetRow]:
-        key = await self._key(key_id)
+        self, key_id: UUID, symbol: str, expected: Revisions | None, *, whole: bool = False
+    ) -> tuple[KeyRow, AssetRow, list[UUID]]:
+        key, of_account = await self._key(key_id, whole=whole)
         if not await self._assets.lock(key_id, key.contract_type, symbol):
             raise NotFound
         row = await self._get(key_id, symbol)
         require(row.revision, expected)
-        return key, row
+        return key, row, of_account
 
     async def _listing(self, key: KeyRow, symbol: str) -> Listing:
         name = CatalogueKey.of(key)
@@ -213,6 +274,11 @@ class AssetService:
         count = await self._assets.locking_positions(key_id, symbol)
         if count:
             raise PositionOpen(count)
+
+    async def _refuse_any_open_positions(self, key_ids: Sequence[UUID]) -> None:
+        count = await self._keys.locking_positions(*key_ids)
+        if count:
+            raise PositionOpen(count, anywhere=True)
 
     async def _record(self, action: str, key: KeyRow, symbol: str, **details: Any) -> None:
         for name, value in details.items():

@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, bindparam, text
 
 from app.db.driver import Executor, Statement
-from app.domains.catalogue.joins import LEVERAGE, MAX_LEVERAGE, OF_ASSETS
+from app.domains.catalogue.joins import LEVERAGE, MARGIN_MODE, MAX_LEVERAGE, OF_ASSETS
 
 
 class ConfigRow(NamedTuple):
@@ -70,7 +70,7 @@ _MEMBERS = f"""
            keys.version, keys.active, keys.permission_trade,
            keys.permission_withdraw, keys.unverified, keys.verification_status,
            coalesce(catalogue.instruments_fetched_at IS NOT NULL, false),
-           assets.symbol, {LEVERAGE}, assets.margin_mode, assets.enabled,
+           assets.symbol, {LEVERAGE}, {MARGIN_MODE}, assets.enabled,
            coalesce(listing.listed, false),
            {MAX_LEVERAGE},
            listing.settle, priced.price, listing.tick_size, listing.lot_size,

@@ -23,6 +23,9 @@ OF_ASSETS = " ".join(
 )
 """Joins of `listing`, `priced` and `learned`, whose columns are null if nothing is known."""
 
+MARGIN_MODE = "coalesce(keys.margin_mode, assets.margin_mode)"
+"""An asset's margin mode: that of its exchange account where all symbols share one."""
+
 _WITHOUT_CROSS_LEVERAGE = ", ".join(
     f"'{name}'" for name, profile in sorted(EXCHANGES.items()) if not profile.cross_leverage
 )

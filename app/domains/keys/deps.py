@@ -18,6 +18,7 @@ from app.domains.keys.credential_check import CredentialCheck
 from app.domains.keys.credential_repository import CredentialRepository
 from app.domains.keys.credential_sealer import CredentialSealer
 from app.domains.keys.deletion_service import KeyDeletionService
+from app.domains.keys.margin_modes import MarginModes
 from app.domains.keys.replacement_service import ReplacementService
 from app.domains.keys.repository import KeyRepository
 from app.domains.keys.service import KeyService
@@ -79,6 +80,7 @@ async def replacement_service(
         sealer=CredentialSealer(session=work.session, keyring=context.api.sealing),
         check=_check(context, caller, request),
         catalogue=CatalogueRepository(session=work.session),
+        modes=MarginModes(session=work.session, account_id=caller.account_id),
         audit=audit_log(work, context, caller),
     )
 

@@ -24,6 +24,7 @@ from app.domains.keys.errors import (
     SameAccountUnproven,
     UnprovenHasPositions,
 )
+from app.domains.keys.margin_modes import MarginModes
 from app.domains.keys.repository import KeyRepository, KeyRow
 from app.domains.keys.schemas import CredentialsReplace
 from app.errors import NotFound
@@ -47,6 +48,7 @@ class ReplacementService:
         sealer: CredentialSealer,
         check: CredentialCheck,
         catalogue: CatalogueRepository,
+        modes: MarginModes,
         audit: AuditLog,
     ) -> None:
         self._session = session
@@ -57,6 +59,7 @@ class ReplacementService:
         self._sealer = sealer
         self._check = check
         self._catalogue = catalogue
+        self._modes = modes
         self._audit = audit
 
     async def replace(
@@ -113,6 +116,11 @@ class ReplacementService:
             if violated_constraint(error) != "uq_keys_account_id_fingerprint":
                 raise
             raise KeyAlreadyAdded from None
+        if EXCHANGES[row.exchange].shares_margin_mode and exchange_account not in {
+            None,
+            before.exchange_account,
+        }:
+            await self._modes.adopt(key_id)
         await self._credentials.remove(key_id)
         await self._credentials.add(key_id, version, sealed)
         await self._catalogue.learn_leverage(CatalogueKey.of(row), verified.report.max_leverage)

@@ -160,10 +160,10 @@ class KeyRepository:
         lock = select(Key.id).where(*self._row(key_id)).with_for_update(read=share)
         return await self._session.scalar(lock) is not None
 
-    async def locking_positions(self, key_id: UUID) -> int:
-        """Return how many positions of any bot lock this key, openings included."""
+    async def locking_positions(self, *key_ids: UUID) -> int:
+        """Return how many positions of any bot lock these keys, openings included."""
         count = select(func.count()).where(
-            Position.account_id == self._account_id, Position.key_id == key_id, locking()
+            Position.account_id == self._account_id, Position.key_id.in_(key_ids), locking()
         )
         return (await self._session.execute(count)).scalar_one()
 

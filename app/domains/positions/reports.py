@@ -229,8 +229,11 @@ class PositionReportService:
             require_settable_leverage(of_key.exchange, sent.margin_mode or usual)
         if sent.margin_mode in (None, usual):
             return
+        profile = EXCHANGES[of_key.exchange]
+        if usual is not None and profile.shares_margin_mode:
+            require_margin_mode(sent.margin_mode, (usual,))
         offered = await self._positions.margin_modes(of_key, sent.symbol)
-        require_margin_mode(sent.margin_mode, offered or EXCHANGES[of_key.exchange].margin_modes)
+        require_margin_mode(sent.margin_mode, offered or profile.margin_modes)
 
     async def _lock_of(self, report: _Report) -> dict[str, bool]:
         """Return whether the position that is now open locks its key.
