@@ -33,6 +33,7 @@ from app.domains.imports.router import router as imports
 from app.domains.ingest.router import router as ingest
 from app.domains.keys.router import router as keys
 from app.domains.operations.router import router as operations
+from app.domains.orders.router import router as reported_orders
 from app.domains.positions.bot_router import router as reported_positions
 from app.domains.positions.router import router as positions
 from app.domains.runtime.config.router import router as configs
@@ -62,7 +63,16 @@ ROUTERS = {
         data_deletions,
         audit,
     ),
-    Role.RUNTIME: (bot_tokens, releases, configs, streams, heartbeats, reported_positions, ingest),
+    Role.RUNTIME: (
+        bot_tokens,
+        releases,
+        configs,
+        streams,
+        heartbeats,
+        reported_positions,
+        reported_orders,
+        ingest,
+    ),
 }
 
 

@@ -120,6 +120,8 @@ GRANTS = (
     "GRANT SELECT ON TABLE releases TO botkeys_api",
     "GRANT INSERT, SELECT ON TABLE releases TO botkeys_runtime",
     "GRANT DELETE, SELECT ON TABLE releases TO botkeys_worker",
+    "GRANT SELECT ON TABLE resting_orders TO botkeys_api",
+    "GRANT INSERT, SELECT, UPDATE (counts, expires_at, key_id, symbols) ON TABLE resting_orders TO botkeys_runtime",
     "GRANT SELECT ON TABLE restorations TO botkeys_api",
     "GRANT SELECT ON TABLE signals TO botkeys_api",
     "GRANT SELECT (account_id, at, environment, key_id) ON TABLE signals TO botkeys_purge",

@@ -298,6 +298,7 @@ def test_these_routes_are_hot() -> None:
         "releaseCredentials",
         "reportEquitySnapshots",
         "reportEvents",
+        "reportOrders",
         "reportPosition",
         "reportSignals",
         "reportTrades",

@@ -78,6 +78,7 @@ LOOK_WITHDRAW = Operation(
     "look that finds withdrawal",
     lambda cast: cast.scene.look(cast.bot, accepted=True, withdraw="yes"),
 )
+ORDERS = Operation("orders", lambda cast: cast.scene.count_orders(cast.bot, SYMBOL))
 ADD_ASSET = Operation("add asset", lambda cast: cast.scene.add_asset(cast.key, LINEAR[1]))
 ASSIGN = Operation("assign", lambda cast: cast.scene.assign(cast.bot, cast.key))
 SWAP = Operation("swap", lambda cast: cast.scene.assign(cast.bot, cast.spare))
@@ -242,6 +243,41 @@ CROSSINGS = (
         HEARTBEAT,
         ("presence",),
         "a contract type switched while the bot was online",
+    ),
+    Crossing(
+        Cast.has_key,
+        ORDERS,
+        UNASSIGN,
+        ("bots", "keys"),
+        "orders counted for a key that the bot does not have",
+    ),
+    Crossing(
+        Cast.has_key,
+        UNASSIGN,
+        ORDERS,
+        ("bots", "keys"),
+        "a bot's key changed while its orders rested",
+    ),
+    Crossing(
+        Cast.has_key,
+        SWITCH,
+        ORDERS,
+        ("bots", "keys"),
+        "a contract type switched while orders rested",
+    ),
+    Crossing(
+        Cast.has_key,
+        CHANGE_MODE,
+        ORDERS,
+        ("trading_assets",),
+        "a margin mode changed while orders rested on it",
+    ),
+    Crossing(
+        Cast.has_key,
+        REMOVE,
+        ORDERS,
+        ("trading_assets",),
+        "an asset removed while orders rested on it",
     ),
     # Before its first heartbeat a bot has no presence row that could be locked.
     Crossing(

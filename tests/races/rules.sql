@@ -25,6 +25,10 @@ CREATE VIEW held AS
     SELECT * FROM positions
     WHERE status = 'open' OR status = 'opening' AND expires_at > clock_timestamp();
 
+CREATE VIEW resting AS
+    SELECT account_id, bot_id, key_id, symbol FROM resting_orders, unnest(symbols) AS symbol
+    WHERE expires_at > clock_timestamp();
+
 -- Returns why the bot may not open a position now, in no order; empty if it may.
 CREATE FUNCTION blocked_by(wanted positions) RETURNS text[] LANGUAGE sql VOLATILE AS $$
     SELECT array_remove(ARRAY[
@@ -70,6 +74,11 @@ BEGIN
         RETURN NEXT CASE WHEN after.id IS NULL THEN 'a bot deleted'
             ELSE 'a bot''s key changed' END || ' while it had open positions';
     END IF;
+    IF after.id IS NOT NULL AND after.key_id IS DISTINCT FROM before.key_id AND EXISTS (
+        SELECT FROM resting WHERE account_id = after.account_id AND bot_id = after.id)
+    THEN
+        RETURN NEXT 'a bot''s key changed while its orders rested';
+    END IF;
     IF after.key_id IS DISTINCT FROM before.key_id AND EXISTS (
         SELECT FROM keys WHERE account_id = after.account_id AND id = after.key_id AND NOT active)
     THEN
@@ -101,6 +110,10 @@ BEGIN
             WHERE account_id = after.account_id AND key_id = after.id AND locks_key) THEN
             RETURN NEXT 'a contract type switched while a position was open';
         END IF;
+        IF EXISTS (SELECT FROM resting WHERE account_id = after.account_id AND key_id = after.id)
+        THEN
+            RETURN NEXT 'a contract type switched while orders rested';
+        END IF;
         IF EXISTS (
             SELECT FROM bots JOIN presence
                 ON presence.account_id = bots.account_id AND presence.bot_id = bots.id
@@ -128,6 +141,13 @@ BEGIN
     THEN
         RETURN NEXT CASE WHEN after.symbol IS NULL THEN 'an asset removed'
             ELSE 'a margin mode changed' END || ' while a position was open';
+    END IF;
+    IF after.margin_mode IS DISTINCT FROM before.margin_mode AND before.symbol IS NOT NULL
+        AND EXISTS (SELECT FROM resting WHERE account_id = before.account_id
+            AND key_id = before.key_id AND symbol = before.symbol)
+    THEN
+        RETURN NEXT CASE WHEN after.symbol IS NULL THEN 'an asset removed'
+            ELSE 'a margin mode changed' END || ' while orders rested on it';
     END IF;
     IF after.leverage IS DISTINCT FROM before.leverage AND EXISTS (
         SELECT FROM keys JOIN instruments AS listing
@@ -200,6 +220,17 @@ BEGIN
     END IF;
 END $$;
 
+CREATE FUNCTION of_resting_orders(before resting_orders, after resting_orders) RETURNS SETOF text
+LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    IF after.symbols <> '{}' AND NOT EXISTS (
+        SELECT FROM bots WHERE account_id = after.account_id AND id = after.bot_id
+            AND key_id = after.key_id)
+    THEN
+        RETURN NEXT 'orders counted for a key that the bot does not have';
+    END IF;
+END $$;
+
 CREATE FUNCTION in_turn() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     turn bigint;
@@ -229,6 +260,8 @@ CREATE CONSTRAINT TRIGGER in_turn AFTER INSERT OR UPDATE OR DELETE ON keys
 CREATE CONSTRAINT TRIGGER in_turn AFTER INSERT OR UPDATE OR DELETE ON trading_assets
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION in_turn();
 CREATE CONSTRAINT TRIGGER in_turn AFTER INSERT OR UPDATE OR DELETE ON positions
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION in_turn();
+CREATE CONSTRAINT TRIGGER in_turn AFTER INSERT OR UPDATE ON resting_orders
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION in_turn();
 CREATE CONSTRAINT TRIGGER in_turn AFTER INSERT OR UPDATE ON presence
     DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION in_turn();

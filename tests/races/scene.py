@@ -135,6 +135,10 @@ class Scene:
         body = {"symbol": symbol, "side": "long", "status": status, "quantity": "1", **more}
         return await self.bots[bot].put(f"/v1/runtime/positions/{position}", body)
 
+    async def count_orders(self, bot: str, *symbols: str) -> httpx.Response:
+        orders = [{"symbol": symbol, "count": 1} for symbol in symbols]
+        return await self.bots[bot].put("/v1/runtime/orders", {"orders": orders})
+
     async def heartbeat(self, bot: str) -> httpx.Response:
         return await self.bots[bot].post("/v1/runtime/heartbeat")
 

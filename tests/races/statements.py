@@ -26,7 +26,8 @@ _LOCK = re.compile(
 )
 _TABLE = re.compile(r"\bFROM\s+(\w+)")
 _WRITE = re.compile(
-    r"\b(INSERT INTO|UPDATE|DELETE FROM) (bots|keys|trading_assets|positions|presence)\b"
+    r"\b(INSERT INTO|UPDATE|DELETE FROM)"
+    r" (bots|keys|trading_assets|positions|presence|resting_orders)\b"
 )
 
 

@@ -28,6 +28,11 @@ TAKEN = (
     Taking(Cast.has_key, crossings.OPEN, REPORT),
     Taking(Cast.reserves, crossings.CLOSED, (ENTERED, "bots SHARE", "positions UPDATE")),
     Taking(Cast.reserves, crossings.CLOSE_BY_HAND, (ENTERED, "positions UPDATE", RECORDED)),
+    Taking(
+        Cast.has_key,
+        crossings.ORDERS,
+        (ENTERED, "bots SHARE", "keys SHARE", "trading_assets SHARE"),
+    ),
     Taking(Cast.has_key, crossings.LOOK, (ENTERED, "bots SHARE", "keys UPDATE")),
     Taking(Cast.had_key, crossings.ASSIGN, OF_BOT),
     Taking(Cast.has_key_and_spare, crossings.SWAP, OF_BOT),
@@ -65,6 +70,7 @@ COVERED = {
     ("change margin mode", "keys"): "without its key or its contract type the asset is not found",
     ("disable", "keys"): "the same",
     ("remove asset", "keys"): "the same",
+    ("orders", "trading_assets"): "a change of mode that comes first has counted no order",
 }
 
 

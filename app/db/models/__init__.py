@@ -24,6 +24,7 @@ from app.db.models.master_key import MasterKeyHolder, MasterKeyVersion
 from app.db.models.position import Position
 from app.db.models.purged_position import PurgedPosition
 from app.db.models.release import Release
+from app.db.models.resting_order import RestingOrders
 from app.db.models.restoration import Restoration
 from app.db.models.rollup import StaleDay, TradeDay
 from app.db.models.trading import EquitySnapshot, Signal, Trade
@@ -59,6 +60,7 @@ __all__ = [
     "Presence",
     "PurgedPosition",
     "Release",
+    "RestingOrders",
     "Restoration",
     "Signal",
     "StaleDay",

@@ -6,6 +6,8 @@ AppError
 ├── MarginModeDiffers         409 margin_mode_differs, with `margin_mode`
 ├── CatalogueUnknown          409 catalogue_unknown, with `reason`
 ├── PositionOpen              409 position_open, with `count`
+├── OpenOrders
+│   └── SymbolHasOrders       409 open_orders, with `count`
 ├── LeverageAboveMax          422 leverage_above_max, with `max_leverage`
 ├── LeverageNotSettable       422 leverage_not_settable
 ├── MarginModeNotSupported    422 margin_mode_not_supported, with `margin_modes`
@@ -15,6 +17,7 @@ AppError
 from collections.abc import Sequence
 from decimal import Decimal
 
+from app.domains.trading.errors import OpenOrders
 from app.errors import AppError
 from botkeys.decimals import plain
 
@@ -83,6 +86,15 @@ class PositionOpen(AppError):
             "margin mode cannot change. Disable the asset to stop new positions.",
             count=count,
         )
+
+
+class SymbolHasOrders(OpenOrders):
+    """The refusal to remove an asset, or to change its margin mode, while orders rest on it."""
+
+    sentence = (
+        "{count} {noun} on this symbol at the exchange. Meanwhile the asset cannot be removed and "
+        "its margin mode cannot change. Cancel them first."
+    )
 
 
 class LeverageAboveMax(AppError):

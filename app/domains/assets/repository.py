@@ -22,8 +22,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
 from app.db.driver import Executor, Statement
-from app.db.models import CatalogueInstrument, LearnedLeverage, Position, TradingAsset
+from app.db.models import (
+    CatalogueInstrument,
+    LearnedLeverage,
+    Position,
+    RestingOrders,
+    TradingAsset,
+)
 from app.db.models.position import locking
+from app.db.models.resting_order import resting
 from app.domains.catalogue.joins import LEVERAGE, MARGIN_MODE, MAX_LEVERAGE, OF_ASSETS
 from app.domains.catalogue.repository import CatalogueKey
 
@@ -203,6 +210,11 @@ class AssetRepository:
             locking(),
         )
         return (await self._session.execute(count)).scalar_one()
+
+    async def resting_orders(self, key_id: UUID, symbol: str) -> int:
+        """Return how many orders rest on this symbol of this key."""
+        of_key = RestingOrders.account_id == self._account_id, RestingOrders.key_id == key_id
+        return (await self._session.execute(select(resting(*of_key, symbol=symbol)))).scalar_one()
 
     async def change(self, key_id: UUID, contract_type: str, symbol: str, **columns: Any) -> None:
         await self._session.execute(

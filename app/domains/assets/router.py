@@ -99,6 +99,7 @@ async def get_asset(key_id: UUID, symbol: SymbolInPath, service: Service) -> Res
     response_model=AssetChanged,
     responses=problems(
         errors.PositionOpen,
+        errors.SymbolHasOrders,
         errors.LeverageAboveMax,
         errors.LeverageNotSettable,
         errors.MarginModeNotSupported,
@@ -129,7 +130,7 @@ async def change_asset(
     operation_id="removeAsset",
     summary="Remove a trading asset",
     status_code=204,
-    responses=problems(errors.PositionOpen, AmbiguousSymbol),
+    responses=problems(errors.PositionOpen, errors.SymbolHasOrders, AmbiguousSymbol),
 )
 @for_users(Scope.KEYS_WRITE, action="asset.remove")
 async def remove_asset(

@@ -19,6 +19,7 @@ from app.domains.assets.errors import (
     LeverageAboveMax,
     MarginModeDiffers,
     PositionOpen,
+    SymbolHasOrders,
     UnknownSymbol,
 )
 from app.domains.assets.repository import AssetRepository, AssetRow, Listing
@@ -274,6 +275,9 @@ class AssetService:
         count = await self._assets.locking_positions(key_id, symbol)
         if count:
             raise PositionOpen(count)
+        orders = await self._assets.resting_orders(key_id, symbol)
+        if orders:
+            raise SymbolHasOrders(orders)
 
     async def _refuse_any_open_positions(self, key_ids: Sequence[UUID]) -> None:
         count = await self._keys.locking_positions(*key_ids)

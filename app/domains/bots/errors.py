@@ -5,13 +5,15 @@ AppError
 ├── KeyAssigned       409 key_assigned, with `bot`
 ├── KeyInactive       409 key_inactive
 ├── NoKey             409 no_key
-└── OpenPositions
-    └── BotHasPositions      409 open_positions, with `count`
+├── OpenPositions
+│   └── BotHasPositions      409 open_positions, with `count`
+└── OpenOrders
+    └── BotHasOrders         409 open_orders, with `count`
 """
 
 from uuid import UUID
 
-from app.domains.trading.errors import OpenPositions
+from app.domains.trading.errors import OpenOrders, OpenPositions
 from app.errors import AppError
 
 
@@ -21,6 +23,15 @@ class BotHasPositions(OpenPositions):
     sentence = (
         "The bot has {count} open {noun}. Close them first: only this bot, with the "
         "key that opened them, can manage them."
+    )
+
+
+class BotHasOrders(OpenOrders):
+    """The refusal to change or delete a bot while it has orders at the exchange."""
+
+    sentence = (
+        "{count} {noun} at the exchange that the bot placed. Cancel them first, or stop the bot "
+        "and wait 5 minutes: its count lapses then."
     )
 
 

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
 from app.db.base import AnyRow, AnySelect
-from app.db.models import Assignment, Bot, Key, Position, Presence, PurgedPosition
+from app.db.models import Assignment, Bot, Key, Position, Presence, PurgedPosition, RestingOrders
 from app.db.models.position import held
+from app.db.models.resting_order import resting
 
 BotRow = AnyRow
 """A bot with its presence, its key and the number of its open positions."""
@@ -28,6 +29,8 @@ class BotRepository:
             .where(Position.account_id == Bot.account_id, Position.bot_id == Bot.id, held())
             .scalar_subquery()
         )
+        of_bot = RestingOrders.account_id == Bot.account_id, RestingOrders.bot_id == Bot.id
+        orders = resting(*of_bot)
         online = func.coalesce(Presence.lease_until > func.clock_timestamp(), False)
         return (
             select(
@@ -44,6 +47,7 @@ class BotRepository:
                 Key.exchange.label("key_exchange"),
                 Key.environment.label("key_environment"),
                 holding.label("open_positions"),
+                orders.label("open_orders"),
             )
             .select_from(Bot)
             .outerjoin(

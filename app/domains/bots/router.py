@@ -88,7 +88,7 @@ async def change_bot(
     operation_id="deleteBot",
     summary="Delete a bot",
     status_code=204,
-    responses=problems(errors.BotHasPositions),
+    responses=problems(errors.BotHasPositions, errors.BotHasOrders),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.delete")
 async def delete_bot(bot_id: UUID, service: Service, expected: Expected) -> Response:
@@ -102,7 +102,7 @@ async def delete_bot(bot_id: UUID, service: Service, expected: Expected) -> Resp
     operation_id="assignKey",
     summary="Assign a key to a bot",
     response_model=Bot,
-    responses=problems(KeyInactive, KeyAssigned, errors.BotHasPositions),
+    responses=problems(KeyInactive, KeyAssigned, errors.BotHasPositions, errors.BotHasOrders),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.assign_key")
 async def assign_key(
@@ -123,7 +123,7 @@ async def assign_key(
     operation_id="unassignKey",
     summary="Unassign a bot's key",
     response_model=Bot,
-    responses=problems(errors.BotHasPositions),
+    responses=problems(errors.BotHasPositions, errors.BotHasOrders),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.unassign_key")
 async def unassign_key(bot_id: UUID, service: Service, expected: Expected) -> Response:

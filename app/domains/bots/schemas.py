@@ -78,6 +78,13 @@ class Bot(Document):
     open_positions: Annotated[
         int, Field(examples=[0], description="Positions that are open or being opened.")
     ]
+    open_orders: Annotated[
+        int,
+        Field(
+            examples=[0],
+            description="Orders resting at the exchange, as the bot reported within 5 minutes.",
+        ),
+    ]
     created_at: datetime
     updated_at: datetime
 

@@ -22,6 +22,7 @@ def bot_document(row: BotRow) -> dict[str, Any]:
             "environment": row.key_environment,
         },
         "open_positions": row.open_positions,
+        "open_orders": row.open_orders,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
     }

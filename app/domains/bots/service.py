@@ -9,7 +9,13 @@ from app.db.base import new_id
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
-from app.domains.bots.errors import BotHasPositions, BotQuotaReached, KeyAssigned, KeyInactive
+from app.domains.bots.errors import (
+    BotHasOrders,
+    BotHasPositions,
+    BotQuotaReached,
+    KeyAssigned,
+    KeyInactive,
+)
 from app.domains.bots.repository import BotRepository, BotRow
 from app.domains.bots.schemas import BotChange
 from app.errors import NotFound
@@ -66,7 +72,9 @@ class BotService:
         return await self.get(bot_id)
 
     async def delete(self, bot_id: UUID, expected: Revisions | None) -> None:
-        """Delete the bot and its token and release its key; refused while it has open positions."""
+        """Delete the bot and its token and release its key; refused while it has open positions, or
+        orders.
+        """
         row = await self._locked(bot_id, expected)
         await self._lock_key(row)
         self._refuse_open_positions(row)
@@ -96,6 +104,7 @@ class BotService:
         of_others = await self._bots.positions_of_others(bot_id, key_id)
         if of_others:
             raise BotHasPositions(of_others)
+        _refuse_resting_orders(row)
         await self._bots.assign(bot_id, key_id, row.key_id)
         await self._audit.record(
             "bot.assign_key",
@@ -142,3 +151,10 @@ class BotService:
     def _refuse_open_positions(row: BotRow) -> None:
         if row.open_positions:
             raise BotHasPositions(row.open_positions)
+        _refuse_resting_orders(row)
+
+
+def _refuse_resting_orders(row: BotRow) -> None:
+    """Raise if orders rest. `row` was read under the bot's lock, which reports of orders share."""
+    if row.open_orders:
+        raise BotHasOrders(row.open_orders)

@@ -3,15 +3,20 @@
 from uuid import UUID
 
 from app.domains.bots.repository import BotRepository
-from app.domains.keys.errors import BotOnline, ContractHasPositions, ContractTypeNotOffered
+from app.domains.keys.errors import (
+    BotOnline,
+    ContractHasOrders,
+    ContractHasPositions,
+    ContractTypeNotOffered,
+)
 from app.domains.keys.repository import KeyRepository, KeyRow
 from botkeys.exchanges.model import ContractType
 from botkeys.exchanges.registry import EXCHANGES
 
 
 class ContractSwitch:
-    """The switch of a key's contract type. Refused while the key's bot is online, and while any bot
-    holds a position with the key.
+    """The switch of a key's contract type. Refused while the key's bot is online, while any bot
+    holds a position with the key, and while orders of the key rest.
     """
 
     def __init__(self, keys: KeyRepository, bots: BotRepository) -> None:
@@ -45,3 +50,6 @@ class ContractSwitch:
         count = await self._keys.locking_positions(row.id)
         if count:
             raise ContractHasPositions(count)
+        orders = await self._keys.resting_orders(row.id)
+        if orders:
+            raise ContractHasOrders(orders)

@@ -9,6 +9,9 @@ AppError
 │   ├── ContractHasPositions    409 open_positions, with `count`
 │   ├── FormerBotHasPositions   409 open_positions, with `count`
 │   └── UnprovenHasPositions    409 open_positions, with `count`
+├── OpenOrders
+│   ├── ContractHasOrders       409 open_orders, with `count`
+│   └── UnprovenHasOrders       409 open_orders, with `count`
 ├── OtherExchangeAccount      409 other_exchange_account
 ├── SameAccountUnproven       409 same_account_unproven
 ├── ContractTypeNotOffered    422 contract_type_not_offered, with `contract_types`
@@ -28,7 +31,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from app.domains.trading.errors import OpenPositions
+from app.domains.trading.errors import OpenOrders, OpenPositions
 from app.errors import AppError, Unavailable
 from botkeys.exchanges.ccxt_ids import CcxtExchange
 
@@ -59,6 +62,15 @@ class ContractHasPositions(OpenPositions):
     )
 
 
+class ContractHasOrders(OpenOrders):
+    """The refusal to switch the contract type of a key with orders in the current one."""
+
+    sentence = (
+        "{count} {noun} at the exchange in instruments of the key's current contract type. Cancel "
+        "them first."
+    )
+
+
 class FormerBotHasPositions(OpenPositions):
     """The refusal to delete a key that a bot no longer has but still holds positions with."""
 
@@ -74,6 +86,16 @@ class UnprovenHasPositions(OpenPositions):
     sentence = (
         "Nothing proves that these credentials belong to the exchange account that holds the key's "
         "{count} open {noun}. Close them first, or replace the credentials with `verify: true` "
+        "when the exchange can be reached and identifies the account."
+    )
+
+
+class UnprovenHasOrders(OpenOrders):
+    """The refusal to replace credentials by some that may not be able to cancel the orders."""
+
+    sentence = (
+        "{count} {noun} at the exchange, and nothing proves that these credentials belong to the "
+        "same exchange account. Cancel them first, or replace the credentials with `verify: true` "
         "when the exchange can be reached and identifies the account."
     )
 

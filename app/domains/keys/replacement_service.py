@@ -22,6 +22,7 @@ from app.domains.keys.errors import (
     KeyAlreadyAdded,
     OtherExchangeAccount,
     SameAccountUnproven,
+    UnprovenHasOrders,
     UnprovenHasPositions,
 )
 from app.domains.keys.margin_modes import MarginModes
@@ -157,7 +158,8 @@ class ReplacementService:
 
         The account is proven to be the same by equal hashes, or `vouched` for by the same API key.
         Otherwise the caller must have `confirmed` it, what was known of the former account is
-        forgotten, and no position may be open, since it would be managed in the wrong account.
+        forgotten, and no position may be open and no order rest, since they would be managed in the
+        wrong account.
         """
         if before is not None and now is not None:
             if not hmac.compare_digest(before, now):
@@ -169,6 +171,9 @@ class ReplacementService:
         held = await self._keys.locking_positions(row.id)
         if held:
             raise UnprovenHasPositions(held)
+        orders = await self._keys.resting_orders(row.id)
+        if orders:
+            raise UnprovenHasOrders(orders)
         if not confirmed:
             raise SameAccountUnproven
         return now

@@ -30,10 +30,12 @@ from app.db.models import (
     Key,
     KeyLabel,
     Position,
+    RestingOrders,
     Signal,
     Trade,
 )
 from app.db.models.position import locking
+from app.db.models.resting_order import resting
 
 _KEYS = Key.__table__
 _BOTS = Bot.__table__
@@ -166,6 +168,11 @@ class KeyRepository:
             Position.account_id == self._account_id, Position.key_id.in_(key_ids), locking()
         )
         return (await self._session.execute(count)).scalar_one()
+
+    async def resting_orders(self, key_id: UUID) -> int:
+        """Return how many orders of this key rest at the exchange."""
+        of_key = RestingOrders.account_id == self._account_id, RestingOrders.key_id == key_id
+        return (await self._session.execute(select(resting(*of_key)))).scalar_one()
 
     async def count(self) -> int:
         count = select(func.count()).select_from(Key).where(Key.account_id == self._account_id)

@@ -141,6 +141,7 @@ async def get_key(key_id: UUID, service: Service) -> Response:
         errors.EnvironmentImmutable,
         errors.BotOnline,
         errors.ContractHasPositions,
+        errors.ContractHasOrders,
         errors.ContractTypeNotOffered,
     ),
 )
@@ -171,6 +172,7 @@ async def change_key(
         errors.OtherExchangeAccount,
         errors.SameAccountUnproven,
         errors.UnprovenHasPositions,
+        errors.UnprovenHasOrders,
         errors.CredentialsRejected,
         errors.WithdrawalPermission,
     ),

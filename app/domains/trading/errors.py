@@ -5,6 +5,7 @@ AppError
 ├── DataDeleted           409 data_deleted
 ├── OpenPositions         409 open_positions, with `count`; its children say whose they are
 ├── AmbiguousSymbol       422 ambiguous_symbol, with `symbols`
+├── OpenOrders            409 open_orders, with `count`; its children say whose they are
 └── ClockAhead            422 clock_ahead, with `now`
 """
 
@@ -61,6 +62,21 @@ class AmbiguousSymbol(AppError):
             f"The symbol may mean {meant}. Send the exchange's own spelling.",
             symbols=list(symbols),
         )
+
+
+class OpenOrders(AppError):
+    """The refusal of a change because `count` orders rest at the exchange."""
+
+    status = 409
+    code = "open_orders"
+    title = "There are resting orders"
+    member_names = ("count",)
+    sentence: ClassVar[str] = "{count} {noun} at the exchange. Cancel them first."
+    """The detail, with places for `count` and for the `noun` and verb that go with it."""
+
+    def __init__(self, count: int) -> None:
+        noun = "order rests" if count == 1 else "orders rest"
+        super().__init__(self.sentence.format(count=count, noun=noun), count=count)
 
 
 TOLERANCE = timedelta(minutes=5)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -23,6 +23,7 @@ from botkeys.client.health import (
 from botkeys.client.heartbeat import HeartbeatSender
 from botkeys.client.keyring import Keyring
 from botkeys.client.models import BotConfig, Heartbeat, Position
+from botkeys.client.order_reporter import OrderReporter
 from botkeys.client.position_outbox import PositionOutbox, RevisionCounter, put_position
 from botkeys.client.record_queue import RecordQueue
 from botkeys.client.recorder import Recorder
@@ -112,6 +113,7 @@ class BotClient(Recorder):
         )
         super().__init__(RecordQueue(connection, pace), clock, self._current_key)
         self._revisions = RevisionCounter(clock)
+        self._orders = OrderReporter(connection, pace)
         self._positions = PositionOutbox(connection, pace, self._revisions)
         connection.on_revoked = self._drop_everything
 
@@ -169,6 +171,7 @@ class BotClient(Recorder):
                     self._stream,
                     self._health,
                     self._positions,
+                    self._orders,
                     self._records,
                 ):
                     group.create_task(part.run())
@@ -293,6 +296,14 @@ class BotClient(Recorder):
         """Report the current state of an open or closed position. Raises TooManyReports."""
         self._positions.put(position)
         return position
+
+    def report_orders(self, counts: Mapping[str, int]) -> None:
+        """Report how many orders rest at the exchange by symbol, all of the bot's.
+
+        While orders rest, the service keeps the bot's key and the symbols' margin modes as they
+        are. `running` delivers the counts, and repeats them while any order rests.
+        """
+        self._orders.put(counts)
 
     async def flush(self, seconds: float | None = None) -> None:
         """Wait until the service has answered all reports and records; at most `seconds`.

@@ -22,7 +22,8 @@ class Pace:
     pause that the service asks for, at least `shortest_pause`. While that fails, the configuration
     is polled at each attempt, the pauses growing up to `longest_pause`. Credentials are checked
     `first_check` after they were opened and then every `check`, or after `check_again` if the check
-    was inconclusive. A record waits up to `records` for others to share its batch.
+    was inconclusive. A record waits up to `records` for others to share its batch. Counts of
+    resting orders are repeated every `orders`.
     """
 
     heartbeat: float = 10.0
@@ -33,6 +34,7 @@ class Pace:
     check: float = 86_400.0
     check_again: float = 600.0
     records: float = 3.0
+    orders: float = 60.0
 
 
 def jittered(seconds: float) -> float:

@@ -1,0 +1,1 @@
+"""The orders that rest at the exchange, as bots count them."""
