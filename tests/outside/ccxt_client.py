@@ -13,7 +13,7 @@ from typing import Any
 
 from botkeys.exchanges.model import Environment
 
-_CLASSES = {"kraken": "krakenfutures", "kucoin": "kucoinfutures", "woox": "woo"}
+CLASSES = {"kraken": "krakenfutures", "kucoin": "kucoinfutures", "woox": "woo"}
 _LISTINGS: Mapping[str, list[str]] = {
     "binance": ["linear", "inverse"],
     "bybit": ["linear", "inverse"],
@@ -39,7 +39,7 @@ class OutsideClient:
 
         self.authentication_error = ccxt.AuthenticationError
         self.exchange_error = ccxt.ExchangeError
-        self._client = getattr(ccxt, _CLASSES.get(exchange, exchange))({"enableRateLimit": False})
+        self._client = getattr(ccxt, CLASSES.get(exchange, exchange))({"enableRateLimit": False})
         self._client.number = Decimal  # instead of float, so that steps are compared exactly
         self._choose_markets()
         self._enter(environment, address)

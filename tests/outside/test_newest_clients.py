@@ -1,0 +1,124 @@
+"""The newest release of ccxt, in an environment of its own.
+
+The tests' own is held back: later ones lack BitMEX, and their pins clash with ours. So the newest
+is installed apart, as anybody would.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from app.simulator import Simulator, credentials
+from botkeys.exchanges.model import ContractType, Environment
+from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
+from botkeys.transport.client import HttpTransport
+from tests.outside.differences import CCXT_ALONE, Row, disagreements, expected
+
+ROOT = Path(__file__).parents[2]
+CLIENTS = ("ccxt",)
+PATIENCE = 300
+NUMBERS = ("contract_size", "tick_size", "lot_size", "min_quantity", "max_leverage")
+
+pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="session")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the interpreter of an environment with the client; skip without a package index."""
+    folder = tmp_path_factory.mktemp("newest")
+    make = [sys.executable, "-m", "venv", folder]
+    subprocess.run(make, check=True, timeout=PATIENCE)  # noqa: S603  # our own interpreter
+    interpreter = folder / "bin/python"
+    install = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    try:
+        subprocess.run(  # noqa: S603  # pip, in an environment of this test
+            [*install, *CLIENTS], check=True, timeout=PATIENCE, capture_output=True
+        )
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        pytest.skip("the package index does not answer")
+    return interpreter
+
+
+@pytest_asyncio.fixture(scope="module")
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(long_listing=40) as running:
+        yield running
+
+
+async def run(python: Path, module: str, given: Any) -> Any:
+    """Run one of the programs with JSON as its input, and return its output."""
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "sdk/python/src")])
+    process = await asyncio.create_subprocess_exec(
+        *(python, "-m", f"tests.outside.programs.{module}"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": paths},
+    )
+    async with asyncio.timeout(PATIENCE):
+        printed, complaints = await process.communicate(json.dumps(given).encode())
+    assert process.returncode == 0, complaints.decode()
+    return json.loads(printed)
+
+
+@pytest_asyncio.fixture(scope="module")
+async def ccxt(python: Path, simulator: Simulator) -> Any:
+    given = {"hosts": simulator.hosts, "keys": credentials(), "exchanges": list(EXCHANGES)}
+    return await run(python, "newest_ccxt", given)
+
+
+async def test_the_newest_ccxt_knows_all_but_the_one_that_closed(ccxt: Any) -> None:
+    assert ccxt["missing"] == ["bitmex"]
+    assert set(ccxt["seen"]) == set(EXCHANGES) - {"bitmex"}
+
+
+@pytest.mark.parametrize("environment", Environment)
+@pytest.mark.parametrize("exchange", [name for name in EXCHANGES if name != "bitmex"])
+async def test_the_newest_ccxt_signs_trades_and_is_refused(
+    ccxt: Any, exchange: str, environment: Environment
+) -> None:
+    seen = ccxt["seen"][exchange][environment]
+    assert seen["funds"]
+    assert seen["revoked"] == "refused"
+    assert seen["orders"] == dict.fromkeys(EXCHANGES[exchange].contract_types, True)
+
+
+@pytest.mark.parametrize("environment", Environment)
+@pytest.mark.parametrize(
+    ("exchange", "kind"),
+    [
+        (name, kind)
+        for name, profile in EXCHANGES.items()
+        for kind in profile.contract_types
+        if name != "bitmex"
+    ],
+)
+async def test_the_newest_ccxt_reads_every_perpetual_as_we_do(
+    ccxt: Any, simulator: Simulator, exchange: str, kind: ContractType, environment: Environment
+) -> None:
+    theirs = {
+        row["symbol"]: Row(**{**row, **{name: number(row[name]) for name in NUMBERS}})
+        for row in ccxt["seen"][exchange][environment]["rows"]
+        if row["contract_type"] == kind
+    }
+    async with HttpTransport() as http:
+        adapter = Exchanges(http, hosts=simulated_hosts(simulator.hosts)).adapter(exchange)
+        listed = await adapter.instruments(environment, None, kind)
+    ours = {row.symbol: row for row in (expected(exchange, each) for each in listed)}
+    assert set(theirs) - set(ours) == CCXT_ALONE.get((exchange, kind), frozenset())
+    assert set(ours) - set(theirs) == set()
+    assert [text for name, row in ours.items() for text in disagreements(row, theirs[name])] == []
+
+
+def number(written: str | None) -> Decimal | None:
+    return None if written is None else Decimal(written)
