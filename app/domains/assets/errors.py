@@ -7,6 +7,7 @@ AppError
 ├── CatalogueUnknown          409 catalogue_unknown, with `reason`
 ├── PositionOpen              409 position_open, with `count`
 ├── OpenOrders
+│   ├── AccountHasOrders      409 open_orders, with `count`
 │   └── SymbolHasOrders       409 open_orders, with `count`
 ├── LeverageAboveMax          422 leverage_above_max, with `max_leverage`
 ├── LeverageNotSettable       422 leverage_not_settable
@@ -86,6 +87,15 @@ class PositionOpen(AppError):
             "margin mode cannot change. Disable the asset to stop new positions.",
             count=count,
         )
+
+
+class AccountHasOrders(OpenOrders):
+    """The refusal to change the one margin mode of an exchange account while orders rest in it."""
+
+    sentence = (
+        "{count} {noun} at the exchange, whose account has one margin mode for all symbols. Cancel "
+        "them first."
+    )
 
 
 class SymbolHasOrders(OpenOrders):

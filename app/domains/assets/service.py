@@ -13,6 +13,7 @@ from app.db.driver import SessionExecutor
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.assets.errors import (
+    AccountHasOrders,
     AssetAlreadyAdded,
     AssetQuotaReached,
     CatalogueUnknown,
@@ -213,7 +214,11 @@ class AssetService:
         shared = await self._modes.shared(of_account) or newest
         if shared is None or wanted in {None, shared}:
             return wanted if shared is None else MarginMode(shared)
-        if newest is not None or await self._keys.locking_positions(*of_account):
+        if (
+            newest is not None
+            or await self._keys.locking_positions(*of_account)
+            or await self._keys.resting_orders(*of_account)
+        ):
             raise MarginModeDiffers(EXCHANGES[key.exchange].name, shared)
         return wanted
 
@@ -283,6 +288,9 @@ class AssetService:
         count = await self._keys.locking_positions(*key_ids)
         if count:
             raise PositionOpen(count, anywhere=True)
+        orders = await self._keys.resting_orders(*key_ids)
+        if orders:
+            raise AccountHasOrders(orders)
 
     async def _record(self, action: str, key: KeyRow, symbol: str, **details: Any) -> None:
         for name, value in details.items():

@@ -169,10 +169,10 @@ class KeyRepository:
         )
         return (await self._session.execute(count)).scalar_one()
 
-    async def resting_orders(self, key_id: UUID) -> int:
-        """Return how many orders of this key rest at the exchange."""
-        of_key = RestingOrders.account_id == self._account_id, RestingOrders.key_id == key_id
-        return (await self._session.execute(select(resting(*of_key)))).scalar_one()
+    async def resting_orders(self, *key_ids: UUID) -> int:
+        """Return how many orders of these keys rest at the exchange."""
+        of_keys = RestingOrders.account_id == self._account_id, RestingOrders.key_id.in_(key_ids)
+        return (await self._session.execute(select(resting(*of_keys)))).scalar_one()
 
     async def count(self) -> int:
         count = select(func.count()).select_from(Key).where(Key.account_id == self._account_id)

@@ -9,6 +9,10 @@ import pytest
 from sqlalchemy import func, update
 
 from app.db.models import RestingOrders
+from app.domains.catalogue.repository import CatalogueKey
+from botkeys.exchanges.model import ContractType, Environment
+from tests.support.assets import add_asset, assets_of
+from tests.support.catalogue import instrument, list_instruments
 from tests.support.positions import SYMBOL, Trader, trader
 from tests.support.world import Json, World
 
@@ -151,3 +155,25 @@ async def test_orders_of_another_key_are_refused(world: World) -> None:
 
     for answer in (refused, without):
         assert (answer.status_code, answer.json()["code"]) == (409, "key_not_assigned")
+
+
+async def test_an_account_with_one_margin_mode_keeps_it_while_any_order_rests(
+    world: World,
+) -> None:
+    """R60: also an order on another symbol, placed with another key of the exchange account."""
+    bybit = CatalogueKey("bybit", Environment.TESTNET, None, ContractType.LINEAR)
+    await list_instruments(world, bybit, instrument("BTCUSDT"), instrument("ETHUSDT"))
+    user = world.user()
+    key, second = [await user.add_key(name, exchange="bybit") for name in ("trade", "trade_2")]
+    await add_asset(user, key, symbol="BTCUSDT")
+    bot = await user.mint((await user.add_bot())["id"])
+    await user.assign(str(bot.id), second["id"])
+    path, isolated = f"{assets_of(key)}/BTCUSDT", {"margin_mode": "isolated"}
+    counted: Json = {"orders": [{"symbol": "ETHUSDT", "count": 2}]}
+    assert (await bot.put("/v1/runtime/orders", counted)).status_code == 200
+
+    refused = await user.patch(path, isolated)
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "open_orders")
+    assert (await bot.put("/v1/runtime/orders", {"orders": []})).status_code == 200
+    assert (await user.patch(path, isolated)).status_code == 200
