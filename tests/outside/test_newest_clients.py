@@ -35,10 +35,10 @@ pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the interpreter of an environment with the client; skip without a package index."""
     folder = tmp_path_factory.mktemp("newest")
-    make = [sys.executable, "-m", "venv", folder]
+    make = [sys.executable, "-m", "venv", str(folder)]
     subprocess.run(make, check=True, timeout=PATIENCE)  # noqa: S603  # our own interpreter
     interpreter = folder / "bin/python"
-    install = [interpreter, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [str(interpreter), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     try:
         subprocess.run(  # noqa: S603  # pip, in an environment of this test
             [*install, *CLIENTS], check=True, timeout=PATIENCE, capture_output=True
