@@ -4,6 +4,8 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import httpx
@@ -14,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.base import new_id
 from app.db.models import Account, Bot, DeletionMark
 from app.domains.ingest.repository import IngestRepository
-from tests.support.batches import KINDS, item, report, rows, statuses
+from tests.support.batches import KINDS, item, mark, report, rows, statuses
 from tests.support.positions import Trader, trader
 from tests.support.world import Json, World
 
@@ -161,3 +163,74 @@ async def test_whatever_is_sent_again_changes_nothing(world: World, seed: int) -
         assert statuses(await report(trading.bot, kind, *sent)) == expected
     for kind in KINDS:
         assert set(await rows(world, kind)) == {name for of, name in known if of == kind}
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+async def test_of_completions_at_once_one_is_first(busy_world: World, agreed: bool) -> None:
+    """Rule R57."""
+    trading = await trader(busy_world)
+    names = [f"t{number}" for number in range(20)]
+    bare = [item("trades", name, symbol="GONE") for name in names]
+    await report(trading.bot, "trades", *bare)
+    sizes = ["3"] * 6 if agreed else [str(number + 1) for number in range(6)]
+
+    def whole(size: str) -> list[Json]:
+        contract = {"contract_type": "linear", "contract_size": size, "settle": "USDT"}
+        order = bare if int(size) % 2 else bare[::-1]
+        return [sent | contract for sent in order]
+
+    answers = await asyncio.gather(*(report(trading.bot, "trades", *whole(size)) for size in sizes))
+
+    verdicts = Counter((verdict["id"], verdict["status"]) for one in answers for verdict in one)
+    other = "duplicate" if agreed else "refused"
+    assert {name: verdicts[name, "completed"] for name in names} == dict.fromkeys(names, 1)
+    assert {name: verdicts[name, other] for name in names} == dict.fromkeys(names, 5)
+    stored = await rows(busy_world, "trades")
+    winners = {
+        verdict["id"]: size
+        for size, one in zip(sizes, answers, strict=True)
+        for verdict in one
+        if verdict["status"] == "completed"
+    }
+    for name in names:
+        size = Decimal(winners[name])
+        assert (stored[name]["contract_size"], stored[name]["pnl"]) == (size, size * 2001)
+
+
+async def test_a_completion_waits_for_a_deletion_and_changes_nothing_deleted(
+    busy_world: World,
+) -> None:
+    """Rules R25 and R57."""
+    trading = await trader(busy_world)
+    bare = item("trades", "1", symbol="GONE")
+    whole = bare | {"contract_type": "linear", "contract_size": "1", "settle": "USDT"}
+    await report(trading.bot, "trades", bare)
+
+    async def delete_everything(session: AsyncSession) -> None:
+        await session.execute(select(Account.account_id).with_for_update(key_share=True))
+        await session.execute(
+            insert(DeletionMark).values(
+                account_id=trading.bot.account_id, id=new_id(), cutoff=func.clock_timestamp()
+            )
+        )
+
+    sent = trading.bot.post("/v1/runtime/trades", {"items": [whole]})
+    answer = await waits(busy_world, delete_everything, sent)
+
+    assert statuses(answer.json()["results"]) == ["data_deleted"]
+    assert (await rows(busy_world, "trades"))["1"]["pnl"] is None
+
+
+async def test_a_trade_that_is_deleted_under_its_id_is_not_completed(busy_world: World) -> None:
+    """Rules R25 and R57. A later trade under the id of one that is being purged is not it."""
+    trading = await trader(busy_world)
+    bare = item("trades", "1", symbol="GONE")
+    later = item("trades", "1", datetime.now(UTC), symbol="GONE")
+    await report(trading.bot, "trades", bare)
+    await mark(busy_world, trading.bot, cutoff=datetime.now(UTC) - timedelta(minutes=30))
+
+    contract = {"contract_type": "linear", "contract_size": "1", "settle": "USDT"}
+    results = await report(trading.bot, "trades", bare | contract, later | contract)
+
+    assert statuses(results) == ["data_deleted", "data_deleted"]
+    assert (await rows(busy_world, "trades"))["1"]["pnl"] is None
