@@ -83,7 +83,7 @@ GRANTS = (
     "GRANT INSERT, SELECT, UPDATE ON TABLE instrument_prices TO botkeys_runtime",
     "GRANT INSERT, SELECT, UPDATE ON TABLE instrument_prices TO botkeys_worker",
     "GRANT INSERT, SELECT, UPDATE ON TABLE instruments TO botkeys_api",
-    "GRANT INSERT, SELECT, UPDATE (base, delisted_at, expires_at, listed, lot_size, margin_modes, max_leverage, min_quantity, quote, search_text, tick_size) ON TABLE instruments TO botkeys_catalogue",
+    "GRANT INSERT, SELECT, UPDATE (base, dated, delisted_at, expires_at, listed, lot_size, margin_modes, max_leverage, min_quantity, quote, search_text, tick_size) ON TABLE instruments TO botkeys_catalogue",
     "GRANT INSERT, SELECT, UPDATE ON TABLE instruments TO botkeys_runtime",
     "GRANT INSERT, SELECT, UPDATE ON TABLE instruments TO botkeys_worker",
     "GRANT DELETE, INSERT, SELECT (account_id, key_id, master_key_version, version) ON TABLE key_credentials TO botkeys_api",

@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Numeric, Text
+from sqlalchemy import CheckConstraint, Numeric, Text, false
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -46,8 +46,9 @@ class CatalogueInstrument(_OfCatalogue, Base):
     """An instrument as its exchange last listed it. A delisted one is kept and marked.
 
     `delisted_at` is when the listing was first seen without it; null if it is listed, or was
-    delisted before that was recorded. `expires_at` is when a dated contract is delivered; null for
-    perpetuals. `contract_changed_at` is when the size of its contract, or what it is settled in,
+    delisted before that was recorded. A `dated` contract is offered to nobody: it is known for the
+    sake of trades. `expires_at` is when it is delivered, or when a contract ends that is perpetual
+    in all else. `contract_changed_at` is when the size of its contract, or what it is settled in,
     last changed; `former_contracts` has the values before.
     """
 
@@ -68,6 +69,7 @@ class CatalogueInstrument(_OfCatalogue, Base):
     contract_changed_at: Mapped[datetime | None]
     delisted_at: Mapped[datetime | None]
     expires_at: Mapped[datetime | None]
+    dated: Mapped[bool] = mapped_column(server_default=false())
 
 
 class FormerContract(_OfCatalogue, Base):

@@ -163,7 +163,7 @@ class AssetRepository:
                     *of_catalogue,
                     instrument.symbol == symbol,
                     instrument.listed,
-                    instrument.expires_at.is_(None),
+                    ~instrument.dated,
                 )
             )
         ).one_or_none()

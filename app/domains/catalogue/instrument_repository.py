@@ -62,7 +62,7 @@ _PAGE = Statement(
                               OR search_text LIKE :word ESCAPE '/' THEN 0 ELSE 1 END AS rank
                 FROM instruments
                 WHERE exchange = :exchange AND environment = :environment AND region = :region
-                  AND contract_type = :contract_type AND listed AND expires_at IS NULL
+                  AND contract_type = :contract_type AND listed AND NOT dated
                   AND search_text LIKE :holds ESCAPE '/'
             ) AS found
             WHERE (rank, symbol) > (:after_rank, :after_symbol)

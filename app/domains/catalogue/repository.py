@@ -208,6 +208,7 @@ class CatalogueRepository:
             "listed",
             "search_text",
             "expires_at",
+            "dated",
             "delisted_at",
         ]
         stored = {
@@ -338,6 +339,7 @@ def _values(instrument: Instrument) -> tuple[Any, ...]:
         True,
         search_text(instrument),
         instrument.expires_at,
+        instrument.dated,
         None,
     )
 

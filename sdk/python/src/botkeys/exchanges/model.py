@@ -171,14 +171,14 @@ class CredentialReport:
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """A contract as its exchange lists it now: a perpetual, or a dated one with `expires_at`.
+    """A contract as its exchange lists it now: a perpetual, or a `dated` one.
 
     `symbol` is the exchange's own spelling; `base`, `quote`, `settle` are normalised (XBT is BTC).
     `contract_size` is the base amount (linear) or the quote amount (inverse) of one unit of
     quantity; `tick_size` the price step, `lot_size` the quantity step, `min_quantity` the smallest
     order, all in the exchange's units. `max_leverage` is `None` if the exchange does not state it.
-    `expires_at` is when a contract ends that is perpetual in all else (OKX's X-Perps); `None` for
-    others.
+    `expires_at` is when a dated contract is delivered, or when one ends that is perpetual in all
+    else (OKX's X-Perps); `None` for others.
     """
 
     symbol: str
@@ -193,6 +193,7 @@ class Instrument:
     max_leverage: Decimal | None
     margin_modes: tuple[MarginMode, ...]
     expires_at: datetime | None = None
+    dated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
