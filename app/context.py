@@ -17,6 +17,7 @@ from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.history.exports import ExportQuota
 from app.domains.imports.quota import ImportQuota
+from app.domains.keys.pair_generation import PairGenerator
 from app.domains.operations.progress_stream import OperationStreamQuota
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
@@ -49,6 +50,7 @@ class Context:
     write_limiter: AccountWriteLimiter
     key_checks: AccountWriteLimiter
     shares: Shares
+    pairs: PairGenerator
     exports: ExportQuota = field(default_factory=ExportQuota)
     imports: ImportQuota = field(default_factory=ImportQuota)
     operations: OperationStreamQuota = field(default_factory=OperationStreamQuota)

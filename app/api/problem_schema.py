@@ -153,6 +153,15 @@ class Problem(TypedDict):
             ),
         ]
     ]
+    algorithms: NotRequired[
+        Annotated[
+            list[str],
+            Field(
+                description="The algorithms of key pairs that the exchange takes.",
+                examples=[["ed25519"]],
+            ),
+        ]
+    ]
     regions: NotRequired[
         Annotated[
             list[str],

@@ -11,6 +11,7 @@ from app.custody.master_key import MasterPublicKey
 from botkeys.exchanges.model import Credentials
 from botkeys.sealing.binding import Binding
 from botkeys.sealing.boxes import Uncopyable, wipe
+from botkeys.sealing.secret import Secret
 
 DATA_KEY_BYTES = 32
 NONCE_BYTES = 12
@@ -50,9 +51,19 @@ class Sealer(Uncopyable):
 
     def seal(self, credentials: Credentials, binding: Binding) -> Sealed:
         """Seal credentials under a new data key, and that key under the master public key."""
+        return self._seal(_plaintext(credentials), binding)
+
+    def seal_private_half(self, private_half: Secret, binding: Binding) -> Sealed:
+        """Seal the private half of a key pair, whose API key is not known yet."""
+        return self._seal(_text({"api_secret": private_half.reveal()}), binding)
+
+    def seal_api_key(self, api_key: Secret, binding: Binding) -> Sealed:
+        """Seal the API key of a pair with its own data key: nobody here can open the pair's."""
+        return self._seal(_text({"api_key": api_key.reveal()}), binding.of_api_key())
+
+    def _seal(self, plaintext: bytearray, binding: Binding) -> Sealed:
         nonce = secrets.token_bytes(NONCE_BYTES)
         data_key = bytearray(secrets.token_bytes(DATA_KEY_BYTES))
-        plaintext = _plaintext(credentials)
         try:
             return Sealed(
                 ciphertext=AESGCM(data_key).encrypt(nonce, plaintext, binding.seal_data()),
@@ -74,5 +85,9 @@ def _plaintext(credentials: Credentials) -> bytearray:
     }
     if credentials.api_passphrase is not None:
         fields["api_passphrase"] = credentials.api_passphrase.reveal()
+    return _text(fields)
+
+
+def _text(fields: dict[str, str]) -> bytearray:
     # ASCII with escapes: text without a UTF-8 form would raise an error that quotes it whole.
     return bytearray(json.dumps(fields, separators=(",", ":")).encode("ascii"))

@@ -24,6 +24,7 @@ from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
+from app.domains.keys.pair_generation import PairGenerator
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.runtime.stream.publisher import ConfigPublisher
@@ -250,6 +251,8 @@ async def open_context(
             stack.push_async_callback(store.close)
         loader = ConfigRowLoader(database.autocommit)
         stack.push_async_callback(loader.close)
+        pairs = PairGenerator()
+        stack.callback(pairs.close)
         refusals = RefusalLog(database.sessions, audit)
         stack.push_async_callback(refusals.close)
         yield Context(
@@ -271,6 +274,7 @@ async def open_context(
             write_limiter=AccountWriteLimiter(max(1, settings.database_pool_size // 2)),
             key_checks=AccountWriteLimiter(KEY_CHECKS_AT_ONCE),
             shares=Shares.of_pool(settings.database_pool_size, settings.database_dear_timeout),
+            pairs=pairs,
             api=api,
             runtime=runtime,
         )

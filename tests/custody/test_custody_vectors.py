@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,15 +17,20 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from app.auth import bot_token as bot_tokens
 from app.custody.fingerprint import account_hash, fingerprint, mask
 from app.custody.master_key import MasterPrivateKey
 from app.custody.release import Releaser
+from app.custody.sealing import Sealed, Sealer
+from botkeys import base64url
+from botkeys.client import CannotOpen, MalformedAnswer
 from botkeys.client.models import ReleaseAnswer
 from botkeys.client.token import parse_token
 from botkeys.client.unsealing import open_release
-from botkeys.exchanges.model import Environment
+from botkeys.exchanges.model import Credentials, Environment
+from botkeys.exchanges.pem import private_key
 from botkeys.sealing.binding import Binding
 from botkeys.sealing.boxes import SecretBytes
 from botkeys.sealing.secret import Secret
@@ -162,6 +168,124 @@ def test_the_client_opens_the_answer_of_the_vectors(vector: dict[str, str]) -> N
     key = PrivateKey(SuiteName.parse(vector["suite"]), raw(vector["private_key"]))
     credentials = open_release(key, answer)
     assert credentials.api_key.reveal() == json.loads(raw(SEAL["plaintext"]))["api_key"]
+
+
+PAIR: dict[str, Any] = VECTORS["pair"]
+PARTS = {
+    "private_half": replace(BINDING, exchange=PAIR["exchange"]),
+    "api_key": replace(BINDING, exchange=PAIR["exchange"]).of_api_key(),
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_each_part_of_a_key_pair_opens_both_ways(name: str) -> None:
+    vector, binding = PAIR[name], PARTS[name]
+    tail = (BOUND["key_id"], str(vector["version"]), PAIR["exchange"], PAIR["environment"])
+    associated = by_hand("botkeys/seal/1", BOUND["account_id"], *tail)
+    assert raw(vector["associated_data"]) == binding.seal_data() == associated
+    info = by_hand("botkeys/data-key/1", BOUND["account_id"], *tail, "1")
+    assert raw(vector["info"]) == binding.data_key_info(1) == info
+
+    seed, sealed = raw(MASTER["master_seed"]), raw(vector["sealed_data_key"])
+    data_key = hpke_open("mlkem768-x25519", seed, sealed, info)
+    assert data_key == raw(vector["data_key"])
+    assert MasterPrivateKey(1, seed).open(sealed, info) == data_key
+    opened = AESGCM(data_key).decrypt(raw(vector["nonce"]), raw(vector["ciphertext"]), associated)
+    assert opened == raw(vector["plaintext"])
+    for released, of_one_key in zip(vector["releases"], RELEASES, strict=True):
+        tail_of_release = by_hand("botkeys/release/1", BOUND["account_id"], BOUND["bot_id"], *tail)
+        assert raw(released["info"]) == binding.release_info(BOT_ID) == tail_of_release
+        private = raw(of_one_key["private_key"])
+        sealed = raw(released["sealed_data_key"])
+        assert hpke_open(released["suite"], private, sealed, tail_of_release) == data_key
+
+
+def pair_answer(number: int, **changes: Any) -> ReleaseAnswer:
+    """Return the answer for the pair of the vectors, in the suite with this number."""
+
+    def part(name: str) -> dict[str, Any]:
+        vector = PAIR[name]
+        return {
+            "sealed_data_key": vector["releases"][number]["sealed_data_key"],
+            "nonce": vector["nonce"],
+            "ciphertext": vector["ciphertext"],
+        }
+
+    members = {
+        **BOUND,
+        "exchange": PAIR["exchange"],
+        "suite": RELEASES[number]["suite"],
+        **part("private_half"),
+        "sealed_api_key": part("api_key"),
+    }
+    return ReleaseAnswer.model_validate({**members, **changes})
+
+
+def one_time(number: int) -> PrivateKey:
+    vector = RELEASES[number]
+    return PrivateKey(SuiteName.parse(vector["suite"]), raw(vector["private_key"]))
+
+
+@pytest.mark.parametrize("number", range(len(RELEASES)))
+def test_the_client_joins_the_parts_of_a_key_pair(number: int) -> None:
+    credentials = open_release(one_time(number), pair_answer(number))
+    assert credentials.api_key.reveal() == "EXAMPLE0"
+    private = private_key(credentials.api_secret.reveal())
+    assert private.public_key() == load_pem_public_key(PAIR["public_key"].encode())
+
+
+def test_parts_that_do_not_belong_together_are_no_credentials() -> None:
+    """A client that knows no parts sees a private half without an API key, and says so."""
+    whole = {
+        "sealed_data_key": RELEASES[1]["sealed_data_key"],
+        "nonce": SEAL["nonce"],
+        "ciphertext": SEAL["ciphertext"],
+    }
+    part = {name: getattr(pair_answer(1).sealed_api_key, name) for name in whole}
+    of_pair = {name: base64url.encode(value) for name, value in part.items()}
+    half = {
+        "sealed_data_key": PAIR["private_half"]["releases"][1]["sealed_data_key"],
+        "nonce": PAIR["private_half"]["nonce"],
+        "ciphertext": PAIR["private_half"]["ciphertext"],
+    }
+    with pytest.raises(MalformedAnswer):
+        open_release(one_time(1), pair_answer(1, sealed_api_key=None))
+    for exchanged in (
+        pair_answer(1, **of_pair),
+        pair_answer(1, sealed_api_key=half),
+        pair_answer(1, **of_pair, sealed_api_key=half),
+    ):
+        with pytest.raises(CannotOpen):
+            open_release(one_time(1), exchanged)
+
+
+def test_whole_credentials_beside_an_api_key_of_its_own_are_refused() -> None:
+    """Neither of the two API keys has a claim to be the right one."""
+    master = MasterPrivateKey(1, raw(MASTER["master_seed"]))
+    binding, sealer = PARTS["private_half"], Sealer(master.public)
+    recipient = one_time(1)
+
+    def released(sealed: Sealed, of: Binding) -> dict[str, str]:
+        data_key = Releaser({1: master}).release(
+            sealed_data_key=sealed.sealed_data_key,
+            master_key_version=1,
+            binding=of,
+            bot_id=BOT_ID,
+            recipient=recipient.public,
+        )
+        texts = {"nonce": sealed.nonce, "ciphertext": sealed.ciphertext}
+        return {
+            "sealed_data_key": base64url.encode(data_key),
+            **{name: base64url.encode(value) for name, value in texts.items()},
+        }
+
+    whole = sealer.seal(Credentials(Secret("typed"), Secret("typed")), binding)
+    apart = sealer.seal_api_key(Secret("apart"), binding)
+    answer = pair_answer(
+        1, **released(whole, binding), sealed_api_key=released(apart, binding.of_api_key())
+    )
+    with pytest.raises(MalformedAnswer):
+        open_release(recipient, answer)
 
 
 def test_fingerprints_are_those_of_the_text() -> None:

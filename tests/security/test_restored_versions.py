@@ -45,3 +45,32 @@ async def test_credentials_entered_after_a_recovery_are_above_all_that_a_bot_has
             assert await replaced("later") == 29_000_002
     finally:
         await split.write("DROP TABLE kept", "DELETE FROM restorations")
+
+
+async def test_a_key_pair_from_before_a_recovery_is_not_completed(split: Split) -> None:
+    """A bot may have seen another API key under the version that the recovery undid."""
+    user = split.user("alice")
+    wanted = {
+        "label": "pair",
+        "exchange": "deribit",
+        "environment": "testnet",
+        "contract_type": "linear",
+        "algorithm": "ed25519",
+    }
+
+    async def made() -> str:
+        answer = await user.call("POST", "/v1/keys/pairs", wanted)
+        assert answer.status_code == 201, answer.text
+        return f"/v1/keys/{answer.json()['key']['id']}/credentials"
+
+    old = await made()
+    try:
+        await split.write("INSERT INTO restorations VALUES (29000000, now(), now())")
+        new = await made()
+        refused = await user.call("PUT", old, {"api_key": "first"})
+        taken = await user.call("PUT", new, {"api_key": "first"})
+    finally:
+        await split.write("DELETE FROM restorations")
+
+    assert (refused.status_code, refused.json()["code"]) == (409, "key_pair_outdated")
+    assert (taken.status_code, taken.json()["version"]) == (200, 29_000_001)

@@ -14,15 +14,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
+from sqlalchemy import select
 
 from app.auth.development_issuer import DevelopmentIssuer
 from app.custody.bot_token import mint, token_hash
 from app.custody.keyfiles import KeyKind
 from app.custody.keyring import ReleasingKeyring
 from app.custody.master_key import MasterPrivateKey
+from app.custody.master_keys.rotation import counts_by_version, reseal_batch
 from app.custody.release import Releaser
+from app.db.models import KeyCredential
 from app.settings import Role
-from botkeys.client import CannotOpen, OlderVersion, Refused
+from botkeys.client import CannotOpen, MalformedAnswer, OlderVersion, Refused
 from botkeys.client.models import ReleaseAnswer, parse_answer
 from botkeys.client.unsealing import open_release
 from botkeys.exchanges.model import Credentials, Environment
@@ -312,6 +315,91 @@ async def test_parts_of_two_keys_exchanged_do_not_open_at_their_bots(
     )
     for bot in bots:
         assert await opened(bot) in {"shut", "credentials_unreadable"}
+
+
+async def add_pair(split: Split, api_key: str) -> Json:
+    user = split.user("alice")
+    wanted = {
+        "label": "pair",
+        "exchange": "deribit",
+        "environment": "testnet",
+        "contract_type": "linear",
+        "algorithm": "ed25519",
+    }
+    made = await user.post("/v1/keys/pairs", wanted)
+    assert made.status_code == 201, made.text
+    pair: Json = made.json()
+    path = f"/v1/keys/{pair['key']['id']}/credentials"
+    completed = await user.put(path, {"api_key": api_key})
+    assert completed.status_code == 200, completed.text
+    return pair
+
+
+OF_PAIRS = {
+    "its parts exchanged": (
+        "UPDATE key_credentials SET version = 9 WHERE key_id = :one AND version = -1",
+        "UPDATE key_credentials SET version = -1 WHERE key_id = :one AND version = 1",
+        "UPDATE key_credentials SET version = 1 WHERE key_id = :one AND version = 9",
+    ),
+    "the other's API key": (
+        "DELETE FROM key_credentials WHERE key_id = :one AND version < 0",
+        "UPDATE key_credentials SET key_id = :one WHERE key_id = :other AND version < 0",
+    ),
+    "the other's private half": (
+        "DELETE FROM key_credentials WHERE key_id = :one AND version > 0",
+        "UPDATE key_credentials SET key_id = :one WHERE key_id = :other AND version > 0",
+    ),
+    "another master key": (
+        "UPDATE key_credentials SET master_key_version = 2 WHERE key_id = :one AND version < 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", OF_PAIRS)
+async def test_parts_of_key_pairs_that_were_moved_do_not_open(split: Split, what: str) -> None:
+    """Rule R61."""
+    one, other = await add_pair(split, "first"), await add_pair(split, "second")
+    bot = await split.add_bot("alice", one["key"]["id"])
+    assert "PRIVATE KEY" in await opened(bot)
+
+    ids = {name: UUID(pair["key"]["id"]) for name, pair in (("one", one), ("other", other))}
+    for statement in OF_PAIRS[what]:
+        named = {name: value for name, value in ids.items() if f":{name}" in statement}
+        await split.write(statement, **named)
+
+    expected = "unavailable" if "master" in what else "credentials_unreadable"
+    assert await opened(bot) == expected
+
+
+async def test_a_key_pair_without_its_api_key_is_shown_as_what_it_is(split: Split) -> None:
+    """Rule R61: nothing that only looks like credentials reaches a bot's code."""
+    pair = await add_pair(split, "first")
+    bot = await split.add_bot("alice", pair["key"]["id"])
+    await split.write("DELETE FROM key_credentials WHERE version < 0")
+    with pytest.raises(MalformedAnswer):
+        await opened(bot)
+
+
+async def test_both_parts_of_a_key_pair_are_resealed(split: Split) -> None:
+    """Rule R61."""
+    pair = await add_pair(split, "first")
+    key_id = UUID(pair["key"]["id"])
+    runtime = split.runtime.context.runtime
+    assert runtime is not None
+    held = runtime.releasing.releaser()._keys
+    newer = MasterPrivateKey(2, bytes(range(32)))
+    releaser = Releaser({**held, 2: newer})
+
+    async with split.runtime.context.database.sessions.begin() as session:
+        batch = await reseal_batch(session, releaser, 2, None)
+        rows = (await session.execute(select(KeyCredential))).scalars().all()
+        counts = await counts_by_version(session)
+
+    assert (batch.resealed, batch.unopenable, counts) == (2, 0, {2: 2})
+    for row in rows:
+        binding = Binding(row.account_id, key_id, row.version, "deribit", Environment.TESTNET)
+        assert len(newer.open(row.sealed_data_key, binding.data_key_info(2))) == 32
+    assert sorted(row.version for row in rows) == [-1, 1]
 
 
 async def test_an_earlier_version_put_back_is_refused_by_the_bot(split: Split) -> None:

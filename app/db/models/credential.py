@@ -7,7 +7,11 @@ from app.db.base import AccountId, Base, RowId
 
 
 class KeyCredential(Base):
-    """One version of one key's credentials; docs/custody.md describes the bytes."""
+    """One version of one key's credentials; docs/custody.md describes the bytes.
+
+    A key pair has two rows: its private half under the version, and under the negated version the
+    API key that the exchange gave it, which arrives later and is sealed with a data key of its own.
+    """
 
     __tablename__ = "key_credentials"
     __table_args__ = (

@@ -25,6 +25,8 @@ class Key(Base):
     fewest days before `expires_at` that an event has announced; `health_checked_at` is when a bot
     last checked this version, by the bot's own clock. `unverified`: the credentials were stored
     without asking an exchange that tells whether a key can withdraw; nobody has found out since.
+    `public_key` is the PEM of a key pair made here; until its API key is known, the key is
+    `awaiting_api_key`, its mask is empty and its fingerprint random.
     """
 
     __tablename__ = "keys"
@@ -71,6 +73,8 @@ class Key(Base):
     health_checked_at: Mapped[datetime | None]
     last_release_at: Mapped[datetime | None]
     last_release_from: Mapped[str | None]
+    public_key: Mapped[str | None]
+    awaiting_api_key: Mapped[bool] = mapped_column(server_default=false())
     version: Mapped[int] = mapped_column(server_default=text("1"))
     revision: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)

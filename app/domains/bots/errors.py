@@ -4,6 +4,7 @@ AppError
 ├── BotQuotaReached   409 bot_quota_reached, with `limit`
 ├── KeyAssigned       409 key_assigned, with `bot`
 ├── KeyInactive       409 key_inactive
+├── KeyIncomplete     409 key_incomplete
 ├── NoKey             409 no_key
 ├── OpenPositions
 │   └── BotHasPositions      409 open_positions, with `count`
@@ -60,6 +61,19 @@ class KeyInactive(AppError):
     code = "key_inactive"
     title = "The key is not active"
     detail = "Only an active key can be assigned to a bot. Activate it first."
+
+
+class KeyIncomplete(AppError):
+    """The refusal to use a key pair before its API key is known."""
+
+    status = 409
+    code = "key_incomplete"
+    title = "The key has no API key yet"
+    detail = (
+        "The private half of this key was made here, and it awaits the API key that the exchange "
+        "shows when its public key is registered. Send that API key alone to "
+        "`PUT /v1/keys/{key_id}/credentials`, or delete the key."
+    )
 
 
 class BotQuotaReached(AppError):

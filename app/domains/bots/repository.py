@@ -156,11 +156,17 @@ class BotRepository:
         return (await self._session.execute(count)).scalar_one()
 
     async def assignment(self, key_id: UUID) -> AnyRow | None:
-        """Return the key's `active` and `environment`, and the `bot_id` and `bot_name` it is
-        assigned to.
+        """Return the key's `active`, `awaiting_api_key` and `environment`, and the `bot_id` and
+        `bot_name` it is assigned to.
         """
         query = (
-            select(Key.active, Key.environment, Bot.id.label("bot_id"), Bot.name.label("bot_name"))
+            select(
+                Key.active,
+                Key.awaiting_api_key,
+                Key.environment,
+                Bot.id.label("bot_id"),
+                Bot.name.label("bot_name"),
+            )
             .select_from(Key)
             .outerjoin(Bot, (Bot.account_id == Key.account_id) & (Bot.key_id == Key.id))
             .where(Key.account_id == self._account_id, Key.id == key_id)

@@ -13,7 +13,7 @@ from app.api.route import EdgeRoute
 from app.auth.scopes import Scope
 from app.domains.bots import errors
 from app.domains.bots.deps import Service, TokenService
-from app.domains.bots.errors import KeyAssigned, KeyInactive
+from app.domains.bots.errors import KeyAssigned, KeyInactive, KeyIncomplete
 from app.domains.bots.repository import BotRow
 from app.domains.bots.schemas import Bot, BotChange, BotCreate, BotPage, BotToken, KeyAssignment
 from app.domains.bots.serializers import bot_document
@@ -102,7 +102,9 @@ async def delete_bot(bot_id: UUID, service: Service, expected: Expected) -> Resp
     operation_id="assignKey",
     summary="Assign a key to a bot",
     response_model=Bot,
-    responses=problems(KeyInactive, KeyAssigned, errors.BotHasPositions, errors.BotHasOrders),
+    responses=problems(
+        KeyIncomplete, KeyInactive, KeyAssigned, errors.BotHasPositions, errors.BotHasOrders
+    ),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.assign_key")
 async def assign_key(

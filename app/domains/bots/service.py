@@ -15,6 +15,7 @@ from app.domains.bots.errors import (
     BotQuotaReached,
     KeyAssigned,
     KeyInactive,
+    KeyIncomplete,
 )
 from app.domains.bots.repository import BotRepository, BotRow
 from app.domains.bots.schemas import BotChange
@@ -96,6 +97,8 @@ class BotService:
         key = await self._bots.assignment(key_id)
         if key is None:
             raise NotFound
+        if key.awaiting_api_key:
+            raise KeyIncomplete
         if not key.active:
             raise KeyInactive
         if key.bot_id is not None:

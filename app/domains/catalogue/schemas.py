@@ -15,6 +15,7 @@ from botkeys.exchanges.model import (
     LeverageKind,
     MarginMode,
     MarginModeScope,
+    PairAlgorithm,
 )
 
 
@@ -105,6 +106,14 @@ class ExchangeOffer(Document):
         Field(
             examples=[["Create an API key with the permissions Read and Trade."]],
             description="How to create a key at the exchange, step by step, for people.",
+        ),
+    ]
+    key_pairs: Annotated[
+        list[PairAlgorithm],
+        Field(
+            examples=[["ed25519", "rsa"]],
+            description="The key pairs that `addKeyPair` makes for this exchange, the recommended "
+            "first; empty if it registers no public keys.",
         ),
     ]
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -69,7 +69,9 @@ class Verified:
         }
 
 
-SKIPPED = Verified("skipped", None, CredentialReport(Permissions()))
+def skipped(*, unverified: bool) -> Verified:
+    """Return the result of a check that was not made."""
+    return Verified("skipped", None, CredentialReport(Permissions()), unverified=unverified)
 
 
 def hashed_account(hmac_key: SecretBytes, request: KeyRequest, verified: Verified) -> bytes | None:
@@ -116,7 +118,7 @@ class CredentialCheck:
         self._refuse_withdrawal = refuse_withdrawal
 
     async def run(self, request: KeyRequest) -> Verified:
-        """Return what the exchange says about the credentials; `SKIPPED`, perhaps
+        """Return what the exchange says about the credentials; `skipped`, perhaps
         `unverified`, if it is not to be asked.
 
         Raises `CredentialsRejected` if the exchange refuses them, `WithdrawalPermission` by policy,
@@ -128,7 +130,7 @@ class CredentialCheck:
         if not request.verify:
             adapter = self._exchanges.adapter(request.exchange)
             unverified = adapter.tells_withdrawal(request.environment, request.region)
-            return replace(SKIPPED, unverified=unverified)
+            return skipped(unverified=unverified)
         await self._limit.take(self._account_id)
         try:
             async with self._aside(), self._turn():

@@ -37,11 +37,7 @@ class KeyRequest:
 def read_request(new: KeyCreate) -> KeyRequest:
     """Check everything that needs no lookup or call. Raises the refusal that applies."""
     profile = EXCHANGES[new.exchange]
-    if new.contract_type not in profile.contract_types:
-        raise ContractTypeNotOffered(profile.name, profile.contract_types)
-    regions = profile.environments[new.environment].regions
-    if new.region is not None and new.region not in regions:
-        raise RegionNotOffered(profile.name, regions)
+    require_offered(profile, new.environment, new.region, new.contract_type)
     credentials, adjusted = read_credentials(new, profile)
     return KeyRequest(
         label=new.label,
@@ -54,6 +50,20 @@ def read_request(new: KeyCreate) -> KeyRequest:
         verify=new.verify_,
         adjusted=adjusted,
     )
+
+
+def require_offered(
+    profile: ExchangeProfile,
+    environment: Environment,
+    region: str | None,
+    contract_type: ContractType,
+) -> None:
+    """Refuse a market that the exchange does not have."""
+    if contract_type not in profile.contract_types:
+        raise ContractTypeNotOffered(profile.name, profile.contract_types)
+    regions = profile.environments[environment].regions
+    if region is not None and region not in regions:
+        raise RegionNotOffered(profile.name, regions)
 
 
 def read_credentials(

@@ -35,6 +35,10 @@ class CredentialRepository:
         done = await self._session.execute(delete(KeyCredential).where(*self._of(key_id)))
         return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE counts its rows
 
+    async def add_api_key(self, key_id: UUID, version: int, sealed: Sealed) -> None:
+        """Add the API key of a pair, sealed apart: its row has the negated version."""
+        await self.add(key_id, -version, sealed)
+
     async def add(self, key_id: UUID, version: int, sealed: Sealed) -> None:
         await self._session.execute(
             insert(KeyCredential).values(

@@ -9,6 +9,7 @@ from app.custody.sealing import Sealed, Sealer
 from app.domains.keys.errors import SealingUnavailable
 from botkeys.exchanges.model import Credentials
 from botkeys.sealing.binding import Binding
+from botkeys.sealing.secret import Secret
 
 
 class CredentialSealer:
@@ -24,6 +25,12 @@ class CredentialSealer:
 
     async def seal(self, credentials: Credentials, binding: Binding) -> Sealed:
         return (await self._chosen()).seal(credentials, binding)
+
+    async def seal_private_half(self, private_half: Secret, binding: Binding) -> Sealed:
+        return (await self._chosen()).seal_private_half(private_half, binding)
+
+    async def seal_api_key(self, api_key: Secret, binding: Binding) -> Sealed:
+        return (await self._chosen()).seal_api_key(api_key, binding)
 
     async def _chosen(self) -> Sealer:
         """Ask each time: a key may be registered or withdrawn while an exchange is called."""

@@ -19,6 +19,7 @@ from app.domains.keys.credential_repository import CredentialRepository
 from app.domains.keys.credential_sealer import CredentialSealer
 from app.domains.keys.deletion_service import KeyDeletionService
 from app.domains.keys.margin_modes import MarginModes
+from app.domains.keys.pair_service import PairService
 from app.domains.keys.replacement_service import ReplacementService
 from app.domains.keys.repository import KeyRepository
 from app.domains.keys.service import KeyService
@@ -85,6 +86,31 @@ async def replacement_service(
     )
 
 
+async def pair_service(
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller, request: Request
+) -> PairService:
+    if context.api is None:
+        raise RuntimeError("routes of keys are served by a process without the role api")
+    return PairService(
+        session=work.session,
+        keys=KeyRepository(
+            session=work.session, executor=context.database.autocommit, account_id=caller.account_id
+        ),
+        credentials=CredentialRepository(session=work.session, account_id=caller.account_id),
+        accounts=AccountRepository(session=work.session, user=caller.user),
+        vault=context.api,
+        sealer=CredentialSealer(session=work.session, keyring=context.api.sealing),
+        generator=context.pairs,
+        limit=context.limits.key_checks,
+        aside=partial(released, request),
+        account_id=caller.account_id,
+        exchanges=context.exchanges,
+        refresher=context.catalogues,
+        audit=audit_log(work, context, caller),
+        most=context.settings.keys_per_account,
+    )
+
+
 def _check(context: Context, caller: Caller, request: Request) -> CredentialCheck:
     settings = context.settings
     return CredentialCheck(
@@ -100,5 +126,6 @@ def _check(context: Context, caller: Caller, request: Request) -> CredentialChec
 
 
 Deletions = Annotated[KeyDeletionService, Depends(deletion_service)]
+Pairs = Annotated[PairService, Depends(pair_service)]
 Replacements = Annotated[ReplacementService, Depends(replacement_service)]
 Service = Annotated[KeyService, Depends(key_service)]

@@ -4,6 +4,7 @@ AppError
 ├── BotOnline                 409 bot_online, with `bot`
 ├── EnvironmentImmutable      409 environment_immutable
 ├── KeyAlreadyAdded           409 key_already_added, with `key_id`
+├── KeyPairOutdated           409 key_pair_outdated
 ├── KeyQuotaReached           409 key_quota_reached, with `limit`
 ├── OpenPositions
 │   ├── ContractHasPositions    409 open_positions, with `count`
@@ -15,6 +16,8 @@ AppError
 ├── OtherExchangeAccount      409 other_exchange_account
 ├── SameAccountUnproven       409 same_account_unproven
 ├── ContractTypeNotOffered    422 contract_type_not_offered, with `contract_types`
+├── KeyPairNotOffered         422 key_pair_not_offered, with `algorithms`
+├── SecretMissing             422 invalid_request (`app.errors.InvalidRequest`)
 ├── RegionNotOffered          422 region_not_offered, with `regions`
 ├── PassphraseRequired        422 passphrase_required
 ├── PassphraseTwice           422 passphrase_twice
@@ -32,7 +35,7 @@ from typing import Any
 from uuid import UUID
 
 from app.domains.trading.errors import OpenOrders, OpenPositions
-from app.errors import AppError, Unavailable
+from app.errors import AppError, InvalidRequest, Unavailable
 from botkeys.exchanges.ccxt_ids import CcxtExchange
 
 
@@ -119,6 +122,40 @@ class KeyAlreadyAdded(AppError):
 
     def __init__(self, key_id: UUID | None = None) -> None:
         super().__init__(key_id=key_id)
+
+
+class KeyPairOutdated(AppError):
+    """The refusal to complete a pair that was made before a recovery of the database."""
+
+    status = 409
+    code = "key_pair_outdated"
+    title = "The key pair is from before a recovery"
+    detail = (
+        "The service's database was recovered after this key pair was made, so its bot may have "
+        "seen other credentials under the same version. Delete the key and make a new pair."
+    )
+
+
+class KeyPairNotOffered(AppError):
+    status = 422
+    code = "key_pair_not_offered"
+    title = "The exchange does not take key pairs of this algorithm"
+    member_names = ("algorithms",)
+
+    def __init__(self, name: str, offered: Sequence[str]) -> None:
+        known = f"It takes {' and '.join(offered)}." if offered else "Its keys have a secret."
+        super().__init__(
+            f"{name} does not take key pairs of this algorithm. {known}", algorithms=list(offered)
+        )
+
+
+class SecretMissing(InvalidRequest):
+    """The refusal of an API key alone for a key that does not await one."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            [{"loc": ["body", "api_secret"], "type": "missing", "msg": "Field required"}]
+        )
 
 
 class ContractTypeNotOffered(AppError):

@@ -13,6 +13,7 @@ from app.db.failures import violated_constraint
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
+from app.domains.bots.errors import KeyIncomplete
 from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_credentials
@@ -22,12 +23,13 @@ from app.domains.keys.errors import (
     KeyAlreadyAdded,
     OtherExchangeAccount,
     SameAccountUnproven,
+    SecretMissing,
     UnprovenHasOrders,
     UnprovenHasPositions,
 )
 from app.domains.keys.margin_modes import MarginModes
 from app.domains.keys.repository import KeyRepository, KeyRow
-from app.domains.keys.schemas import CredentialsReplace
+from app.domains.keys.schemas import CredentialsInput, CredentialsReplace
 from app.errors import NotFound
 from botkeys.exchanges.model import ContractType, Environment, PermissionAnswer
 from botkeys.exchanges.pasted import Adjustment
@@ -74,6 +76,8 @@ class ReplacementService:
         Return the key, and what was changed in the credentials as they were sent.
         """
         row = self._current(await self._keys.get(key_id), expected)
+        if row.awaiting_api_key:
+            raise KeyIncomplete
         request = _request(row, new)
         mark = fingerprint(
             self._vault.fingerprint,
@@ -109,6 +113,7 @@ class ReplacementService:
                 masked_key=mask(request.credentials.api_key),
                 fingerprint=mark,
                 exchange_account=exchange_account,
+                public_key=None,
                 **verified.columns
                 | _kept_doubts(row, verified, unverified=before.unverified, same_key=same_key),
             )
@@ -205,7 +210,7 @@ def _kept_doubts(
 
 
 def _request(row: KeyRow, new: CredentialsReplace) -> KeyRequest:
-    credentials, adjusted = read_credentials(new, EXCHANGES[row.exchange])
+    credentials, adjusted = read_credentials(_entered(new), EXCHANGES[row.exchange])
     return KeyRequest(
         label=row.label,
         exchange=row.exchange,
@@ -216,4 +221,16 @@ def _request(row: KeyRow, new: CredentialsReplace) -> KeyRequest:
         active=row.active,
         verify=new.verify_,
         adjusted=adjusted,
+    )
+
+
+def _entered(new: CredentialsReplace) -> CredentialsInput:
+    """Return whole credentials; refuse an API key alone."""
+    if new.api_secret is None:
+        raise SecretMissing
+    return CredentialsInput.model_construct(
+        api_key=new.api_key,
+        api_secret=new.api_secret,
+        api_passphrase=new.api_passphrase,
+        verify_=new.verify_,
     )

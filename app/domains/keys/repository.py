@@ -69,6 +69,8 @@ class KeyRow(NamedTuple):
     verification_checked_at: datetime | None
     last_release_at: datetime | None
     last_release_from: str | None
+    public_key: str | None
+    awaiting_api_key: bool
     version: int
     revision: int
     created_at: datetime

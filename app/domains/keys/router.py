@@ -14,9 +14,9 @@ from app.api.problems import problems
 from app.api.route import EdgeRoute
 from app.api.schemas import Search
 from app.auth.scopes import Scope
-from app.domains.bots.errors import KeyAssigned
+from app.domains.bots.errors import KeyAssigned, KeyIncomplete
 from app.domains.keys import errors
-from app.domains.keys.deps import Deletions, Replacements, Service
+from app.domains.keys.deps import Deletions, Pairs, Replacements, Service
 from app.domains.keys.repository import KeyFilter, KeyRow
 from app.domains.keys.schemas import (
     AssociatedData,
@@ -27,8 +27,14 @@ from app.domains.keys.schemas import (
     KeyCreate,
     KeyDeletionPreview,
     KeyPage,
+    KeyPair,
+    KeyPairCreate,
 )
-from app.domains.keys.serializers import key_document, stored_key_document
+from app.domains.keys.serializers import (
+    key_document,
+    pair_document,
+    stored_key_document,
+)
 from app.domains.operations.responses import operation_answer
 from app.domains.operations.schemas import Operation
 from app.domains.trading.counts import all_counted
@@ -85,6 +91,36 @@ async def add_key(new: KeyCreate, service: Service) -> Response:
     """
     row, adjusted = await service.add(new)
     return _stored(row, adjusted, status=201, Location=f"/v1/keys/{row.id}")
+
+
+@router.post(
+    "/pairs",
+    operation_id="addKeyPair",
+    summary="Make a key pair for a new key",
+    status_code=201,
+    response_model=KeyPair,
+    responses=problems(
+        errors.ContractTypeNotOffered,
+        errors.RegionNotOffered,
+        errors.KeyPairNotOffered,
+        errors.KeyQuotaReached,
+    ),
+)
+@for_users(Scope.KEYS_WRITE, action="key.add_pair")
+async def add_key_pair(new: KeyPairCreate, service: Pairs) -> Response:
+    """Make a key pair for an exchange that registers public keys, and seal its private half at
+    once.
+
+    Register the returned public key at the exchange, then send the API key that it shows to
+    `replaceCredentials`, alone. The service cannot open what it sealed, so it cannot check the key:
+    under the policy `reject` the key opens no new positions (`unverified`) until its bot reports.
+    """
+    row = await service.add(new)
+    return json_answer(
+        pair_document(row),
+        status=201,
+        headers={"Location": f"/v1/keys/{row.id}"},
+    )
 
 
 @router.get(
@@ -169,6 +205,8 @@ async def change_key(
         errors.MalformedCredentials,
         errors.CredentialsSwapped,
         errors.KeyAlreadyAdded,
+        KeyIncomplete,
+        errors.KeyPairOutdated,
         errors.OtherExchangeAccount,
         errors.SameAccountUnproven,
         errors.UnprovenHasPositions,
@@ -182,6 +220,7 @@ async def replace_credentials(
     key_id: UUID,
     new: CredentialsReplace,
     service: Replacements,
+    pairs: Pairs,
     expected: Expected,
 ) -> Response:
     """Replace credentials that expire or were renewed; the key keeps its bot, positions and
@@ -191,7 +230,11 @@ async def replace_credentials(
     that, and the API key is another one, `confirm_same_account` is required and no position may be
     open. Once the response arrives, the previous credentials are deleted and `version` is
     incremented; the bot then fetches the new ones.
+
+    A key that is `awaiting_api_key` is completed by its `api_key` alone, without a check.
     """
+    if new.api_secret is None and new.api_passphrase is None:
+        return _stored(*await pairs.complete(key_id, new.api_key, expected))
     return _stored(*await service.replace(key_id, new, expected))
 
 

@@ -12,7 +12,13 @@ from app.api.schemas import Document, Flag, Input, Label, NextCursor, SecretText
 from app.domains.keys.errors import NameOfCcxt
 from app.domains.trading.counts import DeletedRows, Exact, KindCounts
 from botkeys.exchanges.ccxt_ids import from_ccxt
-from botkeys.exchanges.model import ContractType, Environment, ExchangeId, PermissionAnswer
+from botkeys.exchanges.model import (
+    ContractType,
+    Environment,
+    ExchangeId,
+    PairAlgorithm,
+    PermissionAnswer,
+)
 
 # Two keys of the simulator, so that the page of the documentation succeeds in development.
 _CREDENTIALS_EXAMPLE: JsonDict = {
@@ -38,18 +44,20 @@ def _our_name(value: Any) -> Any:
     return value
 
 
-class CredentialsInput(Input):
-    """The credentials of one API key, as the exchange issued them."""
+_PAIR_EXAMPLE: JsonDict = {
+    "label": "Binance main",
+    "exchange": "binance",
+    "environment": "live",
+    "contract_type": "linear",
+    "algorithm": "ed25519",
+}
+
+
+class _Entered(Input):
+    """What a user enters beside the secret."""
 
     api_key: Annotated[
         SecretText, Field(description="Sealed on arrival; only a mask of it is kept.")
-    ]
-    api_secret: Annotated[
-        SecretText,
-        Field(
-            description="Never shown again. For OKX and KuCoin also accepted as "
-            "`secret:passphrase`."
-        ),
     ]
     api_passphrase: Annotated[
         SecretText | None,
@@ -67,11 +75,32 @@ class CredentialsInput(Input):
     ] = True
 
 
-class CredentialsReplace(CredentialsInput):
-    """The credentials that take the place of a key's present ones."""
+class CredentialsInput(_Entered):
+    """The credentials of one API key, as the exchange issued them."""
+
+    api_secret: Annotated[
+        SecretText,
+        Field(
+            description="Never shown again. For OKX and KuCoin also accepted as "
+            "`secret:passphrase`."
+        ),
+    ]
+
+
+class CredentialsReplace(_Entered):
+    """The credentials that take the place of a key's present ones, or the API key that a key pair
+    awaits.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_CREDENTIALS_EXAMPLE]})
 
+    api_secret: Annotated[
+        SecretText | None,
+        Field(
+            description="Required, unless the key is `awaiting_api_key`: then only `api_key` is "
+            "sent. Never shown again. For OKX and KuCoin also accepted as `secret:passphrase`."
+        ),
+    ] = None
     confirm_same_account: Annotated[
         Flag,
         Field(
@@ -99,6 +128,31 @@ class KeyCreate(CredentialsInput):
         ),
     ] = None
     contract_type: ContractType
+    active: Annotated[
+        Flag, Field(description="A key that is not active opens no new positions.")
+    ] = True
+
+
+class KeyPairCreate(Input):
+    """A key whose key pair is made here."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PAIR_EXAMPLE]})
+
+    label: Annotated[Label, Field(description="A name for people; it need not be unique.")]
+    exchange: Annotated[ExchangeId, BeforeValidator(_our_name)]
+    environment: Environment
+    region: Annotated[
+        str | None,
+        Field(
+            max_length=20,
+            description="The exchange's region, for exchanges that have several (Bybit).",
+        ),
+    ] = None
+    contract_type: ContractType
+    algorithm: Annotated[
+        PairAlgorithm,
+        Field(description="One of the exchange's `key_pairs`, as `GET /v1/exchanges` lists them."),
+    ]
     active: Annotated[
         Flag, Field(description="A key that is not active opens no new positions.")
     ] = True
@@ -282,6 +336,22 @@ class Key(Document):
     last_release: Annotated[
         LastRelease | None, Field(description="Null if the credentials were never released.")
     ]
+    public_key: Annotated[
+        str | None,
+        Field(
+            examples=[None],
+            description="The public half of a key pair made here, as PEM text to register at the "
+            "exchange; null for other keys.",
+        ),
+    ]
+    awaiting_api_key: Annotated[
+        bool,
+        Field(
+            examples=[False],
+            description="Whether the key pair's API key is still missing: no bot can have the key "
+            "until `replaceCredentials` brings it.",
+        ),
+    ]
     version: Annotated[
         int,
         Field(
@@ -297,6 +367,33 @@ class Key(Document):
             default_factory=list,
             description="What was changed in the credentials as they were sent. Only in the answer "
             "to the request that stored them, and omitted if nothing was changed.",
+        ),
+    ]
+
+
+class KeyPair(Document):
+    """A key pair made here, and what to do with its public half."""
+
+    key: Key
+    public_key: Annotated[
+        str,
+        Field(
+            examples=["-----BEGIN PUBLIC KEY-----\n…"],
+            description="The public half as PEM text, to register at the exchange.",
+        ),
+    ]
+    instructions: Annotated[
+        str,
+        Field(
+            examples=["Open Account → API Management → Create API …"],
+            description="Where to paste the public key, for people.",
+        ),
+    ]
+    portal_url: Annotated[
+        str | None,
+        Field(
+            examples=["https://www.binance.com/en/my/settings/api-management"],
+            description="Where users create API keys.",
         ),
     ]
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.domains.keys.repository import KeyRow
+from botkeys.exchanges.model import Environment
 from botkeys.exchanges.pasted import Adjustment
+from botkeys.exchanges.registry import EXCHANGES
 
 # A process of the release before does not clear the code when it verifies a key.
 _CODED = frozenset({"unknown", "rejected"})
@@ -42,6 +44,8 @@ def key_document(row: KeyRow) -> dict[str, Any]:
         "last_release": None
         if row.last_release_at is None
         else {"at": row.last_release_at, "from": row.last_release_from},
+        "public_key": row.public_key,
+        "awaiting_api_key": row.awaiting_api_key,
         "version": row.version,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
@@ -57,3 +61,15 @@ def stored_key_document(row: KeyRow, adjusted: Sequence[Adjustment]) -> dict[str
         for change in adjusted
     ]
     return {**key_document(row), "adjusted": changes}
+
+
+def pair_document(row: KeyRow) -> dict[str, Any]:
+    """Return the members of `app.domains.keys.schemas.KeyPair`."""
+    profile = EXCHANGES[row.exchange]
+    return {
+        "key": key_document(row),
+        "public_key": row.public_key,
+        "instructions": f"{profile.key_pair_help} Then send that API key alone to "
+        f"PUT /v1/keys/{row.id}/credentials.",
+        "portal_url": profile.environments[Environment(row.environment)].portal_url,
+    }

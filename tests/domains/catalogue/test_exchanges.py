@@ -29,6 +29,7 @@ MEMBERS = {
     "credential_fields",
     "required_permissions",
     "setup_steps",
+    "key_pairs",
 }
 
 

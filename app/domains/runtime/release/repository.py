@@ -13,6 +13,7 @@ from sqlalchemy import (
     Interval,
     Text,
     Uuid,
+    and_,
     bindparam,
     func,
     insert,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.orm import aliased
 
 from app.db.driver import Executor, Statement
 from app.db.models import AuditHead, Bot, BotToken, Key, KeyCredential, Release
@@ -42,7 +44,8 @@ class Found(NamedTuple):
     """The stored data to release. `token_hash` belongs to the bot's current token.
 
     `waiting` is the number of seconds until one more release fits the limit, `None` if it fits now.
-    `is_new_address`: the key was released to this bot before, but never to this address.
+    `is_new_address`: the key was released to this bot before, but never to this address. The fields
+    of the part are those of a key pair's API key, which is sealed apart.
     """
 
     token_hash: bytes
@@ -58,6 +61,10 @@ class Found(NamedTuple):
     nonce: bytes
     sealed_data_key: bytes
     master_key_version: int
+    part_ciphertext: bytes | None
+    part_nonce: bytes | None
+    part_sealed_data_key: bytes | None
+    part_master_key_version: int | None
 
 
 LOCK = Statement(select(IDENTIFIED).where(*_THIS_BOT).with_for_update(key_share=True))
@@ -82,6 +89,12 @@ _SEALED = join(
     & (KeyCredential.key_id == Key.id)
     & (KeyCredential.version == Key.version),
 )
+_PART = aliased(KeyCredential, name="part")
+_OF_PAIR = and_(
+    _PART.account_id == Key.account_id,
+    _PART.key_id == Key.id,
+    _PART.version == -Key.version,
+)
 FOUND = Statement(
     select(
         BotToken.token_hash,
@@ -97,10 +110,15 @@ FOUND = Statement(
         KeyCredential.nonce,
         KeyCredential.sealed_data_key,
         KeyCredential.master_key_version,
+        _PART.ciphertext.label("part_ciphertext"),
+        _PART.nonce.label("part_nonce"),
+        _PART.sealed_data_key.label("part_sealed_data_key"),
+        _PART.master_key_version.label("part_master_key_version"),
     )
     .select_from(Bot)
     .join(BotToken, (BotToken.account_id == Bot.account_id) & (BotToken.bot_id == Bot.id))
     .outerjoin(_SEALED, (Key.account_id == Bot.account_id) & (Key.id == Bot.key_id))
+    .outerjoin(_PART, _OF_PAIR)
     .where(*_THIS_BOT)
 )
 _ADDED = (

@@ -48,6 +48,29 @@ class ReleaseRequest(Input):
     ]
 
 
+class SealedApiKey(Document):
+    """The API key of a key pair, sealed to the bot's one-time key with a data key of its own."""
+
+    sealed_data_key: Annotated[
+        str,
+        Field(
+            examples=["hSDwCYkwp1R0i33c…"],
+            description="The data key, sealed to the one-time public key and bound to the negated "
+            "version.",
+        ),
+    ]
+    nonce: Annotated[
+        str, Field(examples=["X3k2mQ0r8sTzVw1y"], description="The nonce of `ciphertext`.")
+    ]
+    ciphertext: Annotated[
+        str,
+        Field(
+            examples=["0QwNqfVg6c3M1w2k…"],
+            description="The API key, encrypted with the data key.",
+        ),
+    ]
+
+
 class Release(Document):
     """The bot's credentials, sealed to its one-time key as described in docs/custody.md. Binary
     members are base64url.
@@ -76,6 +99,13 @@ class Release(Document):
         Field(
             examples=["0QwNqfVg6c3M1w2k…"],
             description="The credentials, encrypted with the data key.",
+        ),
+    ]
+    sealed_api_key: Annotated[
+        SealedApiKey | None,
+        Field(
+            description="For a key whose key pair was made here: `ciphertext` then holds the "
+            "private half alone, and this the API key. Null for other keys."
         ),
     ]
     endpoints: ExchangeEndpoints

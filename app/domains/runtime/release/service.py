@@ -133,19 +133,8 @@ class ReleaseService:
         The ciphertext is sent as it is stored.
         """
         self._released.inc()
-        try:
-            sealed_data_key = self._keyring.releaser().release(
-                sealed_data_key=ticket.sealed.sealed_data_key,
-                master_key_version=ticket.sealed.master_key_version,
-                binding=ticket.binding,
-                bot_id=ticket.bot_id,
-                recipient=ticket.recipient,
-            )
-        except UnknownMasterKey:
-            raise MasterKeyMissing from None
-        except CannotOpen:
-            raise CredentialsUnreadable from None
-        binding = ticket.binding
+        binding, sealed = ticket.binding, ticket.sealed
+        data_key = self._reseal(ticket, sealed.sealed_data_key, sealed.master_key_version, binding)
         return {
             "release_id": ticket.release_id,
             "account_id": binding.account_id,
@@ -155,14 +144,53 @@ class ReleaseService:
             "exchange": binding.exchange,
             "environment": binding.environment,
             "suite": ticket.recipient.suite,
-            "sealed_data_key": base64url.encode(sealed_data_key),
-            "nonce": base64url.encode(ticket.sealed.nonce),
-            "ciphertext": base64url.encode(ticket.sealed.ciphertext),
+            "sealed_data_key": data_key,
+            "nonce": base64url.encode(sealed.nonce),
+            "ciphertext": base64url.encode(sealed.ciphertext),
+            "sealed_api_key": self._sealed_api_key(ticket),
             "endpoints": {
                 "rest": ticket.endpoints.rest,
                 "websocket": ticket.endpoints.websocket,
             },
         }
+
+    def _sealed_api_key(self, ticket: Ticket) -> dict[str, Any] | None:
+        """Return the API key of a key pair, sealed like the rest; `None` for other keys."""
+        part = ticket.sealed
+        if (
+            part.part_ciphertext is None
+            or part.part_nonce is None
+            or part.part_sealed_data_key is None
+            or part.part_master_key_version is None
+        ):
+            return None
+        return {
+            "sealed_data_key": self._reseal(
+                ticket,
+                part.part_sealed_data_key,
+                part.part_master_key_version,
+                ticket.binding.of_api_key(),
+            ),
+            "nonce": base64url.encode(part.part_nonce),
+            "ciphertext": base64url.encode(part.part_ciphertext),
+        }
+
+    def _reseal(
+        self, ticket: Ticket, sealed_data_key: bytes, master_key_version: int, binding: Binding
+    ) -> str:
+        try:
+            resealed = self._keyring.releaser().release(
+                sealed_data_key=sealed_data_key,
+                master_key_version=master_key_version,
+                binding=binding,
+                bot_id=ticket.bot_id,
+                recipient=ticket.recipient,
+            )
+        except UnknownMasterKey:
+            raise MasterKeyMissing from None
+        except CannotOpen:
+            raise CredentialsUnreadable from None
+        return base64url.encode(resealed)
 
     async def _report_new_address(self, found: Found) -> None:
         message = (

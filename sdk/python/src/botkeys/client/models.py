@@ -35,6 +35,14 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
+class SealedApiKey(_Answer):
+    """The API key of a key pair, which is sealed apart from the pair's private half."""
+
+    sealed_data_key: Base64Url
+    nonce: Base64Url
+    ciphertext: Base64Url
+
+
 class ReleaseAnswer(_Answer):
     """The answer of POST /v1/runtime/credentials. Every secret in it is sealed."""
 
@@ -49,6 +57,7 @@ class ReleaseAnswer(_Answer):
     sealed_data_key: Base64Url
     nonce: Base64Url
     ciphertext: Base64Url
+    sealed_api_key: SealedApiKey | None = None
     endpoints: Endpoints = Endpoints(rest=None, websocket=None)
 
 

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from botkeys.exchanges.model import Credentials
 from botkeys.exchanges.pasted import with_pem_lines
 from botkeys.exchanges.pem import PrivateKey, is_pem, private_key
+from botkeys.sealing.secret import Secret
 
 _PASSPHRASE_EXCHANGES = frozenset({"okx", "kucoin"})
 
@@ -47,6 +48,12 @@ def malformed(exchange: str, credentials: Credentials) -> str | None:
         or _secret_fault(exchange, secret)
         or (passphrase and _text_fault("api_passphrase", passphrase.reveal()))
     )
+
+
+def malformed_api_key(exchange: str, api_key: Secret) -> str | None:
+    """Return why an API key alone cannot be valid at this exchange; `None` if it can."""
+    text = api_key.reveal()
+    return _text_fault("api_key", text) or _group_fault(exchange, text)
 
 
 def _group_fault(exchange: str, api_key: str) -> str | None:

@@ -25,6 +25,7 @@ __all__ = [
     "LeverageKind",
     "MarginMode",
     "MarginModeScope",
+    "PairAlgorithm",
     "PermissionAnswer",
     "Permissions",
     "RefusalReason",
@@ -105,6 +106,13 @@ class LeverageKind(StrEnum):
 
     PER_SYMBOL = "per_symbol"
     IMPLICIT = "implicit"
+
+
+class PairAlgorithm(StrEnum):
+    """An algorithm of key pairs of which an exchange registers the public half."""
+
+    ED25519 = "ed25519"
+    RSA = "rsa"
 
 
 class RefusalReason(StrEnum):
@@ -238,6 +246,8 @@ class ExchangeProfile:
 
     `cross_leverage`: whether a leverage is set with cross margin too. At Kraken it is what makes a
     position isolated.
+    `key_pairs`: which key pairs can be made for it, the recommended first; `key_pair_help`: where
+    the public half is registered.
     """
 
     exchange: str
@@ -250,6 +260,8 @@ class ExchangeProfile:
     credential_fields: tuple[CredentialField, ...]
     required_permissions: tuple[str, ...]
     setup_steps: tuple[str, ...]
+    key_pairs: tuple[PairAlgorithm, ...] = ()
+    key_pair_help: str | None = None
     cross_leverage: bool = True
 
     @property

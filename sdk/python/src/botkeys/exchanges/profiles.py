@@ -14,6 +14,7 @@ from botkeys.exchanges.model import (
     LeverageKind,
     MarginMode,
     MarginModeScope,
+    PairAlgorithm,
 )
 
 _BOTH_TYPES = (ContractType.LINEAR, ContractType.INVERSE)
@@ -109,6 +110,11 @@ BYBIT = ExchangeProfile(
         _NO_WITHDRAWAL,
         _COPY,
     ),
+    key_pairs=(PairAlgorithm.RSA,),
+    key_pair_help=(
+        "Open API → Create New Key, choose Self-generated API Key and paste the public key. Bybit "
+        "then shows the API key."
+    ),
 )
 
 BINANCE = ExchangeProfile(
@@ -142,6 +148,11 @@ BINANCE = ExchangeProfile(
         "Enable the option Enable Futures (Enable Portfolio Margin Trading for such an account).",
         _NO_WITHDRAWAL,
         _COPY,
+    ),
+    key_pairs=(PairAlgorithm.ED25519, PairAlgorithm.RSA),
+    key_pair_help=(
+        "Open Account → API Management → Create API, choose Self-generated and paste the public "
+        "key. Binance then shows the API key."
     ),
 )
 
@@ -259,6 +270,11 @@ DERIBIT = ExchangeProfile(
         "Choose account: read and trade: read_write.",
         "Choose wallet: none. Keys with wallet: read_write can withdraw and are rejected.",
         _COPY,
+    ),
+    key_pairs=(PairAlgorithm.ED25519, PairAlgorithm.RSA),
+    key_pair_help=(
+        "Open Account → API → Add new key, choose Asymmetric key and paste the public key. Deribit "
+        "then shows the client id, which is the API key."
     ),
 )
 

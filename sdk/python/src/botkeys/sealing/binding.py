@@ -6,7 +6,7 @@ UUIDs are written as in the JSON answers (lower case, with hyphens), numbers in 
 docs/custody.md holds the format for implementers, with test vectors.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from botkeys.environment import Environment
@@ -32,13 +32,21 @@ def encode(label: str, *fields: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """The row that credentials belong to. `version` counts from 1 with each replacement."""
+    """The row that credentials belong to. `version` counts from 1 with each replacement.
+
+    Where the API key is sealed apart from the secret, as in a key pair, its own row is bound to the
+    negated version: neither can stand for the other.
+    """
 
     account_id: UUID
     key_id: UUID
     version: int
     exchange: str
     environment: Environment
+
+    def of_api_key(self) -> "Binding":
+        """Return the binding of the API key that is sealed apart from its secret."""
+        return replace(self, version=-self.version)
 
     def seal_data(self) -> bytes:
         """Return the associated data of the credentials' AES-256-GCM."""
