@@ -1,0 +1,209 @@
+"""The storing of an import: workers that die, cancellations, deletions in between (R58, R59)."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from app.worker.importing import ImportLimits, store_imported
+from tests.support.imports import NDJSON, bring, exported, refused, send, store, trades
+from tests.support.world import Json, User, World
+
+ROWS = 7
+ONE_BY_ONE = ImportLimits(batch=2, clearing=3, turn=0)
+
+
+class Died(OSError):
+    """The death of a worker."""
+
+
+class Dying:
+    """Sessions of a worker that dies at its transaction number `last`, before or after COMMIT."""
+
+    def __init__(self, world: World, last: int, *, after: bool) -> None:
+        self._sessions = world.context.database.sessions
+        self._left = last
+        self._after = after
+
+    @asynccontextmanager
+    async def begin(self) -> Any:
+        self._left -= 1
+        if not self._left and not self._after:
+            raise Died
+        async with self._sessions.begin() as session:
+            yield session
+        if not self._left:
+            raise Died
+
+
+async def die(world: World, last: int, *, after: bool = False) -> bool:
+    """Let a worker die, and its claim lapse; return whether it lived long enough to die."""
+    dying: Any = Dying(world, last, after=after)
+    try:
+        await store_imported(dying, ONE_BY_ONE)
+    except Died:
+        await lapse(world)
+        return True
+    return False
+
+
+async def lapse(world: World) -> None:
+    async with world.context.database.sessions.begin() as session:
+        await session.execute(
+            text(
+                "UPDATE operations SET claimed_until = now() - interval '1 s'"
+                " WHERE claim IS NOT NULL"
+            )
+        )
+
+
+async def staged(world: World) -> int:
+    async with world.context.database.sessions() as session:
+        return int(await session.scalar(text("SELECT count(*) FROM import_rows")) or 0)
+
+
+def file_of(key: Json, rows: int = ROWS) -> bytes:
+    return json.dumps([exported(f"t{number}", key) for number in range(rows)]).encode()
+
+
+async def begun(world: World, rows: int = ROWS, **query: Any) -> tuple[User, Json, str]:
+    """Send a file; return the user, the key and the operation's address."""
+    user = world.user()
+    key = await user.add_key()
+    answer = await send(user, file_of(key, rows), key_id=key["id"], **query)
+    assert answer.status_code == 202, answer.text
+    return user, key, str(answer.headers["location"])
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("on_error", ["report", "abort"])
+async def test_a_worker_may_die_anywhere_and_another_goes_on(
+    world: World, on_error: str, *, after: bool
+) -> None:
+    user, _, place = await begun(world, on_error=on_error)
+    deaths = 0
+    while await die(world, 2 + deaths % 4, after=after):
+        deaths += 1
+        assert deaths < 60, "no progress"
+    assert deaths > ROWS // ONE_BY_ONE.batch
+    operation = (await user.get(place)).json()
+    counts = operation["receipt"]["imported"]
+    assert (operation["status"], operation["done"], operation["total"]) == ("succeeded", ROWS, ROWS)
+    assert (counts["stored"], counts["duplicate"]) == (ROWS, 0)
+    assert len(await trades(user)) == ROWS
+    assert await staged(world) == 0
+
+
+async def test_a_cancelled_import_leaves_what_was_there_before(world: World) -> None:
+    user = world.user()
+    key = await user.add_key()
+    await bring(world, user, json.dumps([exported("t3", key)]).encode(), key_id=key["id"])
+    before = await trades(user)
+    sent = await send(user, file_of(key), key_id=key["id"])
+    place = sent.headers["location"]
+    assert await die(world, 3, after=True)
+    assert len(await trades(user)) > len(before)
+
+    answer = await user.post(f"{place}/cancel")
+    assert answer.status_code == 200, answer.text
+    assert await die(world, 4, after=True)
+    assert await store(world) == 1
+
+    operation = (await user.get(place)).json()
+    assert operation["status"] == "cancelled"
+    assert operation["receipt"]["imported"]["stored"] == 0
+    assert await trades(user) == before
+    assert await staged(world) == 0
+    again = (await user.post(f"{place}/cancel")).json()
+    assert again["status"] == "cancelled"
+
+
+async def test_what_is_deleted_before_it_is_stored_stays_deleted(world: World) -> None:
+    user, _, place = await begun(world)
+    answer = await user.post("/v1/data-deletions", {"scope": "all"})
+    assert answer.status_code == 202
+    assert await store(world) == 1
+    operation = (await user.get(place)).json()
+    assert operation["receipt"]["imported"]["refused"] == {"data_deleted": ROWS}
+    assert [row["code"] for row in await refused(user, operation)] == ["data_deleted"] * ROWS
+    assert await world.purge() == 1
+    assert await trades(user) == []
+
+
+async def test_of_a_key_that_goes_with_its_data_nothing_is_stored(world: World) -> None:
+    user, key, place = await begun(world)
+    assert await die(world, 3, after=True)
+    answer = await user.delete(f"/v1/keys/{key['id']}?associated_data=delete")
+    assert answer.status_code == 202, answer.text
+    assert await world.purge() == 1
+    assert await store(world) == 1
+    operation = (await user.get(place)).json()
+    assert operation["status"] in {"succeeded", "failed"}
+    assert await trades(user) == []
+    async with world.context.database.sessions() as session:
+        assert await session.scalar(text("SELECT count(*) FROM trades")) == 0
+
+
+async def test_a_closed_account_gets_nothing(world: World) -> None:
+    user, _, _ = await begun(world)
+    assert await die(world, 3, after=True)
+    closed = await user.delete("/v1/account")
+    assert closed.status_code == 202, closed.text
+    assert await store(world) == 0
+    assert await world.purge() == 1
+    assert await staged(world) == 0
+    async with world.context.database.sessions() as session:
+        assert await session.scalar(text("SELECT count(*) FROM trades")) == 0
+
+
+async def test_deletions_and_an_import_at_once_end_with_no_row_too_many(busy_world: World) -> None:
+    world = busy_world
+    user, key, _ = await begun(world, 200)
+
+    async def delete() -> None:
+        answer = await user.post("/v1/data-deletions", {"scope": "keys", "key_ids": [key["id"]]})
+        assert answer.status_code == 202, answer.text
+
+    small = ImportLimits(batch=10)
+    await asyncio.gather(store(world, small), store(world, small), delete())
+    await world.purge()
+    assert await trades(user) == []
+    async with world.context.database.sessions() as session:
+        assert await session.scalar(text("SELECT count(*) FROM trades")) == 0
+
+
+async def test_of_two_files_at_once_one_is_refused(busy_world: World) -> None:
+    world = busy_world
+    user = world.user()
+    key = await user.add_key()
+    answers = await asyncio.gather(*(send(user, file_of(key), key_id=key["id"]) for _ in range(3)))
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses[0] == 202
+    assert set(statuses[1:]) <= {409, 429}
+    assert await store(world) == 1
+    assert len(await trades(user)) == ROWS
+
+
+async def test_an_upload_that_is_cut_off_stores_nothing(busy_world: World) -> None:
+    world = busy_world
+    user = world.user()
+    key = await user.add_key()
+
+    async def body() -> Any:
+        for number in range(1500):
+            yield json.dumps(exported(f"t{number}", key)).encode() + b"\n"
+        raise ConnectionResetError
+
+    with suppress(ConnectionResetError):
+        answer = await send(user, body(), NDJSON, key_id=key["id"])  # type: ignore[arg-type]
+        assert not answer.is_success
+    await lapse(world)
+    assert await store(world) == 1
+    (operation,) = (await user.get("/v1/operations")).json()["items"]
+    assert (operation["status"], operation["kind"]) == ("failed", "import_trades")
+    assert operation["error"]
+    assert await trades(user) == []
+    assert await staged(world) == 0
