@@ -198,7 +198,7 @@ async def test_an_upload_that_is_cut_off_stores_nothing(busy_world: World) -> No
         raise ConnectionResetError
 
     with suppress(ConnectionResetError):
-        answer = await send(user, body(), NDJSON, key_id=key["id"])  # type: ignore[arg-type]
+        answer = await send(user, body(), NDJSON, key_id=key["id"])
         assert not answer.is_success
     await lapse(world)
     assert await store(world) == 1
