@@ -1,5 +1,6 @@
 """Reads and searches the instruments of a catalogue in one statement, however long the list is."""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
@@ -29,6 +30,7 @@ class InstrumentRow(NamedTuple):
     tick_size: Decimal
     lot_size: Decimal
     contract_size: Decimal
+    expires_at: datetime | None
     rank: int
     price: Decimal | None
     volume_24h: Decimal | None
@@ -57,7 +59,7 @@ _PAGE = Statement(
         FROM (
             SELECT * FROM (
                 SELECT symbol, base, quote, settle, max_leverage, margin_modes, tick_size,
-                       lot_size, contract_size,
+                       lot_size, contract_size, expires_at,
                        CASE WHEN search_text LIKE :begins ESCAPE '/'
                               OR search_text LIKE :word ESCAPE '/' THEN 0 ELSE 1 END AS rank
                 FROM instruments

@@ -162,6 +162,14 @@ class Instrument(Document):
             "quote asset (inverse).",
         ),
     ]
+    expires_at: Annotated[
+        datetime | None,
+        Field(
+            examples=[None],
+            description="When the contract ends, if it is perpetual in all else: OKX's X-Perps in "
+            "the region eea. Null for others.",
+        ),
+    ]
     added: Annotated[bool, Field(description="Whether it is one of the key's trading assets.")]
 
 

@@ -19,5 +19,6 @@ def instrument_document(row: InstrumentRow) -> dict[str, Any]:
         "tick_size": row.tick_size,
         "lot_size": row.lot_size,
         "contract_size": row.contract_size,
+        "expires_at": row.expires_at,
         "added": row.added,
     }
