@@ -308,14 +308,14 @@ def verify(
 def retire(
     before: Annotated[
         datetime,
-        typer.Option(formats=["%Y-%m-%d"], help="Retire the entries from before this day, in UTC."),
+        typer.Option(formats=["%Y-%m-%d"], help="Retire the months before this day's, in UTC."),
     ],
 ) -> None:
-    """Remove old entries from the audit log, with the login that owns the database.
+    """Remove old months from the audit log, with the login that owns the database.
 
     The chain of each account is verified first. It begins with a sealed start afterwards, which
-    states who retired the entries before it, and when. Exits with 1 if any chain is broken: nothing
-    is removed from that one.
+    states who retired the entries before it, and when. The month of the day itself stays. Exits
+    with 1 if any chain is broken: no month is dropped then.
     """
     import asyncio
     from datetime import UTC

@@ -1,14 +1,20 @@
-"""`botkeys audit retire`: removes old entries from the start of every account's chain."""
+"""`botkeys audit retire`: removes old entries from the start of every account's chain.
+
+Whole months are dropped, in one transaction with the starts of all chains. Only entries that have
+no month of their own, such as those from before there were months, are deleted one by one.
+"""
 
 import getpass
 import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, text, update
+from sqlalchemy import delete, exists, func, insert, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
+from app.commands.audit_months import Months, months_before
 from app.commands.verify_audit import SNAPSHOT, accounts_with_log
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.db.engine import open_database
@@ -23,7 +29,7 @@ LEAST_KEPT = timedelta(days=31)
 
 
 async def retire(settings: Settings, report: Callable[[str], None], before: datetime) -> bool:
-    """Remove the entries from before this moment; return whether that was possible everywhere.
+    """Remove the entries from before this moment's month; return whether all of them could go.
 
     The chain of each account is verified before, and begins with a sealed start afterwards. The
     login must own the tables. Raises `SettingsError` if the moment is not long ago.
@@ -35,13 +41,21 @@ async def retire(settings: Settings, report: Callable[[str], None], before: date
     if url is None:
         raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
     key = KeyFolder(settings.keys_folder).read_secret(KeyKind.AUDIT_HMAC)
+    month = before.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     database = open_database(
         url.get_secret_value(), application_name="botkeys-audit", pool_size=None
     )
     try:
-        return await _Retirement(database.sessions, key, report, before, now).run()
+        return await _Retirement(database.sessions, key, report, month, now).run()
     finally:
         await database.close()
+
+
+class _Planned(NamedTuple):
+    """Where a chain will begin, and how many entries that leaves out."""
+
+    start: Start
+    entries: int
 
 
 class _Retirement:
@@ -62,56 +76,94 @@ class _Retirement:
     async def run(self) -> bool:
         async with self._sessions() as session:
             login = await session.scalar(select(func.current_user()))
+            months = await months_before(session, self._before)
         who = f"{getpass.getuser()}@{socket.gethostname()} as {login}"
-        whole, entries, accounts = True, 0, 0
+        whole = True
+        deleted: list[int] = []
+        planned: list[_Planned] = []
         async for account_id in accounts_with_log(self._sessions):
-            retired = await self._retire(account_id, who)
-            if retired is None:
+            last = await self._last_old(account_id)
+            if last is None:
+                continue
+            plan = await self._plan(account_id, last, who)
+            if plan is None:
                 whole = False
+            elif await self._elsewhere(plan.start, months):
+                await self._delete(plan.start)
+                deleted.append(plan.entries)
             else:
-                entries += retired
-                accounts += retired > 0
-        self._report(f"{entries} entries of {accounts} accounts were retired by {who}.")
-        return whole
+                planned.append(plan)
+        dropped = whole and await self._drop(months, planned)
+        if not whole and months.names:
+            self._report("No month was dropped, since not all of its chains could be verified.")
+        retired = [*deleted, *(plan.entries for plan in planned if dropped)]
+        self._report(
+            f"{sum(retired)} entries of {len(retired)} accounts from before "
+            f"{self._before:%Y-%m-%d} were retired by {who}."
+        )
+        return dropped
 
-    async def _retire(self, account_id: UUID, who: str) -> int | None:
-        """Retire the entries of one account; return how many, `None` if its chain is broken."""
-        last = await self._last_old(account_id)
-        if last is None:
-            return 0
+    async def _plan(self, account_id: UUID, last: int, who: str) -> _Planned | None:
+        """Verify the chain and seal its head; return `None` after reporting why it must stay."""
         async with self._sessions() as session:
             await session.connection(execution_options=SNAPSHOT)
             chain = await verify(session, self._key, account_id, note=last)
         if chain.broken_at is not None or chain.noted is None:
-            self._report(f"Account {account_id}: {chain.fault}. Nothing was retired.")
+            self._report(f"Account {account_id}: {chain.fault}. Nothing of it was retired.")
+            return None
+        if not chain.sealed and not await self._seal(chain):
+            self._report(f"Account {account_id}: its log was just written. Try again.")
             return None
         start = Start(account_id, last, chain.noted, self._before, self._now, who)
+        return _Planned(start, last - (0 if chain.start is None else chain.start.sequence))
+
+    async def _drop(self, months: Months, planned: list[_Planned]) -> bool:
+        starts = [plan.start for plan in planned]
+        if not await months.drop(self._sessions, starts, bytes(self._key.reveal())):
+            self._report(
+                "No month was dropped, since other sessions held locks on the audit log. Try again."
+            )
+            return False
+        if months.names:
+            self._report(f"Months dropped: {', '.join(months.names)}.")
+        return True
+
+    async def _elsewhere(self, start: Start, months: Months) -> bool:
+        """Return whether the start leaves out an entry that is in no month to be dropped."""
+        query = select(
+            exists().where(
+                AuditEvent.account_id == start.account_id,
+                AuditEvent.sequence <= start.sequence,
+                months.elsewhere(),
+            )
+        )
+        async with self._sessions() as session:
+            return bool(await session.scalar(query))
+
+    async def _delete(self, start: Start) -> None:
+        """Delete the entries before the start one by one."""
         async with self._sessions.begin() as session:
             await session.execute(text("SET LOCAL statement_timeout = 0"))
-            if not chain.sealed and not await self._seal(session, chain):
-                self._report(f"Account {account_id}: its log was just written. Try again.")
-                return None
             await session.execute(
                 insert(AuditStart).values(
-                    account_id=account_id,
-                    sequence=last,
+                    account_id=start.account_id,
+                    sequence=start.sequence,
                     mac=start.mac,
                     before=start.before,
                     retired_at=start.retired_at,
-                    retired_by=who,
+                    retired_by=start.retired_by,
                     seal=start.seal(self._key.reveal()),
                 )
             )
-            done = await session.execute(
+            await session.execute(
                 delete(AuditEvent).where(
-                    AuditEvent.account_id == account_id, AuditEvent.sequence <= last
+                    AuditEvent.account_id == start.account_id, AuditEvent.sequence <= start.sequence
                 )
             )
-        return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE counts its rows
 
-    async def _seal(self, session: AsyncSession, chain: Chain) -> bool:
+    async def _seal(self, chain: Chain) -> bool:
         """Seal a head that was verified: afterwards, the entries that prove it may be gone."""
-        done = await session.execute(
+        statement = (
             update(AuditHead)
             .where(
                 AuditHead.account_id == chain.account_id,
@@ -123,6 +175,8 @@ class _Retirement:
                 sealed_sequence=chain.sequence,
             )
         )
+        async with self._sessions.begin() as session:
+            done = await session.execute(statement)
         return bool(done.rowcount)  # type: ignore[attr-defined]  # an UPDATE counts its rows
 
     async def _last_old(self, account_id: UUID) -> int | None:

@@ -19,6 +19,7 @@ GRANTS = (
     "GRANT EXECUTE ON FUNCTION forget_account(uuid,uuid,uuid) TO botkeys_purge",
     "GRANT EXECUTE ON FUNCTION forget_labels(uuid) TO botkeys_purge",
     "GRANT EXECUTE ON FUNCTION lapse_openings(interval,bigint) TO botkeys_purge",
+    "GRANT EXECUTE ON FUNCTION make_audit_months() TO botkeys_purge",
     "GRANT EXECUTE ON FUNCTION notify_bots(text,text,text,text,text[]) TO botkeys_api",
     "GRANT EXECUTE ON FUNCTION notify_bots(text,text,text,text,text[]) TO botkeys_catalogue",
     "GRANT EXECUTE ON FUNCTION notify_bots(text,text,text,text,text[]) TO botkeys_runtime",

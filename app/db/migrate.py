@@ -93,7 +93,8 @@ async def migrate(url: str, patience: Patience = Patience()) -> str:  # noqa: B0
     That is `head()`, or a later one where a newer release has migrated the database. A second
     process waits for the first and then finds nothing to do. A statement that cannot get its lock
     within a second gives up, so that a migration never queues all traffic behind it, and is tried
-    again after a pause. Raises `MigrationNotAllowed` and `MigrationBlocked`.
+    again after a pause. The coming months of the audit log are made too. Raises
+    `MigrationNotAllowed` and `MigrationBlocked`.
     """
     database = open_database(url, application_name="botkeys-migrate", pool_size=None)
     try:
@@ -112,6 +113,7 @@ async def migrate(url: str, patience: Patience = Patience()) -> str:  # noqa: B0
                     if is_newer(await current(connection)):
                         return
                     await connection.run_sync(_upgrade)
+                    await connection.execute(text("SELECT make_audit_months()"))
                     await connection.commit()
                 except DBAPIError:
                     await connection.rollback()

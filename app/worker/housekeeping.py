@@ -39,6 +39,7 @@ The database's function keeps them at least as long as it was written for.
 _SWEEP = text("SELECT sweep_expired(:table, :kept, :most)").bindparams(
     bindparam("table", type_=Text()), bindparam("kept", type_=Interval())
 )
+_MAKE_MONTHS = text("SELECT make_audit_months()")
 _LAPSE = text("SELECT lapse_openings(:kept, :most)").bindparams(bindparam("kept", type_=Interval()))
 
 
@@ -66,3 +67,9 @@ async def sweep(sessions: async_sessionmaker[AsyncSession]) -> int:
             if done < BATCH:
                 break
     return total
+
+
+async def make_audit_months(sessions: async_sessionmaker[AsyncSession]) -> int:
+    """Make the partitions of this month and the next three that are missing; return how many."""
+    async with sessions.begin() as session:
+        return int(await session.scalar(_MAKE_MONTHS) or 0)

@@ -16,7 +16,7 @@ from app.db.failures import is_of_database
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.worker.catalogue_refresh import refresh_due
 from app.worker.expiry import announce_expiry
-from app.worker.housekeeping import sweep
+from app.worker.housekeeping import make_audit_months, sweep
 from app.worker.importing import ImportLimits, store_imported
 from app.worker.presence import announce_offline
 from app.worker.purging import DEFAULT_LIMITS, PurgeLimits, purge_deleted
@@ -49,6 +49,7 @@ def purge_tasks(database: Database, limits: PurgeLimits = DEFAULT_LIMITS) -> lis
 
     return [
         Task("sweep", 300.0, swept),
+        Task("audit_months", 3600.0, lambda: make_audit_months(sessions)),
         Task("presence", 2.0, lambda: announce_offline(sessions)),
         Task("expiry", 60.0, lambda: announce_expiry(sessions)),
         Task("rollups", 10.0, lambda: recompute_due(sessions)),

@@ -30,25 +30,31 @@ TABLES = """
     SELECT c.relname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
     WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p')"""
 
-FIRST_COLUMNS = """
+OURS = """
+    SELECT c.oid, c.relname FROM pg_class AS c
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r'
+    UNION ALL
+    SELECT i.inhrelid, c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhparent
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'p'"""
+"""What holds rows: tables, and partitions under the name of the table that they belong to."""
+
+FIRST_COLUMNS = f"""
     SELECT c.relname, k.conname, k.contype::text, a.attname AS first,
         target.relname AS target, f.attname AS target_first
     FROM pg_constraint AS k
-    JOIN pg_class AS c ON c.oid = k.conrelid
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = 'public'
+    JOIN ({OURS}) AS c ON c.oid = k.conrelid
     JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = k.conkey[1]
     LEFT JOIN pg_class AS target ON target.oid = k.confrelid AND k.contype = 'f'
     LEFT JOIN pg_attribute AS f ON f.attrelid = k.confrelid AND f.attnum = k.confkey[1]
-    WHERE k.contype IN ('p', 'u', 'f', 'x')"""
+    WHERE k.contype IN ('p', 'u', 'f', 'x')"""  # noqa: S608  # text of our own
 
-INDEXES = """
+INDEXES = f"""
     SELECT c.relname, i.relname AS index, a.attname AS first
     FROM pg_index AS x
-    JOIN pg_class AS c ON c.oid = x.indrelid
+    JOIN ({OURS}) AS c ON c.oid = x.indrelid
     JOIN pg_class AS i ON i.oid = x.indexrelid
-    JOIN pg_namespace AS n ON n.oid = c.relnamespace AND n.nspname = 'public'
     LEFT JOIN pg_attribute AS a ON a.attrelid = x.indrelid AND a.attnum = x.indkey[0]
-    WHERE x.indisunique"""
+    WHERE x.indisunique"""  # noqa: S608  # text of our own
 
 
 @pytest.fixture
@@ -146,7 +152,9 @@ async def test_each_function_has_its_owners_rights_a_fixed_path_and_is_for_named
     for function in functions:
         assert function.prosecdef, function.proname
         assert function.of_the_owner, function.proname
-        assert function.proconfig == ["search_path=pg_catalog, pg_temp"], function.proname
+        path, *others = function.proconfig
+        assert path == "search_path=pg_catalog, pg_temp", function.proname
+        assert all(other.startswith("enable_") for other in others), function.proname
         assert not function.for_everyone, function.proname
         named = re.findall(r"\b(?:FROM|JOIN|UPDATE|INTO) (?!former\b)([\w.%]+)", function.prosrc)
         ours = [name for name in named if name.partition(".")[0] in Base.metadata.tables]
@@ -185,3 +193,43 @@ async def test_no_role_of_the_service_can_alter_or_forget_an_audit_entry(
         assert not await catalog.scalar(query, {"role": role, "right": right})
     owned = text("SELECT count(*) FROM pg_class WHERE pg_get_userbyid(relowner) = :role")
     assert await catalog.scalar(owned, {"role": role}) == 0
+
+
+PARTITIONS = """
+    SELECT c.oid, n.nspname || '.' || c.relname AS name, n.nspname AS schema,
+        c.relowner = p.relowner AS of_the_owner, (
+            SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_constraint AS k
+            JOIN pg_attribute AS a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+            WHERE k.conrelid = c.oid AND k.contype = 'p'
+        ) AS key
+    FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid
+    JOIN pg_class AS p ON p.oid = i.inhparent JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    WHERE p.relkind = 'p' AND c.relkind = 'r'"""
+
+
+async def test_a_number_is_given_once_in_each_month_of_the_audit_log(
+    catalog: AsyncConnection,
+) -> None:
+    """Rule R39."""
+    partitions = (await catalog.execute(text(PARTITIONS))).all()
+
+    assert {"audit_months.other"} < {partition.name for partition in partitions}
+    assert len(partitions) == 5
+    for partition in partitions:
+        assert partition.schema == "audit_months", partition.name
+        assert partition.of_the_owner, partition.name
+        assert partition.key == ["account_id", "sequence"], partition.name
+
+
+@pytest.mark.parametrize("role", [*ROLES, "public"])
+async def test_no_role_of_the_service_reaches_a_partition_but_through_its_table(
+    catalog: AsyncConnection, role: str
+) -> None:
+    for right in ("USAGE", "CREATE"):
+        query = text("SELECT has_schema_privilege(:role, 'audit_months', :right)")
+        assert not await catalog.scalar(query, {"role": role, "right": right})
+    for partition in (await catalog.execute(text(PARTITIONS))).all():
+        for right in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"):
+            query = text("SELECT has_table_privilege(:role, CAST(:oid AS oid), :right)")
+            values = {"role": role, "oid": partition.oid, "right": right}
+            assert not await catalog.scalar(query, values), (partition.name, right)

@@ -1,16 +1,22 @@
 """The audit log is complete, written in the transaction it records, and tamper-evident."""
 
 import asyncio
+from datetime import UTC, datetime
+from itertools import cycle
 from uuid import UUID, uuid4
 
 import pytest
 from sqlalchemy import func, select, text
 
 from app.api.pagination import NumberCursors
+from app.auth.caller import Caller
 from app.auth.scopes import USER_SCOPES
 from app.db.engine import Database
 from app.db.models import AuditEvent, AuditHead, Bot
+from app.domains.audit import log
 from app.domains.audit.chain import verify
+from app.domains.audit.entry import Entry
+from app.domains.audit.log import AuditHeadMoved, AuditLog, Head
 from botkeys.sealing.boxes import SecretBytes
 from tests.support.database import Server, execute
 from tests.support.split import Split
@@ -298,3 +304,41 @@ async def test_a_reader_without_the_scope_sees_nothing(world: World) -> None:
     user = world.user("alice", " ".join(USER_SCOPES - {"audit:read"}))
     assert (await user.get("/v1/audit-events")).status_code == 403
     assert (await user.get(f"/v1/audit-events?cursor={uuid4()}")).status_code == 403
+
+
+async def test_writers_at_once_number_their_entries_without_gap_across_months(
+    split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rule R39. Each partition alone knows which numbers it has, so the head must hold them."""
+    dates = cycle([datetime.now(UTC), datetime(2099, 1, 1, tzinfo=UTC)])
+
+    def dated(**columns: object) -> Entry:
+        return Entry(**{**columns, "at": next(dates)})  # type: ignore[arg-type]
+
+    monkeypatch.setattr(log, "Entry", dated)
+    user = split.user("alice")
+    answers = await asyncio.gather(
+        *(user.post("/v1/bots", {"name": f"bot {number}"}) for number in range(40))
+    )
+    assert {answer.status_code for answer in answers} == {201}
+    async with split.superuser.sessions() as session:
+        query = text("SELECT sequence, tableoid FROM audit_events ORDER BY sequence")
+        entries = (await session.execute(query)).all()
+    assert [entry.sequence for entry in entries] == list(range(1, 41))
+    assert len({entry.tableoid for entry in entries}) == 2
+
+
+async def test_an_entry_after_a_head_that_moved_is_not_committed(split: Split) -> None:
+    """Rule R39. Even a caller without the lock cannot give a number twice."""
+    account_id = await account_with_entries(split)
+    context = split.api.context
+    claims = await context.verifier.verify(split.user("alice").token)
+    caller = Caller(context.verifier.principal(claims, None), "", "")
+    assert caller.account_id == account_id
+    for sequence in (ENTRIES - 1, ENTRIES + 1):
+        transaction = context.database.transactions()
+        stale = Head(sequence, b"", None, None, datetime(2099, 1, 1, tzinfo=UTC))
+        with pytest.raises(AuditHeadMoved):
+            await AuditLog(transaction, context.audit, caller).record("bot.add", stale)
+        await transaction.rollback()
+    assert await broken(split, account_id) is None

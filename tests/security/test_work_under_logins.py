@@ -130,6 +130,14 @@ AGED = (
     "UPDATE presence SET lease_until = now() - interval '1 minute'",
     "UPDATE keys SET expires_at = now() + interval '12 hours'",
     "UPDATE stale_days SET marked_at = now() - interval '1 day'",
+    """
+    DO $$ BEGIN
+        EXECUTE to_char(
+            now() AT TIME ZONE 'UTC' + interval '3 months',
+            '"DROP TABLE audit_months.month_"YYYY_MM'
+        );
+    END $$
+    """,
 )
 TO_DO = {
     "refresh": ("SELECT count(*) FROM catalogues WHERE attempted_at < now() - interval '1 hour'",),
@@ -139,6 +147,15 @@ TO_DO = {
         "SELECT count(*) FROM operations WHERE finished_at < now() - interval '40 days'",
         "SELECT count(*) FROM purged_positions",
         "SELECT count(*) FROM positions WHERE status = 'opening'",
+    ),
+    "audit_months": (
+        """
+        SELECT count(*) FROM generate_series(0, 3) AS ahead
+        WHERE to_regclass(to_char(
+            now() AT TIME ZONE 'UTC' + make_interval(months => ahead),
+            '"audit_months.month_"YYYY_MM'
+        )) IS NULL
+        """,
     ),
     "presence": ("SELECT count(*) FROM presence WHERE announced_online",),
     "expiry": (

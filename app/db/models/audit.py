@@ -50,7 +50,8 @@ class AuditStart(Base):
 class AuditEvent(Base):
     """One entry. `mac` is HMAC(audit key, previous mac ‖ this entry); see docs/custody.md.
 
-    `format` tells which members `mac` covers.
+    `format` tells which members `mac` covers. The table is partitioned by month of `at`: it has no
+    primary key, but each partition (in the schema `audit_months`) has this one.
     """
 
     __tablename__ = "audit_events"

@@ -36,15 +36,21 @@ _FIRST = Statement(
 _ENTRY = insert(AuditEvent).values(
     {column.name: bindparam(column.name) for column in AuditEvent.__table__.columns}
 )
+# An entry is added only by moving the head to it, and only from the entry before: with this a
+# number is given once whatever month the entry falls into.
 ADD = Statement(
     update(AuditHead)
-    .where(AuditHead.account_id == bindparam("account_id"))
+    .where(
+        AuditHead.account_id == bindparam("account_id"),
+        AuditHead.sequence == bindparam("sequence") - 1,
+    )
     .values(
         sequence=bindparam("sequence"),
         mac=bindparam("mac"),
         seal=bindparam("seal"),
         sealed_sequence=bindparam("sealed_sequence"),
     )
+    .returning(AuditHead.sequence)
     .add_cte(_ENTRY.cte("entry"))
 )
 _SEALED = aliased(AuditEvent)
@@ -69,6 +75,13 @@ class Head(NamedTuple):
     seal: bytes | None
     sealed_sequence: int | None
     now: datetime
+
+
+class AuditHeadMoved(Exception):
+    """The head that an entry should follow was not the newest any more: nothing may be committed.
+
+    Its lock keeps this from happening.
+    """
 
 
 class AuditLog:
@@ -137,7 +150,8 @@ class AuditLog:
             # Verification goes on reporting it: no new entry may cover up what was cut.
             log.error("audit_log_was_cut", account_id=str(account_id), sequence=head.sequence)
             columns["seal"], columns["sealed_sequence"] = head.seal, head.sealed_sequence
-        await self._executor.fetch(ADD, **columns)
+        if not await self._executor.fetch(ADD, **columns):
+            raise AuditHeadMoved
 
     async def _may_seal(self, account_id: UUID, head: Head) -> bool:
         """Return whether the chain really ended at this head, as far as that can be known.
