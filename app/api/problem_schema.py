@@ -99,6 +99,7 @@ class Problem(TypedDict):
             Field(
                 description="The exchange's own code for rejecting the credentials, never its "
                 "text; `other` for one that is neither a number nor a word.",
+                pattern=r"^(-?[0-9]{1,10}|[A-Za-z]+( [A-Za-z]+)?)$",
                 examples=["-2015"],
             ),
         ]

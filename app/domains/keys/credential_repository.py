@@ -31,9 +31,10 @@ class CredentialRepository:
         return found or 0
 
     async def remove(self, key_id: UUID) -> int:
-        """Delete all versions and return how many there were."""
-        done = await self._session.execute(delete(KeyCredential).where(*self._of(key_id)))
-        return int(done.rowcount)  # type: ignore[attr-defined]  # a DELETE counts its rows
+        """Delete all versions and return how many there were; the parts of a key pair are one."""
+        removal = delete(KeyCredential).where(*self._of(key_id)).returning(KeyCredential.version)
+        versions = (await self._session.scalars(removal)).all()
+        return sum(1 for version in versions if version > 0)
 
     async def add_api_key(self, key_id: UUID, version: int, sealed: Sealed) -> None:
         """Add the API key of a pair, sealed apart: its row has the negated version."""

@@ -271,6 +271,10 @@ async def test_an_abandoned_pair_is_deleted_like_any_key(world: World) -> None:
     answer = await user.delete(f"/v1/keys/{pair['key']['id']}")
     assert (answer.status_code, answer.json()["deleted"]["keys"]) == (200, 1)
     assert (await complete(user, pair, "late")).status_code == 404
+    whole = await made(user)
+    await complete(user, whole, "ClientId")
+    receipt = (await user.delete(f"/v1/keys/{whole['key']['id']}")).json()
+    assert receipt["deleted"]["credentials"] == 1
     async with world.context.database.sessions() as session:
         assert await session.scalar(text("SELECT count(*) FROM key_credentials")) == 0
 
