@@ -146,10 +146,12 @@ async def test_numbers_are_finite_above_zero_and_bounded(world: World) -> None:
 
 
 def nested(levels: int) -> Json:
-    inner: Json = {}
-    for _ in range(levels - 1):
-        inner = {"a": [inner]} if levels % 2 else {"a": inner}
-    return inner
+    """Return an object with so many levels; of an odd number, every second one is an array."""
+    inner: Any = {"a": 1}
+    for level in range(levels - 1):
+        inner = [inner] if levels % 2 and level % 2 == 0 else {"a": inner}
+    document: Json = inner
+    return document
 
 
 BAD_DATA: dict[str, Any] = {
