@@ -11,6 +11,7 @@ from sqlalchemy import BindParameter, ColumnElement, Table, Text, TextClause, bi
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
+from app.db.driver import Statement
 from app.domains.trading import kinds
 from app.domains.trading.kinds import DataKind
 
@@ -39,7 +40,7 @@ class Target(NamedTuple):
     compared: tuple[str, ...]
     given: tuple[str, ...]
     members: Callable[[Any], tuple[Any, ...]]
-    statement: TextClause
+    statement: Statement
     repeated: TextClause
     looked_at: tuple[str, ...]
 
@@ -101,7 +102,7 @@ def _target(
         compared=compared,
         given=given,
         members=attrgetter("id", *members),
-        statement=text(statement).bindparams(*of_batch, *_arrays(columns)),
+        statement=Statement(text(statement).bindparams(*of_batch, *_arrays(columns))),
         repeated=text(repeated).bindparams(
             *of_batch[:2],
             bindparam("kind", kind.name, type_=Text()),

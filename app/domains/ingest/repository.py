@@ -9,7 +9,7 @@ from sqlalchemy import Date, bindparam, case, cast, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.driver import note
+from app.db.driver import SessionExecutor, Statement
 from app.db.models import Account, Bot, BotToken, IngestDay
 from app.db.outcome import IDENTIFIED
 from app.domains.analytics.rollups import mark_stale
@@ -34,6 +34,18 @@ _COUNT = _NEW.on_conflict_do_update(
         "epoch", IngestDay.day + text("interval '1 day'") - func.timezone("UTC", func.now())
     ),
 )
+_OF_BOT = (Bot.account_id == bindparam("account"), Bot.id == bindparam("bot"))
+_LOCK_ACCOUNT = Statement(
+    select(IDENTIFIED).where(Account.account_id == bindparam("account")).with_for_update(read=True)
+)
+_LOCK_BOT = Statement(select(Bot.id).where(*_OF_BOT).with_for_update(read=True))
+_BOT = Statement(
+    select(BotToken.token_hash, Bot.key_id, func.clock_timestamp())
+    .select_from(Bot)
+    .outerjoin(BotToken, (BotToken.account_id == Bot.account_id) & (BotToken.bot_id == Bot.id))
+    .where(*_OF_BOT)
+)
+_COUNTED = Statement(_COUNT)
 
 
 class RowsToday(NamedTuple):
@@ -52,10 +64,14 @@ class BotAtIngest(NamedTuple):
 
 
 class IngestRepository:
-    """The rows of one bot. Locks in the order account, bot; rows are read after the locks."""
+    """The rows of one bot. Locks in the order account, bot; rows are read after the locks.
+
+    What every batch sends is compiled once and goes straight through the driver.
+    """
 
     def __init__(self, *, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
         self._session = session
+        self._executor = SessionExecutor(session)
         self._account_id = account_id
         self._bot_id = bot_id
 
@@ -65,43 +81,30 @@ class IngestRepository:
 
     async def lock(self) -> bool:
         """Lock the account, then the bot, against changes; return whether the bot exists."""
-        account = select(IDENTIFIED).where(Account.account_id == self._account_id)
-        identity = await self._session.scalar(account.with_for_update(read=True))
-        if identity is not None:
-            note(self._session, identity)
-        bot = select(Bot.id).where(*self._bot()).with_for_update(read=True)
-        return await self._session.scalar(bot) is not None
+        await self._executor.fetch(_LOCK_ACCOUNT, account=self._account_id)
+        rows = await self._executor.fetch(_LOCK_BOT, account=self._account_id, bot=self._bot_id)
+        return bool(rows)
 
     async def bot(self) -> BotAtIngest:
-        query = (
-            select(BotToken.token_hash, Bot.key_id, func.clock_timestamp())
-            .select_from(Bot)
-            .outerjoin(
-                BotToken,
-                (BotToken.account_id == Bot.account_id) & (BotToken.bot_id == Bot.id),
-            )
-            .where(*self._bot())
-        )
-        return BotAtIngest._make((await self._session.execute(query)).one())
+        (row,) = await self._executor.fetch(_BOT, account=self._account_id, bot=self._bot_id)
+        return BotAtIngest._make(row)
 
     async def marks(self) -> list[Mark]:
-        return await read_marks(self._session, self._account_id)
+        return await read_marks(self._executor, self._account_id)
 
     async def add(self, target: Target, origin: Origin, rows: Sequence[Sequence[Any]]) -> set[str]:
         """Insert rows in the order of `target.columns`; return the bot's ids of the new ones."""
         columns = map(array_text, zip(*rows, strict=True))
-        added = await self._session.scalars(
+        added = await self._executor.fetch(
             target.statement,
-            {
-                "account_id": self._account_id,
-                "bot_id": self._bot_id,
-                "key_id": origin.key_id,
-                "exchange": origin.exchange,
-                "environment": origin.environment,
-                **dict(zip(target.columns, columns, strict=True)),
-            },
+            account_id=self._account_id,
+            bot_id=self._bot_id,
+            key_id=origin.key_id,
+            exchange=origin.exchange,
+            environment=origin.environment,
+            **dict(zip(target.columns, columns, strict=True)),
         )
-        return set(added.all())
+        return {name for (name,) in added}
 
     async def repeated(
         self, target: Target, rows: Sequence[Sequence[Any]]
@@ -140,8 +143,9 @@ class IngestRepository:
 
     async def count(self, more: int) -> RowsToday:
         """Add to the bot's rows of the day. Batches at the same time wait here for each other."""
-        parameters = {"account": self._account_id, "bot": self._bot_id, "more": more}
-        stored, left = (await self._session.execute(_COUNT, parameters)).one()
+        ((stored, left),) = await self._executor.fetch(
+            _COUNTED, account=self._account_id, bot=self._bot_id, more=more
+        )
         return RowsToday(stored, float(left))
 
     async def mark_stale(self, environment: str, days: Collection[date]) -> None:

@@ -4,10 +4,10 @@ from collections.abc import Collection
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.driver import SessionExecutor
+from app.db.driver import SessionExecutor, Statement
 from app.db.models import Assignment, Key, KeyLabel
 from app.domains.trading.directory import Directory, look_up
 from app.domains.trading.symbols import Place
@@ -28,11 +28,27 @@ class Origin(NamedTuple):
         return Place(self.exchange, self.environment, self.region, self.contract_type)
 
 
+_ORIGIN = Statement(
+    select(KeyLabel.exchange, KeyLabel.environment, KeyLabel.contract_type, Key.id, Key.region)
+    .select_from(Assignment)
+    .join(
+        KeyLabel,
+        (KeyLabel.account_id == Assignment.account_id) & (KeyLabel.key_id == Assignment.key_id),
+    )
+    .outerjoin(Key, (Key.account_id == KeyLabel.account_id) & (Key.id == KeyLabel.key_id))
+    .where(
+        Assignment.account_id == bindparam("account"),
+        Assignment.bot_id == bindparam("bot"),
+        Assignment.key_id == bindparam("key"),
+    )
+)
+
+
 class ContractRepository:
     """The SQL of keys that a bot has or had, and of their contracts. Names account and bot."""
 
     def __init__(self, *, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
-        self._session = session
+        self._executor = SessionExecutor(session)
         self._account_id = account_id
         self._bot_id = bot_id
 
@@ -40,34 +56,15 @@ class ContractRepository:
         """Return a key of the bot; `None` if it never had the key or nothing is known about it any
         more.
         """
-        query = (
-            select(
-                KeyLabel.exchange,
-                KeyLabel.environment,
-                KeyLabel.contract_type,
-                Key.id,
-                Key.region,
-            )
-            .select_from(Assignment)
-            .join(
-                KeyLabel,
-                (KeyLabel.account_id == Assignment.account_id)
-                & (KeyLabel.key_id == Assignment.key_id),
-            )
-            .outerjoin(Key, (Key.account_id == KeyLabel.account_id) & (Key.id == KeyLabel.key_id))
-            .where(
-                Assignment.account_id == self._account_id,
-                Assignment.bot_id == self._bot_id,
-                Assignment.key_id == key_id,
-            )
+        rows = await self._executor.fetch(
+            _ORIGIN, account=self._account_id, bot=self._bot_id, key=key_id
         )
-        row = (await self._session.execute(query)).one_or_none()
-        if row is None:
+        if not rows:
             return None
-        region = None if row.id is None else row.region or ""
-        contract_type = ContractType(row.contract_type)
-        return Origin(key_id, row.exchange, row.environment, contract_type, region)
+        ((exchange, environment, contract_type, known, region),) = rows
+        place = None if known is None else region or ""
+        return Origin(key_id, exchange, environment, ContractType(contract_type), place)
 
     async def look_up(self, origin: Origin, names: Collection[str]) -> Directory:
         """Return what the key's exchange lists or listed under these names."""
-        return await look_up(SessionExecutor(self._session), origin.place, names)
+        return await look_up(self._executor, origin.place, names)
