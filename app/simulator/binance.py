@@ -5,7 +5,7 @@ docs/exchange-notes.md describes the wire format, codes and field names.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import cached_property, partial
@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote
 
 from app.simulator.asymmetric import from_base64, signed_by
 from app.simulator.binance_listing import Contract, Family, listing
+from app.simulator.book import DEFAULT_LEVERAGE, Book
 from app.simulator.http_server import Request, Response
 from app.simulator.keys import KeyText, Material, Permission, SimulatedKey
 from app.simulator.market import Quote, text
@@ -43,6 +44,7 @@ class Binance(Venue):
         super().__init__(*args)
         self._weight: Counter[int] = Counter()
         self._order_ids = count(8_389_765_500_000_001)
+        self._books: defaultdict[tuple[Family, str], Book] = defaultdict(Book)
 
     @staticmethod
     def key_text(material: Material) -> KeyText:
@@ -74,7 +76,8 @@ class Binance(Venue):
         return [*linear, *inverse, *both, *(live if self.is_live else [])]
 
     def _family(self, family: Family) -> list[Route]:
-        root, trade = f"/{family}/v1", Permission.TRADE
+        root, trade, read = f"/{family}/v1", Permission.TRADE, Permission.READ
+        risk = partial(self._positions, family)
         return [
             Route("GET", f"{root}/ping", lambda _: {}),
             Route("GET", f"{root}/time", lambda call: {"serverTime": call.now_ms}),
@@ -83,6 +86,13 @@ class Binance(Venue):
             Route("GET", f"{root}/premiumIndex", partial(self._premium, family), weight=10),
             Route("POST", f"{root}/order", partial(self._order, family), trade),
             Route("POST", f"{root}/order/test", partial(self._order, family), trade),
+            Route("DELETE", f"{root}/order", partial(self._cancel, family), trade),
+            Route("GET", f"{root}/openOrders", partial(self._open_orders, family), read),
+            Route("POST", f"{root}/leverage", partial(self._set_leverage, family), trade),
+            *(
+                Route("GET", f"/{family}/{version}/positionRisk", risk, read, 5)
+                for version in ("v1", "v2", "v3")
+            ),
         ]
 
     # Refusals
@@ -288,7 +298,7 @@ class Binance(Venue):
         return {**_ACCOUNT_FLAGS, **self._account("dapi", call)}
 
     def _account(self, family: Family, call: Call) -> dict[str, Any]:
-        """Return funds without positions: a market order is filled and forgotten."""
+        """Return the funds alone; what is held stands at `positionRisk`."""
         assets = [
             {
                 "asset": row["asset"],
@@ -369,9 +379,10 @@ class Binance(Venue):
             raise self._missing("price")
         if call.request.path.endswith("/test"):
             return {}
-        quote = self._quote(contract, call.at)
-        return {
-            "orderId": next(self._order_ids),
+        quote, book = self._quote(contract, call.at), self._book(family, call)
+        number = next(self._order_ids)
+        order = {
+            "orderId": number,
             "symbol": contract.symbol,
             "status": "NEW" if limit else "FILLED",
             "clientOrderId": params.get("newClientOrderId", f"sim{call.now_ms}"),
@@ -386,6 +397,60 @@ class Binance(Venue):
             "positionSide": "BOTH",
             "updateTime": call.now_ms,
         }
+        if limit:
+            book.orders[str(number)] = order
+        else:
+            signed = quantity if params["side"] == "BUY" else -quantity
+            book.fill(contract.symbol, signed, quote.last)
+        return order
+
+    def _book(self, family: Family, call: Call) -> Book:
+        return self._books[family, call.signer.account]
+
+    def _cancel(self, family: Family, call: Call) -> dict[str, Any]:
+        params, orders = _params(call.request), self._book(family, call).orders
+        for number, order in orders.items():
+            names = {params.get("orderId"), params.get("origClientOrderId")}
+            if order["symbol"] == params.get("symbol") and names & {
+                number,
+                order["clientOrderId"],
+            }:
+                del orders[number]
+                return order | {"status": "CANCELED", "updateTime": call.now_ms}
+        raise self._refusal(400, -2011, "Unknown order sent.")
+
+    def _open_orders(self, family: Family, call: Call) -> list[dict[str, Any]]:
+        return list(self._book(family, call).resting(_params(call.request).get("symbol")))
+
+    def _positions(self, family: Family, call: Call) -> list[dict[str, Any]]:
+        """Return what is held; flat symbols are left out, as version 3 does."""
+        book = self._book(family, call)
+        return [
+            {
+                "symbol": symbol,
+                "positionSide": "BOTH",
+                "positionAmt": text(position.quantity),
+                "entryPrice": text(position.price),
+                "markPrice": text(position.price),
+                "unRealizedProfit": "0.00000000",
+                "leverage": str(book.leverage.get(symbol, DEFAULT_LEVERAGE)),
+                "marginType": "cross",
+                "updateTime": call.now_ms,
+            }
+            for symbol, position in book.held(_params(call.request).get("symbol"))
+        ]
+
+    def _set_leverage(self, family: Family, call: Call) -> dict[str, Any]:
+        params = _params(call.request)
+        contract = self._contracts[family].get(params.get("symbol", ""))
+        if contract is None or not contract.trades:
+            raise self._refusal(400, -1121, "Invalid symbol.")
+        written = params.get("leverage", "")
+        most = max(tier["initialLeverage"] for tier in contract.brackets()["brackets"])
+        if not (written.isdecimal() and 1 <= int(written) <= most):
+            raise self._refusal(400, -4028, f"Leverage {written} is not valid")
+        self._book(family, call).leverage[contract.symbol] = int(written)
+        return {"leverage": int(written), "maxNotionalValue": "0", "symbol": contract.symbol}
 
     def _quantity(self, contract: Contract, written: str) -> Decimal:
         try:

@@ -5,7 +5,7 @@ HTTP status 200.
 """
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from functools import cached_property
@@ -17,6 +17,7 @@ from uuid import UUID
 import orjson
 
 from app.simulator.asymmetric import from_base64, signed_by
+from app.simulator.book import DEFAULT_LEVERAGE, Book
 from app.simulator.bybit_listing import CATEGORIES, Category, Contract, listing
 from app.simulator.formats import iso
 from app.simulator.http_server import Request, Response
@@ -46,6 +47,7 @@ class Bybit(Venue):
         super().__init__(*args)
         self._used: Counter[tuple[int, str]] = Counter()
         self._order_ids = count(1)
+        self._books: defaultdict[str, Book] = defaultdict(Book)
 
     @staticmethod
     def key_text(material: Material) -> KeyText:
@@ -61,6 +63,10 @@ class Bybit(Venue):
             Route("GET", "/v5/account/info", self._account, read),
             Route("GET", "/v5/account/wallet-balance", self._balance, read),
             Route("POST", "/v5/order/create", self._order, trade),
+            Route("POST", "/v5/order/cancel", self._cancel, trade),
+            Route("GET", "/v5/order/realtime", self._open_orders, read),
+            Route("GET", "/v5/position/list", self._positions, read),
+            Route("POST", "/v5/position/set-leverage", self._set_leverage, trade),
         ]
 
     def envelope(self, payload: Any, call: Call) -> Any:
@@ -351,29 +357,90 @@ class Bybit(Venue):
 
     def _order(self, call: Call) -> dict[str, str]:
         """Take an order; its outcome is not part of the response."""
-        if call.signer.trait("contracts", "yes") == "no":
-            raise self.forbidden(call.signer, call.request)
-        try:
-            order = orjson.loads(call.request.body)
-        except orjson.JSONDecodeError:
-            raise self._wrong("params error: not a JSON object") from None
-        if not isinstance(order, dict):
-            raise self._wrong("params error: not a JSON object")
-        _, contracts = self._category({"category": str(order.get("category", ""))})
-        found = [c for c in contracts if c.trades and c.symbol == order.get("symbol")]
-        if not found:
-            raise self._wrong("params error: symbol invalid")
+        order, contract = self._named(call)
         for name, words in _WORDS.items():
             if order.get(name) not in words:
                 raise self._wrong(f"params error: {name} invalid")
-        if self._number(order, "qty") % found[0].lot:
+        quantity = self._number(order, "qty")
+        if quantity % contract.lot:
             raise self._wrong("Qty invalid")
-        if order["orderType"] == "Limit" and self._number(order, "price") % found[0].tick:
+        limit = order["orderType"] == "Limit"
+        if limit and self._number(order, "price") % contract.tick:
             raise self._wrong("Price invalid")
-        return {
+        names = {
             "orderId": str(UUID(int=next(self._order_ids))),
             "orderLinkId": str(order.get("orderLinkId", "")),
         }
+        book = self._books[call.signer.account]
+        if limit:
+            shown = {name: str(order[name]) for name in ("symbol", "side", "qty", "price")}
+            book.orders[names["orderId"]] = {**names, **shown, "orderStatus": "New"}
+        else:
+            signed = quantity if order["side"] == "Buy" else -quantity
+            book.fill(contract.symbol, signed, self._quote(contract, call.at).last)
+        return names
+
+    def _named(self, call: Call) -> tuple[dict[str, Any], Contract]:
+        """Return a signed call's body, and the contract that it names."""
+        if call.signer.trait("contracts", "yes") == "no":
+            raise self.forbidden(call.signer, call.request)
+        try:
+            body = orjson.loads(call.request.body)
+        except orjson.JSONDecodeError:
+            raise self._wrong("params error: not a JSON object") from None
+        if not isinstance(body, dict):
+            raise self._wrong("params error: not a JSON object")
+        _, contracts = self._category({"category": str(body.get("category", ""))})
+        found = [c for c in contracts if c.trades and c.symbol == body.get("symbol")]
+        if not found:
+            raise self._wrong("params error: symbol invalid")
+        return body, found[0]
+
+    def _cancel(self, call: Call) -> dict[str, str]:
+        body, contract = self._named(call)
+        orders = self._books[call.signer.account].orders
+        order = orders.get(str(body.get("orderId", "")))
+        if order is None or order["symbol"] != contract.symbol:
+            raise self._refusal(110001, "order not exists or too late to cancel")
+        del orders[order["orderId"]]
+        return {"orderId": order["orderId"], "orderLinkId": order["orderLinkId"]}
+
+    def _open_orders(self, call: Call) -> dict[str, Any]:
+        params = _params(call.request)
+        category, _ = self._category(params)
+        found = self._books[call.signer.account].resting(params.get("symbol"))
+        return {"category": category, "list": list(found), "nextPageCursor": ""}
+
+    def _positions(self, call: Call) -> dict[str, Any]:
+        params = _params(call.request)
+        category, contracts = self._category(params)
+        book, ours = self._books[call.signer.account], {c.symbol for c in contracts}
+        rows = [
+            {
+                "symbol": symbol,
+                "side": "Buy" if position.quantity > 0 else "Sell",
+                "size": str(abs(position.quantity)),
+                "avgPrice": str(position.price),
+                "leverage": str(book.leverage.get(symbol, DEFAULT_LEVERAGE)),
+                "positionIdx": 0,
+                "positionStatus": "Normal",
+            }
+            for symbol, position in book.held(params.get("symbol"))
+            if symbol in ours
+        ]
+        return {"category": category, "list": rows, "nextPageCursor": ""}
+
+    def _set_leverage(self, call: Call) -> dict[str, Any]:
+        body, contract = self._named(call)
+        most = Decimal(contract.row()["leverageFilter"]["maxLeverage"])
+        buy, sell = self._number(body, "buyLeverage"), self._number(body, "sellLeverage")
+        if buy != sell or buy > most or buy % 1:
+            raise self._wrong("leverage invalid")
+        book = self._books[call.signer.account]
+        if book.leverage.get(contract.symbol, DEFAULT_LEVERAGE) == buy:
+            raise self._refusal(110043, "Set leverage has not been modified.")
+        book.leverage[contract.symbol] = int(buy)
+        return {}
 
     def _number(self, order: Mapping[str, Any], name: str) -> Decimal:
         try:

@@ -98,5 +98,9 @@ class OutsideClient:
         )
         return str(order["id"])
 
+    async def ask(self, method: str, *args: Any) -> Any:
+        """Call any method of ccxt's client."""
+        return await asyncio.to_thread(getattr(self._client, method), *args)
+
     def close(self) -> None:
         self._client.session.close()

@@ -1,7 +1,7 @@
-"""The newest release of ccxt, in an environment of its own.
+"""The newest releases of clients that are not ours, in an environment of their own.
 
-The tests' own is held back: later ones lack BitMEX, and their pins clash with ours. So the newest
-is installed apart, as anybody would.
+The tests' own ccxt is held back: later ones lack BitMEX, and their pins clash with ours. So the
+newest is installed apart, as anybody would, and so are pybit and python-binance, which trade.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from botkeys.transport.client import HttpTransport
 from tests.outside.differences import CCXT_ALONE, Row, disagreements, expected
 
 ROOT = Path(__file__).parents[2]
-CLIENTS = ("ccxt",)
+CLIENTS = ("ccxt", "pybit", "python-binance")
 PATIENCE = 300
 NUMBERS = ("contract_size", "tick_size", "lot_size", "min_quantity", "max_leverage")
 
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.torture, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="session")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the interpreter of an environment with the client; skip without a package index."""
+    """Return the interpreter of an environment with the clients; skip without a package index."""
     folder = tmp_path_factory.mktemp("newest")
     make = [sys.executable, "-m", "venv", str(folder)]
     subprocess.run(make, check=True, timeout=PATIENCE)  # noqa: S603  # our own interpreter
@@ -118,6 +118,26 @@ async def test_the_newest_ccxt_reads_every_perpetual_as_we_do(
     assert set(theirs) - set(ours) == CCXT_ALONE.get((exchange, kind), frozenset())
     assert set(ours) - set(theirs) == set()
     assert [text for name, row in ours.items() for text in disagreements(row, theirs[name])] == []
+
+
+async def test_pybit_and_python_binance_trade(python: Path, simulator: Simulator) -> None:
+    keys = {
+        "bybit": credentials()["bybit"]["testnet"]["trade"],
+        "binance": credentials()["binance"]["live"]["trade"],
+    }
+    traded = await run(python, "trading_clients", {"hosts": simulator.hosts, "keys": keys})
+    assert traded["bybit"] == {
+        "found": True,
+        "left": [],
+        "position": ["Buy", "0.001", "7"],
+        "refused": 110001,
+    }
+    assert traded["binance"] == {
+        "found": True,
+        "left": [],
+        "position": ["Buy", "0.002", "7"],
+        "refused": -2011,
+    }
 
 
 def number(written: str | None) -> Decimal | None:
