@@ -56,7 +56,11 @@ class Trade(_Reported):
         Field(examples=["98100"], description="The average exit price, in the exchange's units."),
     ]
     fees: Annotated[
-        DecimalText, Field(examples=["1.25"], description="Positive if paid, negative if earned.")
+        DecimalText,
+        Field(
+            examples=["1.25"],
+            description="In the settle asset: positive if paid, negative if earned.",
+        ),
     ]
     pnl: Annotated[
         DecimalText | None,

@@ -104,7 +104,13 @@ class TradeItem(Item):
     quantity: Positive
     entry_price: Annotated[Positive, Field(description="The average entry price; more than 0.")]
     exit_price: Annotated[Positive, Field(description="The average exit price; more than 0.")]
-    fees: Annotated[Amount, Field(description="Positive if paid, negative if earned.")] = Decimal(0)
+    fees: Annotated[
+        Amount,
+        Field(
+            description="In the settle asset: positive if paid, negative if earned. What was "
+            "charged in another asset is left out."
+        ),
+    ] = Decimal(0)
     leverage: Positive | None = None
     margin_mode: MarginMode | None = None
     position_id: Annotated[

@@ -113,7 +113,10 @@ class Position(Document):
     margin_mode: MarginMode | None
     fees: Annotated[
         DecimalText | None,
-        Field(examples=["1.25"], description="Positive if paid, negative if earned."),
+        Field(
+            examples=["1.25"],
+            description="In the settle asset: positive if paid, negative if earned.",
+        ),
     ]
     revision: Annotated[
         int | None, Field(examples=[2], description="The bot's own count of its reports.")
@@ -205,9 +208,13 @@ class PositionReport(Input):
         MarginMode | None,
         Field(description="Defaults to the trading asset's margin mode in the first report."),
     ] = None
-    fees: Annotated[Amount | None, Field(description="Positive if paid, negative if earned.")] = (
-        None
-    )
+    fees: Annotated[
+        Amount | None,
+        Field(
+            description="In the settle asset: positive if paid, negative if earned. What was "
+            "charged in another asset is left out."
+        ),
+    ] = None
     opened_at: Annotated[
         Moment | None, Field(description="Defaults to the time of the first `open` report.")
     ] = None
