@@ -121,9 +121,10 @@ async def test_the_newest_ccxt_reads_every_perpetual_as_we_do(
 
 
 async def test_pybit_and_python_binance_trade(python: Path, simulator: Simulator) -> None:
+    # Another account than the one in which ccxt's orders rest.
     keys = {
-        "bybit": credentials()["bybit"]["testnet"]["trade"],
-        "binance": credentials()["binance"]["live"]["trade"],
+        "bybit": credentials()["bybit"]["testnet"]["other_account"],
+        "binance": credentials()["binance"]["live"]["other_account"],
     }
     traded = await run(python, "trading_clients", {"hosts": simulator.hosts, "keys": keys})
     assert traded["bybit"] == {
