@@ -146,24 +146,19 @@ BEGIN
             exit_reason, p_operation
         FROM batch WHERE storing AND NOT deleted
         ON CONFLICT (account_id, bot_id, id) DO NOTHING
-        RETURNING bot_id, id
+        RETURNING closed_at, settle, pnl, fees
     ), fresh AS MATERIALIZED (
-        SELECT bot_id, id FROM added
+        SELECT settle, pnl, fees FROM added
         UNION ALL
-        SELECT bot_id, id FROM batch
-        WHERE NOT storing AND NOT deleted AND NOT EXISTS (
-            SELECT FROM known WHERE known.bot_id = batch.bot_id AND known.id = batch.id
-        )
+        SELECT settle, pnl, fees FROM batch
+        WHERE NOT storing AND NOT deleted AND (bot_id, id) NOT IN (SELECT bot_id, id FROM known)
     ), stale AS (
         INSERT INTO public.stale_days (account_id, environment, day)
         SELECT DISTINCT p_account, label.environment, (closed_at AT TIME ZONE 'UTC')::date
-        FROM batch JOIN added USING (bot_id, id)
+        FROM added
     ), refused AS MATERIALIZED (
         SELECT line FROM batch
-        WHERE deleted OR EXISTS (
-            SELECT FROM known
-            WHERE known.bot_id = batch.bot_id AND known.id = batch.id AND known.deleted
-        )
+        WHERE deleted OR (bot_id, id) IN (SELECT bot_id, id FROM known WHERE known.deleted)
     ), noted AS (
         INSERT INTO public.import_refusals (account_id, import_id, line, code, detail)
         SELECT p_account, p_operation, line, 'data_deleted',
@@ -186,7 +181,7 @@ BEGIN
                 SELECT settle, sum(trades) AS trades, sum(pnl) AS pnl, sum(fees) AS fees
                 FROM (
                     SELECT settle, 1 AS trades, pnl, fees
-                    FROM batch JOIN fresh USING (bot_id, id) WHERE settle IS NOT NULL
+                    FROM fresh WHERE settle IS NOT NULL
                     UNION ALL
                     SELECT key, (value->>'trades')::bigint, (value->>'pnl')::numeric,
                         (value->>'fees')::numeric
