@@ -92,6 +92,8 @@ GRANTS = (
     "GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE key_labels TO botkeys_api",
     "GRANT SELECT ON TABLE key_labels TO botkeys_runtime",
     "GRANT DELETE, SELECT ON TABLE key_labels TO botkeys_worker",
+    "GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE key_leverages TO botkeys_api",
+    "GRANT INSERT, SELECT, UPDATE (learned_at, max_leverages) ON TABLE key_leverages TO botkeys_runtime",
     "GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE keys TO botkeys_api",
     "GRANT SELECT (contract_type, environment, exchange, region) ON TABLE keys TO botkeys_catalogue",
     "GRANT SELECT (account_id, contract_type, environment, exchange, expires_at, expiry_announced, id, label), UPDATE (expiry_announced) ON TABLE keys TO botkeys_purge",

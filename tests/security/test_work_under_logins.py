@@ -105,7 +105,14 @@ async def busy(world: World, account: str = "alice") -> Busy:
     await trading.report("closed")
     for kind in KINDS_OF_REPORTS:
         await report(bot, kind, item(kind, "one"))
-    heartbeat = await bot.post("/v1/runtime/heartbeat", {})
+    groups = [{"max_leverage": "50", "symbols": ["BTC-USDT-SWAP"]}]
+    credentials_report = {
+        "version": 1,
+        "status": "ok",
+        "max_leverages": {"contract_type": "linear", "groups": groups},
+        "checked_at": "2026-11-22T10:00:00Z",
+    }
+    heartbeat = await bot.post("/v1/runtime/heartbeat", {"credentials": credentials_report})
     assert heartbeat.status_code == 200, heartbeat.text
     return Busy(trading.user, bot, trading.key["id"])
 

@@ -20,6 +20,7 @@ from app.db.models.imports import ImportedRow, ImportRefusal
 from app.db.models.ingest_day import IngestDay
 from app.db.models.key import Key
 from app.db.models.key_label import KeyLabel
+from app.db.models.key_leverage import KeyLeverage
 from app.db.models.master_key import MasterKeyHolder, MasterKeyVersion
 from app.db.models.position import Position
 from app.db.models.purged_position import PurgedPosition
@@ -52,6 +53,7 @@ __all__ = [
     "Key",
     "KeyCredential",
     "KeyLabel",
+    "KeyLeverage",
     "LearnedLeverage",
     "MasterKeyHolder",
     "MasterKeyVersion",

@@ -94,7 +94,9 @@ class InstrumentPrice(_OfCatalogue, Base):
 
 
 class LearnedLeverage(_OfCatalogue, Base):
-    """A maximum leverage that only a signed call returns, learned while a key was verified."""
+    """A maximum leverage that a signed call returned to any account: kept for the release before,
+    which reads and writes it. `KeyLeverage` has the answers by account.
+    """
 
     __tablename__ = "learned_leverages"
 

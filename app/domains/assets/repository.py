@@ -7,10 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Numeric,
     Text,
     Uuid,
-    and_,
     bindparam,
+    cast,
     delete,
     func,
     select,
@@ -24,7 +25,7 @@ from app.db import notifications
 from app.db.driver import Executor, Statement
 from app.db.models import (
     CatalogueInstrument,
-    LearnedLeverage,
+    KeyLeverage,
     Position,
     RestingOrders,
     TradingAsset,
@@ -143,23 +144,26 @@ class AssetRepository:
         found = None if row is None else AssetRow._make(row)
         return None if found is None or found.symbol is None else found
 
-    async def listing(self, name: CatalogueKey, symbol: str) -> Listing | None:
-        """Return the perpetual that the catalogue currently lists under this symbol."""
-        instrument, learned = CatalogueInstrument, LearnedLeverage
-        same = (
-            getattr(learned, column) == getattr(instrument, column)
-            for column in (*name.columns, "symbol")
-        )
+    async def listing(self, name: CatalogueKey, key_id: UUID, symbol: str) -> Listing | None:
+        """Return what the catalogue currently lists under this symbol, for this key."""
+        instrument, learned = CatalogueInstrument, KeyLeverage
         of_catalogue = (
             getattr(instrument, column) == word for column, word in name.columns.items()
         )
-        maximum = func.coalesce(instrument.max_leverage, learned.max_leverage)
+        stated = (
+            select(cast(learned.max_leverages[symbol].astext, Numeric))
+            .where(
+                learned.account_id == self._account_id,
+                learned.key_id == key_id,
+                learned.contract_type == name.contract_type,
+            )
+            .scalar_subquery()
+        )
         row = (
             await self._session.execute(
-                select(instrument.margin_modes, maximum)
-                .select_from(instrument)
-                .outerjoin(learned, and_(*same))
-                .where(
+                select(
+                    instrument.margin_modes, func.coalesce(instrument.max_leverage, stated)
+                ).where(
                     *of_catalogue,
                     instrument.symbol == symbol,
                     instrument.listed,

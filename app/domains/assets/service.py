@@ -266,7 +266,7 @@ class AssetService:
 
     async def _listing(self, key: KeyRow, symbol: str) -> Listing:
         name = CatalogueKey.of(key)
-        listing = await self._assets.listing(name, symbol)
+        listing = await self._assets.listing(name, key.id, symbol)
         if listing is not None:
             return listing
         profile = EXCHANGES[key.exchange]

@@ -17,8 +17,8 @@ class InstrumentRow(NamedTuple):
     """An instrument with its last known price. `rank` is 0 if it begins with the search, 1 if it
     contains it.
 
-    `learned_leverage` comes from a signed call, for listings that state no maximum. `added` means
-    that it is one of the key's trading assets.
+    `learned_leverage` is what a signed call stated to the key, for listings without a maximum.
+    `added` means that it is one of the key's trading assets.
     """
 
     symbol: str
@@ -78,9 +78,9 @@ _PAGE = Statement(
             OFFSET 0
         ) AS priced ON true
         LEFT JOIN LATERAL (
-            SELECT max_leverage FROM learned_leverages
-            WHERE exchange = :exchange AND environment = :environment AND region = :region
-              AND contract_type = :contract_type AND symbol = page.symbol
+            SELECT CAST(max_leverages ->> page.symbol AS numeric) AS max_leverage
+            FROM key_leverages
+            WHERE account_id = :account AND key_id = :key AND contract_type = :contract_type
             OFFSET 0
         ) AS learned ON true
         ORDER BY page.rank, page.symbol

@@ -18,9 +18,17 @@ OF_ASSETS = " ".join(
     for table, name in (
         ("instruments", "listing"),
         ("instrument_prices", "priced"),
-        ("learned_leverages", "learned"),
     )
 )
+OF_ASSETS += """
+    LEFT JOIN LATERAL (
+        SELECT CAST(max_leverages ->> assets.symbol AS numeric) AS max_leverage
+        FROM key_leverages
+        WHERE account_id = keys.account_id AND key_id = keys.id
+          AND contract_type = keys.contract_type
+        OFFSET 0
+    ) AS learned ON true
+"""
 """Joins of `listing`, `priced` and `learned`, whose columns are null if nothing is known."""
 
 MARGIN_MODE = "coalesce(keys.margin_mode, assets.margin_mode)"
@@ -38,4 +46,4 @@ kept for the time when the asset is isolated.
 """
 
 MAX_LEVERAGE = "coalesce(listing.max_leverage, learned.max_leverage)"
-"""The listing's maximum, or else the one learned from a signed call; null if unknown."""
+"""The listing's maximum, or else the one that a signed call stated to the key; null if unknown."""

@@ -1,10 +1,9 @@
 """The SQL of the catalogue. All accounts share it, so no statement names one."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, Self
 from uuid import UUID
 
@@ -31,7 +30,6 @@ from app.db.models import (
     Catalogue,
     CatalogueInstrument,
     Key,
-    LearnedLeverage,
 )
 from app.domains.trading.symbols import ASSET_SPELLINGS, unified_symbol
 from botkeys.exchanges.model import ContractType, Environment, Instrument, Ticker
@@ -272,28 +270,6 @@ class CatalogueRepository:
                 "volumes": [ticker.volume_24h for ticker in by_symbol.values()],
             },
         )
-
-    async def learn_leverage(self, name: CatalogueKey, maxima: Mapping[str, Decimal]) -> None:
-        """Store the maxima that a signed call returned, and notify the bots concerned."""
-        table = LearnedLeverage
-        changed: list[str] = []
-        for start in range(0, len(maxima), 500):
-            rows = [
-                {**name.columns, "symbol": symbol, "max_leverage": maximum}
-                for symbol, maximum in sorted(maxima.items())[start : start + 500]
-            ]
-            new = insert(table).values([{**row, "learned_at": func.now()} for row in rows])
-            changed += await self._session.scalars(
-                new.on_conflict_do_update(
-                    index_elements=[*name.columns, "symbol"],
-                    set_={
-                        "max_leverage": new.excluded.max_leverage,
-                        "learned_at": new.excluded.learned_at,
-                    },
-                    where=table.max_leverage != new.excluded.max_leverage,
-                ).returning(table.symbol)
-            )
-        await self.notify_bots(name, changed)
 
     async def due(self, every: timedelta) -> list[CatalogueKey]:
         """Return catalogues that are due and that nobody is refreshing, those in use first."""

@@ -12,7 +12,7 @@ from app.context import Context, CurrentContext
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.deps import audit_log
 from app.domains.bots.repository import BotRepository
-from app.domains.catalogue.repository import CatalogueRepository
+from app.domains.catalogue.leverages import KeyLeverages
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.keys.credential_check import CredentialCheck
 from app.domains.keys.credential_repository import CredentialRepository
@@ -41,7 +41,7 @@ async def key_service(
         vault=context.api,
         sealer=CredentialSealer(session=work.session, keyring=context.api.sealing),
         check=_check(context, caller, request),
-        catalogue=CatalogueRepository(session=work.session),
+        leverages=KeyLeverages(session=work.session, account_id=caller.account_id),
         refresher=context.catalogues,
         bots=BotRepository(session=work.session, account_id=caller.account_id),
         audit=audit_log(work, context, caller),
@@ -80,7 +80,7 @@ async def replacement_service(
         vault=context.api,
         sealer=CredentialSealer(session=work.session, keyring=context.api.sealing),
         check=_check(context, caller, request),
-        catalogue=CatalogueRepository(session=work.session),
+        leverages=KeyLeverages(session=work.session, account_id=caller.account_id),
         modes=MarginModes(session=work.session, account_id=caller.account_id),
         audit=audit_log(work, context, caller),
     )

@@ -14,7 +14,7 @@ from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.bots.errors import KeyIncomplete
-from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
+from app.domains.catalogue.leverages import KeyLeverages
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_credentials
 from app.domains.keys.credential_repository import CredentialRepository
@@ -50,7 +50,7 @@ class ReplacementService:
         vault: ApiKeys,
         sealer: CredentialSealer,
         check: CredentialCheck,
-        catalogue: CatalogueRepository,
+        leverages: KeyLeverages,
         modes: MarginModes,
         audit: AuditLog,
     ) -> None:
@@ -61,7 +61,7 @@ class ReplacementService:
         self._vault = vault
         self._sealer = sealer
         self._check = check
-        self._catalogue = catalogue
+        self._leverages = leverages
         self._modes = modes
         self._audit = audit
 
@@ -129,7 +129,9 @@ class ReplacementService:
             await self._modes.adopt(key_id)
         await self._credentials.remove(key_id)
         await self._credentials.add(key_id, version, sealed)
-        await self._catalogue.learn_leverage(CatalogueKey.of(row), verified.report.max_leverage)
+        if not same_key and (before.exchange_account is None or exchange_account is None):
+            await self._leverages.forget(key_id)
+        await self._leverages.learn(key_id, row.contract_type, verified.report.max_leverage)
         await self._audit.record(
             "key.replace_credentials",
             target="key",

@@ -15,8 +15,9 @@ from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.bots.repository import BotRepository
+from app.domains.catalogue.leverages import KeyLeverages
 from app.domains.catalogue.refresher import CatalogueRefresher
-from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
+from app.domains.catalogue.repository import CatalogueKey
 from app.domains.keys.contract_switch import ContractSwitch
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_request
@@ -46,7 +47,7 @@ class KeyService:
         vault: ApiKeys,
         sealer: CredentialSealer,
         check: CredentialCheck,
-        catalogue: CatalogueRepository,
+        leverages: KeyLeverages,
         refresher: CatalogueRefresher,
         bots: BotRepository,
         audit: AuditLog,
@@ -59,7 +60,7 @@ class KeyService:
         self._vault = vault
         self._sealer = sealer
         self._check = check
-        self._catalogue = catalogue
+        self._leverages = leverages
         self._refresher = refresher
         self._switch = ContractSwitch(keys, bots)
         self._audit = audit
@@ -124,7 +125,7 @@ class KeyService:
         name = CatalogueKey(
             request.exchange, request.environment, request.region, request.contract_type
         )
-        await self._catalogue.learn_leverage(name, verified.report.max_leverage)
+        await self._leverages.learn(key_id, request.contract_type, verified.report.max_leverage)
         self._refresher.start(name)
         await self._audit.record(
             "key.add",

@@ -50,7 +50,12 @@ async def test_an_unknown_maximum_refuses_nothing_until_a_signed_call_tells_it(
     asset = await add_asset(user, key, symbol="BTCUSDT", leverage="99999")
     assert (asset["max_leverage"], asset["blocked_by"]) == (None, [])
 
-    await user.add_key(exchange="binance")
+    real = world.new_key(exchange="binance")
+    body = {name: real[name] for name in ("api_key", "api_secret")}
+    replaced = await user.put(
+        f"/v1/keys/{key['id']}/credentials", {**body, "confirm_same_account": True}
+    )
+    assert replaced.status_code == 200, replaced.text
 
     path = f"{assets_of(key)}/BTCUSDT"
     learned = (await user.get(path)).json()

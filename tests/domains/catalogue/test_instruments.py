@@ -258,9 +258,11 @@ async def test_leverage_that_only_a_signed_call_tells_is_learned_from_a_key(worl
     path = f"/v1/keys/{unsure['id']}/instruments?search=btcusdt"
     assert (await user.get(path)).json()["items"][0]["max_leverage"] is None
 
-    await user.add_key(exchange="binance")
+    key = await user.add_key(exchange="binance")
 
-    assert Decimal((await user.get(path)).json()["items"][0]["max_leverage"]) > 1
+    learned = (await user.get(f"/v1/keys/{key['id']}/instruments?search=btcusdt")).json()
+    assert Decimal(learned["items"][0]["max_leverage"]) > 1
+    assert (await user.get(path)).json()["items"][0]["max_leverage"] is None
 
 
 async def test_all_who_look_first_share_one_flight(busy_world: World) -> None:

@@ -10,6 +10,7 @@ from app.db.driver import SessionExecutor
 from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.deps import config_rows_of
 from app.domains.bots.token_repository import BotTokenRepository
+from app.domains.catalogue.leverages import KeyLeverages
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.service import HeartbeatService
 
@@ -23,6 +24,7 @@ async def heartbeat_service(
         config_rows=context.config_rows,
         config_cache=context.config_cache,
         health=HealthRepository(session=work.session, account_id=bot.account_id, bot_id=bot.bot_id),
+        leverages=KeyLeverages(session=work.session, account_id=bot.account_id),
         bot_events=BotEventRepository(
             executor=SessionExecutor(work.session), account_id=bot.account_id, bot_id=bot.bot_id
         ),

@@ -7,9 +7,9 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from typing_extensions import TypeAliasType
 
-from app.api.schemas import WHOLE_NUMBER, Document, Input
-from app.domains.trading.fields import Moment
-from botkeys.exchanges.model import PermissionAnswer, RefusalReason, UnclearReason
+from app.api.schemas import WHOLE_NUMBER, Document, Input, Symbol
+from app.domains.trading.fields import Moment, Positive
+from botkeys.exchanges.model import ContractType, PermissionAnswer, RefusalReason, UnclearReason
 
 CredentialsStatus = TypeAliasType(
     "CredentialsStatus",
@@ -21,6 +21,8 @@ CredentialsStatus = TypeAliasType(
         ),
     ],
 )
+MOST_SYMBOLS = 3_000
+"""More than any exchange lists; as many fit into a body."""
 _LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 
 
@@ -46,6 +48,25 @@ class ReportedPermissions(Input):
         PermissionAnswer | None,
         Field(description="Whether the key works only from certain IP addresses."),
     ] = None
+
+
+class LeverageGroup(Input):
+    """Symbols with the same maximum leverage."""
+
+    max_leverage: Annotated[Positive, Field(description="The maximum leverage of these symbols.")]
+    symbols: Annotated[list[Symbol], Field(min_length=1, max_length=MOST_SYMBOLS)]
+
+
+class ReportedLeverages(Input):
+    """The maximum leverages that the exchange states to the key: all of them, in place of what was
+    known. They count for symbols whose public listing states none.
+    """
+
+    contract_type: ContractType
+    groups: Annotated[
+        list[LeverageGroup],
+        Field(min_length=1, max_length=100, description="Each symbol is in one group."),
+    ]
 
 
 class CredentialsReport(Input):
@@ -94,6 +115,10 @@ class CredentialsReport(Input):
             description="When the credentials expire. Omitted: unchanged. `null`: they do not "
             "expire."
         ),
+    ] = None
+    max_leverages: Annotated[
+        ReportedLeverages | None,
+        Field(description="The maximum leverages, where only a signed call returns them."),
     ] = None
     checked_at: Annotated[Moment, Field(description="When the exchange responded.")]
 

@@ -9,6 +9,7 @@ from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.token_repository import BotTokenRepository
+from app.domains.catalogue.leverages import KeyLeverages
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.key_health import clock_ahead, differences, events
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
@@ -29,6 +30,7 @@ class HeartbeatService:
         config_rows: ConfigRowLoader,
         config_cache: ConfigCache,
         health: HealthRepository,
+        leverages: KeyLeverages,
         bot_events: BotEventRepository,
         tokens: BotTokenRepository,
         bot: BotPrincipal,
@@ -38,6 +40,7 @@ class HeartbeatService:
         self._loader = config_rows
         self._config_cache = config_cache
         self._health = health
+        self._leverages = leverages
         self._events = bot_events
         self._tokens = tokens
         self._bot = bot
@@ -87,6 +90,10 @@ class HeartbeatService:
             "health_checked_at": checked_at,
             "verification_checked_at": min(checked_at, key.now),
         }
+        if report.status == "ok" and report.max_leverages is not None:
+            stated = report.max_leverages
+            maxima = {name: each.max_leverage for each in stated.groups for name in each.symbols}
+            await self._leverages.learn(key.id, stated.contract_type, maxima)
         changed = differences(key, report)
         if changed:
             # A different expiry is announced again.

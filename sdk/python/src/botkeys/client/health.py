@@ -5,9 +5,10 @@ also check a key when it is added, and sends the result.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, final
 from uuid import UUID
 
@@ -17,6 +18,7 @@ from botkeys.client.errors import Forgotten
 from botkeys.client.keyring import Keyring
 from botkeys.client.models import BotConfig
 from botkeys.client.timing import Pace, jittered
+from botkeys.decimals import plain
 from botkeys.exchanges.adapter import ExchangeAdapter
 from botkeys.exchanges.errors import (
     BadPayload,
@@ -43,6 +45,9 @@ from botkeys.exchanges.model import (
 from botkeys.exchanges.registry import ADAPTERS, Exchanges
 from botkeys.transport.client import HttpTransport
 
+MOST_SYMBOLS = 3_000
+MOST_GROUPS = 100
+
 Clock = Callable[[], datetime]
 CredentialCheck = Callable[
     [ReleasedCredentials, ContractType, Endpoints], Awaitable[CredentialReport]
@@ -67,6 +72,8 @@ class CredentialHealth:
     expires_at: datetime | None = None
     unclear: UnclearReason | None = None
     exchange_code: str | None = None
+    contract_type: ContractType | None = None
+    max_leverage: Mapping[str, Decimal] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the member `credentials` of a heartbeat."""
@@ -94,7 +101,23 @@ class CredentialHealth:
                 if answer != PermissionAnswer.UNKNOWN
             }
             document |= {"permissions": known, "expires_at": expiry}
+        if self.max_leverage and self.contract_type is not None:
+            document["max_leverages"] = {
+                "contract_type": self.contract_type,
+                "groups": _groups(self.max_leverage),
+            }
         return document
+
+
+def _groups(maxima: Mapping[str, Decimal]) -> list[dict[str, Any]]:
+    """Return the symbols by their maximum, as many as a heartbeat may name."""
+    groups: dict[str, list[str]] = {}
+    for symbol in sorted(maxima)[:MOST_SYMBOLS]:
+        groups.setdefault(plain(maxima[symbol]), []).append(symbol)
+    return [
+        {"max_leverage": maximum, "symbols": symbols}
+        for maximum, symbols in sorted(groups.items())[:MOST_GROUPS]
+    ]
 
 
 @final
@@ -165,6 +188,8 @@ class HealthCheck:
                 self._clock(),
                 permissions=report.permissions,
                 expires_at=report.expires_at,
+                contract_type=ContractType(kind),
+                max_leverage=report.max_leverage,
             )
         if held.forgotten:
             return False
