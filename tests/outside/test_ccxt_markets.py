@@ -2,6 +2,7 @@
 
 import pytest
 
+from app.domains.trading.symbols import unified_symbol
 from botkeys.exchanges.model import ContractType, Environment
 from botkeys.exchanges.registry import EXCHANGES
 from tests.outside.conftest import BothSides
@@ -42,7 +43,8 @@ async def test_ccxt_agrees_on_every_perpetual(
     ]
     theirs = {row.symbol: row for row in rows}
     assert len(theirs) == len(rows)
-    instruments = await both_sides.instruments(exchange, environment, contract_type)
+    listed = await both_sides.instruments(exchange, environment, contract_type)
+    instruments = [each for each in listed if not each.dated]
     ours = {row.symbol: row for row in (expected(exchange, each) for each in instruments)}
     assert len(ours) == len(instruments)
     assert set(theirs) - set(ours) == CCXT_ALONE.get((exchange, contract_type), frozenset())
@@ -50,6 +52,25 @@ async def test_ccxt_agrees_on_every_perpetual(
     compared = [(row, theirs[symbol]) for symbol, row in ours.items()]
     assert len(compared) >= ALL_THERE_ARE.get((exchange, contract_type), ENOUGH)
     assert [text for pair in compared for text in disagreements(*pair)] == []
+
+
+@pytest.mark.parametrize(("exchange", "contract_type"), CATALOGUES)
+async def test_ccxt_gives_every_instrument_the_same_unified_name(
+    both_sides: BothSides, environment: Environment, exchange: str, contract_type: ContractType
+) -> None:
+    """Rule R56. Dated contracts count."""
+    client = await both_sides.client(exchange, environment)
+    theirs = {market["id"].upper(): market["symbol"] for market in client.markets}
+    instruments = await both_sides.instruments(exchange, environment, contract_type)
+    named = {each.symbol: each for each in instruments if each.symbol.upper() in theirs}
+    assert {each.symbol for each in instruments if not each.dated} <= named.keys()
+    differing = {
+        symbol: (ours, theirs[symbol.upper()])
+        for symbol, each in named.items()
+        if (ours := unified_symbol(each.base, each.quote, each.settle, each.expires_at)).upper()
+        != theirs[symbol.upper()].upper()
+    }
+    assert differing == {}
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def act(does: Callable[[Exchanges], Operation], exchanges: Exchanges) -> Operati
     return does(exchanges)
 
 
-async def test_instruments_are_the_perpetuals_open_for_trading(
+async def test_instruments_are_the_perpetuals_open_for_trading_and_dated_contracts(
     exchanges: Exchanges,
     exchange: str,
     environment: Environment,
@@ -123,7 +123,9 @@ async def test_instruments_are_the_perpetuals_open_for_trading(
 ) -> None:
     listed = await exchanges.adapter(exchange).instruments(environment, None, contract_type)
     expected = world["expected"][contract_type]
-    assert [instrument.symbol for instrument in listed] == expected["listed"]
+    perpetuals = [instrument for instrument in listed if not instrument.dated]
+    assert [instrument.symbol for instrument in perpetuals] == expected["listed"]
+    assert all(instrument.expires_at is not None for instrument in listed if instrument.dated)
     first = listed[0]
     stated = {name: getattr(first, name) for name in expected["instrument"]}
     assert {name: None if x is None else str(x) for name, x in stated.items()} == (

@@ -15,7 +15,7 @@ from botkeys.exchanges.errors import (
     RateLimited,
     Unreachable,
 )
-from botkeys.exchanges.model import ContractType, Credentials, Environment
+from botkeys.exchanges.model import ContractType, Credentials, Environment, Instrument
 from botkeys.exchanges.parsing import read_json
 from botkeys.exchanges.registry import Exchanges
 from botkeys.sealing.secret import Secret
@@ -174,8 +174,14 @@ def listed(sample: Callable[[str], Any], **fields: object) -> Any:
     return as_sent(payload | {"instruments": rows})
 
 
+def perpetuals(payload: Any) -> list[Instrument]:
+    found = kraken.parse_instruments(payload, ContractType.LINEAR)
+    assert [item.symbol for item in found if item.dated] == ["FF_XBTUSD_261225"]
+    return [item for item in found if not item.dated]
+
+
 def test_a_negative_precision_is_a_step_of_thousands(sample: Callable[[str], Any]) -> None:
-    found = kraken.parse_instruments(listed(sample), ContractType.LINEAR)
+    found = perpetuals(listed(sample))
     assert [str(item.lot_size) for item in found] == ["0.0001", "1000", "0.01"]
 
 
@@ -192,20 +198,17 @@ def test_a_precision_that_cannot_be_is_no_instrument(
 def test_the_maximum_leverage_comes_from_the_best_levels_that_are_stated(
     sample: Callable[[str], Any],
 ) -> None:
-    found = kraken.parse_instruments(listed(sample), ContractType.LINEAR)
+    found = perpetuals(listed(sample))
     assert [str(item.max_leverage) for item in found] == ["50", "20", "5"]
-    bare = kraken.parse_instruments(
-        listed(sample, marginLevels=None, retailMarginLevels="?", marginSchedules=[[]]),
-        ContractType.LINEAR,
+    bare = perpetuals(
+        listed(sample, marginLevels=None, retailMarginLevels="?", marginSchedules=[[]])
     )
     assert {item.max_leverage for item in bare} == {None}
 
 
 def test_a_pair_is_found_wherever_it_stands(sample: Callable[[str], Any]) -> None:
     for fields in ({"base": None}, {"base": None, "pair": None}):
-        first, second, third = kraken.parse_instruments(
-            listed(sample, **fields), ContractType.LINEAR
-        )
+        first, second, third = perpetuals(listed(sample, **fields))
         assert (first.base, first.quote) == ("BTC", "USD")
         assert second.base == "PEPE"
         assert third.base in {"AAPLx", "AAPLX"}

@@ -166,12 +166,16 @@ def test_cross_margin_is_offered_where_the_contract_says_so(sample: Callable[[st
     assert {item.symbol for item in listed if item.max_leverage is None} == {"ETHUSDCM"}
 
 
-def test_dated_and_closed_contracts_are_left_out(sample: Callable[[str], Any]) -> None:
+def test_dated_contracts_are_apart_and_closed_ones_left_out(sample: Callable[[str], Any]) -> None:
     payload = contracts(sample)
-    listed = {
-        item.symbol for kind in ContractType for item in kucoin.parse_instruments(payload, kind)
+    found = {
+        item.symbol: item
+        for kind in ContractType
+        for item in kucoin.parse_instruments(payload, kind)
     }
-    assert listed == {"XBTUSDTM", "PEPEUSDTM", "ETHUSDCM", "XBTUSDM"}
+    dated = {symbol for symbol, item in found.items() if item.dated}
+    assert found.keys() - dated == {"XBTUSDTM", "PEPEUSDTM", "ETHUSDCM", "XBTUSDM"}
+    assert dated == {"XBTMZ26"}
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ class ExchangeAdapter(Protocol):
     async def instruments(
         self, environment: Environment, region: str | None, contract_type: ContractType
     ) -> Sequence[Instrument]:
-        """Return all perpetuals open for trading, following every page."""
+        """Return all perpetuals and dated contracts open for trading, following every page."""
 
     async def tickers(
         self, environment: Environment, region: str | None, contract_type: ContractType

@@ -49,6 +49,7 @@ from botkeys.exchanges.parsing import (
     as_decimal,
     as_positive,
     as_text,
+    as_time,
     listing,
     milliseconds,
     object_of,
@@ -168,14 +169,17 @@ def sign(secret: Secret, text: str) -> str:
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """Parse `exchangeInfo` of one host: its perpetuals in the state TRADING."""
+    """Parse `exchangeInfo` of one host: perpetuals and dated contracts in the state TRADING."""
     rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("symbols"))
     return listing(EXCHANGE, rows, partial(_instrument, contract_type))
 
 
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
     linear = contract_type is ContractType.LINEAR
-    if row.get("status" if linear else "contractStatus") != "TRADING" or not _is_perpetual(row):
+    if row.get("status" if linear else "contractStatus") != "TRADING":
+        return None
+    delivered = as_time(row.get("deliveryDate")) if _kind(row) in _DATED else None
+    if delivered is None and not _is_perpetual(row):
         return None
     filters = _filters(row)
     price, lot = filters.get("PRICE_FILTER", {}), filters.get("LOT_SIZE", {})
@@ -198,13 +202,18 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         min_quantity=as_positive(lot.get("minQty")) or step,
         max_leverage=None,  # no public call returns it
         margin_modes=_MARGIN_MODES,
+        expires_at=delivered,
+        dated=delivered is not None,
     )
 
 
-def _is_perpetual(row: Row) -> bool:
+def _kind(row: Row) -> str:
     kind = row.get("contractType")
-    if not isinstance(kind, str):
-        kind = ""
+    return kind if isinstance(kind, str) else ""
+
+
+def _is_perpetual(row: Row) -> bool:
+    kind = _kind(row)
     return kind in _PERPETUAL or (kind not in _DATED and row.get("deliveryDate") == _NEVER)
 
 

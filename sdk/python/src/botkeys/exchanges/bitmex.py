@@ -41,6 +41,7 @@ from botkeys.exchanges.parsing import (
     as_asset,
     as_decimal,
     as_leverage,
+    as_moment,
     as_positive,
     as_text,
     listing,
@@ -63,6 +64,7 @@ HOSTS: HostTable = {
 _INSTRUMENTS = "/api/v1/instrument/active"
 _KEYS = "/api/v1/apiKey"
 _PERPETUAL = frozenset({"FFWCSX", "FFSCSX"})  # on coins, and on stocks and other indices
+_DATED = "FFCCSX"
 _MINOR_UNITS = {"XBt": 10**8, "USDt": 10**6}  # of the assets in which contracts settle
 _MARGIN_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
 _PERMISSIONS = frozenset({"order", "orderCancel", "withdraw"})
@@ -99,12 +101,16 @@ class BitmexAuth(Auth):
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """Parse `instrument/active`: open perpetuals of one contract type; quanto ones are neither."""
+    """Parse `instrument/active`: open perpetuals and dated contracts of one contract type; quanto
+    ones are neither.
+    """
     return listing(EXCHANGE, rows_of(EXCHANGE, payload), partial(_instrument, contract_type))
 
 
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
-    if row.get("state") != "Open" or as_text(row.get("typ")) not in _PERPETUAL or row.get("expiry"):
+    kind, ends = as_text(row.get("typ")), row.get("expiry")
+    delivered = as_moment(ends) if kind == _DATED else None
+    if row.get("state") != "Open" or (delivered is None and (kind not in _PERPETUAL or ends)):
         return None
     symbol, base = as_text(row.get("symbol")), as_asset(row.get("underlying"))
     quote, settle = as_asset(row.get("quoteCurrency")), as_asset(row.get("settlCurrency"))
@@ -128,6 +134,8 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         min_quantity=lot,
         max_leverage=as_leverage(row.get("initMargin")),
         margin_modes=_MARGIN_MODES,
+        expires_at=delivered,
+        dated=delivered is not None,
     )
 
 

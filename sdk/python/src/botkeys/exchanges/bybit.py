@@ -50,6 +50,7 @@ from botkeys.exchanges.parsing import (
     as_moment,
     as_positive,
     as_text,
+    as_time,
     listing,
     milliseconds,
     object_of,
@@ -100,6 +101,10 @@ REGIONS = (GLOBAL, *(suffix.removeprefix("_") for suffix in _SITES if suffix))
 _INSTRUMENTS = "/v5/market/instruments-info?category={category}&limit=1000"
 _TICKERS = "/v5/market/tickers?category={category}"
 _KEY = "/v5/user/query-api"
+_DATED = {
+    ContractType.LINEAR: "LinearFutures",
+    ContractType.INVERSE: "InverseFutures",
+}
 _PERPETUAL = {
     ContractType.LINEAR: "LinearPerpetual",
     ContractType.INVERSE: "InversePerpetual",
@@ -166,14 +171,18 @@ def parse_page(payload: object) -> tuple[list[Row], str | None]:
 
 
 def parse_instruments(rows: Sequence[Row], contract_type: ContractType) -> Sequence[Instrument]:
-    """Parse the rows of all pages of `instruments-info`: perpetuals in the state Trading."""
+    """Parse the rows of all pages of `instruments-info`: perpetuals and dated contracts that are
+    in the state Trading.
+    """
     return listing(EXCHANGE, rows, partial(_instrument, contract_type))
 
 
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
     # A perpetual with a deliveryTime is one that will be delisted: until then it is Trading.
-    state = (row.get("contractType"), row.get("status"))
-    if state != (_PERPETUAL[contract_type], "Trading"):
+    kind = row.get("contractType")
+    dated = kind == _DATED[contract_type]
+    delivered = as_time(row.get("deliveryTime")) if dated else None
+    if row.get("status") != "Trading" or (delivered is None and kind != _PERPETUAL[contract_type]):
         return None
     price, lot, leverage = (
         _inner(row, name) for name in ("priceFilter", "lotSizeFilter", "leverageFilter")
@@ -195,6 +204,8 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         min_quantity=as_positive(lot.get("minOrderQty")) or step,
         max_leverage=as_positive(leverage.get("maxLeverage")),
         margin_modes=_MARGIN_MODES,
+        expires_at=delivered,
+        dated=dated,
     )
 
 

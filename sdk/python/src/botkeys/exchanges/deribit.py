@@ -51,6 +51,7 @@ from botkeys.exchanges.parsing import (
     as_decimal,
     as_positive,
     as_text,
+    as_time,
     listing,
     milliseconds,
     object_of,
@@ -180,7 +181,7 @@ def _with_body(request: Request, body: bytes) -> Request:
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """Parse `public/get_instruments`: the open perpetuals of one contract type."""
+    """Parse `public/get_instruments`: open perpetuals and dated contracts of one contract type."""
     rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("result"))
     return listing(EXCHANGE, rows, partial(_instrument, contract_type))
 
@@ -192,7 +193,9 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
     `min_trade_amount` is an amount, and both step and minimum.
     """
     kind = as_text(row.get("instrument_type") or row.get("future_type"))
-    if (row.get("kind"), row.get("settlement_period")) != ("future", "perpetual"):
+    dated = row.get("settlement_period") != "perpetual"
+    delivered = as_time(row.get("expiration_timestamp")) if dated else None
+    if row.get("kind") != "future" or (dated and delivered is None):
         return None
     if _KINDS.get(kind or "") is not contract_type:
         return None
@@ -217,6 +220,8 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         min_quantity=step,
         max_leverage=as_positive(row.get("max_leverage")),
         margin_modes=(MarginMode.CROSS,),
+        expires_at=delivered,
+        dated=dated,
     )
 
 
@@ -340,7 +345,7 @@ class DeribitAdapter(RestAdapter):
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
         """Call once for each currency in which the listed perpetuals settle."""
-        listed = await self._instruments(market)
+        listed = [each for each in await self._instruments(market) if not each.dated]
         currencies = sorted({instrument.settle for instrument in listed})[:_SETTLEMENTS]
         calls = [
             self._call(self._rest(market), _TICKERS + percent_encoded(currency, safe=""))

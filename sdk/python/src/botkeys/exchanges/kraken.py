@@ -41,6 +41,7 @@ from botkeys.exchanges.parsing import (
     as_asset,
     as_decimal,
     as_leverage,
+    as_moment,
     as_positive,
     as_text,
     listing,
@@ -72,8 +73,8 @@ _ACCOUNTS = "/derivatives/api/v3/accounts"
 _KEY = "/api/auth/v1/api-keys/v3/check"
 _NOT_FOUND = 404
 _TYPES = {
-    ContractType.LINEAR: ("flexible_futures", "PF_"),
-    ContractType.INVERSE: ("futures_inverse", "PI_"),
+    ContractType.LINEAR: ("flexible_futures", "PF_", "FF_"),
+    ContractType.INVERSE: ("futures_inverse", "PI_", "FI_"),
 }
 _MARGIN_MODES = {
     ContractType.LINEAR: (MarginMode.CROSS, MarginMode.ISOLATED),
@@ -111,18 +112,22 @@ class KrakenAuth(Auth):
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """Parse `instruments`: tradeable perpetuals of one type, symbols in their own case."""
+    """Parse `instruments`: tradeable perpetuals and dated contracts of one type, symbols in their
+    own case.
+    """
     rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("instruments"))
     return listing(EXCHANGE, rows, partial(_instrument, contract_type))
 
 
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
-    kind, prefix = _TYPES[contract_type]
+    kind, perpetual, dated = _TYPES[contract_type]
     symbol = as_text(row.get("symbol"))
-    if symbol is None or not symbol.upper().startswith(prefix):
+    if symbol is None or (row.get("type"), row.get("tradeable")) != (kind, True):
+        return None  # of another kind, or closed
+    delivered = as_moment(row.get("lastTradingTime"))
+    prefix = perpetual if not row.get("lastTradingTime") else dated if delivered else None
+    if prefix is None or not symbol.upper().startswith(prefix):
         return None
-    if (row.get("type"), row.get("tradeable")) != (kind, True) or row.get("lastTradingTime"):
-        return None  # of another kind, closed, or dated
     base, quote = _pair(row, symbol)
     size, tick = as_positive(row.get("contractSize")), as_positive(row.get("tickSize"))
     step = _step(row, contract_type)
@@ -141,6 +146,8 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         min_quantity=step,  # no smallest order is stated: it is one step
         max_leverage=_max_leverage(row),
         margin_modes=_MARGIN_MODES[contract_type],
+        expires_at=delivered,
+        dated=delivered is not None,
     )
 
 

@@ -46,6 +46,7 @@ from botkeys.exchanges.parsing import (
     as_decimal,
     as_positive,
     as_text,
+    as_time,
     listing,
     milliseconds,
     object_of,
@@ -73,7 +74,7 @@ _INSTRUMENTS = "/api/v1/contracts/active"
 _KEY = "/api/v1/user/api-key"
 _SUCCESS = "200000"
 _LISTING_WEIGHT = 3
-_PERPETUAL = "FFWCSX"
+_PERPETUAL, _DATED = "FFWCSX", "FFICSX"
 _BOTH_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
 _ISOLATED = (MarginMode.ISOLATED,)
 _TRADE = "futures"
@@ -140,14 +141,17 @@ class _OlderKeys:
 
 
 def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """Parse `contracts/active`: open perpetuals of one contract type."""
+    """Parse `contracts/active`: open perpetuals and dated contracts of one contract type."""
     return listing(EXCHANGE, _rows(payload), partial(_instrument, contract_type))
 
 
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
     # isQuanto is true for ordinary contracts too and means nothing.
     inverse = contract_type is ContractType.INVERSE
-    if row.get("status") != "Open" or row.get("isInverse") is not inverse or not _perpetual(row):
+    delivered = as_time(row.get("expireDate")) if row.get("type") == _DATED else None
+    if row.get("status") != "Open" or row.get("isInverse") is not inverse:
+        return None
+    if delivered is None and not _perpetual(row):
         return None
     symbol, base = as_text(row.get("symbol")), as_asset(row.get("baseCurrency"))
     quote, settle = as_asset(row.get("quoteCurrency")), as_asset(row.get("settleCurrency"))
@@ -167,6 +171,8 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         min_quantity=lot,
         max_leverage=as_positive(row.get("maxLeverage")),
         margin_modes=_BOTH_MODES if row.get("supportCross") is True else _ISOLATED,
+        expires_at=delivered,
+        dated=delivered is not None,
     )
 
 

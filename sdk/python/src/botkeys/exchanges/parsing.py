@@ -33,6 +33,13 @@ class _Listed(Protocol):
     def symbol(self) -> str: ...
 
 
+def _counts(item: _Listed) -> bool:
+    """Return whether the row shows that the listing was understood: dated contracts may be all
+    that is left of one whose perpetuals were not.
+    """
+    return not getattr(item, "dated", False)
+
+
 _T = TypeVar("_T", bound=_Listed)
 
 
@@ -174,6 +181,6 @@ def listing(
         item = parse(row)
         if item is not None:
             found.setdefault(item.symbol, item)
-    if not found and not may_be_empty:
+    if not may_be_empty and not any(map(_counts, found.values())):
         raise BadPayload(exchange)
     return tuple(found.values())
