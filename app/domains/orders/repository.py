@@ -1,6 +1,6 @@
 """The SQL of a bot's resting orders. Every statement names the account and the bot."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,6 +12,8 @@ from app.db.driver import SessionExecutor, Statement
 from app.db.models import Account, Bot, Key, RestingOrders, TradingAsset
 from app.db.outcome import IDENTIFIED
 from app.domains.bots.config_rows import ConfigRow, read_under_locks
+from app.domains.trading.directory import look_up
+from app.domains.trading.symbols import Place, is_foreign
 
 _ACCOUNT = bindparam("account", type_=Uuid())
 _BOT = bindparam("bot", type_=Uuid())
@@ -50,6 +52,16 @@ _PUT = Statement(
 )
 
 
+_PLACE = Statement(
+    select(Key.exchange, Key.environment, Key.region, Key.contract_type)
+    .join(Bot, (Bot.account_id == Key.account_id) & (Bot.key_id == Key.id))
+    .where(
+        Bot.account_id == bindparam("account", type_=Uuid()),
+        Bot.id == bindparam("bot", type_=Uuid()),
+    )
+)
+
+
 class OrderRepository:
     """The resting orders of one bot. Locks are taken in the order account, bot, key, assets."""
 
@@ -58,6 +70,21 @@ class OrderRepository:
         self._account_id = account_id
         self._bot_id = bot_id
         self._names = {"account": account_id, "bot": bot_id}
+
+    async def own_symbols(self, names: Collection[str]) -> dict[str, str]:
+        """Return the own symbols of names at the exchange of the bot's key. Raises
+        `AmbiguousSymbol`.
+        """
+        found = {name: name for name in names}
+        foreign = set(filter(is_foreign, names))
+        if foreign:
+            for exchange, environment, region, kind in await self._executor.fetch(
+                _PLACE, **self._names
+            ):
+                place = Place(exchange, environment, region or "", kind)
+                directory = await look_up(self._executor, place, foreign)
+                found |= {name: directory.symbol(name) for name in foreign}
+        return found
 
     async def share(self, symbols: Sequence[str]) -> None:
         """Lock the account, the bot, its key and that key's assets of the symbols."""

@@ -8,7 +8,7 @@ from app.api.problems import problems
 from app.api.route import EdgeRoute
 from app.domains.orders.deps import Orders
 from app.domains.orders.schemas import OrderReport, RestingOrders
-from app.domains.trading.errors import KeyNotAssigned
+from app.domains.trading.errors import AmbiguousSymbol, KeyNotAssigned
 
 router = APIRouter(prefix="/v1/runtime/orders", tags=["runtime"], route_class=EdgeRoute)
 
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/v1/runtime/orders", tags=["runtime"], route_class=Ed
     operation_id="reportOrders",
     summary="Report resting orders",
     response_model=RestingOrders,
-    responses=problems(KeyNotAssigned),
+    responses=problems(KeyNotAssigned, AmbiguousSymbol),
 )
 @for_bots(hot=True)
 async def report_orders(report: OrderReport, service: Orders) -> Response:
@@ -28,11 +28,11 @@ async def report_orders(report: OrderReport, service: Orders) -> Response:
     mode and its place among the assets, as exchanges demand. The report replaces the former one
     as a whole and counts for 5 minutes: repeat it while orders rest, and when the counts change.
     """
-    key_id, expires_at = await service.report(report)
+    resting = await service.report(report)
     return json_answer(
         {
-            "key_id": key_id,
-            "orders": [entry.model_dump() for entry in report.orders],
-            "expires_at": expires_at,
+            "key_id": resting.key_id,
+            "orders": [{"symbol": name, "count": n} for name, n in resting.counts.items()],
+            "expires_at": resting.expires_at,
         }
     )

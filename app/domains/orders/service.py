@@ -1,6 +1,9 @@
 """Keeps key and margin mode as they are while orders rest at the exchange, which demands it too."""
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from app.auth.errors import TokenFault, Unauthenticated
@@ -11,6 +14,16 @@ from app.domains.trading.errors import KeyNotAssigned
 
 LEASE = timedelta(minutes=5)
 """How long a count stands that is not reported again: the bot may be gone, and its orders too."""
+
+
+class Resting(NamedTuple):
+    """The orders by the exchange's own symbol, the key that they concern, and until when they
+    count.
+    """
+
+    key_id: UUID
+    counts: Mapping[str, int]
+    expires_at: datetime | None
 
 
 class OrderService:
@@ -24,10 +37,13 @@ class OrderService:
         self._orders = orders
         self._bot = bot
 
-    async def report(self, report: OrderReport) -> tuple[UUID, datetime | None]:
-        """Store the report; return the key that it concerns and until when it counts."""
-        entries = sorted(report.orders, key=lambda entry: entry.symbol)
-        symbols = [entry.symbol for entry in entries]
+    async def report(self, report: OrderReport) -> Resting:
+        """Store the report. Two spellings of one symbol are added up."""
+        own = await self._orders.own_symbols([entry.symbol for entry in report.orders])
+        resting: Counter[str] = Counter()
+        for entry in report.orders:
+            resting[own[entry.symbol]] += entry.count
+        symbols = sorted(resting)
         await self._orders.share(symbols)
         rows, now = await self._orders.config_rows()
         # Minting waits for the bot's lock, so a token revoked meanwhile can report nothing.
@@ -37,6 +53,6 @@ class OrderService:
         if key_id is None or report.key_id not in {None, key_id}:
             raise KeyNotAssigned
         expires_at = now + LEASE
-        counts = [entry.count for entry in entries]
+        counts = [resting[symbol] for symbol in symbols]
         await self._orders.put(key_id, symbols, counts, expires_at)
-        return key_id, expires_at if entries else None
+        return Resting(key_id, resting, expires_at if symbols else None)
