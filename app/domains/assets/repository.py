@@ -64,6 +64,7 @@ class AssetRow(NamedTuple):
     lot_size: Decimal | None
     min_quantity: Decimal | None
     contract_size: Decimal | None
+    contract_changed_at: datetime | None
     price: Decimal | None
     volume_24h: Decimal | None
     open_positions: int
@@ -90,7 +91,7 @@ _OF_KEY = f"""
            listing.base, listing.quote, listing.settle,
            coalesce(listing.listed, false), {MAX_LEVERAGE}, coalesce(listing.margin_modes, '{{}}'),
            listing.tick_size, listing.lot_size, listing.min_quantity, listing.contract_size,
-           priced.price, priced.volume_24h,
+           listing.contract_changed_at, priced.price, priced.volume_24h,
            (
                SELECT count(*) FROM positions
                WHERE account_id = keys.account_id AND key_id = keys.id AND symbol = assets.symbol

@@ -174,6 +174,14 @@ class Asset(Document):
             "quote asset (inverse).",
         ),
     ]
+    contract_changed_at: Annotated[
+        datetime | None,
+        Field(
+            description="When the exchange last changed `contract_size` or `settle`; null if it "
+            "never did while the service knew the symbol. The event `contract_changed` has the "
+            "values before and after.",
+        ),
+    ]
     may_open_positions: Annotated[
         bool,
         Field(

@@ -36,6 +36,7 @@ def asset_document(row: AssetRow) -> dict[str, Any]:
         "lot_size": row.lot_size,
         "min_quantity": row.min_quantity,
         "contract_size": row.contract_size,
+        "contract_changed_at": row.contract_changed_at,
         "may_open_positions": not reasons,
         "open_positions": row.open_positions,
         "blocked_by": reasons,

@@ -52,6 +52,7 @@ class ConfigRow(NamedTuple):
     lot_size: Decimal | None
     min_quantity: Decimal | None
     contract_size: Decimal | None
+    contract_changed_at: datetime | None
 
     @property
     def delisted(self) -> bool:
@@ -74,7 +75,8 @@ _MEMBERS = f"""
            coalesce(listing.listed, false),
            {MAX_LEVERAGE},
            listing.settle, priced.price, listing.tick_size, listing.lot_size,
-           listing.min_quantity, listing.contract_size
+           listing.min_quantity, listing.contract_size,
+           listing.contract_changed_at
 """  # noqa: S608  # built from constants only
 _TABLES = f"""
     JOIN accounts ON accounts.account_id = bots.account_id

@@ -47,6 +47,7 @@ async def test_an_added_asset_is_shown_with_what_the_catalogue_says(world: World
         "lot_size": "0.01",
         "min_quantity": "0.02",
         "contract_size": "0.01",
+        "contract_changed_at": None,
         "may_open_positions": True,
         "open_positions": 0,
         "blocked_by": [],

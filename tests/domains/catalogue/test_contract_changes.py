@@ -1,6 +1,7 @@
 """A contract that changes at the exchange: marked, and known to each key that trades it."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from sqlalchemy import select
@@ -57,6 +58,13 @@ async def test_a_size_that_moves_marks_the_instrument_and_raises_an_event_for_ea
     assert await marked(world) == {SYMBOL}
     shown = await alice.user.get("/v1/bot-events?environment=testnet&kind=contract_changed")
     assert [item["data"]["symbol"] for item in shown.json()["items"]] == [SYMBOL]
+    assets = (await alice.user.get(f"/v1/keys/{alice.key['id']}/assets")).json()["items"]
+    config = (await alice.bot.get("/v1/runtime/config")).json()["assets"]
+    for documents in (assets, config):
+        moved = {item["symbol"]: item["contract_changed_at"] for item in documents}
+        at = datetime.fromisoformat(moved.pop(SYMBOL))
+        assert all(abs(at - event.at) < timedelta(minutes=1) for event in found.values())
+        assert set(moved.values()) <= {None}
 
 
 async def test_what_a_contract_is_settled_in_counts_and_nothing_else_of_it(world: World) -> None:

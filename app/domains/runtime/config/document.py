@@ -65,6 +65,7 @@ def _asset(row: ConfigRow) -> dict[str, Any]:
         "lot_size": row.lot_size,
         "min_quantity": row.min_quantity,
         "contract_size": row.contract_size,
+        "contract_changed_at": row.contract_changed_at,
         "may_open_positions": not reasons,
         "blocked_by": reasons,
     }

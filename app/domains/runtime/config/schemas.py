@@ -1,5 +1,6 @@
 """A bot's configuration as the API shows it."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -83,6 +84,13 @@ class ConfigAsset(Document):
             examples=["0.01"],
             description="What one unit of quantity is worth: in the base asset (linear) or the "
             "quote asset (inverse).",
+        ),
+    ]
+    contract_changed_at: Annotated[
+        datetime | None,
+        Field(
+            description="When the exchange last changed `contract_size` or `settle`; null if it "
+            "never did while the service knew the symbol. Stop sizing orders with older values."
         ),
     ]
     may_open_positions: Annotated[

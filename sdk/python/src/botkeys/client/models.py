@@ -84,6 +84,7 @@ class ConfigAsset(_Answer):
     lot_size: Decimal | None = None
     min_quantity: Decimal | None = None
     contract_size: Decimal | None = None
+    contract_changed_at: datetime | None = None
     may_open_positions: bool = False
     blocked_by: tuple[str, ...] = ()
 
