@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.shares import Share, Shares
 from app.db.engine import open_database
+from app.domains.trading.kinds import KINDS
 from app.errors import RateLimited
 from app.settings import Role
 from tests.support.batches import item
@@ -20,7 +21,7 @@ from tests.support.variants import changed, narrow
 from tests.support.world import World
 
 DEAR = [route for route in routes_of(Role.ALL) if route.access.dear]
-COUNTING = ["trades", "positions", "equity_snapshots", "signals", "bot_events"]
+COUNTING = [kind.table.name for kind in KINDS]
 _LOCK = text(f"LOCK TABLE {', '.join(COUNTING)} IN ACCESS EXCLUSIVE MODE")
 _WAITING = text(
     "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"

@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import text
 
 from app.db.engine import Database
+from app.domains.trading.kinds import KINDS
 
-TABLES = ("trades", "positions", "equity_snapshots", "signals", "bot_events")
+TABLES = tuple(kind.table.name for kind in KINDS)
 _NAMES = "bot_id, id, key_id, exchange, environment, contract_type"
 _ID = "'r' || n"
 _NAMED = f":bot, {_ID}, :key, 'okx', :environment, 'linear'"

@@ -2,11 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
+    Table,
     bindparam,
     delete,
     exists,
@@ -25,21 +26,18 @@ from app.db.driver import Executor, Statement
 from app.db.models import (
     Assignment,
     Bot,
-    BotEvent,
-    EquitySnapshot,
     Key,
     KeyLabel,
     Position,
     RestingOrders,
-    Signal,
-    Trade,
 )
 from app.db.models.position import locking
 from app.db.models.resting_order import resting
+from app.domains.trading.kinds import KINDS
 
 _KEYS = Key.__table__
 _BOTS = Bot.__table__
-_NAMING_KEYS = (Position, BotEvent, Trade, EquitySnapshot, Signal, Assignment)
+_NAMING_KEYS = (*(kind.table for kind in KINDS), cast("Table", Assignment.__table__))
 _LABEL = ("label", "exchange", "environment", "contract_type")
 """The columns that outlive the key in its label."""
 
@@ -240,7 +238,7 @@ class KeyRepository:
         named = or_(
             *(
                 exists(literal_column("1")).where(
-                    table.account_id == self._account_id, table.key_id == key_id
+                    table.c.account_id == self._account_id, table.c.key_id == key_id
                 )
                 for table in _NAMING_KEYS
             )
