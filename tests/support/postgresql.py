@@ -17,7 +17,7 @@ NEWER_THAN_15 = (
     r"\bNOT\s+ENFORCED\b",
     r"\bVIRTUAL\b",
     r"\bRETURNING\s+(WITH|OLD|NEW)\b",
-    r"\bON_ERROR\b",
+    r"\bON_ERROR\s+(STOP|IGNORE|SET_NULL)\b",
     r"\bSPLIT\s+PARTITION\b",
     r"\bMERGE\s+INTO\b[^;]*\bRETURNING\b",
     r"\bAT\s+LOCAL\b",
