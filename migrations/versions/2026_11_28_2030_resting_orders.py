@@ -34,7 +34,7 @@ def upgrade() -> None:
         postgresql_with={"fillfactor": 50},
     )
     op.create_index("ix_resting_orders_key", "resting_orders", ["account_id", "key_id"])
-    op.execute("GRANT SELECT ON resting_orders TO botkeys_api")
+    op.execute("GRANT SELECT, DELETE ON resting_orders TO botkeys_api")
     op.execute(
         "GRANT SELECT, INSERT, UPDATE (key_id, symbols, counts, expires_at) ON resting_orders"
         " TO botkeys_runtime"

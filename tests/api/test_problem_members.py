@@ -16,12 +16,15 @@ from app.auth.errors import TokenFault
 from app.errors import AppError, RatePolicy
 from app.kit.json_codec import dumps
 from app.settings import Role
+from botkeys.exchanges.ccxt_ids import CcxtExchange
+from botkeys.exchanges.model import ContractType, ExchangeId
 from tests.support.routes import document_of
 
 ID = UUID("01938a5e-0000-7000-8000-000000000000")
 KINDS = sorted(set(error_classes()), key=lambda kind: (kind.__module__, kind.__name__))
 COMMON = {"type", "title", "status", "code", "detail", "request_id"}
 SAMPLES: dict[str, Any] = {
+    "anywhere": True,
     "bot_id": ID,
     "bot_name": "Grid BTC",
     "bots": [{"id": ID, "name": "Grid BTC"}],
@@ -30,13 +33,17 @@ SAMPLES: dict[str, Any] = {
     "detail": "A sentence.",
     "unlisted": 3,
     "environment": "live",
+    "exchange_code": "-2015",
     "errors": [{"loc": ["body", "items", 0], "type": "missing", "msg": "Field required"}],
     "expected": "bot",
     "fault": TokenFault.EXPIRED,
     "key_id": ID,
     "key_ids": [ID],
     "limit": 4096,
+    "margin_mode": "cross",
     "maximum": Decimal(50),
+    "meant": CcxtExchange(ExchangeId.OKX, "eea", ContractType.LINEAR),
+    "modes": ["isolated"],
     "name": "OKX",
     "now": datetime(2026, 11, 22, 10, tzinfo=UTC),
     "offered": ["linear"],

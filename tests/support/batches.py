@@ -6,12 +6,13 @@ from typing import Any
 from sqlalchemy import insert, select, text
 
 from app.db.base import Base, new_id
-from app.db.models import BotEvent, DeletionMark, EquitySnapshot, Signal, Trade
+from app.db.models import BotEvent, DeletionMark, EquitySnapshot, Funding, Signal, Trade
 from tests.support.positions import SYMBOL
 from tests.support.world import Bot, Json, World
 
 TABLES: dict[str, type[Base]] = {
     "trades": Trade,
+    "funding": Funding,
     "equity-snapshots": EquitySnapshot,
     "signals": Signal,
     "events": BotEvent,
@@ -33,6 +34,7 @@ def item(kind: str, name: str, at: datetime = AN_HOUR_AGO, /, **changes: Any) ->
             "opened_at": (at - timedelta(minutes=5)).isoformat(),
             "closed_at": at.isoformat(),
         },
+        "funding": {"symbol": SYMBOL, "amount": "-1.25", "settle": "USDT"},
         "equity-snapshots": {"equity": "10250.75", "settle": "USDT"},
         "signals": {"symbol": SYMBOL, "name": "breakout", "direction": "long"},
         "events": {"kind": "reconnected", "level": "info", "message": "The feed was away."},

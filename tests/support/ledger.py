@@ -1,7 +1,7 @@
 """Random trading and its results, computed plainly with fractions, one trade at a time."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import new_id
-from app.db.models import Account, DeletionMark, EquitySnapshot, Trade
+from app.db.models import Account, DeletionMark, EquitySnapshot, Funding, Trade
 from app.domains.analytics.grouping import Grouping
 from app.domains.analytics.rollups import mark_stale, utc_days
 from app.domains.analytics.selection import Selection
@@ -31,7 +31,7 @@ ZERO = Fraction(0)
 @dataclass(frozen=True, slots=True)
 class Deal:
     """A trade; `settle` and `pnl` are stored as `None` if the contract is unknown. An imported one
-    may not know when it was `opened`.
+    may not know when it was `opened`. A `payment` is funding: `pnl` is its amount.
     """
 
     environment: str
@@ -43,6 +43,7 @@ class Deal:
     fees: Decimal
     opened: datetime | None
     at: datetime
+    payment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,18 @@ MOMENTS = _MOMENTS
 _AMOUNTS = st.one_of(
     st.integers(-3, 3).map(Decimal), st.decimals(-100, 100, places=18, allow_nan=False)
 )
+
+
+def _deal(at: datetime, held: timedelta | None, *, payment: bool, **rest: Any) -> Deal:
+    deal = Deal(at=at, opened=None if held is None else at - held, **rest)
+    if not payment:
+        return deal
+    settle = deal.settle or "USDT"
+    return replace(deal, settle=settle, fees=Decimal(0), opened=None, payment=True)
+
+
 DEALS = st.builds(
-    lambda at, held, **rest: Deal(at=at, opened=None if held is None else at - held, **rest),
+    _deal,
     at=_MOMENTS,
     held=st.sampled_from([timedelta(0), timedelta(microseconds=3), timedelta(hours=30), None]),
     environment=st.sampled_from(["live", "live", "live", "testnet"]),
@@ -89,6 +100,7 @@ DEALS = st.builds(
     settle=st.sampled_from(["USDT", "USDT", "BTC", None]),
     pnl=_AMOUNTS,
     fees=_AMOUNTS,
+    payment=st.sampled_from([False, False, True]),
 )
 LOOKS = st.builds(
     Look,
@@ -126,8 +138,12 @@ async def add_account(session: AsyncSession) -> UUID:
 
 
 async def add_deals(session: AsyncSession, account: UUID, deals: Iterable[Deal]) -> None:
-    """Add trades and mark their days as stale, as ingest does."""
+    """Add trades and funding and mark their days as stale, as ingest does."""
     for deal in deals:
+        await mark_stale(session, account, deal.environment, utc_days([deal.at]))
+        if deal.payment:
+            await _add_payment(session, account, deal)
+            continue
         known = deal.settle is not None
         await session.execute(
             insert(Trade).values(
@@ -152,7 +168,24 @@ async def add_deals(session: AsyncSession, account: UUID, deals: Iterable[Deal])
                 import_id=uuid4() if deal.opened is None else None,
             )
         )
-        await mark_stale(session, account, deal.environment, utc_days([deal.at]))
+
+
+async def _add_payment(session: AsyncSession, account: UUID, deal: Deal) -> None:
+    await session.execute(
+        insert(Funding).values(
+            account_id=account,
+            bot_id=deal.bot,
+            id=uuid4().hex,
+            key_id=deal.key,
+            exchange="okx",
+            environment=deal.environment,
+            contract_type="linear",
+            symbol=deal.symbol,
+            amount=deal.pnl,
+            settle=deal.settle,
+            at=deal.at,
+        )
+    )
 
 
 async def add_looks(session: AsyncSession, account: UUID, looks: Iterable[Look]) -> None:
@@ -247,18 +280,20 @@ def sums(
     found: dict[tuple[str, str], tuple[Any, ...]] = {}
     for name, settle in {(group(deal), deal.settle or "") for deal in deals}:
         some = [d for d in deals if (group(d), d.settle or "") == (name, settle)]
-        pnls = [Fraction(d.pnl) if settle else ZERO for d in some]
+        pnls = [Fraction(d.pnl) if settle else ZERO for d in some if not d.payment]
+        paid = sum((Fraction(d.pnl) for d in some if d.payment), ZERO)
         resets = [k.at for k in looks if k.reset and k.settle == settle and concerns(k, name)]
         found[name, settle] = (
-            len(some),
+            len(pnls),
             sum(pnl > 0 for pnl in pnls),
             sum(pnl < 0 for pnl in pnls),
-            sum(pnls, ZERO),
+            sum(pnls, ZERO) + paid,
+            paid,
             sum((pnl for pnl in pnls if pnl > 0), ZERO),
             sum((-pnl for pnl in pnls if pnl < 0), ZERO),
             sum((Fraction(d.fees) for d in some if settle), ZERO),
             sum((held_in(d) for d in some), ZERO),
-            sum(d.opened is None for d in some),
+            sum(d.opened is None and not d.payment for d in some),
             min((d.opened for d in some if d.opened is not None), default=None),
             min(d.at for d in some),
             max(d.at for d in some),

@@ -21,6 +21,10 @@ _FILL = {
         f"{_NAMES}, symbol, side, quantity, entry_price, exit_price, fees, opened_at, closed_at",
         f"{_NAMED}, 'BTC-USDT-SWAP', 'long', 1, 2, 3, 0, {_AT}, {_AT}",
     ),
+    "funding": (
+        f"{_NAMES}, at, symbol, amount, settle",
+        f"{_NAMED}, {_AT}, 'BTC-USDT-SWAP', -1, 'USDT'",
+    ),
     "positions": (
         f"{_NAMES}, symbol, side, status, close_reason, quantity, closed_at, created_at",
         f"{_NAMED}, 'BTC-USDT-SWAP', 'long', 'closed', 'reported', 1, {_AT}, {_AT}",

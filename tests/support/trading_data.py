@@ -15,6 +15,7 @@ from app.db.models import (
     BotEvent,
     DeletionMark,
     EquitySnapshot,
+    Funding,
     KeyLabel,
     Position,
     Signal,
@@ -29,6 +30,7 @@ _KEPT = {"exchange": "okx", "environment": "live", "contract_type": "linear"}
 _SIGNAL = {"symbol": "BTC-USDT-SWAP", "name": "mean reversion", "direction": "long"}
 MODELS: dict[str, type[Base]] = {
     "trades": Trade,
+    "funding": Funding,
     "equity-snapshots": EquitySnapshot,
     "signals": Signal,
     "bot-events": BotEvent,
@@ -36,6 +38,7 @@ MODELS: dict[str, type[Base]] = {
 }
 TIMES = {
     "trades": "closed_at",
+    "funding": "at",
     "equity-snapshots": "at",
     "signals": "at",
     "bot-events": "at",
@@ -57,6 +60,8 @@ def new_row(name: str, at: datetime, **columns: Any) -> dict[str, Any]:
         row |= {**prices, **known, "fees": Decimal("0.25"), "opened_at": at - SECOND}
     elif name == "positions":
         row |= {"status": "closed", "close_reason": "reported", "closed_at": at, "updated_at": at}
+    elif name == "funding":
+        row |= {"symbol": "BTC-USDT-SWAP", "amount": Decimal("-1.25"), "settle": "USDT"}
     elif name == "equity-snapshots":
         row |= {"equity": Decimal("1000.10"), "settle": "USDT", "reset": False}
     elif name == "signals":

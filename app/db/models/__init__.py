@@ -28,7 +28,7 @@ from app.db.models.release import Release
 from app.db.models.resting_order import RestingOrders
 from app.db.models.restoration import Restoration
 from app.db.models.rollup import StaleDay, TradeDay
-from app.db.models.trading import EquitySnapshot, Signal, Trade
+from app.db.models.trading import EquitySnapshot, Funding, Signal, Trade
 
 __all__ = [
     "Account",
@@ -45,6 +45,7 @@ __all__ = [
     "EquitySnapshot",
     "FormerContract",
     "Freeze",
+    "Funding",
     "IdempotencyRecord",
     "ImportRefusal",
     "ImportedRow",

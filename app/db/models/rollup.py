@@ -34,7 +34,9 @@ _Day = Annotated[date, mapped_column(Date, primary_key=True, sort_order=-1)]
 
 
 class TradeDay(Base):
-    """All trades of one UTC day, one scope and one settle asset.
+    """All trades and funding of one UTC day, one scope and one settle asset.
+
+    `pnl` is net: it includes `funding`, which is no trade.
 
     Trades that a deletion mark covered when the row was recomputed are left out. Columns outside
     the scope hold the zero UUID or are empty; so is the settle asset of trades whose contract was
@@ -65,6 +67,7 @@ class TradeDay(Base):
     wins: Mapped[int] = mapped_column(BigInteger)
     losses: Mapped[int] = mapped_column(BigInteger)
     pnl: Mapped[_Amount]
+    funding: Mapped[Decimal] = mapped_column(Numeric, server_default=text("0"))
     gross_profit: Mapped[_Amount]
     gross_loss: Mapped[_Amount]
     fees: Mapped[_Amount]

@@ -1,4 +1,4 @@
-"""What bots report: trades, equity snapshots and signals, one table each."""
+"""What bots report: trades, funding, equity snapshots and signals, one table each."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -117,6 +117,19 @@ class Trade(_Reported, Base):
                 "whole_unless_imported",
             ),
         )
+
+
+class Funding(_Reported, Base):
+    """A funding payment of a perpetual: positive if received, negative if paid."""
+
+    __tablename__ = "funding"
+    __symbols__ = True
+    __contracts__ = ContractKind
+
+    at: Mapped[datetime]
+    symbol: Mapped[str]
+    amount: Mapped[Decimal] = mapped_column(Numeric)
+    settle: Mapped[str]
 
 
 class EquitySnapshot(_Reported, Base):

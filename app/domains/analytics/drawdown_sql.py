@@ -1,4 +1,4 @@
-"""The SQL that adds up trades and computes the largest drawdown of their curve, in one pass.
+"""The SQL that adds up trades and funding and computes the largest drawdown, in one pass.
 
 A block sums up one stretch of a curve, computed from 0 at its beginning: the sum `pnl`, the highest
 and lowest points `high` and `low` (the beginning counts), and the largest drawdown within. Adjacent
@@ -14,7 +14,18 @@ drawdown of Magdon-Ismail and Atiya, "Maximum Drawdown" (Risk 17, 2004): the lar
 from a running maximum. Among equal drawdowns the first counts, and among equal peaks the first.
 """
 
-ADDED = ("trades", "wins", "losses", "pnl", "gross_profit", "gross_loss", "fees", "held", "untimed")
+ADDED = (
+    "trades",
+    "wins",
+    "losses",
+    "pnl",
+    "funding",
+    "gross_profit",
+    "gross_loss",
+    "fees",
+    "held",
+    "untimed",
+)
 CURVE = ("high", "high_at", "low", "low_at", "drawdown", "peak_at", "trough_at")
 COUNTED = ("trades", "wins", "losses", "untimed")
 BLOCK = (*ADDED, "first_opened", "first_at", "last_at", *CURVE)
@@ -22,16 +33,18 @@ BLOCK = (*ADDED, "first_opened", "first_at", "last_at", *CURVE)
 
 SUMS = ", ".join(f"sum({name}){'::bigint' if name in COUNTED else ''} AS {name}" for name in ADDED)
 
-STEPS = """
-count(*) AS trades,
-count(*) FILTER (WHERE pnl > 0) AS wins,
-count(*) FILTER (WHERE pnl < 0) AS losses,
+_OF_TRADES = "FILTER (WHERE funding IS NULL)"
+STEPS = f"""
+count(*) {_OF_TRADES} AS trades,
+count(*) FILTER (WHERE pnl > 0 AND funding IS NULL) AS wins,
+count(*) FILTER (WHERE pnl < 0 AND funding IS NULL) AS losses,
 coalesce(sum(pnl), 0) AS pnl,
-coalesce(sum(pnl) FILTER (WHERE pnl > 0), 0) AS gross_profit,
-coalesce(-sum(pnl) FILTER (WHERE pnl < 0), 0) AS gross_loss,
+coalesce(sum(funding), 0) AS funding,
+coalesce(sum(pnl) FILTER (WHERE pnl > 0 AND funding IS NULL), 0) AS gross_profit,
+coalesce(-sum(pnl) FILTER (WHERE pnl < 0 AND funding IS NULL), 0) AS gross_loss,
 coalesce(sum(trades.fees) FILTER (WHERE pnl IS NOT NULL), 0) AS fees,
 coalesce(sum(extract(epoch FROM trades.closed_at - trades.opened_at)), 0) AS held,
-count(*) FILTER (WHERE trades.opened_at IS NULL) AS untimed,
+count(*) FILTER (WHERE trades.opened_at IS NULL AND funding IS NULL) AS untimed,
 min(trades.opened_at) AS first_opened,
 trades.closed_at AS first_at,
 trades.closed_at AS last_at,
@@ -43,7 +56,9 @@ greatest(-coalesce(sum(pnl), 0), 0) AS drawdown,
 CAST(NULL AS timestamptz) AS peak_at,
 CASE WHEN sum(pnl) < 0 THEN trades.closed_at END AS trough_at
 """
-"""Trades as blocks, for a `GROUP BY trades.closed_at`: trades of the same moment are one step."""
+"""Trades and funding payments as blocks, for a `GROUP BY trades.closed_at`: what happens at the
+same moment is one step. `pnl` is net: it includes `funding`.
+"""
 
 
 def folded(source: str, by: str) -> str:

@@ -33,7 +33,8 @@ class Point(NamedTuple):
     settle: str
     at: datetime
     equity: Decimal | None
-    realised_pnl: Decimal
+    net_pnl: Decimal
+    funding: Decimal
     reset: bool
 
 
@@ -47,9 +48,9 @@ class CurveRepository:
     async def extent(
         self, selection: Selection, marks: Sequence[Mark]
     ) -> tuple[datetime, datetime] | None:
-        """Return the first and last time of a trade or snapshot; `None` if there are none."""
+        """Return the first and last time of what the curve shows; `None` if there is nothing."""
         ends = []
-        for table, at in (("trades", "closed_at"), ("equity_snapshots", "at")):
+        for table, at in (("trades", "closed_at"), ("funding", "at"), ("equity_snapshots", "at")):
             left = kept(marks, selection.environment, table, at)
             for order in ("", "DESC"):
                 ends.append(f"""(
@@ -71,7 +72,10 @@ class CurveRepository:
         """
         environment = selection.environment
         by_days = buckets.width % DAY == timedelta(0)
-        left = kept(marks, environment, "trades", "closed_at")
+
+        def left(table: str, at: str) -> str:
+            return kept(marks, environment, table, at)
+
         origin = "CAST(:origin AS timestamptz)"
         number = f"floor(extract(epoch FROM {{at}} - {origin}) / CAST(:width AS numeric))::bigint"
         if by_days:
@@ -80,12 +84,18 @@ class CurveRepository:
             earned = blocks(selection, selection.scope, left, {"n": number})
         else:
             days = ""
-            earned = f"""
-            SELECT {number.format(at="trades.closed_at")} AS n, trades.settle, pnl,
-                closed_at AS last_at
-            FROM trades
-            WHERE {selection.of_whom("trades")} AND {selection.within("closed_at")} AND {left}
-            """  # noqa: S608  # built from constants only
+            earned = " UNION ALL ".join(
+                f"""
+                SELECT {number.format(at=f"{table}.{at}")} AS n, {table}.settle, {pnl} AS pnl,
+                    {funding} AS funding, {at} AS last_at
+                FROM {table}
+                WHERE {selection.of_whom(table)} AND {selection.within(at)} AND {left(table, at)}
+                """  # noqa: S608  # built from constants only
+                for table, at, pnl, funding in (
+                    ("trades", "closed_at", "pnl", "0"),
+                    ("funding", "at", "amount", "amount"),
+                )
+            )
         own = f"""
             taken.account_id = :account AND taken.environment = :environment
             AND taken.key_id = series.key_id AND taken.settle = series.settle
@@ -131,7 +141,8 @@ class CurveRepository:
             SELECT settle, n, max(at) AS at, sum(change) AS change FROM changed GROUP BY settle, n
         ),
         earned AS (
-            SELECT settle, n, max(last_at) AS at, sum(pnl) AS pnl FROM ({earned}) AS earned
+            SELECT settle, n, max(last_at) AS at, sum(pnl) AS pnl, sum(funding) AS funding
+            FROM ({earned}) AS earned
             WHERE settle <> '' GROUP BY settle, n
         ),
         begun AS (
@@ -143,11 +154,12 @@ class CurveRepository:
         whole AS (
             SELECT settle, n, greatest(worth.at, earned.at) AS at,
                 sum(change) OVER so_far AS equity,
-                coalesce(sum(pnl) OVER so_far, 0) AS realised_pnl
+                coalesce(sum(pnl) OVER so_far, 0) AS net_pnl,
+                coalesce(sum(funding) OVER so_far, 0) AS funding
             FROM worth FULL JOIN earned USING (settle, n)
             WINDOW so_far AS (PARTITION BY settle ORDER BY n)
         )
-        SELECT settle, at, equity, realised_pnl, begun.n IS NOT NULL AS reset
+        SELECT settle, at, equity, net_pnl, funding, begun.n IS NOT NULL AS reset
         FROM whole LEFT JOIN begun USING (settle, n) WHERE n >= 0 ORDER BY settle, n
         """  # noqa: S608  # constants, and ids and times of marks
         rows = await self._execute(

@@ -14,15 +14,16 @@ from app.db.models import Account
 from app.domains.analytics.drawdown_sql import SUMS, folded
 from app.domains.analytics.equity_series import REPORTED
 from app.domains.analytics.grouping import Grouping, member
-from app.domains.analytics.selection import Selection, blocks, cut_days, raw_days, trades_of_days
+from app.domains.analytics.selection import Selection, blocks, cut_days, raw_days, steps_of_days
 from app.domains.analytics.undeleted import kept
 from app.domains.trading.directory import stored_symbols
 from app.domains.trading.marks import Mark, read_marks
 
 
 class Sums(NamedTuple):
-    """The sums of the trades of one group and settle asset; `settle` is empty if unknown.
+    """The sums of the trades and funding of one group and settle asset, which is empty if unknown.
 
+    `pnl` is net: it includes `funding`.
     `since` is the first trade of the stretch with the largest drawdown; the stretch begins at its
     peak if `peak_at` is `None`. `held` is in seconds, without the `untimed` trades, whose opening
     is not known.
@@ -34,6 +35,7 @@ class Sums(NamedTuple):
     wins: int
     losses: int
     pnl: Decimal
+    funding: Decimal
     gross_profit: Decimal
     gross_loss: Decimal
     fees: Decimal
@@ -89,13 +91,12 @@ class AnalyticsRepository:
         """Return the sums by group and settle asset. A reset of test funds begins a new stretch."""
         environment = selection.environment
         snapshots_left = kept(marks, environment, "equity_snapshots", "at")
-        trades_left = kept(marks, environment, "trades", "closed_at")
         days_left = kept(marks, environment, "trade_days", "first_at")
         who = grouping.of_snapshots
         source = blocks(
             selection,
             selection.scope | grouping.scope,
-            trades_left,
+            lambda table, at: kept(marks, environment, table, at),
             {"member": grouping.expression, "who": who},
         )
         cuts = f"""
@@ -136,10 +137,12 @@ class AnalyticsRepository:
         name = member(kind)
         scope = selection.scope | grouping.scope
         beyond = "" if after is None else f"AND {name} > :after"
-        since_marked = trades_of_days(
+        since_marked = steps_of_days(
             "stale",
-            f"{selection.of_whom('trades')} AND {selection.touched('stale.day')}"
-            f" {beyond.format(of='trades')}",
+            lambda table, _: (
+                f"{selection.of_whom(table)} AND {selection.touched('stale.day')}"
+                f" {beyond.format(of=table)}"
+            ),
         )
         query = f"""
         WITH stale AS MATERIALIZED (

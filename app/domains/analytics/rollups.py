@@ -1,7 +1,7 @@
-"""Daily sums of trades (`trade_days`): marked as stale, then recomputed.
+"""Daily sums of trades and funding (`trade_days`): marked as stale, then recomputed.
 
-A day without a row here and without a mark in `stale_days` has no trades. Every transaction that
-changes trades therefore marks their days. Recomputing a day first deletes its marks and reads the
+A day without a row here and without a mark in `stale_days` has neither. Every transaction that
+changes them therefore marks their days. Recomputing a day first deletes its marks and reads the
 trades only in the next statement, so whatever is committed in between keeps its mark.
 """
 
@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.models import DeletionMark, StaleDay, TradeDay
 from app.db.models.rollup import BY_BOT, BY_KEY, BY_SYMBOL, SCOPES
 from app.domains.analytics.drawdown_sql import BLOCK, STEPS, folded
-from app.domains.analytics.selection import trades_of_days
+from app.domains.analytics.selection import steps_of_days
 from app.domains.analytics.undeleted import kept
 from app.domains.trading.marks import read_marks
 
@@ -67,8 +67,9 @@ async def add_up(
 ) -> None:
     """Insert the rows of days that have none and that nobody else recomputes."""
     place = {"account": account_id, "environment": environment, "days": list(days)}
-    left = kept(await read_marks(session, account_id), environment, "trades", "closed_at")
-    await session.execute(text(_RECOMPUTE.format(left=left)), place)
+    marks = await read_marks(session, account_id)
+    left = {table: kept(marks, environment, table, at) for table, at in _TIMES.items()}
+    await session.execute(text(_RECOMPUTE.format(**left)), place)
 
 
 _TAKE = text("SELECT pg_try_advisory_xact_lock(hashtextextended('trade_days/' || :place, 0))")
@@ -87,8 +88,10 @@ _EACH = f"""
     WHERE scope & 3 < 2 OR scope & 3 = 3 AND many_bots OR scope & 3 = 2 AND many_keys
     GROUP BY 1, 2, 3, 4, 5, 6, trades.closed_at
 """  # noqa: S608  # built from constants only, here and below
-_TRADED = trades_of_days(
-    "wanted", "account_id = :account AND environment = :environment AND {left}"
+_TIMES = {"trades": "closed_at", "funding": "at"}
+_TRADED = steps_of_days(
+    "wanted",
+    lambda table, _: f"account_id = :account AND environment = :environment AND {{{table}}}",
 )
 _BLOCK = ", ".join(BLOCK)
 # On most days a key has one bot and a bot one key: curves that coincide are computed once.

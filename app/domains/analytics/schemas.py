@@ -36,7 +36,7 @@ class SummaryPeriod(Document):
 
 
 class Drawdown(Document):
-    """The largest fall of the cumulative realised P&L from a running maximum."""
+    """The largest fall of the cumulative P&L, net of fees and funding, from a running maximum."""
 
     value: Annotated[Amount, Field(examples=["320.5"], description="The size of the fall.")]
     percent: Annotated[
@@ -94,6 +94,12 @@ class SummaryFigures(Document):
     ]
     trades: Annotated[int, Field(examples=[16], description="The number of trades.")]
     realised_pnl: Annotated[Amount, Field(description="Realised P&L, net of `fees`.")]
+    funding: Annotated[
+        Amount, Field(examples=["-12.5"], description="Funding received, negative if paid.")
+    ]
+    net_pnl: Annotated[
+        Amount, Field(description="`realised_pnl` and `funding`; what the drawdown is of.")
+    ]
     fees: Annotated[Amount, Field(description="Positive if paid, negative if earned.")]
     gross_profit: Annotated[Amount, Field(description="The sum of all wins.")]
     gross_loss: Annotated[Amount, Field(description="The sum of all losses, as a positive number.")]
@@ -169,6 +175,12 @@ class EquityPoint(Document):
     realised_pnl_cumulative: Annotated[
         Amount, Field(description="Realised P&L since the start of the period.")
     ]
+    funding_cumulative: Annotated[
+        Amount, Field(description="Funding since the start of the period, negative if paid.")
+    ]
+    net_pnl_cumulative: Annotated[
+        Amount, Field(description="Realised P&L and funding since the start of the period.")
+    ]
     reset: Annotated[
         bool, Field(description="Whether test funds were claimed again since the previous point.")
     ]
@@ -226,6 +238,7 @@ class PnlToday(Document):
 
     settle: Annotated[str, Field(examples=["USDT"], description="The asset of the P&L.")]
     realised_pnl: Annotated[Amount, Field(description="Realised P&L, net of fees.")]
+    funding: Annotated[Amount, Field(description="Funding received, negative if paid.")]
     trades: Annotated[
         int, Field(examples=[12], description="The number of trades that closed today.")
     ]

@@ -1,5 +1,6 @@
-"""The trades and snapshots that a query covers, and the SQL that finds them."""
+"""The trades, funding and snapshots that a query covers, and the SQL that finds them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -7,6 +8,9 @@ from uuid import UUID
 
 from app.db.models.rollup import BY_BOT, BY_KEY, BY_SYMBOL
 from app.domains.analytics.drawdown_sql import BLOCK, STEPS
+
+Conditions = Callable[[str, str], str]
+"""Conditions for the rows of a table, given its name and that of its time."""
 
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -120,29 +124,38 @@ def raw_days(selection: Selection, left: str, *more: str) -> str:
     return f"SELECT day FROM ({union}) AS days WHERE {selection.touched('day')}"  # noqa: S608  # as above
 
 
-_COLUMNS = "key_id, bot_id, symbol, settle, pnl, fees, opened_at, closed_at"
-"""What adding up takes of a trade."""
+_STEPS = (
+    ("trades", "closed_at", "pnl, CAST(NULL AS numeric), fees, opened_at"),
+    ("funding", "at", "amount, amount, 0, CAST(NULL AS timestamptz)"),
+)
+"""The tables whose rows are steps of a curve: their time, and what adding up takes of a row."""
 
 
-def trades_of_days(days: str, conditions: str) -> str:
-    """Return what follows FROM: all days of `days`, each with its trades under these conditions.
+def steps_of_days(days: str, conditions: Conditions) -> str:
+    """Return what follows FROM: all days of `days`, each with its trades and funding payments, as
+    `trades`, under the conditions for a table and its time. `funding` is null for trades.
 
-    OFFSET 0 keeps the planner from scanning all trades first because it cannot estimate the days.
+    OFFSET 0 keeps the planner from scanning all rows first because it cannot estimate the days.
     """
+    parts = " UNION ALL ".join(
+        f"""
+        SELECT key_id, bot_id, symbol, settle, {columns}, {at} FROM {table}
+        WHERE {conditions(table, at)}
+            AND {table}.{at} >= {days}.day::timestamp AT TIME ZONE 'UTC'
+            AND {table}.{at} < ({days}.day + 1)::timestamp AT TIME ZONE 'UTC'
+        """  # noqa: S608  # built from constants only
+        for table, at, columns in _STEPS
+    )
     return f"""{days} CROSS JOIN LATERAL (
-        SELECT {_COLUMNS} FROM trades
-        WHERE {conditions}
-            AND trades.closed_at >= {days}.day::timestamp AT TIME ZONE 'UTC'
-            AND trades.closed_at < ({days}.day + 1)::timestamp AT TIME ZONE 'UTC'
-        OFFSET 0
-    ) AS trades"""  # noqa: S608  # built from constants only
+        {parts} OFFSET 0
+    ) AS trades (key_id, bot_id, symbol, settle, pnl, funding, fees, opened_at, closed_at)"""
 
 
-def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str]) -> str:
+def blocks(selection: Selection, scope: int, left: Conditions, columns: dict[str, str]) -> str:
     """Return a query for the blocks (`drawdown_sql`) of a selection, by whole days where possible.
 
     `columns` are further columns: expressions with `{of}` for the table, and `{at}` for a time in
-    the block. The query needs `raw_days` beside it. `left` is `kept` for trades and closed_at.
+    the block. The query needs `raw_days` beside it. `left` is `kept` for a table and its time.
     """
     of_days, of_trades = [
         ", ".join(
@@ -152,7 +165,10 @@ def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str])
         for table, at in (("trade_days", "trade_days.first_at"), ("trades", "trades.closed_at"))
     ]
     numbers = ", ".join(str(number + 1) for number in range(len(columns)))
-    wanted = f"{selection.of_whom('trades')} AND {selection.within('closed_at')} AND {left}"
+
+    def wanted(table: str, at: str) -> str:
+        return f"{selection.of_whom(table)} AND {selection.within(at)} AND {left(table, at)}"
+
     return f"""
     SELECT {of_days}, trade_days.settle, {", ".join(BLOCK)}
     FROM trade_days
@@ -161,6 +177,6 @@ def blocks(selection: Selection, scope: int, left: str, columns: dict[str, str])
         AND trade_days.day NOT IN (SELECT day FROM raw_days)
     UNION ALL
     SELECT {of_trades}, coalesce(trades.settle, '') AS settle, {STEPS}
-    FROM {trades_of_days("raw_days", wanted)}
+    FROM {steps_of_days("raw_days", wanted)}
     GROUP BY {numbers}, {len(columns) + 1}, trades.closed_at
     """  # noqa: S608  # built from constants only

@@ -49,7 +49,9 @@ def figures_document(figures: Figures, names: Mapping[UUID, str]) -> dict[str, A
         **_group(figures, names),
         "settle": sums.settle,
         "trades": sums.trades,
-        "realised_pnl": sums.pnl,
+        "realised_pnl": sums.pnl - sums.funding,
+        "funding": sums.funding,
+        "net_pnl": sums.pnl,
         "fees": sums.fees,
         "gross_profit": sums.gross_profit,
         "gross_loss": sums.gross_loss,
@@ -108,7 +110,9 @@ def curve_documents(points: Sequence[Point]) -> list[dict[str, Any]]:
                 {
                     "at": point.at,
                     "equity": point.equity,
-                    "realised_pnl_cumulative": point.realised_pnl,
+                    "realised_pnl_cumulative": point.net_pnl - point.funding,
+                    "funding_cumulative": point.funding,
+                    "net_pnl_cumulative": point.net_pnl,
                     "reset": point.reset,
                 }
                 for point in of_settle

@@ -194,7 +194,12 @@ class AnalyticsService:
             "today_since": today,
             **await self._dashboard.totals(environment),
             "pnl_today": [
-                {"settle": row.settle, "realised_pnl": row.pnl, "trades": row.trades}
+                {
+                    "settle": row.settle,
+                    "realised_pnl": row.pnl - row.funding,
+                    "funding": row.funding,
+                    "trades": row.trades,
+                }
                 for row in sums
                 if row.settle
             ],

@@ -107,6 +107,7 @@ TRADES = _data_list(
     "stored_at",
     "import_id",
 )
+FUNDING = _data_list(kinds.FUNDING, "at", "symbol", "amount", "settle", "stored_at")
 EQUITY_SNAPSHOTS = _data_list(
     kinds.EQUITY_SNAPSHOTS,
     "at",
@@ -167,4 +168,4 @@ POSITIONS = DataList(
         ),
     },
 )
-LISTS = (TRADES, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS, POSITIONS)
+LISTS = (TRADES, FUNDING, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS, POSITIONS)

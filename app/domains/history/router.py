@@ -11,8 +11,21 @@ from app.api.schemas import UNDERSTOOD, Label, Symbol
 from app.auth.scopes import Scope
 from app.domains.history.deps import Listing
 from app.domains.history.listing import IN_EVERY_FORM
-from app.domains.history.lists import BOT_EVENTS, EQUITY_SNAPSHOTS, POSITIONS, SIGNALS, TRADES
-from app.domains.history.schemas import BotEventPage, EquitySnapshotPage, SignalPage, TradePage
+from app.domains.history.lists import (
+    BOT_EVENTS,
+    EQUITY_SNAPSHOTS,
+    FUNDING,
+    POSITIONS,
+    SIGNALS,
+    TRADES,
+)
+from app.domains.history.schemas import (
+    BotEventPage,
+    EquitySnapshotPage,
+    FundingPage,
+    SignalPage,
+    TradePage,
+)
 from app.domains.positions.schemas import PositionPage, PositionStatus
 from app.domains.trading.errors import AmbiguousSymbol
 from app.domains.trading.fields import EventLevel
@@ -41,6 +54,25 @@ async def list_trades(
     `Accept: text/csv` or `application/x-ndjson` returns the whole list, regardless of `limit`.
     """
     return await listing.answer(TRADES, symbol=symbol)
+
+
+@router.get(
+    "/funding",
+    operation_id="listFunding",
+    summary="List funding payments",
+    response_model=FundingPage,
+    responses=OF_A_SYMBOL,
+)
+@for_users(Scope.DATA_READ, hot=True)
+async def list_funding(
+    listing: Listing,
+    symbol: SymbolQuery = None,
+) -> Response:
+    """List funding payments of one environment, newest first.
+
+    `Accept` selects CSV or NDJSON, as in `listTrades`.
+    """
+    return await listing.answer(FUNDING, symbol=symbol)
 
 
 @router.get(

@@ -110,6 +110,19 @@ class Trade(_Reported):
     ]
 
 
+class Funding(_Reported):
+    """A funding payment of a perpetual."""
+
+    at: Annotated[datetime, Field(description="When it was paid.")]
+    symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
+    amount: Annotated[
+        DecimalText,
+        Field(examples=["-1.25"], description="Positive if received, negative if paid."),
+    ]
+    settle: Annotated[str, Field(examples=["USDT"], description="The asset of the amount.")]
+    stored_at: Annotated[datetime, Field(description="When the service stored it.")]
+
+
 class EquitySnapshot(_Reported):
     """The value of the exchange account at one moment."""
 
@@ -189,6 +202,13 @@ class TradePage(Document):
     """A page of trades."""
 
     items: list[Trade]
+    next_cursor: NextCursor
+
+
+class FundingPage(Document):
+    """A page of funding payments."""
+
+    items: list[Funding]
     next_cursor: NextCursor
 
 

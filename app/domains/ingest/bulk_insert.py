@@ -197,6 +197,14 @@ EQUITY_SNAPSHOTS = _target(
     "reset",
     given=("contract_type",),
 )
+FUNDING = _target(
+    kinds.FUNDING,
+    "at",
+    "amount",
+    "settle",
+    given=("symbol", "contract_type"),
+    looked_at=("symbol",),
+)
 SIGNALS = _target(
     kinds.SIGNALS,
     "at",

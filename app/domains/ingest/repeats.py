@@ -9,9 +9,9 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Generic, NamedTuple
 from uuid import UUID
 
-from app.domains.ingest.bulk_insert import SIGNALS, TRADES, Target
+from app.domains.ingest.bulk_insert import TRADES, Target
 from app.domains.ingest.repository import IngestRepository
-from app.domains.ingest.schemas import ItemType, SignalItem, TradeItem
+from app.domains.ingest.schemas import ItemType, TradeItem
 from app.domains.ingest.screening import Verdict, being_deleted, reused
 from app.domains.ingest.valuation import UNKNOWN, Valued
 from app.domains.trading.contracts import ContractRepository, Origin
@@ -115,25 +115,25 @@ def _own(directory: Directory, name: str) -> str:
         return name
 
 
-class SignalRepeats(Repeats[SignalItem]):
-    """Repeated signals. `given` are their symbols and contract types, by place."""
-
-    target = SIGNALS
+class SymbolRepeats(Repeats[ItemType]):
+    """Repeated signals or funding. `given` are their symbols and contract types, by place."""
 
     def __init__(
         self,
         rows: IngestRepository,
+        target: Target,
         contracts: ContractRepository,
         origin: Origin,
         given: Mapping[int, tuple[Any, ...]],
     ) -> None:
         super().__init__(rows)
+        self.target = target
         self._contracts = contracts
         self._origin = origin
         self._given = given
 
     async def _same(
-        self, items: Mapping[int, SignalItem], same: Mapping[int, tuple[Any, ...]]
+        self, items: Mapping[int, ItemType], same: Mapping[int, tuple[Any, ...]]
     ) -> dict[int, Verdict]:
         others = {symbol for place, (symbol,) in same.items() if symbol != self._given[place][0]}
         own = await _own_symbols(self._contracts, self._origin, others)

@@ -15,6 +15,7 @@ from app.domains.ingest.schemas import (
     BatchVerdicts,
     EquitySnapshotBatch,
     EventBatch,
+    FundingBatch,
     SignalBatch,
     TradeBatch,
 )
@@ -42,6 +43,12 @@ _ROUTE: dict[str, Any] = {
 @for_bots(hot=True, batches=True)
 async def report_trades(batch: TradeBatch, service: Ingest) -> Response:
     return _answer(await service.trades(batch))
+
+
+@router.post("/funding", operation_id="reportFunding", summary="Report funding payments", **_ROUTE)
+@for_bots(hot=True, batches=True)
+async def report_funding(batch: FundingBatch, service: Ingest) -> Response:
+    return _answer(await service.funding(batch))
 
 
 @router.post(

@@ -157,6 +157,20 @@ class _AtOneTime(Item):
         return self.at
 
 
+class FundingItem(_AtOneTime):
+    """A funding payment of a perpetual."""
+
+    symbol: Annotated[Symbol, Field(description=UNDERSTOOD)]
+    amount: Annotated[Amount, Field(description="Positive if received, negative if paid.")]
+    settle: Annotated[
+        Asset,
+        Field(
+            description="The asset of the amount; must agree with what the exchange lists for the "
+            "symbol."
+        ),
+    ]
+
+
 class EquitySnapshotItem(_AtOneTime):
     """The value of the exchange account at one moment."""
 
@@ -233,6 +247,17 @@ class TradeBatch(Batch[TradeItem]):
 
     items: Annotated[
         list[Annotated[TradeItem | InvalidItem, or_invalid(TradeItem)]],
+        Field(max_length=MAX_ITEMS),
+    ]
+
+
+class FundingBatch(Batch[FundingItem]):
+    """Up to 1000 funding payments of one key."""
+
+    model_config = _example(at=_AT, symbol="BTC-USDT-SWAP", amount="-1.25", settle="USDT")
+
+    items: Annotated[
+        list[Annotated[FundingItem | InvalidItem, or_invalid(FundingItem)]],
         Field(max_length=MAX_ITEMS),
     ]
 

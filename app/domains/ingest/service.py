@@ -10,14 +10,22 @@ from app.domains.analytics.rollups import utc_days
 from app.domains.bots.errors import NoKey
 from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
 from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
-from app.domains.ingest.bulk_insert import EQUITY_SNAPSHOTS, EVENTS, SIGNALS, TRADES, Target
+from app.domains.ingest.bulk_insert import (
+    EQUITY_SNAPSHOTS,
+    EVENTS,
+    FUNDING,
+    SIGNALS,
+    TRADES,
+    Target,
+)
 from app.domains.ingest.errors import DailyRowsExceeded
-from app.domains.ingest.repeats import OtherRepeats, Repeats, SignalRepeats, TradeRepeats
+from app.domains.ingest.repeats import OtherRepeats, Repeats, SymbolRepeats, TradeRepeats
 from app.domains.ingest.repository import IngestRepository
 from app.domains.ingest.schemas import (
     Batch,
     EquitySnapshotItem,
     EventItem,
+    FundingItem,
     ItemType,
     SignalItem,
     TradeItem,
@@ -28,6 +36,7 @@ from app.domains.ingest.valuation import (
     UNKNOWN_CONTRACT,
     Contradiction,
     Valued,
+    settle_differs,
     value,
 )
 from app.domains.trading.contracts import ContractRepository, Origin
@@ -93,6 +102,30 @@ class IngestService:
     async def equity_snapshots(self, batch: Batch[EquitySnapshotItem]) -> list[Verdict]:
         return await self._store_plainly(EQUITY_SNAPSHOTS, batch, lambda kind: (kind,))
 
+    async def funding(self, batch: Batch[FundingItem]) -> list[Verdict]:
+        """Store funding payments, with what the exchange lists of their symbols."""
+        screened = await self._screen(batch)
+        origin = screened.origin
+        if origin is None:
+            return screened.verdicts({})
+        names = {payment.symbol for payment in screened.accepted.values()}
+        directory = await self._contracts.look_up(origin, names)
+        given: dict[int, tuple[Any, ...]] = {}
+        for place, payment in list(screened.accepted.items()):
+            try:
+                listed = directory.find(payment.symbol)
+            except AmbiguousSymbol as error:
+                screened.refuse(place, error.code, error.detail)
+                continue
+            if listed is None:
+                given[place] = (payment.symbol, origin.contract_type)
+            elif payment.settle != (settle := directory.terms(listed, payment.at).settle):
+                screened.refuse(place, *settle_differs(listed.symbol, settle))
+            else:
+                given[place] = (listed.symbol, listed.contract_type)
+        repeats = SymbolRepeats[FundingItem](self._rows, FUNDING, self._contracts, origin, given)
+        return await self._store(FUNDING, screened, given.__getitem__, repeats)
+
     async def signals(self, batch: Batch[SignalItem]) -> list[Verdict]:
         """Store signals, with the exchange's own symbol if they spell it otherwise."""
         screened = await self._screen(batch)
@@ -107,7 +140,7 @@ class IngestService:
                 given[place] = (directory.symbol(signal.symbol), origin.contract_type)
             except AmbiguousSymbol as error:
                 screened.refuse(place, error.code, error.detail)
-        repeats = SignalRepeats(self._rows, self._contracts, origin, given)
+        repeats = SymbolRepeats[SignalItem](self._rows, SIGNALS, self._contracts, origin, given)
         return await self._store(SIGNALS, screened, given.__getitem__, repeats)
 
     async def events(self, batch: Batch[EventItem]) -> list[Verdict]:
@@ -214,7 +247,7 @@ class IngestService:
                 for place, verdict in judged.items()
                 if verdict["status"] == "completed"
             ]
-        if target is TRADES:
+        if target in (TRADES, FUNDING):
             await self._rows.mark_stale(origin.environment, utc_days(changed))
         if stored:
             # The last lock of a batch, so that batches of one bot wait as shortly as possible.

@@ -78,15 +78,17 @@ def _terms(trade: TradeItem, listed: Listed, directory: Directory) -> Terms | Co
         if trade.contract_size in (None, terms.size) and trade.settle in (None, terms.settle):
             return terms
     if trade.settle not in (None, expected.settle):
-        return Contradiction(
-            "settle_differs",
-            f"{listed.symbol} settles in {expected.settle} at the exchange.",
-        )
+        return settle_differs(listed.symbol, expected.settle)
     return Contradiction(
         "contract_size_differs",
         f"A contract of {listed.symbol} has the size {plain(expected.size)} at the exchange. Omit "
         "`contract_size`, and report the quantity in contracts.",
     )
+
+
+def settle_differs(symbol: str, settle: str) -> Contradiction:
+    """Return the refusal of an amount in another asset than the exchange pays in."""
+    return Contradiction("settle_differs", f"{symbol} settles in {settle} at the exchange.")
 
 
 def _valued(trade: TradeItem, symbol: str, kind: ContractKind, terms: Terms) -> Valued:

@@ -229,6 +229,9 @@ class KeyRepository:
         await self._session.execute(notifications.of_key(self._account_id, key_id))
 
     async def delete(self, key_id: UUID) -> None:
+        """Delete the key, and the last counts of orders that were placed with it."""
+        of_key = RestingOrders.account_id == self._account_id, RestingOrders.key_id == key_id
+        await self._session.execute(delete(RestingOrders).where(*of_key))
         await self._session.execute(delete(Key).where(*self._row(key_id)))
 
     async def forget_label(self, key_id: UUID) -> None:

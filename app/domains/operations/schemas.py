@@ -38,6 +38,7 @@ OperationPhase = TypeAliasType(
         Literal[
             "counted",
             "trades",
+            "funding",
             "positions",
             "equity_snapshots",
             "signals",

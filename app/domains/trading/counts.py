@@ -25,8 +25,8 @@ def all_counted(counts: Mapping[str, int]) -> bool:
     return max(counts.values()) < MOST_COUNTED
 
 
-EXAMPLE_COUNTS = {"trades": 1204, "positions": 88, "equity_snapshots": 20160, "signals": 0}
-EXAMPLE_COUNTS["bot_events"] = 31
+EXAMPLE_COUNTS = {"trades": 1204, "funding": 90, "positions": 88, "equity_snapshots": 20160}
+EXAMPLE_COUNTS |= {"signals": 0, "bot_events": 31}
 
 DeletedRows = TypeAliasType(
     "DeletedRows",
@@ -38,6 +38,7 @@ class KindCounts(Document):
     """Numbers of rows, by kind."""
 
     trades: int
+    funding: int
     positions: int
     equity_snapshots: int
     signals: int

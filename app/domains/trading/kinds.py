@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, FromClause, Table, Text, and_, func, liter
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-from app.db.models import BotEvent, EquitySnapshot, Position, Signal, Trade
+from app.db.models import BotEvent, EquitySnapshot, Funding, Position, Signal, Trade
 from app.db.models.position import happened
 from app.domains.trading.marks import FOREVER, Mark, blanket_cutoff
 from botkeys.exchanges.model import Environment
@@ -42,11 +42,12 @@ class DataKind(NamedTuple):
 
 
 TRADES = DataKind("trades", cast("Table", Trade.__table__), "closed_at")
+FUNDING = DataKind("funding", cast("Table", Funding.__table__), "at")
 POSITIONS = DataKind("positions", cast("Table", Position.__table__), "created_at")
 EQUITY_SNAPSHOTS = DataKind("equity_snapshots", cast("Table", EquitySnapshot.__table__), "at")
 SIGNALS = DataKind("signals", cast("Table", Signal.__table__), "at")
 BOT_EVENTS = DataKind("bot_events", cast("Table", BotEvent.__table__), "at")
-KINDS = (TRADES, POSITIONS, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS)
+KINDS = (TRADES, FUNDING, POSITIONS, EQUITY_SNAPSHOTS, SIGNALS, BOT_EVENTS)
 """All kinds of trading data. Lists, ingest, counts and deletions use this one registry."""
 
 

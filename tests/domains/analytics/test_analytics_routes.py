@@ -104,6 +104,8 @@ async def test_a_summary_tells_all_figures_of_each_settle_asset(world: World) ->
             "settle": "BTC",
             "trades": 1,
             "realised_pnl": "0.00000001",
+            "funding": "0",
+            "net_pnl": "0.00000001",
             "fees": "0.5",
             "gross_profit": "0.00000001",
             "gross_loss": "0",
@@ -121,6 +123,8 @@ async def test_a_summary_tells_all_figures_of_each_settle_asset(world: World) ->
             "settle": "USDT",
             "trades": 4,
             "realised_pnl": "39.5",
+            "funding": "0",
+            "net_pnl": "39.5",
             "fees": "2",
             "gross_profit": "100",
             "gross_loss": "60.5",
@@ -280,6 +284,8 @@ async def test_what_was_deleted_is_in_no_figure(world: World) -> None:
                     "at": "2026-11-02T06:00:00Z",
                     "equity": None,
                     "realised_pnl_cumulative": "4",
+                    "funding_cumulative": "0",
+                    "net_pnl_cumulative": "4",
                     "reset": False,
                 }
             ],
@@ -310,20 +316,40 @@ async def test_a_curve_adds_up_what_is_last_known_of_each_key(world: World) -> N
     curve = await get_document(desk, "analytics/equity-curve", EquityCurve)
 
     assert [tuple(point.values()) for point in curve["items"][0]["points"]] == [
-        ("2026-11-01T01:00:00Z", "100", "0", False),
-        ("2026-11-01T02:00:00Z", "140", "5", False),
-        ("2026-11-01T03:00:00Z", "150", "5", False),
-        ("2026-11-01T04:00:00Z", "120", "4", True),
+        ("2026-11-01T01:00:00Z", "100", "0", "0", "0", False),
+        ("2026-11-01T02:00:00Z", "140", "5", "0", "5", False),
+        ("2026-11-01T03:00:00Z", "150", "5", "0", "5", False),
+        ("2026-11-01T04:00:00Z", "120", "4", "0", "4", True),
     ]
     one = await get_document(desk, "analytics/equity-curve", EquityCurve, points=1)
     assert [tuple(point.values()) for point in one["items"][0]["points"]] == [
-        ("2026-11-01T04:00:00Z", "120", "4", True)
+        ("2026-11-01T04:00:00Z", "120", "4", "0", "4", True)
     ]
     until = "2026-11-01T03:30:00Z"  # its bucket extends beyond, to the reset
     cut = await get_document(desk, "analytics/equity-curve", EquityCurve, points=1, to=until)
     assert [tuple(point.values()) for point in cut["items"][0]["points"]] == [
-        ("2026-11-01T03:00:00Z", "150", "5", False)
+        ("2026-11-01T03:00:00Z", "150", "5", "0", "5", False)
     ]
+
+
+async def test_funding_is_a_figure_of_its_own_and_part_of_the_net(world: World) -> None:
+    """It is no trade, but the curve and its largest fall count it."""
+    desk = await desk_with(
+        world, [deal(1, "10"), deal(2, "-4", payment=True, fees=Decimal(0), opened=None)]
+    )
+
+    (item,) = (await summary(desk))["items"]
+    (series,) = (await get_document(desk, "analytics/equity-curve", EquityCurve))["items"]
+    (day,) = (await summary(desk, group_by="day"))["items"]
+
+    for figures in (item, day):
+        assert (figures["realised_pnl"], figures["funding"]) == ("10", "-4")
+        assert (figures["net_pnl"], figures["trades"]) == ("6", 1)
+        assert (figures["win_rate"], figures["gross_loss"]) == ("1", "0")
+        assert figures["largest_drawdown"]["value"] == "4"
+    last = series["points"][-1]
+    assert last["realised_pnl_cumulative"] == "10"
+    assert (last["funding_cumulative"], last["net_pnl_cumulative"]) == ("-4", "6")
 
 
 async def test_an_account_without_data_has_no_figures(world: World) -> None:
@@ -371,7 +397,7 @@ async def test_the_dashboard_counts_the_environment_and_todays_trades(world: Wor
         "open_positions": 1,
         "bots": {"total": 2, "online": 1},
         "keys": {"total": 1, "active": 1, "expiring": 0},
-        "pnl_today": [{"settle": "USDT", "realised_pnl": "3", "trades": 1}],
+        "pnl_today": [{"settle": "USDT", "realised_pnl": "3", "funding": "0", "trades": 1}],
     }
     live = await get_document(desk, "dashboard", Dashboard)
     assert (live["open_positions"], live["keys"]["total"], live["pnl_today"]) == (0, 0, [])

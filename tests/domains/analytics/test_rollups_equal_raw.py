@@ -78,7 +78,7 @@ async def sums_of(
         selection, grouping, marks
     )
     return {
-        (row.member, row.settle): (*row[2:14], row.drawdown, row.peak_at, row.trough_at)
+        (row.member, row.settle): (*row[2:15], row.drawdown, row.peak_at, row.trough_at)
         for row in rows
     }
 
@@ -136,7 +136,9 @@ async def test_sums_and_drawdowns_equal_a_plain_calculation(
 def plain_curve(
     deals: list[Deal], looks: list[Look], before: list[Look], ends: list[tuple[datetime, datetime]]
 ) -> dict[str, list[tuple[Any, ...]]]:
-    """Return by settle asset (time, equity, P&L, reset) of each bucket that is not empty."""
+    """Return by settle asset (time, equity, P&L, funding, reset) of each bucket that is not
+    empty.
+    """
     curves: dict[str, list[tuple[Any, ...]]] = {}
     rows: list[Any] = [*deals, *looks]
     for settle in {row.settle for row in rows if row.settle}:
@@ -144,12 +146,13 @@ def plain_curve(
         for low, high in ends:
             times = [r.at for r in rows if r.settle == settle and low <= r.at < high]
             if times:
-                earned = [Fraction(d.pnl) for d in deals if d.settle == settle and d.at < high]
+                earned = [d for d in deals if d.settle == settle and d.at < high]
                 points.append(
                     (
                         max(times),
                         ledger.equity_at([*before, *looks], settle, max(times)),
-                        sum(earned, ledger.ZERO),
+                        sum((Fraction(d.pnl) for d in earned), ledger.ZERO),
+                        sum((Fraction(d.pnl) for d in earned if d.payment), ledger.ZERO),
                         any(k.reset and k.settle == settle and k.at in times for k in looks),
                     )
                 )

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from app.api.schemas import Document
-from app.domains.history.schemas import BotEvent, EquitySnapshot, Signal, Trade
+from app.domains.history.schemas import BotEvent, EquitySnapshot, Funding, Signal, Trade
 from app.domains.positions.schemas import Position
 from app.domains.trading.marks import FOREVER, Mark, covers
 from tests.support.trading_data import LISTED, SECOND, START, TIMES, Desk, new_desk, new_row
@@ -19,6 +19,7 @@ from tests.support.world import Json, World
 
 SCHEMAS: dict[str, type[Document]] = {
     "trades": Trade,
+    "funding": Funding,
     "equity-snapshots": EquitySnapshot,
     "signals": Signal,
     "bot-events": BotEvent,
@@ -83,7 +84,7 @@ def crossed(name: str, desk: Desk) -> Iterator[dict[str, Any]]:
         ENVIRONMENTS, desk.bots, words, range(2)
     ):
         columns: dict[str, Any] = {"environment": environment, "bot_id": bot}
-        if name in {"trades", "signals", "positions"}:
+        if name in {"trades", "funding", "signals", "positions"}:
             columns["symbol"] = symbol
         if name == "bot-events":
             columns |= {"level": level, "kind": symbol}

@@ -33,4 +33,4 @@ async def test_a_period_whose_end_is_before_its_beginning_is_refused(
 
 
 def test_all_lists_of_trading_data_and_analytics_have_a_period() -> None:
-    assert len(WITH_PERIOD) == 7
+    assert len(WITH_PERIOD) == 8

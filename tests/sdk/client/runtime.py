@@ -109,7 +109,7 @@ class Runtime(httpx.AsyncBaseTransport):
                 return answer(200, {"config_version": version, "may_open_positions": True})
             case "positions" | "orders":
                 return answer(200, self._store(last, body or {}))
-            case "trades" | "equity-snapshots" | "signals" | "events":
+            case "trades" | "funding" | "equity-snapshots" | "signals" | "events":
                 judged = [self._screen(kind, item) for item in (body or {})["items"]]
                 if self.answers_get_lost:
                     raise httpx.ReadError("cut off")

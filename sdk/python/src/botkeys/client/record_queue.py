@@ -1,4 +1,4 @@
-"""A queue of trades, equity, signals and events: sent in batches, kept until each has a verdict."""
+"""A queue of records: sent in batches, kept until each has a verdict."""
 
 import logging
 from asyncio import Event, Lock, sleep, timeout

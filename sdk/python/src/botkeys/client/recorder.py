@@ -1,4 +1,4 @@
-"""Records of a bot's work: trades, equity, signals and events."""
+"""Records of a bot's work: trades, funding, equity, signals and events."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -74,6 +74,28 @@ class Recorder:
         }
         key_id = None if position.key is None else position.key.id
         return self._record(Kind.TRADES, trade_id or position.id, members, key_id=key_id)
+
+    def record_funding(
+        self,
+        symbol: str,
+        amount: Decimal,
+        settle: str,
+        *,
+        at: datetime | None = None,
+        record_id: str | None = None,
+    ) -> str:
+        """Record a funding payment: positive if received, negative if paid.
+
+        Give the exchange's own id of the payment as `record_id`, if it has one: what is recorded
+        again after a restart is then stored once.
+        """
+        members = {
+            "at": at or self._clock(),
+            "symbol": symbol,
+            "amount": amount,
+            "settle": settle,
+        }
+        return self._record(Kind.FUNDING, record_id, members)
 
     def record_equity(
         self,

@@ -20,6 +20,7 @@ class Kind(StrEnum):
     """The kinds of records in the order of delivery; the value is the last part of the route."""
 
     TRADES = "trades"
+    FUNDING = "funding"
     EVENTS = "events"
     EQUITY_SNAPSHOTS = "equity-snapshots"
     SIGNALS = "signals"
