@@ -67,7 +67,9 @@ $$
 
 # Rows are taken in the order of their key, so that a worker continues where another one died. The
 # settings make the planner walk the index for a batch: a table that was just filled has no
-# statistics, and without them it sorts all staged rows for each batch.
+# statistics, and without them it sorts all staged rows for each batch. For the same reason a stored
+# row is looked up as the first of a range of one: only the primary key gives that without sorting,
+# and by an index that merely begins with the bot each look-up reads all that the bot has traded.
 STORE_IMPORT = """
 CREATE FUNCTION store_import(
     p_account uuid, p_operation uuid, p_claim uuid, p_seconds double precision, p_rows bigint
@@ -132,8 +134,13 @@ BEGIN
               AND (mark.environment IS NULL OR mark.environment = stored.environment)
               AND (mark.key_id IS NULL OR mark.key_id = stored.key_id)
         ) AS deleted
-        FROM batch JOIN public.trades AS stored ON stored.account_id = p_account
-          AND stored.bot_id = batch.bot_id AND stored.id = batch.id
+        FROM batch CROSS JOIN LATERAL (
+            SELECT trades.environment, trades.key_id, trades.closed_at
+            FROM public.trades
+            WHERE trades.account_id = p_account AND trades.bot_id = batch.bot_id
+              AND trades.id >= batch.id AND trades.id <= batch.id
+            ORDER BY trades.id LIMIT 1
+        ) AS stored
     ), added AS (
         INSERT INTO public.trades (
             account_id, bot_id, id, key_id, exchange, environment, contract_type, symbol, side,
@@ -266,10 +273,16 @@ BEGIN
         ORDER BY account_id, import_id, bot_id, id
         LIMIT p_rows
     ), gone AS (
-        DELETE FROM public.trades AS stored USING batch
-        WHERE stored.account_id = p_account AND stored.bot_id = batch.bot_id
-          AND stored.id = batch.id AND stored.import_id = p_operation
-        RETURNING stored.environment, stored.closed_at
+        DELETE FROM public.trades WHERE ctid = ANY (ARRAY(
+            SELECT stored.ctid FROM batch CROSS JOIN LATERAL (
+                SELECT trades.ctid, trades.import_id FROM public.trades
+                WHERE trades.account_id = p_account AND trades.bot_id = batch.bot_id
+                  AND trades.id >= batch.id AND trades.id <= batch.id
+                ORDER BY trades.id LIMIT 1
+            ) AS stored
+            WHERE stored.import_id = p_operation
+        ))
+        RETURNING environment, closed_at
     ), stale AS (
         INSERT INTO public.stale_days (account_id, environment, day)
         SELECT DISTINCT p_account, environment, (closed_at AT TIME ZONE 'UTC')::date FROM gone
@@ -318,17 +331,36 @@ BEGIN
 END $$
 """
 
+# One step of the walk for each import that has rows, instead of one for each row.
 SWEEP_IMPORTS = """
 CREATE FUNCTION sweep_imports(p_rows bigint)
-RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
 DECLARE
     swept bigint;
 BEGIN
     DELETE FROM public.import_rows WHERE ctid = ANY (ARRAY(
-        SELECT staged.ctid FROM public.import_rows AS staged
-        JOIN public.operations AS work
-          ON work.account_id = staged.account_id AND work.id = staged.import_id
-        WHERE work.status NOT IN ('queued', 'running')
+        WITH RECURSIVE held AS (
+            (SELECT account_id, import_id FROM public.import_rows
+            ORDER BY account_id, import_id LIMIT 1)
+            UNION ALL
+            SELECT following.account_id, following.import_id
+            FROM held CROSS JOIN LATERAL (
+                SELECT account_id, import_id FROM public.import_rows
+                WHERE (account_id, import_id) > (held.account_id, held.import_id)
+                ORDER BY account_id, import_id LIMIT 1
+            ) AS following
+        )
+        SELECT staged.ctid
+        FROM held JOIN public.operations AS work
+          ON work.account_id = held.account_id AND work.id = held.import_id
+            AND work.status NOT IN ('queued', 'running')
+        CROSS JOIN LATERAL (
+            SELECT import_rows.ctid FROM public.import_rows
+            WHERE import_rows.account_id = held.account_id
+              AND import_rows.import_id = held.import_id
+            LIMIT p_rows
+        ) AS staged
         LIMIT p_rows
     ));
     GET DIAGNOSTICS swept = ROW_COUNT;

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.worker.importing import ImportLimits, store_imported
 from tests.support.imports import NDJSON, bring, exported, refused, send, store, trades
@@ -207,3 +208,45 @@ async def test_an_upload_that_is_cut_off_stores_nothing(busy_world: World) -> No
     assert operation["error"]
     assert await trades(user) == []
     assert await staged(world) == 0
+
+
+class Counting:
+    """Sessions of a worker that count what its statements read of the indexes of trades."""
+
+    def __init__(self, world: World) -> None:
+        self._sessions = world.context.database.sessions
+        self.read: dict[str, int] = {}
+
+    @asynccontextmanager
+    async def begin(self) -> Any:
+        async with self._sessions.begin() as session:
+            before = await self._counts(session)
+            yield session
+            for index, count in (await self._counts(session)).items():
+                self.read[index] = self.read.get(index, 0) + count - before[index]
+
+    async def _counts(self, session: AsyncSession) -> dict[str, int]:
+        query = text(
+            "SELECT indexrelid::regclass::text, pg_stat_get_xact_tuples_returned(indexrelid)"
+            " FROM pg_index WHERE indrelid = 'trades'::regclass"
+        )
+        return {index: int(count) for index, count in await session.execute(query)}
+
+
+@pytest.mark.parametrize("on_error", ["report", "abort"])
+async def test_each_stored_row_is_looked_up_alone(world: World, on_error: str) -> None:
+    rows = 300
+    user, key, _ = await begun(world, rows, on_error=on_error)
+    counting: Any = Counting(world)
+    limits = ImportLimits(batch=100)
+    assert await store_imported(counting, limits) == 1
+    answer = await send(user, file_of(key, rows), key_id=key["id"], on_error=on_error)
+    assert await store_imported(counting, limits) == 1
+    cancelled = await send(user, file_of(key, 2 * rows), key_id=key["id"])
+    await user.post(f"{cancelled.headers['location']}/cancel")
+    assert await store_imported(counting, limits) == 1
+
+    operation = (await user.get(answer.headers["location"])).json()
+    assert operation["receipt"]["imported"]["duplicate"] == rows
+    assert len(counting.read) > 1
+    assert sum(counting.read.values()) <= 6 * rows, counting.read
