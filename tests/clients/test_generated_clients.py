@@ -1,5 +1,6 @@
 """Clients generated from the committed document compile and talk to the running service."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -72,11 +73,21 @@ async def test_the_client_of_openapi_python_client_type_checks_and_makes_a_round
     busy_world: World, tmp_path: Path
 ) -> None:
     shutil.copy(PROGRAMS / "openapi_python_client.py", tmp_path / "program.py")
-    await run(
+    printed = await run(
         *("openapi-python-client", "generate", "--path", DOCUMENT, "--meta", "none"),
-        *("--output-path", "botkeys_api", "--fail-on-warning"),
+        *("--output-path", "botkeys_api"),
         cwd=tmp_path,
     )
+    # It knows no bodies but JSON, forms and bytes: its clients import JSON.
+    found = re.findall(r"^(?:WARNING|ERROR|Unable) .*|^Unsupported .*", printed, re.MULTILINE)
+    assert found == [
+        line
+        for media_type in ("application/x-ndjson", "text/csv")
+        for line in (
+            "WARNING parsing POST /v1/trades/import within trading_data.",
+            f"Unsupported content type {media_type}",
+        )
+    ]
     await run(
         *(*MYPY, "--python-executable", PYTHON / "python", "botkeys_api", "program.py"),
         cwd=tmp_path,

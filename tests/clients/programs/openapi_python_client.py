@@ -7,7 +7,8 @@ from uuid import uuid4
 from botkeys_api import AuthenticatedClient
 from botkeys_api.api.bots import get_bot
 from botkeys_api.api.keys import add_key, list_keys
-from botkeys_api.models import Key, KeyCreate, KeyPage, Problem, ProblemCodeType0
+from botkeys_api.api.trading_data import import_trades
+from botkeys_api.models import Key, KeyCreate, KeyPage, Operation, Problem, ProblemCodeType0
 
 client = AuthenticatedClient(base_url=os.environ["BASE_URL"], token=os.environ["TOKEN"])
 body = KeyCreate.from_dict(json.loads(os.environ["KEY"]))
@@ -32,3 +33,6 @@ assert missing.code is ProblemCodeType0.NOT_FOUND
 
 unknown = Problem.from_dict({**missing.to_dict(), "code": "of_a_later_version"})
 assert unknown.code == "of_a_later_version"
+
+imported = import_trades.sync(client=client, body={"items": []}, key_id=added.id)
+assert isinstance(imported, Operation), imported
