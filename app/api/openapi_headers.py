@@ -61,7 +61,7 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
 }
 
-_WITH_ETAG = frozenset({"Account", "Asset", "Bot", "Config", "Key", "Operation"})
+_WITH_ETAG = frozenset({"Account", "Asset", "AssetChanged", "Bot", "Config", "Key", "Operation"})
 _RETRIED = frozenset(
     {
         "daily_rows_exceeded",

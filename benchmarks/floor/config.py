@@ -44,6 +44,7 @@ _ASSET = [
         "lot_size",
         "min_quantity",
         "contract_size",
+        "contract_changed_at",
     )
 ]
 

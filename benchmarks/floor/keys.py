@@ -15,7 +15,8 @@ LIST_KEYS = """
 SELECT k.id, k.label, k.exchange, k.environment, k.region, k.contract_type, k.masked_key, k.active,
        k.permission_read, k.permission_trade, k.permission_withdraw, k.permission_ip_restricted,
        k.expires_at, k.verification_status, k.verification_reason, k.verification_possible,
-       k.verification_checked_at, k.last_release_at, k.last_release_from, k.version, k.revision,
+       k.verification_code, k.verification_checked_at, k.last_release_at, k.last_release_from,
+       k.public_key, k.awaiting_api_key, k.version, k.revision,
        k.created_at, k.updated_at, b.id AS bot_id, b.name AS bot_name
 FROM keys k LEFT OUTER JOIN bots b ON b.account_id = k.account_id AND b.key_id = k.id
 WHERE k.account_id = $1 ORDER BY k.id DESC LIMIT $2
@@ -48,11 +49,16 @@ def _key(row: asyncpg.Record) -> dict[str, Any]:
             "status": row["verification_status"],
             "reason": row["verification_reason"],
             "possible": _json(row["verification_possible"]),
+            "exchange_code": row["verification_code"]
+            if row["verification_status"] in ("rejected", "unknown")
+            else None,
             "checked_at": row["verification_checked_at"],
         },
         "last_release": None
         if row["last_release_at"] is None
         else {"at": row["last_release_at"], "from": row["last_release_from"]},
+        "public_key": row["public_key"],
+        "awaiting_api_key": row["awaiting_api_key"],
         "version": row["version"],
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],

@@ -76,6 +76,7 @@ class ReleaseCredentials:
                     "sealed_data_key": _base64url(opened),
                     "nonce": _base64url(found["nonce"]),
                     "ciphertext": _base64url(found["ciphertext"]),
+                    "sealed_api_key": None,
                     "endpoints": {"rest": REST, "websocket": WEBSOCKET},
                 }
             )

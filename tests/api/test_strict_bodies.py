@@ -42,7 +42,9 @@ def members(document: Json, schema: Json, place: tuple[str | int, ...]) -> Itera
     kinds = schema.get("type")
     for kind in {"boolean", "integer"} & set(kinds if isinstance(kinds, list) else [kinds]):
         yield place, kind
-    if "[0-9]{1," in schema.get("pattern", ""):  # a decimal: documented as text, accepted as both
+    pattern = schema.get("pattern", "")
+    # A decimal: documented as text, accepted as both. Codes of exchanges have letters too.
+    if "[0-9]{1," in pattern and "A-Z" not in pattern:
         yield place, "decimal"
     for name, inner in schema.get("properties", {}).items():
         yield from members(document, inner, (*place, name))

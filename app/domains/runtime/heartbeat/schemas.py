@@ -142,6 +142,10 @@ class Heartbeat(Input):
                         "version": 1,
                         "status": "ok",
                         "permissions": {"read": "yes", "trade": "yes", "withdraw": "no"},
+                        "max_leverages": {
+                            "contract_type": "linear",
+                            "groups": [{"max_leverage": "125", "symbols": ["BTCUSDT"]}],
+                        },
                         "checked_at": "2026-11-22T10:00:00Z",
                     }
                 }
