@@ -1,5 +1,6 @@
 """An installation as in docs/deployment.md: a login and a key folder for each role."""
 
+import json
 import os
 import shutil
 import sys
@@ -93,7 +94,9 @@ class Installation:
         known = (code / "app" / "settings.py").read_text()
         settings = {
             name: value
-            for name, value in self.settings(role, port=port).items()
+            for name, value in self.settings(
+                role, port=port, exchange_hosts=_known_hosts(code, self.exchange_hosts)
+            ).items()
             if f"    {name.removeprefix('BOTKEYS_').lower()}: " in known
             or not name.startswith("BOTKEYS_")
         }
@@ -121,6 +124,19 @@ class Installation:
     def close(self) -> None:
         for process in self.running:
             process.close()
+
+
+def _known_hosts(code: Path, setting: str) -> str:
+    """Return the setting of hosts without those that another release's exchanges do not have."""
+    adapters = code / "sdk" / "python" / "src" / "botkeys" / "exchanges"
+    hosts = json.loads(setting)
+    for exchange, environments in hosts.items():
+        written = (adapters / f"{exchange}.py").read_text()
+        for which, names in environments.items():
+            environments[which] = {
+                name: address for name, address in names.items() if f'"{name}"' in written
+            }
+    return json.dumps(hosts)
 
 
 def is_ready(process: Running, address: str) -> bool:
