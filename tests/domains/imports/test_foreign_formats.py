@@ -4,9 +4,11 @@ The fixtures have the members that the documentation of each format lists.
 """
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from tests.support.imports import CSV, as_csv, bring, refused, send, trades
 from tests.support.world import Json, User, World
@@ -92,6 +94,27 @@ async def test_trades_of_freqtrade_become_trades_of_the_key(world: World) -> Non
 
     again = await bring(world, user, file, key_id=key["id"], format="freqtrade")
     assert again["receipt"]["imported"]["duplicate"] == 2
+
+
+async def test_a_quantity_is_unknown_if_the_contract_had_another_size(world: World) -> None:
+    user = world.user()
+    key = await user.add_key()
+    await user.get(f"/v1/keys/{key['id']}/instruments?limit=1")
+    async with world.context.database.sessions.begin() as session:
+        changed = "UPDATE instruments SET contract_changed_at = :at WHERE symbol = :name"
+        at_time = datetime.fromtimestamp(at(9000) / 1000, UTC)
+        await session.execute(text(changed), {"at": at_time, "name": OKX_BTC})
+    rows = [
+        freqtrade(),
+        freqtrade(trade_id=8, close_date="2025-11-20 12:53:20", close_timestamp=at(13200)),
+    ]
+    operation = await bring(
+        world, user, json.dumps(rows).encode(), key_id=key["id"], format="freqtrade"
+    )
+    assert operation["receipt"]["imported"]["stored"] == 2
+    after, before = await trades(user)
+    assert (after["quantity"] is None, before["quantity"]) == (False, None)
+    assert after["pnl"] == before["pnl"] == "455.25"
 
 
 async def test_a_backtest_s_trades_come_as_json_or_as_csv(world: World) -> None:

@@ -139,7 +139,7 @@ class FreqtradeFormat:
             _kind(pair, settle) if listed is None else listed.contract_type,
             trade.pair if listed is None else listed.symbol,
             "short" if trade.is_short else "long",
-            None if listed is None else _quantity(trade.amount, listed),
+            None if listed is None else _quantity(trade.amount, listed, closed),
             trade.open_rate,
             trade.close_rate,
             _fees(trade, settle),
@@ -169,9 +169,10 @@ def _kind(pair: str, settle: str) -> ContractKind:
     return ContractKind.INVERSE if settle == settle_name(base) else ContractKind.QUANTO
 
 
-def _quantity(amount: Decimal, listed: Listed) -> Decimal | None:
-    """Return the amount in contracts; `None` if that is not exact."""
-    if listed.contract_type is not ContractKind.LINEAR:
+def _quantity(amount: Decimal, listed: Listed, closed: datetime) -> Decimal | None:
+    """Return the amount in contracts; `None` if that is not exact, or their size is another now."""
+    changed = listed.changed_at is not None and closed < listed.changed_at
+    if listed.contract_type is not ContractKind.LINEAR or changed:
         return None
     quantity = amount / listed.size
     exact = quantity * listed.size == amount and quantity.adjusted() > -_MOST_PLACES
