@@ -6,6 +6,7 @@ import pytest
 
 from app.simulator import credentials
 from botkeys.exchanges.model import ContractType, Environment
+from tests.outside.ccxt_client import OutsideClient
 from tests.outside.conftest import BothSides
 
 SYMBOLS = {
@@ -27,11 +28,12 @@ async def test_an_order_rests_is_cancelled_and_a_filled_one_is_a_position(
         await client.ask("set_leverage", 7, symbol)
         with pytest.raises(client.exchange_error):
             await client.ask("set_leverage", 5000, symbol)
+        # Other tests leave orders in the same exchange account.
+        before = await _resting(client, symbol)
         order = await client.ask("create_order", symbol, "limit", "buy", amount, 50_000.0)
-        resting = await client.ask("fetch_open_orders", symbol)
-        assert [each["id"] for each in resting] == [order["id"]]
+        assert await _resting(client, symbol) - before == {order["id"]}
         await client.ask("cancel_order", order["id"], symbol)
-        assert await client.ask("fetch_open_orders", symbol) == []
+        assert await _resting(client, symbol) == before
         with pytest.raises(client.exchange_error):
             await client.ask("cancel_order", order["id"], symbol)
         for side, held in (("buy", [quantity]), ("sell", [])):
@@ -41,6 +43,10 @@ async def test_an_order_rests_is_cancelled_and_a_filled_one_is_a_position(
                 Decimal(each) for each in held
             ]
     with client.signing_with(credentials()[exchange]["live"]["readonly"]):
-        assert await client.ask("fetch_open_orders", symbol) == []
+        assert await _resting(client, symbol) == before
         with pytest.raises(client.exchange_error):
             await client.ask("set_leverage", 3, symbol)
+
+
+async def _resting(client: OutsideClient, symbol: str) -> set[str]:
+    return {each["id"] for each in await client.ask("fetch_open_orders", symbol)}

@@ -24,6 +24,11 @@ os._exit(7 if os.path.samestat(os.fstat(0), os.stat(os.devnull)) else 8)
 """
 
 
+def _ignore_nothing() -> None:
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("ignored", "sent", "stops"),
     [
@@ -42,6 +47,7 @@ def test_of_ignored_signals_only_sighup_stays_so(
         capture_output=True,
         text=True,
         check=False,
+        preexec_fn=_ignore_nothing,  # nohup may have started the tests
     )
 
     assert (done.returncode, done.stdout.strip()) == (0, str(stops)), done.stderr

@@ -155,23 +155,26 @@ async def test_a_lowered_maximum_reaches_the_stream_of_the_bot_by_its_hint(
             assert (asset["max_leverage"], asset["blocked_by"]) == ("20", ["leverage_above_max"])
 
 
-async def test_leverage_that_a_check_of_a_key_reveals_is_notified_once(quiet_world: World) -> None:
-    """The key may be of any account: its maxima apply to everyone."""
-    bob = quiet_world.user("bob")
+async def test_leverage_that_a_check_of_a_key_reveals_is_notified_to_its_bot(
+    quiet_world: World,
+) -> None:
+    """The maxima are of one exchange account: another account's bot learns nothing of them."""
+    alice, bob = quiet_world.user(), quiet_world.user("bob")
     async with market_of(quiet_world) as market:
         await market.list(replace(BTC, max_leverage=None), replace(ODD, max_leverage=None))
-        bot = await trading_bot(quiet_world.user(), 1, "BTCUSDT")
-        await trading_bot(quiet_world.user(), 2, "ODDUSDT")
-        key = await add_unchecked(bob, 3)
+        bot = await trading_bot(alice, 1, "BTCUSDT")
+        other = await trading_bot(bob, 2, "BTCUSDT")
+        (key,) = (await alice.get("/v1/keys")).json()["items"]
         await market.notified()
         new = quiet_world.credentials["binance"]["testnet"]["trade"]
         known = {**new, "confirm_same_account": True}
 
-        replaced = await bob.put(f"/v1/keys/{key['id']}/credentials", known)
+        replaced = await alice.put(f"/v1/keys/{key['id']}/credentials", known)
         assert replaced.status_code == 200, replaced.text
         assert await market.notified() == {bot.id}
-        again = await bob.put(f"/v1/keys/{key['id']}/credentials", known)
-        assert again.status_code == 200, again.text
-        assert await market.notified() == set()
-        config = (await bot.get("/v1/runtime/config")).json()
-        assert Decimal(config["assets"][0]["max_leverage"]) > 1
+        maxima = []
+        for each in (bot, other):
+            config = (await each.get("/v1/runtime/config")).json()
+            maxima.append(config["assets"][0]["max_leverage"])
+        assert Decimal(maxima[0]) > 1
+        assert maxima[1] is None

@@ -48,6 +48,7 @@ FILL = [
             "id, symbol, side, quantity, entry_price, exit_price, fees, opened_at, closed_at",
             "id, symbol, 'long', 1, 1, 1, 0, at, at",
         ),
+        ("funding", "id, at, symbol, amount, settle", "id, at, symbol, 1, 'USDT'"),
         ("equity_snapshots", "id, at, equity, settle, reset", "id, at, 1, 'USDT', false"),
         ("signals", "id, at, symbol, name, direction", "id, at, symbol, 'x', 'long'"),
         (

@@ -10,6 +10,7 @@ import pytest
 from app.api.streaming import StreamLimits
 from app.domains.operations import progress_stream as progress
 from app.domains.operations.repository import read_operation
+from app.domains.trading.kinds import KINDS
 from app.errors import Unavailable
 from app.worker.purging import purge_deleted
 from botkeys.client.sse import Event, EventParser
@@ -42,7 +43,7 @@ async def test_a_stream_tells_of_each_change_and_ends_with_the_operation(
     sent = [json.loads(event.data) for event in events]
     assert sent[0] == begun
     assert sent[1:] == [(await user.get(f"/v1/operations/{begun['id']}")).json()]
-    assert (sent[1]["status"], sent[1]["done"]) == ("succeeded", 15)
+    assert (sent[1]["status"], sent[1]["done"]) == ("succeeded", 3 * len(KINDS))
 
 
 async def begun(world: World) -> tuple[str, UUID]:

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, text, update
 from app.auth.errors import AccountClosing
 from app.db.models import Account, IdempotencyRecord, Operation
 from app.domains.accounts.status import OPEN, AccountStatus, AccountStatusCache
+from app.domains.trading.kinds import KINDS
 from app.process.closure_watch import watched_closures
 from app.worker.purging import PurgeLimits, purge_deleted
 from tests.support.positions import add_position
@@ -163,7 +164,7 @@ async def test_afterwards_its_tokens_are_dead_and_a_newer_one_starts_an_empty_ac
 
     assert await left(database, bot.account_id) == each(0)
     ended = (await user.get(f"/v1/operations/{operation['id']}")).json()
-    assert (ended["status"], ended["done"]) == ("succeeded", 16)
+    assert (ended["status"], ended["done"]) == ("succeeded", 3 * len(KINDS) + 1)
     for method, path in [("GET", "/v1/keys"), ("POST", "/v1/bots"), ("DELETE", "/v1/account")]:
         dead = await user.call(method, path, {"name": "A"} if method == "POST" else None)
         assert (dead.status_code, dead.json()["reason"]) == (401, "account_closed")
