@@ -378,4 +378,5 @@ async def test_the_loop_goes_on_while_pairs_are_made_and_one_account_does_not_ta
 
     assert waiting >= 2, "bob waits for one pair of alice's, or two if the first was ready"
     assert UUID(many[0].result()["key"]["id"])
-    assert max(pauses) < 1
+    # One pair alone may take a second; a busy machine makes single pauses, not most of them.
+    assert sorted(pauses)[len(pauses) * 95 // 100] < 0.1
