@@ -2,14 +2,16 @@
 
 Each route, each kind of operation and each task of the workers is run here once at least by the
 login that production runs it with. A route or a task that is added fails these tests until they can
-run it.
+run it. In return the roles have no right that none of this work needs.
 """
 
+import itertools
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from typing import Any, get_args
 
 import pytest
@@ -18,6 +20,7 @@ from sqlalchemy import text
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from app.db.granted import GRANTS
 from app.db.models.deletion import DELETIONS as OPERATIONS
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.deletion.schemas import DeletionScope
@@ -26,9 +29,12 @@ from app.simulator import Simulator, credentials
 from app.worker.loop import Task, catalogue_tasks, purge_tasks
 from tests.support.batches import KINDS as KINDS_OF_REPORTS
 from tests.support.batches import item, report
+from tests.support.further_calls import FURTHER
 from tests.support.imports import exported, send, trades
+from tests.support.logins import documented_logins
 from tests.support.positions import trader
 from tests.support.purging import left
+from tests.support.rights import Right, rights_of, unused, unused_here
 from tests.support.routes import RouteUnderTest, one_time_key, routes_of, set_up
 from tests.support.split import Split
 from tests.support.world import Bot, User, World, served
@@ -37,8 +43,57 @@ ROUTES = routes_of(Role.ALL)
 AT_ONCE = Intervals(prices=timedelta(0), instruments=timedelta(0))
 
 
+KEPT = {
+    "what a catalogue's keys may trade with, in the release before": (
+        "GRANT INSERT, SELECT, UPDATE ON TABLE learned_leverages TO botkeys_api",
+        "GRANT SELECT ON TABLE learned_leverages TO botkeys_runtime",
+    ),
+    "`botkeys master-key rotate`, with the login of runtime": (
+        "GRANT UPDATE (master_key_version) ON TABLE key_credentials TO botkeys_runtime",
+        "GRANT UPDATE (sealed_data_key) ON TABLE key_credentials TO botkeys_runtime",
+    ),
+    "`botkeys audit verify`, with a login whose key folder has audit-hmac": (
+        "GRANT SELECT ON TABLE audit_starts TO botkeys_api",
+        "GRANT SELECT ON TABLE audit_starts TO botkeys_runtime",
+    ),
+}
+"""The rights that no work here uses, by what they are for."""
+
+
 @pytest_asyncio.fixture
-async def production(split: Split, simulator: Simulator) -> AsyncIterator[World]:
+async def recorded(
+    split: Split, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[None]:
+    """Record what each login sends; after the last of these tests, look for unused rights.
+
+    The tests run in several processes and in any order: each leaves its statements in a folder that
+    all of them share. A run of only some of them says nothing about rights.
+    """
+    split.forget_sent()
+    yield
+    folder = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        folder = folder.parent
+    folder /= "sent"
+    folder.mkdir(exist_ok=True)
+    name = sha256(request.node.nodeid.encode()).hexdigest()
+    written = folder / f"{name}.part"
+    written.write_text(json.dumps({login: [*texts] for login, texts in split.sent.items()}))
+    written.rename(folder / name)
+    files = [file for file in folder.iterdir() if not file.suffix]
+    if len(files) == len(ROUTES) + 1 + len(FURTHER) + len(DELETIONS):
+        sent: dict[str, set[str]] = {}
+        for file in files:
+            for login, texts in json.loads(file.read_text()).items():
+                (role,) = documented_logins()[login]
+                sent.setdefault(role, set()).update(texts)
+        kept = set(rights_of(itertools.chain(*KEPT.values()), sent))
+        found = await unused(split.superuser, rights_of(GRANTS, sent), sent)
+        assert found == kept, (sorted(found - kept), sorted(kept - found))
+
+
+@pytest_asyncio.fixture
+async def production(split: Split, simulator: Simulator, recorded: None) -> AsyncIterator[World]:
     """Provide the split service as one world: a proxy in front hands each request to its role.
 
     The world's own database, in which tests prepare things, is the superuser's.
@@ -73,6 +128,43 @@ async def test_each_route_succeeds_under_its_role_s_login(
         answers = [await stage.call(**{"Idempotency-Key": "twice-the-same"}) for _ in range(2)]
         assert all(one.is_success for one in answers), [one.text for one in answers]
         assert answers[1].headers.get("Idempotency-Replayed") == "true"
+
+
+@pytest.mark.parametrize("work", FURTHER, ids=lambda work: work.__name__)
+async def test_what_a_first_call_does_not_reach_succeeds_under_its_login(
+    production: World, split: Split, work: Callable[[World, Split], Awaitable[None]]
+) -> None:
+    await work(production, split)
+
+
+async def test_a_right_that_no_statement_needs_is_found(split: Split) -> None:
+    role = "botkeys_api"
+    grants = (
+        f"GRANT DELETE, SELECT ON TABLE trades TO {role}",
+        f"GRANT UPDATE (closed_at, status) ON TABLE positions TO {role}",
+        f"GRANT EXECUTE ON FUNCTION make_audit_months() TO {role}",
+        f"GRANT EXECUTE ON FUNCTION sweep_imports(bigint) TO {role}",
+        f"GRANT SELECT (token_hash) ON TABLE bot_tokens TO {role}",
+    )
+    sent = {
+        role: {
+            "SELECT count(*) FROM trades WHERE account_id = $1",
+            "UPDATE positions SET status = $2 WHERE account_id = $1",
+            "SELECT sweep_imports($1)",
+            "SELECT id FROM bots FOR SHARE",
+        }
+    }
+    async with split.superuser.engine.connect() as connection, connection.begin() as undone:
+        for grant in grants:
+            await connection.execute(text(grant))
+        found = await unused_here(connection, rights_of(grants, sent), sent)
+        await undone.rollback()
+    assert found == {
+        Right(role, "DELETE", "TABLE trades"),
+        Right(role, "UPDATE (closed_at)", "TABLE positions"),
+        Right(role, "EXECUTE", "FUNCTION make_audit_months()"),
+        Right(role, "SELECT (token_hash)", "TABLE bot_tokens"),
+    }
 
 
 @dataclass(slots=True)

@@ -41,6 +41,49 @@ def exported(name: str, key: Json, **changes: Any) -> Json:
     }
 
 
+def at(second: int) -> int:
+    """Return a time in milliseconds since 1970."""
+    return 1_763_630_000_000 + second * 1000
+
+
+def freqtrade(**changes: Any) -> Json:
+    """Return a closed trade as freqtrade's own API shows it, without what has no place here."""
+    return {
+        "trade_id": 7,
+        "pair": "BTC/USDT:USDT",
+        "base_currency": "BTC",
+        "quote_currency": "USDT",
+        "is_open": False,
+        "is_short": True,
+        "exchange": "okx",
+        "amount": 0.5,
+        "amount_requested": 0.5,
+        "stake_amount": 45000.0,
+        "strategy": "Sample",
+        "enter_tag": None,
+        "timeframe": 5,
+        "fee_open": 0.0005,
+        "fee_open_cost": 22.5,
+        "fee_open_currency": "USDT",
+        "fee_close": 0.0005,
+        "fee_close_cost": 22.25,
+        "fee_close_currency": "USDT",
+        "open_date": "2025-11-20 09:13:20",
+        "open_timestamp": at(0),
+        "open_rate": 90000.0,
+        "close_date": "2025-11-20 10:53:20",
+        "close_timestamp": at(6000),
+        "close_rate": 89000.0,
+        "close_profit_abs": 455.25,
+        "profit_abs": 455.25,
+        "exit_reason": "roi",
+        "leverage": 2.0,
+        "trading_mode": "futures",
+        "funding_fees": 0.0,
+        **changes,
+    }
+
+
 async def send(user: User, content: bytes, media_type: str = JSON, **query: Any) -> httpx.Response:
     return await user.http.post(
         "/v1/trades/import",

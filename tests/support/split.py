@@ -19,6 +19,7 @@ from app.auth.verifier import TokenVerifier
 from app.context import Context
 from app.custody.files import create_folder
 from app.custody.keyfiles import KeyFolder, KeyKind
+from app.db.driver import Driver
 from app.db.engine import Database, open_database
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.runtime.stream.publisher import ConfigPublisher
@@ -67,8 +68,11 @@ def production(folder: Path, url: str) -> Settings:
     )
 
 
-def login(url: str, name: str) -> Database:
-    """Return a pool whose every connection has exactly the rights of this login."""
+def login(url: str, name: str, sent: set[str]) -> Database:
+    """Return a pool whose every connection has exactly the rights of this login.
+
+    The text of every statement that it sends is added to `sent`.
+    """
     database = open_database(url, application_name=f"as {name}", pool_size=5)
 
     @event.listens_for(database.engine.sync_engine, "connect")
@@ -76,6 +80,14 @@ def login(url: str, name: str) -> Database:
         connection.run_async(  # type: ignore[attr-defined]  # SQLAlchemy's adapter of asyncpg
             lambda driver: driver.execute(f"SET SESSION AUTHORIZATION {name}")
         )
+        # What goes past SQLAlchemy.
+        driver: Driver = connection.driver_connection  # type: ignore[attr-defined]  # the same
+        driver.add_query_logger(lambda query: sent.add(query.query))
+
+    # Not before it: a listener there sends hot statements another way (`app.db.driver`).
+    @event.listens_for(database.engine.sync_engine, "after_cursor_execute")
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.add(statement)
 
     return database
 
@@ -93,7 +105,8 @@ class Process:
 class Split:
     """Two processes over one database, the databases of its other logins, and the superuser's.
 
-    `databases` has one for each login of docs/deployment.md, with exactly its rights.
+    `databases` has one for each login of docs/deployment.md, with exactly its rights. `sent` has
+    the texts of the statements of each: of its start, and since `forget_sent`.
     """
 
     api: Process
@@ -102,6 +115,13 @@ class Split:
     issuer: DevelopmentIssuer
     superuser: Database
     keys: KeyFolder
+    sent: dict[str, set[str]]
+    sent_at_start: dict[str, frozenset[str]]
+
+    def forget_sent(self) -> None:
+        for short, texts in self.sent.items():
+            texts.clear()
+            texts.update(self.sent_at_start[short])
 
     def user(self, account: str, role: Role = Role.API) -> Person:
         process = self.api if role is Role.API else self.runtime
@@ -164,13 +184,15 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
         superuser = open_database(url, application_name="superuser", pool_size=2)
         stack.push_async_callback(superuser.close)
         databases = {}
+        sent: dict[str, set[str]] = {}
         for short, roles in documented_logins().items():
             who = f"{short}_{uuid4().hex}"
             await execute(
                 server.superuser, f"CREATE ROLE {who} LOGIN INHERIT IN ROLE {', '.join(roles)}"
             )
             stack.push_async_callback(execute, server.superuser, f"DROP ROLE {who}")
-            databases[short] = login(url, who)
+            sent[short] = set()
+            databases[short] = login(url, who, sent[short])
             stack.push_async_callback(databases[short].close)
         processes = {}
         for role, held in HELD.items():
@@ -200,5 +222,12 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
             http = await stack.enter_async_context(served(app))
             processes[role] = Process(context, app, http)
         yield Split(
-            processes[Role.API], processes[Role.RUNTIME], databases, issuer, superuser, keys
+            processes[Role.API],
+            processes[Role.RUNTIME],
+            databases,
+            issuer,
+            superuser,
+            keys,
+            sent,
+            {short: frozenset(texts) for short, texts in sent.items()},
         )
