@@ -247,7 +247,7 @@ class IngestService:
                 for place, verdict in judged.items()
                 if verdict["status"] == "completed"
             ]
-        if target in (TRADES, FUNDING):
+        if target is TRADES or target is FUNDING:
             await self._rows.mark_stale(origin.environment, utc_days(changed))
         if stored:
             # The last lock of a batch, so that batches of one bot wait as shortly as possible.

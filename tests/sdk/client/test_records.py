@@ -15,6 +15,7 @@ from app.domains.ingest.schemas import (
     Batch,
     EquitySnapshotBatch,
     EventBatch,
+    FundingBatch,
     SignalBatch,
     TradeBatch,
 )
@@ -37,6 +38,7 @@ START = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OTHER_KEY = UUID("0195b1c0-0000-7000-8000-0000000000bb")
 BATCHES: dict[str, type[Batch[Any]]] = {
     "trades": TradeBatch,
+    "funding": FundingBatch,
     "equity-snapshots": EquitySnapshotBatch,
     "signals": SignalBatch,
     "events": EventBatch,
@@ -82,6 +84,8 @@ def test_each_kind_is_sent_with_all_that_is_known_and_nothing_else(service: Serv
         await client.config()
         assert client.record_trade(ROUND_TRIP, exit_reason="target") == "p1"
         equity = client.record_equity(Decimal("10250.750"), "USDT", balance=Decimal(10000))
+        funding = client.record_funding("BTC-USDT-SWAP", Decimal("-1.250"), "USDT", record_id="f1")
+        assert funding == "f1"
         signal = client.record_signal(
             "BTC-USDT-SWAP", "breakout", "long", score=Decimal("0.8"), acted=False, data={"n": [1]}
         )
@@ -115,6 +119,10 @@ def test_each_kind_is_sent_with_all_that_is_known_and_nothing_else(service: Serv
             "closed_at": "2026-11-22T11:00:00+00:00",
             "exit_reason": "target",
         }
+    ]
+    (payments,) = runtime.to("funding")
+    assert payments.body["items"] == [
+        {"id": "f1", "at": at, "symbol": "BTC-USDT-SWAP", "amount": "-1.25", "settle": "USDT"}
     ]
     present = str(service.binding.key_id)
     assert {call.body["key_id"] for call in (events, equities, signals)} == {present}
