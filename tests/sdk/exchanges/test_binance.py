@@ -100,8 +100,16 @@ def test_recordings_are_read(shared: Path) -> None:
     inverse = instruments("dapi", ContractType.INVERSE)
     dated = instruments("dapi-2021-dated", ContractType.INVERSE)
     assert (len(linear), len(inverse)) == (25, 24)
-    assert [item.symbol for item in odd] == ["BTCUSDT", "BTCUSDC", "TSLAUSDT", "1000SHIBUSDT"]
-    assert {item.symbol[-5:] for item in dated} == {"_PERP"}
+    assert [item.symbol for item in odd if not item.dated] == [
+        "BTCUSDT",
+        "BTCUSDC",
+        "TSLAUSDT",
+        "1000SHIBUSDT",
+    ]
+    assert [item.symbol for item in odd if item.dated] == ["BTCUSDT_261225"]
+    assert not any(item.dated for item in (*linear, *inverse))
+    assert {item.symbol[-7:] for item in dated if item.dated} == {"_210924", "_211231"}
+    assert {item.symbol[-5:] for item in dated if not item.dated} == {"_PERP"}
     sizes = {item.symbol: item.contract_size for item in inverse}
     tickers = binance.parse_inverse_tickers(recorded("ticker24hr-dapi"), sizes)
     assert (tickers[0].symbol, tickers[0].volume_24h) == ("BTCUSD_PERP", Decimal(4071702900))

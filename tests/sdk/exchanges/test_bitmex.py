@@ -57,9 +57,12 @@ def test_recordings_are_read(shared: Path, error_for: Callable[..., object]) -> 
         return read_json(files.pop(f"bitmex-{name}").read_bytes())
 
     old = recorded("instruments-2021")
-    assert [item.symbol for item in bitmex.parse_instruments(old, ContractType.INVERSE)] == [
-        "XBTUSD",
-        "XBTEUR",
+    listed = bitmex.parse_instruments(old, ContractType.INVERSE)
+    assert [(item.symbol, item.dated) for item in listed] == [
+        ("XBTUSD", False),
+        ("XBTEUR", False),
+        ("XBTU21", True),
+        ("XBTZ21", True),
     ]
     with pytest.raises(BadPayload):  # every other perpetual then was a quanto one
         bitmex.parse_instruments(old, ContractType.LINEAR)

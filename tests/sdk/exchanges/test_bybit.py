@@ -82,8 +82,10 @@ def test_recordings_are_read(shared: Path, error_for: Callable[..., object]) -> 
     with pytest.raises(BadPayload):  # its only row is not open yet
         bybit.parse_instruments(rows, ContractType.LINEAR)
     rows, _ = bybit.parse_page(recorded("instruments-inverse-synthetic"))
-    assert [item.symbol for item in bybit.parse_instruments(rows, ContractType.INVERSE)] == [
-        "BTCUSD"
+    inverse = bybit.parse_instruments(rows, ContractType.INVERSE)
+    assert [(item.symbol, item.dated) for item in inverse] == [
+        ("BTCUSD", False),
+        ("BTCUSDM26", True),
     ]
     (ticker,) = bybit.parse_tickers(recorded("tickers-inverse"), ContractType.INVERSE)
     assert ticker.volume_24h == Decimal(13713832)

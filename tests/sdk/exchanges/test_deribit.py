@@ -148,8 +148,12 @@ def test_recordings_are_read(shared: Path) -> None:
     def symbols(name: str, kind: ContractType) -> list[str]:
         return [item.symbol for item in deribit.parse_instruments(recorded(name), kind)]
 
-    assert symbols("instruments", ContractType.INVERSE) == ["BTC-PERPETUAL"]
-    assert symbols("instruments-docs", ContractType.INVERSE) == ["BTC-PERPETUAL"]
+    inverse = deribit.parse_instruments(recorded("instruments"), ContractType.INVERSE)
+    assert [(item.symbol, item.dated) for item in inverse] == [
+        ("BTC-PERPETUAL", False),
+        ("BTC-27DEC24", True),
+    ]
+    assert symbols("instruments-docs", ContractType.INVERSE) == ["BTC-29SEP23", "BTC-PERPETUAL"]
     assert symbols("instruments-usdc-synthetic", ContractType.LINEAR) == ["BTC_USDC-PERPETUAL"]
     with pytest.raises(BadPayload):
         deribit.parse_instruments(recorded("instruments"), ContractType.LINEAR)

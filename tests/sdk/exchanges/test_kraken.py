@@ -95,13 +95,16 @@ def test_recordings_are_read(shared: Path, error_for: Callable[..., object]) -> 
     assert {item.margin_modes for item in linear} == {("cross", "isolated")}
     assert inverse.margin_modes == ("cross",)
     old = kraken.parse_instruments(recorded("futures-instruments-2021"), ContractType.INVERSE)
-    assert [(item.symbol, item.base, item.quote) for item in old] == [
+    assert [(item.symbol, item.base, item.quote) for item in old if not item.dated] == [
         ("pi_xbtusd", "BTC", "USD"),
         ("pi_ethusd", "ETH", "USD"),
         ("pi_ltcusd", "LTC", "USD"),
         ("pi_bchusd", "BCH", "USD"),
         ("pi_xrpusd", "XRP", "USD"),
     ]
+    dated = {item.symbol for item in old if item.dated}
+    assert {symbol[:2] for symbol in dated} == {"fi"}
+    assert {symbol[-6:] for symbol in dated} == {"210730", "210924", "211231"}
     volumes = {
         ticker.symbol: ticker.volume_24h
         for ticker in kraken.parse_tickers(recorded("futures-tickers"))
