@@ -81,6 +81,23 @@ async def test_rows_of_one_time_are_counted_and_deleted_once_however_batches_are
     assert await left(database, bot.account_id) == each(0)
 
 
+async def test_turns_make_progress_where_no_batch_holds_the_rows_of_one_time(
+    busy_world: World,
+) -> None:
+    database, at = busy_world.context.database, datetime.now(UTC) - timedelta(hours=1)
+    for name in ("alice", "bob"):
+        user = busy_world.user(name)
+        bot, _, key = await user.ready_bot()
+        await fill(database, bot.account_id, key["id"], rows=7, at=at, step=0)
+        await user.post("/v1/data-deletions", {"scope": "all"})
+
+    async with asyncio.timeout(30):
+        assert await purge_deleted(database.sessions, PurgeLimits(batch=3, turn=0)) == 2
+
+    for operation in await operations(busy_world):
+        assert operation.receipt == {"deleted": each(7), "kept": {"positions": 0}}
+
+
 async def test_one_that_is_claimed_is_left_alone_until_its_claim_lapses(world: World) -> None:
     user, sessions = world.user(), world.context.database.sessions
     answer = await user.post("/v1/data-deletions", {"scope": "all"})

@@ -105,10 +105,14 @@ class PurgeRepository:
         end = select(at).where(*wanted).order_by(at.desc()).offset(most).limit(1).scalar_subquery()
         row = (await self._session.execute(select(_SOON, end))).one()
         boundary: datetime | None = row[1]
-        if boundary is not None and boundary == reached:
-            # More rows of the same microsecond than fit into a batch.
-            return await self._delete(kind, part, most=reached, rows=most), reached
-        return await self._delete(kind, part, above=boundary, most=reached), boundary
+        deleted = 0
+        if boundary is None or boundary != reached:
+            deleted = await self._delete(kind, part, above=boundary, most=reached)
+        if boundary is not None and not deleted:
+            # More rows of the same microsecond than fit into a batch. They are cut here, also in
+            # the first batch: a turn that starts from the top would find the same boundary again.
+            deleted = await self._delete(kind, part, most=boundary, rows=most)
+        return deleted, boundary
 
     async def _delete(self, kind: DataKind, part: Slice, **bounds: Any) -> int:
         """Delete rows of the slice, bounded by the column that its indexes end with, and count them
