@@ -68,8 +68,18 @@ def test_a_command_of_the_server_is_missed_in_a_sentence(
 
 
 def test_what_no_package_has_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert ends(ALONE, "swim") == 2
+    assert ends(ALONE, "swim") == 64
     assert "No such command 'swim'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--swim",), ("greet",), ("greet", "Ada", "Bob"), ("greet", "--swim", "Ada")]
+)
+def test_wrong_usage_has_one_status_everywhere(
+    arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ends(ADDED, *arguments) == 64
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("value", ["tests.sdk.nowhere:x", "tests.sdk.command_sets:x"])

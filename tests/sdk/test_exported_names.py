@@ -75,7 +75,7 @@ CLIENT = {
     "RateLimited",
     "ServiceUnavailable",
 }
-INTERNAL = ("exchanges", "sealing", "transport")
+INTERNAL = ("commands", "exchanges", "sealing", "transport")
 
 
 def test_the_package_exports_the_client() -> None:

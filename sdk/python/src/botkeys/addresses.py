@@ -1,6 +1,7 @@
-"""Hosts, as text in an address."""
+"""Hosts and addresses of a service, as text."""
 
 import ipaddress
+from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
@@ -9,3 +10,19 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def address_fault(base_url: str, *, allow_insecure_http: bool = False) -> str | None:
+    """Return why a token must not be sent to this address; `None` if it may."""
+    try:
+        parts = urlsplit(base_url)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "The service's address must begin with https:// and name a host."
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "The service's address must not have a user, password, query or fragment."
+    if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
+        return "http:// to another machine exposes the token in transit: use https://."
+    return None

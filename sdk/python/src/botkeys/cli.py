@@ -1,17 +1,23 @@
 """The command `botkeys`. Modules are imported by the command that needs them: help stays quick."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, EntryPoints, entry_points, version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
+from botkeys.commands.endings import CommandError, Ending
 from botkeys.core_dumps import forbid_core_dumps
 
 GROUP = "botkeys.commands"
 """The entry-point group in which a package names the `CommandSet` that it adds."""
+
+_STATUS_OF_TYPER = 2  # for wrong usage
 
 SERVER = "server"
 SERVER_COMMANDS = (
@@ -60,6 +66,9 @@ def run(found: EntryPoints, arguments: Sequence[str] | None = None) -> None:
         _explain_absent(cli, SERVER_COMMANDS, "botkeys-server")
     try:
         cli(arguments)
+    except CommandError as error:
+        _complain(str(error))
+        sys.exit(error.ending)
     except Exception as error:
         sentence = next(filter(None, (added.explain(error) for added in sets)), None)
         if sentence is None:
@@ -68,9 +77,32 @@ def run(found: EntryPoints, arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
+class _Root(TyperGroup):
+    """The command itself, which ends wrong usage of any subcommand with the same status."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> Any:
+        with _status_of_usage():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, context: Any) -> Any:
+        with _status_of_usage():
+            return super().invoke(context)
+
+
+@contextmanager
+def _status_of_usage() -> Iterator[None]:
+    try:
+        yield
+    except TyperException as error:
+        if error.exit_code == _STATUS_OF_TYPER:
+            error.exit_code = Ending.USAGE
+        raise
+
+
 def _make_cli(sets: Sequence[CommandSet]) -> typer.Typer:
     cli = typer.Typer(
         name="botkeys",
+        cls=_Root,
         help="Keeps the exchange API keys of automated trading bots.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,

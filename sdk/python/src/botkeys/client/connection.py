@@ -5,9 +5,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, final
-from urllib.parse import urlsplit
 
-from botkeys.addresses import is_loopback
+from botkeys.addresses import address_fault
 from botkeys.client.errors import InsecureAddress, NotAuthenticated
 from botkeys.client.errors import Unreachable as UnreachableError
 from botkeys.client.models import refusal
@@ -110,18 +109,7 @@ def unreachable(error: TransportError) -> UnreachableError:
 
 
 def _checked_address(base_url: str, *, allow_insecure_http: bool) -> str:
-    try:
-        parts = urlsplit(base_url)
-    except ValueError:
-        parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise InsecureAddress("The service's address must begin with https:// and name a host.")
-    if parts.username or parts.password or parts.query or parts.fragment:
-        raise InsecureAddress(
-            "The service's address must not have a user, password, query or fragment."
-        )
-    if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
-        raise InsecureAddress(
-            "http:// to another machine exposes the bot's token in transit: use https://."
-        )
+    fault = address_fault(base_url, allow_insecure_http=allow_insecure_http)
+    if fault is not None:
+        raise InsecureAddress(fault)
     return base_url.rstrip("/")

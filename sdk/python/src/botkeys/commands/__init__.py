@@ -1,0 +1,1 @@
+"""Internal: what the command `botkeys` runs. A command imports what it needs when it runs."""
