@@ -30,8 +30,9 @@ install: .venv/.installed ## create .venv/ with .venv/bin/botkeys
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e sdk/python -e .
 	@touch $@
 
-# The tests of generated clients need Node; without it, or without its registry, they are skipped.
-clients: tests/clients/.installed ## install the client generators that tests run, if Node is installed
+# The tests of generated clients and of the TypeScript package need Node; without it, or without its
+# registry, they are skipped.
+clients: tests/clients/.installed sdk/typescript/.installed ## install what tests need of Node, if it is installed
 
 tests/clients/.installed: tests/clients/package-lock.json tests/clients/requirements.lock
 	@{ npm ci --prefix tests/clients --ignore-scripts --engine-strict --no-audit --no-fund --loglevel=error \
@@ -39,6 +40,11 @@ tests/clients/.installed: tests/clients/package-lock.json tests/clients/requirem
 		&& $(PYTHON) -m venv tests/clients/.venv \
 		&& tests/clients/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/clients/requirements.lock \
 		&& touch $@; } || echo "No generators of clients: their tests are skipped" >&2
+
+sdk/typescript/.installed: sdk/typescript/package-lock.json
+	@{ npm ci --prefix sdk/typescript --ignore-scripts --engine-strict --no-audit --no-fund --loglevel=error \
+		--fetch-retries=1 --fetch-retry-mintimeout=1000 \
+		&& touch $@; } || echo "No TypeScript: the tests of its package are skipped" >&2
 
 generator: tests/clients/.generator-installed ## install OpenAPI Generator, for the long tests
 
@@ -87,7 +93,7 @@ documents: install ## regenerate the documents that are made from the code
 	$(BIN)/python -m scripts.documents --write
 
 # The same sources and SOURCE_DATE_EPOCH give the same bill of materials.
-release: install ## build both wheels, the bill of materials and the notices of licences in dist/
+release: install sdk/typescript/.installed ## build the wheels, the npm package, the bill of materials and the notices of licences in dist/
 	@$(BIN)/python -m scripts.release
 
 # New pins; needs `uv`. Hashes are kept, addresses of package indexes are not, and `botkeys` is the
@@ -103,6 +109,7 @@ lock: ## update the pinned dependencies
 		| $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/requirements.lock
 	echo openapi-generator-cli | $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/generator.lock
 	npm install --prefix tests/clients --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+	npm install --prefix sdk/typescript --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: ## remove what these targets created, except the data of `make run`
-	rm -rf .venv tests/clients/.venv tests/clients/node_modules tests/clients/.*installed build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv tests/clients/.venv tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -1,4 +1,5 @@
-"""Documents generated from the code: the OpenAPI document, tables of settings and exchanges.
+"""Documents generated from the code: the OpenAPI document, TypeScript's types of what bots send
+and receive, tables of settings and exchanges.
 
 `python -m scripts.documents` checks that the committed ones match the code, and exits with 1 if one
 does not; with `--write` it writes them.
@@ -6,6 +7,7 @@ does not; with `--write` it writes them.
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from app.main import create_app
 from app.settings import PREFIX, Mode, Settings
 from botkeys.exchanges.model import ExchangeProfile
 from botkeys.exchanges.registry import EXCHANGES
+from scripts.typescript import typescript
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,8 +40,17 @@ Every setting is an environment variable. The service does not start if a variab
 
 
 def openapi() -> str:
-    document = openapi_document(create_app(Settings(mode=Mode.DEVELOPMENT)))
-    return json.dumps(document, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+    return json.dumps(_openapi(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def typescript_types() -> str:
+    """Return the types of the TypeScript client, in the order of the committed document."""
+    return typescript(json.loads(openapi()))
+
+
+@cache
+def _openapi() -> dict[str, Any]:
+    return openapi_document(create_app(Settings(mode=Mode.DEVELOPMENT)))
 
 
 def settings() -> str:
@@ -94,6 +106,7 @@ DOCUMENTS = {
     "openapi/openapi.json": openapi,
     "docs/settings.md": settings,
     "docs/exchanges.md": exchanges,
+    "sdk/typescript/src/api.ts": typescript_types,
 }
 
 

@@ -1,6 +1,9 @@
-"""Builds a release: both distributions, the bill of materials and the notices of licences."""
+"""Builds a release: both distributions, the npm package, the bill of materials and the notices of
+licences.
+"""
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -17,6 +20,7 @@ from scripts.sbom import SDK, SERVER, bill_of_materials
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements/production.lock"
 BUNDLED = ROOT / "app/api/static/swagger-ui"
+TYPESCRIPT = ROOT / "sdk/typescript"
 
 
 def version() -> str:
@@ -25,8 +29,9 @@ def version() -> str:
         tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]["version"]
         for folder in (ROOT, ROOT / "sdk/python")
     }
+    versions.add(json.loads((TYPESCRIPT / "package.json").read_text("utf-8"))["version"])
     if len(versions) != 1:
-        raise ValueError(f"{SERVER} and {SDK} have different versions")
+        raise ValueError(f"{SERVER}, {SDK} and the npm package have different versions")
     return str(versions.pop())
 
 
@@ -64,6 +69,20 @@ def build(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
+def can_build_npm_package() -> bool:
+    """Return whether `make clients` installed the compiler here."""
+    return (TYPESCRIPT / ".installed").exists() and shutil.which("npm") is not None
+
+
+def build_npm_package(folder: Path) -> None:
+    """Compile and pack the TypeScript client."""
+    quiet = ("npm", "--silent", "--prefix", TYPESCRIPT)
+    subprocess.run([*quiet, "run", "build"], check=True)  # noqa: S603  # our own sources
+    pack = ("npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", folder.resolve())
+    subprocess.run(pack, check=True, cwd=TYPESCRIPT, stdout=subprocess.DEVNULL)  # noqa: S603
+    shutil.rmtree(TYPESCRIPT / "dist")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "dist")
@@ -71,6 +90,10 @@ def main() -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     build(folder)
+    if can_build_npm_package():
+        build_npm_package(folder)
+    else:
+        print("No npm package: `make clients` needs Node 20 and its npm", file=sys.stderr)
     write_papers(folder)
     for path in sorted(folder.iterdir()):
         print(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)

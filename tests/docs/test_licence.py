@@ -1,6 +1,7 @@
-"""Both distributions name the licence and carry its text."""
+"""All distributions name the licence and carry its text."""
 
 import hashlib
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -20,3 +21,11 @@ def test_a_distribution_names_its_licence_and_carries_the_whole_text(folder: Pat
     assert project["authors"] == [{"name": "The Botkeys authors"}]
     (text,) = project["license-files"]
     assert hashlib.sha256((folder / text).read_bytes()).hexdigest() == APACHE_2_0
+
+
+def test_the_npm_package_names_its_licence_and_carries_the_whole_text() -> None:
+    package = json.loads((ROOT / "sdk/typescript/package.json").read_text())
+    assert package["license"] == "Apache-2.0"
+    assert package["author"] == "The Botkeys authors"
+    text = (ROOT / "sdk/typescript/LICENSE").read_bytes()
+    assert hashlib.sha256(text).hexdigest() == APACHE_2_0

@@ -14,7 +14,14 @@ import pytest
 from scripts.check_references import ROOT
 from scripts.lock import Pin, read_lock
 from scripts.notices import NoLicence, notices
-from scripts.release import BUNDLED, LOCK, main, swagger_ui_version, version
+from scripts.release import (
+    BUNDLED,
+    LOCK,
+    can_build_npm_package,
+    main,
+    swagger_ui_version,
+    version,
+)
 from scripts.sbom import bill_of_materials
 
 AT = datetime(2026, 11, 28, tzinfo=UTC)
@@ -121,13 +128,14 @@ def test_the_image_is_built_from_a_base_with_a_digest_alone() -> None:
 
 
 @pytest.mark.torture
-def test_a_release_has_both_wheels_and_its_papers(
+def test_a_release_has_both_wheels_the_npm_package_and_its_papers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.argv", ["release", str(tmp_path / "dist")])
     main()
     files = {path.name for path in (tmp_path / "dist").iterdir()}
-    assert files == {
+    npm = {f"botkeys-{version()}.tgz"} if can_build_npm_package() else set[str]()
+    assert files == npm | {
         f"botkeys-{version()}-py3-none-any.whl",
         f"botkeys_server-{version()}-py3-none-any.whl",
         f"botkeys-server-{version()}.cdx.json",
