@@ -12,6 +12,8 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from botkeys.commands.endings import CommandError, Ending
+from botkeys.commands.run.command import HELP
+from botkeys.commands.run.command import run as run_command
 from botkeys.core_dumps import forbid_core_dumps
 
 GROUP = "botkeys.commands"
@@ -109,6 +111,8 @@ def _make_cli(sets: Sequence[CommandSet]) -> typer.Typer:
         add_completion=False,
     )
     cli.callback()(_options)
+    as_written = {"allow_interspersed_args": False}
+    cli.command("run", help=HELP, context_settings=as_written)(run_command)
     for added in sets:
         cli.add_typer(added.commands)
     return cli

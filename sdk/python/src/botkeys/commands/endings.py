@@ -19,6 +19,10 @@ class Ending(IntEnum):
     """The service, or the exchange, refused."""
     NOT_AS_EXPECTED = 78
     """What was found must not be used: another environment, a key that can withdraw."""
+    CANNOT_EXECUTE = 126
+    """As of a shell: what should be started cannot be executed."""
+    NOT_FOUND = 127
+    """As of a shell: there is no program of this name."""
 
 
 class CommandError(Exception):
