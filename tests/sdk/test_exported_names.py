@@ -24,6 +24,7 @@ CLIENT = {
     "BotConfig",
     "ConfigKey",
     "ConfigAsset",
+    "Fee",
     "Endpoints",
     "Environment",
     "ContractType",

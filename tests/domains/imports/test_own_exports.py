@@ -40,6 +40,10 @@ async def test_an_export_is_taken_back_whole_and_gives_the_same_figures(
     names = ["plain", "=formula", "'=quoted", "-1", "ünï"]
     for name in names:
         await report(bot, "trades", item("trades", name, exit_reason=f'{name};=x, "so"'))
+    fees = [{"asset": asset, "amount": "0.5"} for asset in ("USDT", "KCS", "BNB")]
+    for symbol in ("BTC-USDT-SWAP", "GONE"):
+        names.append(symbol)
+        await report(bot, "trades", item("trades", symbol, symbol=symbol, fees=fees))
     before, figures = await trades(user), await _figures(user)
     file = await _export(user, media_type)
 
