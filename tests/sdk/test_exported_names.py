@@ -12,6 +12,7 @@ import pytest
 
 import botkeys
 import botkeys.client
+import botkeys.signing_proxy
 from botkeys.client import BotClient, ReleasedCredentials
 
 CLIENT = {
@@ -24,7 +25,6 @@ CLIENT = {
     "BotConfig",
     "ConfigKey",
     "ConfigAsset",
-    "Fee",
     "Endpoints",
     "Environment",
     "ContractType",
@@ -76,6 +76,7 @@ CLIENT = {
     "RateLimited",
     "ServiceUnavailable",
 }
+SIGNING_PROXY = {"KeyHolder", "Market", "Placeholder", "RefusalCode", "SigningProxy", "market"}
 INTERNAL = ("commands", "exchanges", "sealing", "transport")
 
 
@@ -96,9 +97,13 @@ def test_the_client_exports_what_a_bot_needs() -> None:
     assert defined == CLIENT
 
 
+def test_the_signing_proxy_exports_what_starts_one() -> None:
+    assert set(botkeys.signing_proxy.__all__) == SIGNING_PROXY
+
+
 def test_the_other_packages_say_that_they_are_internal() -> None:
     packages = {each.name for each in pkgutil.iter_modules(botkeys.__path__) if each.ispkg}
-    assert packages == {"client", *INTERNAL}
+    assert packages == {"client", "signing_proxy", *INTERNAL}
     for name in INTERNAL:
         package = importlib.import_module(f"botkeys.{name}")
         assert (package.__doc__ or "").startswith("Internal: ")

@@ -55,6 +55,29 @@ def test_one_heartbeat_by_hand_tells_the_version_of_the_configuration(service: S
     skipping(work)
 
 
+def test_a_configuration_ages_only_while_the_service_does_not_confirm_it(service: Service) -> None:
+    async def work() -> None:
+        runtime = Runtime(service)
+        async with runtime.client() as client:
+            assert client.config_age is None
+            async with client.running():
+                await until(client, lambda _: True)
+                await asyncio.sleep(600)
+                assert client.config_age is not None
+                assert client.config_age <= 11
+            left = client.config_age
+            runtime.faults["heartbeat"] = DOWN
+            async with client.running():
+                await asyncio.sleep(20)
+                assert client.config_age >= left + 20
+            runtime.faults.clear()
+            await asyncio.sleep(60)  # until the transport tries again
+            await client.heartbeat()
+            assert client.config_age == 0
+
+    skipping(work)
+
+
 def test_a_change_on_the_stream_is_the_newest_configuration(service: Service) -> None:
     async def work() -> None:
         runtime = Runtime(service)

@@ -142,6 +142,11 @@ class BotClient(Recorder):
         """The newest configuration known; reading it calls nobody."""
         return self._feed.newest
 
+    @property
+    def config_age(self) -> float | None:
+        """Seconds since the service last confirmed `newest_config`; `None` if none is known."""
+        return self._feed.age
+
     def changes(self) -> AsyncIterator[BotConfig]:
         """Yield the configuration, then each change of it; a slow caller skips to the newest.
 

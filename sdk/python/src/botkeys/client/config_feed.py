@@ -23,11 +23,24 @@ class ConfigFeed:
         self._reading = asyncio.Lock()
         self._changed = asyncio.Event()
         self._closed = False
+        self._confirmed: float | None = None
         self.newest: BotConfig | None = None
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since the service last confirmed `newest`; `None` before the first one."""
+        if self._confirmed is None:
+            return None
+        return asyncio.get_running_loop().time() - self._confirmed
+
+    def confirm(self) -> None:
+        """Note that the service has just named `newest` as its newest."""
+        self._confirmed = asyncio.get_running_loop().time()
 
     def take(self, config: BotConfig, etag: str | None = None) -> None:
         before, self.newest, self._etag = self.newest, config, etag
         self._taken += 1
+        self.confirm()
         self._on_config(config)
         if before is None or before.version != config.version:
             self.wake()

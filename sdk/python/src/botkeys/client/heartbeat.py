@@ -43,7 +43,11 @@ class HeartbeatSender:
                 self._clear(report)  # the next heartbeat must not fail for it again
             raise refused
         self._clear(report)
-        return parse_answer(Heartbeat, answer.body)
+        heartbeat = parse_answer(Heartbeat, answer.body)
+        newest = self._feed.newest
+        if newest is not None and newest.version == heartbeat.config_version:
+            self._feed.confirm()
+        return heartbeat
 
     def _clear(self, report: CredentialHealth | None) -> None:
         if self.report is report:

@@ -1,7 +1,6 @@
 """Records of a bot's work: trades, funding, equity, signals and events."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -9,7 +8,7 @@ from uuid import UUID
 
 import uuid_utils
 
-from botkeys.client.models import Fee, Position
+from botkeys.client.models import Position
 from botkeys.client.record_queue import RecordQueue
 from botkeys.client.records import Kind, make_item
 
@@ -43,7 +42,6 @@ class Recorder:
         position: Position,
         *,
         trade_id: str | None = None,
-        fees: Sequence[Fee] | None = None,
         exit_reason: str | None = None,
         contract_type: ContractName | None = None,
         contract_size: Decimal | None = None,
@@ -52,13 +50,10 @@ class Recorder:
         """Record a round trip: a closed position with its prices and times, under its id.
 
         A position closed in parts is several trades: give each its own `trade_id`, and the part as
-        its quantity. `fees` are by asset, in place of the position's: those in the settle asset
-        lower the P&L, and others, such as BNB, are figures of their own.
-
-        `contract_type`, `contract_size` and `settle` are for a symbol that the exchange never
-        listed while the service knew it: without them such a trade is stored without P&L, which is
-        logged, and recording it again with them completes it. For other symbols they must agree
-        with what the exchange lists.
+        its quantity. `contract_type`, `contract_size` and `settle` are for a symbol that the
+        exchange never listed while the service knew it: without them such a trade is stored without
+        P&L, which is logged, and recording it again with them completes it. For other symbols they
+        must agree with what the exchange lists.
         """
         members = {
             "symbol": position.symbol,
@@ -66,7 +61,7 @@ class Recorder:
             "quantity": position.quantity,
             "entry_price": position.entry_price,
             "exit_price": position.exit_price,
-            "fees": position.fees if fees is None else [asdict(fee) for fee in fees],
+            "fees": position.fees,
             "leverage": position.leverage,
             "margin_mode": position.margin_mode,
             "position_id": position.id,

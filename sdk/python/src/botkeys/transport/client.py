@@ -55,6 +55,7 @@ __all__ = [
     "TransportLimits",
     "Unreachable",
     "Unsendable",
+    "keep_addresses_out_of_logs",
     "retry_after",
     "set_target",
     "target_of",
@@ -167,6 +168,12 @@ _QUIET = _Quiet()
 _LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
 
 
+def keep_addresses_out_of_logs() -> None:
+    """Let the libraries below log nothing but warnings."""
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_QUIET)
+
+
 class _Again(Exception):
     """An answer that is worth another attempt."""
 
@@ -211,8 +218,7 @@ class HttpTransport:
         self._limits = limits or TransportLimits()
         self._rates: dict[str, Rate] = {}
         self._gates: dict[str, HostGate] = {}
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(_QUIET)
+        keep_addresses_out_of_logs()
         self._client = httpx.AsyncClient(
             headers={"User-Agent": "botkeys", "Accept-Encoding": "gzip"},
             cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),

@@ -1,1 +1,0 @@
-"""Internal: files with exchange keys, as other programs write them."""
