@@ -176,7 +176,7 @@ def token(
     ] = None,
 ) -> None:
     """Print a user token from the development issuer."""
-    from app.auth.development_issuer import DevelopmentIssuer
+    from app.auth.development_issuer import KEY_FILE, DevelopmentIssuer
     from app.auth.scopes import USER_SCOPES
     from app.process.data_folder import DataFolder
     from app.settings import Mode, SettingsError, load_settings
@@ -188,7 +188,14 @@ def token(
         )
     if settings.keys_dir is None:
         DataFolder(settings.data_dir).prepare()
+    new = not (settings.keys_folder / KEY_FILE).exists()
     issuer = DevelopmentIssuer(settings.keys_folder)
+    if new:
+        typer.echo(
+            f"botkeys: made a new issuer in {settings.keys_folder}. A service that runs with "
+            "another data folder does not take this token; BOTKEYS_DATA_DIR names it.",
+            err=True,
+        )
     try:
         typer.echo(issuer.token(account, USER_SCOPES if scopes is None else scopes))
     except ValueError as error:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from itertools import pairwise
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,6 +17,9 @@ NO_INTEGERS: tuple[Any, ...] = (True, "1", " 1", "1_000", "+1")
 PARAMETERS = {"symbol": "BTCUSDT", "position_id": "p1"}
 """Path parameters; all others are UUIDs. A body is validated before any object is looked up."""
 
+IN_A_LIST = {"fees": {"asset": "BNB"}}
+"""An item of each list that the example has something else in place of, without its decimals."""
+
 
 class Member(NamedTuple):
     """A flag or number in a body; `place` leads to it, through the first item of each list."""
@@ -27,7 +31,9 @@ class Member(NamedTuple):
     def body(self, value: Any) -> Any:
         """Return the route's example with this value in this place."""
         whole = inner = deepcopy(self.route.operation["example"])
-        for step in self.place[:-1]:
+        for step, following in pairwise(self.place):
+            if isinstance(following, int) and not isinstance(inner[step], list):
+                inner[step] = [dict(IN_A_LIST[str(step)])]
             inner = inner[step]
         inner[self.place[-1]] = value
         return whole
@@ -72,7 +78,8 @@ def faults(answer: Any, member: Member) -> list[str]:
         [verdict] = answer.json()["results"]
         assert (verdict["status"], verdict["code"]) == ("refused", "invalid_item")
         name, _, fault = verdict["detail"].partition(": ")
-        return [fault.rpartition("(")[2].rstrip(")")] if name == member.place[-1] else []
+        place = ".".join(map(str, member.place[2:]))
+        return [fault.rpartition("(")[2].rstrip(")")] if name == place else []
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (422, "invalid_request")
     return [fault["type"] for fault in problem["errors"] if fault["loc"] == ["body", *member.place]]

@@ -134,6 +134,7 @@ async def test_no_trigger_rule_or_extension_does_anything_unseen(catalog: AsyncC
 
 FUNCTIONS = """
     SELECT p.proname, p.prosecdef, p.proconfig, p.proowner = c.relowner AS of_the_owner, p.prosrc,
+        p.prokind = 'a' AS is_aggregate,
         EXISTS (
             SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS given
             WHERE given.grantee = 0
@@ -150,12 +151,15 @@ async def test_each_function_has_its_owners_rights_a_fixed_path_and_is_for_named
     functions = (await catalog.execute(text(FUNCTIONS))).all()
     assert len(functions) >= 9
     for function in functions:
-        assert function.prosecdef, function.proname
         assert function.of_the_owner, function.proname
+        assert not function.for_everyone, function.proname
+        if function.is_aggregate:
+            # It has no text of its own, and runs functions that are checked here.
+            continue
+        assert function.prosecdef, function.proname
         path, *others = function.proconfig
         assert path == "search_path=pg_catalog, pg_temp", function.proname
         assert all(other.startswith("enable_") for other in others), function.proname
-        assert not function.for_everyone, function.proname
         named = re.findall(r"\b(?:FROM|JOIN|UPDATE|INTO) (?!former\b)([\w.%]+)", function.prosrc)
         ours = [name for name in named if name.partition(".")[0] in Base.metadata.tables]
         assert ours == [], function.proname

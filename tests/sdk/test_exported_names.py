@@ -25,6 +25,7 @@ CLIENT = {
     "BotConfig",
     "ConfigKey",
     "ConfigAsset",
+    "Fee",
     "Endpoints",
     "Environment",
     "ContractType",

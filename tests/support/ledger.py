@@ -19,6 +19,7 @@ from app.domains.analytics.grouping import Grouping
 from app.domains.analytics.rollups import mark_stale, utc_days
 from app.domains.analytics.selection import Selection
 from app.domains.trading.marks import FOREVER, Mark, covers
+from botkeys.decimals import plain
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 KEYS = [UUID(int=number) for number in (11, 12, 13)]
@@ -31,7 +32,8 @@ ZERO = Fraction(0)
 @dataclass(frozen=True, slots=True)
 class Deal:
     """A trade; `settle` and `pnl` are stored as `None` if the contract is unknown. An imported one
-    may not know when it was `opened`. A `payment` is funding: `pnl` is its amount.
+    may not know when it was `opened`. A `payment` is funding: `pnl` is its amount. `others` are
+    fees in other assets.
     """
 
     environment: str
@@ -44,6 +46,7 @@ class Deal:
     opened: datetime | None
     at: datetime
     payment: bool = False
+    others: dict[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def _deal(at: datetime, held: timedelta | None, *, payment: bool, **rest: Any) -
     if not payment:
         return deal
     settle = deal.settle or "USDT"
-    return replace(deal, settle=settle, fees=Decimal(0), opened=None, payment=True)
+    return replace(deal, settle=settle, fees=Decimal(0), others=None, opened=None, payment=True)
 
 
 DEALS = st.builds(
@@ -100,6 +103,7 @@ DEALS = st.builds(
     settle=st.sampled_from(["USDT", "USDT", "BTC", None]),
     pnl=_AMOUNTS,
     fees=_AMOUNTS,
+    others=st.sampled_from([None, None, {"BNB": "0.25"}, {"BNB": "-0.1", "KCS": "3.07"}]),
     payment=st.sampled_from([False, False, True]),
 )
 LOOKS = st.builds(
@@ -160,6 +164,7 @@ async def add_deals(session: AsyncSession, account: UUID, deals: Iterable[Deal])
                 entry_price=1,
                 exit_price=1,
                 fees=deal.fees,
+                other_fees=deal.others,
                 contract_size=1 if known else None,
                 settle=deal.settle,
                 pnl=deal.pnl if known else None,
@@ -294,12 +299,22 @@ def sums(
             sum((Fraction(d.fees) for d in some if settle), ZERO),
             sum((held_in(d) for d in some), ZERO),
             sum(d.opened is None and not d.payment for d in some),
+            other_fees(some) if settle else None,
             min((d.opened for d in some if d.opened is not None), default=None),
             min(d.at for d in some),
             max(d.at for d in some),
             *(drawdown(some, resets) if settle else (ZERO, None, None)),
         )
     return found
+
+
+def other_fees(deals: Sequence[Deal]) -> dict[str, str] | None:
+    """Return the sums of the fees in other assets, in plain digits; `None` if there are none."""
+    assets = {asset for deal in deals for asset in deal.others or {}}
+    return {
+        asset: plain(sum((Decimal((d.others or {}).get(asset, "0")) for d in deals), Decimal(0)))
+        for asset in assets
+    } or None
 
 
 def group_of(grouping: Grouping) -> Callable[[Deal], str]:

@@ -2,8 +2,9 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Numeric
+from sqlalchemy import ForeignKeyConstraint, Numeric, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
@@ -19,7 +20,10 @@ def _of_operation() -> SchemaItem:
 
 
 class ImportedRow(Base):
-    """A trade of an import, checked and not stored yet. `line` is its place in the file."""
+    """A trade of an import, checked and not stored yet. `line` is its place in the file.
+
+    A row of `kind` funding is a payment: `pnl` is its amount, and `closed_at` its time.
+    """
 
     __tablename__ = "import_rows"
     __table_args__ = (_of_operation(),)
@@ -45,6 +49,8 @@ class ImportedRow(Base):
     opened_at: Mapped[datetime | None]
     closed_at: Mapped[datetime]
     exit_reason: Mapped[str | None]
+    other_fees: Mapped[dict[str, Any] | None]
+    kind: Mapped[str] = mapped_column(server_default=text("'trades'"))
 
 
 class ImportRefusal(Base):

@@ -2,7 +2,7 @@
 
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -36,7 +36,8 @@ _Day = Annotated[date, mapped_column(Date, primary_key=True, sort_order=-1)]
 class TradeDay(Base):
     """All trades and funding of one UTC day, one scope and one settle asset.
 
-    `pnl` is net: it includes `funding`, which is no trade.
+    `pnl` is net: it includes `funding`, which is no trade. `other_fees` maps other assets onto the
+    sums of what was charged in them, as text; null if there are none.
 
     Trades that a deletion mark covered when the row was recomputed are left out. Columns outside
     the scope hold the zero UUID or are empty; so is the settle asset of trades whose contract was
@@ -83,6 +84,7 @@ class TradeDay(Base):
     peak_at: Mapped[datetime | None]
     trough_at: Mapped[datetime | None]
     untimed: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    other_fees: Mapped[dict[str, Any] | None]
 
 
 class StaleDay(Base):

@@ -70,7 +70,10 @@ class _Reported:
 
 
 class Trade(_Reported, Base):
-    """A completed round trip. `pnl` is net of fees, in the settle asset.
+    """A completed round trip. `pnl` is net of `fees`, in the settle asset.
+
+    `other_fees` maps other assets onto what was charged in them, as text; all of it if the settle
+    asset is unknown and the bot named the assets. Null if there is none.
 
     `contract_type`, `contract_size` and `settle` are those it was computed with. P&L, size and
     settle asset are null if the contract is unknown; they are never guessed. `contract_type` then
@@ -90,6 +93,7 @@ class Trade(_Reported, Base):
     entry_price: Mapped[Decimal | None] = mapped_column(Numeric)
     exit_price: Mapped[Decimal | None] = mapped_column(Numeric)
     fees: Mapped[Decimal] = mapped_column(Numeric)
+    other_fees: Mapped[dict[str, Any] | None] = mapped_column(sort_order=3)
     leverage: Mapped[Decimal | None] = mapped_column(Numeric)
     margin_mode: Mapped[str | None]
     position_id: Mapped[str | None]
@@ -120,7 +124,10 @@ class Trade(_Reported, Base):
 
 
 class Funding(_Reported, Base):
-    """A funding payment of a perpetual: positive if received, negative if paid."""
+    """A funding payment of a perpetual: positive if received, negative if paid.
+
+    A row with an `import_id` was brought by a user.
+    """
 
     __tablename__ = "funding"
     __symbols__ = True
@@ -130,6 +137,7 @@ class Funding(_Reported, Base):
     symbol: Mapped[str]
     amount: Mapped[Decimal] = mapped_column(Numeric)
     settle: Mapped[str]
+    import_id: Mapped[UUID | None] = mapped_column(sort_order=2)
 
 
 class EquitySnapshot(_Reported, Base):

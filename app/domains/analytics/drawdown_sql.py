@@ -25,13 +25,21 @@ ADDED = (
     "fees",
     "held",
     "untimed",
+    "other_fees",
 )
 CURVE = ("high", "high_at", "low", "low_at", "drawdown", "peak_at", "trough_at")
 COUNTED = ("trades", "wins", "losses", "untimed")
 BLOCK = (*ADDED, "first_opened", "first_at", "last_at", *CURVE)
 """The columns of a block, named as in `trade_days`."""
 
-SUMS = ", ".join(f"sum({name}){'::bigint' if name in COUNTED else ''} AS {name}" for name in ADDED)
+
+def _sum(name: str) -> str:
+    if name == "other_fees":
+        return "sum_amounts(other_fees) FILTER (WHERE other_fees IS NOT NULL)"
+    return f"sum({name}){'::bigint' if name in COUNTED else ''}"
+
+
+SUMS = ", ".join(f"{_sum(name)} AS {name}" for name in ADDED)
 
 _OF_TRADES = "FILTER (WHERE funding IS NULL)"
 STEPS = f"""
@@ -45,6 +53,8 @@ coalesce(-sum(pnl) FILTER (WHERE pnl < 0 AND funding IS NULL), 0) AS gross_loss,
 coalesce(sum(trades.fees) FILTER (WHERE pnl IS NOT NULL), 0) AS fees,
 coalesce(sum(extract(epoch FROM trades.closed_at - trades.opened_at)), 0) AS held,
 count(*) FILTER (WHERE trades.opened_at IS NULL AND funding IS NULL) AS untimed,
+sum_amounts(trades.other_fees) FILTER (WHERE pnl IS NOT NULL AND trades.other_fees IS NOT NULL)
+    AS other_fees,
 min(trades.opened_at) AS first_opened,
 trades.closed_at AS first_at,
 trades.closed_at AS last_at,

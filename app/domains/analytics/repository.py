@@ -26,7 +26,7 @@ class Sums(NamedTuple):
     `pnl` is net: it includes `funding`.
     `since` is the first trade of the stretch with the largest drawdown; the stretch begins at its
     peak if `peak_at` is `None`. `held` is in seconds, without the `untimed` trades, whose opening
-    is not known.
+    is not known. `other_fees` maps assets onto the fees of these trades that were charged in them.
     """
 
     member: str
@@ -41,6 +41,7 @@ class Sums(NamedTuple):
     fees: Decimal
     held: Decimal
     untimed: int
+    other_fees: dict[str, str] | None
     first_opened: datetime | None
     first_at: datetime
     last_at: datetime

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.api.schemas import DecimalText, Document, NextCursor
 from app.domains.analytics.grouping import GroupBy
+from app.domains.trading.fees import AssetAmount
 from botkeys.exchanges.model import Environment
 
 Amount = Annotated[DecimalText, Field(examples=["1250.75"])]
@@ -89,7 +90,7 @@ class SummaryFigures(Document):
         str,
         Field(
             examples=["USDT"],
-            description="The asset that the trades settle in and all amounts are in.",
+            description="The asset that the trades settle in, and all amounts but `other_fees`.",
         ),
     ]
     trades: Annotated[int, Field(examples=[16], description="The number of trades.")]
@@ -100,7 +101,15 @@ class SummaryFigures(Document):
     net_pnl: Annotated[
         Amount, Field(description="`realised_pnl` and `funding`; what the drawdown is of.")
     ]
-    fees: Annotated[Amount, Field(description="Positive if paid, negative if earned.")]
+    fees: Annotated[Amount, Field(description="In `settle`: positive if paid, negative if earned.")]
+    other_fees: Annotated[
+        list[AssetAmount],
+        Field(
+            examples=[[]],
+            description="What these trades were charged in other assets, in their order. It is "
+            "never converted, and is in no other figure.",
+        ),
+    ]
     gross_profit: Annotated[Amount, Field(description="The sum of all wins.")]
     gross_loss: Annotated[Amount, Field(description="The sum of all losses, as a positive number.")]
     win_rate: Annotated[Ratio, Field(description="Wins divided by trades.")]

@@ -125,8 +125,8 @@ def raw_days(selection: Selection, left: str, *more: str) -> str:
 
 
 _STEPS = (
-    ("trades", "closed_at", "pnl, CAST(NULL AS numeric), fees, opened_at"),
-    ("funding", "at", "amount, amount, 0, CAST(NULL AS timestamptz)"),
+    ("trades", "closed_at", "pnl, CAST(NULL AS numeric), fees, other_fees, opened_at"),
+    ("funding", "at", "amount, amount, 0, CAST(NULL AS jsonb), CAST(NULL AS timestamptz)"),
 )
 """The tables whose rows are steps of a curve: their time, and what adding up takes of a row."""
 
@@ -148,7 +148,9 @@ def steps_of_days(days: str, conditions: Conditions) -> str:
     )
     return f"""{days} CROSS JOIN LATERAL (
         {parts} OFFSET 0
-    ) AS trades (key_id, bot_id, symbol, settle, pnl, funding, fees, opened_at, closed_at)"""
+    ) AS trades (
+        key_id, bot_id, symbol, settle, pnl, funding, fees, other_fees, opened_at, closed_at
+    )"""
 
 
 def blocks(selection: Selection, scope: int, left: Conditions, columns: dict[str, str]) -> str:

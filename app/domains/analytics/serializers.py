@@ -14,6 +14,7 @@ from app.domains.analytics.equity_curve_repository import Point
 from app.domains.analytics.grouping import PERIODS, Grouping
 from app.domains.analytics.repository import Sums
 from app.domains.analytics.selection import Selection
+from app.domains.trading import fees
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ def figures_document(figures: Figures, names: Mapping[UUID, str]) -> dict[str, A
         "funding": sums.funding,
         "net_pnl": sums.pnl,
         "fees": sums.fees,
+        "other_fees": fees.listed(sums.other_fees),
         "gross_profit": sums.gross_profit,
         "gross_loss": sums.gross_loss,
         "win_rate": formulas.divided(sums.wins, sums.trades, formulas.RATIO_PLACES),

@@ -40,7 +40,11 @@ async def list_query(
         UUID | None, Query(description="Only data of this key, which may be deleted.")
     ] = None,
     bot_id: Annotated[
-        UUID | None, Query(description="Only data of this bot, which may be deleted.")
+        UUID | None,
+        Query(
+            description="Only data of this bot, which may be deleted. The nil UUID stands for rows "
+            "that were imported without a bot."
+        ),
     ] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,

@@ -45,7 +45,7 @@ class NdjsonLines:
 
 
 class CsvLines:
-    """CSV: a header, then a line for each document. Null is an empty cell.
+    """CSV: a header, then a line for each document. Null and an empty list are empty cells.
 
     Every cell is quoted. Text that a spreadsheet would treat as a formula is prefixed with an
     apostrophe, as are apostrophes before one: bots choose names and symbols. So is what follows a
@@ -94,6 +94,8 @@ def _cell(value: Any) -> str:
         return plain(value)
     if isinstance(value, datetime):
         return value.isoformat().replace("+00:00", "Z")
+    if value == []:
+        return ""
     if isinstance(value, bool | dict | list):
         return _quoted(dumps(value).decode())
     return "" if value is None else str(value)

@@ -1,7 +1,7 @@
 """The lists of trading data: what each shows, its order, and the time that deletions compare."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, Text, cast, func, literal_column
@@ -10,7 +10,7 @@ from app.db.models.trading import NOBODY
 from app.domains.positions.rows import PositionRow
 from app.domains.positions.schemas import Position as PositionDocument
 from app.domains.positions.serializers import position_document
-from app.domains.trading import kinds
+from app.domains.trading import fees, kinds
 from app.domains.trading.kinds import DataKind, held_in
 
 NAMED = ("bot_name", "key_label")
@@ -87,7 +87,16 @@ def _data_list(kind: DataKind, *members: str) -> DataList:
     )
 
 
-TRADES = _data_list(
+def _with_fees(document: Callable[[Row], Document]) -> Callable[[Row], Document]:
+    def with_fees(row: Row) -> Document:
+        made = document(row)
+        made["other_fees"] = fees.listed(made["other_fees"])
+        return made
+
+    return with_fees
+
+
+_TRADES = _data_list(
     kinds.TRADES,
     "symbol",
     "side",
@@ -106,8 +115,10 @@ TRADES = _data_list(
     "closed_at",
     "stored_at",
     "import_id",
+    "other_fees",
 )
-FUNDING = _data_list(kinds.FUNDING, "at", "symbol", "amount", "settle", "stored_at")
+TRADES = replace(_TRADES, document=_with_fees(_TRADES.document))
+FUNDING = _data_list(kinds.FUNDING, "at", "symbol", "amount", "settle", "stored_at", "import_id")
 EQUITY_SNAPSHOTS = _data_list(
     kinds.EQUITY_SNAPSHOTS,
     "at",

@@ -9,6 +9,7 @@ from pydantic import Field
 from app.api.schemas import DecimalText, Document, NextCursor
 from app.domains.positions.schemas import DataBot, DataKey, PositionSide
 from app.domains.trading.event_data import EventData
+from app.domains.trading.fees import AssetAmount
 from app.domains.trading.fields import EventLevel, SignalDirection
 from botkeys.exchanges.model import ContractKind, ContractType, Environment, ExchangeId, MarginMode
 
@@ -108,11 +109,22 @@ class Trade(_Reported):
             description="The operation that imported the trade; null if a bot reported it.",
         ),
     ]
+    other_fees: Annotated[
+        list[AssetAmount],
+        Field(
+            examples=[[]],
+            description="What was charged in other assets, in their order; no part of `pnl`. As "
+            "long as the settle asset is not known, all fees that the bot stated by asset.",
+        ),
+    ]
 
 
 class Funding(_Reported):
     """A funding payment of a perpetual."""
 
+    bot: Annotated[  # type: ignore[assignment]  # wider than what bots report themselves
+        DataBot | None, Field(description="Null for an imported payment that belongs to no bot.")
+    ]
     at: Annotated[datetime, Field(description="When it was paid.")]
     symbol: Annotated[Symbol, Field(description="The exchange's own spelling.")]
     amount: Annotated[
@@ -121,6 +133,13 @@ class Funding(_Reported):
     ]
     settle: Annotated[str, Field(examples=["USDT"], description="The asset of the amount.")]
     stored_at: Annotated[datetime, Field(description="When the service stored it.")]
+    import_id: Annotated[
+        UUID | None,
+        Field(
+            examples=[None],
+            description="The operation that imported the payment; null if a bot reported it.",
+        ),
+    ]
 
 
 class EquitySnapshot(_Reported):

@@ -46,6 +46,7 @@ _EXAMPLE = {
             "closed_at": "2026-11-22T10:00:00Z",
             "stored_at": "2026-11-22T10:00:01Z",
             "import_id": None,
+            "other_fees": [{"asset": "BNB", "amount": "0.0021"}],
         }
     ],
     "next_cursor": None,

@@ -2,8 +2,9 @@
 one inserts it, one compares repeated items with what is stored, one completes trades.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import orjson
@@ -30,9 +31,9 @@ class Target(NamedTuple):
     `columns`.
 
     The first column holds the bot's own id. `members` reads the first columns from an item; `given`
-    names the remaining ones. `repeated` compares the first columns, `compared`, with what is stored
-    under the ids, and returns for each item its number, from 1, whether it is the same, and the
-    columns `looked_at` as they are stored.
+    names the remaining ones. `repeated` compares the columns `compared`, which `stated` reads
+    from an item, with what is stored under the ids, and returns for each item its number, from 1,
+    whether it is the same, and the columns `looked_at` as they are stored.
     """
 
     kind: DataKind
@@ -40,6 +41,7 @@ class Target(NamedTuple):
     compared: tuple[str, ...]
     given: tuple[str, ...]
     members: Callable[[Any], tuple[Any, ...]]
+    stated: Callable[[Any], tuple[Any, ...]]
     statement: Statement
     repeated: TextClause
     looked_at: tuple[str, ...]
@@ -69,15 +71,16 @@ def _target(
     kind: DataKind,
     *members: str,
     given: tuple[str, ...],
+    stated: Mapping[str, str] = MappingProxyType({}),
     looked_at: tuple[str, ...] = (),
     name: str = "id",
 ) -> Target:
     """Return the target. `members` name both columns and members of an item; `name` is the id's
-    column.
+    column. `stated` are given columns that are compared with members of an item.
     """
     table = kind.table
-    compared = (name, *members)
-    columns = (*compared, *given)
+    compared = (name, *members, *stated)
+    columns = (name, *members, *given)
     of_batch = [bindparam(name, type_=table.c[name].type) for name in OF_BATCH]
     statement = f"""
         INSERT INTO {table.name} ({", ".join((*OF_BATCH, *columns))})
@@ -102,6 +105,7 @@ def _target(
         compared=compared,
         given=given,
         members=attrgetter("id", *members),
+        stated=attrgetter("id", *members, *stated.values()),
         statement=Statement(text(statement).bindparams(*of_batch, *_arrays(columns))),
         repeated=text(repeated).bindparams(
             *of_batch[:2],
@@ -133,6 +137,16 @@ def _values(table: Table, columns: Sequence[str]) -> str:
     )
 
 
+def _changes(table: Table, columns: Sequence[str]) -> str:
+    """Return what follows SET: the columns of the arrays replace the columns of the table."""
+    return ", ".join(
+        f"{column} = CAST(reported.{column} AS jsonb)"
+        if _is_json(table, column)
+        else f"{column} = reported.{column}"
+        for column in columns
+    )
+
+
 def _is_json(table: Table, column: str) -> bool:
     return isinstance(table.c[column].type, JSONB)
 
@@ -148,7 +162,7 @@ def items_text(target: Target, rows: Sequence[Sequence[Any]]) -> str:
     return orjson.dumps(items, default=str).decode()
 
 
-CONTRACT = ("symbol", "contract_type", "contract_size", "settle", "pnl")
+CONTRACT = ("symbol", "contract_type", "contract_size", "settle", "pnl", "fees", "other_fees")
 """The columns of a trade that its contract decides, which a later report may complete."""
 
 TRADES = _target(
@@ -157,7 +171,6 @@ TRADES = _target(
     "quantity",
     "entry_price",
     "exit_price",
-    "fees",
     "leverage",
     "margin_mode",
     "position_id",
@@ -165,6 +178,7 @@ TRADES = _target(
     "closed_at",
     "exit_reason",
     given=CONTRACT,
+    stated={"fees": "settle_fees", "other_fees": "other_fees"},
     looked_at=("key_id", "symbol", "contract_type", "contract_size", "settle"),
 )
 COMPLETE = text(
@@ -175,7 +189,7 @@ COMPLETE = text(
             AND id IN (SELECT unnest(CAST(CAST(:id AS text) AS text[])))
         ORDER BY id FOR UPDATE
     )
-    UPDATE trades SET {", ".join(f"{column} = reported.{column}" for column in CONTRACT)}
+    UPDATE trades SET {_changes(kinds.TRADES.table, CONTRACT)}
     FROM held JOIN {_reported(kinds.TRADES.table, ("id", *CONTRACT))} USING (id)
     WHERE trades.account_id = :account_id AND trades.bot_id = :bot_id AND trades.id = held.id
     RETURNING trades.id

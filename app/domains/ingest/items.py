@@ -3,6 +3,7 @@
 One bad item must not fail the others: an item that cannot be parsed becomes an `InvalidItem`.
 """
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Annotated, Any, NamedTuple
 
@@ -65,9 +66,10 @@ def _id_of(item: Any) -> str | None:
 
 def sentence_of(error: ValidationError, known: Collection[str]) -> str:
     faults = error.errors(include_url=False, include_context=False, include_input=False)
-    parts = [
+    found = Counter(
         _fault(fault["loc"], fault["type"], fault["msg"], known) for fault in faults[:_MOST_FAULTS]
-    ]
+    )
+    parts = [fault if times == 1 else f"{fault}, {times} times" for fault, times in found.items()]
     if len(faults) > _MOST_FAULTS:
         parts.append(f"and {len(faults) - _MOST_FAULTS} more")
     return "; ".join(parts)
@@ -78,7 +80,9 @@ def _fault(loc: tuple[Any, ...], kind: str, message: str, known: Collection[str]
     text = public_message(kind, message)
     if kind == "extra_forbidden":
         # A closer look would take too long: a batch may have five thousand of them.
-        text = no_such("member", spelled_alike(str(loc[-1]), known), known)
+        nested = len(loc) > 1  # in an object whose members are not those that are known here
+        meant = None if nested else spelled_alike(str(loc[-1]), known)
+        text = "No such member" if nested else no_such("member", meant, known)
     return f"{place}: {text} ({kind})"
 
 

@@ -1,7 +1,8 @@
 """Items whose id is stored already: the same again, what completes a trade, or another item.
 
-What is compared is what the items say, as it is stored: 1.0 is 1.00. Sent again for another key, or
-without what has been completed since, an item is still the same.
+What is compared is what the items say, as it is stored: 1.0 is 1.00, and fees by asset have no
+order. Sent again for another key, or without what has been completed since, an item is still the
+same.
 """
 
 from abc import ABC, abstractmethod
@@ -57,7 +58,7 @@ class Repeats(ABC, Generic[ItemType]):
         """Return verdicts, but for items that must be compared again."""
         places = list(items)
         found = await self._rows.repeated(
-            self.target, [self.target.members(items[place]) for place in places]
+            self.target, [self.target.stated(items[place]) for place in places]
         )
         verdicts: dict[int, Verdict] = {}
         same: dict[int, tuple[Any, ...]] = {}

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 from typing_extensions import TypeAliasType
 
 from app.api.schemas import UNDERSTOOD, Document, Flag, Input, Label, Symbol, visible_lines
+from app.domains.ingest.fees import NOTHING, ReportedFees, by_asset, in_asset
 from app.domains.ingest.items import Asset, InvalidItem, or_invalid
 from app.domains.positions.schemas import PositionSide
 from app.domains.trading.event_data import EventData
@@ -105,12 +106,13 @@ class TradeItem(Item):
     entry_price: Annotated[Positive, Field(description="The average entry price; more than 0.")]
     exit_price: Annotated[Positive, Field(description="The average exit price; more than 0.")]
     fees: Annotated[
-        Amount,
+        ReportedFees,
         Field(
-            description="In the settle asset: positive if paid, negative if earned. What was "
-            "charged in another asset is left out."
+            description="Positive if paid, negative if earned: one amount in the settle asset, or "
+            "a list of amounts by asset. What was charged in the settle asset lowers the P&L; "
+            "other assets are never converted."
         ),
-    ] = Decimal(0)
+    ] = NOTHING
     leverage: Positive | None = None
     margin_mode: MarginMode | None = None
     position_id: Annotated[
@@ -141,6 +143,22 @@ class TradeItem(Item):
     @property
     def time(self) -> datetime:
         return self.closed_at
+
+    @property
+    def settle_fees(self) -> Decimal:
+        """The fees that are stated in the settle asset, whatever that is."""
+        return NOTHING if isinstance(self.fees, list) else self.fees
+
+    @property
+    def other_fees(self) -> str | None:
+        """The text of the fees that are stated by asset; which one is the settle asset is open."""
+        return by_asset(self.fees) if isinstance(self.fees, list) else None
+
+    def fees_settled_in(self, settle: str) -> tuple[Decimal, str | None]:
+        """Return the fees in the settle asset, and the text of the fees in others."""
+        if isinstance(self.fees, list):
+            return in_asset(self.fees, settle), by_asset(self.fees, but=settle)
+        return self.fees, None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

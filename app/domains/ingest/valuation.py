@@ -13,13 +13,18 @@ from botkeys.exchanges.model import ContractKind
 
 
 class Valued(NamedTuple):
-    """The columns of a trade that its contract decides, in the order of `TRADES.given`."""
+    """The columns of a trade that its contract decides, in the order of `TRADES.given`.
+
+    Fees by asset are all in `other_fees` as long as the settle asset is unknown.
+    """
 
     symbol: str
     contract_type: ContractKind | None
     contract_size: Decimal | None
     settle: str | None
     pnl: Decimal | None
+    fees: Decimal
+    other_fees: str | None
 
 
 class Contradiction(NamedTuple):
@@ -61,7 +66,7 @@ def value(trade: TradeItem, directory: Directory) -> Valued | Contradiction:
 def _as_stated(trade: TradeItem) -> Valued:
     kind = trade.contract_type
     if kind is None or trade.contract_size is None or trade.settle is None:
-        return Valued(trade.symbol, kind, None, None, None)
+        return Valued(trade.symbol, kind, None, None, None, trade.settle_fees, trade.other_fees)
     return _valued(trade, trade.symbol, kind, Terms(trade.contract_size, trade.settle))
 
 
@@ -92,6 +97,7 @@ def settle_differs(symbol: str, settle: str) -> Contradiction:
 
 
 def _valued(trade: TradeItem, symbol: str, kind: ContractKind, terms: Terms) -> Valued:
+    fees, other_fees = trade.fees_settled_in(terms.settle)
     pnl = realised_pnl(
         kind,
         trade.side,
@@ -99,9 +105,9 @@ def _valued(trade: TradeItem, symbol: str, kind: ContractKind, terms: Terms) -> 
         entry_price=trade.entry_price,
         exit_price=trade.exit_price,
         contract_size=terms.size,
-        fees=trade.fees,
+        fees=fees,
     )
-    return Valued(symbol, kind, terms.size, terms.settle, pnl)
+    return Valued(symbol, kind, terms.size, terms.settle, pnl, fees, other_fees)
 
 
 def _article(kind: ContractKind | None) -> str:

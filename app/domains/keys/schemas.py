@@ -270,7 +270,8 @@ class Adjusted(Document):
         Field(
             examples=["white_space"],
             description="`white_space` or `quotes` if such were removed around the value, "
-            "`pem_lines` if a private key got the PEM lines that it lacked.",
+            "`pem_lines` if a private key got the PEM lines that it lacked, `line_ends` if it got "
+            "back line ends that were written as `\\n` or had become spaces.",
         ),
     ]
     detail: Annotated[

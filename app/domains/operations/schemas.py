@@ -108,6 +108,17 @@ class ImportedSums(Document):
     trades: int
     pnl: DecimalText
     fees: DecimalText
+    other_fees: Annotated[
+        dict[str, DecimalText] | None,
+        Field(
+            examples=[{"BNB": "0.0021"}],
+            description="What these trades were charged in other assets; omitted if nothing.",
+        ),
+    ] = None
+    funding: Annotated[
+        DecimalText | None,
+        Field(examples=["-1.25"], description="Funding payments; omitted if there are none."),
+    ] = None
 
 
 RefusedCounts = TypeAliasType(

@@ -217,6 +217,13 @@ export type ExchangeId =
     | "phemex"
     | "woox";
 
+/** A fee in one asset. */
+export interface Fee {
+  /** Positive if paid, negative if earned. */
+  amount: DecimalText;
+  asset: string;
+}
+
 /** Up to 1000 funding payments of one key. */
 export interface FundingBatch {
   items: FundingItem[];
@@ -656,10 +663,10 @@ export interface TradeItem {
   /** The bot's own words. */
   exit_reason?: string | null;
   /**
-   * In the settle asset: positive if paid, negative if earned. What was charged in another asset
-   * is left out.
+   * Positive if paid, negative if earned: one amount in the settle asset, or a list of amounts by
+   * asset. What was charged in the settle asset lowers the P&L; other assets are never converted.
    */
-  fees?: DecimalText;
+  fees?: DecimalText | Fee[];
   /** The bot's own id for this item. An item sent again with the same id is stored once. */
   id: string;
   /** More than 0. */

@@ -231,6 +231,7 @@ export class BotClient extends Recorder {
     const ending = new AbortController();
     const beside = this.run(ending.signal);
     const failed = beside.then(() => new Promise<never>(() => {}));
+    failed.catch(() => {}); // also where the work throws before it returns a promise
     try {
       return await Promise.race([work(ending.signal), failed]);
     } finally {

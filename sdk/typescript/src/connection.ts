@@ -165,6 +165,7 @@ export class Connection {
     }
     const redirected = response.status >= 300 && response.status < 400;
     if (response.type === "opaqueredirect" || (redirected && response.status !== NOT_MODIFIED)) {
+      await response.body?.cancel();
       throw new Unreachable("it redirected the call to another address", false);
     }
     return response;

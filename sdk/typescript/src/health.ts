@@ -76,8 +76,8 @@ export class HealthCheck {
 
   /** Return whether the check was conclusive. */
   async #look(held: ReleasedCredentials): Promise<boolean> {
-    const config = this.#feed.newest;
-    if (config?.key?.id.toLowerCase() !== held.keyId) {
+    const { value: config } = await this.#feed.changes().next();
+    if (!config || config.key?.id.toLowerCase() !== held.keyId) {
       return false;
     }
     let finding: CredentialsFinding | null;

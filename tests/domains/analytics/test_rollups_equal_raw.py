@@ -78,7 +78,7 @@ async def sums_of(
         selection, grouping, marks
     )
     return {
-        (row.member, row.settle): (*row[2:15], row.drawdown, row.peak_at, row.trough_at)
+        (row.member, row.settle): (*row[2:16], row.drawdown, row.peak_at, row.trough_at)
         for row in rows
     }
 

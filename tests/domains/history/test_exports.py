@@ -47,7 +47,7 @@ def flat(document: Json) -> dict[str, str]:
         elif isinstance(value, dict | bool):
             cells[name] = json.dumps(value, separators=(",", ":"))
         else:
-            cells[name] = "" if value is None else str(value)
+            cells[name] = "" if value in (None, []) else str(value)
     return cells
 
 

@@ -33,7 +33,9 @@ async def test_trades_of_freqtrade_become_trades_of_the_key(world: World) -> Non
     counts = operation["receipt"]["imported"]
     assert (counts["stored"], counts["skipped"]) == (2, 1), operation
     assert counts["refused"] == {"invalid_item": 2, "exchange_differs": 1}
-    assert counts["sums"] == {"USDT": {"trades": 2, "pnl": "910.5", "fees": "67.25"}}
+    assert counts["sums"] == {
+        "USDT": {"trades": 2, "pnl": "910.5", "fees": "67.25", "other_fees": {"BNB": "22.25"}}
+    }
     shown = {one["symbol"]: one for one in await trades(user)}
     assert set(shown) == {OKX_BTC, "LUNA/USDT:USDT"}
     known = shown[OKX_BTC]
@@ -49,6 +51,7 @@ async def test_trades_of_freqtrade_become_trades_of_the_key(world: World) -> Non
     )
     assert (known["bot"], known["exit_reason"], known["contract_type"]) == (None, "roi", "linear")
     assert shown["LUNA/USDT:USDT"]["quantity"] is None
+    assert shown["LUNA/USDT:USDT"]["other_fees"] == [{"asset": "BNB", "amount": "22.25"}]
 
     again = await bring(world, user, file, key_id=key["id"], format="freqtrade")
     assert again["receipt"]["imported"]["duplicate"] == 2
@@ -204,6 +207,7 @@ async def test_binance_s_two_histories_tell_the_same_trades(world: World) -> Non
     user, key = await _binance(world)
     incomes = [
         income(1, "COMMISSION", "-0.1"),
+        income(1, "COMMISSION", "-0.001", asset="BNB"),
         income(2, "FUNDING_FEE", "-0.5", tradeId=""),
         income(3, "REALIZED_PNL", "10"),
         income(3, "COMMISSION", "-0.2"),
@@ -214,9 +218,15 @@ async def test_binance_s_two_histories_tell_the_same_trades(world: World) -> Non
     query = {"key_id": key["id"], "format": "binance_income"}
     first = await bring(world, user, json.dumps(incomes).encode(), **query)
     counts = first["receipt"]["imported"]
-    assert (counts["stored"], counts["skipped"]) == (2, 4), first
+    assert (counts["stored"], counts["skipped"]) == (3, 4), first
     assert counts["refused"] == {"unordered": 1}
-    assert counts["sums"]["USDT"] == {"trades": 2, "pnl": "5.7", "fees": "0.3"}
+    assert counts["sums"]["USDT"] == {
+        "trades": 2,
+        "pnl": "5.7",
+        "fees": "0.3",
+        "other_fees": {"BNB": "0.001"},
+        "funding": "-0.5",
+    }
     first_row = {one["id"]: one for one in await trades(user)}["binance-BTCUSDT-3"]
     assert (first_row["pnl"], first_row["fees"], first_row["side"]) == ("9.7", "0.3", None)
 
@@ -233,6 +243,69 @@ async def test_binance_s_two_histories_tell_the_same_trades(world: World) -> Non
     last = {one["id"]: one for one in await trades(user)}["binance-BTCUSDT-6"]
     assert (last["side"], last["quantity"], last["exit_price"]) == ("short", "0.002", "7819.01")
     assert (last["entry_price"], last["fees"], last["pnl"]) == (None, "0", "2")
+    assert last["other_fees"] == [{"asset": "BNB", "amount": "0.00001"}]
+
+
+async def test_funding_of_the_income_history_becomes_funding(world: World) -> None:
+    """Rule R58. With a bot named, a payment that the bot has reported is the same one."""
+    user = world.user()
+    bot, _, key = await user.ready_bot(exchange="binance")
+    rows = [
+        income(1, "FUNDING_FEE", "-0.5", tradeId="", tranId=71),
+        income(2, "FUNDING_FEE", "0.25", tradeId="", tranId=72),
+        income(3, "FUNDING_FEE", "1", tradeId="", tranId=""),
+        income(4, "REALIZED_PNL", "10"),
+    ]
+    reported = {
+        "id": "71",
+        "at": datetime.fromtimestamp(at(1) / 1000, UTC).isoformat(),
+        "symbol": "BTCUSDT",
+        "amount": "-0.50",
+        "settle": "USDT",
+    }
+    assert (await bot.post("/v1/runtime/funding", {"items": [reported]})).status_code == 200
+    query = {"key_id": key["id"], "format": "binance_income"}
+    file = json.dumps(rows).encode()
+
+    async def listed() -> dict[str, Json]:
+        answer = await user.get("/v1/funding?environment=testnet")
+        return {one["id"]: one for one in answer.json()["items"]}
+
+    tried = await bring(world, user, file, dry_run=True, bot_id=bot.id, **query)
+    counts = tried["receipt"]["imported"]
+    assert (counts["stored"], counts["duplicate"]) == (2, 1), tried
+    assert counts["refused"] == {"invalid_item": 1}
+    assert set(await listed()) == {"71"}
+
+    named = await bring(world, user, file, bot_id=bot.id, **query)
+    assert named["receipt"] == tried["receipt"]
+    assert counts["sums"] == {"USDT": {"trades": 1, "pnl": "10", "fees": "0", "funding": "0.25"}}
+    new = (await listed())["72"]
+    assert (new["amount"], new["import_id"], new["bot"]["id"]) == (
+        "0.25",
+        named["id"],
+        str(bot.id),
+    )
+    again = await bring(world, user, file, bot_id=bot.id, **query)
+    assert again["receipt"]["imported"]["duplicate"] == 3
+
+    aside = await bring(world, user, file, **query)
+    assert aside["receipt"]["imported"]["stored"] == 3
+    assert {one["bot"] is None for one in (await listed()).values()} == {True, False}
+    summary = (await user.get("/v1/analytics/summary?environment=testnet")).json()
+    assert [one["funding"] for one in summary["items"]] == ["-0.5"]
+
+
+async def test_fees_in_more_assets_than_a_trade_may_have_are_refused(world: World) -> None:
+    user, key = await _binance(world)
+    rows = [income(1, "COMMISSION", "-1", asset=f"A{number}") for number in range(11)]
+    rows.append(income(2, "REALIZED_PNL", "10"))
+    operation = await bring(
+        world, user, json.dumps(rows).encode(), key_id=key["id"], format="binance_income"
+    )
+    assert operation["receipt"]["imported"]["refused"] == {"invalid_item": 1}
+    (shown,) = await trades(user)
+    assert len(shown["other_fees"]) == 10
 
 
 @pytest.mark.parametrize("name", ["binance_income", "binance_trades", "bybit_closed_pnl"])

@@ -40,6 +40,10 @@ async def test_an_export_is_taken_back_whole_and_gives_the_same_figures(
     names = ["plain", "=formula", "'=quoted", "-1", "ünï"]
     for name in names:
         await report(bot, "trades", item("trades", name, exit_reason=f'{name};=x, "so"'))
+    fees = [{"asset": asset, "amount": "0.5"} for asset in ("USDT", "KCS", "BNB")]
+    for symbol in ("BTC-USDT-SWAP", "GONE"):
+        names.append(symbol)
+        await report(bot, "trades", item("trades", symbol, symbol=symbol, fees=fees))
     before, figures = await trades(user), await _figures(user)
     file = await _export(user, media_type)
 
@@ -127,6 +131,25 @@ async def test_what_a_file_does_not_say_stays_null_and_is_counted(world: World) 
     file = await _export(user, CSV)
     again = await bring(world, user, file, CSV, key_id=key["id"])
     assert again["receipt"]["imported"]["duplicate"] == 2, again
+
+
+async def test_a_second_file_is_refused_alike_while_the_first_arrives_and_after(
+    world: World,
+) -> None:
+    user = world.user()
+    bot, _, key = await user.ready_bot()
+    file = json.dumps([exported("one", key)]).encode()
+    world.context.imports.take(bot.account_id)
+    while_it_arrives = await send(user, file, key_id=key["id"])
+    world.context.imports.give_back(bot.account_id)
+    assert (await send(user, file, key_id=key["id"])).status_code == 202
+    afterwards = await send(user, file, key_id=key["id"])
+    for refused_file in (while_it_arrives, afterwards):
+        assert (refused_file.status_code, refused_file.json()["code"]) == (
+            409,
+            "import_in_progress",
+        )
+        assert refused_file.headers["retry-after"] == "5"
 
 
 async def test_an_account_has_one_import_at_a_time(world: World) -> None:

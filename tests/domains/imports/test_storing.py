@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.worker.importing import ImportLimits, store_imported
-from tests.support.imports import NDJSON, bring, exported, refused, send, store, trades
+from tests.support.imports import NDJSON, at, bring, exported, refused, send, store, trades
 from tests.support.world import Json, User, World
 
 ROWS = 7
@@ -120,6 +120,37 @@ async def test_a_cancelled_import_leaves_what_was_there_before(world: World) -> 
     assert await staged(world) == 0
     again = (await user.post(f"{place}/cancel")).json()
     assert again["status"] == "cancelled"
+
+
+async def test_a_cancelled_import_removes_its_payments(world: World) -> None:
+    user = world.user()
+    key = await user.add_key(exchange="binance")
+    rows = [
+        {
+            "symbol": "BTCUSDT",
+            "incomeType": "FUNDING_FEE",
+            "income": "-0.5",
+            "asset": "USDT",
+            "time": at(number),
+            "tranId": number,
+        }
+        for number in range(ROWS)
+    ]
+    query = {"key_id": key["id"], "format": "binance_income"}
+    sent = await send(user, json.dumps(rows).encode(), **query)
+    place = sent.headers["location"]
+
+    async def payments() -> int:
+        return len((await user.get("/v1/funding?environment=testnet")).json()["items"])
+
+    assert await die(world, 3, after=True)
+    assert await payments() > 0
+    assert (await user.post(f"{place}/cancel")).status_code == 200
+    assert await die(world, 4, after=True)
+    assert await store(world) == 1
+
+    assert (await user.get(place)).json()["status"] == "cancelled"
+    assert (await payments(), await staged(world)) == (0, 0)
 
 
 async def test_what_is_deleted_before_it_is_stored_stays_deleted(world: World) -> None:

@@ -92,6 +92,7 @@ async def test_one_bad_item_keeps_no_other_from_being_stored(world: World, kind:
         without_id,
         *({**good, "id": odd} for odd in (None, 5, "", "a b", "a/b", "x" * 201, "a\x00", "\ud800")),
         {**good, "id": "typo", "qantity": "1"},
+        {**good, "id": "typos", "qantity": "1", "quantitty": "1"},
         *({**good, "id": f"no-{name}", name: None} for name in without_id),
         *({**good, "id": f"odd-{name}", name: {"a": "s3cr3t"}} for name in without_id),
     ]
@@ -103,6 +104,7 @@ async def test_one_bad_item_keeps_no_other_from_being_stored(world: World, kind:
     assert [result["id"] for result in results[:14]] == [None] * 14
     found = {result["id"]: result["detail"] for result in results[14:-1]}
     assert found["typo"].startswith("item: No such member. There are `")
+    assert found["typos"] == f"{found['typo']}, 2 times"
     assert all(f"{name}" in found[f"no-{name}"] for name in without_id)
     assert "s3cr3t" not in json.dumps(results)
 

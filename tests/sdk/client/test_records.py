@@ -21,6 +21,7 @@ from app.domains.ingest.schemas import (
 )
 from botkeys.client import (
     BotClient,
+    Fee,
     NotAuthenticated,
     NotRecordable,
     Pace,
@@ -188,6 +189,26 @@ def test_a_swap_of_keys_mixes_no_batch_and_a_bot_without_key_reports_of_its_last
         (str(service.binding.key_id), ["before"]),
         (str(OTHER_KEY), ["after", "later"]),
     ]
+
+
+def test_fees_by_asset_take_the_place_of_the_positions(service: Service) -> None:
+    async def story(runtime: Runtime, client: BotClient) -> None:
+        await client.config()
+        client.record_trade(
+            ROUND_TRIP, fees=[Fee("USDT", Decimal("1.50")), Fee("BNB", Decimal("-1e-7"))]
+        )
+        client.record_trade(ROUND_TRIP, trade_id="p2", fees=[])
+        await client.flush()
+
+    runtime = with_bot(service, story)
+
+    (call,) = runtime.to("trades")
+    assert [item["fees"] for item in call.body["items"]] == [
+        [{"asset": "USDT", "amount": "1.5"}, {"asset": "BNB", "amount": "-0.0000001"}],
+        [],
+    ]
+    items = BATCHES["trades"].model_validate(call.body).items
+    assert not any(isinstance(item, InvalidItem) for item in items)
 
 
 def test_records_outlive_outages_and_lost_answers_and_are_stored_once(service: Service) -> None:

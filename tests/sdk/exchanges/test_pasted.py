@@ -1,6 +1,7 @@
 """Credentials as people paste them."""
 
 import base64
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -95,6 +96,26 @@ def test_a_private_key_without_its_pem_lines_gets_them(key: object, form: Privat
         proven = private_key(found.api_secret.reveal())
         assert bare(proven) == bare(key)
         assert malformed("binance", found) is None
+
+
+@pytest.mark.parametrize("key", [EDWARDS, RSA], ids=["Ed25519", "RSA"])
+@pytest.mark.parametrize("end", ["\\n", "\\r\\n", " "], ids=["\\n", "\\r\\n", "space"])
+def test_a_private_key_gets_back_line_ends_that_a_setting_or_a_field_replaced(
+    key: Any, end: str
+) -> None:
+    text = key.private_bytes(Encoding.PEM, PKCS8, NoEncryption()).decode()
+    for pasted in (text.strip().replace("\n", end), f'"{text.replace(chr(10), end)}"'):
+        found, adjusted = tidied(boxed("k-test", pasted), takes_pem=True)
+        assert Adjustment("api_secret", Change.LINE_ENDS) in adjusted
+        assert bare(private_key(found.api_secret.reveal())) == bare(key)
+        assert malformed("binance", found) is None
+
+
+def test_pem_text_with_its_line_ends_stays_as_it_is() -> None:
+    text = EDWARDS.private_bytes(Encoding.PEM, PKCS8, NoEncryption()).decode()
+    for given in (text, text.replace("\n", "\r\n"), text.strip()):
+        found, adjusted = tidied(boxed("k-test", given), takes_pem=True)
+        assert (found.api_secret.reveal(), adjusted) == (given, ())
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES)

@@ -3,8 +3,9 @@
 Neither names the trades that opened a position: each P&L that Binance realised is one row here,
 with the same id from either file, and its prices, side and time of opening are null where the file
 does not say them. Binance's P&L is before fees. The fees of a symbol since its last P&L, of opening
-and of closing, are subtracted from the next one, if they were paid in the same asset. Both files
-are sorted by time, as Binance returns them.
+and of closing, belong to the next one: those in the same asset are subtracted from it, those in
+others, such as BNB, stand beside it. Both files are sorted by time, as Binance returns them. The
+income history also has the funding payments.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,8 +25,16 @@ from app.domains.imports.formats.foreign import (
     Milliseconds,
     Name,
 )
-from app.domains.imports.formats.row import SKIPPED, ImportedTrade, Outcome, Target
+from app.domains.imports.formats.row import (
+    SKIPPED,
+    ImportedTrade,
+    Outcome,
+    Refusal,
+    Target,
+    payment,
+)
 from app.domains.ingest.items import Asset
+from app.domains.trading.fees import MOST_ASSETS, stored_text
 from app.domains.trading.fields import Amount, Positive
 from app.domains.trading.symbols import Listed
 from botkeys.exchanges.model import ContractKind
@@ -34,7 +43,13 @@ PATHS = ()
 _SETTLE_OF_SUFFIX = ("USDT", "USDC")
 """How Binance names linear contracts, also those that it has delisted."""
 
+_INCOMES = frozenset({"REALIZED_PNL", "COMMISSION", "FUNDING_FEE"})
 _MOST_WAITING = 10_000
+_TOO_MANY_FEES = Refusal(
+    "invalid_item",
+    "commission: too many symbols, or assets of one symbol, have fees before a P&L (too_many_fees)",
+)
+_NAMELESS = Refusal("invalid_item", "tranId: a funding payment needs it (missing)")
 _OPTIONAL = BeforeValidator(lambda value: None if value in (None, "") else value)
 
 
@@ -82,18 +97,23 @@ class _Realised(NamedTuple):
 
 
 class _Fees:
-    """The fees of each symbol and asset since its last P&L."""
+    """The fees of each symbol since its last P&L, by asset."""
 
     def __init__(self) -> None:
-        self._amounts: dict[tuple[str, str], Decimal] = {}
+        self._amounts: dict[str, dict[str, Decimal]] = {}
 
-    def pay(self, symbol: str, asset: str, amount: Decimal) -> None:
-        place = symbol, asset
-        if place in self._amounts or len(self._amounts) < _MOST_WAITING:
-            self._amounts[place] = self._amounts.get(place, Decimal(0)) + amount
+    def pay(self, symbol: str, asset: str, amount: Decimal) -> bool:
+        """Add a fee; return `False` if there are too many of different symbols or assets."""
+        if symbol not in self._amounts and len(self._amounts) >= _MOST_WAITING:
+            return False
+        of_symbol = self._amounts.setdefault(symbol, {})
+        if asset not in of_symbol and len(of_symbol) >= MOST_ASSETS:
+            return False
+        of_symbol[asset] = of_symbol.get(asset, Decimal(0)) + amount
+        return True
 
-    def settle(self, symbol: str, asset: str) -> Decimal:
-        return self._amounts.pop((symbol, asset), Decimal(0))
+    def settle(self, symbol: str) -> dict[str, Decimal]:
+        return self._amounts.pop(symbol, {})
 
 
 class _Binance:
@@ -115,7 +135,8 @@ class _Binance:
         return False
 
     def _trade(self, found: _Realised) -> ImportedTrade:
-        fees = self._fees.settle(found.symbol, found.settle)
+        charged = self._fees.settle(found.symbol)
+        fees = charged.pop(found.settle, Decimal(0))
         return ImportedTrade(
             self._target.bot_id or NOBODY,
             f"binance-{found.symbol}-{found.trade_id}",
@@ -135,6 +156,7 @@ class _Binance:
             None,
             found.at,
             None,
+            stored_text(charged),
         )
 
 
@@ -166,11 +188,13 @@ class BinanceIncome(_Binance):
             yield UNORDERED
             return
         trade_id = row.tradeId or row.tranId
-        if row.symbol is None or row.incomeType not in {"REALIZED_PNL", "COMMISSION"}:
+        if row.symbol is None or row.incomeType not in _INCOMES:
             yield SKIPPED
+        elif row.incomeType == "FUNDING_FEE":
+            yield self._payment(row.symbol, row, listed)
         elif row.incomeType == "COMMISSION":
-            self._fees.pay(row.symbol, row.asset, -row.income)
-            yield SKIPPED
+            paid = self._fees.pay(row.symbol, row.asset, -row.income)
+            yield SKIPPED if paid else _TOO_MANY_FEES
         elif trade_id is None or len(self._waiting) >= _MOST_WAITING:
             yield UNORDERED
         else:
@@ -188,6 +212,21 @@ class BinanceIncome(_Binance):
                     None,
                 )
             )
+
+    def _payment(self, symbol: str, row: Income, listed: Listed | None) -> Outcome:
+        if row.tranId is None:
+            return _NAMELESS
+        bot_id = self._target.bot_id
+        return payment(
+            bot_id or NOBODY,
+            # As bots report it, so that a payment of both is one.
+            row.tranId if bot_id else f"binance-{symbol}-{row.tranId}-funding",
+            ContractKind(self._target.contract_type) if listed is None else listed.contract_type,
+            symbol if listed is None else listed.symbol,
+            row.income,
+            row.asset,
+            row.time,
+        )
 
 
 class BinanceTrades(_Binance):
@@ -212,7 +251,8 @@ class BinanceTrades(_Binance):
         settle = row.marginAsset or (_settle_of(row.symbol) if listed is None else listed.settle)
         if settle is None:
             return NO_SETTLE
-        self._fees.pay(row.symbol, row.commissionAsset, row.commission)
+        if not self._fees.pay(row.symbol, row.commissionAsset, row.commission):
+            return _TOO_MANY_FEES
         if not row.realizedPnl:
             return SKIPPED
         closes = {"BOTH": "long" if row.side == "SELL" else "short"}

@@ -23,7 +23,9 @@ from app.domains.imports.formats.foreign import (
     MaybePositive,
 )
 from app.domains.imports.formats.row import SKIPPED, ImportedTrade, Outcome, Refusal, Target
-from app.domains.trading.fields import Amount, Positive
+from app.domains.ingest.items import Asset
+from app.domains.trading.fees import stored_text
+from app.domains.trading.fields import Positive
 from app.domains.trading.symbols import Listed
 from botkeys.exchanges.model import ContractKind
 from botkeys.exchanges.parsing import settle_name
@@ -61,6 +63,9 @@ def _of_date(value: Any) -> Any:
 _Flag = Annotated[bool, BeforeValidator(_flag)]
 _Date = Annotated[datetime | None, BeforeValidator(_of_date)]
 _Word = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+_MaybeAsset = Annotated[
+    Asset | None, BeforeValidator(lambda value: None if value in (None, "") else value)
+]
 _Pair = Annotated[
     str, StringConstraints(pattern=r"^[A-Z0-9]{1,30}/[A-Z0-9]{1,30}(:[A-Z0-9-]{1,40})?$")
 ]
@@ -87,9 +92,9 @@ class FreqtradeTrade(Foreign):
     close_profit_abs: MaybeAmount = None
     profit_abs: MaybeAmount = None
     fee_open_cost: MaybeAmount = None
-    fee_open_currency: _Word | None = None
+    fee_open_currency: _MaybeAsset = None
     fee_close_cost: MaybeAmount = None
-    fee_close_currency: _Word | None = None
+    fee_close_currency: _MaybeAsset = None
     exit_reason: MaybeLabel = None
 
 
@@ -132,6 +137,8 @@ class FreqtradeFormat:
             return _TIMELESS
         if opened is not None and opened > closed:
             return _REVERSED
+        others = _fees(trade)
+        fees = others.pop(settle, Decimal(0))
         pnl = trade.profit_abs if trade.close_profit_abs is None else trade.close_profit_abs
         return ImportedTrade(
             self._target.bot_id or NOBODY,
@@ -142,7 +149,7 @@ class FreqtradeFormat:
             None if listed is None else _quantity(trade.amount, listed, closed),
             trade.open_rate,
             trade.close_rate,
-            _fees(trade, settle),
+            fees,
             trade.leverage,
             None,
             None,
@@ -152,6 +159,7 @@ class FreqtradeFormat:
             opened,
             closed,
             trade.exit_reason,
+            stored_text(others),
         )
 
 
@@ -179,12 +187,14 @@ def _quantity(amount: Decimal, listed: Listed, closed: datetime) -> Decimal | No
     return quantity if exact else None
 
 
-def _fees(trade: FreqtradeTrade, settle: str) -> Amount:
-    """Return the fees as far as the file states them in the settle asset."""
+def _fees(trade: FreqtradeTrade) -> dict[str, Decimal]:
+    """Return the fees by asset, as far as the file names it."""
     costs = (
         (trade.fee_open_cost, trade.fee_open_currency),
         (trade.fee_close_cost, trade.fee_close_currency),
     )
-    return sum(
-        (cost for cost, currency in costs if cost is not None and currency == settle), Decimal(0)
-    )
+    fees: dict[str, Decimal] = {}
+    for cost, currency in costs:
+        if cost is not None and currency is not None:
+            fees[currency] = fees.get(currency, Decimal(0)) + cost
+    return fees

@@ -5,10 +5,12 @@ does not follow from an item's own prices is refused, since the file was then ch
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
+import orjson
 from pydantic import Field, ValidationError, model_validator
 
 from app.api.schemas import Input, Label, Symbol
@@ -16,9 +18,11 @@ from app.db.models.trading import NOBODY
 from app.domains.history.export_formats import unquoted
 from app.domains.imports.formats.faults import of_validation
 from app.domains.imports.formats.row import ImportedTrade, Outcome, Refusal, Target
+from app.domains.ingest.fees import Fee, by_asset
 from app.domains.ingest.items import Asset
 from app.domains.ingest.pnl import realised_pnl
 from app.domains.positions.schemas import PositionSide
+from app.domains.trading.fees import MOST_ASSETS
 from app.domains.trading.fields import Amount, Moment, Positive, RowName
 from app.domains.trading.symbols import Listed
 from botkeys.exchanges.model import ContractKind, Environment, ExchangeId, MarginMode
@@ -67,6 +71,7 @@ class ExportedTrade(Input):
     closed_at: Moment
     stored_at: Moment | None = None
     import_id: UUID | None = Field(default=None)
+    other_fees: Annotated[list[Fee], Field(max_length=MOST_ASSETS)] = Field(default_factory=list)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -74,6 +79,9 @@ class ExportedTrade(Input):
             raise ValueError("closed_at must not be before opened_at")
         if (self.pnl is None) != (self.settle is None):
             raise ValueError("pnl and settle belong together")
+        assets = {fee.asset for fee in self.other_fees}
+        if len(assets) < len(self.other_fees) or self.settle in assets:
+            raise ValueError("other_fees must name each asset once, and not the settle asset")
         return self
 
 
@@ -153,6 +161,7 @@ class OwnFormat:
             trade.opened_at,
             trade.closed_at,
             trade.exit_reason,
+            by_asset(trade.other_fees),
         )
 
 
@@ -165,6 +174,12 @@ def _of_cells(cells: dict[str, Any]) -> dict[str, Any]:
     key, label = members.pop("key_id", None), members.pop("key_label", None)
     members["bot"] = None if bot is None else {"id": bot, "name": bot_name}
     members["key"] = {"id": key, "label": label}
+    fees = members.pop("other_fees", None)
+    if isinstance(fees, str):
+        with suppress(ValueError):
+            fees = orjson.loads(fees)
+    if fees is not None:
+        members["other_fees"] = fees
     return members
 
 

@@ -1,4 +1,4 @@
-"""A trade as every format hands it on, and what a format is."""
+"""A trade or payment as every format hands it on, and what a format is."""
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
@@ -13,7 +13,8 @@ from botkeys.exchanges.model import ContractKind, ContractType
 class ImportedTrade(NamedTuple):
     """A trade of a file. What the file does not say is `None`; nothing is guessed.
 
-    The fields are the columns of `import_rows` after its `line`.
+    The fields are the columns of `import_rows` after its `line`. `other_fees` is the text of what
+    is stored. Of `kind` funding it is a payment: see `payment`.
     """
 
     bot_id: UUID
@@ -34,6 +35,41 @@ class ImportedTrade(NamedTuple):
     opened_at: datetime | None
     closed_at: datetime
     exit_reason: str | None
+    other_fees: str | None = None
+    kind: str = "trades"
+
+
+def payment(
+    bot_id: UUID,
+    name: str,
+    contract_type: ContractKind,
+    symbol: str,
+    amount: Decimal,
+    settle: str,
+    at: datetime,
+) -> ImportedTrade:
+    """Return a funding payment: positive if received, negative if paid."""
+    return ImportedTrade(
+        bot_id=bot_id,
+        id=name,
+        contract_type=contract_type,
+        symbol=symbol,
+        side=None,
+        quantity=None,
+        entry_price=None,
+        exit_price=None,
+        fees=Decimal(0),
+        leverage=None,
+        margin_mode=None,
+        position_id=None,
+        contract_size=None,
+        settle=settle,
+        pnl=amount,
+        opened_at=None,
+        closed_at=at,
+        exit_reason=None,
+        kind="funding",
+    )
 
 
 class Refusal(NamedTuple):

@@ -11,7 +11,10 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from botkeys.commands import bots, check, keys
 from botkeys.commands.endings import CommandError, Ending
+from botkeys.commands.run.command import HELP
+from botkeys.commands.run.command import run as run_command
 from botkeys.core_dumps import forbid_core_dumps
 
 GROUP = "botkeys.commands"
@@ -106,12 +109,23 @@ def _make_cli(sets: Sequence[CommandSet]) -> typer.Typer:
         help="Keeps the exchange API keys of automated trading bots.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
     )
     cli.callback()(_options)
+    cli.add_typer(own_commands())
     for added in sets:
         cli.add_typer(added.commands)
     return cli
+
+
+def own_commands() -> typer.Typer:
+    """Return the commands of the SDK itself. Their modules declare them, and import little."""
+    own = typer.Typer()
+    as_written = {"allow_interspersed_args": False}
+    own.command("run", help=HELP, context_settings=as_written)(run_command)
+    own.command()(check.check)
+    own.add_typer(keys.app, name="keys")
+    own.add_typer(bots.app, name="bots")
+    return own
 
 
 def _show_version(asked: bool) -> None:

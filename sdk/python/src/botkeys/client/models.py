@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, TypedDict, TypeVar
@@ -136,6 +137,14 @@ class Position(_Answer):
     revision: int | None = None
     close_reason: str | None = None
     expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fee:
+    """What was charged for a trade in one asset: positive if paid, negative if earned."""
+
+    asset: str
+    amount: Decimal
 
 
 class Verdict(_Answer):

@@ -1,6 +1,7 @@
 """Records of a bot's work: trades, funding, equity, signals and events."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -8,7 +9,7 @@ from uuid import UUID
 
 import uuid_utils
 
-from botkeys.client.models import Position
+from botkeys.client.models import Fee, Position
 from botkeys.client.record_queue import RecordQueue
 from botkeys.client.records import Kind, make_item
 
@@ -42,6 +43,7 @@ class Recorder:
         position: Position,
         *,
         trade_id: str | None = None,
+        fees: Sequence[Fee] | None = None,
         exit_reason: str | None = None,
         contract_type: ContractName | None = None,
         contract_size: Decimal | None = None,
@@ -50,10 +52,13 @@ class Recorder:
         """Record a round trip: a closed position with its prices and times, under its id.
 
         A position closed in parts is several trades: give each its own `trade_id`, and the part as
-        its quantity. `contract_type`, `contract_size` and `settle` are for a symbol that the
-        exchange never listed while the service knew it: without them such a trade is stored without
-        P&L, which is logged, and recording it again with them completes it. For other symbols they
-        must agree with what the exchange lists.
+        its quantity. `fees` are by asset, in place of the position's: those in the settle asset
+        lower the P&L, and others, such as BNB, are figures of their own.
+
+        `contract_type`, `contract_size` and `settle` are for a symbol that the exchange never
+        listed while the service knew it: without them such a trade is stored without P&L, which is
+        logged, and recording it again with them completes it. For other symbols they must agree
+        with what the exchange lists.
         """
         members = {
             "symbol": position.symbol,
@@ -61,7 +66,7 @@ class Recorder:
             "quantity": position.quantity,
             "entry_price": position.entry_price,
             "exit_price": position.exit_price,
-            "fees": position.fees,
+            "fees": position.fees if fees is None else [asdict(fee) for fee in fees],
             "leverage": position.leverage,
             "margin_mode": position.margin_mode,
             "position_id": position.id,

@@ -1,6 +1,8 @@
 """How a command ends: its exit status, and the error that ends it with a sentence."""
 
+from collections.abc import Mapping
 from enum import IntEnum
+from typing import Any
 
 
 class Ending(IntEnum):
@@ -19,14 +21,29 @@ class Ending(IntEnum):
     """The service, or the exchange, refused."""
     NOT_AS_EXPECTED = 78
     """What was found must not be used: another environment, a key that can withdraw."""
+    CANNOT_EXECUTE = 126
+    """As of a shell: what should be started cannot be executed."""
+    NOT_FOUND = 127
+    """As of a shell: there is no program of this name."""
 
 
 class CommandError(Exception):
-    """Ends a command: a sentence for people that says what to do, and a `code` for programs."""
+    """Ends a command: a sentence for people that states what to do, and a `code` for programs.
 
-    def __init__(self, sentence: str, *, ending: Ending, code: str) -> None:
+    `members` are further facts for programs, such as those of a problem document.
+    """
+
+    def __init__(
+        self,
+        sentence: str,
+        *,
+        ending: Ending,
+        code: str,
+        members: Mapping[str, Any] | None = None,
+    ) -> None:
         self.ending = ending
         self.code = code
+        self.members = dict(members or {})
         super().__init__(sentence)
 
 
@@ -35,3 +52,10 @@ class UsageFault(CommandError):
 
     def __init__(self, sentence: str, *, code: str = "usage") -> None:
         super().__init__(sentence, ending=Ending.USAGE, code=code)
+
+
+class BadData(CommandError):
+    """A file or credentials that cannot be right."""
+
+    def __init__(self, sentence: str, *, code: str = "bad_data") -> None:
+        super().__init__(sentence, ending=Ending.BAD_DATA, code=code)

@@ -64,8 +64,8 @@ _SENTENCES = {
     "it. Copy the secret again; if {name} no longer shows it, create a new key in {page}.",
     RefusalReason.PASSPHRASE: "{name} did not accept the passphrase. It must be the passphrase of "
     "this key. {name} does not show it again; if it is lost, create a new key in {page}.",
-    RefusalReason.IP_NOT_ALLOWED: "{name} does not accept this key from this service's address. In "
-    "{page}, add the addresses of this service and of your bot to {addresses}.",
+    RefusalReason.IP_NOT_ALLOWED: "{name} does not accept this key from {asker}'s address. In "
+    "{page}, add the addresses of {asker} and of your bot to {addresses}.",
     RefusalReason.PERMISSION: "The key lacks a permission. In {page}, give it {trading}.",
     RefusalReason.EXPIRED: "The key has expired at {name}. Create a new one in {page}.",
     RefusalReason.CLOCK_SKEW: "The time of the request differed too much from {name}'s clock, so "
@@ -136,7 +136,7 @@ _CAUSES = {
     RefusalReason.INVALID_KEY: "it is wrong, was deleted or belongs to the other environment",
     RefusalReason.BAD_SIGNATURE: "the secret does not belong to the key",
     RefusalReason.PASSPHRASE: "the passphrase is wrong",
-    RefusalReason.IP_NOT_ALLOWED: "{addresses} do not include this service's address",
+    RefusalReason.IP_NOT_ALLOWED: "{addresses} do not include {asker}'s address",
     RefusalReason.PERMISSION: "it lacks {trading}",
     RefusalReason.EXPIRED: "it has expired",
     RefusalReason.CLOCK_SKEW: "the time of the request differed too much from the exchange's clock",
@@ -170,11 +170,14 @@ def advice(
     reason: RefusalReason,
     possible: Sequence[RefusalReason] = (),
     environment: Environment | None = None,
+    *,
+    asker: str = "this service",
 ) -> str:
     """Return a sentence or two for the user. `possible`: what the exchange does not tell apart;
-    `environment`: the one in which the exchange may not know the key.
+    `environment`: the one in which the exchange may not know the key; `asker`: from where the
+    exchange was asked.
     """
-    sentence = _advice(exchange, reason, possible)
+    sentence = _advice(exchange, reason, possible, asker)
     place = _TEST_PLACES.get(exchange)
     if environment is None or place is None or "testnet" in sentence:
         return sentence
@@ -185,13 +188,16 @@ def advice(
     return f"{sentence} If the key was not made at {place}, add it as live."
 
 
-def _advice(exchange: str, reason: RefusalReason, possible: Sequence[RefusalReason]) -> str:
+def _advice(
+    exchange: str, reason: RefusalReason, possible: Sequence[RefusalReason], asker: str
+) -> str:
     words = _WORDS[exchange]
     filling = {
         "name": words.name,
         "page": words.page,
         "trading": words.trading,
         "addresses": words.addresses,
+        "asker": asker,
     }
     causes = [
         _SPECIAL_CAUSES.get((exchange, cause), _CAUSES[cause]).format(**filling)

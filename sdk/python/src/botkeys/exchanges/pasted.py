@@ -24,11 +24,12 @@ from botkeys.sealing.secret import Secret
 
 
 class Change(StrEnum):
-    """What was done to a value: characters around it were removed, or its PEM lines were added."""
+    """What was done to a value: characters around it were removed, or PEM text was completed."""
 
     WHITE_SPACE = "white_space"
     QUOTES = "quotes"
     PEM_LINES = "pem_lines"
+    LINE_ENDS = "line_ends"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ _SENTENCES = {
     Change.WHITE_SPACE: "White space or line ends around {field} were removed.",
     Change.QUOTES: "Quotes around {field} were removed.",
     Change.PEM_LINES: "{field} is a private key, and got the PEM lines that it lacked.",
+    Change.LINE_ENDS: "{field} is a private key, and got its line ends back.",
 }
 
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff"
@@ -102,6 +104,22 @@ def with_pem_lines(secret: str) -> str | None:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode("ascii")
 
 
+_WRITTEN_LINE_END = re.compile(r"(?:\\r)?\\n")
+_PEM_BODY = re.compile(r"(?<=-----)([^-]+)(?=-----END )")
+
+
+def with_line_ends(secret: str) -> str | None:
+    """Return PEM text whose line ends are written as a backslash and n, as in a quoted setting, or
+    became spaces, as in a field of one line, with its line ends. `None` for anything else.
+    """
+    if not is_pem(secret):
+        return None
+    text = _WRITTEN_LINE_END.sub("\n", secret)
+    if "\n" not in text.strip():
+        text = _PEM_BODY.sub(lambda body: "\n" + "\n".join(body[0].split()) + "\n", text)
+    return None if text == secret else text
+
+
 _UUID = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _FORMS: Mapping[str, tuple[re.Pattern[str], re.Pattern[str]]] = {
     exchange: (re.compile(key, re.ASCII), re.compile(secret, re.ASCII))
@@ -135,6 +153,9 @@ def swapped(exchange: str, credentials: Credentials) -> bool:
     return of_secrets.fullmatch(key) is not None and of_keys.fullmatch(secret) is not None
 
 
+_COMPLETIONS = ((with_line_ends, Change.LINE_ENDS), (with_pem_lines, Change.PEM_LINES))
+
+
 def tidied(
     credentials: Credentials, *, takes_pem: bool
 ) -> tuple[Credentials, tuple[Adjustment, ...]]:
@@ -149,9 +170,10 @@ def tidied(
     if passphrase is not None:
         bare, of_passphrase = passphrase_without_white_space("api_passphrase", passphrase.reveal())
         passphrase = Secret(bare)
-    pem = with_pem_lines(secret) if takes_pem else None
-    if pem is not None:
-        secret, of_secret = pem, (*of_secret, Adjustment("api_secret", Change.PEM_LINES))
+    for complete, change in _COMPLETIONS if takes_pem else ():
+        pem = complete(secret)
+        if pem is not None:
+            secret, of_secret = pem, (*of_secret, Adjustment("api_secret", change))
     return (
         Credentials(Secret(key), Secret(secret), passphrase),
         (*of_key, *of_secret, *of_passphrase),

@@ -1,0 +1,42 @@
+"""A file for a bot's token, which appears whole and readable by its owner alone, or not at all."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from botkeys.commands.endings import UsageFault
+
+
+@contextmanager
+def new_private_file(path: Path) -> Iterator[Callable[[str], None]]:
+    """Yield a function that writes the content; it takes the path's place once the block ends.
+
+    The file is made before anything is written, so that no token is made which cannot be kept.
+    Raises UsageFault if that fails.
+    """
+    try:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    except OSError as error:
+        raise UsageFault(
+            f"{path} cannot be written: {error.strerror}.", code="file_unwritable"
+        ) from None
+    if path.is_dir():
+        os.close(descriptor)
+        Path(name).unlink()
+        raise UsageFault(f"{path} is a folder. Name a file.", code="file_unwritable")
+
+    def write(content: str) -> None:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+    try:
+        yield write
+        Path(name).replace(path)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -1,0 +1,1 @@
+"""Internal: files with exchange keys, as other programs write them."""
