@@ -10,9 +10,11 @@ from uuid import UUID, uuid4
 
 import structlog
 from sqlalchemy import BigInteger, Double, Text, Uuid, bindparam, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.failures import is_conflict, is_outage
+from app.worker.rollups import recompute_past
 
 _FAILED = "An internal error stopped the import. What it had stored is removed."
 _CUT_OFF = "The upload was interrupted. Nothing was stored."
@@ -156,7 +158,26 @@ class _Import:
             elif step == "refused":
                 await self._end("failed", _REFUSED)
             else:
+                if not await self._added_up(until):
+                    await self._send_end("running", None)
+                    return False
                 await self._end("succeeded", None)
+            return True
+
+    async def _added_up(self, until: float) -> bool:
+        """Recompute the days that the import has changed; return whether that is done.
+
+        Otherwise summaries would add up all its trades one by one, until the days had their turn.
+        """
+        try:
+            return await recompute_past(
+                self._sessions, self._claimed.account_id, max(until - _now(), 0)
+            )
+        except SQLAlchemyError as error:
+            if is_outage(error) or is_conflict(error):
+                raise
+            # What is stored is not undone for that: the days keep their marks.
+            log.exception("import_not_added_up", operation=str(self._claimed.id))
             return True
 
     async def _undo_and_end(self, status: str, error: str | None) -> None:

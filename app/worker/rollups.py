@@ -1,20 +1,24 @@
 """Recomputation of stale days of trades (`app.domains.analytics.rollups`)."""
 
+import asyncio
 from datetime import date, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Date, and_, cast, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.models import StaleDay
-from app.domains.analytics.rollups import WAIT, mark_cut_days, recompute
+from app.domains.analytics.rollups import QUIET, WAIT, mark_cut_days, recompute
 
 DAYS_AT_ONCE = 7
 """Days per transaction, which must end long before a statement's time limit."""
 
 MARKED_AT_ONCE = 1000
+
+BUSY_SECONDS = 0.2
+"""How long to wait for another worker that recomputes days of the same account."""
 
 
 class _Due(NamedTuple):
@@ -23,10 +27,14 @@ class _Due(NamedTuple):
     days: list[date]
 
 
+_PAST = StaleDay.day < cast(func.timezone("UTC", func.clock_timestamp()), Date)
+
+
 async def recompute_due(
     sessions: async_sessionmaker[AsyncSession], *, wait: timedelta = WAIT
 ) -> int:
-    """Recompute every day that has been stale for at least `wait`; return how many.
+    """Recompute every day that has been stale for at least `wait`, and every past day that nothing
+    has changed for `QUIET`; return how many.
 
     Any number of workers may run: only one at a time recomputes an account's days, and the others
     skip that account. A failure is raised when the other accounts are done.
@@ -55,11 +63,13 @@ async def _due(
     sessions: async_sessionmaker[AsyncSession], wait: timedelta, left: set[tuple[UUID, str]]
 ) -> list[_Due]:
     """Return the stale days of the accounts that have waited longest."""
+    now = func.clock_timestamp()
+    first, last = func.min(StaleDay.marked_at), func.max(StaleDay.marked_at)
     query = (
         select(StaleDay.account_id, StaleDay.environment, StaleDay.day)
-        .where(StaleDay.marked_at <= func.clock_timestamp() - wait)
         .group_by(StaleDay.account_id, StaleDay.environment, StaleDay.day)
-        .order_by(func.min(StaleDay.marked_at), StaleDay.day)
+        .having(or_(first <= now - wait, and_(_PAST, last <= now - QUIET)))
+        .order_by(first, StaleDay.day)
         .limit(MARKED_AT_ONCE)
     )
     async with sessions.begin() as session:
@@ -69,6 +79,40 @@ async def _due(
         if (account_id, environment) not in left:
             found.setdefault((account_id, environment), []).append(day)
     return [_Due(*place, days[:DAYS_AT_ONCE]) for place, days in found.items()]
+
+
+async def recompute_past(
+    sessions: async_sessionmaker[AsyncSession], account_id: UUID, seconds: float
+) -> bool:
+    """Recompute the stale days of an account that are over, for `seconds` at most; return whether
+    none is left. Days that another worker recomputes are waited for.
+    """
+    clock = asyncio.get_running_loop()
+    until = clock.time() + seconds
+    while due := await _past_days(sessions, account_id):
+        async with sessions.begin() as session:
+            done = await recompute(session, due.account_id, due.environment, due.days)
+        if not done:
+            await asyncio.sleep(BUSY_SECONDS)
+        if clock.time() >= until:
+            return False
+    return True
+
+
+async def _past_days(sessions: async_sessionmaker[AsyncSession], account_id: UUID) -> _Due | None:
+    query = (
+        select(StaleDay.environment, StaleDay.day)
+        .where(StaleDay.account_id == account_id, _PAST)
+        .group_by(StaleDay.environment, StaleDay.day)
+        .order_by(StaleDay.environment, StaleDay.day)
+        .limit(DAYS_AT_ONCE)
+    )
+    async with sessions.begin() as session:
+        rows = (await session.execute(query)).all()
+    if not rows:
+        return None
+    environment = rows[0][0]
+    return _Due(account_id, environment, [day for place, day in rows if place == environment])
 
 
 async def mark_cut(sessions: async_sessionmaker[AsyncSession]) -> int:

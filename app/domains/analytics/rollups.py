@@ -85,7 +85,8 @@ _EACH = f"""
         {STEPS}
     FROM traded AS trades JOIN pairs USING (day, key_id, bot_id)
     CROSS JOIN generate_series(0, {SCOPES}) AS scope
-    WHERE scope & 3 < 2 OR scope & 3 = 3 AND many_bots OR scope & 3 = 2 AND many_keys
+    WHERE scope & 3 = 1 OR scope & 3 = 3 AND many_bots OR scope & 3 = 2 AND many_keys
+        OR scope & 3 = 0 AND NOT one_key
     GROUP BY 1, 2, 3, 4, 5, 6, trades.closed_at
 """  # noqa: S608  # built from constants only, here and below
 _TIMES = {"trades": "closed_at", "funding": "at"}
@@ -94,14 +95,16 @@ _TRADED = steps_of_days(
     lambda table, _: f"account_id = :account AND environment = :environment AND {{{table}}}",
 )
 _BLOCK = ", ".join(BLOCK)
-# On most days a key has one bot and a bot one key: curves that coincide are computed once.
+# On most days a key has one bot and a bot one key, and often there is one key alone: curves that
+# coincide are computed once.
 _RECOMPUTE = f"""
     WITH wanted AS MATERIALIZED (SELECT unnest(CAST(:days AS date[])) AS day),
     traded AS MATERIALIZED (SELECT wanted.day, trades.* FROM {_TRADED}),
     pairs AS MATERIALIZED (
         SELECT day, key_id, bot_id,
             count(*) OVER (PARTITION BY day, key_id) > 1 AS many_bots,
-            count(*) OVER (PARTITION BY day, bot_id) > 1 AS many_keys
+            count(*) OVER (PARTITION BY day, bot_id) > 1 AS many_keys,
+            count(*) OVER (PARTITION BY day) = count(*) OVER (PARTITION BY day, key_id) AS one_key
         FROM (SELECT DISTINCT day, key_id, bot_id FROM traded) AS met
     ),
     recomputed AS MATERIALIZED ({folded(_EACH, _WHOSE)}),
@@ -114,6 +117,10 @@ _RECOMPUTE = f"""
     INSERT INTO trade_days (account_id, environment, {_WHOSE}, {_BLOCK})
     SELECT CAST(:account AS uuid), CAST(:environment AS text), {_WHOSE}, {_BLOCK} FROM (
         SELECT {_WHOSE}, {_BLOCK} FROM recomputed WHERE scope & 3 < 3
+        UNION ALL
+        SELECT scope - {BY_KEY}, {_NOBODY}, bot_id, symbol, settle, day, {_BLOCK}
+        FROM recomputed JOIN (SELECT DISTINCT day FROM pairs WHERE one_key) AS alone USING (day)
+        WHERE scope & 3 = 1
         UNION ALL
         SELECT {_WHOSE}, {_BLOCK} FROM of_keys
         UNION ALL
@@ -165,6 +172,11 @@ async def mark_cut_days(session: AsyncSession, limit: int) -> int:
 
 
 WAIT = timedelta(minutes=1)
-"""How long a day stays stale at least. Otherwise a day that receives trades continuously would be
-recomputed continuously. Until then queries add up its trades themselves.
+"""How long a day that receives trades stays stale at least. Otherwise it would be recomputed
+continuously. Until then queries add up its trades themselves.
+"""
+
+QUIET = timedelta(seconds=5)
+"""How long nothing must change for a past day to be recomputed before `WAIT` is over: history that
+was brought or deleted is not followed by more, as today's trades are.
 """

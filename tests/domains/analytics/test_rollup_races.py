@@ -2,10 +2,11 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
 from sqlalchemy import func, select
 
 from app.db.engine import Database
@@ -124,6 +125,22 @@ async def test_a_day_that_changes_all_the_time_is_left_alone_for_a_while(
 
     assert await recompute_due(database.sessions) == 0
     assert await shown(database, account) == 1
+
+
+async def test_a_past_day_is_recomputed_once_nothing_has_changed_it_for_a_moment(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = await account_of(database)
+    today = replace(DEAL, at=datetime.now(UTC))
+    async with database.sessions.begin() as session:
+        await ledger.add_deals(session, account, [DEAL, today])
+    assert await recompute_due(database.sessions) == 0
+
+    monkeypatch.setattr("app.worker.rollups.QUIET", timedelta(0))
+    assert await recompute_due(database.sessions) == 1
+    assert await recompute_due(database.sessions) == 0
+    assert await recompute_due(database.sessions, wait=AT_ONCE) == 1
+    assert await shown(database, account) == 2
 
 
 async def test_days_of_which_something_was_deleted_are_recomputed(database: Database) -> None:
