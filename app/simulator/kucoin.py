@@ -59,6 +59,9 @@ class Kucoin(Venue):
             Route("GET", "/api/v1/user/api-key", self._key, read, 20),
             Route("GET", "/api/v1/hf/accounts/opened", lambda _: True, read, 2),
             Route("GET", "/api/ua/v1/account/mode", self._mode, read, 2),
+            # No spot pair is listed here, so none can be traded with margin.
+            Route("GET", "/api/v3/margin/symbols", lambda _: {"items": []}, read, 3),
+            Route("GET", "/api/v1/isolated/symbols", lambda _: [], read, 3),
             Route("GET", "/api/v1/account-overview", self._overview, trade, 5),
             Route("POST", "/api/v1/orders", self._order, trade, 2),
             Route("POST", "/api/v1/orders/test", self._order, trade, 2),

@@ -17,11 +17,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import botkeys.ccxt
 from app.simulator import Simulator, credentials
 from botkeys.exchanges.model import ContractType, Environment
 from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
 from tests.outside.differences import CCXT_ALONE, Row, disagreements, expected
+from tests.outside.released import config_of, released
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = ("ccxt", "pybit", "python-binance")
@@ -119,6 +121,33 @@ async def test_the_newest_ccxt_reads_every_perpetual_as_we_do(
     assert set(theirs) - set(ours) == CCXT_ALONE.get((exchange, kind), frozenset())
     assert set(ours) - set(theirs) == set()
     assert [text for name, row in ours.items() for text in disagreements(row, theirs[name])] == []
+
+
+async def test_the_newest_ccxt_works_with_our_options_alone(
+    python: Path, simulator: Simulator
+) -> None:
+    kinds = [
+        (exchange, environment, kind)
+        for exchange, profile in EXCHANGES.items()
+        for environment in Environment
+        for kind in profile.contract_types
+    ]
+    given = []
+    for exchange, environment, kind in kinds:
+        rest = simulator.hosts[exchange][environment]
+        config = config_of(exchange, environment, kind, rest)
+        credential = released(
+            exchange, environment, credentials()[exchange][environment]["trade"], rest
+        )
+        options = botkeys.ccxt.options(credential, config)
+        given.append({"id": botkeys.ccxt.exchange_id(config), "options": options})
+    seen = await run(python, "newest_options", given)
+    for (exchange, _, _), both in zip(kinds, seen, strict=True):
+        if exchange == "bitmex":
+            assert both is None
+        else:
+            assert both[0], exchange
+            assert both[0] == both[1]
 
 
 async def test_pybit_and_python_binance_trade(python: Path, simulator: Simulator) -> None:

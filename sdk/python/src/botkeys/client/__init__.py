@@ -9,6 +9,8 @@ from botkeys.client.credentials import ReleasedCredentials
 from botkeys.client.errors import (
     BotClientError,
     CannotOpen,
+    CcxtMissing,
+    CcxtUnsupported,
     Forbidden,
     Forgotten,
     InsecureAddress,
@@ -27,6 +29,7 @@ from botkeys.client.errors import (
     ReportsPending,
     ReportsRefused,
     ServiceUnavailable,
+    SizeUnknown,
     TooManyReports,
     Unreachable,
     WrongKey,
@@ -42,6 +45,7 @@ from botkeys.client.models import (
     PositionKey,
 )
 from botkeys.client.recorder import Direction, Level
+from botkeys.client.sizing import Contract
 from botkeys.client.timing import Pace
 from botkeys.environment import Environment
 from botkeys.exchanges.adapter import ExchangeAdapter
@@ -67,8 +71,11 @@ __all__ = [
     "BotConfig",
     "CannotOpen",
     "CcxtExchange",
+    "CcxtMissing",
+    "CcxtUnsupported",
     "ConfigAsset",
     "ConfigKey",
+    "Contract",
     "ContractType",
     "CredentialCheck",
     "CredentialHealth",
@@ -110,6 +117,7 @@ __all__ = [
     "ReportsRefused",
     "Secret",
     "ServiceUnavailable",
+    "SizeUnknown",
     "SuiteName",
     "TooManyReports",
     "TransportLimits",

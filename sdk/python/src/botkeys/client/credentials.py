@@ -1,6 +1,7 @@
 """Opened credentials in the bot's memory."""
 
 import asyncio
+from collections.abc import Callable
 from typing import NoReturn, final
 from uuid import UUID
 
@@ -21,6 +22,7 @@ class ReleasedCredentials:
     __slots__ = (
         "__credentials",
         "__dropped",
+        "__when_dropped",
         "bot_id",
         "endpoints",
         "environment",
@@ -40,6 +42,7 @@ class ReleasedCredentials:
         self.endpoints: Endpoints = answer.endpoints
         self.__credentials: Credentials | None = credentials
         self.__dropped = asyncio.Event()
+        self.__when_dropped: list[Callable[[], None]] = []
 
     @property
     def api_key(self) -> Secret:
@@ -61,6 +64,14 @@ class ReleasedCredentials:
         """Drop the plaintext, for every holder of this object. Later uses raise Forgotten."""
         self.__credentials = None
         self.__dropped.set()
+        while self.__when_dropped:
+            self.__when_dropped.pop()()
+
+    def when_dropped(self, call: Callable[[], None]) -> None:
+        """Call this once the plaintext is gone, or now if it is: to drop a copy of it too."""
+        self.__when_dropped.append(call)
+        if self.forgotten:
+            self.forget()
 
     async def dropped(self) -> None:
         """Wait until the plaintext is gone."""

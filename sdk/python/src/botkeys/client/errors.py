@@ -13,6 +13,9 @@ BotClientError           with `code`
 ├── TooManyReports       too_many_reports: the queue of unsent reports is full
 ├── NotRecordable        not_recordable: cannot be written as JSON, or too long
 ├── NotReserved          not_reserved: the answer does not permit sending an order
+├── SizeUnknown          size_unknown: what a quantity is worth is not known, see `reason`
+├── CcxtMissing          ccxt_missing: ccxt is not installed
+├── CcxtUnsupported      ccxt_unsupported: ccxt cannot do what this key needs
 ├── ReportsRefused       reports_refused: the service refused records for good, see `refusals`
 └── Refused              the service's own `code`, with `status`, `detail`, `request_id`
     ├── NotAuthenticated     401
@@ -136,6 +139,35 @@ class NotReserved(BotClientError):
         self.position_id = position_id
         self.status = status
         super().__init__(f"Position {position_id} is {status}: no order may be sent for it.")
+
+
+class SizeUnknown(BotClientError):
+    """A quantity whose worth is not known; `reason` says what is missing.
+
+    `no_key`, `other_key` (than the position's), `symbol_not_enabled`, `contract_type_unknown` (as
+    of a quanto contract), `contract_size_unknown`, `contract_changed` (since the position was
+    opened), `price_unknown` or `lot_size_unknown`.
+    """
+
+    code = "size_unknown"
+
+    def __init__(self, symbol: str, reason: str) -> None:
+        self.symbol = symbol
+        self.reason = reason
+        super().__init__(f"What a quantity of {symbol} is worth is not known: {reason}.")
+
+
+class CcxtMissing(BotClientError):
+    code = "ccxt_missing"
+
+    def __init__(self) -> None:
+        super().__init__("ccxt is not installed here: pip install ccxt")
+
+
+class CcxtUnsupported(BotClientError):
+    """A key that no client of ccxt can use; the text says what to do instead."""
+
+    code = "ccxt_unsupported"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,15 @@ from uuid import UUID, uuid4
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from botkeys import base64url
-from botkeys.client.errors import MalformedAnswer, MayNotOpen, Refused, refused_class
-from botkeys.exchanges.model import Endpoints, Environment
+from botkeys.client.errors import (
+    MalformedAnswer,
+    MayNotOpen,
+    Refused,
+    SizeUnknown,
+    refused_class,
+)
+from botkeys.client.sizing import Contract
+from botkeys.exchanges.model import ContractType, Endpoints, Environment
 from botkeys.transport.client import HttpAnswer, retry_after
 
 _CONFLICT = 409
@@ -100,6 +107,44 @@ class BotConfig(_Answer):
     endpoints: Endpoints | None = None
     assets: tuple[ConfigAsset, ...] = ()
 
+    def contract(self, symbol: str) -> Contract:
+        """Return the contract of one of `assets`, for what its quantities are worth.
+
+        Raises SizeUnknown if the service does not know all that it takes.
+        """
+        asset = self._asset(symbol)
+        kind = "" if self.key is None else self.key.contract_type
+        if kind not in set(ContractType):
+            raise SizeUnknown(symbol, "contract_type_unknown")
+        if asset.contract_size is None:
+            raise SizeUnknown(symbol, "contract_size_unknown")
+        return Contract(
+            symbol=asset.symbol,
+            contract_type=ContractType(kind),
+            contract_size=asset.contract_size,
+            settle=asset.settle,
+            lot_size=asset.lot_size,
+        )
+
+    def _asset(self, symbol: str) -> ConfigAsset:
+        if self.key is None:
+            raise SizeUnknown(symbol, "no_key")
+        for asset in self.assets:
+            if asset.symbol.upper() == symbol.upper():
+                return asset
+        raise SizeUnknown(symbol, "symbol_not_enabled")
+
+    def contract_of(self, position: "Position") -> Contract:
+        """Return the contract of a position. Raises SizeUnknown, also if it changed meanwhile."""
+        contract = self.contract(position.symbol)
+        if self.key is not None and position.key is not None and position.key.id != self.key.id:
+            raise SizeUnknown(position.symbol, "other_key")
+        changed = self._asset(position.symbol).contract_changed_at
+        opened = position.opened_at
+        if changed is not None and opened is not None and opened < changed:
+            raise SizeUnknown(position.symbol, "contract_changed")
+        return contract
+
 
 class Heartbeat(_Answer):
     """The answer to a heartbeat. If `config_version` is not the known one, read the config."""
@@ -137,6 +182,22 @@ class Position(_Answer):
     revision: int | None = None
     close_reason: str | None = None
     expires_at: datetime | None = None
+
+    def notional(self, config: BotConfig, price: Decimal | None = None) -> Decimal:
+        """Return what the position is worth in the quote asset, by default at its entry price.
+
+        Raises SizeUnknown where the service does not know its contract.
+        """
+        entry = self.entry_price if price is None else price
+        return config.contract_of(self).notional(self.quantity, entry)
+
+    def base_amount(self, config: BotConfig, price: Decimal | None = None) -> Decimal:
+        """Return how much of the base asset the position is, by default at its entry price.
+
+        Raises SizeUnknown where the service does not know its contract.
+        """
+        entry = self.entry_price if price is None else price
+        return config.contract_of(self).base_amount(self.quantity, entry)
 
 
 @dataclass(frozen=True, slots=True)
