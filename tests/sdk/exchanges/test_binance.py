@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from botkeys.exchanges import binance
+from botkeys.exchanges import binance, binance_account, binance_futures
 from botkeys.exchanges.errors import BadPayload, CredentialsRefused, RateLimited, Unreachable
 from botkeys.exchanges.model import (
     ContractType,
@@ -93,7 +93,7 @@ def test_recordings_are_read(shared: Path) -> None:
         return read_json((shared / "recorded" / f"binance-{name}.json").read_bytes())
 
     def instruments(name: str, kind: ContractType) -> Sequence[Instrument]:
-        return binance.parse_instruments(recorded(f"exchangeinfo-{name}"), kind)
+        return binance_futures.parse_instruments(recorded(f"exchangeinfo-{name}"), kind)
 
     linear = instruments("fapi", ContractType.LINEAR)
     odd = instruments("fapi-odd-synthetic", ContractType.LINEAR)
@@ -111,17 +111,21 @@ def test_recordings_are_read(shared: Path) -> None:
     assert {item.symbol[-7:] for item in dated if item.dated} == {"_210924", "_211231"}
     assert {item.symbol[-5:] for item in dated if not item.dated} == {"_PERP"}
     sizes = {item.symbol: item.contract_size for item in inverse}
-    tickers = binance.parse_inverse_tickers(recorded("ticker24hr-dapi"), sizes)
+    tickers = binance_futures.parse_inverse_tickers(recorded("ticker24hr-dapi"), sizes)
     assert (tickers[0].symbol, tickers[0].volume_24h) == ("BTCUSD_PERP", Decimal(4071702900))
-    assert binance.parse_linear_tickers(recorded("ticker24hr-fapi"))
-    permissions, portfolio = binance.parse_restrictions(recorded("apirestrictions-synthetic"))
+    assert binance_futures.parse_linear_tickers(recorded("ticker24hr-fapi"))
+    permissions, portfolio = binance_account.parse_restrictions(
+        recorded("apirestrictions-synthetic")
+    )
     assert (permissions.trade, permissions.ip_restricted) == (
         PermissionAnswer.YES,
         PermissionAnswer.YES,
     )
     assert portfolio is False
-    assert binance.parse_can_trade(recorded("accountconfig-fapi-synthetic")) is True
-    assert binance.parse_leverage(recorded("leveragebracket-fapi-synthetic"))["BTCUSDT"] == 125
+    assert binance_futures.parse_can_trade(recorded("accountconfig-fapi-synthetic")) is True
+    assert (
+        binance_futures.parse_leverage(recorded("leveragebracket-fapi-synthetic"))["BTCUSDT"] == 125
+    )
 
 
 @pytest.fixture
@@ -257,7 +261,7 @@ async def test_a_key_without_the_futures_right_is_taken_as_one_that_may_not_trad
 def test_permissions_are_read_and_never_guessed(
     flags: dict[str, object], trade: str, ip_restricted: str, *, portfolio: bool
 ) -> None:
-    permissions, on_portfolio = binance.parse_restrictions(flags)
+    permissions, on_portfolio = binance_account.parse_restrictions(flags)
     assert permissions.trade == trade
     assert permissions.ip_restricted == ip_restricted
     assert permissions.withdraw is PermissionAnswer.UNKNOWN
@@ -343,7 +347,7 @@ async def test_the_spot_account_tells_which_exchange_account_it_is(
 
 def test_a_permission_answer_without_any_known_flag_is_no_answer() -> None:
     with pytest.raises(BadPayload):
-        binance.parse_restrictions({"code": 0})
+        binance_account.parse_restrictions({"code": 0})
 
 
 async def test_each_environment_and_contract_type_has_its_own_hosts(http: Any) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from botkeys.exchanges import binance, okx
+from botkeys.exchanges import binance_account, binance_futures, okx
 from botkeys.exchanges.errors import BadPayload
 from botkeys.exchanges.model import ContractType
 from botkeys.exchanges.parsing import (
@@ -28,15 +28,15 @@ SIZES = {"BTCUSD_PERP": Decimal(100)}
 SYMBOLS = frozenset({"BTC-USDT-SWAP"})
 
 PARSERS: tuple[Callable[[object], object], ...] = (
-    lambda payload: binance.parse_instruments(payload, ContractType.LINEAR),
-    lambda payload: binance.parse_instruments(payload, ContractType.INVERSE),
-    binance.parse_linear_tickers,
-    lambda payload: binance.parse_inverse_tickers(payload, SIZES),
-    binance.parse_leverage,
-    binance.parse_can_trade,
-    binance.parse_restrictions,
-    binance.parse_exchange_account,
-    binance.parse_portfolio_account,
+    lambda payload: binance_futures.parse_instruments(payload, ContractType.LINEAR),
+    lambda payload: binance_futures.parse_instruments(payload, ContractType.INVERSE),
+    binance_futures.parse_linear_tickers,
+    lambda payload: binance_futures.parse_inverse_tickers(payload, SIZES),
+    binance_futures.parse_leverage,
+    binance_futures.parse_can_trade,
+    binance_account.parse_restrictions,
+    binance_account.parse_exchange_account,
+    binance_account.parse_portfolio_account,
     lambda payload: okx.parse_instruments(payload, ContractType.LINEAR),
     lambda payload: okx.parse_instruments(payload, ContractType.INVERSE),
     lambda payload: okx.parse_tickers(payload, SYMBOLS),

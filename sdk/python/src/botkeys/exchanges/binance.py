@@ -9,25 +9,25 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from functools import partial
 from typing import ClassVar
 from urllib.parse import quote
 
-from botkeys.exchanges.base import Clock, Market, RestAdapter, Unclear, Verdict
-from botkeys.exchanges.errors import (
-    AccountRefused,
-    BadPayload,
-    BadSignature,
-    ClockSkew,
-    CredentialsRefused,
-    ExchangeError,
-    InvalidKey,
-    IpNotAllowed,
-    PermissionRefused,
-    RateLimited,
-    Refused,
-    Unreachable,
+from botkeys.exchanges.base import Clock, Market, RestAdapter, Verdict
+from botkeys.exchanges.binance_account import (
+    parse_exchange_account,
+    parse_portfolio_account,
+    parse_restrictions,
 )
+from botkeys.exchanges.binance_errors import ERROR_TEXTS, EXACT_ERRORS
+from botkeys.exchanges.binance_futures import (
+    EXCHANGE,
+    parse_can_trade,
+    parse_instruments,
+    parse_inverse_tickers,
+    parse_leverage,
+    parse_linear_tickers,
+)
+from botkeys.exchanges.errors import BadSignature, ClockSkew, CredentialsRefused, ExchangeError
 from botkeys.exchanges.hosts import HostTable
 from botkeys.exchanges.model import (
     ContractType,
@@ -36,32 +36,17 @@ from botkeys.exchanges.model import (
     Endpoints,
     Environment,
     Instrument,
-    MarginMode,
     PermissionAnswer,
     Permissions,
-    RefusalReason,
     Ticker,
 )
-from botkeys.exchanges.parsing import (
-    Row,
-    as_answer,
-    as_asset,
-    as_decimal,
-    as_positive,
-    as_text,
-    as_time,
-    listing,
-    milliseconds,
-    object_of,
-    rows_of,
-)
+from botkeys.exchanges.parsing import as_text, milliseconds
 from botkeys.exchanges.pem import is_pem, sign_with_pem
 from botkeys.sealing.secret import Secret
 from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, set_target, target_of
 
 # --- constants
 
-EXCHANGE = "binance"
 RECEIVE_WINDOW_MS = 10_000
 LEVERAGE_SECONDS = 2.5  # what a credential check may spend on each optional answer
 
@@ -122,11 +107,6 @@ _PATHS = {
 _RESTRICTIONS_PATH = "/sapi/v1/account/apiRestrictions"
 _ACCOUNT_PATH = "/api/v3/account?omitZeroBalances=true"
 
-_PERPETUAL = frozenset({"PERPETUAL", "TRADIFI_PERPETUAL"})
-_DATED = frozenset({"CURRENT_MONTH", "NEXT_MONTH", "CURRENT_QUARTER", "NEXT_QUARTER"})
-_NEVER = 4_133_404_800_000  # the deliveryDate of a contract that is never delivered
-_MARGIN_MODES = (MarginMode.CROSS, MarginMode.ISOLATED)
-
 
 # --- signing
 
@@ -163,208 +143,6 @@ def sign(secret: Secret, text: str) -> str:
     if not is_pem(revealed):
         return hmac.new(revealed.encode(), message, hashlib.sha256).hexdigest()
     return quote(sign_with_pem(revealed, message), safe="")
-
-
-# --- parsing
-
-
-def parse_instruments(payload: object, contract_type: ContractType) -> Sequence[Instrument]:
-    """Parse `exchangeInfo` of one host: perpetuals and dated contracts in the state TRADING."""
-    rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("symbols"))
-    return listing(EXCHANGE, rows, partial(_instrument, contract_type))
-
-
-def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
-    linear = contract_type is ContractType.LINEAR
-    if row.get("status" if linear else "contractStatus") != "TRADING":
-        return None
-    delivered = as_time(row.get("deliveryDate")) if _kind(row) in _DATED else None
-    if delivered is None and not _is_perpetual(row):
-        return None
-    filters = _filters(row)
-    price, lot = filters.get("PRICE_FILTER", {}), filters.get("LOT_SIZE", {})
-    symbol = as_text(row.get("symbol"))
-    base, quote_asset = as_asset(row.get("baseAsset")), as_asset(row.get("quoteAsset"))
-    settle = as_asset(row.get("marginAsset"))
-    size = Decimal(1) if linear else as_positive(row.get("contractSize"))
-    tick, step = as_positive(price.get("tickSize")), as_positive(lot.get("stepSize"))
-    if not (symbol and base and quote_asset and settle and size and tick and step):
-        return None
-    return Instrument(
-        symbol=symbol,
-        base=base,
-        quote=quote_asset,
-        settle=settle,
-        contract_type=contract_type,
-        contract_size=size,
-        tick_size=tick,
-        lot_size=step,
-        min_quantity=as_positive(lot.get("minQty")) or step,
-        max_leverage=None,  # no public call returns it
-        margin_modes=_MARGIN_MODES,
-        expires_at=delivered,
-        dated=delivered is not None,
-    )
-
-
-def _kind(row: Row) -> str:
-    kind = row.get("contractType")
-    return kind if isinstance(kind, str) else ""
-
-
-def _is_perpetual(row: Row) -> bool:
-    kind = _kind(row)
-    return kind in _PERPETUAL or (kind not in _DATED and row.get("deliveryDate") == _NEVER)
-
-
-def _filters(row: Row) -> Mapping[str, Row]:
-    filters = row.get("filters")
-    if not isinstance(filters, list):
-        return {}
-    found = [item for item in filters if isinstance(item, dict)]
-    return {kind: item for item in found if isinstance(kind := item.get("filterType"), str)}
-
-
-def parse_linear_tickers(payload: object) -> Sequence[Ticker]:
-    """Parse `ticker/24hr` of the linear host: `quoteVolume` is already in the quote asset."""
-
-    def ticker(row: Row) -> Ticker | None:
-        symbol = as_text(row.get("symbol"))
-        price, volume = as_positive(row.get("lastPrice")), as_decimal(row.get("quoteVolume"))
-        return Ticker(symbol, price, volume) if symbol else None
-
-    return listing(EXCHANGE, rows_of(EXCHANGE, payload), ticker)
-
-
-def parse_inverse_tickers(
-    payload: object, contract_sizes: Mapping[str, Decimal]
-) -> Sequence[Ticker]:
-    """Parse `ticker/24hr` of the inverse host: `volume` counts contracts of a fixed USD size.
-
-    Chosen by host, never by presence of a field. Symbols without a contract size are left out.
-    """
-
-    def ticker(row: Row) -> Ticker | None:
-        symbol, contracts = as_text(row.get("symbol")), as_decimal(row.get("volume"))
-        size = None if symbol is None else contract_sizes.get(symbol)
-        if symbol is None or size is None:
-            return None
-        volume = None if contracts is None else contracts * size
-        return Ticker(symbol, as_positive(row.get("lastPrice")), volume)
-
-    return listing(EXCHANGE, rows_of(EXCHANGE, payload), ticker)
-
-
-def parse_leverage(payload: object) -> Mapping[str, Decimal]:
-    """Parse `leverageBracket`: the highest `initialLeverage` of each symbol."""
-    maximum: dict[str, Decimal] = {}
-    for row in rows_of(EXCHANGE, payload):
-        symbol, brackets = as_text(row.get("symbol")), row.get("brackets")
-        if symbol is None or not isinstance(brackets, list):
-            continue
-        found = [as_positive(b.get("initialLeverage")) for b in brackets if isinstance(b, dict)]
-        known = [leverage for leverage in found if leverage is not None]
-        if known:
-            maximum[symbol] = max(known)
-    return maximum
-
-
-def parse_can_trade(payload: object) -> bool:
-    """Return whether the account may trade futures, which proves nothing about the key."""
-    can_trade = object_of(EXCHANGE, payload).get("canTrade")
-    if not isinstance(can_trade, bool):
-        raise BadPayload(EXCHANGE)
-    return can_trade
-
-
-def parse_restrictions(payload: object) -> tuple[Permissions, bool]:
-    """Parse `apiRestrictions`: what a live key may do, and whether it has the right to trade on a
-    portfolio margin account.
-
-    That right trades futures on such accounts only, and this call does not show which account it
-    is. `tradingAuthorityExpirationTime` ends the right to trade spot and margin, and nothing here.
-    """
-    flags = object_of(EXCHANGE, payload)
-    read, futures = as_answer(flags.get("enableReading")), as_answer(flags.get("enableFutures"))
-    withdraw = as_answer(flags.get("enableWithdrawals"))
-    ip_restricted = as_answer(flags.get("ipRestrict"))
-    if {read, futures, withdraw, ip_restricted} == {PermissionAnswer.UNKNOWN}:
-        raise BadPayload(EXCHANGE)
-    portfolio = flags.get("enablePortfolioMarginTrading") is True
-    trade = futures
-    if futures is not PermissionAnswer.YES and portfolio:
-        trade = PermissionAnswer.UNKNOWN
-    return Permissions(read, trade, withdraw, ip_restricted), portfolio
-
-
-def parse_exchange_account(payload: object) -> str | None:
-    """Parse the spot account's `uid`, which is the same for all parts of the exchange account."""
-    return as_text(object_of(EXCHANGE, payload).get("uid"))
-
-
-def parse_portfolio_account(payload: object) -> PermissionAnswer:
-    """Return whether a portfolio margin account may trade: `unknown` where it does not say, as for
-    inverse contracts.
-    """
-    return as_answer(object_of(EXCHANGE, payload).get("canTrade"))
-
-
-# --- errors
-
-# Of orders, transfers, withdrawals and margin loans, which no check is about. Some numbers mean one
-# thing on the account host and another on the futures hosts.
-_OF_OTHER_CALLS = (
-    *("-1125", "-3014", "-3018", "-3019", "-3036", "-3043", "-3999", "-4004", "-4007", "-4008"),
-    *("-4010", "-4012", "-4013", "-4015", "-4016", "-4017", "-4035", "-4036", "-4039", "-4044"),
-    *("-4046", "-4080", "-4192", "-4194", "-4195", "-4200", "-4201", "-4202", "-4203", "-4205"),
-    *("-4206", "-4400", "-4402", "-4403", "-6003", "-6017", "-10047", "-13003", "-13007", "-18005"),
-)
-# The account is locked, inactive, not identified, or may not place orders.
-_OF_THE_ACCOUNT = (
-    *("-1109", "-2017", "-3001", "-3022", "-4087", "-4088", "-4089", "-4090", "-4109", "-4401"),
-    *("100001003", "200003903"),
-)
-EXACT_ERRORS: Mapping[str, Verdict] = {
-    **dict.fromkeys(_OF_OTHER_CALLS, Refused),
-    **dict.fromkeys(_OF_THE_ACCOUNT, AccountRefused),
-    "-1000": Unreachable,
-    "-1001": Unreachable,
-    "-1002": PermissionRefused,
-    "-1003": RateLimited,
-    "-1005": IpNotAllowed,
-    "-1006": Unreachable,
-    "-1007": Unreachable,
-    "-1008": Unreachable,  # overloaded
-    "-1011": IpNotAllowed,
-    "-1015": RateLimited,
-    "-1016": Unreachable,
-    "-1021": ClockSkew,
-    "-1022": BadSignature,
-    "-1099": Unclear((RefusalReason.INVALID_KEY, RefusalReason.PERMISSION)),
-    "-1121": Refused,
-    "-2008": InvalidKey,
-    "-2014": InvalidKey,
-    # One code for three causes, as Binance states: API key, IP, or permissions.
-    "-2015": Unclear(
-        (RefusalReason.INVALID_KEY, RefusalReason.IP_NOT_ALLOWED, RefusalReason.PERMISSION)
-    ),
-    "-4056": InvalidKey,  # of a type that the host does not take
-    "-4057": InvalidKey,  # its registered public key is not valid
-}
-ERROR_TEXTS: Sequence[tuple[str, Verdict]] = (
-    ("outside of the recvwindow", ClockSkew),
-    ("signature for this request is not valid", BadSignature),
-    ("too many requests", RateLimited),
-    ("not authorized to execute", PermissionRefused),
-    ("api key does not exist", InvalidKey),
-    ("api trading is not enabled", PermissionRefused),
-    ("you don't have permission", PermissionRefused),
-    ("has no operation privilege", PermissionRefused),
-    ("may not place or cancel orders", AccountRefused),
-    ("action is disabled on", AccountRefused),
-    ("symbol is restricted for", Refused),
-    ("symbol is not permitted for", Refused),
-)
 
 
 # --- adapter
