@@ -13,7 +13,7 @@ from botkeys.cli import CommandSet
 
 app = typer.Typer()
 master_key = typer.Typer(help="Create, rotate and inspect master keys.", no_args_is_help=True)
-simulator = typer.Typer(help="Inspect the simulated exchanges.", no_args_is_help=True)
+simulator = typer.Typer(help="The keys of the simulated exchanges.", no_args_is_help=True)
 audit = typer.Typer(help="Verify and shorten the audit log.", no_args_is_help=True)
 app.add_typer(master_key, name="master-key")
 app.add_typer(simulator, name="simulator")
@@ -278,6 +278,32 @@ def credentials(
 
     found = simulated.demo_credentials() if demo else simulated.credentials()
     typer.echo(json.dumps(found, indent=2))
+
+
+@simulator.command()
+def register(
+    exchange: Annotated[str, typer.Argument(help="binance, bybit or deribit.")],
+    public_key: Annotated[
+        typer.FileText, typer.Argument(help="File with the public key as PEM; - for the input.")
+    ],
+    environment: Annotated[
+        str, typer.Option(help="live or testnet; demo is Bybit's Demo Trading.")
+    ] = "testnet",
+) -> None:
+    """Register a public key at a simulated exchange and print its API key.
+
+    It is what a user does at the exchange's site with a key pair that was made here. The simulator
+    of `make run` knows the key at once, and after a restart.
+    """
+    from app.settings import Mode, load_settings
+    from app.simulator import NotRegistrable, RegisteredKeys
+
+    path = load_settings(default_mode=Mode.DEVELOPMENT).simulated_keys_file
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        typer.echo(RegisteredKeys(path).register(exchange, environment, public_key.read()))
+    except NotRegistrable as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @audit.command()

@@ -418,6 +418,11 @@ class Settings(BaseSettings):
     def keys_folder(self) -> Path:
         return self.keys_dir or self.data_dir / "keys"
 
+    @property
+    def simulated_keys_file(self) -> Path:
+        """The file of public keys that were registered at simulated exchanges."""
+        return self.data_dir / "simulated-keys.json"
+
 
 def _proves_its_server(database_url: str) -> bool:
     """Return whether only the right server can be at the other end: over TLS, or a local socket."""

@@ -163,7 +163,8 @@ async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOver
     # Imported here: production never loads the simulator.
     from app.simulator import Simulator  # noqa: PLC0415
 
-    simulator = await stack.enter_async_context(Simulator())
+    registered = settings.simulated_keys_file
+    simulator = await stack.enter_async_context(Simulator(registered=registered))
     return layered(simulated_hosts(simulator.hosts), settings.exchange_hosts)
 
 

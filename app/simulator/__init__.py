@@ -6,13 +6,16 @@ They share no code with `botkeys.exchanges`, so that each can be tested against 
 from app.simulator.credentials import credentials, demo_credentials
 from app.simulator.faults import FaultKind, Faults
 from app.simulator.keys import KeyText, Permission, SimulatedKey, Variant
+from app.simulator.registered import NotRegistrable, RegisteredKeys
 from app.simulator.simulator import Simulator
 
 __all__ = [
     "FaultKind",
     "Faults",
     "KeyText",
+    "NotRegistrable",
     "Permission",
+    "RegisteredKeys",
     "SimulatedKey",
     "Simulator",
     "Variant",

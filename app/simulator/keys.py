@@ -4,7 +4,7 @@ import base64
 import hmac
 import string
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -110,11 +110,18 @@ class SimulatedKey:
         return dict(self.traits).get(name, default)
 
 
+FindElsewhere = Callable[[str, str, str], SimulatedKey | None]
+"""A search by exchange, environment and key text, for what a store does not know."""
+
+
 class KeyStore:
     """The keys known to all exchanges. A test may add its own, or remove one."""
 
-    def __init__(self, keys: Iterable[SimulatedKey] = ()) -> None:
+    def __init__(
+        self, keys: Iterable[SimulatedKey] = (), elsewhere: FindElsewhere | None = None
+    ) -> None:
         self._keys: dict[tuple[str, str, str], SimulatedKey] = {}
+        self._elsewhere = elsewhere
         for key in keys:
             self.add(key)
 
@@ -126,7 +133,10 @@ class KeyStore:
         del self._keys[exchange, environment, api_key]
 
     def find(self, exchange: str, environment: str, api_key: str) -> SimulatedKey | None:
-        return self._keys.get((exchange, environment, api_key))
+        known = self._keys.get((exchange, environment, api_key))
+        if known is None and self._elsewhere is not None:
+            return self._elsewhere(exchange, environment, api_key)
+        return known
 
     def of_account(self, exchange: str, environment: str, account: str) -> Iterator[SimulatedKey]:
         """Yield all keys of one account, which some exchanges show to any of them."""

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +13,7 @@ from app.simulator.credentials import key_texts
 from app.simulator.faults import Faults
 from app.simulator.http_server import Handler, HttpServer, Request, Response
 from app.simulator.keys import DEFAULT_SEED, KeyStore, issue
+from app.simulator.registered import RegisteredKeys
 from app.simulator.venue import Clock, Venue, World
 from app.simulator.venues import VENUES
 
@@ -26,6 +28,8 @@ class Simulator:
     contract type, without irregular rows; at least two. Bybit's testnet, whose pages hold 1,000,
     lists `long_listing` instead, so that clients must follow pages.
 
+    `registered` is the file of public keys that `RegisteredKeys` registers.
+
     While it runs, `hosts` maps exchange and environment to a base address, `keys` holds the known
     keys, and `faults` may be set and cleared.
     """
@@ -38,9 +42,12 @@ class Simulator:
         faults: Faults | None = None,
         perpetuals: int = 40,
         long_listing: int = 3_000,
+        registered: Path | None = None,
     ) -> None:
         self.faults = Faults() if faults is None else faults
-        self.keys = KeyStore()
+        self.keys = KeyStore(
+            elsewhere=None if registered is None else RegisteredKeys(registered).find
+        )
         self._hosts: dict[str, dict[str, str]] = {}
         self._servers: list[HttpServer] = []
         now_ms = int(clock() * 1000)

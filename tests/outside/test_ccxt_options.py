@@ -68,7 +68,7 @@ def owned(balance: Mapping[str, Any]) -> dict[str, float]:
     return {asset: amount for asset, amount in balance["total"].items() if amount}
 
 
-@pytest.mark.parametrize(("exchange", "environment", "kind", "front"), kinds())
+@pytest.mark.parametrize(("exchange", "environment", "kind", "front"), list(kinds()))
 async def test_ccxt_reads_the_account_with_the_options_alone(
     simulator: Simulator, exchange: str, environment: Environment, kind: ContractType, front: str
 ) -> None:
