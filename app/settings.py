@@ -14,6 +14,7 @@ from pydantic_settings.sources import EnvSettingsSource, PydanticBaseSettingsSou
 
 from app.kit.service_links import is_service_link, service_links, without
 from botkeys.exchanges.hosts import beyond_this_machine
+from botkeys.variables import VARIABLES
 
 PREFIX = "BOTKEYS_"
 
@@ -438,7 +439,7 @@ def _proves_its_server(database_url: str) -> bool:
 def load_settings(
     environ: Mapping[str, str] | None = None, *, default_mode: Mode = Mode.PRODUCTION
 ) -> Settings:
-    """Read the settings and reject unknown variables.
+    """Read the settings and reject unknown variables, but for those of the SDK's commands.
 
     `default_mode` applies if `BOTKEYS_MODE` is not set: commands for a developer's machine pass
     development, all others default to production. Raises `SettingsError` with a sentence for each
@@ -454,7 +455,7 @@ def load_settings(
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     problems = []
     for name in sorted(environment):
-        if name.upper().startswith(PREFIX) and name.upper() not in known:
+        if name.upper().startswith(PREFIX) and name.upper() not in known | VARIABLES:
             close = difflib.get_close_matches(name.upper(), known, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
             problems.append(f"{name} is not a setting of Botkeys.{hint}")

@@ -1,10 +1,13 @@
 """Settings: each is documented, a typing error is found, and no value is ever repeated."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from app.settings import Mode, Settings, SettingsError, load_settings
+import botkeys
+from app.settings import PREFIX, Mode, Settings, SettingsError, load_settings
+from botkeys.variables import EXCHANGE_HOSTS, VARIABLES
 
 
 @pytest.fixture
@@ -83,6 +86,20 @@ def test_every_mistake_is_reported_at_once(environment: pytest.MonkeyPatch) -> N
 
     assert "BOTKEYS_PORT" in str(refused.value)
     assert "BOTKEYS_LOG_LEVEL" in str(refused.value)
+
+
+def test_the_variables_of_the_sdk_s_commands_are_no_mistake(
+    environment: pytest.MonkeyPatch,
+) -> None:
+    for name in VARIABLES - {EXCHANGE_HOSTS}:  # the one that the service reads as well
+        environment.setenv(name, "PLANTED")
+    assert "PLANTED" not in repr(load_settings())
+    used = re.findall(r'"(BOTKEYS_[A-Z_]+)"', " ".join(_sources_of_the_sdk()))
+    assert set(used) - {PREFIX} == VARIABLES
+
+
+def _sources_of_the_sdk() -> list[str]:
+    return [path.read_text() for path in Path(botkeys.__file__).parent.rglob("*.py")]
 
 
 def test_service_links_of_kubernetes_are_no_settings(environment: pytest.MonkeyPatch) -> None:

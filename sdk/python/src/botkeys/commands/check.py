@@ -13,8 +13,7 @@ from botkeys.commands.exchange_names import (
     find_market,
 )
 from botkeys.commands.output import JsonOption, answering
-
-HOSTS = "BOTKEYS_EXCHANGE_HOSTS"
+from botkeys.variables import EXCHANGE_HOSTS
 
 
 def check(
@@ -30,7 +29,7 @@ def check(
     hosts: Annotated[
         str | None,
         typer.Option(
-            envvar=HOSTS,
+            envvar=EXCHANGE_HOSTS,
             metavar="JSON",
             help="Hosts that replace the exchanges' own, as the service's setting of that name.",
         ),

@@ -14,10 +14,7 @@ import typer
 from botkeys.addresses import address_fault
 from botkeys.commands.endings import UsageFault
 from botkeys.sealing.secret import Secret
-
-URL = "BOTKEYS_URL"
-TOKEN_FILE = "BOTKEYS_TOKEN_FILE"
-TOKEN = "BOTKEYS_TOKEN"
+from botkeys.variables import TOKEN, TOKEN_FILE, URL
 
 _LONGEST_TOKEN = 65_536
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
