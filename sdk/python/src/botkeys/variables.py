@@ -1,4 +1,4 @@
-"""The environment variables of the SDK's commands. The service has settings of its own beside them."""
+"""The environment variables of the SDK's commands, beside which the service has its settings."""
 
 URL = "BOTKEYS_URL"
 TOKEN_FILE = "BOTKEYS_TOKEN_FILE"
