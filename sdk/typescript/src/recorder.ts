@@ -28,7 +28,7 @@ export type EventRecord = Omit<Recorded<EventItem>, "level"> & {
 /** What a trade has beside its position. */
 export type TradeRecord = Pick<
   Partial<TradeItem>,
-  "id" | "exit_reason" | "contract_type" | "contract_size" | "settle"
+  "id" | "fees" | "exit_reason" | "contract_type" | "contract_size" | "settle"
 >;
 
 /**
@@ -54,17 +54,19 @@ export class Recorder {
    * Record a round trip: a closed position with its prices and times, under its id.
    *
    * A position closed in parts is several trades: give each its own `id`, and the part as its
-   * quantity. `contract_type`, `contract_size` and `settle` are for a symbol that the exchange never
-   * listed while the service knew it.
+   * quantity. `fees` are by asset, in place of the position's: those in the settle asset lower the
+   * P&L, and others, such as BNB, are figures of their own. `contract_type`, `contract_size` and
+   * `settle` are for a symbol that the exchange never listed while the service knew it.
    */
   recordTrade(position: BotPosition, record: TradeRecord = {}): string {
+    const fees = record.fees ?? position.fees;
     const members = {
       symbol: position.symbol,
       side: position.side,
       quantity: position.quantity,
       entry_price: position.entry_price,
       exit_price: position.exit_price,
-      fees: position.fees,
+      fees,
       leverage: position.leverage,
       margin_mode: position.margin_mode,
       position_id: position.id,
@@ -76,7 +78,13 @@ export class Recorder {
       exit_reason: record.exit_reason,
     };
     requireDecimals(members, "quantity", "entry_price", "exit_price");
-    requireDecimals(members, "fees", "leverage", "contract_size");
+    requireDecimals(members, "leverage", "contract_size");
+    for (const fee of Array.isArray(fees) ? fees : []) {
+      requireDecimals(fee, "amount");
+    }
+    if (!Array.isArray(fees)) {
+      requireDecimals({ fees }, "fees");
+    }
     return this.#record("trades", record.id ?? position.id, members, position.key?.id ?? null);
   }
 

@@ -233,6 +233,9 @@ test("amounts are decimals as text, never numbers", async () => {
       assert.throws(() => bot.opened(position, { entry_price: wrong }), TypeError);
       assert.throws(() => bot.recordEquity({ equity: wrong, settle: "USDT" }), TypeError);
       assert.throws(() => bot.recordTrade({ ...position, exit_price: wrong }), TypeError);
+      assert.throws(() => bot.recordTrade(position, { fees: wrong }), TypeError);
+      const fees = [{ asset: "BNB", amount: wrong }];
+      assert.throws(() => bot.recordTrade(position, { fees }), TypeError);
     }
   }
   await bot.flush(0.5);
@@ -290,7 +293,8 @@ test("records are sent in batches, once each, and refusals are thrown by flush",
   const bot = client();
   await bot.config();
   const closed = { ...opening, id: "t1", status: "closed", entry_price: "1", exit_price: "2" };
-  assert.equal(bot.recordTrade(closed, { exit_reason: "target" }), "t1");
+  const fees = [{ asset: "BNB", amount: "0.001" }];
+  assert.equal(bot.recordTrade(closed, { exit_reason: "target", fees }), "t1");
   bot.recordFunding({ symbol: SYMBOL, amount: "-1.25", settle: "USDT", id: "f1" });
   bot.recordEquity({ equity: "10250.75", settle: "USDT", at: new Date("2026-11-22T10:00:00Z") });
   bot.recordSignal({ symbol: SYMBOL, name: "breakout", direction: "long", acted: true, id: "s1" });
@@ -308,7 +312,8 @@ test("records are sent in batches, once each, and refusals are thrown by flush",
   assert.equal(key_id, vectors.binding.key_id);
   assert.equal(items[0].position_id, "t1");
   assert.equal(items[0].exit_reason, "target");
-  assert(!("status" in items[0]) && !("fees" in items[0]));
+  assert(!("status" in items[0]) && !("leverage" in items[0]));
+  assert.deepEqual(items[0].fees, fees);
   assert.equal(service.records["funding/f1"].amount, "-1.25");
   assert.equal(service.of("equity-snapshots")[0].body.items[0].at, "2026-11-22T10:00:00.000Z");
   assert.equal(service.records[`events/${id}`].level, "info");

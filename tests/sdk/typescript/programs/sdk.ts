@@ -73,7 +73,11 @@ const ended = bot.running(async (signal) => {
   assert.equal((await asUser("GET", `/v1/bots/${bot_id}`)).open_positions, 1);
 
   const closed = bot.closePosition(open, { exit_price: "98100", fees: "1.25" });
-  bot.recordTrade(closed, { exit_reason: "target" });
+  const charged = [
+    { asset: "USDT", amount: "1.25" },
+    { asset: "BNB", amount: "0.001" },
+  ];
+  bot.recordTrade(closed, { exit_reason: "target", fees: charged });
   bot.recordFunding({ symbol, amount: "-0.125", settle: "USDT", id: "f1" });
   bot.recordEquity({ equity: "10250.75", settle: "USDT" });
   bot.recordSignal({ symbol, name: "breakout", direction: "long", score: "0.8", acted: true });
@@ -90,6 +94,7 @@ const ended = bot.running(async (signal) => {
   const [trade] = await of("trades");
   assert.equal(trade.position_id, "ts:1");
   assert.equal(trade.quantity, "0.5");
+  assert.equal(trade.fees, "1.25");
   assert.equal((await of("funding"))[0].amount, "-0.125");
   assert.equal((await of("equity-snapshots"))[0].equity, "10250.75");
   assert.equal((await of("signals"))[0].score, "0.8");
