@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tests.sdk.commands.run.conftest import SECRETS, Starter
-from tests.sdk.commands.run.test_programs import leaves_nothing
 
 RECIPE = Path(__file__).parents[4] / "docs/recipes/ccxt-mcp-server.md"
 UNDERSTOOD = {
@@ -52,4 +51,5 @@ def test_the_server_finds_an_account_with_the_credentials_in_memory(
     assert account["exchange"] == "okx"
     assert (account["apiKey"], account["secret"], account["password"]) == SECRETS
     assert mode.strip() == "600"
-    leaves_nothing(run, memory)
+    assert not any(secret in run.messages for secret in SECRETS)
+    assert list(memory.iterdir()) == []
