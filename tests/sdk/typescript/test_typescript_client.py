@@ -93,10 +93,8 @@ async def test_the_minimal_client_of_the_documentation_works(
     async with environment(busy_world) as env:
         token = tmp_path / "bot.token"
         token.write_text(env["BOT_TOKEN"])
-        program_of_it = f"compiled/bots_{number}.js"
-        printed = await asyncio.to_thread(
-            run, "node", program_of_it, env["BASE_URL"], token, cwd=built.project
-        )
+        command = ("node", f"compiled/bots_{number}.js", env["BASE_URL"], token, "okx", "testnet")
+        printed = await asyncio.to_thread(run, *command, cwd=built.project)
     assert "status: 'stored'" in printed
     length = len(json.loads(env["GIVEN"])["api_key"])
     assert printed.endswith(f"done with a key of {length} characters on okx\n")
