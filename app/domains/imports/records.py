@@ -125,11 +125,14 @@ class NdjsonRecords:
 
 
 class CsvRecords:
-    """A header, then a record on each line (RFC 4180) with commas. Empty cells are null."""
+    """A header, then a record on each line (RFC 4180) with commas. Empty cells are null.
 
-    def __init__(self, needed: Collection[str]) -> None:
+    The header must have all columns of one of `headers`.
+    """
+
+    def __init__(self, *headers: Collection[str]) -> None:
         self._lines = _Lines()
-        self._needed = needed
+        self._headers = headers
         self._header: list[str] | None = None
 
     def feed(self, chunk: bytes) -> Iterator[Record]:
@@ -166,7 +169,7 @@ class CsvRecords:
         header = [] if cells is None else [cell.strip() for cell in cells]
         if len(set(header)) != len(header):
             raise Malformed("The header of the file names a column twice.")
-        missing = sorted(set(self._needed) - set(header))
+        missing = min((sorted(set(needed) - set(header)) for needed in self._headers), key=len)
         if missing:
             raise Malformed(
                 f"The header of the file lacks the columns {', '.join(missing)}. The first line "

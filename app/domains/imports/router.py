@@ -2,6 +2,7 @@
 
 from typing import Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -11,6 +12,7 @@ from app.api.openapi import FILE_SCHEMAS
 from app.api.problems import problems
 from app.api.route import EdgeRoute, media_type_of
 from app.auth.scopes import Scope
+from app.domains.accounts.timezones import TimeZone
 from app.domains.imports.deps import Imports, Place
 from app.domains.imports.errors import DailyImportExceeded, ImportEnded, ImportInProgress
 from app.domains.imports.formats.registry import CSV, FORMATS, JSON, MEDIA_TYPES, NDJSON
@@ -105,6 +107,13 @@ async def import_trades(
     dry_run: Annotated[
         bool, Query(description="Check everything and count, but store nothing.")
     ] = False,
+    time_zone: Annotated[
+        TimeZone | None,
+        Query(
+            description="The zone of the times in a CSV file of Bybit's website, whose newer "
+            "exports do not name it."
+        ),
+    ] = None,
 ) -> Response:
     """Import trades from a file.
 
@@ -114,7 +123,8 @@ async def import_trades(
 
     An account has one import at a time. Cancelling the operation removes what it has stored.
     """
-    wanted = Wanted(FORMATS[format_], key_id, bot_id, on_error, dry_run)
+    zone = None if time_zone is None else ZoneInfo(time_zone)
+    wanted = Wanted(FORMATS[format_], key_id, bot_id, on_error, dry_run, zone)
     row = await service.receive(wanted, media_type_of(request), request.stream())
     return operation_answer(row, status=202)
 

@@ -17,7 +17,8 @@ ImportFormat = TypeAliasType(
         Literal["botkeys", "freqtrade", "bybit_closed_pnl", "binance_income", "binance_trades"],
         Field(
             description="Who wrote the file: `botkeys` is this service's own list of trades, "
-            "`freqtrade` that of freqtrade; the others are answers of the exchanges' own routes."
+            "`freqtrade` that of freqtrade; the others are answers of the exchanges' own routes, "
+            "and `bybit_closed_pnl` also what Bybit's website exports."
         ),
     ],
 )

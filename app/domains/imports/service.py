@@ -9,6 +9,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 from app.api.schemas import LONGEST_NAME
 from app.api.unit_of_work import UnitOfWork
@@ -58,6 +59,7 @@ class Wanted(NamedTuple):
     bot_id: UUID | None
     on_error: str
     dry_run: bool
+    zone: ZoneInfo | None = None
 
 
 class ImportService:
@@ -147,6 +149,7 @@ class ImportService:
             key.region,
             wanted.bot_id,
             key.others,
+            wanted.zone,
         )
         return target, today.now
 

@@ -120,7 +120,7 @@ async def test_a_file_that_announces_too_much_is_not_read(world: World) -> None:
 
 def records(kind: str) -> Records:
     if kind == CSV:
-        return CsvRecords(["id"])
+        return CsvRecords(("id",))
     return NdjsonRecords() if kind == NDJSON else JsonRecords([("items",), ("a", "*", "b")])
 
 
@@ -176,7 +176,7 @@ def test_every_text_comes_back_from_a_spreadsheet_s_cell() -> None:
     for _ in range(2000):
         value = "".join(rng.choice("'=+-@;\t\" aé") for _ in range(rng.randint(0, 9)))
         document: Json = {"id": "i", "bot": None, "key": None, "x": value}
-        reading = CsvRecords(["x"])
+        reading = CsvRecords(("x",))
         (record,) = [*reading.feed(lines.begin() + lines.write([document])), *reading.end()]
         assert record.members is not None
         assert unquoted(record.members["x"] or "") == value

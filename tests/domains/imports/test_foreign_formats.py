@@ -308,7 +308,119 @@ async def test_fees_in_more_assets_than_a_trade_may_have_are_refused(world: Worl
     assert len(shown["other_fees"]) == 10
 
 
-@pytest.mark.parametrize("name", ["binance_income", "binance_trades", "bybit_closed_pnl"])
+def exported(**changes: str) -> Json:
+    """Return a row of closed P&L as Bybit's website exports it now."""
+    return {
+        "Market": "ETHUSDT",
+        "Order Quantity": "2.0000",
+        "Entry Price": "100",
+        "Exit Price": "110",
+        "Opening Fee": "0.11",
+        "Closing Fee": "0.121",
+        "Funding Fee": "0.02",
+        "cumClosedPzOpenFeeInfo": '{"USDT":"0.11"}',
+        "cumClosedPzTradeFeeInfo": '{"USDT":"0.121","MNT":0.0500}',
+        "Trade Type": "Trade",
+        "Realized P&L": "19.749",
+        "Trade time": "12:00 2026-01-10",
+        **changes,
+    }
+
+
+async def test_closed_pnl_of_bybit_s_website_needs_the_zone_of_its_times(world: World) -> None:
+    user = world.user()
+    key = await user.add_key(exchange="bybit")
+    plain = {"cumClosedPzOpenFeeInfo": "", "cumClosedPzTradeFeeInfo": ""}
+    rows = [
+        exported(),
+        exported(),
+        exported(**{"Realized P&L": "-20.231", "Trade time": "2026-01-10 13:00:30"} | plain),
+        exported(**{"Trade time": "10/01/2026"}),
+        exported(cumClosedPzOpenFeeInfo="[1]"),
+        exported(**{"Order Quantity": "none"}),
+    ]
+    query = {"key_id": key["id"], "format": "bybit_closed_pnl"}
+    without = await bring(world, user, as_csv(rows), CSV, **query)
+    assert without["receipt"]["imported"]["refused"] == {"invalid_item": 6}
+    assert "`time_zone`" in (await refused(user, without))[0]["detail"]
+
+    query["time_zone"] = "Europe/Prague"
+    operation = await bring(world, user, as_csv(rows), CSV, **query)
+    counts = operation["receipt"]["imported"]
+    assert (counts["stored"], counts["refused"]) == (3, {"invalid_item": 3}), operation
+    short, *longs = await trades(user)
+    assert [one["closed_at"] for one in (short, *longs)] == [
+        "2026-01-10T12:00:30Z",
+        *["2026-01-10T11:00:00Z"] * 2,
+    ]
+    assert (short["side"], short["fees"], short["pnl"]) == ("short", "0.231", "-20.231")
+    assert short["other_fees"] == []
+    for one in longs:
+        assert (one["side"], one["quantity"], one["exit_price"]) == ("long", "2", "110")
+        assert (one["fees"], one["pnl"]) == ("0.231", "19.749")
+        assert one["other_fees"] == [{"asset": "MNT", "amount": "0.05"}]
+    again = await bring(world, user, as_csv(rows), CSV, **query)
+    assert again["receipt"]["imported"]["duplicate"] == 3
+
+
+@pytest.mark.parametrize(
+    ("row", "at_time"),
+    [
+        (
+            {
+                "Contracts": "ETHUSDT",
+                "Closing Direction": "Sell",
+                "Qty": "2",
+                "Entry Price": "100",
+                "Exit Price": "110",
+                "Closed P&L": "19.749",
+                "Exit Type": "Trade",
+                "Trade Time(UTC+0)": "2026-01-10 11:00:00",
+            },
+            "2026-01-10T11:00:00Z",
+        ),
+        (
+            {
+                "Uid": "1",
+                "Contracts": "ETHUSDT",
+                "Trade Type": "SELL",
+                "Qty": "2",
+                "Entry Price": "100",
+                "Realized P&L": "19.749",
+                "Filled Price": "110",
+                "Exit Type": "Trade",
+                "Filled/Settlement Time(UTC-5:30)": "11:00 2026-01-10",
+                "Create Time": "10:00 2026-01-10",
+            },
+            "2026-01-10T16:30:00Z",
+        ),
+        (closed(), None),
+    ],
+    ids=["first", "second", "of the API"],
+)
+async def test_closed_pnl_of_bybit_comes_as_csv_in_every_spelling(
+    world: World, row: Json, at_time: str | None
+) -> None:
+    user = world.user()
+    key = await user.add_key(exchange="bybit")
+    query = {"key_id": key["id"], "format": "bybit_closed_pnl"}
+    operation = await bring(world, user, as_csv([row]), CSV, **query)
+    assert operation["receipt"]["imported"]["stored"] == 1, await refused(user, operation)
+    (shown,) = await trades(user)
+    assert (shown["symbol"], shown["side"], shown["settle"]) == ("ETHUSDT", "long", "USDT")
+    if at_time is not None:
+        assert (shown["closed_at"], shown["pnl"]) == (at_time, "19.749")
+
+
+async def test_a_csv_file_of_another_kind_is_refused_with_what_it_lacks(world: World) -> None:
+    user = world.user()
+    key = await user.add_key(exchange="bybit")
+    answer = await send(user, b"Market,Price\n", CSV, key_id=key["id"], format="bybit_closed_pnl")
+    assert answer.status_code == 422
+    assert "lacks the columns Entry Price" in answer.text
+
+
+@pytest.mark.parametrize("name", ["binance_income", "binance_trades"])
 async def test_an_exchange_s_answer_has_no_csv(world: World, name: str) -> None:
     user = world.user()
     key = await user.add_key(exchange=name.partition("_")[0])

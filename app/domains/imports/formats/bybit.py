@@ -1,11 +1,11 @@
-"""Closed P&L of Bybit: the list of `GET /v5/position/closed-pnl`.
+"""Closed P&L of Bybit: the list of `GET /v5/position/closed-pnl`, or what its website exports.
 
 A row is one closing order. P&L is Bybit's own, net of the fees of opening and closing. It says no
 time of opening. Its `side` is described as the order's in one place and as the position's in
 another, so the side is the one that prices, quantity and P&L agree with, or null.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from app.api.schemas import Symbol
 from app.db.models.trading import NOBODY
+from app.domains.imports.formats import bybit_web
 from app.domains.imports.formats.faults import of_validation
 from app.domains.imports.formats.foreign import (
     NO_SETTLE,
@@ -22,13 +23,15 @@ from app.domains.imports.formats.foreign import (
     Milliseconds,
     Name,
 )
-from app.domains.imports.formats.row import ImportedTrade, Outcome, Target
+from app.domains.imports.formats.row import ImportedTrade, Outcome, Refusal, Target
+from app.domains.ingest.fees import Fee, by_asset, in_asset
 from app.domains.ingest.pnl import realised_pnl
 from app.domains.trading.fields import Amount, Positive
 from app.domains.trading.symbols import Listed
 from botkeys.exchanges.model import ContractKind
 
 PATHS = (("result", "list"),)
+HEADERS = (("symbol", "orderId", "closedSize", "closedPnl", "updatedTime"), *bybit_web.HEADERS)
 _SETTLE_OF_SUFFIX = {"USDT": "USDT", "PERP": "USDC"}
 """How Bybit names linear perpetuals, also those that it has delisted."""
 
@@ -53,30 +56,41 @@ class BybitClosedPnl:
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._web = bybit_web.WebRows(target.zone)
 
     def name(self, members: dict[str, Any]) -> str | None:
-        symbol = members.get("symbol")
-        return symbol if isinstance(symbol, str) else None
+        names = (members.get(name) for name in ("symbol", *bybit_web.SYMBOLS))
+        return next((name for name in names if isinstance(name, str)), None)
 
     def read(
         self, members: dict[str, Any], listed: Listed | None, *, csv: bool
     ) -> Iterable[Outcome]:
-        del csv
+        charged = None
+        if csv and "symbol" not in members:
+            found = self._web.read(members)
+            if isinstance(found, Refusal):
+                return [found]
+            members, charged = found
         try:
             row = ClosedPnl.model_validate(members)
         except ValidationError as error:
             return [of_validation(error, ClosedPnl)]
-        return [self._outcome(row, listed)]
+        return [self._outcome(row, listed, charged)]
 
     def end(self) -> Iterable[Outcome]:
         return []
 
-    def _outcome(self, row: ClosedPnl, listed: Listed | None) -> Outcome:
+    def _outcome(
+        self, row: ClosedPnl, listed: Listed | None, charged: Sequence[Fee] | None
+    ) -> Outcome:
         settle = _SETTLE_OF_SUFFIX.get(row.symbol[-4:]) if listed is None else listed.settle
         if settle is None:
             return NO_SETTLE
         kind = ContractKind.LINEAR if listed is None else listed.contract_type
-        fees = (row.openFee or Decimal(0)) + (row.closeFee or Decimal(0))
+        if charged is None:
+            fees, others = (row.openFee or Decimal(0)) + (row.closeFee or Decimal(0)), None
+        else:
+            fees, others = in_asset(charged, settle), by_asset(charged, but=settle)
         return ImportedTrade(
             self._target.bot_id or NOBODY,
             # One order may close in several rows, of which each has its own time.
@@ -97,6 +111,7 @@ class BybitClosedPnl:
             None,
             row.updatedTime,
             None,
+            others,
         )
 
 

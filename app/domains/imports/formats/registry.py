@@ -14,27 +14,27 @@ MEDIA_TYPES = (JSON, NDJSON, CSV)
 class FormatKind(NamedTuple):
     """A format. `exchange` is the only one whose keys its files belong to; `None` for any.
 
-    `paths` say where a JSON document has its array, if it is none itself; `columns` are those that
-    a CSV file must have, `None` if there is no CSV of this format.
+    `paths` say where a JSON document has its array, if it is none itself. A CSV file must have the
+    columns of one of `headers`; without any there is no CSV of this format.
     """
 
     name: str
     form: Callable[[Target], Format]
     exchange: str | None
     paths: tuple[Path, ...]
-    columns: tuple[str, ...] | None
+    headers: tuple[tuple[str, ...], ...] = ()
 
 
 FORMATS = {
     kind.name: kind
     for kind in (
-        FormatKind("botkeys", own.OwnFormat, None, own.PATHS, own.COLUMNS),
+        FormatKind("botkeys", own.OwnFormat, None, own.PATHS, (own.COLUMNS,)),
         FormatKind(
-            "freqtrade", freqtrade.FreqtradeFormat, None, freqtrade.PATHS, freqtrade.COLUMNS
+            "freqtrade", freqtrade.FreqtradeFormat, None, freqtrade.PATHS, (freqtrade.COLUMNS,)
         ),
-        FormatKind("bybit_closed_pnl", bybit.BybitClosedPnl, "bybit", bybit.PATHS, None),
-        FormatKind("binance_income", binance.BinanceIncome, "binance", binance.PATHS, None),
-        FormatKind("binance_trades", binance.BinanceTrades, "binance", binance.PATHS, None),
+        FormatKind("bybit_closed_pnl", bybit.BybitClosedPnl, "bybit", bybit.PATHS, bybit.HEADERS),
+        FormatKind("binance_income", binance.BinanceIncome, "binance", binance.PATHS),
+        FormatKind("binance_trades", binance.BinanceTrades, "binance", binance.PATHS),
     )
 }
 
@@ -42,9 +42,9 @@ FORMATS = {
 def records_of(kind: FormatKind, media_type: str) -> Records | None:
     """Return what cuts a file of this media type; `None` if the format has no such files."""
     if media_type == CSV:
-        return None if kind.columns is None else CsvRecords(kind.columns)
+        return CsvRecords(*kind.headers) if kind.headers else None
     return NdjsonRecords() if media_type == NDJSON else JsonRecords(kind.paths)
 
 
 def media_types(kind: FormatKind) -> tuple[str, ...]:
-    return MEDIA_TYPES if kind.columns is not None else (JSON, NDJSON)
+    return MEDIA_TYPES if kind.headers else (JSON, NDJSON)

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, Protocol, TypeAlias
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from app.domains.trading.symbols import Listed, Place
 from botkeys.exchanges.model import ContractKind, ContractType
@@ -90,7 +91,7 @@ Outcome: TypeAlias = ImportedTrade | Refusal | Skipped
 class Target(NamedTuple):
     """The key that the history belongs to. `bot_id` is `None` if the request names no bot.
 
-    `others` are the account's other keys, deleted or not.
+    `others` are the account's other keys, deleted or not. `zone` is that of times without one.
     """
 
     key_id: UUID
@@ -100,6 +101,7 @@ class Target(NamedTuple):
     region: str | None
     bot_id: UUID | None
     others: Collection[UUID]
+    zone: ZoneInfo | None = None
 
     @property
     def place(self) -> Place:
