@@ -13,6 +13,7 @@ from botkeys.commands.endings import BadData, Ending, UsageFault
 from botkeys.commands.entered_credentials import Entered, enter_credentials
 from botkeys.commands.exchange_names import Market
 from botkeys.commands.output import Output, facts
+from botkeys.commands.service import be_quiet
 from botkeys.exchanges.advice import advice
 from botkeys.exchanges.credential_format import malformed, takes_private_keys
 from botkeys.exchanges.errors import (
@@ -82,6 +83,7 @@ def run(
     market: Market, source: Path | None, hosts: str | None, seconds: float, output: Output
 ) -> int:
     """Check the credentials that the user gives, show the result, and return the exit status."""
+    be_quiet()
     overrides = _overrides(hosts)
     profile = EXCHANGES[market.exchange]
     entered = enter_credentials(source, market.exchange, output.warn)
