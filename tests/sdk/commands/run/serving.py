@@ -89,7 +89,7 @@ class ServedService:
 
         async def events() -> AsyncIterator[str]:
             sent = 0
-            while not await request.is_disconnected():
+            while self.service.problem is None and not await request.is_disconnected():
                 if self._version != sent:
                     sent = self._version
                     document = json.dumps(self.service.config)

@@ -40,6 +40,8 @@ class Delivery:
     arguments: Sequence[str] = ()
     replaced: Mapping[str, str] = field(default_factory=dict)
     """Words in braces that are replaced in arguments; none is a credential."""
+    withheld: Sequence[str] = ()
+    """Variables that would take precedence over what is given."""
 
 
 class Preset(Protocol):
@@ -73,6 +75,8 @@ def prepare(
     given = {name: value for name, value in variables.items() if not name.startswith(OWN_VARIABLES)}
     words: dict[str, str] = {}
     for delivery in deliveries:
+        for name in delivery.withheld:
+            given.pop(name, None)
         words |= delivery.replaced
         for planned in delivery.files:
             make = files.write_memfd if planned.read_by_program else files.write

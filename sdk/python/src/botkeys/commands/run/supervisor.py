@@ -103,6 +103,8 @@ class Supervisor:
     async def _acquire_again(self) -> Acquired:
         """Wait until the bot may open positions with its key, through outages."""
         acquired, self._next = self._next, None
+        if acquired is None:
+            self._tell("Waiting until the bot may open positions, to start the program again.")
         while acquired is None or acquired.outdated or not acquired.config.may_open_positions:
             acquired = None
             with suppress(BotClientError):
