@@ -17,8 +17,6 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
-import stamina
-
 from botkeys.client import BotClient, BotClientError, HttpTransport, Pace, Secret
 from examples.mean_reversion import MeanReversion
 from examples.paper import Books
@@ -64,8 +62,6 @@ class Voice:
 
 async def run(given: argparse.Namespace) -> None:
     voice, stop = Voice(), asyncio.Event()
-    # Each retry would be a line: the bot reports an outage in its own words.
-    stamina.instrumentation.set_on_retry_hooks([])
     for name in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     rule = MeanReversion(window=given.window, threshold=given.threshold, hold=given.hold)

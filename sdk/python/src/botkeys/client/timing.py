@@ -1,13 +1,13 @@
 """How often a bot calls, and how it keeps calling through an outage."""
 
+import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import stamina
-
 from botkeys.client.errors import BotClientError, NotAuthenticated
+from botkeys.transport.backoff import Backoff
 
 _Result = TypeVar("_Result")
 
@@ -54,26 +54,19 @@ async def retry_through_outages(
     online, and is called no more often than usual. Errors that are `final` and a refused token are
     raised at once.
     """
-
-    def decide(error: Exception) -> bool | float:
-        if not isinstance(error, BotClientError) or isinstance(error, NotAuthenticated):
-            return False
-        if final(error):
-            return False
-        wish = getattr(error, "retry_after", None)
-        if wish is None:
-            return True
-        return max(jittered(min(wish, _LONGEST_WISH)), pace.shortest_pause)
-
     longest = min(pace.longest_pause, pace.heartbeat)
-    async for attempt in stamina.retry_context(
-        on=decide,
-        attempts=None,
-        timeout=None,
-        wait_initial=pace.shortest_pause,
-        wait_max=longest,
-        wait_jitter=min(longest, 2.0),
-    ):
-        with attempt:
+    backoff = Backoff(pace.shortest_pause, longest, jitter=min(longest, 2.0))
+    failures = 0
+    while True:
+        try:
             return await call()
-    raise AssertionError("without a limit of attempts there is no last one")
+        except BotClientError as error:
+            if isinstance(error, NotAuthenticated) or final(error):
+                raise
+            wish = getattr(error, "retry_after", None)
+        # Outside the except block: no error is kept for the length of an outage.
+        failures += 1
+        pause = backoff.pause(failures)
+        if wish is not None:
+            pause = max(jittered(min(wish, _LONGEST_WISH)), pace.shortest_pause)
+        await asyncio.sleep(pause)

@@ -9,16 +9,16 @@ import asyncio
 import logging
 import random
 import zlib
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Self
 
 import httpx
-import stamina
 from httpx import ASGITransport, Auth, Request, Response
 
+from botkeys.transport.backoff import Backoff
 from botkeys.transport.deadline import Deadline
 from botkeys.transport.errors import (
     AnswerTooLarge,
@@ -174,19 +174,6 @@ def keep_addresses_out_of_logs() -> None:
         logging.getLogger(name).addFilter(_QUIET)
 
 
-class _Again(Exception):
-    """An answer that is worth another attempt."""
-
-    def __init__(self, answer: HttpAnswer) -> None:
-        self.answer = answer
-        super().__init__(answer.status)
-
-
-def _raise_if_again(answer: HttpAnswer) -> None:
-    if answer.status == _TOO_MANY or answer.status in _RETRYABLE_STATUS:
-        raise _Again(answer)
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class _Call:
     """What one request sends, at every attempt."""
@@ -216,6 +203,7 @@ class HttpTransport:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._limits = limits or TransportLimits()
+        self._backoff = Backoff(self._limits.first_pause, self._limits.longest_pause, jitter=0.2)
         self._rates: dict[str, Rate] = {}
         self._gates: dict[str, HostGate] = {}
         keep_addresses_out_of_logs()
@@ -283,25 +271,20 @@ class HttpTransport:
             last = _Unanswered(host, "no time left")
         try:
             async with bound:
-                async for attempt in stamina.retry_context(
-                    on=_whether_again(whole, may_retry=may_retry),
-                    attempts=self._limits.attempts,
-                    timeout=None,
-                    wait_initial=self._limits.first_pause,
-                    wait_max=self._limits.longest_pause,
-                    wait_jitter=0.2,
-                ):
-                    with attempt:
-                        try:
-                            async with self._turn(call) as gate:
-                                last = _Unanswered(host, "total time")
-                                answer = await self._once(call, gate)
-                        except TransportError as error:
-                            last = error
-                            raise
-                        last = answer
-                        _raise_if_again(answer)
-        except (_Again, TransportError, TimeoutError):
+                for attempt in range(1, self._limits.attempts + 1):
+                    try:
+                        async with self._turn(call) as gate:
+                            last = _Unanswered(host, "total time")
+                            last = await self._once(call, gate)
+                    except TransportError as error:
+                        last = error
+                    if attempt == self._limits.attempts or not may_retry:
+                        break
+                    pause = self._pause(last, attempt, whole)
+                    if pause is None:
+                        break
+                    await asyncio.sleep(pause)
+        except TimeoutError:
             pass  # `last` holds the outcome of the last attempt, even if time ended before another
         self._judge(host, last)
         if isinstance(last, TransportError):
@@ -342,6 +325,21 @@ class HttpTransport:
             yield HttpStream(response, host, limits)
         finally:
             await response.aclose()
+
+    def _pause(
+        self, last: HttpAnswer | TransportError, attempt: int, deadline: Deadline
+    ) -> float | None:
+        """Return the seconds until the next attempt; `None` if this outcome is final."""
+        if isinstance(last, TransportError):
+            return self._backoff.pause(attempt) if last.retryable else None
+        if last.status != _TOO_MANY and last.status not in _RETRYABLE_STATUS:
+            return None
+        wish = retry_after(last.headers)
+        if wish is None:
+            return None if last.status == _TOO_MANY else self._backoff.pause(attempt)
+        # A little later than asked and spread out: every caller was given the same second.
+        pause = wish + random.uniform(0.01, 0.2)  # noqa: S311  # spreads load, guards nothing
+        return pause if pause < deadline.left() else None
 
     def _judge(self, host: str, outcome: HttpAnswer | TransportError) -> None:
         """Record a call's outcome in the host's circuit; some outcomes say nothing about it."""
@@ -438,22 +436,6 @@ def _failure(host: str, error: Exception) -> TransportError:
     if isinstance(error, zlib.error):
         return Unreachable(host, "gzip that cannot be unpacked")
     return Unreachable(host, name)
-
-
-def _whether_again(deadline: Deadline, *, may_retry: bool) -> Callable[[Exception], bool | float]:
-    """Return stamina's decision: no, yes with its own growing pause, or yes after some seconds."""
-
-    def decide(error: Exception) -> bool | float:
-        if not may_retry or not isinstance(error, _Again):
-            return may_retry and isinstance(error, TransportError) and error.retryable
-        wish = retry_after(error.answer.headers)
-        if wish is None:
-            return error.answer.status != _TOO_MANY
-        # A little later than asked and spread out: every caller was given the same second.
-        pause = wish + random.uniform(0.01, 0.2)  # noqa: S311  # spreads load, guards nothing
-        return pause if pause < deadline.left() else False
-
-    return decide
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
