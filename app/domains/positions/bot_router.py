@@ -1,19 +1,40 @@
-"""The route by which bots report their positions (role `runtime`)."""
+"""The routes by which bots report their positions and read what they hold (role `runtime`)."""
 
 from fastapi import APIRouter, Response
 
 from app.api.access import for_bots
 from app.api.json_response import json_answer
+from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.api.problems import problems
 from app.api.route import EdgeRoute
 from app.domains.assets.errors import LeverageNotSettable, MarginModeNotSupported
 from app.domains.positions.deps import PositionReports
 from app.domains.positions.errors import REFUSALS, PositionConflict
-from app.domains.positions.schemas import Position, PositionId, PositionReport
+from app.domains.positions.schemas import Position, PositionId, PositionPage, PositionReport
 from app.domains.positions.serializers import position_document
 from app.domains.trading import errors
 
 router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class=EdgeRoute)
+
+
+@router.get(
+    "",
+    operation_id="listHeldPositions",
+    summary="List the positions that the bot holds",
+    response_model=PositionPage,
+)
+@for_bots()
+async def list_held_positions(
+    service: PositionReports, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> Response:
+    """List the bot's open positions and its reservations that have not lapsed, ordered by id.
+
+    This is what a bot that was restarted continues with: under the same ids, and with higher
+    revisions. Positions with a key that the bot has since lost are included.
+    """
+    cursors = TextCursors("held_positions")
+    page = await service.held(cursors.after(cursor), limit)
+    return json_answer(page.envelope(cursors, position_document))
 
 
 @router.put(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.api.pagination import Page
 from app.db.driver import SessionExecutor
 from app.domains.bots.config_rows import ConfigRow, read_under_locks
 from app.domains.positions import report_statements as statements
@@ -103,6 +104,13 @@ class PositionReportRepository:
     async def get(self, position_id: str) -> PositionRow | None:
         rows = await self._executor.fetch(statements.GET, **self._names, position=position_id)
         return next(map(PositionRow._make, rows), None)
+
+    async def held(self, after: str, limit: int) -> Page[PositionRow, str]:
+        """Return a page of the open positions and the openings that have not lapsed, by id."""
+        rows = await self._executor.fetch(
+            statements.HELD, **self._names, after=after, limit=limit + 1
+        )
+        return Page.cut([*map(PositionRow._make, rows)], limit, lambda row: row.id)
 
     async def former_key(self, key_id: UUID, symbol: str) -> Origin | None:
         """Return a key that the bot has or had, even if deleted; `None` if the bot never had it."""

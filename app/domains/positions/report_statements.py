@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BindParameter,
+    Integer,
     Text,
     Uuid,
     any_,
@@ -16,6 +17,7 @@ from sqlalchemy import (
     func,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert
@@ -33,7 +35,7 @@ from app.db.models import (
     PurgedPosition,
     TradingAsset,
 )
-from app.db.models.position import happened
+from app.db.models.position import happened, held
 from app.db.outcome import IDENTIFIED
 from app.domains.positions.rows import POSITIONS, named
 from app.domains.trading.tombstones import digest_of, removal
@@ -119,6 +121,25 @@ SHARE_ASSETS = Statement(
 )
 LOCK_POSITION = Statement(select(Position.id).where(*_THIS_POSITION).with_for_update())
 GET = Statement(POSITIONS.where(*_THIS_POSITION))
+# A bot may have closed a million positions: the inner query finds the others by their own index,
+# and only they are put in order.
+_HELD = (
+    select(Position.__table__)
+    .where(
+        Position.account_id == _ACCOUNT,
+        Position.bot_id == _BOT,
+        text("status IN ('opening', 'open')"),
+        held(),
+    )
+    .cte("held")
+    .prefix_with("MATERIALIZED")
+)
+HELD = Statement(
+    named(_HELD)
+    .where(_HELD.c.id > bindparam("after", type_=Text()))
+    .order_by(_HELD.c.id)
+    .limit(bindparam("limit", type_=Integer()))
+)
 DELETED = Statement(
     select(
         DeletionMark.environment,

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from app.api.pagination import Page
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.domains.assets.rules import (
@@ -87,6 +88,10 @@ class PositionReportService:
         self._events = events
         self._bot = bot
         self._refuse_withdrawal = refuse_withdrawal
+
+    async def held(self, after: str | None, limit: int) -> Page[PositionRow, str]:
+        """Return a page of what the bot holds, with any key that it has or had."""
+        return await self._positions.held(after or "", limit)
 
     async def report(self, position_id: str, sent: PositionReport) -> PositionRow:
         """Apply the report to the position, and return the position as it is then stored."""
