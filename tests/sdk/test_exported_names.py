@@ -68,6 +68,7 @@ CLIENT = {
     "Forgotten",
     "ReportsPending",
     "TooManyReports",
+    "OutboxUnusable",
     "NotRecordable",
     "NotReserved",
     "ReportsRefused",

@@ -108,7 +108,8 @@ class Runtime(httpx.AsyncBaseTransport):
                 version = self.service.config["version"]
                 return answer(200, {"config_version": version, "may_open_positions": True})
             case "positions" | "orders":
-                return answer(200, self._store(last, body or {}))
+                listed = request.method == "GET"
+                return answer(200, self._page(request) if listed else self._store(last, body or {}))
             case "trades" | "funding" | "equity-snapshots" | "signals" | "events":
                 judged = [self._screen(kind, item) for item in (body or {})["items"]]
                 if self.answers_get_lost:
@@ -123,6 +124,17 @@ class Runtime(httpx.AsyncBaseTransport):
         async with self.connected:
             self.connected.notify_all()
         return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=stream)
+
+    def _page(self, request: httpx.Request) -> dict[str, Any]:
+        """Return two of the held positions after the cursor, which is the id of the last one."""
+        after = request.url.params.get("cursor", "")
+        held = sorted(name for name, each in self.positions.items() if each["status"] != "closed")
+        names = [name for name in held if name > after]
+        following = names[1] if len(names) > 2 else None
+        return {
+            "items": [self.positions[name] for name in names[:2]],
+            "next_cursor": following,
+        }
 
     def _store(self, position_id: str, body: dict[str, Any]) -> dict[str, Any]:
         if "orders" in body:

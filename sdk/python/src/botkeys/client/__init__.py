@@ -4,6 +4,8 @@ Everything in `__all__` is public; the modules of this package are internal. No 
 project opens credentials.
 """
 
+import logging
+
 from botkeys.client.bot import BotClient
 from botkeys.client.credentials import ReleasedCredentials
 from botkeys.client.errors import (
@@ -23,6 +25,7 @@ from botkeys.client.errors import (
     NotRecordable,
     NotReserved,
     OlderVersion,
+    OutboxUnusable,
     RateLimited,
     Refusal,
     Refused,
@@ -65,6 +68,9 @@ from botkeys.sealing.secret import Secret
 from botkeys.sealing.suites import SuiteName
 from botkeys.transport.client import HttpTransport, TransportLimits
 
+# Without a handler of the program's own, Python would print our warnings to its standard error.
+logging.getLogger("botkeys").addHandler(logging.NullHandler())
+
 __all__ = [
     "BotClient",
     "BotClientError",
@@ -103,6 +109,7 @@ __all__ = [
     "NotRecordable",
     "NotReserved",
     "OlderVersion",
+    "OutboxUnusable",
     "Pace",
     "PermissionAnswer",
     "Permissions",

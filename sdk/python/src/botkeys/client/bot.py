@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -21,9 +22,11 @@ from botkeys.client.health import (
     exchange_check,
 )
 from botkeys.client.heartbeat import HeartbeatSender
+from botkeys.client.journal import Journal, MemoryOnly
 from botkeys.client.keyring import Keyring
 from botkeys.client.models import BotConfig, Heartbeat, Position
 from botkeys.client.order_reporter import OrderReporter
+from botkeys.client.outbox_file import OutboxFile
 from botkeys.client.position_outbox import PositionOutbox, RevisionCounter, put_position
 from botkeys.client.record_queue import RecordQueue
 from botkeys.client.recorder import Recorder
@@ -59,7 +62,9 @@ class BotClient(Recorder):
     refused. Without them the client accepts whatever key the service sends. `minimum_version` (with
     `key_id`) refuses credentials that were replaced before the bot last stopped. The caller's own
     `transport` is left open. `pace` sets the intervals, `check` replaces the call to the exchange,
-    `clock` the current time. Methods raise BotClientError and nothing else; the constructor raises
+    `clock` the current time. `outbox` names a file of this bot alone: what is reported is written
+    there too, and what an earlier process could not deliver is delivered by this one; raises
+    OutboxUnusable. Methods raise BotClientError and nothing else; the constructor raises
     ValueError for arguments that cannot be right.
 
     Once the service refuses the token, the credentials in memory are dropped, and every waiting
@@ -81,6 +86,7 @@ class BotClient(Recorder):
         pace: Pace | None = None,
         check: CredentialCheck | None = None,
         clock: Clock = _utc_now,
+        outbox: str | os.PathLike[str] | None = None,
     ) -> None:
         if minimum_version > 1 and key_id is None:
             raise ValueError("minimum_version applies to one key: pass key_id too")
@@ -111,10 +117,11 @@ class BotClient(Recorder):
             clock=clock,
             report=self._report_health,
         )
-        super().__init__(RecordQueue(connection, pace), clock, self._current_key)
+        self._journal: Journal = MemoryOnly() if outbox is None else OutboxFile(outbox, self._ids)
+        super().__init__(RecordQueue(connection, pace, self._journal), clock, self._current_key)
         self._revisions = RevisionCounter(clock)
         self._orders = OrderReporter(connection, pace)
-        self._positions = PositionOutbox(connection, pace, self._revisions)
+        self._positions = PositionOutbox(connection, pace, self._revisions, self._journal)
         connection.on_revoked = self._drop_everything
 
     @property
@@ -178,6 +185,7 @@ class BotClient(Recorder):
                     self._positions,
                     self._orders,
                     self._records,
+                    self._journal,
                 ):
                     group.create_task(part.run())
                 group.create_task(self._until_revoked())
@@ -212,6 +220,16 @@ class BotClient(Recorder):
             await asyncio.gather(running, return_exceptions=True)
         if ended:
             await running
+
+    async def positions(self) -> list[Position]:
+        """Return what the bot holds: its open positions, and those that are `opening`.
+
+        For a bot that was restarted: it goes on with these positions, whose later reports get
+        higher revisions than those that an earlier process sent. What this client has reported and
+        not delivered yet counts. A reservation that lapsed is not held; whether its order was
+        filled, only the exchange knows. Calls the service, and raises Unreachable in an outage.
+        """
+        return await self._positions.held()
 
     async def open_position(
         self,
@@ -339,7 +357,10 @@ class BotClient(Recorder):
             if self._connection.refused_token is None:
                 await self._flush_on_close()
         finally:
-            await self._connection.aclose()
+            try:
+                await self._connection.aclose()
+            finally:
+                await self._journal.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -370,7 +391,9 @@ class BotClient(Recorder):
             await self.flush(_CLOSING_SECONDS)
         except ReportsPending as pending:
             _logger.warning(
-                "closed with %s reports that have not reached the service", pending.count
+                "closed with %s reports that have not reached the service%s",
+                pending.count,
+                "" if isinstance(self._journal, MemoryOnly) else "; they wait in the outbox",
             )
         except BotClientError:
             pass  # each refusal has been logged

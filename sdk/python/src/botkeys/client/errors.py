@@ -11,6 +11,7 @@ BotClientError           with `code`
 ├── Forgotten            forgotten: dropped before this use
 ├── ReportsPending       reports_pending: `count` reports have not reached the service yet
 ├── TooManyReports       too_many_reports: the queue of unsent reports is full
+├── OutboxUnusable       outbox_unusable: in use, damaged, of another bot, or not writable
 ├── NotRecordable        not_recordable: cannot be written as JSON, or too long
 ├── NotReserved          not_reserved: the answer does not permit sending an order
 ├── SizeUnknown          size_unknown: what a quantity is worth is not known, see `reason`
@@ -121,6 +122,20 @@ class TooManyReports(BotClientError):
 
     def __init__(self, max_reports: int) -> None:
         super().__init__(f"{max_reports} reports are already waiting for the service.")
+
+
+class OutboxUnusable(BotClientError):
+    """The outbox cannot be opened, or cannot take this report; nothing in it was lost or changed.
+
+    `path` is the file, `why` what to tell a person.
+    """
+
+    code = "outbox_unusable"
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path = path
+        self.why = why
+        super().__init__(f"The outbox {path} {why}.")
 
 
 class NotRecordable(BotClientError):

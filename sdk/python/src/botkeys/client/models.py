@@ -208,6 +208,13 @@ class Fee:
     amount: Decimal
 
 
+class HeldPositions(_Answer):
+    """A page of GET /v1/runtime/positions."""
+
+    items: tuple[Position, ...]
+    next_cursor: str | None
+
+
 class Verdict(_Answer):
     """The result for one item of a batch: `stored`, `completed`, `duplicate`, or `refused` with a
     `code`. `pnl_unknown` is why a trade has no P&L.

@@ -11,12 +11,14 @@ from typing import Any, final
 from urllib.parse import quote
 
 from botkeys.client.connection import Connection
-from botkeys.client.errors import Refused, TooManyReports, is_final
-from botkeys.client.models import Position, parse_answer, refusal
+from botkeys.client.errors import MalformedAnswer, Refused, TooManyReports, is_final
+from botkeys.client.journal import Journal
+from botkeys.client.models import HeldPositions, Position, parse_answer, refusal
 from botkeys.client.timing import Pace, retry_through_outages
 from botkeys.decimals import plain
 
 _OK = 200
+_PAGE = 200
 _MAX_REFUSALS = 100
 _logger = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ _logger = logging.getLogger(__name__)
 class _Report:
     position: Position
     revision: int
+    place: int
+    """Its place in the journal."""
 
 
 class RevisionCounter:
@@ -59,6 +63,7 @@ class PositionOutbox:
         connection: Connection,
         pace: Pace,
         revisions: RevisionCounter,
+        journal: Journal,
         *,
         max_reports: int = 1000,
     ) -> None:
@@ -69,23 +74,36 @@ class PositionOutbox:
         self._waiting: list[_Report] = []
         self._in_flight: _Report | None = None
         self._refused: deque[Refused] = deque(maxlen=_MAX_REFUSALS)
+        self._readers: list[dict[str, Position]] = []
         self._delivering = Lock()
         self._added = Event()
+        self._journal = journal
+        for place, position, revision in journal.reports():
+            self._revisions.raise_to(position.id, revision)
+            self._waiting.append(_Report(position, revision, place))
+            self._added.set()
 
     @property
     def count(self) -> int:
         return len(self._waiting)
 
     def put(self, position: Position) -> None:
-        """Queue a report. Raises TooManyReports, and then leaves the queue as it was."""
+        """Queue a report. Raises TooManyReports or OutboxUnusable, and then leaves the queue as it
+        was.
+        """
         place = self._replaced_by(position)
         if place is None and len(self._waiting) >= self._max_reports:
             raise TooManyReports(self._max_reports)
-        report = _Report(position, self._revisions.next(position.id))
+        revision = self._revisions.next(position.id)
         if place is None:
-            self._waiting.append(report)
+            written = self._journal.add_report(position, revision)
+            self._waiting.append(_Report(position, revision, written))
         else:
-            self._waiting[place] = report
+            written = self._waiting[place].place
+            self._journal.change_report(written, position, revision)
+            self._waiting[place] = _Report(position, revision, written)
+        for newer in self._readers:
+            newer[position.id] = position
         self._added.set()
 
     def _replaced_by(self, position: Position) -> int | None:
@@ -95,6 +113,25 @@ class PositionOutbox:
                 same = report.position.status == position.status
                 return place if same and report is not self._in_flight else None
         return None
+
+    async def held(self) -> list[Position]:
+        """Return what the bot holds by the service's list and, over it, by reports of this process
+        that the list may not contain yet. Later reports have higher revisions than those stored.
+        """
+        newer = {report.position.id: report.position for report in self._waiting}
+        self._readers.append(newer)
+        try:
+            stored = await read_held(self._connection)
+        finally:
+            # By identity: two readers may know the same reports.
+            self._readers = [each for each in self._readers if each is not newer]
+        for position in stored.values():
+            if position.revision is not None:
+                self._revisions.raise_to(position.id, position.revision)
+        for name, position in newer.items():
+            known = stored.get(name)
+            stored[name] = position if known is None else _joined(known, position)
+        return [position for position in stored.values() if position.status != "closed"]
 
     async def run(self) -> None:
         """Deliver until the token is refused."""
@@ -126,6 +163,7 @@ class PositionOutbox:
                 finally:
                     self._in_flight = None
                 self._waiting.pop(0)
+                self._journal.drop_report(report.place)
                 if not any(waits.position.id == report.position.id for waits in self._waiting):
                     self._settle(report.position)
             self._added.clear()
@@ -155,6 +193,31 @@ async def put_position(connection: Connection, position: Position, revision: int
     if answer.status != _OK:
         raise refusal(answer)
     return parse_answer(Position, answer.body)
+
+
+async def read_held(connection: Connection) -> dict[str, Position]:
+    """Return by id what the service has as held by the bot, from all pages of its list."""
+    found: dict[str, Position] = {}
+    cursors: set[str | None] = {None}
+    path = f"/v1/runtime/positions?limit={_PAGE}"
+    address = path
+    while True:
+        answer = await connection.call("GET", address)
+        if answer.status != _OK:
+            raise refusal(answer)
+        page = parse_answer(HeldPositions, answer.body)
+        found |= {position.id: position for position in page.items}
+        if page.next_cursor is None:
+            return found
+        if page.next_cursor in cursors:
+            raise MalformedAnswer("The service's list of positions does not end.")
+        cursors.add(page.next_cursor)
+        address = f"{path}&cursor={quote(page.next_cursor, safe='')}"
+
+
+def _joined(stored: Position, reported: Position) -> Position:
+    """Return the report with what only the service knows of the position."""
+    return reported.model_copy(update={"key": stored.key, "revision": stored.revision})
 
 
 def _body(position: Position, revision: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from botkeys.client.errors import (
     TooManyReports,
     is_final,
 )
+from botkeys.client.journal import Journal
 from botkeys.client.models import Verdict, Verdicts, parse_answer, refusal
 from botkeys.client.records import Item, Kind
 from botkeys.client.timing import Pace, jittered, retry_through_outages
@@ -65,7 +66,14 @@ class RecordQueue:
     A batch whose answer was lost is sent again: the service recognizes items by their ids.
     """
 
-    def __init__(self, connection: Connection, pace: Pace, *, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        pace: Pace,
+        journal: Journal,
+        *,
+        max_bytes: int = MAX_BYTES,
+    ) -> None:
         self._connection = connection
         self._pace = pace
         self._max_bytes = max_bytes
@@ -74,16 +82,23 @@ class RecordQueue:
         self._delivering = Lock()
         self._added = Event()
         self._batch_full = Event()
+        self._journal = journal
+        for kind, item in journal.records():
+            self._waiting[kind].add(item)
+            self._added.set()
 
     @property
     def count(self) -> int:
         return sum(len(waiting.items) for waiting in self._waiting.values())
 
     def put(self, kind: Kind, item: Item) -> None:
-        """Queue an item. Raises TooManyReports, and then leaves the queue as it was."""
+        """Queue an item. Raises TooManyReports or OutboxUnusable, and then leaves the queue as it
+        was.
+        """
         waiting = self._waiting[kind]
         if waiting.size + _size(item) > self._max_bytes:
             raise TooManyReports(len(waiting.items))
+        self._journal.add_record(kind, item)
         waiting.add(item)
         self._added.set()
         if len(waiting.items) >= BATCH_ITEMS:
@@ -112,6 +127,7 @@ class RecordQueue:
                     elif verdict.pnl_unknown is not None:
                         _logger.warning("%s: %s has no P&L: %s", kind, item.id, verdict.pnl_unknown)
                 waiting.drop(len(batch))
+                self._journal.drop_records(kind, len(batch))
             self._added.clear()
             self._batch_full.clear()
 
