@@ -383,6 +383,13 @@ export interface Position {
   updated_at: Timestamp;
 }
 
+/** A page of positions. */
+export interface PositionPage {
+  items: Position[];
+  /** Send it as `cursor` to get the next page; null on the last page. */
+  next_cursor: string | null;
+}
+
 /** A report of a position. Omitted members keep the value of the previous report. */
 export interface PositionReport {
   /** Used only with `closed`; defaults to the time of that report. */
