@@ -1,10 +1,7 @@
 """One run with the clients that it needs, quiet but for its own sentences."""
 
-import logging
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
-
-import stamina.instrumentation
 
 from botkeys.client import BotClient, BotClientError, HttpTransport
 from botkeys.commands.run.acquiring import explain
@@ -22,8 +19,6 @@ async def supervise(
     tell: Callable[[str], None],
 ) -> int:
     """Return the program's exit status. Raises CommandError if none was started."""
-    stamina.instrumentation.set_on_retry_hooks([])
-    logging.getLogger("botkeys").addHandler(logging.NullHandler())
     async with HttpTransport() as http:
         try:
             bot = BotClient(address, token, transport=http)
