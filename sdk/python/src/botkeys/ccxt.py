@@ -24,6 +24,7 @@ from botkeys.exchanges.ccxt_ids import to_ccxt
 from botkeys.exchanges.model import ContractType, ExchangeId
 from botkeys.exchanges.pem import is_pem, private_key
 from botkeys.exchanges.registry import ADAPTERS
+from botkeys.sync import ReleasedCredentials as SyncReleasedCredentials
 
 __all__ = ["exchange", "exchange_id", "options"]
 
@@ -61,7 +62,7 @@ class _SyncBot(Protocol):
     @property
     def newest_config(self) -> BotConfig | None: ...
 
-    def credentials(self) -> ReleasedCredentials: ...
+    def credentials(self) -> ReleasedCredentials | SyncReleasedCredentials: ...
 
     def config(self) -> BotConfig: ...
 
@@ -102,7 +103,9 @@ def exchange_id(config: BotConfig) -> str:
     return to_ccxt(key.exchange, region, key.kind)
 
 
-def options(credentials: ReleasedCredentials, config: BotConfig) -> dict[str, Any]:
+def options(
+    credentials: ReleasedCredentials | SyncReleasedCredentials, config: BotConfig
+) -> dict[str, Any]:
     """Return the dictionary for the constructor of ccxt's class, secrets in plain text included.
 
     It chooses the key's environment, site and kind of contracts. An address that is not the
@@ -183,7 +186,9 @@ def _load(module: str) -> Any:
         raise CcxtMissing from None
 
 
-def make(ccxt: Any, credentials: ReleasedCredentials, config: BotConfig) -> Any:
+def make(
+    ccxt: Any, credentials: ReleasedCredentials | SyncReleasedCredentials, config: BotConfig
+) -> Any:
     """Return an exchange object of `ccxt`, which is that package or its `async_support`."""
     name = exchange_id(config)
     made_by = getattr(ccxt, name, None)
@@ -239,7 +244,9 @@ def _no_address(key: _Key) -> str:
     )
 
 
-def _secret(exchange: ExchangeId, credentials: ReleasedCredentials) -> str:
+def _secret(
+    exchange: ExchangeId, credentials: ReleasedCredentials | SyncReleasedCredentials
+) -> str:
     """Return the secret as ccxt reads it. A private key is written in its plainest form.
 
     ccxt tells the two algorithms of Binance apart by the length of the text.
