@@ -3,7 +3,14 @@
  * on. Unknown members and values are left alone, so that old bots keep working.
  */
 
-import type { BatchVerdicts, Config, HeartbeatAnswer, Position, Release } from "./api.js";
+import type {
+  BatchVerdicts,
+  Config,
+  HeartbeatAnswer,
+  Position,
+  PositionPage,
+  Release,
+} from "./api.js";
 import { decode } from "./base64url.js";
 import { MalformedAnswer, MayNotOpen, refusedError, type Refused } from "./errors.js";
 
@@ -103,6 +110,17 @@ export function parseHeartbeat(text: string): HeartbeatAnswer {
 
 export function parsePosition(text: string): Position {
   return checkedPosition(parse(text), "");
+}
+
+export function parsePositions(text: string): PositionPage {
+  const page = parse(text);
+  for (const [index, position] of requireList(page, "items").entries()) {
+    checkedPosition(asObject(position, `items.${index}`), `items.${index}.`);
+  }
+  if (page["next_cursor"] !== null) {
+    requireKind(page, "next_cursor", "string");
+  }
+  return page as unknown as PositionPage;
 }
 
 function checkedPosition(position: Document, path: string): Position {

@@ -241,6 +241,18 @@ export class BotClient extends Recorder {
   }
 
   /**
+   * Return what the bot holds: its open positions, and those that are `opening`.
+   *
+   * For a bot that was restarted: it goes on with these positions, whose later reports get higher
+   * revisions than those that an earlier process sent. What this client has reported and not
+   * delivered yet counts. A reservation that lapsed is not held; whether its order was filled, only
+   * the exchange knows.
+   */
+  async positions(): Promise<BotPosition[]> {
+    return await this.#positions.held();
+  }
+
+  /**
    * Ask for permission to send the order; valid for 60 s, until `expires_at` (see `renew`).
    *
    * Throws MayNotOpen with all `reasons`, and NotReserved if the order may not be sent for another

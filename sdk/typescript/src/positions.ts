@@ -1,14 +1,15 @@
 /** Reports of positions on their way to the service: in order, through outages, bounded. */
 
-import { parsePosition, refusal } from "./answers.js";
+import { parsePosition, parsePositions, refusal } from "./answers.js";
 import type { DataKey, DecimalText, MarginMode, Position, PositionReport } from "./api.js";
 import type { Connection } from "./connection.js";
 import { decimal } from "./decimals.js";
 import { Delivery } from "./delivery.js";
-import { isFinal, TooManyReports, type Refused } from "./errors.js";
+import { isFinal, MalformedAnswer, TooManyReports, type Refused } from "./errors.js";
 import { Flag, retryThroughOutages, type Pace } from "./timing.js";
 
 const OK = 200;
+const PAGE = 200;
 const MAX_REFUSALS = 100;
 const MAX_REPORTS = 1000;
 const NUMBERS = ["quantity", "entry_price", "exit_price", "leverage", "fees"] as const;
@@ -70,6 +71,7 @@ export class PositionOutbox {
   readonly #refused: Refused[] = [];
   readonly #added = new Flag();
   readonly #delivery = new Delivery();
+  readonly #readers = new Set<Map<string, BotPosition>>();
   #inFlight: Report | null = null;
 
   constructor(
@@ -101,7 +103,34 @@ export class PositionOutbox {
     } else {
       this.#waiting[place] = report;
     }
+    for (const newer of this.#readers) {
+      newer.set(position.id, position);
+    }
     this.#added.set();
+  }
+
+  /**
+   * Return what the bot holds by the service's list and, over it, by reports of this process that
+   * the list may not contain yet. Later reports have higher revisions than those stored.
+   */
+  async held(): Promise<BotPosition[]> {
+    const newer = new Map(this.#waiting.map(({ position }) => [position.id, position]));
+    this.#readers.add(newer);
+    let stored: Map<string, Position>;
+    try {
+      stored = await readHeld(this.#connection);
+    } finally {
+      this.#readers.delete(newer);
+    }
+    const held = new Map<string, BotPosition>(stored);
+    for (const { id, revision } of stored.values()) {
+      this.#revisions.raiseTo(id, revision ?? 0);
+    }
+    for (const [id, position] of newer) {
+      const key = stored.get(id)?.key ?? position.key;
+      held.set(id, key ? { ...position, key } : position);
+    }
+    return [...held.values()].filter(({ status }) => status !== "closed");
   }
 
   /** Return the index of the waiting report that the new one makes unnecessary, if any. */
@@ -212,6 +241,32 @@ export async function putPosition(
     throw refusal(answer);
   }
   return parsePosition(answer.text);
+}
+
+/** Return by id what the service has as held by the bot, from all pages of its list. */
+async function readHeld(connection: Connection): Promise<Map<string, Position>> {
+  const found = new Map<string, Position>();
+  const cursors = new Set<string>();
+  const path = `/v1/runtime/positions?limit=${PAGE}`;
+  for (let address = path; ; ) {
+    const answer = await connection.call("GET", address);
+    if (answer.status !== OK) {
+      throw refusal(answer);
+    }
+    const page = parsePositions(answer.text);
+    for (const position of page.items) {
+      found.set(position.id, position);
+    }
+    const cursor = page.next_cursor;
+    if (cursor === null) {
+      return found;
+    }
+    if (cursors.has(cursor)) {
+      throw new MalformedAnswer("The service's list of positions does not end.");
+    }
+    cursors.add(cursor);
+    address = `${path}&cursor=${encodeURIComponent(cursor)}`;
+  }
 }
 
 function checkNumbers(position: BotPosition): void {

@@ -279,6 +279,33 @@ test("a revision that the service has already passed is passed in turn", async (
   assert.equal(service.positions["1"].status, "open");
 });
 
+test("a bot that restarts goes on with what it holds", async () => {
+  const ahead = Date.now() + 60_000;
+  for (const id of ["1", "2", "3", "4", "5"]) {
+    const status = id === "4" ? "closed" : "open";
+    const key = { id: vectors.binding.key_id, label: "Perps" };
+    service.positions[id] = { ...opening, id, status, key, revision: ahead };
+  }
+  const bot = client();
+  bot.closePosition({ ...opening, id: "2", status: "open" }, { exit_price: "1" });
+  bot.report({ ...opening, id: "6", status: "open" });
+  const held = await bot.positions();
+  assert.deepEqual(held.map(({ id }) => id).sort(), ["1", "3", "5", "6"]);
+  assert.deepEqual(service.of("cursor=2").length, 1);
+  const [first] = held;
+  bot.closePosition(first, { exit_price: "2" });
+  await bot.flush(5);
+  assert(service.of("/positions/1")[0].body.revision > ahead);
+  assert.equal(service.of("/positions/1")[0].body.key_id, vectors.binding.key_id);
+  assert.deepEqual((await bot.positions()).map(({ id }) => id), ["3", "5", "6"]);
+
+  service.faults["positions?limit=200"] = [200, { items: [], next_cursor: "1" }];
+  service.faults["positions?limit=200&cursor=1"] = [200, { items: [], next_cursor: "1" }];
+  await assert.rejects(bot.positions(), botkeys.MalformedAnswer);
+  service.faults["positions?limit=200"] = [200, { items: [{ id: 1 }], next_cursor: null }];
+  await assert.rejects(bot.positions(), /items\.0\.id/);
+});
+
 test("a refused report of a position is thrown once, by flush", async () => {
   const warnings = [];
   const bot = client({ onWarning: (message) => warnings.push(message) });

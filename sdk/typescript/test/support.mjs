@@ -130,6 +130,11 @@ export class Service {
       send(200, { config_version: this.config.version, may_open_positions: true });
     } else if (last === "orders") {
       send(200, body);
+    } else if (last.startsWith("positions?")) {
+      const all = Object.values(this.positions).filter(({ status }) => status !== "closed");
+      const at = Number(new URLSearchParams(last).get("cursor") ?? 0);
+      const next_cursor = at + 2 < all.length ? String(at + 2) : null;
+      send(200, { items: all.slice(at, at + 2), next_cursor });
     } else if (last === "positions") {
       send(200, this.#store(decodeURIComponent(path.split("/").at(-1)), body));
     } else {

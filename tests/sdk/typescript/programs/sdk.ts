@@ -72,6 +72,8 @@ const ended = bot.running(async (signal) => {
   await bot.flush(20);
   assert.equal((await asUser("GET", `/v1/bots/${bot_id}`)).open_positions, 1);
 
+  const restarted = new BotClient(BASE_URL, BOT_TOKEN, expected);
+  assert.deepEqual((await restarted.positions()).map(({ id }) => id), ["ts:1"]);
   const closed = bot.closePosition(open, { exit_price: "98100", fees: "1.25" });
   const charged = [
     { asset: "USDT", amount: "1.25" },
