@@ -13,9 +13,12 @@ import select
 import stat
 import subprocess
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import EntryPoints
 from pathlib import Path
 from typing import Any
@@ -29,7 +32,16 @@ from app.simulator import credentials, demo_credentials
 from botkeys.cli import own_commands, run
 from botkeys.commands import service as commands_service
 from botkeys.commands.endings import Ending
-from tests.processes.running import BOTKEYS, PATIENCE, ROOT, TRACES, Service, environment, free_port
+from tests.processes.running import (
+    BOTKEYS,
+    PATIENCE,
+    ROOT,
+    TRACES,
+    Service,
+    environment,
+    free_port,
+    long,
+)
 
 Json = dict[str, Any]
 KEYS = credentials()
@@ -261,6 +273,17 @@ def test_an_import_stops_where_the_token_is_refused(
     assert ended.document["counts"] == {"not_tried": 3, "unusable": 1}
 
 
+def test_a_check_can_be_led_to_one_address(
+    nobody: Run, exchange_hosts: str, tmp_path: Path
+) -> None:
+    address = json.loads(exchange_hosts)["okx"]["testnet"]["rest_eea"]
+    options = ("-e", "testnet", "--credentials", written(tmp_path, of("okx")), "--json")
+    assert nobody("check", "myokx", *options, "--host", address).status == 0
+    beyond = nobody("check", "myokx", *options, "--host", "http://192.0.2.1")
+    assert beyond.status == 64
+    assert "https" in beyond.err
+
+
 @pytest.mark.parametrize(
     ("exchange", "variant", "status", "outcome", "sentence"),
     [
@@ -416,6 +439,72 @@ def test_every_command_says_as_json_that_the_service_is_away(
     else:
         assert document["error"]["code"] == "unreachable"
         assert "does the service run there?" in ended.err
+
+
+ODD: Json = {
+    "items": [{"id": 5, "name": "a", "label": "a"}],
+    "id": str(uuid4()),
+    "key": 5,
+    "counts": [],
+    "verification": [],
+    "next_cursor": None,
+}
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, ODD),
+        long(500, "<html>A page</html>"),
+        long(200, "<html>A page</html>"),
+        long(200, []),
+        long(200, {}),
+        long(200, {"items": [5], "next_cursor": None}),
+        long(200, {"items": [], "next_cursor": "the same"}),
+        long(200, {**ODD, "items": [{"id": ODD["id"], "name": "a", "label": "a"}]}),
+        long(418, ODD),
+        long(204, ""),
+    ],
+)
+def test_no_answer_of_something_else_leads_to_a_traceback(
+    status: int, body: Any, nobody: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = {"label": "mine", "exchange": "okx", "environment": "testnet", **of("okx")}
+    file = written(tmp_path, {"keys": [own], **own})
+    content = body if isinstance(body, str) else json.dumps(body)
+    with something_else(status, content.encode()) as address:
+        monkeypatch.setenv("BOTKEYS_URL", address)
+        for words, further in AWAY.items():
+            arguments = [str(file) if word == "FILE" else word for word in further]
+            shown = nobody(*words, *arguments)
+            # Each refusal is a sentence; of an import, every key has its own.
+            if shown.status != 0 and words != ("keys", "import"):
+                assert shown.err.startswith("botkeys: "), shown
+
+
+@contextmanager
+def something_else(status: int, body: bytes) -> Iterator[str]:
+    """Yield the address of a server that is no service."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815  # http.server's
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 def test_as_a_process_it_prints_one_document(account: dict[str, str]) -> None:

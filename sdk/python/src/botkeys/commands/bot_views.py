@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from botkeys.commands.output import facts, plain, table, text
+from botkeys.commands.output import facts, pick, plain, table, text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,12 +14,9 @@ Json = Mapping[str, Any]
 def bots(console: "Console", items: Sequence[Json]) -> None:
     rows = [
         (
-            item["id"],
-            item["name"],
-            item["online"],
-            item["paused"],
-            (item["key"] or {}).get("label"),
-            item["open_positions"],
+            *(pick(item, name) for name in ("id", "name", "online", "paused")),
+            pick(item, "key", "label"),
+            pick(item, "open_positions"),
         )
         for item in items
     ]
@@ -28,18 +25,18 @@ def bots(console: "Console", items: Sequence[Json]) -> None:
 
 
 def bot(console: "Console", item: Json) -> None:
-    key = item["key"]
+    key = [pick(item, "key", name) for name in ("label", "exchange", "environment", "id")]
     facts(
         console,
         {
-            "id": item["id"],
-            "name": item["name"],
-            "online": item["online"],
-            "last heartbeat": item["last_heartbeat_at"],
-            "paused": item["paused"],
-            "key": key and f"{key['label']} ({key['exchange']} {key['environment']}, {key['id']})",
-            "open positions": item["open_positions"],
-            "open orders": item["open_orders"],
+            "id": pick(item, "id"),
+            "name": pick(item, "name"),
+            "online": pick(item, "online"),
+            "last heartbeat": pick(item, "last_heartbeat_at"),
+            "paused": pick(item, "paused"),
+            "key": ", ".join(str(word) for word in key if word),
+            "open positions": pick(item, "open_positions"),
+            "open orders": pick(item, "open_orders"),
         },
     )
 

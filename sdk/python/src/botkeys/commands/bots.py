@@ -159,11 +159,10 @@ def token(
                 )
             path = f"/v1/bots/{found['id']}/token"
             if to is None:
-                made = service.call("POST", path)["token"]
-                document = {"bot_id": found["id"], "token": made}
+                document = {"bot_id": found["id"], "token": service.text("POST", path, "token")}
             else:
                 with new_private_file(to) as write:
-                    write(f"{service.call('POST', path)['token']}\n")
+                    write(f"{service.text('POST', path, 'token')}\n")
                 document = {"bot_id": found["id"], "token_file": str(to)}
         output.document(document, lambda console: bot_views.token(console, document))
 

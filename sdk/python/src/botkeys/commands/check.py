@@ -26,6 +26,13 @@ def check(
     timeout: Annotated[
         float, typer.Option(min=0.1, max=60, help="Seconds for all calls of the exchange together.")
     ] = 15,
+    host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="One address in place of all of the exchange's hosts, such as a simulated one's.",
+        ),
+    ] = None,
     hosts: Annotated[
         str | None,
         typer.Option(
@@ -47,5 +54,5 @@ def check(
         market = find_market(exchange, environment, region, contract_type, otherwise="linear")
         from botkeys.commands import exchange_check  # noqa: PLC0415  # slow, and not for help
 
-        status = exchange_check.run(market, credentials, hosts, timeout, output)
+        status = exchange_check.run(market, credentials, (host, hosts), timeout, output)
     raise typer.Exit(status)

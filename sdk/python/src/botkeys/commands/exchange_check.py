@@ -35,13 +35,16 @@ from botkeys.exchanges.model import (
     PermissionAnswer,
 )
 from botkeys.exchanges.pasted import Adjustment, swapped, tidied, without_surroundings
-from botkeys.exchanges.registry import EXCHANGES, Exchanges
+from botkeys.exchanges.registry import ADAPTERS, EXCHANGES, Exchanges
 from botkeys.sealing.secret import Secret
 from botkeys.transport.client import HttpTransport
 from botkeys.transport.deadline import Deadline
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+Hosts = tuple[str | None, str | None]
+"""One address for all of the exchange's hosts, or a setting of single ones as JSON."""
 
 _GRACE = 1.0
 _SOON_DAYS = 30
@@ -79,12 +82,10 @@ class Finding:
     advice: tuple[str, ...] = field(default=())
 
 
-def run(
-    market: Market, source: Path | None, hosts: str | None, seconds: float, output: Output
-) -> int:
+def run(market: Market, source: Path | None, hosts: Hosts, seconds: float, output: Output) -> int:
     """Check the credentials that the user gives, show the result, and return the exit status."""
     be_quiet()
-    overrides = _overrides(hosts)
+    overrides = _overrides(market, *hosts)
     profile = EXCHANGES[market.exchange]
     entered = enter_credentials(source, market.exchange, output.warn)
     credentials, adjusted = _tidy(profile, entered)
@@ -94,7 +95,10 @@ def run(
     return _ENDINGS[finding.outcome]
 
 
-def _overrides(text: str | None) -> HostOverrides:
+def _overrides(market: Market, host: str | None, text: str | None) -> HostOverrides:
+    if host is not None:
+        simulated = ADAPTERS[market.exchange].simulated(market.environment, host.rstrip("/"))
+        return {market.exchange: {market.environment: simulated}}
     if not text:
         return {}
     try:
@@ -149,7 +153,7 @@ async def _ask(
             adapter = Exchanges(transport, hosts=hosts).adapter(market.exchange)
         except (ValueError, AttributeError, TypeError) as error:
             fault = str(error) if isinstance(error, ValueError) else "is not in its form"
-            raise UsageFault(f"BOTKEYS_EXCHANGE_HOSTS: {fault}.") from None
+            raise UsageFault(f"--host or BOTKEYS_EXCHANGE_HOSTS: {fault}.") from None
         try:
             async with asyncio.timeout(seconds + _GRACE):
                 report = await adapter.check_credentials(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from botkeys.commands.endings import CommandError, Ending, UsageFault
-from botkeys.commands.output import table
+from botkeys.commands.output import pick, table
 from botkeys.commands.service import Json, Service
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def lift(service: Service, wanted: Mapping[str, Any]) -> list[Json]:
     found = [
         freeze
         for freeze in service.pages("/v1/freezes")
-        if all(freeze.get(name) == value for name, value in wanted.items())
+        if all(pick(freeze, name) == value for name, value in wanted.items())
     ]
     if not found:
         raise CommandError(
@@ -42,11 +42,11 @@ def freezes(console: "Console", items: Sequence[Mapping[str, Any]]) -> None:
     columns = ("id", "scope", "of", "since", "reason")
     rows = [
         (
-            item["id"],
-            item["scope"],
-            item["exchange"] or item["key_id"],
-            item["created_at"],
-            item["reason"],
+            pick(item, "id"),
+            pick(item, "scope"),
+            pick(item, "exchange") or pick(item, "key_id"),
+            pick(item, "created_at"),
+            pick(item, "reason"),
         )
         for item in items
     ]

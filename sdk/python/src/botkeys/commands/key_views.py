@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from botkeys.commands.endings import UsageFault
 from botkeys.commands.exchange_names import Market
-from botkeys.commands.output import facts, plain, table, text
+from botkeys.commands.output import facts, pick, plain, table, text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,18 +37,9 @@ def best_algorithm(exchange: str) -> str:
 
 
 def keys(console: "Console", items: Sequence[Json]) -> None:
+    members = ("id", "label", "exchange", "environment", "contract_type", "masked_key", "active")
     rows = [
-        (
-            item["id"],
-            item["label"],
-            item["exchange"],
-            item["environment"],
-            item["contract_type"],
-            item["masked_key"],
-            item["active"],
-            (item["bot"] or {}).get("name"),
-            _checked(item),
-        )
+        (*(pick(item, name) for name in members), pick(item, "bot", "name"), _checked(item))
         for item in items
     ]
     columns = ("id", "label", "exchange", "environment", "type", "key", "active", "bot", "checked")
@@ -56,80 +47,72 @@ def keys(console: "Console", items: Sequence[Json]) -> None:
 
 
 def _checked(item: Json) -> str:
-    if item["awaiting_api_key"]:
+    if pick(item, "awaiting_api_key"):
         return "awaits its API key"
-    check = item["verification"]
-    return str(
-        check["status"] if check["reason"] is None else f"{check['status']}: {check['reason']}"
-    )
+    words = (pick(item, "verification", name) for name in ("status", "reason"))
+    return ": ".join(str(word) for word in words if word)
 
 
 def key(console: "Console", item: Json) -> None:
-    permissions = item["permissions"]
-    released = item["last_release"]
+    market = (pick(item, name) for name in ("exchange", "environment", "region", "contract_type"))
+    released = (pick(item, "last_release", name) for name in ("at", "from"))
     facts(
         console,
         {
-            "id": item["id"],
-            "label": item["label"],
-            "exchange": " ".join(
-                filter(
-                    None,
-                    (
-                        item["exchange"],
-                        item["environment"],
-                        item["region"],
-                        item["contract_type"],
-                    ),
-                )
-            ),
-            "key": item["masked_key"],
-            "active": item["active"],
-            "bot": (item["bot"] or {}).get("name"),
+            "id": pick(item, "id"),
+            "label": pick(item, "label"),
+            "exchange": " ".join(str(word) for word in market if word),
+            "key": pick(item, "masked_key"),
+            "active": pick(item, "active"),
+            "bot": pick(item, "bot", "name"),
             "checked": _checked(item),
-            "may read": permissions["read"],
-            "may trade": permissions["trade"],
-            "may withdraw": permissions["withdraw"],
-            "bound to addresses": permissions["ip_restricted"],
-            "ends": item["expires_at"],
-            "last given to its bot": released and f"{released['at']} at {released['from']}",
-            "version": item["version"],
+            "may read": pick(item, "permissions", "read"),
+            "may trade": pick(item, "permissions", "trade"),
+            "may withdraw": pick(item, "permissions", "withdraw"),
+            "bound to addresses": pick(item, "permissions", "ip_restricted"),
+            "ends": pick(item, "expires_at"),
+            "last given to its bot": ", from ".join(str(word) for word in released if word),
+            "version": pick(item, "version"),
         },
     )
-    for change in item.get("adjusted", ()):
-        console.print(plain(change["detail"]))
+    for change in pick(item, "adjusted") or ():
+        console.print(plain(pick(change, "detail")))
 
 
 def pair(console: "Console", made: Json) -> None:
-    facts(console, {"id": made["key"]["id"], "label": made["key"]["label"]})
-    console.print(plain(made["instructions"]))
-    if made["portal_url"]:
-        console.print(plain(made["portal_url"]))
-    text(console, made["public_key"])
-    console.print(f"Then: botkeys keys replace {plain(made['key']['id'])}")
+    key_id = pick(made, "key", "id")
+    facts(console, {"id": key_id, "label": pick(made, "key", "label")})
+    for line in ("instructions", "portal_url"):
+        if made.get(line):
+            console.print(plain(made[line]))
+    text(console, str(pick(made, "public_key")))
+    console.print(f"Then: botkeys keys replace {plain(key_id)}")
 
 
 def preview(console: "Console", item: Json, shown: Json, data: str) -> None:
     facts(
         console,
         {
-            "key": f"{item['label']} ({item['id']})",
-            "bot": (shown["bot"] or {}).get("name"),
-            "positions held": shown["held_positions"],
+            "key": f"{pick(item, 'label')} ({pick(item, 'id')})",
+            "bot": pick(shown, "bot", "name"),
+            "positions held": pick(shown, "held_positions"),
         },
     )
     kept = "would be deleted with it" if data == "delete" else "would be kept"
-    exactly = "" if shown["exact"] else " (about)"
-    rows = [(kind.replace("_", " "), count) for kind, count in shown["counts"].items()]
+    exactly = "" if pick(shown, "exact") else " (about)"
+    counts = pick(shown, "counts")
+    rows = [
+        (kind.replace("_", " "), count)
+        for kind, count in (counts.items() if isinstance(counts, Mapping) else ())
+    ]
     table(console, (f"data that {kept}{exactly}", "rows"), rows, "It has no data.")
 
 
 def deleted(console: "Console", answer: Json) -> None:
-    operation = answer.get("status")
-    if operation is not None:
+    if pick(answer, "status") is not None:
         console.print(
-            f"The key is deleted. Its data are hidden; the operation {plain(answer['id'])} removes "
-            "them."
+            f"The key is deleted. Its data are hidden; the operation {plain(pick(answer, 'id'))} "
+            "removes them."
         )
         return
     console.print("The key and its credentials are deleted. Its data are kept.")

@@ -36,6 +36,16 @@ def plain(value: object) -> str:
     )
 
 
+def pick(document: object, *path: str) -> Any:
+    """Return a member of a document, or of one inside of it; `None` where there is none.
+
+    A service of another release may leave out what this one knows.
+    """
+    for name in path:
+        document = document.get(name) if isinstance(document, Mapping) else None
+    return document
+
+
 class Output:
     """The output of one command."""
 

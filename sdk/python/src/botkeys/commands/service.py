@@ -15,7 +15,7 @@ from botkeys.client.errors import BotClientError, Refused, Unreachable
 from botkeys.client.models import refusal
 from botkeys.commands.connection_options import read_token, service_address
 from botkeys.commands.endings import CommandError, Ending, UsageFault
-from botkeys.commands.output import Output, plain
+from botkeys.commands.output import Output, pick, plain
 from botkeys.transport.client import HttpAnswer, HttpTransport, TransportLimits
 
 Json = dict[str, Any]
@@ -63,6 +63,13 @@ class Service:
             raise _not_understood()
         return document
 
+    def text(self, method: str, path: str, name: str) -> str:
+        """Return one member of the answer, which must be text."""
+        value = self.call(method, path).get(name)
+        if not isinstance(value, str):
+            raise _not_understood()
+        return value
+
     def pages(self, path: str, query: Mapping[str, object] | None = None) -> list[Json]:
         """Return the items of all pages."""
         given = {name: value for name, value in (query or {}).items() if value is not None}
@@ -73,7 +80,9 @@ class Service:
             if not isinstance(page.get("items"), list):
                 raise _not_understood()
             items += page["items"]
-            cursor = page.get("next_cursor")
+            before, cursor = cursor, page.get("next_cursor")
+            if cursor is not None and (cursor == before or not isinstance(cursor, str)):
+                raise _not_understood()
             if cursor is None:
                 return items
 
@@ -82,10 +91,13 @@ class Service:
         try:
             identity = uuid.UUID(given)
         except ValueError:
-            found = [item for item in self.pages(f"/v1/{kind}s") if item.get(name_field) == given]
+            items = self.pages(f"/v1/{kind}s")
+            found = [item for item in items if pick(item, name_field) == given]
         else:
-            return self.get(f"/v1/{kind}s/{identity}")
+            found = [self.get(f"/v1/{kind}s/{identity}")]
         if len(found) == 1:
+            if not isinstance(pick(found[0], "id"), str):
+                raise _not_understood()
             return found[0]
         if not found:
             raise CommandError(
@@ -93,7 +105,7 @@ class Service:
                 ending=Ending.REFUSED,
                 code="not_found",
             )
-        ids = ", ".join(str(item.get("id")) for item in found[:5])
+        ids = ", ".join(plain(pick(item, "id")) for item in found[:5])
         raise UsageFault(
             f"{len(found)} {kind}s are called {plain(given)}. Name one by its id: {ids}.",
             code="ambiguous_name",
