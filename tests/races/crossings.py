@@ -38,6 +38,11 @@ class Cast:
         await self.has_key()
         self.spare = await self.scene.add_key(SYMBOL)
 
+    async def has_key_of_bybit(self) -> None:
+        """Have a key whose exchange account has one margin mode for both symbols."""
+        self.key = await self.scene.add_key(*LINEAR, exchange="bybit")
+        await self.has_key()
+
     async def had_key(self) -> None:
         await self.has_key()
         assert outcome(await self.scene.unassign(self.bot)) == "200"
@@ -90,6 +95,15 @@ SWITCH = Operation("switch", lambda cast: cast.scene.switch(cast.key, "inverse")
 DELETE_KEY = Operation("delete key", lambda cast: cast.scene.delete_key(cast.key))
 CHANGE_MODE = Operation(
     "change margin mode", lambda cast: cast.change_asset(margin_mode="isolated")
+)
+CHANGE_MODE_OF_ALL = Operation(
+    "change margin mode of all", lambda cast: cast.change_asset(margin_mode="isolated")
+)
+OPEN_ELSEWHERE = Operation(
+    "open elsewhere", lambda cast: cast.scene.report(cast.bot, "p", "open", LINEAR[1])
+)
+ORDERS_ELSEWHERE = Operation(
+    "orders elsewhere", lambda cast: cast.scene.count_orders(cast.bot, LINEAR[1])
 )
 DISABLE = Operation("disable", lambda cast: cast.change_asset(enabled=False))
 REMOVE = Operation("remove asset", lambda cast: cast.scene.remove_asset(cast.key, SYMBOL))
@@ -295,6 +309,21 @@ CROSSINGS = (
         OPENING,
         ("trading_assets",),
         "a margin mode changed while a position was open",
+    ),
+    # The other symbol's asset is locked by nobody, but the keys of its exchange account are.
+    Crossing(
+        Cast.has_key_of_bybit,
+        CHANGE_MODE_OF_ALL,
+        OPEN_ELSEWHERE,
+        ("keys",),
+        "a margin mode changed while a position was open",
+    ),
+    Crossing(
+        Cast.has_key_of_bybit,
+        CHANGE_MODE_OF_ALL,
+        ORDERS_ELSEWHERE,
+        ("keys",),
+        "a margin mode changed while orders rested on it",
     ),
     Crossing(
         Cast.has_key,

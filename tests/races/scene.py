@@ -17,6 +17,7 @@ from tests.support.world import Bot, Json, User, World
 BINANCE_INVERSE = CatalogueKey(
     BINANCE.exchange, BINANCE.environment, BINANCE.region, ContractType.INVERSE
 )
+BYBIT = CatalogueKey("bybit", BINANCE.environment, None, ContractType.LINEAR)
 LINEAR = ("BTCUSDT", "ETHUSDT")
 INVERSE = ("BTCUSD_PERP",)
 MAX_LEVERAGE = "20"
@@ -24,9 +25,10 @@ MAX_LEVERAGE = "20"
 
 async def list_symbols(world: World) -> None:
     """List what the keys of these tests can trade, so that no catalogue is fetched."""
-    await list_instruments(
-        world, BINANCE, *(instrument(name, max_leverage=MAX_LEVERAGE) for name in LINEAR)
-    )
+    for place in (BINANCE, BYBIT):
+        await list_instruments(
+            world, place, *(instrument(name, max_leverage=MAX_LEVERAGE) for name in LINEAR)
+        )
     inverse = (
         instrument(name, max_leverage=MAX_LEVERAGE, contract_type=ContractType.INVERSE)
         for name in INVERSE
@@ -61,10 +63,10 @@ class Scene:
         self.bots[bot_id] = await self.user.mint(bot_id)
         return bot_id
 
-    async def add_key(self, *symbols: str) -> str:
+    async def add_key(self, *symbols: str, exchange: str = "binance") -> str:
         """Add a linear key with these assets."""
         self._made += 1
-        key: Json = await add_unchecked(self.user, self._made)
+        key: Json = await add_unchecked(self.user, self._made, exchange=exchange)
         self.keys.append(key["id"])
         for symbol in symbols:
             assert outcome(await self.add_asset(key["id"], symbol)) == "201"

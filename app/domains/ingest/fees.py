@@ -11,7 +11,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from app.api.schemas import Input
 from app.domains.ingest.items import Asset
 from app.domains.trading.fees import MOST_ASSETS, stored_text
-from app.domains.trading.fields import Amount
+from app.domains.trading.fields import Amount, quickly
 
 NOTHING = Decimal(0)
 _AMOUNT: TypeAdapter[Decimal] = TypeAdapter(Amount)
@@ -53,14 +53,18 @@ class _OneAmountOrSeveral:
             if len({fee.asset for fee in fees}) < len(fees):
                 raise ValueError("must name each asset once")
             return fees
-        try:
-            return _AMOUNT.validate_python(value)
-        except ValidationError as error:
-            fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            raise PydanticCustomError(fault["type"], fault["msg"]) from None
+        return quickly(value, _amount)
 
 
 ReportedFees = Annotated[Decimal | list[Fee], _OneAmountOrSeveral()]
+
+
+def _amount(value: Any) -> Decimal:
+    try:
+        return _AMOUNT.validate_python(value)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        raise PydanticCustomError(fault["type"], fault["msg"]) from None
 
 
 def by_asset(fees: Sequence[Fee], *, but: str | None = None) -> str | None:

@@ -1,6 +1,7 @@
 """Types of the members that trading data share."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -88,7 +89,7 @@ def _in_plain_digits(value: Decimal) -> Decimal:
     return Decimal(format(value, "f")) if value else Decimal(0)
 
 
-def _quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> Decimal:
+def quickly(value: Any, otherwise: Callable[[Any], Any]) -> Decimal:
     """Parse the common case, plain digits above zero, which is valid for every type here."""
     if isinstance(value, str) and _PLAIN.fullmatch(value):
         number = Decimal(value)
@@ -102,7 +103,7 @@ def _quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> Decimal:
     return checked
 
 
-_quick = WrapValidator(_quickly)
+_quick = WrapValidator(quickly)
 
 
 def _schema(sign: str, example: str, **more: str) -> WithJsonSchema:

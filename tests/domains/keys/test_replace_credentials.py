@@ -77,14 +77,15 @@ async def stored_account(world: World, key: dict[str, Any]) -> bytes | None:
         return await session.scalar(select(Key.exchange_account).where(Key.id == UUID(key["id"])))
 
 
+@pytest.mark.parametrize("exchange", ["binance", "gemini"])
 async def test_where_the_exchange_does_not_tell_its_account_the_user_confirms_it(
-    world: World,
+    world: World, exchange: str
 ) -> None:
-    """Rule R8."""
+    """Rule R8. Gemini tells it to no key that may only trade, and Binance not on the testnet."""
     user = world.user()
-    key = await user.add_key("trade", exchange="binance")
+    key = await user.add_key("trade", exchange=exchange)
     path = f"/v1/keys/{key['id']}/credentials"
-    other = credentials(world, "other_account", "binance")
+    other = credentials(world, "other_account", exchange)
 
     refused = await user.put(path, other)
     unchanged = (await user.get(f"/v1/keys/{key['id']}")).json()
