@@ -2,9 +2,9 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -49,13 +49,27 @@ class Wanted:
     wait: float = 5.0
 
 
+StandIn = Callable[[Given], AbstractAsyncContextManager[Given]]
+"""What a program gets in place of the real credentials, for as long as it runs."""
+
+
+@asynccontextmanager
+async def as_it_is(given: Given) -> AsyncIterator[Given]:
+    """Hand over the real credentials."""
+    yield given
+
+
 class _Interrupted(Exception):
     """A signal that ends this process, while no program runs."""
 
 
 @final
 class Supervisor:
-    """One run. `tell` shows a sentence to people; `mask` is the program's signal mask."""
+    """One run. `tell` shows a sentence to people; `mask` is the program's signal mask.
+
+    With a `stand_in` the program gets what that makes of the credentials, such as placeholders and
+    the address of a proxy: for presets with `takes_address`.
+    """
 
     def __init__(
         self,
@@ -65,6 +79,7 @@ class Supervisor:
         variables: Mapping[str, str],
         mask: AbstractSet[int],
         tell: Callable[[str], None],
+        stand_in: StandIn = as_it_is,
     ) -> None:
         self._bot = bot
         self._http = http
@@ -72,6 +87,7 @@ class Supervisor:
         self._variables = variables
         self._mask = mask
         self._tell = tell
+        self._stand_in = stand_in
         self._child: Child | None = None
         self._next: Acquired | None = None
         self._restarting = False
@@ -127,24 +143,28 @@ class Supervisor:
         self._restarting = False
         with CredentialFiles(disk=self._wanted.disk, variables=self._variables) as files:
             try:
-                given = acquired.given()
+                real = acquired.given()
             except Forgotten as error:
                 raise explain(error) from error
-            deliveries = self._deliveries(given)
-            prepared = prepare(self._wanted.command, deliveries, files, self._variables)
-            self._child = child = Child(prepared, self._mask)
-            self._say_what_was_given(given, deliveries, prepared, child)
-            followers = [
-                asyncio.create_task(self._stay_connected()),
-                asyncio.create_task(self._follow(child, acquired.config)),
-            ]
-            try:
-                return await child.status
-            finally:
-                self._child = None
-                for follower in followers:
-                    follower.cancel()
-                await asyncio.gather(*followers, return_exceptions=True)
+            async with self._stand_in(real) as given:
+                deliveries = self._deliveries(given)
+                prepared = prepare(self._wanted.command, deliveries, files, self._variables)
+                self._child = child = Child(prepared, self._mask)
+                self._say_what_was_given(given, deliveries, prepared, child)
+                return await self._stay_beside(child, acquired.config)
+
+    async def _stay_beside(self, child: Child, config: BotConfig) -> int:
+        followers = [
+            asyncio.create_task(self._stay_connected()),
+            asyncio.create_task(self._follow(child, config)),
+        ]
+        try:
+            return await child.status
+        finally:
+            self._child = None
+            for follower in followers:
+                follower.cancel()
+            await asyncio.gather(*followers, return_exceptions=True)
 
     def _deliveries(self, given: Given) -> list[Delivery]:
         wanted = self._wanted
