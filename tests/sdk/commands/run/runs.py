@@ -35,6 +35,7 @@ def _become(
     """Be the command: with a terminal in a session of its own, or a job without any input."""
     from botkeys.__main__ import main  # noqa: PLC0415  # in the process that needs it
 
+    os.chdir(Path(output).parent)
     os.environ.clear()
     os.environ.update(variables)
     if terminal is not None:

@@ -71,13 +71,10 @@ def freqtrade(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return the folder in which programs are started."""
-    folder = tmp_path / "bot"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    yield folder
-    holds = [path for path in folder.rglob("*") if path.is_file()]
+def folder(tmp_path: Path) -> Iterator[Path]:
+    """Return the folder in which programs are started, and look for what they leave."""
+    yield tmp_path
+    holds = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in holds if any(s.encode() in path.read_bytes() for s in SECRETS)]
 
 
