@@ -9,14 +9,15 @@
 """
 
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 from fractions import Fraction
+
+from app.kit.exact import EXACT
 
 RATIO_PLACES = 6
 PERCENT_PLACES = 4
 AMOUNT_PLACES = 18
 _DAY = 86_400
-_EXACT = Context(prec=400, rounding=ROUND_HALF_EVEN)
 
 
 def divided(part: Decimal | int, whole: Decimal | int, places: int) -> Decimal | None:
@@ -24,7 +25,7 @@ def divided(part: Decimal | int, whole: Decimal | int, places: int) -> Decimal |
     if not whole:
         return None
     exact = Fraction(part) / Fraction(whole)
-    return Decimal(round(exact * 10**places)).scaleb(-places, _EXACT)
+    return Decimal(round(exact * 10**places)).scaleb(-places, EXACT)
 
 
 def seconds(length: timedelta) -> Decimal:
@@ -46,4 +47,4 @@ def percent(part: Decimal, whole: Decimal | None) -> Decimal | None:
     """Return the percentage; `None` if `whole` is unknown or not above zero."""
     if whole is None or whole <= 0:
         return None
-    return divided(_EXACT.multiply(part, Decimal(100)), whole, PERCENT_PLACES)
+    return divided(EXACT.multiply(part, Decimal(100)), whole, PERCENT_PLACES)

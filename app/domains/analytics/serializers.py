@@ -15,6 +15,7 @@ from app.domains.analytics.grouping import PERIODS, Grouping
 from app.domains.analytics.repository import Sums
 from app.domains.analytics.selection import Selection
 from app.domains.trading import fees
+from app.kit.exact import subtracted
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def figures_document(figures: Figures, names: Mapping[UUID, str]) -> dict[str, A
         **_group(figures, names),
         "settle": sums.settle,
         "trades": sums.trades,
-        "realised_pnl": sums.pnl - sums.funding,
+        "realised_pnl": subtracted(sums.pnl, sums.funding),
         "funding": sums.funding,
         "net_pnl": sums.pnl,
         "fees": sums.fees,
@@ -112,7 +113,7 @@ def curve_documents(points: Sequence[Point]) -> list[dict[str, Any]]:
                 {
                     "at": point.at,
                     "equity": point.equity,
-                    "realised_pnl_cumulative": point.net_pnl - point.funding,
+                    "realised_pnl_cumulative": subtracted(point.net_pnl, point.funding),
                     "funding_cumulative": point.funding,
                     "net_pnl_cumulative": point.net_pnl,
                     "reset": point.reset,

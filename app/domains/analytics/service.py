@@ -17,6 +17,7 @@ from app.domains.analytics.repository import AnalyticsRepository, Peak, Sums
 from app.domains.analytics.selection import Selection
 from app.domains.analytics.serializers import Figures
 from app.domains.trading.marks import Mark
+from app.kit.exact import subtracted
 
 Group = TypeVar("Group")
 
@@ -196,7 +197,7 @@ class AnalyticsService:
             "pnl_today": [
                 {
                     "settle": row.settle,
-                    "realised_pnl": row.pnl - row.funding,
+                    "realised_pnl": subtracted(row.pnl, row.funding),
                     "funding": row.funding,
                     "trades": row.trades,
                 }

@@ -17,14 +17,14 @@ contracts; its ETHUSD paid 0.000001 XBT per contract and dollar). BitMEX listed 
 units of 10^-8 XBT.
 """
 
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import Decimal
 
+from app.kit.exact import EXACT
 from botkeys.exchanges.model import ContractKind
 
 PLACES = 18
 """Decimal places that an inverse result is rounded to: finer than any settlement."""
 
-_EXACT = Context(prec=400, rounding=ROUND_HALF_EVEN)
 _STEP = Decimal(1).scaleb(-PLACES)
 
 
@@ -44,14 +44,14 @@ def realised_pnl(
     `side` is `long` or `short`; prices are positive. A price of zero, which the schemas reject,
     raises `decimal.DivisionByZero` or `decimal.InvalidOperation`.
     """
-    size = _EXACT.multiply(quantity, contract_size)
-    moved = _EXACT.subtract(exit_price, entry_price)
+    size = EXACT.multiply(quantity, contract_size)
+    moved = EXACT.subtract(exit_price, entry_price)
     if side == "short":
         # The minus operator would round to the precision of the thread's own context.
         moved = moved.copy_negate()
-    gross = _EXACT.multiply(moved, size)
+    gross = EXACT.multiply(moved, size)
     if contract_type is ContractKind.INVERSE:
         # 1/entry - 1/exit is (exit - entry) / (entry · exit).
-        gross = _EXACT.divide(gross, _EXACT.multiply(entry_price, exit_price))
-        gross = _EXACT.quantize(gross, _STEP)
-    return _EXACT.subtract(gross, fees)
+        gross = EXACT.divide(gross, EXACT.multiply(entry_price, exit_price))
+        gross = EXACT.quantize(gross, _STEP)
+    return EXACT.subtract(gross, fees)

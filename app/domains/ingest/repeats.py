@@ -99,21 +99,37 @@ class OtherRepeats(Repeats[ItemType]):
         return {place: _duplicate(items[place].id) for place in same}
 
 
-async def _own_symbols(
-    contracts: ContractRepository, origin: Origin, names: Collection[str]
-) -> Mapping[str, str]:
-    """Return the exchange's own symbols of names that were stored before they were known."""
-    if not names:
-        return {}
-    directory = await contracts.look_up(origin, names)
-    return {name: _own(directory, name) for name in names}
+class _Symbols:
+    """What names that were stored before they were known mean at the exchange by now."""
 
+    def __init__(self, contracts: ContractRepository, origin: Origin) -> None:
+        self._contracts = contracts
+        self._origin = origin
+        self._directory = Directory()
 
-def _own(directory: Directory, name: str) -> str:
-    try:
-        return directory.symbol(name)
-    except AmbiguousSymbol:
-        return name
+    async def learn(self, names: Collection[str]) -> None:
+        if names:
+            self._directory = await self._contracts.look_up(self._origin, names)
+
+    def fits(self, stored: str, reported: str) -> bool:
+        """Return whether an item that was stored under one symbol may be reported under another."""
+        return reported in (stored, self._own(stored))
+
+    def corrects(self, stored: str, reported: str) -> bool:
+        """Return whether a name that means nothing is followed by that of an instrument."""
+        return self._is_known(reported) and not self._is_known(stored)
+
+    def _own(self, name: str) -> str:
+        try:
+            return self._directory.symbol(name)
+        except AmbiguousSymbol:
+            return name
+
+    def _is_known(self, name: str) -> bool:
+        try:
+            return self._directory.find(name) is not None
+        except AmbiguousSymbol:
+            return True
 
 
 class SymbolRepeats(Repeats[ItemType]):
@@ -129,19 +145,18 @@ class SymbolRepeats(Repeats[ItemType]):
     ) -> None:
         super().__init__(rows)
         self.target = target
-        self._contracts = contracts
-        self._origin = origin
+        self._symbols = _Symbols(contracts, origin)
         self._given = given
 
     async def _same(
         self, items: Mapping[int, ItemType], same: Mapping[int, tuple[Any, ...]]
     ) -> dict[int, Verdict]:
         others = {symbol for place, (symbol,) in same.items() if symbol != self._given[place][0]}
-        own = await _own_symbols(self._contracts, self._origin, others)
+        await self._symbols.learn(others)
         verdicts = {}
         for place, (symbol,) in same.items():
             name = items[place].id
-            fits = self._given[place][0] in (symbol, own.get(symbol))
+            fits = self._symbols.fits(symbol, self._given[place][0])
             verdicts[place] = _duplicate(name) if fits else reused(name)
         return verdicts
 
@@ -180,8 +195,8 @@ class TradeRepeats(Repeats[TradeItem]):
         why: str,
     ) -> None:
         super().__init__(rows)
-        self._contracts = contracts
-        self._origin = origin
+        self._symbols = _Symbols(contracts, origin)
+        self._key_id = origin.key_id
         self._valued = valued
         self._why = why
 
@@ -200,20 +215,25 @@ class TradeRepeats(Repeats[TradeItem]):
         self, items: Mapping[int, TradeItem], same: Mapping[int, tuple[Any, ...]]
     ) -> dict[int, Verdict]:
         stored = {place: _StoredTrade._make(row) for place, row in same.items()}
-        others = {row.symbol for place, row in stored.items() if row.symbol != self._symbol(place)}
-        own = await _own_symbols(self._contracts, self._origin, others)
+        others = {
+            name
+            for place, row in stored.items()
+            if row.symbol != self._symbol(place)
+            for name in (row.symbol, self._symbol(place))
+        }
+        await self._symbols.learn(others)
         verdicts: dict[int, Verdict] = {}
         completing: dict[str, int] = {}
         for place, row in stored.items():
             trade = items[place]
-            if self._symbol(place) not in (row.symbol, own.get(row.symbol)):
+            if not self._is_same_symbol(row, self._symbol(place)):
                 verdicts[place] = reused(trade.id)
             elif row.settle is not None:
                 fits = not row.contradicts(trade)
                 verdicts[place] = _duplicate(trade.id) if fits else reused(trade.id)
             elif self._valued[place].pnl is None:
                 verdicts[place] = self._without_pnl(trade.id, "duplicate")
-            elif row.key_id != self._origin.key_id:
+            elif row.key_id != self._key_id:
                 verdicts[place] = {
                     "id": trade.id,
                     "status": "duplicate",
@@ -227,6 +247,11 @@ class TradeRepeats(Repeats[TradeItem]):
             for name in await self._rows.complete(rows):
                 verdicts[completing[name]] = {"id": name, "status": "completed"}
         return verdicts
+
+    def _is_same_symbol(self, row: _StoredTrade, reported: str) -> bool:
+        if self._symbols.fits(row.symbol, reported):
+            return True
+        return row.settle is None and self._symbols.corrects(row.symbol, reported)
 
     def _symbol(self, place: int) -> str:
         return self._valued[place].symbol

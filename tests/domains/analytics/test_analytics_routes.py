@@ -354,6 +354,21 @@ async def test_funding_is_a_figure_of_its_own_and_part_of_the_net(world: World) 
     assert (last["funding_cumulative"], last["net_pnl_cumulative"]) == ("-4", "6")
 
 
+async def test_figures_have_all_the_digits_that_their_amounts_have(world: World) -> None:
+    """Decimals in Python round to 28 digits by default."""
+    long, tiny = "12345678901234567890.5", "0.0000000000000000000000000000000000000001"
+    payment = deal(2, f"-{tiny}", payment=True, fees=Decimal(0), opened=None)
+    desk = await desk_with(world, [deal(1, long), payment])
+
+    (item,) = (await summary(desk))["items"]
+    (series,) = (await get_document(desk, "analytics/equity-curve", EquityCurve))["items"]
+
+    net = f"12345678901234567890.4{'9' * 39}"
+    assert (item["realised_pnl"], item["funding"], item["net_pnl"]) == (long, f"-{tiny}", net)
+    last = series["points"][-1]
+    assert (last["realised_pnl_cumulative"], last["net_pnl_cumulative"]) == (long, net)
+
+
 async def test_an_account_without_data_has_no_figures(world: World) -> None:
     desk = await new_desk(world)
 

@@ -246,6 +246,23 @@ async def test_binance_s_two_histories_tell_the_same_trades(world: World) -> Non
     assert last["other_fees"] == [{"asset": "BNB", "amount": "0.00001"}]
 
 
+async def test_amounts_of_a_history_keep_all_their_digits(world: World) -> None:
+    """Decimals in Python round to 28 digits by default."""
+    user, key = await _binance(world)
+    tiny = "0.0000000000000000000000000000000000000001"
+    fee = f"12345678901234567890.{tiny[2:]}"
+    incomes = [
+        income(1, "COMMISSION", "-12345678901234567890"),
+        income(2, "COMMISSION", f"-{tiny}"),
+        income(3, "REALIZED_PNL", "1"),
+    ]
+    await bring(
+        world, user, json.dumps(incomes).encode(), key_id=key["id"], format="binance_income"
+    )
+    (found,) = await trades(user)
+    assert (found["fees"], found["pnl"]) == (fee, f"-12345678901234567889.{tiny[2:]}")
+
+
 async def test_funding_of_the_income_history_becomes_funding(world: World) -> None:
     """Rule R58. With a bot named, a payment that the bot has reported is the same one."""
     user = world.user()

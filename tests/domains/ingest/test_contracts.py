@@ -203,6 +203,36 @@ async def test_a_symbol_that_becomes_known_completes_what_was_stored_without_pnl
     assert await contract(world, "t1") == ("linear", SIZE, "USDT", Decimal(5))
 
 
+async def test_the_exchanges_own_symbol_completes_what_was_stored_under_a_name_of_nothing(
+    world: World,
+) -> None:
+    """Rule R57. It is what the verdict advises."""
+    trading = await listed(world, ETH)
+    first = trade("1", symbol="BTC/USDT")
+    stated = {"contract_type": "linear", "contract_size": "1", "settle": "USDT"}
+
+    assert "own symbol" in (await verdict(trading, first))["detail"]
+    others = [
+        trade("1", symbol="GONE", **stated),
+        trade("1", symbol="BTC/USD", **stated),
+        trade("1", symbol=SYMBOL, quantity="0.51"),
+    ]
+    assert statuses(await report(trading.bot, "trades", *others)) == ["id_reused"] * 3
+    assert await verdict(trading, trade("1", symbol=SYMBOL)) == {"id": "1", "status": "completed"}
+    assert (await rows(world, "trades"))["1"]["symbol"] == SYMBOL
+    assert await contract(world, "1") == ("linear", SIZE, "USDT", Decimal(5))
+    assert statuses([await verdict(trading, trade("1", symbol="ETH-USDT-SWAP"))]) == ["id_reused"]
+
+
+async def test_a_known_symbol_that_awaits_its_catalogue_is_not_replaced(world: World) -> None:
+    """Rule R57. What was stored while nothing was known is of the instrument that it names."""
+    trading = await listed(world)
+    assert "pnl_unknown" in await verdict(trading, trade("1", symbol="ETH-USDT-SWAP"))
+    await list_instruments(world, OKX, BTC, ETH)
+    assert statuses([await verdict(trading, trade("1"))]) == ["id_reused"]
+    assert statuses([await verdict(trading, trade("1", symbol="ETH-USDT-SWAP"))]) == ["completed"]
+
+
 async def test_a_contract_that_is_stated_later_completes_a_trade_once(world: World) -> None:
     """Rule R57."""
     trading = await listed(world)

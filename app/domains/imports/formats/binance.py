@@ -37,6 +37,7 @@ from app.domains.ingest.items import Asset
 from app.domains.trading.fees import MOST_ASSETS, stored_text
 from app.domains.trading.fields import Amount, Positive
 from app.domains.trading.symbols import Listed
+from app.kit.exact import added, subtracted
 from botkeys.exchanges.model import ContractKind
 
 PATHS = ()
@@ -109,7 +110,7 @@ class _Fees:
         of_symbol = self._amounts.setdefault(symbol, {})
         if asset not in of_symbol and len(of_symbol) >= MOST_ASSETS:
             return False
-        of_symbol[asset] = of_symbol.get(asset, Decimal(0)) + amount
+        of_symbol[asset] = added(of_symbol.get(asset, Decimal(0)), amount)
         return True
 
     def settle(self, symbol: str) -> dict[str, Decimal]:
@@ -152,7 +153,7 @@ class _Binance:
             None,
             None,
             found.settle,
-            found.gross - fees,
+            subtracted(found.gross, fees),
             None,
             found.at,
             None,
@@ -193,7 +194,7 @@ class BinanceIncome(_Binance):
         elif row.incomeType == "FUNDING_FEE":
             yield self._payment(row.symbol, row, listed)
         elif row.incomeType == "COMMISSION":
-            paid = self._fees.pay(row.symbol, row.asset, -row.income)
+            paid = self._fees.pay(row.symbol, row.asset, row.income.copy_negate())
             yield SKIPPED if paid else _TOO_MANY_FEES
         elif trade_id is None or len(self._waiting) >= _MOST_WAITING:
             yield UNORDERED

@@ -28,6 +28,7 @@ from app.domains.ingest.fees import Fee, by_asset, in_asset
 from app.domains.ingest.pnl import realised_pnl
 from app.domains.trading.fields import Amount, Positive
 from app.domains.trading.symbols import Listed
+from app.kit.exact import added, subtracted
 from botkeys.exchanges.model import ContractKind
 
 PATHS = (("result", "list"),)
@@ -88,7 +89,7 @@ class BybitClosedPnl:
             return NO_SETTLE
         kind = ContractKind.LINEAR if listed is None else listed.contract_type
         if charged is None:
-            fees, others = (row.openFee or Decimal(0)) + (row.closeFee or Decimal(0)), None
+            fees, others = added(row.openFee or Decimal(0), row.closeFee or Decimal(0)), None
         else:
             fees, others = in_asset(charged, settle), by_asset(charged, but=settle)
         return ImportedTrade(
@@ -120,7 +121,7 @@ def _side(row: ClosedPnl, kind: ContractKind, size: Decimal, fees: Decimal) -> s
     if row.avgEntryPrice is None or row.avgExitPrice is None:
         return None
     off = {
-        side: abs(
+        side: subtracted(
             realised_pnl(
                 kind,
                 side,
@@ -129,9 +130,9 @@ def _side(row: ClosedPnl, kind: ContractKind, size: Decimal, fees: Decimal) -> s
                 exit_price=row.avgExitPrice,
                 contract_size=size,
                 fees=fees,
-            )
-            - row.closedPnl
-        )
+            ),
+            row.closedPnl,
+        ).copy_abs()
         for side in ("long", "short")
     }
     return None if off["long"] == off["short"] else min(off, key=lambda side: off[side])

@@ -20,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from app.domains.imports.formats.row import Refusal
 from app.domains.ingest.fees import Fee
 from app.domains.trading.fees import MOST_ASSETS
+from app.kit.exact import added
 
 HEADERS = (
     ("Market", "Order Quantity", "Entry Price", "Exit Price", "Realized P&L"),
@@ -136,7 +137,7 @@ def _fees(cells: Mapping[str, Any]) -> list[Fee] | Refusal | None:
             return _NO_FEES
         for fee in of_cell:
             former = found.get(fee.asset)
-            amount = fee.amount if former is None else former.amount + fee.amount
+            amount = fee.amount if former is None else added(former.amount, fee.amount)
             found[fee.asset] = Fee(asset=fee.asset, amount=amount)
     if len(found) > MOST_ASSETS:
         return _NO_FEES

@@ -27,6 +27,7 @@ from app.domains.ingest.items import Asset
 from app.domains.trading.fees import stored_text
 from app.domains.trading.fields import Positive
 from app.domains.trading.symbols import Listed
+from app.kit.exact import EXACT, added
 from botkeys.exchanges.model import ContractKind
 from botkeys.exchanges.parsing import settle_name
 
@@ -183,7 +184,7 @@ def _quantity(amount: Decimal, listed: Listed, closed: datetime) -> Decimal | No
     if listed.contract_type is not ContractKind.LINEAR or changed:
         return None
     quantity = amount / listed.size
-    exact = quantity * listed.size == amount and quantity.adjusted() > -_MOST_PLACES
+    exact = EXACT.multiply(quantity, listed.size) == amount and quantity.adjusted() > -_MOST_PLACES
     return quantity if exact else None
 
 
@@ -196,5 +197,5 @@ def _fees(trade: FreqtradeTrade) -> dict[str, Decimal]:
     fees: dict[str, Decimal] = {}
     for cost, currency in costs:
         if cost is not None and currency is not None:
-            fees[currency] = fees.get(currency, Decimal(0)) + cost
+            fees[currency] = added(fees.get(currency, Decimal(0)), cost)
     return fees
