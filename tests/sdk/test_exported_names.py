@@ -11,6 +11,7 @@ from typing import Any, get_args, get_type_hints
 import pytest
 
 import botkeys
+import botkeys.ccxt
 import botkeys.client
 import botkeys.signing_proxy
 from botkeys.client import BotClient, ReleasedCredentials
@@ -105,6 +106,10 @@ def test_the_client_exports_what_a_bot_needs() -> None:
 
 def test_the_signing_proxy_exports_what_starts_one() -> None:
     assert set(botkeys.signing_proxy.__all__) == SIGNING_PROXY
+
+
+def test_the_module_for_ccxt_exports_three_functions() -> None:
+    assert set(botkeys.ccxt.__all__) == {"exchange", "exchange_id", "options"}
 
 
 def test_the_other_packages_say_that_they_are_internal() -> None:

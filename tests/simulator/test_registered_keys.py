@@ -44,7 +44,7 @@ def large() -> PrivateKey:
 
 @pytest.mark.parametrize(
     ("exchange", "algorithm"),
-    [("binance", "edwards"), ("bybit", "large"), ("deribit", "edwards"), ("binance", "large")],
+    [("binance", "edwards"), ("bybit", "large"), ("deribit", "edwards")],
 )
 async def test_a_running_simulator_knows_what_is_registered(
     tmp_path: Path, request: pytest.FixtureRequest, exchange: str, algorithm: str

@@ -1,7 +1,7 @@
 """Botkeys for Python: what a bot installs to use an exchange key that a service keeps for it.
 
-Public are `BotClient` here, `botkeys.client.__all__` and `botkeys.sync.__all__`. Everything else is
-internal: the service shares it, and it may change with any release.
+Public are `BotClient` here and `__all__` of `botkeys.client`, `botkeys.sync` and `botkeys.ccxt`.
+Everything else is internal: the service shares it, and it may change with any release.
 """
 
 # Type checkers take it for true. Importing it would cost the command `botkeys` its quick start.

@@ -8,23 +8,22 @@ import importlib
 import inspect
 import logging
 import weakref
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, Protocol, overload
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from botkeys.client.credentials import ReleasedCredentials
 from botkeys.client.errors import CcxtMissing, CcxtUnsupported, WrongKey
 from botkeys.client.models import BotConfig
 from botkeys.environment import Environment
 from botkeys.exchanges.ccxt_addresses import all_at, binance_demo
 from botkeys.exchanges.ccxt_ids import to_ccxt
-from botkeys.exchanges.model import ContractType, ExchangeId
+from botkeys.exchanges.model import ContractType, Endpoints, ExchangeId
 from botkeys.exchanges.pem import is_pem, private_key
 from botkeys.exchanges.registry import ADAPTERS
-from botkeys.sync import ReleasedCredentials as SyncReleasedCredentials
+from botkeys.sealing.secret import Secret
 
 __all__ = ["exchange", "exchange_id", "options"]
 
@@ -49,11 +48,32 @@ _logger = logging.getLogger(__name__)
 _logger.setLevel(logging.WARNING)
 
 
+class Released(Protocol):
+    """The credentials of a key, as either client returns them."""
+
+    @property
+    def key_id(self) -> UUID: ...
+
+    @property
+    def endpoints(self) -> Endpoints: ...
+
+    @property
+    def api_key(self) -> Secret: ...
+
+    @property
+    def api_secret(self) -> Secret: ...
+
+    @property
+    def api_passphrase(self) -> Secret | None: ...
+
+    def when_dropped(self, call: Callable[[], None], /) -> None: ...
+
+
 class _AsyncBot(Protocol):
     @property
     def newest_config(self) -> BotConfig | None: ...
 
-    async def credentials(self) -> ReleasedCredentials: ...
+    async def credentials(self) -> Released: ...
 
     async def config(self) -> BotConfig: ...
 
@@ -62,7 +82,7 @@ class _SyncBot(Protocol):
     @property
     def newest_config(self) -> BotConfig | None: ...
 
-    def credentials(self) -> ReleasedCredentials | SyncReleasedCredentials: ...
+    def credentials(self) -> Released: ...
 
     def config(self) -> BotConfig: ...
 
@@ -103,9 +123,7 @@ def exchange_id(config: BotConfig) -> str:
     return to_ccxt(key.exchange, region, key.kind)
 
 
-def options(
-    credentials: ReleasedCredentials | SyncReleasedCredentials, config: BotConfig
-) -> dict[str, Any]:
+def options(credentials: Released, config: BotConfig) -> dict[str, Any]:
     """Return the dictionary for the constructor of ccxt's class, secrets in plain text included.
 
     It chooses the key's environment, site and kind of contracts. An address that is not the
@@ -186,9 +204,7 @@ def _load(module: str) -> Any:
         raise CcxtMissing from None
 
 
-def make(
-    ccxt: Any, credentials: ReleasedCredentials | SyncReleasedCredentials, config: BotConfig
-) -> Any:
+def make(ccxt: Any, credentials: Released, config: BotConfig) -> Any:
     """Return an exchange object of `ccxt`, which is that package or its `async_support`."""
     name = exchange_id(config)
     made_by = getattr(ccxt, name, None)
@@ -244,9 +260,7 @@ def _no_address(key: _Key) -> str:
     )
 
 
-def _secret(
-    exchange: ExchangeId, credentials: ReleasedCredentials | SyncReleasedCredentials
-) -> str:
+def _secret(exchange: ExchangeId, credentials: Released) -> str:
     """Return the secret as ccxt reads it. A private key is written in its plainest form.
 
     ccxt tells the two algorithms of Binance apart by the length of the text.

@@ -27,6 +27,7 @@ CCXT_IDS: Mapping[str, CcxtExchange] = {
     "bitmex": CcxtExchange(ExchangeId.BITMEX),
     "bybit": CcxtExchange(ExchangeId.BYBIT),
     "bybiteu": CcxtExchange(ExchangeId.BYBIT, region="eu"),
+    "bybitid": CcxtExchange(ExchangeId.BYBIT, region="id"),
     "deribit": CcxtExchange(ExchangeId.DERIBIT),
     "gemini": CcxtExchange(ExchangeId.GEMINI),
     # ccxt's `kraken` is the spot exchange, whose keys do not work here.
@@ -43,6 +44,9 @@ CCXT_IDS: Mapping[str, CcxtExchange] = {
 }
 """Every id, former ones included."""
 
+_LATER = frozenset({"bybitid"})
+"""Ids that older releases of ccxt lack. `bybit` with the region's host is the same in all."""
+
 _BY_CONTRACT_TYPE = {
     (ExchangeId.BINANCE, ContractType.LINEAR): "binanceusdm",
     (ExchangeId.BINANCE, ContractType.INVERSE): "binancecoinm",
@@ -50,7 +54,7 @@ _BY_CONTRACT_TYPE = {
 _BY_REGION: dict[tuple[ExchangeId, str | None], str] = {
     (meant.exchange, meant.region): ccxt_id
     for ccxt_id, meant in CCXT_IDS.items()
-    if meant.region is not None
+    if meant.region is not None and ccxt_id not in _LATER
 }
 _OTHERWISE = {
     ExchangeId.KRAKEN: "krakenfutures",
