@@ -56,6 +56,7 @@ _EMPTY_ROW: Mapping[str, Any] = {
     "tradeQuoteCcyList": [],
 }
 _XPERPS_END_MS = 1_933_056_000_000  # 2031-04-04 08:00 UTC
+_DATED_END_MS = 1_806_048_000_000  # 2027-03-26 08:00 UTC
 # Before its opening, a contract may have only an id and a state.
 UNBORN: Mapping[str, Any] = {
     **_EMPTY_ROW,
@@ -199,7 +200,7 @@ def futures(perpetuals: int) -> tuple[Swap, ...]:
         _linear(coins[0], 910_001),
         inst_id=f"{coins[0].name}-USDT-270326",
         kind="FUTURES",
-        expires_ms=_XPERPS_END_MS - 4 * 365 * 86_400_000,
+        expires_ms=_DATED_END_MS,
     )
     return (*xperps, dated)
 

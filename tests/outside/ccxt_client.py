@@ -17,7 +17,7 @@ CLASSES = {"kraken": "krakenfutures", "kucoin": "kucoinfutures", "woox": "woo"}
 _LISTINGS: Mapping[str, list[str]] = {
     "binance": ["linear", "inverse"],
     "bybit": ["linear", "inverse"],
-    "okx": ["swap"],
+    "okx": ["swap", "future"],
 }
 """Exchanges for which ccxt would also load spot markets and options, which no simulator has."""
 _WITHOUT_COINS = {"bybit", "gemini", "kucoin", "okx"}

@@ -28,8 +28,10 @@ from botkeys.client import (
     ReleasedCredentials,
     WrongKey,
 )
+from botkeys.sync import BotClient as SyncBotClient
 from tests.outside.bots import AsyncBot, SyncBot
 from tests.outside.released import config_of, released
+from tests.sdk.commands.run.serving import serving
 
 PARTS = {"api_key": "the-api-key", "api_secret": "the-secret", "api_passphrase": "the-passphrase"}
 FAPI = "https://fapi.binance.com"
@@ -140,6 +142,17 @@ async def test_dropped_credentials_are_dropped_in_ccxt_too() -> None:
             each.check_required_credentials()
     client.session.close()
     await other.close()
+
+
+def test_a_client_without_asyncio_gets_an_exchange_without_it() -> None:
+    with serving() as served, SyncBotClient(served.url, served.service.token) as bot:
+        served.change(endpoints={"rest": "http://127.0.0.1:9", "websocket": None})
+        client = botkeys.ccxt.exchange(bot)
+        assert type(client) is ccxt.okx
+        assert client.isSandboxModeEnabled
+        assert client.secret == served.service.credentials.api_secret.reveal()
+    assert client.secret is None
+    client.session.close()
 
 
 def test_a_copy_of_what_was_dropped_before_is_dropped_at_once() -> None:

@@ -1,6 +1,7 @@
 """Adapters and simulator share no code: where they agree, both read the facts alike."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -53,6 +54,7 @@ SILENT = {
     *(("woox", environment) for environment in Environment),
 }
 DATED = {("bybit", "live"), ("bybit", "testnet")}
+DATED_CONTRACT = "BTC-USDT-270326"
 STATES_LEVERAGE = {"binance", "woox"}
 TELLS_ACCOUNT = (
     "bitmex",
@@ -244,16 +246,29 @@ async def test_x_perps_are_the_perpetuals_of_one_region(simulated: Exchanges) ->
     listed = await adapter.instruments(live, "eea", ContractType.LINEAR)
     prices = {item.symbol for item in await adapter.tickers(live, "eea", ContractType.LINEAR)}
 
-    symbols = {item.symbol for item in listed}
+    perpetuals = [item for item in listed if not item.dated]
+    symbols = {item.symbol for item in perpetuals}
     assert "BTC-USD_UM_XPERP-310404" in symbols
-    assert all(item.expires_at is not None and item.expires_at.year == 2031 for item in listed)
+    assert all(item.expires_at is not None and item.expires_at.year == 2031 for item in perpetuals)
     assert not any(symbol.endswith("-SWAP") for symbol in symbols)
-    assert prices == symbols
+    assert prices == symbols | {DATED_CONTRACT}
     assert await adapter.instruments(live, "eea", ContractType.INVERSE) == ()
-    swaps = await adapter.instruments(live, None, ContractType.LINEAR)
-    assert all(item.expires_at is None for item in swaps)
+    elsewhere = await adapter.instruments(live, None, ContractType.LINEAR)
+    assert {item.symbol for item in elsewhere if item.expires_at is not None} == {DATED_CONTRACT}
     both = await adapter.instruments(live, "us", ContractType.LINEAR)
-    assert {item.symbol for item in both} == symbols | {item.symbol for item in swaps}
+    assert {item.symbol for item in both} == symbols | {item.symbol for item in elsewhere}
+
+
+async def test_a_dated_contract_of_okx_is_listed_in_every_region(simulated: Exchanges) -> None:
+    """Rule R55."""
+    adapter = simulated.adapter("okx")
+    for region in (None, "eea", "us"):
+        listed = await adapter.instruments(Environment.LIVE, region, ContractType.LINEAR)
+        [dated] = [item for item in listed if item.dated]
+        assert (dated.symbol, dated.base, dated.settle) == (DATED_CONTRACT, "BTC", "USDT")
+        assert dated.expires_at == datetime(2027, 3, 26, 8, tzinfo=UTC)
+    inverse = await adapter.instruments(Environment.LIVE, None, ContractType.INVERSE)
+    assert not any(item.dated for item in inverse)
 
 
 async def test_demo_trading_has_keys_of_its_own_and_the_prices_of_the_main_site(

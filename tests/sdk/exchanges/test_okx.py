@@ -147,7 +147,8 @@ def xperp(**changes: object) -> dict[str, object]:
 def test_an_x_perp_is_a_perpetual_with_a_far_expiry() -> None:
     """Rule R54."""
     dated = xperp(instId="ETH-USD-261225", ruleType="normal", expTime="1798185600000")
-    (listed,) = okx.parse_instruments({"data": [dated, xperp()]}, ContractType.LINEAR)
+    other, listed = okx.parse_instruments({"data": [dated, xperp()]}, ContractType.LINEAR)
+    assert (other.dated, listed.dated) == (True, False)
     assert (listed.symbol, listed.base, listed.quote, listed.settle) == (
         "ETH-USD_UM_XPERP-310404",
         "ETH",
@@ -156,6 +157,17 @@ def test_an_x_perp_is_a_perpetual_with_a_far_expiry() -> None:
     )
     assert (str(listed.contract_size), str(listed.max_leverage)) == ("0.001", "10")
     assert listed.expires_at == datetime(2031, 4, 4, 8, tzinfo=UTC)
+
+
+def test_a_dated_contract_is_listed_with_its_end_and_never_without() -> None:
+    """Rule R55: it is what trades of it are computed by."""
+    dated = xperp(instId="ETH-USD-261225", ruleType="normal", expTime="1798185600000")
+    listed, _ = okx.parse_instruments({"data": [dated, xperp()]}, ContractType.LINEAR)
+    assert (listed.symbol, listed.dated) == ("ETH-USD-261225", True)
+    assert listed.expires_at == datetime(2026, 12, 25, 8, tzinfo=UTC)
+    endless = {**dated, "expTime": ""}
+    (alone,) = okx.parse_instruments({"data": [endless, xperp()]}, ContractType.LINEAR)
+    assert not alone.dated
 
 
 def test_a_region_without_perpetuals_of_a_type_has_an_empty_list_of_them() -> None:

@@ -84,8 +84,10 @@ HOSTS: HostTable = {
 _INSTRUMENTS = "/api/v5/public/instruments?instType="
 _TICKERS = "/api/v5/market/tickers?instType="
 _SWAP, _FUTURES, _XPERP = "SWAP", "FUTURES", "xperp"
-# Swaps may not be traded in eea; us lists whichever its accounts have.
-_KINDS = {EEA: (_FUTURES,), US: (_SWAP, _FUTURES)}
+# Swaps may not be traded in eea; us lists whichever its accounts have. Elsewhere futures are the
+# dated contracts, which are listed for the trades of them.
+_PERPETUALS = {EEA: (_FUTURES,), US: (_SWAP, _FUTURES)}
+_LISTED = {EEA: (_FUTURES,)}
 _ACCOUNT = "/api/v5/account/config"
 _DEMO = {"x-simulated-trading": "1"}
 _SUFFIXES = {None: "", GLOBAL: "", EEA: "_eea", US: "_us"}
@@ -124,13 +126,20 @@ class OkxAuth(Auth):
 
 
 def parse_instruments(
-    payload: object, contract_type: ContractType, *, may_be_empty: bool = False
+    payload: object,
+    contract_type: ContractType,
+    *,
+    may_be_empty: bool = False,
+    x_perps: bool = True,
 ) -> Sequence[Instrument]:
-    """Parse `public/instruments`: the live swaps and X-Perps of one contract type.
+    """Parse `public/instruments`: live swaps, X-Perps and dated contracts of one contract type.
 
-    `may_be_empty`: none is an answer, if every row can be read as something else.
+    `may_be_empty`: none is an answer, if every row can be read as something else. `x_perps`:
+    whether they are traded in this region.
     """
     rows = rows_of(EXCHANGE, object_of(EXCHANGE, payload).get("data"))
+    if not x_perps:
+        rows = [row for row in rows if row.get("ruleType") != _XPERP]
     empty_is_true = may_be_empty and all(_is_other(contract_type, row) for row in rows)
     parse = partial(_instrument, contract_type)
     return listing(EXCHANGE, rows, parse, may_be_empty=empty_is_true)
@@ -141,16 +150,22 @@ def _is_perpetual(row: Row) -> bool:
     return kind == _SWAP or (kind == _FUTURES and row.get("ruleType") == _XPERP)
 
 
+def _is_dated(row: Row) -> bool:
+    rule = row.get("ruleType")
+    return row.get("instType") == _FUTURES and isinstance(rule, str) and rule != _XPERP
+
+
 def _is_other(contract_type: ContractType, row: Row) -> bool:
-    """Return whether a row is readable as a dated contract, or one of the other type."""
-    kind, rule, written = row.get("instType"), row.get("ruleType"), row.get("ctType")
-    dated = kind == _FUTURES and isinstance(rule, str) and rule != _XPERP
-    return dated or (kind in {_SWAP, _FUTURES} and written in _TYPES - {contract_type.value})
+    """Return whether a row is readable as a contract of the other type, or as a dated one."""
+    kind, written = row.get("instType"), row.get("ctType")
+    other = kind in {_SWAP, _FUTURES} and written in _TYPES - {contract_type.value}
+    return other or _is_dated(row)
 
 
 def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
     # ctType decides between linear and inverse: quote and settle mislead (BTC-USD_UM-SWAP).
-    if not _is_perpetual(row):
+    dated, ends = _is_dated(row), as_time(row.get("expTime"))
+    if not _is_perpetual(row) and not (dated and ends):
         return None
     if (row.get("state"), row.get("ctType")) != ("live", contract_type.value):
         return None
@@ -175,7 +190,8 @@ def _instrument(contract_type: ContractType, row: Row) -> Instrument | None:
         min_quantity=as_positive(row.get("minSz")) or lot,
         max_leverage=as_positive(row.get("lever")),
         margin_modes=_MARGIN_MODES,
-        expires_at=as_time(row.get("expTime")),
+        expires_at=ends,
+        dated=dated,
     )
 
 
@@ -323,17 +339,25 @@ class OkxAdapter(RestAdapter):
         return Endpoints(hosts[f"rest{suffix}"], hosts[f"websocket{suffix}"])
 
     async def _instruments(self, market: Market) -> Sequence[Instrument]:
-        payload = await self._public_of_all_kinds(market, _INSTRUMENTS)
-        # No X-Perp is inverse, and a region may have no swaps at all.
-        may_be_empty = market.region in _KINDS
+        return await self._listing(market, _LISTED.get(market.region or GLOBAL, (_SWAP, _FUTURES)))
+
+    async def _listing(self, market: Market, kinds: Sequence[str]) -> Sequence[Instrument]:
+        payload = await self._public_of_kinds(market, _INSTRUMENTS, kinds)
+        # No X-Perp is inverse, and a region with X-Perps may have no swaps at all.
+        with_x_perps = market.region in _PERPETUALS
         return await self._parse(
-            parse_instruments, payload, market.contract_type, may_be_empty=may_be_empty
+            parse_instruments,
+            payload,
+            market.contract_type,
+            may_be_empty=with_x_perps,
+            x_perps=with_x_perps,
         )
 
     async def _tickers(self, market: Market) -> Sequence[Ticker]:
         """Fetch both contract types in one call, and the listing to tell them apart."""
+        kinds = _PERPETUALS.get(market.region or GLOBAL, (_SWAP,))
         listed, payload = await asyncio.gather(
-            self._instruments(market), self._public_of_all_kinds(market, _TICKERS)
+            self._listing(market, kinds), self._public_of_kinds(market, _TICKERS, kinds)
         )
         return await self._parse(
             parse_tickers, payload, frozenset(instrument.symbol for instrument in listed)
@@ -351,9 +375,8 @@ class OkxAdapter(RestAdapter):
         )
         return parse_account(payload)
 
-    async def _public_of_all_kinds(self, market: Market, target: str) -> object:
-        """Return the rows of all kinds of contract that are perpetual in this region."""
-        kinds = _KINDS.get(market.region or GLOBAL, (_SWAP,))
+    async def _public_of_kinds(self, market: Market, target: str, kinds: Sequence[str]) -> object:
+        """Return the rows of these kinds of contract, each asked for by a call of its own."""
         payloads = await asyncio.gather(
             *(
                 self._call(self._rest(market), target + kind, headers=_demo(market))
