@@ -1,62 +1,35 @@
 """What a bot may do at Binance through the signing proxy, and every kind of call that it may not."""
 
+# ruff: noqa: E501  # one row a line
+
 import hashlib
 import hmac
 import json
 import time
-from collections.abc import AsyncIterator, Mapping
-from decimal import Decimal
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 import pytest
-import pytest_asyncio
 
 from app.simulator import Simulator, credentials
 from botkeys.exchanges.model import ContractType
-from botkeys.exchanges.registry import simulated_hosts
-from botkeys.signing_proxy import SigningProxy, market
-from tests.sdk.signing_proxy.trading import Holder, asset, config, held, refused, send_raw
+from tests.sdk.signing_proxy.trading import Bot, Holder, asset, config, held, refused, send_raw
 
 KEYS = credentials()["binance"]["live"]
 ORDER = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.002"}
 LIMIT = {**ORDER, "type": "LIMIT", "timeInForce": "GTC", "price": "50000"}
 
 
-# ruff: noqa: E501  # one row a line
+@pytest.fixture(scope="module")
+def exchange() -> str:
+    return "binance"
 
 
-class Bot:
-    """Signs with the placeholder, as every client of Binance does."""
-
-    def __init__(self, proxy: SigningProxy, http: httpx.AsyncClient) -> None:
-        self.proxy = proxy
-        self.key, self.secret = proxy.placeholder.api_key, proxy.placeholder.api_secret
-        self.http = http
-
-    async def __call__(
-        self, method: str, path: str, given: Mapping[str, Any] | None = None
-    ) -> httpx.Response:
-        text = urlencode({**(given or {}), "timestamp": int(time.time() * 1000)})
-        signature = hmac.new(self.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
-        signed, headers = f"{text}&signature={signature}", {"X-MBX-APIKEY": self.key}
-        if method in {"GET", "DELETE"}:
-            return await self.http.request(method, f"{path}?{signed}", headers=headers)
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-        return await self.http.request(method, path, content=signed, headers=headers)
-
-
-@pytest_asyncio.fixture(scope="module")
-async def trading(simulator: Simulator) -> AsyncIterator[tuple[Bot, Holder]]:
-    holder = Holder(None, None)
-    hosts = simulated_hosts(simulator.hosts)
-    part = market("binance", "live", ContractType.LINEAR, hosts=hosts)
-    async with (
-        SigningProxy(holder, "binance", part, max_order_value=Decimal(1000)) as proxy,
-        httpx.AsyncClient(base_url=proxy.address, trust_env=False, verify=False) as http,  # noqa: S501  # loopback
-    ):
-        yield Bot(proxy, http), holder
+@pytest.fixture(scope="module")
+def environment() -> str:
+    return "live"
 
 
 @pytest.fixture
@@ -69,32 +42,44 @@ def holder(trading: tuple[Bot, Holder]) -> Holder:
     return holder
 
 
-@pytest.fixture
-def bot(trading: tuple[Bot, Holder], holder: Holder) -> Bot:
-    return trading[0]
+async def send(
+    bot: Bot, method: str, path: str, given: Mapping[str, Any] | None = None
+) -> httpx.Response:
+    """Send a call signed with the placeholder, as every client of Binance does."""
+    text = urlencode({**(given or {}), "timestamp": int(time.time() * 1000)})
+    signature = hmac.new(bot.secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+    signed, headers = f"{text}&signature={signature}", {"X-MBX-APIKEY": bot.key}
+    if method in {"GET", "DELETE"}:
+        return await bot.http.request(method, f"{path}?{signed}", headers=headers)
+    headers["Content-Type"] = "application/x-www-form-urlencoded"
+    return await bot.http.request(method, path, content=signed, headers=headers)
 
 
 async def test_a_bot_trades_without_the_secret(bot: Bot, holder: Holder) -> None:
     holder.given = held(KEYS["other_account"])
-    set_leverage = await bot("POST", "/fapi/v1/leverage", {"symbol": "BTCUSDT", "leverage": 7})
+    set_leverage = await send(
+        bot, "POST", "/fapi/v1/leverage", {"symbol": "BTCUSDT", "leverage": 7}
+    )
     assert set_leverage.json()["leverage"] == 7
-    placed = (await bot("POST", "/fapi/v1/order", {**LIMIT, "quantity": "0.01"})).json()
-    resting = (await bot("GET", "/fapi/v1/openOrders", {"symbol": "BTCUSDT"})).json()
+    placed = (await send(bot, "POST", "/fapi/v1/order", {**LIMIT, "quantity": "0.01"})).json()
+    resting = (await send(bot, "GET", "/fapi/v1/openOrders", {"symbol": "BTCUSDT"})).json()
     assert placed["orderId"] in [each["orderId"] for each in resting]
     named = {"symbol": "BTCUSDT", "orderId": placed["orderId"]}
-    assert (await bot("DELETE", "/fapi/v1/order", named)).json()["status"] == "CANCELED"
-    assert (await bot("POST", "/fapi/v1/order", ORDER)).json()["status"] == "FILLED"
-    (position,) = (await bot("GET", "/fapi/v3/positionRisk", {"symbol": "BTCUSDT"})).json()
+    assert (await send(bot, "DELETE", "/fapi/v1/order", named)).json()["status"] == "CANCELED"
+    assert (await send(bot, "POST", "/fapi/v1/order", ORDER)).json()["status"] == "FILLED"
+    (position,) = (await send(bot, "GET", "/fapi/v3/positionRisk", {"symbol": "BTCUSDT"})).json()
     assert position["positionAmt"] == "0.002"
     back = {**ORDER, "side": "SELL", "reduceOnly": "true"}
-    assert (await bot("POST", "/fapi/v1/order", back)).json()["reduceOnly"] is True
+    assert (await send(bot, "POST", "/fapi/v1/order", back)).json()["reduceOnly"] is True
 
 
 async def test_market_data_need_no_key(bot: Bot) -> None:
     direct = await bot.http.get("/fapi/v1/exchangeInfo")
     assert direct.status_code == 200
     assert direct.json()["symbols"]
-    assert (await bot("GET", "/fapi/v1/ticker/24hr", {"symbol": "BTCUSDT"})).status_code == 200
+    assert (
+        await send(bot, "GET", "/fapi/v1/ticker/24hr", {"symbol": "BTCUSDT"})
+    ).status_code == 200
 
 
 REFUSED: list[tuple[str, str, str, dict[str, Any], str]] = [
@@ -155,7 +140,7 @@ async def test_a_call_is_refused(
     bot: Bot, simulator: Simulator, method: str, path: str, given: dict[str, Any], code: str
 ) -> None:
     before = simulator.calls("binance", "live", path)
-    answer = await bot(method, path, given)
+    answer = await send(bot, method, path, given)
     assert refused(answer) == code, answer.text
     assert answer.status_code >= 400
     assert isinstance(answer.json()["code"], int)
@@ -193,7 +178,7 @@ async def test_closing_passes_in_every_state(
         holder.config_age = 3600.0
     else:
         holder.set(assets=())
-    assert refused(await bot(method, path, given)) is None
+    assert refused(await send(bot, method, path, given)) is None
 
 
 @pytest.mark.parametrize("reason", ["frozen", "key_inactive", "bot_paused", "account_closing"])
@@ -201,14 +186,14 @@ async def test_nothing_opens_while_the_service_forbids_it(
     bot: Bot, holder: Holder, reason: str
 ) -> None:
     holder.set(may_open_positions=False, blocked_by=(reason,))
-    answer = await bot("POST", "/fapi/v1/order", ORDER)
+    answer = await send(bot, "POST", "/fapi/v1/order", ORDER)
     assert refused(answer) == "may_not_open"
     assert reason in answer.json()["msg"]
 
 
 async def test_nothing_opens_while_an_asset_is_blocked(bot: Bot, holder: Holder) -> None:
     holder.set(assets=(asset("BTCUSDT", may_open_positions=False, blocked_by=("frozen",)),))
-    assert refused(await bot("POST", "/fapi/v1/order", ORDER)) == "may_not_open"
+    assert refused(await send(bot, "POST", "/fapi/v1/order", ORDER)) == "may_not_open"
 
 
 @pytest.mark.parametrize("age", [None, 46.0])
@@ -216,14 +201,14 @@ async def test_nothing_opens_once_the_service_is_silent(
     bot: Bot, holder: Holder, age: float | None
 ) -> None:
     holder.config_age = 44.0
-    assert refused(await bot("POST", "/fapi/v1/order", ORDER)) is None
+    assert refused(await send(bot, "POST", "/fapi/v1/order", ORDER)) is None
     holder.config_age = age
-    assert refused(await bot("POST", "/fapi/v1/order", ORDER)) == "rules_unknown"
+    assert refused(await send(bot, "POST", "/fapi/v1/order", ORDER)) == "rules_unknown"
 
 
 async def test_without_a_key_nothing_is_signed(bot: Bot, holder: Holder) -> None:
     holder.given = None
-    answer = await bot("DELETE", "/fapi/v1/order", {"symbol": "BTCUSDT", "orderId": 1})
+    answer = await send(bot, "DELETE", "/fapi/v1/order", {"symbol": "BTCUSDT", "orderId": 1})
     assert refused(answer) == "no_credentials"
 
 
@@ -311,9 +296,9 @@ async def test_a_page_in_a_browser_reaches_nothing(bot: Bot) -> None:
 async def test_the_secret_is_in_no_answer_and_no_repr(bot: Bot) -> None:
     secret, key = KEYS["trade"]["api_secret"], KEYS["trade"]["api_key"]
     answers = [
-        await bot("GET", "/fapi/v3/balance"),
-        await bot("POST", "/fapi/v1/order", ORDER | {"symbol": "X"}),
-        await bot("POST", "/sapi/v1/asset/transfer"),
+        await send(bot, "GET", "/fapi/v3/balance"),
+        await send(bot, "POST", "/fapi/v1/order", ORDER | {"symbol": "X"}),
+        await send(bot, "POST", "/sapi/v1/asset/transfer"),
     ]
     seen = "".join(f"{answer.text}{answer.headers}" for answer in answers)
     assert secret not in seen

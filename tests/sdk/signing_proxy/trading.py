@@ -37,6 +37,22 @@ class Holder:
         self.newest_config = self.newest_config.model_copy(update=members)
 
 
+@dataclass
+class Bot:
+    """A client and the proxy that signs for it."""
+
+    proxy: SigningProxy
+    http: httpx.AsyncClient
+
+    @property
+    def key(self) -> str:
+        return self.proxy.placeholder.api_key
+
+    @property
+    def secret(self) -> str:
+        return self.proxy.placeholder.api_secret
+
+
 def asset(symbol: str, size: str = "1", **members: Any) -> ConfigAsset:
     usual: dict[str, Any] = {
         "symbol": symbol,

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from functools import partial
 from typing import ClassVar
 
@@ -52,6 +52,7 @@ from botkeys.exchanges.parsing import (
     object_of,
     rows_of,
 )
+from botkeys.sealing.secret import Secret
 from botkeys.transport.client import Auth, AuthFlow, Deadline, Rate, Request, target_of
 
 # --- constants
@@ -109,17 +110,24 @@ class OkxAuth(Auth):
         self._clock = clock
 
     def auth_flow(self, request: Request) -> AuthFlow:
-        now = self._clock().astimezone(UTC)
-        stamp = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        stamp = stamp_of(self._clock())
         text = f"{stamp}{request.method}{target_of(request)}".encode("ascii") + request.content
-        secret = self._credentials.api_secret.reveal().encode()
-        digest = hmac.new(secret, text, hashlib.sha256).digest()
         passphrase = self._credentials.api_passphrase
         request.headers["OK-ACCESS-KEY"] = self._credentials.api_key.reveal()
-        request.headers["OK-ACCESS-SIGN"] = base64.b64encode(digest).decode("ascii")
+        request.headers["OK-ACCESS-SIGN"] = sign(self._credentials.api_secret, text)
         request.headers["OK-ACCESS-TIMESTAMP"] = stamp
         request.headers["OK-ACCESS-PASSPHRASE"] = passphrase.reveal() if passphrase else ""
         yield request
+
+
+def stamp_of(moment: datetime) -> str:
+    """Return the time as OKX's headers carry it."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def sign(secret: Secret, message: bytes) -> str:
+    digest = hmac.new(secret.reveal().encode(), message, hashlib.sha256).digest()
+    return base64.b64encode(digest).decode("ascii")
 
 
 # --- parsing

@@ -106,6 +106,12 @@ class Dialect(ABC):
     def error(self, refusal: Refusal) -> tuple[int, Any]:
         """Return status and JSON of a refusal in the exchange's own form."""
 
+    @property
+    def suffix(self) -> str:
+        """What the names of the hosts of the key's region end with."""
+        region = self.market.region
+        return "" if region in {None, "global"} else f"_{region}"
+
     def host(self, name: str) -> str:
         address = self.market.hosts.get(name)
         if address is None:
@@ -117,6 +123,19 @@ class Dialect(ABC):
 def not_allowed(call: Call) -> Refusal:
     text = f"{call.method} {call.path} is not among the calls that this proxy signs."
     return Refusal(RefusalCode.ENDPOINT_NOT_ALLOWED, text)
+
+
+def object_of(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise malformed("The body is a JSON object.")
+    return value
+
+
+def orders_of(value: Any, most: int) -> Sequence[Mapping[str, Any]]:
+    """Return a list of orders, which is neither empty nor too long."""
+    if not isinstance(value, list) or not 0 < len(value) <= most:
+        raise malformed(f"A batch is a list of 1 to {most} orders.")
+    return [object_of(order) for order in value]
 
 
 def text_of(given: Mapping[str, Any], name: str) -> str:

@@ -6,9 +6,13 @@ from botkeys.exchanges.hosts import HostOverrides, merged
 from botkeys.exchanges.model import ContractType, Environment
 from botkeys.exchanges.registry import ADAPTERS
 from botkeys.signing_proxy.binance import SOCKET_API, BinanceDialect
+from botkeys.signing_proxy.bybit import BybitDialect
 from botkeys.signing_proxy.dialect import Dialect, Market
+from botkeys.signing_proxy.okx import OkxDialect
 
-DIALECTS: Mapping[str, type[Dialect]] = {dialect.exchange: dialect for dialect in (BinanceDialect,)}
+DIALECTS: Mapping[str, type[Dialect]] = {
+    dialect.exchange: dialect for dialect in (BinanceDialect, BybitDialect, OkxDialect)
+}
 
 
 def market(

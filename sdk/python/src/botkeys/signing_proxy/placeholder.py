@@ -18,3 +18,8 @@ def alphanumeric(length: int) -> str:
     """Return unguessable text that begins with a letter, so that nothing takes it for a number."""
     first = secrets.choice(string.ascii_letters)
     return first + "".join(secrets.choice(_ALPHANUMERIC) for _ in range(length - 1))
+
+
+def unguessable(length: int) -> str:
+    """Return unguessable hexadecimal digits, the first of them a letter."""
+    return secrets.choice("abcdef") + secrets.token_hex(length)[: length - 1]
