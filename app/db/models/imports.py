@@ -4,7 +4,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Numeric, text
+from sqlalchemy import ForeignKeyConstraint, Index, Numeric, text
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.schema import SchemaItem
 
@@ -26,7 +26,10 @@ class ImportedRow(Base):
     """
 
     __tablename__ = "import_rows"
-    __table_args__ = (_of_operation(),)
+    __table_args__ = (
+        _of_operation(),
+        Index("ix_import_rows_closed_at", "account_id", "import_id", "closed_at", "bot_id", "id"),
+    )
 
     account_id: Mapped[AccountId]
     import_id: Mapped[RowId]

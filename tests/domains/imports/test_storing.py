@@ -103,6 +103,55 @@ async def test_the_days_of_a_history_are_added_up_when_its_import_ends(world: Wo
     assert [(item["trades"], item["realised_pnl"]) for item in figures] == [(20, "9975")]
 
 
+async def test_a_history_is_stored_in_the_order_of_time(world: World) -> None:
+    """So each day changes in few batches, and is not added up again and again."""
+    user = world.user()
+    key = await user.add_key()
+    hours = range(ROWS)
+    file = json.dumps(
+        [
+            exported(f"t{ROWS - hour}", key, closed_at=f"2026-11-20T{11 + hour}:00:00Z")
+            for hour in (3, 0, 6, 2, 5, 1, 4)
+        ]
+    ).encode()
+    await send(user, file, key_id=key["id"])
+    for stored in (2, 4, 6):
+        assert await die(world, 3, after=True)
+        found = sorted(row["closed_at"] for row in await trades(user))
+        assert found == [f"2026-11-20T{11 + hour}:00:00Z" for hour in hours[:stored]]
+
+
+async def test_an_import_that_began_in_another_order_goes_on_in_it(world: World) -> None:
+    """The release before stored rows in the order of their ids."""
+    user, _, place = await begun(world)
+    assert await die(world, 3, after=True)
+    async with world.context.database.sessions.begin() as session:
+        await session.execute(
+            text(
+                "UPDATE operations SET scope = jsonb_set(scope, '{marks}', jsonb_build_object("
+                "'after', (scope->'marks'->'reached') - 0))"
+            )
+        )
+    assert await store(world) == 1
+    counts = (await user.get(place)).json()["receipt"]["imported"]
+    assert (counts["stored"], counts["duplicate"]) == (ROWS, 0)
+    assert len(await trades(user)) == ROWS
+
+
+async def test_a_refused_file_says_that_nothing_of_it_is_stored(world: World) -> None:
+    """Rule R59."""
+    user = world.user()
+    key = await user.add_key()
+    rows = [exported("sound", key), exported("bad", key, quantity="0")]
+    operation = await bring(
+        world, user, json.dumps(rows).encode(), key_id=key["id"], on_error="abort"
+    )
+    counts = operation["receipt"]["imported"]
+    assert (operation["status"], counts["stored"], counts["sums"]) == ("failed", 0, {})
+    assert counts["refused"] == {"invalid_item": 1}
+    assert await trades(user) == []
+
+
 async def test_an_import_waits_for_a_worker_that_adds_up_the_same_account(
     busy_world: World,
 ) -> None:
