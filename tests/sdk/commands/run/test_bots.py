@@ -151,7 +151,11 @@ async def test_freqtrade_starts_a_dry_run_at_the_simulated_exchange(
     assert not [each for each in SECRETS if each in run.printed + run.messages]
 
 
-def test_passivbot_finds_its_user_in_the_current_folder(start: Starter, folder: Path) -> None:
+def test_passivbot_finds_its_user_in_the_current_folder(
+    served: ServedService, start: Starter, folder: Path
+) -> None:
+    somewhere = {"rest": "http://127.0.0.1:9", "websocket": None}
+    served.service.lie = lambda answer: answer.update(endpoints=somewhere)
     command = (sys.executable, "-c", PASSIVBOT, "-u", "okx_01")
     run = start("--preset passivbot", *command)
     assert run.ends() == 0, run.messages
