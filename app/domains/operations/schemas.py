@@ -151,7 +151,7 @@ class ImportedRows(Document):
     ]
     repeated: Annotated[int, Field(description="How many of these are repeated in the file.")]
     skipped: Annotated[
-        int, Field(description="Sound rows that are no closed trades, for example open ones.")
+        int, Field(description="Sound rows that are stored as nothing, for example open trades.")
     ]
     refused: RefusedCounts
     sums: SumsByAsset
