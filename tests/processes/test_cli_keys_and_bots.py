@@ -1,4 +1,4 @@
-"""The SDK's commands against a real service and simulated exchanges.
+"""The SDK's commands against a real service and simulated exchanges (R66, R67).
 
 Most run inside of this process, since starting Python takes longer than all that they do; a few run
 as processes of their own, as users start them.
@@ -95,7 +95,7 @@ def nobody(
     There is no service at its address.
     """
     monkeypatch.setenv("BOTKEYS_URL", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("BOTKEYS_TOKEN_FILE", str(written(tmp_path, "made-up", "token")))
+    monkeypatch.setenv("BOTKEYS_TOKEN_FILE", str(written(tmp_path, "made-up", "no-token")))
 
     def call(*arguments: str | Path) -> Ended:
         capfd.readouterr()
@@ -541,7 +541,20 @@ def test_a_terminal_is_as_before_after_ctrl_c(exchange_hosts: str) -> None:
     assert echo
 
 
-def on_a_terminal(command: list[str], env: dict[str, str], typed: str) -> tuple[int, str, bool]:
+def test_a_terminal_shows_what_is_deleted_and_asks(account: dict[str, str], cli: Run) -> None:
+    assert cli("bots", "add", "grid").status == 0
+    env = {**environment(), **account, "TERM": "xterm"}
+    command = [str(BOTKEYS), "bots", "delete", "grid"]
+    status, shown, _ = on_a_terminal(command, env, "n\r", "[y/N]")
+    assert status == 1, shown
+    assert "open positions" in shown
+    assert "Nothing was changed." in shown
+    assert cli("bots", "show", "grid").status == 0
+
+
+def on_a_terminal(
+    command: list[str], env: dict[str, str], typed: str, question: str = "API key"
+) -> tuple[int, str, bool]:
     """Return the exit status, all that the terminal showed, and whether it echoes at the end."""
     parent, child = pty.openpty()
     process = subprocess.Popen(  # noqa: S603  # our own command
@@ -562,7 +575,7 @@ def on_a_terminal(command: list[str], env: dict[str, str], typed: str) -> tuple[
                 shown += os.read(parent, 65_536).decode(errors="replace")
             elif process.poll() is not None:
                 break
-            if "API key" in shown and not sent:
+            if question in shown and not sent:
                 os.write(parent, typed.encode())
                 sent = True
         echo = bool(termios.tcgetattr(child)[3] & termios.ECHO)
