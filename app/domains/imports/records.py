@@ -76,6 +76,12 @@ class _Lines:
         self._text = _Text()
         self._rest = ""
         self.number = 0
+        self._is_open = False
+
+    def check_whole(self) -> None:
+        """Raise `Malformed` for a line that is no record if the file ends in it."""
+        if self._is_open:
+            raise Malformed(f"The file ends in the middle of line {self.number}.")
 
     def feed(self, chunk: bytes, *, final: bool = False) -> Iterator[str]:
         text = self._text.decode(chunk, final=final)
@@ -88,6 +94,7 @@ class _Lines:
         for line in lines:
             yield self._counted(line)
         if final and self._rest:
+            self._is_open = True
             yield self._counted(self._rest)
         elif len(self._rest) > LONGEST_RECORD:
             self._counted(self._rest)
@@ -120,6 +127,7 @@ class NdjsonRecords:
                 try:
                     value = _DECODER.decode(line)
                 except (ValueError, RecursionError):
+                    self._lines.check_whole()
                     value = None
                 yield Record(self._lines.number, value if isinstance(value, dict) else None)
 
@@ -151,6 +159,8 @@ class CsvRecords:
             if self._header is None:
                 self._header = self._checked(cells)
             elif cells is None or len(cells) != len(self._header):
+                if cells is None or len(cells) < len(self._header):
+                    self._lines.check_whole()
                 yield Record(self._lines.number, None)
             else:
                 named = zip(self._header, cells, strict=True)

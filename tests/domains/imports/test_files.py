@@ -43,6 +43,7 @@ BAD = {
     "a huge item": (JSON, b'[{"id": "' + b"a" * LONGEST_RECORD + b'"}]'),
     "not UTF-8": (JSON, b'[{"id": "\xff"}]'),
     "a long line": (NDJSON, b'{"id": "' + b"a" * LONGEST_RECORD + b'"}\n'),
+    "half a line": (NDJSON, b'{"id": "a"}\n{"id": "b'),
     "a NUL": (NDJSON, b'{"id": "\0"}\n'),
     "an empty table": (CSV, b""),
     "another table": (CSV, b"a,b\r\n1,2\r\n"),
@@ -152,6 +153,27 @@ def test_a_file_is_cut_alike_however_it_arrives(kind: str) -> None:
                     at += step
                 found += reading.end()
                 assert [record.members for record in found] == ITEMS
+
+
+@pytest.mark.parametrize(
+    ("kind", "file"),
+    [
+        (NDJSON, '{"id": "a"}\n{"id": {"b": 1}'),
+        (NDJSON, '{"id": "a"}\n{'),
+        (CSV, "id,x\na,1\nb"),
+        (CSV, 'id,x\na,1\nb,"1'),
+        (CSV, 'id,x\na,1\n"b""'),
+    ],
+)
+def test_a_file_that_was_cut_off_in_its_last_line_is_not_readable(kind: str, file: str) -> None:
+    """Rule R59. With its line end, the same line is a row that is refused alone."""
+    cut = records(kind)
+    assert len(list(cut.feed(file.encode()))) == 1
+    with pytest.raises(Malformed, match=r"in the middle of line [23]\."):
+        list(cut.end())
+    whole = records(kind)
+    found = [*whole.feed(f"{file}\n".encode()), *whole.end()]
+    assert [record.members is None for record in found] == [False, True]
 
 
 def test_numbers_are_not_rounded() -> None:
