@@ -43,6 +43,8 @@ def options() -> argparse.Namespace:
     parser.add_argument(
         "--file-size", type=int, help="the largest file that this process may write"
     )
+    parser.add_argument("--hold", help="the id of a position to report as open first")
+    parser.add_argument("--close", action="store_true", help="close first what the bot holds")
     return parser.parse_args()
 
 
@@ -52,6 +54,13 @@ async def run(given: argparse.Namespace) -> None:
     async with BotClient(given.url, token, outbox=given.outbox, pace=QUICK) as bot, bot.running():
         if given.file_size:
             resource.setrlimit(resource.RLIMIT_FSIZE, (given.file_size, given.file_size))
+        if given.hold:
+            opened = {"id": given.hold, "status": "open", "exit_price": None, "closed_at": None}
+            bot.report(position(0).model_copy(update=opened))
+            await bot.flush(30)
+        if given.close:
+            for held in await bot.positions():
+                bot.close_position(held, exit_price=Decimal(98_000))
         for number in range(given.first, given.first + given.count):
             try:
                 bot.record_trade(position(number))

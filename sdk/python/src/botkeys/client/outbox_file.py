@@ -1,7 +1,7 @@
 """The outbox in a file: waiting reports and records that outlive the process, even `kill -9`.
 
 A SQLite database in WAL mode. Each report is written by the call that takes it, which costs some
-20 µs: the kernel has it then, and it survives the process. Only a thread waits for the disk, once a
+30 µs: the kernel has it then, and it survives the process. Only a thread waits for the disk, once a
 second, so that a power cut takes no more than the last second. The file holds what is sent to the
 service, under the ids of account, bot and key: no token and no credentials.
 
@@ -34,6 +34,8 @@ _APPLICATION = 0x626B6F62  # "bkob"
 _FORMAT = 1
 _OURS_ALONE = 0o600
 _SYNC_SECONDS = 1.0
+_PAGE_BYTES = 1024
+_LARGEST_REST = 1024 * 1024  # of the write-ahead log, after its content was moved
 # Only a program that is not ours can be in the way, such as a backup; the bot waits for it.
 _PATIENCE = 0.25
 _TABLES = (
@@ -176,11 +178,14 @@ class OutboxFile:
             raise self._unusable(
                 f"was written by a later release (format {found}). Update this program"
             )
+        if new:  # a commit appends every page that it changed, whole
+            connection.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
         mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         if mode != "wal":
             raise self._unusable("needs a local disk: it cannot have a write-ahead log there")
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 0")
+        connection.execute(f"PRAGMA journal_size_limit = {_LARGEST_REST}")
         owner = (str(self._ids.account_id), str(self._ids.bot_id))
         if new:
             connection.execute("BEGIN IMMEDIATE")
