@@ -10,7 +10,7 @@ from botkeys.commands.endings import UsageFault
 
 
 @contextmanager
-def new_private_file(path: Path) -> Iterator[Callable[[str], None]]:
+def new_private_file(path: Path) -> Iterator[Callable[[str], object]]:
     """Yield a function that writes the content; it takes the path's place once the block ends.
 
     The file is made before anything is written, so that no token is made which cannot be kept.
@@ -27,14 +27,11 @@ def new_private_file(path: Path) -> Iterator[Callable[[str], None]]:
         Path(name).unlink()
         raise UsageFault(f"{path} is a folder. Name a file.", code="file_unwritable")
 
-    def write(content: str) -> None:
+    try:
         with os.fdopen(descriptor, "w") as file:
-            file.write(content)
+            yield file.write
             file.flush()
             os.fsync(file.fileno())
-
-    try:
-        yield write
         Path(name).replace(path)
     except BaseException:
         with suppress(OSError):
