@@ -12,7 +12,8 @@ def main() -> None:
     Python's own handler would show a traceback of whatever is being imported at that moment.
     Commands that have something to clean up install handlers of their own.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # a job of a script
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     from botkeys.cli import main as run  # noqa: PLC0415  # see above
 
     try:

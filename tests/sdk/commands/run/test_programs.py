@@ -72,6 +72,7 @@ ROWS: dict[str, tuple[tuple[str, ...], int, str]] = {
 def test_a_program_ends_as_it_would_alone_and_leaves_nothing(
     row: str, start: Starter, memory: Path, tmp_path: Path
 ) -> None:
+    """R68."""
     command, status, printed = ROWS[row]
     run = start("--preset json", *command)
     assert run.ends() == status
@@ -145,6 +146,7 @@ def test_a_job_stops_and_goes_on_with_its_program(start: Starter) -> None:
 
 
 def test_nothing_shows_the_credentials_while_the_program_runs(start: Starter) -> None:
+    """R68."""
     run = start("--preset json", *python(COUNTS)).until_printed("ready")
     program = Path(f"/proc/{run.program()}")
     for place in ("environ", "cmdline"):
