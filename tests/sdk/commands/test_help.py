@@ -8,7 +8,7 @@ import sys
 import typer
 from botkeys.cli import own_commands
 typer.main.get_group(own_commands())
-print(*(each for each in ("cryptography", "httpx", "pydantic", "rich", "stamina")
+print(*(each for each in ("cryptography", "httpx", "pydantic", "rich")
         if each in sys.modules))
 """
 

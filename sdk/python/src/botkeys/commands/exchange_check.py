@@ -13,7 +13,6 @@ from botkeys.commands.endings import BadData, Ending, UsageFault
 from botkeys.commands.entered_credentials import Entered, enter_credentials
 from botkeys.commands.exchange_names import Market
 from botkeys.commands.output import Output, facts
-from botkeys.commands.service import be_quiet
 from botkeys.exchanges.advice import advice
 from botkeys.exchanges.credential_format import malformed, takes_private_keys
 from botkeys.exchanges.errors import (
@@ -84,7 +83,6 @@ class Finding:
 
 def run(market: Market, source: Path | None, hosts: Hosts, seconds: float, output: Output) -> int:
     """Check the credentials that the user gives, show the result, and return the exit status."""
-    be_quiet()
     overrides = _overrides(market, *hosts)
     profile = EXCHANGES[market.exchange]
     entered = enter_credentials(source, market.exchange, output.warn)

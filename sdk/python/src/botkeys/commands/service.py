@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote, urlencode
 
-from stamina.instrumentation import set_on_retry_hooks
-
 from botkeys.client.connection import Connection
 from botkeys.client.errors import BotClientError, Refused, Unreachable
 from botkeys.client.models import refusal
@@ -38,7 +36,6 @@ class Service:
     def __init__(self, url: str | None, token_file: Path | None, output: Output) -> None:
         self._address = service_address(url)
         token = read_token(token_file, output.warn)
-        be_quiet()
         self._runner = asyncio.Runner()
         self._transport = HttpTransport(_LIMITS)
         self._connection = Connection(
@@ -133,14 +130,6 @@ class Service:
         if failure is not None or answer is None:
             raise failure or _not_understood()
         return answer
-
-
-def be_quiet() -> None:
-    """Keep retries out of standard output, where an installed structlog would print each of them.
-
-    What comes of them is the command's to say.
-    """
-    set_on_retry_hooks([])
 
 
 def with_query(path: str, query: Mapping[str, object]) -> str:
