@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -54,7 +54,7 @@ async def venue() -> AsyncIterator[Venue]:
 
 @asynccontextmanager
 async def proxied(
-    venue: Venue, exchange: str, hosts: dict[str, str | None], symbol: str, size: str = "1"
+    venue: Venue, exchange: str, hosts: Mapping[str, str | None], symbol: str, size: str = "1"
 ) -> AsyncIterator[tuple[SigningProxy, Holder]]:
     named = {exchange: {"live": hosts}}
     part = market(exchange, "live", ContractType.LINEAR, hosts=named)
@@ -65,7 +65,7 @@ async def proxied(
         yield proxy, holder
 
 
-async def said(socket: ClientConnection, message: Any) -> Any:
+async def reply_to(socket: ClientConnection, message: Any) -> Any:
     await socket.send(message if isinstance(message, str) else json.dumps(message))
     return json.loads(await socket.recv())
 
@@ -82,32 +82,32 @@ async def test_a_login_at_bybit_is_signed_and_its_orders_are_judged(venue: Venue
     async with proxied(venue, "bybit", hosts, "BTCUSDT") as (proxy, holder):
         key = proxy.placeholder.api_key
         async with connect(f"{proxy.websocket_address}/v5/trade", proxy=None) as socket:
-            early = await said(socket, {"op": "order.create", "args": [small]})
+            early = await reply_to(socket, {"op": "order.create", "args": [small]})
             assert early["botkeysRefused"] == "not_authenticated"
-            foreign = await said(socket, {"op": "auth", "args": ["real-key", 1, "x"]})
+            foreign = await reply_to(socket, {"op": "auth", "args": ["real-key", 1, "x"]})
             assert foreign["success"] is False
-            login = await said(socket, {"op": "auth", "req_id": "7", "args": [key, 1, "x"]})
+            login = await reply_to(socket, {"op": "auth", "req_id": "7", "args": [key, 1, "x"]})
             sent, expires, signature = login["got"]["args"]
             assert (sent, login["got"]["req_id"]) == ("real-key", "7")
             assert signature == hexed(f"GET/realtime{expires}")
             placed = {"op": "order.create", "reqId": "1", "header": stale, "args": [small]}
-            taken = (await said(socket, placed))["got"]
+            taken = (await reply_to(socket, placed))["got"]
             assert taken["args"] == [small]
             assert taken["header"]["X-BAPI-TIMESTAMP"] != "1"
-            refused = await said(socket, {"op": "order.create", "reqId": "2", "args": [large]})
+            refused = await reply_to(socket, {"op": "order.create", "reqId": "2", "args": [large]})
             assert (refused["botkeysRefused"], refused["reqId"]) == ("order_too_large", "2")
             assert refused["retCode"] != 0
             holder.set(may_open_positions=False)
-            frozen = await said(socket, placed)
+            frozen = await reply_to(socket, placed)
             assert frozen["botkeysRefused"] == "may_not_open"
             closing = {"op": "order.create", "args": [{**small, "reduceOnly": True}]}
-            assert "got" in await said(socket, closing)
-            assert "got" in await said(socket, {"op": "order.cancel", "args": [order]})
-            unknown = await said(socket, {"op": "withdraw", "args": []})
+            assert "got" in await reply_to(socket, closing)
+            assert "got" in await reply_to(socket, {"op": "order.cancel", "args": [order]})
+            unknown = await reply_to(socket, {"op": "withdraw", "args": []})
             assert unknown["botkeysRefused"] == "endpoint_not_allowed"
             batch = {"op": "order.create-batch", "args": [{"category": "spot", "request": [small]}]}
-            assert (await said(socket, batch))["botkeysRefused"] == "symbol_not_enabled"
-            twice = await said(socket, '{"op":"order.cancel","op":"order.create","args":[{}]}')
+            assert (await reply_to(socket, batch))["botkeysRefused"] == "symbol_not_enabled"
+            twice = await reply_to(socket, '{"op":"order.cancel","op":"order.create","args":[{}]}')
             assert twice["botkeysRefused"] == "malformed"
     assert venue.paths == ["/v5/trade"]
     assert [message["op"] for message in venue.received] == [
@@ -125,28 +125,30 @@ async def test_a_login_at_okx_is_signed_and_its_orders_are_judged(venue: Venue) 
     async with proxied(venue, "okx", hosts, "BTC-USDT-SWAP", "0.01") as (proxy, holder):
         login = {"apiKey": proxy.placeholder.api_key, "passphrase": "p", "timestamp": "1"}
         async with connect(f"{proxy.websocket_address}/ws/v5/private", proxy=None) as socket:
-            early = await said(socket, {"id": "1", "op": "order", "args": [small]})
+            early = await reply_to(socket, {"id": "1", "op": "order", "args": [small]})
             assert (early["id"], early["botkeysRefused"]) == ("1", "not_authenticated")
             foreign = {"op": "login", "args": [{**login, "apiKey": "real-key"}]}
-            assert (await said(socket, foreign))["event"] == "error"
-            (sent,) = (await said(socket, {"op": "login", "args": [login]}))["got"]["args"]
+            assert (await reply_to(socket, foreign))["event"] == "error"
+            (sent,) = (await reply_to(socket, {"op": "login", "args": [login]}))["got"]["args"]
             assert (sent["apiKey"], sent["passphrase"]) == ("real-key", "real-passphrase")
             text = f"{sent['timestamp']}GET/users/self/verify".encode()
             digest = hmac.new(b"real-secret", text, hashlib.sha256).digest()
             assert sent["sign"] == base64.b64encode(digest).decode()
             placed = {"id": "2", "op": "order", "args": [small]}
-            assert (await said(socket, placed))["got"] == placed
-            refused = await said(socket, {"id": "3", "op": "batch-orders", "args": [small, large]})
+            assert (await reply_to(socket, placed))["got"] == placed
+            refused = await reply_to(
+                socket, {"id": "3", "op": "batch-orders", "args": [small, large]}
+            )
             assert refused["botkeysRefused"] == "order_too_large"
             holder.set(may_open_positions=False)
-            assert (await said(socket, placed))["botkeysRefused"] == "may_not_open"
+            assert (await reply_to(socket, placed))["botkeysRefused"] == "may_not_open"
             closing = {"id": "4", "op": "order", "args": [{**small, "reduceOnly": True}]}
-            assert (await said(socket, closing))["got"] == closing
+            assert (await reply_to(socket, closing))["got"] == closing
             cancel = {"id": "5", "op": "cancel-order", "args": [{"instId": "X", "ordId": "1"}]}
-            assert (await said(socket, cancel))["got"] == cancel
-            mass = await said(socket, {"id": "6", "op": "mass-cancel", "args": [{}]})
+            assert (await reply_to(socket, cancel))["got"] == cancel
+            mass = await reply_to(socket, {"id": "6", "op": "mass-cancel", "args": [{}]})
             assert mass["botkeysRefused"] == "endpoint_not_allowed"
-            assert (await said(socket, "ping")) == {"got": "ping"}
+            assert (await reply_to(socket, "ping")) == {"got": "ping"}
 
 
 async def test_each_call_of_binance_s_websocket_is_signed_and_judged(venue: Venue) -> None:
@@ -157,29 +159,29 @@ async def test_each_call_of_binance_s_websocket_is_signed_and_judged(venue: Venu
         url = f"{proxy.websocket_address}/ws-fapi/v1"
         async with connect(url, proxy=None) as socket:
             public = {"id": 1, "method": "ticker.price", "params": {"symbol": "BTCUSDT"}}
-            assert (await said(socket, public))["got"] == public
+            assert (await reply_to(socket, public))["got"] == public
             small = {**order, "price": "500", **key}
             placed = {"id": 2, "method": "order.place", "params": small}
-            sent = (await said(socket, placed))["got"]["params"]
+            sent = (await reply_to(socket, placed))["got"]["params"]
             signature = sent.pop("signature")
             text = "&".join(f"{name}={sent[name]}" for name in sorted(sent))
             assert sent["apiKey"] == "real-key"
             assert sent["timestamp"] > 1
             assert signature == hexed(text)
             large = {"id": 3, "method": "order.place", "params": {**small, "quantity": "9"}}
-            refused = await said(socket, large)
+            refused = await reply_to(socket, large)
             assert (refused["id"], refused["error"]["code"]) == (3, -2010)
             bare = {"id": 4, "method": "order.cancel", "params": {"symbol": "BTCUSDT"}}
-            assert (await said(socket, bare))["botkeys_refused"] == "not_authenticated"
+            assert (await reply_to(socket, bare))["botkeys_refused"] == "not_authenticated"
             other = {"id": 5, "method": "order.cancel", "params": {**key, "apiKey": "real-key"}}
-            assert (await said(socket, other))["botkeys_refused"] == "foreign_credentials"
-            logon = await said(socket, {"id": 6, "method": "session.logon", "params": key})
+            assert (await reply_to(socket, other))["botkeys_refused"] == "foreign_credentials"
+            logon = await reply_to(socket, {"id": 6, "method": "session.logon", "params": key})
             assert logon["botkeys_refused"] == "endpoint_not_allowed"
             holder.set(may_open_positions=False)
-            assert (await said(socket, placed))["botkeys_refused"] == "may_not_open"
+            assert (await reply_to(socket, placed))["botkeys_refused"] == "may_not_open"
             closing = {**placed, "params": {**small, "reduceOnly": True}}
-            assert "got" in await said(socket, closing)
-            unknown = await said(socket, {"id": 7, "method": "asset.transfer", "params": key})
+            assert "got" in await reply_to(socket, closing)
+            unknown = await reply_to(socket, {"id": 7, "method": "asset.transfer", "params": key})
             assert unknown["botkeys_refused"] == "endpoint_not_allowed"
 
 
@@ -197,7 +199,7 @@ async def test_a_stream_passes_unchanged_and_ends_as_the_exchange_ends_it(venue:
         venue.answer = lambda _: b"\x00\xff"
         await socket.send('{"method":"LIST_SUBSCRIPTIONS","id":2}')
         assert await socket.recv() == b"\x00\xff"
-        placing = await said(socket, {"method": "order.place", "id": 3})
+        placing = await reply_to(socket, {"method": "order.place", "id": 3})
         assert placing["botkeys_refused"] == "endpoint_not_allowed"
     assert venue.paths == ["/private/ws?listenKey=a_b"]
 

@@ -174,6 +174,12 @@ class BinanceDialect(Dialect):
             {"X-MBX-APIKEY": credentials.api_key.reveal()},
         )
 
+    @property
+    def websocket_path(self) -> str | None:
+        return (
+            None if self.market.hosts.get(f"websocket_{self.market.contract_type}") is None else ""
+        )
+
     def socket(self, path: str, query: Pairs) -> tuple[str, Callable[[Gate], Guard]]:
         """Return a stream, whose listen key stands for the account, or the WebSocket API."""
         if found := _SOCKET_API.fullmatch(path):

@@ -134,6 +134,10 @@ class BybitDialect(Dialect):
             headers["Content-Type"] = "application/json"
         return Outgoing(_target(call), headers, body)
 
+    @property
+    def websocket_path(self) -> str | None:
+        return None if self.market.hosts.get(f"websocket{self.suffix}") is None else "/v5"
+
     def socket(self, path: str, query: Pairs) -> tuple[str, Callable[[Gate], Guard]]:
         found = _SOCKETS.fullmatch(path)
         if found is None:

@@ -112,6 +112,11 @@ class Dialect(ABC):
         region = self.market.region
         return "" if region in {None, "global"} else f"_{region}"
 
+    @property
+    @abstractmethod
+    def websocket_path(self) -> str | None:
+        """The path of the base address of WebSockets; `None` if the exchange has none here."""
+
     def host(self, name: str) -> str:
         address = self.market.hosts.get(name)
         if address is None:

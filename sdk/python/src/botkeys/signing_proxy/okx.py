@@ -142,6 +142,10 @@ class OkxDialect(Dialect):
         demo = self.market.environment is Environment.TESTNET
         return {"x-simulated-trading": "1"} if demo else {}
 
+    @property
+    def websocket_path(self) -> str | None:
+        return None if self.market.hosts.get(f"websocket{self.suffix}") is None else "/ws/v5"
+
     def socket(self, path: str, query: Pairs) -> tuple[str, Callable[[Gate], Guard]]:
         found = _SOCKETS.fullmatch(path)
         if found is None or any(name != "brokerId" for name, _ in query):

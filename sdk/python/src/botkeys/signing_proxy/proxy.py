@@ -71,6 +71,12 @@ class SigningProxy:
     def websocket_address(self) -> str:
         return f"ws://{LOOPBACK}:{self._port}"
 
+    @property
+    def websocket_base(self) -> str | None:
+        """What a bot appends its paths to, as with the exchange's own; `None` if it has none."""
+        path = self._dialect.websocket_path
+        return None if path is None else f"{self.websocket_address}{path}"
+
     async def __aenter__(self) -> Self:
         self._port = await self._listener.start()
         return self

@@ -2,9 +2,12 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +23,9 @@ from botkeys.commands.endings import UsageFault
 if TYPE_CHECKING:
     from botkeys.commands.run.supervisor import Wanted
     from botkeys.sealing.secret import Secret
+
+_ADDRESS = "rest_url"
+_AMOUNT = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?", re.ASCII)
 
 HELP = """Start a program with its bot's credentials, and stay with it.
 
@@ -82,12 +88,29 @@ def run(
         bool,
         typer.Option("--disk", help="Permit files on a disk, where no tmpfs is to be had."),
     ] = False,
+    sign: Annotated[
+        bool,
+        typer.Option(
+            "--sign",
+            help="Give the program placeholders, and sign its calls to Binance, Bybit or OKX here: "
+            "it never holds the key. For freqtrade, passivbot, json, and where rest_url is given.",
+        ),
+    ] = False,
+    max_order_value: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AMOUNT",
+            help="With --sign: refuse an order above this value, in the quote asset, or in USD for "
+            "inverse contracts.",
+        ),
+    ] = None,
 ) -> None:
     if os.name != "posix":
         raise UsageFault("botkeys run needs Linux or macOS.")
     address = service_address(url)
     token = read_token(token_file, _tell)
     wanted = _read(command, preset, expect, on_change, env, file, disk)
+    wanted = _signing(wanted, max_order_value, sign=sign)
     raise typer.Exit(_supervise(address, token, wanted, os.environ))
 
 
@@ -122,6 +145,27 @@ def _read(
         raise UsageFault("How does the program get its credentials? Add --preset, --env or --file.")
     find_program(command[0], os.environ)
     return wanted
+
+
+def _signing(wanted: "Wanted", max_order_value: str | None, *, sign: bool) -> "Wanted":
+    """Add what `--sign` says. Raises UsageFault where the program would not find the proxy."""
+    if not sign:
+        if max_order_value is not None:
+            raise UsageFault("--max-order-value belongs to --sign: nothing else sees the orders.")
+        return wanted
+    given = any(each.field == _ADDRESS for each in wanted.chosen_variables)
+    given = given or any(_ADDRESS in each.template for each in wanted.chosen_files)
+    if not given and not (wanted.presets and all(each.takes_address for each in wanted.presets)):
+        raise UsageFault(
+            "With --sign the program has to find the proxy: give it the address as well, as with "
+            f"--env EXCHANGE_URL={_ADDRESS}."
+        )
+    limit = None
+    if max_order_value is not None:
+        if not _AMOUNT.fullmatch(max_order_value) or not Decimal(max_order_value):
+            raise UsageFault(f"--max-order-value {max_order_value!r} is no positive amount.")
+        limit = Decimal(max_order_value)
+    return replace(wanted, sign=True, max_order_value=limit)
 
 
 def _supervise(

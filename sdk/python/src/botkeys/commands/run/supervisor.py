@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequenc
 from collections.abc import Set as AbstractSet
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, final
@@ -46,6 +47,8 @@ class Wanted:
     expectations: Expectations
     on_change: OnChange
     disk: bool
+    sign: bool = False
+    max_order_value: Decimal | None = None
     wait: float = 5.0
 
 
