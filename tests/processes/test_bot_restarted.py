@@ -25,6 +25,7 @@ def all_trades(http: httpx.Client) -> list[dict[str, Any]]:
 
 
 @pytest.mark.torture
+@pytest.mark.timeout(600)
 def test_a_bot_that_was_killed_goes_on_where_it_was(
     start: Start, data: Path, history: History, tmp_path: Path
 ) -> None:
