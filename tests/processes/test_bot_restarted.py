@@ -27,13 +27,18 @@ def all_trades(http: httpx.Client) -> list[dict[str, Any]]:
 @pytest.mark.torture
 @pytest.mark.timeout(600)
 def test_a_bot_that_was_killed_goes_on_where_it_was(
-    start: Start, data: Path, history: History, tmp_path: Path
+    start: Start,
+    data: Path,
+    history: History,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
 ) -> None:
     """R21, R63 and R64, with a real service that was killed too."""
     port = free_port()
     service = start(data, port=port)
     service.ready()
     bot = Reporting(service.address, tmp_path / "outbox", Secret(history.trader.token))
+    request.addfinalizer(bot.close)
     killed = bot.start(0, 1, "--hold", "btc-1")
     bot.until(killed, lambda: bot.taken[-1:] == ["done"])
     bot.end(killed, signal.SIGKILL)

@@ -16,6 +16,7 @@ class Reporting:
     """Processes of one bot, one after the other, on one outbox."""
 
     def __init__(self, url: str, path: Path, token: Secret) -> None:
+        self._started: list[subprocess.Popen[str]] = []
         self._taken = path.with_name("taken")
         token_file = path.with_name("token")
         token_file.write_text(token.reveal())
@@ -30,13 +31,21 @@ class Reporting:
         return self._taken.read_text().split() if self._taken.exists() else []
 
     def start(self, first: int = 0, count: int = 0, *more: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(  # noqa: S603  # our own interpreter
+        process = subprocess.Popen(  # noqa: S603  # our own interpreter
             [*self._command, "--first", str(first), "--count", str(count), *more],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._started.append(process)
+        return process
+
+    def close(self) -> None:
+        """End what a failed test left running."""
+        for process in self._started:
+            process.kill()
+            process.communicate(timeout=PATIENCE)
 
     def end(self, process: "subprocess.Popen[str]", number: int) -> None:
         """Send the signal, and see that the process ends by it and has printed nothing."""

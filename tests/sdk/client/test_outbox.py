@@ -47,6 +47,12 @@ def books() -> Iterator[Books]:
         yield opened
 
 
+@pytest.fixture
+def bot(books: Books, path: Path, service: Service) -> Iterator[Reporting]:
+    with closing(Reporting(books.url, path, service.token)) as reporting:
+        yield reporting
+
+
 async def waiting(bot: BotClient) -> int:
     """Return how many reports wait, of a bot in an outage."""
     with pytest.raises(ReportsPending) as caught:
@@ -54,11 +60,8 @@ async def waiting(bot: BotClient) -> int:
     return caught.value.count
 
 
-def test_nothing_that_was_taken_is_lost_with_its_process(
-    books: Books, path: Path, service: Service
-) -> None:
+def test_nothing_that_was_taken_is_lost_with_its_process(books: Books, bot: Reporting) -> None:
     """R64: killed in an outage, then stopped in one; and through all of it nothing is printed."""
-    bot = Reporting(books.url, path, service.token)
     books.down = True
     killed = bot.start(0, 275)
     bot.until(killed, lambda: bot.taken[-1:] == ["done"] and books.refused > 5)
@@ -80,14 +83,12 @@ def test_nothing_that_was_taken_is_lost_with_its_process(
 
 
 @pytest.mark.torture
-def test_whenever_a_bot_is_killed_its_trades_arrive_once(
-    books: Books, path: Path, service: Service
-) -> None:
+@pytest.mark.timeout(600)
+def test_whenever_a_bot_is_killed_its_trades_arrive_once(books: Books, bot: Reporting) -> None:
     """R64: between recording, sending, answer and dropping."""
-    bot = Reporting(books.url, path, service.token)
     chance = random.Random(12)  # noqa: S311  # repeatable, guards nothing
     first = 0
-    for turn in range(40):
+    for turn in range(20):
         books.down = turn % 3 == 0
         process = bot.start(first, 3000)
         before = len(bot.taken)
@@ -102,15 +103,14 @@ def test_whenever_a_bot_is_killed_its_trades_arrive_once(
     taken = {f"trades/p{number}" for number in bot.taken if number != "done"}
     # A trade may have been recorded and not yet noted as taken when its process was killed.
     assert taken <= set(books.stored)
-    assert len(set(books.stored) - taken) <= 40
+    assert len(set(books.stored) - taken) <= 20
 
 
 @pytest.mark.torture
 def test_a_full_disk_refuses_the_report_and_loses_none_before_it(
-    books: Books, path: Path, service: Service
+    books: Books, bot: Reporting
 ) -> None:
     """R64."""
-    bot = Reporting(books.url, path, service.token)
     books.down = True
     full = bot.start(0, 5000, "--file-size", str(256 * 1024))
     bot.until(full, lambda: bot.taken[-1:] == ["done"])
