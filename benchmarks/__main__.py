@@ -16,6 +16,7 @@ from benchmarks.purging import measure_purge
 from benchmarks.report import Row, document, machine, table
 from benchmarks.rounds import Effort
 from benchmarks.runtime import measure as measure_runtime
+from benchmarks.signing import measure_signing
 from benchmarks.starting import measure_cold_start, measure_help
 from benchmarks.streams import measure_stream
 from benchmarks.trading import measure_trading
@@ -49,6 +50,7 @@ def bench(
         rows.append(measure_purge(ready, *((20_000, 1) if quick else ())))
         rows.append(measure_cold_start(ready, 1 if quick else _STARTS))
     rows.append(measure_help(1 if quick else _STARTS))
+    rows.append(measure_signing(*((1, 100) if quick else (5, 1_000))))
     console.print(table(rows, facts))
     write(output, rows, facts)
     console.print(f"Written to {output}.")

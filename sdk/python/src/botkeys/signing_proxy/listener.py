@@ -143,11 +143,14 @@ class _Conversation:
                 return None
 
     async def _send(self, answer: Answer) -> None:
-        self._write(h11.Response(status_code=answer.status, headers=list(answer.headers)))
+        """Send the answer as it arrives; its head goes with the first part of its body."""
+        head = h11.Response(status_code=answer.status, headers=list(answer.headers))
+        waiting = self._http.send(head) or b""
         async for chunk in answer.body:
-            self._write(h11.Data(data=chunk))
+            self._writer.write(waiting + (self._http.send(h11.Data(data=chunk)) or b""))
+            waiting = b""
             await self._writer.drain()
-        self._write(h11.EndOfMessage())
+        self._writer.write(waiting + (self._http.send(h11.EndOfMessage()) or b""))
         await self._writer.drain()
 
     async def _complain(self, status: int) -> None:
