@@ -19,6 +19,8 @@ from app.worker.rollups import recompute_past
 _FAILED = "An internal error stopped the import. What it had stored is removed."
 _CUT_OFF = "The upload was interrupted. Nothing was stored."
 _KEYLESS = "The key was deleted while its history was imported."
+_BEHIND_SECONDS = 1.0
+"""How long the days behind a batch are added up at most, before the next batch."""
 _REFUSED = "Rows were refused, so nothing was stored, as `on_error=abort` asks."
 log = structlog.get_logger("botkeys.worker")
 
@@ -147,6 +149,7 @@ class _Import:
         while True:
             step = await self._step("store_import", self._limits.batch)
             if step == "more":
+                await self._added_up(min(until, _now() + _BEHIND_SECONDS), but_newest=True)
                 if _now() >= until:
                     await self._send_end("running", None)
                     return False
@@ -164,15 +167,14 @@ class _Import:
                 await self._end("succeeded", None)
             return True
 
-    async def _added_up(self, until: float) -> bool:
+    async def _added_up(self, until: float, *, but_newest: bool = False) -> bool:
         """Recompute the days that the import has changed; return whether that is done.
 
         Otherwise summaries would add up all its trades one by one, until the days had their turn.
         """
+        account_id, seconds = self._claimed.account_id, max(until - _now(), 0)
         try:
-            return await recompute_past(
-                self._sessions, self._claimed.account_id, max(until - _now(), 0)
-            )
+            return await recompute_past(self._sessions, account_id, seconds, but_newest=but_newest)
         except SQLAlchemyError as error:
             if is_outage(error) or is_conflict(error):
                 raise

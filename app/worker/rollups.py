@@ -82,14 +82,20 @@ async def _due(
 
 
 async def recompute_past(
-    sessions: async_sessionmaker[AsyncSession], account_id: UUID, seconds: float
+    sessions: async_sessionmaker[AsyncSession],
+    account_id: UUID,
+    seconds: float,
+    *,
+    but_newest: bool = False,
 ) -> bool:
     """Recompute the stale days of an account that are over, for `seconds` at most; return whether
     none is left. Days that another worker recomputes are waited for.
+
+    With `but_newest`, the newest is left: more of it is to come.
     """
     clock = asyncio.get_running_loop()
     until = clock.time() + seconds
-    while due := await _past_days(sessions, account_id):
+    while due := await _past_days(sessions, account_id, but_newest=but_newest):
         async with sessions.begin() as session:
             done = await recompute(session, due.account_id, due.environment, due.days)
         if not done:
@@ -99,20 +105,23 @@ async def recompute_past(
     return True
 
 
-async def _past_days(sessions: async_sessionmaker[AsyncSession], account_id: UUID) -> _Due | None:
+async def _past_days(
+    sessions: async_sessionmaker[AsyncSession], account_id: UUID, *, but_newest: bool
+) -> _Due | None:
     query = (
         select(StaleDay.environment, StaleDay.day)
         .where(StaleDay.account_id == account_id, _PAST)
         .group_by(StaleDay.environment, StaleDay.day)
         .order_by(StaleDay.environment, StaleDay.day)
-        .limit(DAYS_AT_ONCE)
+        .limit(DAYS_AT_ONCE + 1)
     )
     async with sessions.begin() as session:
         rows = (await session.execute(query)).all()
-    if not rows:
+    found = rows[: len(rows) - 1 if but_newest else DAYS_AT_ONCE]
+    if not found:
         return None
-    environment = rows[0][0]
-    return _Due(account_id, environment, [day for place, day in rows if place == environment])
+    environment = found[0][0]
+    return _Due(account_id, environment, [day for place, day in found if place == environment])
 
 
 async def mark_cut(sessions: async_sessionmaker[AsyncSession]) -> int:
