@@ -7,7 +7,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from app.db.engine import Database
 from app.db.models import StaleDay
@@ -18,6 +18,7 @@ from app.domains.analytics.selection import Selection
 from app.domains.trading.marks import Mark
 from app.worker.rollups import mark_cut, recompute_due
 from tests.support import ledger
+from tests.support.database import Server, execute
 from tests.support.ledger import START, Deal
 from tests.support.trading_data import new_desk
 from tests.support.world import World
@@ -141,6 +142,38 @@ async def test_a_past_day_is_recomputed_once_nothing_has_changed_it_for_a_moment
     assert await recompute_due(database.sessions) == 0
     assert await recompute_due(database.sessions, wait=AT_ONCE) == 1
     assert await shown(database, account) == 2
+
+
+async def _analyze(database: Database, server: Server) -> None:
+    async with database.sessions() as session:
+        name = await session.scalar(select(func.current_database()))
+    await execute(server.url(str(name), superuser=True), "ANALYZE trades")
+
+
+async def test_an_account_that_statistics_do_not_know_is_read_by_day(
+    copied_database: Database, server: Server
+) -> None:
+    """Otherwise each day reads all trades of the account: they are some 700 days long."""
+    known, new = [await account_of(copied_database) for _ in range(2)]
+    days = [DEAL.at + timedelta(days=number) for number in range(30)]
+    async with copied_database.sessions.begin() as session:
+        await ledger.add_deals(session, known, [replace(DEAL, at=at) for at in days])
+    await _analyze(copied_database, server)
+    async with copied_database.sessions.begin() as session:
+        await ledger.add_deals(session, new, [replace(DEAL, at=at) for at in days])
+
+    async with copied_database.sessions.begin() as session:
+        # As with a large table: otherwise this one is read as a whole.
+        await session.execute(text("SET LOCAL enable_seqscan = off"))
+        await session.execute(text("SET LOCAL enable_bitmapscan = off"))
+        assert await recompute(session, new, "live", [at.date() for at in days])
+        read = await session.scalar(
+            text(
+                "SELECT sum(pg_stat_get_xact_tuples_returned(indexrelid))"
+                " FROM pg_index WHERE indrelid = 'trades'::regclass"
+            )
+        )
+    assert read == len(days)
 
 
 async def test_days_of_which_something_was_deleted_are_recomputed(database: Database) -> None:
