@@ -10,6 +10,8 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,9 +23,11 @@ import botkeys.ccxt
 from app.simulator import Simulator, credentials
 from botkeys.exchanges.model import ContractType, Environment
 from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
+from botkeys.signing_proxy import SigningProxy, market
 from botkeys.transport.client import HttpTransport
 from tests.outside.differences import CCXT_ALONE, Row, disagreements, expected
 from tests.outside.released import config_of, released
+from tests.sdk.signing_proxy.trading import Holder, asset, config, held
 
 ROOT = Path(__file__).parents[2]
 CLIENTS = ("ccxt", "pybit", "python-binance")
@@ -169,6 +173,58 @@ async def test_pybit_and_python_binance_trade(python: Path, simulator: Simulator
         "position": ["Buy", "0.002", "7"],
         "refused": -2011,
     }
+
+
+SYMBOLS = {"binance": "BTCUSDT", "bybit": "BTCUSDT", "okx": "BTC-USDT-SWAP"}
+PLACES = {"binance": "live", "bybit": "testnet", "okx": "testnet"}
+
+
+@asynccontextmanager
+async def signing(simulator: Simulator) -> AsyncIterator[dict[str, SigningProxy]]:
+    """Start a proxy for a linear key at each exchange that has one, with Bitcoin alone enabled."""
+    hosts = simulated_hosts(simulator.hosts)
+    proxies = {}
+    async with AsyncExitStack() as stack:
+        for exchange, environment in PLACES.items():
+            enabled = asset(SYMBOLS[exchange], "0.01" if exchange == "okx" else "1")
+            holder = Holder(
+                held(credentials()[exchange][environment]["trade"]),
+                config(exchange, ContractType.LINEAR, enabled),
+            )
+            part = market(exchange, environment, ContractType.LINEAR, hosts=hosts)
+            proxies[exchange] = await stack.enter_async_context(
+                SigningProxy(holder, exchange, part)
+            )
+        yield proxies
+
+
+def key_of(proxy: SigningProxy) -> dict[str, str]:
+    placeholder = asdict(proxy.placeholder)
+    return {name: value for name, value in placeholder.items() if value is not None}
+
+
+async def test_clients_trade_through_the_signing_proxy_without_a_key(python: Path) -> None:
+    async with Simulator(perpetuals=4, long_listing=4) as simulator, signing(simulator) as proxies:
+        given = {
+            name: {
+                "address": proxy.address,
+                "environment": PLACES[name],
+                "key": key_of(proxy),
+            }
+            for name, proxy in proxies.items()
+        }
+        seen = await run(python, "signing_clients", {"proxies": given})
+        hosts = {name: {PLACES[name]: proxy.address} for name, proxy in proxies.items()}
+        keys = {name: key_of(proxy) for name, proxy in proxies.items()}
+        traded = await run(python, "trading_clients", {"hosts": hosts, "keys": keys})
+    for result in seen.values():
+        assert result["funds"]
+        assert result["order"]
+        assert "not an enabled asset" in result["refused"]
+    assert traded["bybit"]["position"] == ["Buy", "0.001", "7"]
+    assert traded["bybit"]["refused"] == 110001
+    assert traded["binance"]["position"] == ["Buy", "0.002", "7"]
+    assert traded["binance"]["refused"] == -2011
 
 
 def number(written: str | None) -> Decimal | None:
