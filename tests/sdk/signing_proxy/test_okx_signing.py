@@ -148,6 +148,7 @@ REFUSED: list[tuple[str, str, str, Any, str]] = [
 async def test_a_call_is_refused(
     bot: Bot, simulator: Simulator, method: str, path: str, given: Any, code: str
 ) -> None:
+    """R69."""
     before = simulator.calls("okx", "testnet", path)
     answer = await send(bot, method, path, given)
     assert refused(answer) == code, answer.text
@@ -181,6 +182,7 @@ CLOSING: list[tuple[str, str, Any]] = [
 async def test_closing_passes_in_every_state(
     bot: Bot, holder: Holder, path: str, given: Any, state: str
 ) -> None:
+    """R69."""
     if state == "frozen":
         holder.set(may_open_positions=False, blocked_by=("frozen",))
     elif state == "away":

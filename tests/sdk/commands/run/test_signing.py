@@ -63,6 +63,7 @@ def memory_of(process: int) -> bytes:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
 def test_the_key_is_nowhere_in_the_memory_of_the_program(start: Starter) -> None:
+    """R69."""
     run = start(OPTIONS, sys.executable, "-c", PROGRAM).until_printed("withdrawal")
     seen = json.loads(run.printed)
     assert seen["withdrawal"] == "endpoint_not_allowed"
