@@ -1,13 +1,13 @@
 """How often a bot calls, and how it keeps calling through an outage."""
 
-import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_exponential_jitter
+
 from botkeys.client.errors import BotClientError, NotAuthenticated
-from botkeys.transport.backoff import Backoff
 
 _Result = TypeVar("_Result")
 
@@ -55,18 +55,21 @@ async def retry_through_outages(
     raised at once.
     """
     longest = min(pace.longest_pause, pace.heartbeat)
-    backoff = Backoff(pace.shortest_pause, longest, jitter=min(longest, 2.0))
-    failures = 0
-    while True:
-        try:
-            return await call()
-        except BotClientError as error:
-            if isinstance(error, NotAuthenticated) or final(error):
-                raise
-            wish = getattr(error, "retry_after", None)
-        # Outside the except block: no error is kept for the length of an outage.
-        failures += 1
-        pause = backoff.pause(failures)
-        if wish is not None:
-            pause = max(jittered(min(wish, _LONGEST_WISH)), pace.shortest_pause)
-        await asyncio.sleep(pause)
+    growing = wait_exponential_jitter(
+        multiplier=pace.shortest_pause, max=longest, jitter=min(longest, 2.0)
+    )
+
+    def is_outage(error: BaseException) -> bool:
+        if not isinstance(error, BotClientError) or isinstance(error, NotAuthenticated):
+            return False
+        return not final(error)
+
+    def pause(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome is not None else None
+        wish = getattr(error, "retry_after", None)
+        if wish is None:
+            return growing(state)
+        return max(jittered(min(wish, _LONGEST_WISH)), pace.shortest_pause)
+
+    retrying = AsyncRetrying(retry=retry_if_exception(is_outage), wait=pause, reraise=True)
+    return await retrying(call)

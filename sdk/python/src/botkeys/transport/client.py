@@ -13,12 +13,18 @@ from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
-from typing import Self
+from typing import Self, cast
 
 import httpx
 from httpx import ASGITransport, Auth, Request, Response
+from tenacity import (
+    AsyncRetrying,
+    Future,
+    RetryCallState,
+    stop_after_attempt,
+    wait_exponential_jitter,
+)
 
-from botkeys.transport.backoff import Backoff
 from botkeys.transport.deadline import Deadline
 from botkeys.transport.errors import (
     AnswerTooLarge,
@@ -66,6 +72,8 @@ AuthFlow = Generator[Request, Response, None]
 _RETRYABLE_STATUS = frozenset({500, 502, 503, 504})
 _TOO_MANY = 429
 _SERVER_FAULT = 500
+# A little later than asked and spread out: every caller was given the same second.
+_SPREAD = (0.01, 0.2)
 _UNSENDABLE = (httpx.InvalidURL, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
 _FAILURES = (httpx.HTTPError, httpx.StreamError, *_UNSENDABLE, UnicodeError, zlib.error)
 _AS_IT_IS = {"Accept-Encoding": "identity", "Cache-Control": "no-store"}
@@ -174,6 +182,9 @@ def keep_addresses_out_of_logs() -> None:
         logging.getLogger(name).addFilter(_QUIET)
 
 
+_Outcome = HttpAnswer | TransportError
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class _Call:
     """What one request sends, at every attempt."""
@@ -203,7 +214,6 @@ class HttpTransport:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._limits = limits or TransportLimits()
-        self._backoff = Backoff(self._limits.first_pause, self._limits.longest_pause, jitter=0.2)
         self._rates: dict[str, Rate] = {}
         self._gates: dict[str, HostGate] = {}
         keep_addresses_out_of_logs()
@@ -266,24 +276,23 @@ class HttpTransport:
         bound = asyncio.timeout(whole.left())
         call = _Call(method, url, host, headers, content, auth, whole, bound)
         may_retry = method in {"GET", "HEAD"} if safe is None else safe
-        last: HttpAnswer | TransportError = Crowded(host)
+        last: _Outcome = Crowded(host)
         if not whole.left():
             last = _Unanswered(host, "no time left")
+
+        async def attempt() -> _Outcome:
+            nonlocal last
+            try:
+                async with self._turn(call) as gate:
+                    last = _Unanswered(host, "total time")
+                    last = await self._once(call, gate)
+            except TransportError as error:
+                last = error
+            return last
+
         try:
             async with bound:
-                for attempt in range(1, self._limits.attempts + 1):
-                    try:
-                        async with self._turn(call) as gate:
-                            last = _Unanswered(host, "total time")
-                            last = await self._once(call, gate)
-                    except TransportError as error:
-                        last = error
-                    if attempt == self._limits.attempts or not may_retry:
-                        break
-                    pause = self._pause(last, attempt, whole)
-                    if pause is None:
-                        break
-                    await asyncio.sleep(pause)
+                await (self._retrying(whole)(attempt) if may_retry else attempt())
         except TimeoutError:
             pass  # `last` holds the outcome of the last attempt, even if time ended before another
         self._judge(host, last)
@@ -326,22 +335,23 @@ class HttpTransport:
         finally:
             await response.aclose()
 
-    def _pause(
-        self, last: HttpAnswer | TransportError, attempt: int, deadline: Deadline
-    ) -> float | None:
-        """Return the seconds until the next attempt; `None` if this outcome is final."""
-        if isinstance(last, TransportError):
-            return self._backoff.pause(attempt) if last.retryable else None
-        if last.status != _TOO_MANY and last.status not in _RETRYABLE_STATUS:
-            return None
-        wish = retry_after(last.headers)
-        if wish is None:
-            return None if last.status == _TOO_MANY else self._backoff.pause(attempt)
-        # A little later than asked and spread out: every caller was given the same second.
-        pause = wish + random.uniform(0.01, 0.2)  # noqa: S311  # spreads load, guards nothing
-        return pause if pause < deadline.left() else None
+    def _retrying(self, deadline: Deadline) -> AsyncRetrying:
+        growing = wait_exponential_jitter(
+            multiplier=self._limits.first_pause, max=self._limits.longest_pause, jitter=0.2
+        )
 
-    def _judge(self, host: str, outcome: HttpAnswer | TransportError) -> None:
+        def pause(state: RetryCallState) -> float:
+            wish = _wish(_outcome(state))
+            return growing(state) if wish is None else wish + random.uniform(*_SPREAD)  # noqa: S311  # spreads load, guards nothing
+
+        return AsyncRetrying(
+            stop=stop_after_attempt(self._limits.attempts),
+            wait=pause,
+            retry=lambda state: _is_worth_another(_outcome(state), deadline),
+            retry_error_callback=_outcome,
+        )
+
+    def _judge(self, host: str, outcome: _Outcome) -> None:
         """Record a call's outcome in the host's circuit; some outcomes say nothing about it."""
         circuit = self._gate(host).circuit
         if isinstance(outcome, HttpAnswer):
@@ -436,6 +446,27 @@ def _failure(host: str, error: Exception) -> TransportError:
     if isinstance(error, zlib.error):
         return Unreachable(host, "gzip that cannot be unpacked")
     return Unreachable(host, name)
+
+
+def _outcome(state: RetryCallState) -> _Outcome:
+    """Return what the attempt that has just ended came to."""
+    return cast("_Outcome", cast("Future", state.outcome).result())
+
+
+def _wish(outcome: _Outcome) -> float | None:
+    """Return the seconds after which the host wants to be called again, if it says so."""
+    return None if isinstance(outcome, TransportError) else retry_after(outcome.headers)
+
+
+def _is_worth_another(outcome: _Outcome, deadline: Deadline) -> bool:
+    if isinstance(outcome, TransportError):
+        return outcome.retryable
+    if outcome.status != _TOO_MANY and outcome.status not in _RETRYABLE_STATUS:
+        return False
+    wish = _wish(outcome)
+    if wish is None:
+        return outcome.status != _TOO_MANY
+    return wish + _SPREAD[1] < deadline.left()
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
