@@ -93,12 +93,19 @@ async def send_raw(proxy: SigningProxy, sent: bytes) -> Raw:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(sent)
     await writer.drain()
+    try:
+        return await _answer(reader, has_body=not sent.startswith(b"HEAD"))
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def _answer(reader: asyncio.StreamReader, *, has_body: bool) -> Raw:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     pairs = [line.partition(": ") for line in head[1:] if line]
     headers = {name.lower(): value for name, _, value in pairs}
-    length = 0 if sent.startswith(b"HEAD") else int(headers.get("content-length", "0"))
+    length = int(headers.get("content-length", "0")) if has_body else 0
     body = await reader.readexactly(length)
-    writer.close()
     return Raw(int(head[0].split(" ")[1]), headers, body)
 
 

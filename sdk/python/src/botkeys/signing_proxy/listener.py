@@ -14,6 +14,7 @@ _MOST_HEAD = 64 * 1024
 _CHUNK = 64 * 1024
 _IDLE_SECONDS = 300.0
 _TOO_LARGE = 413
+_HEAD = "HEAD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class _Conversation:
                 return
             answer = await self._handler(incoming)
             try:
-                await self._send(answer)
+                await self._send(answer, bodiless=incoming.method == _HEAD)
             finally:
                 await answer.close()
             if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
@@ -142,11 +143,13 @@ class _Conversation:
             else:
                 return None
 
-    async def _send(self, answer: Answer) -> None:
+    async def _send(self, answer: Answer, *, bodiless: bool) -> None:
         """Send the answer as it arrives; its head goes with the first part of its body."""
         head = h11.Response(status_code=answer.status, headers=list(answer.headers))
         waiting = self._http.send(head) or b""
         async for chunk in answer.body:
+            if bodiless:
+                break
             self._writer.write(waiting + (self._http.send(h11.Data(data=chunk)) or b""))
             waiting = b""
             await self._writer.drain()
