@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -53,6 +54,19 @@ _FIRST = tuple(
     f"tests/{folder}/"
     for folder in ("clients", "examples", "processes", "benchmarks", "db/embedded", "outside")
 )
+
+
+def pytest_configure() -> None:
+    """Take back what a shell does to a job in its background: it lets it ignore Ctrl-C.
+
+    Processes that tests start inherit that, and some stop at no SIGINT then, as they should.
+    """
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_collection() -> None:

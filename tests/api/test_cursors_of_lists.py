@@ -12,6 +12,7 @@ from app.settings import Role
 from tests.support import ledger
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.ledger import START, Deal
+from tests.support.positions import trader
 from tests.support.routes import routes_of
 from tests.support.trading_data import LISTED, Desk, new_desk, new_row
 from tests.support.world import World
@@ -129,7 +130,7 @@ FILLED: dict[str, Callable[[Desk], Awaitable[str]]] = {
 }
 """Each list by its template, and a function that gives an account two pages of it."""
 
-FILTERS = {
+_ALL_FILTERS = {
     route.path: sorted(names - {"cursor", "limit"})
     for route in routes_of(Role.ALL)
     if "cursor"
@@ -141,6 +142,8 @@ FILTERS = {
         }
     )
 }
+OF_BOTS = "/v1/runtime/"
+FILTERS = {path: names for path, names in _ALL_FILTERS.items() if not path.startswith(OF_BOTS)}
 
 
 def _with(path: str, **more: str) -> str:
@@ -205,3 +208,22 @@ async def test_a_cursor_of_periods_belongs_to_the_time_zone(world: World) -> Non
     assert not await _refused(desk, path, cursor)
     await desk.user.patch("/v1/account", {"timezone": "Asia/Tokyo"})
     assert await _refused(desk, path, cursor)
+
+
+async def test_a_cursor_of_a_bot_s_list_belongs_to_that_list(world: World) -> None:
+    assert {p: n for p, n in _ALL_FILTERS.items() if p.startswith(OF_BOTS)} == {
+        "/v1/runtime/positions": []
+    }
+    trading = await trader(world)
+    for name in ("p1", "p2"):
+        await trading.report("open", name)
+    held = (await trading.bot.get("/v1/runtime/positions?limit=1")).json()["next_cursor"]
+    listed = (await trading.user.get("/v1/positions?limit=1")).json()["next_cursor"]
+
+    assert (await trading.bot.get(f"/v1/runtime/positions?cursor={held}")).status_code == 200
+    for answer in (
+        await trading.bot.get(f"/v1/runtime/positions?cursor={listed}"),
+        await trading.user.get(f"/v1/positions?cursor={held}"),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+        assert answer.json()["errors"][0]["type"] == "cursor_invalid"

@@ -102,6 +102,15 @@ class OperationScope(Document):
     ] = None
 
 
+AmountsByAsset = TypeAliasType(
+    "AmountsByAsset",
+    Annotated[
+        dict[str, DecimalText],
+        Field(description="Amounts, by asset.", examples=[{"BNB": "0.0021"}]),
+    ],
+)
+
+
 class ImportedSums(Document):
     """Sums of the rows that an import stored, in one settle asset."""
 
@@ -109,7 +118,7 @@ class ImportedSums(Document):
     pnl: DecimalText
     fees: DecimalText
     other_fees: Annotated[
-        dict[str, DecimalText] | None,
+        AmountsByAsset | None,
         Field(
             examples=[{"BNB": "0.0021"}],
             description="What these trades were charged in other assets; omitted if nothing.",
