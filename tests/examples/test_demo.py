@@ -80,11 +80,17 @@ def test_the_demo_happens_from_start_to_end_tells_no_secret_and_leaves_nothing(
     ("sabotage", "step", "reason"),
     [
         (NO_COMMAND, "1. Start everything", "botkeys migrate ended with status 1"),
-        (NO_KEYS, "1. Start everything", "botkeys serve --role runtime ended by itself"),
-        (
+        pytest.param(
+            NO_KEYS,
+            "1. Start everything",
+            "botkeys serve --role runtime ended by itself",
+            marks=pytest.mark.torture,  # short: a command fails
+        ),
+        pytest.param(
             REFUSING_EXCHANGE,
             "9. The bot opens its key and trades",
             "this does not hold: the exchange accepts the order",
+            marks=pytest.mark.torture,  # short: a command fails
         ),
         pytest.param(
             A_LEAK,

@@ -14,8 +14,8 @@ from tests.processes.running import Service, all_end, eventually, name_of
 from tests.processes.trading import Json, sent
 
 LIMITS = {
-    "database_statement_timeout": 2,
-    "database_pool_timeout": 2,
+    "database_statement_timeout": 1,
+    "database_pool_timeout": 1,
     "database_pool_size": 2,
     "database_pool_overflow": 0,
 }

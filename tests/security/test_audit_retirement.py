@@ -198,8 +198,11 @@ class Stopped(BaseException):
     """The process ends here."""
 
 
+@pytest.mark.parametrize(
+    "step", [pytest.param(1, marks=pytest.mark.torture, id="anywhere"), pytest.param(4, id="often")]
+)
 async def test_wherever_it_is_killed_nothing_or_everything_is_retired(
-    split: Split, dated: Dated, monkeypatch: pytest.MonkeyPatch
+    split: Split, dated: Dated, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
     """Rule R39."""
     await add_month(split, OLD.replace(day=1))
@@ -225,7 +228,7 @@ async def test_wherever_it_is_killed_nothing_or_everything_is_retired(
 
     monkeypatch.setattr(retire_audit, "open_database", opened)
     states: set[tuple[int, int]] = set()
-    for number in range(1, 100):
+    for number in range(1, 100, step):
         countdown = number
         try:
             done, _ = await retired(split)

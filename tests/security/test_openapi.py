@@ -54,7 +54,7 @@ SCHEMA = schemathesis.openapi.from_dict(with_events(DOCUMENT))
 ALWAYS = {"X-Request-ID", "ETag", "Location", "Vary"}
 """The headers that every response has where the document names them."""
 
-EXAMPLES = 6
+EXAMPLES = 4
 """Cases of each kind and route. They differ from run to run."""
 
 PROMISED: list[Any] = [

@@ -8,6 +8,7 @@ Only names may be repeated: labels, names of bots and accounts, X-Request-ID.
 import base64
 import json
 import logging
+import random
 import secrets
 import string
 import subprocess
@@ -287,18 +288,27 @@ async def _misplace(world: World, route: RouteUnderTest, secret: str) -> None:
     await world.http.request("OPTIONS", f"{address}?{secret}", headers=token)
 
 
-async def test_a_secret_in_the_wrong_place_stands_nowhere(watch: Watch) -> None:
-    """Try a word, as passphrases are, which looks like a name; in addresses also an id-like key."""
+@pytest.mark.parametrize(
+    "every",
+    [pytest.param(1, marks=pytest.mark.torture, id="all routes"), pytest.param(4, id="some")],
+)
+async def test_a_secret_in_the_wrong_place_stands_nowhere(watch: Watch, every: int) -> None:
+    """Try a word, as passphrases are, which looks like a name; in addresses also an id-like key.
+
+    Every fourth route is another quarter in each run.
+    """
     word, key = planted("okx")["api_passphrase"], planted("okx")["api_key"]
+    tried = ROUTES[random.randrange(every) :: every]  # noqa: S311  # a choice of tests
     # An account that is being closed rejects everything else.
-    for route in sorted(ROUTES, key=lambda route: route.operation_id == "closeAccount"):
+    for route in sorted(tried, key=lambda route: route.operation_id == "closeAccount"):
         await _misplace(watch.world, route, word)
         stage = await set_up(watch.world, route, "bob")
         for name in _parameters(route):
             await stage.caller.call(route.method, stage.elsewhere(**{name: key}), stage.body)
         await stage.caller.call(route.method, stage.path, {"key_id": key})
 
-    assert {200, 201, 401, 403, 404, 405, 409, 412, 415, 422} <= watch.statuses
+    expected = {200, 401, 404, 405, 415, 422} | ({201, 403, 409, 412} if every == 1 else set())
+    assert expected <= watch.statuses
     assert not {status for status in watch.statuses if status >= 500}
     assert leaks(await watch.places(), [word, key]) == []
 

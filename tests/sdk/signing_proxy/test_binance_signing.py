@@ -108,6 +108,8 @@ REFUSED: list[tuple[str, str, str, dict[str, Any], str]] = [
     ("leverage in words", "POST", "/fapi/v1/leverage", {"symbol": "BTCUSDT", "leverage": "1e2"}, "malformed"),
     ("value of a limit", "POST", "/fapi/v1/order", LIMIT | {"quantity": "0.021"}, "order_too_large"),
     ("value at market", "POST", "/fapi/v1/order", ORDER | {"quantity": "0.1"}, "order_too_large"),
+    ("price of the book", "POST", "/fapi/v1/order", LIMIT | {"quantity": "1", "price": "1", "priceMatch": "OPPONENT"}, "order_too_large"),
+    ("limit with what is unknown", "POST", "/fapi/v1/order", LIMIT | {"quantity": "1", "price": "1", "pegged": "1"}, "order_too_large"),
     ("low sell limit", "POST", "/fapi/v1/order", LIMIT | {"side": "SELL", "quantity": "1", "price": "1"}, "order_too_large"),
     ("stop", "POST", "/fapi/v1/order", ORDER | {"type": "STOP_MARKET", "stopPrice": "900000"}, "order_too_large"),
     ("no quantity", "POST", "/fapi/v1/order", {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "closePosition": "true"}, "value_unknown"),
@@ -287,6 +289,7 @@ async def test_a_trick_is_refused(
     answer = await send_raw(bot.proxy, (head + body).encode())
     assert answer.status >= 400
     assert refused(answer) == "malformed"
+    assert answer.headers["connection"] == "close"
     assert simulator.calls("binance", "live") == before
 
 

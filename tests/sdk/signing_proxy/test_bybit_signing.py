@@ -15,6 +15,8 @@ import pytest
 
 from app.simulator import Simulator, credentials
 from botkeys.exchanges.model import ContractType
+from botkeys.signing_proxy.canonical import read_document
+from botkeys.signing_proxy.refusals import Refusal
 from tests.sdk.signing_proxy.trading import Bot, Holder, asset, config, held, refused, send_raw
 
 KEYS = credentials()["bybit"]["testnet"]
@@ -113,6 +115,7 @@ REFUSED: list[tuple[str, str, str, Any, str]] = [
     ("one leverage", "POST", "/v5/position/set-leverage", PLACE | {"buyLeverage": "1"}, "malformed"),
     ("value of a limit", "POST", CREATE, LIMIT | {"qty": "0.021"}, "order_too_large"),
     ("value at market", "POST", CREATE, ORDER | {"qty": "1"}, "order_too_large"),
+    ("best bid or offer", "POST", CREATE, LIMIT | {"qty": "1", "price": "1", "bboSideType": "Counterparty", "bboLevel": "1"}, "order_too_large"),
     ("low sell limit", "POST", CREATE, LIMIT | {"side": "Sell", "qty": "1", "price": "1"}, "order_too_large"),
     ("amended quantity", "POST", AMEND, PLACE | {"orderId": "1", "qty": "1"}, "order_too_large"),
     ("amended price", "POST", AMEND, PLACE | {"orderId": "1", "price": "1"}, "value_unknown"),
@@ -238,3 +241,10 @@ async def test_a_path_that_reads_two_ways_is_refused(
     answer = await send_raw(bot.proxy, "\r\n".join([*lines, "", ""]).encode())
     assert refused(answer) == "malformed"
     assert simulator.calls("bybit", "testnet") == before
+
+
+@pytest.mark.parametrize("half", ["\\ud800", "\\udfff", "x\\udc00y"])
+def test_half_of_a_character_is_refused(half: str) -> None:
+    with pytest.raises(Refusal):
+        read_document(f'{{"orderLinkId": "{half}"}}'.encode())
+    assert read_document(b'{"orderLinkId": "\\ud83d\\ude00"}') == {"orderLinkId": "\U0001f600"}

@@ -120,6 +120,7 @@ REFUSED: list[tuple[str, str, str, Any, str]] = [
     ("leverage of a currency", "POST", LEVERAGE, {"ccy": "BTC", "lever": "5", "mgnMode": "cross"}, "malformed"),
     ("value of a limit", "POST", CREATE, LIMIT | {"sz": "2.1"}, "order_too_large"),
     ("value at market", "POST", CREATE, ORDER | {"sz": "99"}, "order_too_large"),
+    ("limit with what is unknown", "POST", CREATE, LIMIT | {"sz": "99", "px": "1", "pxUsd": "90000"}, "order_too_large"),
     ("low sell limit", "POST", CREATE, LIMIT | {"side": "sell", "sz": "99", "px": "1"}, "order_too_large"),
     ("size of a contract unknown", "POST", CREATE, ORDER | {"instId": "NO-SIZE"}, "value_unknown"),
     ("amended quantity", "POST", AMEND, {"instId": "BTC-USDT-SWAP", "ordId": "1", "newSz": "99"}, "order_too_large"),

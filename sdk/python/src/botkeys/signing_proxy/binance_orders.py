@@ -30,6 +30,15 @@ JUDGED = frozenset(
         *("closePosition", "priceMatch", "leverage", "batchOrders", *STAMPS),
     }
 )
+_NEUTRAL = frozenset(
+    {
+        *("newClientOrderId", "clientAlgoId", "newOrderRespType", "timeInForce", "goodTillDate"),
+        *("selfTradePreventionMode", "workingType", "priceProtect", "algoType"),
+    }
+)
+"""Further parameters that change neither price nor size. With any other one, an order's own price
+does not bound its value: it may be one that takes the price from the book.
+"""
 _PRICES = ("price", "stopPrice", "triggerPrice", "activationPrice", "activatePrice")
 _CAPPED = frozenset({"LIMIT", "STOP", "TAKE_PROFIT"})
 
@@ -53,19 +62,24 @@ def read_order(contract_type: ContractType, given: Mapping[str, Any]) -> Sequenc
         return []
     if closes and kind in _CLOSING_TYPES and quantity is None:
         return []
-    capped = side == "BUY" and bool(prices[0]) and not given.get("priceMatch")
-    return [Opening(symbol, contract_type, quantity, highest(*prices), capped and kind in _CAPPED)]
+    capped = side == "BUY" and kind in _CAPPED and _is_bounded(given)
+    return [Opening(symbol, contract_type, quantity, highest(*prices), capped)]
 
 
 def read_amendment(contract_type: ContractType, given: Mapping[str, Any]) -> Intent:
     """Return what an amendment asks for. Of the order it names, nothing is known here."""
     spelled(given, JUDGED)
     side = one_of(given, "side", _SIDES)
-    price = decimal_of(given, "price")
     return Opening(
         symbol_of(given, "symbol"),
         contract_type,
         decimal_of(given, "quantity"),
-        highest(price),
-        capped=side == "BUY" and bool(price) and not given.get("priceMatch"),
+        highest(decimal_of(given, "price")),
+        capped=side == "BUY" and _is_bounded(given, "orderId", "origClientOrderId"),
     )
+
+
+def _is_bounded(given: Mapping[str, Any], *more: str) -> bool:
+    """Return whether an order to buy is filled at its own price at most."""
+    matched = "priceMatch" in given or not given.keys() <= {*JUDGED, *_NEUTRAL, *more}
+    return bool(decimal_of(given, "price")) and not matched

@@ -29,6 +29,16 @@ _JUDGED = frozenset(
         *("positionIdx", "reduceOnly", "request", "buyLeverage", "sellLeverage"),
     }
 )
+_NEUTRAL = frozenset(
+    {
+        *("orderLinkId", "timeInForce", "isLeverage", "orderFilter", "closeOnTrigger", "mmp"),
+        *("triggerDirection", "triggerBy", "takeProfit", "stopLoss", "tpTriggerBy", "slTriggerBy"),
+        *("tpslMode", "tpLimitPrice", "slLimitPrice", "tpOrderType", "slOrderType", "smpType"),
+    }
+)
+"""Further parameters that change neither price nor size. With any other one, an order's own price
+does not bound its value: it may be one that takes the price from the book.
+"""
 
 
 def read_order(document: Any) -> Sequence[Intent]:
@@ -89,7 +99,8 @@ def _order(given: Mapping[str, Any], category: ContractType) -> Sequence[Intent]
     quantity, trigger = decimal_of(given, "qty"), decimal_of(given, "triggerPrice")
     if flag_of(given, "reduceOnly") or (index, side) in _CLOSING:
         return []
-    capped = side == "Buy" and kind == "Limit" and bool(price)
+    known = given.keys() <= _JUDGED | _NEUTRAL
+    capped = side == "Buy" and kind == "Limit" and bool(price) and known
     return [Opening(symbol, category, quantity, highest(price, trigger), capped)]
 
 

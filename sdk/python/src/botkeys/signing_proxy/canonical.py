@@ -24,7 +24,8 @@ _METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 _PATH = re.compile(r"(?:/[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)+", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}", re.ASCII)
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
+# Control characters, and halves of surrogate pairs, which UTF-8 does not have.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 _FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
 _OVERRIDES = frozenset(
     {
@@ -188,7 +189,7 @@ def _decoded(text: str) -> str:
     except UnicodeDecodeError:
         raise malformed("A parameter is not UTF-8.") from None
     if _CONTROL.search(decoded):
-        raise malformed("A parameter has a control character.")
+        raise malformed("A parameter has a control character or half of a character.")
     return decoded
 
 
@@ -222,7 +223,7 @@ def _check_depth(value: Any, left: int) -> None:
     if left < 0:
         raise malformed("The body is nested too deeply.")
     if isinstance(value, str) and _CONTROL.search(value):
-        raise malformed("A value has a control character.")
+        raise malformed("A value has a control character or half of a character.")
     if isinstance(value, dict):
         for inner in value.values():
             _check_depth(inner, left - 1)

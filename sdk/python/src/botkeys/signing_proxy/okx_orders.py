@@ -38,6 +38,15 @@ _JUDGED = frozenset(
         *("newSz", "lever", *_PRICES, *_NEW_PRICES),
     }
 )
+_NEUTRAL = frozenset(
+    {
+        *("clOrdId", "algoClOrdId", "tag", "ccy", "stpMode", "stpId", "banAmend", "attachAlgoOrds"),
+        *("tpOrdPx", "slOrdPx", "tpTriggerPxType", "slTriggerPxType", "triggerPxType"),
+    }
+)
+"""Further parameters that change neither price nor size. With any other one, an order's own price
+does not bound its value: it may be one that takes the price from the book.
+"""
 
 Reader = Callable[[ContractType, Any], Sequence[Intent]]
 
@@ -59,7 +68,8 @@ def read_order(contract_type: ContractType, document: Any) -> Sequence[Intent]:
             return []
         if position == "net" and reduces and kind in _REDUCING:
             return []
-    capped = side == "buy" and kind in _LIMITS and bool(prices[0])
+    known = given.keys() <= _JUDGED | _NEUTRAL
+    capped = side == "buy" and kind in _LIMITS and bool(prices[0]) and known
     return [Opening(symbol, contract_type, quantity, highest(*prices), capped)]
 
 

@@ -136,6 +136,9 @@ class SigningProxy:
             (b"content-length", str(len(body)).encode("ascii")),
             (b"x-botkeys-refused", refusal.code.encode("ascii")),
         ]
+        if refusal.code is RefusalCode.MALFORMED:
+            # Where it ends may be as doubtful as what it means.
+            headers.append((b"connection", b"close"))
         return Answer(status, headers, _once(body), _nothing)
 
     def _check_host(self, headers: Mapping[str, str]) -> None:

@@ -153,7 +153,8 @@ class Supervisor:
                 deliveries = self._deliveries(given)
                 prepared = prepare(self._wanted.command, deliveries, files, self._variables)
                 self._child = child = Child(prepared, self._mask)
-                self._say_what_was_given(given, deliveries, prepared, child)
+                what = "the key" if given is real else "placeholders for the key"
+                self._say_what_was_given(what, given, deliveries, prepared, child)
                 return await self._stay_beside(child, acquired.config)
 
     async def _stay_beside(self, child: Child, config: BotConfig) -> int:
@@ -177,12 +178,17 @@ class Supervisor:
         return deliveries
 
     def _say_what_was_given(
-        self, given: Given, deliveries: Sequence[Delivery], prepared: Prepared, child: Child
+        self,
+        what: str,
+        given: Given,
+        deliveries: Sequence[Delivery],
+        prepared: Prepared,
+        child: Child,
     ) -> None:
         ways = ", ".join(delivery.ways for delivery in deliveries) or "nothing"
         name = Path(prepared.command[0]).name
         self._tell(
-            f'{name} (process {child.pid}) got the key "{given.label}" ({given.exchange} '
+            f'{name} (process {child.pid}) got {what} "{given.label}" ({given.exchange} '
             f"{given.environment}, version {given.version}): {ways}."
         )
 
