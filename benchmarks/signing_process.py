@@ -7,15 +7,27 @@ proxy. Both print where they are as one line of JSON, then wait for the end of t
 import asyncio
 import json
 import sys
+from dataclasses import dataclass
 from decimal import Decimal
 from uuid import UUID
 
 from app.simulator import Simulator, credentials
 from botkeys.client import BotConfig, ConfigAsset, ConfigKey
-from botkeys.exchanges.model import ContractType, Credentials
+from botkeys.exchanges.model import ContractType, Environment
 from botkeys.exchanges.registry import simulated_hosts
 from botkeys.sealing.secret import Secret
 from botkeys.signing_proxy import SigningProxy, market
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The credentials of the bot's key."""
+
+    api_key: Secret
+    api_secret: Secret
+    api_passphrase: Secret | None = None
+    exchange: str = "binance"
+    environment: Environment = Environment.LIVE
 
 
 class Holder:
@@ -31,9 +43,9 @@ class Holder:
 
     def __init__(self) -> None:
         key = credentials()["binance"]["live"]["trade"]
-        self._given = Credentials(Secret(key["api_key"]), Secret(key["api_secret"]))
+        self._given = Held(Secret(key["api_key"]), Secret(key["api_secret"]))
 
-    async def credentials(self) -> Credentials:
+    async def credentials(self) -> Held:
         return self._given
 
 

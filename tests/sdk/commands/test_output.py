@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import stat
 from pathlib import Path
 
@@ -86,7 +87,13 @@ def test_a_private_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_known_before_anything_happens(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "nowhere" / "token"):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(os.devnull)
+    for path in (tmp_path, tmp_path / "nowhere" / "token", pipe, link, Path(os.devnull)):
         with pytest.raises(UsageFault), new_private_file(path):
             pytest.fail("nothing may happen")
-    assert list(tmp_path.iterdir()) == []
+    assert {each.name for each in tmp_path.iterdir()} == {"pipe", "link"}
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert Path(os.devnull).is_char_device()

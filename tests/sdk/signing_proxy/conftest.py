@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from app.simulator import Simulator
-from botkeys.exchanges.model import ContractType
+from botkeys.exchanges.model import ContractType, Environment
 from botkeys.exchanges.registry import simulated_hosts
 from botkeys.signing_proxy import SigningProxy, market
 from tests.sdk.signing_proxy.trading import Bot, Holder
@@ -27,7 +27,7 @@ async def trading(
     simulator: Simulator, exchange: str, environment: str
 ) -> AsyncIterator[tuple[Bot, Holder]]:
     """Return a bot of linear contracts and what the service says to its proxy."""
-    holder = Holder(None, None)
+    holder = Holder(None, None, exchange=exchange, environment=Environment(environment))
     hosts = simulated_hosts(simulator.hosts)
     part = market(exchange, environment, ContractType.LINEAR, hosts=hosts)
     async with (

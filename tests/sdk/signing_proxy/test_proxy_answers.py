@@ -19,12 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from app.simulator import KeyText, Permission, SimulatedKey, Simulator
-from botkeys.exchanges.model import ContractType, Credentials
+from app.simulator import KeyText, Permission, SimulatedKey, Simulator, credentials
+from botkeys.exchanges.model import ContractType, Credentials, Environment
 from botkeys.exchanges.registry import simulated_hosts
 from botkeys.sealing.secret import Secret
 from botkeys.signing_proxy import SigningProxy, market
-from tests.sdk.signing_proxy.trading import Holder, asset, config, refused
+from tests.sdk.signing_proxy.trading import Holder, asset, config, held, refused
 
 PACKED = gzip.compress(b"[1, 2, 3]" * 10_000)
 BIG = bytes(range(256)) * 20_000
@@ -146,3 +146,27 @@ async def test_a_private_key_signs_for_a_bot_that_knows_hashes_alone(
             },
         )
     assert answer.json()["status"] == "FILLED"
+
+
+async def test_a_key_of_another_exchange_or_environment_is_sent_nowhere(
+    simulator: Simulator,
+) -> None:
+    """R69: the bot gets another key while the proxy runs."""
+    text = credentials()["binance"]["live"]["trade"]
+    holder = Holder(held(text), config("binance", ContractType.LINEAR, asset("BTCUSDT")))
+    part = market("binance", "live", ContractType.LINEAR, hosts=simulated_hosts(simulator.hosts))
+    async with SigningProxy(holder, "binance", part) as proxy, httpx.AsyncClient() as http:
+        headers = {"X-MBX-APIKEY": proxy.placeholder.api_key}
+        url = f"{proxy.address}/fapi/v3/balance"
+        assert (await http.get(url, headers=headers)).status_code == 200
+        before = simulator.calls("binance", "live")
+        for exchange, environment in (
+            ("bybit", Environment.LIVE),
+            ("binance", Environment.TESTNET),
+        ):
+            holder.exchange, holder.environment = exchange, environment
+            answer = await http.get(url, headers=headers)
+            assert answer.headers["x-botkeys-refused"] == "no_credentials"
+        assert simulator.calls("binance", "live") == before
+        holder.exchange, holder.environment = "binance", Environment.LIVE
+        assert (await http.get(url, headers=headers)).status_code == 200

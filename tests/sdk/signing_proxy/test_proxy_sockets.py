@@ -60,7 +60,11 @@ async def proxied(
     part = market(exchange, "live", ContractType.LINEAR, hosts=named)
     if exchange == "binance":
         part.hosts["websocket_api_linear"] = venue.url  # type: ignore[index]  # no setting has it
-    holder = Holder(held(REAL), config(exchange, ContractType.LINEAR, asset(symbol, size)))
+    holder = Holder(
+        held(REAL),
+        config(exchange, ContractType.LINEAR, asset(symbol, size)),
+        exchange=exchange,
+    )
     async with SigningProxy(holder, exchange, part, max_order_value=Decimal(1000)) as proxy:
         yield proxy, holder
 

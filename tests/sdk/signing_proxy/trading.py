@@ -11,11 +11,22 @@ import httpx
 
 from botkeys.client.errors import NoKey
 from botkeys.client.models import BotConfig, ConfigAsset, ConfigKey
-from botkeys.exchanges.model import ContractType, Credentials
+from botkeys.exchanges.model import ContractType, Credentials, Environment
 from botkeys.sealing.secret import Secret
 from botkeys.signing_proxy import SigningProxy
 
 KEY_ID = UUID(int=7)
+
+
+@dataclass(frozen=True)
+class Held:
+    """Credentials as a client holds them, with the key's exchange and environment."""
+
+    api_key: Secret
+    api_secret: Secret
+    api_passphrase: Secret | None
+    exchange: str
+    environment: Environment
 
 
 @dataclass
@@ -25,11 +36,14 @@ class Holder:
     given: Credentials | None
     newest_config: BotConfig | None
     config_age: float | None = 1.0
+    exchange: str = "binance"
+    environment: Environment = Environment.LIVE
 
-    async def credentials(self) -> Credentials:
+    async def credentials(self) -> Held:
         if self.given is None:
             raise NoKey(status=404, code="no_key", detail="None.", request_id="", retry_after=None)
-        return self.given
+        parts = (self.given.api_key, self.given.api_secret, self.given.api_passphrase)
+        return Held(*parts, self.exchange, self.environment)
 
     def set(self, **members: Any) -> None:
         """Change members of the configuration."""

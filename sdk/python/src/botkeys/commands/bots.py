@@ -152,6 +152,8 @@ def token(
 
         with Service(url, token_file, output) as service:
             found = service.find("bot", "name", bot)
+            if to is not None and to.is_file():
+                output.confirm(f"{to} exists. Replace it?", yes=yes)
             if found.get("online"):
                 output.confirm(
                     f"The bot {found.get('name')} runs now, and a new token stops it. Make one?",

@@ -4,16 +4,27 @@ import secrets
 from collections.abc import Iterable
 
 from botkeys.client.errors import BotClientError
+from botkeys.exchanges.model import Environment
 from botkeys.signing_proxy.placeholder import Placeholder
 from botkeys.signing_proxy.refusals import Refusal, RefusalCode
 from botkeys.signing_proxy.rules import Intent, KeyHolder, PriceOf, RealCredentials, Rules
 
 
 class Gate:
+    """The decisions of one proxy, which is for one exchange's environment."""
+
     def __init__(
-        self, holder: KeyHolder, placeholder: Placeholder, rules: Rules, price_of: PriceOf
+        self,
+        holder: KeyHolder,
+        placeholder: Placeholder,
+        rules: Rules,
+        price_of: PriceOf,
+        *,
+        exchange: str,
+        environment: Environment,
     ) -> None:
         self._holder = holder
+        self._destination = (exchange, environment)
         self._placeholder = placeholder
         self._rules = rules
         self._price_of = price_of
@@ -28,8 +39,16 @@ class Gate:
         await self._rules.admit(intents, self._price_of)
 
     async def credentials(self) -> RealCredentials:
+        """Return what to sign with. Raises `Refusal` if there is nothing, or a key for elsewhere.
+
+        A bot may get another key while the proxy runs; no exchange is sent the key of another.
+        """
         try:
-            return await self._holder.credentials()
+            held = await self._holder.credentials()
         except BotClientError as error:
             text = f"There are no credentials to sign with: {error.code}."
+        else:
+            if (held.exchange, held.environment) == self._destination:
+                return held
+            text = f"The bot's key is now one of {held.exchange} {held.environment}: start again."
         raise Refusal(RefusalCode.NO_CREDENTIALS, text)

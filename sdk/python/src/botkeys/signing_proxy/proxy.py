@@ -55,7 +55,14 @@ class SigningProxy:
         self._upstream = Upstream()
         rules = Rules(holder, market.contract_type, max_order_value)
         prices = Prices(self._dialect, self._upstream)
-        self._gate = Gate(holder, self._placeholder, rules, prices.of)
+        self._gate = Gate(
+            holder,
+            self._placeholder,
+            rules,
+            prices.of,
+            exchange=exchange,
+            environment=market.environment,
+        )
         self._listener = Listener(self._handle, self._upgrade)
         self._port = 0
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Protocol
 
 from botkeys.client.models import BotConfig, ConfigAsset
-from botkeys.exchanges.model import ContractType
+from botkeys.exchanges.model import ContractType, Environment
 from botkeys.sealing.secret import Secret
 from botkeys.signing_proxy.refusals import Refusal, RefusalCode
 
@@ -34,6 +34,16 @@ class RealCredentials(Protocol):
     def api_passphrase(self) -> Secret | None: ...
 
 
+class HeldCredentials(RealCredentials, Protocol):
+    """The credentials of a bot's key, and what they are for."""
+
+    @property
+    def exchange(self) -> str: ...
+
+    @property
+    def environment(self) -> Environment: ...
+
+
 class KeyHolder(Protocol):
     """What the proxy needs of a `BotClient`."""
 
@@ -44,7 +54,7 @@ class KeyHolder(Protocol):
     def config_age(self) -> float | None:
         """Seconds since the service last confirmed the newest configuration."""
 
-    async def credentials(self) -> RealCredentials: ...
+    async def credentials(self) -> HeldCredentials: ...
 
 
 @dataclass(frozen=True, slots=True)
