@@ -127,6 +127,7 @@ REFUSED: list[tuple[str, str, str, Any, str]] = [
     ("empty batch", "POST", "/v5/order/create-batch", {"category": "linear", "request": []}, "malformed"),
     ("batch amended", "POST", "/v5/order/amend-batch", {"category": "linear", "request": [PLACE | {"qty": "1"}]}, "order_too_large"),
     ("hedged long", "POST", CREATE, ORDER | {"positionIdx": 1, "qty": "1"}, "order_too_large"),
+    ("hedged long that reduces", "POST", CREATE, ORDER | {"positionIdx": 1, "qty": "1", "reduceOnly": True}, "order_too_large"),
     ("index of no kind", "POST", CREATE, ORDER | {"positionIdx": 3}, "malformed"),
     ("flag of no kind", "POST", CREATE, ORDER | {"reduceOnly": 1}, "malformed"),
     ("side of no kind", "POST", CREATE, ORDER | {"side": "BUY"}, "malformed"),

@@ -4,10 +4,18 @@ import json
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
+from app.custody.bot_token import mint
+from botkeys.client import BotClient
+from botkeys.commands.run.given import Given
+from botkeys.commands.run.signing import signing_for
+from botkeys.exchanges.model import ContractType, Endpoints, Environment, ExchangeId
+from botkeys.sealing.secret import Secret
 from tests.sdk.commands.run.conftest import SECRETS, Starter
 from tests.sdk.commands.run.serving import ServedService
 
@@ -113,3 +121,27 @@ def test_options_that_do_not_fit_start_nothing(
     assert run.ends() == 64
     assert sentence in run.messages
     assert served.releases == 0
+
+
+@pytest.mark.parametrize("exchange", ["binance", "bybit", "okx"])
+async def test_the_websocket_of_a_replaced_exchange_stands_behind_the_proxy(exchange: str) -> None:
+    given = Given(
+        key_id=UUID(int=1),
+        label="Perps",
+        version=1,
+        exchange=ExchangeId(exchange),
+        environment=Environment.TESTNET,
+        region=None,
+        contract_type=ContractType.LINEAR,
+        api_key=Secret("k"),
+        api_secret=Secret("s"),
+        api_passphrase=None,
+        endpoints=Endpoints("http://127.0.0.1:1", "ws://127.0.0.1:2"),
+        own_address=False,
+    )
+    token = mint(UUID(int=1), UUID(int=2), os.urandom)
+    async with signing_for(BotClient("http://127.0.0.1:3", token), None)(given) as placeholders:
+        assert (placeholders.endpoints.websocket or "").startswith("ws://127.0.0.1:")
+    without = replace(given, endpoints=Endpoints("http://127.0.0.1:1", None))
+    async with signing_for(BotClient("http://127.0.0.1:3", token), None)(without) as placeholders:
+        assert placeholders.endpoints.websocket is None

@@ -97,7 +97,8 @@ def _order(given: Mapping[str, Any], category: ContractType) -> Sequence[Intent]
     if index not in _INDEXES:
         raise malformed("The parameter positionIdx is none of 0, 1, 2.")
     quantity, trigger = decimal_of(given, "qty"), decimal_of(given, "triggerPrice")
-    if flag_of(given, "reduceOnly") or (index, side) in _CLOSING:
+    # In hedge mode the position's side and the order's tell what an order does.
+    if (index, side) in _CLOSING or (index == "0" and flag_of(given, "reduceOnly")):
         return []
     known = given.keys() <= _JUDGED | _NEUTRAL
     capped = side == "Buy" and kind == "Limit" and bool(price) and known

@@ -49,9 +49,10 @@ def signing_for(
 
 
 def _hosts_of(given: Given) -> HostOverrides | None:
-    """Return the setting for an address that stands for all hosts of the exchange."""
+    """Return the setting for addresses that stand for all hosts of the exchange."""
     if given.own_address or given.endpoints.rest is None:
         return None
     adapter = ADAPTERS[given.exchange]
     simulated = adapter.simulated(given.environment, given.endpoints.rest)
-    return {given.exchange: {given.environment: simulated}}
+    sockets = {name: given.endpoints.websocket for name in simulated if not name.startswith("rest")}
+    return {given.exchange: {given.environment: {**simulated, **sockets}}}
