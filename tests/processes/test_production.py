@@ -353,6 +353,11 @@ def test_a_process_under_load_stops_without_losing_a_request(
     installation: Installation, role: str
 ) -> None:
     """R47, R51: and what is for operators has its own port."""
+    if role == "api":  # it is ready once the other role has registered the keys
+        first, at = installation.serve("runtime")
+        assert is_ready(first, at), first.text
+        first.send(signal.SIGTERM)
+        assert first.wait() == 0
     port = free_port()
     process, address = installation.serve(role, operations_port=port)
     assert is_ready(process, f"http://127.0.0.1:{port}"), process.text
