@@ -101,6 +101,10 @@ async def test_a_login_at_bybit_is_signed_and_its_orders_are_judged(venue: Venue
             refused = await reply_to(socket, {"op": "order.create", "reqId": "2", "args": [large]})
             assert (refused["botkeysRefused"], refused["reqId"]) == ("order_too_large", "2")
             assert refused["retCode"] != 0
+            holder.given = held({**REAL, "api_key": "next-key"})
+            changed = await reply_to(socket, placed)
+            assert changed["botkeysRefused"] == "not_authenticated"
+            holder.given = held(REAL)
             holder.set(may_open_positions=False)
             frozen = await reply_to(socket, placed)
             assert frozen["botkeysRefused"] == "may_not_open"
@@ -144,8 +148,12 @@ async def test_a_login_at_okx_is_signed_and_its_orders_are_judged(venue: Venue) 
                 socket, {"id": "3", "op": "batch-orders", "args": [small, large]}
             )
             assert refused["botkeysRefused"] == "order_too_large"
+            holder.given = held({**REAL, "api_key": "next-key"})
+            assert (await reply_to(socket, placed))["botkeysRefused"] == "not_authenticated"
             holder.set(may_open_positions=False)
+            holder.given = held(REAL)
             assert (await reply_to(socket, placed))["botkeysRefused"] == "may_not_open"
+            holder.given = None
             closing = {"id": "4", "op": "order", "args": [{**small, "reduceOnly": True}]}
             assert (await reply_to(socket, closing))["got"] == closing
             cancel = {"id": "5", "op": "cancel-order", "args": [{"instId": "X", "ordId": "1"}]}

@@ -413,5 +413,5 @@ def _report_end(
 def _called(callback: Callable[[_Result], object], value: _Result) -> None:
     try:
         callback(value)
-    except Exception:
+    except Exception:  # whatever a program raises, the next configuration is called back for
         _logger.exception("a callback of the program failed")

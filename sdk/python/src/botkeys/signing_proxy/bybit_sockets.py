@@ -12,7 +12,7 @@ from botkeys.signing_proxy.bybit_orders import (
     read_batch,
     read_order,
 )
-from botkeys.signing_proxy.gate import Gate
+from botkeys.signing_proxy.gate import Gate, Session, session_of
 from botkeys.signing_proxy.guard import Guard
 from botkeys.signing_proxy.refusals import Refusal, RefusalCode, malformed
 
@@ -35,7 +35,7 @@ class BybitGuard(Guard):
         super().__init__(gate)
         self._clock = clock
         self._code_of = code_of
-        self._logged_in = False
+        self._session: Session | None = None
 
     async def rewritten(self, message: dict[str, Any]) -> dict[str, Any]:
         op, args = message.get("op"), message.get("args", [])
@@ -48,13 +48,13 @@ class BybitGuard(Guard):
         if op not in _READERS:
             text = "Only subscriptions, the login and orders pass."
             raise Refusal(RefusalCode.ENDPOINT_NOT_ALLOWED, text)
-        if not self._logged_in:
+        if self._session is None:
             raise Refusal(RefusalCode.NOT_AUTHENTICATED, "Orders need a login first.")
         if len(args) != 1:
             raise malformed("An order call has one argument.")
         reader = _READERS[op]
         if reader is not None:
-            await self.gate.admit(reader(args[0]))
+            await self.gate.admit_in_session(reader(args[0]), self._session)
         stamp = {
             "X-BAPI-TIMESTAMP": str(milliseconds(self._clock())),
             "X-BAPI-RECV-WINDOW": str(RECEIVE_WINDOW_MS),
@@ -69,7 +69,7 @@ class BybitGuard(Guard):
         credentials = await self.gate.credentials()
         expires = milliseconds(self._clock()) + _LOGIN_MS
         signature = sign(credentials.api_secret, f"GET/realtime{expires}".encode("ascii"))
-        self._logged_in = True
+        self._session = session_of(credentials)
         return [credentials.api_key.reveal(), expires, signature]
 
     def error(self, message: dict[str, Any], refusal: Refusal) -> dict[str, Any]:

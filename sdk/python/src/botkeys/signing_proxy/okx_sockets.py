@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from botkeys.exchanges.model import ContractType
 from botkeys.exchanges.okx import sign
 from botkeys.signing_proxy.dialect import object_of
-from botkeys.signing_proxy.gate import Gate
+from botkeys.signing_proxy.gate import Gate, Session, session_of
 from botkeys.signing_proxy.guard import Guard
 from botkeys.signing_proxy.okx_orders import Reader, read_amended_batch, read_batch
 from botkeys.signing_proxy.refusals import Refusal, RefusalCode, malformed
@@ -38,7 +37,7 @@ class OkxGuard(Guard):
         self._contract_type = contract_type
         self._clock = clock
         self._code_of = code_of
-        self._logged_in = False
+        self._session: Session | None = None
 
     async def rewritten(self, message: dict[str, Any]) -> dict[str, Any]:
         op, args = message.get("op"), message.get("args")
@@ -51,11 +50,11 @@ class OkxGuard(Guard):
         if not isinstance(op, str) or op not in _READERS:
             text = "Only subscriptions, the login and orders pass."
             raise Refusal(RefusalCode.ENDPOINT_NOT_ALLOWED, text)
-        if not self._logged_in:
+        if self._session is None:
             raise Refusal(RefusalCode.NOT_AUTHENTICATED, "Orders need a login first.")
         reader = _READERS[op]
         if reader is not None:
-            await self.gate.admit(partial(reader, self._contract_type)(args))
+            await self.gate.admit_in_session(reader(self._contract_type, args), self._session)
         return message
 
     async def _login(self, args: list[Any]) -> dict[str, str]:
@@ -69,7 +68,7 @@ class OkxGuard(Guard):
         stamp = str(int(self._clock().timestamp()))
         message = f"{stamp}GET/users/self/verify".encode("ascii")
         passphrase = credentials.api_passphrase
-        self._logged_in = True
+        self._session = session_of(credentials)
         return {
             "apiKey": credentials.api_key.reveal(),
             "passphrase": passphrase.reveal() if passphrase else "",

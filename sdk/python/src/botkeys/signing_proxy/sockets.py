@@ -113,7 +113,7 @@ class SocketRelay:
         code, reason = self._exchange.close_code, self._exchange.close_reason or ""
         with suppress(Exception):  # either side may have gone, in any state
             if self._bot.close_expected() or self._bot.close_code is None:
-                if code in {None, _NO_STATUS} or code is None or not 1000 <= code < 5000:
+                if code is None or code == _NO_STATUS or not 1000 <= code < 5000:
                     self._bot.send_close(_GOING_AWAY)
                 else:
                     self._bot.send_close(code, reason)
