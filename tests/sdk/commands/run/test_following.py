@@ -22,6 +22,18 @@ while True:
 """
 FROZEN: dict[str, Any] = {"may_open_positions": False, "blocked_by": ["frozen"]}
 FREE: dict[str, Any] = {"may_open_positions": True, "blocked_by": []}
+TAKEN: dict[str, Any] = {"key": None, "may_open_positions": False, "blocked_by": ["no_key"]}
+LINGERS = """
+import signal, time
+found = []
+signal.signal(signal.SIGTERM, lambda *_: found.append("TERM"))
+print("ready", flush=True)
+while not found:
+    time.sleep(0.01)
+print("closing", flush=True)
+time.sleep(0.7)
+print(*found, flush=True)
+"""
 
 
 def test_a_program_is_seen_and_changes_are_shown(served: ServedService, start: Starter) -> None:
@@ -40,7 +52,45 @@ def test_a_program_is_seen_and_changes_are_shown(served: ServedService, start: S
     run.send(signal.SIGUSR1).until_printed("USR1")
 
 
-@pytest.mark.parametrize("change", [FROZEN, {"key": None}])
+@pytest.mark.parametrize("on_change", ["term", "restart"])
+def test_a_program_that_takes_its_time_to_end_is_asked_once(
+    on_change: str, served: ServedService, start: Starter
+) -> None:
+    run = start(f"--preset json --on-change {on_change}", *python(LINGERS)).until_printed("ready")
+    served.until_heartbeats(1)
+    served.change(**TAKEN)  # two changes in one
+    run.until_printed("closing")
+    served.change(**FROZEN)
+    run.until_printed("TERM\n")
+    assert "TERM TERM" not in run.printed
+    run.send(signal.SIGTERM)
+    assert run.ends() in {0, 128 + signal.SIGTERM}
+
+
+def test_who_ends_a_program_that_is_to_be_started_again_ends_both(
+    served: ServedService, start: Starter
+) -> None:
+    run = start("--preset json --on-change restart", *python(LINGERS)).until_printed("ready")
+    served.until_heartbeats(1)
+    served.service.replace_credentials(4)
+    served.change()
+    run.until_printed("closing")
+    run.send(signal.SIGTERM)
+    assert run.ends() == 0
+    assert run.printed.count("ready") == 1
+
+
+def test_waiting_for_a_restart_ends_with_the_token(served: ServedService, start: Starter) -> None:
+    run = start("--preset json --on-change restart", *python(ENDS.replace("SECRET", "PATH")))
+    run.until_printed("got")
+    served.until_heartbeats(1)
+    served.change(**FROZEN)
+    run.until_message("Waiting until")
+    served.service.problem = (401, {"code": "unauthenticated", "detail": "No more."}, {})
+    assert run.ends() == 77
+
+
+@pytest.mark.parametrize("change", [FROZEN, TAKEN])
 def test_a_program_is_ended_if_so_wished(
     change: dict[str, Any], served: ServedService, start: Starter
 ) -> None:

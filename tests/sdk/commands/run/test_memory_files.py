@@ -1,7 +1,9 @@
 """Where credentials are written, and what is left of them."""
 
+import errno
 import os
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -94,3 +96,24 @@ def test_an_unknown_field_of_a_template_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{{secret}}")
     with pytest.raises(UsageFault, match="'secret' is no field of a key"):
         parse_files([f"A={tmp_path}/a.json"])
+
+
+def test_files_of_one_name_stand_apart_and_go_together(memory: Path) -> None:
+    with CredentialFiles(disk=False, variables={"XDG_RUNTIME_DIR": str(memory)}) as files:
+        paths = [files.write(name, Secret(name + "!")) for name in ("a.json", "a.json", "")]
+        assert len(set(paths)) == 3
+        assert [path.read_text() for path in paths] == ["a.json!", "a.json!", "!"]
+        assert {path.stat().st_mode & 0o777 for path in paths} == {0o600}
+    assert not any(path.exists() for path in paths)
+
+
+def test_a_file_that_cannot_be_written_is_a_sentence(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with CredentialFiles(disk=False, variables={"XDG_RUNTIME_DIR": str(memory)}) as files:
+        monkeypatch.setattr(tempfile, "mkdtemp", full)
+        with pytest.raises(NoPlace, match="No space left on device"):
+            files.write("a.json", Secret("a"))

@@ -77,7 +77,17 @@ class CredentialFiles:
 
     def write(self, name: str, content: Secret) -> Path:
         """Return the path of a new file that only this user may read. Raises NoPlace."""
-        path = self._make_folder() / name
+        try:
+            return self._written(name, content)
+        except OSError as error:
+            fault = f"A file with the credentials cannot be written: {error.strerror}."
+        raise NoPlace(fault)
+
+    def _written(self, name: str, content: Secret) -> Path:
+        folder = self._make_folder()
+        if not name or os.path.lexists(folder / name):  # two files of one name
+            folder = Path(tempfile.mkdtemp(dir=folder))
+        path = folder / (name or "credentials")
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content.reveal().encode())

@@ -11,7 +11,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, final
 
-from botkeys.client import BotClient, BotClientError, BotConfig, Forgotten, HttpTransport
+from botkeys.client import (
+    BotClient,
+    BotClientError,
+    BotConfig,
+    Forgotten,
+    HttpTransport,
+    NotAuthenticated,
+)
 from botkeys.client.timing import jittered
 from botkeys.commands.endings import CommandError
 from botkeys.commands.run.acquiring import Acquired, acquire, explain
@@ -26,6 +33,7 @@ from botkeys.commands.run.refusals import Away
 from botkeys.commands.run.signals import IGNORED_BY_DEFAULT, STOPPING, Arrived, start_waiting, stop
 
 _SIGNAL_BASE = 128
+_ENDING = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGQUIT})
 
 
 class OnChange(StrEnum):
@@ -92,6 +100,8 @@ class Supervisor:
         self._tell = tell
         self._stand_in = stand_in
         self._child: Child | None = None
+        self._ending: Child | None = None
+        self._ended_by_user: Child | None = None
         self._next: Acquired | None = None
         self._restarting = False
         self._interrupted = asyncio.Event()
@@ -126,10 +136,14 @@ class Supervisor:
             self._tell("Waiting until the bot may open positions, to start the program again.")
         while acquired is None or acquired.outdated or not acquired.config.may_open_positions:
             acquired = None
-            with suppress(BotClientError):
+            try:
                 if (await self._bot.config()).may_open_positions:
                     acquired = await self._acquire_through_outages()
                     continue
+            except NotAuthenticated as error:
+                raise explain(error) from error
+            except BotClientError:
+                pass  # an outage: the service is asked again
             await asyncio.sleep(jittered(self._wanted.wait))
         return acquired
 
@@ -152,6 +166,8 @@ class Supervisor:
             async with self._stand_in(real) as given:
                 deliveries = self._deliveries(given)
                 prepared = prepare(self._wanted.command, deliveries, files, self._variables)
+                if self._interrupted.is_set():  # while the stand-in was made
+                    raise _Interrupted
                 self._child = child = Child(prepared, self._mask)
                 what = "the key" if given is real else "placeholders for the key"
                 self._say_what_was_given(what, given, deliveries, prepared, child)
@@ -197,20 +213,30 @@ class Supervisor:
         try:
             await self._bot.run()
         except BotClientError as error:
-            self._tell(f"{error} The program goes on without being seen or warned.")
-            if self._wanted.on_change is not OnChange.TELL and self._child is not None:
+            if self._wanted.on_change is OnChange.TELL or self._child is None:
+                self._tell(f"{error} The program goes on without being seen or warned.")
+            else:
+                self._tell(str(error))
                 self._end(self._child)
 
     async def _follow(self, child: Child, before: BotConfig) -> None:
         with suppress(BotClientError):  # `_stay_connected` shows it
             async for config in self._bot.changes():
-                for change in changes_between(before, config):
+                changes = changes_between(before, config)
+                for change in changes:
                     self._tell(change.sentence)
-                    if change.ends and self._wanted.on_change is OnChange.TERM:
-                        self._end(child)
-                    elif change.ends and self._wanted.on_change is OnChange.RESTART:
-                        await self._restart(child, config)
+                if any(change.ends for change in changes):
+                    await self._heed(child, config)
                 before = config
+
+    async def _heed(self, child: Child, config: BotConfig) -> None:
+        """Do as `on_change` says, once: a program takes a second SIGTERM as an order to hurry."""
+        if self._ending is child:
+            return
+        if self._wanted.on_change is OnChange.TERM:
+            self._end(child)
+        elif self._wanted.on_change is OnChange.RESTART:
+            await self._restart(child, config)
 
     async def _restart(self, child: Child, config: BotConfig) -> None:
         """End the program; first fetch what it is started with again, if that is to be had."""
@@ -219,10 +245,14 @@ class Supervisor:
                 self._next = await self._acquire_through_outages()
             except CommandError as error:
                 self._tell(str(error))
-        self._restarting = True
-        self._end(child)
+        if self._ended_by_user is not child and self._ending is not child:
+            self._restarting = True
+            self._end(child)
 
     def _end(self, child: Child) -> None:
+        if self._ending is child:
+            return
+        self._ending = child
         self._tell("Sending SIGTERM to the program.")
         child.send(signal.SIGTERM)
 
@@ -245,6 +275,8 @@ class Supervisor:
             if self._child is not None:
                 self._child.look()
         elif self._child is not None:
+            if arrived.number in _ENDING:  # who ends the program does not want it started again
+                self._restarting, self._ended_by_user = False, self._child
             self._child.pass_on(arrived)
         elif arrived.number in STOPPING:
             stop(arrived.number)
