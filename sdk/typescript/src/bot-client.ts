@@ -15,7 +15,7 @@ import { ConfigFeed } from "./config-feed.js";
 import { ConfigStream } from "./config-stream.js";
 import { Connection } from "./connection.js";
 import type { ReleasedCredentials } from "./credentials.js";
-import { BotClientError, Forgotten, NotReserved, ReportsPending } from "./errors.js";
+import { BotClientError, Forgotten, NotReserved, Refused, ReportsPending } from "./errors.js";
 import {
   HealthCheck,
   reportOf,
@@ -33,8 +33,6 @@ import { Stopped, USUAL_PACE, within, type Pace } from "./timing.js";
 import { parseToken, type TokenIds } from "./token.js";
 
 const CLOSING_SECONDS = 5;
-/** Longer than any process runs, and what a timer still takes. */
-const FOREVER = 2 ** 31 / 1000 - 1;
 const SUITES: readonly string[] = ["mlkem768-x25519", "x25519"];
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -259,7 +257,15 @@ export class BotClient extends Recorder {
    * cause: send it only after this returned.
    */
   async openPosition(opening: Opening): Promise<Position> {
-    return await this.renew({ ...opening, id: opening.id ?? newId(), status: "opening" });
+    const id = opening.id ?? newId();
+    try {
+      return await this.renew({ ...opening, id, status: "opening" });
+    } catch (error) {
+      if (opening.id === undefined && error instanceof Refused) {
+        this.#revisions.forget(id); // nobody can name it again
+      }
+      throw error;
+    }
   }
 
   /** Ask again for a position that is `opening`, as for a resting order. */
@@ -325,7 +331,7 @@ export class BotClient extends Recorder {
    * Throws ReportsPending if some are left. Throws each final refusal once: for a position its
    * Refused, for all records together ReportsRefused.
    */
-  async flush(seconds = FOREVER): Promise<void> {
+  async flush(seconds = Number.POSITIVE_INFINITY): Promise<void> {
     try {
       await within(seconds, undefined, async (signal) => {
         await this.#positions.deliver(signal);

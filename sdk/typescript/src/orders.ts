@@ -42,6 +42,7 @@ export class OrderReporter {
         await this.#changed.wait(signal);
       }
       this.#changed.clear();
+      const reported = this.#orders;
       try {
         await retryThroughOutages(() => this.#send(signal), this.#pace, signal, isFinal);
       } catch (error) {
@@ -49,7 +50,9 @@ export class OrderReporter {
           throw error;
         }
         this.#warn(`resting orders were refused: ${error.message}`);
-        this.#orders = [];
+        if (this.#orders === reported) {
+          this.#orders = []; // newer ones are not what was refused
+        }
       }
     }
   }

@@ -97,7 +97,8 @@ export class PositionOutbox {
     if (place === null && this.#waiting.length >= MAX_REPORTS) {
       throw new TooManyReports(MAX_REPORTS);
     }
-    const report = { position, revision: this.#revisions.next(position.id) };
+    // A copy: what the bot changes in its own object afterwards was not reported.
+    const report = { position: { ...position }, revision: this.#revisions.next(position.id) };
     if (place === null) {
       this.#waiting.push(report);
     } else {
@@ -168,8 +169,14 @@ export class PositionOutbox {
 
   async #drain(signal: AbortSignal): Promise<void> {
     for (let report = this.#waiting[0]; report !== undefined; report = this.#waiting[0]) {
-      await this.#sendOne(report, signal);
-      this.#waiting.shift();
+      this.#inFlight = report;
+      try {
+        await this.#sendOne(report, signal);
+        // Before anything else can run: a newer report must not take the place of one that was sent.
+        this.#waiting.shift();
+      } finally {
+        this.#inFlight = null;
+      }
       const { id, status } = report.position;
       if (status === "closed" && !this.#waiting.some(({ position }) => position.id === id)) {
         this.#revisions.forget(id);
@@ -179,7 +186,6 @@ export class PositionOutbox {
   }
 
   async #sendOne(report: Report, signal: AbortSignal): Promise<void> {
-    this.#inFlight = report;
     try {
       await retryThroughOutages(() => this.#send(report, signal), this.#pace, signal, isFinal);
     } catch (error) {
@@ -191,8 +197,6 @@ export class PositionOutbox {
       if (this.#refused.length > MAX_REFUSALS) {
         this.#refused.shift();
       }
-    } finally {
-      this.#inFlight = null;
     }
   }
 

@@ -42,7 +42,14 @@ export const USUAL_PACE: Pace = {
 /** The end of a wait because its signal was aborted. It never leaves this package. */
 export class Stopped extends Error {}
 
-/** Wait. Throws Stopped once the signal is aborted. */
+/** The longest delay that a timer has, 24 days: a longer one would end at once. */
+const LONGEST_DELAY = 2 ** 31 - 1;
+
+function milliseconds(seconds: number): number {
+  return Math.min(seconds * 1000, LONGEST_DELAY);
+}
+
+/** Wait, for 24 days at most. Throws Stopped once the signal is aborted. */
 export function sleep(seconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
@@ -56,7 +63,7 @@ export function sleep(seconds: number, signal: AbortSignal): Promise<void> {
     const timer = setTimeout(() => {
       signal.removeEventListener("abort", stop);
       resolve();
-    }, seconds * 1000);
+    }, milliseconds(seconds));
     signal.addEventListener("abort", stop, { once: true });
   });
 }
@@ -87,7 +94,7 @@ export async function within<T>(
 ): Promise<T> {
   const inner = new AbortController();
   const stop = (): void => inner.abort();
-  const timer = setTimeout(stop, seconds * 1000);
+  const timer = setTimeout(stop, milliseconds(seconds));
   if (outer?.aborted) {
     stop();
   }

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, test } from "node:test";
 import { inspect } from "node:util";
 
 import * as botkeys from "../dist/index.js";
+import { PositionOutbox, RevisionCounter } from "../dist/positions.js";
 import { EventParser, EventTooLarge } from "../dist/sse.js";
 import { configOf, QUICK, releaseOf, Service, vectors } from "./support.mjs";
 
@@ -248,7 +249,9 @@ test("reports of a position arrive in order, with growing revisions, through an 
   service.faults.positions = "lost";
   const open = bot.opened(position, { entry_price: "97000.5" });
   assert.equal(open.status, "open");
-  bot.report({ ...open, quantity: "0.005" }); // replaces the one before
+  const changed = { ...open, quantity: "0.005" };
+  bot.report(changed); // replaces the one before
+  changed.quantity = "7"; // the bot's own object, which was not reported again
   const closed = bot.closePosition(open, { exit_price: "98000", fees: "0.1" });
   await assert.rejects(bot.flush(0.05), (error) => {
     assert(error instanceof botkeys.ReportsPending);
@@ -266,6 +269,31 @@ test("reports of a position arrive in order, with growing revisions, through an 
   const opens = sent.filter(({ status }) => status === "open");
   assert.deepEqual(new Set(opens.map(({ quantity }) => quantity)), new Set(["0.005"]));
   assert.equal(new Set(opens.map(({ revision }) => revision)).size, 1); // repeated as it was
+});
+
+test("a report made while the one before is being answered is not lost", async () => {
+  for (let microtasks = 0; microtasks < 40; microtasks += 1) {
+    const sent = [];
+    const connection = {
+      async call(_method, _path, { body }) {
+        sent.push(body.quantity);
+        return { status: 200, text: JSON.stringify({ ...body, id: "p" }) };
+      },
+    };
+    const revisions = new RevisionCounter();
+    const outbox = new PositionOutbox(connection, QUICK, revisions, assert.fail);
+    const position = { id: "p", symbol: "BTC-USDT-SWAP", side: "long", status: "open" };
+    outbox.put({ ...position, quantity: "1" });
+    const { signal } = new AbortController();
+    const delivered = outbox.deliver(signal);
+    for (let step = 0; step < microtasks; step += 1) {
+      await null;
+    }
+    outbox.put({ ...position, quantity: "2" });
+    await delivered;
+    await outbox.deliver(signal);
+    assert.equal(sent.at(-1), "2", `after ${microtasks} microtasks`);
+  }
 });
 
 test("a revision that the service has already passed is passed in turn", async () => {

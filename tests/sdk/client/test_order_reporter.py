@@ -1,8 +1,13 @@
 """Resting orders: reported at once, repeated while any rests, and through outages."""
 
 import asyncio
+import json
+from typing import Any, cast
 
 from botkeys.client import Pace
+from botkeys.client.connection import Connection
+from botkeys.client.order_reporter import OrderReporter
+from botkeys.transport.client import HttpAnswer
 from tests.sdk.client.conftest import Service
 from tests.sdk.client.runtime import Runtime
 from tests.sdk.client.skipping import skipping
@@ -63,5 +68,28 @@ def test_refused_counts_are_not_sent_again(service: Service) -> None:
             client.report_orders({"BTC-USDT-SWAP": 3})
             await asyncio.sleep(1)
             assert counts(runtime)[-1] == {"BTC-USDT-SWAP": 3}
+
+    skipping(work)
+
+
+def test_counts_that_came_while_older_ones_were_refused_are_reported() -> None:
+    async def work() -> None:
+        sent: list[Any] = []
+
+        class Refusing:
+            async def call(self, *_: object, body: Any, **__: object) -> HttpAnswer:
+                sent.append(body["orders"])
+                if len(sent) > 1:
+                    return HttpAnswer(200, {}, b"{}")
+                reporter.put({"ETH-USDT-SWAP": 3})
+                status, problem = NO_KEY
+                return HttpAnswer(status, {}, json.dumps(problem).encode())
+
+        reporter = OrderReporter(cast("Connection", Refusing()), RARELY)
+        reporter.put({"BTC-USDT-SWAP": 2})
+        running = asyncio.create_task(reporter.run())
+        await asyncio.sleep(1)
+        running.cancel()
+        assert sent[1] == [{"symbol": "ETH-USDT-SWAP", "count": 3}]
 
     skipping(work)

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 from botkeys.client.config_feed import ConfigFeed
 from botkeys.client.connection import Connection
 from botkeys.client.credentials import ReleasedCredentials
-from botkeys.client.errors import BotClientError, NotReserved, ReportsPending
+from botkeys.client.errors import BotClientError, NotReserved, Refused, ReportsPending
 from botkeys.client.health import (
     Clock,
     CredentialCheck,
@@ -256,7 +256,12 @@ class BotClient(Recorder):
             leverage=leverage,
             margin_mode=margin_mode,
         )
-        return await self.renew(opening)
+        try:
+            return await self.renew(opening)
+        except Refused:
+            if position_id is None:  # nobody can name it again
+                self._revisions.forget(opening.id)
+            raise
 
     async def renew(self, position: Position) -> Position:
         """Ask again for a position that is `opening`, as for a resting order.

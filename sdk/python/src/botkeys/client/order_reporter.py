@@ -39,13 +39,15 @@ class OrderReporter:
         while True:
             await self._until_due()
             self._changed.clear()
+            reported = self._counts
             try:
                 await retry_through_outages(self._send, self._pace, final=is_final)
             except BotClientError as error:
                 if not is_final(error):
                     raise
                 _logger.warning("resting orders were refused: %s", error)
-                self._counts = {}
+                if self._counts is reported:  # newer ones are not what was refused
+                    self._counts = {}
 
     async def _until_due(self) -> None:
         """Wait for new counts; while orders rest, at most for the time until the next report."""
