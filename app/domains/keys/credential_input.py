@@ -14,9 +14,15 @@ from app.domains.keys.errors import (
 from app.domains.keys.schemas import CredentialsInput, KeyCreate
 from botkeys.exchanges.credential_format import malformed, takes_private_keys
 from botkeys.exchanges.model import ContractType, Credentials, Environment, ExchangeProfile
-from botkeys.exchanges.pasted import Adjustment, swapped, tidied, without_surroundings
+from botkeys.exchanges.pasted import (
+    Adjustment,
+    PassphraseFault,
+    swapped,
+    tidied,
+    with_passphrase,
+    without_surroundings,
+)
 from botkeys.exchanges.registry import EXCHANGES
-from botkeys.sealing.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +81,7 @@ def read_credentials(
     """
     whole, around = without_surroundings("api_secret", new.api_secret.reveal())
     credentials, inside = tidied(
-        _split(new, Secret(whole), profile), takes_pem=takes_private_keys(profile.exchange)
+        _split(new, whole, profile), takes_pem=takes_private_keys(profile.exchange)
     )
     if swapped(profile.exchange, credentials):
         raise CredentialsSwapped(profile.name)
@@ -86,17 +92,15 @@ def read_credentials(
     return credentials, tuple(changes)
 
 
-def _split(new: CredentialsInput, api_secret: Secret, profile: ExchangeProfile) -> Credentials:
+def _split(new: CredentialsInput, api_secret: str, profile: ExchangeProfile) -> Credentials:
     """Split `secret:passphrase` at the first colon if the exchange uses a passphrase."""
-    if not profile.passphrase_required:
-        if new.api_passphrase is not None:
-            raise PassphraseNotUsed(profile.name)
-        return Credentials(new.api_key, api_secret)
-    secret, colon, passphrase = api_secret.reveal().partition(":")
-    if colon and new.api_passphrase is not None:
+    split = with_passphrase(
+        new.api_key, api_secret, new.api_passphrase, required=profile.passphrase_required
+    )
+    if split is PassphraseFault.NOT_USED:
+        raise PassphraseNotUsed(profile.name)
+    if split is PassphraseFault.TWICE:
         raise PassphraseTwice
-    if new.api_passphrase is not None:
-        return Credentials(new.api_key, api_secret, new.api_passphrase)
-    if not secret or not passphrase:
+    if split is PassphraseFault.MISSING:
         raise PassphraseRequired(profile.name)
-    return Credentials(new.api_key, Secret(secret), Secret(passphrase))
+    return split

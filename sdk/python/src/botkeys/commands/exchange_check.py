@@ -33,9 +33,15 @@ from botkeys.exchanges.model import (
     ExchangeProfile,
     PermissionAnswer,
 )
-from botkeys.exchanges.pasted import Adjustment, swapped, tidied, without_surroundings
+from botkeys.exchanges.pasted import (
+    Adjustment,
+    PassphraseFault,
+    swapped,
+    tidied,
+    with_passphrase,
+    without_surroundings,
+)
 from botkeys.exchanges.registry import ADAPTERS, EXCHANGES, Exchanges
-from botkeys.sealing.secret import Secret
 from botkeys.transport.client import HttpTransport
 from botkeys.transport.deadline import Deadline
 
@@ -114,22 +120,34 @@ def _overrides(market: Market, host: str | None, text: str | None) -> HostOverri
     return checked
 
 
+_PASSPHRASE_FAULTS = {
+    PassphraseFault.NOT_USED: (
+        "passphrase_not_used",
+        "{name} keys have no passphrase: leave it out.",
+    ),
+    PassphraseFault.TWICE: (
+        "passphrase_twice",
+        "The passphrase stands within the secret and by itself: give it once.",
+    ),
+    PassphraseFault.MISSING: (
+        "passphrase_required",
+        "{name} needs a passphrase: give it, or the secret as secret:passphrase.",
+    ),
+}
+
+
 def _tidy(profile: ExchangeProfile, entered: Entered) -> tuple[Credentials, tuple[Adjustment, ...]]:
     """Return the credentials in the form of the exchange. Raises BadData for what cannot be one."""
     exchange = profile.exchange
     text, around = without_surroundings(
         "api_secret", entered.api_secret.reveal() if entered.api_secret else ""
     )
-    passphrase = entered.api_passphrase
-    if profile.passphrase_required and passphrase is None:
-        text, _, rest = text.partition(":")
-        if not rest:
-            raise BadData(
-                f"{profile.name} needs a passphrase: give it, or the secret as secret:passphrase.",
-                code="passphrase_required",
-            )
-        passphrase = Secret(rest)
-    given = Credentials(entered.api_key, Secret(text), passphrase)
+    given = with_passphrase(
+        entered.api_key, text, entered.api_passphrase, required=profile.passphrase_required
+    )
+    if isinstance(given, PassphraseFault):
+        code, sentence = _PASSPHRASE_FAULTS[given]
+        raise BadData(sentence.format(name=profile.name), code=code)
     credentials, inside = tidied(given, takes_pem=takes_private_keys(exchange))
     if swapped(exchange, credentials):
         raise BadData(
@@ -150,7 +168,11 @@ async def _ask(
         try:
             adapter = Exchanges(transport, hosts=hosts).adapter(market.exchange)
         except (ValueError, AttributeError, TypeError) as error:
-            fault = str(error) if isinstance(error, ValueError) else "is not in its form"
+            fault = (
+                str(error)
+                if isinstance(error, ValueError)
+                else "the value must map exchange, environment and host to an address"
+            )
             raise UsageFault(f"--host or BOTKEYS_EXCHANGE_HOSTS: {fault}.") from None
         try:
             async with asyncio.timeout(seconds + _GRACE):

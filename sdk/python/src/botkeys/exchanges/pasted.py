@@ -156,6 +156,32 @@ def swapped(exchange: str, credentials: Credentials) -> bool:
 _COMPLETIONS = ((with_line_ends, Change.LINE_ENDS), (with_pem_lines, Change.PEM_LINES))
 
 
+class PassphraseFault(StrEnum):
+    """Why key, secret and passphrase do not belong together."""
+
+    NOT_USED = "not_used"
+    TWICE = "twice"
+    MISSING = "missing"
+
+
+def with_passphrase(
+    api_key: Secret, api_secret: str, passphrase: Secret | None, *, required: bool
+) -> Credentials | PassphraseFault:
+    """Return credentials, of which a passphrase may be given as `secret:passphrase` too."""
+    if not required:
+        if passphrase is not None:
+            return PassphraseFault.NOT_USED
+        return Credentials(api_key, Secret(api_secret))
+    secret, colon, rest = api_secret.partition(":")
+    if passphrase is not None:
+        if colon:
+            return PassphraseFault.TWICE
+        return Credentials(api_key, Secret(api_secret), passphrase)
+    if not secret or not rest:
+        return PassphraseFault.MISSING
+    return Credentials(api_key, Secret(secret), Secret(rest))
+
+
 def tidied(
     credentials: Credentials, *, takes_pem: bool
 ) -> tuple[Credentials, tuple[Adjustment, ...]]:
