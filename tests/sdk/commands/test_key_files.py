@@ -258,6 +258,7 @@ def test_what_the_file_leaves_open_is_what_the_user_states() -> None:
         "[" * 100_000,
         "/*" * 100_000,
         '"' * 100_001,
+        '"' + '\\"' * 100_000,
     ],
 )
 def test_a_file_of_another_kind_is_refused_in_a_sentence(text: str) -> None:

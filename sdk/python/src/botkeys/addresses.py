@@ -20,7 +20,10 @@ def address_fault(base_url: str, *, allow_insecure_http: bool = False) -> str | 
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        return "The service's address must begin with https:// and name a host."
+        return (
+            "The service's address must begin with https://, or on this machine with http://, and "
+            "name a host."
+        )
     if parts.username or parts.password or parts.query or parts.fragment:
         return "The service's address must not have a user, password, query or fragment."
     if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):

@@ -72,7 +72,8 @@ def _without_echo(descriptor: int) -> Iterator[None]:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, hidden)
         yield
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        # What is left of a paste is dropped: a shell would show it, run it and remember it.
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, before)
 
 
 @contextmanager

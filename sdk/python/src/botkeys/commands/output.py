@@ -77,7 +77,10 @@ class Output:
         if yes:
             return
         if not sys.stdin.isatty():
-            raise UsageFault("Nobody can be asked here. Add --yes to agree.", code="not_confirmed")
+            raise UsageFault(
+                f"{plain(question)} Nobody can be asked here: add --yes to agree.",
+                code="not_confirmed",
+            )
         if not typer.confirm(plain(question), err=True):
             raise CommandError("Nothing was changed.", ending=Ending.FAILED, code="not_confirmed")
 

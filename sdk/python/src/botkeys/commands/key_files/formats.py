@@ -32,7 +32,8 @@ _SPOT_KEY = (
     "with --contract-type."
 )
 # Strings first, so that nothing inside of one is taken for a comment or a comma at the end.
-_STRING = r'"(?:[^"\\]|\\.)*"'
+# One that does not end reaches to the end of the text: it is scanned once.
+_STRING = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
 _COMMENT = re.compile(rf"{_STRING}|//[^\n]*|/\*(?:.*?\*/|.*)", re.DOTALL)
 _TRAILING_COMMA = re.compile(rf"{_STRING}|,(?=\s*[}}\]])", re.DOTALL)
 _LONGEST_HEADER = 4096
