@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import EnvSettingsSource, PydanticBaseSettingsSource
 
+from app.kit.addresses import networks
 from app.kit.service_links import is_service_link, service_links, without
 from botkeys.exchanges.hosts import beyond_this_machine
 from botkeys.variables import VARIABLES
@@ -67,6 +68,16 @@ SHARED_STORE_SCHEMES = ("redis://", "rediss://", "unix://")
 SharedStoreUrl = Annotated[SecretStr | None, AfterValidator(_shared_store)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
 Words = Annotated[tuple[str, ...], NoDecode]
+Networks = Annotated[tuple[str, ...], NoDecode, AfterValidator(networks)]
+
+LISTS = (
+    "oidc_algorithms",
+    "oidc_token_types",
+    "cors_origins",
+    "outbound_addresses",
+    "trusted_proxies",
+)
+"""The settings that are lists of words."""
 
 _ASYMMETRIC = {
     "RS256",
@@ -228,6 +239,11 @@ class Settings(BaseSettings):
         '`{"binance": {"testnet": {"rest_linear": "https://…"}}}`; see docs/exchanges.md. While '
         "exchanges are simulated, loopback addresses only.",
     )
+    outbound_addresses: Networks = Field(
+        (),
+        description="Addresses and networks (CIDR) from which this service calls exchanges, so "
+        "that users can restrict their keys to them; shown by `GET /v1/exchanges`.",
+    )
     key_check_timeout: float = Field(
         5,
         gt=0,
@@ -362,7 +378,7 @@ class Settings(BaseSettings):
     @classmethod
     def _split_words(cls, values: Any) -> Any:
         if isinstance(values, dict):
-            for name in ("oidc_algorithms", "oidc_token_types", "cors_origins", "trusted_proxies"):
+            for name in LISTS:
                 if name in values:
                     values[name] = _words(values[name])
         return values

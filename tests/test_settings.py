@@ -63,6 +63,7 @@ def test_a_mode_that_is_set_holds_whatever_the_command(environment: pytest.Monke
         ("BOTKEYS_EXCHANGES", "simulated", "only available in development"),
         ("BOTKEYS_KEY_CHECK_TIMEOUT", "0", "BOTKEYS_KEY_CHECK_TIMEOUT"),
         ("BOTKEYS_RELEASES_PER_HOUR", "-1", "BOTKEYS_RELEASES_PER_HOUR"),
+        ("BOTKEYS_OUTBOUND_ADDRESSES", "203.0.113.7,PLANTED", "item 2 must be an IP address"),
     ],
 )
 def test_a_setting_that_cannot_be_right_is_named_and_its_value_is_not(

@@ -25,3 +25,10 @@ async def catalogue_service(
 
 
 Service = Annotated[CatalogueService, Depends(catalogue_service)]
+
+
+async def outbound_addresses(context: CurrentContext) -> tuple[str, ...]:
+    return context.settings.outbound_addresses
+
+
+OutboundAddresses = Annotated[tuple[str, ...], Depends(outbound_addresses)]

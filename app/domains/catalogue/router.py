@@ -1,5 +1,6 @@
 """What the exchanges offer, and what can be traded with a key."""
 
+from functools import cache
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from app.api.route import EdgeRoute
 from app.api.schemas import Search
 from app.auth.scopes import Scope
 from app.domains.catalogue.cursors import RankCursors
-from app.domains.catalogue.deps import Service
+from app.domains.catalogue.deps import OutboundAddresses, Service
 from app.domains.catalogue.schemas import (
     CatalogueFreshness,
     ExchangeList,
@@ -23,7 +24,6 @@ from app.domains.catalogue.serializers import instrument_document
 from botkeys.exchanges.registry import EXCHANGES
 
 _ITEMS = [ExchangeOffer.model_validate(profile) for profile in EXCHANGES.values()]
-_LIST = ExchangeList(items=_ITEMS, next_cursor=None).model_dump_json()
 
 router = APIRouter(prefix="/v1/exchanges", tags=["exchanges"], route_class=EdgeRoute)
 instruments_router = APIRouter(
@@ -38,9 +38,15 @@ instruments_router = APIRouter(
     response_model=ExchangeList,
 )
 @for_users()
-async def list_exchanges() -> Response:
+async def list_exchanges(addresses: OutboundAddresses) -> Response:
     """List all supported exchanges: what each offers per environment, and what a key needs."""
-    return Response(_LIST, media_type="application/json")
+    return Response(_list(addresses), media_type="application/json")
+
+
+@cache
+def _list(addresses: tuple[str, ...]) -> bytes:
+    listed = ExchangeList(items=_ITEMS, next_cursor=None, outbound_addresses=list(addresses))
+    return listed.model_dump_json().encode()
 
 
 @instruments_router.get(

@@ -44,6 +44,22 @@ class ExchangeEnvironment(Document):
             description="The regions a key can belong to; the first is the default.",
         ),
     ]
+    region_names: Annotated[
+        dict[str, str],
+        Field(
+            examples=[
+                {"global": "Global (www.okx.com)", "eea": "European Economic Area (eea.okx.com)"}
+            ],
+            description="What each region is, for people.",
+        ),
+    ]
+    advice: Annotated[
+        list[str],
+        Field(
+            examples=[["Liquidity is synthetic: slippage differs from live."]],
+            description="What to know before a key of this environment is used, in sentences.",
+        ),
+    ]
 
 
 ExchangeEnvironments = TypeAliasType(
@@ -69,6 +85,127 @@ class CredentialField(Document):
             examples=["The API key as the exchange shows it."],
             description="What to enter, for people.",
         ),
+    ]
+    label: Annotated[
+        str,
+        Field(
+            examples=["API Secret (secret key)"],
+            description="The name of the input; in brackets what the exchange calls it.",
+        ),
+    ]
+    secret: Annotated[
+        bool,
+        Field(
+            examples=[True], description="Whether to hide the value while it is entered, and after."
+        ),
+    ]
+    pattern: Annotated[
+        str,
+        Field(
+            examples=["[!-~]{1,512}"],
+            description="A regular expression for the whole of what is entered, for the attribute "
+            "`pattern` of HTML or `RegExp` with the flag `u` or `v`. What does not match is "
+            "`malformed_credentials`, except that two pairs of quotes around a value, one within "
+            "the other, would be removed too; what matches is well-formed, except for text that "
+            "begins like a private key: only the service reads that. White space and a pair of "
+            "quotes around the value are permitted, since the service removes them.",
+        ),
+    ]
+    min_length: Annotated[
+        int,
+        Field(
+            examples=[1],
+            description="The fewest characters of a value, without what surrounds it.",
+        ),
+    ]
+    max_length: Annotated[
+        int,
+        Field(
+            examples=[512],
+            description="The most characters of a value, without what surrounds it: do not cut off "
+            "what is pasted, but say that it is too long.",
+        ),
+    ]
+    placeholder: Annotated[
+        str,
+        Field(
+            examples=["xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx"],
+            description="What a value looks like, made of the letter x.",
+        ),
+    ]
+    multiline: Annotated[
+        bool,
+        Field(
+            examples=[False],
+            description="Whether the value may be a private key as PEM text, which has several "
+            "lines.",
+        ),
+    ]
+    within: Annotated[
+        str | None,
+        Field(
+            examples=[None],
+            description="The other field in which this value may be entered too, after that "
+            "field's own and a colon: `api_secret` for a passphrase. One of both, not both.",
+        ),
+    ]
+
+
+class NamedPermission(Document):
+    """A permission of an API key."""
+
+    name: Annotated[
+        str, Field(examples=["Enable Futures"], description="What the exchange calls it.")
+    ]
+    help: Annotated[
+        str,
+        Field(examples=["Lets the bot trade perpetuals."], description="A sentence for people."),
+    ]
+
+
+class KeyAddressRestriction(Document):
+    """How a key is restricted to addresses at the exchange."""
+
+    name: Annotated[
+        str, Field(examples=["trusted IPs"], description="What the exchange calls the list.")
+    ]
+    help: Annotated[
+        str,
+        Field(
+            examples=["Restrict access to trusted IPs, and enter the addresses of your bot."],
+            description="What to do, for people.",
+        ),
+    ]
+    without: Annotated[
+        str | None,
+        Field(
+            examples=["Binance deletes a trading key without them after a while."],
+            description="What happens to a key without a restriction; null if nothing is known.",
+        ),
+    ]
+    revealed: Annotated[
+        bool,
+        Field(
+            examples=[True],
+            description="Whether a check of a live key finds out if it is restricted "
+            "(`permissions.ip_restricted`).",
+        ),
+    ]
+
+
+class KeyExpiry(Document):
+    """When the exchange ends keys by itself."""
+
+    help: Annotated[
+        str,
+        Field(
+            examples=["KuCoin does not report when a key ends."],
+            description="What is known, for people.",
+        ),
+    ]
+    revealed: Annotated[
+        bool,
+        Field(examples=[False], description="Whether a check of a key finds out (`expires_at`)."),
     ]
 
 
@@ -98,9 +235,19 @@ class ExchangeOffer(Document):
         list[str],
         Field(
             examples=[["Read", "Trade"]],
-            description="What the key must be allowed to do at the exchange.",
+            description="What the key must be allowed to do at the exchange: the names of "
+            "`permissions`.",
         ),
     ]
+    permissions: Annotated[
+        list[NamedPermission], Field(description="The permissions to give to the key.")
+    ]
+    forbidden_permissions: Annotated[
+        list[NamedPermission],
+        Field(description="The permissions never to give to a bot's key."),
+    ]
+    address_restriction: KeyAddressRestriction
+    expiry: KeyExpiry
     setup_steps: Annotated[
         list[str],
         Field(
@@ -114,6 +261,13 @@ class ExchangeOffer(Document):
             examples=[["ed25519", "rsa"]],
             description="The key pairs that `addKeyPair` makes for this exchange, the recommended "
             "first; empty if it registers no public keys.",
+        ),
+    ]
+    key_pair_help: Annotated[
+        str | None,
+        Field(
+            examples=["Open Account → API Management → Create API …"],
+            description="Where to register a public key, for people; null if `key_pairs` is empty.",
         ),
     ]
 
@@ -206,4 +360,13 @@ class ExchangeList(Document):
     items: list[ExchangeOffer]
     next_cursor: Annotated[
         str | None, Field(description="Always null: the list is complete.", examples=[None])
+    ]
+    outbound_addresses: Annotated[
+        list[str],
+        Field(
+            examples=[["203.0.113.7", "2001:db8::/64"]],
+            description="The addresses and networks from which this service calls exchanges when "
+            "it checks a key, to restrict keys to, beside those of the bots; empty if the operator "
+            "has not stated them.",
+        ),
     ]

@@ -9,53 +9,34 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from botkeys.exchanges.model import Environment, RefusalReason
+from botkeys.exchanges.profiles import ALL
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
-    """Where keys are managed, what allows trading, and what an address list is called there."""
+    """Where keys are managed, and what allows trading."""
 
     name: str
     page: str
     trading: str
-    addresses: str
 
 
 _WORDS = {
-    "bitmex": _Words(
-        "BitMEX", "API Keys", "the permission Order", "the addresses (CIDR) of the key"
-    ),
-    "bybit": _Words(
-        "Bybit", "API", "Read-Write with Contract Orders and Positions", "the IP addresses"
-    ),
-    "binance": _Words(
-        "Binance", "API Management", "Enable Reading and Enable Futures", "the trusted IPs"
-    ),
+    "bitmex": _Words("BitMEX", "API Keys", "the permission Order"),
+    "bybit": _Words("Bybit", "API", "Read-Write with Contract Orders and Positions"),
+    "binance": _Words("Binance", "API Management", "Enable Reading and Enable Futures"),
     "kraken": _Words(
-        "Kraken",
-        "Settings → Connections & API → Futures trading API",
-        "General API: Full access",
-        "the allowed IP addresses",
+        "Kraken", "Settings → Connections & API → Futures trading API", "General API: Full access"
     ),
-    "okx": _Words("OKX", "API", "the permissions Read and Trade", "the linked IP addresses"),
-    "kucoin": _Words(
-        "KuCoin",
-        "API Management",
-        "the permissions General and Futures Trading",
-        "the allowed IP addresses",
-    ),
-    "deribit": _Words(
-        "Deribit",
-        "Account → API",
-        "the scopes account:read and trade:read_write",
-        "the whitelisted IP addresses",
-    ),
-    "gemini": _Words("Gemini", "Settings → API", "the role Trader", "the trusted IPs"),
-    "phemex": _Words("Phemex", "API Management", "Read and Trade", "the bound IP addresses"),
-    "woox": _Words(
-        "WOO X", "API Management", "the permissions Read and Trade", "the allowed IP addresses"
-    ),
+    "okx": _Words("OKX", "API", "the permissions Read and Trade"),
+    "kucoin": _Words("KuCoin", "API Management", "the permissions General and Futures Trading"),
+    "deribit": _Words("Deribit", "Account → API", "the scopes account:read and trade:read_write"),
+    "gemini": _Words("Gemini", "Settings → API", "the role Trader"),
+    "phemex": _Words("Phemex", "API Management", "Read and Trade"),
+    "woox": _Words("WOO X", "API Management", "the permissions Read and Trade"),
 }
+
+_ADDRESSES = {profile.exchange: f"the {profile.address_restriction.name}" for profile in ALL}
 
 _SENTENCES = {
     RefusalReason.INVALID_KEY: "{name} does not recognise this API key. Copy it again from {page}; "
@@ -196,7 +177,7 @@ def _advice(
         "name": words.name,
         "page": words.page,
         "trading": words.trading,
-        "addresses": words.addresses,
+        "addresses": _ADDRESSES[exchange],
         "asker": asker,
     }
     causes = [

@@ -10,6 +10,7 @@ from botkeys.environment import Environment
 from botkeys.sealing.secret import Secret
 
 __all__ = [
+    "AddressRestriction",
     "Availability",
     "ContractKind",
     "ContractType",
@@ -21,12 +22,14 @@ __all__ = [
     "EnvironmentProfile",
     "ExchangeId",
     "ExchangeProfile",
+    "Expiry",
     "Instrument",
     "LeverageKind",
     "MarginMode",
     "MarginModeScope",
     "PairAlgorithm",
     "PermissionAnswer",
+    "PermissionName",
     "Permissions",
     "RefusalReason",
     "Ticker",
@@ -223,21 +226,69 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentProfile:
-    """One environment. `availability` only informs; the first region is the default."""
+    """One environment. `availability` only informs; the first region is the default.
+
+    `region_names` says in people's words which site each region is, `advice` what to know before
+    a key of this environment is used, in sentences.
+    """
 
     availability: Availability
     note: str | None
     portal_url: str | None
     regions: tuple[str, ...] = ()
+    region_names: Mapping[str, str] = field(default_factory=dict)
+    advice: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialField:
-    """A field of the form in which a user enters a key."""
+    """A field of the form in which a user enters a key.
+
+    `pattern` is a regular expression for the whole of what is entered. `multiline`: the value may
+    be PEM text. `within`: the other field in which the value may be entered too.
+    """
 
     name: str
     required: bool
     help: str
+    label: str
+    secret: bool
+    pattern: str
+    min_length: int
+    max_length: int
+    placeholder: str
+    multiline: bool = False
+    within: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionName:
+    """A permission as the exchange calls it, with a sentence about it."""
+
+    name: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRestriction:
+    """How a key is bound to addresses: `name` is the exchange's word for the list of them.
+
+    `without`: what happens to keys that have none, if that is known. `revealed`: whether a check
+    of a key finds out.
+    """
+
+    name: str
+    help: str
+    without: str | None
+    revealed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expiry:
+    """When keys end by themselves. `revealed`: whether a check of a key finds out."""
+
+    help: str
+    revealed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +298,8 @@ class ExchangeProfile:
     `cross_leverage`: whether a leverage is set with cross margin too. At Kraken it is what makes a
     position isolated.
     `key_pairs`: which key pairs can be made for it, the recommended first; `key_pair_help`: where
-    the public half is registered.
+    the public half is registered. `permissions` are those to give, `forbidden_permissions` those
+    that a bot's key must never have.
     """
 
     exchange: str
@@ -258,11 +310,18 @@ class ExchangeProfile:
     margin_mode_scope: MarginModeScope
     leverage: LeverageKind
     credential_fields: tuple[CredentialField, ...]
-    required_permissions: tuple[str, ...]
+    permissions: tuple[PermissionName, ...]
+    forbidden_permissions: tuple[PermissionName, ...]
+    address_restriction: AddressRestriction
+    expiry: Expiry
     setup_steps: tuple[str, ...]
     key_pairs: tuple[PairAlgorithm, ...] = ()
     key_pair_help: str | None = None
     cross_leverage: bool = True
+
+    @property
+    def required_permissions(self) -> tuple[str, ...]:
+        return tuple(permission.name for permission in self.permissions)
 
     @property
     def leverage_margin_modes(self) -> tuple[MarginMode, ...]:
