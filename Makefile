@@ -9,7 +9,7 @@ UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run install clients generator test torture coverage demo check format bench lock documents release clean
+.PHONY: help run install clients page generator test torture coverage demo check format bench lock documents release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,13 @@ sdk/typescript/.installed: sdk/typescript/package-lock.json
 		--fetch-retries=1 --fetch-retry-mintimeout=1000 \
 		&& touch $@; } || echo "No TypeScript: the tests of its package are skipped" >&2
 
+# Only checks and tests need these packages: the page that the service serves is in the repository.
+page: scripts/dashboard/.installed ## install what checks and tests of the dashboard need
+
+scripts/dashboard/.installed: scripts/dashboard/package-lock.json .venv/.installed
+	@{ $(BIN)/python -m scripts.check_page --install && touch $@; } \
+		|| echo "No npm packages: the dashboard's types are not checked" >&2
+
 generator: tests/clients/.generator-installed ## install OpenAPI Generator, for the long tests
 
 tests/clients/.generator-installed: tests/clients/generator.lock tests/clients/.installed
@@ -55,15 +62,15 @@ tests/clients/.generator-installed: tests/clients/generator.lock tests/clients/.
 # They start dozens of processes, which must not all compile every module again: bytecode is kept.
 test torture coverage: export PYTHONDONTWRITEBYTECODE =
 
-test: install clients ## run all tests except the long ones
+test: install clients page ## run all tests except the long ones
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 # Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
-torture: install clients generator ## run the long tests
+torture: install clients page generator ## run the long tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m torture
 
 # Every test again under coverage, the processes that tests start included.
-coverage: install clients ## run all tests except the long ones, and report coverage
+coverage: install clients page ## run all tests except the long ones, and report coverage
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --timeout 600 --cov --cov-report=term:skip-covered
 
 demo: install ## play the main story on the terminal, in production mode with the roles apart
@@ -72,7 +79,7 @@ demo: install ## play the main story on the terminal, in production mode with th
 bench: install ## measure performance, as ratios to a minimal baseline on this machine
 	@exec $(BIN)/python -m benchmarks
 
-check: install ## run all checks that must pass before a change lands, except tests
+check: install page ## run all checks that must pass before a change lands, except tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -83,6 +90,7 @@ check: install ## run all checks that must pass before a change lands, except te
 	$(BIN)/python -m scripts.documents
 	$(BIN)/python -m scripts.check_references
 	$(BIN)/python -m scripts.check_words
+	$(BIN)/python -m scripts.check_page
 
 format: install ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
@@ -109,7 +117,8 @@ lock: ## update the pinned dependencies
 		| $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/requirements.lock
 	echo openapi-generator-cli | $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/generator.lock
 	npm install --prefix tests/clients --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
+	npm install --prefix scripts/dashboard --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 	npm install --prefix sdk/typescript --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: ## remove what these targets created, except the data of `make run`
-	rm -rf .venv tests/clients/.venv tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv tests/clients/.venv tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed scripts/dashboard/node_modules scripts/dashboard/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

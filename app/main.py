@@ -16,6 +16,7 @@ from app.api.health import Vitals
 from app.api.problems import add_problem_handlers
 from app.api.telemetry import TelemetryMiddleware
 from app.context import Context
+from app.dashboard.pages import Page
 from app.domains.accounts.router import router as account
 from app.domains.analytics.router import router as analytics
 from app.domains.assets.router import router as assets
@@ -42,7 +43,7 @@ from app.domains.runtime.release.router import router as releases
 from app.domains.runtime.stream.router import router as streams
 from app.pipeline.authentication import Authentication
 from app.pipeline.request_pipeline import RequestPipeline
-from app.settings import Role, Settings
+from app.settings import Mode, Role, Settings
 
 ROUTERS = {
     Role.API: (
@@ -102,6 +103,8 @@ def create_app(
         if role in {Role.ALL, served}:
             for router in routers:
                 app.router.routes.extend(router.routes)
+    if serves_dashboard(settings, role):
+        app.router.routes.extend(Page().routes())
     app.router.routes.extend(health.liveness.routes)
     if settings.operations_port is None:
         app.router.routes.extend(health.router.routes)
@@ -126,6 +129,14 @@ def create_app(
         )
     app.add_middleware(TelemetryMiddleware)
     return app
+
+
+def serves_dashboard(settings: Settings, role: Role) -> bool:
+    """Return whether a process has the page and its sign-in."""
+    wanted = settings.dashboard
+    if wanted is None:
+        wanted = settings.mode is Mode.DEVELOPMENT
+    return wanted and role in {Role.ALL, Role.API}
 
 
 def create_operations_app(settings: Settings, role: Role) -> FastAPI:

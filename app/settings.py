@@ -349,6 +349,11 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest accepted batch of a bot, in bytes. Other bodies may have 64 KiB.",
     )
+    dashboard: bool | None = Field(
+        None,
+        description="Whether the role `api` serves the dashboard at `/`; by default in "
+        "development only.",
+    )
     cors_origins: Words = Field(
         (), description="Origins of dashboards that may call the API from a browser (CORS)."
     )

@@ -16,7 +16,7 @@ from app.main import create_app
 from app.settings import PREFIX, Mode, Settings
 from botkeys.exchanges.model import ExchangeProfile
 from botkeys.exchanges.registry import EXCHANGES
-from scripts.typescript import typescript
+from scripts.typescript import types_for_bots, types_for_page
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -45,7 +45,12 @@ def openapi() -> str:
 
 def typescript_types() -> str:
     """Return the types of the TypeScript client, in the order of the committed document."""
-    return typescript(json.loads(openapi()))
+    return types_for_bots(json.loads(openapi()))
+
+
+def page_types() -> str:
+    """Return the types of the routes that the dashboard calls."""
+    return types_for_page(json.loads(openapi()))
 
 
 @cache
@@ -107,6 +112,7 @@ DOCUMENTS = {
     "docs/settings.md": settings,
     "docs/exchanges.md": exchanges,
     "sdk/typescript/src/api.ts": typescript_types,
+    "app/dashboard/types/api.d.ts": page_types,
 }
 
 

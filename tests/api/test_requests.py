@@ -106,7 +106,8 @@ async def test_a_bad_token_is_reported_before_the_body_is_looked_at(world: World
     ("method", "path", "status", "code"),
     [
         ("GET", "/v1/nothing", 404, "not_found"),
-        ("GET", "/", 404, "not_found"),
+        ("GET", "/nothing", 404, "not_found"),
+        ("GET", "/assets/0/nothing.js", 404, "not_found"),
         ("GET", "/v1/keys/", 404, "not_found"),
         ("GET", "/V1/keys", 404, "not_found"),
         ("PUT", "/v1/keys", 405, "method_not_allowed"),

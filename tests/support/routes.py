@@ -20,6 +20,7 @@ from fastapi.routing import iter_route_contexts
 from app.api.access import Access
 from app.api.openapi import openapi_document
 from app.api.route import EdgeRoute
+from app.dashboard.pages import VIEWS
 from app.main import create_app
 from app.settings import Mode, Role, Settings
 from app.worker.importing import store_imported
@@ -27,7 +28,8 @@ from botkeys.sealing.suites import PrivateKey, SuiteName
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.world import Bot, Json, Person, User, World
 
-PUBLIC = {"/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/static"}
+DASHBOARD = {*VIEWS, "/assets/{release}/{name:path}"}
+PUBLIC = {"/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/static"} | DASHBOARD
 """The addresses that anyone may request: they contain nothing of any account."""
 
 

@@ -1,0 +1,103 @@
+/** @file How values read: times in the account's zone, decimals without rounding, spans. */
+
+import { signal } from "../vendor/signals.js";
+import { timeZone } from "./session.js";
+
+/** The present, every 10 seconds: what counts down reads it. */
+export const now = signal(Date.now());
+setInterval(() => (now.value = Date.now()), 10_000);
+
+/** @type {Map<string, Intl.DateTimeFormat>} */
+const formats = new Map();
+
+/**
+ * @param {string} name
+ * @param {Intl.DateTimeFormatOptions} options
+ */
+function format(name, options) {
+  const key = `${name} ${timeZone.value}`;
+  let found = formats.get(key);
+  if (!found) {
+    found = new Intl.DateTimeFormat("en-GB", { ...options, timeZone: timeZone.value });
+    formats.set(key, found);
+  }
+  return found;
+}
+
+/**
+ * Returns day and time in the account's zone, such as "28 Nov 2026, 14:03:22".
+ *
+ * @param {string | number} moment
+ */
+export const time = (moment) =>
+  format("time", { dateStyle: "medium", timeStyle: "medium" }).format(new Date(moment));
+
+/**
+ * Returns the day alone.
+ *
+ * @param {string | number} moment
+ */
+export const day = (moment) => format("day", { dateStyle: "medium" }).format(new Date(moment));
+
+const SPANS = /** @type {const} */ ([
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
+]);
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+
+/**
+ * Returns how long ago or ahead a moment is, such as "3 minutes ago".
+ *
+ * @param {string | number} moment
+ * @param {number} [present]
+ */
+export function ago(moment, present = now.value) {
+  const seconds = (new Date(moment).getTime() - present) / 1000;
+  for (const [unit, length] of SPANS) {
+    if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
+  }
+  return seconds > 0 ? "in less than a minute" : "just now";
+}
+
+/**
+ * Returns a decimal of the API with its thousands apart; no digit is changed.
+ *
+ * @param {string | null | undefined} text
+ */
+export function decimal(text) {
+  if (text === null || text === undefined) return "–";
+  const [, sign = "", whole = text, rest = ""] = /^(-?)(\d+)(\.\d+)?$/.exec(text) ?? [];
+  return `${sign ? "−" : ""}${whole.replace(/\B(?=(\d{3})+$)/g, "\u202f")}${rest}`;
+}
+
+/**
+ * Returns a decimal in few digits, for figures that are glanced at; `title` shows all of them.
+ *
+ * @param {string | null | undefined} text
+ */
+export function short(text) {
+  if (text === null || text === undefined) return "–";
+  const value = Number(text);
+  const digits = Math.abs(value) >= 1000 ? 0 : Math.abs(value) >= 1 ? 2 : 4;
+  return value
+    .toLocaleString("en", { maximumFractionDigits: digits, notation: Math.abs(value) >= 1e6 ? "compact" : "standard" })
+    .replace("-", "−");
+}
+
+/**
+ * Returns a decimal with its sign, as profits are written.
+ *
+ * @param {string | null | undefined} text
+ */
+export const signed = (text) => (text && Number(text) > 0 ? `+${decimal(text)}` : decimal(text));
+
+/**
+ * Returns a count with its noun: "1 key", "2 keys".
+ *
+ * @param {number} number
+ * @param {string} noun
+ * @param {string} [several]
+ */
+export const counted = (number, noun, several = `${noun}s`) =>
+  `${number.toLocaleString("en")} ${number === 1 ? noun : several}`;

@@ -1,0 +1,78 @@
+/** @file What surrounds every view: navigation, environment, the state of the stream. */
+
+import { html, useEffect, useRef, useState } from "../kit/html.js";
+import { sessionEnded } from "../kit/api.js";
+import { ago } from "../kit/format.js";
+import { stream } from "../kit/live.js";
+import { route } from "../kit/router.js";
+import { environment, hasTestnet, selectEnvironment, session, signInAddress, signOut } from "../kit/session.js";
+import { failed } from "./notice.js";
+
+const PLACES = [
+  ["/keys", "API keys"],
+];
+
+/** @param {{ children?: any }} props */
+export function Shell({ children }) {
+  const main = useRef(/** @type {HTMLElement | null} */ (null));
+  const [open, setOpen] = useState(false);
+  const { path } = route.value;
+  useEffect(() => {
+    setOpen(false);
+    main.current?.focus({ preventScroll: true });
+  }, [path]);
+  return html`
+    <a class="skip" href="#main">Skip to the content</a>
+    <div class="shell ${open ? "open" : ""}">
+      <header class="bar">
+        <button type="button" class="menu" aria-expanded=${open} aria-controls="sidebar"
+          onClick=${() => setOpen(!open)}>Menu</button>
+        <a class="brand" href="/keys">Botkeys</a>
+      </header>
+      <nav id="sidebar" aria-label="Pages">
+        <a class="brand" href="/keys">Botkeys</a>
+        <${Environments} />
+        <ul>
+          ${PLACES.map(
+            ([address = "", title]) => html`<li>
+              <a href=${address} aria-current=${path === address || path.startsWith(`${address}/`) ? "page" : undefined}>
+                ${title}
+              </a>
+            </li>`,
+          )}
+        </ul>
+        <${Stream} />
+        <p class="who"><span dir="auto" title=${session.value?.subject}>${session.value?.subject}</span>
+          <button type="button" class="quiet" onClick=${signOut}>Sign out</button></p>
+      </nav>
+      <main id="main" tabindex="-1" ref=${main}>
+        ${sessionEnded.value !== null && html`<div class="problem box" role="alert">
+          <p>Your session has ended. What you see was read before.</p>
+          <a class="button small" href=${signInAddress()}>Sign in again</a>
+        </div>`}
+        ${children}
+      </main>
+    </div>
+  `;
+}
+
+/** The switch between live and testnet data, once there are testnet data. */
+function Environments() {
+  if (!hasTestnet.value) return null;
+  return html`<div class="environments" role="group" aria-label="Environment">
+    ${/** @type {const} */ (["live", "testnet"]).map(
+      (one) => html`<button type="button" aria-pressed=${environment.value === one}
+        onClick=${() => selectEnvironment(one).catch(failed)}>${one === "live" ? "Live" : "Testnet"}</button>`,
+    )}
+  </div>`;
+}
+
+/** Whether what is shown is live; honest when it is not. */
+function Stream() {
+  const { state, since } = stream.value;
+  if (state === "live") return html`<p class="stream live">Live</p>`;
+  if (state === "connecting") return html`<p class="stream">Connecting…</p>`;
+  return html`<p class="stream away" role="status">
+    Live updates stopped ${ago(since)}. The page reads everything again every 15 seconds.
+  </p>`;
+}
