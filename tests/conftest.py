@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -28,6 +28,7 @@ from app.settings import Mode, Role, Settings
 from app.simulator import Simulator, credentials
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
+from tests.support.background import background
 from tests.support.database import (
     PATIENT,
     Server,
@@ -86,6 +87,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     gc.freeze()
     gc.enable()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def session_loop() -> asyncio.AbstractEventLoop:
+    return asyncio.get_running_loop()
+
+
+@pytest.fixture(autouse=True)
+def nothing_goes_on(session_loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Hold that the service's background work ends with its test, so that no test meets another's.
+
+    Work that began earlier belongs to fixtures of the whole run.
+    """
+    before = background(session_loop)
+    yield
+    left = [work for work in background(session_loop) if work not in before]
+    assert left == []
 
 
 @pytest.fixture(scope="session")
@@ -147,42 +165,45 @@ async def open_world(
     shared: Context, database: Database, simulator: Simulator, *, background: bool
 ) -> AsyncIterator[World]:
     """Open the service on this database. Without `background` it starts no background work."""
-    catalogues = CatalogueRefresher(
-        database, shared.exchanges, intervals(shared.settings), background=background
-    )
-    assert shared.runtime is not None
-    async with database.sessions.begin() as session:
-        assert await register(session, shared.runtime.releasing.fingerprints) == []
-    lease = timedelta(seconds=shared.settings.heartbeat_lease)
-    heartbeat_writer = HeartbeatWriter(database, shared.metrics, lease)
-    # Without a network, a response arrives only when it is complete: so streams end at once.
-    limits = StreamLimits(lifetime=0.02)
-    config_publisher = ConfigPublisher(database.autocommit, shared.config_cache, limits, None)
-    loader = ConfigRowLoader(database.autocommit)
-    context = replace(
-        shared,
-        database=database,
-        catalogues=catalogues,
-        heartbeat_writer=heartbeat_writer,
-        config_publisher=config_publisher,
-        config_rows=loader,
-        account_statuses=AccountStatusCache(database.autocommit),
-        refusals=RefusalLog(database.sessions, shared.audit),
-    )
-    app = application(context)
-    async with served(app) as http:
-        yield World(
-            app,
-            context,
-            simulator,
-            DevelopmentIssuer(context.settings.keys_folder),
-            _CREDENTIALS,
-            http,
+    async with AsyncExitStack() as stack:
+        catalogues = CatalogueRefresher(
+            database, shared.exchanges, intervals(shared.settings), background=background
         )
-    await loader.close()
-    await config_publisher.close()
-    await heartbeat_writer.close()
-    await catalogues.close()
+        stack.push_async_callback(catalogues.close)
+        assert shared.runtime is not None
+        async with database.sessions.begin() as session:
+            assert await register(session, shared.runtime.releasing.fingerprints) == []
+        lease = timedelta(seconds=shared.settings.heartbeat_lease)
+        heartbeat_writer = HeartbeatWriter(database, shared.metrics, lease)
+        stack.push_async_callback(heartbeat_writer.close)
+        # Without a network, a response arrives only when it is complete: so streams end at once.
+        limits = StreamLimits(lifetime=0.02)
+        config_publisher = ConfigPublisher(database.autocommit, shared.config_cache, limits, None)
+        stack.push_async_callback(config_publisher.close)
+        loader = ConfigRowLoader(database.autocommit)
+        stack.push_async_callback(loader.close)
+        refusals = RefusalLog(database.sessions, shared.audit)
+        stack.push_async_callback(refusals.close)
+        context = replace(
+            shared,
+            database=database,
+            catalogues=catalogues,
+            heartbeat_writer=heartbeat_writer,
+            config_publisher=config_publisher,
+            config_rows=loader,
+            account_statuses=AccountStatusCache(database.autocommit),
+            refusals=refusals,
+        )
+        app = application(context)
+        async with served(app) as http:
+            yield World(
+                app,
+                context,
+                simulator,
+                DevelopmentIssuer(context.settings.keys_folder),
+                _CREDENTIALS,
+                http,
+            )
 
 
 @pytest_asyncio.fixture

@@ -19,9 +19,9 @@ async def running_split(
 
 
 @pytest_asyncio.fixture
-async def split(running_split: Split) -> Split:
+async def split(running_split: Split) -> AsyncIterator[Split]:
     """Provide separate api and runtime processes, without accounts and fetched catalogues."""
+    await running_split.write("TRUNCATE accounts, audit_heads, catalogues CASCADE")
+    yield running_split
     for process in (running_split.api, running_split.runtime):
         await process.context.refusals.close()
-    await running_split.write("TRUNCATE accounts, audit_heads, catalogues CASCADE")
-    return running_split

@@ -13,21 +13,25 @@ from tests.support.world import World
 
 
 class HeldExchanges:
-    """Exchanges whose first check sets `asked` and then waits for `go`; later checks do not
-    wait.
+    """Exchanges whose `first` checks wait for `go`, and the last of them sets `asked`; later checks
+    do not wait. `checks`: how many there were.
     """
 
-    def __init__(self, exchanges: Exchanges) -> None:
+    def __init__(self, exchanges: Exchanges, first: int = 1) -> None:
         self.asked = asyncio.Event()
         self.go = asyncio.Event()
+        self.checks = 0
+        self._first = first
         self._exchanges = exchanges
 
     def adapter(self, exchange: str) -> "_HeldAdapter":
         return _HeldAdapter(self, self._exchanges.adapter(exchange))
 
     async def wait(self) -> None:
-        if not self.asked.is_set():
+        self.checks += 1
+        if self.checks == self._first:
             self.asked.set()
+        if self.checks <= self._first:
             await self.go.wait()
 
 
@@ -45,9 +49,11 @@ class _HeldAdapter:
 
 
 @asynccontextmanager
-async def held(world: World) -> AsyncIterator[tuple[World, HeldExchanges]]:
-    """Yield the same world, with the first check of a key taking as long as the test wants."""
-    exchanges = HeldExchanges(world.context.exchanges)
+async def held(
+    world: World, first: int = 1, **context: Any
+) -> AsyncIterator[tuple[World, HeldExchanges]]:
+    """Yield the same world, with the first checks of keys taking as long as the test wants."""
+    exchanges = HeldExchanges(world.context.exchanges, first)
     patient = {"key_check_timeout": 100.0}
-    async with changed(world, settings=patient, exchanges=exchanges) as holding:
+    async with changed(world, settings=patient, exchanges=exchanges, **context) as holding:
         yield holding, exchanges

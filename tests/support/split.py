@@ -211,6 +211,8 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
                 database.autocommit, opened.config_cache, StreamLimits(lifetime=0.02), None
             )
             stack.push_async_callback(publisher.close)
+            # Now, not within the first test that opens a stream: it goes on as long as the process.
+            publisher._start()
             # No fetch that nobody waits for, so that no test meets another's.
             catalogues = CatalogueRefresher(
                 database, opened.exchanges, opened.catalogues.intervals, background=False

@@ -1,11 +1,13 @@
 """Refusals that are alike add few entries to the audit log, however many they are."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
+import pytest_asyncio
 from sqlalchemy import select
 
 from app.auth.caller import Caller
@@ -81,9 +83,11 @@ class Ledger:
         return [entry.details["count"] for entry in (await entries(self.database))[before:]]
 
 
-@pytest.fixture
-def ledger(shared_context: Context, database: Database) -> Ledger:
-    return Ledger(shared_context, database)
+@pytest_asyncio.fixture
+async def ledger(shared_context: Context, database: Database) -> AsyncIterator[Ledger]:
+    made = Ledger(shared_context, database)
+    yield made
+    await made.log.close()
 
 
 async def test_a_hundred_refusals_are_two_entries_of_one_chain(world: World) -> None:
@@ -145,10 +149,8 @@ async def test_an_entry_names_the_newest_request_and_a_few_addresses(ledger: Led
     assert len(entry.details["addresses"]) == ADDRESSES
 
 
-async def test_memory_is_bounded_and_what_makes_room_is_recorded(
-    shared_context: Context, database: Database
-) -> None:
-    ledger = Ledger(shared_context, database, most=5)
+async def test_memory_is_bounded_and_what_makes_room_is_recorded(ledger: Ledger) -> None:
+    ledger.log._most = 5
     for number in range(11):
         assert ledger.refused(1 + number, action=f"action.{number:02}") == 1
         ledger.clock.now += 0.001
