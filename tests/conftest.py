@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -37,6 +38,7 @@ from tests.support.database import (
     rolled_back,
     running_server,
 )
+from tests.support.in_memory import write_to_memory
 from tests.support.limits import ABUNDANT
 from tests.support.world import World, application, served
 
@@ -57,14 +59,18 @@ _FIRST = tuple(
 )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure() -> None:
-    """Take back what a shell does to a job in its background: it lets it ignore Ctrl-C.
+    """Choose where to write, and take back what a shell and `nohup` do to a job in the background:
+    they let it ignore Ctrl-C and the end of the terminal.
 
     Processes that tests start inherit that, and some stop at no SIGINT then, as they should.
     """
+    write_to_memory(os.environ)
     for number, usual in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGQUIT, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
