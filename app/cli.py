@@ -169,6 +169,23 @@ def restored(
 
 
 @app.command()
+def dashboard(
+    account: Annotated[str, typer.Option(help="The account's name; any text.")],
+) -> None:
+    """Print a link that signs a browser on this machine in to the dashboard, once.
+
+    Only in development, and with the data folder of the service that runs.
+    """
+    from app.commands.dashboard_link import dashboard_link
+    from app.settings import Mode, load_settings
+
+    try:
+        typer.echo(dashboard_link(load_settings(default_mode=Mode.DEVELOPMENT), account))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--account") from None
+
+
+@app.command()
 def token(
     account: Annotated[str, typer.Option(help="The account's name; any text.")],
     scopes: Annotated[

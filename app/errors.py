@@ -49,6 +49,11 @@ class AppError(Exception):
         """Return the response's extra headers."""
         return {}
 
+    @property
+    def cookies(self) -> tuple[str, ...]:
+        """Return the values of the response's headers Set-Cookie."""
+        return ()
+
 
 class InternalError(AppError):
     pass

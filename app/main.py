@@ -15,8 +15,12 @@ from app.api.body_limit import BodyLimitMiddleware
 from app.api.health import Vitals
 from app.api.problems import add_problem_handlers
 from app.api.telemetry import TelemetryMiddleware
+from app.auth.cookies import session_cookie_name
 from app.context import Context
 from app.dashboard.pages import Page
+from app.dashboard.sign_in.one_time_links import OneTimeLinks
+from app.dashboard.sign_in.router import router as sign_in
+from app.dashboard.sign_in.site import SignInSite
 from app.domains.accounts.router import router as account
 from app.domains.analytics.router import router as analytics
 from app.domains.assets.router import router as assets
@@ -41,6 +45,9 @@ from app.domains.runtime.config.router import router as configs
 from app.domains.runtime.heartbeat.router import router as heartbeats
 from app.domains.runtime.release.router import router as releases
 from app.domains.runtime.stream.router import router as streams
+from app.domains.sessions.lifetimes import session_times
+from app.domains.sessions.lookup import SessionLookup
+from app.domains.sessions.router import router as sessions
 from app.pipeline.authentication import Authentication
 from app.pipeline.request_pipeline import RequestPipeline
 from app.settings import Mode, Role, Settings
@@ -63,6 +70,7 @@ ROUTERS = {
         operations,
         data_deletions,
         audit,
+        sessions,
     ),
     Role.RUNTIME: (
         bot_tokens,
@@ -105,6 +113,7 @@ def create_app(
                 app.router.routes.extend(router.routes)
     if serves_dashboard(settings, role):
         app.router.routes.extend(Page().routes())
+        app.router.routes.extend(sign_in.routes)
     app.router.routes.extend(health.liveness.routes)
     if settings.operations_port is None:
         app.router.routes.extend(health.router.routes)
@@ -133,10 +142,7 @@ def create_app(
 
 def serves_dashboard(settings: Settings, role: Role) -> bool:
     """Return whether a process has the page and its sign-in."""
-    wanted = settings.dashboard
-    if wanted is None:
-        wanted = settings.mode is Mode.DEVELOPMENT
-    return wanted and role in {Role.ALL, Role.API}
+    return settings.serves_dashboard and role in {Role.ALL, Role.API}
 
 
 def create_operations_app(settings: Settings, role: Role) -> FastAPI:
@@ -180,19 +186,50 @@ def use_context(app: FastAPI, context: Context) -> None:
         runtime,
         context.verifier.reached_issuer,
     )
+    authentication = Authentication(
+        verifier=context.verifier,
+        account_statuses=context.account_statuses,
+        config_rows=context.config_rows,
+        executor=context.database.autocommit,
+        bot_tokens=None if runtime is None else runtime.token,
+        limits=context.limits,
+        sessions=_sessions(context),
+    )
+    if serves_dashboard(context.settings, context.role):
+        state.sign_in = _sign_in(context, authentication)
     state.pipeline = RequestPipeline(
         database=context.database,
-        authentication=Authentication(
-            verifier=context.verifier,
-            account_statuses=context.account_statuses,
-            config_rows=context.config_rows,
-            executor=context.database.autocommit,
-            bot_tokens=None if runtime is None else runtime.token,
-            limits=context.limits,
-        ),
+        authentication=authentication,
         write_limiter=context.write_limiter,
         shares=context.shares,
         hmac_key=context.audit,
         refusals=context.refusals,
         metrics=context.metrics,
+    )
+
+
+def _sessions(context: Context) -> SessionLookup | None:
+    settings = context.settings
+    if not settings.serves_dashboard:
+        return None
+    return SessionLookup(
+        context.database.autocommit,
+        context.audit,
+        session_times(settings),
+        cookie_name=session_cookie_name(secure=settings.page_url.startswith("https://")),
+        note_use=context.api is not None,
+    )
+
+
+def _sign_in(context: Context, authentication: Authentication) -> SignInSite:
+    settings = context.settings
+    own_issuer = settings.mode is Mode.DEVELOPMENT and settings.oidc_issuer is None
+    return SignInSite(
+        url=settings.page_url,
+        database=context.database,
+        hmac_key=context.audit,
+        times=session_times(settings),
+        authentication=authentication,
+        limits=context.limits,
+        links=OneTimeLinks(context.audit) if own_issuer else None,
     )

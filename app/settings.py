@@ -13,7 +13,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import EnvSettingsSource, PydanticBaseSettingsSource
 
 from app.kit.addresses import networks
+from app.kit.origins import origin_fault
 from app.kit.service_links import is_service_link, service_links, without
+from botkeys.addresses import is_loopback
 from botkeys.exchanges.hosts import beyond_this_machine
 from botkeys.variables import VARIABLES
 
@@ -73,6 +75,7 @@ Networks = Annotated[tuple[str, ...], NoDecode, AfterValidator(networks)]
 LISTS = (
     "oidc_algorithms",
     "oidc_token_types",
+    "dashboard_scopes",
     "cors_origins",
     "outbound_addresses",
     "trusted_proxies",
@@ -228,6 +231,45 @@ class Settings(BaseSettings):
         30, ge=0, le=300, description="Seconds that the issuer's clock may be off."
     )
 
+    dashboard: bool | None = Field(
+        None,
+        description="Whether the role api serves the dashboard at `/` and the sign-in at `/auth/`; "
+        "`true` by default in development, `false` in production. Set it alike for the roles api "
+        "and runtime.",
+    )
+    public_url: str | None = Field(
+        None,
+        description="Where browsers reach the dashboard: scheme, host and port, as in "
+        "`https://botkeys.example.com`. Production needs https; development defaults to this "
+        "machine and `BOTKEYS_PORT`.",
+    )
+    dashboard_client_id: str | None = Field(
+        None,
+        description="The dashboard's client id at the issuer, which must allow the redirect URI "
+        "`<BOTKEYS_PUBLIC_URL>/auth/callback`.",
+    )
+    dashboard_client_secret: SecretStr | None = Field(
+        None, description="The dashboard's client secret at the issuer."
+    )
+    dashboard_scopes: Words = Field(
+        ("openid",),
+        description="Scopes that the sign-in asks the issuer for; `openid` is always among them. "
+        "More are needed where `BOTKEYS_OIDC_ACCOUNT_CLAIM` is not in every ID token.",
+    )
+    dashboard_session_lifetime: int = Field(
+        86_400,
+        ge=60,
+        le=2_592_000,
+        description="Seconds after a sign-in that its session ends, however much it is used.",
+    )
+    dashboard_session_idle: int = Field(
+        14_400,
+        ge=60,
+        le=2_592_000,
+        description="Seconds without a request after which a session ends. A page with a live "
+        "stream makes one at least every `BOTKEYS_STREAM_LIFETIME`.",
+    )
+
     exchanges: Literal["simulated", "real"] | None = Field(
         None,
         description="`simulated` calls only the built-in simulator; it is the default in "
@@ -349,11 +391,6 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest accepted batch of a bot, in bytes. Other bodies may have 64 KiB.",
     )
-    dashboard: bool | None = Field(
-        None,
-        description="Whether the role `api` serves the dashboard at `/`; by default in "
-        "development only.",
-    )
     cors_origins: Words = Field(
         (), description="Origins of dashboards that may call the API from a browser (CORS)."
     )
@@ -395,6 +432,8 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"BOTKEYS_OIDC_ALGORITHMS may contain only {', '.join(sorted(_ASYMMETRIC))}"
             )
+        if self.public_url is not None and (fault := origin_fault(self.public_url)):
+            raise ValueError(f"BOTKEYS_PUBLIC_URL {fault}")
         if self.operations_port == self.port:
             raise ValueError("BOTKEYS_OPERATIONS_PORT must differ from BOTKEYS_PORT")
         if self.mode is Mode.PRODUCTION and self.exchanges == "simulated":
@@ -431,6 +470,18 @@ class Settings(BaseSettings):
         if self.exchanges is None:
             return self.mode is Mode.DEVELOPMENT
         return self.exchanges == "simulated"
+
+    @property
+    def serves_dashboard(self) -> bool:
+        return self.mode is Mode.DEVELOPMENT if self.dashboard is None else self.dashboard
+
+    @property
+    def page_url(self) -> str:
+        """Return the origin of the dashboard's page."""
+        if self.public_url is not None:
+            return self.public_url.rstrip("/")
+        host = self.host if is_loopback(self.host) else "127.0.0.1"
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     @property
     def refuse_withdrawal(self) -> bool:

@@ -50,6 +50,7 @@ _TAGS = {
     "analytics": "Figures of trading, equity curves and the dashboard's totals.",
     "account": "The account's settings, and closing the account.",
     "operations": "Long-running work, such as deletions and imports, and its progress.",
+    "sessions": "Browsers that are signed in to the dashboard.",
     "audit": "Every change, refusal and release in the account.",
     "runtime": "Routes for bots, called with a bot's own token.",
     "health": "For operators: liveness, readiness and metrics.",

@@ -45,12 +45,15 @@ def problem_document(error: AppError, request_id: str) -> dict[str, Any]:
 
 def problem_response(error: AppError, request: Request) -> Response:
     request_id = request.scope.get("state", {}).get("request_id", "")
-    return Response(
+    response = Response(
         dumps(problem_document(error, request_id)),
         status_code=error.status,
         headers=error.headers,
         media_type=MEDIA_TYPE,
     )
+    for cookie in error.cookies:
+        response.headers.append("Set-Cookie", cookie)
+    return response
 
 
 def validation_problem(error: RequestValidationError, request: Request) -> InvalidRequest:

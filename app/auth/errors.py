@@ -2,6 +2,7 @@
 
 AppError
 ├── Unauthenticated          401 unauthenticated, with `reason` (a `TokenFault`)
+├── SessionExpired           401 session_expired, with `reason` (a `SessionFault`)
 ├── MissingScope             403 missing_scope, with `required`
 │   └── ActAsNotAllowed      the header X-Account-Id without the scope `act_as`
 ├── WrongTokenKind           403 wrong_token_kind, with `expected`
@@ -16,6 +17,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from uuid import UUID
 
+from app.auth.cookies import CLEARED
 from app.errors import AppError, Unavailable
 
 REALM = 'Bearer realm="botkeys"'
@@ -40,6 +42,7 @@ class TokenFault(StrEnum):
     NO_ACCOUNT = "no_account"
     REVOKED = "revoked"
     ACCOUNT_CLOSED = "account_closed"
+    NO_SESSION = "no_session"
 
 
 # These also appear in a quoted string of WWW-Authenticate: ASCII, no quotes, no backslash.
@@ -62,6 +65,7 @@ _SENTENCES = {
     "reads.",
     TokenFault.REVOKED: "The token is no longer valid, or never was. Get a new one.",
     TokenFault.ACCOUNT_CLOSED: "The account was closed after this token was issued.",
+    TokenFault.NO_SESSION: "This browser is not signed in to the dashboard.",
 }
 
 
@@ -80,13 +84,53 @@ class Unauthenticated(AppError):
     @property
     def www_authenticate(self) -> str:
         """Return the challenge of RFC 6750, section 3; without a token it has no error code."""
-        if self.fault is TokenFault.MISSING:
+        if self.fault in (TokenFault.MISSING, TokenFault.NO_SESSION):
             return REALM
         return f'{REALM}, error="invalid_token", error_description="{self.detail}"'
 
     @property
     def headers(self) -> dict[str, str]:
         return {"WWW-Authenticate": self.www_authenticate}
+
+
+class SessionFault(StrEnum):
+    """Why a browser is no longer signed in."""
+
+    EXPIRED = "expired"
+    IDLE = "idle"
+    ENDED = "ended"
+    UNKNOWN = "unknown"
+    ACCOUNT_CLOSED = "account_closed"
+
+
+_SESSION_SENTENCES = {
+    SessionFault.EXPIRED: "You signed in too long ago. Sign in again.",
+    SessionFault.IDLE: "Nothing was done in this session for too long. Sign in again.",
+    SessionFault.ENDED: "This session was ended. Sign in again.",
+    SessionFault.UNKNOWN: "This browser is not signed in any more. Sign in again.",
+    SessionFault.ACCOUNT_CLOSED: "The account was closed after this session began.",
+}
+
+
+class SessionExpired(AppError):
+    """The cookie of a session that has ended. The response makes the browser forget it."""
+
+    status = 401
+    code = "session_expired"
+    title = "The session has ended"
+    member_names = ("reason",)
+
+    def __init__(self, fault: SessionFault) -> None:
+        self.fault = fault
+        super().__init__(_SESSION_SENTENCES[fault], reason=fault.value)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": REALM}
+
+    @property
+    def cookies(self) -> tuple[str, ...]:
+        return CLEARED
 
 
 class MissingScope(AppError):

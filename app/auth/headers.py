@@ -34,6 +34,11 @@ def read_bearer_token(headers: RawHeaders) -> str:
     return bearer["token"].decode("ascii")
 
 
+def names_account(headers: RawHeaders) -> bool:
+    """Return whether an account is named, in whatever form."""
+    return any(name == _ACCOUNT for name, _ in headers)
+
+
 def read_account_header(headers: RawHeaders) -> str | None:
     """Return the value of X-Account-Id as UTF-8, or `None`; raise `AccountHeaderMalformed`.
 

@@ -23,7 +23,8 @@ class UserPrincipal:
 
     `subject` is the value that names the account, from the account claim or X-Account-Id.
     `issued_at` is `None` if the token has no `iat`: such a token counts as older than any closure
-    of the account. `acting_service` is the service's own name if `actor` is `service`.
+    of the account. `acting_service` is the service's own name if `actor` is `service`. A user who
+    signed in to the dashboard has the `session_id`, and no token.
     """
 
     account_id: UUID
@@ -34,6 +35,7 @@ class UserPrincipal:
     issued_at: datetime | None
     actor: Literal["user", "service"]
     acting_service: str | None
+    session_id: UUID | None = None
 
     def require(self, *scopes: Scope) -> None:
         """Raise `MissingScope` unless the token carries all of the scopes."""

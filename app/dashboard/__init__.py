@@ -1,0 +1,1 @@
+"""The dashboard: its page, and how people sign in to it."""

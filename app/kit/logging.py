@@ -16,7 +16,7 @@ _SECRET_NAMES = re.compile(
     re.IGNORECASE,
 )
 _SECRET_TEXT = re.compile(
-    r"bkb_[0-9A-Za-z]{8,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?i:signature|api_?key)=[^&\s\"']+"
+    r"bkb_[0-9A-Za-z]{8,}|bks_[\w-]{8,}|eyJ[\w-]{8,}\.[\w-]+\.[\w-]*|(?i:signature|api_?key)=[^&\s\"']+"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )
 MASK = "[hidden]"

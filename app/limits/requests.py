@@ -10,6 +10,9 @@ from app.limits.policy import RequestRates
 from app.limits.shared import SharedBuckets, SharedStore
 
 ACCOUNT, BOT, ADDRESS, KEY_CHECKS = "account", "bot", "address", "key-checks"
+SIGN_IN = "sign-in"
+SIGN_INS_PER_SECOND = 2.0
+_SIGN_IN_SECONDS = 15.0
 Count = Callable[[str], None]
 
 
@@ -31,10 +34,10 @@ class RequestLimit:
         self._count = count
         self._detail = detail
 
-    async def take(self, name: UUID) -> None:
+    async def take(self, name: UUID | str) -> None:
         """Count a request; raise `RateLimited` if there were too many."""
         # Hashing a UUID takes longer than hashing its number.
-        wait = await self.buckets.take(name.int)
+        wait = await self.buckets.take(name if isinstance(name, str) else name.int)
         if wait:
             raise self._limited(wait)
 
@@ -70,6 +73,14 @@ class RequestLimits:
             store,
             count,
             "Too many keys were checked within a minute. Try again later.",
+        )
+        self.sign_in = RequestLimit(
+            SIGN_IN,
+            SIGN_INS_PER_SECOND,
+            _SIGN_IN_SECONDS,
+            store,
+            count,
+            "Too many attempts to sign in came from this address. Try again in a moment.",
         )
         refusals = Buckets(rates.of_unproven_address, burst)
         self.addresses = AddressGuard(

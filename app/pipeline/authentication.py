@@ -4,7 +4,14 @@ from fastapi import Request
 
 from app.api.access import Access
 from app.auth.authenticator import authenticate_user, named_bot, read_bot_token
-from app.auth.errors import TokenFault, Unauthenticated, WrongTokenKind
+from app.auth.errors import (
+    ActAsNotAllowed,
+    SessionExpired,
+    TokenFault,
+    Unauthenticated,
+    WrongTokenKind,
+)
+from app.auth.headers import names_account
 from app.auth.principal import BotPrincipal, UserPrincipal
 from app.auth.verifier import TokenVerifier
 from app.custody.bot_token import matches
@@ -12,18 +19,24 @@ from app.db.driver import Executor
 from app.domains.accounts.status import OPEN, AccountStatus, AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.token_repository import stored_token_hash
+from app.domains.sessions.lookup import FoundSession, SessionLookup, claimed_session
+from app.domains.sessions.visitor import read_visitor
 from app.errors import AppError, RateLimited, Unavailable
 from app.kit.security_log import SecurityLog
 from app.limits.addresses import Visit
 from app.limits.networks import network_of
 from app.limits.requests import RequestLimits
 from botkeys.sealing.boxes import SecretBytes
+from botkeys.sealing.secret import Secret
+
+_NOTHING_SENT = (TokenFault.MISSING, TokenFault.NO_SESSION)
 
 
 class Authentication:
     """The authentication of a process.
 
-    `bot_tokens` is the HMAC key of bots' tokens, which only the role `runtime` holds.
+    `bot_tokens` is the HMAC key of bots' tokens, which only the role `runtime` holds. Without
+    `sessions` no cookie counts: there is no dashboard.
     """
 
     def __init__(
@@ -35,6 +48,7 @@ class Authentication:
         executor: Executor,
         bot_tokens: SecretBytes | None,
         limits: RequestLimits,
+        sessions: SessionLookup | None = None,
     ) -> None:
         self._verifier = verifier
         self._account_statuses = account_statuses
@@ -42,22 +56,46 @@ class Authentication:
         self._executor = executor
         self._bot_tokens = bot_tokens
         self._limits = limits
+        self._sessions = sessions
         self._security = SecurityLog()
 
     async def user(self, request: Request) -> UserPrincipal:
-        """Return the user or service that the token names, and count the request.
+        """Return the user or service that token or cookie names, and count the request.
 
-        Raises as `authenticate_user` does, and `RateLimited`.
+        Raises as `authenticate_user` does, `SessionExpired` and `RateLimited`.
         """
         visit = self._visit(request)
         try:
-            user = await authenticate_user(self._verifier, request.scope["headers"], visit.admit)
+            cookie = self._cookie(request)
+            if cookie is None:
+                headers = request.scope["headers"]
+                user = await authenticate_user(self._verifier, headers, visit.admit)
+            else:
+                user = (await self._session(request, cookie, visit)).user
         except AppError as refusal:
             self._note(request, refusal)
             raise await _counted(visit, refusal) from None
         visit.proved(user.acting_service or user.subject)
         await self._limits.account.take(user.account_id)
         return user
+
+    async def signed_in(self, request: Request) -> FoundSession:
+        """Return the browser's session, and count the request; a token is not looked at.
+
+        Raises `SessionExpired`, `RateLimited`, and `Unauthenticated` without a cookie that counts.
+        """
+        visit = self._visit(request)
+        try:
+            cookie = self._cookie(request)
+            if cookie is None:
+                raise Unauthenticated(TokenFault.NO_SESSION)
+            found = await self._session(request, cookie, visit)
+        except AppError as refusal:
+            self._note(request, refusal)
+            raise await _counted(visit, refusal) from None
+        visit.proved(found.user.subject)
+        await self._limits.account.take(found.user.account_id)
+        return found
 
     async def admit(self, user: UserPrincipal, request: Request, access: Access) -> None:
         """Check that the account is open to the user and that the token has the route's scopes.
@@ -69,7 +107,7 @@ class Authentication:
         if status is not OPEN and not _about_the_closure(request, access, status):
             try:
                 status.require_open(user)
-            except Unauthenticated as refusal:
+            except (Unauthenticated, SessionExpired) as refusal:
                 self._note(request, refusal, account_id=str(user.account_id))
                 raise
         if access.scopes_of_query:
@@ -94,10 +132,12 @@ class Authentication:
         return bot
 
     def _note(self, request: Request, refusal: AppError, **members: str) -> None:
-        """Put a refused token into the security log, with the bot that it names."""
+        """Put a refused token or cookie into the security log, with the bot that it names."""
         if isinstance(refusal, WrongTokenKind):
             reason = refusal.code
-        elif isinstance(refusal, Unauthenticated) and refusal.fault is not TokenFault.MISSING:
+        elif isinstance(refusal, SessionExpired):
+            reason = f"session_{refusal.fault}"
+        elif isinstance(refusal, Unauthenticated) and refusal.fault not in _NOTHING_SENT:
             reason = refusal.fault.value
         else:
             return
@@ -109,6 +149,20 @@ class Authentication:
             **members,
             **named_bot(request.scope["headers"]),
         )
+
+    def _cookie(self, request: Request) -> Secret | None:
+        return None if self._sessions is None else self._sessions.cookie(request.scope["headers"])
+
+    async def _session(self, request: Request, cookie: Secret, visit: Visit) -> FoundSession:
+        if self._sessions is None:
+            raise RuntimeError("a cookie was read although no cookie counts")
+        claimed = claimed_session(cookie)
+        if names_account(request.scope["headers"]):
+            raise ActAsNotAllowed
+        visit.admit(lambda: claimed.account_id.int)
+        client = request.scope.get("client")
+        visitor = read_visitor(client[0] if client else "", request.scope["headers"])
+        return await self._sessions.find(cookie, claimed, visitor)
 
     def _visit(self, request: Request) -> Visit:
         client = request.scope.get("client")

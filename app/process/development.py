@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.context import Context
+from app.dashboard.sign_in.one_time_links import OneTimeLinks
 from app.db.embedded import EmbeddedPostgres
 from app.db.engine import open_database
 from app.db.migrate import migrate
@@ -31,6 +32,9 @@ from app.worker.loop import catalogue_tasks, purge_tasks, work
 from botkeys.core_dumps import forbid_core_dumps
 
 SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_catalogue", "botkeys_purge")
+
+ACCOUNT = "alice"
+"""Whom the first link to the dashboard signs in, as the README's first token does."""
 
 GRACE = 1
 """Seconds for requests in flight. The database may need eight, and all must stop within ten."""
@@ -132,7 +136,7 @@ async def _serve(
     try:
         await first(serving, server.ready)
         if server.started:
-            _welcome(context.settings)
+            _welcome(context)
         await first(serving, working, stop.event, database_died)
         asked = stop.asked
         if database_died.is_set() and not asked:
@@ -152,7 +156,8 @@ async def _serve(
         await database.close()
 
 
-def _welcome(settings: Settings) -> None:
+def _welcome(context: Context) -> None:
+    settings = context.settings
     docs = f"http://{settings.host}:{settings.port}"
     if settings.operations_port is not None:
         docs = f"http://{settings.operations_host}:{settings.operations_port}"
@@ -164,6 +169,18 @@ def _welcome(settings: Settings) -> None:
         f"  API and docs   {docs}/docs\n"
         f"  a token        {environment}.venv/bin/botkeys token --account alice\n"
         f"  exchange keys  .venv/bin/botkeys simulator credentials\n"
-        f"  stop           Ctrl-C\n",
+        f"  stop           Ctrl-C\n"
+        f"{_dashboard(context)}",
         flush=True,
     )
+
+
+def _dashboard(context: Context) -> str:
+    """Return the banner's last line: where the dashboard is, and how to sign in to it."""
+    settings = context.settings
+    if not settings.serves_dashboard:
+        return ""
+    if settings.oidc_issuer is not None:
+        return f"  dashboard      {settings.page_url}/\n"
+    link = OneTimeLinks(context.audit).make(ACCOUNT)
+    return f"  dashboard      {settings.page_url}{link}\n                 (for {ACCOUNT}, once)\n"

@@ -16,6 +16,9 @@ RELEASES_KEPT = timedelta(days=90)
 OPERATIONS_KEPT = timedelta(days=30)
 """How long the result of a finished operation can be looked up."""
 
+SESSIONS_KEPT = timedelta(days=1)
+"""How long a session that is over is remembered, so that nothing can open it a second time."""
+
 OPENINGS_KEPT = timedelta(hours=1)
 """Lapsed openings are shown as closed at once; after this time they are stored as closed."""
 
@@ -42,6 +45,10 @@ _SWEEP = text("SELECT sweep_expired(:table, :kept, :most)").bindparams(
 _MAKE_MONTHS = text("SELECT make_audit_months()")
 _LAPSE = text("SELECT lapse_openings(:kept, :most)").bindparams(bindparam("kept", type_=Interval()))
 
+_SWEEP_SESSIONS = text("SELECT sweep_sessions(:kept, :most)").bindparams(
+    bindparam("kept", type_=Interval())
+)
+
 
 async def _sweep(sessions: async_sessionmaker[AsyncSession], table: str) -> int:
     """Delete one batch in one transaction; return the number of rows."""
@@ -56,11 +63,18 @@ async def lapse_openings(sessions: async_sessionmaker[AsyncSession]) -> int:
         return int(await session.scalar(_LAPSE, {"kept": OPENINGS_KEPT, "most": BATCH}) or 0)
 
 
+async def sweep_sessions(sessions: async_sessionmaker[AsyncSession]) -> int:
+    """Delete one batch of the dashboard's sessions that were over long ago."""
+    async with sessions.begin() as session:
+        batch = {"kept": SESSIONS_KEPT, "most": BATCH}
+        return int(await session.scalar(_SWEEP_SESSIONS, batch) or 0)
+
+
 async def sweep(sessions: async_sessionmaker[AsyncSession]) -> int:
     """Delete or close all expired rows; return how many."""
     total = 0
     turns: list[Turn] = [partial(_sweep, table=table) for table in AGING]
-    for turn in (*turns, lapse_openings):
+    for turn in (*turns, sweep_sessions, lapse_openings):
         while True:
             done = await turn(sessions)
             total += done

@@ -15,6 +15,7 @@ from app.settings import Role
 from app.simulator import credentials
 from app.worker.purging import PurgeLimits, purge_deleted
 from tests.support.batches import KINDS, NOW, item, report, statuses
+from tests.support.browsers import browser, signed_in_at
 from tests.support.catalogue import OKX, instrument, list_instruments
 from tests.support.imports import exported, freqtrade, send, store, trades
 from tests.support.positions import SYMBOL, trader
@@ -34,6 +35,24 @@ async def readiness(_world: World, split: Split) -> None:
 async def an_account_that_begins_at_runtime(_world: World, split: Split) -> None:
     answer = await split.user("erin", Role.RUNTIME).post(f"/v1/bots/{uuid4()}/token")
     assert answer.status_code == 404, answer.text
+
+
+async def a_session_at_both_roles(_world: World, split: Split) -> None:
+    api, runtime = split.api, split.runtime
+    page = await signed_in_at(api.app, api.context, split.databases[Role.API])
+    bot = await page.post("/v1/bots", {"name": "of a session"})
+    assert bot.status_code == 201, bot.text
+    await split.write(
+        "UPDATE dashboard_sessions SET last_used_at = last_used_at - interval '2 minutes'"
+    )
+    at_runtime = browser(runtime.app, api.context.settings.page_url)
+    at_runtime.take(page.cookie)
+    token = await at_runtime.post(f"/v1/bots/{bot.json()['id']}/token")
+    assert token.status_code == 201, token.text
+    left = await page.post("/auth/logout")
+    assert left.status_code == 200, left.text
+    refused = await at_runtime.post(f"/v1/bots/{bot.json()['id']}/token")
+    assert refused.json()["code"] == "session_expired", refused.text
 
 
 async def what_a_bot_learns_of_its_key(world: World, split: Split) -> None:
@@ -146,6 +165,7 @@ async def deletions_in_turns(world: World, split: Split) -> None:
 FURTHER: tuple[Callable[[World, Split], Awaitable[None]], ...] = (
     readiness,
     an_account_that_begins_at_runtime,
+    a_session_at_both_roles,
     what_a_bot_learns_of_its_key,
     heads_that_an_older_release_left,
     contracts_that_change,

@@ -25,11 +25,19 @@ from app.main import create_app
 from app.settings import Mode, Role, Settings
 from app.worker.importing import store_imported
 from botkeys.sealing.suites import PrivateKey, SuiteName
+from tests.support.browsers import signed_in
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.world import Bot, Json, Person, User, World
 
-DASHBOARD = {*VIEWS, "/assets/{release}/{name:path}"}
-PUBLIC = {"/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/static"} | DASHBOARD
+DASHBOARD = {*VIEWS, "/assets/{release}/{name}"}
+SIGN_IN = {"/auth/session", "/auth/logout", "/auth/link/{token}"}
+"""Addresses that look at the cookie themselves: tests/dashboard/sign_in."""
+
+PUBLIC = {
+    *("/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/static"),
+    *DASHBOARD,
+    *SIGN_IN,
+}
 """The addresses that anyone may request: they contain nothing of any account."""
 
 
@@ -200,12 +208,19 @@ async def _make_operation(user: User) -> str:
     return str(answer.json()["id"])
 
 
+async def _make_session(user: User) -> str:
+    claims = await user.world.context.verifier.verify(user.token)
+    browser = await signed_in(user.world, claims.subject)
+    return str(browser.session_id)
+
+
 MAKERS: dict[str, Callable[[User], Awaitable[str]]] = {
     "key_id": _make_key,
     "bot_id": _make_bot,
     "freeze_id": _make_freeze,
     "operation_id": _make_operation,
     "position_id": _make_position,
+    "session_id": _make_session,
     "symbol": _make_symbol,
 }
 

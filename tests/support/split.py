@@ -64,6 +64,10 @@ def production(folder: Path, url: str) -> Settings:
         database_url=SecretStr(url),
         database_tls="any",
         oidc_issuer="https://issuer.test",
+        dashboard=True,
+        public_url="https://botkeys.test",
+        dashboard_client_id="dashboard",
+        dashboard_client_secret=SecretStr("a secret of tests"),
         **ABUNDANT,
     )
 

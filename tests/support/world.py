@@ -197,7 +197,12 @@ def application(context: Context) -> FastAPI:
     than most tests: applications of one shape share them, each with its own state.
     """
     settings = context.settings
-    shape = (context.role, settings.body_limit, tuple(settings.cors_origins))
+    shape = (
+        context.role,
+        settings.body_limit,
+        tuple(settings.cors_origins),
+        settings.serves_dashboard,
+    )
     if shape not in _APPLICATIONS:
         made = create_app(settings, context.role)
         made.middleware_stack = made.build_middleware_stack()

@@ -425,10 +425,39 @@ export type ContractType = "linear" | "inverse";
 export interface CredentialField {
   /** What to enter, for people. */
   help: string;
+  /** The name of the input; in brackets what the exchange calls it. */
+  label: string;
+  /**
+   * The most characters of a value, without what surrounds it: do not cut off what is pasted, but
+   * say that it is too long.
+   */
+  max_length: number;
+  /** The fewest characters of a value, without what surrounds it. */
+  min_length: number;
+  /** Whether the value may be a private key as PEM text, which has several lines. */
+  multiline: boolean;
   /** The member of `KeyCreate` that takes the value. */
   name: string;
+  /**
+   * A regular expression for the whole of what is entered, for the attribute `pattern` of HTML or
+   * `RegExp` with the flag `u` or `v`. What does not match is `malformed_credentials`, except that
+   * two pairs of quotes around a value, one within the other, would be removed too; what matches
+   * is well-formed, except for text that begins like a private key: only the service reads that.
+   * White space and a pair of quotes around the value are permitted, since the service removes
+   * them.
+   */
+  pattern: string;
+  /** What a value looks like, made of the letter x. */
+  placeholder: string;
   /** Whether the exchange requires the value. */
   required: boolean;
+  /** Whether to hide the value while it is entered, and after. */
+  secret: boolean;
+  /**
+   * The other field in which this value may be entered too, after that field's own and a colon:
+   * `api_secret` for a passphrase. One of both, not both.
+   */
+  within: string | null;
 }
 
 /**
@@ -538,6 +567,12 @@ export interface Drawdown {
   value: DecimalText;
 }
 
+/** How many sessions were ended. */
+export interface EndedSessions {
+  /** The number of sessions ended. */
+  ended: number;
+}
+
 /** Real money (`live`) or test funds (`testnet`). Their data are never combined. */
 export type Environment = "live" | "testnet";
 
@@ -619,12 +654,16 @@ export type EventLevel = "info" | "warning" | "error";
 
 /** What the exchange offers in one environment. */
 export interface ExchangeEnvironment {
+  /** What to know before a key of this environment is used, in sentences. */
+  advice: string[];
   /** For information only: a key is never refused because of it. */
   availability: Availability;
   /** What a user should know about this environment. */
   note: string | null;
   /** Where users create API keys. */
   portal_url: string | null;
+  /** What each region is, for people. */
+  region_names: Record<string, string>;
   /** The regions a key can belong to; the first is the default. */
   regions: string[];
 }
@@ -650,15 +689,26 @@ export interface ExchangeList {
   items: ExchangeOffer[];
   /** Always null: the list is complete. */
   next_cursor: string | null;
+  /**
+   * The addresses and networks from which this service calls exchanges when it checks a key, to
+   * restrict keys to, beside those of the bots; empty if the operator has not stated them.
+   */
+  outbound_addresses: string[];
 }
 
 /** An exchange, and what a user needs to know before adding a key. */
 export interface ExchangeOffer {
+  address_restriction: KeyAddressRestriction;
   contract_types: ContractType[];
   /** The inputs that the exchange's credentials consist of. */
   credential_fields: CredentialField[];
   environments: ExchangeEnvironments;
   exchange: ExchangeId;
+  expiry: KeyExpiry;
+  /** The permissions never to give to a bot's key. */
+  forbidden_permissions: NamedPermission[];
+  /** Where to register a public key, for people; null if `key_pairs` is empty. */
+  key_pair_help: string | null;
   /**
    * The key pairs that `addKeyPair` makes for this exchange, the recommended first; empty if it
    * registers no public keys.
@@ -674,7 +724,9 @@ export interface ExchangeOffer {
   margin_modes: MarginMode[];
   /** The exchange's name for people. */
   name: string;
-  /** What the key must be allowed to do at the exchange. */
+  /** The permissions to give to the key. */
+  permissions: NamedPermission[];
+  /** What the key must be allowed to do at the exchange: the names of `permissions`. */
   required_permissions: string[];
   /** How to create a key at the exchange, step by step, for people. */
   setup_steps: string[];
@@ -903,6 +955,18 @@ export interface Key {
   version: number;
 }
 
+/** How a key is restricted to addresses at the exchange. */
+export interface KeyAddressRestriction {
+  /** What to do, for people. */
+  help: string;
+  /** What the exchange calls the list. */
+  name: string;
+  /** Whether a check of a live key finds out if it is restricted (`permissions.ip_restricted`). */
+  revealed: boolean;
+  /** What happens to a key without a restriction; null if nothing is known. */
+  without: string | null;
+}
+
 /** The key to assign to the bot. */
 export interface KeyAssignment {
   /** The id of a key that is active and not assigned to another bot. */
@@ -975,6 +1039,14 @@ export interface KeyDeletionPreview {
   /** Positions that are open or being opened with the key. */
   held_positions: number;
   key_id: string;
+}
+
+/** When the exchange ends keys by itself. */
+export interface KeyExpiry {
+  /** What is known, for people. */
+  help: string;
+  /** Whether a check of a key finds out (`expires_at`). */
+  revealed: boolean;
 }
 
 /** A page of keys. */
@@ -1063,6 +1135,14 @@ export type MarginMode = "cross" | "isolated";
 
 /** What one choice of margin mode applies to: one symbol, or the whole exchange account. */
 export type MarginModeScope = "symbol" | "account";
+
+/** A permission of an API key. */
+export interface NamedPermission {
+  /** A sentence for people. */
+  help: string;
+  /** What the exchange calls it. */
+  name: string;
+}
 
 /** Long-running work and its progress. */
 export interface Operation {
@@ -1421,6 +1501,7 @@ export type ProblemCode =
     | "request_in_progress"
     | "request_timeout"
     | "same_account_unproven"
+    | "session_expired"
     | "too_many_connections"
     | "unauthenticated"
     | "unavailable"
@@ -1486,6 +1567,30 @@ export type RowFault =
     | "pnl_differs"
     | "unknown_contract"
     | "unordered";
+
+/** A browser that is signed in to the dashboard. */
+export interface Session {
+  /** The address it was last used from. */
+  address: string;
+  /** When the person signed in. */
+  created_at: Timestamp;
+  /** Whether it is the session that the request itself belongs to. */
+  current: boolean;
+  /** When it ends, however much it is used. */
+  expires_at: Timestamp;
+  id: string;
+  /** When it was last used, exact to about a minute. */
+  last_used_at: Timestamp;
+  /** What the browser last called itself: at most 256 characters. */
+  user_agent: string | null;
+}
+
+/** A page of sessions. */
+export interface SessionPage {
+  items: Session[];
+  /** Send it as `cursor` to get the next page; null on the last page. */
+  next_cursor: string | null;
+}
 
 /** A signal of a strategy. */
 export interface Signal {

@@ -13,6 +13,7 @@ from app.db.models.catalogue import (
     LearnedLeverage,
 )
 from app.db.models.credential import KeyCredential
+from app.db.models.dashboard_session import DashboardSession
 from app.db.models.deletion import DeletionMark, Operation
 from app.db.models.freeze import Freeze
 from app.db.models.idempotency import IdempotencyRecord
@@ -41,6 +42,7 @@ __all__ = [
     "BotToken",
     "Catalogue",
     "CatalogueInstrument",
+    "DashboardSession",
     "DeletionMark",
     "EquitySnapshot",
     "FormerContract",

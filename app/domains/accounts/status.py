@@ -8,7 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import bindparam, select
 
-from app.auth.errors import AccountClosing, TokenFault, Unauthenticated
+from app.auth.errors import (
+    AccountClosing,
+    SessionExpired,
+    SessionFault,
+    TokenFault,
+    Unauthenticated,
+)
 from app.auth.principal import UserPrincipal
 from app.db.driver import Executor, Statement
 from app.db.models import Account
@@ -32,11 +38,16 @@ class AccountStatus(NamedTuple):
     operation_id: UUID | None
 
     def require_open(self, principal: UserPrincipal) -> None:
-        """Raise `AccountClosing`, or `Unauthenticated` for a token issued before the closure."""
+        """Raise `AccountClosing`, or `Unauthenticated` for a token issued before the closure.
+
+        For a session that began before it, the latter is `SessionExpired`.
+        """
         if self.closing_at is not None:
             raise AccountClosing(self.operation_id)
         issued_at = principal.issued_at
         if self.tokens_from is not None and (issued_at is None or issued_at < self.tokens_from):
+            if principal.session_id is not None:
+                raise SessionExpired(SessionFault.ACCOUNT_CLOSED)
             raise Unauthenticated(TokenFault.ACCOUNT_CLOSED)
 
 

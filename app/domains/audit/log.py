@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.orm import aliased
 
 from app.auth.caller import Caller
+from app.auth.principal import UserPrincipal
 from app.db.base import new_id
 from app.db.driver import Executor, Statement
 from app.db.models import AuditEvent, AuditHead
@@ -121,6 +122,9 @@ class AuditLog:
         account_id = self._caller.account_id
         if self._caller.client_request_id is not None:
             details["client_request_id"] = self._caller.client_request_id
+        principal = self._caller.principal
+        if isinstance(principal, UserPrincipal) and principal.session_id is not None:
+            details["session_id"] = str(principal.session_id)
         head = after or await self._head(account_id)
         entry = Entry(
             account_id=account_id,

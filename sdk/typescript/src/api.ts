@@ -505,6 +505,7 @@ export type ProblemCode =
     | "request_in_progress"
     | "request_timeout"
     | "same_account_unproven"
+    | "session_expired"
     | "too_many_connections"
     | "unauthenticated"
     | "unavailable"

@@ -12,6 +12,8 @@ from app.domains.deletion.account.repository import ClosingRepository
 from app.domains.deletion.account.service import ClosingService
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.operations.repository import OperationRepository
+from app.domains.sessions.lifetimes import session_times
+from app.domains.sessions.repository import SessionRepository
 
 
 async def closing_service(
@@ -23,6 +25,9 @@ async def closing_service(
         closing=ClosingRepository(session=work.session, account_id=account_id),
         deletions=DeletionRepository(session=work.session, account_id=account_id),
         operations=OperationRepository(session=work.session, account_id=account_id),
+        sessions=SessionRepository(
+            session=work.session, account_id=account_id, times=session_times(context.settings)
+        ),
         account_statuses=context.account_statuses,
         audit=audit_log(work, context, caller),
         user=caller.user,

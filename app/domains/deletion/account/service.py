@@ -11,6 +11,7 @@ from app.domains.deletion.account.repository import CLOSE, ClosingRepository
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.deletion.scopes import stored
 from app.domains.operations.repository import OperationRepository, OperationRow
+from app.domains.sessions.repository import SessionRepository
 from app.domains.trading.kinds import KINDS
 from app.domains.trading.marks import FOREVER, Mark
 
@@ -25,6 +26,7 @@ class ClosingService:
         closing: ClosingRepository,
         deletions: DeletionRepository,
         operations: OperationRepository,
+        sessions: SessionRepository,
         account_statuses: AccountStatusCache,
         audit: AuditLog,
         user: UserPrincipal,
@@ -33,6 +35,7 @@ class ClosingService:
         self._closing = closing
         self._deletions = deletions
         self._operations = operations
+        self._sessions = sessions
         self._account_statuses = account_statuses
         self._audit = audit
         self._user = user
@@ -56,6 +59,7 @@ class ClosingService:
             raise AccountHasPositions(held)
         await self._closing.lock_presence()
         deleted = await self._closing.remove()
+        await self._sessions.leave_only(self._user.session_id)
         await self._closing.cancel_others()
         marks = [Mark(None, None, FOREVER)]
         await self._deletions.mark(marks)
