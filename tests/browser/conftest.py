@@ -1,6 +1,5 @@
 """A real browser on a real service: each test is a person with an account of its own."""
 
-import json
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -11,9 +10,19 @@ from typing import Any
 
 import httpx
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    async_playwright,
+)
 
-from app.context import Context  # noqa: F401  # loaded before the socket guard of a test
+from app.auth.development_issuer import DevelopmentIssuer
+from app.auth.scopes import USER_SCOPES
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.dashboard.sign_in.one_time_links import OneTimeLinks
 from tests.processes.running import Service
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -91,7 +100,7 @@ async def sign_in(browsed: Service, browser: Browser) -> AsyncIterator[SignIn]:
 
         async def enter(account: str | None = None, **options: Any) -> Person:
             name = account or f"person-{secrets.token_hex(6)}"
-            token = browsed.token(name)
+            token = DevelopmentIssuer(browsed.folder / "keys").token(name, USER_SCOPES)
             context = await stack.enter_async_context(await browser.new_context(**options))
             context.set_default_timeout(PATIENCE_MILLISECONDS)
             api = await stack.enter_async_context(
@@ -101,7 +110,7 @@ async def sign_in(browsed: Service, browser: Browser) -> AsyncIterator[SignIn]:
                     timeout=PATIENCE_MILLISECONDS / 1000,
                 )
             )
-            await signed_in(context, browsed, api, token)
+            await signed_in(context, browsed, name)
             person = Person(await context.new_page(), api, browsed, name)
             watch(person)
             persons.append(person)
@@ -112,30 +121,15 @@ async def sign_in(browsed: Service, browser: Browser) -> AsyncIterator[SignIn]:
         assert person.faults == []
 
 
-async def signed_in(context: Any, service: Service, api: httpx.AsyncClient, token: str) -> None:
-    """Sign a browser in."""
-    await context.set_extra_http_headers({"Authorization": f"Bearer {token}"})
-    account = (await api.get("/v1/account")).json()
-    session = {
-        "account_id": account["id"],
-        "subject": "alice",
-        "scopes": [
-            "keys:read",
-            "keys:write",
-            "bots:read",
-            "bots:write",
-            "data:read",
-            "data:write",
-            "data:delete",
-            "account:admin",
-            "audit:read",
-        ],
-        "expires_at": "2030-01-01T00:00:00Z",
-    }
-    await context.route(
-        "**/auth/session",
-        lambda route: route.fulfill(body=json.dumps(session), content_type="application/json"),
+async def signed_in(context: BrowserContext, service: Service, account: str) -> None:
+    """Sign a browser in with a one-time link, as its button does."""
+    links = OneTimeLinks(KeyFolder(service.folder / "keys").read_secret(KeyKind.AUDIT_HMAC))
+    answer = await context.request.post(
+        service.address + links.make(account),
+        headers={"Sec-Fetch-Site": "same-origin"},
+        max_redirects=0,
     )
+    assert answer.status == 303, await answer.text()
 
 
 def watch(person: Person) -> None:

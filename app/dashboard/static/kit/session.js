@@ -6,7 +6,7 @@ import { onEvent } from "./live.js";
 
 /** @typedef {import("../../types/api").Account} Account */
 
-/** @typedef {{ account_id: string, subject: string, scopes: string[], expires_at: string }} Session */
+/** @typedef {{ session_id: string, account_id: string, subject: string, scopes: string[], expires_at: string }} Session */
 
 /** The session; null before it is read, and while nobody is signed in. */
 export const session = signal(/** @type {Session | null} */ (null));
@@ -84,5 +84,5 @@ export const signInAddress = () =>
 /** Ends the session here and at the issuer. */
 export async function signOut() {
   const answer = await call("POST", "/auth/logout").catch(() => null);
-  location.assign(answer?.redirect_to ?? "/sign-in");
+  location.assign(answer?.location ?? "/sign-in");
 }
