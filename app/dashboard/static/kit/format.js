@@ -79,9 +79,11 @@ export function decimal(text) {
 export function short(text) {
   if (text === null || text === undefined) return "–";
   const value = Number(text);
-  const digits = Math.abs(value) >= 1000 ? 0 : Math.abs(value) >= 1 ? 2 : 4;
+  const size = Math.abs(value);
+  const digits =
+    size >= 1 && size < 1e6 ? { maximumFractionDigits: size >= 1000 ? 0 : 2 } : { maximumSignificantDigits: 3 };
   return value
-    .toLocaleString("en", { maximumFractionDigits: digits, notation: Math.abs(value) >= 1e6 ? "compact" : "standard" })
+    .toLocaleString("en", { ...digits, notation: size >= 1e6 ? "compact" : "standard" })
     .replace("-", "−");
 }
 

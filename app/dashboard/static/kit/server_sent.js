@@ -22,6 +22,7 @@ export async function* serverSentEvents(body) {
   let event = "";
   /** @type {string[]} */
   let data = [];
+  let length = 0;
   /** @type {any} */
   const decoder = new TextDecoderStream();
   /** @type {ReadableStreamDefaultReader<string>} */
@@ -31,9 +32,9 @@ export async function* serverSentEvents(body) {
       const { value, done } = await reader.read();
       if (done) return;
       kept += value;
-      if (kept.length > LONGEST) throw new Error("an event is too long");
       const lines = kept.split(/\r\n|\n|\r(?!$)/);
       kept = lines.pop() ?? "";
+      if (kept.length > LONGEST) throw new Error("an event is too long");
       for (const line of lines) {
         const colon = line.indexOf(":");
         const name = colon < 0 ? line : line.slice(0, colon);
@@ -42,9 +43,13 @@ export async function* serverSentEvents(body) {
           if (data.length) yield { id, event: event || "message", data: data.join("\n") };
           event = "";
           data = [];
+          length = 0;
         } else if (colon === 0) yield { id, event: "comment", data: "" };
-        else if (name === "data") data.push(text);
-        else if (name === "event") event = text;
+        else if (name === "data") {
+          length += text.length;
+          if (length > LONGEST) throw new Error("an event is too long");
+          data.push(text);
+        } else if (name === "event") event = text;
         else if (name === "id" && !text.includes("\0")) id = text;
       }
     }
