@@ -12,7 +12,7 @@ from fastapi import Body as InBody
 from fastapi.dependencies.utils import solve_dependencies
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -112,6 +112,7 @@ def comparable(errors: Sequence[Any]) -> list[Any]:
 
 
 @pytest.mark.parametrize("route", READING, ids=lambda route: route.operation_id)
+@settings(max_examples=30)
 @given(query=queries, key_id=st.sampled_from([str(uuid4()), "no-id", ""]))
 async def test_a_reading_route_gets_what_the_framework_would_give_it(
     route: EdgeRoute, query: list[tuple[str, str]], key_id: str

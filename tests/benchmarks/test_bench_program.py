@@ -1,26 +1,33 @@
 """The benchmark as a program, short and inexact: it must measure the same work on both sides."""
 
+import asyncio
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Any
 
+import asyncpg
+import httpx
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from benchmarks import __main__ as program
 from benchmarks.fleet import FleetBot
+from benchmarks.floor.__main__ import Floor
+from benchmarks.floor.keys import ListKeys
 from benchmarks.installation import installation
-from benchmarks.list_keys import compare, measure
+from benchmarks.list_keys import compare, fill, measure
 from benchmarks.report import Row
 from benchmarks.rounds import DifferentAnswers, Effort
 from benchmarks.runtime import compare_configs
 from benchmarks.runtime import measure as measure_runtime
 from benchmarks.streams import measure_stream
+from tests.support.database import Server
+from tests.support.world import World, served
 
-_ROOT = Path(__file__).resolve().parents[2]
 
-
+@pytest.mark.torture
+@pytest.mark.timeout(600)
 def test_floor_and_service_answer_alike_and_are_both_measured() -> None:
     with installation() as ready:
         ratio, memory = measure(ready, Effort(rounds=1, warm_up=0.05, seconds=0.2))
@@ -29,6 +36,37 @@ def test_floor_and_service_answer_alike_and_are_both_measured() -> None:
     assert ratio.value > 0
     assert ratio.details["bytes"] > 10_000
     assert 20 < memory.value < 400
+
+
+class InThisProcess:
+    """A server's `call` by an application, from another thread."""
+
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+        self._loop = asyncio.get_running_loop()
+
+    def call(self, method: str, path: str, token: str, body: Any = None) -> Any:
+        headers = {"Authorization": f"Bearer {token}"}
+        request = self._http.request(method, path, headers=headers, json=body)
+        answer = asyncio.run_coroutine_threadsafe(request, self._loop).result(60)
+        return answer.raise_for_status().json()
+
+
+async def test_floor_and_service_list_the_same_keys(busy_world: World, server: Server) -> None:
+    user = busy_world.user()
+    claims = await busy_world.context.verifier.verify(user.token)
+    account_id = busy_world.context.verifier.principal(claims, None).account_id
+    name = busy_world.context.database.engine.url.database
+    assert name is not None
+    floor: Any = Floor()
+    async with (
+        asyncpg.create_pool(server.url(name), min_size=1, max_size=1) as pool,
+        served(floor) as bare,
+    ):
+        floor.handlers = {"/v1/keys": ListKeys(pool, account_id)}
+        service: Any = InThisProcess(busy_world.http)
+        await asyncio.to_thread(fill, service, user.token)
+        await asyncio.to_thread(compare, service, InThisProcess(bare), user.token)  # type: ignore[arg-type]
 
 
 def test_configurations_that_differ_are_not_compared() -> None:
@@ -70,14 +108,9 @@ def test_a_missed_budget_is_the_exit_status_unless_it_is_only_reported(
 
 
 def test_the_help_of_the_program_names_its_options() -> None:
-    shown = subprocess.run(
-        [sys.executable, "-m", "benchmarks", "--help"],
-        cwd=_ROOT,
-        env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    command = typer.Typer(add_completion=False)
+    command.command()(program.bench)
+    shown = CliRunner().invoke(command, ["--help"], env={"COLUMNS": "100", "NO_COLOR": "1"}).stdout
     assert "--output" in shown
     assert "--no-budget" in shown
 

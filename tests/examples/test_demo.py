@@ -114,7 +114,11 @@ def test_a_step_that_does_not_happen_fails_the_demo_by_its_name(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("moment", ["   $ botkeys migrate", "2."], ids=["starting", "running"])
+@pytest.mark.parametrize(
+    "moment",
+    ["   $ botkeys migrate", pytest.param("2.", marks=pytest.mark.torture)],
+    ids=["starting", "running"],
+)
 def test_ctrl_c_stops_the_service_and_removes_its_folder(tmp_path: Path, moment: str) -> None:
     process = start(tmp_path)
     assert process.stdout is not None

@@ -145,6 +145,9 @@ ALTERED = {
 }
 
 
+@pytest.mark.parametrize(
+    "by_months", ["by entries", pytest.param("by months", marks=pytest.mark.torture)], indirect=True
+)
 @pytest.mark.parametrize("what", ALTERED)
 async def test_nobody_without_the_key_can_retire_an_entry(
     split: Split, dated: Dated, by_months: bool, what: str

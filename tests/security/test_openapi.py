@@ -54,9 +54,6 @@ SCHEMA = schemathesis.openapi.from_dict(with_events(DOCUMENT))
 ALWAYS = {"X-Request-ID", "ETag", "Location", "Vary"}
 """The headers that every response has where the document names them."""
 
-EXAMPLES = 4
-"""Cases of each kind and route. They differ from run to run."""
-
 PROMISED: list[Any] = [
     CHECKS.get_one(name)
     for name in (
@@ -155,12 +152,13 @@ def to_httpx(case: schemathesis.Case[Any]) -> dict[str, Any]:
 
 
 @each(ROUTES)
+@pytest.mark.parametrize("examples", [2, pytest.param(25, marks=pytest.mark.torture)])
 async def test_made_up_requests_are_answered_as_documented(
-    world: World, route: RouteUnderTest
+    world: World, route: RouteUnderTest, examples: int
 ) -> None:
     """Send cases that fit the document and cases that do not, half of them about a real object.
 
-    A successful call is checked too.
+    They differ from run to run. A successful call is checked too.
     """
     stage = await set_up(world, route)
     loop = asyncio.get_running_loop()
@@ -182,7 +180,7 @@ async def test_made_up_requests_are_answered_as_documented(
 
         @given(case=cases)
         @settings(
-            max_examples=EXAMPLES,
+            max_examples=examples,
             database=None,
             deadline=None,
             suppress_health_check=list(HealthCheck),
@@ -206,4 +204,4 @@ async def test_made_up_requests_are_answered_as_documented(
 
     for mode in (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE):
         await asyncio.to_thread(fuzz, mode)
-    assert len(seen) >= EXAMPLES
+    assert len(seen) >= examples

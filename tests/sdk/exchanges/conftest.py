@@ -183,13 +183,20 @@ def exchanges(
     return Exchanges(http, clock=lambda: NOW, hosts=hosts_at(fake.url), check_seconds=PATIENCE)
 
 
+@pytest.fixture(scope="session")
+async def impatient_http() -> AsyncIterator[HttpTransport]:
+    async with UnhurriedTransport(replace(LIMITS, read_timeout=0.02)) as transport:
+        yield transport
+
+
 @pytest.fixture
-async def impatient(
-    fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]
-) -> AsyncIterator[Exchanges]:
+def impatient(
+    impatient_http: HttpTransport, fake: FakeExchange, hosts_at: Callable[[str], HostOverrides]
+) -> Exchanges:
     """Provide exchanges with a stand-in that never responds, and a short timeout."""
-    async with UnhurriedTransport(replace(LIMITS, read_timeout=0.02)) as http:
-        yield Exchanges(http, clock=lambda: NOW, hosts=hosts_at(fake.url), check_seconds=PATIENCE)
+    http = impatient_http
+    http._gates.clear()  # as above
+    return Exchanges(http, clock=lambda: NOW, hosts=hosts_at(fake.url), check_seconds=PATIENCE)
 
 
 @pytest.fixture

@@ -88,7 +88,9 @@ def world(
     return content
 
 
-@pytest.fixture(params=list(Environment))
+@pytest.fixture(
+    params=[Environment.LIVE, pytest.param(Environment.TESTNET, marks=pytest.mark.torture)]
+)
 def does(
     request: pytest.FixtureRequest,
     exchange: str,
