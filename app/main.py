@@ -41,6 +41,7 @@ from app.domains.operations.router import router as operations
 from app.domains.orders.router import router as reported_orders
 from app.domains.positions.bot_router import router as reported_positions
 from app.domains.positions.router import router as positions
+from app.domains.releases.router import router as key_releases
 from app.domains.runtime.config.router import router as configs
 from app.domains.runtime.heartbeat.router import router as heartbeats
 from app.domains.runtime.release.router import router as releases
@@ -56,6 +57,7 @@ ROUTERS = {
     Role.API: (
         exchanges,
         keys,
+        key_releases,
         instruments,
         assets,
         bots,

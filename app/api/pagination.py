@@ -4,6 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from hashlib import blake2b
 from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
@@ -19,7 +20,7 @@ from botkeys import base64url
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 _DIGEST = 8
-_LARGEST_NUMBER = 2**63 - 1
+LARGEST_NUMBER = 2**63 - 1
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 
@@ -139,7 +140,24 @@ class NumberCursors(Cursors[int]):
         return place.to_bytes(8, "big")
 
     def _unpacked(self, raw: bytes) -> int:
-        return min(int.from_bytes(raw, "big"), _LARGEST_NUMBER)
+        return min(int.from_bytes(raw, "big"), LARGEST_NUMBER)
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_LATEST = (datetime(9999, 12, 31, tzinfo=UTC) - EPOCH) // _MICROSECOND
+MOMENT_BYTES = 8
+"""The length of a packed time, with which the place in a list that is ordered by time begins."""
+
+
+def moment_packed(at: datetime) -> bytes:
+    return ((at - EPOCH) // _MICROSECOND).to_bytes(MOMENT_BYTES, "big")
+
+
+def moment_unpacked(raw: bytes) -> datetime:
+    """Return the time with which these bytes begin, at the latest the last one that there is."""
+    micros = int.from_bytes(raw[:MOMENT_BYTES], "big")
+    return EPOCH + min(micros, _LATEST) * _MICROSECOND
 
 
 class TextCursors(Cursors[str]):

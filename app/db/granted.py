@@ -128,6 +128,7 @@ GRANTS = (
     "GRANT DELETE, SELECT ON TABLE purged_positions TO botkeys_api",
     "GRANT INSERT, SELECT, UPDATE (purged_at) ON TABLE purged_positions TO botkeys_runtime",
     "GRANT DELETE, INSERT, SELECT, UPDATE (purged_at) ON TABLE purged_positions TO botkeys_worker",
+    "GRANT SELECT ON TABLE releases TO botkeys_api",
     "GRANT INSERT, SELECT ON TABLE releases TO botkeys_runtime",
     "GRANT DELETE, SELECT ON TABLE releases TO botkeys_worker",
     "GRANT DELETE, SELECT ON TABLE resting_orders TO botkeys_api",

@@ -13,7 +13,7 @@ from tests.support import ledger
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.ledger import START, Deal
 from tests.support.positions import trader
-from tests.support.routes import routes_of
+from tests.support.routes import one_time_key, routes_of
 from tests.support.trading_data import LISTED, Desk, new_desk, new_row
 from tests.support.world import World
 
@@ -22,6 +22,7 @@ _NUMBERS = itertools.count(1)
 OTHER = "01938a5e-0000-7000-8000-000000000000"
 NARROWER = {
     "active": "true",
+    "actor": "nobody",
     "assigned": "false",
     "bot_id": OTHER,
     "environment": "testnet",
@@ -35,6 +36,7 @@ NARROWER = {
     "status": "closed",
     "symbol": "BTC-USDT-SWAP",
     "to": "2027-01-01T00:00:00Z",
+    "type": "key.add,bot.add",
 }
 """A value of each filter that differs in effect from omitting it."""
 
@@ -64,6 +66,14 @@ async def bots(desk: Desk) -> str:
 async def events_of_audit(desk: Desk) -> str:
     await bots(desk)
     return "/v1/audit-events"
+
+
+async def releases(desk: Desk) -> str:
+    bot, _, key = await desk.user.ready_bot()
+    for _ in range(2):
+        answer = await bot.post("/v1/runtime/credentials", one_time_key())
+        assert answer.status_code == 200, answer.text
+    return f"/v1/keys/{key['id']}/releases"
 
 
 async def freezes(desk: Desk) -> str:
@@ -124,6 +134,7 @@ FILLED: dict[str, Callable[[Desk], Awaitable[str]]] = {
     "/v1/freezes": freezes,
     "/v1/operations": operations,
     "/v1/keys/{key_id}/instruments": instruments,
+    "/v1/keys/{key_id}/releases": releases,
     "/v1/keys/{key_id}/assets": assets,
     "/v1/analytics/summary": summary,
     **{f"/v1/{name}": reported(name) for name in LISTED},

@@ -1094,6 +1094,28 @@ export interface KeyPermissions {
   withdraw: PermissionAnswer;
 }
 
+/** A release of the key's credentials to a bot. */
+export interface KeyRelease {
+  /** When the credentials were released. */
+  at: Timestamp;
+  bot: ReleasedTo;
+  /** The IP address that the bot called from. */
+  from: string;
+  /** As `release_id` in the audit log, and in what the bot got. */
+  id: string;
+  /** The suite of the one-time key to which they were sealed. */
+  suite: string;
+  /** The version of the credentials. */
+  version: number;
+}
+
+/** A page of releases. */
+export interface KeyReleasePage {
+  items: KeyRelease[];
+  /** Send it as `cursor` to get the next page; null on the last page. */
+  next_cursor: string | null;
+}
+
 /** Numbers of keys in the environment. */
 export interface KeyTotals {
   /** Keys that are active. */
@@ -1554,6 +1576,41 @@ export interface RefusedRows {
   items: RefusedRow[];
   /** Always null: the list is complete. */
   next_cursor: string | null;
+}
+
+/** An address to which credentials were released. */
+export interface ReleaseAddress {
+  count: number;
+  first_at: Timestamp;
+  /** The IP address that the bot called from. */
+  from: string;
+  last_at: Timestamp;
+}
+
+/** The number of releases on one day. */
+export interface ReleaseDay {
+  count: number;
+  /** A day of the account's time zone. */
+  day: string;
+}
+
+/** How often a key's credentials were released lately, and to where. */
+export interface ReleaseSummary {
+  /**
+   * The addresses of the last 90 days, the most recent first, at most 50: what the key can be
+   * restricted to, if they are yours.
+   */
+  addresses: ReleaseAddress[];
+  /** The last 30 days, the oldest first; the last one is today. */
+  days: ReleaseDay[];
+  /** The account's time zone. */
+  timezone: string;
+}
+
+/** The bot that got the credentials. */
+export interface ReleasedTo {
+  id: string;
+  name: string;
 }
 
 /** Why a row was refused. */

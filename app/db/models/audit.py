@@ -4,12 +4,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, one_of
 
 OUTCOMES = ("allowed", "refused")
+DETAILS_INDEXED = ("key_id", "former_key_id", "bot_id")
+"""The members of `details` by which entries are found."""
+
+_ORDER = ("at", "sequence")
 
 
 class AuditHead(Base):
@@ -58,6 +62,28 @@ class AuditEvent(Base):
     __table_args__ = (
         ForeignKeyConstraint(["account_id"], ["audit_heads.account_id"]),
         CheckConstraint(one_of("outcome", OUTCOMES), "outcome"),
+        # For the filters of the list: each ends with its order.
+        # Always true, and so only for the statement that names it.
+        Index("ix_audit_events_at", "account_id", *_ORDER, postgresql_where=text("sequence > 0")),
+        Index("ix_audit_events_action", "account_id", "action", *_ORDER),
+        Index("ix_audit_events_actor_id", "account_id", "actor_id", *_ORDER),
+        Index(
+            "ix_audit_events_target_id",
+            "account_id",
+            "target_id",
+            *_ORDER,
+            postgresql_where=text("target_id IS NOT NULL"),
+        ),
+        *(
+            Index(
+                f"ix_audit_events_details_{name}",
+                "account_id",
+                text(f"(details ->> '{name}')"),
+                *_ORDER,
+                postgresql_where=text(f"(details ->> '{name}') IS NOT NULL"),
+            )
+            for name in DETAILS_INDEXED
+        ),
     )
 
     account_id: Mapped[AccountId]

@@ -19,6 +19,7 @@ class Release(Base):
             ["account_id", "bot_id"], ["bots.account_id", "bots.id"], ondelete="CASCADE"
         ),
         Index("ix_releases_recent", "account_id", "bot_id", text("at DESC")),
+        Index("ix_releases_of_key", "account_id", "key_id", "at", "id"),
     )
 
     account_id: Mapped[AccountId]

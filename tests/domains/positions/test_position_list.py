@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func, update
 
+from app.api.pagination import EPOCH
 from app.db.models import Position
-from app.domains.history.cursors import EPOCH, PlaceCursors
+from app.domains.history.cursors import PlaceCursors
 from app.domains.positions.schemas import PositionPage
 from app.errors import InvalidRequest
 from tests.support.positions import SYMBOL, Trader, let_lapse, trader
