@@ -52,7 +52,7 @@ const relative = new Intl.RelativeTimeFormat("en", { numeric: "always" });
  * @param {string | number} moment
  * @param {number} [present]
  */
-export function ago(moment, present = now.value) {
+export function ago(moment, present = Math.max(now.value, Date.now())) {
   const seconds = (new Date(moment).getTime() - present) / 1000;
   for (const [unit, length] of SPANS) {
     if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
