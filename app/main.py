@@ -17,6 +17,7 @@ from app.api.problems import add_problem_handlers
 from app.api.telemetry import TelemetryMiddleware
 from app.auth.cookies import session_cookie_name
 from app.context import Context
+from app.dashboard import simulated
 from app.dashboard.pages import Page
 from app.dashboard.sign_in.one_time_links import OneTimeLinks
 from app.dashboard.sign_in.router import router as sign_in
@@ -116,6 +117,8 @@ def create_app(
     if serves_dashboard(settings, role):
         app.router.routes.extend(Page().routes())
         app.router.routes.extend(sign_in.routes)
+        if settings.simulated:
+            app.router.routes.extend(simulated.routes())
     app.router.routes.extend(health.liveness.routes)
     if settings.operations_port is None:
         app.router.routes.extend(health.router.routes)

@@ -35,6 +35,7 @@ SIGN_IN = {"/auth/session", "/auth/logout", "/auth/link/{token}"}
 
 PUBLIC = {
     *("/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/static"),
+    "/development/credentials",
     *DASHBOARD,
     *SIGN_IN,
 }

@@ -694,6 +694,11 @@ export interface ExchangeList {
    * restrict keys to, beside those of the bots; empty if the operator has not stated them.
    */
   outbound_addresses: string[];
+  /**
+   * Whether this service calls its built-in simulator instead of the exchanges: in development
+   * only.
+   */
+  simulated: boolean;
 }
 
 /** An exchange, and what a user needs to know before adding a key. */

@@ -32,3 +32,10 @@ async def outbound_addresses(context: CurrentContext) -> tuple[str, ...]:
 
 
 OutboundAddresses = Annotated[tuple[str, ...], Depends(outbound_addresses)]
+
+
+async def simulated(context: CurrentContext) -> bool:
+    return context.settings.simulated
+
+
+Simulated = Annotated[bool, Depends(simulated)]

@@ -13,7 +13,7 @@ from app.api.route import EdgeRoute
 from app.api.schemas import Search
 from app.auth.scopes import Scope
 from app.domains.catalogue.cursors import RankCursors
-from app.domains.catalogue.deps import OutboundAddresses, Service
+from app.domains.catalogue.deps import OutboundAddresses, Service, Simulated
 from app.domains.catalogue.schemas import (
     CatalogueFreshness,
     ExchangeList,
@@ -38,14 +38,19 @@ instruments_router = APIRouter(
     response_model=ExchangeList,
 )
 @for_users()
-async def list_exchanges(addresses: OutboundAddresses) -> Response:
+async def list_exchanges(addresses: OutboundAddresses, simulated: Simulated) -> Response:
     """List all supported exchanges: what each offers per environment, and what a key needs."""
-    return Response(_list(addresses), media_type="application/json")
+    return Response(_list(addresses, simulated), media_type="application/json")
 
 
 @cache
-def _list(addresses: tuple[str, ...]) -> bytes:
-    listed = ExchangeList(items=_ITEMS, next_cursor=None, outbound_addresses=list(addresses))
+def _list(addresses: tuple[str, ...], simulated: bool) -> bytes:  # cached by place
+    listed = ExchangeList(
+        items=_ITEMS,
+        next_cursor=None,
+        outbound_addresses=list(addresses),
+        simulated=simulated,
+    )
     return listed.model_dump_json().encode()
 
 

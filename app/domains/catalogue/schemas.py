@@ -370,3 +370,11 @@ class ExchangeList(Document):
             "has not stated them.",
         ),
     ]
+    simulated: Annotated[
+        bool,
+        Field(
+            examples=[False],
+            description="Whether this service calls its built-in simulator instead of the "
+            "exchanges: in development only.",
+        ),
+    ]

@@ -181,3 +181,12 @@ async def test_the_operator_states_from_where_keys_are_checked(world: World) -> 
 
     listed = (await world.user().get("/v1/exchanges")).json()
     assert listed["outbound_addresses"] == ["203.0.113.7", "2001:db8::/64"]
+
+
+async def test_a_client_learns_whether_the_exchanges_are_simulated(world: World) -> None:
+    real = replace(
+        world.context, settings=world.context.settings.model_copy(update={"exchanges": "real"})
+    )
+    assert (await world.user().get("/v1/exchanges")).json()["simulated"] is True
+    world.app.state.context = real
+    assert (await world.user().get("/v1/exchanges")).json()["simulated"] is False

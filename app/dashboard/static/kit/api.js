@@ -58,8 +58,26 @@ export class ApiProblem extends Error {
  * @throws {ApiProblem} for every answer that is not a success, and if none came
  */
 export async function call(method, path, options = {}) {
+  return (await answer(method, path, options)).body;
+}
+
+/**
+ * Reads an object with the tag of its version, for the If-Match of a change that is based on it.
+ *
+ * @param {string} path
+ * @param {AbortSignal} [stop]
+ * @returns {Promise<{ body: any, tag: string }>}
+ */
+export const read = (path, stop) => answer("GET", path, stop ? { signal: stop } : {});
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {CallOptions} options
+ */
+async function answer(method, path, options) {
   const { response, body } = await exchange(method, path, options);
-  if (response.ok) return body;
+  if (response.ok) return { body, tag: response.headers.get("etag") ?? "" };
   const problem = new ApiProblem(response.status, body ?? notOurs(response.status));
   if (response.status === 401) sessionEnded.value ??= problem.code;
   throw problem;

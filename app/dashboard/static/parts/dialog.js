@@ -23,7 +23,13 @@ export function Dialog({ title, onClose, children, wide = false, busy = false })
     event.preventDefault();
     if (!busy) onClose();
   };
-  return html`<dialog ref=${element} class=${wide ? "wide" : ""} aria-labelledby=${id} onCancel=${cancel}>
+  // A second Escape closes the element whatever the first one's listener wanted.
+  const closed = () => {
+    if (busy) element.current?.showModal();
+    else onClose();
+  };
+  return html`<dialog ref=${element} class=${wide ? "wide" : ""} aria-labelledby=${id}
+    onCancel=${cancel} onClose=${closed}>
     <header>
       <h2 id=${id}>${title}</h2>
       <button type="button" class="quiet" aria-label="Close" disabled=${busy} onClick=${onClose}>×</button>

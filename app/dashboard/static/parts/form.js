@@ -62,7 +62,11 @@ export function useSubmit(send) {
       setBusy(false);
     }
   };
-  return { busy, problem, submit, clear: () => setProblem(null) };
+  /** Makes what is sent next another change, not another attempt: something was edited. */
+  const edited = () => {
+    if (problem?.status === 0) setIntent(crypto.randomUUID());
+  };
+  return { busy, problem, submit, edited, clear: () => setProblem(null) };
 }
 
 /**
