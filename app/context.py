@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from app.api.shares import Shares
 from app.api.telemetry import Metrics
 from app.api.write_limiter import AccountWriteLimiter
+from app.auth.code_flow import CodeFlow
 from app.auth.verifier import TokenVerifier
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database
@@ -30,7 +31,10 @@ from botkeys.sealing.boxes import SecretBytes
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The open resources of a process. `api` and `runtime` are `None` without that role."""
+    """The open resources of a process. `api` and `runtime` are `None` without that role.
+
+    `code_flow` is `None` unless people sign in to the dashboard with an issuer.
+    """
 
     settings: Settings
     role: Role
@@ -54,6 +58,7 @@ class Context:
     exports: ExportQuota = field(default_factory=ExportQuota)
     imports: ImportQuota = field(default_factory=ImportQuota)
     operations: OperationStreamQuota = field(default_factory=OperationStreamQuota)
+    code_flow: CodeFlow | None = None
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None
 

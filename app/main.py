@@ -19,9 +19,11 @@ from app.auth.cookies import session_cookie_name
 from app.context import Context
 from app.dashboard import simulated
 from app.dashboard.pages import Page
+from app.dashboard.sign_in.code_router import router as code_sign_in
 from app.dashboard.sign_in.one_time_links import OneTimeLinks
 from app.dashboard.sign_in.router import router as sign_in
 from app.dashboard.sign_in.site import SignInSite
+from app.dashboard.sign_in.states import SignInStates
 from app.domains.accounts.router import router as account
 from app.domains.analytics.router import router as analytics
 from app.domains.assets.router import router as assets
@@ -116,7 +118,7 @@ def create_app(
                 app.router.routes.extend(router.routes)
     if serves_dashboard(settings, role):
         app.router.routes.extend(Page().routes())
-        app.router.routes.extend(sign_in.routes)
+        app.router.routes.extend([*sign_in.routes, *code_sign_in.routes])
         if settings.simulated:
             app.router.routes.extend(simulated.routes())
     app.router.routes.extend(health.liveness.routes)
@@ -237,4 +239,6 @@ def _sign_in(context: Context, authentication: Authentication) -> SignInSite:
         authentication=authentication,
         limits=context.limits,
         links=OneTimeLinks(context.audit) if own_issuer else None,
+        flow=context.code_flow,
+        states=SignInStates(context.audit),
     )

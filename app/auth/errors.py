@@ -43,6 +43,7 @@ class TokenFault(StrEnum):
     REVOKED = "revoked"
     ACCOUNT_CLOSED = "account_closed"
     NO_SESSION = "no_session"
+    WRONG_NONCE = "wrong_nonce"
 
 
 # These also appear in a quoted string of WWW-Authenticate: ASCII, no quotes, no backslash.
@@ -65,6 +66,7 @@ _SENTENCES = {
     "reads.",
     TokenFault.REVOKED: "The token is no longer valid, or never was. Get a new one.",
     TokenFault.ACCOUNT_CLOSED: "The account was closed after this token was issued.",
+    TokenFault.WRONG_NONCE: "The token was issued for another sign-in.",
     TokenFault.NO_SESSION: "This browser is not signed in to the dashboard.",
 }
 

@@ -27,7 +27,7 @@ from botkeys.transport.client import Deadline, HttpTransport, TransportError
 
 _OK = 200
 _MAX_ANSWER_BYTES = 256 * 1024
-_DISCOVERY_PATH = "/.well-known/openid-configuration"
+DISCOVERY_PATH = "/.well-known/openid-configuration"
 _LOG = structlog.stdlib.get_logger(__name__)
 
 
@@ -195,7 +195,7 @@ class RemoteKeys:
         """
         if self._issuer is None:
             raise BadAnswer("neither an issuer nor the URL of its keys is configured")
-        body = await self._get(self._issuer.rstrip("/") + _DISCOVERY_PATH, deadline)
+        body = await self._get(self._issuer.rstrip("/") + DISCOVERY_PATH, deadline)
         try:
             document = read_object(body)
         except NotAnObject:

@@ -108,14 +108,19 @@ class TokenVerifier:
         signed = self._reader.read(text)
         kid, algorithm = signed.headers().get("kid"), signed.headers()["alg"]
         key = await self._find_signing_key(signed, kid, algorithm, admit)
-        try:
-            payload = read_object(signed.payload)
-        except NotAnObject:
-            raise Unauthenticated(TokenFault.MALFORMED) from None
-        self._check_claims(payload)
-        claims = read_claims(payload, self._account_claim)
+        claims = read_claims(self._checked_payload(signed), self._account_claim)
         self._verified.remember(text, VerifiedToken(claims, key, kid, algorithm))
         return claims
+
+    async def payload(self, token: str | bytes) -> dict[str, Any]:
+        """Return all that a token says, once signature, issuer, audience and times are verified.
+
+        It is not kept: for tokens that are used once. Raises as `verify` does.
+        """
+        signed = self._reader.read(as_ascii(token))
+        kid, algorithm = signed.headers().get("kid"), signed.headers()["alg"]
+        await self._find_signing_key(signed, kid, algorithm, admit_all)
+        return self._checked_payload(signed)
 
     async def reached_issuer(self) -> bool:
         """Return whether the issuer's keys were ever fetched; try it if they were not."""
@@ -174,6 +179,14 @@ class TokenVerifier:
     ) -> VerificationKey | None:
         tried = candidates[:_MAX_CANDIDATES]
         return next((key for key in tried if self._reader.is_signed_by(key, signed)), None)
+
+    def _checked_payload(self, signed: CompactSignature) -> dict[str, Any]:
+        try:
+            payload = read_object(signed.payload)
+        except NotAnObject:
+            raise Unauthenticated(TokenFault.MALFORMED) from None
+        self._check_claims(payload)
+        return payload
 
     def _claimed_subject(self, signed: CompactSignature) -> str | None:
         """Return whom a token names that is not verified yet; `None` if that cannot be read."""

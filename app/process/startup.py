@@ -34,6 +34,7 @@ from app.limits.policy import RequestRates
 from app.limits.requests import RequestLimits
 from app.limits.shared import SharedStore
 from app.process.closure_watch import watched_closures
+from app.process.dashboard import open_code_flow, require_dashboard_settings
 from app.settings import PREFIX, Mode, Role, Settings, SettingsError
 from botkeys.exchanges.hosts import HostOverrides, layered
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
@@ -100,10 +101,18 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
     return folder
 
 
-def _verifier(settings: Settings, transport: HttpTransport, stack: AsyncExitStack) -> TokenVerifier:
-    if settings.oidc_issuer is not None:
-        keys = RemoteKeys(transport, issuer=settings.oidc_issuer, jwks_url=settings.oidc_jwks_url)
-        stack.push_async_callback(keys.close)
+def _issuer_keys(
+    settings: Settings, transport: HttpTransport, stack: AsyncExitStack
+) -> RemoteKeys | None:
+    if settings.oidc_issuer is None:
+        return None
+    keys = RemoteKeys(transport, issuer=settings.oidc_issuer, jwks_url=settings.oidc_jwks_url)
+    stack.push_async_callback(keys.close)
+    return keys
+
+
+def _verifier(settings: Settings, keys: RemoteKeys | None) -> TokenVerifier:
+    if settings.oidc_issuer is not None and keys is not None:
         return TokenVerifier(
             settings.oidc_issuer,
             settings.oidc_audience,
@@ -183,6 +192,15 @@ async def open_exchanges(
         yield exchanges
 
 
+def _keys_of(folder: KeyFolder, role: Role) -> tuple[ApiKeys | None, RuntimeKeys | None]:
+    api = runtime = None
+    if role in {Role.ALL, Role.API}:
+        api = ApiKeys(SealingKeyring(folder), folder.read_secret(KeyKind.FINGERPRINT_HMAC))
+    if role in {Role.ALL, Role.RUNTIME}:
+        runtime = RuntimeKeys(ReleasingKeyring(folder), folder.read_secret(KeyKind.TOKEN_HMAC))
+    return api, runtime
+
+
 @asynccontextmanager
 async def open_context(
     settings: Settings,
@@ -195,12 +213,9 @@ async def open_context(
 
     Raises `SettingsError`, and `SealingError` for unusable keys.
     """
+    require_dashboard_settings(settings, role)
     folder = prepare_key_folder(settings, role)
-    api = runtime = None
-    if role in {Role.ALL, Role.API}:
-        api = ApiKeys(SealingKeyring(folder), folder.read_secret(KeyKind.FINGERPRINT_HMAC))
-    if role in {Role.ALL, Role.RUNTIME}:
-        runtime = RuntimeKeys(ReleasingKeyring(folder), folder.read_secret(KeyKind.TOKEN_HMAC))
+    api, runtime = _keys_of(folder, role)
     audit = folder.read_secret(KeyKind.AUDIT_HMAC)
     if role is Role.ALL:
         log.warning(
@@ -210,7 +225,8 @@ async def open_context(
         )
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(HttpTransport())
-        verifier = _verifier(settings, transport, stack)
+        issuer_keys = _issuer_keys(settings, transport, stack)
+        verifier = _verifier(settings, issuer_keys)
         exchanges = await stack.enter_async_context(open_exchanges(settings, transport, hosts))
         direct = settings.direct_database_url if database is None else None
         owned = database is None
@@ -276,6 +292,7 @@ async def open_context(
             key_checks=AccountWriteLimiter(KEY_CHECKS_AT_ONCE),
             shares=Shares.of_pool(settings.database_pool_size, settings.database_dear_timeout),
             pairs=pairs,
+            code_flow=await open_code_flow(settings, role, issuer_keys, stack),
             api=api,
             runtime=runtime,
         )

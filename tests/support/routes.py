@@ -30,7 +30,7 @@ from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.world import Bot, Json, Person, User, World
 
 DASHBOARD = {*VIEWS, "/assets/{release}/{name}"}
-SIGN_IN = {"/auth/session", "/auth/logout", "/auth/link/{token}"}
+SIGN_IN = {f"/auth/{name}" for name in ("session", "logout", "link/{token}", "login", "callback")}
 """Addresses that look at the cookie themselves: tests/dashboard/sign_in."""
 
 PUBLIC = {

@@ -10,6 +10,8 @@ from html import escape
 
 from fastapi import Response
 
+from app.errors import AppError
+
 _STYLE = (
     ":root{color-scheme:light dark;font:16px/1.5 system-ui,sans-serif}"
     "body{margin:0;min-height:100vh;display:grid;place-items:center}"
@@ -52,6 +54,13 @@ def button_page(message: Message) -> Response:
         message,
         f'<form method="post" action="{escape(address)}"><button>{escape(label)}</button></form>',
     )
+
+
+def problem_page(error: AppError, action: tuple[str, str]) -> Response:
+    """Return the page of one of our errors, with its status and headers."""
+    response = message_page(Message(error.title, error.detail, action, error.status))
+    response.headers.update(error.headers)
+    return response
 
 
 def redirect(address: str, *cookies: str) -> Response:

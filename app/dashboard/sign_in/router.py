@@ -8,8 +8,8 @@ from app.auth.errors import SessionExpired, TokenFault, Unauthenticated
 from app.auth.principal import UserPrincipal, account_id
 from app.auth.scopes import USER_SCOPES
 from app.dashboard.sign_in.one_time_links import PATH, OneTimeLink
-from app.dashboard.sign_in.page import Message, button_page, message_page, redirect
-from app.dashboard.sign_in.site import SignInSite
+from app.dashboard.sign_in.page import Message, button_page, message_page, problem_page, redirect
+from app.dashboard.sign_in.site import address_of, site_of
 from app.domains.sessions.opening import ProofUsed
 from app.errors import AppError, NotFound
 from botkeys.addresses import is_loopback
@@ -23,11 +23,6 @@ _USELESS = Message(
     ("Open the dashboard", "/"),
     status=410,
 )
-
-
-def site_of(request: Request) -> SignInSite:
-    site: SignInSite = request.app.state.sign_in
-    return site
 
 
 @router.get("/session")
@@ -63,7 +58,8 @@ async def log_out(request: Request) -> Response:
     else:
         if user.session_id is not None:
             await site.end(request, user, user.session_id)
-    response = json_answer({"location": "/"})
+    elsewhere = None if site.flow is None else await site.flow.end_url()
+    response = json_answer({"location": elsewhere or "/"})
     for cookie in CLEARED:
         response.headers.append("Set-Cookie", cookie)
     return response
@@ -95,7 +91,7 @@ async def use_link(request: Request, token: str) -> Response:
         user = _user_of(link)
         if request.headers.get("sec-fetch-site") != "same-origin":
             raise NotFound
-        former = site.former_session(request, user.account_id)
+        former = site.claimed_session(request)
         cookie = await site.begin(request, user, link.proof, former=former, by="link")
     except (AppError, ProofUsed) as error:
         return _refused(error)
@@ -106,9 +102,8 @@ async def _link(request: Request, token: str) -> OneTimeLink:
     """Return what a link says; raise `NotFound` for any that is not to be used from there."""
     site = site_of(request)
     await site.admit(request)
-    address = request.client.host if request.client else ""
     link = None
-    if site.links is not None and is_loopback(address):
+    if site.links is not None and is_loopback(address_of(request)):
         link = site.links.read(token)
     if link is None:
         raise NotFound
@@ -132,7 +127,4 @@ def _refused(error: AppError | ProofUsed) -> Response:
     """Return the page of a refusal: nobody who follows a link can read a problem document."""
     if isinstance(error, ProofUsed | NotFound):
         return message_page(_USELESS)
-    message = Message(error.title, error.detail, ("Open the dashboard", "/"), error.status)
-    response = message_page(message)
-    response.headers.update(error.headers)
-    return response
+    return problem_page(error, ("Open the dashboard", "/"))

@@ -2,20 +2,25 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from fastapi import Request
 
 from app.auth.caller import Caller
+from app.auth.code_flow import CodeFlow
 from app.auth.cookies import read_cookie, session_cookie_name, set_cookie
 from app.auth.principal import UserPrincipal
-from app.auth.session_cookie import parse
+from app.auth.session_cookie import ParsedSession, parse
 from app.dashboard.sign_in.one_time_links import OneTimeLinks
+from app.dashboard.sign_in.states import PLAIN_NAME as PLAIN_STATE
+from app.dashboard.sign_in.states import SECURE_NAME as SECURE_STATE
+from app.dashboard.sign_in.states import SignInStates
 from app.db.engine import Database
 from app.domains.sessions.lifetimes import SessionTimes
 from app.domains.sessions.opening import SessionOpening
 from app.domains.sessions.visitor import read_visitor
+from app.kit.security_log import SecurityLog
 from app.limits.networks import network_of
 from app.limits.requests import RequestLimits
 from app.pipeline.authentication import Authentication
@@ -26,7 +31,7 @@ from botkeys.sealing.boxes import SecretBytes
 class SignInSite:
     """The sign-in of a process; `url` is the origin of the page.
 
-    `links` is `None` unless the service is its own issuer.
+    `links` is `None` unless the service is its own issuer, `flow` unless there is another one.
     """
 
     url: str
@@ -36,6 +41,9 @@ class SignInSite:
     authentication: Authentication
     limits: RequestLimits
     links: OneTimeLinks | None
+    flow: CodeFlow | None
+    states: SignInStates
+    security: SecurityLog = field(default_factory=SecurityLog)
 
     @property
     def secure(self) -> bool:
@@ -45,20 +53,33 @@ class SignInSite:
     def cookie_name(self) -> str:
         return session_cookie_name(secure=self.secure)
 
+    @property
+    def state_cookie_name(self) -> str:
+        return SECURE_STATE if self.secure else PLAIN_STATE
+
     async def admit(self, request: Request) -> None:
         """Count a request of somebody who is not signed in; raise `RateLimited`."""
-        await self.limits.sign_in.take(network_of(_address(request)))
+        await self.limits.sign_in.take(network_of(address_of(request)))
 
     async def begin(
-        self, request: Request, user: UserPrincipal, proof: bytes, *, former: UUID | None, by: str
+        self,
+        request: Request,
+        user: UserPrincipal,
+        proof: bytes,
+        *,
+        former: ParsedSession | None,
+        by: str,
     ) -> str:
         """Begin a session and return its cookie as a value of Set-Cookie.
 
-        `former` is the browser's session until now. Raises `ProofUsed`.
+        It replaces the one that the browser claimed to have, unproven, if that is of the same
+        account: whose sessions the person may end. Raises `ProofUsed`.
         """
-        visitor = read_visitor(_address(request), request.scope["headers"])
+        same = former is not None and former.account_id == user.account_id
+        replaced = former.session_id if former is not None and same else None
+        visitor = read_visitor(address_of(request), request.scope["headers"])
         async with self._opening(request, user) as opening:
-            cookie = await opening.begin(proof, visitor, former=former, by=by)
+            cookie = await opening.begin(proof, visitor, former=replaced, by=by)
         seconds = int(self.times.whole.total_seconds())
         return set_cookie(self.cookie_name, cookie.reveal(), seconds=seconds)
 
@@ -66,16 +87,10 @@ class SignInSite:
         async with self._opening(request, user) as opening:
             await opening.end(session_id)
 
-    def former_session(self, request: Request, account_id: UUID) -> UUID | None:
-        """Return the session of this account that the browser's cookie names.
-
-        It is unproven, but a session of the account of the person who signs in: they may end it.
-        """
+    def claimed_session(self, request: Request) -> ParsedSession | None:
+        """Return what the browser's cookie claims, unproven."""
         sent = read_cookie(request.scope["headers"], self.cookie_name)
-        claimed = None if sent is None else parse(sent)
-        if claimed is None or claimed.account_id != account_id:
-            return None
-        return claimed.session_id
+        return None if sent is None else parse(sent)
 
     @asynccontextmanager
     async def _opening(
@@ -83,12 +98,17 @@ class SignInSite:
     ) -> AsyncIterator[SessionOpening]:
         state = request.scope["state"]
         ids = state["own_request_id"], state["client_request_id"]
-        caller = Caller(user, _address(request), *ids)
+        caller = Caller(user, address_of(request), *ids)
         async with self.database.sessions.begin() as session:
             yield SessionOpening(
                 session=session, hmac_key=self.hmac_key, times=self.times, caller=caller
             )
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
     return request.client.host if request.client else ""
+
+
+def site_of(request: Request) -> SignInSite:
+    site: SignInSite = request.app.state.sign_in
+    return site

@@ -1,0 +1,76 @@
+"""Opens what people need to sign in to the dashboard with an issuer."""
+
+from contextlib import AsyncExitStack
+
+from app.auth.code_flow import Client, CodeFlow
+from app.auth.id_token import IdTokenVerifier
+from app.auth.issuer_metadata import LONGEST_ANSWER, MetadataSource
+from app.auth.remote_keys import RemoteKeys
+from app.auth.verifier import TokenVerifier
+from app.settings import PREFIX, Mode, Role, Settings, SettingsError
+from botkeys.sealing.secret import Secret
+from botkeys.transport.client import HttpTransport, TransportLimits
+
+NEEDED = ("oidc_issuer", "dashboard_client_id", "dashboard_client_secret", "public_url")
+"""The settings without which nobody could sign in to a dashboard in production."""
+
+_ID_TOKEN_TYPES = ("JWT",)
+_LIMITS = TransportLimits(attempts=2, max_answer_bytes=LONGEST_ANSWER)
+
+
+def require_dashboard_settings(settings: Settings, role: Role) -> None:
+    """Raise `SettingsError` if a dashboard in production could sign nobody in, or not safely."""
+    if settings.mode is not Mode.PRODUCTION or not settings.serves_dashboard:
+        return
+    if role not in {Role.ALL, Role.API}:
+        return
+    missing = [PREFIX + name.upper() for name in NEEDED if not getattr(settings, name)]
+    if missing:
+        raise SettingsError(
+            f"BOTKEYS_DASHBOARD is true, so {', '.join(missing)} must be set: people sign in to "
+            "the dashboard with your issuer (docs/deployment.md)."
+        )
+    if not settings.page_url.startswith("https://"):
+        raise SettingsError(
+            "BOTKEYS_PUBLIC_URL must begin with https:// in production: a session's cookie must "
+            "not travel in plain text."
+        )
+
+
+async def open_code_flow(
+    settings: Settings, role: Role, keys: RemoteKeys | None, stack: AsyncExitStack
+) -> CodeFlow | None:
+    """Return the sign-in with the issuer; `None` if there is no dashboard, issuer or client.
+
+    It has a transport of its own: calls for strangers delay no fetch of the issuer's keys.
+    """
+    issuer, client_id = settings.oidc_issuer, settings.dashboard_client_id
+    secret = settings.dashboard_client_secret
+    if not settings.serves_dashboard or role is Role.RUNTIME or keys is None or issuer is None:
+        return None
+    if client_id is None or secret is None:
+        return None
+    transport = await stack.enter_async_context(HttpTransport(_LIMITS))
+    tokens = TokenVerifier(
+        issuer,
+        client_id,
+        settings.oidc_algorithms,
+        keys,
+        account_claim=settings.oidc_account_claim,
+        leeway=settings.oidc_leeway,
+        types=_ID_TOKEN_TYPES,
+        longest_life=settings.oidc_longest_token_life,
+    )
+    client = Client(
+        issuer=issuer,
+        client_id=client_id,
+        client_secret=Secret(secret.get_secret_value()),
+        scopes=settings.dashboard_scopes,
+        page_url=settings.page_url,
+    )
+    return CodeFlow(
+        client,
+        MetadataSource(transport, issuer),
+        IdTokenVerifier(tokens, client_id, settings.oidc_account_claim),
+        transport,
+    )
