@@ -13,6 +13,9 @@ import { SignIn } from "./views/sign_in.js";
 /** The addresses, and the module whose `View` shows each; `pages.py` has the same addresses. */
 const VIEWS = /** @type {Record<string, () => Promise<{ View: (props: any) => any }>>} */ ({
   "/keys": () => import("./views/keys.js"),
+  "/positions": () => import("./views/positions.js"),
+  "/trades": () => import("./views/trades.js"),
+  "/audit": () => import("./views/audit.js"),
 });
 
 /** The view of the address, loaded when it is first shown. */

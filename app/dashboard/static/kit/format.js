@@ -39,6 +39,13 @@ export const time = (moment) =>
  */
 export const day = (moment) => format("day", { dateStyle: "medium" }).format(new Date(moment));
 
+/**
+ * Returns the time of the day alone, such as "14:03:22".
+ *
+ * @param {string | number} moment
+ */
+export const clock = (moment) => format("clock", { timeStyle: "medium" }).format(new Date(moment));
+
 const SPANS = /** @type {const} */ ([
   ["day", 86_400],
   ["hour", 3_600],
@@ -57,7 +64,8 @@ export function ago(moment, present = Math.max(now.value, Date.now())) {
   for (const [unit, length] of SPANS) {
     if (Math.abs(seconds) >= length) return relative.format(Math.trunc(seconds / length), unit);
   }
-  return seconds > 0 ? "in less than a minute" : "just now";
+  // `now` is up to 10 seconds behind.
+  return seconds > 10 ? "in less than a minute" : "just now";
 }
 
 /**

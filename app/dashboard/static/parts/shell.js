@@ -10,6 +10,9 @@ import { failed } from "./notice.js";
 
 const PLACES = [
   ["/keys", "API keys"],
+  ["/positions", "Positions"],
+  ["/trades", "Trades"],
+  ["/audit", "Audit log"],
 ];
 
 /** @param {{ children?: any }} props */

@@ -69,7 +69,8 @@ export function Table({ label, columns, items, keyOf, more = null, complete = tr
   const seen = items.slice(range.from, range.to);
   const tracks = columns.map((column) => column.width ?? "minmax(0, 1fr)").join(" ");
   const count = complete ? items.length + 1 : -1;
-  return html`<div class="table ${narrow ? "narrow" : ""}" role="table" aria-label=${label}
+  return html`
+    <div class="table ${narrow ? "narrow" : ""}" role="table" aria-label=${label}
     aria-rowcount=${count} style=${{ "--tracks": tracks, "--row": `${height}px` }}>
     <div role="rowgroup" class="head">
       <div role="row" aria-rowindex="1" class="row">
@@ -88,8 +89,8 @@ export function Table({ label, columns, items, keyOf, more = null, complete = tr
         </div>`;
       })}
     </div>
-    ${!complete && html`<p class="loading" role="status">Reading more…</p>`}
-  </div>`;
+    </div>
+    ${!complete && html`<p class="loading" role="status">Reading more…</p>`}`;
 }
 
 /** @param {{ column: Column<any>, sort: string, onSort?: (sort: string) => void }} props */
