@@ -89,7 +89,7 @@ def test_a_second_run_on_the_folder_learns_where_the_first_one_is(
     assert httpx.get(f"{service.address}/readyz").status_code == 200
 
 
-def test_a_killed_service_leaves_no_process_and_a_folder_that_starts(
+def test_a_killed_service_leaves_no_process_and_a_folder_that_starts_and_sigterm_stops_it(
     start: Start, data: Path
 ) -> None:
     service = start(data)
@@ -98,17 +98,18 @@ def test_a_killed_service_leaves_no_process_and_a_folder_that_starts(
     assert any(name_of(process) == "postgres" for process in family)
     service.process.kill()
     assert all_end(family)
-    again = start(data)
-    again.ready()
-    again.stops_by_ctrl_c()
+    stops_when_told(start(data), signal.SIGTERM)
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", pytest.param("SIGHUP", marks=pytest.mark.torture)])
-def test_a_signal_to_stop_is_followed(start: Start, data: Path, name: str) -> None:
-    service = start(data)
+@pytest.mark.torture  # short: the test before, for SIGTERM
+def test_the_end_of_the_terminal_stops_it(start: Start, data: Path) -> None:
+    stops_when_told(start(data), signal.SIGHUP)
+
+
+def stops_when_told(service: Service, number: signal.Signals) -> None:
     service.ready()
     family = service.family()
-    service.send(signal.Signals[name])
+    service.send(number)
     assert service.wait() == 0
     assert all_end(family)
     assert service.is_clean
@@ -135,6 +136,7 @@ def test_a_request_under_way_is_answered_when_the_service_stops(start: Start, da
     assert service.is_clean, service.text
 
 
+@pytest.mark.torture  # short: the odd path of tests/db/embedded/test_server.py
 def test_any_path_will_do_for_the_data_folder(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

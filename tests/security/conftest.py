@@ -21,7 +21,7 @@ async def running_split(
 @pytest_asyncio.fixture
 async def split(running_split: Split) -> AsyncIterator[Split]:
     """Provide separate api and runtime processes, without accounts and fetched catalogues."""
-    await running_split.write("TRUNCATE accounts, audit_heads, catalogues CASCADE")
+    await running_split.empty()
     yield running_split
     for process in (running_split.api, running_split.runtime):
         await process.context.refusals.close()

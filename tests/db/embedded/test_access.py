@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from app.db.embedded import EmbeddedPostgres
+from tests.support.in_memory import open_root
 
 STRANGER = Path(__file__).with_name("stranger_process.py")
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
@@ -148,7 +149,7 @@ def test_a_user_who_is_not_root_runs_the_server_himself(
     pythons = [python for python in candidates if python and runs(python, server.st_uid)]
     if not pythons:
         pytest.skip("no interpreter that an unprivileged user can run")
-    home = Path("/tmp") / f"botkeys-test-{os.getpid()}"  # noqa: S108  # pytest's own is root's
+    home = open_root() / f"botkeys-test-{os.getpid()}"
     home.mkdir(mode=0o700)
     try:
         os.chown(home, server.st_uid, server.st_gid)

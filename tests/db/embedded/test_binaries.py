@@ -12,6 +12,7 @@ import pytest
 
 from app.db.embedded import FolderUnreadable
 from app.db.embedded.binaries import DISTRIBUTION, PACKAGE, find_binaries
+from tests.support.in_memory import open_root
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root serves as another user")
 
@@ -89,7 +90,7 @@ def test_a_copy_is_not_put_where_somebody_else_could_change_it(open_folder: Path
 @pytest.fixture
 def open_folder(tmp_path: Path) -> Iterator[Path]:
     """Provide a folder that everyone can enter, unlike pytest's own."""
-    folder = Path("/tmp") / f"botkeys-test-{tmp_path.name}-{os.getpid()}"  # noqa: S108  # removed
+    folder = open_root() / f"botkeys-test-{tmp_path.name}-{os.getpid()}"
     folder.mkdir()
     folder.chmod(0o755)
     yield folder
