@@ -9,7 +9,7 @@ UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run install clients page generator test torture coverage demo check format bench lock documents release clean
+.PHONY: help run install clients page generator issuer test torture coverage demo check format bench lock documents release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,13 @@ scripts/dashboard/.installed: scripts/dashboard/package-lock.json .venv/.install
 	@{ $(BIN)/python -m scripts.check_page --install && touch $@; } \
 		|| echo "No npm packages: the dashboard's types are not checked" >&2
 
+issuer: tests/real_issuer/.installed ## install a certified issuer, for the long test of the sign-in
+
+tests/real_issuer/.installed: tests/real_issuer/package-lock.json
+	@{ npm ci --prefix tests/real_issuer --ignore-scripts --no-audit --no-fund --loglevel=error \
+		--fetch-retries=1 --fetch-retry-mintimeout=1000 \
+		&& touch $@; } || echo "No real issuer: the long test of the sign-in is skipped" >&2
+
 generator: tests/clients/.generator-installed ## install OpenAPI Generator, for the long tests
 
 tests/clients/.generator-installed: tests/clients/generator.lock tests/clients/.installed
@@ -66,7 +73,7 @@ test: install clients page ## run all tests except the long ones
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 # Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
-torture: install clients page generator ## run the long tests
+torture: install clients page generator issuer ## run the long tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m torture
 
 # Every test again under coverage, the processes that tests start included.
