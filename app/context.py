@@ -16,6 +16,8 @@ from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
+from app.domains.events.refusals import RefusalWindow
+from app.domains.events.stream import EventStreams
 from app.domains.history.exports import ExportQuota
 from app.domains.imports.quota import ImportQuota
 from app.domains.keys.pair_generation import PairGenerator
@@ -55,8 +57,10 @@ class Context:
     key_checks: AccountWriteLimiter
     shares: Shares
     pairs: PairGenerator
+    event_streams: EventStreams
     exports: ExportQuota = field(default_factory=ExportQuota)
     imports: ImportQuota = field(default_factory=ImportQuota)
+    opening_refusals: RefusalWindow = field(default_factory=RefusalWindow)
     operations: OperationStreamQuota = field(default_factory=OperationStreamQuota)
     code_flow: CodeFlow | None = None
     api: ApiKeys | None = None

@@ -34,6 +34,7 @@ from app.domains.catalogue.router import instruments_router as instruments
 from app.domains.catalogue.router import router as exchanges
 from app.domains.deletion.account.router import router as closing
 from app.domains.deletion.router import router as data_deletions
+from app.domains.events.router import router as events
 from app.domains.freezes.router import router as freezes
 from app.domains.history.router import positions_router as position_list
 from app.domains.history.router import router as history
@@ -65,6 +66,7 @@ ROUTERS = {
         assets,
         bots,
         freezes,
+        events,
         position_list,
         positions,
         analytics,

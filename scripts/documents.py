@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.api.openapi import openapi_document
+from app.domains.events.types import DESCRIBED, Described, EventType
 from app.main import create_app
 from app.settings import PREFIX, Mode, Settings
 from botkeys.exchanges.model import ExchangeProfile
@@ -26,6 +27,8 @@ _TABLE_HEAD = (
     "| exchange | live | testnet | contracts | margin modes | leverage | credentials "
     "| required permissions |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n"
 )
+
+_EVENTS_HEAD = "| type | says | data |\n| --- | --- | --- |\n"
 
 _SETTINGS_HEAD = f"""\
 # Settings
@@ -77,10 +80,26 @@ def _default(value: Any) -> str:
 
 def exchanges() -> str:
     """Return docs/exchanges.md with the table of what each exchange offers renewed."""
-    before, _, rest = (ROOT / "docs/exchanges.md").read_text(encoding="utf-8").partition(_BEGIN)
-    _, _, after = rest.partition(_END)
     rows = [_exchange_row(profile) for profile in EXCHANGES.values()]
-    return "".join([before, _BEGIN, "\n\n", _TABLE_HEAD, *rows, "\n", _END, after])
+    return _renewed("docs/exchanges.md", _TABLE_HEAD, rows)
+
+
+def events() -> str:
+    """Return docs/events.md with the table of the types renewed."""
+    rows = [_event_row(type_, DESCRIBED[type_]) for type_ in EventType]
+    return _renewed("docs/events.md", _EVENTS_HEAD, rows)
+
+
+def _event_row(type_: EventType, described: Described) -> str:
+    members = (f"`{name}`: {meaning}" for name, meaning in described.data.items())
+    return f"| `{type_}` | {described.meaning} | {'; '.join(members)} |\n"
+
+
+def _renewed(path: str, head: str, rows: list[str]) -> str:
+    """Return a page with the table between its marks renewed."""
+    before, _, rest = (ROOT / path).read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return "".join([before, _BEGIN, "\n\n", head, *rows, "\n", _END, after])
 
 
 def _exchange_row(profile: ExchangeProfile) -> str:
@@ -111,6 +130,7 @@ DOCUMENTS = {
     "openapi/openapi.json": openapi,
     "docs/settings.md": settings,
     "docs/exchanges.md": exchanges,
+    "docs/events.md": events,
     "sdk/typescript/src/api.ts": typescript_types,
     "app/dashboard/types/api.d.ts": page_types,
 }

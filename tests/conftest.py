@@ -22,6 +22,7 @@ from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
+from app.domains.events.stream import EventStreams
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.process.startup import intervals, open_context
@@ -190,6 +191,8 @@ async def open_world(
         stack.push_async_callback(loader.close)
         refusals = RefusalLog(database.sessions, shared.audit)
         stack.push_async_callback(refusals.close)
+        event_streams = EventStreams(database.autocommit)
+        stack.push_async_callback(event_streams.close)
         context = replace(
             shared,
             database=database,
@@ -198,6 +201,7 @@ async def open_world(
             config_publisher=config_publisher,
             config_rows=loader,
             account_statuses=AccountStatusCache(database.autocommit),
+            event_streams=event_streams,
             refusals=refusals,
         )
         app = application(context)

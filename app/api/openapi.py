@@ -51,6 +51,7 @@ _TAGS = {
     "account": "The account's settings, and closing the account.",
     "operations": "Long-running work, such as deletions and imports, and its progress.",
     "sessions": "Browsers that are signed in to the dashboard.",
+    "events": "What happened in the account, as a list and as a stream.",
     "audit": "Every change, refusal and release in the account.",
     "runtime": "Routes for bots, called with a bot's own token.",
     "health": "For operators: liveness, readiness and metrics.",

@@ -56,6 +56,9 @@ class Metrics:
             registry=self.registry,
         )
         self.streams = Gauge("botkeys_streams", "Open streams of bots", registry=self.registry)
+        self.event_streams = Gauge(
+            "botkeys_event_streams", "Open streams of accounts' events", registry=self.registry
+        )
         self._by_answer: dict[tuple[str, str, int], Histogram] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:

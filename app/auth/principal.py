@@ -24,7 +24,8 @@ class UserPrincipal:
     `subject` is the value that names the account, from the account claim or X-Account-Id.
     `issued_at` is `None` if the token has no `iat`: such a token counts as older than any closure
     of the account. `acting_service` is the service's own name if `actor` is `service`. A user who
-    signed in to the dashboard has the `session_id`, and no token.
+    signed in to the dashboard has the `session_id`, and no token. At `expires_at`, in seconds since
+    1970, streams that the token or the session opened end.
     """
 
     account_id: UUID
@@ -36,6 +37,7 @@ class UserPrincipal:
     actor: Literal["user", "service"]
     acting_service: str | None
     session_id: UUID | None = None
+    expires_at: float | None = None
 
     def require(self, *scopes: Scope) -> None:
         """Raise `MissingScope` unless the token carries all of the scopes."""

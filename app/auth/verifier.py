@@ -149,6 +149,7 @@ class TokenVerifier:
             issued_at=claims.issued_at,
             actor="service" if is_service else "user",
             acting_service=claims.subject if is_service else None,
+            expires_at=claims.expires_at,
         )
 
     async def _find_signing_key(

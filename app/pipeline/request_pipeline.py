@@ -22,13 +22,16 @@ from app.api.telemetry import Metrics
 from app.api.unit_of_work import UnitOfWork
 from app.api.write_limiter import AccountWriteLimiter
 from app.auth.caller import Caller
-from app.auth.principal import UserPrincipal
-from app.db.driver import SessionExecutor
+from app.auth.principal import BotPrincipal, UserPrincipal
+from app.db.driver import Executor, SessionExecutor
 from app.db.engine import Database
 from app.db.failures import CommitLost, is_conflict, is_outage
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.audit.refusals import Refusal, RefusalLog
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
+from app.domains.runtime.release.repository import ReleaseRepository
 from app.errors import AppError, OutcomeUnknown
 from app.pipeline.authentication import Authentication
 from app.pipeline.claim_lease import ClaimLease
@@ -262,9 +265,16 @@ class _Passage:
                 executor = (
                     work.transaction if self._access.for_bots else SessionExecutor(work.session)
                 )
+                # The bot's lock comes before that of the audit log's head.
+                bot = await _lock_bot(executor, caller)
                 await AuditLog(executor, self._pipeline.hmac_key, caller).record(
                     action, outcome="refused", code=error.code, **members
                 )
+                if bot is not None:
+                    # A release is the only call of bots whose refusal is recorded.
+                    await EventLog(executor, bot.account_id).add(
+                        EventType.RELEASE_REFUSED, bot_id=bot.bot_id, code=error.code
+                    )
             await work.commit_own()
         except BaseException:
             refusals.forget(refusal)
@@ -287,6 +297,15 @@ class _Passage:
         if self._claim is not None:
             await IdempotencyRepository(session=self._work.session).release(self._claim)
             self._claim = None
+
+
+async def _lock_bot(executor: Executor, caller: Caller) -> BotPrincipal | None:
+    """Lock the calling bot; return `None` if no bot calls, or if it is gone."""
+    bot = caller.principal
+    if not isinstance(bot, BotPrincipal):
+        return None
+    releases = ReleaseRepository(executor=executor, account_id=bot.account_id, bot_id=bot.bot_id)
+    return bot if await releases.lock_assignment() else None
 
 
 def _is_outage(error: Exception) -> bool:

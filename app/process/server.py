@@ -84,6 +84,7 @@ class Server(uvicorn.Server):
         self.ready = asyncio.Event()
         self._streams = context.config_publisher
         self._operations = context.operations
+        self._events = context.event_streams
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -119,6 +120,7 @@ class Server(uvicorn.Server):
         await close_port(self.servers, sockets or (), self._connection)
         # Other requests end by themselves and are awaited; streams would continue for an hour.
         self._operations.close()
+        await self._events.close()
         await self._streams.close()
         await end_connections(
             self.server_state, seconds=self.config.timeout_graceful_shutdown or _GRACE

@@ -24,6 +24,7 @@ from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
+from app.domains.events.stream import EventStreams
 from app.domains.keys.pair_generation import PairGenerator
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
@@ -165,6 +166,22 @@ def _request_limits(
     )
 
 
+def _shared_store(settings: Settings, stack: AsyncExitStack) -> SharedStore | None:
+    if settings.limits_url is None:
+        return None
+    store = SharedStore(settings.limits_url.get_secret_value())
+    store.start()
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _metrics(config_publisher: ConfigPublisher, event_streams: EventStreams) -> Metrics:
+    metrics = Metrics()
+    metrics.streams.set_function(lambda: config_publisher.count)
+    metrics.event_streams.set_function(lambda: event_streams.quota.count)
+    return metrics
+
+
 async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOverrides:
     """Return the hosts that replace the built-in ones: all of them if exchanges are simulated."""
     if not settings.simulated:
@@ -255,17 +272,14 @@ async def open_context(
         account_statuses = AccountStatusCache(database.autocommit)
         if owned:
             await stack.enter_async_context(watched_closures(account_statuses, listening_url))
-        metrics = Metrics()
-        metrics.streams.set_function(lambda: config_publisher.count)
+        event_streams = EventStreams(database.autocommit)
+        stack.push_async_callback(event_streams.close)
+        metrics = _metrics(config_publisher, event_streams)
         heartbeat_writer = HeartbeatWriter(
             database, metrics, timedelta(seconds=settings.heartbeat_lease)
         )
         stack.push_async_callback(heartbeat_writer.close)
-        store = None
-        if settings.limits_url is not None:
-            store = SharedStore(settings.limits_url.get_secret_value())
-            store.start()
-            stack.push_async_callback(store.close)
+        store = _shared_store(settings, stack)
         loader = ConfigRowLoader(database.autocommit)
         stack.push_async_callback(loader.close)
         pairs = PairGenerator()
@@ -293,6 +307,7 @@ async def open_context(
             shares=Shares.of_pool(settings.database_pool_size, settings.database_dear_timeout),
             pairs=pairs,
             code_flow=await open_code_flow(settings, role, issuer_keys, stack),
+            event_streams=event_streams,
             api=api,
             runtime=runtime,
         )

@@ -7,8 +7,11 @@ from sqlalchemy import case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.base import AnyRow, new_id
+from app.db.driver import SessionExecutor
 from app.db.models import Bot, BotEvent, Key
 from app.db.models.key import MAY_EXPIRE
+from app.domains.events.log import NewEvent, add_events
+from app.domains.events.types import EventType
 
 DAYS = (1, 7, 30)
 """Days before expiry. If several have passed at once, only the nearest is announced."""
@@ -71,7 +74,16 @@ async def _announce(sessions: async_sessionmaker[AsyncSession]) -> int:
         rows = (await session.execute(announce)).all()
         if rows:
             await session.execute(insert(BotEvent), [_event(row) for row in rows])
+            await add_events(SessionExecutor(session), [_news(row) for row in rows])
     return len(rows)
+
+
+def _news(row: AnyRow) -> NewEvent:
+    data = {"label": row.label, "exchange": row.exchange, "expires_at": row.expires_at}
+    type_ = EventType.KEY_EXPIRED
+    if row.days:
+        type_, data["days"] = EventType.KEY_EXPIRING, row.days
+    return NewEvent(row.account_id, type_, data, row.environment, row.id, row.bot_id)
 
 
 def _event(row: AnyRow) -> dict[str, Any]:

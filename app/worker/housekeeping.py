@@ -19,6 +19,9 @@ OPERATIONS_KEPT = timedelta(days=30)
 SESSIONS_KEPT = timedelta(days=1)
 """How long a session that is over is remembered, so that nothing can open it a second time."""
 
+EVENTS_KEPT = timedelta(days=30)
+"""How long an event can be listed, and replayed to a client that missed it."""
+
 OPENINGS_KEPT = timedelta(hours=1)
 """Lapsed openings are shown as closed at once; after this time they are stored as closed."""
 
@@ -32,6 +35,7 @@ AGING = {
     "idempotency_records": RETENTION,
     "releases": RELEASES_KEPT,
     "operations": OPERATIONS_KEPT,
+    "events": EVENTS_KEPT,
     "purged_positions": REMEMBERED,
 }
 """Tables whose rows are deleted once they expire, and how long they are kept.

@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.failures import is_conflict, is_outage
+from app.domains.operations.events import PROGRESS_SECONDS, add_progress
 from app.worker.rollups import recompute_past
 
 _FAILED = "An internal error stopped the import. What it had stored is removed."
@@ -120,6 +121,7 @@ class _Import:
         self._sessions = sessions
         self._claimed = claimed
         self._limits = limits
+        self._next_event = _now() + PROGRESS_SECONDS
         self._place: dict[str, Any] = {
             "account": claimed.account_id,
             "operation": claimed.id,
@@ -207,6 +209,9 @@ class _Import:
             values = {**self._place, "status": status, "error": error}
             if not await session.scalar(_END, values):
                 raise _Lost
+            if status != "running" or _now() >= self._next_event:
+                self._next_event = _now() + PROGRESS_SECONDS
+                await add_progress(session, self._claimed.account_id, self._claimed.id)
 
 
 def _now() -> float:

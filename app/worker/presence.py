@@ -4,7 +4,10 @@ from sqlalchemy import ARRAY, DateTime, Uuid, bindparam, func, select, text, upd
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.base import new_id
+from app.db.driver import SessionExecutor
 from app.db.models import Presence
+from app.domains.events.log import NewEvent, add_events
+from app.domains.events.types import EventType
 from app.domains.runtime.heartbeat.writer import STOPPED
 
 BATCH = 1000
@@ -25,6 +28,17 @@ _ADD_EVENTS = text(
     """
 ).bindparams(
     *(bindparam(name, type_=ARRAY(Uuid())) for name in ("accounts", "bots", "ids")),
+    bindparam("times", type_=ARRAY(DateTime(timezone=True))),
+)
+_NAMED = text(
+    """
+    SELECT bots.account_id, bots.id, bots.name, bots.key_id, keys.environment, gone.at
+    FROM unnest(:accounts, :bots, :times) AS gone (account_id, bot_id, at)
+    JOIN bots ON bots.account_id = gone.account_id AND bots.id = gone.bot_id
+    LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
+    """
+).bindparams(
+    *(bindparam(name, type_=ARRAY(Uuid())) for name in ("accounts", "bots")),
     bindparam("times", type_=ARRAY(DateTime(timezone=True))),
 )
 
@@ -61,14 +75,24 @@ async def _announce(sessions: async_sessionmaker[AsyncSession]) -> int:
     async with sessions.begin() as session:
         rows = (await session.execute(announce)).all()
         if rows:
-            await session.execute(
-                _ADD_EVENTS,
-                {
-                    "message": STOPPED,
-                    "accounts": [row.account_id for row in rows],
-                    "bots": [row.bot_id for row in rows],
-                    "ids": [new_id() for _ in rows],
-                    "times": [row.lease_until for row in rows],
-                },
-            )
+            gone = {
+                "accounts": [row.account_id for row in rows],
+                "bots": [row.bot_id for row in rows],
+                "times": [row.lease_until for row in rows],
+            }
+            ids = [new_id() for _ in rows]
+            await session.execute(_ADD_EVENTS, {**gone, "message": STOPPED, "ids": ids})
+            offline = [
+                NewEvent(
+                    row.account_id,
+                    EventType.BOT_OFFLINE,
+                    {"name": row.name},
+                    row.environment,
+                    row.key_id,
+                    row.id,
+                    row.at,
+                )
+                for row in await session.execute(_NAMED, gone)
+            ]
+            await add_events(SessionExecutor(session), offline)
     return len(rows)

@@ -18,11 +18,15 @@ from app.domains.deletion.purge_repository import Planned, PurgeRepository
 from app.domains.deletion.scopes import marks_of
 from app.domains.operations import claims
 from app.domains.operations.claims import Claimed, ClaimLost
+from app.domains.operations.events import PROGRESS_SECONDS, add_progress
 from app.domains.trading.kinds import KINDS, DataKind, Slice, slices
 from app.domains.trading.marks import Mark
 
 LEAST = 100
 """The smallest batch, after batches were reduced because a statement timed out."""
+
+EVENTS_AT_ONCE = 10_000
+"""How many events are looked at in one transaction."""
 
 _TIMED_OUT = "57014"
 _FAILED = "An internal error stopped the operation. What was deleted stays deleted and hidden."
@@ -69,6 +73,7 @@ async def purge_deleted(
             log.exception("operation_failed", operation=str(claimed.id))
             async with sessions.begin() as session:
                 await claims.fail(session, claimed, _FAILED)
+                await add_progress(session, claimed.account_id, claimed.id)
             ended += 1
 
 
@@ -83,6 +88,7 @@ class _Purge:
         self._limits = limits
         self._most = limits.batch
         self._until = _now() + limits.turn
+        self._next_event = _now() + PROGRESS_SECONDS
 
     async def go_on(self) -> bool:
         """Continue the operation; return whether it has ended, else other workers may continue."""
@@ -96,8 +102,17 @@ class _Purge:
                 # A slice that was empty stays empty: the marks existed before the plan.
                 if plan.rows and not await self._empty(kind, part, plan.cuts):
                     return False
+        await self._purge_events()
         await self._finish()
         return True
+
+    async def _purge_events(self) -> None:
+        """Delete the events that the account's marks cover; a repeat finds none."""
+        after: int | None = 0
+        while after is not None:
+            async with self._sessions.begin() as session:
+                repository = PurgeRepository(session=session, claimed=self._claimed)
+                after = await repository.purge_events(after, EVENTS_AT_ONCE)
 
     async def _plan(self, marks: list[Mark]) -> dict[tuple[str, Slice], Planned]:
         """Count rows and batches by kind and slice.
@@ -146,9 +161,17 @@ class _Purge:
                 return True
             reached = further
             cut = next(following, None)
+            await self._add_progress()
             # Checked only after a batch, so that every turn makes progress.
             if await self._turn_is_over():
                 return False
+
+    async def _add_progress(self) -> None:
+        if _now() < self._next_event:
+            return
+        self._next_event = _now() + PROGRESS_SECONDS
+        async with self._sessions.begin() as session:
+            await add_progress(session, self._claimed.account_id, self._claimed.id)
 
     async def _turn_is_over(self) -> bool:
         if _now() < self._until:
@@ -172,6 +195,7 @@ class _Purge:
             else:
                 await repository.forget_labels()
             await claims.finish(session, claimed)
+            await add_progress(session, claimed.account_id, claimed.id)
         log.info("operation_succeeded", operation=str(claimed.id), kind=claimed.kind)
 
 

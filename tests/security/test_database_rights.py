@@ -219,6 +219,7 @@ WRITABLE = {
     "keys": {"expiry_announced"},
     "presence": {"announced_online"},
     "operations": {"claim", "claimed_until", "phase", "total"},
+    "event_heads": {"sequence"},
 }
 """The columns that the purge worker changes itself, without a function."""
 
@@ -236,7 +237,7 @@ NOT_PURGE = [
     *(
         f"INSERT INTO {table} DEFAULT VALUES"
         for table in sorted(Base.metadata.tables)
-        if table not in {*DERIVED, "bot_events"}
+        if table not in {*DERIVED, "bot_events", "events", "event_heads"}
     ),
     "SELECT body FROM idempotency_records",
     "SELECT account_id FROM idempotency_records",
@@ -249,7 +250,8 @@ NOT_PURGE = [
     "SELECT quantity FROM positions",
     "SELECT data FROM signals",
     "SELECT message FROM bot_events",
-    "SELECT name FROM bots",
+    "SELECT paused FROM bots",
+    "SELECT data FROM events",
     "SELECT masked_key FROM keys",
     "SELECT fingerprint FROM keys",
     "SET ROLE botkeys_api",

@@ -25,6 +25,7 @@ OF_THE_OWNER = {"audit_starts"}
 KEPT_OF_A_KEY = {
     "assignments": "ids alone: a bot that had the key learns that its late reports were deleted",
     "deletion_marks": "refuses late reports of the key",
+    "events": "its deletion alone, without its label, so that who follows the account hears of it",
     "releases": "ids and an address: the history of the bot, which stays",
 }
 _VALUES = {
@@ -153,3 +154,6 @@ async def test_of_a_key_that_goes_with_its_data_nothing_is_left_in_any_table(wor
     left = await left_in(database, tables, "key_id", UUID(key["id"]))
     assert left == KEPT_OF_A_KEY.keys()
     assert not await rows_of(database, "keys", "id", UUID(key["id"]))
+    (event,) = (await user.get(f"/v1/events?key_id={key['id']}")).json()["items"]
+    assert event["type"] == "key.deleted"
+    assert "label" not in event["data"]

@@ -31,21 +31,33 @@ def with_events(document: Any) -> Any:
     changed = deepcopy(document)
     for path, carried in EVENTS.items():
         stream = changed["paths"][path]["get"]["responses"]["200"]["content"]["text/event-stream"]
-        stream["schema"] = {
-            "type": "object",
-            "required": ["event", "data", "id"],
-            "properties": {
-                "event": {"type": "string", "const": carried.lower()},
-                "data": {
-                    "type": "string",
-                    "contentMediaType": "application/json",
-                    "contentSchema": {"$ref": f"#/components/schemas/{carried}"},
-                },
-                "id": {"type": "string"},
-                "retry": {"type": "integer", "minimum": 0},
-            },
-        }
+        stream["schema"] = _event_of({"const": carried.lower()}, carried)
+    of_events = changed["paths"]["/v1/events/stream"]["get"]["responses"]["200"]["content"]
+    # Only the first one has a name, and says where the stream begins.
+    begins = _event_of({"enum": ["ready", "reset"]}, None)
+    further = _event_of({"const": "message"}, "Event")
+    further["required"].remove("event")
+    of_events["text/event-stream"]["schema"] = {"anyOf": [begins, further]}
     return changed
+
+
+def _event_of(name: dict[str, Any], carried: str | None) -> dict[str, Any]:
+    """Return the schema of events with this name, and with a document of this schema as data."""
+    content = {} if carried is None else {"$ref": f"#/components/schemas/{carried}"}
+    return {
+        "type": "object",
+        "required": ["event", "data", "id"],
+        "properties": {
+            "event": {"type": "string", **name},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": content,
+            },
+            "id": {"type": "string"},
+            "retry": {"type": "integer", "minimum": 0},
+        },
+    }
 
 
 SCHEMA = schemathesis.openapi.from_dict(with_events(DOCUMENT))

@@ -224,6 +224,7 @@ AGED = (
     "UPDATE idempotency_records SET created_at = now() - interval '1 year'",
     "UPDATE releases SET at = now() - interval '1 year'",
     "UPDATE operations SET finished_at = now() - interval '1 year'",
+    "UPDATE events SET at = now() - interval '1 year'",
     "UPDATE purged_positions SET purged_at = now() - interval '1 year'",
     "UPDATE positions SET expires_at = now() - interval '1 day' WHERE status = 'opening'",
     "UPDATE presence SET lease_until = now() - interval '1 minute'",
@@ -245,6 +246,7 @@ TO_DO = {
         "SELECT count(*) FROM releases",
         "SELECT count(*) FROM operations WHERE finished_at < now() - interval '40 days'",
         "SELECT count(*) FROM purged_positions",
+        "SELECT count(*) FROM events WHERE at < now() - interval '30 days'",
         "SELECT count(*) FROM positions WHERE status = 'opening'",
     ),
     "audit_months": (

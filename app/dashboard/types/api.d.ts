@@ -37,6 +37,29 @@ export interface AccountChange {
   timezone?: string | null;
 }
 
+/**
+ * What the type's data hold; a member without a value is left out. `key.added`: `label`,
+ * `exchange`, `contract_type`, `active`, `status`. `key.changed`: `label`, `exchange`,
+ * `contract_type`, `active`, `changed`. `key.replaced`: `label`, `exchange`, `version`,
+ * `status`. `key.deleted`: `label`, `exchange`, `associated_data`, `operation_id`.
+ * `key.expiring`: `label`, `exchange`, `expires_at`, `days`. `key.expired`: `label`, `exchange`,
+ * `expires_at`. `key.credentials_rejected`: `label`, `exchange`, `reason`, `possible`,
+ * `exchange_code`. `key.credentials_restored`: `label`, `exchange`. `key.permissions_changed`:
+ * `label`, `exchange`, `before`, `after`. `key.withdrawal_permission`: `label`, `exchange`.
+ * `key.address_restriction_missing`: `label`, `exchange`. `key.released_from_new_address`:
+ * `label`, `exchange`, `address`. `release.refused`: `code`. `bot.added`: `name`. `bot.changed`:
+ * `name`, `paused`, `changed`. `bot.deleted`: `name`. `bot.online`: `name`. `bot.offline`:
+ * `name`. `bot.token_minted`: `name`. `assignment.changed`: `name`, `label`, `assigned`.
+ * `asset.changed`: `symbol`, `change`, `changed`. `opening.refused`: `symbol`, `side`, `code`,
+ * `blocked_by`. `position.opened`: `position_id`, `symbol`, `side`. `position.closed`:
+ * `position_id`, `symbol`, `side`, `reason`. `position.unexpected`: `position_id`, `symbol`,
+ * `side`, `kind`, `reasons`. `freeze.added`: `freeze_id`, `scope`, `exchange`, `reason`.
+ * `freeze.lifted`: `freeze_id`, `scope`, `exchange`, `reason`. `operation.progress`:
+ * `operation_id`, `kind`, `status`, `done`, `total`. `operation.finished`: `operation_id`,
+ * `kind`, `status`. `account.closing`: `operation_id`.
+ */
+export type AccountEventData = Record<string, unknown>;
+
 /** A key that trading data belong to. When `deleted`, only its trading data remain. */
 export interface AccountKey {
   /** Whether the key was deleted. */
@@ -644,6 +667,24 @@ export interface EquitySnapshotPage {
 }
 
 /**
+ * Something that happened in the account: ids, labels and reasons, never balances or secrets.
+ *
+ * An event that concerns no key, or no bot, has no `key_id`, or no `bot_id`.
+ */
+export interface Event {
+  /** When it happened. */
+  at: Timestamp;
+  bot_id?: string | null;
+  data: AccountEventData;
+  /** The environment that it concerns, if it is one. */
+  environment: Environment | null;
+  /** Unique in the account, and what a stream takes as `Last-Event-ID`. */
+  id: string;
+  key_id?: string | null;
+  type: EventType;
+}
+
+/**
  * Free-form details: at most 16 KiB of JSON, nested at most 20 levels deep, with at most 200
  * members in each object.
  */
@@ -651,6 +692,46 @@ export type EventData = Record<string, unknown>;
 
 /** How serious an event is. */
 export type EventLevel = "info" | "warning" | "error";
+
+/** A page of events. */
+export interface EventPage {
+  items: Event[];
+  /** Send it as `cursor` to get the next page; null on the last page. */
+  next_cursor: string | null;
+}
+
+/** What happened. */
+export type EventType =
+    | "key.added"
+    | "key.changed"
+    | "key.replaced"
+    | "key.deleted"
+    | "key.expiring"
+    | "key.expired"
+    | "key.credentials_rejected"
+    | "key.credentials_restored"
+    | "key.permissions_changed"
+    | "key.withdrawal_permission"
+    | "key.address_restriction_missing"
+    | "key.released_from_new_address"
+    | "release.refused"
+    | "bot.added"
+    | "bot.changed"
+    | "bot.deleted"
+    | "bot.online"
+    | "bot.offline"
+    | "bot.token_minted"
+    | "assignment.changed"
+    | "asset.changed"
+    | "opening.refused"
+    | "position.opened"
+    | "position.closed"
+    | "position.unexpected"
+    | "freeze.added"
+    | "freeze.lifted"
+    | "operation.progress"
+    | "operation.finished"
+    | "account.closing";
 
 /** What the exchange offers in one environment. */
 export interface ExchangeEnvironment {

@@ -15,6 +15,7 @@ from app.db.models.catalogue import (
 from app.db.models.credential import KeyCredential
 from app.db.models.dashboard_session import DashboardSession
 from app.db.models.deletion import DeletionMark, Operation
+from app.db.models.event import Event, EventHead
 from app.db.models.freeze import Freeze
 from app.db.models.idempotency import IdempotencyRecord
 from app.db.models.imports import ImportedRow, ImportRefusal
@@ -45,6 +46,8 @@ __all__ = [
     "DashboardSession",
     "DeletionMark",
     "EquitySnapshot",
+    "Event",
+    "EventHead",
     "FormerContract",
     "Freeze",
     "Funding",

@@ -11,6 +11,7 @@ from app.domains.assets.repository import AssetRepository
 from app.domains.assets.service import AssetService
 from app.domains.audit.deps import audit_log
 from app.domains.catalogue.repository import CatalogueRepository
+from app.domains.events.deps import event_log
 from app.domains.keys.margin_modes import MarginModes
 from app.domains.keys.repository import KeyRepository
 
@@ -28,6 +29,7 @@ async def asset_service(
         catalogue=CatalogueRepository(session=work.session),
         refresher=context.catalogues,
         audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
         most=context.settings.assets_per_key,
     )
 

@@ -33,6 +33,8 @@ from app.domains.assets.schemas import AssetChange, AssetCreate
 from app.domains.audit.log import AuditLog
 from app.domains.catalogue.refresher import CatalogueRefresher, instruments_worth_waiting
 from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.keys.margin_modes import AssetName, MarginModes
 from app.domains.keys.repository import KeyRepository, KeyRow
 from app.domains.trading.directory import own_symbol
@@ -46,7 +48,7 @@ from botkeys.exchanges.registry import EXCHANGES
 class AssetService:
     """The assets of the keys of one account, `most` for each key.
 
-    Locks in the order account, key, asset, audit head.
+    Locks in the order account, key, asset, audit head, event head.
 
     The key is locked `FOR SHARE`, so that no deletion or contract switch runs concurrently; where
     all symbols share a margin mode, all keys of the exchange account are locked `FOR UPDATE`. An
@@ -65,6 +67,7 @@ class AssetService:
         catalogue: CatalogueRepository,
         refresher: CatalogueRefresher,
         audit: AuditLog,
+        events: EventLog,
         most: int,
     ) -> None:
         self._session = session
@@ -75,6 +78,7 @@ class AssetService:
         self._catalogue = catalogue
         self._refresher = refresher
         self._audit = audit
+        self._events = events
         self._most = most
 
     async def page(self, key_id: UUID, after: str | None, limit: int) -> Page[AssetRow, str]:
@@ -140,6 +144,7 @@ class AssetService:
         # Counted under the lock of the audit log's head, which every addition holds to its end.
         if await self._assets.count(key_id) > self._most:
             raise AssetQuotaReached(self._most)
+        await self._add_event(key, symbol, "added")
         return await self._get(key_id, symbol)
 
     async def change(
@@ -178,6 +183,15 @@ class AssetService:
         others = await self._change(asset, of_account, changed)
         counted = {"also_changed": len(others)} if others else {}
         await self._record("asset.change", key, symbol, **changed, **counted)
+        await self._add_event(key, symbol, "changed", sorted(changed))
+        for other_id in sorted({other.key_id for other in others} - {key.id}):
+            await self._events.add(
+                EventType.ASSET_CHANGED,
+                key_id=other_id,
+                environment=key.environment,
+                change="changed",
+                changed=["margin_mode"],
+            )
         return await self._get(key_id, symbol), others
 
     async def _change(
@@ -200,6 +214,7 @@ class AssetService:
         await self._refuse_open_positions(key_id, symbol)
         await self._assets.remove(key_id, key.contract_type, symbol)
         await self._record("asset.remove", key, symbol)
+        await self._add_event(key, symbol, "removed")
 
     async def _wanted_margin_mode(
         self, key: KeyRow, of_account: Sequence[UUID], wanted: MarginMode | None
@@ -291,6 +306,19 @@ class AssetService:
         orders = await self._keys.resting_orders(*key_ids)
         if orders:
             raise AccountHasOrders(orders)
+
+    async def _add_event(
+        self, key: KeyRow, symbol: str, change: str, changed: list[str] | None = None
+    ) -> None:
+        await self._events.add(
+            EventType.ASSET_CHANGED,
+            key_id=key.id,
+            bot_id=key.bot_id,
+            environment=key.environment,
+            symbol=symbol,
+            change=change,
+            changed=changed,
+        )
 
     async def _record(self, action: str, key: KeyRow, symbol: str, **details: Any) -> None:
         for name, value in details.items():

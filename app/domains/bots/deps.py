@@ -14,6 +14,7 @@ from app.domains.bots.repository import BotRepository
 from app.domains.bots.service import BotService
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.bots.token_service import BotTokenService
+from app.domains.events.deps import event_log
 
 
 def config_rows_of(request: Request) -> Sequence[ConfigRow]:
@@ -29,6 +30,7 @@ async def bot_service(
         bots=BotRepository(session=work.session, account_id=caller.account_id),
         accounts=AccountRepository(session=work.session, user=caller.user),
         audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
         most=context.settings.bots_per_account,
     )
 
@@ -43,6 +45,7 @@ async def bot_token_service(
         tokens=BotTokenRepository(session=work.session),
         accounts=AccountRepository(session=work.session, user=caller.user),
         audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
         hmac_key=context.runtime.token,
     )
 

@@ -67,6 +67,11 @@ class BotRepository:
     async def get(self, bot_id: UUID) -> BotRow | None:
         return (await self._session.execute(self._bots().where(Bot.id == bot_id))).one_or_none()
 
+    async def name(self, bot_id: UUID) -> str:
+        """Return the name of a bot that is locked."""
+        query = select(Bot.name).where(*self._row(bot_id))
+        return (await self._session.execute(query)).scalar_one()
+
     async def count(self) -> int:
         count = select(func.count()).select_from(Bot).where(Bot.account_id == self._account_id)
         return (await self._session.execute(count)).scalar_one()

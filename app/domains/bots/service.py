@@ -19,21 +19,30 @@ from app.domains.bots.errors import (
 )
 from app.domains.bots.repository import BotRepository, BotRow
 from app.domains.bots.schemas import BotChange
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.errors import NotFound
 
 
 class BotService:
     """The bots of one account, at most `most`.
 
-    Locks in the order account, bot, keys, audit head.
+    Locks in the order account, bot, keys, audit head, event head.
     """
 
     def __init__(
-        self, *, bots: BotRepository, accounts: AccountRepository, audit: AuditLog, most: int
+        self,
+        *,
+        bots: BotRepository,
+        accounts: AccountRepository,
+        audit: AuditLog,
+        events: EventLog,
+        most: int,
     ) -> None:
         self._bots = bots
         self._accounts = accounts
         self._audit = audit
+        self._events = events
         self._most = most
 
     async def page(self, after: UUID | None, limit: int) -> Page[BotRow, UUID]:
@@ -51,6 +60,7 @@ class BotService:
         bot_id = new_id()
         await self._bots.add(bot_id, name)
         await self._audit.record("bot.add", target="bot", target_id=bot_id, name=name)
+        await self._events.add(EventType.BOT_ADDED, bot_id=bot_id, name=name)
         # Counted under the lock of the audit log's head, which every addition holds to its end.
         if await self._bots.count() > self._most:
             raise BotQuotaReached(self._most)
@@ -70,7 +80,16 @@ class BotService:
             return row
         await self._bots.change(bot_id, **changed)
         await self._audit.record("bot.change", target="bot", target_id=bot_id, **changed)
-        return await self.get(bot_id)
+        row = await self.get(bot_id)
+        await self._events.add(
+            EventType.BOT_CHANGED,
+            bot_id=bot_id,
+            environment=row.key_environment,
+            name=row.name,
+            paused=row.paused,
+            changed=sorted(changed),
+        )
+        return row
 
     async def delete(self, bot_id: UUID, expected: Revisions | None) -> None:
         """Delete the bot and its token and release its key; refused while it has open positions, or
@@ -81,6 +100,8 @@ class BotService:
         self._refuse_open_positions(row)
         await self._bots.delete(bot_id)
         await self._audit.record("bot.delete", target="bot", target_id=bot_id, name=row.name)
+        await self._add_lost_key(row)
+        await self._events.add(EventType.BOT_DELETED, bot_id=bot_id, name=row.name)
 
     async def assign(self, bot_id: UUID, key_id: UUID, expected: Revisions | None) -> BotRow:
         """Assign this key to the bot in place of its current one. Assigning the same key changes
@@ -117,7 +138,10 @@ class BotService:
             key_id=str(key_id),
             former_key_id=None if row.key_id is None else str(row.key_id),
         )
-        return await self.get(bot_id)
+        await self._add_lost_key(row)
+        row = await self.get(bot_id)
+        await self._add_assignment(row, assigned=True)
+        return row
 
     async def unassign(self, bot_id: UUID, expected: Revisions | None) -> BotRow:
         """Take the bot's key away. A bot without a key stays as it is, so a repeat succeeds."""
@@ -135,7 +159,24 @@ class BotService:
             environment=row.key_environment,
             key_id=str(row.key_id),
         )
+        await self._add_lost_key(row)
         return await self.get(bot_id)
+
+    async def _add_lost_key(self, before: BotRow) -> None:
+        """Add the event of the key that the bot had, if it had one."""
+        if before.key_id is not None:
+            await self._add_assignment(before, assigned=False)
+
+    async def _add_assignment(self, row: BotRow, *, assigned: bool) -> None:
+        await self._events.add(
+            EventType.ASSIGNMENT_CHANGED,
+            bot_id=row.id,
+            key_id=row.key_id,
+            environment=row.key_environment,
+            name=row.name,
+            label=row.key_label,
+            assigned=assigned,
+        )
 
     async def _locked(self, bot_id: UUID, expected: Revisions | None) -> BotRow:
         """Lock the bot and return its row, read in a later statement than the lock."""

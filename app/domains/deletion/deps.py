@@ -10,6 +10,7 @@ from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.deps import audit_log
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.deletion.service import DeletionService
+from app.domains.events.deps import event_log
 from app.domains.operations.repository import OperationRepository
 
 
@@ -21,6 +22,7 @@ async def deletion_service(
         operations=OperationRepository(session=work.session, account_id=caller.account_id),
         accounts=AccountRepository(session=work.session, user=caller.user),
         audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
     )
 
 

@@ -143,6 +143,24 @@ class PurgeRepository:
     def _covered(self, kind: DataKind, rows: Any, part: Slice) -> list[ColumnElement[bool]]:
         return covered(kind, rows, self._account_id, part, even_held=self._even_held)
 
+    async def purge_events(self, after: int, most: int) -> int | None:
+        """Look at the events that follow the number `after`, `most` of them, and delete what a mark
+        covers. Returns the number of the last one; `None` if none is left.
+        """
+        claimed = self._claimed
+        last: int | None = await self._session.scalar(
+            _PURGE_EVENTS,
+            {
+                "account": claimed.account_id,
+                "operation": claimed.id,
+                "claim": claimed.claim,
+                "seconds": claimed.seconds,
+                "after": after,
+                "rows": most,
+            },
+        )
+        return last
+
     async def forget_keys(self, key_ids: Sequence[UUID]) -> None:
         """Delete the labels of keys deleted with their data, and the days in which they traded.
 
@@ -209,6 +227,13 @@ _PURGE = text(
     ),
     bindparam("seconds", type_=Float()),
     bindparam("rows", type_=BigInteger()),
+)
+_PURGE_EVENTS = text(
+    "SELECT purge_events(:account, :operation, :claim, :seconds, :after, :rows)"
+).bindparams(
+    *(bindparam(name, type_=Uuid()) for name in ("account", "operation", "claim")),
+    *(bindparam(name, type_=BigInteger()) for name in ("after", "rows")),
+    bindparam("seconds", type_=Float()),
 )
 _FORGET_LABELS = text("SELECT forget_labels(:account)").bindparams(
     bindparam("account", type_=Uuid())

@@ -10,6 +10,9 @@ from app.domains.deletion.errors import UnknownKeys
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.deletion.schemas import DataDeletion
 from app.domains.deletion.scopes import stored
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
+from app.domains.operations.events import progress_of
 from app.domains.operations.repository import OperationRepository, OperationRow
 from app.domains.trading.kinds import KINDS
 from app.domains.trading.marks import FOREVER, Mark
@@ -34,11 +37,13 @@ class DeletionService:
         operations: OperationRepository,
         accounts: AccountRepository,
         audit: AuditLog,
+        events: EventLog,
     ) -> None:
         self._deletions = deletions
         self._operations = operations
         self._accounts = accounts
         self._audit = audit
+        self._events = events
 
     async def preview(self, wanted: DataDeletion) -> Preview:
         marks = await self._marks(wanted)
@@ -70,6 +75,7 @@ class DeletionService:
             target_id=row.id,
             **{"environment": None, **scope},
         )
+        await self._events.add(EventType.OPERATION_PROGRESS, **progress_of(row))
         return row
 
     async def _marks(self, wanted: DataDeletion) -> list[Mark]:

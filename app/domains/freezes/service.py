@@ -7,6 +7,8 @@ from app.api.pagination import Page
 from app.db.base import AnyRow
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.freezes.repository import FreezeRepository
 from app.domains.freezes.schemas import FreezeCreate
 from app.errors import NotFound
@@ -20,11 +22,17 @@ class FreezeService:
     """
 
     def __init__(
-        self, *, freezes: FreezeRepository, accounts: AccountRepository, audit: AuditLog
+        self,
+        *,
+        freezes: FreezeRepository,
+        accounts: AccountRepository,
+        audit: AuditLog,
+        events: EventLog,
     ) -> None:
         self._freezes = freezes
         self._accounts = accounts
         self._audit = audit
+        self._events = events
 
     async def page(self, after: UUID | None, limit: int) -> Page[AnyRow, UUID]:
         rows = await self._freezes.page(after, limit + 1)
@@ -45,16 +53,16 @@ class FreezeService:
         if new.key_id is not None and not await self._freezes.key_exists(new.key_id):
             raise NotFound
         row = await self.get(await self._freezes.add(**new.target, reason=new.reason))
-        await self._record("freeze.add", row)
+        await self._record("freeze.add", EventType.FREEZE_ADDED, row)
         return row, True
 
     async def lift(self, freeze_id: UUID) -> None:
         await self._accounts.lock_exclusive()
         row = await self.get(freeze_id)
         await self._freezes.remove(row.id)
-        await self._record("freeze.lift", row)
+        await self._record("freeze.lift", EventType.FREEZE_LIFTED, row)
 
-    async def _record(self, action: str, row: AnyRow) -> None:
+    async def _record(self, action: str, event: EventType, row: AnyRow) -> None:
         await self._audit.record(
             action,
             target="freeze",
@@ -63,4 +71,13 @@ class FreezeService:
             scope=row.scope,
             exchange=row.exchange,
             key_id=None if row.key_id is None else str(row.key_id),
+        )
+        await self._events.add(
+            event,
+            environment=row.environment,
+            key_id=row.key_id,
+            freeze_id=row.id,
+            scope=row.scope,
+            exchange=row.exchange,
+            reason=row.reason,
         )

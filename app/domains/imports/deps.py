@@ -11,6 +11,7 @@ from app.api.write_limiter import released
 from app.context import CurrentContext
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.deps import audit_log
+from app.domains.events.deps import event_log
 from app.domains.imports.repository import ImportRepository, StagingRepository
 from app.domains.imports.service import ImportService
 from app.domains.operations.repository import OperationRepository
@@ -26,6 +27,7 @@ async def import_service(
         operations=OperationRepository(session=work.session, account_id=account_id),
         accounts=AccountRepository(session=work.session, user=caller.user),
         audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
         work=work,
         staging=lambda operation_id: StagingRepository(
             executor=database.autocommit, account_id=account_id, operation_id=operation_id

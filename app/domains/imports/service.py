@@ -17,6 +17,8 @@ from app.db.base import new_id
 from app.db.models.deletion import IMPORT_TRADES
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.imports.errors import (
     DailyImportExceeded,
     ImportEnded,
@@ -31,6 +33,7 @@ from app.domains.imports.instruments import Instruments, LookUp
 from app.domains.imports.records import CsvRecords, Malformed, Record, Records
 from app.domains.imports.repository import ImportRepository, StagingRepository, empty_receipt
 from app.domains.imports.schemas import MOST_KEPT, MOST_ROWS
+from app.domains.operations.events import progress_of
 from app.domains.operations.repository import OperationRepository, OperationRow
 from app.domains.trading.errors import TOLERANCE, ClockAhead
 from app.errors import AppError, NotFound, UnsupportedMediaType
@@ -72,6 +75,7 @@ class ImportService:
         operations: OperationRepository,
         accounts: AccountRepository,
         audit: AuditLog,
+        events: EventLog,
         work: UnitOfWork,
         staging: Callable[[UUID], StagingRepository],
         aside: Callable[[], AbstractAsyncContextManager[None]],
@@ -82,6 +86,7 @@ class ImportService:
         self._operations = operations
         self._accounts = accounts
         self._audit = audit
+        self._events = events
         self._work = work
         self._staging = staging
         self._aside = aside
@@ -202,6 +207,7 @@ class ImportService:
         row = await self._operations.get(operation_id)
         if row is None:
             raise ImportEnded
+        await self._events.add(EventType.OPERATION_PROGRESS, **progress_of(row))
         return row
 
 

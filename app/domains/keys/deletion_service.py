@@ -10,9 +10,12 @@ from app.domains.audit.log import AuditLog
 from app.domains.bots.errors import KeyAssigned
 from app.domains.deletion.repository import DeletionRepository, whole_key
 from app.domains.deletion.scopes import stored
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.keys.credential_repository import CredentialRepository
 from app.domains.keys.errors import FormerBotHasPositions
 from app.domains.keys.repository import KeyRepository, KeyRow
+from app.domains.operations.events import progress_of
 from app.domains.operations.repository import OperationRepository, OperationRow
 from app.domains.trading.kinds import KINDS
 from app.errors import NotFound
@@ -32,7 +35,7 @@ class KeyPreview:
 
 
 class KeyDeletionService:
-    """Deletion of keys. Locks in the order account, key, audit head."""
+    """Deletion of keys. Locks in the order account, key, audit head, event head."""
 
     def __init__(
         self,
@@ -43,6 +46,7 @@ class KeyDeletionService:
         deletions: DeletionRepository,
         operations: OperationRepository,
         audit: AuditLog,
+        events: EventLog,
     ) -> None:
         self._keys = keys
         self._credentials = credentials
@@ -50,6 +54,7 @@ class KeyDeletionService:
         self._deletions = deletions
         self._operations = operations
         self._audit = audit
+        self._events = events
 
     async def preview(self, key_id: UUID) -> KeyPreview:
         key = await self._keys.get(key_id)
@@ -68,6 +73,14 @@ class KeyDeletionService:
         deleted = await self._remove(key_id)
         await self._keys.forget_label(key_id)
         await self._record(key)
+        await self._events.add(
+            EventType.KEY_DELETED,
+            key_id=key.id,
+            environment=key.environment,
+            label=key.label,
+            exchange=key.exchange,
+            associated_data="keep",
+        )
         return deleted
 
     async def delete_with_data(self, key_id: UUID, expected: Revisions | None) -> OperationRow:
@@ -92,6 +105,15 @@ class KeyDeletionService:
             environment=key.environment,
         )
         await self._record(key, operation_id=str(row.id))
+        await self._events.add(
+            EventType.KEY_DELETED,
+            key_id=key.id,
+            environment=key.environment,
+            exchange=key.exchange,
+            associated_data="delete",
+            operation_id=row.id,
+        )
+        await self._events.add(EventType.OPERATION_PROGRESS, **progress_of(row))
         return row
 
     async def _deletable(self, key_id: UUID, expected: Revisions | None) -> KeyRow:

@@ -14,6 +14,7 @@ from app.domains.audit.deps import audit_log
 from app.domains.bots.repository import BotRepository
 from app.domains.catalogue.leverages import KeyLeverages
 from app.domains.deletion.repository import DeletionRepository
+from app.domains.events.deps import event_log
 from app.domains.keys.credential_check import CredentialCheck
 from app.domains.keys.credential_repository import CredentialRepository
 from app.domains.keys.credential_sealer import CredentialSealer
@@ -45,6 +46,7 @@ async def key_service(
         refresher=context.catalogues,
         bots=BotRepository(session=work.session, account_id=caller.account_id),
         audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
         most=context.settings.keys_per_account,
     )
 
@@ -62,6 +64,7 @@ async def deletion_service(
         deletions=DeletionRepository(session=work.session, account_id=account_id),
         operations=OperationRepository(session=work.session, account_id=account_id),
         audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
     )
 
 
@@ -83,6 +86,7 @@ async def replacement_service(
         leverages=KeyLeverages(session=work.session, account_id=caller.account_id),
         modes=MarginModes(session=work.session, account_id=caller.account_id),
         audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
     )
 
 
@@ -107,6 +111,7 @@ async def pair_service(
         exchanges=context.exchanges,
         refresher=context.catalogues,
         audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
         most=context.settings.keys_per_account,
     )
 

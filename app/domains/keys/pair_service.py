@@ -17,6 +17,8 @@ from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.catalogue.repository import CatalogueKey
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.keys.credential_check import skipped
 from app.domains.keys.credential_input import require_offered
 from app.domains.keys.credential_repository import CredentialRepository
@@ -53,7 +55,7 @@ class PairService:
     exchange cannot be asked about the key: its bot reports.
 
     `limit` counts pairs with the account's checks of keys. `aside`: a context that is entered while
-    a pair is made. Locks in the order account, key, audit head.
+    a pair is made. Locks in the order account, key, audit head, event head.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class PairService:
         exchanges: Exchanges,
         refresher: CatalogueRefresher,
         audit: AuditLog,
+        events: EventLog,
         most: int,
     ) -> None:
         self._session = session
@@ -87,6 +90,7 @@ class PairService:
         self._exchanges = exchanges
         self._refresher = refresher
         self._audit = audit
+        self._events = events
         self._most = most
 
     async def add(self, new: KeyPairCreate) -> KeyRow:
@@ -140,7 +144,18 @@ class PairService:
         # Counted under the lock of the audit log's head, which every addition holds to its end.
         if await self._keys.count() > self._most:
             raise KeyQuotaReached(self._most)
-        return self._current(await self._keys.get(key_id), None)
+        row = self._current(await self._keys.get(key_id), None)
+        await self._events.add(
+            EventType.KEY_ADDED,
+            key_id=key_id,
+            environment=row.environment,
+            label=row.label,
+            exchange=row.exchange,
+            contract_type=row.contract_type,
+            active=row.active,
+            status=row.verification_status,
+        )
+        return row
 
     async def complete(
         self, key_id: UUID, api_key: Secret, expected: Revisions | None
@@ -184,7 +199,17 @@ class PairService:
             environment=row.environment,
             exchange=row.exchange,
         )
-        return self._current(await self._keys.get(key_id), None), adjusted
+        row = self._current(await self._keys.get(key_id), None)
+        await self._events.add(
+            EventType.KEY_REPLACED,
+            key_id=key_id,
+            environment=row.environment,
+            label=row.label,
+            exchange=row.exchange,
+            version=row.version,
+            status=row.verification_status,
+        )
+        return row, adjusted
 
     @staticmethod
     def _awaiting(row: KeyRow) -> KeyRow:

@@ -15,6 +15,9 @@ from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.bots.errors import KeyIncomplete
 from app.domains.catalogue.leverages import KeyLeverages
+from app.domains.events.key_health import KeyHealth, add_health_events
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_credentials
 from app.domains.keys.credential_repository import CredentialRepository
@@ -38,7 +41,9 @@ from botkeys.sealing.binding import Binding
 
 
 class ReplacementService:
-    """New credentials for keys of one account. Locks in the order account, key, audit head."""
+    """New credentials for keys of one account. Locks in the order account, key, audit head, event
+    head.
+    """
 
     def __init__(
         self,
@@ -53,6 +58,7 @@ class ReplacementService:
         leverages: KeyLeverages,
         modes: MarginModes,
         audit: AuditLog,
+        events: EventLog,
     ) -> None:
         self._session = session
         self._keys = keys
@@ -64,6 +70,7 @@ class ReplacementService:
         self._leverages = leverages
         self._modes = modes
         self._audit = audit
+        self._events = events
 
     async def replace(
         self,
@@ -142,7 +149,19 @@ class ReplacementService:
             verification=verified.status,
             confirmed_same_account=new.confirm_same_account,
         )
-        return self._current(await self._keys.get(key_id), None), request.adjusted
+        former, row = row, self._current(await self._keys.get(key_id), None)
+        named: dict[str, Any] = {
+            "key_id": key_id,
+            "bot_id": row.bot_id,
+            "environment": row.environment,
+            "label": row.label,
+            "exchange": row.exchange,
+        }
+        await self._events.add(
+            EventType.KEY_REPLACED, **named, version=version, status=row.verification_status
+        )
+        await add_health_events(self._events, KeyHealth.of(former), KeyHealth.of(row), **named)
+        return row, request.adjusted
 
     async def _refuse_other_key(self, mark: bytes, key_id: UUID) -> None:
         """Refuse an API key that another key holds; the same API key with a new secret is

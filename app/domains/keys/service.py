@@ -18,6 +18,9 @@ from app.domains.bots.repository import BotRepository
 from app.domains.catalogue.leverages import KeyLeverages
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.catalogue.repository import CatalogueKey
+from app.domains.events.key_health import KeyHealth, add_health_events
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.keys.contract_switch import ContractSwitch
 from app.domains.keys.credential_check import CredentialCheck, Verified, hashed_account
 from app.domains.keys.credential_input import KeyRequest, read_request
@@ -34,7 +37,7 @@ from botkeys.sealing.binding import Binding
 class KeyService:
     """The keys of one account, at most `most`.
 
-    Locks in the order account, bot, presence, key, audit head.
+    Locks in the order account, bot, presence, key, audit head, event head.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class KeyService:
         refresher: CatalogueRefresher,
         bots: BotRepository,
         audit: AuditLog,
+        events: EventLog,
         most: int,
     ) -> None:
         self._session = session
@@ -64,6 +68,7 @@ class KeyService:
         self._refresher = refresher
         self._switch = ContractSwitch(keys, bots)
         self._audit = audit
+        self._events = events
         self._most = most
 
     async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> Page[KeyRow, UUID]:
@@ -138,7 +143,18 @@ class KeyService:
         # Counted under the lock of the audit log's head, which every addition holds to its end.
         if await self._keys.count() > self._most:
             raise KeyQuotaReached(self._most)
-        return await self.get(key_id)
+        row = await self.get(key_id)
+        named: dict[str, Any] = {"key_id": key_id, "environment": row.environment}
+        named |= {"label": row.label, "exchange": row.exchange}
+        await self._events.add(
+            EventType.KEY_ADDED,
+            **named,
+            contract_type=row.contract_type,
+            active=row.active,
+            status=row.verification_status,
+        )
+        await add_health_events(self._events, None, KeyHealth.of(row), **named)
+        return row
 
     async def change(self, key_id: UUID, change: KeyChange, expected: Revisions | None) -> KeyRow:
         """Rename, (de)activate or switch the key. `expected` holds the revisions named by If-Match,
@@ -171,6 +187,17 @@ class KeyService:
             **changed,
         )
         row = await self.get(key_id)
+        await self._events.add(
+            EventType.KEY_CHANGED,
+            key_id=key_id,
+            bot_id=row.bot_id,
+            environment=row.environment,
+            label=row.label,
+            exchange=row.exchange,
+            contract_type=row.contract_type,
+            active=row.active,
+            changed=sorted(changed),
+        )
         if "contract_type" in changed:
             self._refresher.start(CatalogueKey.of(row))
         return row

@@ -9,6 +9,7 @@ from fastapi import Depends, Response
 from app.api.route import CurrentCaller, CurrentWork
 from app.context import CurrentContext
 from app.domains.audit.deps import audit_log
+from app.domains.events.deps import event_log
 from app.domains.operations.progress_stream import OperationEvents
 from app.domains.operations.repository import OperationRepository, OperationRow
 from app.domains.operations.service import OperationService
@@ -18,7 +19,11 @@ async def operation_service(
     work: CurrentWork, context: CurrentContext, caller: CurrentCaller
 ) -> OperationService:
     operations = OperationRepository(session=work.session, account_id=caller.account_id)
-    return OperationService(operations=operations, audit=audit_log(work, context, caller))
+    return OperationService(
+        operations=operations,
+        audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
+    )
 
 
 async def progress(

@@ -6,15 +6,21 @@ from uuid import UUID
 from app.api.pagination import Page
 from app.db.models.deletion import IMPORT_TRADES
 from app.domains.audit.log import AuditLog
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.operations.errors import NotCancellable
+from app.domains.operations.events import progress_of
 from app.domains.operations.repository import FINISHED, OperationRepository, OperationRow
 from app.errors import NotFound
 
 
 class OperationService:
-    def __init__(self, *, operations: OperationRepository, audit: AuditLog) -> None:
+    def __init__(
+        self, *, operations: OperationRepository, audit: AuditLog, events: EventLog
+    ) -> None:
         self._operations = operations
         self._audit = audit
+        self._events = events
 
     async def page(self, after: UUID | None, limit: int) -> Page[OperationRow, UUID]:
         rows = await self._operations.page(after, limit + 1)
@@ -44,4 +50,6 @@ class OperationService:
             environment=row.environment,
             status=row.status,
         )
+        if row.status not in FINISHED:
+            await self._events.add(EventType.OPERATION_PROGRESS, **progress_of(row))
         return row

@@ -6,10 +6,10 @@ from app.api.access import for_bots
 from app.api.json_response import json_answer
 from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.api.problems import problems
-from app.api.route import EdgeRoute
+from app.api.route import CurrentWork, EdgeRoute
 from app.domains.assets.errors import LeverageNotSettable, MarginModeNotSupported
 from app.domains.positions.deps import PositionReports
-from app.domains.positions.errors import REFUSALS, PositionConflict
+from app.domains.positions.errors import REFUSALS, OpeningRefused, PositionConflict
 from app.domains.positions.schemas import Position, PositionId, PositionPage, PositionReport
 from app.domains.positions.serializers import position_document
 from app.domains.trading import errors
@@ -55,7 +55,7 @@ async def list_held_positions(
 )
 @for_bots(hot=True)
 async def report_position(
-    position_id: PositionId, report: PositionReport, service: PositionReports
+    position_id: PositionId, report: PositionReport, service: PositionReports, work: CurrentWork
 ) -> Response:
     """Report a position, or ask for permission to open one.
 
@@ -67,4 +67,11 @@ async def report_position(
     response with the status `opening` and an `expires_at` in the future permits the order; for a
     position that is already open or closed, the stored state is returned.
     """
-    return json_answer(position_document(await service.report(position_id, report)))
+    try:
+        row = await service.report(position_id, report)
+    except OpeningRefused as refusal:
+        await work.rollback()
+        await service.add_refusal(position_id, report, refusal)
+        await work.commit_own()
+        raise
+    return json_answer(position_document(row))

@@ -11,6 +11,7 @@ from app.db.driver import SessionExecutor
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.deps import audit_log
 from app.domains.bot_events.repository import BotEventRepository
+from app.domains.events.deps import event_log
 from app.domains.positions.report_repository import PositionReportRepository
 from app.domains.positions.reports import PositionReportService
 from app.domains.positions.repository import PositionRepository
@@ -32,6 +33,7 @@ async def position_service(
         accounts=AccountRepository(session=work.session, user=caller.user),
         events_of=events_of,
         audit=audit_log(work, context, caller),
+        log=event_log(work, caller),
     )
 
 
@@ -46,6 +48,8 @@ async def position_report_service(
         events=BotEventRepository(
             executor=SessionExecutor(work.session), account_id=bot.account_id, bot_id=bot.bot_id
         ),
+        log=event_log(work, caller),
+        refusals=context.opening_refusals,
         bot=bot,
         refuse_withdrawal=context.settings.refuse_withdrawal,
     )

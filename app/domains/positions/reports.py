@@ -14,17 +14,21 @@ from app.domains.assets.rules import (
     require_margin_mode,
     require_settable_leverage,
 )
+from app.domains.bot_events.event import RecordedEvent
 from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.errors import NoKey
 from app.domains.bots.opening_rules import bot_blocked_by, row_blocked_by
+from app.domains.events.log import EventLog
+from app.domains.events.refusals import RefusalWindow
+from app.domains.events.types import EventType
 from app.domains.positions.changes import changes, in_time
-from app.domains.positions.errors import PositionConflict, refused
+from app.domains.positions.errors import OpeningRefused, PositionConflict, refused
 from app.domains.positions.report_repository import Origin, PositionReportRepository
 from app.domains.positions.rows import PositionRow
 from app.domains.positions.schemas import PositionReport
 from app.domains.positions.transitions import Effect, State, effect_of, state_of
-from app.domains.positions.warnings import of_effect, of_times
+from app.domains.positions.warnings import UNEXPECTED, of_effect, of_times
 from app.domains.trading.errors import TOLERANCE, ClockAhead, DataDeleted, KeyNotAssigned
 from app.domains.trading.marks import FOREVER, latest_cutoff
 from app.domains.trading.symbols import is_foreign
@@ -74,18 +78,26 @@ class _Report(NamedTuple):
 
 
 class PositionReportService:
-    """The positions of one bot. Locks in the order account, bot, key, asset, position."""
+    """The positions of one bot.
+
+    Locks in the order account, bot, key, asset, position, event head.
+    """
 
     def __init__(
         self,
         *,
         positions: PositionReportRepository,
         events: BotEventRepository,
+        log: EventLog,
+        refusals: RefusalWindow,
         bot: BotPrincipal,
         refuse_withdrawal: bool,
     ) -> None:
         self._positions = positions
         self._events = events
+        self._log = log
+        self._refusals = refusals
+        self._key: ConfigRow | None = None
         self._bot = bot
         self._refuse_withdrawal = refuse_withdrawal
 
@@ -110,6 +122,32 @@ class PositionReportService:
                     _Report(position_id, sent, stored, rows, self._refuse_withdrawal, now)
                 )
         return row
+
+    async def add_refusal(
+        self, position_id: str, sent: PositionReport, why: OpeningRefused
+    ) -> None:
+        """Add the event that an opening was refused, in a transaction of its own, unless one that
+        is like it was added shortly ago, or the bot is gone.
+        """
+        alike = (self._bot.bot_id, sent.symbol, sent.side, why.code)
+        if self._key is None or not self._refusals.admit(alike):
+            return
+        try:
+            if await self._positions.share_bot(position_id) is None:
+                return
+            await self._log.add(
+                EventType.OPENING_REFUSED,
+                bot_id=self._bot.bot_id,
+                key_id=self._key.key_id,
+                environment=self._key.environment,
+                symbol=sent.symbol,
+                side=sent.side,
+                code=why.code,
+                blocked_by=why.members["blocked_by"],
+            )
+        except BaseException:
+            self._refusals.forget(alike)
+            raise
 
     async def _share(self, position_id: str, sent: PositionReport) -> set[UUID]:
         """Lock what the report depends on against changes; return the keys it may concern."""
@@ -222,6 +260,7 @@ class PositionReportService:
                 raise PositionConflict(stored.symbol, stored.side)
             await self._require_offered(first, report)
         if reasons := report.blocked_by:
+            self._key = first
             raise refused(reasons)
 
     async def _require_offered(self, of_key: ConfigRow, report: _Report) -> None:
@@ -316,6 +355,33 @@ class PositionReportService:
                 environment=row.environment,
                 contract_type=row.contract_type,
             )
+        await self._add_events(effect, state, row, events)
+
+    async def _add_events(
+        self, effect: Effect, state: State, row: PositionRow, warnings: Sequence[RecordedEvent]
+    ) -> None:
+        """Add the events of a position that was opened, closed, or that nobody expected."""
+        of_position: dict[str, Any] = {
+            "key_id": row.key_id,
+            "bot_id": self._bot.bot_id,
+            "environment": row.environment,
+            "position_id": row.id,
+            "symbol": row.symbol,
+            "side": row.side,
+        }
+        if effect in {Effect.OPEN, Effect.REOPEN} and state is not State.OPEN:
+            await self._log.add(EventType.POSITION_OPENED, **of_position)
+        elif effect is Effect.CLOSE:
+            reason = row.close_reason
+            await self._log.add(EventType.POSITION_CLOSED, **of_position, reason=reason)
+        for warning in warnings:
+            if warning.kind in UNEXPECTED:
+                await self._log.add(
+                    EventType.POSITION_UNEXPECTED,
+                    **of_position,
+                    kind=warning.kind,
+                    reasons=warning.data.get("blocked_by"),
+                )
 
 
 def _in_time(report: _Report) -> _Report:

@@ -8,6 +8,8 @@ from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.bot_events.event import RecordedEvent
 from app.domains.bot_events.repository import BotEventRepository
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.positions.errors import PositionAmbiguous
 from app.domains.positions.repository import PositionRepository
 from app.domains.positions.rows import PositionRow
@@ -21,7 +23,9 @@ _BY_HAND = (
 
 
 class PositionService:
-    """The positions of one account. Locks in the order account, position, audit head."""
+    """The positions of one account. Locks in the order account, position, audit head, event
+    head.
+    """
 
     def __init__(
         self,
@@ -30,11 +34,13 @@ class PositionService:
         accounts: AccountRepository,
         events_of: Callable[[UUID], BotEventRepository],
         audit: AuditLog,
+        log: EventLog,
     ) -> None:
         self._positions = positions
         self._accounts = accounts
         self._events_of = events_of
         self._audit = audit
+        self._log = log
 
     async def close(self, position_id: str, bot_id: UUID | None) -> PositionRow:
         """Close the position without its bot. A closed position stays as it is.
@@ -68,7 +74,18 @@ class PositionService:
             bot_id=str(holder),
             symbol=row.symbol,
         )
-        return await self._shown(holder, position_id)
+        closed = await self._shown(holder, position_id)
+        await self._log.add(
+            EventType.POSITION_CLOSED,
+            key_id=closed.key_id,
+            bot_id=holder,
+            environment=closed.environment,
+            position_id=closed.id,
+            symbol=closed.symbol,
+            side=closed.side,
+            reason=closed.close_reason,
+        )
+        return closed
 
     async def _first(self, bots: Iterable[UUID], position_id: str) -> PositionRow:
         """Lock and return the first of these bots' positions that is not deleted. Raises

@@ -9,6 +9,9 @@ from app.domains.positions.rows import PositionRow
 from app.domains.positions.transitions import Effect, State
 from app.domains.trading.errors import ClockAhead
 
+UNEXPECTED = frozenset({"position_unexpected", "position_reopened"})
+"""The kinds of events about positions that should not be open."""
+
 _UNEXPECTED = (
     "A position without a reservation was reported as open while new positions were blocked."
 )

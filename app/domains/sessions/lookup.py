@@ -114,6 +114,7 @@ class SessionLookup:
                 actor="user",
                 acting_service=None,
                 session_id=claimed.session_id,
+                expires_at=expires_at.timestamp(),
             )
             return FoundSession(user, expires_at)
         raise SessionExpired(SessionFault.UNKNOWN)

@@ -11,6 +11,7 @@ from app.domains.audit.deps import audit_log
 from app.domains.deletion.account.repository import ClosingRepository
 from app.domains.deletion.account.service import ClosingService
 from app.domains.deletion.repository import DeletionRepository
+from app.domains.events.deps import event_log
 from app.domains.operations.repository import OperationRepository
 from app.domains.sessions.lifetimes import session_times
 from app.domains.sessions.repository import SessionRepository
@@ -30,6 +31,7 @@ async def closing_service(
         ),
         account_statuses=context.account_statuses,
         audit=audit_log(work, context, caller),
+        events=event_log(work, caller),
         user=caller.user,
     )
 

@@ -10,6 +10,8 @@ from app.domains.deletion.account.errors import AccountHasPositions
 from app.domains.deletion.account.repository import CLOSE, ClosingRepository
 from app.domains.deletion.repository import DeletionRepository
 from app.domains.deletion.scopes import stored
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.operations.repository import OperationRepository, OperationRow
 from app.domains.sessions.repository import SessionRepository
 from app.domains.trading.kinds import KINDS
@@ -17,7 +19,9 @@ from app.domains.trading.marks import FOREVER, Mark
 
 
 class ClosingService:
-    """The closing of accounts. Locks in the order account, bots, presence, keys, audit head."""
+    """The closing of accounts. Locks in the order account, bots, presence, keys, audit head,
+    event head.
+    """
 
     def __init__(
         self,
@@ -29,6 +33,7 @@ class ClosingService:
         sessions: SessionRepository,
         account_statuses: AccountStatusCache,
         audit: AuditLog,
+        events: EventLog,
         user: UserPrincipal,
     ) -> None:
         self._accounts = accounts
@@ -38,6 +43,7 @@ class ClosingService:
         self._sessions = sessions
         self._account_statuses = account_statuses
         self._audit = audit
+        self._events = events
         self._user = user
 
     async def close(self, expected: Revisions | None, *, force: bool) -> OperationRow:
@@ -77,6 +83,7 @@ class ClosingService:
             force=force,
             open_positions=held,
         )
+        await self._events.add(EventType.ACCOUNT_CLOSING, operation_id=row.id)
         return row
 
     async def _again(self, status: AccountStatus) -> OperationRow | None:

@@ -11,6 +11,7 @@ from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.deps import config_rows_of
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.catalogue.leverages import KeyLeverages
+from app.domains.events.deps import event_log
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.service import HeartbeatService
 
@@ -28,6 +29,7 @@ async def heartbeat_service(
         bot_events=BotEventRepository(
             executor=SessionExecutor(work.session), account_id=bot.account_id, bot_id=bot.bot_id
         ),
+        log=event_log(work, caller),
         tokens=BotTokenRepository(session=work.session),
         bot=bot,
         rows=config_rows_of(request),

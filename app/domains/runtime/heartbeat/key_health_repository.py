@@ -46,6 +46,7 @@ class HealthRepository:
             select(
                 func.clock_timestamp().label("now"),
                 Key.id,
+                Key.label,
                 Key.exchange,
                 Key.environment,
                 Key.contract_type,

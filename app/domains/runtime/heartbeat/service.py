@@ -10,6 +10,8 @@ from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.config_rows import ConfigRow
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.catalogue.leverages import KeyLeverages
+from app.domains.events.key_health import KeyHealth, add_health_events
+from app.domains.events.log import EventLog
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.key_health import clock_ahead, differences, events
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
@@ -32,6 +34,7 @@ class HeartbeatService:
         health: HealthRepository,
         leverages: KeyLeverages,
         bot_events: BotEventRepository,
+        log: EventLog,
         tokens: BotTokenRepository,
         bot: BotPrincipal,
         rows: Sequence[ConfigRow],
@@ -42,6 +45,7 @@ class HeartbeatService:
         self._health = health
         self._leverages = leverages
         self._events = bot_events
+        self._log = log
         self._tokens = tokens
         self._bot = bot
         self._rows = rows
@@ -109,4 +113,16 @@ class HeartbeatService:
                 exchange=key.exchange,
                 environment=key.environment,
                 contract_type=key.contract_type,
+            )
+        if changed:
+            before = KeyHealth.of(key)
+            await add_health_events(
+                self._log,
+                before,
+                before.with_columns(changed),
+                key_id=key.id,
+                bot_id=self._bot.bot_id,
+                environment=key.environment,
+                label=key.label,
+                exchange=key.exchange,
             )

@@ -32,11 +32,12 @@ def _beat(which: str, locking: str) -> TextClause:
     """Return the statement that renews leases, records who came online and returns the bots
     written.
 
-    Bots without a presence row are not returned. A bot that comes back after its lease ended,
-    before a worker noticed, first goes offline, at the time its lease ended. The clock is read row
-    by row, after the lock. The events' foreign key takes accounts FOR KEY SHARE after presence,
-    against the usual order: a transaction that holds an account while it waits for presence must
-    lock the account FOR NO KEY UPDATE at most.
+    Bots without a presence row are not returned, nor are, with `locking`, those whose rows others
+    have locked. A bot that comes back after its lease ended, before a worker noticed, first goes
+    offline, at the time its lease ended. The clock is read row by row, after the lock. The events'
+    foreign keys take accounts FOR KEY SHARE after presence, against the usual order: a transaction
+    that holds an account while it waits for presence must lock the account FOR NO KEY UPDATE at
+    most. Heads of events are locked for bots that come online alone, in the order of accounts.
     """
     return text(
         f"""
@@ -50,31 +51,58 @@ def _beat(which: str, locking: str) -> TextClause:
             {which}
             ORDER BY presence.account_id, presence.bot_id
             FOR UPDATE OF presence {locking}
+        ), clocked AS MATERIALIZED (
+            SELECT locked.*, clock_timestamp() AS now FROM locked
+        ), changing AS MATERIALIZED (
+            SELECT * FROM clocked WHERE NOT announced_online OR lease_until <= now
+        ), heads AS MATERIALIZED (
+            SELECT account_id FROM event_heads
+            WHERE account_id IN (SELECT account_id FROM changing)
+            ORDER BY account_id
+            FOR UPDATE {locking}
         ), beaten AS (
-            UPDATE presence SET last_heartbeat_at = clock_timestamp(),
-                lease_until = clock_timestamp() + :lease, announced_online = true
-            FROM locked
-            WHERE presence.account_id = locked.account_id AND presence.bot_id = locked.bot_id
-            RETURNING locked.account_id, locked.bot_id, locked.announced_online,
-                locked.lease_until, locked.offline_id, locked.online_id,
-                presence.last_heartbeat_at AS now
+            UPDATE presence SET last_heartbeat_at = clocked.now,
+                lease_until = clocked.now + :lease, announced_online = true
+            FROM clocked
+            WHERE presence.account_id = clocked.account_id AND presence.bot_id = clocked.bot_id
+              AND (clocked.announced_online AND clocked.lease_until > clocked.now
+                OR clocked.account_id IN (SELECT account_id FROM heads))
+            RETURNING clocked.account_id, clocked.bot_id
+        ), changed AS MATERIALIZED (
+            SELECT changing.account_id, changing.bot_id, bots.name,
+                   keys.id AS key_id, keys.exchange, keys.environment, keys.contract_type,
+                   change.id, change.kind, change.level, change.message, change.at,
+                   row_number() OVER (
+                       PARTITION BY changing.account_id ORDER BY changing.bot_id, change.place
+                   ) AS number
+            FROM changing
+            JOIN heads ON heads.account_id = changing.account_id
+            JOIN bots ON bots.account_id = changing.account_id AND bots.id = changing.bot_id
+            LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
+            CROSS JOIN LATERAL (VALUES
+                (1, offline_id, 'offline', 'warning', '{STOPPED}', lease_until),
+                (2, online_id, 'online', 'info', 'The bot sends heartbeats.', now)
+            ) AS change (place, id, kind, level, message, at)
+            WHERE change.kind = 'online' OR announced_online
         ), recorded AS (
             INSERT INTO bot_events
                 (account_id, id, bot_id, key_id, exchange, environment, contract_type,
                  kind, level, message, at)
-            SELECT beaten.account_id, change.id, beaten.bot_id,
-                   keys.id, keys.exchange, keys.environment, keys.contract_type,
-                   change.kind, change.level, change.message, change.at
-            FROM beaten
-            JOIN bots ON bots.account_id = beaten.account_id AND bots.id = beaten.bot_id
-            LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
-            CROSS JOIN LATERAL (VALUES
-                (offline_id, 'offline', 'warning', '{STOPPED}',
-                 lease_until),
-                (online_id, 'online', 'info', 'The bot sends heartbeats.', now)
-            ) AS change (id, kind, level, message, at)
-            WHERE (NOT announced_online OR lease_until <= now)
-              AND (change.kind = 'online' OR announced_online)
+            SELECT account_id, id, bot_id, key_id, exchange, environment, contract_type,
+                kind, level, message, at
+            FROM changed
+        ), counted AS (
+            SELECT account_id, count(*) AS number FROM changed GROUP BY account_id
+        ), moved AS (
+            UPDATE event_heads SET sequence = event_heads.sequence + counted.number
+            FROM counted WHERE event_heads.account_id = counted.account_id
+            RETURNING event_heads.account_id, event_heads.sequence - counted.number AS before
+        ), added AS (
+            INSERT INTO events (account_id, id, type, at, environment, key_id, bot_id, data)
+            SELECT changed.account_id, moved.before + changed.number, 'bot.' || changed.kind,
+                changed.at, changed.environment, changed.key_id, changed.bot_id,
+                jsonb_build_object('name', changed.name)
+            FROM changed JOIN moved ON moved.account_id = changed.account_id
         )
         SELECT account_id, bot_id FROM beaten
         """  # noqa: S608  # built from constants only
@@ -106,6 +134,10 @@ _MAKE_ROWS = Statement(
 _MAKE_ROW = text(
     "INSERT INTO presence (account_id, bot_id) SELECT account_id, id FROM bots"
     " WHERE account_id = :account AND id = :bot FOR KEY SHARE ON CONFLICT DO NOTHING"
+)
+_MAKE_HEAD = text(
+    "INSERT INTO event_heads (account_id, sequence) SELECT account_id, 0 FROM accounts"
+    " WHERE account_id = :account FOR KEY SHARE ON CONFLICT DO NOTHING"
 )
 
 
@@ -180,6 +212,7 @@ class HeartbeatWriter:
     async def _beat_one(self, account_id: UUID, bot_id: UUID) -> bool:
         async with self._database.sessions() as session:
             await session.execute(_MAKE_ROW, {"account": account_id, "bot": bot_id})
+            await session.execute(_MAKE_HEAD, {"account": account_id})
             named = {**self._parameters([(account_id, bot_id)]), "account": account_id}
             there = (await session.execute(_BEAT_ONE, named)).first() is not None
             await outcome.commit(session)

@@ -9,6 +9,7 @@ from app.context import Context, CurrentContext
 from app.custody.role_keys import RuntimeKeys
 from app.domains.audit.log import AuditLog
 from app.domains.bot_events.repository import BotEventRepository
+from app.domains.events.log import EventLog
 from app.domains.runtime.release.repository import ReleaseRepository
 from app.domains.runtime.release.service import ReleaseService
 
@@ -33,6 +34,7 @@ async def release_service(
         exchanges=context.exchanges,
         keyring=_keys(context).releasing,
         audit=AuditLog(work.transaction, context.audit, caller),
+        log=EventLog(work.transaction, bot.account_id),
         released=context.metrics.releases,
         bot=bot,
         address=caller.address,

@@ -52,6 +52,7 @@ class Found(NamedTuple):
     waiting: float | None
     is_new_address: bool
     key_id: UUID
+    label: str
     exchange: str
     environment: Environment
     region: str | None
@@ -101,6 +102,7 @@ FOUND = Statement(
         _WAITING.label("waiting"),
         _IS_NEW_ADDRESS.label("is_new_address"),
         Key.id.label("key_id"),
+        Key.label,
         Key.exchange,
         Key.environment,
         Key.region,

@@ -17,6 +17,8 @@ from app.domains.audit.log import AuditLog
 from app.domains.bot_events.event import RecordedEvent
 from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.errors import NoKey
+from app.domains.events.log import EventLog
+from app.domains.events.types import EventType
 from app.domains.runtime.release.errors import (
     CredentialsUnreadable,
     MasterKeyMissing,
@@ -61,6 +63,7 @@ class ReleaseService:
         exchanges: Exchanges,
         keyring: ReleasingKeyring,
         audit: AuditLog,
+        log: EventLog,
         released: Counter,
         bot: BotPrincipal,
         address: str,
@@ -71,6 +74,7 @@ class ReleaseService:
         self._exchanges = exchanges
         self._keyring = keyring
         self._audit = audit
+        self._log = log
         self._released = released
         self._bot = bot
         self._address = address
@@ -110,6 +114,16 @@ class ReleaseService:
             version=found.version,
             suite=request.suite,
         )
+        if found.is_new_address:
+            await self._log.add(
+                EventType.KEY_RELEASED_FROM_NEW_ADDRESS,
+                key_id=found.key_id,
+                bot_id=self._bot.bot_id,
+                environment=found.environment,
+                label=found.label,
+                exchange=found.exchange,
+                address=self._address,
+            )
         return Ticket(
             release_id=release_id,
             binding=Binding(

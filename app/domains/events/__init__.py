@@ -1,0 +1,1 @@
+"""Events of an account, for people and programs: written with each change, listed and streamed."""
