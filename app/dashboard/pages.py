@@ -18,7 +18,7 @@ from app.errors import NotFound
 
 STATIC = Path(__file__).parent / "static"
 
-VIEWS = ("/", "/keys", "/positions", "/trades", "/audit", "/sign-in")
+VIEWS = ("/", "/keys", "/keys/{id}", "/positions", "/trades", "/audit", "/sign-in")
 """The addresses that the page itself understands: `main.js` has the same list."""
 
 CONTENT_POLICY = (

@@ -13,6 +13,7 @@ import { SignIn } from "./views/sign_in.js";
 /** The addresses, and the module whose `View` shows each; `pages.py` has the same addresses. */
 const VIEWS = /** @type {Record<string, () => Promise<{ View: (props: any) => any }>>} */ ({
   "/keys": () => import("./views/keys.js"),
+  "/keys/:id": () => import("./views/key.js"),
   "/positions": () => import("./views/positions.js"),
   "/trades": () => import("./views/trades.js"),
   "/audit": () => import("./views/audit.js"),

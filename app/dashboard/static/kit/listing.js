@@ -25,13 +25,15 @@ export function useListing(path, query, matches) {
       /** @type {T[]} */
       const items = [];
       let cursor = null;
+      let first = null;
       for (let page = 0; page < wanted.current.pages; page++) {
         const read = await get(path, { limit: PAGE, ...query, cursor }, stop);
         items.push(...read.items);
+        first ??= read;
         cursor = read.next_cursor;
         if (!cursor) break;
       }
-      return { items, cursor };
+      return { items, cursor, first };
     },
     matches,
   );
@@ -69,5 +71,7 @@ export function useListing(path, query, matches) {
     problem: resource.problem ?? problem,
     reload: resource.reload,
     at: resource.at,
+    /** The first page as the service sent it, with what it says of the whole list. */
+    first: resource.data?.first ?? null,
   };
 }

@@ -70,6 +70,38 @@ export function useSubmit(send) {
 }
 
 /**
+ * The version on which an edit is based: the one that was shown when it began.
+ *
+ * @param {string} tag of what is shown now
+ * @param {() => Promise<void>} reload
+ */
+export function useBase(tag, reload) {
+  const [base, setBase] = useState(tag);
+  return {
+    tag: base || tag,
+    /**
+     * Waits for a change that has If-Match. If somebody else changed the object, what is shown is
+     * read again, and the next attempt is based on that.
+     *
+     * @template T
+     * @param {Promise<T>} change
+     * @returns {Promise<T>}
+     */
+    guarded: async (change) => {
+      try {
+        return await change;
+      } catch (error) {
+        if (error instanceof ApiProblem && error.status === 412) {
+          await reload();
+          setBase("");
+        }
+        throw error;
+      }
+    },
+  };
+}
+
+/**
  * The part of a refusal that no field of the form shows.
  *
  * @param {{ problem: ApiProblem | null, shown?: string[] }} props `shown`: names of the form's fields

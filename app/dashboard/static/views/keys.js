@@ -6,17 +6,15 @@
  */
 
 import { html, useEffect, useState } from "../kit/html.js";
-import { patch } from "../kit/api.js";
 import { CONTRACT_TYPES, exchangeName, useExchanges } from "../kit/exchanges.js";
 import { ago, time } from "../kit/format.js";
 import { useListing } from "../kit/listing.js";
 import { route, setQuery } from "../kit/router.js";
 import { may } from "../kit/session.js";
 import { EnvironmentBadge, StateBadge } from "../parts/badges.js";
-import { Switch } from "../parts/form.js";
-import { failed } from "../parts/notice.js";
 import { Empty, Failure } from "../parts/states.js";
 import { Table } from "../parts/table.js";
+import { Activation } from "./keys/activation.js";
 import { AddKey } from "./keys/add.js";
 
 /** @typedef {import("../../types/api").Key & { state?: any, assets?: any, open_positions?: number }} Key */
@@ -25,10 +23,10 @@ import { AddKey } from "./keys/add.js";
 const TYPED_MILLISECONDS = 250;
 
 /**
- * @param {(key: Key, active: boolean) => void} activate
+ * @param {() => unknown} changed
  * @returns {import("../parts/table.js").Column<Key>[]}
  */
-const columns = (activate) => [
+const columns = (changed) => [
   {
     name: "label",
     title: "Label",
@@ -82,8 +80,7 @@ const columns = (activate) => [
     title: "Active",
     rank: 1,
     width: "56px",
-    cell: (key) => html`<${Switch} label="${key.label} is active" hideLabel checked=${key.active}
-      disabled=${!may("keys:write")} onChange=${(/** @type {boolean} */ wanted) => activate(key, wanted)} />`,
+    cell: (key) => html`<${Activation} item=${key} hideLabel onChanged=${changed} />`,
   },
 ];
 
@@ -100,8 +97,6 @@ export function View() {
   );
   const adding = query.add !== undefined;
   const add = () => setQuery({ add: "key" });
-  const activate = (/** @type {Key} */ key, /** @type {boolean} */ active) =>
-    patch(`/v1/keys/${key.id}`, { active }).then(list.reload, failed);
   return html`
     <header class="title">
       <h1>API keys</h1>
@@ -118,7 +113,7 @@ export function View() {
           <p>Create an API key at your exchange with permission to trade and never to withdraw, and add it here.</p>
           <p>Then choose its trading assets, and assign it to a bot.</p>
           ${may("keys:write") && html`<button type="button" class="primary" onClick=${add}>Add your first API key</button>`}<//>`)}
-    ${list.items.length > 0 && html`<${Table} label="API keys" columns=${columns(activate)} items=${list.items}
+    ${list.items.length > 0 && html`<${Table} label="API keys" columns=${columns(list.reload)} items=${list.items}
       keyOf=${(/** @type {Key} */ key) => key.id} more=${list.more} complete=${list.complete}
       sort=${query.sort ?? ""} onSort=${(/** @type {string} */ sort) => setQuery({ sort })} />`}
     ${adding && may("keys:write") && html`<${AddKey} onClose=${() => setQuery({ add: null })} />`}

@@ -21,7 +21,7 @@ export function Progress({ busy, text }) {
     };
   }, [busy]);
   // The seconds are not announced: a screen reader would speak of nothing else.
-  return html`<p class="progress" role="status">
+  return html`<p class="asking" role="status">
     ${busy && html`<span class="spinner" aria-hidden="true"></span>
       <span>${sent ? text : "Sending…"}</span>
       ${seconds > 0 && html`<span aria-hidden="true">${seconds} s</span>`}`}
