@@ -5,13 +5,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.middleware.cors import CORSMiddleware
 from starlette.types import Lifespan
 
 from app.api import health
 from app.api import openapi as documentation
 from app.api.application import Application
 from app.api.body_limit import BodyLimitMiddleware
+from app.api.cross_origin import CrossOriginMiddleware
 from app.api.health import Vitals
 from app.api.problems import add_problem_handlers
 from app.api.telemetry import TelemetryMiddleware
@@ -129,23 +129,13 @@ def create_app(
         documentation.add_documentation(app, lambda: app)
     add_problem_handlers(app)
     app.add_middleware(BodyLimitMiddleware, largest=settings.body_limit)
-    if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match"],
-            expose_headers=[
-                "Content-Disposition",
-                "ETag",
-                "Location",
-                "RateLimit",
-                "RateLimit-Policy",
-                "Retry-After",
-                "X-Request-ID",
-            ],
-        )
     app.add_middleware(TelemetryMiddleware)
+    if settings.cors_origins or settings.permits_loopback_origins:
+        app.add_middleware(
+            CrossOriginMiddleware,
+            origins=settings.cors_origins,
+            loopback=settings.permits_loopback_origins,
+        )
     return app
 
 

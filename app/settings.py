@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.sources import EnvSettingsSource, PydanticBaseSettingsSource
 
 from app.kit.addresses import networks
-from app.kit.origins import origin_fault
+from app.kit.origins import origin_fault, origins
 from app.kit.service_links import is_service_link, service_links, without
 from botkeys.addresses import is_loopback
 from botkeys.exchanges.hosts import beyond_this_machine
@@ -70,6 +70,7 @@ SHARED_STORE_SCHEMES = ("redis://", "rediss://", "unix://")
 SharedStoreUrl = Annotated[SecretStr | None, AfterValidator(_shared_store)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
 Words = Annotated[tuple[str, ...], NoDecode]
+Origins = Annotated[tuple[str, ...], NoDecode, AfterValidator(origins)]
 Networks = Annotated[tuple[str, ...], NoDecode, AfterValidator(networks)]
 
 LISTS = (
@@ -391,8 +392,11 @@ class Settings(BaseSettings):
         ge=1024,
         description="Largest accepted batch of a bot, in bytes. Other bodies may have 64 KiB.",
     )
-    cors_origins: Words = Field(
-        (), description="Origins of dashboards that may call the API from a browser (CORS)."
+    cors_origins: Origins = Field(
+        (),
+        description="Origins of pages that may call the API from a browser (CORS), such as "
+        "`https://dashboard.example`: scheme, host and port alone. In development, where none is "
+        "set, those of this machine may, on any port.",
     )
     trusted_proxies: Words = Field(
         (), description="Addresses of proxies whose X-Forwarded-For header is trusted."
@@ -482,6 +486,11 @@ class Settings(BaseSettings):
             return self.public_url.rstrip("/")
         host = self.host if is_loopback(self.host) else "127.0.0.1"
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @property
+    def permits_loopback_origins(self) -> bool:
+        """Whether pages of this machine may call the API from a browser."""
+        return self.mode is Mode.DEVELOPMENT and not self.cors_origins
 
     @property
     def refuse_withdrawal(self) -> bool:

@@ -63,6 +63,9 @@ def test_a_mode_that_is_set_holds_whatever_the_command(environment: pytest.Monke
         ("BOTKEYS_EXCHANGES", "simulated", "only available in development"),
         ("BOTKEYS_KEY_CHECK_TIMEOUT", "0", "BOTKEYS_KEY_CHECK_TIMEOUT"),
         ("BOTKEYS_RELEASES_PER_HOUR", "-1", "BOTKEYS_RELEASES_PER_HOUR"),
+        ("BOTKEYS_CORS_ORIGINS", "https://a.example https://PLANTED/path", "item 2 must end after"),
+        ("BOTKEYS_CORS_ORIGINS", "*", "item 1 has a wildcard"),
+        ("BOTKEYS_CORS_ORIGINS", "null", "item 1 is `null`"),
         ("BOTKEYS_OUTBOUND_ADDRESSES", "203.0.113.7,PLANTED", "item 2 must be an IP address"),
     ],
 )

@@ -1,6 +1,6 @@
 """The framework's application with less around each request.
 
-Telemetry ─► limit of the body ─► CORS ─► problems of known errors ─► routes
+CORS ─► Telemetry ─► limit of the body ─► problems of known errors ─► routes
 
 The framework would put more around that: an answer to errors that nobody caught, which
 `TelemetryMiddleware` gives, and telemetry and a body limit of its own, which are turned off.
@@ -19,7 +19,9 @@ from app.api.route import EdgeRoute
 
 
 class Application(FastAPI):
-    """An application whose outermost middleware, added last, answers every error."""
+    """An application in which `TelemetryMiddleware`, outside of all that may fail, answers every
+    error.
+    """
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the framework's stack without what is done here already.

@@ -51,8 +51,10 @@ HEADERS: dict[str, dict[str, Any]] = {
         "example": 'Bearer realm="botkeys", error="invalid_token"',
     },
     "Vary": {
-        "description": "The response depends on the request's `Accept` header.",
-        "schema": {**_TEXT, "enum": ["Accept"]},
+        "description": "The response depends on the request's `Accept` header, and on `Origin` if "
+        "pages of other origins may call the API.",
+        "schema": _TEXT,
+        "example": "Accept",
     },
     "Content-Disposition": {
         "description": "A file name. Sent only with a whole list (CSV or NDJSON).",

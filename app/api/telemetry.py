@@ -91,7 +91,9 @@ def _method(scope: Scope) -> str:
 
 
 class TelemetryMiddleware:
-    """The outermost middleware: assigns request ids and turns exceptions into problems."""
+    """The outermost middleware but for CORS: it assigns request ids and turns exceptions into
+    problems.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -201,6 +201,7 @@ def application(context: Context) -> FastAPI:
         context.role,
         settings.body_limit,
         tuple(settings.cors_origins),
+        settings.mode,
         settings.serves_dashboard,
     )
     if shape not in _APPLICATIONS:
