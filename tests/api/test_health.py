@@ -56,6 +56,7 @@ async def test_metrics_count_requests_by_route_and_hold_no_ids(world: World) -> 
 async def test_callers_do_not_invent_metrics(world: World) -> None:
     """R51: method and route are labels that routes have, whatever is sent."""
     await world.http.get("/v1/keys")
+    await world.http.get("/metrics")
     for number in range(1_000):
         method = f"M{number}" if number % 2 else ("PROPFIND", "HEAD", "TRACE")[number % 3]
         path = (f"/v1/keys/{uuid4()}", f"/nowhere/{number}", "/v1/keys", f"/static/{number}")
