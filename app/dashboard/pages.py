@@ -18,7 +18,19 @@ from app.errors import NotFound
 
 STATIC = Path(__file__).parent / "static"
 
-VIEWS = ("/", "/keys", "/keys/{id}", "/positions", "/trades", "/audit", "/sign-in")
+VIEWS = (
+    "/",
+    "/keys",
+    "/keys/{id}",
+    "/bots",
+    "/bots/{id}",
+    "/positions",
+    "/trades",
+    "/audit",
+    "/freezes",
+    "/settings",
+    "/sign-in",
+)
 """The addresses that the page itself understands: `main.js` has the same list."""
 
 CONTENT_POLICY = (

@@ -2,21 +2,27 @@
 
 import { html, render, useEffect, useState } from "./kit/html.js";
 import { sessionEnded } from "./kit/api.js";
+import { closing } from "./kit/closing.js";
 import { startLive } from "./kit/live.js";
 import { go, matched, route, startRouter } from "./kit/router.js";
-import { followAccount, openSession, session, sessionProblem } from "./kit/session.js";
+import { followAccount, followTabs, openSession, session, sessionProblem } from "./kit/session.js";
 import { Notices } from "./parts/notice.js";
 import { Shell } from "./parts/shell.js";
 import { Failure } from "./parts/states.js";
+import { Closed } from "./views/closed.js";
 import { SignIn } from "./views/sign_in.js";
 
 /** The addresses, and the module whose `View` shows each; `pages.py` has the same addresses. */
 const VIEWS = /** @type {Record<string, () => Promise<{ View: (props: any) => any }>>} */ ({
   "/keys": () => import("./views/keys.js"),
   "/keys/:id": () => import("./views/key.js"),
+  "/bots": () => import("./views/bots.js"),
+  "/bots/:id": () => import("./views/bot.js"),
   "/positions": () => import("./views/positions.js"),
   "/trades": () => import("./views/trades.js"),
   "/audit": () => import("./views/audit.js"),
+  "/freezes": () => import("./views/freezes.js"),
+  "/settings": () => import("./views/settings.js"),
 });
 
 /** The view of the address, loaded when it is first shown. */
@@ -55,6 +61,7 @@ function Page() {
     followAccount();
     startLive(session.value.account_id);
   }, [session.value?.account_id]);
+  if (closing.value) return html`<${Closed} />`;
   if (sessionProblem.value) return html`<${Failure} problem=${sessionProblem.value} retry=${open} />`;
   if (!opened) return html`<p class="loading" role="status">Opening Botkeys…</p>`;
   if (!session.value) return html`<${SignIn} />`;
@@ -62,6 +69,7 @@ function Page() {
 }
 
 startRouter();
+followTabs();
 const place = /** @type {HTMLElement} */ (document.getElementById("page"));
 place.replaceChildren();
 render(html`<${Page} />`, place);

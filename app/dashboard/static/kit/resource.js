@@ -83,6 +83,21 @@ export function useResource(key, load, matches = () => false) {
 }
 
 /**
+ * Reads again when `value` changes, such as a count that something else read.
+ *
+ * @param {unknown} value
+ * @param {() => Promise<void>} reload
+ */
+export function useReloadOn(value, reload) {
+  const before = useRef(value);
+  useEffect(() => {
+    if (before.current === value) return;
+    before.current = value;
+    void reload();
+  }, [value]);
+}
+
+/**
  * @param {string} key
  * @returns {any}
  */

@@ -1,7 +1,8 @@
 /** @file Who is signed in, the account's settings, and which environment is shown. */
 
-import { batch, computed, signal } from "../vendor/signals.js";
-import { ApiProblem, call, get, patch } from "./api.js";
+import { batch, computed, effect, signal } from "../vendor/signals.js";
+import { ApiProblem, call, get, patch, sessionEnded } from "./api.js";
+import { closing } from "./closing.js";
 import { onEvent } from "./live.js";
 
 /** @typedef {import("../../types/api").Account} Account */
@@ -41,6 +42,9 @@ export async function openSession() {
     return true;
   } catch (error) {
     if (error instanceof ApiProblem && error.status === 401) return false;
+    if (error instanceof ApiProblem && error.code === "account_closing") {
+      closing.value = error.body.operation_id ?? null;
+    }
     sessionProblem.value = error instanceof ApiProblem ? error : new ApiProblem(0, {});
     return false;
   }
@@ -81,8 +85,25 @@ export function followAccount() {
 export const signInAddress = () =>
   `/auth/login?return_to=${encodeURIComponent(location.pathname + location.search)}`;
 
-/** Ends the session here and at the issuer. */
+/** @type {BroadcastChannel | null} */
+let channel = null;
+/** Reaches this browser's other tabs, which share the session. */
+const tabs = () => (channel ??= new BroadcastChannel("botkeys-session"));
+
+/** Ends the session, in all tabs. */
 export async function signOut() {
   const answer = await call("POST", "/auth/logout").catch(() => null);
+  tabs().postMessage({ ended: "signed_out" });
   location.assign(answer?.location ?? "/sign-in");
+}
+
+/** Ends here what ended in another tab: nothing of the account stays on the screen. */
+export function followTabs() {
+  tabs().onmessage = ({ data }) => {
+    if (data.ended === "signed_out") location.replace("/sign-in");
+    else sessionEnded.value ??= data.ended;
+  };
+  effect(() => {
+    if (sessionEnded.value !== null) tabs().postMessage({ ended: sessionEnded.value });
+  });
 }

@@ -12,10 +12,14 @@ import { ApiProblem } from "../kit/api.js";
 export function Dialog({ title, onClose, children, wide = false, busy = false }) {
   const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
   const id = useId();
+  const gone = useRef(false);
   useEffect(() => {
     const before = document.activeElement;
-    element.current?.showModal();
+    const dialog = element.current;
+    dialog?.showModal();
     return () => {
+      gone.current = true;
+      dialog?.close(); // while it is open, nothing outside can have the focus
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);
@@ -25,6 +29,7 @@ export function Dialog({ title, onClose, children, wide = false, busy = false })
   };
   // A second Escape closes the element whatever the first one's listener wanted.
   const closed = () => {
+    if (gone.current) return;
     if (busy) element.current?.showModal();
     else onClose();
   };

@@ -2,17 +2,23 @@
 
 import { html, useEffect, useRef, useState } from "../kit/html.js";
 import { sessionEnded } from "../kit/api.js";
+import { useAttention } from "../kit/attention.js";
 import { ago } from "../kit/format.js";
 import { stream } from "../kit/live.js";
 import { route } from "../kit/router.js";
 import { environment, hasTestnet, selectEnvironment, session, signInAddress, signOut } from "../kit/session.js";
+import { useFreezes } from "../kit/freezes.js";
+import { FreezeBanner, FreezeEverything } from "./freezing.js";
 import { failed } from "./notice.js";
 
 const PLACES = [
   ["/keys", "API keys"],
+  ["/bots", "Bots"],
   ["/positions", "Positions"],
   ["/trades", "Trades"],
   ["/audit", "Audit log"],
+  ["/freezes", "Freezes"],
+  ["/settings", "Settings"],
 ];
 
 /** @param {{ children?: any }} props */
@@ -20,6 +26,8 @@ export function Shell({ children }) {
   const main = useRef(/** @type {HTMLElement | null} */ (null));
   const [open, setOpen] = useState(false);
   const { path } = route.value;
+  useFreezes();
+  const attention = useAttention();
   useEffect(() => {
     setOpen(false);
     main.current?.focus({ preventScroll: true });
@@ -31,6 +39,7 @@ export function Shell({ children }) {
         <button type="button" class="menu" aria-expanded=${open} aria-controls="sidebar"
           onClick=${() => setOpen(!open)}>Menu</button>
         <a class="brand" href="/keys">Botkeys</a>
+        <${FreezeEverything} />
       </header>
       <nav id="sidebar" aria-label="Pages">
         <a class="brand" href="/keys">Botkeys</a>
@@ -39,11 +48,12 @@ export function Shell({ children }) {
           ${PLACES.map(
             ([address = "", title]) => html`<li>
               <a href=${address} aria-current=${path === address || path.startsWith(`${address}/`) ? "page" : undefined}>
-                ${title}
+                ${title}<${Count} attention=${attention[address]} />
               </a>
             </li>`,
           )}
         </ul>
+        <${FreezeEverything} />
         <${Stream} />
         <p class="who"><span dir="auto" title=${session.value?.subject}>${session.value?.subject}</span>
           <button type="button" class="quiet" onClick=${signOut}>Sign out</button></p>
@@ -53,11 +63,19 @@ export function Shell({ children }) {
           <p>Your session has ended. What you see was read before.</p>
           <a class="button small" href=${signInAddress()}>Sign in again</a>
         </div>`}
+        <${FreezeBanner} />
         ${children}
       </main>
     </div>
   `;
 }
+
+/** How many things of a place need attention. @param {{ attention: import("../kit/attention.js").Attention | undefined }} props */
+const Count = ({ attention }) =>
+  attention && attention.number > 0
+    ? html` <span class="count ${attention.tone}" title=${attention.meaning}>
+        <span aria-hidden="true">${attention.number}</span><span class="unseen">(${attention.meaning})</span></span>`
+    : null;
 
 /** The switch between live and testnet data, once there are testnet data. */
 function Environments() {

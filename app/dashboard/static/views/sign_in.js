@@ -9,7 +9,6 @@ export function SignIn() {
   return html`<main class="sign-in">
     <h1>Botkeys</h1>
     <p>Securely manage your exchange API keys for automated trading.</p>
-    ${query.problem && html`<p class="problem" role="alert">${query.problem}</p>`}
     <a class="button primary" href="/auth/login?return_to=${encodeURIComponent(back)}">Sign in</a>
   </main>`;
 }
