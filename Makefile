@@ -9,7 +9,7 @@ UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run install clients page generator issuer test torture coverage demo check format bench lock documents release clean
+.PHONY: help run install clients page screenshot generator issuer test torture coverage demo check format bench lock documents release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -80,8 +80,8 @@ torture: install clients page generator issuer ## run the long tests
 coverage: install clients page ## run all tests except the long ones, and report coverage
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --timeout 600 --cov --cov-report=term:skip-covered
 
-demo: install ## play the main story on the terminal, in production mode with the roles apart
-	@exec $(BIN)/python -m examples.demo
+demo: install ## play the main story on the terminal, in production mode with the roles apart; PAGE=1 fills the dashboard instead
+	@exec $(BIN)/python -m examples.$(if $(PAGE),page,demo)
 
 bench: install ## measure performance, as ratios to a minimal baseline on this machine
 	@exec $(BIN)/python -m benchmarks
@@ -110,6 +110,10 @@ documents: install ## regenerate the documents that are made from the code
 # The same sources and SOURCE_DATE_EPOCH give the same bill of materials.
 release: install sdk/typescript/.installed ## build the wheels, the npm package, the bill of materials and the notices of licences in dist/
 	@$(BIN)/python -m scripts.release
+
+# The picture on README's first screen, of an account that the test fills.
+screenshot: install ## take the picture of the dashboard again, for docs/images
+	@SCREENSHOT=docs/images/dashboard.png $(BIN)/python -m pytest -q -n 0 tests/browser/test_screenshot.py
 
 # New pins; needs `uv`. Hashes are kept, addresses of package indexes are not, and `botkeys` is the
 # SDK of this repository.

@@ -83,6 +83,7 @@ async def run(story: Story) -> int:
     if story.steps_done < len(STEPS):
         return 1
     story.end(f"All {story.steps_done} steps happened; {story.checked} claims were checked.")
+    print("`make demo PAGE=1` fills an account for the dashboard, and keeps its bots trading.")
     return 0
 
 
