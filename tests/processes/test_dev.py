@@ -98,15 +98,15 @@ def test_a_killed_service_leaves_no_process_and_a_folder_that_starts_and_sigterm
     assert any(name_of(process) == "postgres" for process in family)
     service.process.kill()
     assert all_end(family)
-    stops_when_told(start(data), signal.SIGTERM)
+    stops_when_asked(start(data), signal.SIGTERM)
 
 
 @pytest.mark.torture  # short: the test before, for SIGTERM
 def test_the_end_of_the_terminal_stops_it(start: Start, data: Path) -> None:
-    stops_when_told(start(data), signal.SIGHUP)
+    stops_when_asked(start(data), signal.SIGHUP)
 
 
-def stops_when_told(service: Service, number: signal.Signals) -> None:
+def stops_when_asked(service: Service, number: signal.Signals) -> None:
     service.ready()
     family = service.family()
     service.send(number)

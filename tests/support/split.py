@@ -134,7 +134,7 @@ class Split:
     async def empty(self) -> None:
         """Delete every account and what belongs to it, and all that was fetched.
 
-        TRUNCATE makes the files of forty tables anew, which takes ten times as long.
+        TRUNCATE makes the files of forty tables again, which takes ten times as long.
         """
         async with self.superuser.sessions() as session:
             statement: str = await session.scalar(text(_EMPTYING))
