@@ -1,6 +1,7 @@
 """The stream of events: replay without gap or double, resets, and how it ends."""
 
 import asyncio
+import base64
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -16,14 +17,19 @@ from sqlalchemy import insert, update
 
 from app.api.streaming import StreamLimits
 from app.auth.principal import UserPrincipal, account_id
+from app.context import Context
 from app.db.driver import SessionExecutor
+from app.db.engine import open_database
 from app.db.models import DashboardSession, EventHead
 from app.domains.events.log import NewEvent, add_events
 from app.domains.events.repository import EventReader
 from app.domains.events.stream import OF_ONE_ACCOUNT, EventStreams
 from app.domains.events.types import EventType
+from app.simulator import Simulator
 from app.worker.housekeeping import EVENTS_KEPT, sweep
 from botkeys.client.sse import Event, EventParser
+from tests.conftest import open_world
+from tests.support.database import PATIENT, Server, database_copy
 from tests.support.world import User, World
 
 SECONDS = 3.0
@@ -76,10 +82,12 @@ class Reader:
 
 def principal(user: User, **changes: Any) -> UserPrincipal:
     issuer = user.world.issuer.issuer
+    _, claims, _ = user.token.split(".")
+    subject = json.loads(base64.urlsafe_b64decode(claims + "=="))["sub"]
     one = UserPrincipal(
-        account_id=account_id(issuer, "alice"),
+        account_id=account_id(issuer, subject),
         issuer=issuer,
-        subject="alice",
+        subject=subject,
         scopes=frozenset(),
         token_id=None,
         issued_at=None,
@@ -107,9 +115,28 @@ async def reading(
             await sending
 
 
+@pytest_asyncio.fixture(scope="module")
+async def service(
+    server: Server, shared_context: Context, simulator: Simulator
+) -> AsyncIterator[World]:
+    """Provide a service on a database of its own, in which each test has an account."""
+    async with database_copy(server) as name:
+        database = open_database(
+            server.url(name), application_name="botkeys-tests", pool_size=10, **PATIENT
+        )
+        async with open_world(shared_context, database, simulator, background=False) as opened:
+            yield opened
+        await database.close()
+
+
+@pytest.fixture
+def user(service: World) -> User:
+    return service.user(uuid4().hex)
+
+
 @pytest_asyncio.fixture
-async def streams(busy_world: World) -> AsyncIterator[EventStreams]:
-    streams = EventStreams(busy_world.context.database.autocommit, seconds=0.01)
+async def streams(service: World) -> AsyncIterator[EventStreams]:
+    streams = EventStreams(service.context.database.autocommit, seconds=0.01)
     yield streams
     await streams.close()
 
@@ -123,9 +150,8 @@ def _type(event: Event) -> str:
 
 
 async def test_a_stream_begins_now_and_sends_each_event_as_the_list_shows_it(
-    busy_world: World, streams: EventStreams
+    service: World, user: User, streams: EventStreams
 ) -> None:
-    user = busy_world.user()
     await user.add_bot("before")
     async with reading(streams, principal(user)) as reader:
         await reader.until(1)
@@ -139,9 +165,8 @@ async def test_a_stream_begins_now_and_sends_each_event_as_the_list_shows_it(
 
 
 async def test_what_was_missed_is_replayed_in_order_and_once(
-    busy_world: World, streams: EventStreams
+    service: World, user: User, streams: EventStreams
 ) -> None:
-    user = busy_world.user()
     async with reading(streams, principal(user)) as reader:
         (ready,) = await reader.until(1)
     known = ready.id
@@ -160,9 +185,8 @@ async def test_what_was_missed_is_replayed_in_order_and_once(
 
 
 async def test_an_unknown_id_is_answered_by_a_reset(
-    busy_world: World, streams: EventStreams
+    service: World, user: User, streams: EventStreams
 ) -> None:
-    user = busy_world.user()
     await user.add_bot("one")
     for known in ("", "nonsense", "7-0", "1-1", "99999-5f", "01-2", "0-5", "²-1"):
         (newest, *_) = (await user.get("/v1/events")).json()["items"]
@@ -184,50 +208,49 @@ async def add_old(world: World, account: UUID, names: Sequence[str]) -> None:
 
 
 async def test_an_id_that_is_too_old_is_answered_by_a_reset_and_the_start_too(
-    busy_world: World, streams: EventStreams
+    service: World, user: User, streams: EventStreams
 ) -> None:
-    user = busy_world.user()
     await user.add_bot("none")
     alice = principal(user)
-    await add_old(busy_world, alice.account_id, ["one", "two"])
+    await add_old(service, alice.account_id, ["one", "two"])
     old = (await user.get("/v1/events")).json()["items"][1]["id"]
     async with reading(streams, alice, old) as reader:
         assert names(await reader.until(2)) == ["ready", "bot.added"]
-    assert await sweep(busy_world.context.database.sessions) == 2
+    assert await sweep(service.context.database.sessions) == 2
     async with reading(streams, alice, old) as reader:
         assert names(await reader.until(1)) == ["reset"]
 
 
 async def test_the_start_of_an_account_is_no_place_any_more_once_events_have_expired(
-    busy_world: World, streams: EventStreams
+    service: World, user: User, streams: EventStreams
 ) -> None:
-    user = busy_world.user()
     alice = principal(user)
     async with reading(streams, alice) as reader:
         (start,) = await reader.until(1)
     assert (await user.patch("/v1/account", {"timezone": "Europe/Berlin"})).status_code == 200
     async with reading(streams, alice, start.id) as reader:
         assert names(await reader.until(1)) == ["ready"]
-    await add_old(busy_world, alice.account_id, ["one"])
+    await add_old(service, alice.account_id, ["one"])
     async with reading(streams, alice, start.id) as reader:
         assert names(await reader.until(2)) == ["ready", "bot.added"]
-    await sweep(busy_world.context.database.sessions)
+    await sweep(service.context.database.sessions)
     async with reading(streams, alice, start.id) as reader:
         assert names(await reader.until(1)) == ["reset"]
 
 
 async def test_an_id_of_before_a_restored_backup_is_no_event_of_after(
-    busy_world: World, streams: EventStreams
+    service: World, user: User, streams: EventStreams
 ) -> None:
     """The database goes back by one event, and gives its number again."""
-    user = busy_world.user()
-    alice, sessions = principal(user), busy_world.context.database.sessions
+    alice, sessions = principal(user), service.context.database.sessions
     assert (await user.patch("/v1/account", {"timezone": "Europe/Berlin"})).status_code == 200
-    await add_old(busy_world, alice.account_id, ["one"])
+    await add_old(service, alice.account_id, ["one"])
     lost = (await user.get("/v1/events")).json()["items"][0]["id"]
     await sweep(sessions)
     async with sessions.begin() as session:
-        await session.execute(update(EventHead).values(sequence=0))
+        await session.execute(
+            update(EventHead).where(EventHead.account_id == alice.account_id).values(sequence=0)
+        )
     await user.add_bot("two")
     (there,) = (await user.get("/v1/events")).json()["items"]
     assert there["id"].split("-")[0] == lost.split("-")[0]
@@ -236,9 +259,8 @@ async def test_an_id_of_before_a_restored_backup_is_no_event_of_after(
 
 
 async def test_a_quiet_stream_sends_comments_and_reads_no_events(
-    busy_world: World, streams: EventStreams, monkeypatch: pytest.MonkeyPatch
+    user: User, streams: EventStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    user = busy_world.user()
     await user.add_bot("one")
     reads = 0
     after = EventReader.after
@@ -256,9 +278,8 @@ async def test_a_quiet_stream_sends_comments_and_reads_no_events(
 
 
 async def test_an_account_s_stream_ends_with_the_event_that_it_closes(
-    busy_world: World, streams: EventStreams
+    service: World, user: User, streams: EventStreams
 ) -> None:
-    user = busy_world.user()
     await user.add_bot("one")
     async with reading(streams, principal(user)) as reader:
         await reader.until(1)
@@ -268,19 +289,19 @@ async def test_an_account_s_stream_ends_with_the_event_that_it_closes(
     assert names(events) == ["ready", "account.closing"]
 
 
-async def test_a_stream_ends_with_its_token(busy_world: World, streams: EventStreams) -> None:
-    expiring = principal(busy_world.user(), expires_at=time.time() + 0.1)
+async def test_a_stream_ends_with_its_token(user: User, streams: EventStreams) -> None:
+    expiring = principal(user, expires_at=time.time() + 0.1)
     async with reading(streams, expiring) as reader:
         await reader.end()
 
 
 async def test_a_stream_ends_with_the_session_that_opened_it(
-    busy_world: World, streams: EventStreams
+    service: World, user: User, streams: EventStreams
 ) -> None:
-    user, session_id = busy_world.user(), uuid4()
+    session_id = uuid4()
     await user.add_bot("one")
     signed_in = principal(user, session_id=session_id)
-    async with busy_world.context.database.sessions.begin() as session:
+    async with service.context.database.sessions.begin() as session:
         row = {"id": session_id, "account_id": signed_in.account_id, "address": "127.0.0.1"}
         secrets = {"secret_hash": b"x", "proof": b"y"}
         until = datetime.now(UTC) + timedelta(hours=1)
@@ -293,9 +314,8 @@ async def test_a_stream_ends_with_the_session_that_opened_it(
 
 
 async def test_a_client_that_accepts_nothing_is_cut_and_misses_nothing(
-    busy_world: World, streams: EventStreams
+    service: World, user: User, streams: EventStreams
 ) -> None:
-    user = busy_world.user()
     accepted: list[Any] = []
 
     async def slow(message: Any) -> None:
@@ -316,8 +336,10 @@ async def test_a_client_that_accepts_nothing_is_cut_and_misses_nothing(
         assert names(await reader.until(2)) == ["ready", "bot.added"]
 
 
-async def test_an_account_has_so_many_streams_and_then_must_wait(busy_world: World) -> None:
-    user, quota = busy_world.user(), busy_world.context.event_streams.quota
+async def test_an_account_has_so_many_streams_and_then_must_wait(
+    service: World, user: User
+) -> None:
+    quota = service.context.event_streams.quota
     alice = principal(user).account_id
     for _ in range(OF_ONE_ACCOUNT):
         quota.take(alice)
@@ -332,8 +354,7 @@ async def test_an_account_has_so_many_streams_and_then_must_wait(busy_world: Wor
     assert quota.count == 0
 
 
-async def test_the_header_takes_precedence_over_the_address(busy_world: World) -> None:
-    user = busy_world.user()
+async def test_the_header_takes_precedence_over_the_address(service: World, user: User) -> None:
     for name in ("one", "two"):
         await user.add_bot(name)
     two, one = (item["id"] for item in (await user.get("/v1/events")).json()["items"])
@@ -344,8 +365,8 @@ async def test_the_header_takes_precedence_over_the_address(busy_world: World) -
     assert [event.id for event in by_header] == [two]
 
 
-async def test_streams_end_when_the_process_stops(busy_world: World, streams: EventStreams) -> None:
-    async with reading(streams, principal(busy_world.user())) as reader:
+async def test_streams_end_when_the_process_stops(user: User, streams: EventStreams) -> None:
+    async with reading(streams, principal(user)) as reader:
         await reader.until(1)
         await streams.close()
         await reader.end()

@@ -1,15 +1,19 @@
 """The events of an account: which there are, who may read them, how they are listed."""
 
+import json
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import func, insert, update
 
-from app.db.models import Release
+from app.db.models import Presence, Release
 from app.domains.events.log import EventLog
 from app.domains.events.types import DESCRIBED, EventType
+from app.worker.presence import announce_offline
 from tests.domains.conftest import Asking
+from tests.support.imports import exported, send, store
 from tests.support.positions import trader
 from tests.support.world import Json, User, World
 
@@ -204,6 +208,39 @@ async def test_of_releases_that_are_refused_alike_the_first_is_an_event(
         assert (await asking.ask(bot)).json()["code"] == "no_key"
     (event,) = await events(user, "&type=release.refused")
     assert (event["bot_id"], event["data"]) == (str(bot.id), {"code": "no_key"})
+
+
+async def test_an_import_is_queued_and_ends_as_events(world: World) -> None:
+    user = world.user()
+    key = await user.add_key()
+    answer = await send(user, json.dumps([exported("one", key)]).encode(), key_id=key["id"])
+    assert answer.status_code == 202, answer.text
+    assert await store(world) == 1
+    queued, finished = (await events(user))[-2:]
+    named = {"operation_id": answer.json()["id"], "kind": "import_trades"}
+    assert queued["type"] == "operation.progress"
+    assert queued["data"] == {**named, "status": "running", "done": 0, "total": 1}
+    assert finished["type"] == "operation.finished"
+    assert finished["data"] == {**named, "status": "succeeded"}
+    assert queued["environment"] == finished["environment"] == "testnet"
+
+
+async def test_a_bot_that_comes_and_goes_is_an_event_with_its_name(world: World) -> None:
+    user = world.user()
+    bot, document, key = await user.ready_bot()
+    for _ in range(2):
+        assert (await bot.post("/v1/runtime/heartbeat")).status_code == 200
+    (online,) = await events(user, "&type=bot.online")
+    async with world.context.database.sessions.begin() as session:
+        ago = func.clock_timestamp() - timedelta(seconds=1)
+        await session.execute(update(Presence).values(lease_until=ago))
+    assert await announce_offline(world.context.database.sessions) == 1
+    (offline,) = await events(user, "&type=bot.offline")
+    for event in (online, offline):
+        assert (event["bot_id"], event["key_id"]) == (document["id"], key["id"])
+        assert event["data"] == {"name": document["name"]}
+    assert (await bot.post("/v1/runtime/heartbeat")).status_code == 200
+    assert types(await events(user))[-3:] == ["bot.online", "bot.offline", "bot.online"]
 
 
 async def test_a_repeated_request_writes_its_event_once(world: World) -> None:
