@@ -10,6 +10,7 @@ import pytest
 
 from app.settings import Role
 from tests.support import ledger
+from tests.support.browsers import signed_in
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.ledger import START, Deal
 from tests.support.positions import trader
@@ -84,6 +85,12 @@ async def events_of_changes(desk: Desk) -> str:
     return "/v1/events"
 
 
+async def sessions(desk: Desk) -> str:
+    for _ in range(2):
+        await signed_in(desk.world)
+    return "/v1/sessions"
+
+
 async def freezes(desk: Desk) -> str:
     exchange = {"scope": "exchange", "exchange": "okx"}
     await _post(desk, "/v1/freezes", {"scope": "account"}, exchange)
@@ -141,6 +148,7 @@ FILLED: dict[str, Callable[[Desk], Awaitable[str]]] = {
     "/v1/audit-events": events_of_audit,
     "/v1/events": events_of_changes,
     "/v1/freezes": freezes,
+    "/v1/sessions": sessions,
     "/v1/operations": operations,
     "/v1/keys/{key_id}/instruments": instruments,
     "/v1/keys/{key_id}/releases": releases,
