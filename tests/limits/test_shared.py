@@ -125,14 +125,15 @@ async def test_most_requests_wait_for_no_answer(limits_server: LimitsServer) -> 
         began = time.monotonic()
         for number in range(1, 1001):
             await limits.account.take(UUID(int=number))
-        assert time.monotonic() - began < shared.ANSWER_SECONDS
+        assert time.monotonic() - began < 1000 * shared.WAIT_SECONDS / 2
         limits_server.process.send_signal(signal.SIGCONT)
 
 
 async def test_a_server_that_freezes_holds_up_a_request_for_milliseconds_only(
-    limits_server: LimitsServer, capsys: pytest.CaptureFixture[str]
+    limits_server: LimitsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Verifies rule R32: without the server, each process limits by itself."""
+    monkeypatch.setattr(shared, "ANSWER_SECONDS", 1.5)  # no pause of a busy machine is so long
     async with process(limits_server.url) as limits:
         store = store_of(limits)
         limits_server.process.send_signal(signal.SIGSTOP)
@@ -142,7 +143,7 @@ async def test_a_server_that_freezes_holds_up_a_request_for_milliseconds_only(
             count += await admitted(limits, 1)
             longest = max(longest, time.monotonic() - began)
         assert QUOTA <= count <= QUOTA + 10
-        assert longest < 10 * shared.WAIT_SECONDS
+        assert longest < shared.ANSWER_SECONDS / 2
         await until(store, connected=False)
         assert await admitted(limits, 50, BOB) == 50
         limits_server.process.send_signal(signal.SIGCONT)
