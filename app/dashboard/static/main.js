@@ -5,7 +5,7 @@ import { sessionEnded } from "./kit/api.js";
 import { closing } from "./kit/closing.js";
 import { startLive } from "./kit/live.js";
 import { go, matched, route, startRouter } from "./kit/router.js";
-import { followAccount, followTabs, openSession, session, sessionProblem } from "./kit/session.js";
+import { followAccount, followTabs, newestEvent, openSession, session, sessionProblem } from "./kit/session.js";
 import { Notices } from "./parts/notice.js";
 import { Shell } from "./parts/shell.js";
 import { Failure } from "./parts/states.js";
@@ -59,7 +59,7 @@ function Page() {
   useEffect(() => {
     if (!session.value) return;
     followAccount();
-    startLive(session.value.account_id);
+    startLive(session.value.account_id, newestEvent);
   }, [session.value?.account_id]);
   if (closing.value) return html`<${Closed} />`;
   if (sessionProblem.value) return html`<${Failure} problem=${sessionProblem.value} retry=${open} />`;

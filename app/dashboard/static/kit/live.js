@@ -42,10 +42,12 @@ export function onEvent(listener) {
  * Opens the stream once for the page.
  *
  * @param {string} account the account's id: tabs of two accounts share nothing
+ * @param {string} after the newest event before the first view was read: later ones are replayed
  */
-export function startLive(account) {
+export function startLive(account, after) {
   if (started) return;
   started = true;
+  lastId = after;
   const channel = new BroadcastChannel(`${NAME}-${account}`);
   channel.onmessage = ({ data }) => receive(data, null);
   const lead = () => follow(channel);
@@ -62,7 +64,14 @@ function receive(message, channel) {
   channel?.postMessage(message);
   if (message.state) setState(message.state);
   if (message.lastId !== undefined) lastId = message.lastId;
-  if ("event" in message) for (const listener of [...listeners]) listener(message.event);
+  if (!("event" in message)) return;
+  for (const listener of [...listeners]) {
+    try {
+      listener(message.event);
+    } catch (error) {
+      console.error(error); // a view that fails must not end the stream of all
+    }
+  }
 }
 
 /** @param {string} state */
@@ -126,7 +135,8 @@ async function read(channel, missed, opened) {
       clearTimeout(silence);
       silence = setTimeout(() => stop.abort(), SILENCE_MILLISECONDS);
       if (sent.event === "comment") continue;
-      if (sent.event === "reset") receive({ lastId: sent.id, event: null }, channel);
+      if (sent.event === "ready") receive({ lastId: sent.id }, channel);
+      else if (sent.event === "reset") receive({ lastId: sent.id, event: null }, channel);
       else receive({ lastId: sent.id, event: JSON.parse(sent.data) }, channel);
     }
   } finally {

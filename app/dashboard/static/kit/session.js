@@ -25,6 +25,10 @@ export const hasTestnet = computed(
   () => account.value?.environments_with_data.includes("testnet") || environment.value === "testnet",
 );
 
+const BEFORE_ALL_EVENTS = "0-0";
+/** The newest event before any view was read. */
+export let newestEvent = BEFORE_ALL_EVENTS;
+
 /**
  * Reads session and account.
  *
@@ -33,7 +37,11 @@ export const hasTestnet = computed(
 export async function openSession() {
   try {
     const found = await call("GET", "/auth/session");
-    const settings = await get("/v1/account");
+    const [settings, newest] = await Promise.all([
+      get("/v1/account"),
+      get("/v1/events", { limit: 1 }).catch(() => ({ items: [] })),
+    ]);
+    newestEvent = newest.items[0]?.id ?? BEFORE_ALL_EVENTS;
     batch(() => {
       session.value = found;
       account.value = settings;
