@@ -43,6 +43,7 @@ from app.domains.ingest.router import router as ingest
 from app.domains.keys.router import router as keys
 from app.domains.operations.router import router as operations
 from app.domains.orders.router import router as reported_orders
+from app.domains.overview.router import router as overview
 from app.domains.positions.bot_router import router as reported_positions
 from app.domains.positions.router import router as positions
 from app.domains.releases.router import router as key_releases
@@ -70,6 +71,7 @@ ROUTERS = {
         position_list,
         positions,
         analytics,
+        overview,
         history,
         imports,
         account,

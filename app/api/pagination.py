@@ -14,12 +14,14 @@ from fastapi import Query
 from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
+from app.db.paged_list import SortedPlace
 from app.errors import InvalidRequest
 from botkeys import base64url
 
 MAX_LIMIT = 200
 DEFAULT_LIMIT = 50
 _DIGEST = 8
+_ID = 16
 LARGEST_NUMBER = 2**63 - 1
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
@@ -45,8 +47,8 @@ Cursor = Annotated[
     str | None,
     Query(
         max_length=1200,
-        description="`next_cursor` of the previous page, sent with the same filters; omit it for "
-        "the first page.",
+        description="`next_cursor` of the previous page, sent with the same filters and the same "
+        "order; omit it for the first page.",
     ),
 ]
 Item = TypeVar("Item")
@@ -133,6 +135,24 @@ class IdCursors(Cursors[UUID]):
         return UUID(bytes=raw)
 
 
+class SortedCursors(Cursors[SortedPlace]):
+    """Cursors of lists in a chosen order, which must be one of the filters."""
+
+    def _packed(self, place: SortedPlace) -> bytes:
+        value = place.value
+        if isinstance(value, datetime):
+            value = [value.astimezone(UTC).isoformat()]
+        return place.id.bytes + orjson.dumps(value)
+
+    def _unpacked(self, raw: bytes) -> SortedPlace:
+        value = orjson.loads(raw[_ID:])
+        if isinstance(value, list):
+            value = datetime.fromisoformat(*value)
+        elif value is not None:
+            value = printable(value.encode())
+        return SortedPlace(value, UUID(bytes=raw[:_ID]))
+
+
 class NumberCursors(Cursors[int]):
     """Cursors of lists that are ordered by a 64-bit number."""
 
@@ -183,7 +203,7 @@ def foreign_cursor() -> InvalidRequest:
     fault = {
         "loc": ["query", "cursor"],
         "type": "cursor_invalid",
-        "msg": "Not a cursor of this list with these filters: send `next_cursor` unchanged, with "
-        "the filters of the previous page",
+        "msg": "Not a cursor of this list with these filters in this order: send `next_cursor` "
+        "unchanged, with the filters and the `sort` of the previous page",
     }
     return InvalidRequest([fault])

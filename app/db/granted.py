@@ -112,7 +112,7 @@ GRANTS = (
     "GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE keys TO botkeys_api",
     "GRANT SELECT (contract_type, environment, exchange, region) ON TABLE keys TO botkeys_catalogue",
     "GRANT SELECT (account_id, contract_type, environment, exchange, expires_at, expiry_announced, id, label), UPDATE (expiry_announced) ON TABLE keys TO botkeys_purge",
-    "GRANT SELECT, UPDATE (expires_at, expiry_announced, health_checked_at, last_release_at, last_release_from, permission_ip_restricted, permission_read, permission_trade, permission_withdraw, revision, unverified, updated_at, verification_checked_at, verification_code, verification_possible, verification_reason, verification_status) ON TABLE keys TO botkeys_runtime",
+    "GRANT SELECT, UPDATE (expires_at, expiry_announced, health_checked_at, last_release_at, last_release_from, permission_ip_restricted, permission_read, permission_trade, permission_withdraw, revision, unverified, updated_at, verification_checked_at, verification_code, verification_possible, verification_reason, verification_since, verification_status) ON TABLE keys TO botkeys_runtime",
     "GRANT SELECT (account_id, contract_type, environment, exchange, expires_at, expiry_announced, id, label, region), UPDATE (expiry_announced) ON TABLE keys TO botkeys_worker",
     "GRANT INSERT, SELECT, UPDATE ON TABLE learned_leverages TO botkeys_api",
     "GRANT SELECT ON TABLE learned_leverages TO botkeys_runtime",

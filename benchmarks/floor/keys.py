@@ -7,7 +7,7 @@ import asyncpg
 import orjson
 
 from app.api.pagination import DEFAULT_LIMIT, IdCursors
-from app.domains.keys.repository import KeyFilter
+from app.domains.keys.listing import KeyFilter
 from app.kit.json_codec import dumps
 from benchmarks.floor.calls import Answer, Call
 

@@ -25,6 +25,7 @@ NARROWER = {
     "active": "true",
     "actor": "nobody",
     "assigned": "false",
+    "blocked": "true",
     "bot_id": OTHER,
     "environment": "testnet",
     "exchange": "okx",
@@ -33,7 +34,10 @@ NARROWER = {
     "key_id": OTHER,
     "kind": "reconnected",
     "level": "info",
+    "online": "false",
+    "paused": "false",
     "search": "t",
+    "sort": "created_at",
     "status": "closed",
     "symbol": "BTC-USDT-SWAP",
     "to": "2027-01-01T00:00:00Z",
@@ -194,6 +198,7 @@ async def _refused(desk: Desk, path: str, cursor: str) -> bool:
 async def test_a_cursor_belongs_to_its_list_and_to_all_its_filters(
     world: World, template: str
 ) -> None:
+    """Rule R78."""
     desk = await new_desk(world)
     path = await FILLED[template](desk)
     first = await desk.user.get(_with(path, limit="1"))
@@ -222,7 +227,7 @@ async def test_a_cursor_belongs_to_the_environment_that_was_selected(
     desk = await new_desk(world)
     path = await FILLED[template](desk)
     cursor = (await desk.user.get(_with(path, limit="1"))).json()["next_cursor"]
-    by_default = template not in {"/v1/keys", "/v1/events"}
+    by_default = template not in {"/v1/keys", "/v1/bots", "/v1/events"}
 
     assert await _refused(desk, _with(path, environment="live"), cursor) != by_default
     await desk.user.patch("/v1/account", {"selected_environment": "testnet"})

@@ -155,7 +155,7 @@ async def test_a_connection_is_given_back_whatever_becomes_of_a_request(
             assert (await user.get(f"/v1/keys/{SOMETHING}")).status_code == 404
             assert (await one.http.get("/v1/keys")).status_code == 401
             with monkeypatch.context() as broken:
-                broken.setattr("app.domains.bots.router.bot_document", crash)
+                broken.setattr("app.domains.bots.serializers.BotDocuments.bot", crash)
                 assert (await user.post("/v1/bots", {"name": "x"})).status_code == 500
             waiting = asyncio.create_task(user.get("/v1/keys"))
             await asyncio.sleep(0)

@@ -76,7 +76,7 @@ async def test_dear_reads_of_one_account_leave_another_s_lists_alone(
     ):
         alice, bob = world.user("alice"), world.user("bob")
         bot, _, key = await alice.ready_bot()
-        await bob.post("/v1/keys", world.unchecked_key())
+        await bob.post("/v1/freezes", {"scope": "account"})
         await holding.execute(_LOCK)
         paths = [path_of(route, key["id"]) for route in DEAR]
         snapshots = {"items": [item("equity-snapshots", "s1")]}
@@ -91,7 +91,7 @@ async def test_dear_reads_of_one_account_leave_another_s_lists_alone(
             await asyncio.sleep(0.01)
 
         for _ in range(3):
-            listed = await bob.get("/v1/keys")
+            listed = await bob.get("/v1/freezes")
             assert (listed.status_code, len(listed.json()["items"])) == (200, 1)
         assert await waiting(busy_world) == 3, "one for each share"
         assert not hammering.done()
@@ -120,7 +120,7 @@ async def test_who_waits_too_long_is_asked_to_come_back(busy_world: World, serve
 
         assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
         assert refused.headers["Retry-After"] == "5"
-        assert (await bob.get("/v1/keys")).status_code == 200
+        assert (await bob.get("/v1/freezes")).status_code == 200
         await holding.rollback()
         assert (await first).status_code == 200
 
@@ -138,7 +138,7 @@ async def test_a_dear_read_ends_in_time(busy_world: World, server: Server) -> No
         assert (refused.status_code, refused.json()["code"]) == (503, "unavailable")
         assert refused.headers["Retry-After"] == "5"
         assert await waiting(busy_world) == 0, "the statement goes on"
-        assert (await alice.get("/v1/keys")).status_code == 200
+        assert (await alice.get("/v1/freezes")).status_code == 200
 
 
 async def test_a_place_is_handed_on_in_order_and_none_is_lost() -> None:

@@ -302,7 +302,7 @@ async def test_a_crash_gives_the_key_back_at_once(
         raise RuntimeError("a fault of ours")
 
     with monkeypatch.context() as broken:
-        broken.setattr("app.domains.bots.router.bot_document", crash)
+        broken.setattr("app.domains.bots.serializers.BotDocuments.bot", crash)
         crashed = await user.post("/v1/bots", {"name": "x"}, headers=keyed())
     again = await user.post("/v1/bots", {"name": "x"}, headers=keyed())
 

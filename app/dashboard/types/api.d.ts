@@ -236,6 +236,13 @@ export interface AssetChanged {
   volume_24h: DecimalText | null;
 }
 
+/** Numbers of the trading assets of a key's present contract type. */
+export interface AssetCounts {
+  /** Assets that are enabled. */
+  enabled: number;
+  total: number;
+}
+
 /**
  * A trading asset to add. `leverage` is required with the margin modes that are among the
  * exchange's `leverage_margin_modes`, and rejected with all others.
@@ -273,6 +280,9 @@ export interface AssignedBot {
 
 /** The key that is assigned to the bot. */
 export interface AssignedKey {
+  /** A key that is not active opens no new positions. */
+  active: boolean;
+  contract_type: ContractType;
   environment: Environment;
   exchange: ExchangeId;
   id: string;
@@ -334,6 +344,10 @@ export type Availability =
 
 /** A trading bot. */
 export interface Bot {
+  /**
+   * Every reason why the bot may open no positions now, as in its configuration; empty if it may.
+   */
+  blocked_by: string[];
   created_at: Timestamp;
   id: string;
   /** The assigned key; null if there is none. */
@@ -408,8 +422,10 @@ export interface BotToken {
   token: string;
 }
 
-/** Numbers of bots in the account, across both environments. */
+/** Numbers of bots. */
 export interface BotTotals {
+  /** Bots that may open no positions (`blocked_by`). */
+  blocked: number;
   /** Bots whose latest heartbeat is recent enough. */
   online: number;
   total: number;
@@ -511,10 +527,12 @@ export interface CredentialsReplace {
   verify?: boolean;
 }
 
-/** Totals of one environment. Bots are counted across both environments. */
+/** Totals of one environment, in which bots are counted across both, and those of each. */
 export interface Dashboard {
+  /** All bots of the account, those without a key included. */
   bots: BotTotals;
   environment: Environment;
+  environments: TotalsByEnvironment;
   keys: KeyTotals;
   /** Positions that are open or being opened. */
   open_positions: number;
@@ -598,6 +616,14 @@ export interface EndedSessions {
 
 /** Real money (`live`) or test funds (`testnet`). Their data are never combined. */
 export type Environment = "live" | "testnet";
+
+/** Totals of one environment. A bot belongs to that of its key; one without a key to none. */
+export interface EnvironmentTotals {
+  bots: BotTotals;
+  keys: KeyTotals;
+  /** Positions that are open or being opened. */
+  open_positions: number;
+}
 
 /** One series per settle asset. */
 export interface EquityCurve {
@@ -1008,11 +1034,17 @@ export interface Key {
    * stored them, and omitted if nothing was changed.
    */
   adjusted?: Adjusted[];
+  assets: AssetCounts;
   /**
    * Whether the key pair's API key is still missing: no bot can have the key until
    * `replaceCredentials` brings it.
    */
   awaiting_api_key: boolean;
+  /**
+   * Every reason why no position may be opened with the key now, by its bot or, without one, by
+   * any: the same as in the bot's configuration. Empty if none.
+   */
+  blocked_by: string[];
   /** The bot that the key is assigned to; null if there is none. */
   bot: AssignedBot | null;
   contract_type: ContractType;
@@ -1027,6 +1059,8 @@ export interface Key {
   last_release: LastRelease | null;
   /** The first and last characters of the API key, to tell keys apart. */
   masked_key: string;
+  /** Positions that are open or being opened with the key. */
+  open_positions: number;
   permissions: KeyPermissions;
   /**
    * The public half of a key pair made here, as PEM text to register at the exchange; null for
@@ -1035,6 +1069,7 @@ export interface Key {
   public_key: string | null;
   /** The exchange's region, for exchanges that have several. */
   region: string | null;
+  state: KeyState;
   updated_at: Timestamp;
   verification: Verification;
   /** The version of the credentials, incremented by each replacement. */
@@ -1202,14 +1237,53 @@ export interface KeyReleasePage {
   next_cursor: string | null;
 }
 
+/** What to know of a key first. */
+export interface KeyState {
+  /** What that means and what to do next, for people. */
+  sentence: string;
+  /** Since when; null where that is not known. */
+  since: Timestamp | null;
+  /**
+   * The first that applies: `frozen` by a freeze; `inactive` if it is switched off or awaits its
+   * API key; `expired`; `rejected` by the exchange, or because it can withdraw; `read_only` if it
+   * cannot trade; `inactive` if nobody has found out whether it can withdraw (`unverified`);
+   * `expiring` within 30 days; `unreachable` if the exchange gave no verdict; else `active`.
+   */
+  word: KeyWord;
+}
+
+/** Numbers of keys by the word of their `state`. */
+export interface KeyStateTotals {
+  active: number;
+  expired: number;
+  expiring: number;
+  frozen: number;
+  inactive: number;
+  read_only: number;
+  rejected: number;
+  unreachable: number;
+}
+
 /** Numbers of keys in the environment. */
 export interface KeyTotals {
-  /** Keys that are active. */
+  /** Keys that are active, whatever their state. */
   active: number;
   /** Keys that have expired or expire within 30 days. */
   expiring: number;
+  states: KeyStateTotals;
   total: number;
 }
+
+/** The word for a key's state. */
+export type KeyWord =
+    | "active"
+    | "inactive"
+    | "expiring"
+    | "expired"
+    | "rejected"
+    | "read_only"
+    | "unreachable"
+    | "frozen";
 
 /** Numbers of rows, by kind. */
 export interface KindCounts {
@@ -1861,6 +1935,12 @@ export interface SummaryPeriod {
 
 /** Sums of the rows that were stored, by settle asset. Rows without P&L are in none. */
 export type SumsByAsset = Record<string, ImportedSums>;
+
+/** Totals of both environments, for badges beside a switch. */
+export interface TotalsByEnvironment {
+  live: EnvironmentTotals;
+  testnet: EnvironmentTotals;
+}
 
 /** A completed round trip. What the format of an import lacks is null. */
 export interface Trade {

@@ -22,6 +22,9 @@ class Bot(Base):
         UniqueConstraint("account_id", "key_id"),
         CheckConstraint("revision >= 1", "counted_from_one"),
         Index("ix_bots_page", "account_id", text("id DESC")),
+        # With the collation "C", which is not compared with the migrations.
+        Index("ix_bots_name", "account_id", text("lower(name)"), "id"),
+        Index("ix_bots_created_at", "account_id", "created_at", "id"),
     )
 
     account_id: Mapped[AccountId]

@@ -26,7 +26,9 @@ class Key(Base):
     last checked this version, by the bot's own clock. `unverified`: the credentials were stored
     without asking an exchange that tells whether a key can withdraw; nobody has found out since.
     `public_key` is the PEM of a key pair made here; until its API key is known, the key is
-    `awaiting_api_key`, its mask is empty and its fingerprint random.
+    `awaiting_api_key`, its mask is empty and its fingerprint random. `active_since` is when
+    `active` last changed, `verification_since` when the status or the reason of the verification
+    did; both are null where that was before they were recorded.
     """
 
     __tablename__ = "keys"
@@ -43,6 +45,11 @@ class Key(Base):
         ),
         CheckConstraint("version >= 1 AND revision >= 1", "counted_from_one"),
         Index("ix_keys_page", "account_id", text("id DESC")),
+        # With the collation "C", which is not compared with the migrations.
+        Index("ix_keys_label", "account_id", text("lower(label)"), "id"),
+        Index("ix_keys_created_at", "account_id", "created_at", "id"),
+        Index("ix_keys_exchange", "account_id", "exchange", "id"),
+        Index("ix_keys_expires_at", "account_id", text("coalesce(expires_at, 'infinity')"), "id"),
         Index("ix_keys_expiry", "expires_at", postgresql_where=MAY_EXPIRE),
     )
 
@@ -75,6 +82,8 @@ class Key(Base):
     last_release_from: Mapped[str | None]
     public_key: Mapped[str | None]
     awaiting_api_key: Mapped[bool] = mapped_column(server_default=false())
+    active_since: Mapped[datetime | None] = mapped_column(server_default=NOW)
+    verification_since: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
     revision: Mapped[int] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)

@@ -5,7 +5,6 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.api.route import CurrentCaller, CurrentWork
-from app.domains.analytics.dashboard_repository import DashboardRepository
 from app.domains.analytics.equity_curve_repository import CurveRepository
 from app.domains.analytics.repository import AnalyticsRepository
 from app.domains.analytics.service import AnalyticsService
@@ -16,7 +15,6 @@ async def analytics_service(work: CurrentWork, caller: CurrentCaller) -> Analyti
     return AnalyticsService(
         summaries=AnalyticsRepository(session=session, account_id=account_id),
         curves=CurveRepository(session=session, account_id=account_id),
-        dashboard=DashboardRepository(session=session, account_id=account_id),
     )
 
 

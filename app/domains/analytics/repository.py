@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import SessionExecutor
@@ -77,6 +77,11 @@ class AnalyticsRepository:
         )
         row = (await self._session.execute(query)).one_or_none()
         return ("live", "UTC") if row is None else (row[0], row[1])
+
+    async def now(self) -> datetime:
+        """Return the time of the database's clock."""
+        now: datetime = (await self._session.execute(select(func.clock_timestamp()))).scalar_one()
+        return now
 
     async def symbols(self, environment: str, key_id: UUID | None, name: str) -> tuple[str, ...]:
         """Return the symbols under which data may be stored that a name means."""

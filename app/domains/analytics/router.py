@@ -1,4 +1,4 @@
-"""Routes of analytics and of the dashboard (role `api`)."""
+"""Routes of analytics (role `api`)."""
 
 from typing import Annotated
 from uuid import UUID
@@ -21,7 +21,7 @@ from app.api.schemas import UNDERSTOOD, Symbol
 from app.auth.scopes import Scope
 from app.domains.analytics.deps import Service
 from app.domains.analytics.grouping import GroupBy
-from app.domains.analytics.schemas import Dashboard, EquityCurve, Summary
+from app.domains.analytics.schemas import EquityCurve, Summary
 from app.domains.analytics.selection import Selection
 from app.domains.analytics.serializers import curve_documents, figures_document
 from app.domains.trading.errors import AmbiguousSymbol
@@ -133,15 +133,3 @@ async def get_equity_curve(
             **list_envelope(curve_documents(found), None),
         }
     )
-
-
-@router.get(
-    "/dashboard",
-    operation_id="getDashboard",
-    summary="Get the dashboard's totals",
-    response_model=Dashboard,
-)
-@for_users(Scope.DATA_READ, dear=True)
-async def get_dashboard(service: Service, environment: Selected = None) -> Response:
-    """Return counts of bots, keys and open positions, and today's P&L per settle asset."""
-    return json_answer(await service.dashboard(environment))

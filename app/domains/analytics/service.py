@@ -1,4 +1,4 @@
-"""The results of an account's trading: summaries, equity curves and the dashboard's totals."""
+"""The results of an account's trading: summaries, equity curves and what today brought."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 from app.api.pagination import foreign_cursor
 from app.domains.analytics.buckets import buckets_for
 from app.domains.analytics.calendar import MOST_DAYS, end_of, periods_of, start_of
-from app.domains.analytics.dashboard_repository import DashboardRepository
 from app.domains.analytics.equity_curve_repository import CurveRepository, Point
 from app.domains.analytics.grouping import PERIODS, GroupBy, Grouping
 from app.domains.analytics.repository import AnalyticsRepository, Peak, Sums
@@ -40,11 +39,9 @@ class AnalyticsService:
         *,
         summaries: AnalyticsRepository,
         curves: CurveRepository,
-        dashboard: DashboardRepository,
     ) -> None:
         self._summaries = summaries
         self._curves = curves
-        self._dashboard = dashboard
 
     async def environment(self, requested: str | None) -> str:
         """Return the requested environment, or by default the one that the account selected."""
@@ -180,12 +177,13 @@ class AnalyticsService:
             return []
         return await self._curves.points(selection, buckets_for(*extent, points), marks)
 
-    async def dashboard(self, requested: str | None) -> dict[str, Any]:
-        """Return the totals. Today is the account's own: it begins at midnight in its time zone."""
+    async def today(self, requested: str | None) -> dict[str, Any]:
+        """Return the environment and its P&L of today, which is the account's own: it begins at
+        midnight in its time zone.
+        """
         selected, name = await self._summaries.preferences()
         environment = requested or selected
-        now = await self._dashboard.now()
-        today = start_of(now, "day", ZoneInfo(name))
+        today = start_of(await self._summaries.now(), "day", ZoneInfo(name))
         selection = Selection(environment, since=today)
         marks = await self._summaries.marks()
         sums = await self._summaries.sums(selection, Grouping(), marks)
@@ -193,7 +191,6 @@ class AnalyticsService:
             "environment": environment,
             "timezone": name,
             "today_since": today,
-            **await self._dashboard.totals(environment),
             "pnl_today": [
                 {
                     "settle": row.settle,

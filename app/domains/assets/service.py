@@ -36,7 +36,8 @@ from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.domains.events.log import EventLog
 from app.domains.events.types import EventType
 from app.domains.keys.margin_modes import AssetName, MarginModes
-from app.domains.keys.repository import KeyRepository, KeyRow
+from app.domains.keys.repository import KeyRepository
+from app.domains.keys.rows import KeyRow
 from app.domains.trading.directory import own_symbol
 from app.domains.trading.symbols import Place, is_foreign
 from app.errors import InvalidRequest, NotFound

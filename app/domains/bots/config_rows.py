@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Uuid, bindparam, text
 
 from app.db.driver import Executor, Statement
+from app.domains.bots.opening_columns import CATALOGUE, CATALOGUE_KNOWN, freezes_of
 from app.domains.catalogue.joins import LEVERAGE, MARGIN_MODE, MAX_LEVERAGE, OF_ASSETS
 
 
@@ -61,16 +62,12 @@ class ConfigRow(NamedTuple):
 
 _MEMBERS = f"""
     SELECT bots.account_id, bots.id, tokens.token_hash, accounts.closing_at IS NOT NULL,
-           EXISTS (
-               SELECT FROM freezes
-               WHERE account_id = bots.account_id
-                 AND (scope = 'account' OR exchange = keys.exchange OR key_id = keys.id)
-           ),
+           EXISTS (SELECT FROM freezes WHERE {freezes_of("bots.account_id")}),
            bots.paused,
            keys.id, keys.label, keys.exchange, keys.environment, keys.region, keys.contract_type,
            keys.version, keys.active, keys.permission_trade,
            keys.permission_withdraw, keys.unverified, keys.verification_status,
-           coalesce(catalogue.instruments_fetched_at IS NOT NULL, false),
+           {CATALOGUE_KNOWN},
            assets.symbol, {LEVERAGE}, {MARGIN_MODE}, assets.enabled,
            coalesce(listing.listed, false),
            {MAX_LEVERAGE},
@@ -82,10 +79,7 @@ _TABLES = f"""
     JOIN accounts ON accounts.account_id = bots.account_id
     JOIN bot_tokens AS tokens ON tokens.account_id = bots.account_id AND tokens.bot_id = bots.id
     LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
-    LEFT JOIN catalogues AS catalogue
-        ON catalogue.exchange = keys.exchange AND catalogue.environment = keys.environment
-        AND catalogue.region = coalesce(keys.region, '')
-        AND catalogue.contract_type = keys.contract_type
+    {CATALOGUE}
     LEFT JOIN trading_assets AS assets
         ON assets.account_id = keys.account_id AND assets.key_id = keys.id
         AND assets.contract_type = keys.contract_type

@@ -10,7 +10,9 @@ from app.context import CurrentContext
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.deps import audit_log
 from app.domains.bots.config_rows import ConfigRow
+from app.domains.bots.list_repository import BotListRepository
 from app.domains.bots.repository import BotRepository
+from app.domains.bots.serializers import BotDocuments
 from app.domains.bots.service import BotService
 from app.domains.bots.token_repository import BotTokenRepository
 from app.domains.bots.token_service import BotTokenService
@@ -28,6 +30,11 @@ async def bot_service(
 ) -> BotService:
     return BotService(
         bots=BotRepository(session=work.session, account_id=caller.account_id),
+        listed=BotListRepository(
+            executor=context.database.autocommit,
+            account_id=caller.account_id,
+            refuse_withdrawal=context.settings.refuse_withdrawal,
+        ),
         accounts=AccountRepository(session=work.session, user=caller.user),
         audit=audit_log(work, context, caller),
         events=event_log(work, caller),
@@ -50,5 +57,10 @@ async def bot_token_service(
     )
 
 
+async def bot_documents(context: CurrentContext) -> BotDocuments:
+    return BotDocuments(refuse_withdrawal=context.settings.refuse_withdrawal)
+
+
+Documents = Annotated[BotDocuments, Depends(bot_documents)]
 Service = Annotated[BotService, Depends(bot_service)]
 TokenService = Annotated[BotTokenService, Depends(bot_token_service)]

@@ -4,18 +4,19 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Uuid, bindparam, delete, func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
-from app.db.base import AnyRow, AnySelect
-from app.db.models import Assignment, Bot, Key, Position, Presence, PurgedPosition, RestingOrders
+from app.db.base import AnyRow
+from app.db.models import Assignment, Bot, Key, Position, Presence, PurgedPosition
 from app.db.models.position import held
-from app.db.models.resting_order import resting
+from app.domains.bots.rows import BotRow, bots_sql
 
-BotRow = AnyRow
-"""A bot with its presence, its key and the number of its open positions."""
+_ONE = text(bots_sql("AND bots.id = :bot")).bindparams(
+    bindparam("account", type_=Uuid()), bindparam("bot", type_=Uuid())
+)
 
 
 class BotRepository:
@@ -23,49 +24,10 @@ class BotRepository:
         self._session = session
         self._account_id = account_id
 
-    def _bots(self) -> AnySelect:
-        holding = (
-            select(func.count())
-            .where(Position.account_id == Bot.account_id, Position.bot_id == Bot.id, held())
-            .scalar_subquery()
-        )
-        of_bot = RestingOrders.account_id == Bot.account_id, RestingOrders.bot_id == Bot.id
-        orders = resting(*of_bot)
-        online = func.coalesce(Presence.lease_until > func.clock_timestamp(), False)
-        return (
-            select(
-                Bot.id,
-                Bot.name,
-                Bot.paused,
-                Bot.key_id,
-                Bot.revision,
-                Bot.created_at,
-                Bot.updated_at,
-                online.label("online"),
-                Presence.last_heartbeat_at,
-                Key.label.label("key_label"),
-                Key.exchange.label("key_exchange"),
-                Key.environment.label("key_environment"),
-                holding.label("open_positions"),
-                orders.label("open_orders"),
-            )
-            .select_from(Bot)
-            .outerjoin(
-                Presence, (Presence.account_id == Bot.account_id) & (Presence.bot_id == Bot.id)
-            )
-            .outerjoin(Key, (Key.account_id == Bot.account_id) & (Key.id == Bot.key_id))
-            .where(Bot.account_id == self._account_id)
-        )
-
-    async def page(self, after: UUID | None, limit: int) -> list[BotRow]:
-        """Return up to `limit` rows that come after the id `after`, newest first."""
-        query = self._bots().order_by(Bot.id.desc()).limit(limit)
-        if after is not None:
-            query = query.where(Bot.id < after)
-        return list((await self._session.execute(query)).all())
-
     async def get(self, bot_id: UUID) -> BotRow | None:
-        return (await self._session.execute(self._bots().where(Bot.id == bot_id))).one_or_none()
+        rows = await self._session.execute(_ONE, {"account": self._account_id, "bot": bot_id})
+        row = rows.one_or_none()
+        return None if row is None else BotRow._make(row)
 
     async def name(self, bot_id: UUID) -> str:
         """Return the name of a bot that is locked."""

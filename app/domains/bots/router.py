@@ -1,31 +1,32 @@
 """Routes of bots (role `api`), and the one that mints their tokens (role `runtime`)."""
 
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
 from app.api.access import for_users
 from app.api.json_response import json_answer
-from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
+from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit, SortedCursors
 from app.api.preconditions import Expected, etag
 from app.api.problems import problems
 from app.api.route import EdgeRoute
+from app.api.schemas import Search
 from app.auth.scopes import Scope
 from app.domains.bots import errors
-from app.domains.bots.deps import Service, TokenService
+from app.domains.bots.deps import Documents, Service, TokenService
 from app.domains.bots.errors import KeyAssigned, KeyInactive, KeyIncomplete
-from app.domains.bots.repository import BotRow
+from app.domains.bots.listing import BotFilter, BotSort, order_of
+from app.domains.bots.rows import BotRow
 from app.domains.bots.schemas import Bot, BotChange, BotCreate, BotPage, BotToken, KeyAssignment
-from app.domains.bots.serializers import bot_document
+from botkeys.exchanges.model import Environment
 
 router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)
 token_router = APIRouter(prefix="/v1/bots", tags=["bots"], route_class=EdgeRoute)
 
 
-def _one(row: BotRow, *, status: int = 200, **headers: str) -> Response:
-    return json_answer(
-        bot_document(row), status=status, headers={"ETag": etag(row.revision), **headers}
-    )
+def _answer(document: Any, row: BotRow, *, status: int = 200, **headers: str) -> Response:
+    return json_answer(document, status=status, headers={"ETag": etag(row.revision), **headers})
 
 
 @router.post(
@@ -37,21 +38,57 @@ def _one(row: BotRow, *, status: int = 200, **headers: str) -> Response:
     responses=problems(errors.BotQuotaReached),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.add")
-async def add_bot(new: BotCreate, service: Service) -> Response:
+async def add_bot(new: BotCreate, service: Service, documents: Documents) -> Response:
     """Add a bot. It has no token and no key at first."""
     row = await service.add(new.name)
-    return _one(row, status=201, Location=f"/v1/bots/{row.id}")
+    return _answer(documents.bot(row), row, status=201, Location=f"/v1/bots/{row.id}")
 
 
 @router.get("", operation_id="listBots", summary="List bots", response_model=BotPage)
 @for_users(Scope.BOTS_READ)
 async def list_bots(
-    service: Service, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    service: Service,
+    documents: Documents,
+    environment: Annotated[
+        Environment | None, Query(description="Only bots with a key of this environment.")
+    ] = None,
+    assigned: Annotated[
+        bool | None, Query(description="Only bots with, or without, a key.")
+    ] = None,
+    online: Annotated[
+        bool | None, Query(description="Only bots that are, or are not, online.")
+    ] = None,
+    paused: Annotated[
+        bool | None, Query(description="Only bots that are, or are not, paused.")
+    ] = None,
+    blocked: Annotated[
+        bool | None,
+        Query(description="Only bots that may open no positions (`blocked_by`), or that may."),
+    ] = None,
+    search: Annotated[
+        Search | None, Query(description="Text to find in the name, ignoring case.")
+    ] = None,
+    sort: Annotated[
+        BotSort | None,
+        Query(
+            description="The order, with a minus for descending; newest first if omitted. Names "
+            "are compared without regard to case, by code point. Equal ones are in the order of "
+            "their ids."
+        ),
+    ] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """List the account's bots, newest first."""
-    cursors = IdCursors("bots")
-    page = await service.page(cursors.after(cursor), limit)
-    return json_answer(page.envelope(cursors, bot_document))
+    """List the account's bots, with everything that a table of them shows."""
+    wanted = BotFilter(environment, assigned, online, paused, blocked, search)
+    order = order_of(sort)
+    if order is None:
+        cursors = IdCursors("bots", wanted=wanted)
+        newest = await service.page(wanted, cursors.after(cursor), limit)
+        return json_answer(newest.envelope(cursors, documents.bot))
+    places = SortedCursors("bots", wanted=wanted, sort=sort)
+    page = await service.sorted_page(wanted, order, places.after(cursor), limit)
+    return json_answer(page.envelope(places, documents.bot))
 
 
 @router.get(
@@ -61,9 +98,10 @@ async def list_bots(
     response_model=Bot,
 )
 @for_users(Scope.BOTS_READ)
-async def get_bot(bot_id: UUID, service: Service) -> Response:
+async def get_bot(bot_id: UUID, service: Service, documents: Documents) -> Response:
     """Return one bot, with its key and whether it is online."""
-    return _one(await service.get(bot_id))
+    row = await service.get(bot_id)
+    return _answer(documents.bot(row), row)
 
 
 @router.patch(
@@ -74,13 +112,14 @@ async def get_bot(bot_id: UUID, service: Service) -> Response:
 )
 @for_users(Scope.BOTS_WRITE, action="bot.change")
 async def change_bot(
-    bot_id: UUID, change: BotChange, service: Service, expected: Expected
+    bot_id: UUID, change: BotChange, service: Service, documents: Documents, expected: Expected
 ) -> Response:
     """Rename, pause or resume a bot.
 
     A paused bot opens no new positions and continues to manage its open ones.
     """
-    return _one(await service.change(bot_id, change, expected))
+    row = await service.change(bot_id, change, expected)
+    return _answer(documents.bot(row), row)
 
 
 @router.delete(
@@ -111,13 +150,15 @@ async def assign_key(
     bot_id: UUID,
     assignment: KeyAssignment,
     service: Service,
+    documents: Documents,
     expected: Expected,
 ) -> Response:
     """Assign a key, replacing the bot's current one.
 
     The key must be active and not assigned to another bot.
     """
-    return _one(await service.assign(bot_id, assignment.key_id, expected))
+    row = await service.assign(bot_id, assignment.key_id, expected)
+    return _answer(documents.bot(row), row)
 
 
 @router.delete(
@@ -128,9 +169,12 @@ async def assign_key(
     responses=problems(errors.BotHasPositions, errors.BotHasOrders),
 )
 @for_users(Scope.BOTS_WRITE, action="bot.unassign_key")
-async def unassign_key(bot_id: UUID, service: Service, expected: Expected) -> Response:
+async def unassign_key(
+    bot_id: UUID, service: Service, documents: Documents, expected: Expected
+) -> Response:
     """Take the key away from the bot. The key can then be assigned to another bot."""
-    return _one(await service.unassign(bot_id, expected))
+    row = await service.unassign(bot_id, expected)
+    return _answer(documents.bot(row), row)
 
 
 @token_router.post(

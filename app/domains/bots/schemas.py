@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.api.schemas import Document, Flag, Input, Label, NextCursor
-from botkeys.exchanges.model import Environment, ExchangeId
+from botkeys.exchanges.model import ContractType, Environment, ExchangeId
 
 
 class BotCreate(Input):
@@ -53,6 +53,10 @@ class AssignedKey(Document):
     label: Annotated[str, Field(examples=["OKX paper"])]
     exchange: Annotated[ExchangeId, Field(examples=["okx"])]
     environment: Annotated[Environment, Field(examples=["testnet"])]
+    contract_type: ContractType
+    active: Annotated[
+        bool, Field(examples=[True], description="A key that is not active opens no new positions.")
+    ]
 
 
 class Bot(Document):
@@ -71,6 +75,14 @@ class Bot(Document):
     ]
     last_heartbeat_at: Annotated[
         datetime | None, Field(description="Null if the bot never sent one.")
+    ]
+    blocked_by: Annotated[
+        list[str],
+        Field(
+            examples=[["no_trading_assets"]],
+            description="Every reason why the bot may open no positions now, as in its "
+            "configuration; empty if it may.",
+        ),
     ]
     key: Annotated[
         AssignedKey | None, Field(description="The assigned key; null if there is none.")

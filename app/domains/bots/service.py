@@ -6,6 +6,7 @@ from uuid import UUID
 
 from app.api.pagination import Page
 from app.db.base import new_id
+from app.db.paged_list import Order, SortedPlace
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
@@ -17,7 +18,10 @@ from app.domains.bots.errors import (
     KeyInactive,
     KeyIncomplete,
 )
-from app.domains.bots.repository import BotRepository, BotRow
+from app.domains.bots.list_repository import BotListRepository
+from app.domains.bots.listing import BotFilter
+from app.domains.bots.repository import BotRepository
+from app.domains.bots.rows import BotRow
 from app.domains.bots.schemas import BotChange
 from app.domains.events.log import EventLog
 from app.domains.events.types import EventType
@@ -34,20 +38,29 @@ class BotService:
         self,
         *,
         bots: BotRepository,
+        listed: BotListRepository,
         accounts: AccountRepository,
         audit: AuditLog,
         events: EventLog,
         most: int,
     ) -> None:
         self._bots = bots
+        self._listed = listed
         self._accounts = accounts
         self._audit = audit
         self._events = events
         self._most = most
 
-    async def page(self, after: UUID | None, limit: int) -> Page[BotRow, UUID]:
-        rows = await self._bots.page(after, limit + 1)
+    async def page(self, wanted: BotFilter, after: UUID | None, limit: int) -> Page[BotRow, UUID]:
+        """Return a page of the bots, newest first."""
+        rows = await self._listed.page(wanted, None, after, limit + 1)
         return Page.cut(rows, limit, attrgetter("id"))
+
+    async def sorted_page(
+        self, wanted: BotFilter, order: Order, after: SortedPlace | None, limit: int
+    ) -> Page[BotRow, SortedPlace]:
+        rows = await self._listed.page(wanted, order, after, limit + 1)
+        return Page.cut(rows, limit, order.place)
 
     async def get(self, bot_id: UUID) -> BotRow:
         row = await self._bots.get(bot_id)
@@ -146,18 +159,19 @@ class BotService:
     async def unassign(self, bot_id: UUID, expected: Revisions | None) -> BotRow:
         """Take the bot's key away. A bot without a key stays as it is, so a repeat succeeds."""
         row = await self._locked(bot_id, expected)
-        if row.key_id is None:
+        key_id = row.key_id
+        if key_id is None:
             return row
         await self._lock_key(row)
         row = await self.get(bot_id)
         self._refuse_open_positions(row)
-        await self._bots.unassign(bot_id, row.key_id)
+        await self._bots.unassign(bot_id, key_id)
         await self._audit.record(
             "bot.unassign_key",
             target="bot",
             target_id=bot_id,
             environment=row.key_environment,
-            key_id=str(row.key_id),
+            key_id=str(key_id),
         )
         await self._add_lost_key(row)
         return await self.get(bot_id)

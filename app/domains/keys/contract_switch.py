@@ -9,7 +9,8 @@ from app.domains.keys.errors import (
     ContractHasPositions,
     ContractTypeNotOffered,
 )
-from app.domains.keys.repository import KeyRepository, KeyRow
+from app.domains.keys.repository import KeyRepository
+from app.domains.keys.rows import KeyRow
 from botkeys.exchanges.model import ContractType
 from botkeys.exchanges.registry import EXCHANGES
 

@@ -63,6 +63,7 @@ class Verified:
             "verification_reason": self.reason,
             "verification_possible": None,
             "verification_code": self.code,
+            "verification_since": func.clock_timestamp(),
             "verification_checked_at": None if self.status == "skipped" else func.clock_timestamp(),
             "unverified": self.unverified,
             "health_checked_at": None,

@@ -14,7 +14,8 @@ from app.domains.events.log import EventLog
 from app.domains.events.types import EventType
 from app.domains.keys.credential_repository import CredentialRepository
 from app.domains.keys.errors import FormerBotHasPositions
-from app.domains.keys.repository import KeyRepository, KeyRow
+from app.domains.keys.repository import KeyRepository
+from app.domains.keys.rows import KeyRow
 from app.domains.operations.events import progress_of
 from app.domains.operations.repository import OperationRepository, OperationRow
 from app.domains.trading.kinds import KINDS

@@ -23,6 +23,7 @@ from app.domains.keys.margin_modes import MarginModes
 from app.domains.keys.pair_service import PairService
 from app.domains.keys.replacement_service import ReplacementService
 from app.domains.keys.repository import KeyRepository
+from app.domains.keys.serializers import KeyDocuments
 from app.domains.keys.service import KeyService
 from app.domains.operations.repository import OperationRepository
 
@@ -130,7 +131,12 @@ def _check(context: Context, caller: Caller, request: Request) -> CredentialChec
     )
 
 
+async def key_documents(context: CurrentContext) -> KeyDocuments:
+    return KeyDocuments(refuse_withdrawal=context.settings.refuse_withdrawal)
+
+
 Deletions = Annotated[KeyDeletionService, Depends(deletion_service)]
+Documents = Annotated[KeyDocuments, Depends(key_documents)]
 Pairs = Annotated[PairService, Depends(pair_service)]
 Replacements = Annotated[ReplacementService, Depends(replacement_service)]
 Service = Annotated[KeyService, Depends(key_service)]

@@ -32,7 +32,8 @@ from app.domains.keys.errors import (
     SecretMissing,
 )
 from app.domains.keys.pair_generation import PairGenerator
-from app.domains.keys.repository import KeyRepository, KeyRow
+from app.domains.keys.repository import KeyRepository
+from app.domains.keys.rows import KeyRow
 from app.domains.keys.schemas import KeyPairCreate
 from app.errors import NotFound
 from app.limits.requests import RequestLimit

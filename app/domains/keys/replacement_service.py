@@ -31,7 +31,8 @@ from app.domains.keys.errors import (
     UnprovenHasPositions,
 )
 from app.domains.keys.margin_modes import MarginModes
-from app.domains.keys.repository import KeyRepository, KeyRow
+from app.domains.keys.repository import KeyRepository
+from app.domains.keys.rows import KeyRow
 from app.domains.keys.schemas import CredentialsInput, CredentialsReplace
 from app.errors import NotFound
 from botkeys.exchanges.model import ContractType, Environment, PermissionAnswer

@@ -1,13 +1,11 @@
 """The SQL of keys. Every statement names the account."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
-    BigInteger,
     Table,
+    Uuid,
     bindparam,
     delete,
     exists,
@@ -16,99 +14,30 @@ from sqlalchemy import (
     literal_column,
     or_,
     select,
+    text,
     update,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
-from app.db.driver import Executor, Statement
-from app.db.models import (
-    Assignment,
-    Bot,
-    Key,
-    KeyLabel,
-    Position,
-    RestingOrders,
-)
+from app.db.driver import Executor
+from app.db.models import Assignment, Key, KeyLabel, Position, RestingOrders
 from app.db.models.position import locking
 from app.db.models.resting_order import resting
+from app.db.paged_list import Order, SortedPlace
+from app.domains.keys.listing import KEYS, KeyFilter
+from app.domains.keys.rows import KeyRow, keys_sql
 from app.domains.trading.kinds import KINDS
 
-_KEYS = Key.__table__
-_BOTS = Bot.__table__
 _NAMING_KEYS = (*(kind.table for kind in KINDS), cast("Table", Assignment.__table__))
 _LABEL = ("label", "exchange", "environment", "contract_type")
 """The columns that outlive the key in its label."""
 
 
-class KeyRow(NamedTuple):
-    """A key with its bot and without its fingerprint. The fields are named like the table's
-    columns.
-    """
-
-    id: UUID
-    label: str
-    exchange: str
-    environment: str
-    region: str | None
-    contract_type: str
-    masked_key: str
-    active: bool
-    permission_read: str
-    permission_trade: str
-    permission_withdraw: str
-    permission_ip_restricted: str
-    expires_at: datetime | None
-    verification_status: str
-    verification_reason: str | None
-    verification_possible: list[str] | None
-    verification_code: str | None
-    verification_checked_at: datetime | None
-    last_release_at: datetime | None
-    last_release_from: str | None
-    public_key: str | None
-    awaiting_api_key: bool
-    version: int
-    revision: int
-    created_at: datetime
-    updated_at: datetime
-    bot_id: UUID | None
-    bot_name: str | None
-
-
-_OF_BOT = {"bot_id": _BOTS.c.id.label("bot_id"), "bot_name": _BOTS.c.name.label("bot_name")}
-
-# Built once, from columns and not from entities: building a statement and unpacking entities for
-# every call takes longer than PostgreSQL needs to run it.
-_OF_ACCOUNT = (
-    select(*(_OF_BOT[name] if name in _OF_BOT else _KEYS.c[name] for name in KeyRow._fields))
-    .select_from(
-        _KEYS.outerjoin(
-            _BOTS, (_BOTS.c.account_id == _KEYS.c.account_id) & (_BOTS.c.key_id == _KEYS.c.id)
-        )
-    )
-    .where(_KEYS.c.account_id == bindparam("account"))
+_ONE = text(keys_sql("AND keys.id = :key")).bindparams(
+    bindparam("account", type_=Uuid()), bindparam("key", type_=Uuid())
 )
-_PAGE = _OF_ACCOUNT.order_by(_KEYS.c.id.desc()).limit(bindparam("most", type_=BigInteger))
-_FIRST_PAGE = Statement(_PAGE)
-_ONE = _OF_ACCOUNT.where(_KEYS.c.id == bindparam("key"))
-
-
-@dataclass(frozen=True, slots=True)
-class KeyFilter:
-    """A filter of keys. `None` filters nothing; `search` looks in label, exchange and mask,
-    ignoring case.
-    """
-
-    environment: str | None = None
-    exchange: str | None = None
-    active: bool | None = None
-    assigned: bool | None = None
-    search: str | None = None
-
-
-_EVERYTHING = KeyFilter()
 
 
 class KeyRepository:
@@ -117,37 +46,17 @@ class KeyRepository:
         self._executor = executor
         self._account_id = account_id
 
-    async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> list[KeyRow]:
-        """Return up to `limit` rows that come after the id `after`, newest first."""
-        parameters = {"account": self._account_id, "most": limit}
-        if after is None and wanted == _EVERYTHING:
-            return [
-                KeyRow._make(row) for row in await self._executor.fetch(_FIRST_PAGE, **parameters)
-            ]
-        query = _PAGE
-        if after is not None:
-            query = query.where(_KEYS.c.id < after)
-        if wanted.environment is not None:
-            query = query.where(_KEYS.c.environment == wanted.environment)
-        if wanted.exchange is not None:
-            query = query.where(_KEYS.c.exchange == wanted.exchange)
-        if wanted.active is not None:
-            query = query.where(_KEYS.c.active.is_(wanted.active))
-        if wanted.assigned is not None:
-            query = query.where(
-                _BOTS.c.id.is_not(None) if wanted.assigned else _BOTS.c.id.is_(None)
-            )
-        if wanted.search:
-            query = query.where(
-                or_(
-                    *(
-                        column.icontains(wanted.search, autoescape=True)
-                        for column in (_KEYS.c.label, _KEYS.c.exchange, _KEYS.c.masked_key)
-                    )
-                )
-            )
-        rows = await self._session.execute(query, parameters)
-        return [KeyRow._make(row) for row in rows.all()]
+    async def page(
+        self, wanted: KeyFilter, order: Order | None, after: SortedPlace | UUID | None, limit: int
+    ) -> list[KeyRow]:
+        """Return up to `limit` rows that come after the place, in this order; newest first, after
+        the id, without one.
+        """
+        statement, parameters = KEYS.page(wanted, order, after)
+        rows = await self._executor.fetch(
+            statement, account=self._account_id, most=limit, **parameters
+        )
+        return [KeyRow._make(row) for row in rows]
 
     async def get(self, key_id: UUID) -> KeyRow | None:
         rows = await self._session.execute(_ONE, {"account": self._account_id, "key": key_id})

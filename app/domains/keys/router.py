@@ -1,14 +1,13 @@
 """Routes of keys."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Response
 
 from app.api.access import for_users
 from app.api.json_response import json_answer
-from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit
+from app.api.pagination import DEFAULT_LIMIT, Cursor, IdCursors, Limit, SortedCursors
 from app.api.preconditions import Expected, etag
 from app.api.problems import problems
 from app.api.route import EdgeRoute
@@ -16,8 +15,9 @@ from app.api.schemas import Search
 from app.auth.scopes import Scope
 from app.domains.bots.errors import KeyAssigned, KeyIncomplete
 from app.domains.keys import errors
-from app.domains.keys.deps import Deletions, Pairs, Replacements, Service
-from app.domains.keys.repository import KeyFilter, KeyRow
+from app.domains.keys.deps import Deletions, Documents, Pairs, Replacements, Service
+from app.domains.keys.listing import KeyFilter, KeySort, order_of
+from app.domains.keys.rows import KeyRow
 from app.domains.keys.schemas import (
     AssociatedData,
     CredentialsReplace,
@@ -30,34 +30,17 @@ from app.domains.keys.schemas import (
     KeyPair,
     KeyPairCreate,
 )
-from app.domains.keys.serializers import (
-    key_document,
-    pair_document,
-    stored_key_document,
-)
+from app.domains.keys.serializers import assigned_bot
 from app.domains.operations.responses import operation_answer
 from app.domains.operations.schemas import Operation
 from app.domains.trading.counts import all_counted
 from botkeys.exchanges.model import Environment, ExchangeId
-from botkeys.exchanges.pasted import Adjustment
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"], route_class=EdgeRoute)
 
 
-def _stored(
-    row: KeyRow, adjusted: Sequence[Adjustment], *, status: int = 200, **headers: str
-) -> Response:
-    return json_answer(
-        stored_key_document(row, adjusted),
-        status=status,
-        headers={"ETag": etag(row.revision), **headers},
-    )
-
-
-def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
-    return json_answer(
-        key_document(row), status=status, headers={"ETag": etag(row.revision), **headers}
-    )
+def _answer(document: Any, row: KeyRow, *, status: int = 200, **headers: str) -> Response:
+    return json_answer(document, status=status, headers={"ETag": etag(row.revision), **headers})
 
 
 @router.post(
@@ -82,7 +65,7 @@ def _one(row: KeyRow, *, status: int = 200, **headers: str) -> Response:
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="key.add")
-async def add_key(new: KeyCreate, service: Service) -> Response:
+async def add_key(new: KeyCreate, service: Service, documents: Documents) -> Response:
     """Verify the credentials with the exchange, then seal them.
 
     The credentials are never shown again. If the exchange cannot be asked, the key is added with
@@ -90,7 +73,8 @@ async def add_key(new: KeyCreate, service: Service) -> Response:
     `unknown`.
     """
     row, adjusted = await service.add(new)
-    return _stored(row, adjusted, status=201, Location=f"/v1/keys/{row.id}")
+    stored = documents.stored(row, adjusted)
+    return _answer(stored, row, status=201, Location=f"/v1/keys/{row.id}")
 
 
 @router.post(
@@ -107,7 +91,7 @@ async def add_key(new: KeyCreate, service: Service) -> Response:
     ),
 )
 @for_users(Scope.KEYS_WRITE, action="key.add_pair")
-async def add_key_pair(new: KeyPairCreate, service: Pairs) -> Response:
+async def add_key_pair(new: KeyPairCreate, service: Pairs, documents: Documents) -> Response:
     """Make a key pair for an exchange that registers public keys, and seal its private half at
     once.
 
@@ -117,7 +101,7 @@ async def add_key_pair(new: KeyPairCreate, service: Pairs) -> Response:
     """
     row = await service.add(new)
     return json_answer(
-        pair_document(row),
+        documents.pair(row),
         status=201,
         headers={"Location": f"/v1/keys/{row.id}"},
     )
@@ -132,6 +116,7 @@ async def add_key_pair(new: KeyPairCreate, service: Pairs) -> Response:
 @for_users(Scope.KEYS_READ, hot=True)
 async def list_keys(
     service: Service,
+    documents: Documents,
     environment: Annotated[
         Environment | None, Query(description="Only keys of this environment.")
     ] = None,
@@ -146,14 +131,28 @@ async def list_keys(
         Search | None,
         Query(description="Text to find in label, exchange or masked key, ignoring case."),
     ] = None,
+    sort: Annotated[
+        KeySort | None,
+        Query(
+            description="The order, with a minus for descending; newest first if omitted. Labels "
+            "are compared without regard to case, by code point; a key that never expires, or of "
+            "which that is not known, counts as expiring last. Equal ones are in the order of "
+            "their ids."
+        ),
+    ] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
-    """List the account's keys, newest first."""
+    """List the account's keys, with everything that a table of them shows."""
     wanted = KeyFilter(environment, exchange, active, assigned, search)
-    cursors = IdCursors("keys", wanted=wanted)
-    page = await service.page(wanted, cursors.after(cursor), limit)
-    return json_answer(page.envelope(cursors, key_document))
+    order = order_of(sort)
+    if order is None:
+        cursors = IdCursors("keys", wanted=wanted)
+        newest = await service.page(wanted, cursors.after(cursor), limit)
+        return json_answer(newest.envelope(cursors, documents.key))
+    places = SortedCursors("keys", wanted=wanted, sort=sort)
+    page = await service.sorted_page(wanted, order, places.after(cursor), limit)
+    return json_answer(page.envelope(places, documents.key))
 
 
 @router.get(
@@ -163,9 +162,10 @@ async def list_keys(
     response_model=Key,
 )
 @for_users(Scope.KEYS_READ)
-async def get_key(key_id: UUID, service: Service) -> Response:
+async def get_key(key_id: UUID, service: Service, documents: Documents) -> Response:
     """Return one key, without its secrets."""
-    return _one(await service.get(key_id))
+    row = await service.get(key_id)
+    return _answer(documents.key(row), row)
 
 
 @router.patch(
@@ -183,14 +183,15 @@ async def get_key(key_id: UUID, service: Service) -> Response:
 )
 @for_users(Scope.KEYS_WRITE, action="key.change")
 async def change_key(
-    key_id: UUID, change: KeyChange, service: Service, expected: Expected
+    key_id: UUID, change: KeyChange, service: Service, documents: Documents, expected: Expected
 ) -> Response:
     """Rename, activate or deactivate a key, or switch its contract type.
 
     Deactivating stops new positions immediately and leaves open ones to the bot's exit rules. Each
     contract type has its own trading assets; switching back restores the previous ones.
     """
-    return _one(await service.change(key_id, change, expected))
+    row = await service.change(key_id, change, expected)
+    return _answer(documents.key(row), row)
 
 
 @router.put(
@@ -221,6 +222,7 @@ async def replace_credentials(
     new: CredentialsReplace,
     service: Replacements,
     pairs: Pairs,
+    documents: Documents,
     expected: Expected,
 ) -> Response:
     """Replace credentials that expire or were renewed; the key keeps its bot, positions and
@@ -234,8 +236,10 @@ async def replace_credentials(
     A key that is `awaiting_api_key` is completed by its `api_key` alone, without a check.
     """
     if new.api_secret is None and new.api_passphrase is None:
-        return _stored(*await pairs.complete(key_id, new.api_key, expected))
-    return _stored(*await service.replace(key_id, new, expected))
+        row, adjusted = await pairs.complete(key_id, new.api_key, expected)
+    else:
+        row, adjusted = await service.replace(key_id, new, expected)
+    return _answer(documents.stored(row, adjusted), row)
 
 
 @router.get(
@@ -257,7 +261,7 @@ async def preview_key_deletion(key_id: UUID, service: Deletions) -> Response:
             "counts": preview.counts,
             "exact": all_counted(preview.counts),
             "held_positions": preview.held,
-            "bot": key_document(preview.key)["bot"],
+            "bot": assigned_bot(preview.key),
         }
     )
 

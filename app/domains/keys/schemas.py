@@ -10,6 +10,7 @@ from pydantic.config import JsonDict
 
 from app.api.schemas import Document, Flag, Input, Label, NextCursor, SecretText
 from app.domains.keys.errors import NameOfCcxt
+from app.domains.keys.states import KeyWord
 from app.domains.trading.counts import DeletedRows, Exact, KindCounts
 from botkeys.exchanges.ccxt_ids import from_ccxt
 from botkeys.exchanges.model import (
@@ -297,6 +298,40 @@ class LastRelease(Document):
     ]
 
 
+class KeyState(Document):
+    """What to know of a key first."""
+
+    word: Annotated[
+        KeyWord,
+        Field(
+            examples=["active"],
+            description="The first that applies: `frozen` by a freeze; `inactive` if it is "
+            "switched off or awaits its API key; `expired`; `rejected` by the exchange, or because "
+            "it can withdraw; `read_only` if it cannot trade; `inactive` if nobody has found out "
+            "whether it can withdraw (`unverified`); `expiring` within 30 days; `unreachable` if "
+            "the exchange gave no verdict; else `active`.",
+        ),
+    ]
+    sentence: Annotated[
+        str,
+        Field(
+            examples=["OKX accepts this key. Its bot may trade with it."],
+            description="What that means and what to do next, for people.",
+        ),
+    ]
+    since: Annotated[
+        datetime | None,
+        Field(examples=[None], description="Since when; null where that is not known."),
+    ]
+
+
+class AssetCounts(Document):
+    """Numbers of the trading assets of a key's present contract type."""
+
+    total: Annotated[int, Field(examples=[4])]
+    enabled: Annotated[int, Field(examples=[3], description="Assets that are enabled.")]
+
+
 class Key(Document):
     """A key, without its secrets."""
 
@@ -321,9 +356,23 @@ class Key(Document):
     active: Annotated[
         bool, Field(examples=[True], description="A key that is not active opens no new positions.")
     ]
+    state: KeyState
     bot: Annotated[
         AssignedBot | None,
         Field(description="The bot that the key is assigned to; null if there is none."),
+    ]
+    blocked_by: Annotated[
+        list[str],
+        Field(
+            examples=[["frozen"]],
+            description="Every reason why no position may be opened with the key now, by its bot "
+            "or, without one, by any: the same as in the bot's configuration. Empty if none.",
+        ),
+    ]
+    assets: AssetCounts
+    open_positions: Annotated[
+        int,
+        Field(examples=[0], description="Positions that are open or being opened with the key."),
     ]
     permissions: KeyPermissions
     expires_at: Annotated[

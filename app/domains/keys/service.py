@@ -4,6 +4,7 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.pagination import Page
@@ -11,6 +12,7 @@ from app.custody.fingerprint import fingerprint, mask
 from app.custody.role_keys import ApiKeys
 from app.db.base import new_id
 from app.db.failures import Overtaken
+from app.db.paged_list import Order, SortedPlace
 from app.db.revisions import Revisions, require
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
@@ -27,7 +29,9 @@ from app.domains.keys.credential_input import KeyRequest, read_request
 from app.domains.keys.credential_repository import CredentialRepository
 from app.domains.keys.credential_sealer import CredentialSealer
 from app.domains.keys.errors import EnvironmentImmutable, KeyAlreadyAdded, KeyQuotaReached
-from app.domains.keys.repository import KeyFilter, KeyRepository, KeyRow
+from app.domains.keys.listing import KeyFilter
+from app.domains.keys.repository import KeyRepository
+from app.domains.keys.rows import KeyRow
 from app.domains.keys.schemas import KeyChange, KeyCreate
 from app.errors import NotFound
 from botkeys.exchanges.pasted import Adjustment
@@ -72,8 +76,15 @@ class KeyService:
         self._most = most
 
     async def page(self, wanted: KeyFilter, after: UUID | None, limit: int) -> Page[KeyRow, UUID]:
-        rows = await self._keys.page(wanted, after, limit + 1)
+        """Return a page of the keys, newest first."""
+        rows = await self._keys.page(wanted, None, after, limit + 1)
         return Page.cut(rows, limit, attrgetter("id"))
+
+    async def sorted_page(
+        self, wanted: KeyFilter, order: Order, after: SortedPlace | None, limit: int
+    ) -> Page[KeyRow, SortedPlace]:
+        rows = await self._keys.page(wanted, order, after, limit + 1)
+        return Page.cut(rows, limit, order.place)
 
     async def get(self, key_id: UUID) -> KeyRow:
         row = await self._keys.get(key_id)
@@ -178,7 +189,8 @@ class KeyService:
         }
         if not changed:
             return row
-        await self._keys.change(key_id, **changed)
+        since = {"active_since": func.clock_timestamp()} if "active" in changed else {}
+        await self._keys.change(key_id, **changed, **since)
         await self._audit.record(
             "key.change",
             target="key",

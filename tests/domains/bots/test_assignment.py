@@ -19,6 +19,8 @@ async def test_an_active_key_is_assigned_and_shown_on_both(world: World) -> None
         "label": key["label"],
         "exchange": "okx",
         "environment": "testnet",
+        "contract_type": "linear",
+        "active": True,
     }
     assert (await user.get(f"/v1/keys/{key['id']}")).json()["bot"] == {
         "id": bot["id"],

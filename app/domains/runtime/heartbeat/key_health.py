@@ -16,6 +16,9 @@ _VERIFICATION = (
     "verification_possible",
     "verification_code",
 )
+JUDGEMENT = frozenset({"verification_status", "verification_reason"})
+"""The columns whose change begins another time in `verification_since`."""
+
 _PERMISSIONS = tuple(
     f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")
 )

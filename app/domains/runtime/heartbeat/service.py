@@ -13,7 +13,7 @@ from app.domains.catalogue.leverages import KeyLeverages
 from app.domains.events.key_health import KeyHealth, add_health_events
 from app.domains.events.log import EventLog
 from app.domains.runtime.config.cache import ConfigCache
-from app.domains.runtime.heartbeat.key_health import clock_ahead, differences, events
+from app.domains.runtime.heartbeat.key_health import JUDGEMENT, clock_ahead, differences, events
 from app.domains.runtime.heartbeat.key_health_repository import HealthRepository
 from app.domains.runtime.heartbeat.schemas import CredentialsReport
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
@@ -102,7 +102,8 @@ class HeartbeatService:
         if changed:
             # A different expiry is announced again.
             reset = {"expiry_announced": None} if "expires_at" in changed else {}
-            await self._health.change(key.id, **looked, **changed, **reset)
+            since = {"verification_since": key.now} if JUDGEMENT & changed.keys() else {}
+            await self._health.change(key.id, **looked, **changed, **reset, **since)
         else:
             await self._health.looked_at(key.id, **looked)
         warnings = [clock_ahead(report)] if ahead else []
