@@ -26,6 +26,7 @@ VIEWS = (
     "/bots/{id}",
     "/positions",
     "/trades",
+    "/activity",
     "/audit",
     "/freezes",
     "/settings",

@@ -20,6 +20,7 @@ const VIEWS = /** @type {Record<string, () => Promise<{ View: (props: any) => an
   "/bots/:id": () => import("./views/bot.js"),
   "/positions": () => import("./views/positions.js"),
   "/trades": () => import("./views/trades.js"),
+  "/activity": () => import("./views/activity.js"),
   "/audit": () => import("./views/audit.js"),
   "/freezes": () => import("./views/freezes.js"),
   "/settings": () => import("./views/settings.js"),

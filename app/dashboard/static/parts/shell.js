@@ -16,6 +16,7 @@ const PLACES = [
   ["/bots", "Bots"],
   ["/positions", "Positions"],
   ["/trades", "Trades"],
+  ["/activity", "Activity"],
   ["/audit", "Audit log"],
   ["/freezes", "Freezes"],
   ["/settings", "Settings"],

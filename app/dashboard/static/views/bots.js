@@ -33,14 +33,14 @@ const COLUMNS = [
     title: "Name",
     rank: 1,
     sort: "name",
-    width: "minmax(140px, 1.2fr)",
+    width: "minmax(130px, 1fr)",
     cell: (bot) => html`<a href="/bots/${bot.id}" dir="auto">${bot.name}</a>`,
   },
   {
     name: "presence",
     title: "Presence",
     rank: 1,
-    width: "190px",
+    width: "165px",
     cell: (bot) => html`<span class="badge ${bot.online ? "good" : "plain"}">${bot.online ? "online" : "offline"}</span>
       ${!bot.online && html` <span class="faint heard" title=${bot.last_heartbeat_at && time(bot.last_heartbeat_at)}>
         ${bot.last_heartbeat_at ? ago(bot.last_heartbeat_at) : "never online"}</span>`}`,
@@ -49,7 +49,7 @@ const COLUMNS = [
     name: "key",
     title: "API key",
     rank: 2,
-    width: "minmax(180px, 1.6fr)",
+    width: "minmax(230px, 1.6fr)",
     cell: (bot) => (bot.key ? html`<${KeyOf} assigned=${bot.key} />` : html`<span class="faint">No key</span>`),
   },
   {
@@ -63,10 +63,10 @@ const COLUMNS = [
     name: "trading",
     title: "New positions",
     rank: 2,
-    width: "minmax(160px, 1fr)",
+    width: "minmax(140px, 1fr)",
     cell: (bot) => html`<${ReasonBadges} codes=${blockedBy(bot)} />`,
   },
-  { name: "added", title: "Added", sort: "created_at", width: "110px", cell: (bot) => html`<span title=${time(bot.created_at)}>${ago(bot.created_at)}</span>` },
+  { name: "added", title: "Added", sort: "created_at", width: "95px", cell: (bot) => html`<span title=${time(bot.created_at)}>${ago(bot.created_at)}</span>` },
 ];
 
 export function View() {

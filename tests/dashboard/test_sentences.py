@@ -1,0 +1,22 @@
+"""The dashboard has a sentence for every reason to open no position, and for every event."""
+
+import re
+
+from app.dashboard.pages import STATIC
+from app.domains.events.types import EventType
+from app.domains.positions.errors import REFUSALS
+
+
+def test_the_page_explains_every_code_of_blocked_by() -> None:
+    text = (STATIC / "kit" / "reasons.js").read_text()
+    dictionary = text[text.index("const REASONS") : text.index("\n};")]
+    assert set(re.findall(r"^  (\w+): \{", dictionary, re.MULTILINE)) == set(REFUSALS)
+
+
+def test_the_page_has_a_title_and_a_sentence_for_every_type_of_event() -> None:
+    titles = (STATIC / "kit" / "event_types.js").read_text()
+    titles = titles[: titles.index("};")]
+    sentences = (STATIC / "parts" / "event_sentence.js").read_text()
+    types = {str(one) for one in EventType}
+    assert set(re.findall(r'^  "([\w.]+)": "', titles, re.MULTILINE)) == types
+    assert set(re.findall(r'^  "([\w.]+)": \(', sentences, re.MULTILINE)) == types
