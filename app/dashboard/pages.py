@@ -20,12 +20,14 @@ STATIC = Path(__file__).parent / "static"
 
 VIEWS = (
     "/",
+    "/overview",
     "/keys",
     "/keys/{id}",
     "/bots",
     "/bots/{id}",
     "/positions",
     "/trades",
+    "/analytics",
     "/activity",
     "/audit",
     "/freezes",

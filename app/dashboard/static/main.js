@@ -5,7 +5,7 @@ import { sessionEnded } from "./kit/api.js";
 import { closing } from "./kit/closing.js";
 import { startLive } from "./kit/live.js";
 import { go, matched, route, startRouter } from "./kit/router.js";
-import { followAccount, followTabs, newestEvent, openSession, session, sessionProblem } from "./kit/session.js";
+import { account, followAccount, followTabs, newestEvent, openSession, session, sessionProblem } from "./kit/session.js";
 import { Notices } from "./parts/notice.js";
 import { Shell } from "./parts/shell.js";
 import { Failure } from "./parts/states.js";
@@ -18,6 +18,8 @@ const VIEWS = /** @type {Record<string, () => Promise<{ View: (props: any) => an
   "/keys/:id": () => import("./views/key.js"),
   "/bots": () => import("./views/bots.js"),
   "/bots/:id": () => import("./views/bot.js"),
+  "/overview": () => import("./views/overview.js"),
+  "/analytics": () => import("./views/analytics.js"),
   "/positions": () => import("./views/positions.js"),
   "/trades": () => import("./views/trades.js"),
   "/activity": () => import("./views/activity.js"),
@@ -25,6 +27,9 @@ const VIEWS = /** @type {Record<string, () => Promise<{ View: (props: any) => an
   "/freezes": () => import("./views/freezes.js"),
   "/settings": () => import("./views/settings.js"),
 });
+
+/** Where the page opens: a new account begins with its first key. */
+const firstPlace = () => (account.value?.environments_with_data.length ? "/overview" : "/keys");
 
 /** The view of the address, loaded when it is first shown. */
 function Current() {
@@ -35,7 +40,7 @@ function Current() {
   useEffect(() => {
     let wanted = true;
     setProblem(null);
-    if (pattern === null) return go("/keys", { replace: true });
+    if (pattern === null) return go(firstPlace(), { replace: true });
     VIEWS[pattern]?.().then(
       ({ View }) => wanted && setLoaded({ pattern, View }),
       () => wanted && setProblem(new Error("A part of this page could not be loaded. Load it again.")),

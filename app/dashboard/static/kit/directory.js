@@ -36,7 +36,7 @@ export function useDirectory() {
       const [keys, bots] = await Promise.all([read("/v1/keys", stop), read("/v1/bots", stop)]);
       return { keys: /** @type {Key[]} */ (keys), bots: /** @type {Bot[]} */ (bots) };
     },
-    (event) => /^(key|bot|assignment)\./.test(event.type),
+    (event) => /^(key|bot|assignment|freeze|asset)\./.test(event.type),
   );
   /** @type {Map<string, KnownKey>} */
   const keys = new Map();
@@ -45,7 +45,7 @@ export function useDirectory() {
   /** @type {Map<string, Bot>} */
   const bots = new Map();
   for (const bot of resource.data?.bots ?? []) bots.set(bot.id, bot);
-  return { keys, bots, loaded: resource.data !== null, reload: resource.reload };
+  return { keys, bots, present: resource.data?.keys ?? [], loaded: resource.data !== null, reload: resource.reload };
 }
 
 /** @typedef {ReturnType<typeof useDirectory>} Directory */

@@ -95,6 +95,22 @@ export function short(text) {
     .replace("-", "−");
 }
 
+/** The digits of a figure that is read at a glance. */
+const GLANCE = 8;
+
+/**
+ * Returns a decimal with at most 8 significant digits, and all before the point; `title` shows all.
+ *
+ * @param {string | null | undefined} text
+ */
+export function brief(text) {
+  if (text === null || text === undefined || text.replace(/\D/g, "").length <= GLANCE) return decimal(text);
+  const whole = (/^-?(\d+)/.exec(text)?.[1] ?? "").replace(/^0$/, "").length;
+  const leading = whole ? 0 : (/\.(0*)/.exec(text)?.[1]?.length ?? 0);
+  const rounded = Number(text).toFixed(Math.min(20, Math.max(0, GLANCE - whole + leading)));
+  return decimal(rounded.replace(/\.?0+$/, (zeros) => (rounded.includes(".") ? "" : zeros)));
+}
+
 /**
  * Returns a decimal with its sign, as profits are written.
  *

@@ -12,10 +12,12 @@ import { FreezeBanner, FreezeEverything } from "./freezing.js";
 import { failed } from "./notice.js";
 
 const PLACES = [
+  ["/overview", "Dashboard"],
   ["/keys", "API keys"],
   ["/bots", "Bots"],
   ["/positions", "Positions"],
   ["/trades", "Trades"],
+  ["/analytics", "Analytics"],
   ["/activity", "Activity"],
   ["/audit", "Audit log"],
   ["/freezes", "Freezes"],
@@ -39,11 +41,11 @@ export function Shell({ children }) {
       <header class="bar">
         <button type="button" class="menu" aria-expanded=${open} aria-controls="sidebar"
           onClick=${() => setOpen(!open)}>Menu</button>
-        <a class="brand" href="/keys">Botkeys</a>
+        <a class="brand" href="/">Botkeys</a>
         <${FreezeEverything} />
       </header>
       <nav id="sidebar" aria-label="Pages">
-        <a class="brand" href="/keys">Botkeys</a>
+        <a class="brand" href="/">Botkeys</a>
         <${Environments} />
         <ul>
           ${PLACES.map(
