@@ -6,11 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.processes.conftest import Start
-from tests.processes.running import PATIENCE, ROOT
+from tests.processes.running import PATIENCE, ROOT, Service
 
 SECTION = "## From zero to a bot with its key"
 ADDRESS = "http://127.0.0.1:8000"
+ACCOUNT = "--account alice"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -20,13 +20,13 @@ def blocks() -> list[tuple[str, str]]:
     return BLOCK.findall(section)
 
 
-def test_a_newcomer_gets_from_zero_to_a_bot_with_its_key(start: Start, tmp_path: Path) -> None:
+def test_a_newcomer_gets_from_zero_to_a_bot_with_its_key(service: Service, tmp_path: Path) -> None:
     (shell, by_user), (python, bot), (also_shell, install) = blocks()
     assert (shell, python, also_shell) == ("sh", "python", "sh")
     assert "pip install ./sdk/python" in install  # covered by the tests of the wheel
     assert "python first_bot.py" in install
-    service = start(tmp_path / "data")
-    service.ready()
+    assert by_user.count(ACCOUNT) == 1
+    by_user = by_user.replace(ACCOUNT, "--account newcomer")  # alice is others' in this service
     place = tmp_path / "place"
     (place / ".venv").mkdir(parents=True)
     (place / ".venv/bin").symlink_to(Path(sys.executable).parent)
