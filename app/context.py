@@ -9,6 +9,7 @@ from app.api.shares import Shares
 from app.api.telemetry import Metrics
 from app.api.write_limiter import AccountWriteLimiter
 from app.auth.code_flow import CodeFlow
+from app.auth.id_token import IdTokenVerifier
 from app.auth.verifier import TokenVerifier
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database
@@ -35,7 +36,7 @@ from botkeys.sealing.boxes import SecretBytes
 class Context:
     """The open resources of a process. `api` and `runtime` are `None` without that role.
 
-    `code_flow` is `None` unless people sign in to the dashboard with an issuer.
+    `code_flow` and `id_tokens` are `None` unless people sign in to the dashboard with an issuer.
     """
 
     settings: Settings
@@ -63,6 +64,7 @@ class Context:
     opening_refusals: RefusalWindow = field(default_factory=RefusalWindow)
     operations: OperationStreamQuota = field(default_factory=OperationStreamQuota)
     code_flow: CodeFlow | None = None
+    id_tokens: IdTokenVerifier | None = None
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None
 

@@ -211,14 +211,15 @@ def use_context(app: FastAPI, context: Context) -> None:
 
 def _sessions(context: Context) -> SessionLookup | None:
     settings = context.settings
-    if not settings.serves_dashboard:
+    at_runtime = context.role is Role.RUNTIME
+    if not settings.serves_dashboard or (at_runtime and context.id_tokens is None):
         return None
     return SessionLookup(
         context.database.autocommit,
         context.audit,
         session_times(settings),
         cookie_name=session_cookie_name(secure=settings.page_url.startswith("https://")),
-        note_use=context.api is not None,
+        id_tokens=context.id_tokens if at_runtime else None,
     )
 
 

@@ -106,8 +106,11 @@ class CodeFlow:
         elif issuer != self._client.issuer:
             raise SignInRefused("other_issuer")
 
-    async def redeem(self, code: str, *, verifier: str, nonce: str) -> UserPrincipal:
-        """Exchange the code for an ID token and return whom it names; raise `SignInRefused`."""
+    async def redeem(self, code: str, *, verifier: str, nonce: str) -> tuple[UserPrincipal, str]:
+        """Exchange the code for an ID token; return whom it names, and the token.
+
+        Raises `SignInRefused`.
+        """
         found = await self._metadata.get()
         answer = await self._token_answer(found, code, verifier)
         if answer.status != _OK:
@@ -119,7 +122,7 @@ class CodeFlow:
         if not isinstance(token, str):
             raise SignInRefused("no_id_token")
         try:
-            return await self._id_tokens.user(token, nonce)
+            return await self._id_tokens.user(token, nonce), token
         except Unauthenticated as error:
             raise SignInRefused(f"id_token_{error.fault}") from None
 

@@ -29,10 +29,21 @@ class IdTokenVerifier:
         to be sent to an API.
         """
         payload = await self._tokens.payload(token)
-        self._check_recipient(payload)
+        user = self._user(payload)
         sent = payload.get("nonce")
         if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), nonce.encode()):
             raise Unauthenticated(TokenFault.WRONG_NONCE)
+        return user
+
+    async def signed_in(self, token: str, longest: float) -> UserPrincipal:
+        """Return who signed in at most `longest` seconds ago, though the token may have expired.
+
+        Raises as `user` does.
+        """
+        return self._user(await self._tokens.payload_of_late(token, longest))
+
+    def _user(self, payload: Mapping[str, Any]) -> UserPrincipal:
+        self._check_recipient(payload)
         name = claim_at(payload, self._account_claim)
         if not is_account_name(name):
             raise Unauthenticated(TokenFault.NO_ACCOUNT)

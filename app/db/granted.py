@@ -67,7 +67,7 @@ GRANTS = (
     "GRANT INSERT, SELECT, UPDATE ON TABLE catalogues TO botkeys_runtime",
     "GRANT INSERT, SELECT, UPDATE ON TABLE catalogues TO botkeys_worker",
     "GRANT DELETE, INSERT, SELECT, UPDATE (address, ended_at, expires_at, last_used_at, user_agent) ON TABLE dashboard_sessions TO botkeys_api",
-    "GRANT SELECT (account_id, created_at, ended_at, expires_at, id, last_used_at, secret_hash) ON TABLE dashboard_sessions TO botkeys_runtime",
+    "GRANT SELECT (account_id, created_at, ended_at, evidence, expires_at, id, last_used_at, secret_hash) ON TABLE dashboard_sessions TO botkeys_runtime",
     "GRANT INSERT, SELECT, UPDATE ON TABLE deletion_marks TO botkeys_api",
     "GRANT SELECT (account_id, cutoff, environment, key_id) ON TABLE deletion_marks TO botkeys_purge",
     "GRANT SELECT ON TABLE deletion_marks TO botkeys_runtime",

@@ -14,6 +14,9 @@ from botkeys.transport.client import HttpTransport, TransportLimits
 NEEDED = ("oidc_issuer", "dashboard_client_id", "dashboard_client_secret", "public_url")
 """The settings without which nobody could sign in to a dashboard in production."""
 
+NEEDED_AT_RUNTIME = ("oidc_issuer", "dashboard_client_id", "public_url")
+"""Those without which `runtime` could not know a session that somebody signed in to."""
+
 _ID_TOKEN_TYPES = ("JWT",)
 _LIMITS = TransportLimits(attempts=2, max_answer_bytes=LONGEST_ANSWER)
 
@@ -22,9 +25,8 @@ def require_dashboard_settings(settings: Settings, role: Role) -> None:
     """Raise `SettingsError` if a dashboard in production could sign nobody in, or not safely."""
     if settings.mode is not Mode.PRODUCTION or not settings.serves_dashboard:
         return
-    if role not in {Role.ALL, Role.API}:
-        return
-    missing = [PREFIX + name.upper() for name in NEEDED if not getattr(settings, name)]
+    needed = NEEDED_AT_RUNTIME if role is Role.RUNTIME else NEEDED
+    missing = [PREFIX + name.upper() for name in needed if not getattr(settings, name)]
     if missing:
         raise SettingsError(
             f"BOTKEYS_DASHBOARD is true, so {', '.join(missing)} must be set: people sign in to "
@@ -37,20 +39,11 @@ def require_dashboard_settings(settings: Settings, role: Role) -> None:
         )
 
 
-async def open_code_flow(
-    settings: Settings, role: Role, keys: RemoteKeys | None, stack: AsyncExitStack
-) -> CodeFlow | None:
-    """Return the sign-in with the issuer; `None` if there is no dashboard, issuer or client.
-
-    It has a transport of its own: calls for strangers delay no fetch of the issuer's keys.
-    """
+def id_token_verifier(settings: Settings, keys: RemoteKeys | None) -> IdTokenVerifier | None:
+    """Return the verifier of the dashboard's ID tokens; `None` without dashboard or issuer."""
     issuer, client_id = settings.oidc_issuer, settings.dashboard_client_id
-    secret = settings.dashboard_client_secret
-    if not settings.serves_dashboard or role is Role.RUNTIME or keys is None or issuer is None:
+    if not settings.serves_dashboard or keys is None or issuer is None or client_id is None:
         return None
-    if client_id is None or secret is None:
-        return None
-    transport = await stack.enter_async_context(HttpTransport(_LIMITS))
     tokens = TokenVerifier(
         issuer,
         client_id,
@@ -61,6 +54,23 @@ async def open_code_flow(
         types=_ID_TOKEN_TYPES,
         longest_life=settings.oidc_longest_token_life,
     )
+    return IdTokenVerifier(tokens, client_id, settings.oidc_account_claim)
+
+
+async def open_code_flow(
+    settings: Settings, role: Role, id_tokens: IdTokenVerifier | None, stack: AsyncExitStack
+) -> CodeFlow | None:
+    """Return the sign-in with the issuer; `None` if there is none, or another role's.
+
+    It has a transport of its own: calls for strangers delay no fetch of the issuer's keys.
+    """
+    issuer, client_id = settings.oidc_issuer, settings.dashboard_client_id
+    secret = settings.dashboard_client_secret
+    if role is Role.RUNTIME or id_tokens is None:
+        return None
+    if issuer is None or client_id is None or secret is None:
+        return None
+    transport = await stack.enter_async_context(HttpTransport(_LIMITS))
     client = Client(
         issuer=issuer,
         client_id=client_id,
@@ -68,9 +78,4 @@ async def open_code_flow(
         scopes=settings.dashboard_scopes,
         page_url=settings.page_url,
     )
-    return CodeFlow(
-        client,
-        MetadataSource(transport, issuer),
-        IdTokenVerifier(tokens, client_id, settings.oidc_account_claim),
-        transport,
-    )
+    return CodeFlow(client, MetadataSource(transport, issuer), id_tokens, transport)

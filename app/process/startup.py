@@ -35,7 +35,7 @@ from app.limits.policy import RequestRates
 from app.limits.requests import RequestLimits
 from app.limits.shared import SharedStore
 from app.process.closure_watch import watched_closures
-from app.process.dashboard import open_code_flow, require_dashboard_settings
+from app.process.dashboard import id_token_verifier, open_code_flow, require_dashboard_settings
 from app.settings import PREFIX, Mode, Role, Settings, SettingsError
 from botkeys.exchanges.hosts import HostOverrides, layered
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
@@ -244,6 +244,7 @@ async def open_context(
         transport = await stack.enter_async_context(HttpTransport())
         issuer_keys = _issuer_keys(settings, transport, stack)
         verifier = _verifier(settings, issuer_keys)
+        id_tokens = id_token_verifier(settings, issuer_keys)
         exchanges = await stack.enter_async_context(open_exchanges(settings, transport, hosts))
         direct = settings.direct_database_url if database is None else None
         owned = database is None
@@ -306,7 +307,8 @@ async def open_context(
             key_checks=AccountWriteLimiter(KEY_CHECKS_AT_ONCE),
             shares=Shares.of_pool(settings.database_pool_size, settings.database_dear_timeout),
             pairs=pairs,
-            code_flow=await open_code_flow(settings, role, issuer_keys, stack),
+            code_flow=await open_code_flow(settings, role, id_tokens, stack),
+            id_tokens=id_tokens,
             event_streams=event_streams,
             api=api,
             runtime=runtime,

@@ -7,6 +7,7 @@ superuser's write access to every table, with triggers and foreign keys switched
 import base64
 import gc
 import types
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import httpx
@@ -32,6 +33,7 @@ from botkeys.exchanges.model import Credentials, Environment
 from botkeys.sealing.binding import Binding
 from botkeys.sealing.secret import Secret
 from botkeys.sealing.suites import PrivateKey, SuiteName
+from tests.support.browsers import browser, signed_in_at
 from tests.support.split import Split
 from tests.support.world import Bot, Json
 
@@ -194,6 +196,46 @@ async def test_the_hash_of_a_token_is_worth_nothing_at_another_bot(
 
     await split.write("DELETE FROM bot_tokens WHERE bot_id = :own", own=own.id)
     assert await opened(own) == "unauthenticated"
+
+
+async def test_a_session_made_with_all_that_api_holds_mints_no_token(split: Split) -> None:
+    """Rule R79. The api can make up a session, but not that the person signed in."""
+    bot = await split.add_bot("alice")
+    api, page_url = split.api, split.api.context.settings.page_url
+    lifetime = api.context.settings.dashboard_session_lifetime
+    long_ago = datetime.now(UTC).timestamp() - 2 * lifetime
+    forged = [
+        None,
+        "a.b.c",
+        # Of the attacker's own account at the same issuer, of another issuer, and of long ago.
+        split.issuer.token("mallory"),
+        DevelopmentIssuer(split.keys.path / "another").token("alice"),
+        split.issuer.token("alice", now=long_ago),
+    ]
+    for id_token in forged:
+        page = await signed_in_at(api.app, api.context, split.superuser, "alice", id_token)
+        assert (await page.get("/v1/bots")).status_code == 200
+        at_runtime = browser(split.runtime.app, page_url)
+        at_runtime.take(page.cookie)
+        answer = await at_runtime.post(f"/v1/bots/{bot.id}/token")
+        assert (answer.status_code, answer.json()["code"]) == (401, "session_expired")
+
+    # What is stored opens for the person's own cookie, and for no other.
+    mine = await signed_in_at(
+        api.app, api.context, split.superuser, "alice", split.issuer.token("alice", "")
+    )
+    theirs = await signed_in_at(api.app, api.context, split.superuser, "alice", None)
+    await split.write(
+        "UPDATE dashboard_sessions SET evidence = mine.evidence FROM dashboard_sessions AS mine"
+        " WHERE mine.id = :mine AND dashboard_sessions.id = :theirs",
+        mine=mine.session_id,
+        theirs=theirs.session_id,
+    )
+    for page, status in ((theirs, 401), (mine, 201)):
+        at_runtime = browser(split.runtime.app, page_url)
+        at_runtime.take(page.cookie)
+        answer = await at_runtime.post(f"/v1/bots/{bot.id}/token")
+        assert answer.status_code == status, answer.text
 
 
 def _random_part(token: str) -> bytes:

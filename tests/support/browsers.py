@@ -83,7 +83,11 @@ async def signed_in(world: World, account: str = "alice") -> Browser:
 
 
 async def signed_in_at(
-    app: FastAPI, context: Context, database: Database, account: str = "alice"
+    app: FastAPI,
+    context: Context,
+    database: Database,
+    account: str = "alice",
+    id_token: str | None = None,
 ) -> Browser:
     user = UserPrincipal(
         account_id=account_id(ISSUER, account),
@@ -104,6 +108,6 @@ async def signed_in_at(
             caller=Caller(user, opened.address, "signed-in-by-a-test"),
         )
         visitor = Visitor(opened.address, "a test")
-        cookie = await opening.begin(os.urandom(32), visitor, former=None, by="test")
+        cookie = await opening.begin(os.urandom(32), visitor, former=None, id_token=id_token)
     opened.take(cookie.reveal())
     return opened

@@ -39,7 +39,12 @@ async def an_account_that_begins_at_runtime(_world: World, split: Split) -> None
 
 async def a_session_at_both_roles(_world: World, split: Split) -> None:
     api, runtime = split.api, split.runtime
-    page = await signed_in_at(api.app, api.context, split.databases[Role.API])
+    page = await signed_in_at(
+        api.app,
+        api.context,
+        split.databases[Role.API],
+        id_token=split.issuer.token("alice", ""),
+    )
     bot = await page.post("/v1/bots", {"name": "of a session"})
     assert bot.status_code == 201, bot.text
     await split.write(

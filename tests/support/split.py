@@ -14,6 +14,7 @@ from sqlalchemy import event, text
 
 from app.api.streaming import StreamLimits
 from app.auth.development_issuer import DevelopmentIssuer
+from app.auth.id_token import IdTokenVerifier
 from app.auth.scopes import USER_SCOPES
 from app.auth.verifier import TokenVerifier
 from app.context import Context
@@ -240,7 +241,12 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
                 database, opened.exchanges, opened.catalogues.intervals, background=False
             )
             context = replace(
-                opened, verifier=verifier, config_publisher=publisher, catalogues=catalogues
+                opened,
+                verifier=verifier,
+                # The development issuer's tokens stand for ID tokens, too.
+                id_tokens=IdTokenVerifier(verifier, issuer.audience, "sub"),
+                config_publisher=publisher,
+                catalogues=catalogues,
             )
             app = application(context)
             http = await stack.enter_async_context(served(app))

@@ -108,11 +108,11 @@ async def _session(
         raise SignInRefused(known if known in _SENTENCES else "error")
     if not answer.get("code"):
         raise SignInRefused("no_code")
-    user = await flow.redeem(answer["code"], verifier=state.verifier, nonce=state.nonce)
+    user, id_token = await flow.redeem(answer["code"], verifier=state.verifier, nonce=state.nonce)
     # By our own clock, which also says when an account was closed.
     user = replace(user, issued_at=state.began_at)
     try:
-        return await site.begin(request, user, state.proof, former=state.former, by="issuer")
+        return await site.begin(request, user, state.proof, former=state.former, id_token=id_token)
     except ProofUsed:
         raise SignInRefused(_USED) from None
 

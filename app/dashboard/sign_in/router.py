@@ -92,7 +92,7 @@ async def use_link(request: Request, token: str) -> Response:
         if request.headers.get("sec-fetch-site") != "same-origin":
             raise NotFound
         former = site.claimed_session(request)
-        cookie = await site.begin(request, user, link.proof, former=former, by="link")
+        cookie = await site.begin(request, user, link.proof, former=former)
     except (AppError, ProofUsed) as error:
         return _refused(error)
     return redirect("/", cookie)

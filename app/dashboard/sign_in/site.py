@@ -68,7 +68,7 @@ class SignInSite:
         proof: bytes,
         *,
         former: ParsedSession | None,
-        by: str,
+        id_token: str | None = None,
     ) -> str:
         """Begin a session and return its cookie as a value of Set-Cookie.
 
@@ -79,7 +79,7 @@ class SignInSite:
         replaced = former.session_id if former is not None and same else None
         visitor = read_visitor(address_of(request), request.scope["headers"])
         async with self._opening(request, user) as opening:
-            cookie = await opening.begin(proof, visitor, former=replaced, by=by)
+            cookie = await opening.begin(proof, visitor, former=replaced, id_token=id_token)
         seconds = int(self.times.whole.total_seconds())
         return set_cookie(self.cookie_name, cookie.reveal(), seconds=seconds)
 

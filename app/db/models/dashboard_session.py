@@ -13,8 +13,9 @@ class DashboardSession(Base):
     """One session. It is over at `expires_at`, at `ended_at`, or after idling since `last_used_at`.
 
     `secret_hash` is a keyed hash of the cookie. `proof` is a hash of what the session was opened
-    with, and makes that usable once. `address` and `user_agent` are those of the last use, which is
-    written about once a minute.
+    with, and makes that usable once. `evidence` is the issuer's ID token, encrypted for the cookie;
+    null for a session that a link opened. `address` and `user_agent` are those of the last use,
+    which is written about once a minute.
     """
 
     __tablename__ = "dashboard_sessions"
@@ -27,6 +28,7 @@ class DashboardSession(Base):
     id: Mapped[RowId]
     secret_hash: Mapped[bytes]
     proof: Mapped[bytes]
+    evidence: Mapped[bytes | None]
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     last_used_at: Mapped[datetime] = mapped_column(server_default=NOW)
     expires_at: Mapped[datetime]

@@ -10,10 +10,12 @@ from datetime import datetime
 from sqlalchemy import bindparam, func, select, update
 
 from app.auth.cookies import read_session_cookie
-from app.auth.errors import SessionExpired, SessionFault
+from app.auth.errors import SessionExpired, SessionFault, Unauthenticated
+from app.auth.id_token import IdTokenVerifier
 from app.auth.principal import UserPrincipal
 from app.auth.scopes import USER_SCOPES
 from app.auth.session_cookie import ParsedSession, matches, parse
+from app.auth.session_evidence import open_evidence
 from app.db.driver import Executor, Statement
 from app.db.models import Account, DashboardSession
 from app.domains.sessions.lifetimes import NOTED, SessionTimes
@@ -26,6 +28,7 @@ _FOUND = Statement(
         Account.issuer,
         Account.subject,
         DashboardSession.secret_hash,
+        DashboardSession.evidence,
         DashboardSession.created_at,
         DashboardSession.last_used_at,
         DashboardSession.expires_at,
@@ -65,8 +68,8 @@ class FoundSession:
 class SessionLookup:
     """The sessions as a process sees them. `cookie_name` depends on the address of the page.
 
-    A process that does not `note_use` finds sessions only: the role `runtime` has no right to write
-    them.
+    The role `runtime` has `id_tokens` and takes nobody's word for a session: it verifies what the
+    issuer signed. It has no right to write sessions, so it does not note their use.
     """
 
     def __init__(
@@ -76,13 +79,13 @@ class SessionLookup:
         times: SessionTimes,
         *,
         cookie_name: str,
-        note_use: bool,
+        id_tokens: IdTokenVerifier | None,
     ) -> None:
         self._executor = executor
         self._key = hmac_key
         self._times = times
         self._cookie_name = cookie_name
-        self._note_use = note_use
+        self._id_tokens = id_tokens
 
     def cookie(self, headers: Iterable[tuple[bytes, bytes]]) -> Secret | None:
         """Return the cookie of a request in which one counts."""
@@ -94,7 +97,9 @@ class SessionLookup:
         rows = await self._executor.fetch(
             _FOUND, account=claimed.account_id, session=claimed.session_id
         )
-        for issuer, subject, stored, created_at, last_used_at, expires_at, ended_at, now in rows:
+        for row in rows:
+            issuer, subject, stored, evidence, *times, now = row
+            created_at, last_used_at, expires_at, ended_at = times
             if not matches(self._key, cookie, stored):
                 break
             fault = self._times.fault(
@@ -102,7 +107,9 @@ class SessionLookup:
             )
             if fault is not None:
                 raise SessionExpired(fault)
-            if self._note_use and now - last_used_at > NOTED:
+            if self._id_tokens is not None:
+                await self._verify(self._id_tokens, cookie, claimed, evidence)
+            elif now - last_used_at > NOTED:
                 await self._note(claimed, now, visitor)
             user = UserPrincipal(
                 account_id=claimed.account_id,
@@ -118,6 +125,24 @@ class SessionLookup:
             )
             return FoundSession(user, expires_at)
         raise SessionExpired(SessionFault.UNKNOWN)
+
+    async def _verify(
+        self,
+        id_tokens: IdTokenVerifier,
+        cookie: Secret,
+        claimed: ParsedSession,
+        evidence: bytes | None,
+    ) -> None:
+        """Raise `SessionExpired` unless the issuer signed in this account's owner for a session."""
+        token = None if evidence is None else open_evidence(cookie, evidence)
+        if token is None:
+            raise SessionExpired(SessionFault.UNKNOWN)
+        try:
+            user = await id_tokens.signed_in(token, self._times.whole.total_seconds())
+        except Unauthenticated:
+            raise SessionExpired(SessionFault.UNKNOWN) from None
+        if user.account_id != claimed.account_id:
+            raise SessionExpired(SessionFault.UNKNOWN)
 
     async def _note(self, claimed: ParsedSession, now: datetime, visitor: Visitor) -> None:
         """Write down that the session is used, unless another request has just done it."""

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.caller import Caller
 from app.auth.session_cookie import mint, session_hash
+from app.auth.session_evidence import seal_evidence
 from app.db.base import new_id
 from app.db.driver import SessionExecutor
 from app.domains.accounts.repository import AccountRepository
@@ -41,9 +42,11 @@ class SessionOpening:
         )
 
     async def begin(
-        self, proof: bytes, visitor: Visitor, *, former: UUID | None, by: str
+        self, proof: bytes, visitor: Visitor, *, former: UUID | None, id_token: str | None
     ) -> Secret:
         """Begin a session in place of the browser's former one; return the text of its cookie.
+
+        Without the issuer's `id_token` the role `runtime` takes no part in it.
 
         The account is created if need be. One that is being closed can be signed in to as well:
         the page shows how far its closure is. Raises `ProofUsed`, also for a proof from before the
@@ -59,6 +62,7 @@ class SessionOpening:
             session_id,
             secret_hash=session_hash(self._key, cookie),
             proof=proof,
+            evidence=None if id_token is None else seal_evidence(cookie, id_token),
             lifetime=self._times.whole,
             visitor=visitor,
         )
@@ -69,7 +73,7 @@ class SessionOpening:
             BEGIN,
             target="session",
             target_id=session_id,
-            by=by,
+            by="link" if id_token is None else "issuer",
             **({"replaced": str(former)} if replaced else {}),
         )
         return cookie

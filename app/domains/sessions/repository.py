@@ -49,6 +49,7 @@ class SessionRepository:
         *,
         secret_hash: bytes,
         proof: bytes,
+        evidence: bytes | None,
         lifetime: timedelta,
         visitor: Visitor,
     ) -> bool:
@@ -60,6 +61,7 @@ class SessionRepository:
                 id=session_id,
                 secret_hash=secret_hash,
                 proof=proof,
+                evidence=evidence,
                 expires_at=func.clock_timestamp() + lifetime,
                 address=visitor.address,
                 user_agent=visitor.user_agent,

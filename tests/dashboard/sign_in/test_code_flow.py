@@ -71,7 +71,8 @@ async def signing(
         keys = RemoteKeys(transport, issuer=ISSUER)
         stack.push_async_callback(keys.close)
         verifier = TokenVerifier(ISSUER, settings.oidc_audience, [ALGORITHM], keys)
-        flow = await dashboard.open_code_flow(settings, Role.ALL, keys, stack)
+        id_tokens = dashboard.id_token_verifier(settings, keys)
+        flow = await dashboard.open_code_flow(settings, Role.ALL, id_tokens, stack)
         context = replace(world.context, settings=settings, verifier=verifier, code_flow=flow)
         use_context(world.app, context)
         yield replace(world, context=context)
@@ -514,7 +515,11 @@ def test_a_dashboard_in_production_needs_what_signs_people_in(name: str) -> None
     settings = Settings(**{**PRODUCTION, name: None})
     with pytest.raises(SettingsError, match=f"BOTKEYS_{name.upper()} must be set"):
         dashboard.require_dashboard_settings(settings, Role.API)
-    dashboard.require_dashboard_settings(settings, Role.RUNTIME)
+    if name not in dashboard.NEEDED_AT_RUNTIME:
+        dashboard.require_dashboard_settings(settings, Role.RUNTIME)
+    else:
+        with pytest.raises(SettingsError, match=f"BOTKEYS_{name.upper()} must be set"):
+            dashboard.require_dashboard_settings(settings, Role.RUNTIME)
     dashboard.require_dashboard_settings(
         Settings(**{**PRODUCTION, name: None, "dashboard": None}), Role.API
     )
