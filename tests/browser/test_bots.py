@@ -95,6 +95,45 @@ async def test_each_rule_of_assignment_is_explained(person: Person) -> None:
     await expect(page.get_by_role("button", name="Change key")).to_be_enabled()
 
 
+async def test_a_bot_that_may_not_trade_says_why_and_where(person: Person) -> None:
+    """Each reason is a sentence with a link; the list filters, sorts and counts."""
+    page = person.page
+    key = await new_key(person, "Paper")
+    bot = await new_bot(person, "Beta", key)
+    await new_bot(person, "alpha")
+    await call(person, "PATCH", f"/v1/bots/{bot['id']}", {"paused": True})
+    await call(person, "PATCH", f"/v1/keys/{key['id']}", {"active": False})
+    await call(person, "POST", "/v1/freezes", {"scope": "exchange", "exchange": "binance"})
+    await person.opens(f"/bots/{bot['id']}")
+    reasons = page.get_by_role("region", name="New positions").get_by_role("listitem")
+    blocked_by = (await call(person, "GET", f"/v1/bots/{bot['id']}"))["blocked_by"]
+    await expect(reasons).to_have_count(len(blocked_by))
+    frozen = reasons.filter(has_text="A freeze of the account, the exchange or the key")
+    await expect(frozen.get_by_role("link")).to_have_attribute("href", "/freezes")
+    inactive = reasons.filter(has_text="The API key is inactive.")
+    await expect(inactive.get_by_role("link")).to_have_attribute("href", f"/keys/{key['id']}")
+    await expect(reasons.filter(has_text="The bot is paused.").get_by_role("link")).to_have_count(0)
+    await person.sees_no_serious_fault()
+
+    await page.get_by_role("navigation").get_by_role("link", name="Bots").click()
+    names = page.locator("[data-column=name]")
+    await expect(names).to_have_text(["alpha", "Beta"])
+    await page.get_by_role("button", name="Name").click()
+    await page.get_by_role("button", name="Name").click()
+    await expect(names).to_have_text(["Beta", "alpha"])
+    await page.get_by_label("Show").select_option("Without an API key")
+    await expect(names).to_have_text(["alpha"])
+    await page.get_by_label("Show").select_option("May not open positions")
+    await page.get_by_label("Search").fill("BET")
+    await expect(names).to_have_text(["Beta"])
+    await person.sees_no_serious_fault()
+    await page.get_by_label("Show").select_option("Online")
+    await page.get_by_role("button", name="Show all bots").click()
+    await expect(names).to_have_text(["alpha", "Beta"])
+    counted = page.get_by_role("link", name="2 bots may open no positions")
+    await expect(counted).to_be_visible()
+
+
 async def test_a_token_is_shown_once_and_works(person: Person) -> None:
     page = person.page
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])

@@ -114,6 +114,9 @@ async def test_the_account_is_closed_to_its_end(person: Person) -> None:
     page = person.page
     bot = await new_bot(person, "Grid", await new_key(person, "Paper"))
     await person.opens("/settings")
+    second = await page.context.new_page()
+    await second.goto(person.service.address + "/bots")
+    await expect(second.get_by_text("Live", exact=True).last).to_be_visible()
     await page.get_by_role("button", name="Close account…").click()
     dialog = page.get_by_role("dialog", name="Close account")
     close = dialog.get_by_role("button", name="Close account")
@@ -132,6 +135,9 @@ async def test_the_account_is_closed_to_its_end(person: Person) -> None:
         timeout=20_000
     )
     await person.sees_no_serious_fault()
+    closed = second.get_by_role("heading", name="Your account is closed")
+    await expect(closed).to_be_visible(timeout=20_000)
+    await expect(second.get_by_role("navigation")).to_have_count(0)
     await page.get_by_role("link", name="To the sign-in page").click()
     await expect(page.get_by_role("link", name="Sign in")).to_be_visible()
     forget(person, "409", "401", "403")

@@ -1,6 +1,7 @@
 /** @file Calls of the public API under `/v1`, with the browser's session. */
 
 import { signal } from "../vendor/signals.js";
+import { closing } from "./closing.js";
 
 const READ_MILLISECONDS = 20_000;
 /** Adding a key waits for the exchange, which may take this long. */
@@ -80,6 +81,7 @@ async function answer(method, path, options) {
   if (response.ok) return { body, tag: response.headers.get("etag") ?? "" };
   const problem = new ApiProblem(response.status, body ?? notOurs(response.status));
   if (response.status === 401) sessionEnded.value ??= problem.code;
+  if (problem.code === "account_closing") closing.value ??= problem.body.operation_id ?? null;
   throw problem;
 }
 

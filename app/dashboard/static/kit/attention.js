@@ -5,10 +5,11 @@ import { freezes } from "./freezes.js";
 import { counted } from "./format.js";
 import { useResource } from "./resource.js";
 
+/** @typedef {import("../../types/api").Dashboard} Dashboard */
 /** @typedef {{ number: number, meaning: string, tone: "warning" | "bad" | "cold" }} Attention */
 
 /** States of a key in which a person has to do something. */
-const TROUBLED = ["expiring", "expired", "rejected", "unreachable"];
+const TROUBLED = /** @type {const} */ (["expiring", "expired", "rejected", "unreachable"]);
 const CHANGES = /^(key|bot|assignment|asset|freeze)\./;
 
 /**
@@ -17,12 +18,11 @@ const CHANGES = /^(key|bot|assignment|asset|freeze)\./;
  * @returns {Record<string, Attention>}
  */
 export function useAttention() {
-  const { data } = useResource(
+  const { data } = /** @type {import("./resource.js").Resource<Dashboard>} */ (useResource(
     "totals",
     (stop) => get("/v1/dashboard", {}, stop),
     (event) => CHANGES.test(event.type),
-  );
-  /** @type {any[]} */
+  ));
   const environments = Object.values(data?.environments ?? {});
   const troubled = environments
     .flatMap(({ keys }) => TROUBLED.map((word) => keys.states[word]))

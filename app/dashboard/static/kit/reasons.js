@@ -109,11 +109,3 @@ export const reasonOf = (code) =>
     sentence: `No new position may be opened: ${code.replaceAll("_", " ")}.`,
     fix: null,
   };
-
-/**
- * Returns the codes of a bot or a key; undefined if the service does not list them.
- *
- * @param {any} shown
- * @returns {string[] | undefined}
- */
-export const blockedBy = (shown) => shown.blocked_by;

@@ -2,7 +2,6 @@
 
 import { batch, computed, effect, signal } from "../vendor/signals.js";
 import { ApiProblem, call, get, patch, sessionEnded } from "./api.js";
-import { closing } from "./closing.js";
 import { onEvent } from "./live.js";
 
 /** @typedef {import("../../types/api").Account} Account */
@@ -50,9 +49,6 @@ export async function openSession() {
     return true;
   } catch (error) {
     if (error instanceof ApiProblem && error.status === 401) return false;
-    if (error instanceof ApiProblem && error.code === "account_closing") {
-      closing.value = error.body.operation_id ?? null;
-    }
     sessionProblem.value = error instanceof ApiProblem ? error : new ApiProblem(0, {});
     return false;
   }
@@ -83,7 +79,7 @@ export const may = (scope) => session.value?.scopes.includes(scope) ?? false;
 export function followAccount() {
   onEvent((event) => {
     const testnet = event?.environment === "testnet" && !hasTestnet.value;
-    if (event === null || testnet || event.type === "account.changed") {
+    if (event === null || testnet || /^account\./.test(event.type)) {
       reloadAccount().catch(() => {});
     }
   });

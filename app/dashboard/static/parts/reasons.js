@@ -6,9 +6,8 @@ import { reasonOf } from "../kit/reasons.js";
 /** How bad it is that a bot may not trade: a person wanted the first two. */
 const TONES = /** @type {Record<string, string>} */ ({ frozen: "cold", bot_paused: "warning", no_key: "plain" });
 
-/** @param {{ codes: string[] | undefined }} props the first reason, and how many more there are */
+/** @param {{ codes: string[] }} props the first reason, and how many more there are */
 export function ReasonBadges({ codes }) {
-  if (!codes) return "–";
   const [first] = codes;
   if (first === undefined) return html`<span class="badge good">may trade</span>`;
   const all = codes.map((code) => reasonOf(code).sentence).join("\n");

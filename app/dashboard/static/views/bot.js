@@ -4,7 +4,6 @@ import { get, patch } from "../kit/api.js";
 import { useExchanges } from "../kit/exchanges.js";
 import { ago, counted, time } from "../kit/format.js";
 import { html, useEffect, useState } from "../kit/html.js";
-import { blockedBy } from "../kit/reasons.js";
 import { useResource } from "../kit/resource.js";
 import { may } from "../kit/session.js";
 import { EnvironmentBadge, PresenceBadge } from "../parts/badges.js";
@@ -99,8 +98,7 @@ function Page({ bot, reload }) {
 
 /** @param {{ bot: Bot }} props */
 function Trading({ bot }) {
-  const codes = blockedBy(bot);
-  if (!codes) return null;
+  const codes = bot.blocked_by;
   if (!codes.length) return html`<p>The bot may open new positions.</p>`;
   const held = bot.open_positions
     ? ` Its ${counted(bot.open_positions, "open position")} ${bot.open_positions === 1 ? "is" : "are"} not affected: exits go on.`

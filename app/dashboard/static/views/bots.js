@@ -6,7 +6,6 @@ import { html, useState } from "../kit/html.js";
 import { useListing } from "../kit/listing.js";
 import { go, route, setQuery } from "../kit/router.js";
 import { hasTestnet, may } from "../kit/session.js";
-import { blockedBy } from "../kit/reasons.js";
 import { ReasonBadges } from "../parts/reasons.js";
 import { Search } from "../parts/search.js";
 import { Empty, Failure } from "../parts/states.js";
@@ -64,7 +63,7 @@ const COLUMNS = [
     title: "New positions",
     rank: 2,
     width: "minmax(140px, 1fr)",
-    cell: (bot) => html`<${ReasonBadges} codes=${blockedBy(bot)} />`,
+    cell: (bot) => html`<${ReasonBadges} codes=${bot.blocked_by} />`,
   },
   { name: "added", title: "Added", sort: "created_at", width: "95px", cell: (bot) => html`<span title=${time(bot.created_at)}>${ago(bot.created_at)}</span>` },
 ];
@@ -79,12 +78,10 @@ export function View() {
     (event) => /^(bot|assignment|freeze|key|asset|position)\./.test(event.type) && event.type !== "bot.token_minted",
   );
   const filtered = Boolean(query.search || query.environment || query.show);
-  // A service of the release before neither filters nor sorts.
-  const sortable = filtered || list.items.some(blockedBy);
   const add = may("bots:write") && html`<button type="button" class="primary" onClick=${() => setAdding(true)}>Add bot</button>`;
   return html`
     <header class="title"><h1>Bots</h1>${add}</header>
-    ${sortable && html`<${Filters} query=${query} />`}
+    <${Filters} query=${query} />
     ${list.problem && html`<${Failure} problem=${list.problem} retry=${list.reload} stale=${list.loaded} />`}
     ${list.loaded && list.items.length === 0
       ? filtered
@@ -95,7 +92,7 @@ export function View() {
             a token of its own.</p>${add}<//>`
       : html`<${Table} label="Bots" columns=${COLUMNS} items=${list.items} keyOf=${(/** @type {Bot} */ bot) => bot.id}
           more=${list.more} complete=${list.complete} sort=${query.sort ?? ""}
-          onSort=${sortable ? (/** @type {string} */ sort) => setQuery({ sort }) : undefined} />`}
+          onSort=${(/** @type {string} */ sort) => setQuery({ sort })} />`}
     ${adding && html`<${AddBot} onClose=${() => setAdding(false)} />`}
   `;
 }

@@ -25,10 +25,9 @@ export function Closure() {
 
 /** @param {AbortSignal} stop */
 async function openPositions(stop) {
-  const both = await Promise.all(
-    ["live", "testnet"].map((environment) => get("/v1/dashboard", { environment }, stop)),
-  );
-  return both.reduce((sum, totals) => sum + totals.open_positions, 0);
+  /** @type {import("../../../types/api").Dashboard} */
+  const { environments } = await get("/v1/dashboard", {}, stop);
+  return environments.live.open_positions + environments.testnet.open_positions;
 }
 
 /** @param {{ onClose: () => void }} props */
