@@ -8,19 +8,11 @@ import orjson
 
 from app.api.pagination import DEFAULT_LIMIT, IdCursors
 from app.domains.keys.listing import KeyFilter
+from app.domains.keys.rows import KeyRow, blocked_by_of, keys_sql, state_of
 from app.kit.json_codec import dumps
 from benchmarks.floor.calls import Answer, Call
 
-LIST_KEYS = """
-SELECT k.id, k.label, k.exchange, k.environment, k.region, k.contract_type, k.masked_key, k.active,
-       k.permission_read, k.permission_trade, k.permission_withdraw, k.permission_ip_restricted,
-       k.expires_at, k.verification_status, k.verification_reason, k.verification_possible,
-       k.verification_code, k.verification_checked_at, k.last_release_at, k.last_release_from,
-       k.public_key, k.awaiting_api_key, k.version, k.revision,
-       k.created_at, k.updated_at, b.id AS bot_id, b.name AS bot_name
-FROM keys k LEFT OUTER JOIN bots b ON b.account_id = k.account_id AND b.key_id = k.id
-WHERE k.account_id = $1 ORDER BY k.id DESC LIMIT $2
-"""
+LIST_KEYS = keys_sql(order="keys.id DESC", limit="LIMIT $2").replace(":account", "$1")
 
 
 def _json(text: str | None) -> Any:
@@ -28,6 +20,10 @@ def _json(text: str | None) -> Any:
 
 
 def _key(row: asyncpg.Record) -> dict[str, Any]:
+    made = KeyRow._make(row)._replace(
+        verification_possible=_json(row["verification_possible"]),
+    )
+    state = state_of(made, refuse_withdrawal=True)
     return {
         "id": row["id"],
         "label": row["label"],
@@ -37,7 +33,11 @@ def _key(row: asyncpg.Record) -> dict[str, Any]:
         "contract_type": row["contract_type"],
         "masked_key": row["masked_key"],
         "active": row["active"],
+        "state": {"word": state.word, "sentence": state.sentence, "since": state.since},
         "bot": None if row["bot_id"] is None else {"id": row["bot_id"], "name": row["bot_name"]},
+        "blocked_by": blocked_by_of(made, refuse_withdrawal=True),
+        "assets": {"total": made.assets, "enabled": made.enabled_assets},
+        "open_positions": made.open_positions,
         "permissions": {
             "read": row["permission_read"],
             "trade": row["permission_trade"],
@@ -48,7 +48,7 @@ def _key(row: asyncpg.Record) -> dict[str, Any]:
         "verification": {
             "status": row["verification_status"],
             "reason": row["verification_reason"],
-            "possible": _json(row["verification_possible"]),
+            "possible": made.verification_possible,
             "exchange_code": row["verification_code"]
             if row["verification_status"] in ("rejected", "unknown")
             else None,
