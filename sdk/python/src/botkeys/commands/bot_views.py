@@ -17,11 +17,16 @@ def bots(console: "Console", items: Sequence[Json]) -> None:
             *(pick(item, name) for name in ("id", "name", "online", "paused")),
             pick(item, "key", "label"),
             pick(item, "open_positions"),
+            _blocked(item),
         )
         for item in items
     ]
-    columns = ("id", "name", "online", "paused", "key", "open positions")
+    columns = ("id", "name", "online", "paused", "key", "open positions", "blocked by")
     table(console, columns, rows, "There are no bots. `botkeys bots add` adds one.")
+
+
+def _blocked(item: Json) -> str:
+    return ", ".join(str(reason) for reason in pick(item, "blocked_by") or ())
 
 
 def bot(console: "Console", item: Json) -> None:
@@ -34,6 +39,7 @@ def bot(console: "Console", item: Json) -> None:
             "online": pick(item, "online"),
             "last heartbeat": pick(item, "last_heartbeat_at"),
             "paused": pick(item, "paused"),
+            "opens nothing because of": _blocked(item),
             "key": ", ".join(str(word) for word in key if word),
             "open positions": pick(item, "open_positions"),
             "open orders": pick(item, "open_orders"),

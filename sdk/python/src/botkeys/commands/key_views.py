@@ -39,11 +39,16 @@ def best_algorithm(exchange: str) -> str:
 def keys(console: "Console", items: Sequence[Json]) -> None:
     members = ("id", "label", "exchange", "environment", "contract_type", "masked_key", "active")
     rows = [
-        (*(pick(item, name) for name in members), pick(item, "bot", "name"), _checked(item))
+        (*(pick(item, name) for name in members), pick(item, "bot", "name"), _state(item))
         for item in items
     ]
-    columns = ("id", "label", "exchange", "environment", "type", "key", "active", "bot", "checked")
+    columns = ("id", "label", "exchange", "environment", "type", "key", "active", "bot", "state")
     table(console, columns, rows, "There are no keys. `botkeys keys add` adds one.")
+
+
+def _state(item: Json) -> str:
+    """Return the word for the key's state, or what a service of before says instead."""
+    return str(pick(item, "state", "word") or _checked(item))
 
 
 def _checked(item: Json) -> str:
@@ -51,6 +56,10 @@ def _checked(item: Json) -> str:
         return "awaits its API key"
     words = (pick(item, "verification", name) for name in ("status", "reason"))
     return ": ".join(str(word) for word in words if word)
+
+
+def _blocked(item: Json) -> str:
+    return ", ".join(str(reason) for reason in pick(item, "blocked_by") or ())
 
 
 def key(console: "Console", item: Json) -> None:
@@ -64,7 +73,12 @@ def key(console: "Console", item: Json) -> None:
             "exchange": " ".join(str(word) for word in market if word),
             "key": pick(item, "masked_key"),
             "active": pick(item, "active"),
+            "state": pick(item, "state", "word"),
+            "which means": pick(item, "state", "sentence"),
             "bot": pick(item, "bot", "name"),
+            "opens nothing because of": _blocked(item),
+            "assets": pick(item, "assets", "total"),
+            "open positions": pick(item, "open_positions"),
             "checked": _checked(item),
             "may read": pick(item, "permissions", "read"),
             "may trade": pick(item, "permissions", "trade"),
