@@ -185,6 +185,9 @@ async def test_made_up_requests_are_answered_as_documented(
     headers = DOCUMENT["paths"][route.path][route.method.lower()]["responses"][
         str(success.status_code)
     ]["headers"]
+    # That every answer varies by the page's origin is stated once, of the header.
+    if success.headers.get_list("vary") == ["Origin"]:
+        del success.headers["vary"]
     assert {name for name in ALWAYS if name in success.headers} == {*headers} & ALWAYS
 
     def fuzz(mode: schemathesis.GenerationMode) -> None:
