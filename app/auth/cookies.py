@@ -7,14 +7,14 @@ another origin would need leave by CORS. A request with the header Authorization
 one of the API's documentation: no cookie counts in it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 SECURE_NAME = "__Host-botkeys"
 PLAIN_NAME = "botkeys"
 """The session's cookie on http of this machine, where browsers take no secure cookie."""
 
 _SAME_ORIGIN = ((b"sec-fetch-site", b"same-origin"), (b"x-botkeys", b"1"))
-_Headers = Iterable[tuple[bytes, bytes]]
+_Headers = Sequence[tuple[bytes, bytes]]
 
 
 def session_cookie_name(*, secure: bool) -> str:
@@ -23,17 +23,21 @@ def session_cookie_name(*, secure: bool) -> str:
 
 def read_session_cookie(headers: _Headers, name: str) -> str | None:
     """Return the value of a session's cookie, or `None` if there is none or it does not count."""
-    pairs = list(headers)
-    if any(header == b"authorization" for header, _ in pairs) or not is_same_origin(pairs):
+    has_cookie = False
+    for header, _ in headers:
+        # Nearly every caller is a program, and pays for this look alone.
+        if header == b"authorization":
+            return None
+        has_cookie = has_cookie or header == b"cookie"
+    if not has_cookie or not is_same_origin(headers):
         return None
-    return read_cookie(pairs, name)
+    return read_cookie(headers, name)
 
 
 def is_same_origin(headers: _Headers) -> bool:
     """Return whether a script of our own page sent the request: both headers, each once."""
-    pairs = list(headers)
     return all(
-        [value for name, value in pairs if name == wanted] == [expected]
+        [value for name, value in headers if name == wanted] == [expected]
         for wanted, expected in _SAME_ORIGIN
     )
 

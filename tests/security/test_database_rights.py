@@ -91,6 +91,9 @@ CALL = (
 CATALOGUE_TABLES = ("catalogues", "instruments", "instrument_prices", "learned_leverages")
 
 NOT_API = [
+    "UPDATE dashboard_sessions SET secret_hash = secret_hash",
+    "UPDATE dashboard_sessions SET proof = proof",
+    "UPDATE dashboard_sessions SET evidence = evidence",
     "SELECT ciphertext FROM key_credentials",
     "SELECT nonce FROM key_credentials",
     "SELECT sealed_data_key FROM key_credentials",
@@ -146,6 +149,10 @@ HEALTH = {
 """The columns in which a bot's findings about its key at the exchange are stored."""
 
 NOT_RUNTIME = [
+    "SELECT address FROM dashboard_sessions",
+    "UPDATE dashboard_sessions SET last_used_at = last_used_at",
+    "INSERT INTO dashboard_sessions SELECT * FROM dashboard_sessions",
+    "DELETE FROM dashboard_sessions",
     # It stores and reads no responses, and shows nothing of what bots reported.
     "SELECT account_id FROM idempotency_records",
     "SELECT body FROM idempotency_records",

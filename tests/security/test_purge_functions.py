@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db.failures import sqlstate
 from app.domains.operations import claims
 from app.domains.trading.kinds import KINDS
+from tests.support.browsers import signed_in_at
 from tests.support.purging import each, fill, left
 from tests.support.split import Split
 
@@ -83,6 +84,9 @@ async def test_nothing_lapses_or_expires_before_its_time(split: Split) -> None:
     again = {"Idempotency-Key": "one-two-three"}
     await split.user("alice").post("/v1/bots", {"name": "other"}, headers=again)
 
+    await signed_in_at(split.api.app, split.api.context, split.superuser)
+    await split.write("UPDATE dashboard_sessions SET ended_at = now() - interval '23 hours'")
+    assert await called(split, "SELECT sweep_sessions('-1 year', 1000)") == 0
     assert await called(split, "SELECT lapse_openings('-1 year', 1000)") == 0
     for table in ("idempotency_records", "releases", "operations", "purged_positions"):
         sweep = "SELECT sweep_expired(:table, '-1 year', 1000)"

@@ -3,7 +3,7 @@
 A session that is ended anywhere is therefore refused by every process from its next request on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -87,7 +87,7 @@ class SessionLookup:
         self._cookie_name = cookie_name
         self._id_tokens = id_tokens
 
-    def cookie(self, headers: Iterable[tuple[bytes, bytes]]) -> Secret | None:
+    def cookie(self, headers: Sequence[tuple[bytes, bytes]]) -> Secret | None:
         """Return the cookie of a request in which one counts."""
         found = read_session_cookie(headers, self._cookie_name)
         return None if found is None else Secret(found)

@@ -22,6 +22,9 @@ from botkeys.sealing.secret import Secret
 BEGIN = "session.begin"
 END = "session.end"
 
+MOST_SESSIONS = 50
+"""Sessions that an account has at a time; a further one ends the oldest."""
+
 
 class ProofUsed(Exception):
     """Another session was opened with the same link, or the same answer of the issuer."""
@@ -68,6 +71,7 @@ class SessionOpening:
         )
         if not is_new:
             raise ProofUsed
+        await self._sessions.end_beyond(MOST_SESSIONS)
         replaced = former is not None and await self._sessions.end_one(former)
         await self._audit(session_id).record(
             BEGIN,

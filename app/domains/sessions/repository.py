@@ -89,6 +89,12 @@ class SessionRepository:
         """End all sessions but this one."""
         return await self.end(*(() if but is None else (DashboardSession.id != but,)))
 
+    async def end_beyond(self, most: int) -> list[UUID]:
+        """End all but the newest `most` sessions."""
+        newest_first = select(DashboardSession.id).where(*self._live())
+        older = newest_first.order_by(DashboardSession.id.desc()).offset(most)
+        return await self.end(DashboardSession.id.in_(older))
+
     async def leave_only(self, but: UUID | None) -> None:
         """Delete all sessions of an account that is being closed but the one that closes it.
 

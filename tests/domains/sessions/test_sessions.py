@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from app.auth.cookies import CLEARED
+from app.auth.cookies import CLEARED, read_session_cookie
 from app.auth.session_cookie import parse
+from app.domains.sessions import opening
 from app.domains.sessions.visitor import MOST_CHARACTERS, read_visitor
 from app.worker.housekeeping import sweep
 from tests.support.browsers import Browser, browser, signed_in
@@ -212,3 +213,33 @@ async def test_a_bot_s_route_takes_no_session(world: World) -> None:
 async def test_a_browser_without_a_session_gets_a_reason(world: World) -> None:
     answer = await browser(world.app).get("/auth/session")
     assert (answer.status_code, answer.json()["reason"]) == (401, "no_session")
+
+
+async def test_a_further_session_than_an_account_may_have_ends_the_oldest(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "MOST_SESSIONS", 2)
+    first, second = await signed_in(world), await signed_in(world)
+    bob = await signed_in(world, "bob")
+    third = await signed_in(world)
+    await refused(first, "ended")
+    for page in (second, third, bob):
+        assert (await page.get("/v1/bots")).status_code == 200
+
+
+def test_of_two_cookies_or_headers_of_one_name_none_counts() -> None:
+    same = [(b"sec-fetch-site", b"same-origin"), (b"x-botkeys", b"1")]
+    cookie = (b"cookie", b"a=1; botkeys=x;b=2; botkeys-sign-in=y")
+    assert read_session_cookie([*same, cookie], "botkeys") == "x"
+    split = [(b"cookie", b"a=1"), (b"cookie", b"botkeys=x")]
+    assert read_session_cookie([*same, *split], "botkeys") == "x"
+    for headers in (
+        [*same, cookie, cookie],
+        [*same, (b"cookie", b"Botkeys=x; botkeys; =botkeys; xbotkeys=x")],
+        [*same, same[0], cookie],
+        [*same, same[1], cookie],
+        [same[0], cookie],
+        [*same, cookie, (b"authorization", b"")],
+        same,
+    ):
+        assert read_session_cookie(headers, "botkeys") is None
