@@ -17,6 +17,7 @@ from playwright.async_api import (
     Page,
     Request,
     async_playwright,
+    expect,
 )
 
 from app.auth.development_issuer import DevelopmentIssuer
@@ -31,6 +32,7 @@ AXE = (
 )
 PATIENCE_MILLISECONDS = 20_000
 """What a step may take on a slow machine; on an idle one it takes a few hundred."""
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,7 @@ async def keys_of(person: Person) -> list[dict[str, Any]]:
 
 
 async def test_a_passphrase_is_entered_in_its_field_or_after_a_colon(person: Person) -> None:
+    """Rule R80."""
     page = person.page
     found = await opens_dialog(person, "okx")
     await page.get_by_label("Label", exact=True).fill(MARKUP)

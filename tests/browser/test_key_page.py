@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 from playwright.async_api import expect
 
 from tests.browser.conftest import Person, SignIn
@@ -19,13 +20,11 @@ async def has_bot(person: Person, key: Json) -> Json:
     return bot
 
 
-async def goes_online(person: Person, bot: Json) -> None:
+async def runs(person: Person, bot: Json) -> httpx.AsyncClient:
+    """Return a client with a token of the bot."""
     token = sent(await person.api.post(f"/v1/bots/{bot['id']}/token"), 201)["token"]
-    sent(
-        await person.api.post(
-            "/v1/runtime/heartbeat", json={}, headers={"Authorization": f"Bearer {token}"}
-        ),
-        200,
+    return httpx.AsyncClient(
+        base_url=person.service.address, headers={"Authorization": f"Bearer {token}"}
     )
 
 
@@ -93,9 +92,9 @@ async def test_the_contract_type_is_locked_while_the_bot_is_online(sign_in: Sign
     await chosen.select_option("inverse")
     await page.get_by_role("button", name="Switch", exact=True).click()
     await expect(chosen).to_have_value("inverse")
-    await goes_online(person, bot)
-    await page.reload()
-    await expect(chosen).to_be_disabled()
+    async with await runs(person, bot) as runtime:
+        sent(await runtime.post("/v1/runtime/heartbeat", json={}), 200)
+    await expect(chosen).to_be_disabled()  # without loading the page again
     await expect(page.get_by_text("it cannot be changed while the bot is online")).to_be_visible()
     await page.get_by_role("switch", name="Active", exact=True).click(force=True)
     dialog = page.get_by_role("dialog")
@@ -107,10 +106,41 @@ async def test_the_contract_type_is_locked_while_the_bot_is_online(sign_in: Sign
     assert await page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
+async def test_the_margin_mode_is_locked_while_a_position_is_open(person: Person) -> None:
+    page = person.page
+    key = await has_key(person)
+    bot = await has_bot(person, key)
+    await person.api.get(f"/v1/keys/{key['id']}/instruments")
+    asset = {"symbol": "BTCUSDT", "leverage": "3"}
+    sent(await person.api.post(f"/v1/keys/{key['id']}/assets", json=asset), 201)
+    await person.opens(f"/keys/{key['id']}")
+    mode = page.get_by_role("form", name="Settings of BTCUSDT").get_by_label("Margin Mode")
+    await expect(mode).to_be_enabled()
+    position = {
+        "revision": 1,
+        "symbol": "BTCUSDT",
+        "side": "long",
+        "status": "open",
+        "quantity": "0.5",
+        "entry_price": "97000",
+        "opened_at": "2026-01-01T00:00:00Z",
+    }
+    async with await runs(person, bot) as runtime:
+        answer = await runtime.put("/v1/runtime/positions/one", json=position)
+        assert answer.is_success, answer.text
+    await expect(mode).to_be_disabled()  # without loading the page again
+    await expect(page.get_by_text("locked while a position is open")).to_be_visible()
+    await expect(page.get_by_text("1 open", exact=True)).to_be_visible()
+
+
 async def test_two_tabs_do_not_overwrite_each_other(person: Person) -> None:
+    """Rule R81."""
     page = person.page
     key = await has_key(person)
     await person.opens(f"/keys/{key['id']}")
+    await expect(page.get_by_text("Live", exact=True).last).to_be_visible()
+    sent(await person.api.patch(f"/v1/keys/{key['id']}", json={"label": "Seen live"}), 200)
+    await expect(page.get_by_role("heading", name="Seen live")).to_be_visible()
     await page.get_by_role("button", name="Rename").click()
     await page.get_by_label("Label").fill("From this tab")
     sent(await person.api.patch(f"/v1/keys/{key['id']}", json={"label": "From the other"}), 200)
@@ -179,19 +209,15 @@ async def test_a_key_is_deleted_with_its_data_after_its_label_is_typed(person: P
     page = person.page
     key = await has_key(person, label="Old & <b>bold</b>")
     bot = await has_bot(person, key)
-    token = sent(await person.api.post(f"/v1/bots/{bot['id']}/token"), 201)["token"]
     signal = {
         "at": "2026-01-01T00:00:00Z",
         "symbol": "BTCUSDT",
         "name": "cross",
         "direction": "long",
     }
-    answer = await person.api.post(
-        "/v1/runtime/signals",
-        json={"items": [{"id": str(number), **signal} for number in range(3)]},
-        headers={"Authorization": f"Bearer {token}"},
-    )
-    assert answer.is_success, answer.text
+    items = [{"id": str(number), **signal} for number in range(3)]
+    async with await runs(person, bot) as runtime:
+        sent(await runtime.post("/v1/runtime/signals", json={"items": items}), 200)
     sent(await person.api.delete(f"/v1/bots/{bot['id']}/key"), 200)
     await person.opens(f"/keys/{key['id']}")
     await page.get_by_role("button", name="Delete", exact=True).click()

@@ -34,9 +34,10 @@ export function View({ id }) {
   const path = `/v1/keys/${id}`;
   const [dialog, setDialog] = useState("");
   const [deleted, setDeleted] = useState(false);
+  const deleting = useRef(false);
   const exchanges = useExchanges();
   const resource = useResource(path, (stop) => read(path, stop), (event) =>
-    !deleted && (event.key_id === id || /^(freeze|account)\./.test(event.type)),
+    !deleting.current && (event.key_id === id || /^(freeze|account)\./.test(event.type)),
   );
   if (resource.problem?.status === 404 && !deleted) {
     return html`<${Empty} title="There is no such key">
@@ -53,7 +54,7 @@ export function View({ id }) {
   const reload = resource.reload;
   const close = () => setDialog("");
   const common = { item, tag, offer, reload };
-  return html`
+  const page = html`
     <p class="back"><a href="/keys">← API keys</a></p>
     ${resource.problem && !deleted && html`<${Failure} problem=${resource.problem} retry=${reload} stale />`}
     <${Title} ...${common} />
@@ -87,8 +88,12 @@ export function View({ id }) {
         <p>It must be unassigned from any bot first. You choose what happens to its trading data.</p></div>
       <button type="button" class="danger" onClick=${() => setDialog("delete")}>Delete</button>
     </section>`}
+  `;
+  // The dialog outlives the key: it shows what became of it.
+  return html`
+    ${!deleted && page}
     ${dialog === "replace" && offer && html`<${Replace} ...${common} addresses=${addresses} onClose=${close} />`}
-    ${dialog === "delete" && html`<${DeleteKey} ...${common} onDeleted=${() => setDeleted(true)}
+    ${dialog === "delete" && html`<${DeleteKey} ...${common} deleting=${deleting} onDeleted=${() => setDeleted(true)}
       onClose=${() => (deleted ? go("/keys") : close())} />`}
   `;
 }
@@ -170,7 +175,8 @@ function Facts({ item }) {
 /** @param {{ item: Key }} props the bot, and when it took the credentials */
 function Use({ item }) {
   const path = `/v1/keys/${item.id}/releases/summary`;
-  const summary = useResource(path, (stop) => get(path, {}, stop), (event) => event.type === "key.released" && event.key_id === item.id);
+  const summary = useResource(path, (stop) => get(path, {}, stop), (event) =>
+    event.key_id === item.id && /^(key|bot|assignment)\.(?!deleted)/.test(event.type));
   const release = item.last_release;
   return html`<section class="card" aria-label="Use of the key">
     <h2>Use</h2>
@@ -233,7 +239,7 @@ function TradingAssets({ item, offer, reload }) {
   const [browsing, setBrowsing] = useState(false);
   const path = `/v1/keys/${item.id}/assets`;
   const list = useListing(path, {}, (event) =>
-    event.key_id === item.id && /^(asset|position|key)\./.test(event.type),
+    event.key_id === item.id && /^(asset|position|key)\.(?!deleted)/.test(event.type),
   );
   const instruments = useResource(`/v1/keys/${item.id}/instruments?limit=1`, (stop) => get(`/v1/keys/${item.id}/instruments`, { limit: 1 }, stop));
   const both = async () => {

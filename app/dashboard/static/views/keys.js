@@ -31,7 +31,7 @@ const columns = (changed) => [
     name: "label",
     title: "Label",
     rank: 1,
-    width: "minmax(0, 1.7fr)",
+    width: "minmax(0, 1.6fr)",
     sort: "label",
     cell: (key) => html`<span class="named"><a href="/keys/${key.id}" dir="auto" title=${key.label}>${key.label}</a>
       <${EnvironmentBadge} environment=${key.environment} /></span>`,
@@ -44,7 +44,7 @@ const columns = (changed) => [
     sort: "exchange",
     cell: (key) => exchangeName(key.exchange),
   },
-  { name: "market", title: "Market type", width: "86px", cell: (key) => (CONTRACT_TYPES[key.contract_type] ?? "").split(" ")[0] },
+  { name: "market", title: "Market type", width: "88px", cell: (key) => (CONTRACT_TYPES[key.contract_type] ?? "").split(" ")[0] },
   { name: "key", title: "Key", rank: 2, width: "96px", cell: (key) => html`<code>${key.masked_key || "awaited"}</code>` },
   {
     name: "state",
@@ -57,7 +57,7 @@ const columns = (changed) => [
     name: "bot",
     title: "Bot",
     rank: 2,
-    cell: (key) => (key.bot ? html`<a href="/bots/${key.bot.id}" dir="auto">${key.bot.name}</a>` : html`<span class="faint">none</span>`),
+    cell: (key) => (key.bot ? html`<a href="/bots/${key.bot.id}" dir="auto">${key.bot.name}</a>` : html`<span class="faint">no bot</span>`),
   },
   {
     name: "assets",

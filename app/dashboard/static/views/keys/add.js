@@ -15,7 +15,7 @@ import { Refusal, refusedFields } from "./refusal.js";
 
 /** @typedef {import("../../../types/api").ExchangeList} ExchangeList */
 /** @typedef {import("../../../types/api").ExchangeOffer} ExchangeOffer */
-/** @typedef {import("../../../types/api").Key} Key */
+/** @typedef {import("../../../types/api").Key & { state?: any }} Key */
 
 const LONGEST_LABEL = 100;
 
@@ -90,6 +90,7 @@ function Form({ list, onBusy, onClose, onAdded, onPair }) {
     return call("POST", "/v1/keys", { body, intent, signal: stop.current.signal });
   });
   useEffect(() => onBusy(busy), [busy]);
+  useEffect(() => form.current?.querySelector("input")?.focus(), []);
   // What was entered must not outlive the dialog, nor what was asked.
   useEffect(() => () => {
     latest.current.clear();
@@ -204,13 +205,14 @@ function Form({ list, onBusy, onClose, onAdded, onPair }) {
  *
  * @param {import("../../kit/api.js").ApiProblem} problem
  */
-const mayGoUnchecked = ({ code, body }) =>
-  code === "rate_limited" || code === "unavailable" || (code === "credentials_rejected" && body.reason === "refused");
+const mayGoUnchecked = ({ code }) =>
+  code === "rate_limited" || code === "unavailable";
 
 /** @param {Key} key says what was done, and what was changed of what was pasted */
 function announce(key) {
   const changes = (key.adjusted ?? []).map(({ detail }) => detail).join(" ");
-  done(`${key.label} was added. ${changes}`.trim());
+  const doubt = key.verification.status === "verified" ? "" : (key.state?.sentence ?? "");
+  done([`${key.label} was added.`, doubt, changes].filter(Boolean).join(" "));
 }
 
 /**

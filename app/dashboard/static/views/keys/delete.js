@@ -16,13 +16,13 @@ import { Typed, isTyped } from "../../parts/typed.js";
 /** @typedef {import("../../../types/api").KeyDeletionPreview} KeyDeletionPreview */
 
 /**
- * @param {{ item: Key, tag: string, onDeleted: () => void, onClose: () => void, reload: () => Promise<void> }} props
- *   `onDeleted`: once the key is gone, while the dialog still shows what became of it
+ * @param {{ item: Key, tag: string, deleting: { current: boolean }, onDeleted: () => void, onClose: () => void, reload: () => Promise<void> }} props
+ *   `deleting`: set while nothing may be read of the key; `onDeleted`: once the key is gone, while the dialog still shows what became of it
  */
-export function DeleteKey({ item, tag, onDeleted, onClose, reload }) {
+export function DeleteKey({ item, tag, deleting, onDeleted, onClose, reload }) {
   const path = `/v1/keys/${item.id}`;
   const preview = useResource(`${path}/deletion-preview`, (stop) => get(`${path}/deletion-preview`, {}, stop),
-    (event) => result === null && event.key_id === item.id);
+    (event) => !deleting.current && event.key_id === item.id);
   const [withData, setWithData] = useState(false);
   const [typed, setTyped] = useState("");
   const [result, setResult] = useState(/** @type {any} */ (null));
@@ -30,7 +30,11 @@ export function DeleteKey({ item, tag, onDeleted, onClose, reload }) {
   const form = useSubmit(async (intent) => {
     const query = withData ? "?associated_data=delete" : "";
     const headers = { "If-Match": base.tag, "Idempotency-Key": intent };
-    const answer = await base.guarded(remove(`${path}${query}`, { headers }));
+    deleting.current = true;
+    const answer = await base.guarded(remove(`${path}${query}`, { headers })).catch((error) => {
+      deleting.current = false;
+      throw error;
+    });
     setResult(answer);
     onDeleted();
     return answer;

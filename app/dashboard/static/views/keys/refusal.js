@@ -21,19 +21,6 @@ const BY_REASON = /** @type {Record<string, string>} */ ({
   wrong_environment: "environment",
 });
 
-/** What the exchange may mean, where it does not tell causes apart. */
-const CAUSES = /** @type {Record<string, string>} */ ({
-  invalid_key: "The API key is not one of this exchange account, or was deleted.",
-  bad_signature: "The API secret does not belong to the API key.",
-  passphrase: "The passphrase is not the one of this API key.",
-  ip_not_allowed: "The API key works only from other addresses.",
-  permission: "The API key lacks a permission.",
-  expired: "The API key has expired.",
-  clock_skew: "The clock of the service is wrong.",
-  wrong_environment: "The API key belongs to the other environment: look at Testnet Mode.",
-  account: "The exchange account may not trade these contracts.",
-});
-
 /**
  * Returns what the service said of each field.
  *
@@ -74,7 +61,6 @@ export function Refusal({ problem, names, offer, environment = "live", children 
   const fields = refusedFields(problem, names);
   const shown = Object.values(fields).includes(problem.message);
   const rest = Object.entries(problem.fields).filter(([name]) => !names.includes(name));
-  const possible = (problem.body.possible ?? []).filter((cause) => cause in CAUSES);
   const code = problem.body.exchange_code;
   return html`<div class="refusal" role="alert" tabindex="-1" ref=${box}>
     <p><strong>${problem.body.title ?? "Refused"}</strong></p>
@@ -83,7 +69,6 @@ export function Refusal({ problem, names, offer, environment = "live", children 
     ${problem.code === "withdrawal_permission" && offer && html`<${Withdrawal} offer=${offer} environment=${environment} />`}
     ${problem.code === "key_already_added" && problem.body.key_id && html`<p>
       <a href="/keys/${problem.body.key_id}">Open the key that has it</a></p>`}
-    ${possible.length > 1 && html`<p>Possible causes:</p><ul>${possible.map((cause) => html`<li>${CAUSES[cause]}</li>`)}</ul>`}
     ${code && html`<p class="help">The exchange's own code: <code>${code}</code></p>`}
     ${children}
   </div>`;
