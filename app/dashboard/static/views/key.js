@@ -23,7 +23,7 @@ import { Freshness, Instruments } from "./keys/instruments.js";
 import { Replace } from "./keys/replace.js";
 import { Sparkline } from "./keys/sparkline.js";
 
-/** @typedef {import("../../types/api").Key & { state?: any, blocked_by?: string[], open_positions?: number }} Key */
+/** @typedef {import("../../types/api").Key} Key */
 /** @typedef {import("../../types/api").Asset} Asset */
 /** @typedef {import("../../types/api").Freeze} Freeze */
 
@@ -64,7 +64,7 @@ export function View({ id }) {
       <${Copy} text=${item.public_key ?? ""} label="Copy public key" />
       <button type="button" class="primary small" onClick=${() => setDialog("replace")}>Enter the API Key</button>
     </div>`}
-    ${item.blocked_by && item.blocked_by.length > 0 && html`<section class="card" aria-label="Why no position is opened">
+    ${item.blocked_by.length > 0 && html`<section class="card" aria-label="Why no position is opened">
       <h2>No new positions are opened with this key</h2>
       <${ReasonList} codes=${item.blocked_by} place=${{ key_id: id, bot_id: item.bot?.id ?? null }} here=${`/keys/${id}`} />
     </section>`}
@@ -107,10 +107,10 @@ function Title({ item, tag, reload }) {
         : html`<h1 dir="auto">${item.label}</h1>
           ${may("keys:write") && html`<button type="button" class="small" onClick=${() => setRenaming(true)}>Rename</button>`}`}
       <${EnvironmentBadge} environment=${item.environment} />
-      ${item.state && html`<${StateBadge} state=${item.state} />`}
+      <${StateBadge} state=${item.state} />
       <${Activation} item=${item} onChanged=${reload} />
     </header>
-    <p class="lead">${item.state?.sentence}${item.state?.since && html` <span title=${time(item.state.since)}>Since ${ago(item.state.since)}.</span>`}</p>`;
+    <p class="lead">${item.state.sentence}${item.state.since && html` <span title=${time(item.state.since)}>Since ${ago(item.state.since)}.</span>`}</p>`;
 }
 
 /** @param {{ item: Key, tag: string, reload: () => Promise<void>, onClose: () => void }} props */

@@ -17,7 +17,7 @@ import { Table } from "../parts/table.js";
 import { Activation } from "./keys/activation.js";
 import { AddKey } from "./keys/add.js";
 
-/** @typedef {import("../../types/api").Key & { state?: any, assets?: any, open_positions?: number }} Key */
+/** @typedef {import("../../types/api").Key} Key */
 
 /** Milliseconds without a keystroke after which a search begins. */
 const TYPED_MILLISECONDS = 250;
@@ -44,14 +44,14 @@ const columns = (changed) => [
     sort: "exchange",
     cell: (key) => exchangeName(key.exchange),
   },
-  { name: "market", title: "Market type", width: "88px", cell: (key) => (CONTRACT_TYPES[key.contract_type] ?? "").split(" ")[0] },
-  { name: "key", title: "Key", rank: 2, width: "96px", cell: (key) => html`<code>${key.masked_key || "awaited"}</code>` },
+  { name: "market", title: "Market type", width: "94px", cell: (key) => (CONTRACT_TYPES[key.contract_type] ?? "").split(" ")[0] },
+  { name: "key", title: "Key", width: "96px", cell: (key) => html`<code>${key.masked_key || "awaited"}</code>` },
   {
     name: "state",
     title: "State",
     rank: 2,
-    width: "minmax(0, 2fr)",
-    cell: ({ state }) => state && html`<${StateBadge} state=${state} /> <span class="why">${state.sentence}</span>`,
+    width: "minmax(0, 2.4fr)",
+    cell: ({ state }) => html`<${StateBadge} state=${state} /> <span class="why" title=${state.sentence}>${state.sentence}</span>`,
   },
   {
     name: "bot",
@@ -64,7 +64,7 @@ const columns = (changed) => [
     title: "Assets",
     end: true,
     width: "64px",
-    cell: ({ assets }) => assets && html`<span title="${assets.enabled} of ${assets.total} enabled">${assets.enabled}/${assets.total}</span>`,
+    cell: ({ assets }) => html`<span title="${assets.enabled} of ${assets.total} enabled">${assets.enabled}/${assets.total}</span>`,
   },
   { name: "positions", title: "Open", end: true, width: "56px", cell: (key) => key.open_positions },
   {

@@ -15,7 +15,7 @@ import { Refusal, refusedFields } from "./refusal.js";
 
 /** @typedef {import("../../../types/api").ExchangeList} ExchangeList */
 /** @typedef {import("../../../types/api").ExchangeOffer} ExchangeOffer */
-/** @typedef {import("../../../types/api").Key & { state?: any }} Key */
+/** @typedef {import("../../../types/api").Key} Key */
 
 const LONGEST_LABEL = 100;
 
@@ -211,7 +211,7 @@ const mayGoUnchecked = ({ code }) =>
 /** @param {Key} key says what was done, and what was changed of what was pasted */
 function announce(key) {
   const changes = (key.adjusted ?? []).map(({ detail }) => detail).join(" ");
-  const doubt = key.verification.status === "verified" ? "" : (key.state?.sentence ?? "");
+  const doubt = key.verification.status === "verified" ? "" : key.state.sentence;
   done([`${key.label} was added.`, doubt, changes].filter(Boolean).join(" "));
 }
 
