@@ -769,8 +769,7 @@ export interface ExchangeEnvironment {
   note: string | null;
   /** Where users create API keys. */
   portal_url: string | null;
-  /** What each region is, for people. */
-  region_names: Record<string, string>;
+  region_names: RegionNames;
   /** The regions a key can belong to; the first is the default. */
   regions: string[];
 }
@@ -1737,6 +1736,9 @@ export interface RefusedRows {
   /** Always null: the list is complete. */
   next_cursor: string | null;
 }
+
+/** What each region is, for people. */
+export type RegionNames = Record<string, string>;
 
 /** An address to which credentials were released. */
 export interface ReleaseAddress {

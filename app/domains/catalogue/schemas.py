@@ -18,6 +18,19 @@ from botkeys.exchanges.model import (
     PairAlgorithm,
 )
 
+RegionNames = TypeAliasType(
+    "RegionNames",
+    Annotated[
+        dict[str, str],
+        Field(
+            examples=[
+                {"global": "Global (www.okx.com)", "eea": "European Economic Area (eea.okx.com)"}
+            ],
+            description="What each region is, for people.",
+        ),
+    ],
+)
+
 
 class ExchangeEnvironment(Document):
     """What the exchange offers in one environment."""
@@ -44,15 +57,7 @@ class ExchangeEnvironment(Document):
             description="The regions a key can belong to; the first is the default.",
         ),
     ]
-    region_names: Annotated[
-        dict[str, str],
-        Field(
-            examples=[
-                {"global": "Global (www.okx.com)", "eea": "European Economic Area (eea.okx.com)"}
-            ],
-            description="What each region is, for people.",
-        ),
-    ]
+    region_names: RegionNames
     advice: Annotated[
         list[str],
         Field(
