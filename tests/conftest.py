@@ -56,7 +56,10 @@ hypothesis.settings.load_profile("any machine")
 _CREDENTIALS = credentials()
 _FIRST = tuple(
     f"tests/{folder}/"
-    for folder in ("clients", "examples", "processes", "benchmarks", "db/embedded", "outside")
+    for folder in (
+        *("browser", "clients", "examples", "processes", "benchmarks", "db/embedded", "outside"),
+        "sdk/typescript",
+    )
 )
 
 
