@@ -34,6 +34,8 @@ PATIENCE_MILLISECONDS = 20_000
 """What a step may take on a slow machine; on an idle one it takes a few hundred."""
 expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
+
 
 @pytest.fixture(scope="session")
 def browsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
