@@ -50,6 +50,7 @@ async def adds_a_key(person: Person) -> None:
     await dialog.get_by_text("Testnet Mode").click()
     await dialog.get_by_label("Label", exact=True).fill("BTC Perps Key")
     await dialog.get_by_role("button", name="Fill in a simulated credential").click()
+    await expect(dialog.get_by_label("API Secret")).not_to_have_value("")
     await dialog.get_by_role("button", name="Add Key", exact=True).click()
     await expect(page.get_by_role("heading", name="BTC Perps Key")).to_be_visible()
     await expect(page.get_by_text("Testnet").first).to_be_visible()
@@ -178,7 +179,7 @@ async def closes_the_account(person: Person) -> None:
     await dialog.get_by_label("Type “close my account” to confirm").fill("close my account")
     await dialog.get_by_role("button", name="Close account").click()
     await expect(page.get_by_role("heading", name="Your account is closed")).to_be_visible()
-    forget(person, "401", "403")
+    forget(person, "401", "403", "404")
     assert (await person.api.get("/v1/account")).status_code == 401
 
 
