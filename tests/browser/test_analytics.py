@@ -36,6 +36,7 @@ async def two_keys(person: Person) -> tuple[Runner, Runner]:
 
 
 async def test_figures_are_those_of_the_api_and_each_asset_stands_alone(person: Person) -> None:
+    """Rule R82."""
     page = person.page
     await two_keys(person)
     await person.opens("/analytics")

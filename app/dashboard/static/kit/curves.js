@@ -48,7 +48,7 @@ export const pnlLine = (label, points) => ({
 });
 
 /**
- * Returns how far net P&L is below its highest value so far; it starts anew with new test funds.
+ * Returns how far net P&L is below its highest value so far; it starts again with new test funds.
  *
  * @param {string} label
  * @param {EquityPoint[]} points

@@ -1,14 +1,14 @@
 /** @file The dialog that imports trades from a file: sends it, follows the operation, shows its receipt. */
 
 import { html, useEffect, useRef, useState } from "../kit/html.js";
-import { get, post } from "../kit/api.js";
+import { get } from "../kit/api.js";
 import { counted, decimal } from "../kit/format.js";
 import { useResource } from "../kit/resource.js";
-import { may, timeZone } from "../kit/session.js";
+import { timeZone } from "../kit/session.js";
 import { upload } from "../kit/upload.js";
 import { Dialog } from "./dialog.js";
 import { Field, FormProblem, useSubmit } from "./form.js";
-import { failed } from "./notice.js";
+import { Cancel, Progress, useOperation } from "./operation.js";
 import { Loaded } from "./states.js";
 
 /** @typedef {import("../../types/api").Operation} Operation */
@@ -27,8 +27,6 @@ const TYPES = /** @type {Record<string, string>} */ ({
   jsonl: "application/x-ndjson",
   json: "application/json",
 });
-const FINAL = ["succeeded", "failed", "cancelled"];
-const POLL_MILLISECONDS = 1_000;
 
 /** @param {string} name */
 const typeOf = (name) => TYPES[name.slice(name.lastIndexOf(".") + 1).toLowerCase()] ?? null;
@@ -61,7 +59,7 @@ export function ImportDialog({ directory, onClose, onDone }) {
   const store = useSubmit(() => send(false));
   if (operation) {
     return html`<${Dialog} title="Import trades" wide=${true} onClose=${onClose}>
-      <${Progress} key=${operation.id} operation=${operation} onDone=${onDone}
+      <${Outcome} key=${operation.id} operation=${operation} onDone=${onDone}
         onStore=${() => { setOperation(null); void store.submit(undefined); }} onClose=${onClose} />
     <//>`;
   }
@@ -125,34 +123,23 @@ export function ImportDialog({ directory, onClose, onDone }) {
  *
  * @param {{ operation: Operation, onStore: () => void, onDone: () => void, onClose: () => void }} props
  */
-function Progress({ operation, onStore, onDone, onClose }) {
-  const resource = useResource(
-    operation.id,
-    (stop) => get(`/v1/operations/${operation.id}`, {}, stop),
-    (event) => event.type.startsWith("operation."),
-  );
-  const current = /** @type {Operation} */ (resource.data ?? operation);
-  const ended = FINAL.includes(current.status);
-  useEffect(() => {
-    if (ended) return;
-    const timer = setInterval(resource.reload, POLL_MILLISECONDS);
-    return () => clearInterval(timer);
-  }, [ended]);
+function Outcome({ operation, onStore, onDone, onClose }) {
+  const { operation: current, over: ended, problem } = useOperation(operation);
   useEffect(() => {
     if (ended && !current.scope.dry_run) onDone();
   }, [ended]);
   const rows = current.receipt?.imported ?? null;
   const dry = current.scope.dry_run === true;
   const refused = Object.values(rows?.refused ?? {}).reduce((sum, count) => sum + count, 0);
-  const cancel = () => post(`/v1/operations/${current.id}/cancel`).then(resource.reload, failed);
   return html`
     <p role="status">${sentence(current, dry)}</p>
     ${current.error && html`<p class="problem" role="alert">${current.error}</p>`}
-    ${!ended && html`<progress max=${current.total || 1} value=${current.total ? current.done : undefined} aria-label="Import"></progress>`}
+    ${problem && html`<p class="problem">${problem.message}</p>`}
+    <${Progress} operation=${current} />
     ${rows && html`<${Receipt} rows=${rows} dry=${dry} refused=${refused} />`}
     ${ended && refused > 0 && html`<${Refused} id=${current.id} count=${refused} />`}
     <footer>
-      ${!ended && may("data:delete") && html`<button type="button" onClick=${cancel}>Cancel the import</button>`}
+      <${Cancel} operation=${current} />
       ${ended && dry && current.status === "succeeded" && (rows?.stored ?? 0) > 0 && html`<button type="button" class="primary" onClick=${onStore}>Import now</button>`}
       <button type="button" onClick=${onClose}>Close</button>
     </footer>
@@ -172,7 +159,7 @@ function sentence(operation, dry) {
   if (operation.status === "failed") return "Nothing of the file was stored.";
   if (operation.status === "cancelled") return "The import was cancelled, and what it had stored is removed.";
   if (operation.phase === "undoing") return "Removing what was stored…";
-  return `${dry ? "Checking" : "Importing"} ${counted(operation.total, "row")}. You may close this: it goes on by itself.`;
+  return `${dry ? "Checking the file" : "Importing"}. You may close this: it goes on by itself.`;
 }
 
 /** @param {{ rows: ImportedRows, dry: boolean, refused: number }} props */
