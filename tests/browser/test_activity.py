@@ -45,3 +45,17 @@ async def test_a_bot_s_page_follows_what_another_does(person: Person) -> None:
     await call(person, "PATCH", f"/v1/bots/{bot['id']}", {"name": "Renamed", "paused": True})
     await expect(page.get_by_role("heading", name="Renamed")).to_be_visible(timeout=3_000)
     await expect(page.get_by_role("button", name="Resume")).to_be_visible()
+
+
+async def test_events_that_never_cease_do_not_keep_a_page_from_reading(person: Person) -> None:
+    page = person.page
+    bot = await new_bot(person, "Grid")
+    await person.opens(f"/bots/{bot['id']}")
+    await expect(page.get_by_text("Live", exact=True).last).to_be_visible()
+    await expect(page.get_by_role("heading", name="Grid")).to_be_visible()
+    seen: set[str | None] = set()
+    for number in range(30):
+        await call(person, "PATCH", f"/v1/bots/{bot['id']}", {"name": f"Grid {number}"})
+        seen.add(await page.locator("h1").text_content())
+    assert len(seen) > 1
+    await expect(page.get_by_role("heading", name="Grid 29")).to_be_visible()

@@ -45,8 +45,12 @@ export function useResource(key, load, matches = () => false) {
   useEffect(() => {
     let stop = new AbortController();
     let timer = 0;
+    let reading = false;
+    let again = false;
     const read = async () => {
       stop.abort();
+      reading = true;
+      again = false;
       const own = (stop = new AbortController());
       setState((now) => ({ ...(now.key === key ? now : blank(key)), loading: true }));
       try {
@@ -56,11 +60,20 @@ export function useResource(key, load, matches = () => false) {
         if (own.signal.aborted) return;
         const problem = error instanceof ApiProblem ? error : failure(error);
         setState((now) => ({ ...now, problem, loading: false }));
+      } finally {
+        if (!own.signal.aborted) {
+          reading = false;
+          if (again) soon();
+        }
       }
     };
+    // However fast events come, a reading that began is finished, and the next one begins in time.
     const soon = () => {
-      clearTimeout(timer);
-      timer = window.setTimeout(read, SETTLE_MILLISECONDS);
+      timer ||= window.setTimeout(() => {
+        timer = 0;
+        if (reading) again = true;
+        else void read();
+      }, SETTLE_MILLISECONDS);
     };
     reload.current = read;
     const ended = onEvent((event) => {

@@ -48,9 +48,9 @@ export function useOperation(first) {
   const over = isOver(operation);
   useEffect(() => {
     if (over) return;
-    const timer = setInterval(() => void resource.reload(), LOOK_MILLISECONDS);
-    return () => clearInterval(timer);
-  }, [over, path]);
+    const timer = setTimeout(() => void resource.reload(), LOOK_MILLISECONDS);
+    return () => clearTimeout(timer);
+  }, [over, path, resource.at, resource.problem]);
   return { operation, over, problem: resource.problem };
 }
 

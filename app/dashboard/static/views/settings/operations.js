@@ -30,9 +30,9 @@ export function Operations({ round }) {
   const running = items.some((one) => !isOver(one));
   useEffect(() => {
     if (!running) return;
-    const timer = setInterval(() => void list.reload(), LOOK_MILLISECONDS);
-    return () => clearInterval(timer);
-  }, [running]);
+    const timer = setTimeout(() => void list.reload(), LOOK_MILLISECONDS);
+    return () => clearTimeout(timer);
+  }, [running, list.at, list.problem]);
   return html`<section class="card" aria-labelledby="operations">
     <h2 id="operations">Deletions and imports</h2>
     ${list.problem && html`<${Failure} problem=${list.problem} retry=${list.reload} stale=${list.loaded} />`}
