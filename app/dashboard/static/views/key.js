@@ -64,7 +64,7 @@ export function View({ id }) {
       <${Copy} text=${item.public_key ?? ""} label="Copy public key" />
       <button type="button" class="primary small" onClick=${() => setDialog("replace")}>Enter the API Key</button>
     </div>`}
-    ${item.blocked_by.length > 0 && html`<section class="card" aria-label="Why no position is opened">
+    ${item.blocked_by.length > 0 && html`<section class="card warns" aria-label="Why no position is opened">
       <h2>No new positions are opened with this key</h2>
       <${ReasonList} codes=${item.blocked_by} place=${{ key_id: id, bot_id: item.bot?.id ?? null }} here=${`/keys/${id}`} />
     </section>`}
@@ -158,7 +158,7 @@ function Facts({ item }) {
       <dt>Exchange</dt><dd>${exchangeName(item.exchange)}${item.region && ` (${item.region})`}</dd>
       <dt>Environment</dt><dd>${item.environment === "testnet" ? "Testnet (fake funds)" : "Live"}</dd>
       <dt>API Key</dt><dd><code>${item.masked_key || "awaited"}</code></dd>
-      <dt>Permissions</dt><dd><ul class="plain">
+      <dt>Permissions</dt><dd><ul class="words">
         ${permission("Read", permissions.read)}${permission("Trade", permissions.trade)}
         ${permission("Withdraw", permissions.withdraw, "no")}
         <li>Restricted to addresses: <strong>${permissions.ip_restricted}</strong></li></ul></dd>
@@ -184,8 +184,10 @@ function Use({ item }) {
       <dt>Bot</dt><dd>${item.bot ? html`<a href="/bots/${item.bot.id}" dir="auto">${item.bot.name}</a>` : html`None. <a href="/bots">Assign it on a bot's page</a>`}</dd>
       <dt>Open positions</dt><dd>${item.open_positions ? html`<a href="/positions?key_id=${item.id}">${item.open_positions}</a>` : "none"}</dd>
       <dt>Last release</dt><dd>${release ? html`<span title=${time(release.at)}>${ago(release.at)}</span> to <code>${release.from}</code>` : "The credentials were never released to a bot."}</dd>
-      ${summary.data && html`<dt>Releases</dt><dd><${Sparkline} days=${summary.data.days} noun="release" /></dd>
-        ${summary.data.addresses.length > 0 && html`<dt>To addresses</dt><dd><ul class="plain">
+      ${summary.data && html`<dt>Releases</dt><dd>${summary.data.days.some((/** @type {any} */ { count }) => count > 0)
+          ? html`<${Sparkline} days=${summary.data.days} noun="release" />`
+          : `none in ${summary.data.days.length} days`}</dd>
+        ${summary.data.addresses.length > 0 && html`<dt>To addresses</dt><dd><ul class="words">
           ${summary.data.addresses.slice(0, 5).map((/** @type {any} */ one) => html`<li><code>${one.from}</code>
             <span class="faint">${counted(one.count, "release")}, last ${ago(one.last_at)}</span></li>`)}</ul>
           <${Copy} text=${summary.data.addresses.map((/** @type {any} */ one) => one.from).join("\n")} label="Copy addresses" /></dd>`}`}
