@@ -140,6 +140,7 @@ REMEMBERING = (
 HEALTH = {
     *(f"permission_{name}" for name in ("read", "trade", "withdraw", "ip_restricted")),
     *(f"verification_{name}" for name in ("status", "reason", "possible", "code", "checked_at")),
+    "verification_since",
     "health_checked_at",
     "unverified",
     "expires_at",
