@@ -12,6 +12,7 @@ SPEAKS_HTTP = (
     "exports",
     "content_negotiation",
     "progress_stream",
+    "events.stream",
     "period",
 )
 """How a module's name ends that knows requests and responses."""
