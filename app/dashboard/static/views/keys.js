@@ -31,7 +31,7 @@ const columns = (changed) => [
     name: "label",
     title: "Label",
     rank: 1,
-    width: "minmax(0, 1.6fr)",
+    width: "minmax(150px, 1.9fr)",
     sort: "label",
     cell: (key) => html`<span class="named"><a href="/keys/${key.id}" dir="auto" title=${key.label}>${key.label}</a>
       <${EnvironmentBadge} environment=${key.environment} /></span>`,
@@ -44,19 +44,22 @@ const columns = (changed) => [
     sort: "exchange",
     cell: (key) => exchangeName(key.exchange),
   },
-  { name: "market", title: "Market type", width: "94px", cell: (key) => (CONTRACT_TYPES[key.contract_type] ?? "").split(" ")[0] },
+  { name: "market", title: "Market type", width: "92px", cell: (key) => (CONTRACT_TYPES[key.contract_type] ?? "").split(" ")[0] },
   { name: "key", title: "Key", width: "96px", cell: (key) => html`<code>${key.masked_key || "awaited"}</code>` },
   {
     name: "state",
     title: "State",
     rank: 2,
-    width: "minmax(0, 2.4fr)",
-    cell: ({ state }) => html`<${StateBadge} state=${state} /> <span class="why" title=${state.sentence}>${state.sentence}</span>`,
+    width: "minmax(84px, 1.7fr)",
+    // What is well needs no sentence beside it.
+    cell: ({ state }) => html`<${StateBadge} state=${state} />
+      ${state.word !== "active" && html`<span class="why" title=${state.sentence}>${state.sentence}</span>`}`,
   },
   {
     name: "bot",
     title: "Bot",
     rank: 2,
+    width: "minmax(0, 1.8fr)",
     cell: (key) => (key.bot ? html`<a href="/bots/${key.bot.id}" dir="auto">${key.bot.name}</a>` : html`<span class="faint">no bot</span>`),
   },
   {
@@ -71,7 +74,7 @@ const columns = (changed) => [
     name: "expires",
     title: "Expires",
     sort: "expires_at",
-    width: "minmax(0, 0.9fr)",
+    width: "minmax(64px, 0.6fr)",
     cell: (key) =>
       key.expires_at ? html`<span title=${time(key.expires_at)}>${ago(key.expires_at)}</span>` : html`<span class="faint">–</span>`,
   },
