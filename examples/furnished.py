@@ -14,7 +14,7 @@ KEYS: tuple[tuple[str, str, str, str, dict[str, Any]], ...] = (
     ("Bybit strategy test", "bybit", "testnet", "trade", {}),
     ("OKX paper", "okx", "testnet", "trade", {}),
     ("Phemex spare", "phemex", "live", "trade", {"active": False}),
-    ("KuCoin watcher", "kucoin", "live", "readonly", {"verify": False}),
+    ("KuCoin watcher", "kucoin", "live", "readonly", {}),
     ("Deribit desk", "deribit", "live", "expiring", {}),
     ("Kraken futures", "kraken", "live", "trade", {}),
     ("Binance hedge", "binance", "live", "trade", {}),

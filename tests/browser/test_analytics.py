@@ -76,6 +76,12 @@ async def test_figures_are_those_of_the_api_and_each_asset_stands_alone(person: 
     await expect(page.get_by_role("table", name="Results by symbol")).to_contain_text(
         "BTC-USD-SWAP"
     )
+    await page.get_by_label("Symbol", exact=True).fill("BTC-USD-SWAP")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Realised P&L and funding of BTC-USD-SWAP")).to_be_visible()
+    await expect(page.get_by_role("img", name="Drawdown in BTC")).to_have_count(1)
+    await expect(page.get_by_role("img", name="Equity in USDT")).to_have_count(0)
+    await page.get_by_role("button", name="Clear filters").first.click()
     await page.get_by_role("button", name="Testnet", exact=True).click()
     await expect(page.get_by_role("region", name="Figures in USDT")).to_contain_text("+39.5")
     await expect(page.get_by_role("region", name="Figures in BTC")).to_have_count(0)

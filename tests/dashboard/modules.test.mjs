@@ -6,7 +6,7 @@ const kit = new URL("../../app/dashboard/static/kit/", import.meta.url);
 const { serverSentEvents } = await import(new URL("server_sent.js", kit));
 const { ApiProblem, address } = await import(new URL("api.js", kit));
 const { ago, brief, counted, decimal, short, signed } = await import(new URL("format.js", kit));
-const { minus, isMore } = await import(new URL("decimal_sum.js", kit));
+const { minus, isMore, plus } = await import(new URL("decimal_sum.js", kit));
 const { drawdownLine, equityLine } = await import(new URL("curves.js", kit));
 const { dayOf, daysAfter, periodOf, startOf } = await import(new URL("period.js", kit));
 
@@ -142,4 +142,21 @@ test("a period is of whole days, the last one included", () => {
   const wrong = periodOf({ period: "days", from: "yesterday" }, "UTC", "7d", present);
   assert.deepEqual([wrong.from, wrong.to], [null, null]);
   assert.equal(periodOf({ period: "nonsense" }, "UTC", "7d", present).name, "all");
+});
+
+test("results of days add up to a line for each settle asset", async () => {
+  const { runningSums } = await import(new URL("../parts/symbol_curves.js", kit));
+  const of = (settle, day, net_pnl) => ({
+    settle,
+    net_pnl,
+    period: { from: `2026-11-0${day}T00:00:00Z`, to: `2026-11-0${day + 1}T00:00:00Z` },
+  });
+  const sums = runningSums([of("USDT", 3, "-0.3"), of("BTC", 1, "1"), of("USDT", 1, "0.1"), of("USDT", 2, "0.2")]);
+  assert.deepEqual(
+    sums.map(([settle, points]) => [settle, points.map((point) => point.net_pnl_cumulative)]),
+    [["BTC", ["1"]], ["USDT", ["0.1", "0.3", "0"]]],
+  );
+  assert.equal(sums[1][1][0].at, "2026-11-02T00:00:00Z");
+  assert.equal(plus("-0.1", "0.1"), "0");
+  assert.equal(plus("99999999999999999999.1", "0.9"), "100000000000000000000");
 });

@@ -16,4 +16,4 @@ def test_modules_of_the_page() -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stdout
-    assert "# pass 12" in done.stdout or "pass 12" in done.stdout, done.stdout
+    assert "pass 13" in done.stdout, done.stdout

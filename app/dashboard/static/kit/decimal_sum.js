@@ -1,4 +1,4 @@
-/** @file Differences of decimals that are text: floating-point numbers would not be exact. */
+/** @file Sums and differences of decimals that are text: floating-point numbers would not be exact. */
 
 /** @param {string} text */
 function parsed(text) {
@@ -22,6 +22,14 @@ export function minus(one, other) {
   const rest = digits.slice(digits.length - places).replace(/0+$/, "");
   return `${difference < 0n ? "-" : ""}${whole}${rest ? `.${rest}` : ""}`;
 }
+
+/**
+ * Returns the sum of two decimals, without trailing zeros.
+ *
+ * @param {string} one
+ * @param {string} other
+ */
+export const plus = (one, other) => minus(one, other.startsWith("-") ? other.slice(1) : `-${other}`);
 
 /**
  * Returns whether a decimal is larger than another.

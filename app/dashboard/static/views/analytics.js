@@ -15,6 +15,7 @@ import { Curves, useCharts } from "../parts/curves.js";
 import { BotFilter, ClearFilters, clearFilters, isFiltered, KeyFilter, PeriodFilter, SymbolFilter, ZoneNote } from "../parts/data_filters.js";
 import { BotName, KeyName } from "../parts/origin.js";
 import { Empty, Failure, Loaded } from "../parts/states.js";
+import { SymbolCurves } from "../parts/symbol_curves.js";
 import { Table } from "../parts/table.js";
 import { Meanings, Totals } from "../parts/totals.js";
 
@@ -110,7 +111,7 @@ function Lines({ directory, wanted, group, symbol }) {
     .filter((bot) => !wanted.bot_id || bot.id === wanted.bot_id)
     .map((bot) => ({ id: bot.id, label: bot.name }));
   if (!directory.loaded) return null;
-  if (symbol) return html`<p class="nothing">Curves are those of whole keys and bots. Clear the symbol to see them.</p>`;
+  if (symbol) return html`<${SymbolCurves} query=${wanted} symbol=${symbol} />`;
   if (wanted.bot_id === NO_BOT) return null;
   return group === "bot"
     ? html`<${Curves} by="bot_id" sources=${bots} query=${wanted} />`
