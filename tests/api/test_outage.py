@@ -15,6 +15,7 @@ from app.custody.keyring import SealingKeyring
 from app.custody.role_keys import ApiKeys
 from app.db.engine import open_database
 from app.db.models import Key
+from app.domains.events.stream import EventStreams
 from app.main import use_context
 from tests.support.database import Server, execute
 from tests.support.variants import add_unchecked, changed, narrow
@@ -59,7 +60,8 @@ async def test_without_a_database_every_route_says_503_and_when_to_come_back(
     gone = open_database(
         f"postgresql:///botkeys?host={tmp_path}", application_name="botkeys-tests", pool_size=1
     )
-    async with changed(world, database=gone) as cut_off:
+    streams = EventStreams(gone.autocommit)
+    async with changed(world, database=gone, event_streams=streams) as cut_off:
         user, there = cut_off.user(), Bot(cut_off.http, bot.token)
         every = await requests(cut_off, user, there)
         for caller, method, path, body in [*every, (user, "POST", "/v1/bots", {"name": ""})]:

@@ -62,6 +62,7 @@ def test_what_counts_or_sums_is_dear() -> None:
         "getEquityCurve",
         "getSummary",
         "previewKeyDeletion",
+        "summarizeKeyReleases",
     }
 
 

@@ -31,10 +31,16 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_only_the_client_decrypts_credentials() -> None:
     using = {path for path in SOURCES if "AESGCM" in path.read_text("utf-8")}
-    assert using == {APP / "custody" / "sealing.py", SDK / "client" / "unsealing.py"}
+    # Session evidence is an issuer's ID token under a key of the session's cookie: no credentials.
+    evidence = APP / "auth" / "session_evidence.py"
+    assert using == {APP / "custody" / "sealing.py", SDK / "client" / "unsealing.py", evidence}
     decrypting = {path for path in SOURCES if "decrypt" in calls(path)}
     # suites.py opens data keys with HPKE; the client opens the credentials they encrypt.
-    assert decrypting == {SDK / "sealing" / "suites.py", SDK / "client" / "unsealing.py"}
+    assert decrypting == {
+        SDK / "sealing" / "suites.py",
+        SDK / "client" / "unsealing.py",
+        evidence,
+    }
 
 
 def test_the_service_does_not_import_the_code_that_opens() -> None:

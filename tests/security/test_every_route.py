@@ -466,6 +466,8 @@ async def test_a_refused_write_is_recorded_once_and_changes_nothing(
         (route.access.action, "refused", code) for code in codes if codes[code] > 1
     )
     after = without(await dump_of_accounts(world.context.database), *LOG_OF_REFUSALS)
+    if route.operation_id == "releaseCredentials":  # its refusals are events of the account, too
+        before, after = (without(dump, "events", "event_heads") for dump in (before, after))
     assert after == before
 
 

@@ -32,5 +32,5 @@ async def test_a_period_whose_end_is_before_its_beginning_is_refused(
         assert (kept.status_code, kept.json()["items"]) == (200, [])
 
 
-def test_all_lists_of_trading_data_and_analytics_have_a_period() -> None:
-    assert len(WITH_PERIOD) == 8
+def test_all_lists_of_what_happened_and_analytics_have_a_period() -> None:
+    assert len(WITH_PERIOD) == 10
