@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -125,7 +126,10 @@ async def show() -> None:
             made = await furnish(api, runtime)
             link = await _printed(environment, "dashboard", "--account", ACCOUNT)
             print(
-                f"\nOpen this link, once, within 15 minutes:\n  {link}\nCtrl-C ends it.", flush=True
+                f"\nOpen this link, once, within 15 minutes:\n  {link}\n"
+                f"Another link: BOTKEYS_DATA_DIR={folder} BOTKEYS_PORT={urlsplit(address).port} "
+                f"{BOTKEYS} dashboard --account {ACCOUNT}\nCtrl-C ends it.",
+                flush=True,
             )
             async with asyncio.TaskGroup() as bots:
                 for name in made.tokens:

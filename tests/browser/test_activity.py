@@ -16,7 +16,7 @@ async def test_events_are_sentences_and_new_ones_wait_to_be_shown(person: Person
     await expect(feed.first.get_by_role("link", name="Paper <i>one</i>")).to_have_attribute(
         "href", f"/keys/{key['id']}"
     )
-    await expect(page.get_by_text("Live", exact=True).last).to_be_visible()
+    await expect(page.get_by_text("Connected", exact=True).last).to_be_visible()
     await person.sees_no_serious_fault()
     shown = await feed.count()
 
@@ -41,7 +41,7 @@ async def test_a_bot_s_page_follows_what_another_does(person: Person) -> None:
     page = person.page
     bot = await new_bot(person, "Grid")
     await person.opens(f"/bots/{bot['id']}")
-    await expect(page.get_by_text("Live", exact=True).last).to_be_visible()
+    await expect(page.get_by_text("Connected", exact=True).last).to_be_visible()
     await call(person, "PATCH", f"/v1/bots/{bot['id']}", {"name": "Renamed", "paused": True})
     await expect(page.get_by_role("heading", name="Renamed")).to_be_visible(timeout=3_000)
     await expect(page.get_by_role("button", name="Resume")).to_be_visible()
@@ -51,7 +51,7 @@ async def test_events_that_never_cease_do_not_keep_a_page_from_reading(person: P
     page = person.page
     bot = await new_bot(person, "Grid")
     await person.opens(f"/bots/{bot['id']}")
-    await expect(page.get_by_text("Live", exact=True).last).to_be_visible()
+    await expect(page.get_by_text("Connected", exact=True).last).to_be_visible()
     await expect(page.get_by_role("heading", name="Grid")).to_be_visible()
     seen: set[str | None] = set()
     for number in range(30):

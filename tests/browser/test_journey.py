@@ -47,6 +47,9 @@ async def adds_a_key(person: Person) -> None:
     await page.get_by_role("button", name="Add API Key").first.click()
     dialog = page.get_by_role("dialog", name="Add API Key")
     await dialog.get_by_label("Exchange", exact=True).select_option("binance")
+    box = await dialog.locator(".switch .track").bounding_box()
+    assert box is not None
+    assert box["width"] > 20  # whether it is on can be seen
     await dialog.get_by_text("Testnet Mode").click()
     await dialog.get_by_label("Label", exact=True).fill("BTC Perps Key")
     await dialog.get_by_role("button", name="Fill in a simulated credential").click()

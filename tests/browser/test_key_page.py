@@ -138,7 +138,7 @@ async def test_two_tabs_do_not_overwrite_each_other(person: Person) -> None:
     page = person.page
     key = await has_key(person)
     await person.opens(f"/keys/{key['id']}")
-    await expect(page.get_by_text("Live", exact=True).last).to_be_visible()
+    await expect(page.get_by_text("Connected", exact=True).last).to_be_visible()
     sent(await person.api.patch(f"/v1/keys/{key['id']}", json={"label": "Seen live"}), 200)
     await expect(page.get_by_role("heading", name="Seen live")).to_be_visible()
     await page.get_by_role("button", name="Rename").click()

@@ -12,7 +12,7 @@ async def add_key(person: Person, label: str) -> None:
 
 
 async def is_live(page: Page) -> None:
-    await expect(page.locator(".stream")).to_have_text("Live")
+    await expect(page.locator(".stream")).to_have_text("Connected")
 
 
 async def test_events_reach_every_tab_by_one_stream(person: Person) -> None:

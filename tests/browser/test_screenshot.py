@@ -33,7 +33,7 @@ async def test_the_readme_shows_the_page(sign_in: SignIn, tmp_path: Path) -> Non
         await expect(person.page.get_by_role("link", name=label)).to_be_visible()
     for name in BOTS.values():
         await expect(person.page.get_by_role("link", name=name)).to_be_visible()
-    await expect(person.page.locator(".stream")).to_have_text("Live")
+    await expect(person.page.locator(".stream")).to_have_text("Connected")
     place = Path(os.environ.get("SCREENSHOT", tmp_path / "dashboard.png"))
     taken = await person.page.screenshot(path=place, animations="disabled")
     assert len(taken) <= LARGEST

@@ -116,7 +116,7 @@ async def test_the_account_is_closed_to_its_end(person: Person) -> None:
     await person.opens("/settings")
     second = await page.context.new_page()
     await second.goto(person.service.address + "/bots")
-    await expect(second.get_by_text("Live", exact=True).last).to_be_visible()
+    await expect(second.get_by_text("Connected", exact=True).last).to_be_visible()
     await page.get_by_role("button", name="Close account…").click()
     dialog = page.get_by_role("dialog", name="Close account")
     close = dialog.get_by_role("button", name="Close account")

@@ -323,7 +323,9 @@ async def test_a_cursor_that_was_tampered_with_is_refused(
         await send(world, "GET", path, stage.caller.token)
 
 
-@pytest.mark.parametrize("path", ["/v1/keys", "/livez", "/openapi.json", "/docs", "/nowhere", "/", "/keys"])
+@pytest.mark.parametrize(
+    "path", ["/v1/keys", "/livez", "/openapi.json", "/docs", "/nowhere", "/", "/keys"]
+)
 async def test_a_method_that_an_address_does_not_take_is_reported_as_a_problem(
     world: World, path: str
 ) -> None:

@@ -19,7 +19,7 @@ router = APIRouter(prefix="/auth", include_in_schema=False)
 _USELESS = Message(
     "This link cannot be used",
     "It was used before, is older than 15 minutes, or belongs to another service. "
-    "`botkeys dashboard` prints a new one.",
+    "`botkeys dashboard --account NAME` prints a new one, with the service's BOTKEYS_DATA_DIR.",
     ("Open the dashboard", "/"),
     status=410,
 )
@@ -89,7 +89,7 @@ async def use_link(request: Request, token: str) -> Response:
     try:
         link = await _link(request, token)
         user = _user_of(link)
-        if request.headers.get("sec-fetch-site") != "same-origin":
+        if request.headers.getlist("sec-fetch-site") != ["same-origin"]:
             raise NotFound
         former = site.claimed_session(request)
         cookie = await site.begin(request, user, link.proof, former=former)

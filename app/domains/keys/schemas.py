@@ -315,7 +315,7 @@ class KeyState(Document):
     sentence: Annotated[
         str,
         Field(
-            examples=["OKX accepts this key. Its bot may trade with it."],
+            examples=["OKX accepts this key. A bot has it."],
             description="What that means and what to do next, for people.",
         ),
     ]

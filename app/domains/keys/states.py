@@ -138,7 +138,7 @@ def _next_step(key: Standing) -> str:
         return "Add and enable a trading asset, so that a bot can open positions with it."
     if not key.assigned:
         return "Assign it to a bot, so that the bot can trade with it."
-    return "Its bot may trade with it."
+    return "A bot has it."
 
 
 def _refusal(key: Standing) -> str:

@@ -90,7 +90,7 @@ def test_a_key_with_nothing_to_report_is_active() -> None:
     state = key_state(HEALTHY, TIMES, refuse_withdrawal=True)
 
     assert (state.word, state.since) == (KeyWord.ACTIVE, None)
-    assert state.sentence == "OKX accepts this key. Its bot may trade with it."
+    assert state.sentence == "OKX accepts this key. A bot has it."
 
 
 def test_an_active_key_s_sentence_names_the_next_step() -> None:

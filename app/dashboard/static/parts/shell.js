@@ -94,7 +94,7 @@ function Environments() {
 /** Whether what is shown is live; honest when it is not. */
 function Stream() {
   const { state, since } = stream.value;
-  if (state === "live") return html`<p class="stream live">Live</p>`;
+  if (state === "live") return html`<p class="stream live">Connected</p>`;
   if (state === "connecting") return html`<p class="stream">Connecting…</p>`;
   return html`<p class="stream away" role="status">
     Live updates stopped ${ago(since)}. The page reads everything again every 15 seconds.

@@ -25,6 +25,7 @@ _STATUS_OF_TYPER = 2  # for wrong usage
 SERVER = "server"
 SERVER_COMMANDS = (
     "audit",
+    "dashboard",
     "dev",
     "grants",
     "master-key",

@@ -186,6 +186,7 @@ function Form({ list, onBusy, onClose, onAdded, onPair }) {
         setExchange(found.exchange);
         setTestnet(found.environment === "testnet");
         setPairs(false);
+        setFaults({});
         requestAnimationFrame(() => latest.current.fill(found.credentials));
       }} />`}
       <${Progress} busy=${busy} text=${asPair ? "The key pair is being made…" : `${offer?.name ?? "The exchange"} is being asked whether it accepts this key…`} />

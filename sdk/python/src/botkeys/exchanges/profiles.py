@@ -69,8 +69,8 @@ _RESETS = (
     "own site for testing."
 )
 _PASSPHRASE_HELP = (
-    "The passphrase chosen when the key was created. Alternatively omit this field and enter "
-    "api_secret as secret:passphrase."
+    "The passphrase chosen when the key was created. It may instead stand behind the secret, as "
+    "secret:passphrase; leave this field empty then."
 )
 
 
@@ -194,7 +194,7 @@ BYBIT = ExchangeProfile(
     leverage=LeverageKind.PER_SYMBOL,
     credential_fields=_fields(
         "bybit",
-        "The API key.",
+        "The API key, as the exchange shows it.",
         "The secret; for an RSA key, the private key as PEM text without a password.",
     ),
     permissions=(
@@ -260,7 +260,7 @@ BINANCE = ExchangeProfile(
     leverage=LeverageKind.PER_SYMBOL,
     credential_fields=_fields(
         "binance",
-        "The API key.",
+        "The API key, as the exchange shows it.",
         "The secret; for an RSA or Ed25519 key, the private key as PEM text without a password.",
     ),
     permissions=(
@@ -391,7 +391,7 @@ OKX = ExchangeProfile(
     leverage=LeverageKind.PER_SYMBOL,
     credential_fields=_fields(
         "okx",
-        "The API key.",
+        "The API key, as the exchange shows it.",
         "The secret key. May be entered together with the passphrase, as secret:passphrase.",
         _PASSPHRASE_HELP,
         secret_name="secret key",
@@ -446,7 +446,7 @@ KUCOIN = ExchangeProfile(
     leverage=LeverageKind.PER_SYMBOL,
     credential_fields=_fields(
         "kucoin",
-        "The API key.",
+        "The API key, as the exchange shows it.",
         "The API secret. May be entered together with the passphrase, as secret:passphrase.",
         _PASSPHRASE_HELP,
         key_placeholder="xxxxxxxxxxxxxxxxxxxxxxxx",
@@ -652,7 +652,7 @@ WOOX = ExchangeProfile(
     margin_modes=_BOTH_MODES,
     margin_mode_scope=MarginModeScope.SYMBOL,
     leverage=LeverageKind.PER_SYMBOL,
-    credential_fields=_fields("woox", "The API key."),
+    credential_fields=_fields("woox", "The API key, as the exchange shows it."),
     permissions=(
         PermissionName("Read", "Lets the bot read the account."),
         PermissionName("Trade", "Lets the bot place orders."),
