@@ -1,8 +1,8 @@
 """Indexes for the filters of the audit log, and for the releases of a key.
 
 Each ends with what the list is ordered by, so that a page is read from its beginning whatever is
-asked for. While an index of months that exist is made nobody writes to the audit log: a second or
-two per million entries.
+asked for. While an index of months that exist is made nobody writes to the audit log: by estimate
+some seconds per million entries.
 """
 
 from alembic import op
