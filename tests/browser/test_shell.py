@@ -19,3 +19,8 @@ async def test_a_label_of_markup_is_shown_as_text(person: Person) -> None:
     await person.opens("/keys")
     await expect(person.page.get_by_role("link", name=added.json()["label"])).to_be_visible()
     assert await person.page.locator("main img").count() == 0
+
+
+async def test_an_address_with_broken_escapes_leads_to_a_page(person: Person) -> None:
+    await person.opens("/keys/%E0%A4%A")
+    await expect(person.page.get_by_role("heading", name="No API keys yet")).to_be_visible()

@@ -15,7 +15,7 @@ const KINDS = /** @type {Record<string, [one: string, several: string]>} */ ({
 });
 
 /** The most that a preview counts: a count of this many means at least as many. */
-export const COUNTED_AT_MOST = 100_000;
+const COUNTED_AT_MOST = 100_000;
 
 /**
  * Returns counts with their nouns: those that are not zero, known kinds first.

@@ -10,9 +10,6 @@ const here = () => ({
 /** The address that is shown. */
 export const route = signal(here());
 
-/** @type {(() => boolean) | null} */
-let mayLeave = null;
-
 /**
  * Goes to another view.
  *
@@ -23,7 +20,6 @@ export function go(address, { replace = false } = {}) {
   const target = new URL(address, location.href);
   if (target.origin !== location.origin) throw new Error("another origin");
   const samePath = target.pathname === location.pathname;
-  if (!samePath && mayLeave && !mayLeave()) return;
   history[replace ? "replaceState" : "pushState"](null, "", target);
   route.value = here();
   if (!samePath) window.scrollTo(0, 0);
@@ -41,15 +37,6 @@ export function setQuery(changes) {
     else query.delete(name);
   }
   go(`${location.pathname}?${query}`.replace(/\?$/, ""), { replace: true });
-}
-
-/**
- * Asks `question` before the view is left, until it is given null.
- *
- * @param {(() => boolean) | null} question
- */
-export function guardLeaving(question) {
-  mayLeave = question;
 }
 
 /** Follows links of this site, and the browser's back and forward. */
@@ -82,8 +69,13 @@ export function matched(pattern, path) {
   const found = {};
   for (const [place, word] of wanted.entries()) {
     const value = given[place] ?? "";
-    if (word.startsWith(":")) found[word.slice(1)] = decodeURIComponent(value);
-    else if (word !== value) return null;
+    if (word.startsWith(":")) {
+      try {
+        found[word.slice(1)] = decodeURIComponent(value);
+      } catch {
+        return null; // broken escapes name nothing
+      }
+    } else if (word !== value) return null;
   }
   return found;
 }

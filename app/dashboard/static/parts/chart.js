@@ -15,7 +15,7 @@ import { Table } from "./table.js";
 /** @typedef {"line" | "steps" | "fall" | "bars"} Kind */
 
 /** The most lines of one chart: there are as many colours. */
-export const MOST_LINES = 8;
+const MOST_LINES = 8;
 /** A gap reaches to the next point of its own line, whatever times other lines have (uPlot's value). */
 const GAPS_EXPAND = 2;
 const STYLE = new URL("../vendor/uplot.css", import.meta.url).href;

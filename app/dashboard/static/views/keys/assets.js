@@ -20,7 +20,7 @@ const LEVERAGE = /^[0-9]{1,5}(\.[0-9]{1,4})?$/;
  * @param {string} text
  * @param {string | null} most
  */
-export function leverageFault(text, most) {
+function leverageFault(text, most) {
   if (!LEVERAGE.test(text) || Number(text) <= 0) return "Enter a number above 0, for example 10.";
   if (most !== null && Number(text) > Number(most)) {
     return `The exchange's maximum is ${most}. Enter no more than that.`;
