@@ -15,7 +15,14 @@ from app.db.failures import sqlstate
 from app.db.migration_locks import LOCK_SECONDS, LockWatch, Patience, retry_blocked, take_turn
 
 _NOT_ALLOWED = "42501"
-ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_worker", "botkeys_catalogue", "botkeys_purge")
+ROLES = (
+    "botkeys_api",
+    "botkeys_runtime",
+    "botkeys_worker",
+    "botkeys_catalogue",
+    "botkeys_purge",
+    "botkeys_webhooks",
+)
 MEMBERSHIP = "GRANT botkeys_catalogue, botkeys_purge TO botkeys_worker"
 
 STATEMENT_TIMEOUT = "10min"

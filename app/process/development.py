@@ -31,7 +31,13 @@ from app.settings import Mode, Role, Settings, SettingsError, load_settings
 from app.worker.loop import catalogue_tasks, purge_tasks, work
 from botkeys.core_dumps import forbid_core_dumps
 
-SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_catalogue", "botkeys_purge")
+SERVICE_ROLES = (
+    "botkeys_api",
+    "botkeys_runtime",
+    "botkeys_catalogue",
+    "botkeys_purge",
+    "botkeys_webhooks",
+)
 
 ACCOUNT = "alice"
 """Whom the first link to the dashboard signs in, as the README's first token does."""

@@ -28,7 +28,13 @@ FAST = {
 }
 PATIENT: dict[str, Any] = {"pool_timeout": 60.0, "statement_timeout": 60.0}
 """Timeouts in seconds: no test may fail because the machine is busy."""
-SERVICE_ROLES = ("botkeys_api", "botkeys_runtime", "botkeys_catalogue", "botkeys_purge")
+SERVICE_ROLES = (
+    "botkeys_api",
+    "botkeys_runtime",
+    "botkeys_catalogue",
+    "botkeys_purge",
+    "botkeys_webhooks",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from app.db.models.resting_order import RestingOrders
 from app.db.models.restoration import Restoration
 from app.db.models.rollup import StaleDay, TradeDay
 from app.db.models.trading import EquitySnapshot, Funding, Signal, Trade
+from app.db.models.webhook import Webhook, WebhookDelivery
 
 __all__ = [
     "Account",
@@ -75,4 +76,6 @@ __all__ = [
     "Trade",
     "TradeDay",
     "TradingAsset",
+    "Webhook",
+    "WebhookDelivery",
 ]
