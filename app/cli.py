@@ -243,7 +243,7 @@ def create(
         typer.Option("--dir", help="Folder for the files; defaults to BOTKEYS_KEYS_DIR."),
     ] = None,
 ) -> None:
-    """Create a new master key, and any HMAC keys that are missing.
+    """Create a new master key, and any other key files that are missing.
 
     Distribute the files to the roles as described in docs/deployment.md: no process holds them all.
     """
@@ -252,7 +252,9 @@ def create(
 
     folder = KeyFolder(directory or load_settings().keys_folder)
     version = folder.create_master_key()
-    folder.create_missing([KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC])
+    folder.create_missing(
+        [KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC, KeyKind.WEBHOOK]
+    )
     typer.echo(f"Created master key {version} in {folder.path}.")
 
 

@@ -54,6 +54,7 @@ from app.domains.runtime.stream.router import router as streams
 from app.domains.sessions.lifetimes import session_times
 from app.domains.sessions.lookup import SessionLookup
 from app.domains.sessions.router import router as sessions
+from app.domains.webhooks.router import router as webhooks
 from app.pipeline.authentication import Authentication
 from app.pipeline.request_pipeline import RequestPipeline
 from app.settings import Mode, Role, Settings
@@ -68,6 +69,7 @@ ROUTERS = {
         bots,
         freezes,
         events,
+        webhooks,
         position_list,
         positions,
         analytics,

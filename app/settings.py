@@ -14,6 +14,7 @@ from pydantic_settings.sources import EnvSettingsSource, PydanticBaseSettingsSou
 
 from app.kit.addresses import networks
 from app.kit.origins import origin_fault, origins
+from app.kit.outbound_guard import Allowed
 from app.kit.service_links import is_service_link, service_links, without
 from botkeys.addresses import is_loopback
 from botkeys.exchanges.hosts import beyond_this_machine
@@ -66,12 +67,18 @@ def _shared_store(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def _exceptions(words: tuple[str, ...]) -> tuple[str, ...]:
+    Allowed.of(words)
+    return words
+
+
 SHARED_STORE_SCHEMES = ("redis://", "rediss://", "unix://")
 SharedStoreUrl = Annotated[SecretStr | None, AfterValidator(_shared_store)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
 Words = Annotated[tuple[str, ...], NoDecode]
 Origins = Annotated[tuple[str, ...], NoDecode, AfterValidator(origins)]
 Networks = Annotated[tuple[str, ...], NoDecode, AfterValidator(networks)]
+Exceptions = Annotated[tuple[str, ...], NoDecode, AfterValidator(_exceptions)]
 
 LISTS = (
     "oidc_algorithms",
@@ -79,6 +86,7 @@ LISTS = (
     "dashboard_scopes",
     "cors_origins",
     "outbound_addresses",
+    "webhook_allow",
     "trusted_proxies",
 )
 """The settings that are lists of words."""
@@ -310,6 +318,12 @@ class Settings(BaseSettings):
         "added without asking an exchange that would have answered. `warn`: it is shown and "
         "raises an event. Set it alike for the roles api and runtime.",
     )
+    webhook_allow: Exceptions = Field(
+        (),
+        description="Host names, addresses and networks (CIDR) that webhooks may lead to although "
+        "they are not of the public Internet, and plain http to them. Set it alike for the role "
+        "api and the worker that sends.",
+    )
     releases_per_hour: int = Field(
         12, ge=1, description="Number of times that one bot may fetch its credentials per hour."
     )
@@ -365,6 +379,7 @@ class Settings(BaseSettings):
     keys_per_account: int = Field(1000, ge=1, description="Keys that one account may have.")
     bots_per_account: int = Field(1000, ge=1, description="Bots that one account may have.")
     assets_per_key: int = Field(500, ge=1, description="Trading assets that one key may have.")
+    webhooks_per_account: int = Field(20, ge=1, description="Webhooks that one account may have.")
     streams_per_account: int = Field(
         2000, ge=1, description="Bots' streams that one process holds open for one account."
     )

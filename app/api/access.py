@@ -18,10 +18,11 @@ class Access:
     `action` names a write in the audit log; a refused one is recorded under the same name. A route
     that `reads_config` is for bots; its configuration rows (`bots.config_rows`) are read in one
     statement with the token. `replayable` writes accept an Idempotency-Key; their responses contain
-    no secret. Routes that work `while_closing` the account, and for tokens from before its closure,
-    concern the operation that closes it, or check the account themselves. `scopes_of_query` are
-    needed in addition where a query parameter has a value. No endpoint checks scopes itself: it is
-    not called for a repeated request, whose stored response needs them as well.
+    no secret, or are stored encrypted if the route `answers_secret`. Routes that work
+    `while_closing` the account, and for tokens from before its closure, concern the operation that
+    closes it, or check the account themselves. `scopes_of_query` are needed in addition where a
+    query parameter has a value. No endpoint checks scopes itself: it is not called for a repeated
+    request, whose stored response needs them as well.
 
     A `hot` route is called without the framework's solver of dependencies (`app.api.fast_path`).
     These are called most often, or take less time than the solver does.
@@ -37,6 +38,7 @@ class Access:
     scopes_of_query: Mapping[tuple[str, str], Scope] = field(default_factory=dict)
     action: str | None = None
     replayable: bool = False
+    answers_secret: bool = False
     reads_config: bool = False
     while_closing: bool = False
     hot: bool = False
@@ -55,6 +57,7 @@ def for_users(
     scopes_of_query: Mapping[tuple[str, str], Scope] | None = None,
     action: str | None = None,
     replayable: bool | None = None,
+    answers_secret: bool = False,
     while_closing: bool = False,
     hot: bool = False,
     dear: bool = False,
@@ -70,6 +73,7 @@ def for_users(
             scopes_of_query=scopes_of_query or {},
             action=action,
             replayable=replayable,
+            answers_secret=answers_secret,
             while_closing=while_closing,
             hot=hot,
             dear=dear,

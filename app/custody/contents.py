@@ -17,6 +17,7 @@ class Content(StrEnum):
     TOKEN_HMAC = "the key of bot tokens"
     FINGERPRINT_HMAC = "the key that finds duplicates"
     AUDIT_HMAC = "the key of the audit log"
+    WEBHOOK = "the key of webhooks"
     PRIVATE_KEY = "a private key of another kind"
     UNKNOWN = "not a key file"
 
@@ -27,6 +28,7 @@ _HEADINGS = {
     b"token-hmac": Content.TOKEN_HMAC,
     b"fingerprint-hmac": Content.FINGERPRINT_HMAC,
     b"audit-hmac": Content.AUDIT_HMAC,
+    b"webhook-key": Content.WEBHOOK,
 }
 # Anywhere in the file: a copy may stand behind a comment, or in an archive with others.
 _HEADING = re.compile(rb"botkeys (%s) [0-9]" % b"|".join(_HEADINGS))

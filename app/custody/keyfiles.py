@@ -14,7 +14,7 @@ from app.custody.master_key import MasterPrivateKey, MasterPublicKey
 from botkeys.sealing.boxes import SecretBytes, wipe
 from botkeys.sealing.suites import SEED_BYTES
 
-Role = Literal["api", "runtime", "all"]
+Role = Literal["api", "runtime", "webhooks", "all"]
 
 
 class KeyKind(StrEnum):
@@ -24,10 +24,13 @@ class KeyKind(StrEnum):
     TOKEN_HMAC = "token-hmac"  # for bot tokens: runtime only
     FINGERPRINT_HMAC = "fingerprint-hmac"  # for duplicate keys: api only
     AUDIT_HMAC = "audit-hmac"  # for the audit chain: both
+    WEBHOOK = "webhook-key"  # for webhooks: api, and the worker that sends them
     DEVELOPMENT_ISSUER = "development-issuer"  # for development's issuer; opaque here
 
 
-_SECRETS = frozenset({KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC})
+_SECRETS = frozenset(
+    {KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC, KeyKind.WEBHOOK}
+)
 _MASTER_NAME = re.compile(r"master-(\d{4,})\.(private|public)")
 
 
@@ -40,7 +43,10 @@ _FORBIDDEN: dict[Role, frozenset[Content]] = {
             Content.UNKNOWN,
         }
     ),
-    "runtime": frozenset({Content.FINGERPRINT_HMAC, Content.PRIVATE_KEY, Content.UNKNOWN}),
+    "runtime": frozenset(
+        {Content.FINGERPRINT_HMAC, Content.WEBHOOK, Content.PRIVATE_KEY, Content.UNKNOWN}
+    ),
+    "webhooks": frozenset(Content) - {Content.WEBHOOK, Content.MASTER_PUBLIC},
     "all": frozenset({Content.PRIVATE_KEY}),
 }
 
@@ -67,7 +73,7 @@ class KeyFolder:
                 raise ValueError(f"{kind} is made by its owner: use create_opaque")
 
     def read_secret(self, kind: KeyKind) -> SecretBytes:
-        """Return one of the three HMAC keys, 32 bytes."""
+        """Return one of the secrets, 32 bytes."""
         path = self._secret_path(kind)
         files.check_folder(self.path)
         return keyformat.decode_secret(path, files.read(path, private=True), kind)
@@ -116,7 +122,7 @@ class KeyFolder:
         """Return the files that a process of this role must not be able to read, with reasons.
 
         Files are judged by content, and by name as well, for those that this process cannot read.
-        Drafts count like the files that they would have become. The roles `api` and `runtime` have
+        Drafts count like the files that they would have become. All roles but `all` have
         nothing but their own key files; only development has a key of its issuer. Raises
         KeyFileUnusable for a subfolder, KeyFileExposed for a file of another user.
         """
@@ -216,5 +222,6 @@ def _by_name(name: str) -> set[Content]:
         ".private": Content.MASTER_PRIVATE,
         KeyKind.TOKEN_HMAC: Content.TOKEN_HMAC,
         KeyKind.FINGERPRINT_HMAC: Content.FINGERPRINT_HMAC,
+        KeyKind.WEBHOOK: Content.WEBHOOK,
     }
     return {content for part, content in parts.items() if part in name}

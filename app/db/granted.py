@@ -165,7 +165,7 @@ GRANTS = (
     "GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE trading_assets TO botkeys_api",
     "GRANT SELECT, UPDATE (updated_at) ON TABLE trading_assets TO botkeys_runtime",
     "GRANT SELECT (account_id, contract_type, key_id, symbol) ON TABLE trading_assets TO botkeys_worker",
-    "GRANT INSERT, SELECT ON TABLE webhook_deliveries TO botkeys_api",
+    "GRANT INSERT, SELECT, UPDATE (finished_at, next_attempt_at, status) ON TABLE webhook_deliveries TO botkeys_api",
     "GRANT INSERT, SELECT, UPDATE ON TABLE webhook_deliveries TO botkeys_webhooks",
     "GRANT DELETE, INSERT, SELECT, UPDATE ON TABLE webhooks TO botkeys_api",
     "GRANT SELECT, UPDATE (active, disabled_at, disabled_reason, failing_since, revision, sequence, updated_at) ON TABLE webhooks TO botkeys_webhooks",

@@ -5,15 +5,20 @@ response is stored in the transaction that does the work. A claim is held for a 
 renewed while its request runs (`claim_lease`), so that of a dead request it lapses soon. A request
 that survives, but finishes after another one took its key, rolls back its work. Refusals are not
 stored: they changed nothing, so repeating them is safe and may succeed by then.
+
+A response that holds a secret is stored encrypted. What opens it is derived from the key that the
+caller sent, of which the database has only a hash.
 """
 
 import hashlib
 import hmac
+import os
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Request, Response
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -29,6 +34,8 @@ CLAIM = timedelta(seconds=5)
 RETENTION = timedelta(hours=24)
 _LABEL = "botkeys/idempotency/1"
 _KEY_LABEL = "botkeys/idempotency-key/1"
+_BODY_LABEL = "botkeys/idempotency-body/1"
+_NONCE_BYTES = 12
 _LONGEST_TARGET = 4096
 _KEPT_HEADERS = ("location", "etag", "content-type")
 
@@ -68,7 +75,8 @@ def request_hash(hmac_key: SecretBytes, method: str, target: str, body: bytes) -
 class Claim:
     """One request's hold on its key; `key` is the hash of the key.
 
-    `since` distinguishes it from a later hold; it is set once the key is taken.
+    `since` distinguishes it from a later hold; it is set once the key is taken. `cipher` encrypts
+    the response of a route whose responses hold secrets.
     """
 
     account_id: UUID
@@ -76,10 +84,11 @@ class Claim:
     hash: bytes
     since: datetime | None = None
     action: str | None = None
+    cipher: AESGCM | None = None
 
 
 async def claim_of(
-    request: Request, hmac_key: SecretBytes, account_id: UUID, *, action: str | None
+    request: Request, hmac_key: SecretBytes, account_id: UUID, *, action: str | None, secret: bool
 ) -> Claim | None:
     """Return the request's claim, `None` without an Idempotency-Key; raise as `read_key` does."""
     headers = request.headers.getlist("idempotency-key")
@@ -88,12 +97,18 @@ async def claim_of(
     # Two have two readings: proxies may join them, or pass on either.
     header = headers[0] if len(headers) == 1 else ""
     target = request.url.path + "?" + request.url.query
+    key = read_key(header)
     return Claim(
         account_id,
-        key_hash(hmac_key, read_key(header)),
+        key_hash(hmac_key, key),
         request_hash(hmac_key, request.method, target, await request.body()),
         action=action,
+        cipher=_cipher(hmac_key, key) if secret else None,
     )
+
+
+def _cipher(hmac_key: SecretBytes, key: str) -> AESGCM:
+    return AESGCM(hmac.digest(hmac_key.reveal(), encode(_BODY_LABEL, key), hashlib.sha256))
 
 
 class IdempotencyRepository:
@@ -143,7 +158,11 @@ class IdempotencyRepository:
         if row.status is None:
             raise RequestInProgress
         headers = {**row.headers, "Idempotency-Replayed": "true"}
-        return Response(row.body, status_code=row.status, headers=headers)
+        body = row.body
+        if claim.cipher is not None:
+            headers["Cache-Control"] = "no-store"
+            body = claim.cipher.decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], claim.hash)
+        return Response(body, status_code=row.status, headers=headers)
 
     async def store(self, claim: Claim, response: Response) -> None:
         """Store the response in the transaction that did the work.
@@ -153,10 +172,14 @@ class IdempotencyRepository:
         headers = {
             name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers
         }
+        body = bytes(response.body)
+        if claim.cipher is not None:
+            nonce = os.urandom(_NONCE_BYTES)
+            body = nonce + claim.cipher.encrypt(nonce, body, claim.hash)
         kept = await self._session.scalar(
             update(IdempotencyRecord)
             .where(*self._held(claim))
-            .values(status=response.status_code, headers=headers, body=bytes(response.body))
+            .values(status=response.status_code, headers=headers, body=body)
             .returning(IdempotencyRecord.idempotency_key)
         )
         if kept is None:

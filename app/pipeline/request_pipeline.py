@@ -207,7 +207,11 @@ class _Passage:
         The claim is committed at once: no transaction stays open while an exchange is asked.
         """
         claim = await claim_of(
-            self._request, self._pipeline.hmac_key, caller.account_id, action=self._access.action
+            self._request,
+            self._pipeline.hmac_key,
+            caller.account_id,
+            action=self._access.action,
+            secret=self._access.answers_secret,
         )
         if claim is None:
             return None

@@ -15,10 +15,12 @@ from app.auth.development_issuer import DevelopmentIssuer
 from app.auth.remote_keys import RemoteKeys
 from app.auth.verifier import TokenVerifier
 from app.context import Context
+from app.custody.errors import KeyFileMissing
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.custody.master_keys.holder import MasterKeyHolder
 from app.custody.role_keys import ApiKeys, RuntimeKeys
+from app.custody.webhook_keys import WebhookKeys
 from app.db.engine import Database, driver_url, open_database
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
@@ -88,7 +90,7 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
     folder = KeyFolder(settings.keys_folder)
     kinds = {KeyKind.MASTER, KeyKind.AUDIT_HMAC}
     if role in {Role.ALL, Role.API}:
-        kinds.add(KeyKind.FINGERPRINT_HMAC)
+        kinds |= {KeyKind.FINGERPRINT_HMAC, KeyKind.WEBHOOK}
     if role in {Role.ALL, Role.RUNTIME}:
         kinds.add(KeyKind.TOKEN_HMAC)
     if settings.mode is Mode.DEVELOPMENT and role is Role.ALL:
@@ -209,10 +211,19 @@ async def open_exchanges(
         yield exchanges
 
 
+def webhook_keys(folder: KeyFolder) -> WebhookKeys | None:
+    """Return the key of webhooks; `None` in an installation from before there were any."""
+    try:
+        return WebhookKeys(folder.read_secret(KeyKind.WEBHOOK))
+    except KeyFileMissing:
+        return None
+
+
 def _keys_of(folder: KeyFolder, role: Role) -> tuple[ApiKeys | None, RuntimeKeys | None]:
     api = runtime = None
     if role in {Role.ALL, Role.API}:
-        api = ApiKeys(SealingKeyring(folder), folder.read_secret(KeyKind.FINGERPRINT_HMAC))
+        fingerprint = folder.read_secret(KeyKind.FINGERPRINT_HMAC)
+        api = ApiKeys(SealingKeyring(folder), fingerprint, webhook_keys(folder))
     if role in {Role.ALL, Role.RUNTIME}:
         runtime = RuntimeKeys(ReleasingKeyring(folder), folder.read_secret(KeyKind.TOKEN_HMAC))
     return api, runtime

@@ -16,13 +16,10 @@ depends_on = None
 API, PURGE, WEBHOOKS = "botkeys_api", "botkeys_purge", "botkeys_webhooks"
 GRANTS = (
     ("SELECT, INSERT, UPDATE, DELETE", "webhooks", API),
-    ("SELECT, INSERT", "webhook_deliveries", API),
-    (
-        "SELECT, UPDATE (sequence, failing_since, active, disabled_at, disabled_reason, "
-        "revision, updated_at)",
-        "webhooks",
-        WEBHOOKS,
-    ),
+    ("SELECT, INSERT, UPDATE (status, next_attempt_at, finished_at)", "webhook_deliveries", API),
+    ("SELECT", "webhooks", WEBHOOKS),
+    ("UPDATE (sequence, failing_since, updated_at, revision)", "webhooks", WEBHOOKS),
+    ("UPDATE (active, disabled_at, disabled_reason)", "webhooks", WEBHOOKS),
     ("SELECT, INSERT, UPDATE", "webhook_deliveries", WEBHOOKS),
     ("SELECT, INSERT", "events", WEBHOOKS),
     ("SELECT, INSERT, UPDATE (sequence)", "event_heads", WEBHOOKS),
@@ -61,6 +58,7 @@ FORGET_ACCOUNT = """
  END $$
 """
 
+# Those that were delivered are remembered for a tenth of the time.
 SWEEP_DELIVERIES = """
 CREATE FUNCTION sweep_webhook_deliveries(p_kept interval, p_most bigint)
 RETURNS bigint LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -69,7 +67,9 @@ DECLARE
 BEGIN
     DELETE FROM public.webhook_deliveries WHERE (account_id, id) IN (
         SELECT account_id, id FROM public.webhook_deliveries
-        WHERE created_at < statement_timestamp() - greatest(p_kept, interval '30 days')
+        WHERE created_at < statement_timestamp() - greatest(p_kept, interval '30 days') / CASE
+            WHEN status = 'delivered' THEN 10 ELSE 1 END
+          AND created_at < statement_timestamp() - greatest(p_kept, interval '30 days') / 10
         LIMIT p_most
     );
     GET DIAGNOSTICS done = ROW_COUNT;

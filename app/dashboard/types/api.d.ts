@@ -596,6 +596,12 @@ export interface DeletionReceipt {
 /** What a deletion covers. */
 export type DeletionScope = "all" | "environment" | "keys" | "before";
 
+/**
+ * `pending` until the next attempt; `failed` after the last one; `cancelled` if the webhook was
+ * deactivated, or the event's data deleted, before.
+ */
+export type DeliveryStatus = "pending" | "delivered" | "failed" | "cancelled";
+
 /** The largest fall of the cumulative P&L, net of fees and funding, from a running maximum. */
 export interface Drawdown {
   /** When the fall began; null if the P&L fell from the start. */
@@ -1325,6 +1331,29 @@ export interface NamedPermission {
   name: string;
 }
 
+/** A webhook with its new secret, which is shown once. */
+export interface NewWebhookSecret {
+  /** Whether events are sent. */
+  active: boolean;
+  created_at: Timestamp;
+  /** Null unless the service deactivated it by itself. */
+  disabled: WebhookDisabled | null;
+  /** When the first attempt failed since the last success; null if the last attempt succeeded. */
+  failing_since: Timestamp | null;
+  format: WebhookFormat;
+  /** Until then the secret before the last rotation signs as well; null if there is none. */
+  former_secret_until: Timestamp | null;
+  id: string;
+  /** The Ed25519 key that verifies signatures `v1a`: `whpk_` and base64. */
+  public_key: string;
+  /** The key that verifies signatures `v1`: `whsec_` and base64. */
+  secret: string;
+  /** Empty for all. */
+  types: EventType[];
+  updated_at: Timestamp;
+  url: string;
+}
+
 /** Long-running work and its progress. */
 export interface Operation {
   created_at: Timestamp;
@@ -1637,6 +1666,7 @@ export type ProblemCode =
     | "daily_rows_exceeded"
     | "data_deleted"
     | "environment_immutable"
+    | "event_expired"
     | "exchange_named_by_ccxt"
     | "frozen"
     | "idempotency_key_reused"
@@ -1690,6 +1720,9 @@ export type ProblemCode =
     | "unknown_symbol"
     | "unsupported_media_type"
     | "unverified"
+    | "webhook_inactive"
+    | "webhook_quota_reached"
+    | "webhooks_unavailable"
     | "withdrawal_permission"
     | "wrong_token_kind"
     | (string & {});
@@ -2032,4 +2065,111 @@ export interface Verification {
    * the credentials, `unreachable`, or `skipped` if it was not asked.
    */
   status: string;
+}
+
+/** An address that events are sent to. */
+export interface Webhook {
+  /** Whether events are sent. */
+  active: boolean;
+  created_at: Timestamp;
+  /** Null unless the service deactivated it by itself. */
+  disabled: WebhookDisabled | null;
+  /** When the first attempt failed since the last success; null if the last attempt succeeded. */
+  failing_since: Timestamp | null;
+  format: WebhookFormat;
+  /** Until then the secret before the last rotation signs as well; null if there is none. */
+  former_secret_until: Timestamp | null;
+  id: string;
+  /** The Ed25519 key that verifies signatures `v1a`: `whpk_` and base64. */
+  public_key: string;
+  /** Empty for all. */
+  types: EventType[];
+  updated_at: Timestamp;
+  url: string;
+}
+
+/** A change of a webhook. Omitted members keep their value. */
+export interface WebhookChange {
+  /**
+   * While it is false nothing is sent, and what was waiting is cancelled. Once it is true, events
+   * from then on are sent.
+   */
+  active?: boolean | null;
+  format?: WebhookFormat | null;
+  /** Types of events to send; empty for all. A test is sent in any case. */
+  types?: EventType[] | null;
+  /**
+   * Where to send: https, without user, password and fragment, and to an address of the public
+   * Internet. Redirects are not followed.
+   */
+  url?: string | null;
+}
+
+/** A webhook to add. */
+export interface WebhookCreate {
+  /** Whether events are sent. */
+  active?: boolean;
+  format?: WebhookFormat;
+  /** Types of events to send; empty for all. A test is sent in any case. */
+  types?: EventType[];
+  /**
+   * Where to send: https, without user, password and fragment, and to an address of the public
+   * Internet. Redirects are not followed.
+   */
+  url: string;
+}
+
+/** An event on its way to a webhook. */
+export interface WebhookDelivery {
+  /** How many attempts there were. */
+  attempts: number;
+  created_at: Timestamp;
+  /** How long the last attempt took. */
+  duration_ms: number | null;
+  /** Why the last attempt failed; null if it did not. */
+  error: string | null;
+  /** The number with which the event's `id` begins; null for a test. */
+  event_number: number | null;
+  /** When it was delivered, failed or was cancelled. */
+  finished_at: Timestamp | null;
+  /** The header `webhook-id`, alike for every attempt. */
+  id: string;
+  last_attempt_at: Timestamp | null;
+  /** Null unless the delivery is pending. */
+  next_attempt_at: Timestamp | null;
+  /** The delivery that this one repeats; null if none. */
+  replay_of: string | null;
+  /** Status of the last answer; null if there was none. */
+  response_status: number | null;
+  status: DeliveryStatus;
+  /** The event's type, or `webhook.test`. */
+  type: string;
+  webhook_id: string;
+}
+
+/** A page of deliveries. */
+export interface WebhookDeliveryPage {
+  items: WebhookDelivery[];
+  /** Send it as `cursor` to get the next page; null on the last page. */
+  next_cursor: string | null;
+}
+
+/** When and why the service deactivated the webhook by itself. */
+export interface WebhookDisabled {
+  at: Timestamp;
+  /** `failing`: no attempt succeeded for 5 days; `gone`: the receiver answered 410. */
+  reason: "failing" | "gone";
+}
+
+/**
+ * What is sent: `standard` is the event as JSON, signed (Standard Webhooks 1.0); the others are
+ * a sentence in the form that Slack, Discord and ntfy take.
+ */
+export type WebhookFormat = "standard" | "slack" | "discord" | "ntfy";
+
+/** A page of webhooks. */
+export interface WebhookPage {
+  items: Webhook[];
+  /** Send it as `cursor` to get the next page; null on the last page. */
+  next_cursor: string | null;
 }

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Table, Uuid, bindparam, exists, or_, select
+from sqlalchemy import BigInteger, Exists, Table, Uuid, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import Executor, Statement
@@ -32,6 +32,13 @@ _UNDELETED = or_(
         _MARKS.c.cutoff > _EVENTS.c.at,
     ),
 )
+
+
+def event_exists(account_id: UUID, number: int) -> Exists:
+    """Return the condition that the event is kept, and not covered by a deletion."""
+    return exists().where(_EVENTS.c.account_id == account_id, _EVENTS.c.id == number, _UNDELETED)
+
+
 _NEWEST = Statement(
     select(_EVENTS.c.id, _EVENTS.c.at).where(_ACCOUNT).order_by(_EVENTS.c.id.desc()).limit(1)
 )

@@ -460,6 +460,7 @@ export type ProblemCode =
     | "daily_rows_exceeded"
     | "data_deleted"
     | "environment_immutable"
+    | "event_expired"
     | "exchange_named_by_ccxt"
     | "frozen"
     | "idempotency_key_reused"
@@ -513,6 +514,9 @@ export type ProblemCode =
     | "unknown_symbol"
     | "unsupported_media_type"
     | "unverified"
+    | "webhook_inactive"
+    | "webhook_quota_reached"
+    | "webhooks_unavailable"
     | "withdrawal_permission"
     | "wrong_token_kind"
     | (string & {});

@@ -18,6 +18,7 @@ from app.db.models import (
     Position,
     Presence,
     TradingAsset,
+    Webhook,
 )
 from app.db.models.position import held
 
@@ -72,6 +73,7 @@ class ClosingRepository:
             ("credentials", KeyCredential),
             ("trading_assets", TradingAsset),
             ("freezes", Freeze),
+            ("webhooks", Webhook),
             ("keys", Key),
         ):
             table = cast("Table", model.__table__)
