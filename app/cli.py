@@ -97,12 +97,19 @@ def migrate(
         float,
         typer.Option(min=0, help="Seconds to keep trying while others hold a lock it needs."),
     ] = 300,
+    check: Annotated[
+        bool, typer.Option("--check", help="List what is to be done, and change nothing.")
+    ] = False,
 ) -> None:
     """Upgrade the database to the latest migration.
 
     It waits at most a second for each lock, so that requests never queue behind it, then tries
     again, and says who holds the lock. It ends with status 1 and the same sentence if the lock does
     not become free in time; completed migrations stay.
+
+    With --check it ends with status 0 if nothing is to be done, 3 if migrations are pending, 4 if a
+    newer release has migrated the database, 5 if it is not a database of Botkeys, and 1 if it
+    cannot know.
     """
     import asyncio
 
@@ -116,6 +123,10 @@ def migrate(
     url = settings.direct_database_url or settings.database_url
     if url is None:
         raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
+    if check:
+        from app.commands.check_migrations import check_migrations
+
+        raise typer.Exit(asyncio.run(check_migrations(url.get_secret_value(), typer.echo)))
     patience = Patience(wait, lambda sentence: typer.echo(sentence, err=True))
     at = asyncio.run(run(url.get_secret_value(), patience))
     typer.echo(f"The database is at migration {at}.")
@@ -443,6 +454,8 @@ _EXPECTED = (
     ("app.db.embedded.errors", "EmbeddedPostgresError"),
     ("app.db.tls", "DatabaseAddressError"),
     ("app.db.migrate", "MigrationNotAllowed"),
+    ("app.db.migrate", "ForeignDatabase"),
+    ("app.db.pending", "MigrationUnknown"),
     ("app.db.grants", "NotMigrated"),
     ("app.db.migration_locks", "MigrationBlocked"),
     ("app.commands.rotate_master_key", "RotationIncomplete"),

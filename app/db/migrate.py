@@ -40,6 +40,18 @@ class MigrationNotAllowed(Exception):
         )
 
 
+class ForeignDatabase(Exception):
+    """The database is at a migration that no release of Botkeys has made."""
+
+    def __init__(self, revision: str) -> None:
+        named = f"{revision[:40]!r}"
+        super().__init__(
+            f"The database is at migration {named}, which is none of Botkeys': its table "
+            "alembic_version belongs to another program, or was changed by hand. Is "
+            "BOTKEYS_DATABASE_URL right?"
+        )
+
+
 def alembic_config() -> Config:
     """Return Alembic's configuration, wherever the project is installed."""
     config = Config()
@@ -63,6 +75,12 @@ def is_newer(revision: str | None) -> bool:
     Migrations are numbered: one that this code does not contain has a higher number than its head.
     """
     return revision is not None and revision.isdecimal() and int(revision) > int(head())
+
+
+def is_known(revision: str) -> bool:
+    """Return whether this code contains the migration."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return revision in {script.revision for script in scripts.walk_revisions()}
 
 
 def serves(revision: str | None) -> bool:
@@ -101,7 +119,7 @@ async def migrate(url: str, patience: Patience = Patience()) -> str:  # noqa: B0
     process waits for the first and then finds nothing to do. A statement that cannot get its lock
     within a second gives up, so that a migration never queues all traffic behind it, and is tried
     again after a pause. The coming months of the audit log are made too. Raises
-    `MigrationNotAllowed` and `MigrationBlocked`.
+    `MigrationNotAllowed`, `MigrationBlocked` and `ForeignDatabase`.
     """
     database = open_database(url, application_name="botkeys-migrate", pool_size=None)
     try:
@@ -117,8 +135,11 @@ async def migrate(url: str, patience: Patience = Patience()) -> str:  # noqa: B0
 
             async def upgraded() -> None:
                 try:
-                    if is_newer(await current(connection)):
+                    at = await current(connection)
+                    if is_newer(at):
                         return
+                    if at is not None and not is_known(at):
+                        raise ForeignDatabase(at)
                     await connection.run_sync(_upgrade)
                     await connection.execute(text("SELECT make_audit_months()"))
                     await connection.commit()

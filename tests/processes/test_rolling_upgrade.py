@@ -11,12 +11,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.db.migrate import alembic_config, head
 from examples.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed
 from tests.processes.running import ROOT, Running, eventually
 from tests.processes.trading import new_key, new_trader, sent
+from tests.support.former_release import COMMIT
 
 pytestmark = [pytest.mark.torture, pytest.mark.timeout(300)]
 
@@ -28,25 +28,15 @@ def git(*arguments: str) -> bytes:
         check=False,
     )
     if done.returncode != 0:
-        pytest.skip(f"this copy has no history to read: git {arguments[0]} failed")
+        pytest.skip(
+            f"this copy has no history, or not the release before: git {arguments[0]} failed"
+        )
     return done.stdout
 
 
 def former_release() -> str:
-    """Return the commit named by BOTKEYS_FORMER_RELEASE, or that before the newest migration."""
-    named = os.environ.get("BOTKEYS_FORMER_RELEASE")
-    if named is not None:
-        return named
-    [newest] = [
-        path
-        for path in Path(alembic_config().get_main_option("script_location") or "").rglob("*.py")
-        if f'revision = "{head()}"' in path.read_text()
-        or f'revision: str = "{head()}"' in path.read_text()
-    ]
-    added = git("log", "--diff-filter=A", "--format=%H", "--", str(newest)).split()
-    if not added:
-        pytest.skip("the newest migration is not committed yet, or the history is cut off")
-    return f"{added[-1].decode()}^"
+    """Return the commit named by BOTKEYS_FORMER_RELEASE, or the one that is recorded."""
+    return os.environ.get("BOTKEYS_FORMER_RELEASE", COMMIT)
 
 
 @pytest.fixture(scope="module")
