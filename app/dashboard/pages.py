@@ -31,6 +31,8 @@ VIEWS = (
     "/activity",
     "/audit",
     "/freezes",
+    "/webhooks",
+    "/webhooks/{id}",
     "/settings",
     "/sign-in",
 )

@@ -80,6 +80,8 @@ async def test_a_refusal_is_shown_beside_its_field_with_what_to_do(person: Perso
     assert problem["code"] == "credentials_rejected"
     person.faults.clear()  # the browser reports every refusal on its console
     secret = page.get_by_label("API Secret")
+    for name, kept_off in (("autocomplete", "off"), ("translate", "no"), ("spellcheck", "false")):
+        await expect(secret).to_have_attribute(name, kept_off)
     await expect(secret).to_have_attribute("aria-invalid", "true")
     await expect(secret).to_be_focused()
     await expect(page.get_by_text(problem["detail"])).to_be_visible()

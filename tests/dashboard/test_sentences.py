@@ -1,4 +1,4 @@
-"""The dashboard has a sentence for every reason to open no position, and for every event."""
+"""What the dashboard has a sentence for, and what its sources keep from being translated."""
 
 import re
 
@@ -20,3 +20,11 @@ def test_the_page_has_a_title_and_a_sentence_for_every_type_of_event() -> None:
     types = {str(one) for one in EventType}
     assert set(re.findall(r'^  "([\w.]+)": "', titles, re.MULTILINE)) == types
     assert set(re.findall(r'^  "([\w.]+)": \(', sentences, re.MULTILINE)) == types
+
+
+def test_nothing_is_kept_from_translation_by_a_text_that_is_true() -> None:
+    """The property takes a boolean: `translate="no"` in a template means yes."""
+    sources = (path for path in STATIC.rglob("*.js") if "vendor" not in path.parts)
+    assert [
+        path.name for path in sources if re.search(r"translate[=:] ?\"", path.read_text())
+    ] == []

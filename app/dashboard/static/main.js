@@ -25,6 +25,8 @@ const VIEWS = /** @type {Record<string, () => Promise<{ View: (props: any) => an
   "/activity": () => import("./views/activity.js"),
   "/audit": () => import("./views/audit.js"),
   "/freezes": () => import("./views/freezes.js"),
+  "/webhooks": () => import("./views/webhooks.js"),
+  "/webhooks/:id": () => import("./views/webhook.js"),
   "/settings": () => import("./views/settings.js"),
 });
 

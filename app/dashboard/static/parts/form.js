@@ -23,7 +23,7 @@ export function Field({ label, help, error, children }) {
 export const SECRET = {
   type: "password",
   autocomplete: "off",
-  translate: "no",
+  translate: false, // a boolean property; the text "no" would mean yes
   spellcheck: false,
   autocapitalize: "off",
   autocorrect: "off",

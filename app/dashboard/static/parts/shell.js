@@ -21,6 +21,7 @@ const PLACES = [
   ["/activity", "Activity"],
   ["/audit", "Audit log"],
   ["/freezes", "Freezes"],
+  ["/webhooks", "Webhooks"],
   ["/settings", "Settings"],
 ];
 

@@ -31,7 +31,7 @@ function MintToken({ bot, onClose }) {
   if (token) {
     return html`<${Dialog} title="The bot's token" wide busy onClose=${onClose}>
       <p>Copy it now: <strong>it is never shown again</strong>. Any former token of this bot has stopped working.</p>
-      <div class="copied"><code class="secret" translate="no">${token}</code><${Copy} text=${token} label="Copy token" /></div>
+      <div class="copied"><code class="secret" translate=${false}>${token}</code><${Copy} text=${token} label="Copy token" /></div>
       <${Usage} bot=${bot} />
       <footer><button type="button" class="primary" onClick=${onClose}>I have stored the token</button></footer>
     <//>`;
@@ -65,4 +65,4 @@ function Usage({ bot }) {
 }
 
 /** @param {{ text: string }} props */
-const Lines = ({ text }) => html`<div class="copied"><pre tabindex="0" translate="no">${text}</pre><${Copy} text=${text} /></div>`;
+const Lines = ({ text }) => html`<div class="copied"><pre tabindex="0" translate=${false}>${text}</pre><${Copy} text=${text} /></div>`;

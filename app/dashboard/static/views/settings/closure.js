@@ -49,7 +49,7 @@ function CloseAccount({ onClose }) {
   const listed = kindCounts(counts, false);
   return html`<${Dialog} title="Close account" onClose=${onClose} busy=${busy}>
     <form onSubmit=${submit}>
-      <p>At once deleted: all API keys with their credentials and trading assets, all bots and their tokens, all freezes.
+      <p>At once deleted: all API keys with their credentials and trading assets, all bots and their tokens, all freezes and webhooks.
       Then all trading data${listed.length ? html`: ${listed.join(", ")}` : ""}. You are signed out.</p>
       <p>The audit log is kept until its retention ends. The exchanges keep your keys: revoke them there.</p>
       ${held > 0 && html`<p class="warning">${counted(held, "position")} ${held === 1 ? "is" : "are"} open, which no bot will manage once the

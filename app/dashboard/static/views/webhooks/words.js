@@ -1,0 +1,38 @@
+/** @file What webhooks and deliveries are called. */
+
+import { html } from "../../kit/html.js";
+
+/** @typedef {import("../../../types/api").Webhook} Webhook */
+
+/** @type {Record<string, string>} */
+export const FORMATS = { standard: "JSON, signed", slack: "Slack", discord: "Discord", ntfy: "ntfy" };
+
+/** @type {Record<string, string>} what to enter as address, by format */
+export const ADDRESSES = {
+  standard: "The https address of a program that takes webhooks.",
+  slack: "The address that Slack shows for an incoming webhook. Whoever has it can write to the channel.",
+  discord: "The address that Discord shows for a channel's webhook. Whoever has it can write to the channel.",
+  ntfy: "The address of a topic, such as https://ntfy.sh/a-long-random-topic. Whoever knows it can read along.",
+};
+
+/** @type {Record<string, string>} */
+const STATUS_TONES = { pending: "plain", delivered: "good", failed: "bad", cancelled: "plain" };
+
+/** Whether an event changes what is shown of webhooks. @param {{ type: string }} event */
+export const concerns = (event) => event.type.startsWith("webhook.");
+
+/** The part of an address that is no secret. @param {string} url */
+export function hostOf(url) {
+  return URL.canParse(url) ? new URL(url).host : url;
+}
+
+/** @param {{ webhook: Webhook }} props */
+export function WebhookBadge({ webhook }) {
+  if (webhook.disabled) return html`<span class="badge bad">disabled</span>`;
+  if (!webhook.active) return html`<span class="badge plain">inactive</span>`;
+  if (webhook.failing_since) return html`<span class="badge warning">failing</span>`;
+  return html`<span class="badge good">active</span>`;
+}
+
+/** @param {{ status: string }} props */
+export const DeliveryBadge = ({ status }) => html`<span class="badge ${STATUS_TONES[status] ?? "plain"}">${status}</span>`;
