@@ -1,7 +1,9 @@
-"""Which addresses the service may call when a user has chosen them.
+"""Which hosts and addresses may be called when users choose them: those of the internet.
 
-Only what is reachable from anywhere in the Internet: an address of this network would answer the
-service, and not the user who names it. What an installation allows in addition, it lists.
+A service that calls what users name can be led to what only it can reach: itself, its database,
+its cloud's metadata. So names and literals are judged first, and each address that a name resolves
+to is judged again before a connection is made to it. What an installation allows in addition, it
+lists.
 """
 
 import re
@@ -14,112 +16,150 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
+Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
 
-# The registries of special-purpose addresses (RFC 6890 and its updates), as far as `is_global` of
-# the oldest Python in use lacks them, and prefixes that lead to an IPv4 address which they contain.
-_REFUSED: tuple[Network, ...] = tuple(
-    map(
-        ip_network,
-        (
-            "0.0.0.0/8",  # this network
-            "100.64.0.0/10",  # shared by carriers (CGN)
-            "168.63.129.16/32",  # a platform's metadata
-            "192.0.0.0/24",  # protocol assignments
-            "192.88.99.0/24",  # 6to4 relays
-            "198.18.0.0/15",  # benchmarks
-            "224.0.0.0/4",  # multicast
-            "240.0.0.0/4",  # reserved, and broadcast
-            "::/96",  # IPv4-compatible
-            "64:ff9b:1::/48",  # local NAT64
-            "100::/64",  # discarded
-            "2001::/23",  # protocol assignments, Teredo among them
-            "2001:db8::/32",  # documentation
-            "3fff::/20",  # documentation
-            "5f00::/16",  # segment routing
-            "fc00::/7",  # unique local
-            "fec0::/10",  # site-local
-            "ff00::/8",  # multicast
-        ),
+# IANA's registries of special-purpose addresses (RFC 6890), written down, since those that Python
+# carries differ with its version; `is_global` is asked as well.
+_REFUSED_V4 = tuple(
+    IPv4Network(network)
+    for network in (
+        "0.0.0.0/8",  # this network, unspecified
+        "10.0.0.0/8",  # private
+        "100.64.0.0/10",  # carriers' NAT; Alibaba's metadata
+        "127.0.0.0/8",  # loopback
+        "168.63.129.16/32",  # Azure's own services, at a public address
+        "169.254.0.0/16",  # link-local, metadata
+        "172.16.0.0/12",  # private
+        "192.0.0.0/24",  # protocol assignments
+        "192.0.2.0/24",  # documentation
+        "192.88.99.0/24",  # relays of 6to4
+        "192.168.0.0/16",  # private
+        "198.18.0.0/15",  # benchmarking
+        "198.51.100.0/24",  # documentation
+        "203.0.113.0/24",  # documentation
+        "224.0.0.0/4",  # multicast
+        "240.0.0.0/4",  # reserved, broadcast
     )
 )
-_NAT64 = ip_network("64:ff9b::/96")
-_SIX_TO_FOUR = ip_network("2002::/16")
-# What some resolver reads as an IPv4 address: decimal, octal and hexadecimal numbers.
-_NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)(\.(0x[0-9a-f]*|[0-9]+)){0,3}\.?", re.IGNORECASE)
-_LOCAL_NAMES = ("localhost", "local", "internal", "localdomain", "home.arpa")
+_UNICAST_V6 = IPv6Network("2000::/3")
+"""The only part of IPv6 from which public addresses are given out. Unspecified, loopback, mapped
+and compatible addresses of IPv4, link-local, site-local, unique local and multicast are outside.
+"""
+_REFUSED_V6 = tuple(
+    IPv6Network(network)
+    for network in (
+        "2001::/23",  # protocol assignments: Teredo, benchmarking, ORCHID
+        "2001:db8::/32",  # documentation
+        "2002::/16",  # 6to4: an address of IPv4 in disguise
+        "3fff::/20",  # documentation
+    )
+)
+_NAT64 = IPv6Network("64:ff9b::/96")
+"""How a network without IPv4 reaches it: judged by the address inside."""
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
+_LONGEST_NAME = 253
+_LOCAL = (".localhost", ".local", ".internal", ".localdomain", ".home.arpa")
 
 
 class Allowed(NamedTuple):
-    """What may be called although it is not of the Internet: host names and networks."""
+    """What may be called although it is not of the internet: host names and networks."""
 
     hosts: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
 
     @classmethod
     def of(cls, words: Iterable[str]) -> "Allowed":
-        """Read words such as `hooks.internal`, `10.0.0.7` and `fd00::/8`; raise ValueError."""
+        """Read words such as `hooks.internal`, `10.0.0.7` and `fd00::/8`.
+
+        Raises `ValueError` with a sentence that names what is wrong and the number of the word.
+        """
         hosts, networks = set(), []
-        for word in words:
+        for number, word in enumerate(words, 1):
             try:
-                networks.append(ip_network(word))
-                continue
+                network = ip_network(word)
             except ValueError:
-                if "/" in word or ":" in word or _NUMERIC.fullmatch(word):
+                if not _is_name(word.lower()):
                     raise ValueError(
-                        f"{word!r} is no host name, address or network (without bits beyond its "
-                        "prefix)"
+                        f"item {number} must be a host, an IP address or a network such as "
+                        "10.1.0.0/16, without bits beyond its prefix"
                     ) from None
-            hosts.add(word.rstrip(".").lower())
+                hosts.add(word.lower())
+                continue
+            if not network.prefixlen:
+                raise ValueError(f"item {number} is every address, which guards nothing")
+            networks.append(network)
         return cls(frozenset(hosts), tuple(networks))
 
+    def names(self, host: str) -> bool:
+        """Return whether this host is listed, or the address that it is."""
+        try:
+            address = ip_address(host)
+        except ValueError:
+            return host.lower() in self.hosts
+        return self.has(address)
 
-def address_fault(address: Address, allowed: Allowed) -> str | None:
-    """Return why this address is not called; `None` if it is."""
-    if any(address in network for network in allowed.networks):
-        return None
-    inner = _embedded(address)
-    if inner is not None:
-        return address_fault(inner, allowed)
-    if not address.is_global or any(address in network for network in _REFUSED):
-        return "leads to an address that is not of the public Internet"
-    return None
+    def has(self, address: Address) -> bool:
+        """Return whether the address is in a network that is listed."""
+        return any(address in network for network in self.networks)
 
 
 def host_fault(host: str, allowed: Allowed) -> str | None:
-    """Return why this host of a URL is refused before it is resolved; `None` if it is not.
+    """Return why this host may not be called, whatever it resolves to; `None` if it may.
 
     `host` is a name in ASCII or an address, an IPv6 address without brackets.
     """
-    name = host.rstrip(".").lower()
-    if name in allowed.hosts:
+    if host.lower() in allowed.hosts:
         return None
     try:
-        return address_fault(ip_address(host), allowed)
+        address = ip_address(host)
     except ValueError:
-        pass
-    if "%" in host:
-        return "has a zone, which only this machine knows"
-    if _NUMERIC.fullmatch(name):
+        return _name_fault(host.lower())
+    return address_fault(address, allowed)
+
+
+def address_fault(address: Address, allowed: Allowed) -> str | None:
+    """Return why no connection may be made to this address; `None` if one may."""
+    if allowed.has(address) or _is_public(address):
+        return None
+    return "leads to an address that is not of the public Internet"
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, IPv4Address):
+        return address.is_global and not any(address in network for network in _REFUSED_V4)
+    if address in _NAT64:
+        return _is_public(IPv4Address(address.packed[-4:]))
+    return (
+        address.scope_id is None
+        and address.is_global
+        and address in _UNICAST_V6
+        and not any(address in network for network in _REFUSED_V6)
+    )
+
+
+def _name_fault(host: str) -> str | None:
+    if host.endswith("."):
+        return "must not end with a dot"
+    if _is_number(host):
         return "is an address in an unusual spelling"
-    if "." not in name or any(
-        name == local or name.endswith(f".{local}") for local in _LOCAL_NAMES
-    ):
+    if not _is_name(host):
+        return "is not the name of a host"
+    if "." not in host or host.endswith(_LOCAL):
         return "is a name of a local network"
     return None
 
 
-def _embedded(address: Address) -> IPv4Address | None:
-    """Return the IPv4 address that an IPv6 address leads to, if it contains one."""
-    if not isinstance(address, IPv6Address):
-        return None
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    if address in _SIX_TO_FOUR:
-        return address.sixtofour
-    return None
+def _is_name(host: str) -> bool:
+    fits = len(host) <= _LONGEST_NAME and _NAME.fullmatch(host) is not None
+    return fits and not _is_number(host)
+
+
+def _is_number(host: str) -> bool:
+    """Return whether resolvers may read this as an address of IPv4: its last part is a number."""
+    return _NUMBER.fullmatch(host.rpartition(".")[2]) is not None
