@@ -1,5 +1,5 @@
 """Documents generated from the code: the OpenAPI document, TypeScript's types of what bots send
-and receive, tables of settings and exchanges.
+and receive, tables of settings, exchanges, events and metrics.
 
 `python -m scripts.documents` checks that the committed ones match the code, and exits with 1 if one
 does not; with `--write` it writes them.
@@ -17,6 +17,7 @@ from app.main import create_app
 from app.settings import PREFIX, Mode, Settings
 from botkeys.exchanges.model import ExchangeProfile
 from botkeys.exchanges.registry import EXCHANGES
+from scripts import metric_table
 from scripts.typescript import types_for_bots, types_for_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,6 +104,12 @@ def events() -> str:
     return _renewed("docs/events.md", _EVENTS_HEAD, rows)
 
 
+def metrics() -> str:
+    """Return docs/metrics.md with the table of all metrics renewed."""
+    rows = [metric.row for metric in metric_table.metrics()]
+    return _renewed("docs/metrics.md", metric_table.HEAD, rows)
+
+
 def _event_row(type_: EventType, described: Described) -> str:
     members = (f"`{name}`: {meaning}" for name, meaning in described.data.items())
     return f"| `{type_}` | {described.meaning} | {'; '.join(members)} |\n"
@@ -144,6 +151,7 @@ DOCUMENTS = {
     "docs/settings.md": settings,
     "docs/exchanges.md": exchanges,
     "docs/events.md": events,
+    "docs/metrics.md": metrics,
     "sdk/typescript/src/api.ts": typescript_types,
     "app/dashboard/types/api.d.ts": page_types,
     "app/dashboard/static/kit/meanings.js": figures,

@@ -19,8 +19,8 @@ _BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 log = structlog.get_logger("botkeys.http")
 
 
-class Metrics:
-    """The metrics of a process, in a registry of its own: two apps share no counts."""
+class RequestMetrics:
+    """The metrics of requests, in a registry of its own: two apps share no counts."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -31,6 +31,23 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._by_answer: dict[tuple[str, str, int], Histogram] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Record a response. `route` is a template: the few combinations are looked up fast."""
+        answer = (method, route, status)
+        histogram = self._by_answer.get(answer)
+        if histogram is None:
+            histogram = self.requests.labels(method, route, str(status))
+            self._by_answer[answer] = histogram
+        histogram.observe(seconds)
+
+
+class Metrics(RequestMetrics):
+    """The metrics of a process that serves the API."""
+
+    def __init__(self) -> None:
+        super().__init__()
         self.refusals = Counter(
             "botkeys_refusals_total", "Requests refused, by code", ["code"], registry=self.registry
         )
@@ -59,16 +76,6 @@ class Metrics:
         self.event_streams = Gauge(
             "botkeys_event_streams", "Open streams of accounts' events", registry=self.registry
         )
-        self._by_answer: dict[tuple[str, str, int], Histogram] = {}
-
-    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Record a response. `route` is a template: the few combinations are looked up fast."""
-        answer = (method, route, status)
-        histogram = self._by_answer.get(answer)
-        if histogram is None:
-            histogram = self.requests.labels(method, route, str(status))
-            self._by_answer[answer] = histogram
-        histogram.observe(seconds)
 
 
 def _frames(error: BaseException) -> list[str]:
@@ -161,6 +168,6 @@ class TelemetryMiddleware:
 
     def _finish(self, scope: Scope, status: int, seconds: float, ids: dict[str, str]) -> None:
         method, route = _method(scope), _route(scope)
-        metrics: Metrics = scope["app"].state.metrics
+        metrics: RequestMetrics = scope["app"].state.metrics
         metrics.answered(method, route, status, seconds)
         log_request(method, route, status, seconds, ids)

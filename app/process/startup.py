@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 
+from app.api.pool_metrics import add_pool_metrics
 from app.api.shares import Shares
 from app.api.streaming import StreamLimits
 from app.api.telemetry import Metrics
@@ -177,8 +178,11 @@ def _shared_store(settings: Settings, stack: AsyncExitStack) -> SharedStore | No
     return store
 
 
-def _metrics(config_publisher: ConfigPublisher, event_streams: EventStreams) -> Metrics:
+def _metrics(
+    database: Database, config_publisher: ConfigPublisher, event_streams: EventStreams
+) -> Metrics:
     metrics = Metrics()
+    add_pool_metrics(metrics.registry, database.engine)
     metrics.streams.set_function(lambda: config_publisher.count)
     metrics.event_streams.set_function(lambda: event_streams.quota.count)
     return metrics
@@ -286,7 +290,7 @@ async def open_context(
             await stack.enter_async_context(watched_closures(account_statuses, listening_url))
         event_streams = EventStreams(database.autocommit)
         stack.push_async_callback(event_streams.close)
-        metrics = _metrics(config_publisher, event_streams)
+        metrics = _metrics(database, config_publisher, event_streams)
         heartbeat_writer = HeartbeatWriter(
             database, metrics, timedelta(seconds=settings.heartbeat_lease)
         )

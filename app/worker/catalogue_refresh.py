@@ -5,7 +5,8 @@ import asyncio
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.domains.catalogue.refresher import CatalogueRefresher
-from app.domains.catalogue.repository import CatalogueRepository
+from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
+from app.worker.watch import beat
 
 
 async def refresh_due(
@@ -17,5 +18,10 @@ async def refresh_due(
     """
     async with sessions() as session:
         due = await CatalogueRepository(session=session).due(catalogues.intervals.prices)
-    await asyncio.gather(*(catalogues.refresh(name) for name in due))
+
+    async def refreshed(name: CatalogueKey) -> None:
+        await catalogues.refresh(name)
+        beat()
+
+    await asyncio.gather(*(refreshed(name) for name in due))
     return len(due)

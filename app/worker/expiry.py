@@ -12,6 +12,7 @@ from app.db.models import Bot, BotEvent, Key
 from app.db.models.key import MAY_EXPIRE
 from app.domains.events.log import NewEvent, add_events
 from app.domains.events.types import EventType
+from app.worker.watch import beat
 
 DAYS = (1, 7, 30)
 """Days before expiry. If several have passed at once, only the nearest is announced."""
@@ -27,6 +28,7 @@ async def announce_expiry(sessions: async_sessionmaker[AsyncSession]) -> int:
     while True:
         done = await _announce(sessions)
         total += done
+        beat()
         if done < BATCH:
             return total
 

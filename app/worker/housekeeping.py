@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
+import structlog
 from sqlalchemy import Interval, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.domains.trading.tombstones import REMEMBERED
 from app.pipeline.idempotency import RETENTION
+from app.worker.watch import beat
 
 RELEASES_KEPT = timedelta(days=90)
 """Older releases are deleted: an address not seen for so long counts as new again."""
@@ -26,6 +28,8 @@ OPENINGS_KEPT = timedelta(hours=1)
 """Lapsed openings are shown as closed at once; after this time they are stored as closed."""
 
 BATCH = 1000
+
+log = structlog.get_logger("botkeys.worker")
 
 
 Turn = Callable[[async_sessionmaker[AsyncSession]], Awaitable[int]]
@@ -75,16 +79,27 @@ async def sweep_sessions(sessions: async_sessionmaker[AsyncSession]) -> int:
 
 
 async def sweep(sessions: async_sessionmaker[AsyncSession]) -> int:
-    """Delete or close all expired rows; return how many."""
+    """Delete or close all expired rows, and log how many of each table; return how many."""
     total = 0
-    turns: list[Turn] = [partial(_sweep, table=table) for table in AGING]
-    for turn in (*turns, sweep_sessions, lapse_openings):
-        while True:
-            done = await turn(sessions)
-            total += done
-            if done < BATCH:
-                break
+    turns: dict[str, Turn] = {table: partial(_sweep, table=table) for table in AGING}
+    turns |= {"dashboard_sessions": sweep_sessions, "positions": lapse_openings}
+    for table, turn in turns.items():
+        rows = await _all(turn, sessions)
+        if rows:
+            log.info("swept", table=table, rows=rows)
+        total += rows
     return total
+
+
+async def _all(turn: Turn, sessions: async_sessionmaker[AsyncSession]) -> int:
+    """Take turns until there is less than a batch; return the number of rows."""
+    rows = 0
+    while True:
+        done = await turn(sessions)
+        rows += done
+        beat()
+        if done < BATCH:
+            return rows
 
 
 async def make_audit_months(sessions: async_sessionmaker[AsyncSession]) -> int:

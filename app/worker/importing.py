@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 from app.db.failures import is_conflict, is_outage
 from app.domains.operations.events import PROGRESS_SECONDS, add_progress
 from app.worker.rollups import recompute_past
+from app.worker.watch import beat
 
 _FAILED = "An internal error stopped the import. What it had stored is removed."
 _CUT_OFF = "The upload was interrupted. Nothing was stored."
@@ -104,6 +105,7 @@ async def _sweep(sessions: async_sessionmaker[AsyncSession], most: int) -> None:
     while True:
         async with sessions.begin() as session:
             swept = int(await session.scalar(_SWEEP, {"most": most}) or 0)
+        beat()
         if swept < most:
             return
 
@@ -197,11 +199,20 @@ class _Import:
 
     async def _step(self, name: str, most: int) -> str:
         """Run one batch; return what is next. Raises `_Lost`."""
+        began = _now()
         async with self._sessions.begin() as session:
             values = {**self._place, "seconds": self._limits.claim, "most": most}
             step = str(await session.scalar(_STEPS[name], values))
         if step == "lost":
             raise _Lost
+        beat()
+        log.info(
+            "import_batch",
+            operation=str(self._claimed.id),
+            step=name,
+            next=step,
+            seconds=round(_now() - began, 3),
+        )
         return step
 
     async def _send_end(self, status: str, error: str | None) -> None:

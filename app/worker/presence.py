@@ -9,6 +9,7 @@ from app.db.models import Presence
 from app.domains.events.log import NewEvent, add_events
 from app.domains.events.types import EventType
 from app.domains.runtime.heartbeat.writer import STOPPED
+from app.worker.watch import beat
 
 BATCH = 1000
 
@@ -54,6 +55,7 @@ async def announce_offline(sessions: async_sessionmaker[AsyncSession]) -> int:
     while True:
         done = await _announce(sessions)
         total += done
+        beat()
         if done < BATCH:
             return total
 

@@ -21,6 +21,7 @@ from app.domains.operations.claims import Claimed, ClaimLost
 from app.domains.operations.events import PROGRESS_SECONDS, add_progress
 from app.domains.trading.kinds import KINDS, DataKind, Slice, slices
 from app.domains.trading.marks import Mark
+from app.worker.watch import beat
 
 LEAST = 100
 """The smallest batch, after batches were reduced because a statement timed out."""
@@ -113,6 +114,7 @@ class _Purge:
             async with self._sessions.begin() as session:
                 repository = PurgeRepository(session=session, claimed=self._claimed)
                 after = await repository.purge_events(after, EVENTS_AT_ONCE)
+            beat()
 
     async def _plan(self, marks: list[Mark]) -> dict[tuple[str, Slice], Planned]:
         """Count rows and batches by kind and slice.
@@ -143,20 +145,23 @@ class _Purge:
         following = iter(cuts)
         cut = next(following, None)
         while True:
+            began = _now()
             try:
                 async with self._sessions.begin() as session:
                     repository = PurgeRepository(session=session, claimed=self._claimed)
                     if cut is None:
-                        _, further = await repository.purge(kind, part, reached, self._most)
+                        rows, further = await repository.purge(kind, part, reached, self._most)
                     else:
-                        await repository.purge_until(kind, part, reached, cut)
+                        rows = await repository.purge_until(kind, part, reached, cut)
                         further = cut
             except SQLAlchemyError as error:
                 if sqlstate(error) != _TIMED_OUT or self._most <= LEAST:
                     raise
                 self._most = max(LEAST, self._most // 4)
                 cut, following = None, iter(())
+                beat()
                 continue
+            self._note_batch(kind, rows, began)
             if further is None:
                 return True
             reached = further
@@ -165,6 +170,17 @@ class _Purge:
             # Checked only after a batch, so that every turn makes progress.
             if await self._turn_is_over():
                 return False
+
+    def _note_batch(self, kind: DataKind, rows: int, began: float) -> None:
+        beat()
+        if rows:
+            log.info(
+                "purge_batch",
+                operation=str(self._claimed.id),
+                data=kind.name,
+                rows=rows,
+                seconds=round(_now() - began, 3),
+            )
 
     async def _add_progress(self) -> None:
         if _now() < self._next_event:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.models import StaleDay
 from app.domains.analytics.rollups import QUIET, WAIT, mark_cut_days, recompute
+from app.worker.watch import beat
 
 DAYS_AT_ONCE = 7
 """Days per transaction, which must end long before a statement's time limit."""
@@ -54,6 +55,7 @@ async def recompute_due(
                 total += len(days)
             else:
                 left.add((account_id, environment))
+            beat()
     if failures:
         raise failures[0]
     return total
@@ -98,6 +100,7 @@ async def recompute_past(
     while due := await _past_days(sessions, account_id, but_newest=but_newest):
         async with sessions.begin() as session:
             done = await recompute(session, due.account_id, due.environment, due.days)
+        beat()
         if not done:
             await asyncio.sleep(BUSY_SECONDS)
         if clock.time() >= until:
@@ -131,5 +134,6 @@ async def mark_cut(sessions: async_sessionmaker[AsyncSession]) -> int:
         async with sessions.begin() as session:
             done = await mark_cut_days(session, MARKED_AT_ONCE)
         total += done
+        beat()
         if done < MARKED_AT_ONCE:
             return total

@@ -142,7 +142,7 @@ class CatalogueRefresher:
         return flight
 
     async def _refresh(self, name: CatalogueKey, *, everything: bool) -> None:
-        claim = uuid4()
+        claim, began = uuid4(), asyncio.get_running_loop().time()
         try:
             async with self._database.sessions.begin() as session:
                 state = await CatalogueRepository(session=session).claim(name, claim)
@@ -168,6 +168,17 @@ class CatalogueRefresher:
                     instruments=fetched.instruments is not None,
                     prices=fetched.tickers is not None,
                     failure=fetched.failure,
+                )
+            if fetched.failure is None:
+                log.info(
+                    "catalogue_refreshed",
+                    exchange=name.exchange,
+                    environment=name.environment,
+                    contract_type=name.contract_type,
+                    region=name.region,
+                    instruments=None if fetched.instruments is None else len(fetched.instruments),
+                    prices=len(fetched.tickers or ()),
+                    seconds=round(asyncio.get_running_loop().time() - began, 3),
                 )
         except Exception as error:
             if not is_of_database(error):
