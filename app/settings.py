@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
@@ -15,6 +15,7 @@ from pydantic_settings.sources import EnvSettingsSource, PydanticBaseSettingsSou
 from app.kit.addresses import networks
 from app.kit.origins import origin_fault, origins
 from app.kit.outbound_guard import Allowed
+from app.kit.secret_files import SecretFileUnusable, read_secret_file
 from app.kit.service_links import is_service_link, service_links, without
 from botkeys.addresses import is_loopback
 from botkeys.exchanges.hosts import beyond_this_machine
@@ -532,6 +533,34 @@ def _proves_its_server(database_url: str) -> bool:
     return bool(given) and all(host.startswith("/") for host in given)
 
 
+def secret_settings() -> list[str]:
+    """Return the names of the settings that are secrets: each can be in a file."""
+    return [
+        name
+        for name, field in Settings.model_fields.items()
+        if SecretStr in (field.annotation, *get_args(field.annotation))
+    ]
+
+
+def file_variable(name: str) -> str:
+    """Return the variable that names the file of a secret setting."""
+    return f"{PREFIX}{name.upper()}_FILE"
+
+
+def _from_file(name: str, environment: Mapping[str, str]) -> dict[str, SecretStr]:
+    """Return the setting's value if its variable names a file; raise SettingsError."""
+    variable, direct = file_variable(name), PREFIX + name.upper()
+    given = {key.upper(): value for key, value in environment.items()}
+    if not given.get(variable):
+        return {}
+    if direct in given:
+        raise SettingsError(f"{direct} and {variable} are both set. Unset one of them.")
+    try:
+        return {name: SecretStr(read_secret_file(Path(given[variable])))}
+    except SecretFileUnusable as error:
+        raise SettingsError(f"{variable}: {given[variable]} {error}.") from None
+
+
 def load_settings(
     environ: Mapping[str, str] | None = None, *, default_mode: Mode = Mode.PRODUCTION
 ) -> Settings:
@@ -541,6 +570,8 @@ def load_settings(
     development, all others default to production. Raises `SettingsError` with a sentence for each
     error.
 
+    Each secret setting can be in a file that `BOTKEYS_<NAME>_FILE` names.
+
     Kubernetes' service links are no settings, whatever they are called: see
     `app.kit.service_links`.
     """
@@ -549,18 +580,25 @@ def load_settings(
         name: value for name, value in environment.items() if not is_service_link(name, value)
     }
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    problems = []
+    known |= {file_variable(name) for name in secret_settings()}
+    problems: list[str] = []
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known | VARIABLES:
             close = difflib.get_close_matches(name.upper(), known, n=1)
             hint = f" Did you mean {close[0]}?" if close else ""
             problems.append(f"{name} is not a setting of Botkeys.{hint}")
+    values: dict[str, Any] = {}
+    for name in secret_settings():
+        try:
+            values |= _from_file(name, environment)
+        except SettingsError as error:
+            problems.append(str(error))
     if problems:
         raise SettingsError("\n".join(problems))
+    if PREFIX + "MODE" not in environment:
+        values["mode"] = default_mode
     try:
-        if PREFIX + "MODE" in environment:
-            return Settings()
-        return Settings(mode=default_mode)
+        return Settings(**values)
     except ValidationError as error:
         lines = []
         for item in error.errors(include_input=False, include_url=False, include_context=False):

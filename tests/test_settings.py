@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import botkeys
-from app.settings import PREFIX, Mode, Settings, SettingsError, load_settings
+from app.settings import PREFIX, Mode, Settings, SettingsError, load_settings, secret_settings
 from botkeys.variables import EXCHANGE_HOSTS, VARIABLES
 
 
@@ -173,3 +173,108 @@ def test_every_setting_says_what_it_is() -> None:
     for name, field in Settings.model_fields.items():
         assert field.description, name
         assert field.description.rstrip().endswith((".", "503")), name
+
+
+def example(name: str) -> str:
+    return {
+        "database_url": "postgresql:///PLANTED",
+        "direct_database_url": "postgresql:///PLANTED",
+        "limits_url": "redis://PLANTED",
+    }.get(name, "PLANTED")
+
+
+@pytest.fixture
+def without_tls(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    environment.setenv("BOTKEYS_DATABASE_TLS", "any")
+    return environment
+
+
+@pytest.mark.parametrize("ending", ["", "\n", "\r\n"])
+def test_every_secret_can_be_in_a_file_whose_end_of_line_is_cut_off(
+    without_tls: pytest.MonkeyPatch, tmp_path: Path, ending: str
+) -> None:
+    assert {"database_url", "limits_url", "dashboard_client_secret"} <= set(secret_settings())
+    for name in secret_settings():
+        path = tmp_path / name
+        path.write_bytes((example(name) + ending).encode())
+        without_tls.setenv(f"BOTKEYS_{name.upper()}_FILE", str(path))
+
+    settings = load_settings()
+
+    for name in secret_settings():
+        assert getattr(settings, name).get_secret_value() == example(name)
+    assert "PLANTED" not in repr(settings)
+
+
+def test_only_secrets_have_a_form_for_files() -> None:
+    held = {
+        name for name in Settings.model_fields if "SecretStr" in repr(Settings.model_fields[name])
+    }
+    assert set(secret_settings()) == held
+
+
+def test_both_forms_of_one_secret_are_refused(
+    without_tls: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("PLANTED")
+    for name in secret_settings():
+        without_tls.setenv(f"BOTKEYS_{name.upper()}", example(name))
+        without_tls.setenv(f"BOTKEYS_{name.upper()}_FILE", str(path))
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+
+    assert str(refused.value).splitlines() == [
+        f"BOTKEYS_{name.upper()} and BOTKEYS_{name.upper()}_FILE are both set. Unset one of them."
+        for name in secret_settings()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "is empty"),
+        (b"\n", "is empty"),
+        (b"PLANTED" * 10_000, "is larger than 16384 bytes"),
+        (b"PLANTED\xff", "is not text in UTF-8"),
+        (b"PLANTED\nmore\n", "is not one line"),
+        (b"PLANTED\0", "is not one line"),
+        (None, r"cannot be read \(No such file or directory\)"),
+    ],
+    ids=["empty", "only a line's end", "large", "not UTF-8", "two lines", "binary", "missing"],
+)
+def test_a_file_without_a_secret_is_named_and_its_content_is_not(
+    environment: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, expected: str
+) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    environment.setenv("BOTKEYS_DASHBOARD_CLIENT_SECRET_FILE", str(path))
+
+    with pytest.raises(
+        SettingsError, match=rf"^BOTKEYS_DASHBOARD_CLIENT_SECRET_FILE: {path} {expected}"
+    ) as refused:
+        load_settings()
+
+    assert "PLANTED" not in str(refused.value)
+
+
+def test_a_wrong_value_in_a_file_is_not_shown(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "secret"
+    path.write_text("mysql://root:PLANTED@db/x")
+    environment.setenv("BOTKEYS_DATABASE_URL_FILE", str(path))
+
+    with pytest.raises(SettingsError, match="must be a postgresql:// URL") as refused:
+        load_settings()
+
+    assert "PLANTED" not in str(refused.value)
+
+
+def test_a_misspelt_variable_of_a_file_is_found(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("BOTKEYS_DATABSE_URL_FILE", "/nowhere")
+
+    with pytest.raises(SettingsError, match="Did you mean BOTKEYS_DATABASE_URL_FILE"):
+        load_settings()
