@@ -92,6 +92,22 @@ def worker(
 
 
 @app.command()
+def health(
+    wait: Annotated[
+        float, typer.Option(min=0, help="Seconds to wait until the process is ready.")
+    ] = 0,
+) -> None:
+    """Ask the process that runs here with the same settings whether it is ready.
+
+    Prints what `/readyz` says. Exits with 1 if the process is not ready, or does not respond.
+    """
+    from app.commands.health import report_health
+    from app.settings import load_settings
+
+    raise typer.Exit(0 if report_health(load_settings(), typer.echo, wait=wait) else 1)
+
+
+@app.command()
 def migrate(
     wait: Annotated[
         float,

@@ -24,6 +24,7 @@ COMMANDS = [
     ("serve",),
     ("worker",),
     ("migrate",),
+    ("health",),
     ("grants",),
     ("restored",),
     ("token",),

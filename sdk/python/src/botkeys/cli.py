@@ -28,6 +28,7 @@ SERVER_COMMANDS = (
     "dashboard",
     "dev",
     "grants",
+    "health",
     "master-key",
     "migrate",
     "openapi",
