@@ -130,9 +130,9 @@ def migrate(
     import asyncio
 
     from app.db.grants import complete
-    from app.db.migrate import head
     from app.db.migrate import migrate as run
     from app.db.migration_locks import Patience
+    from app.db.schema_version import head
     from app.settings import SettingsError, load_settings
 
     settings = load_settings()

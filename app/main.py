@@ -17,7 +17,6 @@ from app.api.problems import add_problem_handlers
 from app.api.telemetry import TelemetryMiddleware
 from app.auth.cookies import session_cookie_name
 from app.context import Context
-from app.dashboard import simulated
 from app.dashboard.pages import Page
 from app.dashboard.sign_in.code_router import router as code_sign_in
 from app.dashboard.sign_in.one_time_links import OneTimeLinks
@@ -126,6 +125,9 @@ def create_app(
         app.router.routes.extend(Page().routes())
         app.router.routes.extend([*sign_in.routes, *code_sign_in.routes])
         if settings.simulated:
+            # Imported here: production never loads the simulator.
+            from app.dashboard import simulated  # noqa: PLC0415
+
             app.router.routes.extend(simulated.routes())
     app.router.routes.extend(health.liveness.routes)
     if settings.operations_port is None:

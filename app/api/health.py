@@ -17,7 +17,7 @@ from app.custody.master_keys.readiness import key_file_fault, registry_fault
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database
 from app.db.failures import is_outage
-from app.db.migrate import current, serves
+from app.db.schema_version import current, serves
 from app.kit.recent import Recent
 
 liveness = APIRouter(tags=["health"])

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.engine import open_database
 from app.db.failures import sqlstate
 from app.db.granted import GRANTS
-from app.db.migrate import ROLES, MigrationNotAllowed, current, head
+from app.db.roles import ROLES, MigrationNotAllowed
+from app.db.schema_version import current, head
 
 _NOT_ALLOWED = "42501"
 

@@ -1,43 +1,19 @@
 """Migrations: one process at a time, bounded waits, and a check whether they are complete."""
 
-from pathlib import Path
-
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.engine import open_database
 from app.db.failures import sqlstate
 from app.db.migration_locks import LOCK_SECONDS, LockWatch, Patience, retry_blocked, take_turn
+from app.db.roles import MigrationNotAllowed
+from app.db.schema_version import MIGRATIONS, current, is_known, is_newer
 
 _NOT_ALLOWED = "42501"
-ROLES = (
-    "botkeys_api",
-    "botkeys_runtime",
-    "botkeys_worker",
-    "botkeys_catalogue",
-    "botkeys_purge",
-    "botkeys_webhooks",
-)
-MEMBERSHIP = "GRANT botkeys_catalogue, botkeys_purge TO botkeys_worker"
 
 STATEMENT_TIMEOUT = "10min"
-
-
-class MigrationNotAllowed(Exception):
-    """The login lacks privileges that the migrations need. The message says what to do."""
-
-    def __init__(self) -> None:
-        made = "; ".join([*(f"CREATE ROLE {role} NOLOGIN" for role in ROLES), MEMBERSHIP])
-        super().__init__(
-            "The migrating login lacks a privilege on this database. It must own the database, and "
-            "it must either be allowed to create roles (ALTER ROLE … CREATEROLE), or an "
-            f"administrator must first create the service's roles, once per server: {made}"
-        )
 
 
 class ForeignDatabase(Exception):
@@ -55,41 +31,8 @@ class ForeignDatabase(Exception):
 def alembic_config() -> Config:
     """Return Alembic's configuration, wherever the project is installed."""
     config = Config()
-    config.set_main_option(
-        "script_location", str(Path(__file__).resolve().parents[2] / "migrations")
-    )
+    config.set_main_option("script_location", str(MIGRATIONS))
     return config
-
-
-def head() -> str:
-    """Return the newest migration that this code contains."""
-    revision = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    if revision is None:
-        raise RuntimeError("the migrations folder is empty")
-    return revision
-
-
-def is_newer(revision: str | None) -> bool:
-    """Return whether a later release made this migration.
-
-    Migrations are numbered: one that this code does not contain has a higher number than its head.
-    """
-    return revision is not None and revision.isdecimal() and int(revision) > int(head())
-
-
-def is_known(revision: str) -> bool:
-    """Return whether this code contains the migration."""
-    scripts = ScriptDirectory.from_config(alembic_config())
-    return revision in {script.revision for script in scripts.walk_revisions()}
-
-
-def serves(revision: str | None) -> bool:
-    """Return whether this code can serve a database at this migration: its own head or a newer one.
-
-    Migrations expand before they contract (CONTRIBUTING.md), so that processes of the release
-    before go on while a deployment replaces them.
-    """
-    return revision == head() or is_newer(revision)
 
 
 def _upgrade(connection: Connection) -> None:
@@ -103,13 +46,6 @@ def check(connection: Connection) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
     command.check(config)
-
-
-async def current(connection: AsyncConnection) -> str | None:
-    """Return the database's current migration, `None` before the first."""
-    return await connection.run_sync(
-        lambda sync: MigrationContext.configure(sync).get_current_revision()
-    )
 
 
 async def migrate(url: str, patience: Patience = Patience()) -> str:  # noqa: B008  # frozen

@@ -14,7 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.engine import open_database
 from app.db.failures import sqlstate
-from app.db.migrate import ForeignDatabase, alembic_config, current, head, is_known, is_newer
+from app.db.migrate import ForeignDatabase, alembic_config
+from app.db.schema_version import current, head, is_known, is_newer
 
 _NOT_ALLOWED = "42501"
 _BLOCKING = "ACCESS EXCLUSIVE"

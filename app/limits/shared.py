@@ -13,19 +13,15 @@ second.
 import asyncio
 from collections.abc import Hashable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import structlog
 
 from app.kit.buckets import Buckets
 from app.settings import SettingsError
 
-try:
+if TYPE_CHECKING:
     from redis.asyncio import Redis
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
-    from redis.exceptions import RedisError
-except ImportError:  # the extra `limits` is not installed
-    Redis = None  # type: ignore[assignment,misc]
 
 WAIT_SECONDS = 0.01
 """How long a request waits for an answer before its process decides alone."""
@@ -62,22 +58,7 @@ class SharedStore:
     """The connection of a process to the server at `url`, and what it has yet to settle there."""
 
     def __init__(self, url: str) -> None:
-        if Redis is None:
-            raise SettingsError(
-                "BOTKEYS_LIMITS_URL is set, but the client for it is not installed. Install "
-                "botkeys-server[limits]."
-            )
-        try:
-            self._client = Redis.from_url(
-                url,
-                socket_timeout=ANSWER_SECONDS,
-                socket_connect_timeout=ANSWER_SECONDS,
-                retry=Retry(NoBackoff(), 0),
-                max_connections=1,
-                client_name="botkeys",
-            )
-        except (ValueError, TypeError, RedisError):
-            raise SettingsError("BOTKEYS_LIMITS_URL is not an address of a server.") from None
+        self._client, self._error = _open(url)
         self.connected = False
         """Whether the server answered the last call; otherwise each process limits by itself."""
         self._warned = False
@@ -96,7 +77,7 @@ class SharedStore:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
                 await self._task
-        with suppress(RedisError, OSError, TimeoutError):
+        with suppress(self._error, OSError, TimeoutError):
             await self._client.aclose()
 
     def owed(self, buckets: "SharedBuckets", name: Hashable) -> int:
@@ -138,7 +119,7 @@ class SharedStore:
                     await self._settle()
             except Exception as error:  # noqa: BLE001  # no answer may end the sharing for good
                 self._disconnect(error)
-                with suppress(RedisError, OSError):
+                with suppress(self._error, OSError):
                     await self._client.connection_pool.disconnect()
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -182,6 +163,35 @@ class SharedStore:
                 buckets.settled(name, float(seconds))
         self._settling = {}
         self._answered()
+
+
+def _open(url: str) -> "tuple[Redis, type[Exception]]":
+    """Return the client of a server, and the error that it raises.
+
+    It is imported where it is used: a process that shares no limits does without its memory.
+    """
+    try:
+        from redis.asyncio import Redis  # noqa: PLC0415
+        from redis.asyncio.retry import Retry  # noqa: PLC0415
+        from redis.backoff import NoBackoff  # noqa: PLC0415
+        from redis.exceptions import RedisError  # noqa: PLC0415
+    except ImportError:
+        raise SettingsError(
+            "BOTKEYS_LIMITS_URL is set, but the client for it is not installed. Install "
+            "botkeys-server[limits]."
+        ) from None
+    try:
+        client = Redis.from_url(
+            url,
+            socket_timeout=ANSWER_SECONDS,
+            socket_connect_timeout=ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+            max_connections=1,
+            client_name="botkeys",
+        )
+    except (ValueError, TypeError, RedisError):
+        raise SettingsError("BOTKEYS_LIMITS_URL is not an address of a server.") from None
+    return client, RedisError
 
 
 class SharedBuckets:

@@ -31,21 +31,33 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_only_the_client_decrypts_credentials() -> None:
     using = {path for path in SOURCES if "AESGCM" in path.read_text("utf-8")}
-    # Session evidence is an issuer's ID token under a key of the session's cookie: no credentials.
-    evidence = APP / "auth" / "session_evidence.py"
-    assert using == {APP / "custody" / "sealing.py", SDK / "client" / "unsealing.py", evidence}
+    # What else is encrypted is no credential: an issuer's ID token, under a key of the session's
+    # cookie; a webhook's address; the answer with a webhook's secret, under its sender's own key.
+    others = {
+        APP / "auth" / "session_evidence.py",
+        APP / "custody" / "webhook_keys.py",
+        APP / "pipeline" / "idempotency.py",
+    }
+    assert using == {APP / "custody" / "sealing.py", SDK / "client" / "unsealing.py", *others}
     decrypting = {path for path in SOURCES if "decrypt" in calls(path)}
     # suites.py opens data keys with HPKE; the client opens the credentials they encrypt.
     assert decrypting == {
         SDK / "sealing" / "suites.py",
         SDK / "client" / "unsealing.py",
-        evidence,
+        *others,
     }
 
 
 def test_the_service_does_not_import_the_code_that_opens() -> None:
     importing = {path for path in SOURCES if "client.unsealing" in path.read_text("utf-8")}
     assert importing == {SDK / "client" / "keyring.py"}
+
+
+def test_a_serving_process_loads_nothing_that_only_commands_and_options_need() -> None:
+    """Each takes megabytes of every process."""
+    loaded = loaded_by("import app.process.server")
+    assert "app.db.schema_version" in loaded
+    assert not loaded & {"alembic", "redis", "standardwebhooks", "boto3", "app.simulator"}
 
 
 def test_the_vault_loads_no_database_and_no_web_framework() -> None:

@@ -11,7 +11,9 @@ from app.db.embedded.binaries import find_binaries
 from app.db.engine import Database, open_database
 from app.db.granted import GRANTS
 from app.db.grants import NotMigrated, complete, grant_again, statements
-from app.db.migrate import ROLES, head, migrate
+from app.db.migrate import migrate
+from app.db.roles import ROLES
+from app.db.schema_version import head
 from tests.support.database import FAST, Server, database_copy, execute
 
 

@@ -12,8 +12,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.engine import open_database
-from app.db.migrate import alembic_config, check, current, head, migrate
+from app.db.migrate import alembic_config, check, migrate
 from app.db.migration_locks import ADVISORY_LOCK, LOCK_SECONDS, MigrationBlocked, Patience
+from app.db.schema_version import current, head, revisions
 from scripts.check_migrations import migration_sql
 from tests.support.database import Server, execute
 from tests.support.postgresql import newer_than_15
@@ -31,6 +32,12 @@ SCHEMA = """
     SELECT table_name || ' ' || grantee || ' ' || privilege_type
     FROM information_schema.table_privileges WHERE table_schema = 'public'
     ORDER BY 1"""
+
+
+def test_the_migrations_are_those_that_alembic_finds() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert head() == scripts.get_current_head()
+    assert revisions() == {script.revision for script in scripts.walk_revisions()}
 
 
 @pytest.fixture

@@ -7,8 +7,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from app.commands.check_migrations import check_migrations
-from app.db.migrate import ForeignDatabase, head, migrate
+from app.db.migrate import ForeignDatabase, migrate
 from app.db.pending import Effect, MigrationUnknown, effects_of, pending_after
+from app.db.schema_version import head
 from scripts.check_migrations import migration_sql
 from tests.support.database import Server, database_copy, execute
 

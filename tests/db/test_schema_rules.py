@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.base import ACCOUNTLESS, Base
 from app.db.engine import Database
-from app.db.migrate import ROLES
+from app.db.roles import ROLES
 
 PERMITTED = {
     "master_keys",

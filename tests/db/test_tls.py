@@ -15,8 +15,9 @@ from sqlalchemy.exc import DBAPIError
 
 from app.db.engine import driver_url, open_database
 from app.db.failures import is_outage, outage_sentence
-from app.db.migrate import head, migrate
+from app.db.migrate import migrate
 from app.db.notifications import CHANNEL
+from app.db.schema_version import head
 from app.db.tls import DatabaseAddressError
 from app.domains.runtime.stream.listener import listen
 from app.settings import SettingsError, load_settings

@@ -213,6 +213,6 @@ async def test_an_address_that_cannot_be_read_is_refused_without_being_named() -
 async def test_without_its_client_the_setting_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shared, "Redis", None)
+    monkeypatch.setitem(sys.modules, "redis.asyncio", None)
     with pytest.raises(SettingsError, match=r"botkeys-server\[limits\]"):
         SharedStore("redis://127.0.0.1")

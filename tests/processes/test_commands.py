@@ -11,7 +11,7 @@ from joserfc import jws
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.db.migrate import head
+from app.db.schema_version import head
 from tests.processes.conftest import Run, Start
 from tests.processes.logins import OWNER, WEAK_OWNER, Logins, make_logins, running
 from tests.processes.running import BOTKEYS, ROOT, environment, long, output_of

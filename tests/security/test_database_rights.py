@@ -8,7 +8,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db.base import ACCOUNTLESS, Base
 from app.db.engine import Database
 from app.db.failures import sqlstate
-from app.db.migrate import ROLES
+from app.db.roles import ROLES
 from tests.support.logins import documented_logins
 from tests.support.split import Split
 
