@@ -2,14 +2,15 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-LOCK := requirements/development.lock
+LOCKS := requirements/build.lock requirements/run.lock
+TOOLS := requirements/development.lock
 
 # Whether `make lock` takes newer versions; `make lock UPGRADE=` keeps the pins that still fit.
 UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run install clients page screenshot generator issuer test torture coverage demo check format bench lock documents release clean
+.PHONY: help run install tools clients page screenshot generator issuer test torture coverage demo check format bench lock documents release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -21,14 +22,19 @@ run: install ## run the whole service in the foreground; Ctrl-C stops it
 
 install: .venv/.installed ## create .venv/ with .venv/bin/botkeys
 
-.venv/.installed: $(LOCK) pyproject.toml sdk/python/pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Botkeys needs Python 3.11 or later; name one with PYTHON=…" >&2; exit 1; }
-	@$(PYTHON) -m venv .venv \
-		|| { echo "$(PYTHON) cannot make virtual environments: install its venv module" >&2; exit 1; }
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e sdk/python -e .
-	@touch $@
+tools: .venv/.tools ## install what checks and tests need as well
+
+# What `make run` needs is a quarter of what tests need. Both go into one environment, whose pins agree.
+.venv/.installed: $(LOCKS) pyproject.toml sdk/python/pyproject.toml
+	@$(NEEDS_PYTHON)
+	@$(PYTHON) scripts/set_up.py run
+
+.venv/.tools: $(TOOLS) pyproject.toml sdk/python/pyproject.toml
+	@$(NEEDS_PYTHON)
+	@$(PYTHON) scripts/set_up.py tools
+
+NEEDS_PYTHON = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "Botkeys needs Python 3.11 or later; name one with PYTHON=…" >&2; exit 1; }
 
 # The tests of generated clients and of the TypeScript package need Node; without it, or without its
 # registry, they are skipped.
@@ -49,7 +55,7 @@ sdk/typescript/.installed: sdk/typescript/package-lock.json
 # Only checks and tests need these packages: the page that the service serves is in the repository.
 page: scripts/dashboard/.installed ## install what checks and tests of the dashboard need
 
-scripts/dashboard/.installed: scripts/dashboard/package-lock.json .venv/.installed
+scripts/dashboard/.installed: scripts/dashboard/package-lock.json .venv/.tools
 	@{ $(BIN)/python -m scripts.check_page --install && touch $@; } \
 		|| echo "No npm packages: the dashboard's types are not checked" >&2
 
@@ -69,15 +75,15 @@ tests/clients/.generator-installed: tests/clients/generator.lock tests/clients/.
 # They start dozens of processes, which must not all compile every module again: bytecode is kept.
 test torture coverage: export PYTHONDONTWRITEBYTECODE =
 
-test: install clients page ## run all tests except the long ones
+test: tools clients page ## run all tests except the long ones
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 # Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
-torture: install clients page generator issuer ## run the long tests
+torture: tools clients page generator issuer ## run the long tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m torture
 
 # Every test again under coverage, the processes that tests start included.
-coverage: install clients page ## run all tests except the long ones, and report coverage
+coverage: tools clients page ## run all tests except the long ones, and report coverage
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture" --timeout 600 --cov --cov-report=term:skip-covered
 
 demo: install ## play the main story on the terminal, in production mode with the roles apart; PAGE=1 fills the dashboard instead
@@ -86,7 +92,7 @@ demo: install ## play the main story on the terminal, in production mode with th
 bench: install ## measure performance, as ratios to a minimal baseline on this machine
 	@exec $(BIN)/python -m benchmarks
 
-check: install page ## run all checks that must pass before a change lands, except tests
+check: tools page ## run all checks that must pass before a change lands, except tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -99,7 +105,7 @@ check: install page ## run all checks that must pass before a change lands, exce
 	$(BIN)/python -m scripts.check_words
 	$(BIN)/python -m scripts.check_page
 
-format: install ## format the code, and fix what ruff can fix
+format: tools ## format the code, and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -108,11 +114,11 @@ documents: install ## regenerate the documents that are made from the code
 	$(BIN)/python -m scripts.documents --write
 
 # The same sources and SOURCE_DATE_EPOCH give the same bill of materials.
-release: install sdk/typescript/.installed ## build the wheels, the npm package, the bill of materials and the notices of licences in dist/
+release: tools sdk/typescript/.installed ## build the wheels, the npm package, the bill of materials and the notices of licences in dist/
 	@$(BIN)/python -m scripts.release
 
 # The picture on README's first screen, of an account that the test fills.
-screenshot: install ## take the picture of the dashboard again, for docs/images
+screenshot: tools ## take the picture of the dashboard again, for docs/images
 	@SCREENSHOT=docs/images/dashboard.png $(BIN)/python -m pytest -q -n 0 tests/browser/test_screenshot.py
 
 # New pins; needs `uv`. Hashes are kept, addresses of package indexes are not, and `botkeys` is the
@@ -121,9 +127,11 @@ COMPILE := uv pip compile --quiet --universal --python-version 3.11 --generate-h
 	--no-emit-index-url --no-header --no-emit-package botkeys
 lock: ## update the pinned dependencies
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra limits -o requirements/production.lock
+	$(COMPILE) $(UPGRADE) pyproject.toml sdk/python/pyproject.toml --extra limits --extra embedded \
+		--extra sign -c requirements/production.lock -o requirements/run.lock
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra limits --extra embedded --extra dev \
-		-c requirements/production.lock -o $(LOCK)
-	echo setuptools | $(COMPILE) - -c $(LOCK) -o requirements/build.lock
+		-c requirements/run.lock -o $(TOOLS)
+	echo setuptools | $(COMPILE) - -c $(TOOLS) -o requirements/build.lock
 	printf '%s\n' openapi-python-client python-dateutil types-python-dateutil urllib3 \
 		| $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/requirements.lock
 	echo openapi-generator-cli | $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/generator.lock
