@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from app.custody.errors import KeyFileExposed, KeyFileGarbled, KeyFileMissing, KeyFileUnusable
+from app.custody.mounts import is_platform_mount
 from botkeys.sealing.boxes import SecretBytes
 
 FOLDER_MODE = 0o700
@@ -20,7 +21,10 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def check_folder(path: Path) -> None:
-    """Check that the folder is private; raise KeyFileMissing, KeyFileExposed or KeyFileUnusable."""
+    """Check that the folder is private, or a platform's mount.
+
+    Raises KeyFileMissing, KeyFileExposed or KeyFileUnusable.
+    """
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -30,7 +34,7 @@ def check_folder(path: Path) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise KeyFileUnusable(path, "is not a folder.")
     check_owner(path, found)
-    if found.st_mode & _OTHERS:
+    if found.st_mode & _OTHERS and not is_platform_mount(path):
         raise KeyFileExposed(
             path, f"other users can access this folder. Fix it with: chmod 700 '{path}'"
         )
@@ -44,6 +48,14 @@ def check_owner(path: Path, found: os.stat_result) -> None:
     user = os.geteuid()
     if found.st_uid not in (user, 0):
         raise KeyFileExposed(path, f"belongs to another user. Fix it with: chown {user} '{path}'")
+
+
+def names(folder: Path) -> list[Path]:
+    """Return what the folder holds, by name; raise KeyFileUnusable."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise KeyFileUnusable(folder, f"cannot be read ({error.strerror}).") from None
 
 
 def create_folder(path: Path) -> None:
@@ -62,7 +74,8 @@ def create_folder(path: Path) -> None:
 def read(path: Path, *, private: bool) -> SecretBytes:
     """Return the content, after checking mode and owner on the open file rather than on its name.
 
-    Anyone may read a public file, but only its owner may be able to write it. Raises KeyFileError.
+    Anyone may read a public file, but only its owner may be able to write it. So it is with every
+    file that root owns on a platform's mount. Raises KeyFileError.
     """
     try:
         # Without O_NONBLOCK, a named pipe in this place would block start-up indefinitely.
@@ -76,6 +89,8 @@ def read(path: Path, *, private: bool) -> SecretBytes:
         if not stat.S_ISREG(found.st_mode):
             raise KeyFileUnusable(path, "is not a regular file.")
         check_owner(path, found)
+        if private and found.st_mode & _OTHERS:
+            private = not _is_mounted(path.parent, found)
         if found.st_mode & (_OTHERS if private else _OTHERS_WRITE):
             mode = "600" if private else "644"
             verb = "read" if private else "write"
@@ -85,6 +100,11 @@ def read(path: Path, *, private: bool) -> SecretBytes:
         if found.st_size > LONGEST_FILE:
             raise KeyFileGarbled(path, "is larger than any key file. It was not changed.")
         return SecretBytes(file.read(LONGEST_FILE))
+
+
+def _is_mounted(folder: Path, file: os.stat_result) -> bool:
+    """Return whether a platform provides the file: a link may lead out of its mount."""
+    return file.st_uid == 0 and is_platform_mount(folder) and file.st_dev == folder.stat().st_dev
 
 
 def read_any(path: Path) -> SecretBytes:

@@ -11,6 +11,7 @@ from app.custody import files, keyformat
 from app.custody.contents import Content, contents
 from app.custody.errors import KeyFileMissing, KeyPairMismatch
 from app.custody.master_key import MasterPrivateKey, MasterPublicKey
+from app.custody.mounts import is_platform_mount
 from botkeys.sealing.boxes import SecretBytes, wipe
 from botkeys.sealing.suites import SEED_BYTES
 
@@ -129,7 +130,7 @@ class KeyFolder:
         files.check_folder(self.path)
         forbidden = _FORBIDDEN[role]
         violations = []
-        for path in sorted(self.path.iterdir()):
+        for path in self._entries():
             held = contents(path)
             if path.name == KeyKind.DEVELOPMENT_ISSUER:
                 held = held - {Content.UNKNOWN} | {Content.PRIVATE_KEY}
@@ -141,6 +142,23 @@ class KeyFolder:
             if wrong:
                 violations.append(f"{path.name} ({', '.join(wrong)})")
         return violations
+
+    def _entries(self) -> list[Path]:
+        """Return what the folder holds, with the files behind the links of Kubernetes' volumes.
+
+        There each file is a link through `..data` to a folder whose name is a time, and both
+        change at once with the secret.
+        """
+        entries = files.names(self.path)
+        if not is_platform_mount(self.path):
+            return entries
+        found = []
+        for path in entries:
+            if not path.name.startswith(".."):
+                found.append(path)
+            elif path.is_dir() and not path.is_symlink():
+                found += files.names(path)
+        return found
 
     def _create_missing_masters(self) -> None:
         # The order matters: a private half is published first, so none can seem to be missing.
@@ -178,7 +196,7 @@ class KeyFolder:
 
     def _versions(self, half: str) -> list[int]:
         files.check_folder(self.path)
-        found = (_MASTER_NAME.fullmatch(entry.name) for entry in self.path.iterdir())
+        found = (_MASTER_NAME.fullmatch(entry.name) for entry in files.names(self.path))
         return sorted(int(match[1]) for match in found if match and match[2] == half)
 
     def _load_private(self) -> dict[int, MasterPrivateKey]:
