@@ -62,14 +62,44 @@ def serve(
         RoleName,
         typer.Option(help="Which routes to serve, which also decides which keys are needed."),
     ] = RoleName.ALL,
+    processes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            max=256,
+            help="How many processes answer requests on the port, each with a database pool of "
+            "its own. With several, the second one's port for operators is "
+            "BOTKEYS_OPERATIONS_PORT + 1, and so on.",
+        ),
+    ] = 1,
+    sibling: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option(
+            hidden=True,
+            metavar="PARENT LISTENER READY",
+            help="For one of several processes: the process id of the supervisor, and descriptors.",
+        ),
+    ] = None,
 ) -> None:
     """Serve the API. The database must be migrated and the keys installed."""
-    from app.process.server import run_server
     from app.process.standard_streams import open_standard_streams
     from app.settings import Role, load_settings
 
     open_standard_streams()
-    raise typer.Exit(run_server(load_settings(), Role(role.value)))
+    if processes > 1:
+        from app.process.supervisor import run_processes
+
+        raise typer.Exit(run_processes(load_settings(), Role(role.value), processes))
+    from app.process.listening import Sibling
+    from app.process.server import run_server
+
+    beside = None
+    if sibling is not None:
+        from app.process.parent import live_with_parent
+
+        live_with_parent(sibling[0])
+        beside = Sibling(*sibling[1:])
+    raise typer.Exit(run_server(load_settings(), Role(role.value), beside))
 
 
 @app.command()

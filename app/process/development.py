@@ -18,7 +18,8 @@ from app.db.engine import open_database
 from app.db.migrate import migrate
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.process.data_folder import DataFolder
-from app.process.server import Server, first, listeners
+from app.process.listening import listeners
+from app.process.server import Server, first
 from app.process.startup import (
     intervals,
     open_context,

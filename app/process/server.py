@@ -4,9 +4,8 @@ import asyncio
 import gc
 import resource
 import socket
-import sys
 from collections.abc import Iterator
-from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -21,16 +20,14 @@ from app.main import create_app, create_operations_app, use_context
 from app.process.connections import Connections, Timeouts, TrustedProxies, most_connections
 from app.process.draining import close_port, end_connections
 from app.process.http_protocol import HttpProtocol
+from app.process.listening import Sibling, listeners
 from app.process.startup import open_context, start_logging
 from app.process.stopping import StopRequest
 from app.settings import Role, Settings, SettingsError
 from botkeys.core_dumps import forbid_core_dumps
 
 _GRACE = 5
-_BACKLOG = 2048
 OPEN_FILES = 65_536
-UNTAKEN_SECONDS = 30
-"""How long a connection lives if the peer does not acknowledge what it was sent."""
 
 _STOPPING = (
     "The service is stopping and aborted this request. Check whether the change was made, or send "
@@ -160,48 +157,11 @@ def _spare_the_collector() -> None:
     gc.set_threshold(10_000, 20, 20)
 
 
-@contextmanager
-def listeners(settings: Settings) -> Iterator[list[socket.socket]]:
-    """Bind all ports of the process, and close them at the end; raise `SettingsError`."""
-    with ExitStack() as stack:
-        bound = [stack.enter_context(listen(settings))]
-        if settings.operations_port is not None:
-            host, port = settings.operations_host, settings.operations_port
-            bound.append(stack.enter_context(_listen(host, port, "BOTKEYS_OPERATIONS_PORT")))
-        yield bound
-
-
-def listen(settings: Settings) -> socket.socket:
-    """Bind the port before anything else is started; raise `SettingsError` if it is taken."""
-    return _listen(settings.host, settings.port, "BOTKEYS_PORT")
-
-
-def _listen(host: str, port: int, setting: str) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if sys.platform == "linux":
-            # Each connection inherits it. Otherwise a peer that vanished, or does not read its
-            # stream, would keep its place for a quarter of an hour, or indefinitely.
-            milliseconds = UNTAKEN_SECONDS * 1000
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
-        listener.bind((host, port))
-        # A socket that is only bound would let another process take the port with this option set.
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise SettingsError(
-            f"Cannot listen on {host} port {port}: {error.strerror}. "
-            f"Set {setting} to a free port, or stop the process that uses this one."
-        ) from None
-    return listener
-
-
-def run_server(settings: Settings, role: Role) -> int:
+def run_server(settings: Settings, role: Role, sibling: Sibling | None = None) -> int:
     """Serve until SIGINT, SIGTERM or SIGHUP; return the exit status, 0 if asked to stop.
 
-    Raises `SettingsError` and `KeyFileError` for what is missing or must not be present.
+    As a `sibling`, serve beside others on the port that the supervisor listens on. Raises
+    `SettingsError` and `KeyFileError` for what is missing or must not be present.
     """
     if settings.database_url is None:
         raise SettingsError(
@@ -211,16 +171,20 @@ def run_server(settings: Settings, role: Role) -> int:
     forbid_core_dumps()
     start_logging(settings.log_level)
     with StopRequest() as stop:
-        return stop.run(_serve(settings, role, stop))
+        return stop.run(_serve(settings, role, stop, sibling))
 
 
-async def _serve(settings: Settings, role: Role, stop: StopRequest) -> int:
+async def _serve(settings: Settings, role: Role, stop: StopRequest, sibling: Sibling | None) -> int:
     # Opened before the server starts, so that errors are one sentence on the terminal.
     opening = open_context(settings, role)
     async with AsyncExitStack() as stack:
         context = await stop.unless_asked(stack.enter_async_context(opening))
         server = Server(context)
-        serving = asyncio.create_task(server.serve(stack.enter_context(listeners(settings))))
+        bound = stack.enter_context(listeners(settings, sibling))
+        serving = asyncio.create_task(server.serve(bound))
+        if sibling is not None:
+            await first(serving, stop.event, server.ready)
+            sibling.report(ready=server.started)
         await first(serving, stop.event)
         server.should_exit = True
         await serving

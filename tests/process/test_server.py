@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from app.process.server import OPEN_FILES, UNTAKEN_SECONDS, allow_many_connections, listen
+from app.process.listening import UNTAKEN_SECONDS, listen
+from app.process.server import OPEN_FILES, allow_many_connections
 from app.settings import Mode, Settings, SettingsError
 
 

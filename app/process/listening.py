@@ -1,0 +1,73 @@
+"""The ports of a process: bound before anything else is opened, or inherited."""
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+from app.settings import Settings, SettingsError
+
+_BACKLOG = 2048
+UNTAKEN_SECONDS = 30
+"""How long a connection lives if the peer does not acknowledge what it was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sibling:
+    """What a process of several gets from the one that supervises them: two descriptors.
+
+    `listener` is the port that all of them accept connections from; `ready` is a pipe.
+    """
+
+    listener: int
+    ready: int
+
+    def report(self, *, ready: bool) -> None:
+        """Say that requests are answered from now on, or by closing the pipe that none will be."""
+        if ready:
+            os.write(self.ready, b"\n")
+        os.close(self.ready)
+
+
+@contextmanager
+def listeners(settings: Settings, sibling: Sibling | None = None) -> Iterator[list[socket.socket]]:
+    """Bind all ports of the process, and close them at the end; raise `SettingsError`.
+
+    A `sibling` has the port for requests from its supervisor.
+    """
+    with ExitStack() as stack:
+        first = listen(settings) if sibling is None else socket.socket(fileno=sibling.listener)
+        bound = [stack.enter_context(first)]
+        if settings.operations_port is not None:
+            host, port = settings.operations_host, settings.operations_port
+            bound.append(stack.enter_context(_listen(host, port, "BOTKEYS_OPERATIONS_PORT")))
+        yield bound
+
+
+def listen(settings: Settings) -> socket.socket:
+    """Bind the port before anything else is started; raise `SettingsError` if it is taken."""
+    return _listen(settings.host, settings.port, "BOTKEYS_PORT")
+
+
+def _listen(host: str, port: int, setting: str) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sys.platform == "linux":
+            # Each connection inherits it. Otherwise a peer that vanished, or does not read its
+            # stream, would keep its place for a quarter of an hour, or indefinitely.
+            milliseconds = UNTAKEN_SECONDS * 1000
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
+        listener.bind((host, port))
+        # A socket that is only bound would let another process take the port with this option set.
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"Cannot listen on {host} port {port}: {error.strerror}. "
+            f"Set {setting} to a free port, or stop the process that uses this one."
+        ) from None
+    return listener

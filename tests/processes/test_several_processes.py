@@ -1,0 +1,98 @@
+"""`botkeys serve --processes`: one port, several processes, and the one that supervises them."""
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from examples.issuer import Issuer
+from tests.processes.logins import Logins
+from tests.processes.production import Installation, installed
+from tests.processes.running import BOTKEYS, Running, all_end, eventually, free_port, log_lines
+
+PROCESSES = 2
+
+
+@pytest.fixture(scope="module")
+def installation(
+    tmp_path_factory: pytest.TempPathFactory,
+    production_logins: Logins,
+    oidc: Issuer,
+    exchange_hosts: str,
+) -> Iterator[Installation]:
+    database = asyncio.run(production_logins.migrated())
+    folder = tmp_path_factory.mktemp("several")
+    with installed(folder, production_logins, database, oidc, exchange_hosts) as installation:
+        yield installation
+
+
+def serve_several(installation: Installation, **changes: object) -> tuple[Running, str]:
+    port = free_port()
+    command = (BOTKEYS, "serve", "--role", "api", "--processes", str(PROCESSES))
+    process = Running(*command, env=installation.settings("api", port=port, **changes))
+    installation.running.append(process)
+    return process, f"http://127.0.0.1:{port}"
+
+
+def children_of(process: Running) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children()
+
+
+def test_processes_share_a_port_and_one_that_is_killed_is_started_again(
+    installation: Installation,
+) -> None:
+    operations = free_port()
+    process, address = serve_several(installation, operations_port=operations)
+    assert process.says("processes_started"), process.text
+    first = children_of(process)
+    assert len(first) == PROCESSES
+    with installation.http(address) as api:
+        assert api.get("/v1/keys").status_code == 200
+    for number in range(PROCESSES):
+        metrics = httpx.get(f"http://127.0.0.1:{operations + number}/metrics")
+        assert "botkeys_" in metrics.text
+
+    first[0].kill()
+    # The port never closes: what was not taken by the one that died is answered by the other.
+    for _ in range(20):
+        assert httpx.get(f"{address}/livez").status_code == 200
+    assert eventually(lambda: len(children_of(process)) == PROCESSES), process.text
+    (ended,) = (line for line in log_lines(process.text) if line.get("event") == "process_ended")
+    assert (ended["number"], ended["status"]) in {(0, -9), (1, -9)}
+
+    family = process.family()
+    process.send(signal.SIGTERM)
+    assert process.wait() == 0, process.text
+    assert process.is_clean, process.text
+    assert all_end(family)
+
+
+@pytest.mark.torture
+def test_processes_end_when_their_supervisor_is_killed(installation: Installation) -> None:
+    process, _ = serve_several(installation)
+    assert process.says("processes_started"), process.text
+    family = process.family()
+    process.send(signal.SIGKILL)
+    assert all_end(family)
+
+
+def test_what_keeps_one_process_from_starting_is_printed_once(
+    installation: Installation, tmp_path: Path
+) -> None:
+    process, _ = serve_several(installation, keys_dir=tmp_path / "nowhere")
+    assert process.wait() == 1, process.text
+    assert process.text.count("the folder of key files does not exist") == 1
+    assert process.is_clean
+
+
+def test_ports_for_operators_leave_out_the_port_of_requests(installation: Installation) -> None:
+    port = free_port()
+    changes = {"port": port, "operations_port": port - 1}
+    command = ("serve", "--processes", str(PROCESSES))
+    process = installation.command(*command, role="api", **changes)
+    assert process.wait() == 1
+    assert f"need the ports {port - 1} to {port}" in process.stderr
