@@ -38,6 +38,16 @@ class WorkName(StrEnum):
     PURGE = "purge"
 
 
+class PartName(StrEnum):
+    DEV = "dev"
+    ALL = "all"
+    API = "api"
+    RUNTIME = "runtime"
+    WORKER = "worker"
+    CATALOGUE = "catalogue"
+    PURGE = "purge"
+
+
 @app.command()
 def dev(
     parent: Annotated[
@@ -185,6 +195,31 @@ def migrate(
             "The service's roles do not have this release's rights, as after a restore from a "
             "dump: run `botkeys grants`."
         )
+
+
+@app.command()
+def doctor(
+    role: Annotated[
+        PartName | None,
+        typer.Option(
+            help="Which process to look at, as it is started: `dev`, a role of `serve`, `worker` "
+            "or one of its tasks. Defaults to `dev` where neither a mode nor a database is set, "
+            "else to what BOTKEYS_MODE says: `dev` or `all`."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Look at what a process needs, and say what is wrong and how to put it right.
+
+    Run it with the settings and as the user of that process. It looks at settings, keys, database,
+    rights, issuer, exchanges, shared limits, disk and ports, changes nothing, prints no secret and
+    ends within seconds: with status 1 if there is a fault, else with 0.
+    """
+    from app.commands.doctor.examination import doctor as examine
+    from app.commands.doctor.part import Part
+
+    part = None if role is None else Part(role.value)
+    raise typer.Exit(0 if examine(part, typer.echo, as_json=as_json) else 1)
 
 
 @app.command()

@@ -45,6 +45,15 @@ def locked_file(path: Path, holder: str) -> Iterator[None]:
         os.close(descriptor)
 
 
+def holder_of(path: Path) -> str | None:
+    """Return what a living process wrote that holds the lock on `path`, without trying the lock."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return None
+    return text if text.endswith("\n") and _is_alive(text.partition("\n")[0]) else None
+
+
 def _read_holder(descriptor: int) -> str:
     deadline = time.monotonic() + HOLDER_PATIENCE_SECONDS
     while time.monotonic() < deadline:

@@ -80,6 +80,15 @@ class SharedStore:
         with suppress(self._error, OSError, TimeoutError):
             await self._client.aclose()
 
+    async def problem(self) -> str | None:
+        """Ask the server once; return the kind of the error, `None` if it answers."""
+        try:
+            async with asyncio.timeout(RETRY_SECONDS):
+                await self._client.ping()
+        except (self._error, OSError, TimeoutError) as error:
+            return type(error).__name__
+        return None
+
     def owed(self, buckets: "SharedBuckets", name: Hashable) -> int:
         """Return how many requests of this name the server has not yet confirmed."""
         entry = (buckets, name)

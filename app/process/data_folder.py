@@ -16,9 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import quote
 
-from app.kit.locked_file import FileIsLocked, locked_file
+from app.kit.locked_file import FileIsLocked, holder_of, locked_file
 
 PRIVATE_FOLDER = 0o700
+_LOCK = "service.lock"
 
 
 class DataFolderError(Exception):
@@ -82,14 +83,22 @@ class DataFolder:
         Raises AlreadyRunning with port and process of the running service.
         """
         try:
-            with locked_file(self.path / "service.lock", f"{os.getpid()}\n{port}\n"):
+            with locked_file(self.path / _LOCK, f"{os.getpid()}\n{port}\n"):
                 yield
         except FileIsLocked as locked:
-            pid, _, port_text = locked.holder.strip().partition("\n")
-            raise AlreadyRunning(
-                int(port_text) if port_text.isdecimal() else None,
-                int(pid) if pid.isdecimal() else None,
-            ) from None
+            raise _already_running(locked.holder) from None
+
+    def running(self) -> AlreadyRunning | None:
+        """Return which service runs on this folder, as an error that is not raised."""
+        holder = holder_of(self.path / _LOCK)
+        return None if holder is None else _already_running(holder)
+
+
+def _already_running(holder: str) -> AlreadyRunning:
+    pid, _, port = holder.strip().partition("\n")
+    return AlreadyRunning(
+        int(port) if port.isdecimal() else None, int(pid) if pid.isdecimal() else None
+    )
 
 
 def _check(path: Path, status: os.stat_result, kind: int, *, forbidden: int, remedy: str) -> None:

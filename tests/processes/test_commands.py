@@ -25,6 +25,7 @@ COMMANDS = [
     ("worker",),
     ("migrate",),
     ("health",),
+    ("doctor",),
     ("grants",),
     ("restored",),
     ("token",),

@@ -27,6 +27,7 @@ SERVER_COMMANDS = (
     "audit",
     "dashboard",
     "dev",
+    "doctor",
     "grants",
     "health",
     "master-key",

@@ -1,0 +1,67 @@
+"""The folder of key files: which are there, who may read them, whether they are whole."""
+
+from collections.abc import AsyncIterator
+
+from app.commands.doctor.blocking import in_thread
+from app.commands.doctor.finding import Finding, fault, ok, warning
+from app.commands.doctor.part import Subject
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.keyring import ReleasingKeyring, SealingKeyring
+from app.custody.role_keys import ApiKeys, RuntimeKeys
+from app.settings import Role
+from botkeys.sealing.errors import SealingError
+
+NAME = "keys"
+
+
+async def look(subject: Subject) -> AsyncIterator[Finding]:
+    role, folder = subject.role, KeyFolder(subject.settings.keys_folder)
+    if role is None:
+        yield ok(NAME, "This process needs none.")
+        return
+    if subject.in_development and role is Role.ALL and not folder.path.exists():
+        yield ok(NAME, f"{folder.path} does not exist yet: the first start creates it.")
+        return
+    try:
+        violations = await in_thread(
+            lambda: folder.role_violations(role.value, development=subject.in_development)
+        )
+        if violations:
+            yield fault(
+                NAME,
+                f"The role {role} must not be able to read {', '.join(violations)} in "
+                f"{folder.path}.",
+                "Give each role a folder of its own (docs/deployment.md).",
+            )
+        api, runtime = await in_thread(lambda: held(folder, role))
+        await in_thread(lambda: folder.read_secret(KeyKind.AUDIT_HMAC))
+    except SealingError as error:
+        yield fault(NAME, str(error), "docs/deployment.md lists the files of each role.")
+        return
+    versions = sorted(
+        {
+            *(api.sealing.fingerprints if api is not None else ()),
+            *(runtime.releasing.fingerprints if runtime is not None else ()),
+        }
+    )
+    listed = ", ".join(map(str, versions))
+    if len(versions) > 1:
+        yield ok(NAME, f"{folder.path} holds the master keys {listed}, and the HMAC keys.")
+    else:
+        yield ok(NAME, f"{folder.path} holds master key {listed}, and the HMAC keys.")
+    if not subject.in_development and folder.path.parent == subject.settings.data_dir:
+        yield warning(
+            NAME,
+            "BOTKEYS_KEYS_DIR is not set, so keys are read from the data folder.",
+            "Set it to this role's folder.",
+        )
+
+
+def held(folder: KeyFolder, role: Role) -> tuple[ApiKeys | None, RuntimeKeys | None]:
+    """Return the keys of a role as a process would hold them; raise `SealingError`."""
+    api = runtime = None
+    if role in {Role.ALL, Role.API}:
+        api = ApiKeys(SealingKeyring(folder), folder.read_secret(KeyKind.FINGERPRINT_HMAC))
+    if role in {Role.ALL, Role.RUNTIME}:
+        runtime = RuntimeKeys(ReleasingKeyring(folder), folder.read_secret(KeyKind.TOKEN_HMAC))
+    return api, runtime
