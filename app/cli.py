@@ -334,19 +334,36 @@ def create(
         Path | None,
         typer.Option("--dir", help="Folder for the files; defaults to BOTKEYS_KEYS_DIR."),
     ] = None,
+    only: Annotated[
+        str | None,
+        typer.Option(
+            "--only",
+            metavar="FILE",
+            help="Create this file alone, such as webhook-key, and no master key.",
+        ),
+    ] = None,
 ) -> None:
     """Create a new master key, and any other key files that are missing.
 
     Distribute the files to the roles as described in docs/deployment.md: no process holds them all.
     """
-    from app.custody.keyfiles import KeyFolder, KeyKind
+    from app.custody.keyfiles import SECRETS, KeyFolder, KeyKind
     from app.settings import load_settings
 
     folder = KeyFolder(directory or load_settings().keys_folder)
+    if only is not None:
+        if only not in SECRETS:
+            raise typer.BadParameter(
+                f"There are {', '.join(sorted(SECRETS))}.", param_hint="--only"
+            )
+        there = (folder.path / only).exists()
+        folder.create_missing([KeyKind(only)])
+        typer.echo(
+            f"{only} is in {folder.path} already." if there else f"Created {folder.path / only}."
+        )
+        return
     version = folder.create_master_key()
-    folder.create_missing(
-        [KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC, KeyKind.WEBHOOK]
-    )
+    folder.create_missing(SECRETS)
     typer.echo(f"Created master key {version} in {folder.path}.")
 
 

@@ -73,6 +73,7 @@ def _exceptions(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+LOOPBACK = ("localhost", "127.0.0.0/8", "::1")
 SHARED_STORE_SCHEMES = ("redis://", "rediss://", "unix://")
 SharedStoreUrl = Annotated[SecretStr | None, AfterValidator(_shared_store)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
@@ -322,8 +323,8 @@ class Settings(BaseSettings):
     webhook_allow: Exceptions = Field(
         (),
         description="Host names, addresses and networks (CIDR) that webhooks may lead to although "
-        "they are not of the public Internet, and plain http to them. Set it alike for the role "
-        "api and the worker that sends.",
+        "they are not of the public Internet, and plain http to them. In development, where none "
+        "is set, this machine's. Set it alike for the role api and the worker that sends.",
     )
     releases_per_hour: int = Field(
         12, ge=1, description="Number of times that one bot may fetch its credentials per hour."
@@ -484,6 +485,12 @@ class Settings(BaseSettings):
                     "?sslmode=verify-full&sslrootcert=/path/of/the/ca.pem to it, or set "
                     "BOTKEYS_DATABASE_TLS=any if you trust everything between the two"
                 )
+
+    @property
+    def webhook_exceptions(self) -> Allowed:
+        """What webhooks may lead to although it is not of the public Internet."""
+        loopback = LOOPBACK if self.mode is Mode.DEVELOPMENT else ()
+        return Allowed.of(self.webhook_allow or loopback)
 
     @property
     def simulated(self) -> bool:

@@ -43,6 +43,7 @@ _TAGS = {
     "instruments": "The perpetual contracts that can be traded with a key.",
     "assets": "The instruments that a key's bot may trade, with leverage and margin mode.",
     "bots": "Bots, their tokens and their assigned keys.",
+    "webhooks": "Addresses that the account's events are sent to, signed.",
     "freezes": "Stops on new positions: for the account, an exchange or a key.",
     "positions": "Positions that bots reported, and closing one by hand.",
     "trading data": "Trades, equity snapshots, signals and events that bots reported: as pages, or "

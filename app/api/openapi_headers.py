@@ -63,7 +63,12 @@ HEADERS: dict[str, dict[str, Any]] = {
     },
 }
 
-_WITH_ETAG = frozenset({"Account", "Asset", "AssetChanged", "Bot", "Config", "Key", "Operation"})
+_WITH_ETAG = frozenset(
+    {
+        *("Account", "Asset", "AssetChanged", "Bot", "Config", "Key", "Operation"),
+        *("Webhook", "WebhookWithSecret"),
+    }
+)
 _RETRIED = frozenset(
     {
         "daily_rows_exceeded",

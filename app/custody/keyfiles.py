@@ -29,9 +29,11 @@ class KeyKind(StrEnum):
     DEVELOPMENT_ISSUER = "development-issuer"  # for development's issuer; opaque here
 
 
-_SECRETS = frozenset(
+SECRETS = frozenset(
     {KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC, KeyKind.WEBHOOK}
 )
+"""The kinds of 32 random bytes in a file of their own."""
+
 _MASTER_NAME = re.compile(r"master-(\d{4,})\.(private|public)")
 
 
@@ -68,7 +70,7 @@ class KeyFolder:
         for kind in kinds:
             if kind is KeyKind.MASTER:
                 self._create_missing_masters()
-            elif kind in _SECRETS:
+            elif kind in SECRETS:
                 self._create_missing_secret(kind)
             else:
                 raise ValueError(f"{kind} is made by its owner: use create_opaque")
@@ -187,7 +189,7 @@ class KeyFolder:
         self.read_secret(kind)
 
     def _secret_path(self, kind: KeyKind) -> Path:
-        if kind not in _SECRETS:
+        if kind not in SECRETS:
             raise ValueError(f"{kind} is not a secret of this format")
         return self.path / kind
 

@@ -24,6 +24,9 @@ SESSIONS_KEPT = timedelta(days=1)
 EVENTS_KEPT = timedelta(days=30)
 """How long an event can be listed, and replayed to a client that missed it."""
 
+DELIVERIES_KEPT = timedelta(days=30)
+"""How long a delivery to a webhook is listed, like its event; a tenth of it if it arrived."""
+
 OPENINGS_KEPT = timedelta(hours=1)
 """Lapsed openings are shown as closed at once; after this time they are stored as closed."""
 
@@ -56,6 +59,9 @@ _LAPSE = text("SELECT lapse_openings(:kept, :most)").bindparams(bindparam("kept"
 _SWEEP_SESSIONS = text("SELECT sweep_sessions(:kept, :most)").bindparams(
     bindparam("kept", type_=Interval())
 )
+_SWEEP_DELIVERIES = text("SELECT sweep_webhook_deliveries(:kept, :most)").bindparams(
+    bindparam("kept", type_=Interval())
+)
 
 
 async def _sweep(sessions: async_sessionmaker[AsyncSession], table: str) -> int:
@@ -78,11 +84,22 @@ async def sweep_sessions(sessions: async_sessionmaker[AsyncSession]) -> int:
         return int(await session.scalar(_SWEEP_SESSIONS, batch) or 0)
 
 
+async def sweep_deliveries(sessions: async_sessionmaker[AsyncSession]) -> int:
+    """Delete one batch of webhooks' deliveries that are no longer listed."""
+    async with sessions.begin() as session:
+        batch = {"kept": DELIVERIES_KEPT, "most": BATCH}
+        return int(await session.scalar(_SWEEP_DELIVERIES, batch) or 0)
+
+
 async def sweep(sessions: async_sessionmaker[AsyncSession]) -> int:
     """Delete or close all expired rows, and log how many of each table; return how many."""
     total = 0
     turns: dict[str, Turn] = {table: partial(_sweep, table=table) for table in AGING}
-    turns |= {"dashboard_sessions": sweep_sessions, "positions": lapse_openings}
+    turns |= {
+        "dashboard_sessions": sweep_sessions,
+        "webhook_deliveries": sweep_deliveries,
+        "positions": lapse_openings,
+    }
     for table, turn in turns.items():
         rows = await _all(turn, sessions)
         if rows:

@@ -45,7 +45,8 @@ NARROWER = {
 }
 """A value of each filter that differs in effect from omitting it."""
 
-OTHERWISE = {("/v1/events", "type"): "bot.added"}
+DELIVERIES = "/v1/webhooks/{webhook_id}/deliveries"
+OTHERWISE = {("/v1/events", "type"): "bot.added", (DELIVERIES, "status"): "failed"}
 """Filters whose values are different ones in a list."""
 
 
@@ -101,6 +102,25 @@ async def freezes(desk: Desk) -> str:
     return "/v1/freezes"
 
 
+async def _webhook(desk: Desk) -> str:
+    answer = await desk.user.post("/v1/webhooks", {"url": f"https://example.com/{next(_NUMBERS)}"})
+    return f"/v1/webhooks/{answer.json()['id']}"
+
+
+async def webhooks(desk: Desk) -> str:
+    for _ in range(2):
+        await _webhook(desk)
+    return "/v1/webhooks"
+
+
+async def deliveries(desk: Desk) -> str:
+    webhook = await _webhook(desk)
+    for _ in range(2):
+        queued = await desk.user.post(f"{webhook}/test")
+        assert queued.status_code == 202, queued.text
+    return f"{webhook}/deliveries"
+
+
 async def operations(desk: Desk) -> str:
     await _post(desk, "/v1/data-deletions", {"scope": "all"}, {"scope": "all"})
     return "/v1/operations"
@@ -154,6 +174,8 @@ FILLED: dict[str, Callable[[Desk], Awaitable[str]]] = {
     "/v1/freezes": freezes,
     "/v1/sessions": sessions,
     "/v1/operations": operations,
+    "/v1/webhooks": webhooks,
+    DELIVERIES: deliveries,
     "/v1/keys/{key_id}/instruments": instruments,
     "/v1/keys/{key_id}/releases": releases,
     "/v1/keys/{key_id}/assets": assets,
@@ -215,9 +237,8 @@ async def test_a_cursor_belongs_to_its_list_and_to_all_its_filters(
     assert taken == {}
     another = await FILLED["/v1/keys" if "keys" not in template else "/v1/bots"](desk)
     assert await _refused(desk, another, cursor)
-    if "{key_id}" in template:
-        key_id = await _key(desk)
-        assert await _refused(desk, template.format(key_id=key_id), cursor)
+    if "{" in template:
+        assert await _refused(desk, await FILLED[template](desk), cursor)
 
 
 @pytest.mark.parametrize("template", [name for name in FILTERS if "environment" in FILTERS[name]])

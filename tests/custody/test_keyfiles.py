@@ -25,8 +25,8 @@ from app.custody.errors import (
 from app.custody.keyfiles import KeyFolder, KeyKind, Role
 from botkeys.sealing.boxes import SecretBytes
 
-HMACS = [KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC]
-ALL = [KeyKind.MASTER, *HMACS]
+SECRETS = [KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC, KeyKind.WEBHOOK]
+ALL = [KeyKind.MASTER, *SECRETS]
 BASE64URL = (string.ascii_letters + string.digits + "-_").encode()
 FILES = [
     "master-0001.private",
@@ -34,6 +34,7 @@ FILES = [
     "token-hmac",
     "fingerprint-hmac",
     "audit-hmac",
+    "webhook-key",
 ]
 every_file = pytest.mark.parametrize("name", FILES)
 
@@ -47,7 +48,7 @@ def filled(folder: KeyFolder) -> KeyFolder:
 def load_everything(folder: KeyFolder) -> None:
     folder.load_public_master_keys()
     folder.load_private_master_keys()
-    for kind in HMACS:
+    for kind in SECRETS:
         folder.read_secret(kind)
 
 
@@ -81,6 +82,7 @@ def test_a_file_says_what_it_is_in_its_first_line(filled: KeyFolder) -> None:
         "token-hmac": b"botkeys token-hmac 1",
         "fingerprint-hmac": b"botkeys fingerprint-hmac 1",
         "audit-hmac": b"botkeys audit-hmac 1",
+        "webhook-key": b"botkeys webhook-key 1",
     }
 
 
@@ -334,6 +336,17 @@ def test_a_draft_left_by_a_killed_process_is_removed_once_published(filled: KeyF
             [
                 ".token-hmac.0.draft (not a key file)",
                 "fingerprint-hmac (the key that finds duplicates)",
+                "webhook-key (the key of webhooks)",
+            ],
+        ),
+        (
+            "webhooks",
+            [
+                ".token-hmac.0.draft (not a key file, the key of bot tokens)",
+                "audit-hmac (the key of the audit log)",
+                "fingerprint-hmac (the key that finds duplicates)",
+                "master-0001.private (a private master key)",
+                "token-hmac (the key of bot tokens)",
             ],
         ),
         ("all", []),
@@ -356,6 +369,9 @@ JWK = b'{"d": "abc", "kty": "EC", "crv": "P-256"}'
         ("api", "master-0001.private", "master-0002.public", "a private master key"),
         ("api", "token-hmac", "audit-hmac.old", "the key of bot tokens"),
         ("runtime", "fingerprint-hmac", "notes.txt", "the key that finds duplicates"),
+        ("runtime", "webhook-key", "notes.txt", "the key of webhooks"),
+        ("webhooks", "audit-hmac", "webhook-key.old", "the key of the audit log"),
+        ("webhooks", PEM, "tls.key", "a private key of another kind"),
         ("api", PEM, "master-0003.public", "a private key of another kind"),
         ("runtime", b"# host key\n" + PEM, "README", "a private key of another kind"),
         ("all", PEM, "README", "a private key of another kind"),
@@ -391,7 +407,7 @@ def test_files_are_judged_by_content_and_not_by_name(
         assert folder.role_violations(role, development=True) == []
 
 
-@pytest.mark.parametrize("role", ["api", "runtime", "all"])
+@pytest.mark.parametrize("role", ["api", "runtime", "webhooks", "all"])
 def test_a_folder_in_the_folder_of_keys_is_refused(role: Role, folder: KeyFolder) -> None:
     folder.create_missing([])
     (folder.path / "old").mkdir()

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 from sqlalchemy import func, select
 
-from app.db.models import Bot, Key, TradingAsset
+from app.db.models import Bot, Key, TradingAsset, Webhook
 from tests.support.variants import changed
 from tests.support.world import World
 
@@ -44,6 +44,18 @@ async def test_bots_added_at_once_stay_within_the_quota(busy_world: World) -> No
 
 def answers_id(answers: list[httpx.Response]) -> str:
     return next(str(a.json()["id"]) for a in answers if a.status_code == 201)
+
+
+async def test_webhooks_added_at_once_stay_within_the_quota(busy_world: World) -> None:
+    """Rule R40."""
+    async with changed(busy_world, settings={"webhooks_per_account": MOST}) as world:
+        user = world.user()
+        bodies = [{"url": f"https://example.com/{number}"} for number in range(AT_ONCE)]
+        answers = await asyncio.gather(*(user.post("/v1/webhooks", body) for body in bodies))
+        assert held(answers, "webhook_quota_reached")
+        assert await stored(world, Webhook) == MOST
+        await user.delete(f"/v1/webhooks/{answers_id(answers)}")
+        assert (await user.post("/v1/webhooks", bodies[0])).status_code == 201
 
 
 async def test_keys_added_at_once_stay_within_the_quota(busy_world: World) -> None:

@@ -62,7 +62,11 @@ _OF_TABLE = {
     "operations": {"kind": "'delete_data'", "status": "'queued'", "scope": """'{"marks": []}'"""},
     "positions": {"status": "'closed'", "close_reason": "'reported'"},
     "trade_days": {"scope": "1"},
+    "webhook_deliveries": {"next_attempt_at": "clock_timestamp()"},
+    "webhooks": {"format": "'standard'"},
 }
+_AFTER_OTHERS = ("import_", "webhook_deliveries")
+"""Tables, or what their names begin with, whose rows belong to rows of others."""
 
 
 async def tables_with(database: Database, column: str) -> set[str]:
@@ -89,7 +93,8 @@ async def add_row(database: Database, table: str, **known: UUID) -> None:
         "SELECT column_name, data_type FROM information_schema.columns"
         " WHERE table_schema = 'public' AND table_name = :table"
         " AND (is_nullable = 'NO' OR column_name = ANY (:known)"
-        " OR column_name IN ('close_reason', 'key_id', 'import_id')) AND column_default IS NULL"
+        " OR column_name IN ('close_reason', 'key_id', 'import_id', 'next_attempt_at'))"
+        " AND column_default IS NULL"
     )
     async with database.sessions.begin() as session:
         columns = (await session.execute(query, {"table": table, "known": list(known)})).all()
@@ -103,6 +108,8 @@ async def add_row(database: Database, table: str, **known: UUID) -> None:
 def _value(table: str, column: str, data_type: str, known: dict[str, Any]) -> str:
     if column in known:
         return f"'{known[column]}'"
+    if column == "webhook_id":
+        return f"(SELECT id FROM webhooks WHERE account_id = '{known['account_id']}')"  # noqa: S608
     if column == "import_id":
         return (
             "(SELECT coalesce(max(id::text)::uuid, gen_random_uuid()) FROM operations"  # noqa: S608
@@ -116,7 +123,7 @@ async def fill_all(world: World, column: str, bot: Bot, key_id: str) -> set[str]
     database = world.context.database
     known = {"account_id": bot.account_id, "bot_id": bot.id, "key_id": UUID(key_id)}
     tables = await tables_with(database, column) - OF_THE_OWNER
-    for table in sorted(tables, key=lambda name: (name.startswith("import_"), name)):
+    for table in sorted(tables, key=lambda name: (name.startswith(_AFTER_OTHERS), name)):
         if not await rows_of(database, table, column, known[column]):
             await add_row(database, table, **known)
         assert await rows_of(database, table, column, known[column]), table

@@ -215,14 +215,34 @@ async def _make_session(user: User) -> str:
     return str(browser.session_id)
 
 
+async def _make_webhook(user: User) -> str:
+    """Return a webhook; the oldest makes room."""
+    listed = (await user.get("/v1/webhooks")).json()["items"]
+    if len(listed) == user.world.context.settings.webhooks_per_account:
+        assert (await user.delete(f"/v1/webhooks/{listed[-1]['id']}")).status_code == 204
+    answer = await user.post("/v1/webhooks", {"url": "https://example.com/hooks/botkeys"})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+async def _make_delivery(user: User) -> str:
+    """Return a test's delivery; its webhook is the newest."""
+    webhook = (await user.get("/v1/webhooks?limit=1")).json()["items"][0]["id"]
+    answer = await user.post(f"/v1/webhooks/{webhook}/test")
+    assert answer.status_code == 202, answer.text
+    return str(answer.json()["id"])
+
+
 MAKERS: dict[str, Callable[[User], Awaitable[str]]] = {
     "key_id": _make_key,
     "bot_id": _make_bot,
+    "delivery_id": _make_delivery,
     "freeze_id": _make_freeze,
     "operation_id": _make_operation,
     "position_id": _make_position,
     "session_id": _make_session,
     "symbol": _make_symbol,
+    "webhook_id": _make_webhook,
 }
 
 

@@ -36,7 +36,7 @@ from tests.support.logins import documented_logins
 from tests.support.world import Bot, Json, Person, application, served
 
 HELD = {
-    Role.API: ("master-0001.public", "fingerprint-hmac", "audit-hmac"),
+    Role.API: ("master-0001.public", "fingerprint-hmac", "audit-hmac", "webhook-key"),
     Role.RUNTIME: ("master-0001.private", "token-hmac", "audit-hmac"),
 }
 _EMPTYING = """
@@ -48,7 +48,7 @@ WITH RECURSIVE emptied (id) AS (
 SELECT 'DO $$BEGIN ' || string_agg(format('DELETE FROM %s;', id::regclass), ' ') || ' END$$'
 FROM emptied
 """
-KINDS = [KeyKind.MASTER, KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC]
+KINDS = [kind for kind in KeyKind if kind is not KeyKind.DEVELOPMENT_ISSUER]
 
 
 def all_keys(folder: Path) -> KeyFolder:

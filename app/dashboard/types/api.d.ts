@@ -56,7 +56,8 @@ export interface AccountChange {
  * `side`, `kind`, `reasons`. `freeze.added`: `freeze_id`, `scope`, `exchange`, `reason`.
  * `freeze.lifted`: `freeze_id`, `scope`, `exchange`, `reason`. `operation.progress`:
  * `operation_id`, `kind`, `status`, `done`, `total`. `operation.finished`: `operation_id`,
- * `kind`, `status`. `account.closing`: `operation_id`.
+ * `kind`, `status`. `webhook.disabled`: `webhook_id`, `reason`, `host`. `account.closing`:
+ * `operation_id`.
  */
 export type AccountEventData = Record<string, unknown>;
 
@@ -763,6 +764,7 @@ export type EventType =
     | "freeze.lifted"
     | "operation.progress"
     | "operation.finished"
+    | "webhook.disabled"
     | "account.closing";
 
 /** What the exchange offers in one environment. */
@@ -1331,29 +1333,6 @@ export interface NamedPermission {
   name: string;
 }
 
-/** A webhook with its new secret, which is shown once. */
-export interface NewWebhookSecret {
-  /** Whether events are sent. */
-  active: boolean;
-  created_at: Timestamp;
-  /** Null unless the service deactivated it by itself. */
-  disabled: WebhookDisabled | null;
-  /** When the first attempt failed since the last success; null if the last attempt succeeded. */
-  failing_since: Timestamp | null;
-  format: WebhookFormat;
-  /** Until then the secret before the last rotation signs as well; null if there is none. */
-  former_secret_until: Timestamp | null;
-  id: string;
-  /** The Ed25519 key that verifies signatures `v1a`: `whpk_` and base64. */
-  public_key: string;
-  /** The key that verifies signatures `v1`: `whsec_` and base64. */
-  secret: string;
-  /** Empty for all. */
-  types: EventType[];
-  updated_at: Timestamp;
-  url: string;
-}
-
 /** Long-running work and its progress. */
 export interface Operation {
   created_at: Timestamp;
@@ -1820,6 +1799,15 @@ export type RowFault =
     | "unknown_contract"
     | "unordered";
 
+/** How a webhook's secrets are rotated. */
+export interface SecretRotation {
+  /**
+   * Whether the present secrets end at once, as after a leak, and do not sign for another 24
+   * hours.
+   */
+  end_former?: boolean;
+}
+
 /** A browser that is signed in to the dashboard. */
 export interface Session {
   /** The address it was last used from. */
@@ -2085,7 +2073,11 @@ export interface Webhook {
   /** Empty for all. */
   types: EventType[];
   updated_at: Timestamp;
-  url: string;
+  /**
+   * As it was given; null if the service has lost the key that it was encrypted with: then nothing
+   * is sent until you change it.
+   */
+  url: string | null;
 }
 
 /** A change of a webhook. Omitted members keep their value. */
@@ -2157,9 +2149,11 @@ export interface WebhookDeliveryPage {
 /** When and why the service deactivated the webhook by itself. */
 export interface WebhookDisabled {
   at: Timestamp;
-  /** `failing`: no attempt succeeded for 5 days; `gone`: the receiver answered 410. */
-  reason: "failing" | "gone";
+  reason: WebhookDisabledReason;
 }
+
+/** `failing`: no attempt succeeded for 5 days; `gone`: the receiver answered 410. */
+export type WebhookDisabledReason = "failing" | "gone";
 
 /**
  * What is sent: `standard` is the event as JSON, signed (Standard Webhooks 1.0); the others are
@@ -2172,4 +2166,31 @@ export interface WebhookPage {
   items: Webhook[];
   /** Send it as `cursor` to get the next page; null on the last page. */
   next_cursor: string | null;
+}
+
+/** A webhook with its new secret, which is shown once. */
+export interface WebhookWithSecret {
+  /** Whether events are sent. */
+  active: boolean;
+  created_at: Timestamp;
+  /** Null unless the service deactivated it by itself. */
+  disabled: WebhookDisabled | null;
+  /** When the first attempt failed since the last success; null if the last attempt succeeded. */
+  failing_since: Timestamp | null;
+  format: WebhookFormat;
+  /** Until then the secret before the last rotation signs as well; null if there is none. */
+  former_secret_until: Timestamp | null;
+  id: string;
+  /** The Ed25519 key that verifies signatures `v1a`: `whpk_` and base64. */
+  public_key: string;
+  /** The key that verifies signatures `v1`: `whsec_` and base64. */
+  secret: string;
+  /** Empty for all. */
+  types: EventType[];
+  updated_at: Timestamp;
+  /**
+   * As it was given; null if the service has lost the key that it was encrypted with: then nothing
+   * is sent until you change it.
+   */
+  url: string | null;
 }

@@ -37,6 +37,7 @@ class EventType(StrEnum):
     FREEZE_LIFTED = "freeze.lifted"
     OPERATION_PROGRESS = "operation.progress"
     OPERATION_FINISHED = "operation.finished"
+    WEBHOOK_DISABLED = "webhook.disabled"
     ACCOUNT_CLOSING = "account.closing"
 
 
@@ -205,6 +206,14 @@ DESCRIBED: Mapping[EventType, Described] = {
     EventType.OPERATION_FINISHED: Described(
         "An operation ended.",
         {**_OPERATION, "status": "`succeeded`, `failed` or `cancelled`"},
+    ),
+    EventType.WEBHOOK_DISABLED: Described(
+        "A webhook was deactivated, since what was sent to it did not arrive.",
+        {
+            "webhook_id": "the webhook",
+            "reason": "`failing` or `gone`, as `disabled.reason` of the webhook",
+            "host": "the host of the webhook's address",
+        },
     ),
     EventType.ACCOUNT_CLOSING: Described(
         "The account is being closed. It is the last event of its stream.",

@@ -13,7 +13,6 @@ from app.domains.webhooks.errors import WebhooksUnavailable
 from app.domains.webhooks.repository import WebhookRepository
 from app.domains.webhooks.serializers import WebhookDocuments
 from app.domains.webhooks.service import WebhookService
-from app.kit.outbound_guard import Allowed
 
 
 async def webhook_keys(context: CurrentContext) -> WebhookKeys:
@@ -35,7 +34,7 @@ async def webhook_service(
         audit=audit_log(work, context, caller),
         keys=keys,
         account_id=caller.account_id,
-        allowed=Allowed.of(context.settings.webhook_allow),
+        allowed=context.settings.webhook_exceptions,
         most=context.settings.webhooks_per_account,
     )
 

@@ -46,6 +46,7 @@ class WebhooksUnavailable(AppError):
     code = "webhooks_unavailable"
     title = "This installation has no webhooks yet"
     detail = (
-        "The service's operator has to install the key file `webhook-key` first "
-        "(`botkeys master-key create`). Everything else works without it."
+        "The service's operator has to create the key file `webhook-key` first "
+        "(`botkeys master-key create --only webhook-key`), copy it to the folders of the role api "
+        "and of the worker that sends, and restart them. Everything else works without it."
     )

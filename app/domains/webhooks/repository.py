@@ -65,13 +65,13 @@ class WebhookRepository:
             .execution_options(synchronize_session=False)
         )
 
-    async def rotate(self, webhook_id: UUID, overlap: timedelta) -> None:
+    async def rotate(self, webhook_id: UUID, overlap: timedelta | None) -> None:
         """Give the webhook its next secret; the present one signs as well for `overlap`."""
         await self.change(
             webhook_id,
             from_now=False,
             secret_version=Webhook.secret_version + 1,
-            former_secret_until=func.clock_timestamp() + overlap,
+            former_secret_until=None if overlap is None else func.clock_timestamp() + overlap,
         )
 
     async def remove(self, webhook_id: UUID) -> None:

@@ -17,13 +17,14 @@ from app.domains.webhooks import errors
 from app.domains.webhooks.deps import Documents, Service
 from app.domains.webhooks.schemas import (
     DeliveryStatus,
-    NewWebhookSecret,
+    SecretRotation,
     Webhook,
     WebhookChange,
     WebhookCreate,
     WebhookDelivery,
     WebhookDeliveryPage,
     WebhookPage,
+    WebhookWithSecret,
 )
 from app.domains.webhooks.serializers import delivery_document
 
@@ -35,6 +36,7 @@ router = APIRouter(
 )
 # A webhook carries what happens in the account to another place.
 _SCOPE = Scope.ACCOUNT_ADMIN
+_OVERLAPPING = SecretRotation()
 
 
 def _answer(document: Any, row: AnyRow, *, status: int = 200, **headers: str) -> Response:
@@ -68,7 +70,7 @@ async def list_webhooks(
     operation_id="addWebhook",
     summary="Add a webhook",
     status_code=201,
-    response_model=NewWebhookSecret,
+    response_model=WebhookWithSecret,
     responses=problems(errors.WebhookQuotaReached),
 )
 @for_users(_SCOPE, action="webhook.add", answers_secret=True)
@@ -131,17 +133,22 @@ async def delete_webhook(webhook_id: UUID, service: Service, expected: Expected)
     "/{webhook_id}/rotate-secret",
     operation_id="rotateWebhookSecret",
     summary="Rotate a webhook's secret",
-    response_model=NewWebhookSecret,
+    response_model=WebhookWithSecret,
 )
 @for_users(_SCOPE, action="webhook.rotate_secret", answers_secret=True)
 async def rotate_webhook_secret(
-    webhook_id: UUID, service: Service, documents: Documents
+    webhook_id: UUID,
+    service: Service,
+    documents: Documents,
+    expected: Expected,
+    rotation: SecretRotation = _OVERLAPPING,
 ) -> Response:
     """Give the webhook new secrets, of both kinds; the former ones sign as well for 24 hours.
 
-    A second rotation ends the former secrets at once.
+    A second rotation ends the former secrets at once, as `end_former` does. If the answer is lost,
+    repeat the request with its Idempotency-Key: it shows the secret again.
     """
-    row = await service.rotate(webhook_id)
+    row = await service.rotate(webhook_id, expected, end_former=rotation.end_former)
     return _secret(documents.with_secret(row), row)
 
 

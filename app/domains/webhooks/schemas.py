@@ -1,12 +1,14 @@
 """A webhook and its deliveries as the API shows them."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypeAliasType
 
+from app.api.known_names import no_such, resembling
 from app.api.schemas import Document, Flag, Input, NextCursor
 from app.domains.events.types import EventType
 from app.domains.webhooks.addresses import LONGEST
@@ -35,13 +37,35 @@ DeliveryStatus = TypeAliasType(
     ],
 )
 
+WebhookDisabledReason = TypeAliasType(
+    "WebhookDisabledReason",
+    Annotated[
+        Literal["failing", "gone"],
+        Field(
+            description="`failing`: no attempt succeeded for 5 days; `gone`: the receiver answered "
+            "410."
+        ),
+    ],
+)
+_TYPES = frozenset(EventType)
+
+
+def _known_type(sent: Any) -> Any:
+    """Reject an unknown type with the known one that it resembles; what else is no text fails."""
+    if isinstance(sent, str) and sent not in _TYPES:
+        meant = resembling(sent, _TYPES)
+        if meant is None:
+            raise PydanticCustomError("unknown_type", "No such type; docs/events.md lists them")
+        raise PydanticCustomError("unknown_type", no_such("type", meant, _TYPES))
+    return sent
+
 
 def _each_once(types: list[EventType]) -> list[EventType]:
     return list(dict.fromkeys(types))
 
 
 Types = Annotated[
-    list[EventType],
+    list[Annotated[EventType, BeforeValidator(_known_type)]],
     Field(
         max_length=100,
         description="Types of events to send; empty for all. A test is sent in any case.",
@@ -88,24 +112,39 @@ class WebhookChange(Input):
     ] = None
 
 
+class SecretRotation(Input):
+    """How a webhook's secrets are rotated."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"end_former": False}]})
+
+    end_former: Annotated[
+        Flag,
+        Field(
+            description="Whether the present secrets end at once, as after a leak, and do not sign "
+            "for another 24 hours."
+        ),
+    ] = False
+
+
 class WebhookDisabled(Document):
     """When and why the service deactivated the webhook by itself."""
 
     at: datetime
-    reason: Annotated[
-        Literal["failing", "gone"],
-        Field(
-            description="`failing`: no attempt succeeded for 5 days; `gone`: the receiver answered "
-            "410."
-        ),
-    ]
+    reason: WebhookDisabledReason
 
 
 class Webhook(Document):
     """An address that events are sent to."""
 
     id: Annotated[UUID, Field(examples=[_ID])]
-    url: Annotated[str, Field(examples=[_URL])]
+    url: Annotated[
+        str | None,
+        Field(
+            examples=[_URL],
+            description="As it was given; null if the service has lost the key that it was "
+            "encrypted with: then nothing is sent until you change it.",
+        ),
+    ]
     types: Annotated[
         list[EventType], Field(examples=[["bot.offline"]], description="Empty for all.")
     ]
@@ -142,7 +181,7 @@ class Webhook(Document):
     updated_at: datetime
 
 
-class NewWebhookSecret(Webhook):
+class WebhookWithSecret(Webhook):
     """A webhook with its new secret, which is shown once."""
 
     secret: Annotated[

@@ -16,6 +16,7 @@ from app.domains.webhooks.addresses import require_address
 from app.domains.webhooks.errors import EventExpired, WebhookInactive, WebhookQuotaReached
 from app.domains.webhooks.repository import TEST, WebhookRepository
 from app.domains.webhooks.schemas import WebhookChange, WebhookCreate
+from app.domains.webhooks.serializers import url_of
 from app.errors import NotFound, RateLimited
 from app.kit.outbound_guard import Allowed
 
@@ -100,18 +101,19 @@ class WebhookService:
         await self._record("webhook.change", webhook_id, url=url, **shown)
         return await self.get(webhook_id)
 
-    async def rotate(self, webhook_id: UUID) -> AnyRow:
-        """Give the webhook a new secret; the present one signs as well for a day."""
-        await self._locked(webhook_id, None)
-        await self._webhooks.rotate(webhook_id, OVERLAP)
-        await self._record("webhook.rotate_secret", webhook_id)
+    async def rotate(
+        self, webhook_id: UUID, expected: Revisions | None, *, end_former: bool
+    ) -> AnyRow:
+        """Give the webhook a new secret; unless it is ended, the present one signs for a day."""
+        await self._locked(webhook_id, expected)
+        await self._webhooks.rotate(webhook_id, None if end_former else OVERLAP)
+        await self._record("webhook.rotate_secret", webhook_id, end_former=end_former)
         return await self.get(webhook_id)
 
     async def remove(self, webhook_id: UUID, expected: Revisions | None) -> None:
         row = await self._locked(webhook_id, expected)
         await self._webhooks.remove(webhook_id)
-        url = self._keys.open_url(self._account_id, row.id, row.sealed_url)
-        await self._record("webhook.delete", webhook_id, url=url)
+        await self._record("webhook.delete", webhook_id, url=url_of(self._keys, row))
 
     async def deliveries(
         self, webhook_id: UUID, status: str | None, after: UUID | None, limit: int
@@ -123,28 +125,31 @@ class WebhookService:
     async def test(self, webhook_id: UUID) -> AnyRow:
         """Queue a message that is no event, also for a webhook that is not active yet."""
         await self._locked(webhook_id, None)
-        await self._require_share(webhook_id)
-        queued = await self._webhooks.queue(webhook_id, TEST)
-        await self._record("webhook.test", webhook_id, delivery_id=str(queued.id))
-        return queued
+        return await self._queue("webhook.test", webhook_id, TEST)
 
     async def replay(self, webhook_id: UUID, delivery_id: UUID) -> AnyRow:
-        """Queue the event of a delivery once more."""
+        """Queue the event, or the test, of a delivery once more."""
         row = await self._locked(webhook_id, None)
         former = await self._webhooks.delivery(webhook_id, delivery_id)
         if former is None:
             raise NotFound
-        if former.event_number is None:
-            return await self.test(webhook_id)
-        if not row.active:
-            raise WebhookInactive
-        if not await self._webhooks.has_event(former.event_number):
-            raise EventExpired
-        await self._require_share(webhook_id)
-        queued = await self._webhooks.queue(
-            webhook_id, former.type, event_number=former.event_number, replay_of=former.id
+        if former.event_number is not None:
+            if not row.active:
+                raise WebhookInactive
+            if not await self._webhooks.has_event(former.event_number):
+                raise EventExpired
+        return await self._queue(
+            "webhook.replay",
+            webhook_id,
+            former.type,
+            event_number=former.event_number,
+            replay_of=former.id,
         )
-        await self._record("webhook.replay", webhook_id, delivery_id=str(queued.id))
+
+    async def _queue(self, action: str, webhook_id: UUID, type_: str, **columns: Any) -> AnyRow:
+        await self._require_share(webhook_id)
+        queued = await self._webhooks.queue(webhook_id, type_, **columns)
+        await self._record(action, webhook_id, delivery_id=str(queued.id))
         return queued
 
     async def _locked(self, webhook_id: UUID, expected: Revisions | None) -> AnyRow:
@@ -173,9 +178,8 @@ class WebhookService:
         }
         if change.types is not None and list(change.types) != list(row.types):
             columns["types"] = list(change.types)
-        place = self._account_id, row.id
-        if change.url is not None and change.url != self._keys.open_url(*place, row.sealed_url):
-            columns["sealed_url"] = self._keys.seal_url(*place, change.url)
+        if change.url is not None and change.url != url_of(self._keys, row):
+            columns["sealed_url"] = self._keys.seal_url(self._account_id, row.id, change.url)
         return columns
 
     async def _record(

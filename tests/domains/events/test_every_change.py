@@ -10,7 +10,14 @@ from app.settings import Role
 from tests.support.routes import LESSONS, RouteUnderTest, routes_of, set_up, user_of
 from tests.support.world import World
 
+_WIRING = "where the account's events are sent, which the audit log has"
 WITHOUT = {
+    "addWebhook": _WIRING,
+    "changeWebhook": _WIRING,
+    "deleteWebhook": _WIRING,
+    "replayWebhookDelivery": _WIRING,
+    "rotateWebhookSecret": _WIRING,
+    "testWebhook": _WIRING,
     "changeAccount": "what the user's own page shows: the selected environment, the time zone",
     "endOtherSessions": "who is signed in to the dashboard, which the audit log has",
     "endSession": "who is signed in to the dashboard, which the audit log has",

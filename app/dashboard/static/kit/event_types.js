@@ -31,6 +31,7 @@ export const EVENT_TYPES = {
   "freeze.lifted": "Freeze lifted",
   "operation.progress": "Operation in progress",
   "operation.finished": "Operation finished",
+  "webhook.disabled": "Webhook deactivated",
   "account.closing": "Account closing",
 };
 
@@ -48,6 +49,7 @@ const TONES = /** @type {Record<string, string>} */ ({
   "opening.refused": "warning",
   "position.unexpected": "warning",
   "freeze.added": "cold",
+  "webhook.disabled": "bad",
   "account.closing": "bad",
 });
 

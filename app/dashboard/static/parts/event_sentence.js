@@ -107,6 +107,9 @@ const SENTENCES = {
   "operation.finished": (one) =>
     html`${operation(one)} ${one.data.status === "succeeded" ? "is done" : one.data.status === "cancelled" ? "was cancelled" : "failed"}:
       ${" "}<a href="/settings">open Settings</a>.`,
+  "webhook.disabled": (one) =>
+    html`The webhook to <bdi>${one.data.host ?? "an address"}</bdi> was deactivated:
+      ${" "}${one.data.reason === "gone" ? "the receiver says that it is gone" : "nothing has arrived for 5 days"}.`,
   "account.closing": () => "The account is being closed.",
 };
 

@@ -101,6 +101,7 @@ async def test_bots_tokens_keys_and_secrets_are_gone_when_the_answer_arrives(wor
     user = world.user()
     bot, _, _ = await user.ready_bot()
     await user.post("/v1/freezes", {"scope": "account"})
+    await user.post("/v1/webhooks", {"url": "https://example.com/hook"})
 
     operation = await closed(user)
 
@@ -112,6 +113,7 @@ async def test_bots_tokens_keys_and_secrets_are_gone_when_the_answer_arrives(wor
         "credentials": 1,
         "trading_assets": 0,
         "freezes": 1,
+        "webhooks": 1,
     }
     assert (await bot.get("/v1/runtime/config")).status_code == 401
     async with world.context.database.sessions() as session:
