@@ -36,7 +36,7 @@ async def start(scene: Scene) -> None:
         held
         == {
             "runtime": {"master-0001.private", "token-hmac", "audit-hmac"},
-            "api": {"master-0001.public", "fingerprint-hmac", "audit-hmac"},
+            "api": {"master-0001.public", "fingerprint-hmac", "audit-hmac", "webhook-key"},
             "catalogue": set(),
             "purge": set(),
         },

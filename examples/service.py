@@ -39,7 +39,7 @@ PARTS = {
 """The command of each role's process. Runtime is first: it registers the master key for api."""
 KEY_FILES = {
     "runtime": ("master-*.private", "token-hmac", "audit-hmac"),
-    "api": ("master-*.public", "fingerprint-hmac", "audit-hmac"),
+    "api": ("master-*.public", "fingerprint-hmac", "audit-hmac", "webhook-key"),
 }
 """The key files that a role holds; the workers hold none."""
 SETTINGS = {

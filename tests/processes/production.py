@@ -25,7 +25,7 @@ from tests.processes.running import (
 )
 
 HELD = {
-    "api": ("master-*.public", "fingerprint-hmac", "audit-hmac"),
+    "api": ("master-*.public", "fingerprint-hmac", "audit-hmac", "webhook-key"),
     "runtime": ("master-*.private", "token-hmac", "audit-hmac"),
 }
 
@@ -92,10 +92,22 @@ class Installation:
         """Start a server of another release's code, with the settings that it knows."""
         port = free_port()
         known = (code / "app" / "settings.py").read_text()
+        kinds = (code / "app" / "custody" / "keyfiles.py").read_text()
+        # It refuses files that it does not know.
+        keys = self.folder / f"keys of {role} of another release"
+        shutil.copytree(
+            self.keys_of(role),
+            keys,
+            dirs_exist_ok=True,
+            ignore=lambda _, names: [
+                name for name in names if "master" not in name and f'"{name}"' not in kinds
+            ],
+        )
+        hosts = _known_hosts(code, self.exchange_hosts)
         settings = {
             name: value
             for name, value in self.settings(
-                role, port=port, exchange_hosts=_known_hosts(code, self.exchange_hosts)
+                role, port=port, keys_dir=keys, exchange_hosts=hosts
             ).items()
             if f"    {name.removeprefix('BOTKEYS_').lower()}: " in known
             or not name.startswith("BOTKEYS_")
