@@ -19,6 +19,7 @@ from app.kit.secret_files import SecretFileUnusable, read_secret_file
 from app.kit.service_links import is_service_link, service_links, without
 from botkeys.addresses import is_loopback
 from botkeys.exchanges.hosts import beyond_this_machine
+from botkeys.transport.outbound import no_proxy_fault, proxy_fault
 from botkeys.variables import VARIABLES
 
 PREFIX = "BOTKEYS_"
@@ -73,12 +74,27 @@ def _exceptions(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+def _proxy(url: SecretStr | None) -> SecretStr | None:
+    if url is not None and (fault := proxy_fault(url.get_secret_value())):
+        raise ValueError(fault)
+    return url
+
+
+def _direct_hosts(words: tuple[str, ...]) -> tuple[str, ...]:
+    for word in words:
+        if fault := no_proxy_fault(word):
+            raise ValueError(fault)
+    return words
+
+
 LOOPBACK = ("localhost", "127.0.0.0/8", "::1")
 SHARED_STORE_SCHEMES = ("redis://", "rediss://", "unix://")
 SharedStoreUrl = Annotated[SecretStr | None, AfterValidator(_shared_store)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
+ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
 Words = Annotated[tuple[str, ...], NoDecode]
 Origins = Annotated[tuple[str, ...], NoDecode, AfterValidator(origins)]
+DirectHosts = Annotated[tuple[str, ...], NoDecode, AfterValidator(_direct_hosts)]
 Networks = Annotated[tuple[str, ...], NoDecode, AfterValidator(networks)]
 Exceptions = Annotated[tuple[str, ...], NoDecode, AfterValidator(_exceptions)]
 
@@ -88,6 +104,7 @@ LISTS = (
     "dashboard_scopes",
     "cors_origins",
     "outbound_addresses",
+    "no_proxy",
     "webhook_allow",
     "trusted_proxies",
 )
@@ -296,6 +313,22 @@ class Settings(BaseSettings):
         (),
         description="Addresses and networks (CIDR) from which this service calls exchanges, so "
         "that users can restrict their keys to them; shown by `GET /v1/exchanges`.",
+    )
+    ca_file: Path | None = Field(
+        None,
+        description="PEM file with certificates of private authorities that issuer, exchanges and "
+        "webhooks are trusted by, besides the public ones. Read once, at the start.",
+    )
+    https_proxy: ProxyUrl = Field(
+        None,
+        description="`http://` or `https://` proxy, through which https calls of issuer and "
+        "exchanges go by CONNECT; may hold a name and a password. Loopback addresses are called "
+        "directly. The variables `HTTPS_PROXY` and `NO_PROXY` are not read.",
+    )
+    no_proxy: DirectHosts = Field(
+        (),
+        description="Hosts that are called without `BOTKEYS_HTTPS_PROXY`: names, each with all "
+        "names below it, addresses and networks (CIDR), without ports.",
     )
     key_check_timeout: float = Field(
         5,

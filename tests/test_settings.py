@@ -7,7 +7,7 @@ import pytest
 
 import botkeys
 from app.settings import PREFIX, Mode, Settings, SettingsError, load_settings, secret_settings
-from botkeys.variables import EXCHANGE_HOSTS, VARIABLES
+from botkeys.variables import CA_FILE, EXCHANGE_HOSTS, HTTPS_PROXY, NO_PROXY, VARIABLES
 
 
 @pytest.fixture
@@ -95,7 +95,9 @@ def test_every_mistake_is_reported_at_once(environment: pytest.MonkeyPatch) -> N
 def test_the_variables_of_the_sdk_s_commands_are_no_mistake(
     environment: pytest.MonkeyPatch,
 ) -> None:
-    for name in VARIABLES - {EXCHANGE_HOSTS}:  # the one that the service reads as well
+    settings = {PREFIX + name.upper() for name in Settings.model_fields}
+    assert VARIABLES & settings == {EXCHANGE_HOSTS, CA_FILE, HTTPS_PROXY, NO_PROXY}
+    for name in VARIABLES - settings:
         environment.setenv(name, "PLANTED")
     assert "PLANTED" not in repr(load_settings())
     used = re.findall(r'"(BOTKEYS_[A-Z_]+)"', " ".join(_sources_of_the_sdk()))
@@ -180,6 +182,7 @@ def example(name: str) -> str:
         "database_url": "postgresql:///PLANTED",
         "direct_database_url": "postgresql:///PLANTED",
         "limits_url": "redis://PLANTED",
+        "https_proxy": "http://user:PLANTED@proxy.test",
     }.get(name, "PLANTED")
 
 

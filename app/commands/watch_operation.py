@@ -1,6 +1,7 @@
 """`botkeys operations watch`: the progress of an operation as a bar on the terminal."""
 
 import asyncio
+import os
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from app.domains.operations.repository import FINISHED
 from app.settings import SettingsError
 from botkeys.sealing.secret import Secret
 from botkeys.transport.client import HttpTransport, TransportError, TransportLimits
+from botkeys.transport.outbound import Outbound, OutboundFault
 
 LOOK_SECONDS = 1.0
 LONGEST_PAUSE = 8.0
@@ -48,7 +50,7 @@ async def watch(
         TimeElapsedColumn(),
     )
     url = f"{address}/v1/operations/{operation_id}"
-    async with HttpTransport(_LIMITS) as transport:
+    async with HttpTransport(_LIMITS, outbound=_outbound()) as transport:
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task("waiting", total=None)
             absence = Absence(address, console, look_seconds, patience)
@@ -126,6 +128,13 @@ def _described(document: dict[str, Any]) -> str:
     if status == "running" and document["phase"]:
         return str(document["phase"]).replace("_", " ")
     return status
+
+
+def _outbound() -> Outbound:
+    try:
+        return Outbound.of_variables(os.environ)
+    except OutboundFault as error:
+        raise SettingsError(str(error)) from None
 
 
 async def _look(transport: HttpTransport, url: str, token: Secret) -> dict[str, Any] | None:

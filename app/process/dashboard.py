@@ -10,6 +10,7 @@ from app.auth.verifier import TokenVerifier
 from app.settings import PREFIX, Mode, Role, Settings, SettingsError
 from botkeys.sealing.secret import Secret
 from botkeys.transport.client import HttpTransport, TransportLimits
+from botkeys.transport.outbound import Outbound
 
 NEEDED = ("oidc_issuer", "dashboard_client_id", "dashboard_client_secret", "public_url")
 """The settings without which nobody could sign in to a dashboard in production."""
@@ -58,7 +59,11 @@ def id_token_verifier(settings: Settings, keys: RemoteKeys | None) -> IdTokenVer
 
 
 async def open_code_flow(
-    settings: Settings, role: Role, id_tokens: IdTokenVerifier | None, stack: AsyncExitStack
+    settings: Settings,
+    role: Role,
+    id_tokens: IdTokenVerifier | None,
+    outbound: Outbound,
+    stack: AsyncExitStack,
 ) -> CodeFlow | None:
     """Return the sign-in with the issuer; `None` if there is none, or another role's.
 
@@ -70,7 +75,7 @@ async def open_code_flow(
         return None
     if issuer is None or client_id is None or secret is None:
         return None
-    transport = await stack.enter_async_context(HttpTransport(_LIMITS))
+    transport = await stack.enter_async_context(HttpTransport(_LIMITS, outbound=outbound))
     client = Client(
         issuer=issuer,
         client_id=client_id,

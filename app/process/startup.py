@@ -39,6 +39,7 @@ from app.limits.requests import RequestLimits
 from app.limits.shared import SharedStore
 from app.process.closure_watch import watched_closures
 from app.process.dashboard import id_token_verifier, open_code_flow, require_dashboard_settings
+from app.process.outbound import outbound_of
 from app.settings import PREFIX, Mode, Role, Settings, SettingsError
 from botkeys.exchanges.hosts import HostOverrides, layered
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
@@ -256,7 +257,8 @@ async def open_context(
             "production, run the roles api and runtime as separate processes.",
         )
     async with AsyncExitStack() as stack:
-        transport = await stack.enter_async_context(HttpTransport())
+        outbound = outbound_of(settings)
+        transport = await stack.enter_async_context(HttpTransport(outbound=outbound))
         issuer_keys = _issuer_keys(settings, transport, stack)
         verifier = _verifier(settings, issuer_keys)
         id_tokens = id_token_verifier(settings, issuer_keys)
@@ -322,7 +324,7 @@ async def open_context(
             key_checks=AccountWriteLimiter(KEY_CHECKS_AT_ONCE),
             shares=Shares.of_pool(settings.database_pool_size, settings.database_dear_timeout),
             pairs=pairs,
-            code_flow=await open_code_flow(settings, role, id_tokens, stack),
+            code_flow=await open_code_flow(settings, role, id_tokens, outbound, stack),
             id_tokens=id_tokens,
             event_streams=event_streams,
             api=api,

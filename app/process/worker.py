@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from app.db.engine import Database
 from app.domains.catalogue.refresher import CatalogueRefresher
+from app.process.outbound import outbound_of
 from app.process.startup import intervals, open_exchanges, open_settings_database, start_logging
 from app.process.stopping import StopRequest
 from app.settings import Settings, Work
@@ -43,7 +44,10 @@ async def _run(settings: Settings, kind: Work, stop: StopRequest) -> int:
 @asynccontextmanager
 async def _catalogues(settings: Settings, database: Database) -> AsyncIterator[CatalogueRefresher]:
     """Yield the refresher, and with it the only connections that leave for the exchanges."""
-    async with HttpTransport() as transport, open_exchanges(settings, transport) as exchanges:
+    async with (
+        HttpTransport(outbound=outbound_of(settings)) as transport,
+        open_exchanges(settings, transport) as exchanges,
+    ):
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         try:
             yield catalogues

@@ -22,6 +22,7 @@ CLIENT = {
     "Secret",
     "Pace",
     "HttpTransport",
+    "Outbound",
     "TransportLimits",
     "BotConfig",
     "ConfigKey",

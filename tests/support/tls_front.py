@@ -49,14 +49,14 @@ class Authority:
         signed = self._signed(subject, key, authority=False, end=end, host=host)
         issued = Certificate(self._folder / f"{name}.crt", self._folder / f"{name}.key")
         issued.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-        issued.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        _write_key(issued.key, key)
         return issued
+
+    def write_key(self) -> Path:
+        """Write its own key to a file, for a server whose certificate nobody else issued."""
+        path = self.path.with_suffix(".key")
+        _write_key(path, self._key)
+        return path
 
     def _signed(
         self,
@@ -79,9 +79,27 @@ class Authority:
             .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
         )
         if host:
-            names = [x509.IPAddress(ip_address(host))]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            builder = builder.add_extension(
+                x509.SubjectAlternativeName([_general_name(host)]), critical=False
+            )
         return builder.sign(self._key, hashes.SHA256())
+
+
+def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 @asynccontextmanager

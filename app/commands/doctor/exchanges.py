@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from app.commands.doctor.clocks import skew
 from app.commands.doctor.finding import Finding, fault, ok, warning
 from app.commands.doctor.part import CALLING, Subject
+from app.process.outbound import outbound_of
+from app.settings import SettingsError
 from botkeys.exchanges.hosts import merged
 from botkeys.exchanges.registry import ADAPTERS, Exchanges
 from botkeys.transport.client import HttpTransport, Redirected, TransportError, TransportLimits
@@ -29,7 +31,12 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
     settings = subject.settings
     if subject.part not in CALLING:
         return
-    async with HttpTransport(_LIMITS) as transport:
+    try:
+        outbound = outbound_of(settings)
+    except SettingsError as error:
+        yield fault(NAME, str(error), "See docs/deployment.md, The way out.")
+        return
+    async with HttpTransport(_LIMITS, outbound=outbound) as transport:
         try:
             Exchanges(transport, hosts=settings.exchange_hosts)
         except ValueError as error:
@@ -98,7 +105,7 @@ async def _reach(transport: HttpTransport, host: _Host) -> str | float | None:
     except Redirected:
         return None
     except TransportError as error:
-        return error.cause
+        return (error.explanation or error.cause).removesuffix(".")
 
 
 def _names(places: dict[str, list[str | float | None]], away: list[str]) -> str:

@@ -9,6 +9,8 @@ from app.auth.strict_json import NotAnObject, read_object
 from app.commands.doctor.clocks import skew
 from app.commands.doctor.finding import Finding, fault, ok, warning
 from app.commands.doctor.part import Subject
+from app.process.outbound import outbound_of
+from app.settings import SettingsError
 from botkeys.transport.client import HttpAnswer, HttpTransport, TransportError, TransportLimits
 
 NAME = "issuer"
@@ -43,11 +45,17 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
                 "Only on this machine may it be http, for a test.",
             )
             return
-    async with HttpTransport(_LIMITS) as transport:
+    try:
+        outbound = outbound_of(settings)
+    except SettingsError as error:
+        yield fault(NAME, str(error), "See docs/deployment.md, The way out.")
+        return
+    async with HttpTransport(_LIMITS, outbound=outbound) as transport:
         try:
             answer, keys = await _fetch(transport, subject, issuer)
         except TransportError as error:
-            yield fault(NAME, f"It cannot be reached ({error.cause}).", _REMEDY)
+            reason = (error.explanation or error.cause).removesuffix(".")
+            yield fault(NAME, f"It cannot be reached ({reason}).", _REMEDY)
             return
         except (BadAnswer, BadKeySet, NotAnObject) as error:
             sentence = str(error) or "the response is not a JSON object"

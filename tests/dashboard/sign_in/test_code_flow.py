@@ -20,6 +20,7 @@ from app.auth.verifier import TokenVerifier
 from app.dashboard.sign_in.states import LIFETIME, SignInStates, new_browser
 from app.main import use_context
 from app.process import dashboard
+from app.process.outbound import outbound_of
 from app.settings import Mode, Role, Settings, SettingsError
 from botkeys import base64url
 from botkeys.sealing.boxes import SecretBytes
@@ -64,7 +65,9 @@ async def signing(
     )
     reached = ASGITransport(issuer.app())
     monkeypatch.setattr(
-        dashboard, "HttpTransport", lambda _limits: HttpTransport(LIMITS, transport=reached)
+        dashboard,
+        "HttpTransport",
+        lambda _limits, *, outbound: HttpTransport(LIMITS, outbound=outbound, transport=reached),
     )
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(HttpTransport(LIMITS, transport=reached))
@@ -72,7 +75,9 @@ async def signing(
         stack.push_async_callback(keys.close)
         verifier = TokenVerifier(ISSUER, settings.oidc_audience, [ALGORITHM], keys)
         id_tokens = dashboard.id_token_verifier(settings, keys)
-        flow = await dashboard.open_code_flow(settings, Role.ALL, id_tokens, stack)
+        flow = await dashboard.open_code_flow(
+            settings, Role.ALL, id_tokens, outbound_of(settings), stack
+        )
         context = replace(world.context, settings=settings, verifier=verifier, code_flow=flow)
         use_context(world.app, context)
         yield replace(world, context=context)

@@ -254,12 +254,6 @@ async def test_the_environments_proxy_is_not_used(
         assert (await client.request("GET", server.url)).status == 200
 
 
-async def test_a_given_proxy_is_used(server: RawServer) -> None:
-    async with HttpTransport(PATIENT, proxy=server.url) as client:
-        await client.request("GET", "http://exchange.invalid/a?b=c")
-    assert server.heads[0].startswith(b"GET http://exchange.invalid/a?b=c HTTP/1.1\r\n")
-
-
 async def test_one_host_is_never_asked_by_more_than_the_limit_at_once(server: RawServer) -> None:
     server.released.clear()
     limits = replace(PATIENT, concurrency_per_host=2)

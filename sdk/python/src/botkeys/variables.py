@@ -1,8 +1,11 @@
-"""The environment variables of the SDK's commands, beside which the service has its settings."""
+"""The environment variables of the SDK, beside which the service has its settings."""
 
 URL = "BOTKEYS_URL"
 TOKEN_FILE = "BOTKEYS_TOKEN_FILE"
 TOKEN = "BOTKEYS_TOKEN"
 EXCHANGE_HOSTS = "BOTKEYS_EXCHANGE_HOSTS"
+CA_FILE = "BOTKEYS_CA_FILE"
+HTTPS_PROXY = "BOTKEYS_HTTPS_PROXY"
+NO_PROXY = "BOTKEYS_NO_PROXY"
 
-VARIABLES = frozenset({URL, TOKEN_FILE, TOKEN, EXCHANGE_HOSTS})
+VARIABLES = frozenset({URL, TOKEN_FILE, TOKEN, EXCHANGE_HOSTS, CA_FILE, HTTPS_PROXY, NO_PROXY})

@@ -66,7 +66,7 @@ from botkeys.exchanges.model import (
 )
 from botkeys.sealing.secret import Secret
 from botkeys.sealing.suites import SuiteName
-from botkeys.transport.client import HttpTransport, TransportLimits
+from botkeys.transport.client import HttpTransport, Outbound, TransportLimits
 
 # Without a handler of the program's own, Python would print our warnings to its standard error.
 logging.getLogger("botkeys").addHandler(logging.NullHandler())
@@ -109,6 +109,7 @@ __all__ = [
     "NotRecordable",
     "NotReserved",
     "OlderVersion",
+    "Outbound",
     "OutboxUnusable",
     "Pace",
     "PermissionAnswer",

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, final
@@ -11,7 +12,7 @@ from botkeys.client.errors import InsecureAddress, NotAuthenticated
 from botkeys.client.errors import Unreachable as UnreachableError
 from botkeys.client.models import refusal
 from botkeys.sealing.secret import Secret
-from botkeys.transport.client import HttpAnswer, HttpStream, HttpTransport, TransportError
+from botkeys.transport.client import HttpAnswer, HttpStream, HttpTransport, Outbound, TransportError
 
 _UNAUTHENTICATED = 401
 
@@ -34,6 +35,7 @@ class Connection:
         self._base_url = _checked_address(base_url, allow_insecure_http=allow_insecure_http)
         self.__token = token
         self._transport = transport
+        self._outbound = Outbound.of_variables(os.environ) if transport is None else Outbound()
         self._owns_transport = transport is None
         self.on_revoked: Callable[[], None] = lambda: None
         self.revoked = asyncio.Event()
@@ -42,7 +44,7 @@ class Connection:
     @property
     def transport(self) -> HttpTransport:
         if self._transport is None:
-            self._transport = HttpTransport()
+            self._transport = HttpTransport(outbound=self._outbound)
         return self._transport
 
     async def call(
@@ -105,7 +107,8 @@ class Connection:
 
 
 def unreachable(error: TransportError) -> UnreachableError:
-    return UnreachableError(f"{type(error).__name__} ({error.cause})", retryable=error.retryable)
+    cause = error.explanation or f"{type(error).__name__} ({error.cause})"
+    return UnreachableError(cause.removesuffix("."), retryable=error.retryable)
 
 
 def _checked_address(base_url: str, *, allow_insecure_http: bool) -> str:

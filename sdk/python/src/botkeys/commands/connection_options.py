@@ -7,7 +7,7 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,6 +15,9 @@ from botkeys.addresses import address_fault
 from botkeys.commands.endings import UsageFault
 from botkeys.sealing.secret import Secret
 from botkeys.variables import TOKEN, TOKEN_FILE, URL
+
+if TYPE_CHECKING:
+    from botkeys.transport.outbound import Outbound
 
 _LONGEST_TOKEN = 65_536
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -49,6 +52,17 @@ def service_address(url: str | None) -> str:
     if fault is not None:
         raise UsageFault(fault, code="insecure_address")
     return url.rstrip("/")
+
+
+def outbound(variables: Mapping[str, str] = os.environ) -> "Outbound":
+    """Return the way out that the variables describe. Raises UsageFault."""
+    from botkeys.transport.outbound import Outbound, OutboundFault  # noqa: PLC0415  # not for help
+
+    try:
+        return Outbound.of_variables(variables)
+    except OutboundFault as error:
+        fault = str(error)
+    raise UsageFault(fault, code="outbound_settings")
 
 
 def read_token(

@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botkeys.commands.connection_options import outbound
 from botkeys.commands.endings import BadData, Ending, UsageFault
 from botkeys.commands.entered_credentials import Entered, enter_credentials
 from botkeys.commands.exchange_names import Market
@@ -22,6 +23,7 @@ from botkeys.exchanges.errors import (
     NoEndpoint,
     RateLimited,
     Refused,
+    Unreachable,
     Unreadable,
     unclear_reason,
 )
@@ -164,7 +166,7 @@ def _tidy(profile: ExchangeProfile, entered: Entered) -> tuple[Credentials, tupl
 async def _ask(
     market: Market, credentials: Credentials, hosts: HostOverrides, seconds: float
 ) -> Finding:
-    async with HttpTransport() as transport:
+    async with HttpTransport(outbound=outbound()) as transport:
         try:
             adapter = Exchanges(transport, hosts=hosts).adapter(market.exchange)
         except (ValueError, AttributeError, TypeError) as error:
@@ -216,6 +218,8 @@ def _failed(market: Market, error: ExchangeError | TimeoutError) -> Finding:
                 exchange_code=error.code,
                 advice=(f"{name} answered, but neither accepted nor rejected the key.",),
             )
+        case Unreachable(explanation=str(explanation)):
+            reason, sentence = "no_answer", f"{name} cannot be asked: {explanation}"
         case _:
             reason = "no_answer"
             sentence = f"{name} did not answer. Is this machine connected, and may it call {name}?"

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from botkeys.client.connection import Connection
 from botkeys.client.errors import BotClientError, Refused, Unreachable
 from botkeys.client.models import refusal
-from botkeys.commands.connection_options import read_token, service_address
+from botkeys.commands.connection_options import outbound, read_token, service_address
 from botkeys.commands.endings import CommandError, Ending, UsageFault
 from botkeys.commands.output import Output, pick, plain
 from botkeys.transport.client import HttpAnswer, HttpTransport, TransportLimits
@@ -37,7 +37,7 @@ class Service:
         self._address = service_address(url)
         token = read_token(token_file, output.warn)
         self._runner = asyncio.Runner()
-        self._transport = HttpTransport(_LIMITS)
+        self._transport = HttpTransport(_LIMITS, outbound=outbound())
         self._connection = Connection(
             self._address, token, self._transport, allow_insecure_http=False
         )

@@ -263,8 +263,8 @@ class RestAdapter(ABC):
             raise RateLimited(self.exchange, retry_after=held.seconds) from None
         except transport.Crowded:
             raise RateLimited(self.exchange) from None
-        except transport.TransportError:
-            raise Unreachable(self.exchange) from None
+        except transport.TransportError as error:
+            raise Unreachable(self.exchange, explanation=error.explanation) from None
         if len(answer.body) < LONG_BYTES:
             payload = _payload(answer)
         else:

@@ -50,7 +50,20 @@ class ExchangeError(Exception):
 
 
 class Unreachable(ExchangeError):
+    """No answer. `explanation` says what somebody has to put right, where that is known."""
+
     retryable = True
+
+    def __init__(
+        self,
+        exchange: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        explanation: str | None = None,
+    ) -> None:
+        self.explanation = explanation
+        super().__init__(exchange, code=code, status=status)
 
 
 class NoEndpoint(Unreachable):

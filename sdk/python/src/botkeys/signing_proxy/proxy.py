@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,6 +20,7 @@ from botkeys.signing_proxy.refusals import Refusal, RefusalCode, malformed
 from botkeys.signing_proxy.rules import KeyHolder, Rules
 from botkeys.signing_proxy.sockets import SocketRelay, open_at_exchange
 from botkeys.signing_proxy.upstream import Upstream
+from botkeys.transport.outbound import Outbound
 
 _logger = logging.getLogger("botkeys.signing_proxy")
 
@@ -36,7 +38,8 @@ class SigningProxy:
 
     `holder` is a running `BotClient`. `placeholder` is what the bot gets in place of the key, and
     `address` where it finds the exchange. `max_order_value` limits a single opening order: in the
-    quote asset, or in USD for inverse contracts.
+    quote asset, or in USD for inverse contracts. `outbound` is the way to the exchange: by default
+    the one that the environment's variables describe.
     """
 
     def __init__(
@@ -46,13 +49,15 @@ class SigningProxy:
         market: Market,
         *,
         max_order_value: Decimal | None = None,
+        outbound: Outbound | None = None,
         clock: Callable[[], datetime] = _utc_now,
     ) -> None:
         if exchange not in DIALECTS:
             raise ValueError(f"{exchange} is not among {', '.join(DIALECTS)}")
         self._dialect: Dialect = DIALECTS[exchange](market, clock)
         self._placeholder = self._dialect.placeholder()
-        self._upstream = Upstream()
+        self._outbound = outbound or Outbound.of_variables(os.environ)
+        self._upstream = Upstream(self._outbound)
         rules = Rules(holder, market.contract_type, max_order_value)
         prices = Prices(self._dialect, self._upstream)
         self._gate = Gate(
@@ -164,7 +169,7 @@ class SigningProxy:
             if headers.get("upgrade", "").lower() != "websocket" or incoming.method != "GET":
                 raise malformed("Only a WebSocket may be asked for.")
             url, make_guard = self._dialect.socket(*read_target(incoming.target))
-            exchange = await open_at_exchange(url)
+            exchange = await open_at_exchange(url, self._outbound)
         except Refusal as refusal:
             _logger.warning("refused a WebSocket: %s", refusal.code)
             await self._refuse_upgrade(refusal, writer)

@@ -4,9 +4,10 @@ import asyncio
 import logging
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI, ProxyError
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
@@ -14,7 +15,8 @@ from websockets.server import ServerProtocol
 from botkeys.signing_proxy.canonical import Incoming
 from botkeys.signing_proxy.guard import Guard, ToExchange
 from botkeys.signing_proxy.refusals import Refusal, RefusalCode
-from botkeys.signing_proxy.upstream import tls_context
+from botkeys.transport.certificates import rejected_certificate
+from botkeys.transport.outbound import Outbound
 
 _MOST_FROM_BOT = 1 << 20
 _MOST_FROM_EXCHANGE = 16 << 20
@@ -128,20 +130,30 @@ class SocketRelay:
                 self._writer.write(data)
 
 
-async def open_at_exchange(url: str) -> ClientConnection:
+async def open_at_exchange(url: str, outbound: Outbound) -> ClientConnection:
     """Open a WebSocket at the exchange. Raises `Refusal`."""
-    secure: Any = tls_context() if url.startswith("wss:") else None
+    parts = urlsplit(url)
+    options: dict[str, Any] = {"ssl": outbound.tls if parts.scheme == "wss" else None}
+    proxy = outbound.proxy_for(parts.scheme, parts.hostname or "")
+    address = None if proxy is None else proxy.reveal()
+    if address is not None and address.startswith("https:"):
+        options["proxy_ssl"] = outbound.tls
+    text = "The exchange does not accept the WebSocket."
     try:
         return await connect(
             url,
-            ssl=secure,
-            proxy=None,
+            **options,
+            proxy=address,
             user_agent_header="botkeys",
             open_timeout=_OPEN_SECONDS,
             ping_interval=None,  # the exchanges send their own
             max_size=_MOST_FROM_EXCHANGE,
             logger=_silent,
         )
-    except _FAILURES:
-        text = "The exchange does not accept the WebSocket."
+    except ProxyError:
+        text = "The proxy of BOTKEYS_HTTPS_PROXY opens no way to the exchange."
+    except _FAILURES as error:
+        rejected = rejected_certificate(error)
+        if rejected is not None:
+            text = f"The exchange cannot be asked: {rejected}"
     raise Refusal(RefusalCode.EXCHANGE_UNREACHABLE, text)

@@ -1,17 +1,17 @@
 """Connections to the exchange, kept open between requests. Bodies pass as they arrive."""
 
-import ssl
 from collections import defaultdict
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from functools import cache
 from typing import cast
+from urllib.parse import unquote_to_bytes, urlsplit
 
-import certifi
 import httpcore
 
 from botkeys.signing_proxy.listener import Answer
 from botkeys.signing_proxy.refusals import Refusal, RefusalCode
+from botkeys.transport.certificates import rejected_certificate
 from botkeys.transport.client import keep_addresses_out_of_logs
+from botkeys.transport.outbound import Outbound
 
 _KEEP_SECONDS = 20.0
 _TIMEOUTS = {"connect": 5.0, "read": 30.0, "write": 10.0, "pool": 5.0}
@@ -32,18 +32,14 @@ _FAILURES = (
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-@cache
-def tls_context() -> ssl.SSLContext:
-    """Return the one context of the process: it takes longer to make than a request."""
-    return ssl.create_default_context(cafile=certifi.where())
-
-
 class Upstream:
     """Open until `aclose`. A connection that was used last is used first."""
 
-    def __init__(self) -> None:
+    def __init__(self, outbound: Outbound) -> None:
         keep_addresses_out_of_logs()
-        self._idle: defaultdict[str, list[httpcore.AsyncHTTPConnection]] = defaultdict(list)
+        self._outbound = outbound
+        self._tunnels = _tunnels(outbound)
+        self._idle: defaultdict[str, list[httpcore.AsyncConnectionInterface]] = defaultdict(list)
 
     async def aclose(self) -> None:
         for connections in self._idle.values():
@@ -68,8 +64,15 @@ class Upstream:
             connection = await self._connection(origin, url, fresh=fresh)
             try:
                 response = await connection.handle_async_request(request)
-            except _NOTHING_SENT:
+            except httpcore.ProxyError as error:
+                status = str(error)[:3]
+                text = f"The proxy of BOTKEYS_HTTPS_PROXY opens no way to the exchange: {status}."
+                raise Refusal(RefusalCode.EXCHANGE_UNREACHABLE, text) from None
+            except _NOTHING_SENT as error:
+                rejected = rejected_certificate(error)
                 text = "The exchange cannot be reached."
+                if rejected is not None:
+                    text = f"The exchange cannot be asked: {rejected}"
                 raise Refusal(RefusalCode.EXCHANGE_UNREACHABLE, text) from None
             except _FAILURES:
                 await connection.aclose()
@@ -83,21 +86,30 @@ class Upstream:
 
     async def _connection(
         self, origin: str, url: httpcore.URL, *, fresh: bool
-    ) -> httpcore.AsyncHTTPConnection:
+    ) -> httpcore.AsyncConnectionInterface:
         idle = self._idle[origin]
         while idle and not fresh:
             connection = idle.pop()
             if connection.is_available() and not connection.has_expired():
                 return connection
             await connection.aclose()
+        if self._tunnels is not None and self._is_proxied(url):
+            return self._tunnels.create_connection(url.origin)
         return httpcore.AsyncHTTPConnection(
             url.origin,
-            ssl_context=tls_context() if url.scheme == b"https" else None,
+            ssl_context=self._outbound.tls if url.scheme == b"https" else None,
             keepalive_expiry=_KEEP_SECONDS,
         )
 
+    def _is_proxied(self, url: httpcore.URL) -> bool:
+        scheme, host = url.scheme.decode("ascii"), url.host.decode("ascii")
+        return self._outbound.proxy_for(scheme, host) is not None
+
     def _answer(
-        self, origin: str, connection: httpcore.AsyncHTTPConnection, response: httpcore.Response
+        self,
+        origin: str,
+        connection: httpcore.AsyncConnectionInterface,
+        response: httpcore.Response,
     ) -> Answer:
         async def close() -> None:
             await response.aclose()
@@ -108,6 +120,27 @@ class Upstream:
 
         headers = [pair for pair in response.headers if pair[0].lower() not in _OF_THE_CONNECTION]
         return Answer(response.status, headers, _body(response), close)
+
+
+def _tunnels(outbound: Outbound) -> httpcore.AsyncHTTPProxy | None:
+    """Return what makes connections through the proxy; `None` without one."""
+    if outbound.proxy is None:
+        return None
+    parts = urlsplit(outbound.proxy.reveal())
+    secure = parts.scheme == "https"
+    auth = (unquote_to_bytes(parts.username or ""), unquote_to_bytes(parts.password or ""))
+    return httpcore.AsyncHTTPProxy(
+        httpcore.URL(
+            scheme=parts.scheme,
+            host=parts.hostname or "",
+            port=parts.port or _PORTS[parts.scheme.encode("ascii")],
+            target="/",
+        ),
+        proxy_auth=auth if auth[0] or auth[1] else None,
+        ssl_context=outbound.tls,
+        proxy_ssl_context=outbound.tls if secure else None,
+        keepalive_expiry=_KEEP_SECONDS,
+    )
 
 
 async def _body(response: httpcore.Response) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""The only module that imports httpx: one HTTP client for every outgoing call.
+"""One HTTP client for every outgoing call. Nothing but this and `network` imports httpx.
 
 Its errors are in `botkeys.transport.errors`. No error and no log record of this module contains an
 address, a header or a body: Binance takes the signature in the query, and OKX the passphrase in
@@ -25,19 +25,25 @@ from tenacity import (
     wait_exponential_jitter,
 )
 
+from botkeys.transport.certificates import rejected_certificate
 from botkeys.transport.deadline import Deadline
 from botkeys.transport.errors import (
     AnswerTooLarge,
     CircuitOpen,
     Crowded,
     Held,
+    ProxyFailed,
+    ProxyRefused,
     Redirected,
     TimedOut,
     TransportError,
     Unreachable,
     Unsendable,
+    Untrusted,
 )
 from botkeys.transport.host_gate import CircuitRule, HostGate, Rate
+from botkeys.transport.network import LEG, Leg, Network, ProxyFault
+from botkeys.transport.outbound import Outbound
 
 __all__ = [
     "ASGITransport",
@@ -52,6 +58,9 @@ __all__ = [
     "HttpAnswer",
     "HttpStream",
     "HttpTransport",
+    "Outbound",
+    "ProxyFailed",
+    "ProxyRefused",
     "Rate",
     "Redirected",
     "Request",
@@ -61,6 +70,7 @@ __all__ = [
     "TransportLimits",
     "Unreachable",
     "Unsendable",
+    "Untrusted",
     "keep_addresses_out_of_logs",
     "retry_after",
     "set_target",
@@ -75,8 +85,17 @@ _SERVER_FAULT = 500
 # A little later than asked and spread out: every caller was given the same second.
 _SPREAD = (0.01, 0.2)
 _UNSENDABLE = (httpx.InvalidURL, httpx.LocalProtocolError, httpx.UnsupportedProtocol)
-_FAILURES = (httpx.HTTPError, httpx.StreamError, *_UNSENDABLE, UnicodeError, zlib.error)
+_FAILURES = (
+    httpx.HTTPError,
+    httpx.StreamError,
+    ProxyFault,
+    *_UNSENDABLE,
+    UnicodeError,
+    zlib.error,
+)
 _AS_IT_IS = {"Accept-Encoding": "identity", "Cache-Control": "no-store"}
+_BETWEEN_LINES = 60.0
+_logger = logging.getLogger("botkeys.transport")
 _GZIP = 31  # zlib's window bits for a gzip header
 
 
@@ -197,25 +216,28 @@ class _Call:
     auth: Auth | None
     until: Deadline
     bound: asyncio.Timeout
+    leg: Leg = field(default_factory=Leg)
 
 
 class HttpTransport:
     """Bounded calls to hosts that may be slow, broken or hostile. One per event loop.
 
-    `proxy` is used only if given: the environment's proxies and netrc are not read. Cookies are
-    not kept. `transport` replaces the network in tests, as in `ASGITransport(app)`.
+    `outbound` says which authorities are trusted and through which proxy calls go: by default the
+    public ones, and none. The environment's proxies and netrc are not read. Cookies are not kept.
+    `transport` replaces the network in tests, as in `ASGITransport(app)`.
     """
 
     def __init__(
         self,
         limits: TransportLimits | None = None,
         *,
-        proxy: str | None = None,
+        outbound: Outbound | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._limits = limits or TransportLimits()
         self._rates: dict[str, Rate] = {}
         self._gates: dict[str, HostGate] = {}
+        self._explained: dict[str, float] = {}
         keep_addresses_out_of_logs()
         self._client = httpx.AsyncClient(
             headers={"User-Agent": "botkeys", "Accept-Encoding": "gzip"},
@@ -223,8 +245,7 @@ class HttpTransport:
             timeout=httpx.Timeout(self._limits.read_timeout, connect=self._limits.connect_timeout),
             follow_redirects=False,
             trust_env=False,
-            proxy=proxy,
-            transport=transport,
+            transport=transport or Network(outbound or Outbound()),
         )
 
     async def __aenter__(self) -> Self:
@@ -296,7 +317,10 @@ class HttpTransport:
         except TimeoutError:
             pass  # `last` holds the outcome of the last attempt, even if time ended before another
         self._judge(host, last)
+        if isinstance(last, _Unanswered) and call.leg.at_proxy:
+            last = ProxyFailed(host, "it does not answer in time")
         if isinstance(last, TransportError):
+            self._explain(last)
             raise last
         return last
 
@@ -327,7 +351,9 @@ class HttpTransport:
         except _FAILURES as error:
             failure = _failure(host, error)
         if response is None:
-            raise failure or Unreachable(host, "no answer")  # outside: see `_once`
+            failure = failure or Unreachable(host, "no answer")
+            self._explain(failure)
+            raise failure  # outside: see `_once`
         try:
             if response.has_redirect_location:
                 raise Redirected(host, f"status {response.status_code}")
@@ -360,6 +386,15 @@ class HttpTransport:
             outcome, _Unanswered | CircuitOpen
         ):
             circuit.failed()
+
+    def _explain(self, error: TransportError) -> None:
+        """Log what somebody has to put right, at most once a minute for each host."""
+        if error.explanation is None:
+            return
+        now = asyncio.get_running_loop().time()
+        if now - self._explained.get(error.host, -_BETWEEN_LINES) >= _BETWEEN_LINES:
+            self._explained[error.host] = now
+            _logger.warning("no call of %s succeeds: %s", error.host, error.explanation)
 
     def _gate(self, host: str) -> HostGate:
         gate = self._gates.get(host)
@@ -408,7 +443,11 @@ class HttpTransport:
 
     async def _exchange(self, call: "_Call") -> HttpAnswer:
         request = self._client.build_request(
-            call.method, call.url, headers=call.headers, content=call.content
+            call.method,
+            call.url,
+            headers=call.headers,
+            content=call.content,
+            extensions={LEG: call.leg},
         )
         response = await self._client.send(request, auth=call.auth, stream=True)
         try:
@@ -439,6 +478,11 @@ class HttpTransport:
 def _failure(host: str, error: Exception) -> TransportError:
     """Return our error for one of `_FAILURES`; raise it outside the `except` that caught that."""
     name = type(error).__name__
+    rejected = rejected_certificate(error)
+    if rejected is not None:
+        return Untrusted(host, str(rejected))
+    if isinstance(error, ProxyFault):
+        return (ProxyRefused if error.refused else ProxyFailed)(host, error.reason)
     if isinstance(error, httpx.TimeoutException):
         return TimedOut(host, name)
     if isinstance(error, (*_UNSENDABLE, UnicodeError)):

@@ -3,6 +3,9 @@
 TransportError
 ├── Unreachable      no connection, or it broke before the whole answer arrived (retryable)
 │   ├── TimedOut     …because the deadline passed (retryable)
+│   ├── Untrusted    …because its certificate, or the proxy's, is not accepted
+│   ├── ProxyFailed  …because the proxy before it opened no way (retryable)
+│   │   └── ProxyRefused  …and will not
 │   └── CircuitOpen  not sent: the host failed repeatedly a moment ago
 ├── Held             not sent: the host asked us to wait longer than the deadline allows
 ├── Crowded          not sent: the deadline passed in our own queue before the host
@@ -15,13 +18,17 @@ from typing import ClassVar
 
 
 class TransportError(Exception):
-    """The base: `host` and `cause` (the class name of the underlying error) are safe to log."""
+    """The base: `host` and `cause` (the class name of the underlying error) are safe to log.
+
+    `explanation` says for people what to do about it, where that is known.
+    """
 
     retryable: ClassVar[bool] = False
 
     def __init__(self, host: str, cause: str) -> None:
         self.host = host
         self.cause = cause
+        self.explanation: str | None = None
         super().__init__(f"{type(self).__name__} at {host}: {cause}")
 
 
@@ -31,6 +38,30 @@ class Unreachable(TransportError):
 
 class TimedOut(Unreachable):
     pass
+
+
+class Untrusted(Unreachable):
+    """A certificate that is not accepted: `cause` names it and the reason."""
+
+    retryable = False
+
+    def __init__(self, host: str, cause: str) -> None:
+        super().__init__(host, cause)
+        self.explanation = cause
+
+
+class ProxyFailed(Unreachable):
+    """A proxy that opened no way to the host."""
+
+    def __init__(self, host: str, cause: str) -> None:
+        super().__init__(host, cause)
+        self.explanation = f"the proxy of BOTKEYS_HTTPS_PROXY opens no way to {host}: {cause}"
+
+
+class ProxyRefused(ProxyFailed):
+    """A proxy that answered with 4xx: a wrong password, or a host that it does not serve."""
+
+    retryable = False
 
 
 class CircuitOpen(Unreachable):

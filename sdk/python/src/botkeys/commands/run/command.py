@@ -15,6 +15,7 @@ import typer
 from botkeys.commands.connection_options import (
     TokenFileOption,
     UrlOption,
+    outbound,
     read_token,
     service_address,
 )
@@ -175,11 +176,14 @@ def _supervise(
     from botkeys.commands.run.session import supervise  # noqa: PLC0415
     from botkeys.commands.run.signals import blocked, passed_on  # noqa: PLC0415
 
+    way_out = outbound(variables)
     remove_stale(variables)
     signals = passed_on()
     # Before any thread is started: all of them inherit it.
     with blocked(signals | {signal.SIGCHLD}) as mask:
-        return asyncio.run(supervise(address, token, wanted, variables, signals, mask, _tell))
+        return asyncio.run(
+            supervise(address, token, wanted, variables, signals, mask, _tell, way_out)
+        )
 
 
 def _tell(sentence: str) -> None:

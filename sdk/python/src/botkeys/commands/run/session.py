@@ -8,6 +8,7 @@ from botkeys.commands.run.acquiring import explain
 from botkeys.commands.run.refusals import NoPlace
 from botkeys.commands.run.supervisor import StandIn, Supervisor, Wanted, as_it_is
 from botkeys.sealing.secret import Secret
+from botkeys.transport.outbound import Outbound
 
 
 async def supervise(
@@ -18,21 +19,22 @@ async def supervise(
     signals: frozenset[int],
     mask: AbstractSet[int],
     tell: Callable[[str], None],
+    outbound: Outbound,
 ) -> int:
     """Return the program's exit status. Raises CommandError if none was started."""
-    async with HttpTransport() as http:
+    async with HttpTransport(outbound=outbound) as http:
         try:
             bot = BotClient(address, token, transport=http)
         except BotClientError as error:
             raise explain(error) from error
         async with bot:
             supervisor = Supervisor(
-                bot, http, wanted, variables, mask, tell, _stand_in(bot, wanted)
+                bot, http, wanted, variables, mask, tell, _stand_in(bot, wanted, outbound)
             )
             return await supervisor.run(signals)
 
 
-def _stand_in(bot: BotClient, wanted: Wanted) -> StandIn:
+def _stand_in(bot: BotClient, wanted: Wanted, outbound: Outbound) -> StandIn:
     """Return what the program gets in place of the credentials. Raises NoPlace."""
     if not wanted.sign:
         return as_it_is
@@ -40,4 +42,4 @@ def _stand_in(bot: BotClient, wanted: Wanted) -> StandIn:
         from botkeys.commands.run.signing import signing_for  # noqa: PLC0415  # needs an extra
     except ModuleNotFoundError as error:
         raise NoPlace(f'--sign needs {error.name}: pip install "botkeys[sign]".') from None
-    return signing_for(bot, wanted.max_order_value)
+    return signing_for(bot, wanted.max_order_value, outbound)

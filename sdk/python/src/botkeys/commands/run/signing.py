@@ -13,10 +13,11 @@ from botkeys.exchanges.model import Endpoints
 from botkeys.exchanges.registry import ADAPTERS
 from botkeys.sealing.secret import Secret
 from botkeys.signing_proxy import SigningProxy, market
+from botkeys.transport.outbound import Outbound
 
 
 def signing_for(
-    bot: BotClient, max_order_value: Decimal | None
+    bot: BotClient, max_order_value: Decimal | None, outbound: Outbound | None = None
 ) -> Callable[[Given], AbstractAsyncContextManager[Given]]:
     """Return what replaces a key's credentials by placeholders, for as long as a program runs."""
 
@@ -32,7 +33,9 @@ def signing_for(
             )
         except ValueError as error:
             raise NoPlace(f"--sign cannot sign for this key: {error}.") from None
-        proxy = SigningProxy(bot, given.exchange, part, max_order_value=max_order_value)
+        proxy = SigningProxy(
+            bot, given.exchange, part, max_order_value=max_order_value, outbound=outbound
+        )
         async with proxy:
             held = proxy.placeholder
             passphrase = held.api_passphrase
