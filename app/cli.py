@@ -17,7 +17,7 @@ gc.set_threshold(50_000, 20, 20)
 
 app = typer.Typer()
 master_key = typer.Typer(help="Create, rotate and inspect master keys.", no_args_is_help=True)
-simulator = typer.Typer(help="The keys of the simulated exchanges.", no_args_is_help=True)
+simulator = typer.Typer(help="The simulated exchanges and their keys.", no_args_is_help=True)
 audit = typer.Typer(help="Verify and shorten the audit log.", no_args_is_help=True)
 app.add_typer(master_key, name="master-key")
 app.add_typer(simulator, name="simulator")
@@ -395,6 +395,19 @@ def status() -> None:
 
 @simulator.command()
 def credentials(
+    exchange: Annotated[str | None, typer.Option(help="Only the keys of this exchange.")] = None,
+    environment: Annotated[
+        str | None,
+        typer.Option(help="live or testnet; demo is Bybit's Demo Trading. Needs --exchange."),
+    ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(
+            help="One credential as the API and `botkeys keys add --credentials -` take it: trade, "
+            "trade_2, other_account, readonly, withdraw, ip_bound, expiring or revoked. Needs "
+            "--exchange; the environment is testnet unless another is given."
+        ),
+    ] = None,
     demo: Annotated[
         bool,
         typer.Option(
@@ -408,8 +421,87 @@ def credentials(
 
     from app import simulator as simulated
 
-    found = simulated.demo_credentials() if demo else simulated.credentials()
+    if exchange is None and (environment is not None or variant is not None):
+        raise typer.BadParameter("--environment and --variant need it.", param_hint="--exchange")
+    if demo and exchange is not None:
+        raise typer.BadParameter("give --environment demo instead.", param_hint="--demo")
+    found: object
+    if exchange is not None:
+        try:
+            found = simulated.select_credentials(exchange, environment, variant)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+    else:
+        found = simulated.demo_credentials() if demo else simulated.credentials()
     typer.echo(json.dumps(found, indent=2))
+
+
+@simulator.command("serve")
+def serve_simulated(
+    port_base: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="The first port: exchanges stand ten apart from here, the control port is 99 on.",
+        ),
+    ] = 8600,
+    port: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="EXCHANGE=PORT",
+            help="The first port of one exchange: live has it, testnet the next. Can be repeated.",
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    beyond_this_machine: Annotated[
+        bool,
+        typer.Option("--beyond-this-machine", help="Allow a --host that others can reach."),
+    ] = False,
+    write: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the document to this file too, once all listen; it is removed at the end.",
+        ),
+    ] = None,
+) -> None:
+    """Serve the simulated exchanges alone on fixed ports, for tests of bots. Ctrl-C stops them.
+
+    Prints a JSON document with their addresses, what to set as BOTKEYS_EXCHANGE_HOSTS, ccxt's
+    urls, and the control port. Needs neither a database nor a service.
+    """
+    from app.commands.serve_simulator import read_ports, serve_simulator
+    from app.process.standard_streams import open_standard_streams
+    from app.settings import Mode, SettingsError, load_settings
+    from app.simulator import PortUnavailable
+    from botkeys.addresses import is_loopback
+
+    open_standard_streams()
+    if not is_loopback(host) and not beyond_this_machine:
+        raise typer.BadParameter(
+            f"{host} can be reached from other machines: add --beyond-this-machine to allow it.",
+            param_hint="--host",
+        )
+    settings = load_settings(default_mode=Mode.DEVELOPMENT)
+    try:
+        ports = read_ports(port_base, port or [])
+    except ValueError as error:
+        raise typer.BadParameter(f"{error}.", param_hint="--port") from None
+    try:
+        status = serve_simulator(
+            host=host,
+            base=port_base,
+            ports=ports,
+            registered=settings.simulated_keys_file,
+            write=write,
+            show=typer.echo,
+            say=lambda sentence: typer.echo(sentence, err=True),
+        )
+    except PortUnavailable as error:
+        raise SettingsError(f"{error} --port-base and --port choose others.") from None
+    except OSError as error:
+        raise SettingsError(f"{error.filename} cannot be written: {error.strerror}.") from None
+    raise typer.Exit(status)
 
 
 @simulator.command()

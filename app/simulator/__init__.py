@@ -3,8 +3,9 @@
 They share no code with `botkeys.exchanges`, so that each can be tested against the other.
 """
 
-from app.simulator.credentials import credentials, demo_credentials
+from app.simulator.credentials import credentials, demo_credentials, select_credentials
 from app.simulator.faults import FaultKind, Faults
+from app.simulator.http_server import PortUnavailable
 from app.simulator.keys import KeyText, Permission, SimulatedKey, Variant
 from app.simulator.registered import NotRegistrable, RegisteredKeys
 from app.simulator.simulator import Simulator
@@ -15,10 +16,12 @@ __all__ = [
     "KeyText",
     "NotRegistrable",
     "Permission",
+    "PortUnavailable",
     "RegisteredKeys",
     "SimulatedKey",
     "Simulator",
     "Variant",
     "credentials",
     "demo_credentials",
+    "select_credentials",
 ]

@@ -112,6 +112,10 @@ class Faults:
             or environment not in (None, fault.environment)
         ]
 
+    def active(self) -> tuple[Fault, ...]:
+        """Return the faults in the order in which they apply."""
+        return tuple(self._faults)
+
     def take(self, exchange: str, environment: str, path: str) -> Fault | None:
         """Return the fault for this call, if any, and use it up once."""
         for fault in self._faults:

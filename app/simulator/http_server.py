@@ -1,4 +1,4 @@
-"""A minimal HTTP/1.1 server on loopback for the simulated exchanges.
+"""A minimal HTTP/1.1 server for the simulated exchanges.
 
 It is not an ASGI server for two reasons: a simulated exchange must be able to cut a connection in
 the middle of a response, and it lives in the service's event loop, where it may neither take the
@@ -8,6 +8,7 @@ service's signals nor delay its shutdown.
 import asyncio
 import http
 import logging
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import httptools
 
 LOOPBACK = "127.0.0.1"
 MAX_BODY = 1 << 20
+_EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104  # recognised, never the default
 _PHRASES = {status.value: status.phrase for status in http.HTTPStatus}
 
 _log = logging.getLogger(__name__)
@@ -111,20 +113,37 @@ class _Inbox:
         self.requests.append((request, self.parser.should_keep_alive()))
 
 
-class HttpServer:
-    """Serves one handler on a free loopback port, from `start` until `stop`."""
+class PortUnavailable(Exception):
+    """A port on which a simulated exchange cannot listen."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
+        super().__init__(f"Nothing can listen on {host}, port {port}: {reason}.")
+
+
+class HttpServer:
+    """Serves one handler from `start` until `stop`, on a free port unless one is given."""
+
+    def __init__(self, handler: Handler, host: str = LOOPBACK, port: int = 0) -> None:
         self._handler = handler
+        self._host = host
+        self._port = port
         self._server: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
         self._stopping = False
 
     async def start(self) -> str:
-        """Listen, and return the base address: `http://127.0.0.1:PORT`."""
-        self._server = await asyncio.start_server(self._accept, LOOPBACK, 0)
+        """Listen, and return the base address: `http://127.0.0.1:PORT`.
+
+        Raises PortUnavailable, as when another process listens there.
+        """
+        try:
+            self._server = await asyncio.start_server(self._accept, self._host, self._port)
+        except OSError as error:
+            raise PortUnavailable(self._host, self._port, error) from None
         port = self._server.sockets[0].getsockname()[1]
-        return f"http://{LOOPBACK}:{port}"
+        reached = LOOPBACK if self._host in _EVERYWHERE else self._host
+        return f"http://[{reached}]:{port}" if ":" in reached else f"http://{reached}:{port}"
 
     async def stop(self) -> None:
         """Close the port and cut every open connection, without waiting for callers."""

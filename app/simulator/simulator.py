@@ -11,8 +11,9 @@ from typing import Self
 from app.simulator import ids as names
 from app.simulator.credentials import key_texts
 from app.simulator.faults import Faults
-from app.simulator.http_server import Handler, HttpServer, Request, Response
+from app.simulator.http_server import LOOPBACK, Handler, HttpServer, Request, Response
 from app.simulator.keys import DEFAULT_SEED, KeyStore, issue
+from app.simulator.ports import Ports
 from app.simulator.registered import RegisteredKeys
 from app.simulator.venue import Clock, Venue, World
 from app.simulator.venues import VENUES
@@ -21,7 +22,9 @@ _LONG = ("bybit", "testnet")
 
 
 class Simulator:
-    """Simulated exchanges on free loopback ports, in the event loop that enters the context.
+    """Simulated exchanges, in the event loop that enters the context.
+
+    They listen on free loopback ports, unless `ports` fixes them and `host` names another address.
 
     `seed` determines keys and prices, `clock` the time there (seconds since 1970). `faults` are the
     initial failures. `perpetuals` is how many trading perpetuals each exchange lists for each
@@ -43,7 +46,11 @@ class Simulator:
         perpetuals: int = 40,
         long_listing: int = 3_000,
         registered: Path | None = None,
+        host: str = LOOPBACK,
+        ports: Ports | None = None,
     ) -> None:
+        self._host = host
+        self._ports = ports
         self.faults = Faults() if faults is None else faults
         self.keys = KeyStore(
             elsewhere=None if registered is None else RegisteredKeys(registered).find
@@ -97,7 +104,7 @@ class Simulator:
     async def __aenter__(self) -> Self:
         try:
             for exchange, venues in self._venues.items():
-                self._hosts[exchange] = await self._open(venues)
+                self._hosts[exchange] = await self._open(exchange, venues)
         except BaseException:
             await self._close()
             raise
@@ -111,15 +118,18 @@ class Simulator:
     ) -> None:
         await self._close()
 
-    async def _open(self, venues: Mapping[str, Venue]) -> dict[str, str]:
-        one = next(iter(venues.values()))
+    async def _open(self, exchange: str, venues: Mapping[str, Venue]) -> dict[str, str]:
+        ports = dict.fromkeys(venues, 0) if self._ports is None else self._ports[exchange]
+        name, one = next(iter(venues.items()))
         if one.one_port:
-            address = await self._listen(_by_header(venues))
+            address = await self._listen(_by_header(venues), ports[name])
             return dict.fromkeys(venues, address)
-        return {name: await self._listen(venue.answer) for name, venue in venues.items()}
+        return {
+            name: await self._listen(venue.answer, ports[name]) for name, venue in venues.items()
+        }
 
-    async def _listen(self, handler: Handler) -> str:
-        server = HttpServer(handler)
+    async def _listen(self, handler: Handler, port: int) -> str:
+        server = HttpServer(handler, self._host, port)
         self._servers.append(server)
         return await server.start()
 

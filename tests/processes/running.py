@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -48,6 +48,16 @@ def free_port() -> int:
         with socket.socket() as taken, suppress(OSError):
             taken.bind(("127.0.0.1", port))
             return port
+
+
+def free_ports() -> int:
+    """Return the first of a hundred free ports, above those of `free_port`."""
+    while True:
+        base = 100 * random.randrange(300, 326)  # noqa: S311  # as above
+        with ExitStack() as taken, suppress(OSError):
+            for port in range(base, base + 100):
+                taken.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            return base
 
 
 def environment(**settings: object) -> dict[str, str]:

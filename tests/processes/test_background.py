@@ -1,7 +1,13 @@
 """The service as a background job, and beside a Kubernetes service of its own name."""
 
+import os
+import pty
 import shlex
 import signal
+import subprocess
+import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -9,7 +15,15 @@ import psutil
 import pytest
 
 from tests.processes.conftest import Run
-from tests.processes.running import BOTKEYS, all_end, environment, eventually, free_port, log_lines
+from tests.processes.running import (
+    BOTKEYS,
+    ROOT,
+    all_end,
+    environment,
+    eventually,
+    free_port,
+    log_lines,
+)
 
 LINKS = {
     "BOTKEYS_SERVICE_HOST": "10.0.0.7",
@@ -52,3 +66,55 @@ def test_a_job_under_nohup_outlives_its_shell_and_a_hangup(
         for process in [job, *(job.children(recursive=True) if job.is_running() else [])]:
             if process.is_running():
                 process.kill()
+
+
+def _leave(terminal: int) -> None:
+    """Type Ctrl-C at the prompt, then end the shell, which warns once of the job that runs."""
+    for typed in (b"\x03", b"exit\n", b"exit\n"):
+        os.write(terminal, typed)
+        time.sleep(0.5)  # a shell has no other way to say that it read what was typed
+
+
+@pytest.mark.torture
+@pytest.mark.parametrize("command", ["make run &", "nohup make run >/dev/null 2>&1 &"])
+def test_a_job_of_a_terminal_outlives_ctrl_c_and_the_terminal(tmp_path: Path, command: str) -> None:
+    port = free_port()
+    env = environment(data_dir=tmp_path / "data", port=port)
+    terminal, shell_end = pty.openpty()
+    with subprocess.Popen(
+        ["setsid", "--ctty", "bash", "--norc", "-i"],  # noqa: S607  # a person's shell
+        cwd=ROOT,
+        env=env,
+        stdin=shell_end,
+        stdout=shell_end,
+        stderr=shell_end,
+    ) as shell:
+        os.close(shell_end)
+        reader = threading.Thread(target=_read_on, args=(terminal,), daemon=True)
+        reader.start()
+        os.write(terminal, f"{command}\n".encode())
+        jobs: list[psutil.Process] = []
+        try:
+            assert eventually(lambda: is_ready(port))
+            jobs = psutil.Process(shell.pid).children(recursive=True)
+            _leave(terminal)
+            shell.wait(10)
+            reader.join(10)
+            os.close(terminal)
+            assert httpx.get(f"http://127.0.0.1:{port}/v1/keys").status_code == 401
+            assert not eventually(lambda: not is_ready(port), 1)
+            services = [process for process in jobs if "dev" in process.cmdline()]
+            services[-1].send_signal(signal.SIGTERM)
+            assert all_end(jobs)
+        finally:
+            for process in jobs:
+                if process.is_running():
+                    process.kill()
+            shell.kill()
+
+
+def _read_on(terminal: int) -> None:
+    """Read what the shell's jobs print until none of them has the terminal."""
+    with suppress(OSError):
+        while os.read(terminal, 1 << 16):
+            pass

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import resource
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,15 @@ from app.cli import app
 from app.db.schema_version import head
 from tests.processes.conftest import Run, Start
 from tests.processes.logins import OWNER, WEAK_OWNER, Logins, make_logins, running
-from tests.processes.running import BOTKEYS, ROOT, environment, long, output_of
+from tests.processes.running import (
+    BOTKEYS,
+    ROOT,
+    environment,
+    eventually,
+    free_ports,
+    long,
+    output_of,
+)
 from tests.processes.trading import new_key, sent
 from tests.support.database import execute
 
@@ -36,6 +46,7 @@ COMMANDS = [
     ("master-key", "status"),
     ("simulator",),
     ("simulator", "credentials"),
+    ("simulator", "serve"),
     ("audit",),
     ("audit", "retire"),
     ("audit", "verify"),
@@ -158,3 +169,73 @@ def test_an_owner_who_may_not_make_roles_learns_what_to_do(run: Run, tmp_path: P
             output_of(BOTKEYS, "migrate", env=settings)
             == f"The database is at migration {head()}.\n"
         )
+
+
+def test_the_simulated_exchanges_are_served_alone_on_fixed_ports(run: Run, tmp_path: Path) -> None:
+    base, settings = free_ports(), environment(data_dir=tmp_path / "data")
+    written = tmp_path / "exchanges.json"
+    command = (BOTKEYS, "simulator", "serve", "--port-base", str(base))
+    serving = run(*command, "--write", written, env=settings)
+    assert eventually(written.exists), serving.text
+    document = json.loads(serving.stdout)
+    assert document == json.loads(written.read_text())
+    assert document["addresses"]["okx"]["testnet"] == f"http://127.0.0.1:{base + 40}"
+    assert document["exchange_hosts"]["okx"]["testnet"]["rest"].endswith(str(base + 40))
+    assert set(document["ccxt_urls"]["okx"]["live"].values()) == {f"http://127.0.0.1:{base + 40}"}
+
+    second = run(*command, env=settings)
+    assert second.wait() == 1
+    assert f"port {base + 20}: Address already in use. --port-base and" in second.stderr
+
+    # The key that is printed works there, and the one that can withdraw is found out.
+    chosen = ("--exchange", "okx", "--environment", "testnet", "--variant", "withdraw")
+    printed = output_of(BOTKEYS, "simulator", "credentials", *chosen, env=settings)
+    checked = subprocess.run(  # noqa: S603  # our own command
+        [BOTKEYS, "check", "okx", "-e", "testnet", "--credentials", "-", "--json"],
+        input=printed,
+        env={**settings, "BOTKEYS_EXCHANGE_HOSTS": json.dumps(document["exchange_hosts"])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert json.loads(checked.stdout)["outcome"] == "dangerous", checked.stderr
+
+    began = time.monotonic()
+    serving.ctrl_c()
+    assert serving.wait() == 0
+    assert time.monotonic() - began < 5  # a fraction of a second on an idle machine
+    assert serving.is_clean
+    assert not written.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("serve", "--host", "0.0.0.0"), "can be reached from other machines"),  # noqa: S104
+        (("serve", "--port", "okx"), "'okx' is not EXCHANGE=PORT, such as okx=9000"),
+        (("credentials", "--variant", "trade"), "--environment and --variant need it"),
+        (("credentials", "--exchange", "okx", "--variant", "x"), "There is no variant 'x', but"),
+        (("credentials", "--exchange", "okx", "--environment", "demo"), "but there are live,"),
+        (("credentials", "--exchange", "ftx"), "There is no exchange 'ftx', but there are bitmex"),
+        (("credentials", "--exchange", "okx", "--demo"), "give --environment demo instead"),
+    ],
+)
+def test_wrong_options_of_the_simulator_are_sentences(
+    options: tuple[str, ...], sentence: str
+) -> None:
+    done = CliRunner().invoke(app, ["simulator", *options], env={"COLUMNS": "400"})
+    assert done.exit_code == 2
+    assert sentence in done.stderr
+
+
+def test_simulated_credentials_can_be_narrowed() -> None:
+    def printed(*options: str) -> Any:
+        done = CliRunner().invoke(app, ["simulator", "credentials", *options])
+        return json.loads(done.stdout)
+
+    every = printed()
+    one = printed("--exchange", "okx", "--variant", "readonly")
+    assert one == every["okx"]["testnet"]["readonly"]
+    assert printed("--exchange", "okx") == {"okx": every["okx"]}
+    demo = printed("--exchange", "bybit", "--environment", "demo")["bybit"]["demo"]
+    assert demo == printed("--demo")["bybit"]["testnet"]
