@@ -228,13 +228,15 @@ def grants() -> None:
     import asyncio
 
     from app.db.grants import grant_again
+    from app.db.migration_locks import Patience
     from app.settings import SettingsError, load_settings
 
     settings = load_settings()
     url = settings.direct_database_url or settings.database_url
     if url is None:
         raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
-    asyncio.run(grant_again(url.get_secret_value()))
+    patience = Patience(report=lambda sentence: typer.echo(sentence, err=True))
+    asyncio.run(grant_again(url.get_secret_value(), patience))
     typer.echo("The service's roles have this release's rights, and no others.")
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db.engine import open_database
 from app.db.failures import sqlstate
 from app.db.granted import GRANTS
+from app.db.migration_locks import Patience, take_turn
 from app.db.roles import ROLES, MigrationNotAllowed
 from app.db.schema_version import current, head
 
@@ -103,19 +104,22 @@ async def complete(url: str) -> bool:
         await database.close()
 
 
-async def grant_again(url: str) -> None:
+async def grant_again(url: str, patience: Patience = Patience()) -> None:  # noqa: B008  # frozen
     """Create the roles that are missing, and give them exactly this release's rights.
 
-    One transaction: running processes see the rights before it or those after it. Raises
-    `NotMigrated` and `MigrationNotAllowed`.
+    One transaction: running processes see the rights before it or those after it. Migrations and
+    others that give rights are waited for: PostgreSQL refuses two changes of one right at once.
+    Raises `NotMigrated`, `MigrationNotAllowed` and `MigrationBlocked`.
     """
     database = open_database(url, application_name="botkeys-grants", pool_size=None)
     try:
-        async with database.engine.begin() as connection:
-            at = await current(connection)
-            if at != head():
-                raise NotMigrated(at)
-            await _grant(connection)
+        async with database.engine.connect() as connection:
+            await take_turn(connection, patience)
+            async with connection.begin():
+                at = await current(connection)
+                if at != head():
+                    raise NotMigrated(at)
+                await _grant(connection)
     except DBAPIError as error:
         if sqlstate(error) == _NOT_ALLOWED:
             raise MigrationNotAllowed from None

@@ -1,5 +1,6 @@
 """The rights of the roles: stated as the migrations leave them, and given again after a restore."""
 
+import asyncio
 import subprocess
 from pathlib import Path
 
@@ -55,7 +56,7 @@ async def test_a_dump_restored_on_a_server_without_the_roles_gets_all_rights_aga
         assert not [line for line in await rights(url) if "botkeys_" in line]
 
         for _ in range(2):
-            await grant_again(url)
+            await asyncio.gather(*(grant_again(url) for _ in range(3)), migrate(url))
             assert await rights(url) == GRANTS
         assert await complete(url)
 

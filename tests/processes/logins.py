@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 from uuid import uuid4
 
 from app.db.embedded import EmbeddedPostgres
@@ -17,6 +18,12 @@ GRANTS = {**documented_logins(), "worker": ("botkeys_worker",)}
 OWNER = "test_owner"
 WEAK_OWNER = "test_weak_owner"
 LOGINS = (*(f"test_{login}" for login in GRANTS), OWNER, WEAK_OWNER)
+
+
+class Addresses(Protocol):
+    """A server with production's logins: it knows the address of each."""
+
+    def url(self, login: str, database: str) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from examples.issuer import Issuer
-from tests.processes.logins import Logins
+from tests.processes.logins import Addresses
 from tests.processes.running import (
     BOTKEYS,
     PATIENCE,
@@ -38,7 +38,7 @@ class Installation:
     """
 
     folder: Path
-    logins: Logins
+    logins: Addresses
     database: str
     issuer: Issuer
     exchange_hosts: str
@@ -164,7 +164,7 @@ def is_ready(process: Running, address: str) -> bool:
 
 @contextmanager
 def installed(
-    folder: Path, logins: Logins, database: str, issuer: Issuer, exchange_hosts: str
+    folder: Path, logins: Addresses, database: str, issuer: Issuer, exchange_hosts: str
 ) -> Iterator[Installation]:
     installation = Installation(folder, logins, database, issuer, exchange_hosts)
     installation.create_master_key()
