@@ -96,7 +96,7 @@ class _Supervisor:
         finally:
             os.close(writing)
         self._running[number] = process
-        return await _said_ready(reading)
+        return await _reported_ready(reading)
 
     async def _keep(self, number: int) -> None:
         """Start a process again whenever it has ended."""
@@ -135,7 +135,7 @@ class _Supervisor:
             await asyncio.wait(waits)
 
 
-async def _said_ready(descriptor: int) -> bool:
+async def _reported_ready(descriptor: int) -> bool:
     """Wait until the process says that it is ready, or closes the pipe without."""
     reader = asyncio.StreamReader()
     with os.fdopen(descriptor, "rb", buffering=0) as pipe:

@@ -110,7 +110,7 @@ def test_no_acknowledged_write_is_lost_and_no_answer_is_untrue_whatever_is_kille
         server = stack.enter_context(debian15("full_page_writes=off"))
         name = prepare(server, ("api", "runtime", "worker"))
         installation = stack.enter_context(
-            installed(tmp_path, _Logins(server), name, oidc, exchange_hosts)  # type: ignore[arg-type]
+            installed(tmp_path, _Logins(server), name, oidc, exchange_hosts)
         )
         fleet = _Fleet(installation)
         assert fleet.is_back()

@@ -142,9 +142,7 @@ print(os.stat("/proc/self/environ").st_uid, os.stat("/proc/self").st_uid)
 
 def change(installation: Installation, *statements: str) -> None:
     """Execute statements as the server's owner."""
-    asyncio.run(
-        execute(installation.logins.postgres.url("postgres", installation.database), *statements)
-    )
+    asyncio.run(execute(installation.logins.url("postgres", installation.database), *statements))
 
 
 def test_an_altered_audit_entry_is_found(pair: Pair, tmp_path: Path) -> None:
@@ -233,7 +231,7 @@ def sealed_to(installation: Installation, key_id: str) -> int:
     """Return the version of the master key that a key's data key is sealed to."""
 
     async def ask() -> int:
-        url = installation.logins.postgres.url("postgres", installation.database)
+        url = installation.logins.url("postgres", installation.database)
         database = open_database(url, application_name="botkeys-tests", pool_size=None)
         query = text("SELECT master_key_version FROM key_credentials WHERE key_id = :id")
         async with database.sessions() as session:
