@@ -363,7 +363,16 @@ class Settings(BaseSettings):
         12, ge=1, description="Number of times that one bot may fetch its credentials per hour."
     )
     heartbeat_lease: float = Field(
-        30, gt=0, description="Seconds that a bot counts as online after a heartbeat."
+        30,
+        gt=0,
+        description="Seconds that a bot counts as online after a heartbeat, if it was asked for "
+        "one every 10 seconds; in proportion longer if it was asked for fewer.",
+    )
+    heartbeats_per_second: float = Field(
+        500,
+        gt=0,
+        description="Heartbeats that one process asks for, about: while it has more bots than can "
+        "each send one in 10 seconds, it asks them to send fewer, down to one in 60 seconds.",
     )
     stream_reread: float = Field(
         5,

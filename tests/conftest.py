@@ -23,6 +23,7 @@ from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.events.stream import EventStreams
+from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.process.startup import intervals, open_context
@@ -184,7 +185,7 @@ async def open_world(
         async with database.sessions.begin() as session:
             assert await register(session, shared.runtime.releasing.fingerprints) == []
         lease = timedelta(seconds=shared.settings.heartbeat_lease)
-        heartbeat_writer = HeartbeatWriter(database, shared.metrics, lease)
+        heartbeat_writer = HeartbeatWriter(database, shared.metrics, HeartbeatPace(500, lease))
         stack.push_async_callback(heartbeat_writer.close)
         # Without a network, a response arrives only when it is complete: so streams end at once.
         limits = StreamLimits(lifetime=0.02)

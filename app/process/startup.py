@@ -30,6 +30,7 @@ from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.events.stream import EventStreams
 from app.domains.keys.pair_generation import PairGenerator
 from app.domains.runtime.config.cache import ConfigCache
+from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.kit.logging import configure_logging
@@ -293,9 +294,9 @@ async def open_context(
         event_streams = EventStreams(database.autocommit)
         stack.push_async_callback(event_streams.close)
         metrics = _metrics(database, config_publisher, event_streams)
-        heartbeat_writer = HeartbeatWriter(
-            database, metrics, timedelta(seconds=settings.heartbeat_lease)
-        )
+        lease = timedelta(seconds=settings.heartbeat_lease)
+        pace = HeartbeatPace(settings.heartbeats_per_second, lease)
+        heartbeat_writer = HeartbeatWriter(database, metrics, pace)
         stack.push_async_callback(heartbeat_writer.close)
         store = _shared_store(settings, stack)
         loader = ConfigRowLoader(database.autocommit)

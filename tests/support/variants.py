@@ -10,6 +10,7 @@ import httpx
 
 from app.db.engine import Database, open_database
 from app.domains.bots.config_row_loader import ConfigRowLoader
+from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
@@ -40,7 +41,9 @@ async def changed(
     new_settings = world.context.settings.model_copy(update=settings or {})
     if "database" in context:
         lease = timedelta(seconds=new_settings.heartbeat_lease)
-        heartbeat_writer = HeartbeatWriter(context["database"], world.context.metrics, lease)
+        heartbeat_writer = HeartbeatWriter(
+            context["database"], world.context.metrics, HeartbeatPace(500, lease)
+        )
         context.setdefault("heartbeat_writer", heartbeat_writer)
         context.setdefault("config_rows", ConfigRowLoader(context["database"].autocommit))
     new_context = replace(world.context, settings=new_settings, **context)

@@ -105,6 +105,9 @@ export function parseHeartbeat(text: string): HeartbeatAnswer {
     requireKind(answer, "config_version", "string");
   }
   requireKind(answer, "may_open_positions", "boolean");
+  if (answer["next_in"] !== undefined) {
+    requireKind(answer, "next_in", "number"); // an older service does not say it
+  }
   return answer as unknown as HeartbeatAnswer;
 }
 

@@ -259,6 +259,11 @@ export interface HeartbeatAnswer {
   config_version: string;
   /** Whether the bot may open new positions. */
   may_open_positions: boolean;
+  /**
+   * Seconds in which the bot should send its next heartbeat: 10, and up to 60 where there are many
+   * bots. By default it counts as online for three times as long.
+   */
+  next_in: number;
 }
 
 /**

@@ -10,6 +10,14 @@ import { jittered, retryThroughOutages, sleep, type Pace } from "./timing.js";
 const OK = 200;
 const NOT_TAKEN = new Set([400, 409, 422]);
 
+/** The longest interval that a service asks for, in seconds. */
+const LONGEST_PAUSE = 60;
+
+/** Return the seconds to the next heartbeat: what the service asks for, or the longer pace. */
+export function pauseAfter(answer: HeartbeatAnswer, pace: Pace): number {
+  return Math.max(pace.heartbeat, Math.min(answer.next_in ?? 0, LONGEST_PAUSE));
+}
+
 /** Sends heartbeats. `report` goes with each of them until the service has taken it. */
 export class HeartbeatSender {
   report: CredentialsReport | null = null;
@@ -30,7 +38,7 @@ export class HeartbeatSender {
       if (this.#feed.newest?.version !== answer.config_version) {
         await this.#readConfiguration(signal);
       }
-      await sleep(jittered(this.#pace.heartbeat), signal);
+      await sleep(jittered(pauseAfter(answer, this.#pace)), signal);
     }
   }
 

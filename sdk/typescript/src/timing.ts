@@ -6,7 +6,8 @@ const LONGEST_WISH = 60;
 const LONGEST_JITTER = 2;
 
 /**
- * Intervals in seconds. `heartbeat` fits more than twice into the service's lease of 30 s.
+ * Intervals in seconds. `heartbeat` fits more than twice into the service's lease of 30 s; a service
+ * with many bots asks for a longer one.
  *
  * A stream that is silent for `streamIdle` is considered broken. It is opened again after the pause
  * that the service asks for, at least `shortestPause`. While that fails, the configuration is polled

@@ -13,6 +13,7 @@ from sqlalchemy import func, select, text, update
 
 from app.db.driver import Executor, Rows, Statement
 from app.db.models import BotEvent, Presence
+from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.domains.runtime.heartbeat.schemas import HeartbeatAnswer
 from app.domains.runtime.heartbeat.writer import BATCH, HeartbeatWriter
 from tests.support.variants import add_unchecked, changed
@@ -74,7 +75,7 @@ class FailingReader:
 @asynccontextmanager
 async def heartbeats_over(world: World, executor: Executor) -> AsyncIterator[HeartbeatWriter]:
     database = replace(world.context.database, autocommit=executor)
-    heartbeat_writer = HeartbeatWriter(database, world.context.metrics, LEASE)
+    heartbeat_writer = HeartbeatWriter(database, world.context.metrics, HeartbeatPace(500, LEASE))
     yield heartbeat_writer
     await heartbeat_writer.close()
 
@@ -92,6 +93,7 @@ async def test_a_bot_is_online_after_its_first_heartbeat_and_offline_after_its_l
     assert answer == {
         "config_version": config["version"],
         "may_open_positions": config["may_open_positions"],
+        "next_in": 10,
     }
     shown = (await user.get(f"/v1/bots/{bot.id}")).json()
     assert shown["online"] is True

@@ -173,3 +173,11 @@ class HeartbeatAnswer(Document):
     may_open_positions: Annotated[
         bool, Field(examples=[True], description="Whether the bot may open new positions.")
     ]
+    next_in: Annotated[
+        float,
+        Field(
+            examples=[10],
+            description="Seconds in which the bot should send its next heartbeat: 10, and up to 60 "
+            "where there are many bots. By default it counts as online for three times as long.",
+        ),
+    ]

@@ -62,6 +62,7 @@ class HeartbeatService:
         return {
             "config_version": config.version,
             "may_open_positions": config.may_open_positions,
+            "next_in": self._heartbeats.pace.beat(),
         }
 
     async def report(self, report: CredentialsReport) -> None:

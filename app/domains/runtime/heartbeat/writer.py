@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
-from datetime import timedelta
 from typing import Any, TypeAlias, TypeVar
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from app.db.base import new_id
 from app.db.driver import Statement
 from app.db.engine import Database
 from app.db.failures import CommitLost, is_outage
+from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.kit.batching import Batch, Batcher, fail
 
 Written = TypeVar("Written")
@@ -144,10 +144,10 @@ _MAKE_HEAD = text(
 class HeartbeatWriter:
     """The writer of a process. While one batch is written the next one gathers."""
 
-    def __init__(self, database: Database, metrics: Metrics, lease: timedelta) -> None:
+    def __init__(self, database: Database, metrics: Metrics, pace: HeartbeatPace) -> None:
         self._database = database
         self._metrics = metrics
-        self._lease = lease
+        self.pace = pace
         self._alone = asyncio.Semaphore(_AT_ONCE)
         self._batcher = Batcher(self._write_batch, size=BATCH, at_once=1)
 
@@ -225,7 +225,7 @@ class HeartbeatWriter:
             "bots": [bot_id for _, bot_id in names],
             "offline_ids": [new_id() for _ in names],
             "online_ids": [new_id() for _ in names],
-            "lease": self._lease,
+            "lease": self.pace.lease,
         }
 
 

@@ -14,6 +14,15 @@ _OK = 200
 _NOT_TAKEN = frozenset({400, 409, 422})
 
 
+_LONGEST_PAUSE = 60.0
+"""The longest interval that a service asks for."""
+
+
+def pause_after(answer: Heartbeat, pace: Pace) -> float:
+    """Return the seconds to the next heartbeat: what the service asks for, or the longer pace."""
+    return max(pace.heartbeat, min(answer.next_in, _LONGEST_PAUSE))
+
+
 @final
 class HeartbeatSender:
     """Sends heartbeats. `report` goes with each of them until the service has taken it."""
@@ -31,7 +40,7 @@ class HeartbeatSender:
             newest = self._feed.newest
             if newest is None or newest.version != answer.config_version:
                 await self._read_configuration()
-            await asyncio.sleep(jittered(self._pace.heartbeat))
+            await asyncio.sleep(jittered(pause_after(answer, self._pace)))
 
     async def send(self) -> Heartbeat:
         report = self.report

@@ -147,10 +147,14 @@ class BotConfig(_Answer):
 
 
 class Heartbeat(_Answer):
-    """The answer to a heartbeat. If `config_version` is not the known one, read the config."""
+    """The answer to a heartbeat. If `config_version` is not the known one, read the config.
+
+    `next_in` is in how many seconds the service wants the next one; an older service does not say.
+    """
 
     config_version: int | str
     may_open_positions: bool
+    next_in: float = 0.0
 
 
 class PositionKey(_Answer):

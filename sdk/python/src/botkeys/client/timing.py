@@ -16,7 +16,8 @@ _LONGEST_WISH = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Intervals in seconds. `heartbeat` fits more than twice into the service's lease of 30 s.
+    """Intervals in seconds. `heartbeat` fits more than twice into the service's lease of 30 s; a
+    service with many bots asks for a longer one.
 
     A stream that is silent for `stream_idle` is considered broken. It is opened again after the
     pause that the service asks for, at least `shortest_pause`. While that fails, the configuration
