@@ -99,6 +99,7 @@ async def test_flags_and_numbers_of_bodies_are_what_json_calls_so(world: World) 
         "dry_run",
         "acted",
         "reset",
+        "end_former",
     }
     assert len(listed) > len(flags) + 20
 

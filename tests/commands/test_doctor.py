@@ -28,7 +28,7 @@ from app.commands.doctor.blocking import in_thread
 from app.commands.doctor.examination import CHECKS, examine
 from app.commands.doctor.finding import Finding, Level, ok
 from app.commands.doctor.part import Part, Subject
-from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.keyfiles import SECRETS, KeyFolder, KeyKind
 from app.db.schema_version import head
 from app.settings import Mode, Settings
 from botkeys.exchanges.hosts import layered
@@ -220,12 +220,13 @@ async def test_a_thread_that_hangs_keeps_nobody_waiting() -> None:
 
 async def test_keys_are_those_of_the_role_and_no_others(tmp_path: Path) -> None:
     everything = KeyFolder(tmp_path / "keys")
-    kinds = (KeyKind.MASTER, KeyKind.TOKEN_HMAC, KeyKind.FINGERPRINT_HMAC, KeyKind.AUDIT_HMAC)
-    everything.create_missing(kinds)
+    everything.create_missing({KeyKind.MASTER, *SECRETS} - {KeyKind.WEBHOOK})
 
     async def lines(part: Part, path: Path = everything.path, **settings: Any) -> list[str]:
         return bad(await found(key_files, subject(part, keys_dir=path, **settings)))
 
+    assert "has no webhook-key" in "".join(await lines(Part.ALL))
+    everything.create_missing([KeyKind.WEBHOOK])
     assert await lines(Part.ALL) == []
     assert await lines(Part.PURGE, tmp_path / "none") == []
     [line] = await lines(Part.API)

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from app.commands.doctor.blocking import in_thread
 from app.commands.doctor.finding import Finding, fault, ok, warning
 from app.commands.doctor.part import Subject
+from app.custody.errors import KeyFileMissing
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.custody.role_keys import ApiKeys, RuntimeKeys
@@ -35,6 +36,7 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
             )
         api, runtime = await in_thread(lambda: held(folder, role))
         await in_thread(lambda: folder.read_secret(KeyKind.AUDIT_HMAC))
+        has_webhooks = api is None or await in_thread(lambda: _has_webhook_key(folder))
     except SealingError as error:
         yield fault(NAME, str(error), "docs/deployment.md lists the files of each role.")
         return
@@ -49,12 +51,26 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
         yield ok(NAME, f"{folder.path} holds the master keys {listed}, and the HMAC keys.")
     else:
         yield ok(NAME, f"{folder.path} holds master key {listed}, and the HMAC keys.")
+    if not has_webhooks:
+        yield warning(
+            NAME,
+            f"{folder.path} has no webhook-key, so there are no webhooks.",
+            "Create it with `botkeys master-key create --only webhook-key` (docs/webhooks.md).",
+        )
     if not subject.in_development and folder.path.parent == subject.settings.data_dir:
         yield warning(
             NAME,
             "BOTKEYS_KEYS_DIR is not set, so keys are read from the data folder.",
             "Set it to this role's folder.",
         )
+
+
+def _has_webhook_key(folder: KeyFolder) -> bool:
+    try:
+        folder.read_secret(KeyKind.WEBHOOK)
+    except KeyFileMissing:
+        return False
+    return True
 
 
 def held(folder: KeyFolder, role: Role) -> tuple[ApiKeys | None, RuntimeKeys | None]:
