@@ -5,6 +5,7 @@ import re
 from app.dashboard.pages import STATIC
 from app.domains.events.types import EventType
 from app.domains.positions.errors import REFUSALS
+from app.domains.webhooks.sender import SendError
 
 
 def test_the_page_explains_every_code_of_blocked_by() -> None:
@@ -20,6 +21,13 @@ def test_the_page_has_a_title_and_a_sentence_for_every_type_of_event() -> None:
     types = {str(one) for one in EventType}
     assert set(re.findall(r'^  "([\w.]+)": "', titles, re.MULTILINE)) == types
     assert set(re.findall(r'^  "([\w.]+)": \(', sentences, re.MULTILINE)) == types
+
+
+def test_the_page_has_a_sentence_for_every_error_of_a_delivery() -> None:
+    text = (STATIC / "views" / "webhooks" / "words.js").read_text()
+    text = text[text.index("const ERRORS") :]
+    words = set(re.findall(r"^  (\w+): \"", text[: text.index("};")], re.MULTILINE))
+    assert words == {str(error) for error in SendError}
 
 
 def test_nothing_is_kept_from_translation_by_a_text_that_is_true() -> None:

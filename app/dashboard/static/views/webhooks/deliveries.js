@@ -8,7 +8,7 @@ import { useListing } from "../../kit/listing.js";
 import { useReloadOn } from "../../kit/resource.js";
 import { done, failed } from "../../parts/notice.js";
 import { Failure } from "../../parts/states.js";
-import { DeliveryBadge } from "./words.js";
+import { DeliveryBadge, ERRORS } from "./words.js";
 
 /** @typedef {import("../../../types/api").WebhookDelivery} Delivery */
 
@@ -68,7 +68,7 @@ function Delivery({ delivery, onReplayed }) {
       <dl class="facts">
         <dt>Attempts</dt><dd>${delivery.attempts}${delivery.last_attempt_at && html`, the last one ${ago(delivery.last_attempt_at)}`}</dd>
         ${answer !== null && html`<dt>Answer</dt><dd>Status ${answer}${duration !== null && html` after ${counted(duration, "millisecond")}`}</dd>`}
-        ${error && html`<dt>What went wrong</dt><dd dir="auto">${error}</dd>`}
+        ${error && html`<dt>What went wrong</dt><dd>${ERRORS[error] ?? error}</dd>`}
         ${next && html`<dt>Next attempt</dt><dd>${time(next)}</dd>`}
         <dt>Id</dt><dd><code translate=${false}>${delivery.id}</code></dd>
       </dl>

@@ -18,6 +18,19 @@ export const ADDRESSES = {
 /** @type {Record<string, string>} */
 const STATUS_TONES = { pending: "plain", delivered: "good", failed: "bad", cancelled: "plain" };
 
+/** @type {Record<string, string>} why an attempt failed, by the word that the service has for it */
+export const ERRORS = {
+  address_refused: "The address leads into a private network, which is not called.",
+  name_not_resolved: "The host's name leads to no address.",
+  connection_failed: "No connection could be made, or it broke off.",
+  certificate_rejected: "The receiver's certificate is not valid for this host.",
+  tls_failed: "No encrypted connection could be agreed on.",
+  timed_out: "The receiver took too long.",
+  answer_invalid: "The receiver's answer was not valid HTTP.",
+  redirected: "The receiver redirected elsewhere; redirects are not followed.",
+  unexpected_status: "The receiver did not answer with a status of success.",
+};
+
 /** Whether an event changes what is shown of webhooks. @param {{ type: string }} event */
 export const concerns = (event) => event.type.startsWith("webhook.");
 
