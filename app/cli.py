@@ -643,6 +643,7 @@ _EXPECTED = (
     ("botkeys.sealing.errors", "SealingError"),
     ("app.auth.development_issuer", "UnusableIssuerKey"),
     ("app.process.data_folder", "DataFolderError"),
+    ("app.process.worker_start", "UnusableDatabase"),
     ("app.db.embedded.errors", "EmbeddedPostgresError"),
     ("app.db.tls", "DatabaseAddressError"),
     ("app.db.migrate", "MigrationNotAllowed"),

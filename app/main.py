@@ -5,11 +5,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.types import Lifespan
 
 from app.api import health
 from app.api import openapi as documentation
-from app.api.application import Application
+from app.api.application import new_application
 from app.api.body_limit import BodyLimitMiddleware
 from app.api.cross_origin import CrossOriginMiddleware
 from app.api.health import Vitals
@@ -23,6 +22,7 @@ from app.dashboard.sign_in.one_time_links import OneTimeLinks
 from app.dashboard.sign_in.router import router as sign_in
 from app.dashboard.sign_in.site import SignInSite
 from app.dashboard.sign_in.states import SignInStates
+from app.db.rights import LoginRights
 from app.domains.accounts.router import router as account
 from app.domains.analytics.router import router as analytics
 from app.domains.assets.router import router as assets
@@ -94,6 +94,12 @@ ROUTERS = {
     ),
 }
 
+_DATABASE_ROLES = {
+    Role.ALL: ("botkeys_api", "botkeys_runtime"),
+    Role.API: ("botkeys_api",),
+    Role.RUNTIME: ("botkeys_runtime",),
+}
+
 
 def create_app(
     settings: Settings,
@@ -114,7 +120,7 @@ def create_app(
             use_context(app, opened)
             yield {}
 
-    app = _application(lifespan)
+    app = new_application(lifespan)
     # Each router sets prefix and tags itself. Its routes are added to the application's own list,
     # because an included router is searched twice for each request.
     for served, routers in ROUTERS.items():
@@ -152,7 +158,7 @@ def serves_dashboard(settings: Settings, role: Role) -> bool:
 
 def create_operations_app(settings: Settings, role: Role) -> FastAPI:
     """Return the application of `BOTKEYS_OPERATIONS_PORT`; it serves once it has a context."""
-    app = _application()
+    app = new_application()
     app.router.routes.extend(health.liveness.routes)
     app.router.routes.extend(health.router.routes)
     whole = settings.model_copy(update={"operations_port": None})
@@ -162,25 +168,9 @@ def create_operations_app(settings: Settings, role: Role) -> FastAPI:
     return app
 
 
-def _application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
-    return Application(
-        title="Botkeys",
-        version="1",
-        summary="Keeps the exchange API keys of automated trading bots.",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        redirect_slashes=False,
-        openapi_url=None,
-        # If a provider is set, the framework's own telemetry records query strings and exception
-        # messages, both of which may contain what a caller sent.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
-    )
-
-
 def use_context(app: FastAPI, context: Context) -> None:
     """Connect the routes and what surrounds them to the process's open resources."""
-    runtime = context.runtime
+    runtime, settings = context.runtime, context.settings
     state = app.state
     state.context = context
     state.metrics = context.metrics
@@ -190,6 +180,7 @@ def use_context(app: FastAPI, context: Context) -> None:
         context.api,
         runtime,
         context.verifier.reached_issuer,
+        LoginRights(_DATABASE_ROLES[context.role], strict=settings.mode is Mode.PRODUCTION),
     )
     authentication = Authentication(
         verifier=context.verifier,
@@ -200,7 +191,7 @@ def use_context(app: FastAPI, context: Context) -> None:
         limits=context.limits,
         sessions=_sessions(context),
     )
-    if serves_dashboard(context.settings, context.role):
+    if serves_dashboard(settings, context.role):
         state.sign_in = _sign_in(context, authentication)
     state.pipeline = RequestPipeline(
         database=context.database,

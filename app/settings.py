@@ -168,7 +168,8 @@ class Settings(BaseSettings):
         ge=1,
         le=65535,
         description="Port for operators: `/metrics`, `/readyz`, `/docs` and `/openapi.json` are "
-        "served there and no longer on `BOTKEYS_PORT`; `/livez` is on both.",
+        "served there and no longer on `BOTKEYS_PORT`; `/livez` is on both. A worker serves "
+        "`/livez`, `/readyz` and `/metrics` there, and nothing without it.",
     )
     operations_host: str = Field(
         "127.0.0.1", description="Address to listen on with `BOTKEYS_OPERATIONS_PORT`."

@@ -13,7 +13,7 @@ from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette._utils import get_route_path
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Match
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from app.api.route import EdgeRoute
 
@@ -33,6 +33,23 @@ class Application(FastAPI):
         for middleware in reversed(self.user_middleware):
             stack = middleware.cls(stack, *middleware.args, **middleware.kwargs)
         return stack
+
+
+def new_application(lifespan: Lifespan[FastAPI] | None = None) -> FastAPI:
+    """Return an application without routes, documentation and telemetry of the framework."""
+    return Application(
+        title="Botkeys",
+        version="1",
+        summary="Keeps the exchange API keys of automated trading bots.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        openapi_url=None,
+        # If a provider is set, the framework's own telemetry records query strings and exception
+        # messages, both of which may contain what a caller sent.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
 
 
 class DirectRoutes:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import Field
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from app.api.json_response import json_answer
 from app.api.schemas import Document
@@ -16,8 +17,9 @@ from app.api.telemetry import Metrics
 from app.custody.master_keys.readiness import key_file_fault, registry_fault
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database
-from app.db.failures import is_outage
-from app.db.schema_version import current, serves
+from app.db.failures import is_outage, sqlstate
+from app.db.rights import LoginRights
+from app.db.schema_version import current, is_newer, serves
 from app.kit.recent import Recent
 
 liveness = APIRouter(tags=["health"])
@@ -26,6 +28,7 @@ router = APIRouter(tags=["health"])
 """Served on the port for operators, if there is one."""
 
 _SECONDS = 3
+_NOT_ALLOWED = "42501"
 FRESH = 1.0
 """How long a result of the checks is returned again, in seconds."""
 log = structlog.get_logger("botkeys.health")
@@ -54,18 +57,20 @@ class Vitals:
         api: ApiKeys | None,
         runtime: RuntimeKeys | None,
         reached_issuer: Callable[[], Awaitable[bool]],
+        rights: LoginRights,
     ) -> None:
         self.database = database
         self.metrics = metrics
         self.api = api
         self.runtime = runtime
         self.reached_issuer = reached_issuer
+        self.rights = rights
         self.checks = Recent(self._check, FRESH)
 
     async def _check(self) -> Checks:
-        checks = await _database(self.database)
-        checks["master_key"] = await _master_key(self, usable=checks["migrations"] == "ok")
-        ready = all(result == "ok" for result in checks.values())
+        ready, checks = await database_checks(self.database, self.rights)
+        checks["master_key"] = await _master_key(self, usable=ready)
+        ready = ready and checks["master_key"] == "ok"
         if await self.reached_issuer():
             checks["issuer"] = "ok"
         else:
@@ -88,6 +93,14 @@ class ReadinessChecks(Document):
         str,
         Field(
             description="Whether the database is at this release's migration, or a later one.",
+            examples=["ok"],
+        ),
+    ]
+    grants: Annotated[
+        str,
+        Field(
+            description="Whether the login has the rights of this process's role. A login that "
+            "has more is named here in production, and the process is ready all the same.",
             examples=["ok"],
         ),
     ]
@@ -121,6 +134,7 @@ _NOT_READY: dict[str, Any] = {
                 "checks": {
                     "database": "unreachable",
                     "migrations": "unknown",
+                    "grants": "unknown",
                     "master_key": "ok",
                     "issuer": "ok",
                 },
@@ -151,7 +165,10 @@ async def livez() -> Response:
     openapi_extra=_PUBLIC,
 )
 async def readyz(request: Request) -> Response:
-    """Check database, migrations, master key and issuer: each is `ok`, or says what is wrong."""
+    """Check database, migrations, grants, master key and issuer.
+
+    Each is `ok`, or says what is wrong.
+    """
     vitals: Vitals = request.app.state.vitals
     ready, checks = await vitals.checks.get()
     return json_answer(
@@ -174,16 +191,30 @@ async def metrics(request: Request) -> Response:
     return Response(generate_latest(vitals.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-async def _database(database: Database) -> dict[str, str]:
+async def database_checks(database: Database, rights: LoginRights) -> Checks:
+    """Check whether the database responds, is migrated, and grants the login what it needs."""
+    checks = {"database": "unreachable", "migrations": "unknown", "grants": "unknown"}
     try:
         async with asyncio.timeout(_SECONDS), database.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
-            at = await current(connection)
+            checks["database"] = "ok"
+            verdict = await rights.look(connection)
+            try:
+                at = await current(connection)
+            except DBAPIError as error:
+                if sqlstate(error) != _NOT_ALLOWED:
+                    raise
+                return False, checks | {"grants": verdict.fault or "ok"}
     except Exception as error:  # noqa: BLE001  # readiness never fails: it says what does
         if not is_outage(error):
             log.warning("check_failed", check="database", exception=type(error).__name__)
-        return {"database": "unreachable", "migrations": "unknown"}
-    return {"database": "ok", "migrations": "ok" if serves(at) else "not at head"}
+        return False, checks
+    if not serves(at):
+        # The rights that this release states belong to its own migration.
+        return False, checks | {"migrations": "not at head"}
+    checks |= {"migrations": "ok", "grants": verdict.fault or verdict.remark or "ok"}
+    # A later release may have replaced a right by another one.
+    return verdict.fault is None or is_newer(at), checks
 
 
 async def _master_key(vitals: Vitals, *, usable: bool) -> str:

@@ -40,10 +40,19 @@ def listeners(settings: Settings, sibling: Sibling | None = None) -> Iterator[li
     with ExitStack() as stack:
         first = listen(settings) if sibling is None else socket.socket(fileno=sibling.listener)
         bound = [stack.enter_context(first)]
-        if settings.operations_port is not None:
-            host, port = settings.operations_host, settings.operations_port
-            bound.append(stack.enter_context(_listen(host, port, "BOTKEYS_OPERATIONS_PORT")))
+        bound += stack.enter_context(operations_listeners(settings))
         yield bound
+
+
+@contextmanager
+def operations_listeners(settings: Settings) -> Iterator[list[socket.socket]]:
+    """Bind the port for operators, if there is one; raise `SettingsError` if it is taken."""
+    host, port = settings.operations_host, settings.operations_port
+    if port is None:
+        yield []
+        return
+    with _listen(host, port, "BOTKEYS_OPERATIONS_PORT") as bound:
+        yield [bound]
 
 
 def listen(settings: Settings) -> socket.socket:

@@ -1,15 +1,10 @@
-"""Runs uvicorn for one process of the service."""
+"""Runs the server of one process of the service."""
 
 import asyncio
 import gc
-import resource
 import socket
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager, nullcontext, suppress
-from functools import partial
-from typing import Any
+from contextlib import AsyncExitStack, nullcontext, suppress
 
-import uvicorn
 from fastapi import FastAPI, Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -17,17 +12,12 @@ from app.api.problems import problem_response
 from app.context import Context
 from app.errors import OutcomeUnknown, Unavailable
 from app.main import create_app, create_operations_app, use_context
-from app.process.connections import Connections, Timeouts, TrustedProxies, most_connections
-from app.process.draining import close_port, end_connections
-from app.process.http_protocol import HttpProtocol
+from app.process.http_server import HttpServer
 from app.process.listening import Sibling, listeners
 from app.process.startup import open_context, start_logging
 from app.process.stopping import StopRequest
 from app.settings import Role, Settings, SettingsError
 from botkeys.core_dumps import forbid_core_dumps
-
-_GRACE = 5
-OPEN_FILES = 65_536
 
 _STOPPING = (
     "The service is stopping and aborted this request. Check whether the change was made, or send "
@@ -36,56 +26,20 @@ _STOPPING = (
 _STOPPING_READ = "The service is stopping and aborted this request. Send it again."
 
 
-def uvicorn_options(settings: Settings) -> dict[str, Any]:
-    """Return the options for uvicorn, which the benchmarks' floor uses too."""
-    return {
-        "host": settings.host,
-        "port": settings.port,
-        "loop": "uvloop",
-        "http": "httptools",
-        "ws": "none",
-        "lifespan": "on",
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "date_header": True,
-        "proxy_headers": bool(settings.trusted_proxies),
-        "forwarded_allow_ips": list(settings.trusted_proxies),
-        "timeout_graceful_shutdown": _GRACE,
-    }
-
-
-class Server(uvicorn.Server):
-    """A uvicorn server without signal handling: a `StopRequest` sets `should_exit`.
-
-    `ready` is set once requests are answered, or it is certain that none will be.
-    """
+class Server(HttpServer):
+    """The server of the API, and of `BOTKEYS_OPERATIONS_PORT` if there is one."""
 
     def __init__(self, context: Context) -> None:
-        allow_many_connections()
         self._app = create_app(context.settings, context.role, context=nullcontext(context))
         self._operations_port = context.settings.operations_port
         self._operations_app: FastAPI | None = None
         if self._operations_port is not None:
             self._operations_app = create_operations_app(context.settings, context.role)
             use_context(self._operations_app, context)
-        options = uvicorn_options(context.settings)
-        self._connections = Connections(
-            timeouts(context.settings),
-            most=most_connections(context.settings),
-            most_per_address=context.settings.connections_per_address,
-            trusted=TrustedProxies(context.settings),
-        )
-        options["http"] = partial(HttpProtocol, connections=self._connections)
-        super().__init__(uvicorn.Config(self._answer, interface="asgi3", **options))
-        self.ready = asyncio.Event()
+        super().__init__(self._answer, context.settings)
         self._streams = context.config_publisher
         self._operations = context.operations
         self._events = context.event_streams
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         app: ASGIApp = self._app
@@ -109,41 +63,11 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         _spare_the_collector()
-        self.ready.set()
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop without losing a request."""
-        self._connections.stopping = True
-        await close_port(self.servers, sockets or (), self._connection)
-        # Other requests end by themselves and are awaited; streams would continue for an hour.
+    async def end_streams(self) -> None:
         self._operations.close()
         await self._events.close()
         await self._streams.close()
-        await end_connections(
-            self.server_state, seconds=self.config.timeout_graceful_shutdown or _GRACE
-        )
-        await self.lifespan.shutdown()
-
-    def _connection(self) -> asyncio.Protocol:
-        return HttpProtocol(
-            self.config, self.server_state, self.lifespan.state, connections=self._connections
-        )
-
-
-def timeouts(settings: Settings) -> Timeouts:
-    return Timeouts(
-        head=settings.request_head_timeout,
-        body=settings.request_body_timeout,
-        keep_alive=settings.keep_alive_timeout,
-    )
-
-
-def allow_many_connections() -> None:
-    """Raise the limit of open files: each stream needs one, and many systems default to 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _spare_the_collector() -> None:

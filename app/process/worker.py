@@ -1,44 +1,91 @@
-"""Runs the worker as a process of its own: all of its tasks, or one of the two groups."""
+"""Runs the worker as a process of its own: all of its tasks, or one of the groups."""
 
+import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from app.db.engine import Database
+from app.db.rights import LoginRights
 from app.domains.catalogue.refresher import CatalogueRefresher
+from app.process.http_server import HttpServer
+from app.process.listening import operations_listeners
 from app.process.outbound import outbound_of
 from app.process.startup import intervals, open_exchanges, open_settings_database, start_logging
 from app.process.stopping import StopRequest
-from app.settings import Settings, Work
+from app.process.worker_start import require_usable
+from app.settings import Mode, Settings, Work
 from app.worker.loop import Task, catalogue_tasks, purge_tasks, work
+from app.worker.operations import WorkerVitals, operations_app
 from app.worker.purging import PurgeLimits
 from botkeys.core_dumps import forbid_core_dumps
 from botkeys.transport.client import HttpTransport
 
+KINDS = tuple(kind for kind in Work if kind is not Work.ALL)
+
 
 def run_worker(settings: Settings, kind: Work) -> int:
-    """Work until SIGINT, SIGTERM or SIGHUP; return the exit status."""
+    """Work until SIGINT, SIGTERM or SIGHUP; return the exit status.
+
+    Raises `SettingsError`, and `UnusableDatabase` for a database that is not migrated.
+    """
     forbid_core_dumps()
     start_logging(settings.log_level)
-    with StopRequest() as stop:
-        return stop.run(_run(settings, kind, stop))
+    with StopRequest() as stop, operations_listeners(settings) as bound:
+        return stop.run(_run(settings, kind, stop, bound))
 
 
-async def _run(settings: Settings, kind: Work, stop: StopRequest) -> int:
+async def _run(
+    settings: Settings, kind: Work, stop: StopRequest, bound: list[socket.socket]
+) -> int:
+    kinds = KINDS if kind is Work.ALL else (kind,)
     async with AsyncExitStack() as stack:
         name = "botkeys-worker" if kind is Work.ALL else f"botkeys-{kind}"
         database = open_settings_database(settings, name)
         stack.push_async_callback(database.close)
-        tasks: list[Task] = []
-        if kind in {Work.ALL, Work.CATALOGUE}:
-            opening = _catalogues(settings, database)
-            catalogues = await stack.enter_async_context(opening)
-            tasks += catalogue_tasks(database, catalogues)
-        if kind in {Work.ALL, Work.PURGE}:
-            limits = PurgeLimits(settings.purge_batch, settings.operation_claim)
-            tasks += purge_tasks(database, limits)
+        tasks = await _tasks(settings, kinds, database, stack)
+        rights = LoginRights(
+            tuple(f"botkeys_{one}" for one in kinds), strict=settings.mode is Mode.PRODUCTION
+        )
+        vitals = WorkerVitals(
+            database,
+            rights,
+            [gauges for task in tasks for gauges in task.gauges],
+            statement_seconds=settings.database_statement_timeout,
+        )
+        if bound:
+            await stack.enter_async_context(_served(vitals, settings, bound))
+        await stop.unless_asked(require_usable(database, rights))
         # Work in flight is rolled back or lapses: batches of deletions, claimed refreshes.
-        await stop.unless_asked(work(tasks, stop.event))
+        await stop.unless_asked(work(tasks, stop.event, vitals.watch))
     return 0
+
+
+async def _tasks(
+    settings: Settings, kinds: tuple[Work, ...], database: Database, stack: AsyncExitStack
+) -> list[Task]:
+    tasks: list[Task] = []
+    if Work.CATALOGUE in kinds:
+        catalogues = await stack.enter_async_context(_catalogues(settings, database))
+        tasks += catalogue_tasks(database, catalogues)
+    if Work.PURGE in kinds:
+        limits = PurgeLimits(settings.purge_batch, settings.operation_claim)
+        tasks += purge_tasks(database, limits)
+    return tasks
+
+
+@asynccontextmanager
+async def _served(
+    vitals: WorkerVitals, settings: Settings, bound: list[socket.socket]
+) -> AsyncIterator[None]:
+    """Answer operators on the bound port, until the work is done."""
+    server = HttpServer(operations_app(vitals), settings)
+    serving = asyncio.create_task(server.serve(bound))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
 
 
 @asynccontextmanager

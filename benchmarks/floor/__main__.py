@@ -11,7 +11,7 @@ import uvicorn
 import uvloop
 
 from app.custody.keyfiles import KeyFolder
-from app.process.server import uvicorn_options
+from app.process.http_server import uvicorn_options
 from app.settings import Mode, Settings, load_settings
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import GetConfig

@@ -10,6 +10,7 @@ from app.api.health import Vitals
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring
 from app.custody.role_keys import RuntimeKeys
+from app.db.rights import LoginRights
 from app.main import create_app, create_operations_app, use_context
 from app.settings import Role
 from botkeys.sealing.boxes import SecretBytes
@@ -21,7 +22,7 @@ async def test_a_ready_service_says_what_it_checked(world: World) -> None:
     assert answer.status_code == 200
     assert answer.json() == {
         "status": "ok",
-        "checks": {"database": "ok", "migrations": "ok", "master_key": "ok", "issuer": "ok"},
+        "checks": dict.fromkeys(("database", "migrations", "grants", "master_key", "issuer"), "ok"),
     }
 
 
@@ -81,7 +82,12 @@ async def test_readiness_is_looked_up_once_for_all_who_ask(world: World) -> None
 
     context = world.context
     world.app.state.vitals = Vitals(
-        context.database, context.metrics, context.api, context.runtime, reached_issuer
+        context.database,
+        context.metrics,
+        context.api,
+        context.runtime,
+        reached_issuer,
+        LoginRights(()),
     )
     answers = await asyncio.gather(*(world.http.get("/readyz") for _ in range(20)))
     assert {answer.status_code for answer in answers} == {200}

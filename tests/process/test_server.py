@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from app.process.http_server import OPEN_FILES, allow_many_connections
 from app.process.listening import UNTAKEN_SECONDS, listen
-from app.process.server import OPEN_FILES, allow_many_connections
 from app.settings import Mode, Settings, SettingsError
 
 

@@ -20,13 +20,16 @@ from sqlalchemy import text
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from app.db.engine import Database
 from app.db.granted import GRANTS
 from app.db.models.deletion import DELETIONS as OPERATIONS
+from app.db.rights import LoginRights
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.deletion.schemas import DeletionScope
 from app.settings import Role
 from app.simulator import Simulator, credentials
 from app.worker.loop import Task, catalogue_tasks, purge_tasks
+from app.worker.operations import WorkerVitals, operations_app
 from tests.support.batches import KINDS as KINDS_OF_REPORTS
 from tests.support.batches import item, report
 from tests.support.further_calls import FURTHER
@@ -210,13 +213,28 @@ async def busy(world: World, account: str = "alice") -> Busy:
 
 
 @asynccontextmanager
-async def tasks_of(split: Split) -> AsyncIterator[dict[str, Task]]:
-    """Yield the tasks of all workers, each with the database of the login that it runs under."""
+async def workers_of(split: Split) -> AsyncIterator[dict[str, list[Task]]]:
+    """Yield the tasks of each worker by its login, each with the database of that login."""
     database, exchanges = split.databases["catalogue"], split.api.context.exchanges
     catalogues = CatalogueRefresher(database, exchanges, AT_ONCE, background=False)
-    tasks = [*catalogue_tasks(database, catalogues), *purge_tasks(split.databases["purge"])]
-    yield {task.name: task for task in tasks}
+    yield {
+        "catalogue": catalogue_tasks(database, catalogues),
+        "purge": purge_tasks(split.databases["purge"]),
+    }
     await catalogues.close()
+
+
+async def ask_worker(database: Database, login: str, tasks: list[Task]) -> None:
+    """Ask a worker for everything that it serves to operators."""
+    gauges = [one for task in tasks for one in task.gauges]
+    rights = LoginRights((f"botkeys_{login}",))
+    app = operations_app(WorkerVitals(database, rights, gauges, statement_seconds=10))
+    async with served(app) as http:
+        ready = await http.get("/readyz")
+        metrics = (await http.get("/metrics")).text
+    assert ready.status_code == 200, ready.text
+    for family in (family for one in gauges for family in one.families):
+        assert f"\n{family.name}" in metrics, family
 
 
 AGED = (
@@ -303,7 +321,11 @@ async def test_each_task_of_the_workers_does_its_work_under_its_login(
         async with split.superuser.sessions() as session:
             return [int(await session.scalar(text(query)) or 0) for query in TO_DO[name]]
 
-    async with tasks_of(split) as tasks:
+    async with workers_of(split) as workers:
+        assert set(workers) == set(split.databases) - {"api", "runtime"}
+        for login, of_login in workers.items():
+            await ask_worker(split.databases[login], login, of_login)
+        tasks = {task.name: task for of_login in workers.values() for task in of_login}
         assert set(TO_DO) == set(tasks)
         for name, task in tasks.items():
             if name == "cut_days":

@@ -14,7 +14,7 @@ from app.api.streaming import StreamLimits
 from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.process.connections import Connections, Timeouts
 from app.process.http_protocol import HttpProtocol
-from app.process.server import uvicorn_options
+from app.process.http_server import uvicorn_options
 from tests.support.world import Bot, Json, World, application
 
 SECONDS = 60.0

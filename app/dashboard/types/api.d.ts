@@ -1719,6 +1719,11 @@ export interface ReadinessChecks {
   /** Whether the database responds. */
   database: string;
   /**
+   * Whether the login has the rights of this process's role. A login that has more is named here
+   * in production, and the process is ready all the same.
+   */
+  grants: string;
+  /**
    * Whether this process ever got the issuer's keys. Bots do not need them, so only a process
    * without the role `runtime` is not ready then.
    */
