@@ -72,7 +72,9 @@ function Page({ webhook, tag, reload }) {
     <section class="card" aria-labelledby="sends">
       <h2 id="sends">What it sends</h2>
       <dl class="facts">
-        <dt>Address</dt><dd><code translate=${false} class="words">${webhook.url}</code></dd>
+        <dt>Address</dt><dd>${webhook.url === null
+          ? "The service no longer has the key of this address: enter it again with “Change”."
+          : html`<code translate=${false} class="words">${webhook.url}</code>`}</dd>
         <dt>Format</dt><dd>${FORMATS[webhook.format]}</dd>
         <dt>Events</dt><dd>${webhook.types.length ? webhook.types.map(eventTitle).join(", ") : "All"}</dd>
         <dt>Added</dt><dd>${time(webhook.created_at)}</dd>
@@ -117,7 +119,7 @@ function Trouble({ webhook: { disabled, failing_since: since } }) {
 /** @param {OfWebhook & { onClose: () => void }} props */
 function ChangeWebhook({ webhook, tag, reload, onClose }) {
   const [wanted, setWanted] = useState({
-    url: webhook.url,
+    url: webhook.url ?? "",
     format: /** @type {string} */ (webhook.format),
     types: /** @type {string[]} */ (webhook.types),
     all: webhook.types.length === 0,
@@ -150,15 +152,23 @@ function ChangeWebhook({ webhook, tag, reload, onClose }) {
 /** @param {{ webhook: Webhook, reload: () => Promise<void>, onClose: () => void }} props */
 function Rotate({ webhook, reload, onClose }) {
   const [rotated, setRotated] = useState(/** @type {any} */ (null));
-  const { busy, problem, submit } = useSubmit(async (intent) => {
-    setRotated(await post(`/v1/webhooks/${webhook.id}/rotate-secret`, undefined, { intent }));
+  const [leaked, setLeaked] = useState(false);
+  const { busy, problem, submit, edited } = useSubmit(async (intent) => {
+    const rotation = { end_former: leaked };
+    setRotated(await post(`/v1/webhooks/${webhook.id}/rotate-secret`, rotation, { intent }));
     await reload();
   });
+  const choose = (/** @type {any} */ event) => {
+    setLeaked(event.target.checked);
+    edited();
+  };
   if (rotated) return html`<${SecretShown} webhook=${rotated} onClose=${onClose} />`;
   return html`<${Dialog} title="Rotate the secret" onClose=${onClose} busy=${busy}>
     <form onSubmit=${submit}>
       <p>The webhook gets a new secret and a new public key. The present ones sign as well for 24 hours, so that the
-      receiver can be changed without losing a message. If the secret has leaked, rotate twice: that ends it at once.</p>
+      receiver can be changed without losing a message.</p>
+      <label class="choice"><input type="checkbox" checked=${leaked} onChange=${choose} />
+        <span>The secret has leaked: end the present ones at once</span></label>
       <${FormProblem} problem=${problem} />
       <footer>
         <button type="button" disabled=${busy} onClick=${onClose}>Cancel</button>

@@ -8,7 +8,7 @@ import { FormProblem, useSubmit } from "../../parts/form.js";
 import { isComplete, NEW, typesOf, WebhookFields } from "./fields.js";
 import { SecretShown } from "./secret.js";
 
-/** @typedef {import("../../../types/api").NewWebhookSecret} NewWebhook */
+/** @typedef {import("../../../types/api").WebhookWithSecret} NewWebhook */
 
 /** @param {{ onClose: () => void, onAdded: () => Promise<void> }} props */
 export function AddWebhook({ onClose, onAdded }) {

@@ -4,7 +4,7 @@ import { html } from "../../kit/html.js";
 import { Dialog } from "../../parts/dialog.js";
 import { Copy } from "../../parts/form.js";
 
-/** @param {{ webhook: import("../../../types/api").NewWebhookSecret, onClose: () => void }} props */
+/** @param {{ webhook: import("../../../types/api").WebhookWithSecret, onClose: () => void }} props */
 export const SecretShown = ({ webhook, onClose }) => html`<${Dialog} title="The webhook's secret" wide busy onClose=${onClose}>
   <p>Copy it now: <strong>it is never shown again</strong>. The receiver checks with it that a message is from here,
   with any library of Standard Webhooks.</p>

@@ -34,8 +34,9 @@ export const ERRORS = {
 /** Whether an event changes what is shown of webhooks. @param {{ type: string }} event */
 export const concerns = (event) => event.type.startsWith("webhook.");
 
-/** The part of an address that is no secret. @param {string} url */
+/** The part of an address that is no secret. @param {string | null} url null if the service lost its key */
 export function hostOf(url) {
+  if (url === null) return "Unreadable address";
   return URL.canParse(url) ? new URL(url).host : url;
 }
 
