@@ -317,8 +317,9 @@ class Settings(BaseSettings):
     )
     ca_file: Path | None = Field(
         None,
-        description="PEM file with certificates of private authorities that issuer, exchanges and "
-        "webhooks are trusted by, besides the public ones. Read once, at the start.",
+        description="PEM file with certificates of private authorities that issuer, exchanges, "
+        "webhooks and `rediss://` are trusted by, besides the public ones. Read once, at the "
+        "start.",
     )
     https_proxy: ProxyUrl = Field(
         None,

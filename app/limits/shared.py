@@ -11,9 +11,11 @@ second.
 """
 
 import asyncio
+import ssl
 from collections.abc import Hashable
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -55,10 +57,13 @@ _Entry = tuple["SharedBuckets", Hashable]
 
 
 class SharedStore:
-    """The connection of a process to the server at `url`, and what it has yet to settle there."""
+    """The connection of a process to the server at `url`, and what it has yet to settle there.
 
-    def __init__(self, url: str) -> None:
-        self._client, self._error = _open(url)
+    With `rediss://`, the authorities in `ca_file` are trusted besides the public ones.
+    """
+
+    def __init__(self, url: str, ca_file: Path | None = None) -> None:
+        self._client, self._error = _open(url, ca_file)
         self.connected = False
         """Whether the server answered the last call; otherwise each process limits by itself."""
         self._warned = False
@@ -81,12 +86,12 @@ class SharedStore:
             await self._client.aclose()
 
     async def problem(self) -> str | None:
-        """Ask the server once; return the kind of the error, `None` if it answers."""
+        """Ask the server once; return what is wrong, `None` if it answers."""
         try:
             async with asyncio.timeout(RETRY_SECONDS):
                 await self._client.ping()
         except (self._error, OSError, TimeoutError) as error:
-            return type(error).__name__
+            return _reason(error)
         return None
 
     def owed(self, buckets: "SharedBuckets", name: Hashable) -> int:
@@ -148,7 +153,7 @@ class SharedStore:
             log.warning(
                 "limits_not_shared",
                 exception=type(error).__name__,
-                detail="The server of BOTKEYS_LIMITS_URL does not answer. Until it does, each "
+                detail=f"The server of BOTKEYS_LIMITS_URL {_reason(error)}. Until it answers, each "
                 "process limits requests by itself.",
             )
 
@@ -174,7 +179,19 @@ class SharedStore:
         self._answered()
 
 
-def _open(url: str) -> "tuple[Redis, type[Exception]]":
+def _reason(error: Exception) -> str:
+    """Return what is wrong, without the text of an error, which may hold address and login."""
+    if any(kind.__name__ == "AuthenticationError" for kind in type(error).__mro__):
+        return "refuses the login"
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"has a certificate that is not trusted ({cause.verify_message})"
+        cause = cause.__cause__ or cause.__context__
+    return f"does not answer ({type(error).__name__})"
+
+
+def _open(url: str, ca_file: Path | None) -> "tuple[Redis, type[Exception]]":
     """Return the client of a server, and the error that it raises.
 
     It is imported where it is used: a process that shares no limits does without its memory.
@@ -189,6 +206,9 @@ def _open(url: str) -> "tuple[Redis, type[Exception]]":
             "BOTKEYS_LIMITS_URL is set, but the client for it is not installed. Install "
             "botkeys-server[limits]."
         ) from None
+    trusted: dict[str, Any] = {}
+    if ca_file is not None and url.startswith("rediss://"):
+        trusted["ssl_ca_certs"] = str(ca_file)  # unless the address names a file itself
     try:
         client = Redis.from_url(
             url,
@@ -197,6 +217,7 @@ def _open(url: str) -> "tuple[Redis, type[Exception]]":
             retry=Retry(NoBackoff(), 0),
             max_connections=1,
             client_name="botkeys",
+            **trusted,
         )
     except (ValueError, TypeError, RedisError):
         raise SettingsError("BOTKEYS_LIMITS_URL is not an address of a server.") from None

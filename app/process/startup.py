@@ -174,7 +174,7 @@ def _request_limits(
 def _shared_store(settings: Settings, stack: AsyncExitStack) -> SharedStore | None:
     if settings.limits_url is None:
         return None
-    store = SharedStore(settings.limits_url.get_secret_value())
+    store = SharedStore(settings.limits_url.get_secret_value(), settings.ca_file)
     store.start()
     stack.push_async_callback(store.close)
     return store

@@ -3,25 +3,30 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 
 class LimitsServer:
-    """A server on a Unix socket that keeps nothing; it can be stopped, frozen and started again."""
+    """A server on a Unix socket that keeps nothing; it can be stopped, frozen and started again.
 
-    def __init__(self, program: str, folder: Path) -> None:
+    `options` add to the command line, and may have it listen elsewhere too.
+    """
+
+    def __init__(self, program: str, folder: Path, options: Sequence[str] = ()) -> None:
+        self._options = ("--port", "0", "--save", "", *options)
         self.socket = folder / "limits.sock"
         self.url = f"unix://{self.socket}"
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        options = ["--port", "0", "--unixsocket", str(self.socket), "--save", ""]
         self._process = subprocess.Popen(  # noqa: S603  # our own server
-            [self._program, *options], stdout=subprocess.DEVNULL, cwd=self.socket.parent
+            [self._program, "--unixsocket", str(self.socket), *self._options],
+            stdout=subprocess.DEVNULL,
+            cwd=self.socket.parent,
         )
         deadline = time.monotonic() + 30
         while not self.socket.exists():

@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from app.errors import RateLimited
 from app.limits import shared
@@ -18,8 +20,9 @@ from app.limits.requests import RequestLimits
 from app.limits.shared import SHARE, SharedStore
 from app.settings import Settings, SettingsError
 from tests.limits.conftest import LimitsServer
-from tests.processes.running import ROOT, environment
+from tests.processes.running import ROOT, environment, free_port
 from tests.support.limits import request_limits
+from tests.support.tls_front import Authority
 
 ALICE, BOB = UUID(int=1), UUID(int=2)
 QUOTA = 100
@@ -195,6 +198,64 @@ async def test_a_process_that_is_over_learns_it_from_the_others_within_an_answer
         await admitted(one, 2 * QUOTA)
         assert await admitted(two, QUOTA) <= QUOTA // SHARE + 5
         assert two.account.buckets.wait(ALICE.int) > 0
+
+
+@pytest.fixture(scope="module")
+def behind_tls(
+    limits_program: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Path]]:
+    """Provide the end of an address with TLS and a password, and the file of its authority."""
+    folder = tmp_path_factory.mktemp("tls")
+    authority = Authority(folder, "authority")
+    issued, port = authority.issue("server"), free_port()
+    server = LimitsServer(
+        limits_program,
+        folder,
+        (
+            *("--bind", "127.0.0.1", "--tls-port", str(port), "--tls-auth-clients", "no"),
+            *("--tls-cert-file", str(issued.certificate), "--tls-key-file", str(issued.key)),
+            *("--tls-ca-cert-file", str(authority.path), "--requirepass", "right"),
+        ),
+    )
+    server.start()
+    yield f"@127.0.0.1:{port}", authority.path
+    server.stop()
+
+
+@pytest.mark.parametrize(
+    ("login", "trusted", "problem"),
+    [
+        ("rediss://:right", True, None),
+        ("rediss://:right", False, "has a certificate that is not trusted (self-signed"),
+        ("rediss://:wrong", True, "refuses the login"),
+        ("rediss://", True, "refuses the login"),
+        ("redis://:right", True, "does not answer (ConnectionError)"),
+    ],
+)
+async def test_a_private_authority_is_trusted_and_what_is_wrong_is_named(
+    behind_tls: tuple[str, Path], login: str, trusted: bool, problem: str | None
+) -> None:
+    place, authority = behind_tls
+    url = f"{login}{place}".replace("//@", "//")
+    store = SharedStore(url, authority if trusted else None)
+    with capture_logs() as logged:
+        found = await store.problem()
+        store.start()
+        if problem is None:
+            await until(store, connected=True)
+        else:
+            async with asyncio.timeout(30):
+                while not logged:  # noqa: ASYNC110  # no event there
+                    await asyncio.sleep(0.005)
+        await store.close()
+    if problem is None:
+        assert (found, logged) == (None, [])
+        return
+    assert found is not None
+    assert found.startswith(problem)
+    assert problem in logged[0]["detail"]
+    assert "right" not in str(logged)
+    assert "wrong" not in str(logged)
 
 
 @pytest.mark.parametrize("url", ["http://x", "", "valkey.example:6379"])

@@ -18,7 +18,7 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
         yield ok(NAME, "Each process limits by itself (BOTKEYS_LIMITS_URL is not set).")
         return
     try:
-        store = SharedStore(url.get_secret_value())
+        store = SharedStore(url.get_secret_value(), subject.settings.ca_file)
     except SettingsError as error:
         yield fault(NAME, str(error))
         return
@@ -31,7 +31,6 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
     else:
         yield warning(
             NAME,
-            f"The server of BOTKEYS_LIMITS_URL does not answer ({problem}): each process limits "
-            "by itself.",
+            f"The server of BOTKEYS_LIMITS_URL {problem}: each process limits by itself.",
             "Start it, or correct its address and password.",
         )
