@@ -87,7 +87,6 @@ def _direct_hosts(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
-LOOPBACK = ("localhost", "127.0.0.0/8", "::1")
 SHARED_STORE_SCHEMES = ("redis://", "rediss://", "unix://")
 SharedStoreUrl = Annotated[SecretStr | None, AfterValidator(_shared_store)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
@@ -358,8 +357,9 @@ class Settings(BaseSettings):
     webhook_allow: Exceptions = Field(
         (),
         description="Host names, addresses and networks (CIDR) that webhooks may lead to although "
-        "they are not of the public Internet, and plain http to them. In development, where none "
-        "is set, this machine's. Set it alike for the role api and the worker that sends.",
+        "they are not of the public Internet, and plain http to them, such as "
+        "`localhost,127.0.0.0/8` to try them out. Set it alike for the role api and the worker "
+        "that sends.",
     )
     releases_per_hour: int = Field(
         12, ge=1, description="Number of times that one bot may fetch its credentials per hour."
@@ -533,8 +533,7 @@ class Settings(BaseSettings):
     @property
     def webhook_exceptions(self) -> Allowed:
         """What webhooks may lead to although it is not of the public Internet."""
-        loopback = LOOPBACK if self.mode is Mode.DEVELOPMENT else ()
-        return Allowed.of(self.webhook_allow or loopback)
+        return Allowed.of(self.webhook_allow)
 
     @property
     def simulated(self) -> bool:
