@@ -1,19 +1,20 @@
 """The SQL of webhooks for their account. Every statement names the account."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.base import AnyRow, new_id
+from app.db.base import AnyRow, first_id, new_id
 from app.db.models import EventHead, Webhook, WebhookDelivery
 from app.domains.events.repository import event_exists
 
 TEST = "webhook.test"
 """What a delivery has for a type that is a test and no event."""
 
+_CLOCKS = timedelta(minutes=5)
 _WEBHOOK = Webhook.__table__
 _DELIVERY = WebhookDelivery.__table__
 _SHOWN = tuple(column for column in _DELIVERY.c if column.name not in {"account_id", "claim"})
@@ -112,12 +113,17 @@ class WebhookRepository:
         return (await self._session.execute(query)).one_or_none()
 
     async def asked_for(self, webhook_id: UUID, within: timedelta) -> int:
-        """Return how many tests and replays were asked for within the time before now."""
+        """Return how many tests and replays were asked for within the time before now.
+
+        Ids are in the order of time, but for the difference of two clocks: older ones are not read.
+        """
+        oldest = first_id(datetime.now(UTC) - within - _CLOCKS)
         query = (
             select(func.count())
             .select_from(WebhookDelivery)
             .where(
                 *self._of(webhook_id),
+                WebhookDelivery.id >= oldest,
                 WebhookDelivery.created_at > func.clock_timestamp() - within,
                 or_(WebhookDelivery.replay_of.is_not(None), WebhookDelivery.type == TEST),
             )

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from app.custody.webhook_keys import WebhookKeys
+from app.db.base import first_id, new_id
 from app.domains.webhooks import service as rules
 from app.domains.webhooks.addresses import LONGEST
 from app.worker.housekeeping import sweep
@@ -338,6 +339,11 @@ async def test_tests_and_replays_have_a_share(
     assert [answer.status_code for answer in answers] == [202, 202, 429]
     await write(world, "UPDATE webhook_deliveries SET created_at = now() - interval '61 minutes'")
     assert (await user.post(path)).status_code == 202
+
+
+def test_ids_are_in_the_order_of_the_times_at_which_they_are_made() -> None:
+    now, second = datetime.now(UTC), timedelta(seconds=1)
+    assert first_id(now - second) < new_id() < first_id(now + second)
 
 
 async def test_deliveries_are_forgotten_with_time_and_webhooks_with_their_account(
