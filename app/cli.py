@@ -32,6 +32,30 @@ class RoleName(StrEnum):
     RUNTIME = "runtime"
 
 
+class WrapperName(StrEnum):
+    COMMAND = "command"
+    VAULT_TRANSIT = "vault-transit"
+    AWS_KMS = "aws-kms"
+
+
+_KeyDirectory = Annotated[
+    Path | None, typer.Option("--dir", help="Folder with the files; defaults to BOTKEYS_KEYS_DIR.")
+]
+_Versions = Annotated[
+    list[int] | None, typer.Argument(help="Versions of master keys; defaults to all.")
+]
+_WrapperKey = Annotated[
+    str | None,
+    typer.Option(
+        "--key", help="The wrapper's key: a name at Transit, an ARN, id or alias at AWS KMS."
+    ),
+]
+_WrapperMount = Annotated[str, typer.Option("--mount", help="Where Transit is mounted.")]
+_WrapperRegion = Annotated[
+    str | None, typer.Option("--region", help="Region of the AWS KMS key, unless its ARN says so.")
+]
+
+
 class WorkName(StrEnum):
     ALL = "all"
     CATALOGUE = "catalogue"
@@ -344,6 +368,13 @@ def create(
             help="Create this file alone, such as webhook-key, and no master key.",
         ),
     ] = None,
+    wrap_with: Annotated[
+        WrapperName | None,
+        typer.Option(help="What wraps the private half, which is then never on a disk in clear."),
+    ] = None,
+    key: _WrapperKey = None,
+    mount: _WrapperMount = "transit",
+    region: _WrapperRegion = None,
 ) -> None:
     """Create a new master key, and any other key files that are missing.
 
@@ -352,7 +383,16 @@ def create(
     from app.custody.keyfiles import SECRETS, KeyFolder, KeyKind
     from app.settings import load_settings
 
-    folder = KeyFolder(directory or load_settings().keys_folder)
+    settings = load_settings()
+    wrap = unwrap = None
+    if wrap_with is not None:
+        from app.commands.wrap_master_keys import Target, wrapping_with
+        from app.custody.wrapping.wrapped import How
+        from app.custody.wrapping.wrappers import Wrappers
+
+        wrap = wrapping_with(settings, Target(How(wrap_with.value), key, mount, region))
+        unwrap = Wrappers(settings).unwrap
+    folder = KeyFolder(directory or settings.keys_folder, unwrap)
     if only is not None:
         if only not in SECRETS:
             raise typer.BadParameter(
@@ -364,9 +404,58 @@ def create(
             f"{only} is in {folder.path} already." if there else f"Created {folder.path / only}."
         )
         return
-    version = folder.create_master_key()
+    version = folder.create_master_key(wrap)
     folder.create_missing(SECRETS)
     typer.echo(f"Created master key {version} in {folder.path}.")
+
+
+@master_key.command("wrap")
+def wrap_keys(
+    wrapper: Annotated[WrapperName, typer.Option("--with", help="What wraps them.")],
+    versions: _Versions = None,
+    directory: _KeyDirectory = None,
+    key: _WrapperKey = None,
+    mount: _WrapperMount = "transit",
+    region: _WrapperRegion = None,
+) -> None:
+    """Wrap private master keys whose files hold them in clear.
+
+    Each is unwrapped again and compared before any file is replaced.
+    """
+    from app.commands.wrap_master_keys import Target, wrap_master_keys
+    from app.custody.wrapping.wrapped import How
+    from app.settings import load_settings
+
+    target = Target(How(wrapper.value), key, mount, region)
+    wrap_master_keys(load_settings(), directory, versions or (), target, typer.echo)
+
+
+@master_key.command("rewrap")
+def rewrap_keys(
+    versions: _Versions = None,
+    wrapper: Annotated[
+        WrapperName | None,
+        typer.Option("--with", help="Another wrapper; by default each keeps its own."),
+    ] = None,
+    directory: _KeyDirectory = None,
+    key: _WrapperKey = None,
+    mount: _WrapperMount = "transit",
+    region: _WrapperRegion = None,
+) -> None:
+    """Wrap wrapped master keys again: with the newest version of the wrapper's key, or another.
+
+    Each is unwrapped again and compared before its file is replaced.
+    """
+    from app.commands.wrap_master_keys import Target, rewrap_master_keys
+    from app.custody.wrapping.wrapped import How
+    from app.settings import load_settings
+
+    if wrapper is None and key is not None:
+        raise typer.BadParameter(
+            "needs --with: each key keeps its own otherwise.", param_hint="--key"
+        )
+    target = None if wrapper is None else Target(How(wrapper.value), key, mount, region)
+    rewrap_master_keys(load_settings(), directory, versions or (), target, typer.echo)
 
 
 @master_key.command()
@@ -386,7 +475,10 @@ def rotate() -> None:
 
 @master_key.command()
 def status() -> None:
-    """Show how many data keys are sealed to each master key, and which process holds which."""
+    """Show how master keys are wrapped, how many data keys each has, and which process holds it.
+
+    Without a database, only what the folder says.
+    """
     import asyncio
 
     from app.commands.rotate_master_key import report_master_keys
@@ -653,6 +745,7 @@ _EXPECTED = (
     ("app.db.migration_locks", "MigrationBlocked"),
     ("app.commands.rotate_master_key", "RotationIncomplete"),
     ("app.commands.rotate_master_key", "RotationRefused"),
+    ("app.commands.wrap_master_keys", "NotWrapped"),
 )
 
 

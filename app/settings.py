@@ -87,6 +87,19 @@ def _direct_hosts(words: tuple[str, ...]) -> tuple[str, ...]:
     return words
 
 
+def _vault_address(address: str | None) -> str | None:
+    if address is None:
+        return None
+    parts = urlsplit(address)
+    local = parts.scheme == "http" and is_loopback(parts.hostname or "")
+    if not (parts.hostname and (parts.scheme == "https" or local)):
+        raise ValueError("must be an https:// address, or http:// of this machine")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("must be an address alone: no user, query or fragment")
+    return address
+
+
+VaultAddress = Annotated[str | None, AfterValidator(_vault_address)]
 SHARED_STORE_SCHEMES = ("redis://", "rediss://", "unix://")
 SharedStoreUrl = Annotated[SecretStr | None, AfterValidator(_shared_store)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
@@ -179,6 +192,43 @@ class Settings(BaseSettings):
     keys_dir: Path | None = Field(
         None,
         description="Folder with this process's key files; defaults to `keys` in the data folder.",
+    )
+
+    unwrap_command: str | None = Field(
+        None,
+        description="Program that unwraps master keys of the kind `command`: a JSON list of "
+        "arguments or words, run without a shell. It reads the wrapped bytes and writes the 32 "
+        "bytes of the seed, within 10 s.",
+    )
+    wrap_command: str | None = Field(
+        None,
+        description="Its counterpart for `botkeys master-key wrap --with command`: it reads the "
+        "seed and writes the wrapped bytes.",
+    )
+    vault_addr: VaultAddress = Field(
+        None,
+        description="Address of the OpenBao or Vault that unwraps master keys of the kind "
+        "`vault-transit`: https, trusted by `BOTKEYS_CA_FILE` too, or this machine. It is called "
+        "directly, not by a proxy.",
+    )
+    vault_namespace: str | None = Field(None, description="Namespace there, if there are any.")
+    vault_token: SecretStr | None = Field(None, description="Token for it.")
+    vault_role: str | None = Field(
+        None, description="Instead of a token: role of its Kubernetes authentication."
+    )
+    vault_jwt_path: Path = Field(
+        Path("/var/run/secrets/kubernetes.io/serviceaccount/token"),
+        description="File with the service account's token for `BOTKEYS_VAULT_ROLE`.",
+    )
+    vault_role_id: str | None = Field(
+        None, description="Instead of a token: role id of its AppRole authentication."
+    )
+    vault_secret_id: SecretStr | None = Field(
+        None, description="Secret id that belongs to `BOTKEYS_VAULT_ROLE_ID`."
+    )
+    vault_auth_mount: str | None = Field(
+        None,
+        description="Path of that authentication method; by default `kubernetes` or `approle`.",
     )
 
     database_url: DatabaseUrl = Field(
@@ -317,8 +367,8 @@ class Settings(BaseSettings):
     ca_file: Path | None = Field(
         None,
         description="PEM file with certificates of private authorities that issuer, exchanges, "
-        "webhooks and `rediss://` are trusted by, besides the public ones. Read once, at the "
-        "start.",
+        "webhooks, `rediss://` and Vault are trusted by, besides the public ones. Read once, at "
+        "the start.",
     )
     https_proxy: ProxyUrl = Field(
         None,

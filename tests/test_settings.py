@@ -196,6 +196,7 @@ def without_tls(environment: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_every_secret_can_be_in_a_file_whose_end_of_line_is_cut_off(
     without_tls: pytest.MonkeyPatch, tmp_path: Path, ending: str
 ) -> None:
+    """R89."""
     assert {"database_url", "limits_url", "dashboard_client_secret"} <= set(secret_settings())
     for name in secret_settings():
         path = tmp_path / name

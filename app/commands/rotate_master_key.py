@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.custody.errors import KeyFileMissing, MasterKeyConflict
+from app.custody.errors import KeyFileError, KeyFileMissing, MasterKeyConflict
 from app.custody.keyfiles import KeyFolder
 from app.custody.master_key import MasterPrivateKey
 from app.custody.master_keys.registry import registered, running_holders
 from app.custody.master_keys.rotation import counts_by_version, reseal_batch
 from app.custody.release import Releaser
+from app.custody.wrapping.wrappers import Wrappers
 from app.db.engine import Database, open_database
 from app.settings import Settings, SettingsError
 
@@ -66,7 +67,7 @@ async def rotate_master_key(settings: Settings, report: Report) -> None:
     next run finishes what a killed run began; concurrent runs share the work. Raises
     `RotationRefused`, `RotationIncomplete` and SealingError.
     """
-    folder = KeyFolder(settings.keys_folder)
+    folder = KeyFolder(settings.keys_folder, Wrappers(settings).unwrap)
     keys = folder.load_private_master_keys()
     if not keys:
         raise KeyFileMissing(folder.path, "contains no private master key (master-0001.private).")
@@ -169,7 +170,14 @@ async def _reseal_all(database: Database, releaser: Releaser, plan: _Plan, repor
 
 
 async def report_master_keys(settings: Settings, report: Report) -> None:
-    """Report how many data keys each version has, and which runtime process holds which."""
+    """Report how each key is wrapped, how many data keys it has, and which process holds it.
+
+    Without a database, only what the folder says.
+    """
+    _report_wrappings(settings, report)
+    if settings.direct_database_url is None and settings.database_url is None:
+        report("BOTKEYS_DATABASE_URL is not set: data keys and processes are not counted.")
+        return
     database = _open_database(settings)
     try:
         await _report_versions(database, report)
@@ -179,6 +187,20 @@ async def report_master_keys(settings: Settings, report: Report) -> None:
                 report(f"Runtime process {holder.process} holds {held or 'none'}.")
     finally:
         await database.close()
+
+
+def _report_wrappings(settings: Settings, report: Report) -> None:
+    folder = KeyFolder(settings.keys_folder)
+    try:
+        found = folder.wrappings()
+    except KeyFileError as error:
+        report(str(error))
+        return
+    if not found:
+        report(f"No private master key is in {folder.path}.")
+    for version, wrapping in found.items():
+        how = "in clear" if wrapping is None else f"wrapped ({wrapping.text})"
+        report(f"master-{version:04}.private is {how}.")
 
 
 async def _report_versions(database: Database, report: Report) -> None:

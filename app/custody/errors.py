@@ -9,7 +9,9 @@ SealingError (`botkeys.sealing.errors`)
     ├── KeyFileExposed          another user could read or alter it; the message names the fix
     ├── KeyFileGarbled          truncated or altered; never overwritten
     ├── KeyPairMismatch         the public and the private half are of two different keys
-    └── KeyFileUnusable         the operating system refused
+    ├── KeyFileUnusable         the operating system refused
+    ├── KeyNotUnwrapped         what wraps the key did not answer or refused
+    └── KeyStillWrapped         it is being unwrapped; nothing is wrong yet
 """
 
 from collections.abc import Sequence
@@ -70,4 +72,13 @@ class KeyPairMismatch(KeyFileError):
 
 
 class KeyFileUnusable(KeyFileError):
+    pass
+
+
+class KeyNotUnwrapped(KeyFileError):
+    def __init__(self, path: Path, wrapping: str, sentence: str) -> None:
+        super().__init__(path, f"is wrapped ({wrapping}) and cannot be unwrapped. {sentence}")
+
+
+class KeyStillWrapped(KeyFileError):
     pass

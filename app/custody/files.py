@@ -3,9 +3,13 @@
 Contents travel in boxes, because a log of a failure may show the local variables of every frame.
 """
 
+import fcntl
+import hmac
 import os
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.custody.errors import KeyFileExposed, KeyFileGarbled, KeyFileMissing, KeyFileUnusable
@@ -133,6 +137,51 @@ def publish(path: Path, content: SecretBytes) -> bool:
     except OSError as error:
         raise KeyFileUnusable(path, f"cannot be created ({error.strerror}).") from None
     return True
+
+
+def replace(path: Path, before: SecretBytes, content: SecretBytes) -> None:
+    """Replace a file that still holds `before`, in one step that leaves one content or the other.
+
+    The new file belongs to the owner of the old one and is on disk when this returns. Raises
+    KeyFileError.
+    """
+    with read(path, private=True) as now:
+        if path.is_symlink() or not hmac.compare_digest(now.reveal(), before.reveal()):
+            raise KeyFileUnusable(path, "is a link, or changed meanwhile. It was left as it is.")
+    draft = path.parent / f".{path.name}.replacement.draft"
+    try:
+        draft.unlink(missing_ok=True)  # of a process that was killed; the folder is locked
+        try:
+            _write(draft, content)
+            found = path.stat()
+            if found.st_uid != os.geteuid():
+                os.chown(draft, found.st_uid, found.st_gid)
+            draft.rename(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise KeyFileUnusable(path, f"cannot be replaced ({error.strerror}).") from None
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder, which the kernel frees with the process.
+
+    Raises KeyFileUnusable if another process has it.
+    """
+    check_folder(folder)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise KeyFileUnusable(folder, f"cannot be read ({error.strerror}).") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise KeyFileUnusable(folder, "another process changes its files.") from None
+    finally:
+        os.close(descriptor)
 
 
 def sweep(folder: Path) -> None:

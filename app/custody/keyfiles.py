@@ -2,18 +2,28 @@
 
 import re
 import secrets
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import Literal
 
 from app.custody import files, keyformat
 from app.custody.contents import Content, contents
-from app.custody.errors import KeyFileMissing, KeyPairMismatch
+from app.custody.errors import (
+    KeyFileMissing,
+    KeyNotUnwrapped,
+    KeyPairMismatch,
+    KeyStillWrapped,
+)
 from app.custody.master_key import MasterPrivateKey, MasterPublicKey
 from app.custody.mounts import is_platform_mount
+from app.custody.wrapping.wrapped import SeedBinding, Unwrap, WrappedSeed, Wrapping
 from botkeys.sealing.boxes import SecretBytes, wipe
 from botkeys.sealing.suites import SEED_BYTES
+
+Wrap = Callable[[SecretBytes, SeedBinding], WrappedSeed]
+"""Wraps a seed and returns it wrapped once unwrapping it has given the same; raises WrapperFailed.
+"""
 
 Role = Literal["api", "runtime", "webhooks", "all"]
 
@@ -57,11 +67,15 @@ _FORBIDDEN: dict[Role, frozenset[Content]] = {
 class KeyFolder:
     """The folder of key files. Every read checks modes and owners; no file is ever overwritten.
 
-    All methods raise the matching KeyFileError of `app.custody.errors`.
+    All methods raise the matching KeyFileError of `app.custody.errors`. `unwrap` is asked for the
+    seeds of wrapped private keys, each once.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, unwrap: Unwrap | None = None) -> None:
         self.path = path
+        self._unwrap = unwrap
+        # So that a change of one file does not make every other one be unwrapped again.
+        self._unwrapped: dict[WrappedSeed, MasterPrivateKey] = {}
 
     def create_missing(self, kinds: Collection[KeyKind]) -> None:
         """Create the folder and those of `kinds` it lacks; concurrent processes get equal keys."""
@@ -93,33 +107,71 @@ class KeyFolder:
         return self.read_opaque(kind)
 
     def load_public_master_keys(self) -> dict[int, MasterPublicKey]:
-        """Return the public keys by version, each compared with its private half if present."""
-        private = self._load_private()
+        """Return the public keys by version, each compared with its private half if present.
+
+        A wrapped private half is not unwrapped for that: its file names its public half.
+        """
+        private = {version: self._half(version) for version in self._versions("private")}
         return {
             version: self._load_public(version, private.get(version))
             for version in self._versions("public")
         }
 
-    def load_private_master_keys(self) -> dict[int, MasterPrivateKey]:
-        """Return the private keys by version, each compared with its public half if present."""
-        private = self._load_private()
+    def load_private_master_keys(self, *, wait: bool = True) -> dict[int, MasterPrivateKey]:
+        """Return the private keys by version, each compared with its public half if present.
+
+        Unwrapping takes seconds. Without `wait`, a key that was not unwrapped before raises
+        KeyStillWrapped.
+        """
+        private = {}
+        for version in self._versions("private"):
+            private[version] = self._load_private(version, wait=wait)
         for version in self._versions("public"):
             if version in private:
-                self._load_public(version, private[version])
+                self._load_public(version, private[version].public)
+        held = {id(key) for key in private.values()}
+        self._unwrapped = {
+            wrapped: key for wrapped, key in list(self._unwrapped.items()) if id(key) in held
+        }
         return private
 
-    def create_master_key(self) -> int:
+    def create_master_key(self, wrap: Wrap | None = None) -> int:
         """Create a new pair and return its version: one above every half that is present.
 
         The private half is on disk before the public one becomes visible, so nothing is ever sealed
-        to a lost key.
+        to a lost key. With `wrap`, its seed is never on a disk in clear.
         """
         files.create_folder(self.path)
         while True:
             newest = max((*self._versions("private"), *self._versions("public")), default=0)
-            if self._publish_private(newest + 1):
+            if self._publish_private(newest + 1, wrap):
                 self._publish_public(newest + 1)
                 return newest + 1
+
+    def wrappings(self) -> dict[int, Wrapping | None]:
+        """Return how each private key is wrapped, by version; `None` if its seed is in clear."""
+        found: dict[int, Wrapping | None] = {}
+        for version in self._versions("private"):
+            half = self._half(version)
+            found[version] = half.wrapping if isinstance(half, WrappedSeed) else None
+        return found
+
+    def rewrap(self, versions: Collection[int], wrap: Wrap) -> None:
+        """Replace these private key files by wrapped ones, once all of them have been wrapped.
+
+        Each is replaced in one step, and none that changed in the meantime.
+        """
+        with files.locked_folder(self.path):
+            replacements = []
+            for version in versions:
+                path = self._master_path(version, "private")
+                before = files.read(path, private=True)
+                with self._seed(version, path, before) as seed:
+                    public = MasterPrivateKey(version, seed.reveal()).public
+                    wrapped = wrap(seed, SeedBinding(version, public.fingerprint))
+                replacements.append((path, before, keyformat.encode_wrapped(wrapped)))
+            for path, before, content in replacements:
+                files.replace(path, before, content)
 
     def role_violations(self, role: Role, *, development: bool = False) -> list[str]:
         """Return the files that a process of this role must not be able to read, with reasons.
@@ -201,39 +253,74 @@ class KeyFolder:
         found = (_MASTER_NAME.fullmatch(entry.name) for entry in files.names(self.path))
         return sorted(int(match[1]) for match in found if match and match[2] == half)
 
-    def _load_private(self) -> dict[int, MasterPrivateKey]:
-        keys = {}
-        for version in self._versions("private"):
-            path = self._master_path(version, "private")
-            content = files.read(path, private=True)
-            keys[version] = keyformat.decode_master_private(path, content, version)
-        return keys
+    def _half(self, version: int) -> MasterPublicKey | WrappedSeed:
+        """Return what a private key's file says about its public half, without unwrapping it."""
+        path = self._master_path(version, "private")
+        content = files.read(path, private=True)
+        wrapped = keyformat.decode_wrapped(path, content, version)
+        if wrapped is not None:
+            return wrapped
+        with keyformat.decode_seed(path, content, version) as seed:
+            return MasterPrivateKey(version, seed.reveal()).public
 
-    def _load_public(self, version: int, private: MasterPrivateKey | None) -> MasterPublicKey:
+    def _load_private(self, version: int, *, wait: bool = True) -> MasterPrivateKey:
+        path = self._master_path(version, "private")
+        content = files.read(path, private=True)
+        wrapped = keyformat.decode_wrapped(path, content, version)
+        if wrapped is None:
+            with keyformat.decode_seed(path, content, version) as seed:
+                return MasterPrivateKey(version, seed.reveal())
+        held = self._unwrapped.get(wrapped)
+        if held is not None:
+            return held
+        if not wait:
+            raise KeyStillWrapped(path, "is being unwrapped.")
+        with self._seed(version, path, content) as seed:
+            key = self._unwrapped[wrapped] = MasterPrivateKey(version, seed.reveal())
+        return key
+
+    def _seed(self, version: int, path: Path, content: SecretBytes) -> SecretBytes:
+        wrapped = keyformat.decode_wrapped(path, content, version)
+        if wrapped is None:
+            return keyformat.decode_seed(path, content, version)
+        if self._unwrap is None:
+            raise KeyNotUnwrapped(path, wrapped.wrapping.text, "This process unwraps no keys.")
+        return keyformat.unwrapped(path, wrapped, self._unwrap)
+
+    def _load_public(
+        self, version: int, private: MasterPublicKey | WrappedSeed | None
+    ) -> MasterPublicKey:
         path = self._master_path(version, "public")
         key = keyformat.decode_master_public(path, files.read(path, private=False), version)
-        if private is not None and private.public.raw != key.raw:
+        match private:
+            case None:
+                return key
+            case MasterPublicKey():
+                same = private.raw == key.raw
+            case WrappedSeed():
+                same = private.binding.fingerprint == key.fingerprint
+        if not same:
             raise KeyPairMismatch(
                 path, f"is not the public half of {self._master_path(version, 'private').name}."
             )
         return key
 
-    def _publish_private(self, version: int) -> bool:
-        seed = bytearray(secrets.token_bytes(SEED_BYTES))
-        public = MasterPrivateKey(version, seed).public
-        try:
-            content = keyformat.encode_master_private(seed, public)
-            return files.publish(self._master_path(version, "private"), content)
-        finally:
-            wipe(seed)
+    def _publish_private(self, version: int, wrap: Wrap | None = None) -> bool:
+        seed = SecretBytes(secrets.token_bytes(SEED_BYTES))
+        path = self._master_path(version, "private")
+        with seed:
+            public = MasterPrivateKey(version, seed.reveal()).public
+            if wrap is None:
+                content = keyformat.encode_master_private(seed.reveal(), public)
+            else:
+                wrapped = wrap(seed, SeedBinding(version, public.fingerprint))
+                content = keyformat.encode_wrapped(wrapped)
+            return files.publish(path, content)
 
     def _publish_public(self, version: int) -> None:
         # Derived from the file, not from memory: another process may have been first.
-        path = self._master_path(version, "private")
-        private = keyformat.decode_master_private(path, files.read(path, private=True), version)
-        files.publish(
-            self._master_path(version, "public"), keyformat.encode_master_public(private.public)
-        )
+        public = self._load_private(version).public
+        files.publish(self._master_path(version, "public"), keyformat.encode_master_public(public))
 
 
 def _by_name(name: str) -> set[Content]:

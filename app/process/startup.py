@@ -22,6 +22,7 @@ from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.custody.master_keys.holder import MasterKeyHolder
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.custody.webhook_keys import WebhookKeys
+from app.custody.wrapping.wrappers import Wrappers
 from app.db.engine import Database, driver_url, open_database
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
@@ -90,7 +91,7 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
     Only development creates missing keys. In production a process does not start if keys are
     missing, or if it could read keys that its role must not hold.
     """
-    folder = KeyFolder(settings.keys_folder)
+    folder = KeyFolder(settings.keys_folder, Wrappers(settings).unwrap)
     kinds = {KeyKind.MASTER, KeyKind.AUDIT_HMAC}
     if role in {Role.ALL, Role.API}:
         kinds |= {KeyKind.FINGERPRINT_HMAC, KeyKind.WEBHOOK}

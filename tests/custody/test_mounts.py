@@ -46,6 +46,7 @@ def outcomes() -> dict[str, str]:
 
 
 def test_folders_of_platforms_are_taken(outcomes: dict[str, str]) -> None:
+    """R90."""
     names = [
         "kubernetes",
         "kubernetes, a group's",

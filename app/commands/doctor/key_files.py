@@ -9,6 +9,7 @@ from app.custody.errors import KeyFileMissing
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.custody.role_keys import ApiKeys, RuntimeKeys
+from app.custody.wrapping.wrappers import Wrappers
 from app.settings import Role
 from botkeys.sealing.errors import SealingError
 
@@ -16,7 +17,8 @@ NAME = "keys"
 
 
 async def look(subject: Subject) -> AsyncIterator[Finding]:
-    role, folder = subject.role, KeyFolder(subject.settings.keys_folder)
+    role, settings = subject.role, subject.settings
+    folder = KeyFolder(settings.keys_folder, Wrappers(settings).unwrap)
     if role is None:
         yield ok(NAME, "This process needs none.")
         return

@@ -11,6 +11,7 @@ from app.commands.doctor.key_files import held
 from app.commands.doctor.part import Subject
 from app.custody.keyfiles import KeyFolder
 from app.custody.master_keys.readiness import registry_fault
+from app.custody.wrapping.wrappers import Wrappers
 from app.db.failures import is_lost
 from botkeys.sealing.errors import SealingError
 
@@ -18,7 +19,8 @@ NAME = "master keys"
 
 
 async def look(connection: AsyncConnection, subject: Subject) -> AsyncIterator[Finding]:
-    role, folder = subject.role, KeyFolder(subject.settings.keys_folder)
+    role, settings = subject.role, subject.settings
+    folder = KeyFolder(settings.keys_folder, Wrappers(settings).unwrap)
     if role is None:
         return
     try:
