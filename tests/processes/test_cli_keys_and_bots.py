@@ -176,6 +176,57 @@ def test_a_key_and_a_bot_from_first_to_last(cli: Run, tmp_path: Path) -> None:
     assert cli("bots", "list", "--json").document == {"items": []}
 
 
+def test_trading_assets_are_found_added_switched_and_removed(cli: Run, tmp_path: Path) -> None:
+    add(cli, tmp_path, "mine")
+    found = cli("assets", "search", "mine", "BTC-USDT", "--json").document["items"]
+    assert [item["symbol"] for item in found if not item["added"]] == ["BTC-USDT-SWAP"]
+    added = cli("assets", "add", "mine", "BTC/USDT:USDT", "--leverage", "5", "--json").document
+    assert (added["symbol"], added["enabled"], added["leverage"]) == ("BTC-USDT-SWAP", True, "5")
+    options = ("--disabled", "--leverage", "7", "-m", "isolated", "--json")
+    changed = cli("assets", "change", "mine", "BTC-USDT-SWAP", *options).document
+    assert (changed["enabled"], changed["leverage"]) == (False, "7")
+    assert changed["margin_mode"] == "isolated"
+    listed = cli("assets", "list", "mine")
+    assert re.search(r"BTC-USDT-SWAP +no +7 +isolated", listed.out)
+    assert cli("assets", "change", "mine", "BTC-USDT-SWAP", "--leverage", "x").status == 77
+    assert cli("assets", "remove", "mine", "BTC-USDT-SWAP").out == "The asset is removed.\n"
+    assert cli("assets", "list", "mine", "--json").document == {"items": []}
+
+
+def test_refusals_name_commands_and_credentials_that_cannot_be_are_bad_data(
+    cli: Run, tmp_path: Path
+) -> None:
+    add(cli, tmp_path, "mine")
+    for name in ("first", "second"):
+        cli("bots", "add", name)
+    assert cli("bots", "assign", "first", "mine").status == 0
+    for words in (("bots", "assign", "second", "mine"), ("keys", "delete", "mine", "--yes")):
+        refused = cli(*words)
+        assert refused.status == 77
+        assert "`botkeys bots release BOT`" in refused.err
+    good = of("okx", "trade_2")
+    for content, code in (
+        ({"api_key": good["api_secret"], "api_secret": good["api_key"]}, "passphrase_required"),
+        ({**good, "api_key": "two words"}, "malformed_credentials"),
+    ):
+        path = written(tmp_path, content)
+        options = ("-e", "testnet", "-c", "linear", "--credentials", path, "--json")
+        ended = cli("keys", "add", "okx", *options)
+        assert (ended.status, ended.document["error"]["code"]) == (65, code)
+        assert "`" not in ended.document["error"]["detail"]
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_another_web_server_refuses_nothing(
+    status: int, nobody: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with something_else(status, b"<html>Not here</html>") as address:
+        monkeypatch.setenv("BOTKEYS_URL", address)
+        ended = nobody("keys", "list")
+    assert ended.status == 1
+    assert f"The answer (HTTP {status}) is not one of a Botkeys service" in ended.err
+
+
 def test_a_list_has_all_pages(cli: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands_service, "_PAGE", 2)
     for number in range(5):
@@ -396,6 +447,11 @@ def test_the_documentation_names_every_command_and_status() -> None:
 
 
 AWAY: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("assets", "add"): ("a", "BTC-USDT-SWAP", "--leverage", "5"),
+    ("assets", "change"): ("a", "BTC-USDT-SWAP", "--disabled"),
+    ("assets", "list"): ("a",),
+    ("assets", "remove"): ("a", "BTC-USDT-SWAP"),
+    ("assets", "search"): ("a", "btc"),
     ("bots", "add"): ("a",),
     ("bots", "assign"): ("a", "b"),
     ("bots", "change"): ("a", "--paused"),

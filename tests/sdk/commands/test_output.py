@@ -43,6 +43,20 @@ def test_tables_keep_long_values_whole_and_markup_as_it_is() -> None:
     assert "\x1b" not in shown
 
 
+def test_on_a_narrow_terminal_each_row_is_a_block() -> None:
+    rows = [(f"{number}" * 36, "a label", "okx") for number in range(2)]
+
+    def shown(width: int) -> list[str]:
+        written = io.StringIO()
+        table(
+            Console(file=written, width=width, color_system=None), ("id", "label", "on"), rows, ""
+        )
+        return [line.rstrip() for line in written.getvalue().splitlines()]
+
+    assert shown(40)[:4] == ["id     " + "0" * 33, "       000", "label  a label", "on     okx"]
+    assert len([line for line in shown(80) if "a label" in line and "okx" in line]) == 2
+
+
 def test_an_error_is_a_document_as_well(capsys: pytest.CaptureFixture[str]) -> None:
     error = CommandError(
         "No.", ending=Ending.REFUSED, code="not_found", members={"status": 404, "code": "x"}

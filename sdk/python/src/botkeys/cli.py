@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from botkeys.commands import bots, check, keys
+from botkeys.commands import assets, bots, check, keys
 from botkeys.commands.endings import CommandError, Ending
 from botkeys.commands.run.command import HELP
 from botkeys.commands.run.command import run as run_command
@@ -127,6 +127,7 @@ def own_commands() -> typer.Typer:
     own.command("run", help=HELP, context_settings=as_written)(run_command)
     own.command()(check.check)
     own.add_typer(keys.app, name="keys")
+    own.add_typer(assets.app, name="assets")
     own.add_typer(bots.app, name="bots")
     return own
 

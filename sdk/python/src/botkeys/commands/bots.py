@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
+from botkeys.commands import bot_views
+from botkeys.commands.calling import calling
 from botkeys.commands.connection_options import TokenFileOption, UrlOption
-from botkeys.commands.output import JsonOption, YesOption, answering
+from botkeys.commands.output import JsonOption, YesOption
+from botkeys.commands.request_parts import changes
 
 app = typer.Typer(help="Manage trading bots, their keys and tokens.", no_args_is_help=True)
 
@@ -18,12 +21,8 @@ def list_bots(
     url: UrlOption = None, token_file: TokenFileOption = None, as_json: JsonOption = False
 ) -> None:
     """List all bots, newest first."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import bot_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            items = service.pages("/v1/bots")
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        items = service.pages("/v1/bots")
         output.document({"items": items}, lambda console: bot_views.bots(console, items))
 
 
@@ -35,12 +34,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one bot."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import bot_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            found = service.find("bot", "name", bot)
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        found = service.find("bot", "name", bot)
         output.document(found, lambda console: bot_views.bot(console, found))
 
 
@@ -52,12 +47,8 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Add a bot. Then make its token with `bots token`, and give it a key with `bots assign`."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import bot_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            added = service.call("POST", "/v1/bots", {"name": name})
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        added = service.call("POST", "/v1/bots", {"name": name})
         output.document(added, lambda console: bot_views.bot(console, added))
 
 
@@ -74,14 +65,10 @@ def change(
     as_json: JsonOption = False,
 ) -> None:
     """Rename a bot, pause it, or let it go on."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import bot_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service, changes  # noqa: PLC0415  # as above
-
+    with calling(url, token_file, as_json=as_json) as (service, output):
         body = changes(name=name, paused=paused)
-        with Service(url, token_file, output) as service:
-            found = service.find("bot", "name", bot)
-            changed = service.call("PATCH", f"/v1/bots/{found['id']}", body)
+        found = service.find("bot", "name", bot)
+        changed = service.call("PATCH", f"/v1/bots/{found['id']}", body)
         output.document(changed, lambda console: bot_views.bot(console, changed))
 
 
@@ -94,14 +81,10 @@ def assign(
     as_json: JsonOption = False,
 ) -> None:
     """Give a bot a key, which no other bot may have."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import bot_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            found = service.find("bot", "name", bot)
-            body = {"key_id": service.find("key", "label", key)["id"]}
-            changed = service.call("PUT", f"/v1/bots/{found['id']}/key", body)
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        found = service.find("bot", "name", bot)
+        body = {"key_id": service.find("key", "label", key)["id"]}
+        changed = service.call("PUT", f"/v1/bots/{found['id']}/key", body)
         output.document(changed, lambda console: bot_views.bot(console, changed))
 
 
@@ -113,14 +96,10 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Take a bot's key away from it."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import bot_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            found = service.find("bot", "name", bot)
-            service.call("DELETE", f"/v1/bots/{found['id']}/key")
-            changed = service.get(f"/v1/bots/{found['id']}")
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        found = service.find("bot", "name", bot)
+        service.call("DELETE", f"/v1/bots/{found['id']}/key")
+        changed = service.get(f"/v1/bots/{found['id']}")
         output.document(changed, lambda console: bot_views.bot(console, changed))
 
 
@@ -145,27 +124,24 @@ def token(
 
     The token is shown this once: keep it in a file that only the bot can read.
     """
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import bot_views  # noqa: PLC0415  # not for help
+    with calling(url, token_file, as_json=as_json) as (service, output):
         from botkeys.commands.bot_token_file import new_private_file  # noqa: PLC0415  # as above
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
 
-        with Service(url, token_file, output) as service:
-            found = service.find("bot", "name", bot)
-            if to is not None and to.is_file():
-                output.confirm(f"{to} exists. Replace it?", yes=yes)
-            if found.get("online"):
-                output.confirm(
-                    f"The bot {found.get('name')} runs now, and a new token stops it. Make one?",
-                    yes=yes,
-                )
-            path = f"/v1/bots/{found['id']}/token"
-            if to is None:
-                document = {"bot_id": found["id"], "token": service.text("POST", path, "token")}
-            else:
-                with new_private_file(to) as write:
-                    write(f"{service.text('POST', path, 'token')}\n")
-                document = {"bot_id": found["id"], "token_file": str(to)}
+        found = service.find("bot", "name", bot)
+        if to is not None and to.is_file():
+            output.confirm(f"{to} exists. Replace it?", yes=yes)
+        if found.get("online"):
+            output.confirm(
+                f"The bot {found.get('name')} runs now, and a new token stops it. Make one?",
+                yes=yes,
+            )
+        path = f"/v1/bots/{found['id']}/token"
+        if to is None:
+            document = {"bot_id": found["id"], "token": service.text("POST", path, "token")}
+        else:
+            with new_private_file(to) as write:
+                write(f"{service.text('POST', path, 'token')}\n")
+            document = {"bot_id": found["id"], "token_file": str(to)}
         output.document(document, lambda console: bot_views.token(console, document))
 
 
@@ -178,16 +154,12 @@ def delete(
     as_json: JsonOption = False,
 ) -> None:
     """Delete a bot and its token. What it traded stays."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import bot_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            found = service.find("bot", "name", bot)
-            if not yes:
-                output.show_beforehand(lambda console: bot_views.bot(console, found))
-            output.confirm(f"Delete the bot {found.get('name')}?", yes=yes)
-            service.call("DELETE", f"/v1/bots/{found['id']}")
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        found = service.find("bot", "name", bot)
+        if not yes:
+            output.show_beforehand(lambda console: bot_views.bot(console, found))
+        output.confirm(f"Delete the bot {found.get('name')}?", yes=yes)
+        service.call("DELETE", f"/v1/bots/{found['id']}")
         output.document(
             {"deleted": found["id"]}, lambda console: console.print("The bot is deleted.")
         )

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 from botkeys.commands.endings import CommandError, Ending, UsageFault
 from botkeys.commands.output import pick, table
-from botkeys.commands.service import Json, Service
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from botkeys.commands.service import Service
 
-def scope(service: Service, key: str | None, exchange: str | None, *, everything: bool) -> Json:
+Json = dict[str, Any]
+
+
+def scope(service: "Service", key: str | None, exchange: str | None, *, everything: bool) -> Json:
     """Return the members that name what is frozen. Raises UsageFault unless exactly one is."""
     if sum((key is not None, exchange is not None, everything)) != 1:
         raise UsageFault("Name one of these: a key, --exchange, or --all.")
@@ -20,7 +23,7 @@ def scope(service: Service, key: str | None, exchange: str | None, *, everything
     return {"scope": "account"} if everything else {"scope": "exchange", "exchange": exchange}
 
 
-def lift(service: Service, wanted: Mapping[str, Any]) -> list[Json]:
+def lift(service: "Service", wanted: Mapping[str, Any]) -> list[Json]:
     """Lift every freeze of exactly this scope; return them."""
     found = [
         freeze

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from botkeys.commands import key_freezes, key_views
+from botkeys.commands.calling import calling
 from botkeys.commands.connection_options import TokenFileOption, UrlOption
 from botkeys.commands.entered_credentials import CredentialsOption
 from botkeys.commands.exchange_names import (
@@ -17,6 +19,7 @@ from botkeys.commands.exchange_names import (
     find_market,
 )
 from botkeys.commands.output import JsonOption, YesOption, answering
+from botkeys.commands.request_parts import changes, with_query
 from botkeys.environment import Environment
 
 app = typer.Typer(
@@ -67,10 +70,7 @@ def list_keys(
     as_json: JsonOption = False,
 ) -> None:
     """List all keys, newest first."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import key_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
+    with calling(url, token_file, as_json=as_json) as (service, output):
         query = {
             "environment": environment,
             "exchange": exchange,
@@ -78,8 +78,7 @@ def list_keys(
             "assigned": assigned,
             "search": search,
         }
-        with Service(url, token_file, output) as service:
-            items = service.pages("/v1/keys", query)
+        items = service.pages("/v1/keys", query)
         output.document({"items": items}, lambda console: key_views.keys(console, items))
 
 
@@ -91,12 +90,8 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one key, with what its exchange states about it. Its secrets are never shown."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import key_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            found = service.find("key", "label", key)
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        found = service.find("key", "label", key)
         output.document(found, lambda console: key_views.key(console, found))
 
 
@@ -122,22 +117,19 @@ def add(
 
     API key and secret are asked for, or read from a file.
     """
-    with answering(as_json=as_json) as output:
+    with calling(url, token_file, as_json=as_json) as (service, output):
         market = find_market(exchange, environment, region, contract_type)
-        from botkeys.commands import key_views  # noqa: PLC0415  # not for help
         from botkeys.commands.entered_credentials import enter_credentials  # noqa: PLC0415
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
 
-        with Service(url, token_file, output) as service:
-            entered = enter_credentials(credentials, market.exchange, output.warn)
-            body = {
-                "label": label or f"{market.exchange} {market.environment}",
-                **key_views.market_members(market),
-                **entered.body(),
-                "active": active,
-                "verify": verify,
-            }
-            added = service.call("POST", "/v1/keys", body)
+        entered = enter_credentials(credentials, market.exchange, output.warn)
+        body = {
+            "label": label or f"{market.exchange} {market.environment}",
+            **key_views.market_members(market),
+            **entered.body(),
+            "active": active,
+            "verify": verify,
+        }
+        added = service.call("POST", "/v1/keys", body)
         output.document(added, lambda console: key_views.key(console, added))
 
 
@@ -219,10 +211,8 @@ def pair(
 
     Register the public key at the exchange, then complete the key: `botkeys keys replace KEY`.
     """
-    with answering(as_json=as_json) as output:
+    with calling(url, token_file, as_json=as_json) as (service, output):
         market = find_market(exchange, environment, region, contract_type)
-        from botkeys.commands import key_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
 
         body = {
             "label": label or f"{market.exchange} {market.environment}",
@@ -230,8 +220,7 @@ def pair(
             "algorithm": algorithm or key_views.best_algorithm(market.exchange),
             "active": active,
         }
-        with Service(url, token_file, output) as service:
-            made = service.call("POST", "/v1/keys/pairs", body)
+        made = service.call("POST", "/v1/keys/pairs", body)
         output.document(made, lambda console: key_views.pair(console, made))
 
 
@@ -255,25 +244,22 @@ def replace(
     as_json: JsonOption = False,
 ) -> None:
     """Give a key new credentials, or a key pair the API key that it awaits."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import key_views  # noqa: PLC0415  # not for help
+    with calling(url, token_file, as_json=as_json) as (service, output):
         from botkeys.commands.entered_credentials import enter_credentials  # noqa: PLC0415
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
 
-        with Service(url, token_file, output) as service:
-            found = service.find("key", "label", key)
-            entered = enter_credentials(
-                credentials,
-                str(found.get("exchange")),
-                output.warn,
-                api_key_alone=found.get("awaiting_api_key") is True,
-            )
-            body = {
-                **entered.body(),
-                "verify": verify,
-                "confirm_same_account": same_account,
-            }
-            replaced = service.call("PUT", f"/v1/keys/{found['id']}/credentials", body)
+        found = service.find("key", "label", key)
+        entered = enter_credentials(
+            credentials,
+            str(found.get("exchange")),
+            output.warn,
+            api_key_alone=found.get("awaiting_api_key") is True,
+        )
+        body = {
+            **entered.body(),
+            "verify": verify,
+            "confirm_same_account": same_account,
+        }
+        replaced = service.call("PUT", f"/v1/keys/{found['id']}/credentials", body)
         output.document(replaced, lambda console: key_views.key(console, replaced))
 
 
@@ -292,14 +278,10 @@ def change(
     as_json: JsonOption = False,
 ) -> None:
     """Rename a key, activate or deactivate it, or switch its contract type."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import key_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service, changes  # noqa: PLC0415  # as above
-
+    with calling(url, token_file, as_json=as_json) as (service, output):
         body = changes(label=label, active=active, contract_type=contract_type)
-        with Service(url, token_file, output) as service:
-            found = service.find("key", "label", key)
-            changed = service.call("PATCH", f"/v1/keys/{found['id']}", body)
+        found = service.find("key", "label", key)
+        changed = service.call("PATCH", f"/v1/keys/{found['id']}", body)
         output.document(changed, lambda console: key_views.key(console, changed))
 
 
@@ -318,25 +300,17 @@ def delete(
     as_json: JsonOption = False,
 ) -> None:
     """Delete a key and its credentials, after showing what goes with it."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import key_views  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service, with_query  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            found = service.find("key", "label", key)
-            path = f"/v1/keys/{found['id']}"
-            shown = service.get(f"{path}/deletion-preview")
-            if preview:
-                output.document(
-                    shown, lambda console: key_views.preview(console, found, shown, data)
-                )
-                return
-            if not yes:
-                output.show_beforehand(
-                    lambda console: key_views.preview(console, found, shown, data)
-                )
-            output.confirm(f"Delete the key {found.get('label')}?", yes=yes)
-            answer = service.call("DELETE", with_query(path, {"associated_data": data}))
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        found = service.find("key", "label", key)
+        path = f"/v1/keys/{found['id']}"
+        shown = service.get(f"{path}/deletion-preview")
+        if preview:
+            output.document(shown, lambda console: key_views.preview(console, found, shown, data))
+            return
+        if not yes:
+            output.show_beforehand(lambda console: key_views.preview(console, found, shown, data))
+        output.confirm(f"Delete the key {found.get('label')}?", yes=yes)
+        answer = service.call("DELETE", with_query(path, {"associated_data": data}))
         output.document(answer, lambda console: key_views.deleted(console, answer))
 
 
@@ -353,13 +327,9 @@ def freeze(
     as_json: JsonOption = False,
 ) -> None:
     """Stop new positions with a key, an exchange or everything. Open ones can be closed."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import key_freezes  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            scope = key_freezes.scope(service, key, exchange, everything=everything)
-            added = service.call("POST", "/v1/freezes", {**scope, "reason": reason})
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        scope = key_freezes.scope(service, key, exchange, everything=everything)
+        added = service.call("POST", "/v1/freezes", {**scope, "reason": reason})
         output.document(added, lambda console: key_freezes.freezes(console, [added]))
 
 
@@ -375,13 +345,9 @@ def unfreeze(
     as_json: JsonOption = False,
 ) -> None:
     """Lift a freeze. The token needs the scope account:admin."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import key_freezes  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            scope = key_freezes.scope(service, key, exchange, everything=everything)
-            lifted = key_freezes.lift(service, scope)
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        scope = key_freezes.scope(service, key, exchange, everything=everything)
+        lifted = key_freezes.lift(service, scope)
         output.document({"items": lifted}, lambda console: key_freezes.freezes(console, lifted))
 
 
@@ -390,10 +356,6 @@ def freezes(
     url: UrlOption = None, token_file: TokenFileOption = None, as_json: JsonOption = False
 ) -> None:
     """List what is frozen."""
-    with answering(as_json=as_json) as output:
-        from botkeys.commands import key_freezes  # noqa: PLC0415  # not for help
-        from botkeys.commands.service import Service  # noqa: PLC0415  # as above
-
-        with Service(url, token_file, output) as service:
-            items = service.pages("/v1/freezes")
+    with calling(url, token_file, as_json=as_json) as (service, output):
+        items = service.pages("/v1/freezes")
         output.document({"items": items}, lambda console: key_freezes.freezes(console, items))

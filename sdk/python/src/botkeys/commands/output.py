@@ -20,6 +20,7 @@ JsonOption = Annotated[
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 _WIDTH_OF_A_FILE = 240
+_BETWEEN = 3  # between two columns of a table
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
@@ -101,20 +102,31 @@ def answering(*, as_json: bool) -> Iterator[Output]:
 def table(
     console: "Console", columns: Sequence[str], rows: Sequence[Sequence[object]], nothing: str
 ) -> None:
-    """Print a table; `nothing` is the sentence for one without rows."""
+    """Print a table; `nothing` is the sentence for one without rows.
+
+    On a terminal that is too narrow each row is a block, with a line for each cell.
+    """
     from rich import box  # noqa: PLC0415  # slow to import, and not for JSON
+    from rich.cells import cell_len  # noqa: PLC0415  # as above
     from rich.table import Table  # noqa: PLC0415  # as above
     from rich.text import Text  # noqa: PLC0415  # as above
 
     if not rows:
         console.print(nothing)
         return
+    shown = [[plain(cell) for cell in row] for row in rows]
+    widths = (max(map(cell_len, column)) for column in zip(columns, *shown, strict=True))
+    if sum(widths) + _BETWEEN * (len(columns) - 1) > console.width:
+        for row in rows:
+            facts(console, dict(zip(columns, row, strict=True)))
+            console.print()
+        return
     printed = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         # An id or a label that is cut is of no use.
         printed.add_column(column, overflow="fold")
-    for row in rows:
-        printed.add_row(*(Text(plain(cell)) for cell in row))
+    for row in shown:
+        printed.add_row(*map(Text, row))
     console.print(printed)
 
 

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote, urlencode
 
 from botkeys.client.connection import Connection
 from botkeys.client.errors import BotClientError, Refused, Unreachable
@@ -14,6 +13,7 @@ from botkeys.client.models import refusal
 from botkeys.commands.connection_options import outbound, read_token, service_address
 from botkeys.commands.endings import CommandError, Ending, UsageFault
 from botkeys.commands.output import Output, pick, plain
+from botkeys.commands.request_parts import with_query
 from botkeys.transport.client import HttpAnswer, HttpTransport, TransportLimits
 
 Json = dict[str, Any]
@@ -28,6 +28,38 @@ _HINTS = {
     429: "Try again later.",
     503: "Try again later.",
 }
+
+_BAD_DATA = frozenset(
+    {
+        "credentials_swapped",
+        "malformed_credentials",
+        "passphrase_not_used",
+        "passphrase_required",
+        "passphrase_twice",
+    }
+)
+"""Refusals of credentials that cannot be right, whatever the exchange would say."""
+_ADVICE = {
+    "key_assigned": "`botkeys bots release BOT` takes it from its bot.",
+    "key_inactive": "`botkeys keys change KEY --active` does that.",
+    "no_key": "`botkeys bots assign BOT KEY` does that.",
+}
+"""The command for what a refusal advises."""
+_INSTEAD = {
+    "key_already_added": "Your account already has this API key.",
+    "key_assigned": "A key serves one bot at a time.",
+    "key_incomplete": "The private half of this key was made by the service, and it awaits the "
+    "API key that the exchange shows when its public key is registered. Give it with `botkeys keys "
+    "replace KEY`, or delete the key.",
+    "same_account_unproven": "The exchange was not asked, could not be reached or does not "
+    "identify the account, so these credentials may belong to another one. If they belong to the "
+    "same account, repeat the command with --same-account; otherwise add them as a new key.",
+    "passphrase_required": "Keys of this exchange have a passphrase: enter it, or give the secret "
+    "as secret:passphrase.",
+    "passphrase_twice": "The passphrase stands within the secret and by itself: give it once.",
+    "passphrase_not_used": "Keys of this exchange have no passphrase: leave it out.",
+}
+"""Sentences in place of ones that speak of requests and their members."""
 
 
 class Service:
@@ -117,7 +149,11 @@ class Service:
             )
             failure = None if answer.status < _REFUSALS.start else _refused(answer)
         except Refused as error:
-            failure = _as_command_error(error, {})
+            failure = (
+                _not_understood(error.status)
+                if error.code == f"http_{error.status}"
+                else _as_command_error(error, {})
+            )
         except Unreachable as error:
             failure = CommandError(
                 f"{error} Is {self._address} right, and does the service run there?",
@@ -132,16 +168,6 @@ class Service:
         return answer
 
 
-def with_query(path: str, query: Mapping[str, object]) -> str:
-    """Return a path with those parameters that have a value."""
-    given = {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
-        for name, value in query.items()
-        if value is not None
-    }
-    return f"{path}?{urlencode(given, quote_via=quote)}" if given else path
-
-
 def _document(answer: HttpAnswer) -> Any:
     if not answer.body:
         return {}
@@ -153,11 +179,17 @@ def _document(answer: HttpAnswer) -> Any:
 
 def _refused(answer: HttpAnswer) -> CommandError:
     problem = _document(answer)
-    return _as_command_error(refusal(answer), problem if isinstance(problem, dict) else {})
+    if isinstance(problem, dict) and isinstance(problem.get("code"), str):
+        return _as_command_error(refusal(answer), problem)
+    if answer.status in _LATER:  # of a proxy before the service
+        return _as_command_error(refusal(answer), {})
+    return _not_understood(answer.status)
 
 
 def _as_command_error(error: Refused, problem: Mapping[str, Any]) -> CommandError:
-    sentences = [error.detail, *_faults(problem)]
+    sentences = [_INSTEAD.get(error.code, error.detail), *_faults(problem)]
+    if error.code in _ADVICE:
+        sentences.append(_ADVICE[error.code])
     if problem.get("key_id"):
         sentences.append(f"Look with `botkeys keys show {plain(problem['key_id'])}`.")
     if error.retry_after is not None:
@@ -166,6 +198,8 @@ def _as_command_error(error: Refused, problem: Mapping[str, Any]) -> CommandErro
         sentences.append(_HINTS[error.status])
     if error.status in _LATER:
         ending = Ending.AWAY
+    elif error.code in _BAD_DATA:
+        ending = Ending.BAD_DATA
     elif error.status in _REFUSALS:
         ending = Ending.REFUSED
     else:
@@ -186,18 +220,10 @@ def _faults(problem: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _not_understood() -> CommandError:
+def _not_understood(status: int | None = None) -> CommandError:
+    which = "" if status is None else f" (HTTP {status})"
     return CommandError(
-        "The answer is not one of a Botkeys service. Is the address right?",
+        f"The answer{which} is not one of a Botkeys service. Is the address right?",
         ending=Ending.FAILED,
         code="malformed_answer",
     )
-
-
-def changes(**members: object) -> Json:
-    """Return the body of a change from the options that were given. Raises UsageFault for none."""
-    given = {name: value for name, value in members.items() if value is not None}
-    if not given:
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in members)
-        raise UsageFault(f"Nothing to change: give one of {options}.")
-    return given
