@@ -28,8 +28,8 @@ async def start(scene: Scene) -> None:
         story.call(answer, 200, "checks")
         checks = answer.json()["checks"]
         story.check(
-            len(checks) == 4 and set(checks.values()) == {"ok"},
-            f"{role}: database, migrations, master key and issuer are in order",
+            len(checks) == 5 and set(checks.values()) == {"ok"},
+            f"{role}: database, migrations, grants, master key and issuer are in order",
         )
     held = {role: service.held(role) for role in PARTS}
     story.check(
