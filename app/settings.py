@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 from pydantic_settings.sources import EnvSettingsSource, PydanticBaseSettingsSource
 
 from app.kit.addresses import networks
@@ -69,6 +70,12 @@ def _shared_store(url: SecretStr | None) -> SecretStr | None:
     return url
 
 
+def _host(host: str) -> str:
+    if not host or not host.isascii() or not host.isprintable() or " " in host:
+        raise ValueError("must be an address or the name of a host, such as 127.0.0.1 or 0.0.0.0")
+    return host
+
+
 def _exceptions(words: tuple[str, ...]) -> tuple[str, ...]:
     Allowed.of(words)
     return words
@@ -102,6 +109,7 @@ def _vault_address(address: str | None) -> str | None:
 VaultAddress = Annotated[str | None, AfterValidator(_vault_address)]
 SHARED_STORE_SCHEMES = ("redis://", "rediss://", "unix://")
 SharedStoreUrl = Annotated[SecretStr | None, AfterValidator(_shared_store)]
+Host = Annotated[str, AfterValidator(_host)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
 ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
 Words = Annotated[tuple[str, ...], NoDecode]
@@ -141,7 +149,11 @@ class Settings(BaseSettings):
     """The settings with their defaults. Each is set by the variable `BOTKEYS_<NAME>`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, frozen=True, extra="forbid", hide_input_in_errors=True
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     mode: Mode = Field(
@@ -149,7 +161,7 @@ class Settings(BaseSettings):
         description="`development` has its own token issuer, simulated exchanges and an embedded "
         "database; `production` has none of these and refuses to start without its keys.",
     )
-    host: str = Field("127.0.0.1", description="Address to listen on.")
+    host: Host = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     connections: int = Field(
         65_536,
@@ -183,7 +195,7 @@ class Settings(BaseSettings):
         "served there and no longer on `BOTKEYS_PORT`; `/livez` is on both. A worker serves "
         "`/livez`, `/readyz` and `/metrics` there, and nothing without it.",
     )
-    operations_host: str = Field(
+    operations_host: Host = Field(
         "127.0.0.1", description="Address to listen on with `BOTKEYS_OPERATIONS_PORT`."
     )
     data_dir: Path = Field(
@@ -661,6 +673,12 @@ def _from_file(name: str, environment: Mapping[str, str]) -> dict[str, SecretStr
         raise SettingsError(f"{variable}: {given[variable]} {error}.") from None
 
 
+def _not_json(message: str) -> str:
+    """Return a sentence for a message of the library, which names a field and never its value."""
+    named = [name for name in Settings.model_fields if f'"{name}"' in message]
+    return f"{PREFIX}{''.join(named[:1]).upper()}: is not valid JSON (docs/settings.md)."
+
+
 def load_settings(
     environ: Mapping[str, str] | None = None, *, default_mode: Mode = Mode.PRODUCTION
 ) -> Settings:
@@ -699,6 +717,8 @@ def load_settings(
         values["mode"] = default_mode
     try:
         return Settings(**values)
+    except UnreadableSetting as error:
+        raise SettingsError(_not_json(str(error))) from None
     except ValidationError as error:
         lines = []
         for item in error.errors(include_input=False, include_url=False, include_context=False):

@@ -13,7 +13,7 @@ from app.api.streaming import StreamLimits
 from app.api.telemetry import Metrics
 from app.api.write_limiter import AccountWriteLimiter
 from app.auth.development_issuer import DevelopmentIssuer
-from app.auth.remote_keys import RemoteKeys
+from app.auth.remote_keys import RemoteKeys, is_trustworthy
 from app.auth.verifier import TokenVerifier
 from app.context import Context
 from app.custody.errors import KeyFileMissing
@@ -108,11 +108,30 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
     return folder
 
 
+def require_trustworthy_issuer(settings: Settings) -> None:
+    """Raise `SettingsError` unless the issuer's keys are fetched from where nobody can alter them.
+
+    An issuer whose keys have an address of their own is a name alone.
+    """
+    if settings.oidc_issuer is not None and not settings.oidc_issuer.strip():
+        raise SettingsError("BOTKEYS_OIDC_ISSUER is empty. Set it to the `iss` of users' tokens.")
+    variable, address = "BOTKEYS_OIDC_ISSUER", settings.oidc_issuer
+    if settings.oidc_jwks_url is not None:
+        variable, address = "BOTKEYS_OIDC_JWKS_URL", settings.oidc_jwks_url
+    if address is not None and not is_trustworthy(address):
+        raise SettingsError(
+            f"{variable} must be an address like https://issuer.example, without login and "
+            "fragment, or http:// on this machine: anybody in between could put keys of their own "
+            "in the place of the issuer's."
+        )
+
+
 def _issuer_keys(
     settings: Settings, transport: HttpTransport, stack: AsyncExitStack
 ) -> RemoteKeys | None:
     if settings.oidc_issuer is None:
         return None
+    require_trustworthy_issuer(settings)
     keys = RemoteKeys(transport, issuer=settings.oidc_issuer, jwks_url=settings.oidc_jwks_url)
     stack.push_async_callback(keys.close)
     return keys

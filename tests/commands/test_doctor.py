@@ -244,7 +244,9 @@ async def test_an_issuer_is_asked_for_keys_that_fit_what_is_accepted() -> None:
         return "\n".join(bad(await found(issuer, subject(Part.RUNTIME, **settings))))
 
     assert "is not set" in await lines()
-    assert "is not an https address" in await lines(oidc_issuer="http://issuer.example")
+    assert "BOTKEYS_OIDC_ISSUER must be an address like https" in await lines(
+        oidc_issuer="http://issuer.example"
+    )
     assert "cannot be reached" in await lines(oidc_issuer="http://127.0.0.1:1")
     with issuing() as running:
         assert await lines(oidc_issuer=running.address) == ""

@@ -10,6 +10,7 @@ from app.commands.doctor.clocks import skew
 from app.commands.doctor.finding import Finding, fault, ok, warning
 from app.commands.doctor.part import Subject
 from app.process.outbound import outbound_of
+from app.process.startup import require_trustworthy_issuer
 from app.settings import SettingsError
 from botkeys.transport.client import HttpAnswer, HttpTransport, TransportError, TransportLimits
 
@@ -34,21 +35,11 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
                 "Set it to the `iss` of your users' tokens.",
             )
         return
-    for name, address in (
-        ("BOTKEYS_OIDC_ISSUER", issuer),
-        ("BOTKEYS_OIDC_JWKS_URL", settings.oidc_jwks_url),
-    ):
-        if address is not None and not is_trustworthy(address):
-            yield fault(
-                NAME,
-                f"{name} is not an https address.",
-                "Only on this machine may it be http, for a test.",
-            )
-            return
     try:
+        require_trustworthy_issuer(settings)
         outbound = outbound_of(settings)
     except SettingsError as error:
-        yield fault(NAME, str(error), "See docs/deployment.md, The way out.")
+        yield fault(NAME, str(error), "See docs/deployment.md, The issuer and The way out.")
         return
     async with HttpTransport(_LIMITS, outbound=outbound) as transport:
         try:
