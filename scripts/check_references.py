@@ -28,7 +28,7 @@ _BARE = re.compile(r"^[\w-]+\.(?:md|py)$|^(?:LICENSE|Makefile|Dockerfile)$")
 _MODULE = re.compile(r"(?<![\w./@-])[a-z_]+(?:\.[A-Za-z_]\w*)+")
 _LINK = re.compile(r"\[[^\]]*\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#+ +(.*?) *$", re.MULTILINE)
-_FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 _PLACEHOLDER = re.compile(r"[<>{}*…]")
 
 Found = tuple[int, str]
