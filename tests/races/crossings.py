@@ -47,6 +47,11 @@ class Cast:
         await self.has_key()
         assert outcome(await self.scene.unassign(self.bot)) == "200"
 
+    async def has_webhook(self) -> None:
+        """Have a webhook as the spare object."""
+        added = await self.scene.user.post("/v1/webhooks", {"url": "https://example.com/hook"})
+        self.spare = added.json()["id"]
+
     async def had_key_and_spare(self) -> None:
         await self.had_key()
         self.spare = await self.scene.add_key(SYMBOL)
@@ -108,6 +113,10 @@ ORDERS_ELSEWHERE = Operation(
 DISABLE = Operation("disable", lambda cast: cast.change_asset(enabled=False))
 REMOVE = Operation("remove asset", lambda cast: cast.scene.remove_asset(cast.key, SYMBOL))
 FREEZE = Operation("freeze", lambda cast: cast.scene.freeze(scope="account"))
+CHANGE_WEBHOOK = Operation(
+    "change webhook",
+    lambda cast: cast.scene.user.patch(f"/v1/webhooks/{cast.spare}", {"format": "ntfy"}),
+)
 HEARTBEAT = Operation("heartbeat", lambda cast: cast.scene.heartbeat(cast.bot))
 
 ERROR = "an answer that is an error"

@@ -8,7 +8,10 @@ from tests.races.scene import Scene, list_symbols, outcome
 from tests.races.statements import OPERATION, recorded_statements
 from tests.support.world import World
 
-ORDER = ("accounts", "bots", "presence", "keys", "trading_assets", "positions", "audit_heads")
+ORDER = (
+    *("accounts", "bots", "presence", "keys", "trading_assets", "positions", "webhooks"),
+    "audit_heads",
+)
 ENTERED = "accounts SHARE"
 RECORDED = "audit_heads UPDATE"
 
@@ -56,6 +59,7 @@ TAKEN = (
     Taking(Cast.has_key, crossings.DISABLE, OF_ASSET),
     Taking(Cast.has_key, crossings.REMOVE, OF_ASSET),
     Taking(Cast.has_key, crossings.FREEZE, ("accounts NO KEY UPDATE", RECORDED)),
+    Taking(Cast.has_webhook, crossings.CHANGE_WEBHOOK, (ENTERED, "webhooks UPDATE", RECORDED)),
 )
 
 UPDATES = "it checks nothing, and its UPDATE waits for openings and assignments by itself"
@@ -75,6 +79,7 @@ COVERED = {
     ("change margin mode", "keys"): "without its key or its contract type the asset is not found",
     ("change margin mode of all", "trading_assets"): "the lock on the keys keeps openings away",
     ("disable", "keys"): "the same",
+    ("change webhook", "webhooks"): "only its revision is checked: see test_quotas.py",
     ("remove asset", "keys"): "the same",
     ("orders", "trading_assets"): "a change of mode that comes first has counted no order",
 }

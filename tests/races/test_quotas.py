@@ -55,7 +55,14 @@ async def test_webhooks_added_at_once_stay_within_the_quota(busy_world: World) -
         assert held(answers, "webhook_quota_reached")
         assert await stored(world, Webhook) == MOST
         await user.delete(f"/v1/webhooks/{answers_id(answers)}")
-        assert (await user.post("/v1/webhooks", bodies[0])).status_code == 201
+        added = await user.post("/v1/webhooks", bodies[0])
+        # Of changes that are based on one state, one is made: the webhook is locked before.
+        path, based = added.headers["location"], {"If-Match": added.headers["etag"]}
+        changes = [{"url": f"https://example.com/changed/{number}"} for number in range(AT_ONCE)]
+        answers = await asyncio.gather(
+            *(user.patch(path, change, headers=based) for change in changes)
+        )
+        assert sorted(answer.status_code for answer in answers) == [200] + [412] * (AT_ONCE - 1)
 
 
 async def test_keys_added_at_once_stay_within_the_quota(busy_world: World) -> None:
