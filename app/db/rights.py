@@ -21,6 +21,9 @@ from app.db.roles import ROLES
 KNOWN_SECONDS = 30.0
 """How long rights that are in order are taken for granted. Rights that are not are asked again."""
 
+_FORMER_WORKER = "botkeys_worker"
+"""The role of workers of earlier versions, a member of other roles itself."""
+
 log = structlog.get_logger("botkeys.health")
 
 _GRANT = re.compile(r"GRANT (?P<rights>.+) ON (?P<kind>[A-Z]+) (?P<name>.+) TO (?P<role>\w+)")
@@ -80,7 +83,7 @@ class Right(NamedTuple):
 class Verdict(NamedTuple):
     """What is wrong with a login. `fault`: it cannot do its work; `remark`: it can do more.
 
-    `another`: it has nothing of a role that it needs, as the login of another process.
+    `another`: it has none of the roles that it needs, as the login of another process.
     """
 
     fault: str | None = None
@@ -141,11 +144,11 @@ class LoginRights:
 
     def _judged(self, *, owns: bool, has: list[str], missing: list[str]) -> Verdict:
         lacked = [role for role in self.roles if role not in has]
-        others = " and ".join(role for role in has if role not in self.roles)
+        others = " and ".join(role for role in has if role not in {*self.roles, _FORMER_WORKER})
         if missing and lacked:
             instead = f"; it has those of {others}" if others else ""
             fault = f"the login lacks the rights of {' and '.join(lacked)}{instead}"
-            return Verdict(fault, another=True)
+            return Verdict(fault, another=len(lacked) == len(self.roles))
         if missing:
             return Verdict(
                 fault=f"the login lacks {len(missing)} of its role's rights, such as {missing[0]}: "

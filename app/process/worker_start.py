@@ -24,7 +24,7 @@ class UnusableDatabase(Exception):
 async def require_usable(database: Database, rights: LoginRights) -> None:
     """Return once the database can be worked on, and wait while it does not respond.
 
-    Raises `UnusableDatabase` if the database is not migrated, or the login has nothing of a role
+    Raises `UnusableDatabase` if the database is not migrated, or the login has none of the roles
     that its tasks need. A login that merely lacks some rights begins: tasks that need none of them
     go on, and `/readyz` says what is missing.
     """

@@ -19,6 +19,7 @@ from examples.issuer import Issuer
 from tests.processes.logins import Logins
 from tests.processes.production import Installation, installed, is_ready
 from tests.processes.running import (
+    PATIENCE,
     Running,
     environment,
     eventually,
@@ -193,9 +194,12 @@ def ended(api: httpx.Client, answer: httpx.Response) -> Json:
 def test_a_life_from_the_first_key_to_the_closed_account_with_every_role_apart(pair: Pair) -> None:
     """Four processes, none of which could do another's work."""
     installation = pair.installation
+    ports = {task: free_port() for task in ("catalogue", "purge")}
     workers = [
-        installation.command("worker", "--task", task, role=task, keys_dir=None)
-        for task in ("catalogue", "purge")
+        installation.command(
+            "worker", "--task", task, role=task, keys_dir=None, operations_port=port
+        )
+        for task, port in ports.items()
     ]
     with (
         installation.http(pair.api, "frank") as api,
@@ -220,11 +224,26 @@ def test_a_life_from_the_first_key_to_the_closed_account_with_every_role_apart(p
         closed = ended(api, api.delete("/v1/account"))
         assert [data["status"], closed["status"]] == ["succeeded", "succeeded"]
         assert api.get("/v1/keys").status_code == 401
+    of_catalogue, of_purge = (metrics_of(port) for port in ports.values())
+    assert 'botkeys_catalogue_age_seconds{data="prices"' in of_catalogue
+    assert 'botkeys_worker_units_total{task="purge"} 3.0' in of_purge
+    assert 'botkeys_operations_pending{kind="close_account"} 0.0' in of_purge
     for worker in workers:
         worker.send(signal.SIGTERM)
         assert worker.wait() == 0
         assert worker.is_clean, worker.text
         assert "worker_turn_failed" not in worker.text
+    events = {line["event"] for line in log_lines(workers[1].stdout)}
+    assert {"purge_batch", "operation_succeeded", "worker_turn"} <= events
+
+
+def metrics_of(port: int) -> str:
+    """Return the metrics of a worker that is alive and ready."""
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as http:
+        assert sent(http.get("/livez"), 200) == {"status": "ok"}
+        checks = sent(http.get("/readyz"), 200)["checks"]
+        assert checks == dict.fromkeys(("database", "migrations", "grants", "tasks"), "ok")
+        return http.get("/metrics").text
 
 
 def sealed_to(installation: Installation, key_id: str) -> int:
