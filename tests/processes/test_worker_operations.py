@@ -40,7 +40,7 @@ def started(installation: Installation, **changes: object) -> tuple[Running, str
 
 
 def change(installation: Installation, *statements: str) -> None:
-    url = installation.logins.postgres.url("postgres", installation.database)
+    url = installation.logins.url("postgres", installation.database)
     asyncio.run(execute(url, *statements))
 
 
@@ -110,7 +110,7 @@ def test_the_owner_s_login_works_and_is_remarked_on(installation: Installation) 
 
 
 def test_a_database_that_is_away_is_waited_for(installation: Installation, tmp_path: Path) -> None:
-    gone = installation.logins.postgres.url("test_purge", "none").partition("?")[0]
+    gone = installation.logins.url("purge", "none").partition("?")[0]
     worker, address = started(installation, database_url=f"{gone}?host={tmp_path}")
     assert worker.says("database_awaited")
     assert httpx.get(f"{address}/livez").status_code == 200
@@ -118,4 +118,3 @@ def test_a_database_that_is_away_is_waited_for(installation: Installation, tmp_p
     worker.process.terminate()
     assert worker.wait() == 0
     assert worker.is_clean, worker.text
-

@@ -3,21 +3,26 @@
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
+from typing import Any
 
 import pytest
 import pytest_asyncio
 from httpx import AsyncClient
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncSession
+from structlog.testing import capture_logs
 
 from app.db.engine import Database
 from app.db.models import Catalogue
 from app.db.rights import LoginRights
+from app.domains.catalogue.repository import CatalogueKey
 from app.worker.gauges import Family, Gauges, Sample
 from app.worker.loop import Task, catalogue_tasks, purge_tasks, work
 from app.worker.operations import STUCK_SECONDS, WorkerVitals, operations_app
 from app.worker.watch import beat
+from botkeys.exchanges.model import ContractType, Environment
+from tests.support.purging import fill
 from tests.support.world import World, served
 
 STATEMENT = 10.0
@@ -221,3 +226,45 @@ async def test_those_who_wait_for_a_connection_are_counted(busy_world: World) ->
 async def _connected(database: Database) -> None:
     async with database.engine.connect():
         pass
+
+
+async def test_each_unit_of_work_is_logged_and_what_was_not_due_is_not(
+    world: World, vitals: WorkerVitals
+) -> None:
+    """R94: without labels, names or ids of what users have."""
+    database = world.context.database
+    tasks = [*catalogue_tasks(database, world.context.catalogues), *purge_tasks(database)]
+
+    async def lines() -> list[MutableMapping[str, Any]]:
+        with capture_logs() as logged:
+            for task in tasks:
+                await run_once(vitals, task)
+        return logged
+
+    user = world.user()
+    bot, document, key = await user.ready_bot()
+    await bot.post("/v1/runtime/heartbeat")
+    name = CatalogueKey("okx", Environment.TESTNET, None, ContractType.LINEAR)
+    await world.context.catalogues.refresh(name)
+    await lines()
+    assert await lines() == []
+
+    await fill(database, bot.account_id, key["id"], tables=("trades",))
+    async with database.sessions.begin() as session:
+        await session.execute(text("UPDATE presence SET lease_until = now() - interval '1 min'"))
+        await session.execute(text("UPDATE catalogues SET attempted_at = now() - interval '1 h'"))
+        await session.execute(text("UPDATE keys SET expires_at = now() + interval '1 h'"))
+    await user.post("/v1/data-deletions", {"scope": "all"})
+    logged = await lines()
+
+    turns = {line["task"]: line["units"] for line in logged if line["event"] == "worker_turn"}
+    assert turns.keys() >= {"refresh", "presence", "expiry", "purge"}
+    assert (turns["presence"], turns["expiry"], turns["purge"]) == (1, 1, 1)
+    refreshed = next(line for line in logged if line["event"] == "catalogue_refreshed")
+    assert (refreshed["exchange"], refreshed["environment"]) == ("okx", "testnet")
+    assert refreshed["prices"] > 0
+    batch = next(line for line in logged if line["event"] == "purge_batch")
+    assert (batch["data"], batch["rows"]) == ("trades", 3)
+    written = repr(logged)
+    for mine in (key["label"], key["id"], document["id"], str(bot.account_id)):
+        assert mine not in written
