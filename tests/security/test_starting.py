@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.custody.errors import KeyFileMissing
+from app.custody.errors import KeyFileGarbled, KeyFileMissing
 from app.custody.keyfiles import KeyFolder
 from app.process.server import run_server
-from app.process.startup import open_context, prepare_key_folder
+from app.process.startup import open_context, prepare_key_folder, webhook_keys
 from app.settings import Mode, Role, Settings, SettingsError
 from tests.support.database import Server
 from tests.support.split import HELD, all_keys, hand_out, production
@@ -68,6 +68,19 @@ async def test_a_role_that_lacks_a_key_does_not_start_and_makes_none(
         async with open_context(production(folder, NOWHERE), role):
             pass
     assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_api_of_an_older_installation_starts_without_the_key_of_webhooks(
+    keys: KeyFolder, tmp_path: Path
+) -> None:
+    names = tuple(name for name in HELD[Role.API] if name != "webhook-key")
+    folder = hand_out(keys, tmp_path / "keys", names)
+    held = prepare_key_folder(production(folder, NOWHERE), Role.API)
+    assert webhook_keys(held) is None
+    (folder / "webhook-key").write_text("botkeys webhook-key 1\n")
+    (folder / "webhook-key").chmod(0o600)
+    with pytest.raises(KeyFileGarbled):
+        webhook_keys(held)
 
 
 async def serve(role: Role, **variables: str) -> tuple[int | None, str]:
