@@ -143,7 +143,7 @@ lock: ## update the pinned dependencies
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra limits -o requirements/production.lock
 	$(COMPILE) $(UPGRADE) pyproject.toml sdk/python/pyproject.toml --extra limits --extra embedded \
 		--extra sign -c requirements/production.lock -o requirements/run.lock
-	$(COMPILE) $(UPGRADE) pyproject.toml --extra limits --extra embedded --extra dev \
+	$(COMPILE) $(UPGRADE) pyproject.toml --extra limits --extra embedded --extra otel --extra dev \
 		-c requirements/run.lock -o $(TOOLS)
 	echo setuptools | $(COMPILE) - -c $(TOOLS) -o requirements/build.lock
 	printf '%s\n' openapi-python-client python-dateutil types-python-dateutil urllib3 \

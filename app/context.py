@@ -26,6 +26,7 @@ from app.domains.operations.progress_stream import OperationStreamQuota
 from app.domains.runtime.config.cache import ConfigCache
 from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.runtime.stream.publisher import ConfigPublisher
+from app.kit.tracing import Traces
 from app.limits.requests import RequestLimits
 from app.settings import Role, Settings
 from botkeys.exchanges.registry import Exchanges
@@ -67,6 +68,7 @@ class Context:
     id_tokens: IdTokenVerifier | None = None
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None
+    traces: Traces | None = None
 
 
 async def context_of(request: Request) -> Context:

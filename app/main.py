@@ -14,6 +14,7 @@ from app.api.cross_origin import CrossOriginMiddleware
 from app.api.health import Vitals
 from app.api.problems import add_problem_handlers
 from app.api.telemetry import TelemetryMiddleware
+from app.api.tracing import TracingMiddleware
 from app.auth.cookies import session_cookie_name
 from app.context import Context
 from app.dashboard.pages import Page
@@ -140,6 +141,12 @@ def create_app(
         app.router.routes.extend(health.router.routes)
         documentation.add_documentation(app, lambda: app)
     add_problem_handlers(app)
+    _add_middleware(app, settings)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Add what surrounds every request, the innermost first."""
     app.add_middleware(BodyLimitMiddleware, largest=settings.body_limit)
     app.add_middleware(TelemetryMiddleware)
     if settings.cors_origins or settings.permits_loopback_origins:
@@ -148,7 +155,8 @@ def create_app(
             origins=settings.cors_origins,
             loopback=settings.permits_loopback_origins,
         )
-    return app
+    if settings.traces:
+        app.add_middleware(TracingMiddleware)
 
 
 def serves_dashboard(settings: Settings, role: Role) -> bool:
@@ -174,6 +182,7 @@ def use_context(app: FastAPI, context: Context) -> None:
     state = app.state
     state.context = context
     state.metrics = context.metrics
+    state.traces = context.traces
     state.vitals = Vitals(
         context.database,
         context.metrics,

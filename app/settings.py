@@ -524,6 +524,12 @@ class Settings(BaseSettings):
     trusted_proxies: Words = Field(
         (), description="Addresses of proxies whose X-Forwarded-For header is trusted."
     )
+    traces: bool = Field(
+        False,
+        description="Whether requests, statements, calls of issuer and exchanges and the worker's "
+        "turns are sent as OpenTelemetry traces. The variables `OTEL_…` say where to. Needs "
+        "`botkeys-server[otel]`.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Lowest level that is logged."
     )

@@ -44,7 +44,9 @@ def problem_document(error: AppError, request_id: str) -> dict[str, Any]:
 
 
 def problem_response(error: AppError, request: Request) -> Response:
-    request_id = request.scope.get("state", {}).get("request_id", "")
+    state = request.scope.setdefault("state", {})
+    state["problem_code"] = error.code
+    request_id = state.get("request_id", "")
     response = Response(
         dumps(problem_document(error, request_id)),
         status_code=error.status,

@@ -86,12 +86,12 @@ def _frames(error: BaseException) -> list[str]:
     ]
 
 
-def _route(scope: Scope) -> str:
+def route_of(scope: Scope) -> str:
     """Return the template of the route, so that ids do not become label values."""
     return getattr(scope.get("route"), "path_format", None) or "unmatched"
 
 
-def _method(scope: Scope) -> str:
+def method_of(scope: Scope) -> str:
     """Return a method that the route has, so that no caller invents label values."""
     method: str = scope["method"]
     return method if method in (getattr(scope.get("route"), "methods", None) or ()) else "other"
@@ -109,12 +109,17 @@ class TelemetryMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        own_id, client_id = new_id_text(), self._client_id(scope)
+        state = scope.setdefault("state", {})
+        # A span outside of this one has it already.
+        own_id = state.get("own_request_id") or new_id_text()
+        client_id = self._client_id(scope)
         request_id = client_id or own_id
         ids = {"request_id": own_id}
         if client_id is not None:
             ids["client_request_id"] = masked_text(client_id)
-        state = scope.setdefault("state", {})
+        trace_id = state.get("trace_id")
+        if trace_id is not None:
+            ids["trace_id"] = trace_id
         # The caller sees its own id again; logs and the audit log have ours, which nobody chooses.
         state["request_id"], state["own_request_id"] = request_id, own_id
         state["client_request_id"] = client_id
@@ -167,7 +172,7 @@ class TelemetryMiddleware:
             await response(scope, receive, send)
 
     def _finish(self, scope: Scope, status: int, seconds: float, ids: dict[str, str]) -> None:
-        method, route = _method(scope), _route(scope)
+        method, route = method_of(scope), route_of(scope)
         metrics: RequestMetrics = scope["app"].state.metrics
         metrics.answered(method, route, status, seconds)
         log_request(method, route, status, seconds, ids)

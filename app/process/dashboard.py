@@ -7,6 +7,7 @@ from app.auth.id_token import IdTokenVerifier
 from app.auth.issuer_metadata import LONGEST_ANSWER, MetadataSource
 from app.auth.remote_keys import RemoteKeys
 from app.auth.verifier import TokenVerifier
+from app.kit.tracing import Traces
 from app.settings import PREFIX, Mode, Role, Settings, SettingsError
 from botkeys.sealing.secret import Secret
 from botkeys.transport.client import HttpTransport, TransportLimits
@@ -64,6 +65,7 @@ async def open_code_flow(
     id_tokens: IdTokenVerifier | None,
     outbound: Outbound,
     stack: AsyncExitStack,
+    traces: Traces | None = None,
 ) -> CodeFlow | None:
     """Return the sign-in with the issuer; `None` if there is none, or another role's.
 
@@ -75,7 +77,10 @@ async def open_code_flow(
         return None
     if issuer is None or client_id is None or secret is None:
         return None
-    transport = await stack.enter_async_context(HttpTransport(_LIMITS, outbound=outbound))
+    observe = None if traces is None else traces.call
+    transport = await stack.enter_async_context(
+        HttpTransport(_LIMITS, outbound=outbound, observe=observe)
+    )
     client = Client(
         issuer=issuer,
         client_id=client_id,

@@ -135,11 +135,11 @@ async def _serve(
     """Run API and worker until asked to stop, or until one of them ends unexpectedly (status 1)."""
     server = Server(context)
     server.config.timeout_graceful_shutdown = GRACE
-    database = open_settings_database(context.settings, "botkeys-worker")
+    database = open_settings_database(context.settings, "botkeys-worker", context.traces)
     catalogues = CatalogueRefresher(database, context.exchanges, intervals(context.settings))
     serving = asyncio.create_task(server.serve(bound))
     tasks = [*catalogue_tasks(database, catalogues), *purge_tasks(database)]
-    working = asyncio.create_task(work(tasks, stop.event))
+    working = asyncio.create_task(work(tasks, stop.event, traces=context.traces))
     try:
         await first(serving, server.ready)
         if server.started:

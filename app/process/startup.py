@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -24,6 +25,7 @@ from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.custody.webhook_keys import WebhookKeys
 from app.custody.wrapping.wrappers import Wrappers
 from app.db.engine import Database, driver_url, open_database
+from app.db.tracing import trace_statements
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
@@ -36,16 +38,21 @@ from app.domains.runtime.heartbeat.writer import HeartbeatWriter
 from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.kit.logging import configure_logging
 from app.kit.service_links import service_links
+from app.kit.tracing import Traces
 from app.limits.policy import RequestRates
 from app.limits.requests import RequestLimits
 from app.limits.shared import SharedStore
 from app.process.closure_watch import watched_closures
 from app.process.dashboard import id_token_verifier, open_code_flow, require_dashboard_settings
 from app.process.outbound import outbound_of
+from app.process.tracing import name_exchanges, open_traces
 from app.settings import PREFIX, Mode, Role, Settings, SettingsError
 from botkeys.exchanges.hosts import HostOverrides, layered
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
+
+if TYPE_CHECKING:
+    from app.kit.span_recorder import SpanRecorder
 
 KEY_CHECKS_AT_ONCE = 4
 """Checks of one account's keys that call exchanges at the same time; half of what a host is sent at
@@ -68,12 +75,14 @@ def start_logging(level: str) -> None:
         )
 
 
-def open_settings_database(settings: Settings, application_name: str) -> Database:
+def open_settings_database(
+    settings: Settings, application_name: str, traces: Traces | None = None
+) -> Database:
     """Open the pool for requests; raise `SettingsError` if no database is configured."""
     if settings.database_url is None:
         raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
     direct = settings.direct_database_url
-    return open_database(
+    database = open_database(
         settings.database_url.get_secret_value(),
         application_name=application_name,
         pool_size=settings.database_pool_size,
@@ -83,6 +92,9 @@ def open_settings_database(settings: Settings, application_name: str) -> Databas
         pooler=direct is not None
         and direct.get_secret_value() != settings.database_url.get_secret_value(),
     )
+    if traces is not None:
+        trace_statements(database.engine, traces)
+    return database
 
 
 def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
@@ -224,7 +236,10 @@ async def _exchange_hosts(settings: Settings, stack: AsyncExitStack) -> HostOver
 
 @asynccontextmanager
 async def open_exchanges(
-    settings: Settings, transport: HttpTransport, hosts: HostOverrides | None = None
+    settings: Settings,
+    transport: HttpTransport,
+    hosts: HostOverrides | None = None,
+    traces: "SpanRecorder | None" = None,
 ) -> AsyncIterator[Exchanges]:
     """Open the adapters of all exchanges, with the given hosts or our own simulator's."""
     async with AsyncExitStack() as stack:
@@ -234,6 +249,7 @@ async def open_exchanges(
             exchanges = Exchanges(transport, hosts=hosts, check_seconds=settings.key_check_timeout)
         except ValueError as error:
             raise SettingsError(f"BOTKEYS_EXCHANGE_HOSTS: {error}") from None
+        name_exchanges(traces, exchanges)
         yield exchanges
 
 
@@ -279,15 +295,20 @@ async def open_context(
         )
     async with AsyncExitStack() as stack:
         outbound = outbound_of(settings)
-        transport = await stack.enter_async_context(HttpTransport(outbound=outbound))
+        traces = await stack.enter_async_context(open_traces(settings, f"botkeys-{role}"))
+        transport = await stack.enter_async_context(
+            HttpTransport(outbound=outbound, observe=None if traces is None else traces.call)
+        )
         issuer_keys = _issuer_keys(settings, transport, stack)
         verifier = _verifier(settings, issuer_keys)
         id_tokens = id_token_verifier(settings, issuer_keys)
-        exchanges = await stack.enter_async_context(open_exchanges(settings, transport, hosts))
+        exchanges = await stack.enter_async_context(
+            open_exchanges(settings, transport, hosts, traces)
+        )
         direct = settings.direct_database_url if database is None else None
         owned = database is None
         if database is None:
-            database = open_settings_database(settings, f"botkeys-{role}")
+            database = open_settings_database(settings, f"botkeys-{role}", traces)
             stack.push_async_callback(database.close)
         if runtime is not None:
             holder = MasterKeyHolder(database, runtime.releasing)
@@ -345,7 +366,8 @@ async def open_context(
             key_checks=AccountWriteLimiter(KEY_CHECKS_AT_ONCE),
             shares=Shares.of_pool(settings.database_pool_size, settings.database_dear_timeout),
             pairs=pairs,
-            code_flow=await open_code_flow(settings, role, id_tokens, outbound, stack),
+            code_flow=await open_code_flow(settings, role, id_tokens, outbound, stack, traces),
+            traces=traces,
             id_tokens=id_tokens,
             event_streams=event_streams,
             api=api,

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 from app.db.engine import Database
 from app.db.rights import LoginRights
@@ -13,6 +14,7 @@ from app.process.listening import operations_listeners
 from app.process.outbound import outbound_of
 from app.process.startup import intervals, open_exchanges, open_settings_database, start_logging
 from app.process.stopping import StopRequest
+from app.process.tracing import open_traces
 from app.process.worker_start import require_usable
 from app.settings import Mode, Settings, Work
 from app.worker.loop import Task, catalogue_tasks, purge_tasks, work
@@ -20,6 +22,9 @@ from app.worker.operations import WorkerVitals, operations_app
 from app.worker.purging import PurgeLimits
 from botkeys.core_dumps import forbid_core_dumps
 from botkeys.transport.client import HttpTransport
+
+if TYPE_CHECKING:
+    from app.kit.span_recorder import SpanRecorder
 
 KINDS = tuple(kind for kind in Work if kind is not Work.ALL)
 
@@ -41,9 +46,10 @@ async def _run(
     kinds = KINDS if kind is Work.ALL else (kind,)
     async with AsyncExitStack() as stack:
         name = "botkeys-worker" if kind is Work.ALL else f"botkeys-{kind}"
-        database = open_settings_database(settings, name)
+        traces = await stack.enter_async_context(open_traces(settings, name))
+        database = open_settings_database(settings, name, traces)
         stack.push_async_callback(database.close)
-        tasks = await _tasks(settings, kinds, database, stack)
+        tasks = await _tasks(settings, kinds, database, stack, traces)
         rights = LoginRights(
             tuple(f"botkeys_{one}" for one in kinds), strict=settings.mode is Mode.PRODUCTION
         )
@@ -57,16 +63,20 @@ async def _run(
             await stack.enter_async_context(_served(vitals, settings, bound))
         await stop.unless_asked(require_usable(database, rights))
         # Work in flight is rolled back or lapses: batches of deletions, claimed refreshes.
-        await stop.unless_asked(work(tasks, stop.event, vitals.watch))
+        await stop.unless_asked(work(tasks, stop.event, vitals.watch, traces=traces))
     return 0
 
 
 async def _tasks(
-    settings: Settings, kinds: tuple[Work, ...], database: Database, stack: AsyncExitStack
+    settings: Settings,
+    kinds: tuple[Work, ...],
+    database: Database,
+    stack: AsyncExitStack,
+    traces: "SpanRecorder | None",
 ) -> list[Task]:
     tasks: list[Task] = []
     if Work.CATALOGUE in kinds:
-        catalogues = await stack.enter_async_context(_catalogues(settings, database))
+        catalogues = await stack.enter_async_context(_catalogues(settings, database, traces))
         tasks += catalogue_tasks(database, catalogues)
     if Work.PURGE in kinds:
         limits = PurgeLimits(settings.purge_batch, settings.operation_claim)
@@ -89,11 +99,14 @@ async def _served(
 
 
 @asynccontextmanager
-async def _catalogues(settings: Settings, database: Database) -> AsyncIterator[CatalogueRefresher]:
+async def _catalogues(
+    settings: Settings, database: Database, traces: "SpanRecorder | None"
+) -> AsyncIterator[CatalogueRefresher]:
     """Yield the refresher, and with it the only connections that leave for the exchanges."""
+    observe = None if traces is None else traces.call
     async with (
-        HttpTransport(outbound=outbound_of(settings)) as transport,
-        open_exchanges(settings, transport) as exchanges,
+        HttpTransport(outbound=outbound_of(settings), observe=observe) as transport,
+        open_exchanges(settings, transport, traces=traces) as exchanges,
     ):
         catalogues = CatalogueRefresher(database, exchanges, intervals(settings))
         try:

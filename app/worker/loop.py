@@ -15,6 +15,7 @@ import structlog
 from app.db.engine import Database
 from app.db.failures import is_of_database
 from app.domains.catalogue.refresher import CatalogueRefresher
+from app.kit.tracing import Traces
 from app.worker.catalogue_refresh import refresh_due
 from app.worker.expiry import announce_expiry
 from app.worker.gauges import Gauges
@@ -63,12 +64,34 @@ def purge_tasks(database: Database, limits: PurgeLimits = DEFAULT_LIMITS) -> lis
     ]
 
 
-async def work(tasks: Iterable[Task], stop: asyncio.Event, watch: Watch | None = None) -> None:
+async def work(
+    tasks: Iterable[Task],
+    stop: asyncio.Event,
+    watch: Watch | None = None,
+    *,
+    traces: Traces | None = None,
+) -> None:
     """Work until `stop` is set. If the database is unavailable, the next turn tries again."""
+    if traces is not None:
+        tasks = [_traced(task, traces) for task in tasks]
     watch = watch or Watch()
     async with asyncio.TaskGroup() as group:
         for task in tasks:
             group.create_task(_repeatedly(task, stop, watch))
+
+
+def _traced(task: Task, traces: Traces) -> Task:
+    async def turn() -> int | None:
+        with traces.turn(task.name) as span:
+            try:
+                units = await task.turn()
+            except Exception as error:
+                span.ended(failure=type(error).__name__)
+                raise
+            span.ended(units=units or 0)
+            return units
+
+    return task._replace(turn=turn)
 
 
 async def _repeatedly(task: Task, stop: asyncio.Event, watch: Watch) -> None:

@@ -67,7 +67,7 @@ async def signing(
     monkeypatch.setattr(
         dashboard,
         "HttpTransport",
-        lambda _limits, *, outbound: HttpTransport(LIMITS, outbound=outbound, transport=reached),
+        lambda _limits, **given: HttpTransport(LIMITS, **given, transport=reached),
     )
     async with AsyncExitStack() as stack:
         transport = await stack.enter_async_context(HttpTransport(LIMITS, transport=reached))

@@ -1,6 +1,6 @@
 """The ten exchanges by id: what each offers, and the adapter that talks to it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from botkeys.exchanges.adapter import ExchangeAdapter
 from botkeys.exchanges.base import Clock, Context, RestAdapter, utc_now
@@ -92,10 +92,22 @@ class Exchanges:
         if unknown:
             raise ValueError(f"hosts are set for {', '.join(sorted(unknown))}: no such exchange")
         context = Context(http, clock, check_seconds)
-        self._adapters: dict[str, ExchangeAdapter] = {
-            exchange: adapter(context, merged(exchange, adapter.hosts, hosts.get(exchange, {})))
+        self._tables = {
+            exchange: merged(exchange, adapter.hosts, hosts.get(exchange, {}))
             for exchange, adapter in ADAPTERS.items()
         }
+        self._adapters: dict[str, ExchangeAdapter] = {
+            exchange: adapter(context, self._tables[exchange])
+            for exchange, adapter in ADAPTERS.items()
+        }
+
+    def addresses(self) -> Iterator[tuple[Environment, str, str]]:
+        """Yield environment, exchange and address of every host that requests are sent to."""
+        for exchange, table in self._tables.items():
+            for environment, names in table.items():
+                for name, address in names.items():
+                    if name.startswith("rest") and address is not None:
+                        yield environment, exchange, address
 
     def adapter(self, exchange: str) -> ExchangeAdapter:
         """Return the adapter of one of `EXCHANGES`; raise `KeyError` for any other id."""

@@ -8,8 +8,9 @@ plaintext.
 import asyncio
 import logging
 import random
+import time
 import zlib
-from collections.abc import AsyncIterator, Generator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -48,6 +49,7 @@ from botkeys.transport.outbound import Outbound
 __all__ = [
     "ASGITransport",
     "AnswerTooLarge",
+    "Attempt",
     "Auth",
     "AuthFlow",
     "CircuitOpen",
@@ -130,6 +132,21 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a call that has ended, for an observer: nothing of what was sent but its path.
+
+    `failure` is the class name of an error; `seconds` ends now.
+    """
+
+    method: str
+    host: str
+    path: str
+    seconds: float
+    status: int | None = None
+    failure: str | None = None
 
 
 class HttpStream:
@@ -224,7 +241,8 @@ class HttpTransport:
 
     `outbound` says which authorities are trusted and through which proxy calls go: by default the
     public ones, and none. The environment's proxies and netrc are not read. Cookies are not kept.
-    `transport` replaces the network in tests, as in `ASGITransport(app)`.
+    `observe` is given each attempt. `transport` replaces the network in tests, as in
+    `ASGITransport(app)`.
     """
 
     def __init__(
@@ -232,11 +250,13 @@ class HttpTransport:
         limits: TransportLimits | None = None,
         *,
         outbound: Outbound | None = None,
+        observe: Callable[[Attempt], None] | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._limits = limits or TransportLimits()
         self._rates: dict[str, Rate] = {}
         self._gates: dict[str, HostGate] = {}
+        self._observe = observe
         self._explained: dict[str, float] = {}
         keep_addresses_out_of_logs()
         self._client = httpx.AsyncClient(
@@ -306,7 +326,7 @@ class HttpTransport:
             try:
                 async with self._turn(call) as gate:
                     last = _Unanswered(host, "total time")
-                    last = await self._once(call, gate)
+                    last = await (self._once if self._observe is None else self._seen)(call, gate)
             except TransportError as error:
                 last = error
             return last
@@ -424,6 +444,27 @@ class HttpTransport:
                 call.bound.reschedule(now() + until.left())
                 yield gate
 
+    async def _seen(self, call: _Call, gate: HostGate) -> HttpAnswer:
+        """Make one attempt for the observer's eyes."""
+        begun = time.perf_counter()
+        status: int | None = None
+        failure: str | None = None
+        try:
+            answer = await self._once(call, gate)
+            status = answer.status
+        except TransportError as error:
+            failure = type(error).__name__
+            raise
+        except asyncio.CancelledError:
+            failure = TimedOut.__name__
+            raise
+        finally:
+            if self._observe is not None:
+                seconds = time.perf_counter() - begun
+                path = _path(call.url)
+                self._observe(Attempt(call.method, call.host, path, seconds, status, failure))
+        return answer
+
     async def _once(self, call: _Call, gate: HostGate) -> HttpAnswer:
         begun = asyncio.get_running_loop().time()
         try:
@@ -519,6 +560,10 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return (
         float(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
     )  # thirty years
+
+
+def _path(url: str) -> str:
+    return "/" + url.partition("://")[2].partition("?")[0].partition("#")[0].partition("/")[2]
 
 
 def _authority(url: str) -> str:
