@@ -11,6 +11,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from app.custody.webhook_keys import WebhookKeys
+from app.domains.webhooks.sender import SendError
 from botkeys.sealing.boxes import SecretBytes
 from scripts.check_references import ROOT
 
@@ -66,6 +67,11 @@ def test_a_message_is_verified_with_either_secret_during_a_rotation(
     for wrong in ((3, BODY, signed(2, 1)), (1, BODY, signed(2)), (2, BODY + b" ", signed(2, 1))):
         with pytest.raises(WebhookVerificationError):
             verify(*wrong)
+
+
+def test_the_page_says_what_each_error_means() -> None:
+    page = (ROOT / "docs" / "webhooks.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \| [A-Z]", page, re.MULTILINE)) >= set(SendError)
 
 
 def test_an_old_message_is_refused() -> None:

@@ -2123,7 +2123,7 @@ export interface WebhookDelivery {
   created_at: Timestamp;
   /** How long the last attempt took. */
   duration_ms: number | null;
-  /** Why the last attempt failed; null if it did not. */
+  /** Why the last attempt failed, in a word of docs/webhooks.md; null if it did not. */
   error: string | null;
   /** The number with which the event's `id` begins; null for a test. */
   event_number: number | null;

@@ -234,7 +234,11 @@ class WebhookDelivery(Document):
     ]
     error: Annotated[
         str | None,
-        Field(examples=[None], description="Why the last attempt failed; null if it did not."),
+        Field(
+            examples=["timed_out"],
+            description="Why the last attempt failed, in a word of docs/webhooks.md; null if it "
+            "did not.",
+        ),
     ]
     duration_ms: Annotated[
         int | None, Field(examples=[85], description="How long the last attempt took.")
