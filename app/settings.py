@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as UnreadableSetting
 from pydantic_settings.sources import EnvSettingsSource, PydanticBaseSettingsSource
@@ -76,6 +83,13 @@ def _host(host: str) -> str:
     return host
 
 
+def _not_empty(path: Any) -> Any:
+    """Refuse an empty path, which would be the folder that a command happens to run in."""
+    if path == "":
+        raise ValueError("is empty. Name a path, or unset it")
+    return path
+
+
 def _exceptions(words: tuple[str, ...]) -> tuple[str, ...]:
     Allowed.of(words)
     return words
@@ -109,6 +123,7 @@ def _vault_address(address: str | None) -> str | None:
 VaultAddress = Annotated[str | None, AfterValidator(_vault_address)]
 SHARED_STORE_SCHEMES = ("redis://", "rediss://", "unix://")
 SharedStoreUrl = Annotated[SecretStr | None, AfterValidator(_shared_store)]
+FilePath = Annotated[Path, BeforeValidator(_not_empty)]
 Host = Annotated[str, AfterValidator(_host)]
 DatabaseUrl = Annotated[SecretStr | None, AfterValidator(_postgresql)]
 ProxyUrl = Annotated[SecretStr | None, AfterValidator(_proxy)]
@@ -198,10 +213,10 @@ class Settings(BaseSettings):
     operations_host: Host = Field(
         "127.0.0.1", description="Address to listen on with `BOTKEYS_OPERATIONS_PORT`."
     )
-    data_dir: Path = Field(
+    data_dir: FilePath = Field(
         Path(".botkeys"), description="Folder for the embedded database and the development keys."
     )
-    keys_dir: Path | None = Field(
+    keys_dir: FilePath | None = Field(
         None,
         description="Folder with this process's key files; defaults to `keys` in the data folder.",
     )
@@ -376,7 +391,7 @@ class Settings(BaseSettings):
         description="Addresses and networks (CIDR) from which this service calls exchanges, so "
         "that users can restrict their keys to them; shown by `GET /v1/exchanges`.",
     )
-    ca_file: Path | None = Field(
+    ca_file: FilePath | None = Field(
         None,
         description="PEM file with certificates of private authorities that issuer, exchanges, "
         "webhooks, `rediss://` and Vault are trusted by, besides the public ones. Read once, at "

@@ -24,6 +24,7 @@ from app.db.tls import PARAMETERS, DatabaseAddressError, tls_dsn
 from app.db.transactions import Transaction, transactions
 from app.kit.json_codec import dumps
 
+_HIGHEST_PORT = 65_535
 _ANSWER_SECONDS = 1
 """How long PostgreSQL may take to report that a statement timed out before we stop waiting."""
 
@@ -41,6 +42,8 @@ def driver_url(url: str) -> URL:
             "The database's address is not of the form postgresql://login:password@host:port/name, "
             "with other characters than letters and digits in it percent-encoded."
         ) from None
+    if parsed.port is not None and parsed.port > _HIGHEST_PORT:
+        raise DatabaseAddressError(f"The port in the database's address is above {_HIGHEST_PORT}.")
     query = dict(parsed.query)
     tls = {name: str(query.pop(name)) for name in PARAMETERS if name in query}
     dsn = tls_dsn(tls)

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from app import cli
 
-_SECONDS = 5
+_SECONDS = 20
 
 
 class _GoesOn(BaseException):

@@ -40,7 +40,6 @@ COMMANDS = (
     "audit verify",
     "audit retire --before 2020-01-01",
     "doctor --role api",
-    "health",
 )
 """The commands that need a database that answers, or a process."""
 
@@ -54,7 +53,7 @@ OFFLINE = (
 
 WRONG: dict[str, tuple[str, ...]] = {
     "MODE": ("", "prod"),
-    "HOST": ("", "é\u2028", "not a host", "256.0.0.1", "::1"),
+    "HOST": ("", "é\u2028", "not a host", "256.0.0.1"),
     "PORT": ("", "0x50", "65536", "é"),
     "OPERATIONS_PORT": ("", "0", "seven"),
     "DATABASE_URL": (
@@ -121,12 +120,12 @@ def test_a_value_is_taken_or_refused_by_the_name_of_its_variable(
         assert len(value) < 3 or value not in refusal
 
 
-def endings(cases: list[Case]) -> list[tuple[int | None, str]]:
+def endings(cases: list[Case], folder: Path) -> list[tuple[int | None, str]]:
     done = subprocess.run(  # our own module
         [sys.executable, "-m", "tests.commands.every_command"],
         input=json.dumps(cases),
-        cwd=ROOT,
-        env=environment(),
+        cwd=folder,
+        env={**environment(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
@@ -179,11 +178,11 @@ def case(command: str, surroundings: dict[str, str], **changes: str) -> Case:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("command", [*COMMANDS, *OFFLINE])
 def test_every_wrong_setting_ends_every_command_with_a_sentence(
-    surroundings: dict[str, str], command: str
+    surroundings: dict[str, str], tmp_path: Path, command: str
 ) -> None:
     changes = [(name, value) for name, values in WRONG.items() for value in values]
     cases = [case(command, surroundings, **{name: value}) for name, value in changes]
-    for (name, value), (status, output) in zip(changes, endings(cases), strict=True):
+    for (name, value), (status, output) in zip(changes, endings(cases, tmp_path), strict=True):
         where = f"{command} with {name}={value!r}"
         assert status is not None, f"{where}: {output}"
         assert status != 0 or command in OFFLINE, f"{where}: {output}"
@@ -195,7 +194,7 @@ def test_every_wrong_setting_ends_every_command_with_a_sentence(
 @pytest.mark.torture
 @pytest.mark.timeout(600)
 def test_every_state_of_a_database_ends_every_command_with_a_sentence(
-    surroundings: dict[str, str],
+    surroundings: dict[str, str], tmp_path: Path
 ) -> None:
     """A wrong password, a database that is missing, empty or of another program."""
     with debian.debian15() as server:
@@ -217,7 +216,7 @@ def test_every_state_of_a_database_ends_every_command_with_a_sentence(
                 if state != "empty" or command not in {"migrate --wait 0", "dev"}
             ]
             cases = [case(command, surroundings, DATABASE_URL=url) for command in commands]
-            for command, (status, output) in zip(commands, endings(cases), strict=True):
+            for command, (status, output) in zip(commands, endings(cases, tmp_path), strict=True):
                 assert status, f"{command} on {state}: {status} {output}"
                 assert "Traceback" not in output
                 assert debian.QUOTED not in output
