@@ -97,12 +97,15 @@ def contained(server: Debian15, *arguments: str, keys: Path | None, env: dict[st
     env = {**env, "BOTKEYS_DATABASE_URL_FILE": "/run/secrets/database-url"}
     setpriv = shutil.which("setpriv")
     assert setpriv is not None
+    command: list[str | Path] = [BUBBLEWRAP, *mounts, "--remount-ro", "/run"]
+    command += ["--remount-ro", "/tmp", "--unshare-pid", "--proc", "/proc"]  # noqa: S108
+    command += ["--die-with-parent", "--chdir", "/"]
+    command += [setpriv, f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs"]
+    command += ["--bounding-set=-all", "--inh-caps=-all"]
     return Running(
-        *(BUBBLEWRAP, *mounts, "--remount-ro", "/run", "--remount-ro", "/tmp"),  # noqa: S108
-        *("--unshare-pid", "--proc", "/proc", "--die-with-parent", "--chdir", "/"),
-        *(setpriv, f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--no-new-privs"),
-        *("--bounding-set=-all", "--inh-caps=-all"),
-        *(BOTKEYS, *arguments),
+        *command,
+        BOTKEYS,
+        *arguments,
         env={**env, "PYTHONDONTWRITEBYTECODE": "1", "BOTKEYS_KEYS_DIR": "/run/botkeys/keys"},
     )
 
