@@ -331,8 +331,8 @@ def token(
     issuer = DevelopmentIssuer(settings.keys_folder)
     if new:
         typer.echo(
-            f"botkeys: made a new issuer in {settings.keys_folder}. A service that runs with "
-            "another data folder does not take this token; BOTKEYS_DATA_DIR names it.",
+            f"botkeys: made a new issuer in {settings.keys_folder.absolute()}. A service that runs "
+            "with another data folder does not take this token; BOTKEYS_DATA_DIR names it.",
             err=True,
         )
     try:

@@ -61,7 +61,7 @@ def test_a_token_is_one_jwt_and_can_be_had_before_the_first_start(run: Run, tmp_
     settings = environment(data_dir=tmp_path / "new" / "data")
     process = run(BOTKEYS, "token", "--account", "alice", env=settings)
     assert process.wait() == 0
-    assert "made a new issuer in" in process.stderr
+    assert f"made a new issuer in {tmp_path}" in process.stderr
     again = run(BOTKEYS, "token", "--account", "alice", env=settings)
     assert (again.wait(), again.stderr) == (0, "")
     printed = process.stdout
