@@ -680,6 +680,13 @@ def file_variable(name: str) -> str:
     return f"{PREFIX}{name.upper()}_FILE"
 
 
+def secret_files(environ: Mapping[str, str]) -> list[Path]:
+    """Return the files that the variables of secret settings name."""
+    given = {key.upper(): value for key, value in environ.items()}
+    named = (given.get(file_variable(name)) for name in secret_settings())
+    return [Path(path) for path in named if path]
+
+
 def _from_file(name: str, environment: Mapping[str, str]) -> dict[str, SecretStr]:
     """Return the setting's value if its variable names a file; raise SettingsError."""
     variable, direct = file_variable(name), PREFIX + name.upper()

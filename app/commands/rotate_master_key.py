@@ -68,13 +68,16 @@ async def rotate_master_key(settings: Settings, report: Report) -> None:
     `RotationRefused`, `RotationIncomplete` and SealingError.
     """
     folder = KeyFolder(settings.keys_folder, Wrappers(settings).unwrap)
-    keys = folder.load_private_master_keys()
-    if not keys:
-        raise KeyFileMissing(folder.path, "contains no private master key (master-0001.private).")
     database = _open_database(settings)
     try:
         async with database.sessions() as session:
             await _require_rights(session)
+        keys = folder.load_private_master_keys()
+        if not keys:
+            raise KeyFileMissing(
+                folder.path, "contains no private master key (master-0001.private)."
+            )
+        async with database.sessions() as session:
             plan = await _plan(session, keys)
             if plan.older:
                 await _require_everywhere(session, plan)

@@ -173,12 +173,15 @@ class KeyFolder:
             for path, before, content in replacements:
                 files.replace(path, before, content)
 
-    def role_violations(self, role: Role, *, development: bool = False) -> list[str]:
+    def role_violations(
+        self, role: Role, *, development: bool = False, others: Collection[Path] = ()
+    ) -> list[str]:
         """Return the files that a process of this role must not be able to read, with reasons.
 
         Files are judged by content, and by name as well, for those that this process cannot read.
         Drafts count like the files that they would have become. All roles but `all` have
-        nothing but their own key files; only development has a key of its issuer. Raises
+        nothing but their own key files, and `others`, the files of secret settings: systemd has
+        one folder for all credentials. Only development has a key of its issuer. Raises
         KeyFileUnusable for a subfolder, KeyFileExposed for a file of another user.
         """
         files.check_folder(self.path)
@@ -186,6 +189,8 @@ class KeyFolder:
         violations = []
         for path in self._entries():
             held = contents(path)
+            if path in others:
+                held -= {Content.UNKNOWN}
             if path.name == KeyKind.DEVELOPMENT_ISSUER:
                 held = held - {Content.UNKNOWN} | {Content.PRIVATE_KEY}
                 if development:

@@ -46,7 +46,7 @@ from app.process.closure_watch import watched_closures
 from app.process.dashboard import id_token_verifier, open_code_flow, require_dashboard_settings
 from app.process.outbound import outbound_of
 from app.process.tracing import name_exchanges, open_traces
-from app.settings import PREFIX, Mode, Role, Settings, SettingsError
+from app.settings import PREFIX, Mode, Role, Settings, SettingsError, secret_files
 from botkeys.exchanges.hosts import HostOverrides, layered
 from botkeys.exchanges.registry import Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
@@ -111,7 +111,11 @@ def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
         kinds.add(KeyKind.TOKEN_HMAC)
     if settings.mode is Mode.DEVELOPMENT and role is Role.ALL:
         folder.create_missing(kinds)
-    violations = folder.role_violations(role.value, development=settings.mode is Mode.DEVELOPMENT)
+    violations = folder.role_violations(
+        role.value,
+        development=settings.mode is Mode.DEVELOPMENT,
+        others=secret_files(os.environ),
+    )
     if violations:
         raise SettingsError(
             f"A process with the role {role} must not be able to read {', '.join(violations)} in "

@@ -646,3 +646,18 @@ def test_a_token_goes_to_no_address_in_clear(address: str) -> None:
     with pytest.raises(ValidationError, match="must be an") as refused:
         Settings(mode=Mode.PRODUCTION, vault_addr=address)
     assert "PLANTED" not in str(refused.value)
+
+
+def test_systemd_s_folder_may_hold_the_files_of_secret_settings_too(
+    folder: KeyFolder, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder.create_missing([KeyKind.MASTER, KeyKind.TOKEN_HMAC, KeyKind.AUDIT_HMAC])
+    address = folder.path / "database-url"
+    address.write_text("postgresql:///botkeys")
+    with pytest.raises(SettingsError, match=r"database-url \(not a key file\)"):
+        prepare_key_folder(settings, Role.RUNTIME)
+    monkeypatch.setenv("BOTKEYS_DATABASE_URL_FILE", str(address))
+    prepare_key_folder(settings, Role.RUNTIME)
+    address.write_text("-----BEGIN PRIVATE KEY-----")
+    with pytest.raises(SettingsError, match=r"database-url \(a private key of another kind\)"):
+        prepare_key_folder(settings, Role.RUNTIME)

@@ -1,5 +1,6 @@
 """The folder of key files: which are there, who may read them, whether they are whole."""
 
+import os
 from collections.abc import AsyncIterator
 
 from app.commands.doctor.blocking import in_thread
@@ -10,7 +11,7 @@ from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.custody.wrapping.wrappers import Wrappers
-from app.settings import Role
+from app.settings import Role, secret_files
 from botkeys.sealing.errors import SealingError
 
 NAME = "keys"
@@ -27,7 +28,11 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
         return
     try:
         violations = await in_thread(
-            lambda: folder.role_violations(role.value, development=subject.in_development)
+            lambda: folder.role_violations(
+                role.value,
+                development=subject.in_development,
+                others=secret_files(os.environ),
+            )
         )
         if violations:
             yield fault(
