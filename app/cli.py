@@ -60,6 +60,7 @@ class WorkName(StrEnum):
     ALL = "all"
     CATALOGUE = "catalogue"
     PURGE = "purge"
+    WEBHOOKS = "webhooks"
 
 
 class PartName(StrEnum):
@@ -70,6 +71,7 @@ class PartName(StrEnum):
     WORKER = "worker"
     CATALOGUE = "catalogue"
     PURGE = "purge"
+    WEBHOOKS = "webhooks"
 
 
 @app.command()
@@ -142,7 +144,7 @@ def worker(
         WorkName,
         typer.Option(
             help="Which tasks to run: those that talk to exchanges, those that purge and tidy up, "
-            "or both."
+            "those that send webhooks, or all."
         ),
     ] = WorkName.ALL,
 ) -> None:

@@ -52,6 +52,7 @@ class Work(StrEnum):
     ALL = "all"
     CATALOGUE = "catalogue"
     PURGE = "purge"
+    WEBHOOKS = "webhooks"
 
 
 class SettingsError(Exception):

@@ -39,8 +39,9 @@ async def start(scene: Scene) -> None:
             "api": {"master-0001.public", "fingerprint-hmac", "audit-hmac", "webhook-key"},
             "catalogue": set(),
             "purge": set(),
+            "webhooks": {"webhook-key"},
         },
-        "api has no private master key, runtime no public one, and the workers no key at all",
+        "api has no private master key, runtime no public one, and no worker has either",
     )
     foreign = await scene.http.get(f"{service.runtime_url}/v1/exchanges")
     story.check(foreign.status_code == 404, "runtime does not have the routes of api")
@@ -233,7 +234,7 @@ async def search_secrets(scene: Scene) -> None:
     scene.dumps["the database at the end"] = await dump(scene.service.data)
     statuses = await scene.service.stop()
     story.check(
-        statuses == dict.fromkeys(PARTS, 0), "all four processes stopped as they should: status 0"
+        statuses == dict.fromkeys(PARTS, 0), "all five processes stopped as they should: status 0"
     )
     files = list(files_below(scene.service.data))
     places = [

@@ -35,13 +35,15 @@ PARTS = {
     "api": ("serve", "--role", "api"),
     "catalogue": ("worker", "--task", "catalogue"),
     "purge": ("worker", "--task", "purge"),
+    "webhooks": ("worker", "--task", "webhooks"),
 }
 """The command of each role's process. Runtime is first: it registers the master key for api."""
 KEY_FILES = {
     "runtime": ("master-*.private", "token-hmac", "audit-hmac"),
     "api": ("master-*.public", "fingerprint-hmac", "audit-hmac", "webhook-key"),
+    "webhooks": ("webhook-key",),
 }
-"""The key files that a role holds; the workers hold none."""
+"""The key files that a role holds; the other workers hold none."""
 SETTINGS = {
     # Short enough that a dead bot is noticed while the story runs, and long enough that a live one
     # is not missed on a busy machine.
@@ -144,10 +146,11 @@ class DemoService:
             "BOTKEYS_DATABASE_URL": self.postgres.url(login_of(role)),
             "BOTKEYS_EXCHANGE_HOSTS": self.exchange_hosts,
         }
+        if role in KEY_FILES:
+            settings["BOTKEYS_KEYS_DIR"] = str(self.keys_of(role))
         if role in self.ports:
             settings |= {
                 "BOTKEYS_PORT": str(self.ports[role]),
-                "BOTKEYS_KEYS_DIR": str(self.keys_of(role)),
                 "BOTKEYS_OIDC_ISSUER": self.issuer.address,
             }
         return settings

@@ -9,7 +9,8 @@ from prometheus_client import CollectorRegistry
 
 from app.api.pool_metrics import add_pool_metrics
 from app.api.telemetry import Metrics, RequestMetrics
-from app.worker.loop import Task, catalogue_tasks, purge_tasks
+from app.worker.delivering import DeliveryMetrics
+from app.worker.loop import Task, catalogue_tasks, purge_tasks, webhook_tasks
 from app.worker.watch import Watch
 
 HEAD = "| metric | of | type | labels | meaning |\n| --- | --- | --- | --- | --- |\n"
@@ -34,6 +35,8 @@ def metrics() -> list[Metric]:
     add_pool_metrics(pool, None)
     of_all = [*_registered(everywhere, "all"), *_registered(pool, "all")]
     known = {metric.name for metric in of_all}
+    attempts = CollectorRegistry()
+    DeliveryMetrics().register(attempts)
     of_servers = _registered(Metrics().registry, "api, runtime")
     return [
         *of_all,
@@ -41,6 +44,8 @@ def metrics() -> list[Metric]:
         *_registered(Watch().registry, "worker"),
         *_read_from_database(catalogue_tasks(_NOTHING, _NOTHING), "worker `catalogue`"),
         *_read_from_database(purge_tasks(_NOTHING), "worker `purge`"),
+        *_registered(attempts, "worker `webhooks`"),
+        *_read_from_database(webhook_tasks(_NOTHING, _NOTHING), "worker `webhooks`"),
     ]
 
 
@@ -62,7 +67,7 @@ def _read_from_database(tasks: list[Task], process: str) -> Iterator[Metric]:
 class _Nothing:
     """A stand-in for what tasks work on, which nothing here runs."""
 
-    sessions = None
+    sessions = turn = None
 
 
 _NOTHING: Any = _Nothing()

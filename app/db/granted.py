@@ -42,7 +42,6 @@ GRANTS = (
     "GRANT USAGE ON SCHEMA public TO botkeys_worker",
     "GRANT INSERT, SELECT, UPDATE ON TABLE accounts TO botkeys_api",
     "GRANT INSERT, SELECT, UPDATE (created_at) ON TABLE accounts TO botkeys_runtime",
-    "GRANT SELECT (account_id, closing_at) ON TABLE accounts TO botkeys_webhooks",
     "GRANT SELECT, UPDATE (closing_at, created_at, revision, selected_environment, timezone) ON TABLE accounts TO botkeys_worker",
     "GRANT SELECT ON TABLE alembic_version TO botkeys_api",
     "GRANT SELECT ON TABLE alembic_version TO botkeys_catalogue",

@@ -28,8 +28,9 @@ from app.process.startup import (
     start_logging,
 )
 from app.process.stopping import StopRequest
+from app.process.webhooks import open_deliverer
 from app.settings import Mode, Role, Settings, SettingsError, load_settings
-from app.worker.loop import catalogue_tasks, purge_tasks, work
+from app.worker.loop import catalogue_tasks, purge_tasks, webhook_tasks, work
 from botkeys.core_dumps import forbid_core_dumps
 
 SERVICE_ROLES = (
@@ -139,6 +140,10 @@ async def _serve(
     catalogues = CatalogueRefresher(database, context.exchanges, intervals(context.settings))
     serving = asyncio.create_task(server.serve(bound))
     tasks = [*catalogue_tasks(database, catalogues), *purge_tasks(database)]
+    sending = AsyncExitStack()
+    if context.api is not None and context.api.webhooks is not None:
+        opening = open_deliverer(context.settings, database, context.api.webhooks, grace=GRACE)
+        tasks += webhook_tasks(database, await sending.enter_async_context(opening))
     working = asyncio.create_task(work(tasks, stop.event, traces=context.traces))
     try:
         await first(serving, server.ready)
@@ -159,6 +164,7 @@ async def _serve(
     finally:
         working.cancel()
         await asyncio.wait([working], timeout=1)
+        await sending.aclose()
         await catalogues.close()
         await database.close()
 

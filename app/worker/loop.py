@@ -1,7 +1,7 @@
 """The tasks of the worker, which runs what is due, repeatedly, until asked to stop.
 
-The tasks that talk to exchanges and those that touch accounts' data stand apart: each group can
-run in a process of its own, with a database login of its own.
+The tasks that talk to exchanges, those that touch accounts' data and those that call what users
+name stand apart: each group can run in a process of its own, with a database login of its own.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from app.db.failures import is_of_database
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.kit.tracing import Traces
 from app.worker.catalogue_refresh import refresh_due
+from app.worker.delivering import Deliverer, fan_out
 from app.worker.expiry import announce_expiry
 from app.worker.gauges import Gauges
 from app.worker.housekeeping import make_audit_months, sweep
@@ -24,7 +25,7 @@ from app.worker.importing import ImportLimits, store_imported
 from app.worker.presence import announce_offline
 from app.worker.purging import DEFAULT_LIMITS, PurgeLimits, purge_deleted
 from app.worker.rollups import mark_cut, recompute_due
-from app.worker.waiting import CATALOGUES, OPERATIONS, STALE_DAYS
+from app.worker.waiting import CATALOGUES, OPERATIONS, OUTBOX, STALE_DAYS
 from app.worker.watch import Pulse, Watch
 
 log = structlog.get_logger("botkeys.worker")
@@ -61,6 +62,15 @@ def purge_tasks(database: Database, limits: PurgeLimits = DEFAULT_LIMITS) -> lis
         Task("cut_days", 300.0, lambda: mark_cut(sessions)),
         Task("purge", 1.0, lambda: purge_deleted(sessions, limits), (OPERATIONS,)),
         Task("import", 1.0, lambda: store_imported(sessions, ImportLimits(claim=limits.claim))),
+    ]
+
+
+def webhook_tasks(database: Database, deliverer: Deliverer) -> list[Task]:
+    """Return the tasks that send webhooks; they call what users name, and read events alone."""
+    sessions = database.sessions
+    return [
+        Task("fan_out", 0.5, lambda: fan_out(sessions)),
+        Task("deliver", 0.5, deliverer.turn, (OUTBOX,)),
     ]
 
 

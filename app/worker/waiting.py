@@ -1,11 +1,11 @@
-"""What the tasks have before them, as gauges: the ages of catalogues, operations and stale days."""
+"""What the tasks have before them, as gauges: catalogues, operations, days, deliveries."""
 
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import ColumnElement, Float, cast, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import Catalogue, Operation, StaleDay
+from app.db.models import Catalogue, Operation, StaleDay, WebhookDelivery
 from app.db.models.deletion import KINDS, UNFINISHED
 from app.worker.gauges import MOST, Family, Gauges, Sample
 
@@ -37,6 +37,15 @@ _PENDING_AGE = Family(
 _STALE_AGE = Family(
     "botkeys_rollups_oldest_age_seconds",
     "How long the oldest change has waited for its day to be recomputed; 0 without any",
+)
+
+_DUE = Family(
+    "botkeys_webhook_deliveries_due",
+    f"Deliveries to webhooks that are due and not being attempted, counted up to {MOST:,}",
+)
+_DUE_AGE = Family(
+    "botkeys_webhook_deliveries_oldest_due_seconds",
+    "For how long the oldest delivery to a webhook has been due; 0 without any",
 )
 
 NO_ENDPOINT = "no_endpoint"
@@ -104,6 +113,21 @@ async def _read_stale_days(session: AsyncSession) -> Iterable[Sample]:
     return [Sample(_STALE_AGE.name, age or 0.0)]
 
 
+async def _read_outbox(session: AsyncSession) -> Iterable[Sample]:
+    now = func.statement_timestamp()
+    due = (
+        select(WebhookDelivery.next_attempt_at)
+        .where(WebhookDelivery.status == "pending", WebhookDelivery.next_attempt_at <= now)
+        .order_by(WebhookDelivery.next_attempt_at)
+        .limit(MOST)
+        .subquery()
+    )
+    query = select(func.count(), func.max(_age(due.c.next_attempt_at)))
+    count, age = (await session.execute(query)).one()
+    return [Sample(_DUE.name, count), Sample(_DUE_AGE.name, age or 0.0)]
+
+
 CATALOGUES = Gauges((_AGE, _UNFETCHED, _FAILING), _read_catalogues)
 OPERATIONS = Gauges((_PENDING, _PENDING_AGE), _read_operations)
 STALE_DAYS = Gauges((_STALE_AGE,), _read_stale_days)
+OUTBOX = Gauges((_DUE, _DUE_AGE), _read_outbox)

@@ -267,12 +267,35 @@ NOT_PURGE = [
     "SET ROLE botkeys_worker",
 ]
 
+NOT_WEBHOOKS = [
+    "SELECT ciphertext FROM key_credentials",
+    "SELECT token_hash FROM bot_tokens",
+    "SELECT secret_hash FROM dashboard_sessions",
+    "SELECT body FROM idempotency_records",
+    "SELECT label FROM keys",
+    "SELECT name FROM bots",
+    "SELECT subject FROM accounts",
+    "SELECT details FROM audit_events",
+    "SELECT equity FROM equity_snapshots",
+    "SELECT quantity FROM positions",
+    "SELECT pnl FROM trades",
+    "UPDATE webhooks SET sealed_url = sealed_url",
+    "UPDATE webhooks SET secret_version = secret_version",
+    "UPDATE events SET data = data",
+    "DELETE FROM events",
+    "DELETE FROM webhooks",
+    "DELETE FROM webhook_deliveries",
+    "SET ROLE botkeys_api",
+    "SET ROLE botkeys_purge",
+]
+
 LOGINS = list(documented_logins())
 FORBIDDEN = {
     "api": NOT_API,
     "runtime": NOT_RUNTIME,
     "catalogue": NOT_CATALOGUE,
     "purge": NOT_PURGE,
+    "webhooks": NOT_WEBHOOKS,
 }
 
 

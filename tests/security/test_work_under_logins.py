@@ -20,16 +20,22 @@ from sqlalchemy import text
 from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
+from app.custody.keyfiles import KeyKind
+from app.custody.webhook_keys import WebhookKeys
 from app.db.engine import Database
 from app.db.granted import GRANTS
 from app.db.models.deletion import DELETIONS as OPERATIONS
 from app.db.rights import LoginRights
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.deletion.schemas import DeletionScope
+from app.domains.webhooks.sender import Message, Outcome, Sender, SendError
+from app.kit.outbound_guard import Allowed
 from app.settings import Role
 from app.simulator import Simulator, credentials
-from app.worker.loop import Task, catalogue_tasks, purge_tasks
+from app.worker.delivering import Deliverer, DeliveryMetrics
+from app.worker.loop import Task, catalogue_tasks, purge_tasks, webhook_tasks
 from app.worker.operations import WorkerVitals, operations_app
+from botkeys.transport.certificates import public_context
 from tests.support.batches import KINDS as KINDS_OF_REPORTS
 from tests.support.batches import item, report
 from tests.support.further_calls import FURTHER
@@ -217,11 +223,47 @@ async def workers_of(split: Split) -> AsyncIterator[dict[str, list[Task]]]:
     """Yield the tasks of each worker by its login, each with the database of that login."""
     database, exchanges = split.databases["catalogue"], split.api.context.exchanges
     catalogues = CatalogueRefresher(database, exchanges, AT_ONCE, background=False)
-    yield {
-        "catalogue": catalogue_tasks(database, catalogues),
-        "purge": purge_tasks(split.databases["purge"]),
-    }
+    async with sending(split) as tasks_that_send:
+        yield {
+            "catalogue": catalogue_tasks(database, catalogues),
+            "purge": purge_tasks(split.databases["purge"]),
+            "webhooks": tasks_that_send,
+        }
     await catalogues.close()
+
+
+class Answering(Sender):
+    """A sender whose receivers answer with the status that their address ends with."""
+
+    def __init__(self) -> None:
+        super().__init__(public_context(), Allowed())
+
+    async def send(self, url: str, message: Message) -> Outcome:
+        del message
+        code = int(url[-3:])
+        return Outcome(code, None if code == 200 else SendError.UNEXPECTED_STATUS)
+
+
+@asynccontextmanager
+async def sending(split: Split) -> AsyncIterator[list[Task]]:
+    """Yield the tasks of the worker that sends webhooks; a turn ends when all has been sent."""
+    database = split.databases["webhooks"]
+    deliverer = Deliverer(
+        database.sessions,
+        WebhookKeys(split.keys.read_secret(KeyKind.WEBHOOK)),
+        Answering(),
+        Allowed(),
+        DeliveryMetrics(),
+    )
+
+    async def deliver() -> int:
+        begun = await deliverer.turn()
+        await deliverer.idle()
+        return begun
+
+    fan_out, task = webhook_tasks(database, deliverer)
+    yield [fan_out, task._replace(turn=deliver)]
+    await deliverer.close()
 
 
 async def ask_worker(database: Database, login: str, tasks: list[Task]) -> None:
@@ -294,6 +336,18 @@ TO_DO = {
         "SELECT count(*) FROM operations WHERE status = 'queued'",
     ),
     "import": ("SELECT count(*) FROM import_rows",),
+    "fan_out": (
+        """
+        SELECT count(*) FROM webhooks JOIN event_heads USING (account_id)
+        WHERE active AND webhooks.sequence < event_heads.sequence
+        """,
+    ),
+    "deliver": (
+        """
+        SELECT count(*) FROM webhook_deliveries
+        WHERE status = 'pending' AND next_attempt_at <= now()
+        """,
+    ),
 }
 """What each task finds before its turn, and does not find any more after it."""
 
@@ -316,6 +370,13 @@ async def test_each_task_of_the_workers_does_its_work_under_its_login(
     key = await importing.add_key("other_account")
     file = json.dumps([exported("one", key)]).encode()
     assert (await send(importing, file, key_id=key["id"])).status_code == 202
+
+    watching = production.user("erin")
+    for code in (200, 410, 500):
+        url = f"https://hooks.example.com/{code}"
+        assert (await watching.post("/v1/webhooks", {"url": url})).status_code == 201
+    await watching.add_bot()
+    await split.write("UPDATE webhooks SET failing_since = now() - interval '1 hour'")
 
     async def to_do(name: str) -> list[int]:
         async with split.superuser.sessions() as session:

@@ -1,11 +1,12 @@
 """Reads events. Every statement names the account."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Exists, Table, Uuid, bindparam, exists, or_, select
+from sqlalchemy import BigInteger, Exists, Select, Table, Uuid, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import Executor, Statement
@@ -32,6 +33,27 @@ _UNDELETED = or_(
         _MARKS.c.cutoff > _EVENTS.c.at,
     ),
 )
+
+
+def undeleted_events(account_id: UUID, numbers: Sequence[int]) -> Select[*tuple[Any, ...]]:
+    """Return the reading of events with these numbers that are kept, as `EventRow`."""
+    return select(*_COLUMNS).where(
+        _EVENTS.c.account_id == account_id, _EVENTS.c.id.in_(numbers), _UNDELETED
+    )
+
+
+def events_between(account_id: UUID, after: int, upto: int) -> Select[*tuple[Any, ...]]:
+    """Return the reading of numbers and types of an account's events, in order."""
+    return (
+        select(_EVENTS.c.id, _EVENTS.c.type)
+        .where(
+            _EVENTS.c.account_id == account_id,
+            _EVENTS.c.id > after,
+            _EVENTS.c.id <= upto,
+            _UNDELETED,
+        )
+        .order_by(_EVENTS.c.id)
+    )
 
 
 def event_exists(account_id: UUID, number: int) -> Exists:

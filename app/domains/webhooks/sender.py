@@ -48,6 +48,8 @@ class SendError(StrEnum):
     ANSWER_INVALID = "answer_invalid"
     REDIRECTED = "redirected"
     UNEXPECTED_STATUS = "unexpected_status"
+    ADDRESS_UNREADABLE = "address_unreadable"  # encrypted with a key that the service has lost
+    INTERNAL_ERROR = "internal_error"
 
 
 class Message(NamedTuple):

@@ -76,6 +76,7 @@ async def test_a_message_arrives_over_tls_for_the_name_of_the_host(
 async def test_no_connection_is_made_if_one_address_of_a_name_is_refused(
     hooks: Receiver, tls: ssl.SSLContext
 ) -> None:
+    """R96."""
     outside = sender(tls, "127.0.0.1", allowed=Allowed())
     mixed = sender(tls, "127.0.0.1", "169.254.169.254")
     mapped = sender(tls, "::ffff:127.0.0.1")

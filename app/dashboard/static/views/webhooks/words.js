@@ -29,6 +29,8 @@ export const ERRORS = {
   answer_invalid: "The receiver's answer was not valid HTTP.",
   redirected: "The receiver redirected elsewhere; redirects are not followed.",
   unexpected_status: "The receiver did not answer with a status of success.",
+  address_unreadable: "The service has lost the key to the address. Enter the address again.",
+  internal_error: "The service failed to make the message.",
 };
 
 /** Whether an event changes what is shown of webhooks. @param {{ type: string }} event */
