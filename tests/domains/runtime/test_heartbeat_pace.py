@@ -21,7 +21,7 @@ def lived(bots: int, seconds: float, pace: HeartbeatPace, now: list[float]) -> l
     due = [(now[0] + jitter.uniform(0, SHORTEST), number) for number in range(bots)]
     heapq.heapify(due)
     until = now[0] + seconds
-    seen = []
+    seen: list[float] = []
     while now[0] < until:
         now[0] += 1
         while due and due[0][0] <= now[0]:

@@ -3,11 +3,12 @@
 from collections import deque
 from collections.abc import Callable
 from datetime import timedelta
+from math import ceil
 from time import monotonic
 from typing import Final
 
-SHORTEST = 10.0
-LONGEST = 60.0
+SHORTEST = 10
+LONGEST = 60
 """Seconds between two heartbeats of a bot, at least and at most."""
 
 _COVERED = 0.7
@@ -43,7 +44,7 @@ class HeartbeatPace:
         self.next_in = SHORTEST
         self.lease = self._lease()
 
-    def beat(self) -> float:
+    def beat(self) -> int:
         """Count a heartbeat; return in how many seconds its bot is to send the next one."""
         now = self._clock()
         if now - self._span_began >= _SPAN:
@@ -66,8 +67,8 @@ class HeartbeatPace:
         self._span_began = now
         seconds = min(now - self._began, _SPAN * _SPANS)
         bots = sum(self._past) / max(seconds, _SPAN)
-        longest = min(self._growth * self.next_in, LONGEST)
-        self.next_in = round(min(max(bots / self._per_second, SHORTEST), longest), 1)
+        longest = min(ceil(self._growth * self.next_in), LONGEST)
+        self.next_in = min(max(ceil(bots / self._per_second), SHORTEST), longest)
         self.lease = self._lease()
 
     def _lease(self) -> timedelta:

@@ -174,7 +174,7 @@ class HeartbeatAnswer(Document):
         bool, Field(examples=[True], description="Whether the bot may open new positions.")
     ]
     next_in: Annotated[
-        float,
+        int,
         Field(
             examples=[10],
             description="Seconds in which the bot should send its next heartbeat: 10, and up to 60 "
