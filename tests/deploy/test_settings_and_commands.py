@@ -40,8 +40,6 @@ def parsed(arguments: tuple[str, ...]) -> list[str]:
 def test_a_process_has_a_command_and_settings_that_exist(
     process: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if process.role == "webhooks" and "webhooks" not in [*Work]:
-        pytest.skip("this release has no worker that sends webhooks")
     assert parsed(process.command)
     assert process.settings.keys() <= KNOWN
     address = tmp_path / "database-url"

@@ -121,6 +121,7 @@ def test_every_process_runs_as_user_10001_on_a_root_that_it_cannot_write(
             ("api", ("serve", "--role", "api")),
             ("catalogue", ("worker", "--task", "catalogue")),
             ("purge", ("worker", "--task", "purge")),
+            ("webhooks", ("worker", "--task", "webhooks")),
         ):
             port, operations = free_port(), free_port()
             settings = environment(
