@@ -229,6 +229,14 @@ async def test_keys_are_those_of_the_role_and_no_others(tmp_path: Path) -> None:
     everything.create_missing([KeyKind.WEBHOOK])
     assert await lines(Part.ALL) == []
     assert await lines(Part.PURGE, tmp_path / "none") == []
+    [line] = await lines(Part.WEBHOOKS)
+    assert "must not be able to read" in line
+    of_worker = KeyFolder(tmp_path / "worker")
+    of_worker.create_missing([KeyKind.WEBHOOK])
+    assert await lines(Part.WEBHOOKS, of_worker.path) == []
+    (of_worker.path / "webhook-key").unlink()
+    assert "which this process needs" in "".join(await lines(Part.WEBHOOKS, of_worker.path))
+    assert "no webhooks are sent" in "".join(await lines(Part.WORKER, of_worker.path))
     [line] = await lines(Part.API)
     assert "must not be able to read" in line
     assert "token-hmac" in line

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from app.commands.doctor.blocking import in_thread
 from app.commands.doctor.finding import Finding, fault, ok, warning
-from app.commands.doctor.part import Subject
+from app.commands.doctor.part import Part, Subject
 from app.custody.errors import KeyFileMissing
 from app.custody.keyfiles import KeyFolder, KeyKind
 from app.custody.keyring import ReleasingKeyring, SealingKeyring
@@ -21,7 +21,8 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
     role, settings = subject.role, subject.settings
     folder = KeyFolder(settings.keys_folder, Wrappers(settings).unwrap)
     if role is None:
-        yield ok(NAME, "This process needs none.")
+        async for finding in _of_worker(subject, folder):
+            yield finding
         return
     if subject.in_development and role is Role.ALL and not folder.path.exists():
         yield ok(NAME, f"{folder.path} does not exist yet: the first start creates it.")
@@ -70,6 +71,36 @@ async def look(subject: Subject) -> AsyncIterator[Finding]:
             "BOTKEYS_KEYS_DIR is not set, so keys are read from the data folder.",
             "Set it to this role's folder.",
         )
+
+
+async def _of_worker(subject: Subject, folder: KeyFolder) -> AsyncIterator[Finding]:
+    if subject.part not in {Part.WORKER, Part.WEBHOOKS}:
+        yield ok(NAME, "This process needs none.")
+        return
+    try:
+        has_key = await in_thread(lambda: _has_webhook_key(folder))
+        violations = (
+            await in_thread(lambda: folder.role_violations("webhooks"))
+            if has_key and subject.part is Part.WEBHOOKS
+            else []
+        )
+    except SealingError as error:
+        yield fault(NAME, str(error), "docs/deployment.md lists the files of each process.")
+        return
+    advice = "Copy it there, or create it with `botkeys master-key create --only webhook-key`."
+    if violations:
+        yield fault(
+            NAME,
+            f"The worker that sends webhooks must not be able to read {', '.join(violations)} in "
+            f"{folder.path}.",
+            "Give it a folder of its own (docs/deployment.md).",
+        )
+    elif has_key:
+        yield ok(NAME, f"{folder.path} holds the key of webhooks.")
+    elif subject.part is Part.WEBHOOKS:
+        yield fault(NAME, f"{folder.path} has no webhook-key, which this process needs.", advice)
+    else:
+        yield warning(NAME, f"{folder.path} has no webhook-key: no webhooks are sent.", advice)
 
 
 def _has_webhook_key(folder: KeyFolder) -> bool:

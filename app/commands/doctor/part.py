@@ -16,6 +16,7 @@ class Part(StrEnum):
     WORKER = "worker"
     CATALOGUE = "catalogue"
     PURGE = "purge"
+    WEBHOOKS = "webhooks"
 
 
 SERVING = {
@@ -26,19 +27,28 @@ SERVING = {
 }
 """The parts that serve requests, with the role that decides which keys they hold."""
 
-CALLING = frozenset(Part) - {Part.PURGE}
+CALLING = frozenset(Part) - {Part.PURGE, Part.WEBHOOKS}
 """The parts that call exchanges."""
 
 DATABASE_ROLES = {
-    Part.DEV: ("botkeys_api", "botkeys_runtime", "botkeys_catalogue", "botkeys_purge"),
+    Part.DEV: (
+        "botkeys_api",
+        "botkeys_runtime",
+        "botkeys_catalogue",
+        "botkeys_purge",
+        "botkeys_webhooks",
+    ),
     Part.ALL: ("botkeys_api", "botkeys_runtime"),
     Part.API: ("botkeys_api",),
     Part.RUNTIME: ("botkeys_runtime",),
-    Part.WORKER: ("botkeys_catalogue", "botkeys_purge"),
+    Part.WORKER: ("botkeys_catalogue", "botkeys_purge", "botkeys_webhooks"),
     Part.CATALOGUE: ("botkeys_catalogue",),
     Part.PURGE: ("botkeys_purge",),
+    Part.WEBHOOKS: ("botkeys_webhooks",),
 }
-"""The roles whose rights the login of a part needs."""
+"""The roles whose rights the login of a part needs. A worker without `webhook-key` sends none,
+and does without those of webhooks.
+"""
 
 
 @dataclass(frozen=True, slots=True)
