@@ -28,8 +28,6 @@ COMMANDS = (
     "serve --role api",
     "serve --role runtime",
     "serve --role all",
-    "worker",
-    "worker --task catalogue",
     "dev",
     "migrate --wait 0",
     "migrate --check",
