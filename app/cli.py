@@ -760,9 +760,9 @@ def explain(error: Exception) -> str | None:
         if module in sys.modules and isinstance(error, getattr(sys.modules[module], name)):
             return str(error)
     if "app.db.failures" in sys.modules:
-        from app.db.failures import outage_sentence
+        from app.db.failures import outage_sentence, schema_sentence
 
-        return outage_sentence(error)
+        return outage_sentence(error) or schema_sentence(error)
     return None
 
 

@@ -171,6 +171,30 @@ def outage_sentence(error: BaseException) -> str | None:
     return f"The database cannot be used at the moment (SQLSTATE {code}): see its log."
 
 
+_LACKING = {"42P01", "42703", "42883", "3F000"}
+"""A table, a column, a function or a schema that a statement names does not exist."""
+
+
+def schema_sentence(error: BaseException) -> str | None:
+    """Return what to do about a database that another release, or none, has migrated.
+
+    For a command's user; None if it is something else. A process asks for the migration itself.
+    """
+    code = sqlstate(error)
+    if code in _LACKING:
+        return (
+            "The database is not at this release's migration: it lacks what this command needs "
+            f"(SQLSTATE {code}). `botkeys migrate --check` says where it is."
+        )
+    if code == "42501":
+        return (
+            "The login in BOTKEYS_DATABASE_URL lacks a right that this command needs (SQLSTATE "
+            "42501). `botkeys COMMAND --help` says whose login it is; `botkeys grants` gives the "
+            "service's roles their rights."
+        )
+    return None
+
+
 def violated_constraint(error: DBAPIError) -> str | None:
     """Return the name of the constraint that rejected a row, if that is what happened."""
     cause: BaseException | None = error.orig
