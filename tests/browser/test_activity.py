@@ -54,8 +54,11 @@ async def test_events_that_never_cease_do_not_keep_a_page_from_reading(person: P
     await expect(page.get_by_text("Connected", exact=True).last).to_be_visible()
     await expect(page.get_by_role("heading", name="Grid")).to_be_visible()
     seen: set[str | None] = set()
-    for number in range(30):
+    number = 0
+    # On a busy machine the browser has its turn later; events never cease until it had.
+    while len(seen) < 3 and number < 500:
+        number += 1
         await call(person, "PATCH", f"/v1/bots/{bot['id']}", {"name": f"Grid {number}"})
         seen.add(await page.locator("h1").text_content())
     assert len(seen) > 1
-    await expect(page.get_by_role("heading", name="Grid 29")).to_be_visible()
+    await expect(page.get_by_role("heading", name=f"Grid {number}", exact=True)).to_be_visible()
