@@ -5,6 +5,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from playwright.async_api import Route, expect
 
 from tests.browser.conftest import Person, SignIn
@@ -88,6 +89,7 @@ async def test_figures_are_those_of_the_api_and_each_asset_stands_alone(person: 
     await person.sees_no_serious_fault()
 
 
+@pytest.mark.torture
 async def test_ten_thousand_points_are_drawn_at_once(sign_in: SignIn) -> None:
     person = await sign_in(viewport={"width": 390, "height": 844}, color_scheme="dark")
     page = person.page

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from playwright.async_api import Download, Locator, Page, expect
 
 from tests.browser.conftest import Person, SignIn
@@ -162,6 +163,7 @@ async def test_a_file_is_checked_first_and_then_imported(person: Person, tmp_pat
     await expect(rows(page)).to_have_count(2)
 
 
+@pytest.mark.torture
 async def test_a_thousand_trades_scroll_with_few_rows_drawn(sign_in: SignIn) -> None:
     person = await sign_in(viewport={"width": 390, "height": 844}, color_scheme="dark")
     live = await new_runner(person)

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.timeout(_SECONDS)
 _SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin", "X-Botkeys": "1"}
 
 
+@pytest.mark.torture
 def test_the_page_has_a_month_of_trading_and_bots_that_go_on(tmp_path: Path) -> None:
     kept = {**environment(), "TMPDIR": str(tmp_path), "BOTKEYS_DATABASE_URL": "postgresql://other"}
     page = Running(sys.executable, "-m", "examples.page", env=kept, cwd=ROOT)

@@ -34,15 +34,25 @@ def _fault(url: str, allowed: Allowed) -> str | None:
         return "Is not a URL"
     if parts.scheme not in {"https", "http"} or not host or port == 0:
         return "Must begin with https:// and name a host"
+    if "#" in url:
+        return "Must not have a fragment, which is not sent"
     return _part_fault(parts) or _host_fault(parts.scheme, host, allowed)
 
 
 def _part_fault(parts: SplitResult) -> str | None:
     if "@" in parts.netloc:
         return "Must not contain a user or a password: what arrives is signed instead"
-    if parts.fragment:
-        return "Must not have a fragment, which is not sent"
+    if "[" in parts.netloc and not _is_address(parts.hostname or ""):
+        return "Has no address of IPv6 in its brackets"
     return None
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_fault(scheme: str, host: str, allowed: Allowed) -> str | None:

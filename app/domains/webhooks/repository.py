@@ -112,23 +112,27 @@ class WebhookRepository:
         query = select(*_SHOWN).where(*self._of(webhook_id), WebhookDelivery.id == delivery_id)
         return (await self._session.execute(query)).one_or_none()
 
-    async def asked_for(self, webhook_id: UUID, within: timedelta) -> int:
-        """Return how many tests and replays were asked for within the time before now.
+    async def wait_to_ask(self, webhook_id: UUID, most: int, within: timedelta) -> float:
+        """Return the seconds until one more test or replay is among `most` within the time; 0 or
+        less if it is now.
 
         Ids are in the order of time, but for the difference of two clocks: older ones are not read.
         """
         oldest = first_id(datetime.now(UTC) - within - _CLOCKS)
+        now = func.clock_timestamp()
         query = (
-            select(func.count())
-            .select_from(WebhookDelivery)
+            select(func.extract("epoch", WebhookDelivery.created_at + within - now))
             .where(
                 *self._of(webhook_id),
                 WebhookDelivery.id >= oldest,
-                WebhookDelivery.created_at > func.clock_timestamp() - within,
+                WebhookDelivery.created_at > now - within,
                 or_(WebhookDelivery.replay_of.is_not(None), WebhookDelivery.type == TEST),
             )
+            .order_by(WebhookDelivery.created_at.desc())
+            .offset(most - 1)
+            .limit(1)
         )
-        return (await self._session.execute(query)).scalar_one()
+        return float(await self._session.scalar(query) or 0)
 
     async def has_event(self, number: int) -> bool:
         """Return whether the event is kept and its data are not deleted."""

@@ -17,7 +17,7 @@ from app.domains.webhooks.errors import EventExpired, WebhookInactive, WebhookQu
 from app.domains.webhooks.repository import TEST, WebhookRepository
 from app.domains.webhooks.schemas import WebhookChange, WebhookCreate
 from app.domains.webhooks.serializers import url_of
-from app.errors import NotFound, RateLimited
+from app.errors import NotFound, RateLimited, RatePolicy
 from app.kit.outbound_guard import Allowed
 
 OVERLAP = timedelta(hours=24)
@@ -163,9 +163,12 @@ class WebhookService:
     async def _require_share(self, webhook_id: UUID) -> None:
         """Raise `RateLimited`: what is asked for here others have to wait for."""
         hour = timedelta(hours=1)
-        if await self._webhooks.asked_for(webhook_id, hour) >= ASKED_FOR_PER_HOUR:
+        wait = await self._webhooks.wait_to_ask(webhook_id, ASKED_FOR_PER_HOUR, hour)
+        if wait > 0:
             raise RateLimited(
-                60, f"A webhook has at most {ASKED_FOR_PER_HOUR} tests and replays in an hour."
+                wait,
+                f"A webhook has at most {ASKED_FOR_PER_HOUR} tests and replays in an hour.",
+                policy=RatePolicy("webhook", ASKED_FOR_PER_HOUR, hour.total_seconds()),
             )
 
     def _columns(self, row: AnyRow, change: WebhookChange) -> dict[str, Any]:

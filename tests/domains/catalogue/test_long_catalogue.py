@@ -1,8 +1,11 @@
 """A catalogue of thousands of instruments."""
 
+import pytest
+
 from tests.support.world import World
 
 
+@pytest.mark.torture
 async def test_three_thousand_instruments_are_all_fetched_and_paged_through(world: World) -> None:
     user = world.user()
     key = await user.add_key(exchange="bybit")

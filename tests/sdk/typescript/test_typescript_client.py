@@ -52,6 +52,7 @@ def test_its_own_tests_pass(built: Built) -> None:
     assert "\n# skipped 0" in printed
 
 
+@pytest.mark.torture
 def test_it_packs_what_a_bot_needs_and_no_more(built: Built) -> None:
     modules = [path.relative_to(PACKAGE / "src") for path in (PACKAGE / "src").rglob("*.ts")]
     compiled = {

@@ -26,21 +26,21 @@ os.wait()
 print("parent", len(open(read).read()) > 100, flush=True)
 """
 IGNORES_TERM = """
-import signal, time
-signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True))
-print("ready", flush=True)
+import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"asked\\n"))
+os.write(1, b"ready\\n")
 until = time.monotonic() + 3
 while time.monotonic() < until:
     time.sleep(0.05)
 raise SystemExit(5)
 """
 COUNTS = """
-import signal, sys, time
+import os, signal, time
 names = {signal.SIGINT: "INT", signal.SIGQUIT: "QUIT", signal.SIGTERM: "TERM",
          signal.SIGHUP: "HUP", signal.SIGUSR1: "USR1", signal.SIGUSR2: "USR2"}
 for number in names:
-    signal.signal(number, lambda number, _: print(names[number], flush=True))
-print("ready", flush=True)
+    signal.signal(number, lambda number, _: os.write(1, f"{names[number]}\\n".encode()))
+os.write(1, b"ready\\n")
 while True:
     time.sleep(0.05)
 """
