@@ -73,7 +73,8 @@ fi
 if [ "$(id -u)" = 0 ]; then
     chmod 0711 "$folder"
     for role in owner api runtime catalogue purge webhooks; do
-        chown -R "$KEYS_UID:$KEYS_UID" "$folder/$role"
+        # What has been handed to a user of its own stays with it.
+        find "$folder/$role" -user 0 -exec chown "$KEYS_UID:$KEYS_UID" {} +
     done
     [ -z "${POSTGRES_UID:-}" ] || chown -R "$POSTGRES_UID:$POSTGRES_UID" "$folder/postgres"
 fi

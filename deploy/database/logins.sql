@@ -8,6 +8,13 @@
 \set purge `cat "$PASSWORDS/purge/password"`
 \set webhooks `cat "$PASSWORDS/webhooks/password"`
 BEGIN;
+SELECT set_config('botkeys.empty',
+    ('' IN (:'api', :'runtime', :'catalogue', :'purge', :'webhooks'))::text, true) \g /dev/null
+DO $$ BEGIN
+    IF current_setting('botkeys.empty')::boolean THEN
+        RAISE EXCEPTION 'A password in PASSWORDS is empty or missing, or this user may not read it.';
+    END IF;
+END $$;
 SELECT format('CREATE ROLE %I LOGIN IN ROLE %I', login, role)
 FROM (VALUES ('api_login', 'botkeys_api'), ('runtime_login', 'botkeys_runtime'),
     ('catalogue_login', 'botkeys_catalogue'), ('purge_login', 'botkeys_purge'),

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from types import ModuleType
 
@@ -23,6 +24,9 @@ from app.settings import PREFIX, Mode, SettingsError, load_settings
 
 SECONDS = 5.0
 """How long one check may take."""
+
+LOOKUPS = 64
+"""How many names are looked up at once."""
 
 CHECKS: tuple[ModuleType, ...] = (
     variables,
@@ -64,7 +68,14 @@ def _examined(part: Part | None) -> list[Finding]:
         return [fault(variables.NAME, line) for line in str(error).splitlines()]
     if part is None:
         part = Part.DEV if settings.mode is Mode.DEVELOPMENT else Part.ALL
-    return asyncio.run(examine(Subject(settings, part)))
+    return asyncio.run(_examine(Subject(settings, part)))
+
+
+async def _examine(subject: Subject) -> list[Finding]:
+    # Names are looked up in these threads. By default there are fewer than exchanges, so that a
+    # name server that is silent about those would keep the issuer's name waiting.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(LOOKUPS))
+    return await examine(subject)
 
 
 async def examine(
