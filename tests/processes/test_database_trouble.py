@@ -38,6 +38,7 @@ def main_process(service: Service) -> psutil.Process:
     return next(p for p in psutil.Process(service.pid).children() if name_of(p) == "postgres")
 
 
+@pytest.mark.torture
 def test_a_database_that_hangs_is_answered_with_503_and_one_that_died_ends_the_service(
     start: Start, data: Path
 ) -> None:

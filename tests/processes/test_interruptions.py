@@ -57,6 +57,7 @@ def works(start: Start, folder: Path) -> None:
     "stage",
     ["postgres.new/PG_VERSION", pytest.param("postgres/PG_VERSION", marks=pytest.mark.torture)],
 )
+@pytest.mark.torture
 def test_ctrl_c_twice_while_the_database_is_made(start: Start, tmp_path: Path, stage: str) -> None:
     service = start(tmp_path / "data", by_make=True)
     assert eventually((tmp_path / "data" / stage).exists)

@@ -161,6 +161,7 @@ def kill_after_a_batch(rotation: Running) -> None:
     rotation.wait()
 
 
+@pytest.mark.torture
 def test_a_rotation_killed_and_then_run_twice_at_once_comes_to_its_end(
     vault: Vault, rotate: Run
 ) -> None:

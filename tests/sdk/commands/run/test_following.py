@@ -80,6 +80,7 @@ def test_who_ends_a_program_that_is_to_be_started_again_ends_both(
     assert run.printed.count("ready") == 1
 
 
+@pytest.mark.torture
 def test_waiting_for_a_restart_ends_with_the_token(served: ServedService, start: Starter) -> None:
     run = start("--preset json --on-change restart", *python(ENDS.replace("SECRET", "PATH")))
     run.until_printed("got")

@@ -92,6 +92,7 @@ def leaves_nothing(run: Run, *folders: Path) -> None:
     assert not [each for each in SECRETS if each in run.printed + run.messages]
 
 
+@pytest.mark.torture
 def test_a_program_may_take_its_time_to_end(start: Starter, memory: Path, tmp_path: Path) -> None:
     began = time.monotonic()
     run = start("--preset json", *python(IGNORES_TERM))
