@@ -32,6 +32,7 @@ class OneByOne:
         response = {
             "config_version": version(content),
             "may_open_positions": content["may_open_positions"],
+            "next_in": 10,
         }
         return Answer(dumps(response))
 
