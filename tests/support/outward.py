@@ -121,3 +121,4 @@ async def _served(serve: Serve, context: ssl.SSLContext | None) -> AsyncIterator
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # in which closed connections end

@@ -76,18 +76,20 @@ async def receiver(
         assert task is not None
         tasks.add(task)
         running.connections += 1
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            headers = dict(line.split(": ", 1) for line in head[1:] if line)
-            headers = {name.lower(): value for name, value in headers.items()}
-            body = await reader.readexactly(int(headers.get("content-length", 0)))
-            sni = names.get(id(writer.get_extra_info("ssl_object")))
-            one = Arrived(head[0].split(" ")[1], headers, body, sni)
-            running.arrived.append(one)
-            running.news.set()
-            await running.answers.get(one.path.partition("?")[0], status(200))(one, writer)
-        writer.close()
-        tasks.discard(task)
+        try:
+            with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+                headers = dict(line.split(": ", 1) for line in head[1:] if line)
+                headers = {name.lower(): value for name, value in headers.items()}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                sni = names.get(id(writer.get_extra_info("ssl_object")))
+                one = Arrived(head[0].split(" ")[1], headers, body, sni)
+                running.arrived.append(one)
+                running.news.set()
+                await running.answers.get(one.path.partition("?")[0], status(200))(one, writer)
+        finally:
+            writer.close()
+            tasks.discard(task)
 
     server = await asyncio.start_server(serve, address, 0, ssl=tls, backlog=1024)
     running.port = server.sockets[0].getsockname()[1]
@@ -99,3 +101,4 @@ async def receiver(
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        await asyncio.sleep(0)  # in which closed connections end
