@@ -93,7 +93,7 @@ test: tools clients page ## run all tests except the long ones
 	$(BIN)/python -m pytest -n auto --dist worksteal -m "not torture"
 
 # Thousands of interleavings, a full disk, kill -9 at every stage, other servers and poolers.
-torture: tools clients page generator issuer linters ## run the long tests
+torture: tools clients page generator issuer linters wrappers ## run the long tests
 	$(BIN)/python -m pytest -n auto --dist worksteal -m torture
 
 # Every test again under coverage, the processes that tests start included.
@@ -157,4 +157,3 @@ lock: ## update the pinned dependencies
 
 clean: ## remove what these targets created, except the data of `make run`
 	rm -rf .venv tests/clients/.venv tests/deploy/.venv tests/deploy/.installed tests/real_wrappers/.venv tests/real_wrappers/.installed tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed scripts/dashboard/node_modules scripts/dashboard/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
-	rm -rf .venv tests/clients/.venv tests/deploy/.venv tests/deploy/.installed tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed scripts/dashboard/node_modules scripts/dashboard/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -59,17 +59,6 @@ def _host_fault(scheme: str, host: str, allowed: Allowed) -> str | None:
     fault = host_fault(host, allowed)
     if fault is not None:
         return f"The host {fault}; the service's operator can allow it with BOTKEYS_WEBHOOK_ALLOW"
-    if scheme == "http" and not is_allowed(host, allowed):
+    if scheme == "http" and not allowed.names(host):
         return "Must begin with https://, so that nobody on the way reads or changes what is sent"
     return None
-
-
-def is_allowed(host: str, allowed: Allowed) -> bool:
-    """Return whether the operator has named this host, or a network with this address."""
-    if host.rstrip(".").lower() in allowed.hosts:
-        return True
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return False
-    return any(address in network for network in allowed.networks)
