@@ -10,9 +10,10 @@ import httpx
 from app.db.migrate import migrate
 from tests.processes import debian
 from tests.processes.debian import Debian15
-from tests.processes.running import Service
+from tests.processes.running import PATIENCE, Running
 from tests.processes.test_stream_across_processes import configs
 from tests.processes.trading import Trader
+from tests.support.logins import documented_logins
 
 OWNER = "botkeys_owner"
 IMPATIENT: dict[str, object] = {
@@ -28,6 +29,18 @@ CREATE_DATABASE = (
     f"CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{debian.PASSWORD}'",
     f"CREATE DATABASE botkeys OWNER {OWNER}",
 )
+
+
+CREATE_LOGINS = tuple(
+    f"CREATE ROLE test_{login} LOGIN PASSWORD '{debian.PASSWORD}' IN ROLE {', '.join(roles)}"
+    for login, roles in documented_logins().items()
+)
+"""Statements that create production's logins in a migrated database, as `login_of` names them."""
+
+
+def login_of(role: str) -> str:
+    """Return the login of a role of the service, or of the server."""
+    return f"test_{role}" if role in documented_logins() else role
 
 
 def prepare(server: Debian15, roles: tuple[str, ...] = ()) -> str:
@@ -55,15 +68,16 @@ def stored(address: str, statement: str) -> set[str]:
     return asyncio.run(fetched())
 
 
-def streaming(service: Service, trader: Trader) -> list[dict[str, object]]:
+def streaming(server: Running, address: str, trader: Trader) -> list[dict[str, object]]:
     """Follow a bot's stream in a thread, reconnecting; return what it received so far."""
     received: list[dict[str, object]] = []
+    headers = {"Authorization": f"Bearer {trader.token}"}
 
     def follow() -> None:
-        while service.process.poll() is None:
+        while server.process.poll() is None:
             try:
                 with (
-                    service.http(trader.token) as bot,
+                    httpx.Client(base_url=address, headers=headers, timeout=PATIENCE) as bot,
                     bot.stream("GET", "/v1/runtime/stream") as answer,
                 ):
                     received.extend(configs(answer.iter_lines()))

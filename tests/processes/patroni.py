@@ -24,6 +24,7 @@ from tests.processes.debian import (
     url,
 )
 from tests.processes.running import Running, all_end, eventually, free_port, name_of
+from tests.support.tls_front import Authority, Certificate
 
 PATRONI = Path("/usr/bin/patroni")
 ETCD = Path("/usr/bin/etcd")
@@ -48,6 +49,7 @@ class Node:
     folder: Path
     number: int
     etcd: int
+    certificate: Certificate
     port: int = field(default_factory=free_port)
     api: int = field(default_factory=free_port)
     process: Running | None = None
@@ -89,7 +91,13 @@ class Node:
                     "superuser": {"username": "postgres", **login},
                     "replication": {"username": "replicator", **login},
                 },
-                "parameters": {"unix_socket_directories": str(self.folder), "fsync": "off"},
+                "parameters": {
+                    "unix_socket_directories": str(self.folder),
+                    "fsync": "off",
+                    "ssl": "on",
+                    "ssl_cert_file": str(self.certificate.certificate),
+                    "ssl_key_file": str(self.certificate.key),
+                },
                 "pg_hba": [
                     "local all all scram-sha-256",
                     "host all all 127.0.0.1/32 scram-sha-256",
@@ -162,6 +170,8 @@ class Cluster:
     folder: Path
     nodes: list[Node]
     proxy: int
+    authority: Path
+    """The file of the certificate that the servers' own are signed with."""
 
     def url(self, login: str, database: str) -> str:
         """Return an address that names every host."""
@@ -211,13 +221,18 @@ def patroni() -> Iterator[Cluster]:
             cwd=folder,
             user=_user(),
         )
-        nodes = [Node(folder, number, client) for number in range(NODES)]
+        authority = Authority(folder, "authority")
+        certificate = authority.issue("server")
+        certificate.key.chmod(0o600)
+        if (user := account()) is not None:
+            os.chown(certificate.key, user.pw_uid, user.pw_gid)
+        nodes = [Node(folder, number, client, certificate) for number in range(NODES)]
         try:
             for node in nodes:
                 node.configure()
                 node.start()
             with proxying(_configuration(nodes)) as proxy:
-                cluster = Cluster(folder, nodes, proxy)
+                cluster = Cluster(folder, nodes, proxy, authority.path)
                 assert eventually(cluster.is_whole), [
                     each.process and each.process.text for each in nodes
                 ]

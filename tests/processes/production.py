@@ -27,6 +27,7 @@ from tests.processes.running import (
 HELD = {
     "api": ("master-*.public", "fingerprint-hmac", "audit-hmac", "webhook-key"),
     "runtime": ("master-*.private", "token-hmac", "audit-hmac"),
+    "webhooks": ("webhook-key",),
 }
 
 

@@ -208,7 +208,7 @@ def test_a_server_that_takes_no_writes_for_a_while_is_followed_afterwards(
         service.ready()
         with service.http(service.token()) as http:
             trader = new_trader(http, http, new_key())
-        received = streaming(service, trader)
+        received = streaming(service, service.address, trader)
         assert eventually(lambda: bool(received))
         books = Books()
         statuses = set()
