@@ -50,9 +50,10 @@ class Installation:
         """Return a user's token, which the service verifies like any other."""
         return DevelopmentIssuer(self.folder / "api").token(account)
 
-    def service(self, role: Role = "api") -> AbstractContextManager[Server]:
+    def service(self, role: Role = "api", processes: int = 1) -> AbstractContextManager[Server]:
         """Run `botkeys serve --role …` until the context ends."""
-        command = (Path(sys.executable).with_name("botkeys"), "serve", "--role", role)
+        botkeys = Path(sys.executable).with_name("botkeys")
+        command = (botkeys, "serve", "--role", role, "--processes", str(processes))
         return running(command, self._environment(role), "/readyz", self.folder / f"{role}.log")
 
     def floor(self) -> AbstractContextManager[Server]:
