@@ -7,7 +7,8 @@ configuration send one, never heartbeats or reports.
 
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Select, Text, bindparam, cast, func, select, text
+from sqlalchemy import ARRAY, Select, Text, bindparam, func, select, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import Bot
 
@@ -20,12 +21,15 @@ def of_bot(account_id: UUID, bot_id: UUID) -> Select[tuple[None]]:
     return select(func.pg_notify(CHANNEL, f"{account_id}:{bot_id}"))
 
 
-def of_key(account_id: UUID, key_id: UUID) -> Select[tuple[None]]:
-    """Return the notification of the bot that has this key; no row if none has."""
-    payload = cast(Bot.account_id, Text) + ":" + cast(Bot.id, Text)
-    return select(func.pg_notify(CHANNEL, payload)).where(
-        Bot.account_id == account_id, Bot.key_id == key_id
-    )
+async def notify_of_key(session: AsyncSession, account_id: UUID, key_id: UUID) -> None:
+    """Notify the bot that has this key, if one has.
+
+    A statement that reads a table may run on another server than the one that is listened to, so
+    the notification is a statement of its own.
+    """
+    having = select(Bot.id).where(Bot.account_id == account_id, Bot.key_id == key_id)
+    for bot_id in (await session.scalars(having)).all():
+        await session.execute(of_bot(account_id, bot_id))
 
 
 def of_account(account_id: UUID) -> Select[tuple[None]]:

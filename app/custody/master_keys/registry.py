@@ -16,13 +16,13 @@ from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.clock import NOW
 from app.db.models import KeyCredential, MasterKeyHolder, MasterKeyVersion
 
 LEASE = timedelta(seconds=30)
 """How long a process counts as running after it was last seen, unless it leaves by itself."""
 
 _FORGOTTEN = timedelta(hours=1)
-_NOW = func.clock_timestamp()
 
 Fingerprints = Mapping[int, str]
 """Fingerprints of public keys by version."""
@@ -80,15 +80,14 @@ async def running_holders(session: AsyncSession) -> list[Holder]:
 
 async def announce(session: AsyncSession, holder_id: UUID, versions: Iterable[int]) -> None:
     """Say that this process runs and holds these versions; forget processes that are long gone."""
-    mine = {"process": process_name(), "versions": sorted(versions), "seen_at": _NOW}
+    mine = {"process": process_name(), "versions": sorted(versions), "seen_at": NOW}
+    new = insert(MasterKeyHolder).values(id=holder_id, **mine)
     await session.execute(
-        insert(MasterKeyHolder)
-        .values(id=holder_id, **mine)
-        .on_conflict_do_update(index_elements=[MasterKeyHolder.id], set_=mine)
+        new.on_conflict_do_update(
+            index_elements=[MasterKeyHolder.id], set_={name: new.excluded[name] for name in mine}
+        )
     )
-    await session.execute(
-        delete(MasterKeyHolder).where(MasterKeyHolder.seen_at < _NOW - _FORGOTTEN)
-    )
+    await session.execute(delete(MasterKeyHolder).where(MasterKeyHolder.seen_at < NOW - _FORGOTTEN))
 
 
 async def leave(session: AsyncSession, holder_id: UUID) -> None:
@@ -118,19 +117,17 @@ async def missing(session: AsyncSession, held: Iterable[int]) -> list[int]:
 async def versions_in_use(session: AsyncSession) -> list[int]:
     """Return the versions that stored data keys are sealed to, in order.
 
-    Each step looks up the next version in an index, so no row is read twice and few are read.
+    Each step looks up the next version in an index, so no row is read twice and few are read. It is
+    a statement of its own: distributed PostgreSQL recurses within one account only.
     """
-    lowest = func.min(KeyCredential.master_key_version)
-    used = select(lowest.label("version")).cte("used", recursive=True)
-    following = (
-        select(lowest).where(KeyCredential.master_key_version > used.c.version).scalar_subquery()
-    )
-    used = used.union_all(select(following).where(used.c.version.is_not(None)))
-    found = await session.scalars(
-        select(used.c.version).where(used.c.version.is_not(None)).order_by(used.c.version)
-    )
-    return list(found)
+    lowest = select(func.min(KeyCredential.master_key_version))
+    found: list[int] = []
+    version = await session.scalar(lowest)
+    while version is not None:
+        found.append(version)
+        version = await session.scalar(lowest.where(KeyCredential.master_key_version > version))
+    return found
 
 
 def _is_running() -> ColumnElement[bool]:
-    return MasterKeyHolder.seen_at > _NOW - LEASE
+    return MasterKeyHolder.seen_at > NOW - LEASE

@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.db import clock
 from app.db.base import AccountId, Base, RowId, one_of
 from app.db.models.account import NOW
 from botkeys.exchanges.model import ContractKind, Environment, MarginMode
@@ -92,7 +93,7 @@ def held() -> ColumnElement[bool]:
     """
     return or_(
         Position.status == "open",
-        (Position.status == "opening") & (Position.expires_at > func.clock_timestamp()),
+        (Position.status == "opening") & (Position.expires_at > clock.NOW),
     )
 
 

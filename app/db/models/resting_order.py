@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId
+from app.db.clock import NOW
 
 
 class RestingOrders(Base):
@@ -56,7 +57,7 @@ def resting(*conditions: ColumnElement[bool], symbol: str | None = None) -> Colu
         select(cast(func.coalesce(func.sum(orders.c.orders), 0), BigInteger))
         .select_from(RestingOrders)
         .join(orders, true())
-        .where(*conditions, RestingOrders.expires_at > func.clock_timestamp())
+        .where(*conditions, RestingOrders.expires_at > NOW)
     )
     if symbol is not None:
         count = count.where(orders.c.symbol == symbol)

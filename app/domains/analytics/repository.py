@@ -6,9 +6,10 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.clock import NOW
 from app.db.driver import SessionExecutor
 from app.db.models import Account
 from app.domains.analytics.drawdown_sql import SUMS, folded
@@ -80,7 +81,7 @@ class AnalyticsRepository:
 
     async def now(self) -> datetime:
         """Return the time of the database's clock."""
-        now: datetime = (await self._session.execute(select(func.clock_timestamp()))).scalar_one()
+        now: datetime = (await self._session.execute(select(NOW))).scalar_one()
         return now
 
     async def symbols(self, environment: str, key_id: UUID | None, name: str) -> tuple[str, ...]:

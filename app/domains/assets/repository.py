@@ -237,7 +237,7 @@ class AssetRepository:
         await self._notify(key_id)
 
     async def _notify(self, key_id: UUID) -> None:
-        await self._session.execute(notifications.of_key(self._account_id, key_id))
+        await notifications.notify_of_key(self._session, self._account_id, key_id)
 
     def _row(self, key_id: UUID, contract_type: str, symbol: str) -> tuple[Any, ...]:
         return (

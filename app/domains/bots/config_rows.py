@@ -96,7 +96,7 @@ _OF_MANY = text(
     f" {_TABLES} ORDER BY bots.account_id, bots.id, assets.symbol"
 ).bindparams(bindparam("accounts", type_=ARRAY(Uuid())), bindparam("bots", type_=ARRAY(Uuid())))
 ONE = Statement(text(_MEMBERS + _OF_BOT).bindparams(*_BOT))
-UNDER_LOCKS = Statement(text(f"{_MEMBERS}, clock_timestamp() {_OF_BOT}").bindparams(*_BOT))
+UNDER_LOCKS = Statement(text(f"{_MEMBERS}, statement_timestamp() {_OF_BOT}").bindparams(*_BOT))
 MANY = Statement(_OF_MANY)
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
 from app.db.base import AnyRow
+from app.db.clock import NOW
 from app.db.models import Assignment, Bot, Key, Position, Presence, PurgedPosition
 from app.db.models.position import held
 from app.domains.bots.rows import BotRow, bots_sql
@@ -47,7 +48,7 @@ class BotRepository:
         await self._session.execute(
             update(Bot)
             .where(*self._row(bot_id))
-            .values(**columns, revision=Bot.revision + 1, updated_at=func.clock_timestamp())
+            .values(**columns, revision=Bot.revision + 1, updated_at=NOW)
         )
         await self._session.execute(notifications.of_bot(self._account_id, bot_id))
 
@@ -149,7 +150,7 @@ class BotRepository:
                 Assignment.bot_id == bot_id,
                 Assignment.key_id == key_id,
             )
-            .values(ended_at=func.clock_timestamp())
+            .values(ended_at=NOW)
         )
 
     def _row(self, bot_id: UUID) -> tuple[Any, Any]:

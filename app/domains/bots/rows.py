@@ -57,7 +57,7 @@ FACTS = {
     **{name: f"keys.{name}" for name in _OF_KEY},
     "has_enabled_assets": """EXISTS (
         SELECT FROM trading_assets
-        WHERE account_id = keys.account_id AND key_id = keys.id
+        WHERE account_id = :account AND key_id = keys.id
           AND contract_type = keys.contract_type AND enabled
     )""",
     "catalogue_known": CATALOGUE_KNOWN,
@@ -70,7 +70,7 @@ JOINED = f"""
     LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
     {CATALOGUE}
 """
-ONLINE = "coalesce(presence.lease_until > clock_timestamp(), false)"
+ONLINE = "coalesce(presence.lease_until > statement_timestamp(), false)"
 _SQL = {
     **{name: f"bots.{name}" for name in BotRow._fields},
     **FACTS,
@@ -107,14 +107,14 @@ def bots_sql(conditions: str = "", order: str = "", limit: str = "") -> str:
             FROM positions
             WHERE account_id = :account AND bot_id = ANY (ARRAY(SELECT id FROM page))
               AND status IN ('opening', 'open')
-              AND (status = 'open' OR expires_at > clock_timestamp())
+              AND (status = 'open' OR expires_at > statement_timestamp())
             GROUP BY bot_id
         ) AS held ON held.bot_id = bots.id
         LEFT JOIN (
             SELECT bot_id, CAST(sum(counted) AS bigint) AS orders
             FROM resting_orders, unnest(counts) AS counted
             WHERE account_id = :account AND bot_id = ANY (ARRAY(SELECT id FROM page))
-              AND expires_at > clock_timestamp()
+              AND expires_at > statement_timestamp()
             GROUP BY bot_id
         ) AS resting ON resting.bot_id = bots.id
         {ordered}

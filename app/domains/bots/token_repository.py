@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
+from app.db.clock import NOW
 from app.db.driver import Executor, SessionExecutor, Statement
 from app.db.models import BotToken
 
@@ -35,11 +36,13 @@ class BotTokenRepository:
 
     async def replace(self, account_id: UUID, bot_id: UUID, token_hash: bytes) -> None:
         """Store the bot's only token; the previous one becomes invalid on commit."""
-        new = insert(BotToken).values(account_id=account_id, bot_id=bot_id, token_hash=token_hash)
+        new = insert(BotToken).values(
+            account_id=account_id, bot_id=bot_id, token_hash=token_hash, created_at=NOW
+        )
         await self._session.execute(
             new.on_conflict_do_update(
                 index_elements=[BotToken.account_id, BotToken.bot_id],
-                set_={"token_hash": token_hash, "created_at": func.clock_timestamp()},
+                set_={name: new.excluded[name] for name in ("token_hash", "created_at")},
             )
         )
         # Disconnect streams that were opened with the previous token.

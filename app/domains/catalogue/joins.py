@@ -21,13 +21,9 @@ OF_ASSETS = " ".join(
     )
 )
 OF_ASSETS += """
-    LEFT JOIN LATERAL (
-        SELECT CAST(max_leverages ->> assets.symbol AS numeric) AS max_leverage
-        FROM key_leverages
-        WHERE account_id = keys.account_id AND key_id = keys.id
-          AND contract_type = keys.contract_type
-        OFFSET 0
-    ) AS learned ON true
+    LEFT JOIN key_leverages AS learned
+        ON learned.account_id = keys.account_id AND learned.key_id = keys.id
+        AND learned.contract_type = keys.contract_type
 """
 """Joins of `listing`, `priced` and `learned`, whose columns are null if nothing is known."""
 
@@ -45,5 +41,9 @@ LEVERAGE = (
 kept for the time when the asset is isolated.
 """
 
-MAX_LEVERAGE = "coalesce(listing.max_leverage, learned.max_leverage)"
+MAX_LEVERAGE = """
+    coalesce(
+        listing.max_leverage, CAST(learned.max_leverages ->> assets.symbol AS numeric)
+    )
+"""
 """The listing's maximum, or else the one that a signed call stated to the key; null if unknown."""

@@ -5,38 +5,16 @@ They are an answer about one exchange account: what one is allowed says nothing 
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, bindparam, delete, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
+from app.db.clock import NOW
 from app.db.models import KeyLeverage
 from botkeys.decimals import plain
-
-_LEARN = text(
-    """
-    WITH before AS (
-        SELECT max_leverages FROM key_leverages
-        WHERE account_id = :account AND key_id = :key AND contract_type = :contract_type
-    ), stored AS (
-        INSERT INTO key_leverages (account_id, key_id, contract_type, max_leverages, learned_at)
-        VALUES (:account, :key, :contract_type, :maxima, clock_timestamp())
-        ON CONFLICT (account_id, key_id, contract_type) DO UPDATE
-        SET max_leverages = excluded.max_leverages, learned_at = excluded.learned_at
-        RETURNING max_leverages
-    )
-    SELECT before.max_leverages IS DISTINCT FROM stored.max_leverages
-    FROM stored LEFT JOIN before ON true
-    """
-).bindparams(
-    bindparam("account", type_=Uuid()),
-    bindparam("key", type_=Uuid()),
-    bindparam("contract_type", type_=Text()),
-    bindparam("maxima", type_=JSONB()),
-)
 
 
 class KeyLeverages:
@@ -53,14 +31,29 @@ class KeyLeverages:
         """
         if not maxima:
             return
-        names: dict[str, Any] = {
-            "account": self._account_id,
-            "key": key_id,
-            "contract_type": contract_type,
-            "maxima": {symbol: plain(maximum) for symbol, maximum in maxima.items()},
-        }
-        if (await self._session.execute(_LEARN, names)).scalar_one():
-            await self._session.execute(notifications.of_key(self._account_id, key_id))
+        stated = {symbol: plain(maximum) for symbol, maximum in maxima.items()}
+        before = await self._session.scalar(
+            select(KeyLeverage.max_leverages).where(
+                KeyLeverage.account_id == self._account_id,
+                KeyLeverage.key_id == key_id,
+                KeyLeverage.contract_type == contract_type,
+            )
+        )
+        new = insert(KeyLeverage).values(
+            account_id=self._account_id,
+            key_id=key_id,
+            contract_type=contract_type,
+            max_leverages=stated,
+            learned_at=NOW,
+        )
+        await self._session.execute(
+            new.on_conflict_do_update(
+                index_elements=["account_id", "key_id", "contract_type"],
+                set_={name: new.excluded[name] for name in ("max_leverages", "learned_at")},
+            )
+        )
+        if before != stated:
+            await notifications.notify_of_key(self._session, self._account_id, key_id)
 
     async def forget(self, key_id: UUID) -> None:
         """Forget what was stated to former credentials, maybe of another exchange account."""

@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
+from app.db.clock import NOW
 from app.db.models import (
     Catalogue,
     CatalogueInstrument,
@@ -116,13 +117,13 @@ def _spellings(asset: str) -> list[str]:
 
 
 def _age(moment: Any) -> Any:
-    return cast(func.extract("epoch", func.clock_timestamp() - moment), Float)
+    return cast(func.extract("epoch", NOW - moment), Float)
 
 
 _STATE = (
     Catalogue.prices_fetched_at,
     Catalogue.failure,
-    func.coalesce(Catalogue.claimed_until > func.clock_timestamp(), false()),
+    func.coalesce(Catalogue.claimed_until > NOW, false()),
     _age(Catalogue.attempted_at),
     _age(Catalogue.instruments_fetched_at),
     _age(Catalogue.prices_fetched_at),
@@ -143,22 +144,21 @@ class CatalogueRepository:
         """Claim the refresh; return the state before, or `None` while another process holds the
         claim.
         """
-        now = func.clock_timestamp()
         await self._session.execute(
             insert(Catalogue).values(**name.columns).on_conflict_do_nothing()
         )
-        row = (
-            await self._session.execute(
-                update(Catalogue)
-                .where(
-                    _is(Catalogue, name),
-                    or_(Catalogue.claimed_until.is_(None), Catalogue.claimed_until < now),
-                )
-                .values(claim=claim, claimed_until=now + CLAIM, attempted_at=now)
-                .returning(*_STATE)
-            )
-        ).one_or_none()
-        return None if row is None else State(*row)
+        free = or_(Catalogue.claimed_until.is_(None), Catalogue.claimed_until < NOW)
+        lock = select(Catalogue.claim).where(_is(Catalogue, name), free).with_for_update()
+        if (await self._session.execute(lock)).one_or_none() is None:
+            return None
+        # The row's lock may have been waited for: the state and the claim are of the time after.
+        state = await self.state(name)
+        await self._session.execute(
+            update(Catalogue)
+            .where(_is(Catalogue, name))
+            .values(claim=claim, claimed_until=NOW + CLAIM, attempted_at=NOW)
+        )
+        return state
 
     async def hold(self, name: CatalogueKey, claim: UUID) -> bool:
         """Lock the catalogue; return whether this token still holds the claim."""
@@ -171,12 +171,11 @@ class CatalogueRepository:
         self, name: CatalogueKey, *, instruments: bool, prices: bool, failure: str | None
     ) -> None:
         """Release the claim and record what was fetched."""
-        now = func.clock_timestamp()
         fetched: dict[str, Any] = {}
         if instruments:
-            fetched["instruments_fetched_at"] = now
+            fetched["instruments_fetched_at"] = NOW
         if prices:
-            fetched["prices_fetched_at"] = now
+            fetched["prices_fetched_at"] = NOW
         await self._session.execute(
             update(Catalogue)
             .where(_is(Catalogue, name))
@@ -243,7 +242,7 @@ class CatalogueRepository:
             await self._session.execute(
                 update(table)
                 .where(_is(table, name), table.symbol.in_(unlisted))
-                .values(listed=False, delisted_at=func.clock_timestamp())
+                .values(listed=False, delisted_at=NOW)
             )
         return [row["symbol"] for row in changed] + unlisted
 
@@ -273,17 +272,6 @@ class CatalogueRepository:
 
     async def due(self, every: timedelta) -> list[CatalogueKey]:
         """Return catalogues that are due and that nobody is refreshing, those in use first."""
-        now = func.clock_timestamp()
-        used = (
-            select(Key.exchange)
-            .where(
-                Key.exchange == Catalogue.exchange,
-                Key.environment == Catalogue.environment,
-                func.coalesce(Key.region, "") == Catalogue.region,
-                Key.contract_type == Catalogue.contract_type,
-            )
-            .exists()
-        )
         rows = await self._session.execute(
             select(
                 Catalogue.exchange,
@@ -292,12 +280,24 @@ class CatalogueRepository:
                 Catalogue.contract_type,
             )
             .where(
-                or_(Catalogue.claimed_until.is_(None), Catalogue.claimed_until < now),
-                or_(Catalogue.attempted_at.is_(None), Catalogue.attempted_at < now - every),
+                or_(Catalogue.claimed_until.is_(None), Catalogue.claimed_until < NOW),
+                or_(Catalogue.attempted_at.is_(None), Catalogue.attempted_at < NOW - every),
             )
-            .order_by(used.desc(), Catalogue.attempted_at.asc().nulls_first())
+            .order_by(Catalogue.attempted_at.asc().nulls_first())
         )
-        return [CatalogueKey.of(row) for row in rows]
+        found = [CatalogueKey.of(row) for row in rows]
+        used = {name for name in found if await self._in_use(name)}
+        return sorted(found, key=lambda name: name not in used)
+
+    async def _in_use(self, name: CatalogueKey) -> bool:
+        """Return whether any account has a key of this catalogue."""
+        used = select(Key.exchange).where(
+            Key.exchange == name.exchange,
+            Key.environment == name.environment,
+            func.coalesce(Key.region, "") == name.columns["region"],
+            Key.contract_type == name.contract_type,
+        )
+        return await self._session.scalar(used.limit(1)) is not None
 
 
 def _values(instrument: Instrument) -> tuple[Any, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Table, Text, cast, func, literal_column
 
+from app.db.clock import NOW
 from app.db.models.trading import NOBODY
 from app.domains.positions.rows import PositionRow
 from app.domains.positions.schemas import Position as PositionDocument
@@ -163,7 +164,7 @@ POSITIONS = DataList(
     columns={
         name: _POSITIONS.c[name] for name in PositionRow._fields if name not in {*NAMED, "lapsed"}
     }
-    | {"lapsed": func.coalesce(_POSITIONS.c.expires_at <= func.clock_timestamp(), False)},
+    | {"lapsed": func.coalesce(_POSITIONS.c.expires_at <= NOW, False)},
     order=("created_at", "bot_id", "id"),
     fields=PositionRow._fields,
     members=tuple(
@@ -172,10 +173,10 @@ POSITIONS = DataList(
     document=lambda row: position_document(PositionRow._make(row)),
     # Spelled out, so that PostgreSQL uses the indexes of held positions for the first two.
     states={
-        "opening": literal_column("status = 'opening' AND expires_at > clock_timestamp()"),
+        "opening": literal_column("status = 'opening' AND expires_at > statement_timestamp()"),
         "open": literal_column("status = 'open'"),
         "closed": literal_column(
-            "(status = 'closed' OR status = 'opening' AND expires_at <= clock_timestamp())"
+            "(status = 'closed' OR status = 'opening' AND expires_at <= statement_timestamp())"
         ),
     },
 )

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
-
 from app.api.telemetry import Metrics
 from app.custody.fingerprint import account_hash
+from app.db.clock import NOW
 from app.domains.keys.credential_input import KeyRequest
 from app.domains.keys.errors import CredentialsRejected, WithdrawalPermission
 from app.limits.requests import RequestLimit
@@ -63,8 +62,8 @@ class Verified:
             "verification_reason": self.reason,
             "verification_possible": None,
             "verification_code": self.code,
-            "verification_since": func.clock_timestamp(),
-            "verification_checked_at": None if self.status == "skipped" else func.clock_timestamp(),
+            "verification_since": NOW,
+            "verification_checked_at": None if self.status == "skipped" else NOW,
             "unverified": self.unverified,
             "health_checked_at": None,
         }

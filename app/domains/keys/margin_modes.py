@@ -29,7 +29,8 @@ class AssetName(NamedTuple):
 _SHARE = text(
     """
     UPDATE trading_assets AS asset
-    SET margin_mode = :margin_mode, revision = asset.revision + 1, updated_at = clock_timestamp()
+    SET margin_mode = :margin_mode, revision = asset.revision + 1,
+        updated_at = statement_timestamp()
     FROM keys
     WHERE asset.account_id = :account AND asset.key_id = ANY(:keys)
       AND keys.account_id = asset.account_id AND keys.id = asset.key_id
@@ -96,7 +97,7 @@ class MarginModes:
             .values(margin_mode=margin_mode)
         )
         for key_id in sorted({name.key_id for name in found}):
-            await self._session.execute(notifications.of_key(self._account_id, key_id))
+            await notifications.notify_of_key(self._session, self._account_id, key_id)
         return found
 
     async def adopt(self, key_id: UUID) -> None:

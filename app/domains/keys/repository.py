@@ -21,6 +21,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
+from app.db.clock import NOW
 from app.db.driver import Executor
 from app.db.models import Assignment, Key, KeyLabel, Position, RestingOrders
 from app.db.models.position import locking
@@ -91,8 +92,6 @@ class KeyRepository:
         """Close by hand the open positions of a key that no position locks: those that former bots
         reported late.
         """
-        clock = select(func.clock_timestamp().label("now")).cte("clock")
-        now = select(clock.c.now).scalar_subquery()
         await self._session.execute(
             update(Position)
             .where(
@@ -100,7 +99,7 @@ class KeyRepository:
                 Position.key_id == key_id,
                 Position.status == "open",
             )
-            .values(status="closed", close_reason="by_hand", closed_at=now, updated_at=now)
+            .values(status="closed", close_reason="by_hand", closed_at=NOW, updated_at=NOW)
         )
 
     async def find(self, fingerprint: bytes) -> UUID | None:
@@ -130,12 +129,12 @@ class KeyRepository:
         await self._session.execute(
             update(Key)
             .where(*self._row(key_id))
-            .values(**columns, revision=Key.revision + 1, updated_at=func.clock_timestamp())
+            .values(**columns, revision=Key.revision + 1, updated_at=NOW)
         )
         label = {name: columns[name] for name in _LABEL if name in columns}
         if label:
             await self._session.execute(update(KeyLabel).where(*self._label(key_id)).values(label))
-        await self._session.execute(notifications.of_key(self._account_id, key_id))
+        await notifications.notify_of_key(self._session, self._account_id, key_id)
 
     async def delete(self, key_id: UUID) -> None:
         """Delete the key, and the last counts of orders that were placed with it."""

@@ -129,7 +129,7 @@ def keys_sql(conditions: str = "", order: str = "", limit: str = "") -> str:
             FROM positions
             WHERE account_id = :account AND key_id = ANY (ARRAY(SELECT id FROM page))
               AND status IN ('opening', 'open')
-              AND (status = 'open' OR expires_at > clock_timestamp()) AND locks_key
+              AND (status = 'open' OR expires_at > statement_timestamp()) AND locks_key
             GROUP BY key_id
         ) AS held ON held.key_id = keys.id
         {ordered}

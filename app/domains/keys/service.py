@@ -4,13 +4,13 @@ from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.pagination import Page
 from app.custody.fingerprint import fingerprint, mask
 from app.custody.role_keys import ApiKeys
 from app.db.base import new_id
+from app.db.clock import NOW
 from app.db.failures import Overtaken
 from app.db.paged_list import Order, SortedPlace
 from app.db.revisions import Revisions, require
@@ -189,7 +189,7 @@ class KeyService:
         }
         if not changed:
             return row
-        since = {"active_since": func.clock_timestamp()} if "active" in changed else {}
+        since = {"active_since": NOW} if "active" in changed else {}
         await self._keys.change(key_id, **changed, **since)
         await self._audit.record(
             "key.change",

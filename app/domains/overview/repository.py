@@ -51,7 +51,7 @@ _POSITIONS = text("""
     SELECT environment, count(*) AS positions
     FROM positions
     WHERE account_id = :account AND status IN ('opening', 'open')
-      AND (status = 'open' OR expires_at > clock_timestamp())
+      AND (status = 'open' OR expires_at > statement_timestamp())
     GROUP BY environment
 """).bindparams(_ACCOUNT)
 

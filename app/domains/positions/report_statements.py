@@ -215,7 +215,7 @@ _DELETED_BEFORE = (
     select(func.max(DeletionMark.cutoff))
     .where(
         Position.status == "closed",
-        DeletionMark.account_id == Position.account_id,
+        DeletionMark.account_id == _ACCOUNT,
         or_(
             DeletionMark.environment.is_(None),
             DeletionMark.environment == Position.environment,

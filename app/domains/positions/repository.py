@@ -7,6 +7,7 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow
+from app.db.clock import NOW
 from app.db.models import Bot, DeletionMark, Position
 from app.db.models.position import held
 from app.domains.positions.rows import POSITIONS, PositionRow
@@ -49,15 +50,12 @@ class PositionRepository:
         return await read_marks(self._session, self._account_id)
 
     async def close(self, bot_id: UUID, position_id: str) -> None:
-        # Read once: the clock would return a different time for each column.
-        clock = select(func.clock_timestamp().label("now")).cte("clock")
-        now = select(clock.c.now).scalar_subquery()
         # If a bot's clock is ahead, so is the cut-off of a deletion. A position that was kept
         # because it was open stays.
         kept_since = (
             select(func.max(DeletionMark.cutoff))
             .where(
-                DeletionMark.account_id == Position.account_id,
+                DeletionMark.account_id == self._account_id,
                 func.isfinite(DeletionMark.cutoff),
                 or_(
                     DeletionMark.environment.is_(None),
@@ -74,9 +72,9 @@ class PositionRepository:
             .values(
                 status="closed",
                 close_reason="by_hand",
-                closed_at=func.greatest(now, kept_since),
+                closed_at=func.greatest(NOW, kept_since),
                 expires_at=None,
-                updated_at=now,
+                updated_at=NOW,
             )
         )
 

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, FromClause, Select, false, func, select
 
+from app.db.clock import NOW
 from app.db.models import Bot, KeyLabel, Position
 
 
@@ -53,7 +54,7 @@ def named(positions: FromClause) -> Select[*tuple[Any, ...]]:
     columns.
     """
     bots, labels = Bot.__table__, KeyLabel.__table__
-    lapsed = func.coalesce(positions.c.expires_at <= func.clock_timestamp(), false())
+    lapsed = func.coalesce(positions.c.expires_at <= NOW, false())
     more: dict[str, ColumnElement[Any]] = {
         "bot_name": bots.c.name.label("bot_name"),
         "key_label": labels.c.label.label("key_label"),

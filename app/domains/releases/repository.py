@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow
+from app.db.clock import NOW
 from app.db.models import Account, Bot, Key, Release
 
 Place: TypeAlias = tuple[datetime, UUID]
@@ -28,7 +29,7 @@ class KeyReleaseRepository:
     async def zone_of(self, key_id: UUID) -> tuple[str, datetime] | None:
         """Return the account's time zone and the present time; `None` if there is no such key."""
         query = (
-            select(Account.timezone, func.clock_timestamp())
+            select(Account.timezone, NOW)
             .join(Key, Key.account_id == Account.account_id)
             .where(Account.account_id == self._account_id, Key.id == key_id)
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, select, update
 
 from app.auth.cookies import read_session_cookie
 from app.auth.errors import SessionExpired, SessionFault, Unauthenticated
@@ -16,6 +16,7 @@ from app.auth.principal import UserPrincipal
 from app.auth.scopes import USER_SCOPES
 from app.auth.session_cookie import ParsedSession, matches, parse
 from app.auth.session_evidence import open_evidence
+from app.db.clock import NOW
 from app.db.driver import Executor, Statement
 from app.db.models import Account, DashboardSession
 from app.domains.sessions.lifetimes import NOTED, SessionTimes
@@ -33,7 +34,7 @@ _FOUND = Statement(
         DashboardSession.last_used_at,
         DashboardSession.expires_at,
         DashboardSession.ended_at,
-        func.clock_timestamp(),
+        NOW,
     )
     .join(Account, Account.account_id == DashboardSession.account_id)
     .where(
@@ -50,7 +51,7 @@ _USED = Statement(
         DashboardSession.last_used_at < bindparam("before"),
     )
     .values(
-        last_used_at=func.clock_timestamp(),
+        last_used_at=bindparam("now"),
         address=bindparam("address"),
         user_agent=bindparam("user_agent"),
     )
@@ -150,6 +151,7 @@ class SessionLookup:
             _USED,
             account=claimed.account_id,
             session=claimed.session_id,
+            now=now,
             before=now - NOTED,
             address=visitor.address,
             user_agent=visitor.user_agent,

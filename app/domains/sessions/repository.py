@@ -8,6 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow
+from app.db.clock import NOW
 from app.db.models import DashboardSession
 from app.domains.sessions.lifetimes import NOTED, SessionTimes
 from app.domains.sessions.visitor import Visitor
@@ -62,7 +63,7 @@ class SessionRepository:
                 secret_hash=secret_hash,
                 proof=proof,
                 evidence=evidence,
-                expires_at=func.clock_timestamp() + lifetime,
+                expires_at=NOW + lifetime,
                 address=visitor.address,
                 user_agent=visitor.user_agent,
             )
@@ -76,7 +77,7 @@ class SessionRepository:
         ended = (
             update(DashboardSession)
             .where(*self._live(), *which)
-            .values(ended_at=func.clock_timestamp())
+            .values(ended_at=NOW)
             .returning(DashboardSession.id)
             .execution_options(synchronize_session=False)
         )
@@ -109,9 +110,7 @@ class SessionRepository:
             update(DashboardSession)
             .where(mine)
             .values(
-                expires_at=func.least(
-                    DashboardSession.expires_at, func.clock_timestamp() + AFTER_CLOSURE
-                ),
+                expires_at=func.least(DashboardSession.expires_at, NOW + AFTER_CLOSURE),
                 address="",
                 user_agent=None,
             )
@@ -119,10 +118,9 @@ class SessionRepository:
         )
 
     def _live(self) -> tuple[ColumnElement[bool], ...]:
-        now = func.clock_timestamp()
         return (
             DashboardSession.account_id == self._account_id,
             DashboardSession.ended_at.is_(None),
-            DashboardSession.expires_at > now,
-            DashboardSession.last_used_at > now - (self._times.idle + NOTED),
+            DashboardSession.expires_at > NOW,
+            DashboardSession.last_used_at > NOW - (self._times.idle + NOTED),
         )

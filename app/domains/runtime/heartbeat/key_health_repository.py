@@ -76,7 +76,7 @@ class HealthRepository:
     async def change(self, key_id: UUID, **columns: Any) -> None:
         counted = {"revision": Key.revision + 1, "updated_at": func.clock_timestamp()}
         await self.looked_at(key_id, **columns, **counted)
-        await self._session.execute(notifications.of_key(self._account_id, key_id))
+        await notifications.notify_of_key(self._session, self._account_id, key_id)
 
     def _bot(self) -> tuple[Any, Any]:
         return Bot.account_id == self._account_id, Bot.id == self._bot_id
