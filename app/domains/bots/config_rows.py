@@ -60,9 +60,13 @@ class ConfigRow(NamedTuple):
         return self.catalogue_known and not self.listed
 
 
-_MEMBERS = f"""
+def _members(account: str) -> str:
+    """Return the columns. `account` is what names the account, so that with a parameter each table
+    of the statement is read for one account.
+    """
+    return f"""
     SELECT bots.account_id, bots.id, tokens.token_hash, accounts.closing_at IS NOT NULL,
-           EXISTS (SELECT FROM freezes WHERE {freezes_of("bots.account_id")}),
+           EXISTS (SELECT FROM freezes WHERE {freezes_of(account)}),
            bots.paused,
            keys.id, keys.label, keys.exchange, keys.environment, keys.region, keys.contract_type,
            keys.version, keys.active, keys.permission_trade,
@@ -74,7 +78,10 @@ _MEMBERS = f"""
            listing.settle, priced.price, listing.tick_size, listing.lot_size,
            listing.min_quantity, listing.contract_size,
            listing.contract_changed_at
-"""  # noqa: S608  # built from constants only
+    """  # noqa: S608  # built from constants only
+
+
+_OF_ONE = _members(":account")
 _TABLES = f"""
     JOIN accounts ON accounts.account_id = bots.account_id
     JOIN bot_tokens AS tokens ON tokens.account_id = bots.account_id AND tokens.bot_id = bots.id
@@ -91,12 +98,12 @@ _OF_BOT = (
 )
 _BOT = (bindparam("account", type_=Uuid()), bindparam("bot", type_=Uuid()))
 _OF_MANY = text(
-    f"{_MEMBERS} FROM unnest(:accounts, :bots) AS wanted (account_id, bot_id)"
+    f"{_members('bots.account_id')} FROM unnest(:accounts, :bots) AS wanted (account_id, bot_id)"
     " JOIN bots ON bots.account_id = wanted.account_id AND bots.id = wanted.bot_id"
     f" {_TABLES} ORDER BY bots.account_id, bots.id, assets.symbol"
 ).bindparams(bindparam("accounts", type_=ARRAY(Uuid())), bindparam("bots", type_=ARRAY(Uuid())))
-ONE = Statement(text(_MEMBERS + _OF_BOT).bindparams(*_BOT))
-UNDER_LOCKS = Statement(text(f"{_MEMBERS}, statement_timestamp() {_OF_BOT}").bindparams(*_BOT))
+ONE = Statement(text(_OF_ONE + _OF_BOT).bindparams(*_BOT))
+UNDER_LOCKS = Statement(text(f"{_OF_ONE}, statement_timestamp() {_OF_BOT}").bindparams(*_BOT))
 MANY = Statement(_OF_MANY)
 
 

@@ -135,7 +135,7 @@ _HELD = (
     .prefix_with("MATERIALIZED")
 )
 HELD = Statement(
-    named(_HELD)
+    named(_HELD, _ACCOUNT)
     .where(_HELD.c.id > bindparam("after", type_=Text()))
     .order_by(_HELD.c.id)
     .limit(bindparam("limit", type_=Integer()))
@@ -208,7 +208,7 @@ _ADDED = (
     .returning(Position.__table__)
     .cte("added")
 )
-ADD = Statement(named(_ADDED).where(_ADDED.c.account_id == _ACCOUNT))
+ADD = Statement(named(_ADDED, _ACCOUNT).where(_ADDED.c.account_id == _ACCOUNT))
 
 
 _DELETED_BEFORE = (

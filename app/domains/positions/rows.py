@@ -49,10 +49,15 @@ class PositionRow(NamedTuple):
         return self.closed_at or self.expires_at or self.updated_at
 
 
-def named(positions: FromClause) -> Select[*tuple[Any, ...]]:
+def named(
+    positions: FromClause, account: ColumnElement[Any] | None = None
+) -> Select[*tuple[Any, ...]]:
     """Return a query for `PositionRow._make` of these rows, from the table or what has its
     columns.
+
+    `account` names the account where that of the rows does not show: behind a CTE.
     """
+    of_account = positions.c.account_id if account is None else account
     bots, labels = Bot.__table__, KeyLabel.__table__
     lapsed = func.coalesce(positions.c.expires_at <= NOW, false())
     more: dict[str, ColumnElement[Any]] = {
@@ -61,10 +66,10 @@ def named(positions: FromClause) -> Select[*tuple[Any, ...]]:
         "lapsed": lapsed.label("lapsed"),
     }
     with_names = positions.outerjoin(
-        bots, (bots.c.account_id == positions.c.account_id) & (bots.c.id == positions.c.bot_id)
+        bots, (bots.c.account_id == of_account) & (bots.c.id == positions.c.bot_id)
     ).outerjoin(
         labels,
-        (labels.c.account_id == positions.c.account_id) & (labels.c.key_id == positions.c.key_id),
+        (labels.c.account_id == of_account) & (labels.c.key_id == positions.c.key_id),
     )
     columns = [more[name] if name in more else positions.c[name] for name in PositionRow._fields]
     return select(*columns).select_from(with_names)
