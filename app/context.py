@@ -13,6 +13,7 @@ from app.auth.id_token import IdTokenVerifier
 from app.auth.verifier import TokenVerifier
 from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.db.engine import Database
+from app.db.replica import Replica
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
 from app.domains.bots.config_row_loader import ConfigRowLoader
@@ -69,6 +70,7 @@ class Context:
     api: ApiKeys | None = None
     runtime: RuntimeKeys | None = None
     traces: Traces | None = None
+    replica: Replica | None = None
 
 
 async def context_of(request: Request) -> Context:

@@ -210,6 +210,7 @@ def use_context(app: FastAPI, context: Context) -> None:
         hmac_key=context.audit,
         refusals=context.refusals,
         metrics=context.metrics,
+        replica=context.replica,
     )
 
 

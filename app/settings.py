@@ -269,6 +269,12 @@ class Settings(BaseSettings):
         description="The same database without a pooler, for migrations and change notifications; "
         "defaults to `BOTKEYS_DATABASE_URL`.",
     )
+    replica_database_url: DatabaseUrl = Field(
+        None,
+        description="A standby of the database, for analytics, totals and counts of users. It is "
+        "read when it has applied all that was committed before the request, and the primary is "
+        "read otherwise. Not for a database that Citus distributes.",
+    )
     database_tls: Literal["verify-full", "any"] = Field(
         "verify-full",
         description="`verify-full`: in production, a database address over TCP must have "

@@ -181,6 +181,7 @@ def example(name: str) -> str:
     return {
         "database_url": "postgresql:///PLANTED",
         "direct_database_url": "postgresql:///PLANTED",
+        "replica_database_url": "postgresql:///PLANTED",
         "limits_url": "redis://PLANTED",
         "https_proxy": "http://user:PLANTED@proxy.test",
     }.get(name, "PLANTED")

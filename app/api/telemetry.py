@@ -66,6 +66,12 @@ class Metrics(RequestMetrics):
         self.releases = Counter(
             "botkeys_releases_total", "Releases of credentials to bots", registry=self.registry
         )
+        self.dear_reads = Counter(
+            "botkeys_dear_reads_total",
+            "Analytics and counts where a standby is named, by who answers: replica or primary",
+            ["server"],
+            registry=self.registry,
+        )
         self.heartbeat_batches = Histogram(
             "botkeys_heartbeat_batch_size",
             "Heartbeats written per statement; the sum is the number of heartbeats",

@@ -51,6 +51,11 @@ class UnitOfWork:
             self._transaction = self._transactions()
         return self._transaction
 
+    async def read_from(self, sessions: async_sessionmaker[AsyncSession]) -> None:
+        """Make sessions of another server from now on, and give back what was held so far."""
+        await self.close()
+        self._sessions, self._session = sessions, None
+
     async def commit(self) -> None:
         """Commit what was done so far.
 

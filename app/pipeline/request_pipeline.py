@@ -26,6 +26,7 @@ from app.auth.principal import BotPrincipal, UserPrincipal
 from app.db.driver import Executor, SessionExecutor
 from app.db.engine import Database
 from app.db.failures import CommitLost, is_conflict, is_outage
+from app.db.replica import Replica
 from app.domains.accounts.repository import AccountRepository
 from app.domains.audit.log import AuditLog
 from app.domains.audit.refusals import Refusal, RefusalLog
@@ -56,12 +57,15 @@ class RequestPipeline:
         hmac_key: SecretBytes,
         refusals: RefusalLog,
         metrics: Metrics,
+        replica: Replica | None = None,
     ) -> None:
         self.authentication = authentication
         self.write_limiter = write_limiter
         self.shares = shares
         self.hmac_key = hmac_key
         self.refusals = refusals
+        self.replica = replica
+        self.read_sessions = database.read_sessions
         self._database = database
         self._metrics = metrics
 
@@ -147,9 +151,23 @@ class _Passage:
             if not self._access.dear:
                 return await self._claimed(caller, handle)
             async with asyncio.timeout(self._pipeline.shares.dear_seconds):
-                return await self._claimed(caller, handle)
+                return await self._read_dearly(caller, handle)
         finally:
             share.give_back(account_id)
+
+    async def _read_dearly(self, caller: Caller, handle: Handler) -> Response:
+        """Answer from the standby if it has caught up, and from the primary if it fails."""
+        replica = self._pipeline.replica
+        if replica is not None and await replica.has_caught_up():
+            await self._work.read_from(replica.sessions)
+            try:
+                return await self._claimed(caller, handle)
+            except Exception as error:
+                if not (is_outage(error) or is_conflict(error)):
+                    raise
+                replica.leave_alone()
+                await self._work.read_from(self._pipeline.read_sessions)
+        return await self._claimed(caller, handle)
 
     async def _authenticate(self) -> Caller:
         """Authenticate the caller.

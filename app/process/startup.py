@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
+from pydantic import SecretStr
 
 from app.api.pool_metrics import add_pool_metrics
 from app.api.shares import Shares
@@ -25,6 +26,7 @@ from app.custody.role_keys import ApiKeys, RuntimeKeys
 from app.custody.webhook_keys import WebhookKeys
 from app.custody.wrapping.wrappers import Wrappers
 from app.db.engine import Database, driver_url, open_database
+from app.db.replica import Replica
 from app.db.tracing import trace_statements
 from app.domains.accounts.status import AccountStatusCache
 from app.domains.audit.refusals import RefusalLog
@@ -81,20 +83,48 @@ def open_settings_database(
     """Open the pool for requests; raise `SettingsError` if no database is configured."""
     if settings.database_url is None:
         raise SettingsError("BOTKEYS_DATABASE_URL is not set, but this command needs a database.")
-    direct = settings.direct_database_url
+    url, direct = settings.database_url, settings.direct_database_url
+    pooler = direct is not None and direct.get_secret_value() != url.get_secret_value()
+    return _open_pool(settings, url, application_name, traces, pooler=pooler)
+
+
+def _open_pool(
+    settings: Settings,
+    url: SecretStr,
+    application_name: str,
+    traces: Traces | None,
+    *,
+    pooler: bool = False,
+) -> Database:
     database = open_database(
-        settings.database_url.get_secret_value(),
+        url.get_secret_value(),
         application_name=application_name,
         pool_size=settings.database_pool_size,
         pool_overflow=settings.database_pool_overflow,
         pool_timeout=settings.database_pool_timeout,
         statement_timeout=settings.database_statement_timeout,
-        pooler=direct is not None
-        and direct.get_secret_value() != settings.database_url.get_secret_value(),
+        pooler=pooler,
     )
     if traces is not None:
         trace_statements(database.engine, traces)
     return database
+
+
+def _replica(
+    settings: Settings,
+    role: Role,
+    database: Database,
+    metrics: Metrics,
+    stack: AsyncExitStack,
+    traces: Traces | None,
+) -> Replica | None:
+    """Open the pool of the standby that answers what users count, if there is one."""
+    url = settings.replica_database_url
+    if url is None or role is Role.RUNTIME:
+        return None
+    standby = _open_pool(settings, url, f"botkeys-{role}", traces)
+    stack.push_async_callback(standby.close)
+    return Replica(database, standby, lambda server: metrics.dear_reads.labels(server).inc())
 
 
 def prepare_key_folder(settings: Settings, role: Role) -> KeyFolder:
@@ -354,6 +384,7 @@ async def open_context(
             settings=settings,
             role=role,
             database=database,
+            replica=_replica(settings, role, database, metrics, stack, traces),
             verifier=verifier,
             exchanges=exchanges,
             audit=audit,

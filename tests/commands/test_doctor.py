@@ -123,6 +123,7 @@ def test_no_part_of_a_setting_that_may_be_secret_is_shown(tmp_path: Path, part: 
             mode="production",
             database_url=NOWHERE,
             direct_database_url=NOWHERE.replace(":1/", ":2/"),
+            replica_database_url=NOWHERE.replace(":1/", ":3/"),
             database_tls="any",
             oidc_issuer=f"http://127.0.0.1:1/{PLANTED}",
             oidc_jwks_url=f"http://127.0.0.1:1/{PLANTED}?key={PLANTED}",
@@ -174,6 +175,8 @@ async def test_each_trouble_of_a_database_has_its_line(server: Server, copy: str
 
     other = subject(Part.CATALOGUE, database_url=reader, direct_database_url=server.superuser)
     assert "leads to another database than" in "\n".join(bad(await found(database, other)))
+    replica = subject(Part.CATALOGUE, database_url=reader, replica_database_url=reader)
+    assert "that is no standby" in "\n".join(bad(await found(database, replica)))
     away = subject(Part.CATALOGUE, database_url=reader, direct_database_url=NOWHERE)
     lines = "\n".join(bad(await found(database, away)))
     assert "The database cannot be reached" in lines

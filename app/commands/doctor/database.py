@@ -19,6 +19,7 @@ from app.process.data_folder import DataFolder
 
 NAME = "database"
 DIRECT = "BOTKEYS_DIRECT_DATABASE_URL"
+REPLICA = "BOTKEYS_REPLICA_DATABASE_URL"
 OLDEST = 15
 _SKEW_WARNING = 1.0
 _SKEW_FAULT = 10.0
@@ -68,6 +69,10 @@ async def _examined(url: str, subject: Subject) -> AsyncIterator[Finding]:
         identity = tuple((await connection.execute(_IDENTITY)).one())
     if direct_url != url:
         async for finding in _explained(DIRECT, _direct(direct_url, identity)):
+            yield finding
+    replica = subject.settings.replica_database_url
+    if replica is not None:
+        async for finding in _explained(REPLICA, _replica(replica.get_secret_value())):
             yield finding
 
 
@@ -178,4 +183,16 @@ async def _direct(url: str, identity: tuple[object, ...]) -> AsyncIterator[Findi
                 NAME,
                 f"{DIRECT} leads to another database than BOTKEYS_DATABASE_URL.",
                 "Set both to the same one.",
+            )
+
+
+async def _replica(url: str) -> AsyncIterator[Finding]:
+    async with connected(url) as connection:
+        if (await connection.execute(text("SELECT pg_is_in_recovery()"))).scalar_one():
+            yield ok(NAME, f"{REPLICA} leads to a standby.")
+        else:
+            yield warning(
+                NAME,
+                f"{REPLICA} leads to a server that is no standby, so that it is not used.",
+                "Name a standby, or add target_session_attrs=prefer-standby.",
             )
