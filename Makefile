@@ -10,10 +10,10 @@ UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run install tools clients page screenshot generator issuer wrappers linters test torture coverage demo check format bench lock documents release clean
+.PHONY: help run install tools clients page screenshot generator issuer wrappers linters test torture coverage demo check format bench bench-quick plots lock documents release clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 # A Ctrl-C before the service can handle it would show a traceback of Python's start. So make handles
 # it, and the service watches make.
@@ -103,8 +103,18 @@ coverage: tools clients page ## run all tests except the long ones, and report c
 demo: install ## play the main story on the terminal, in production mode with the roles apart; PAGE=1 fills the dashboard instead
 	@exec $(BIN)/python -m examples.$(if $(PAGE),page,demo)
 
-bench: install ## measure performance, as ratios to a minimal baseline on this machine
+bench: plots ## measure performance, as ratios to a minimal baseline on this machine
 	@exec $(BIN)/python -m benchmarks
+
+bench-quick: plots ## the same in two minutes, inexact
+	@exec $(BIN)/python -m benchmarks --quick
+
+# Only `make bench` draws; the service, its tests and its checks do without these packages.
+plots: .venv/.plots ## install what draws plots of measurements
+
+.venv/.plots: requirements/bench.lock .venv/.installed
+	@{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< \
+		&& touch $@; } || echo "No matplotlib: no plots are drawn" >&2
 
 check: tools page ## run all checks that must pass before a change lands, except tests
 	$(BIN)/ruff format --check .
@@ -145,6 +155,7 @@ lock: ## update the pinned dependencies
 		--extra sign -c requirements/production.lock -o requirements/run.lock
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra limits --extra embedded --extra otel --extra dev \
 		-c requirements/run.lock -o $(TOOLS)
+	echo matplotlib | $(COMPILE) --no-annotate $(UPGRADE) - -c $(TOOLS) -o requirements/bench.lock
 	echo setuptools | $(COMPILE) - -c $(TOOLS) -o requirements/build.lock
 	printf '%s\n' openapi-python-client python-dateutil types-python-dateutil urllib3 \
 		| $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/requirements.lock

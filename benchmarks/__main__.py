@@ -1,70 +1,154 @@
-"""`make bench`: measures, prints a table, writes JSON; exits with 1 if a budget is missed."""
+"""`make bench` and what is done with its results.
 
-import json
+    python -m benchmarks                   measures all, prints a table, writes JSON and plots
+    python -m benchmarks --quick           the same, short and inexact
+    python -m benchmarks keep 0.1.0        keeps the last results under a name
+    python -m benchmarks compare 0.1.0 last
+
+It exits with 1 if a budget is missed, and with 2 if none is missed but rounds disagree whether one
+is kept and their median does not keep it.
+"""
+
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from benchmarks.catalogue import measure_refresh, measure_search
-from benchmarks.ingest import measure_ingest
+from benchmarks import comparing, results
 from benchmarks.installation import installation
-from benchmarks.list_keys import measure as measure_list
-from benchmarks.purging import measure_purge
-from benchmarks.report import Row, document, machine, table
-from benchmarks.rounds import Effort
-from benchmarks.runtime import measure as measure_runtime
-from benchmarks.signing import measure_signing
-from benchmarks.starting import measure_cold_start, measure_help
-from benchmarks.streams import measure_stream
-from benchmarks.trading import measure_trading
+from benchmarks.latency import measure_latency
+from benchmarks.measures import MEASURES, chosen
+from benchmarks.plots import draw, draw_kept
+from benchmarks.report import Row, document, is_busy, machine, table
+from benchmarks.spread import Verdict
 
-_FULL, _QUICK = Effort(), Effort(rounds=3, warm_up=0.3, seconds=1.0)
-_BOTS = Effort(rounds=5, warm_up=0.5, seconds=2.0)
-_STARTS = 5
+MISSED, UNCLEAR = 1, 2
+"""Exit statuses."""
+
+program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
+@program.callback(invoke_without_command=True)
 def bench(
+    context: typer.Context,
     *,
-    output: Annotated[Path, typer.Option(help="Where the JSON goes.")] = Path(
-        "benchmarks/results.json"
+    output: Annotated[Path, typer.Option(help="Where the JSON goes, and plots beside it.")] = (
+        results.LAST_BENCH
     ),
     quick: Annotated[bool, typer.Option("--quick", help="Short and inexact, to try it.")] = False,
+    only: Annotated[
+        str,
+        typer.Option(help=f"Some of: {', '.join(measure.name for measure in MEASURES)}, latency."),
+    ] = "",
     budget: Annotated[
         bool, typer.Option(help="Whether a missed budget is a failure, or only reported.")
     ] = True,
 ) -> None:
     """Measure the service against what the same machine does by hand."""
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    if context.invoked_subcommand is not None:
+        return
+    console = _console()
+    try:
+        with_latency, measures = _chosen(only)
+    except ValueError as unknown:
+        raise typer.BadParameter(str(unknown)) from None
+    began = time.monotonic()
+    rows: list[Row] = []
+    took: dict[str, float] = {}
     with installation() as ready:
         facts = machine(ready.postgres_version)
-        rows = measure_list(ready, _QUICK if quick else _FULL)
-        rows += measure_runtime(ready, _QUICK if quick else _BOTS)
-        rows.append(measure_ingest(ready, 3 if quick else 25))
-        rows.append(measure_stream(ready, *((100, 20) if quick else ())))
-        rows.append(measure_search(ready, _QUICK if quick else _FULL))
-        rows.append(measure_refresh(ready))
-        rows += measure_trading(ready, *((20_000, 2_000) if quick else ()))
-        rows.append(measure_purge(ready, *((20_000, 1) if quick else ())))
-        rows.append(measure_cold_start(ready, 1 if quick else _STARTS))
-    rows.append(measure_help(1 if quick else _STARTS))
-    rows.append(measure_signing(*((1, 100) if quick else (5, 1_000))))
+        if is_busy(facts):
+            console.print(
+                f"Other work keeps this machine busy (load {facts['load_average'][0]}): "
+                "ratios stay near, times do not.",
+                style="yellow",
+            )
+        for measure in measures:
+            since = time.monotonic()
+            rows += measure.run(ready, quick)
+            took[measure.name] = time.monotonic() - since
+            console.print(f"{measure.name}: {took[measure.name]:.0f} s", style="dim")
+        since = time.monotonic()
+        curves = measure_latency(ready, quick=quick) if with_latency else []
+        took["latency"] = time.monotonic() - since
+    facts |= {
+        "quick": quick,
+        "seconds": round(time.monotonic() - began),
+        "seconds_of_parts": {name: round(seconds, 1) for name, seconds in took.items()},
+    }
     console.print(table(rows, facts))
-    write(output, rows, facts)
-    console.print(f"Written to {output}.")
+    written = document(rows, facts) | {"latency": [curve.as_json() for curve in curves]}
+    results.write(output, written)
+    console.print(f"Written to {output} after {facts['seconds']} s.")
+    _report_drawn(console, draw(written, output.with_suffix("")))
     raise typer.Exit(exit_status(rows, heed_budget=budget))
 
 
-def write(output: Path, rows: list[Row], facts: dict[str, Any]) -> None:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(document(rows, facts), indent=2) + "\n")
+def _chosen(only: str) -> tuple[bool, Any]:
+    """Return whether to measure latency against load, and the other measures."""
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    others = [name for name in names if name != "latency"]
+    return not names or "latency" in names, chosen(",".join(others)) if others or not names else ()
 
 
 def exit_status(rows: list[Row], *, heed_budget: bool) -> int:
-    return int(heed_budget and not all(row.within for row in rows))
+    """Return 0 only if each budget is kept, at least by the median of the rounds."""
+    if not heed_budget:
+        return 0
+    broken = {row.verdict for row in rows if not row.within}
+    if Verdict.MISSED in broken:
+        return MISSED
+    return UNCLEAR if broken else 0
+
+
+@program.command()
+def keep(
+    name: Annotated[str, typer.Argument(help="The release or commit that was measured.")],
+) -> None:
+    """Keep the last results, also those of peers, and draw the plots of docs/benchmarks.md."""
+    console = _console()
+    try:
+        path = results.keep(name)
+    except results.NoResults as nothing:
+        _fail(console, str(nothing))
+    console.print(f"Kept in {path}.")
+    _report_drawn(console, draw_kept(results.read(path)))
+    console.print("`make documents` writes them into docs/benchmarks.md.")
+
+
+@program.command()
+def compare(
+    before: Annotated[str, typer.Argument(help="A kept name, a JSON file, or `last`.")],
+    after: Annotated[str, typer.Argument(help="Likewise.")] = "last",
+) -> None:
+    """Compare two results; exit with 1 if a ratio got worse by more than its rounds differ."""
+    console = _console()
+    try:
+        compared = comparing.compare(results.named(before), results.named(after))
+    except results.NoResults as nothing:
+        _fail(console, str(nothing))
+    console.print(comparing.table(compared, before, after))
+    raise typer.Exit(int(any(one.change == "worse" for one in compared)))
+
+
+def _report_drawn(console: Console, drawn: list[Path]) -> None:
+    if drawn:
+        console.print("Drawn: " + ", ".join(str(path) for path in drawn))
+    else:
+        console.print("No plots: `make plots` installs what draws them.", style="yellow")
+
+
+def _fail(console: Console, sentence: str) -> None:
+    console.print(sentence, style="red")
+    raise typer.Exit(MISSED)
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 if __name__ == "__main__":
-    typer.run(bench)
+    program()

@@ -7,7 +7,7 @@ from benchmarks.rounds import DifferentAnswers, Effort, Side, in_turn
 from benchmarks.server import Server
 
 KEYS = 50
-BUDGET = 0.6
+BUDGET = 0.85
 MEMORY_BUDGET = 150
 _PATH = "/v1/keys"
 
@@ -41,7 +41,10 @@ def measure(installation: Installation, effort: Effort) -> list[Row]:
         fill(service, token)
         compare(service, floor, token)
         rounds = in_turn(
-            Side(service, [LoadRequest(_PATH, token)]), Side(floor, [LoadRequest(_PATH)]), effort
+            Side(service, [LoadRequest(_PATH, token)]),
+            Side(floor, [LoadRequest(_PATH)]),
+            effort,
+            BUDGET,
         )
         memory = service.resident_mib()
     return [

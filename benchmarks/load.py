@@ -13,18 +13,20 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import uvloop
 
-UNIQUE = "{unique}"
-"""In a path: replaced by a text that no other request of any run has."""
+from benchmarks.connection import Connection, NotAnswered
 
+UNIQUE = "{unique}"
+"""In a path or body: replaced by a text that no other request of any run has."""
+
+_UNIQUE_LENGTH = 27
 _PATIENCE = 60.0
 _OK = 200
-_NOT_MODIFIED = 304
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ class LoadRequest:
         if self.body:
             lines.append("Content-Type: application/json")
         if self.body or self.method != "GET":
-            lines.append(f"Content-Length: {len(self.body.encode())}")
+            grows = self.body.count(UNIQUE) * (_UNIQUE_LENGTH - len(UNIQUE))
+            lines.append(f"Content-Length: {len(self.body.encode()) + grows}")
         lines.append("Accept: application/json")
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         return "\r\n".join((*lines, "", self.body)).encode()
@@ -76,72 +79,48 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """`p50` and `p99` are milliseconds; `body_bytes` is the size of one response's body."""
+    """`p50` and `p99` are milliseconds; `body_bytes` is the size of one response's body.
+
+    `requests` were counted; `answered` has those of the warm-up as well. `cpu_ms` is the CPU
+    time of one in the server's processes, known to the process that started them.
+    """
 
     requests: int
     per_second: float
     p50: float
     p99: float
     body_bytes: int
+    answered: int = 0
+    cpu_ms: float = 0.0
 
 
-class NotAnswered(Exception):
-    """A response with another status, or a broken connection: such a run measures nothing."""
+class _Caller:
+    """One connection that repeats requests; `latencies` are seconds from request to last byte."""
 
-
-class _Connection(asyncio.Protocol):
-    """One keep-alive connection; `latencies` are the seconds from request to last byte."""
-
-    def __init__(
-        self, requests: Callable[[], bytes], status: int, failed: asyncio.Future[None]
-    ) -> None:
+    def __init__(self, requests: Callable[[], bytes]) -> None:
         self.latencies: list[float] = []
         self.body_bytes = 0
         self._next = requests
-        self._status = status
-        self._failed = failed
-        self._transport: asyncio.Transport | None = None
-        self._missing = 0
-        self._head = b""
         self._sent_at = 0.0
         self._last = asyncio.Event()
         self._stopping = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)
+    async def start(self, load: Load, failed: asyncio.Future[None]) -> None:
+        self._connection = await Connection.open(load.port, load.status, self._answered, failed)
         self._send()
 
     def _send(self) -> None:
-        if self._transport is None or self._transport.is_closing():
-            return
-        if self._stopping:
-            self._last.set()
-            return
         request = self._next()
         self._sent_at = time.perf_counter()
-        self._transport.write(request)
+        self._connection.send(request)
 
-    def data_received(self, data: bytes) -> None:
-        if not self._missing:
-            self._head += data
-            end = self._head.find(b"\r\n\r\n")
-            if end < 0:
-                return
-            try:
-                self.body_bytes = _length(self._head[:end], self._status)
-            except NotAnswered as error:
-                self._fail(error)
-                return
-            self._missing = end + 4 + self.body_bytes
-            data, self._head = self._head, b""
-        self._missing -= len(data)
-        if self._missing == 0:
-            self.latencies.append(time.perf_counter() - self._sent_at)
+    def _answered(self, connection: Connection) -> None:
+        self.latencies.append(time.perf_counter() - self._sent_at)
+        self.body_bytes = connection.body_bytes
+        if self._stopping:
+            self._last.set()
+        else:
             self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._last.set()
-        self._fail(NotAnswered(f"the connection was closed ({type(exc).__name__})"))
 
     async def stop(self) -> None:
         """Send no more requests, and close after the last response.
@@ -150,67 +129,48 @@ class _Connection(asyncio.Protocol):
         """
         self._stopping = True
         await self._last.wait()
-        if self._transport is not None:
-            self._transport.abort()
-
-    def _fail(self, error: NotAnswered) -> None:
-        if not self._failed.done():
-            self._failed.set_exception(error)
+        self._connection.close()
 
 
-def _length(head: bytes, status: int) -> int:
-    """Return the length of the body; raise `NotAnswered`."""
-    first, _, rest = head.partition(b"\r\n")
-    if not first.startswith(b"HTTP/1.1 %d" % status):
-        raise NotAnswered(f"the answer was {first.decode('latin-1')}")
-    if status == _NOT_MODIFIED:
-        return 0
-    for line in rest.split(b"\r\n"):
-        name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            return int(value)
-    raise NotAnswered("the answer has no content-length")
-
-
-def _in_turn(load: Load) -> Callable[[], bytes]:
+def in_turn(requests: Sequence[LoadRequest], port: int) -> Callable[[], bytes]:
     """Return a function that yields the requests in turn, endlessly."""
-    encoded = [request.encoded(load.port) for request in load.requests]
-    turns = itertools.cycle(encoded)
-    if not any(UNIQUE in request.path for request in load.requests):
+    turns = itertools.cycle([request.encoded(port) for request in requests])
+    if not any(UNIQUE in request.path + request.body for request in requests):
         return turns.__next__
     placeholder = UNIQUE.encode()
-    run = b"%x" % time.time_ns()
+    run = b"%016x" % time.time_ns()
 
     def numbered() -> Iterator[bytes]:
         for number, request in enumerate(turns):
-            yield request.replace(placeholder, b"%s-%d" % (run, number), 1)
+            yield request.replace(placeholder, b"%s-%010d" % (run, number))
 
     return numbered().__next__
 
 
 async def run(load: Load) -> Measured:
-    loop = asyncio.get_running_loop()
-    failed = loop.create_future()
-    requests = _in_turn(load)
-    connections = []
-    for _ in range(load.connections):
-        _, protocol = await loop.create_connection(
-            lambda: _Connection(requests, load.status, failed), "127.0.0.1", load.port
-        )
-        connections.append(protocol)
-    await _pass(load.warm_up, failed)
-    for connection in connections:
-        connection.latencies.clear()
+    failed = asyncio.get_running_loop().create_future()
+    requests = in_turn(load.requests, load.port)
+    callers = [_Caller(requests) for _ in range(load.connections)]
+    for caller in callers:
+        await caller.start(load, failed)
+    await pass_time(load.warm_up, failed)
+    warming_up = sum(len(caller.latencies) for caller in callers)
+    for caller in callers:
+        caller.latencies.clear()
     began = time.perf_counter()
-    await _pass(load.seconds, failed)
-    while not any(one.latencies for one in connections):
+    await pass_time(load.seconds, failed)
+    while not any(caller.latencies for caller in callers):
         if time.perf_counter() - began > _PATIENCE:
             raise NotAnswered("not one answer came in time")
-        await _pass(load.seconds, failed)
+        await pass_time(load.seconds, failed)
     took = time.perf_counter() - began
-    latencies = sorted(value for one in connections for value in one.latencies)
-    body_bytes = connections[0].body_bytes
-    await asyncio.gather(*(connection.stop() for connection in connections))
+    latencies = sorted(value for caller in callers for value in caller.latencies)
+    body_bytes = callers[0].body_bytes
+    stopping = asyncio.gather(*(caller.stop() for caller in callers))
+    await asyncio.wait([stopping, failed], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if failed.done():
+        failed.result()
     failed.cancel()
     return Measured(
         requests=len(latencies),
@@ -218,10 +178,11 @@ async def run(load: Load) -> Measured:
         p50=quantile(latencies, 0.5) * 1000,
         p99=quantile(latencies, 0.99) * 1000,
         body_bytes=body_bytes,
+        answered=warming_up + sum(len(caller.latencies) for caller in callers),
     )
 
 
-async def _pass(seconds: float, failed: asyncio.Future[None]) -> None:
+async def pass_time(seconds: float, failed: asyncio.Future[None]) -> None:
     """Wait for this time, or raise as soon as a connection fails."""
     await asyncio.wait([failed], timeout=seconds)
     if failed.done():

@@ -32,7 +32,7 @@ class _Round:
 
     @property
     def per_cpu_second(self) -> float:
-        return self.measured.requests / self.cpu_seconds
+        return self.measured.answered / self.cpu_seconds
 
 
 def measure_processes(installation: Installation, effort: Effort, bots: int = BOTS) -> list[Row]:
@@ -52,30 +52,26 @@ def measure_processes(installation: Installation, effort: Effort, bots: int = BO
     faster = [two.measured.per_second / single.measured.per_second for single, two in pairs]
     worth = [PROCESSES * two.per_cpu_second / single.per_cpu_second for single, two in pairs]
     processors = os.cpu_count() or 1
-    details = {
-        "one": rate_text([single.measured for single, _ in pairs]),
-        "two": rate_text([two.measured for _, two in pairs]),
-    }
     busier = median(two.largest_share for _, two in pairs)
     return [
-        Row(
+        Row.of_rounds(
             "two processes, by CPU time",
-            median(worth),
+            worth,
             "of one",
             "at least",
             BUDGET,
-            {
-                "rounds": " ".join(f"{ratio:.2f}" for ratio in worth),
-                "CPU time of the busier of two": f"{busier:.0%}",
-            },
+            {"CPU time of the busier of two": f"{busier:.0%}"},
         ),
-        Row(
+        Row.of_rounds(
             f"two processes on {processors} processors",
-            median(faster),
+            faster,
             "of one",
             "at least",
             BUDGET if processors >= _NEEDED else None,
-            {**details, "rounds": " ".join(f"{ratio:.2f}" for ratio in faster)},
+            {
+                "one": rate_text([single.measured for single, _ in pairs]),
+                "two": rate_text([two.measured for _, two in pairs]),
+            },
         ),
     ]
 

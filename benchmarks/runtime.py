@@ -16,10 +16,10 @@ from botkeys.client.unsealing import open_release
 from botkeys.sealing.suites import PrivateKey, SuiteName
 
 BOTS = 200
-CONFIG_BUDGET = 0.6
-HEARTBEAT_BUDGET = 0.6
-OPENING_BUDGET = None
-RELEASE_BUDGET = 0.5
+CONFIG_BUDGET = 1.0
+HEARTBEAT_BUDGET = 1.0
+OPENING_BUDGET = 0.75
+RELEASE_BUDGET = 0.75
 OPENING = {"revision": 1, "symbol": SYMBOL, "side": "long", "status": "opening", "quantity": "1"}
 _NOT_MODIFIED = 304
 
@@ -49,7 +49,10 @@ def measure_config(
         requests.append(bot.asks("config", headers=headers))
         floor_requests.append(bot.asks_floor("config", headers=headers))
     rounds = in_turn(
-        Side(service, requests, _NOT_MODIFIED), Side(floor, floor_requests, _NOT_MODIFIED), effort
+        Side(service, requests, _NOT_MODIFIED),
+        Side(floor, floor_requests, _NOT_MODIFIED),
+        effort,
+        CONFIG_BUDGET,
     )
     return rounds.row("get config (304)", CONFIG_BUDGET, bots=len(fleet))
 
@@ -74,7 +77,7 @@ def measure_heartbeat(
     requests = [bot.asks("heartbeat", method="POST") for bot in fleet]
     together = Side(floor, [bot.asks_floor("heartbeat", method="POST") for bot in fleet])
     alone = Side(floor, [bot.asks_floor("heartbeat-alone", method="POST") for bot in fleet])
-    rounds = in_turn(Side(service, requests), together, effort)
+    rounds = in_turn(Side(service, requests), together, effort, HEARTBEAT_BUDGET)
     one_by_one = alone.measure(effort)
     return rounds.row(
         "heartbeat",
@@ -102,7 +105,7 @@ def measure_opening(
     path, body = f"positions/{UNIQUE}", json.dumps(OPENING)
     requests = [bot.asks(path, method="PUT", body=body) for bot in fleet]
     floor_requests = [bot.asks_floor(path, method="PUT", body=body) for bot in fleet]
-    rounds = in_turn(Side(service, requests), Side(floor, floor_requests), effort)
+    rounds = in_turn(Side(service, requests), Side(floor, floor_requests), effort, OPENING_BUDGET)
     return rounds.row("opening a position", OPENING_BUDGET, bots=len(fleet))
 
 
@@ -129,10 +132,10 @@ def measure_release(
     """Measure each bot's release of credentials, recorded before it is made."""
     one_time_key = PrivateKey.generate(SuiteName.MLKEM768_X25519)
     compare_releases(service, floor, fleet[0], one_time_key)
-    body = _release_request(one_time_key)
+    body = release_request(one_time_key)
     requests = [bot.asks("credentials", method="POST", body=body) for bot in fleet]
     floor_requests = [bot.asks_floor("credentials", method="POST", body=body) for bot in fleet]
-    rounds = in_turn(Side(service, requests), Side(floor, floor_requests), effort)
+    rounds = in_turn(Side(service, requests), Side(floor, floor_requests), effort, RELEASE_BUDGET)
     return rounds.row("release of credentials", RELEASE_BUDGET, bots=len(fleet))
 
 
@@ -140,7 +143,7 @@ def compare_releases(
     service: Server, floor: Server, bot: FleetBot, one_time_key: PrivateKey
 ) -> None:
     """Raise `DifferentAnswers` unless the bot can open both responses and finds the same key."""
-    more = {"method": "POST", "body": _release_request(one_time_key)}
+    more = {"method": "POST", "body": release_request(one_time_key)}
     answers = _both(
         service, floor, bot.asks("credentials", **more), bot.asks_floor("credentials", **more)
     )
@@ -153,7 +156,7 @@ def compare_releases(
         raise DifferentAnswers
 
 
-def _release_request(one_time_key: PrivateKey) -> str:
+def release_request(one_time_key: PrivateKey) -> str:
     public = base64url.encode(one_time_key.public.raw)
     return json.dumps({"suite": SuiteName.MLKEM768_X25519, "public_key": public})
 

