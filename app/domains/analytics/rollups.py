@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Date, Delete, Text, Uuid, bindparam, delete, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.driver import Statement
 from app.db.models import DeletionMark, StaleDay, TradeDay
 from app.db.models.rollup import BY_BOT, BY_KEY, BY_SYMBOL, SCOPES
 from app.domains.analytics.drawdown_sql import BLOCK, STEPS, folded
@@ -29,6 +30,8 @@ _MARK = text(
     bindparam("environment", type_=Text()),
     bindparam("days", type_=ARRAY(Date())),
 )
+MARK_STALE = Statement(_MARK)
+"""Marks days like `mark_stale`, for those who send through the driver."""
 
 
 def utc_days(times: Iterable[datetime]) -> list[date]:

@@ -4,7 +4,7 @@ One bad item must not fail the others: an item that cannot be parsed becomes an 
 """
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import (
@@ -12,14 +12,19 @@ from pydantic import (
     GetPydanticSchema,
     TypeAdapter,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 from pydantic_core import core_schema
 
 from app.api.known_names import no_such, spelled_alike
 from app.api.schemas import public_message, safe_location
+from app.domains.ingest.columns import Columns
 from app.domains.trading.fields import RowName
 from app.kit.visible_text import is_blank, is_visible
 from botkeys.exchanges.parsing import as_text, settle_name
+
+MAX_ITEMS = 1000
 
 _MOST_FAULTS = 5
 _MOST_MEMBERS = 40
@@ -37,15 +42,19 @@ class InvalidItem(NamedTuple):
     detail: str
 
 
-def or_invalid(kind: type[Any]) -> GetPydanticSchema:
-    """Annotate `kind | InvalidItem` so that it is parsed and documented as `kind`."""
+def or_invalid(
+    kind: type[Any], made: Callable[[Any], Any] = lambda item: item
+) -> GetPydanticSchema:
+    """Annotate an item or `InvalidItem` so that it is parsed and documented as `kind`. `made`
+    returns what is kept of it.
+    """
 
     def read(value: Any, handler: core_schema.ValidatorFunctionWrapHandler) -> Any:
         if isinstance(value, dict) and len(value) > _MOST_MEMBERS:
             # Each unknown member would become a fault, and a batch may hold a hundred thousand.
             return InvalidItem(_id_of(value), "item: has too many members (too_many_members)")
         try:
-            return handler(value)
+            return made(handler(value))
         except ValidationError as error:
             return InvalidItem(_id_of(value), sentence_of(error, known))
 
@@ -55,6 +64,21 @@ def or_invalid(kind: type[Any]) -> GetPydanticSchema:
             read, handler.generate_schema(kind)
         )
     )
+
+
+def together(columns: Columns, made: Callable[[tuple[Any, ...]], Any]) -> WrapValidator:
+    """Annotate a list so that all items are read at once where they are plain, one by one
+    otherwise. `made` makes an item of its members.
+    """
+
+    def read(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(value, list) and 0 < len(value) <= MAX_ITEMS:
+            rows = columns.read(value)
+            if rows is not None:
+                return list(map(made, rows))
+        return handler(value)
+
+    return WrapValidator(read)
 
 
 def _id_of(item: Any) -> str | None:

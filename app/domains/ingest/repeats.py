@@ -12,7 +12,7 @@ from uuid import UUID
 
 from app.domains.ingest.bulk_insert import TRADES, Target
 from app.domains.ingest.repository import IngestRepository
-from app.domains.ingest.schemas import ItemType, TradeItem
+from app.domains.ingest.schemas import ItemType, Trade
 from app.domains.ingest.screening import Verdict, being_deleted, reused
 from app.domains.ingest.valuation import UNKNOWN, Valued
 from app.domains.trading.contracts import ContractRepository, Origin
@@ -170,7 +170,7 @@ class _StoredTrade(NamedTuple):
     contract_size: Any
     settle: str | None
 
-    def contradicts(self, trade: TradeItem) -> bool:
+    def contradicts(self, trade: Trade) -> bool:
         """Return whether the trade states another contract than the one it is stored with."""
         return (
             trade.contract_type not in (None, self.contract_type)
@@ -179,7 +179,7 @@ class _StoredTrade(NamedTuple):
         )
 
 
-class TradeRepeats(Repeats[TradeItem]):
+class TradeRepeats(Repeats[Trade]):
     """Repeated trades. `valued` are their contracts and P&L, by place; `why` is why a P&L is
     unknown.
     """
@@ -200,7 +200,7 @@ class TradeRepeats(Repeats[TradeItem]):
         self._valued = valued
         self._why = why
 
-    def stored(self, items: Mapping[int, TradeItem]) -> dict[int, Verdict]:
+    def stored(self, items: Mapping[int, Trade]) -> dict[int, Verdict]:
         return super().stored(items) | {
             place: self._without_pnl(item.id, "stored")
             for place, item in items.items()
@@ -212,7 +212,7 @@ class TradeRepeats(Repeats[TradeItem]):
         return {"id": name, "status": status, "pnl_unknown": self._why, "detail": detail}
 
     async def _same(
-        self, items: Mapping[int, TradeItem], same: Mapping[int, tuple[Any, ...]]
+        self, items: Mapping[int, Trade], same: Mapping[int, tuple[Any, ...]]
     ) -> dict[int, Verdict]:
         stored = {place: _StoredTrade._make(row) for place, row in same.items()}
         others = {

@@ -5,47 +5,94 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Date, bindparam, case, cast, func, or_, select, text
+from sqlalchemy import Date, Uuid, bindparam, case, cast, func, or_, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.clock import NOW
 from app.db.driver import SessionExecutor, Statement
-from app.db.models import Account, Bot, BotToken, IngestDay
+from app.db.models import (
+    Account,
+    Assignment,
+    Bot,
+    BotToken,
+    DeletionMark,
+    IngestDay,
+    Key,
+    KeyLabel,
+)
 from app.db.outcome import IDENTIFIED
-from app.domains.analytics.rollups import mark_stale
+from app.domains.analytics.rollups import MARK_STALE
 from app.domains.ingest.bulk_insert import COMPLETE, CONTRACT, Target, array_text, items_text
 from app.domains.trading.contracts import Origin
-from app.domains.trading.marks import Mark, not_covered, read_marks
+from app.domains.trading.marks import Mark, mark_of, not_covered
+from botkeys.exchanges.model import ContractType
 
-_TODAY = cast(func.timezone("UTC", func.clock_timestamp()), Date)
+_TODAY = cast(func.timezone("UTC", NOW), Date)
 _NEW = insert(IngestDay).values(
     account_id=bindparam("account"), bot_id=bindparam("bot"), day=_TODAY, stored=bindparam("more")
 )
-_COUNT = _NEW.on_conflict_do_update(
-    index_elements=[IngestDay.account_id, IngestDay.bot_id],
-    set_={
-        "day": _NEW.excluded.day,
-        "stored": _NEW.excluded.stored
-        + case((IngestDay.day == _NEW.excluded.day, IngestDay.stored), else_=0),
-    },
-).returning(
-    IngestDay.stored,
-    func.extract(
-        "epoch", IngestDay.day + text("interval '1 day'") - func.timezone("UTC", func.now())
-    ),
+# A batch that began before midnight and waited for one of the next day counts for the next day.
+_COUNTED = Statement(
+    _NEW.on_conflict_do_update(
+        index_elements=[IngestDay.account_id, IngestDay.bot_id],
+        set_={
+            "day": func.greatest(IngestDay.day, _NEW.excluded.day),
+            "stored": _NEW.excluded.stored
+            + case((IngestDay.day >= _NEW.excluded.day, IngestDay.stored), else_=0),
+        },
+    ).returning(
+        IngestDay.stored,
+        func.extract("epoch", IngestDay.day + text("interval '1 day'") - func.timezone("UTC", NOW)),
+    )
 )
 _OF_BOT = (Bot.account_id == bindparam("account"), Bot.id == bindparam("bot"))
-_LOCK_ACCOUNT = Statement(
-    select(IDENTIFIED).where(Account.account_id == bindparam("account")).with_for_update(read=True)
+_LOCKED_ACCOUNT = (
+    select(Account.account_id)
+    .where(Account.account_id == bindparam("account"))
+    .with_for_update(read=True)
+    .subquery("locked")
 )
-_LOCK_BOT = Statement(select(Bot.id).where(*_OF_BOT).with_for_update(read=True))
-_BOT = Statement(
-    select(BotToken.token_hash, Bot.key_id, func.clock_timestamp())
+# A row of the bot is locked when it is joined with that of the account, which is locked by then.
+_LOCK = Statement(
+    select(Bot.id, IDENTIFIED)
+    .select_from(_LOCKED_ACCOUNT)
+    .join(Bot, Bot.account_id == _LOCKED_ACCOUNT.c.account_id)
+    .where(*_OF_BOT)
+    .with_for_update(read=True, of=Bot)
+)
+_KEY_ID = func.coalesce(bindparam("key", type_=Uuid()), Bot.key_id)
+_SITUATION = Statement(
+    select(
+        BotToken.token_hash,
+        NOW,
+        _KEY_ID,
+        KeyLabel.exchange,
+        KeyLabel.environment,
+        KeyLabel.contract_type,
+        Key.id,
+        Key.region,
+        DeletionMark.id,
+        DeletionMark.environment,
+        DeletionMark.key_id,
+        DeletionMark.cutoff,
+    )
     .select_from(Bot)
     .outerjoin(BotToken, (BotToken.account_id == Bot.account_id) & (BotToken.bot_id == Bot.id))
+    .outerjoin(
+        Assignment,
+        (Assignment.account_id == Bot.account_id)
+        & (Assignment.bot_id == Bot.id)
+        & (Assignment.key_id == _KEY_ID),
+    )
+    .outerjoin(
+        KeyLabel,
+        (KeyLabel.account_id == Assignment.account_id) & (KeyLabel.key_id == Assignment.key_id),
+    )
+    .outerjoin(Key, (Key.account_id == KeyLabel.account_id) & (Key.id == KeyLabel.key_id))
+    .outerjoin(DeletionMark, DeletionMark.account_id == Bot.account_id)
     .where(*_OF_BOT)
 )
-_COUNTED = Statement(_COUNT)
 
 
 class RowsToday(NamedTuple):
@@ -56,11 +103,15 @@ class RowsToday(NamedTuple):
 
 
 class BotAtIngest(NamedTuple):
-    """The calling bot under its lock. `now` is the database's clock."""
+    """The calling bot under its lock, and the key that it reports for. `now` is the database's
+    clock; `origin` is `None` if the bot never had the key or nothing is known about it any more.
+    """
 
     token_hash: bytes | None
-    key_id: UUID | None
     now: datetime
+    key_id: UUID | None
+    origin: Origin | None
+    marks: Sequence[Mark]
 
 
 class IngestRepository:
@@ -74,6 +125,7 @@ class IngestRepository:
         self._executor = SessionExecutor(session)
         self._account_id = account_id
         self._bot_id = bot_id
+        self._of = {"account": account_id, "bot": bot_id}
 
     async def give_back(self) -> None:
         """Give the connection back; nothing may have been written yet."""
@@ -81,16 +133,18 @@ class IngestRepository:
 
     async def lock(self) -> bool:
         """Lock the account, then the bot, against changes; return whether the bot exists."""
-        await self._executor.fetch(_LOCK_ACCOUNT, account=self._account_id)
-        rows = await self._executor.fetch(_LOCK_BOT, account=self._account_id, bot=self._bot_id)
-        return bool(rows)
+        return bool(await self._executor.fetch(_LOCK, **self._of))
 
-    async def bot(self) -> BotAtIngest:
-        (row,) = await self._executor.fetch(_BOT, account=self._account_id, bot=self._bot_id)
-        return BotAtIngest._make(row)
-
-    async def marks(self) -> list[Mark]:
-        return await read_marks(self._executor, self._account_id)
+    async def bot(self, key_id: UUID | None) -> BotAtIngest:
+        """Return the bot, and the given key or the one that it has now."""
+        rows = await self._executor.fetch(_SITUATION, **self._of, key=key_id)
+        token_hash, now, key, exchange, environment, contract_type, known, region, *_ = rows[0]
+        origin = None
+        if exchange is not None:
+            place = None if known is None else region or ""
+            origin = Origin(key, exchange, environment, ContractType(contract_type), place)
+        marks = [mark_of(*row[-3:]) for row in map(tuple, rows) if row[-4] is not None]
+        return BotAtIngest(token_hash, now, key, origin, marks)
 
     async def add(self, target: Target, origin: Origin, rows: Sequence[Sequence[Any]]) -> set[str]:
         """Insert rows in the order of `target.columns`; return the bot's ids of the new ones."""
@@ -143,14 +197,15 @@ class IngestRepository:
 
     async def count(self, more: int) -> RowsToday:
         """Add to the bot's rows of the day. Batches at the same time wait here for each other."""
-        ((stored, left),) = await self._executor.fetch(
-            _COUNTED, account=self._account_id, bot=self._bot_id, more=more
-        )
+        ((stored, left),) = await self._executor.fetch(_COUNTED, **self._of, more=more)
         return RowsToday(stored, float(left))
 
     async def mark_stale(self, environment: str, days: Collection[date]) -> None:
         """Mark these UTC days for recomputation, because trades were added to them."""
-        await mark_stale(self._session, self._account_id, environment, days)
+        if days:
+            await self._executor.fetch(
+                MARK_STALE, account=self._account_id, environment=environment, days=list(days)
+            )
 
     async def deleted(
         self, target: Target, marks: Sequence[Mark], names: Collection[str]
@@ -166,6 +221,3 @@ class IngestRepository:
             or_(*(~condition for condition in left)),
         )
         return set(await self._session.scalars(query))
-
-    def _bot(self) -> tuple[Any, Any]:
-        return Bot.account_id == self._account_id, Bot.id == self._bot_id

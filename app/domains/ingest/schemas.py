@@ -1,17 +1,28 @@
 """What bots report in batches, and the verdict on each item."""
 
-from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Any, Generic, Literal, Self, TypeVar
+from operator import attrgetter, gt
+from typing import Annotated, Any, Generic, Literal, NamedTuple, Protocol, Self, TypeVar
 from uuid import UUID
 
-from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import core_schema
 from typing_extensions import TypeAliasType
 
 from app.api.schemas import UNDERSTOOD, Document, Flag, Input, Label, Symbol, visible_lines
-from app.domains.ingest.fees import NOTHING, ReportedFees, by_asset, in_asset
-from app.domains.ingest.items import Asset, InvalidItem, or_invalid
+from app.domains.ingest import columns
+from app.domains.ingest.columns import Columns
+from app.domains.ingest.fees import NOTHING, Fee, ReportedFees, by_asset, in_asset
+from app.domains.ingest.items import MAX_ITEMS, Asset, InvalidItem, or_invalid, together
 from app.domains.positions.schemas import PositionSide
 from app.domains.trading.event_data import EventData
 from app.domains.trading.fields import (
@@ -23,8 +34,6 @@ from app.domains.trading.fields import (
     SignalDirection,
 )
 from botkeys.exchanges.model import ContractKind, MarginMode
-
-MAX_ITEMS = 1000
 
 ItemStatus = TypeAliasType(
     "ItemStatus",
@@ -79,7 +88,7 @@ Message = Annotated[
 ]
 
 
-class Item(Input, ABC):
+class Item(Input):
     """An item of a batch. `id` is the bot's own: an item sent again with it is stored once."""
 
     id: Annotated[
@@ -90,11 +99,6 @@ class Item(Input, ABC):
             "stored once.",
         ),
     ]
-
-    @property
-    @abstractmethod
-    def time(self) -> datetime:
-        """When the item happened, for deletions and for the order of lists."""
 
 
 class TradeItem(Item):
@@ -140,9 +144,45 @@ class TradeItem(Item):
     closed_at: Moment
     exit_reason: Annotated[Label | None, Field(description="The bot's own words.")] = None
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.closed_at < self.opened_at:
+            raise ValueError("closed_at must not be before opened_at")
+        return self
+
+
+class Trade(NamedTuple):
+    """The members of a `TradeItem`, in its order."""
+
+    id: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    entry_price: Decimal
+    exit_price: Decimal
+    fees: Decimal | list[Fee]
+    leverage: Decimal | None
+    margin_mode: MarginMode | None
+    position_id: str | None
+    contract_type: ContractKind | None
+    contract_size: Decimal | None
+    settle: str | None
+    opened_at: datetime
+    closed_at: datetime
+    exit_reason: str | None
+
     @property
     def time(self) -> datetime:
         return self.closed_at
+
+    @property
+    def states_contract(self) -> bool:
+        """Whether the bot stated anything about the contract, which the exchange may contradict."""
+        return (
+            self.contract_type is not None
+            or self.contract_size is not None
+            or self.settle is not None
+        )
 
     @property
     def settle_fees(self) -> Decimal:
@@ -160,11 +200,28 @@ class TradeItem(Item):
             return in_asset(self.fees, settle), by_asset(self.fees, but=settle)
         return self.fees, None
 
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.closed_at < self.opened_at:
-            raise ValueError("closed_at must not be before opened_at")
-        return self
+
+def _in_order(members: Mapping[str, Sequence[datetime]]) -> bool:
+    return not any(map(gt, members["opened_at"], members["closed_at"]))
+
+
+TRADE_COLUMNS = Columns(
+    TradeItem,
+    fits=_in_order,
+    id=columns.names,
+    quantity=columns.positive,
+    entry_price=columns.positive,
+    exit_price=columns.positive,
+    fees=columns.amounts,
+    position_id=columns.names,
+    opened_at=columns.moments,
+    closed_at=columns.moments,
+)
+_members = attrgetter(*Trade._fields)
+
+
+def _as_trade(item: TradeItem) -> Trade:
+    return Trade._make(_members(item))
 
 
 class _AtOneTime(Item):
@@ -225,7 +282,22 @@ class EventItem(_AtOneTime):
     data: EventData | None = None
 
 
-ItemType = TypeVar("ItemType", bound=Item)
+class Reported(Protocol):
+    """An item of a batch as it was read."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def time(self) -> datetime:
+        """When the item happened, for deletions and for the order of lists."""
+
+
+ItemType = TypeVar("ItemType", bound=Reported)
+
+
+_OF_ANY_KIND = GetPydanticSchema(lambda _source, _handler: core_schema.list_schema())
+"""An annotation of items that each kind of batch reads as its own."""
 
 
 class Batch(Input, Generic[ItemType]):
@@ -238,7 +310,7 @@ class Batch(Input, Generic[ItemType]):
             "accepted too."
         ),
     ] = None
-    items: list[ItemType | InvalidItem]
+    items: Annotated[list[ItemType | InvalidItem], _OF_ANY_KIND]
 
 
 def _example(**item: Any) -> ConfigDict:
@@ -248,7 +320,7 @@ def _example(**item: Any) -> ConfigDict:
 _AT = "2026-11-22T10:00:00Z"
 
 
-class TradeBatch(Batch[TradeItem]):
+class TradeBatch(Batch[Trade]):
     """Up to 1000 trades of one key."""
 
     model_config = _example(
@@ -264,8 +336,9 @@ class TradeBatch(Batch[TradeItem]):
     )
 
     items: Annotated[
-        list[Annotated[TradeItem | InvalidItem, or_invalid(TradeItem)]],
+        list[Annotated[Trade | InvalidItem, or_invalid(TradeItem, _as_trade)]],
         Field(max_length=MAX_ITEMS),
+        together(TRADE_COLUMNS, Trade._make),
     ]
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Generic, Self, TypeAlias
 
 from app.domains.ingest.items import InvalidItem
-from app.domains.ingest.schemas import Batch, Item, ItemType
+from app.domains.ingest.schemas import Batch, ItemType, Reported
 from app.domains.trading.contracts import Origin
 from app.domains.trading.errors import ClockAhead
 from app.domains.trading.marks import Mark, covers
@@ -72,7 +72,7 @@ class ScreenedBatch(Generic[ItemType]):
         return [refusal or results[place] for place, refusal in enumerate(self.refusals)]
 
 
-def _is_deleted(item: Item, origin: Origin, marks: Sequence[Mark]) -> bool:
+def _is_deleted(item: Reported, origin: Origin, marks: Sequence[Mark]) -> bool:
     return any(covers(mark, origin.environment, origin.key_id, item.time) for mark in marks)
 
 

@@ -28,7 +28,7 @@ from app.domains.ingest.schemas import (
     FundingItem,
     ItemType,
     SignalItem,
-    TradeItem,
+    Trade,
 )
 from app.domains.ingest.screening import ScreenedBatch, Verdict
 from app.domains.ingest.valuation import (
@@ -53,7 +53,7 @@ class _Known(NamedTuple):
     catalogue of the exchange was fetched.
     """
 
-    screened: ScreenedBatch[TradeItem]
+    screened: ScreenedBatch[Trade]
     directory: Directory
     complete: bool
 
@@ -82,7 +82,7 @@ class IngestService:
         self._bot = bot
         self._rows_a_day = rows_a_day
 
-    async def trades(self, batch: Batch[TradeItem]) -> list[Verdict]:
+    async def trades(self, batch: Batch[Trade]) -> list[Verdict]:
         """Store trades, with their P&L if the contract is known, and complete those without."""
         screened, directory, complete = await self._known(batch)
         if screened.origin is None:
@@ -160,7 +160,7 @@ class IngestService:
         repeats: Repeats[ItemType] = OtherRepeats(self._rows, target)
         return await self._store(target, screened, lambda _: given(kind), repeats)
 
-    async def _known(self, batch: Batch[TradeItem]) -> _Known:
+    async def _known(self, batch: Batch[Trade]) -> _Known:
         """Screen trades and look their symbols up.
 
         If one is unknown and the exchange has a catalogue that was never fetched, that is fetched
@@ -202,20 +202,18 @@ class IngestService:
     async def _screen(self, batch: Batch[ItemType]) -> ScreenedBatch[ItemType]:
         """Decide under the locks what may be stored."""
         locked = await self._rows.lock()
-        bot = await self._rows.bot() if locked else None
+        bot = await self._rows.bot(batch.key_id) if locked else None
         # Minting waits for the bot's lock, so a token revoked meanwhile can report nothing.
         if bot is None or bot.token_hash != self._bot.token_hash:
             raise Unauthenticated(TokenFault.REVOKED)
-        key_id = batch.key_id or bot.key_id
-        if key_id is None:
+        if bot.key_id is None:
             raise NoKey
-        marks = await self._rows.marks()
-        origin = None
-        if not any(mark.key_id == key_id and mark.cutoff == FOREVER for mark in marks):
-            origin = await self._contracts.origin(key_id)
-            if origin is None:
-                raise KeyNotAssigned
-        return ScreenedBatch.of(batch, origin, marks, bot.now + TOLERANCE)
+        origin = bot.origin
+        if any(mark.key_id == bot.key_id and mark.cutoff == FOREVER for mark in bot.marks):
+            origin = None
+        elif origin is None:
+            raise KeyNotAssigned
+        return ScreenedBatch.of(batch, origin, bot.marks, bot.now + TOLERANCE)
 
     async def _store(
         self,

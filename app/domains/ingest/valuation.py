@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from app.domains.ingest.pnl import realised_pnl
-from app.domains.ingest.schemas import TradeItem
+from app.domains.ingest.schemas import Trade
 from app.domains.trading.directory import Directory, Terms
 from app.domains.trading.errors import AmbiguousSymbol
 from app.domains.trading.symbols import Listed
@@ -38,7 +38,7 @@ UNKNOWN_CONTRACT = "unknown_contract"
 CATALOGUE_UNKNOWN = "catalogue_unknown"
 
 
-def value(trade: TradeItem, directory: Directory) -> Valued | Contradiction:
+def value(trade: Trade, directory: Directory) -> Valued | Contradiction:
     """Return what is stored of the trade's contract, and its P&L. What the exchange lists or listed
     decides, and what the bot states must agree with it.
 
@@ -51,26 +51,29 @@ def value(trade: TradeItem, directory: Directory) -> Valued | Contradiction:
         return Contradiction(error.code, error.detail)
     if listed is None:
         return _as_stated(trade)
+    if not trade.states_contract:
+        terms = directory.terms(listed, trade.closed_at)
+        return _valued(trade, listed.symbol, listed.contract_type, terms)
     if trade.contract_type not in (None, listed.contract_type):
         return Contradiction(
             "contract_differs",
             f"{listed.symbol} is not {_article(trade.contract_type)} contract at the exchange, but "
             f"{_article(listed.contract_type)} one.",
         )
-    terms = _terms(trade, listed, directory)
-    if isinstance(terms, Contradiction):
-        return terms
-    return _valued(trade, listed.symbol, listed.contract_type, terms)
+    stated = _terms(trade, listed, directory)
+    if isinstance(stated, Contradiction):
+        return stated
+    return _valued(trade, listed.symbol, listed.contract_type, stated)
 
 
-def _as_stated(trade: TradeItem) -> Valued:
+def _as_stated(trade: Trade) -> Valued:
     kind = trade.contract_type
     if kind is None or trade.contract_size is None or trade.settle is None:
         return Valued(trade.symbol, kind, None, None, None, trade.settle_fees, trade.other_fees)
     return _valued(trade, trade.symbol, kind, Terms(trade.contract_size, trade.settle))
 
 
-def _terms(trade: TradeItem, listed: Listed, directory: Directory) -> Terms | Contradiction:
+def _terms(trade: Trade, listed: Listed, directory: Directory) -> Terms | Contradiction:
     """Return the terms at the time of closing.
 
     Of a contract that changed while the trade ran, or within a day after it, the bot's own
@@ -96,7 +99,7 @@ def settle_differs(symbol: str, settle: str) -> Contradiction:
     return Contradiction("settle_differs", f"{symbol} settles in {settle} at the exchange.")
 
 
-def _valued(trade: TradeItem, symbol: str, kind: ContractKind, terms: Terms) -> Valued:
+def _valued(trade: Trade, symbol: str, kind: ContractKind, terms: Terms) -> Valued:
     fees, other_fees = trade.fees_settled_in(terms.settle)
     pnl = realised_pnl(
         kind,

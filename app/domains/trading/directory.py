@@ -160,10 +160,10 @@ class Directory:
 
     def terms(self, listed: Listed, at: datetime) -> Terms:
         """Return the terms of an instrument at a time: those before the first later change."""
-        return next(
-            (Terms(f.size, f.settle) for f in self._changes(listed) if at < f.changed_at),
-            Terms(listed.size, listed.settle),
-        )
+        for former in self._changes(listed):
+            if at < former.changed_at:
+                return Terms(former.size, former.settle)
+        return Terms(listed.size, listed.settle)
 
     def terms_during(self, listed: Listed, since: datetime, until: datetime) -> list[Terms]:
         """Return all terms that may have applied in a period: a change is noticed late."""

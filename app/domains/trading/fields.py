@@ -21,19 +21,20 @@ from app.api.schemas import unrounded
 from app.kit.visible_text import is_blank, is_visible
 
 _SPACE = re.compile(r"\s")
-_PLAIN_DIGITS = r"[0-9]{1,20}(\.[0-9]{1,40})?"
+PLAIN_DIGITS = r"[0-9]{1,20}(\.[0-9]{1,40})?"
 _SCIENTIFIC = r"[0-9](\.[0-9]{1,40})?[eE](\+?(0?[0-9]|1[0-9])|-(0?[0-9]|[1-3][0-9]|40))"
-_UNSIGNED = rf"({_PLAIN_DIGITS}|{_SCIENTIFIC})"
+_UNSIGNED = rf"({PLAIN_DIGITS}|{_SCIENTIFIC})"
 _NUMBER = re.compile(f"-?{_UNSIGNED}")
-_PLAIN = re.compile(_PLAIN_DIGITS)
+_PLAIN = re.compile(PLAIN_DIGITS)
 _BOUND = 10**20
 _LEAST = 1e-40
 _PLAINLY_WRITTEN = 1e15
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
-_MOMENT = re.compile(
+PLAIN_MOMENT = (
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MOMENT = re.compile(PLAIN_MOMENT)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 _NAMED = "must be 1 to 200 visible characters without white space or slashes"
@@ -156,7 +157,7 @@ def _as_rfc3339(value: Any) -> Any:
 
 def _since_1970(value: datetime) -> datetime:
     # Pydantic's own message about a bound shows the bound in Python's notation.
-    if value < _EPOCH:
+    if value < EPOCH:
         raise ValueError("must be a time in or after 1970")
     return value
 
@@ -176,7 +177,7 @@ def _read_quickly(value: Any, otherwise: ValidatorFunctionWrapHandler) -> dateti
         except (ValueError, OverflowError):
             pass
         else:
-            if moment >= _EPOCH:
+            if moment >= EPOCH:
                 return moment
     checked: datetime = otherwise(value)
     return checked

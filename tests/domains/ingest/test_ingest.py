@@ -13,7 +13,8 @@ import pytest
 from sqlalchemy import delete, update
 
 from app.db.models import CatalogueInstrument, KeyLabel
-from app.domains.ingest.schemas import MAX_ITEMS, BatchVerdicts, TradeBatch
+from app.domains.ingest.items import MAX_ITEMS
+from app.domains.ingest.schemas import BatchVerdicts, TradeBatch
 from app.simulator.faults import FaultKind
 from tests.support.batches import AN_HOUR_AGO, KINDS, NOW, item, mark, report, rows, statuses
 from tests.support.catalogue import OKX, instrument, list_instruments
