@@ -182,12 +182,22 @@ def migrate(
     check: Annotated[
         bool, typer.Option("--check", help="List what is to be done, and change nothing.")
     ] = False,
+    distribute: Annotated[
+        bool,
+        typer.Option(
+            "--distribute",
+            help="Then distribute the tables over the nodes of a Citus cluster, by account.",
+        ),
+    ] = False,
 ) -> None:
     """Upgrade the database to the latest migration.
 
     It waits at most a second for each lock, so that requests never queue behind it, then tries
     again, and says who holds the lock. It ends with status 1 and the same sentence if the lock does
     not become free in time; completed migrations stay.
+
+    With --distribute it may be run again and again: tables that are distributed already stay as
+    they are, and rows are kept. A database that was distributed once stays so without it.
 
     With --check it ends with status 0 if nothing is to be done, 3 if migrations are pending, 4 if a
     newer release has migrated the database, 5 if it is not a database of Botkeys, and 1 if it
@@ -210,7 +220,7 @@ def migrate(
 
         raise typer.Exit(asyncio.run(check_migrations(url.get_secret_value(), typer.echo)))
     patience = Patience(wait, lambda sentence: typer.echo(sentence, err=True))
-    at = asyncio.run(run(url.get_secret_value(), patience))
+    at = asyncio.run(run(url.get_secret_value(), patience, distribute=distribute))
     typer.echo(f"The database is at migration {at}.")
     if at != head():
         typer.echo(
@@ -742,6 +752,7 @@ _EXPECTED = (
     ("app.db.tls", "DatabaseAddressError"),
     ("app.db.migrate", "MigrationNotAllowed"),
     ("app.db.migrate", "ForeignDatabase"),
+    ("app.db.distribution", "NotDistributable"),
     ("app.db.pending", "MigrationUnknown"),
     ("app.db.grants", "NotMigrated"),
     ("app.db.migration_locks", "MigrationBlocked"),

@@ -4,7 +4,7 @@ Roles belong to a server, not to a database: a dump that is restored on another 
 tables without anybody's rights. `app.db.granted` states what the migrations lead to.
 """
 
-from sqlalchemy import text
+from sqlalchemy import ARRAY, Text, bindparam, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,12 +12,16 @@ from app.db.engine import open_database
 from app.db.failures import sqlstate
 from app.db.granted import GRANTS
 from app.db.migration_locks import Patience, take_turn
-from app.db.roles import ROLES, MigrationNotAllowed
+from app.db.roles import ROLES, MigrationNotAllowed, create_roles
 from app.db.schema_version import current, head
 
 _NOT_ALLOWED = "42501"
 
-_TABLES = """
+_ROLES = bindparam("roles", type_=ARRAY(Text()))
+"""The roles. Without a type they would be `name[]`, which the driver looks up in the catalog."""
+
+_TABLES = text(
+    """
     SELECT CASE WHEN c.relkind = 'S' THEN 'SEQUENCE ' ELSE 'TABLE ' END || c.relname AS object,
         r.rolname AS role, a.privilege_type AS right, NULL AS "column"
     FROM pg_class AS c CROSS JOIN LATERAL aclexplode(c.relacl) AS a
@@ -40,19 +44,14 @@ _TABLES = """
     FROM pg_namespace AS n CROSS JOIN LATERAL aclexplode(n.nspacl) AS a
     JOIN pg_roles AS r ON r.oid = a.grantee
     WHERE n.nspname = 'public' AND r.rolname = ANY (:roles)"""
+).bindparams(_ROLES)
 
-_MEMBERSHIPS = """
+_MEMBERSHIPS = text(
+    """
     SELECT g.rolname AS role, m.rolname AS member FROM pg_auth_members AS a
     JOIN pg_roles AS g ON g.oid = a.roleid JOIN pg_roles AS m ON m.oid = a.member
     WHERE g.rolname = ANY (:roles) AND m.rolname = ANY (:roles)"""
-
-_CREATE_ROLE = """
-    DO $$ BEGIN
-        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{0}') THEN
-            CREATE ROLE {0} NOLOGIN;
-        END IF;
-    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
-    END $$"""
+).bindparams(_ROLES)
 
 _FUNCTIONS = """
     SELECT p.oid::regprocedure::text FROM pg_proc AS p
@@ -71,7 +70,7 @@ class NotMigrated(Exception):
 
 async def statements(connection: AsyncConnection) -> tuple[str, ...]:
     """Return the statements that would give every right that the roles have now, sorted."""
-    rows = (await connection.execute(text(_TABLES), {"roles": list(ROLES)})).all()
+    rows = (await connection.execute(_TABLES, {"roles": list(ROLES)})).all()
     whole: dict[tuple[str, str], set[str]] = {}
     columns: dict[tuple[str, str, str], set[str]] = {}
     for row in rows:
@@ -84,7 +83,7 @@ async def statements(connection: AsyncConnection) -> tuple[str, ...]:
     }
     for (on, role, right), names in sorted(columns.items()):
         rights.setdefault((on, role), []).append(f"{right} ({', '.join(sorted(names))})")
-    members = (await connection.execute(text(_MEMBERSHIPS), {"roles": list(ROLES)})).all()
+    members = (await connection.execute(_MEMBERSHIPS, {"roles": list(ROLES)})).all()
     return (
         *sorted({f"GRANT {row.role} TO {row.member}" for row in members}),
         *(
@@ -130,8 +129,7 @@ async def grant_again(url: str, patience: Patience = Patience()) -> None:  # noq
 
 async def _grant(connection: AsyncConnection) -> None:
     roles = ", ".join(ROLES)
-    for role in ROLES:
-        await connection.execute(text(_CREATE_ROLE.format(role)))
+    await create_roles(connection)
     for what in ("TABLES", "SEQUENCES"):
         await connection.execute(text(f"REVOKE ALL ON ALL {what} IN SCHEMA public FROM {roles}"))
     await connection.execute(text(f"REVOKE ALL ON SCHEMA public FROM {roles}"))

@@ -5,10 +5,11 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from app.db.distribution import NotDistributable, distribute_new, is_distributed, is_installed
 from app.db.engine import open_database
 from app.db.failures import sqlstate
 from app.db.migration_locks import LOCK_SECONDS, LockWatch, Patience, retry_blocked, take_turn
-from app.db.roles import MigrationNotAllowed
+from app.db.roles import MigrationNotAllowed, create_roles
 from app.db.schema_version import MIGRATIONS, current, is_known, is_newer
 
 _NOT_ALLOWED = "42501"
@@ -48,14 +49,20 @@ def check(connection: Connection) -> None:
     command.check(config)
 
 
-async def migrate(url: str, patience: Patience = Patience()) -> str:  # noqa: B008  # frozen
+async def migrate(
+    url: str,
+    patience: Patience = Patience(),  # noqa: B008  # frozen
+    *,
+    distribute: bool = False,
+) -> str:
     """Migrate the database at `url` (no pooler in between) and return the migration it is at.
 
     That is `head()`, or a later one where a newer release has migrated the database. A second
     process waits for the first and then finds nothing to do. A statement that cannot get its lock
     within a second gives up, so that a migration never queues all traffic behind it, and is tried
-    again after a pause. The coming months of the audit log are made too. Raises
-    `MigrationNotAllowed`, `MigrationBlocked` and `ForeignDatabase`.
+    again after a pause. The coming months of the audit log are made too. With `distribute`, or
+    where some tables are distributed already, all are in the end (`app.db.distribution`). Raises
+    `MigrationNotAllowed`, `MigrationBlocked`, `ForeignDatabase` and `NotDistributable`.
     """
     database = open_database(url, application_name="botkeys-migrate", pool_size=None)
     try:
@@ -76,10 +83,18 @@ async def migrate(url: str, patience: Patience = Patience()) -> str:  # noqa: B0
                         return
                     if at is not None and not is_known(at):
                         raise ForeignDatabase(at)
+                    if await connection.run_sync(is_installed):
+                        # Citus copies an owner to the other nodes with its superuser's rights,
+                        # but not in a transaction that has created roles.
+                        await create_roles(connection)
+                        await connection.commit()
                     await connection.run_sync(_upgrade)
                     await connection.execute(text("SELECT make_audit_months()"))
                     await connection.commit()
-                except DBAPIError:
+                    if distribute or await connection.run_sync(is_distributed):
+                        await connection.run_sync(distribute_new)
+                    await connection.commit()
+                except (DBAPIError, NotDistributable):
                     await connection.rollback()
                     raise
 

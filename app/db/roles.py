@@ -1,5 +1,8 @@
 """The service's roles in the database, which the migrations create."""
 
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 ROLES = (
     "botkeys_api",
     "botkeys_runtime",
@@ -9,6 +12,20 @@ ROLES = (
     "botkeys_webhooks",
 )
 MEMBERSHIP = "GRANT botkeys_catalogue, botkeys_purge TO botkeys_worker"
+
+_CREATE_ROLE = """
+    DO $$ BEGIN
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{0}') THEN
+            CREATE ROLE {0} NOLOGIN;
+        END IF;
+    EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
+    END $$"""
+
+
+async def create_roles(connection: AsyncConnection) -> None:
+    """Create the roles that the server does not have."""
+    for role in ROLES:
+        await connection.execute(text(_CREATE_ROLE.format(role)))
 
 
 class MigrationNotAllowed(Exception):

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
@@ -64,6 +64,7 @@ class Debian15:
     port: int
     data: Path
     settings: tuple[str, ...] = ()
+    variables: dict[str, str] = field(default_factory=dict)
     process: Running | None = None
 
     def url(self, login: str, database: str, port: int | None = None) -> str:
@@ -106,7 +107,7 @@ class Debian15:
             "-k",
             self.folder,
             *(part for setting in (*settings, *self.settings) for part in ("-c", setting)),
-            env={"LC_ALL": "C"},
+            env={"LC_ALL": "C", **self.variables},
             cwd=Path("/"),
             user=user.pw_uid if user else None,
         )
@@ -143,7 +144,9 @@ def _run_as_server(*command: str | Path) -> None:
 
 
 @contextmanager
-def debian15(*settings: str, disk: Path | None = None) -> Iterator[Debian15]:
+def debian15(
+    *settings: str, disk: Path | None = None, variables: dict[str, str] | None = None
+) -> Iterator[Debian15]:
     """Run a server with these settings (`name=value`), its data and WAL on `disk` if given."""
     needed(BINARIES / "initdb", BINARIES / "postgres")
     with private_folder() as folder:
@@ -167,7 +170,7 @@ def debian15(*settings: str, disk: Path | None = None) -> Iterator[Debian15]:
             "--encoding",
             "UTF8",
         )
-        server = Debian15(folder, free_port(), data, settings)
+        server = Debian15(folder, free_port(), data, settings, variables or {})
         server.start()
         try:
             yield server

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 
-from sqlalchemy import text
+from sqlalchemy import ARRAY, Text, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.commands.doctor.finding import Finding, fault, ok, warning
@@ -23,7 +23,7 @@ _LOGIN = text(
 _ROLES = text(
     "SELECT rolname::text, pg_has_role(current_user, oid, 'USAGE') FROM pg_roles"
     " WHERE rolname = ANY (:roles)"
-)
+).bindparams(bindparam("roles", type_=ARRAY(Text())))
 
 
 async def look(connection: AsyncConnection, subject: Subject, at: At) -> AsyncIterator[Finding]:

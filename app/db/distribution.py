@@ -1,0 +1,176 @@
+"""Tables over the nodes of a Citus cluster: each account on one node, the catalogue on every node.
+
+Citus keeps a distributed table as many tables, its shards, and sends a statement to the node with
+the shard of the account that it names. What belongs to no account is copied to all nodes.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from graphlib import TopologicalSorter
+
+from sqlalchemy import Connection, text
+
+from app.db.base import ACCOUNTLESS
+
+COLUMN = "account_id"
+FIRST = "accounts"
+"""The table beside which the others lie: the rows of an account are all on one node."""
+
+LOCAL = frozenset({"alembic_version"})
+"""Tables of the coordinator alone: no statement joins them with others."""
+
+
+class Kind(StrEnum):
+    """How a table lies on the nodes."""
+
+    DISTRIBUTED = "distributed"
+    REFERENCE = "reference"
+    LOCAL = "local"
+
+
+class NotDistributable(Exception):
+    """The tables cannot be distributed. The message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as it is. `kind` is `None` if Citus' way of keeping it is none of ours."""
+
+    name: str
+    kind: Kind | None
+    refers_to: tuple[str, ...]
+
+
+_INSTALLED = text("SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus')")
+_NODES = text("SELECT count(*) FROM pg_dist_node WHERE isactive AND shouldhaveshards")
+_ANY = text("SELECT EXISTS (SELECT FROM pg_dist_partition)")
+_TABLES = text(
+    """
+    SELECT c.relname::text AS name,
+        CASE
+            WHEN p.partmethod IS NULL THEN 'local'
+            WHEN p.partmethod = 'n' AND p.repmodel = 't' THEN 'reference'
+            WHEN p.partmethod = 'h'
+                AND column_to_column_name(p.logicalrelid, p.partkey) = :column THEN 'distributed'
+        END AS kind,
+        ARRAY (
+            SELECT DISTINCT other.relname::text
+            FROM pg_constraint AS k JOIN pg_class AS other ON other.oid = k.confrelid
+            WHERE k.conrelid = c.oid AND k.contype = 'f' AND k.confrelid <> c.oid
+        ) AS refers_to
+    FROM pg_class AS c LEFT JOIN pg_dist_partition AS p ON p.logicalrelid = c.oid
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'p')
+    AND NOT c.relispartition
+    """
+)
+_FUNCTIONS = text(
+    """
+    SELECT p.oid::regprocedure::text FROM pg_proc AS p
+    WHERE p.pronamespace = 'public'::regnamespace AND NOT EXISTS (
+        SELECT FROM pg_depend AS d
+        WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+    ) AND NOT EXISTS (
+        SELECT FROM pg_dist_object AS o WHERE o.classid = 'pg_proc'::regclass AND o.objid = p.oid
+    )
+    ORDER BY p.prokind = 'a', 1
+    """
+)
+"""The functions that the other nodes do not know, those that aggregates are made of first."""
+
+_DISTRIBUTE = text("SELECT create_distributed_table(:name, :column, colocate_with => :beside)")
+_COPY = text("SELECT create_reference_table(:name)")
+_FORGET = text("SELECT truncate_local_data_after_distributing_table(CAST(:name AS regclass))")
+_SPREAD = text("SELECT create_distributed_function(CAST(:name AS regprocedure))")
+_ONE_BY_ONE = text("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
+"""One connection to each node: a transaction that makes many tables would open one for each shard.
+"""
+
+
+def kind_of(table: str) -> Kind:
+    """Return how a table of ours is to lie on the nodes."""
+    if table in LOCAL:
+        return Kind.LOCAL
+    return Kind.REFERENCE if table in ACCOUNTLESS else Kind.DISTRIBUTED
+
+
+def is_installed(connection: Connection) -> bool:
+    """Return whether the database is one of a Citus cluster."""
+    return bool(connection.scalar(_INSTALLED))
+
+
+def is_distributed(connection: Connection) -> bool:
+    """Return whether some of the tables are distributed."""
+    return is_installed(connection) and bool(connection.scalar(_ANY))
+
+
+def distribute_new(connection: Connection) -> list[str]:
+    """Distribute the tables that are not, and return their names. Rows in them are kept.
+
+    All in the connection's transaction: nobody sees some tables distributed and others not. Raises
+    `NotDistributable`.
+    """
+    if not is_installed(connection):
+        raise NotDistributable(
+            "This database is not one of a Citus cluster. On every node, install Citus, add it to "
+            "shared_preload_libraries and run CREATE EXTENSION citus in this database; then name "
+            "the nodes to the coordinator with citus_set_coordinator_host and citus_add_node, and "
+            "run this again. docs/citus.md has the commands."
+        )
+    if not connection.scalar(_NODES):
+        raise NotDistributable(
+            "No node of the Citus cluster may hold rows: add one with citus_add_node, or let the "
+            "coordinator hold them (citus_set_node_property, shouldhaveshards), and run this again."
+        )
+    found = _read(connection)
+    wrong = sorted(
+        table.name for table in found if table.kind not in (Kind.LOCAL, kind_of(table.name))
+    )
+    if wrong:
+        raise NotDistributable(
+            f"Citus keeps {', '.join(wrong)} in another way than this release would: distributed "
+            f"by another column than {COLUMN}, or of another kind. Undo that with "
+            "undistribute_table, and run this again."
+        )
+    missing = [table for table in found if table.kind is not kind_of(table.name)]
+    connection.execute(_ONE_BY_ONE)
+    for table in in_order(missing):
+        place(connection, table)
+    for name in (table.name for table in missing):
+        connection.execute(_FORGET, {"name": name})
+    for (name,) in connection.execute(_FUNCTIONS).all():
+        connection.execute(_SPREAD, {"name": name})
+    return [table.name for table in missing]
+
+
+def place(connection: Connection, table: str) -> None:
+    """Lay a table of ours on the nodes; those that it refers to lie there already."""
+    match kind_of(table):
+        case Kind.REFERENCE:
+            connection.execute(_COPY, {"name": table})
+        case Kind.DISTRIBUTED:
+            beside = "none" if table == FIRST else FIRST
+            values = {"name": table, "column": COLUMN, "beside": beside}
+            connection.execute(_DISTRIBUTE, values)
+        case Kind.LOCAL:
+            pass
+
+
+def in_order(tables: Iterable[Table]) -> list[str]:
+    """Return the names: first the table beside which the others lie, each after those that it
+    refers to.
+    """
+    known = {table.name: table.refers_to for table in tables}
+    graph = {
+        name: {other for other in (*refers_to, FIRST) if other in known and other != name}
+        for name, refers_to in sorted(known.items())
+    }
+    return list(TopologicalSorter(graph).static_order())
+
+
+def _read(connection: Connection) -> list[Table]:
+    rows = connection.execute(_TABLES, {"column": COLUMN}).all()
+    return [
+        Table(row.name, None if row.kind is None else Kind(row.kind), tuple(row.refers_to))
+        for row in rows
+    ]
