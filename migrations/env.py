@@ -8,7 +8,7 @@ from alembic.operations.ops import CreateTableOp
 from sqlalchemy import Table
 
 from app.db.base import Base
-from app.db.distribution import is_distributed, place
+from app.db.distribution import go_one_by_one, is_distributed, place
 from app.db.models import __all__ as tables
 
 config = context.config
@@ -41,6 +41,8 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
+    if is_distributed(config.attributes["connection"]):
+        go_one_by_one(config.attributes["connection"])
     context.configure(
         connection=config.attributes["connection"],
         target_metadata=target_metadata,

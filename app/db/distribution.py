@@ -82,9 +82,7 @@ _DISTRIBUTE = text("SELECT create_distributed_table(:name, :column, colocate_wit
 _COPY = text("SELECT create_reference_table(:name)")
 _FORGET = text("SELECT truncate_local_data_after_distributing_table(CAST(:name AS regclass))")
 _SPREAD = text("SELECT create_distributed_function(CAST(:name AS regprocedure))")
-_ONE_BY_ONE = text("SET LOCAL citus.multi_shard_modify_mode = 'sequential'")
-"""One connection to each node: a transaction that makes many tables would open one for each shard.
-"""
+_ONE_BY_ONE = text("SET citus.multi_shard_modify_mode = 'sequential'")
 
 
 def kind_of(table: str) -> Kind:
@@ -102,6 +100,14 @@ def is_installed(connection: Connection) -> bool:
 def is_distributed(connection: Connection) -> bool:
     """Return whether some of the tables are distributed."""
     return is_installed(connection) and bool(connection.scalar(_ANY))
+
+
+def go_one_by_one(connection: Connection) -> None:
+    """Let further statements on whole tables use one connection to each node, not one a shard.
+
+    Citus changes roles and functions over no other, and no more once there were several.
+    """
+    connection.execute(_ONE_BY_ONE)
 
 
 def distribute_new(connection: Connection) -> list[str]:
@@ -133,7 +139,7 @@ def distribute_new(connection: Connection) -> list[str]:
             "undistribute_table, and run this again."
         )
     missing = [table for table in found if table.kind is not kind_of(table.name)]
-    connection.execute(_ONE_BY_ONE)
+    go_one_by_one(connection)
     for table in in_order(missing):
         place(connection, table)
     for name in (table.name for table in missing):
