@@ -96,7 +96,7 @@ CHANGE_CONTRACT = """
  END $$
 """
 
-CATALOGUE = ["exchange", "environment", "contract_type", sa.text("coalesce(region, '')")]
+CATALOGUE = ("exchange", "environment", "contract_type", sa.text("coalesce(region, '')"))
 
 
 def _function(left_out: str) -> None:
@@ -106,7 +106,7 @@ def _function(left_out: str) -> None:
 
 
 def upgrade() -> None:
-    op.create_index("ix_keys_catalogue", "keys", CATALOGUE)
+    op.create_index("ix_keys_catalogue", "keys", [*CATALOGUE])
     _function("-")
 
 

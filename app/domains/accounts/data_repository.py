@@ -37,7 +37,7 @@ class DataRepository:
                 Key.id.is_(None).label("deleted"),
             )
             .join(KeyLabel, KeyLabel.key_id == found.c.key_id)
-            .outerjoin(Key, and_(Key.account_id == KeyLabel.account_id, Key.id == KeyLabel.key_id))
+            .outerjoin(Key, and_(Key.account_id == self._account_id, Key.id == KeyLabel.key_id))
             .where(KeyLabel.account_id == self._account_id)
             .order_by(KeyLabel.key_id.desc())
         )
