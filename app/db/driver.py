@@ -60,6 +60,13 @@ class Executor(Protocol):
         """
 
 
+class BatchExecutor(Executor, Protocol):
+    async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
+        """Execute a statement once for each of these parameters, in one round trip and one
+        transaction; return the rows of all. Raises as `fetch` does.
+        """
+
+
 class AutocommitExecutor:
     """Reads over any free connection of an engine whose pool does not begin transactions.
 
@@ -75,11 +82,17 @@ class AutocommitExecutor:
         rows: Rows = await greenlet_spawn(self._fetch, statement, statement.arguments(parameters))
         return rows
 
-    def _fetch(self, statement: Statement, arguments: list[Any]) -> Rows:
+    async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
+        arguments = [statement.arguments(parameters) for parameters in many]
+        rows: Rows = await greenlet_spawn(self._fetch, statement, arguments, many=True)
+        return rows
+
+    def _fetch(self, statement: Statement, arguments: list[Any], *, many: bool = False) -> Rows:
         """Borrow, read and give back in one switch; runs in a greenlet, as the pool requires."""
         lent, driver = borrow(self._engine)
+        send = self._send_many if many else self._send
         try:
-            rows: Rows = await_only(self._send(driver, statement.text, arguments))
+            rows: Rows = await_only(send(driver, statement.text, arguments))
         except BaseException as error:
             note_failure(self._engine, driver, error)
             # Only after a response from the server is the connection known to be usable.
@@ -97,6 +110,13 @@ class AutocommitExecutor:
             async with driver.transaction():
                 return await driver.fetch(text, *arguments)
         return await driver.fetch(text, *arguments)
+
+    async def _send_many(self, driver: Driver, text: str, many: list[list[Any]]) -> Rows:
+        # A transaction by itself: the driver asks the server to commit after the last.
+        if self._in_transaction:
+            async with driver.transaction():
+                return await driver.fetchmany(text, many)
+        return await driver.fetchmany(text, many)
 
 
 class Sender(Protocol):

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import NullPool
 
-from app.db.driver import AutocommitExecutor, Executor
+from app.db.driver import AutocommitExecutor, BatchExecutor
 from app.db.hosts import Connector, spread_hosts
 from app.db.outcome import Outcomes
 from app.db.pool import watch
@@ -69,7 +69,7 @@ class Database:
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
     read_sessions: async_sessionmaker[AsyncSession]
-    autocommit: Executor
+    autocommit: BatchExecutor
     transactions: Callable[[], Transaction]
     outcomes: Outcomes
 

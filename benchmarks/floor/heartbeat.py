@@ -6,9 +6,8 @@ from uuid import UUID
 
 import asyncpg
 
-from app.db.base import new_id
 from app.domains.bots.config_rows import ONE
-from app.domains.runtime.heartbeat.writer import BEAT_FREE
+from app.domains.runtime.heartbeat.writer import BEAT
 from app.kit.json_codec import dumps
 from benchmarks.floor.calls import Answer, Call
 from benchmarks.floor.config import document, version
@@ -40,15 +39,16 @@ class OneByOne:
         await self._beat([name])
 
     async def _beat(self, names: list[BotRef]) -> None:
-        parameters = {
-            "accounts": [account_id for account_id, _ in names],
-            "bots": [bot_id for _, bot_id in names],
-            "offline_ids": [new_id() for _ in names],
-            "online_ids": [new_id() for _ in names],
-            "lease": _LEASE,
-        }
+        of_accounts: dict[UUID, list[UUID]] = {}
+        for account_id, bot_id in names:
+            of_accounts.setdefault(account_id, []).append(bot_id)
+        many = [
+            BEAT.arguments({"account": account_id, "bots": bots, "lease": _LEASE})
+            for account_id, bots in of_accounts.items()
+        ]
         for _ in range(_TRIES):
-            rows = await self._pool.fetch(BEAT_FREE.text, *BEAT_FREE.arguments(parameters))
+            async with self._pool.acquire() as connection:
+                rows = await connection.fetchmany(BEAT.text, many)
             if len(rows) == len(names):
                 return
         raise RuntimeError("a bot was not there, or never free")

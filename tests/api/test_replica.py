@@ -1,7 +1,7 @@
 """Dear reads go to a standby that has caught up, and are never older than the request (R99)."""
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
-from app.db.driver import Executor, Rows, Statement
+from app.db.driver import BatchExecutor, Rows, Statement
 from app.db.engine import Database, open_database
 from app.db.replica import AWAY_SECONDS, BEHIND_SECONDS, Replica
 from tests.api.test_shares import DEAR, path_of
@@ -70,12 +70,16 @@ async def test_only_dear_reads_go_to_the_standby(world: World) -> None:
 class Asked:
     """The primary's executor, and how often it was asked."""
 
-    executor: Executor
+    executor: BatchExecutor
     times: int = 0
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         self.times += 1
         return await self.executor.fetch(statement, **parameters)
+
+    async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
+        self.times += 1
+        return await self.executor.fetch_many(statement, many)
 
 
 @pytest.mark.parametrize(("is_away", "seconds"), [(False, BEHIND_SECONDS), (True, AWAY_SECONDS)])

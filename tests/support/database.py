@@ -1,7 +1,7 @@
 """Databases for tests: real PostgreSQL, real migrations, real privileges."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +109,9 @@ class OneConnectionReader:
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         over = await sender(self._connection)
         return await over.fetch(statement.text, *statement.arguments(parameters))
+
+    async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
+        return [row for parameters in many for row in await self.fetch(statement, **parameters)]
 
 
 @asynccontextmanager

@@ -6,16 +6,17 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 from sqlalchemy import func, select, text, update
 
-from app.db.driver import Executor, Rows, Statement
+from app.db.driver import BatchExecutor, Rows, Statement
 from app.db.models import BotEvent, Presence
 from app.domains.runtime.heartbeat.pace import HeartbeatPace
 from app.domains.runtime.heartbeat.schemas import HeartbeatAnswer
-from app.domains.runtime.heartbeat.writer import BATCH, HeartbeatWriter
+from app.domains.runtime.heartbeat.writer import BATCH, BEAT, HeartbeatWriter
 from tests.support.variants import add_unchecked, changed
 from tests.support.world import Bot, User, World
 
@@ -49,19 +50,23 @@ async def set_lease(world: World, seconds: float, **columns: Any) -> None:
 
 
 class GatedReader:
-    """Lets statements through one by one, and records how many bots each wrote."""
+    """Lets batches through one by one, and records how many bots each had."""
 
-    def __init__(self, inner: Executor) -> None:
+    def __init__(self, inner: BatchExecutor) -> None:
         self._inner = inner
         self.arrived = asyncio.Semaphore(0)
         self.gate = asyncio.Semaphore(0)
         self.sizes: list[int] = []
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
-        self.sizes.append(len(parameters["bots"]))
-        self.arrived.release()
-        await self.gate.acquire()
         return await self._inner.fetch(statement, **parameters)
+
+    async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
+        if statement is BEAT:
+            self.sizes.append(sum(len(parameters["bots"]) for parameters in many))
+            self.arrived.release()
+            await self.gate.acquire()
+        return await self._inner.fetch_many(statement, many)
 
 
 class FailingReader:
@@ -71,9 +76,29 @@ class FailingReader:
         del statement, parameters
         raise asyncpg.ConnectionDoesNotExistError("connection was closed")
 
+    async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
+        del statement, many
+        raise asyncpg.ConnectionDoesNotExistError("connection was closed")
+
+
+class FailingForOne:
+    """Has a server that cannot write one account's rows."""
+
+    def __init__(self, inner: BatchExecutor, account_id: UUID) -> None:
+        self._inner = inner
+        self._account_id = account_id
+
+    async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
+        return await self._inner.fetch(statement, **parameters)
+
+    async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
+        if any(parameters["account"] == self._account_id for parameters in many):
+            raise asyncpg.InternalServerError("the node of these rows is away")
+        return await self._inner.fetch_many(statement, many)
+
 
 @asynccontextmanager
-async def heartbeats_over(world: World, executor: Executor) -> AsyncIterator[HeartbeatWriter]:
+async def heartbeats_over(world: World, executor: BatchExecutor) -> AsyncIterator[HeartbeatWriter]:
     database = replace(world.context.database, autocommit=executor)
     heartbeat_writer = HeartbeatWriter(database, world.context.metrics, HeartbeatPace(500, LEASE))
     yield heartbeat_writer
@@ -247,6 +272,22 @@ async def test_a_batch_that_fails_is_acknowledged_to_nobody(busy_world: World) -
     assert {answer.status_code for answer in answers} == {503}
     assert {answer.json()["code"] for answer in answers} == {"unavailable"}
     assert await recorded_events(busy_world) == []
+
+
+async def test_what_one_account_s_rows_fail_with_fails_no_other_account(busy_world: World) -> None:
+    broken, *sound = [
+        bot for name in ("alice", "bob", "carol") for bot in await bots_of(busy_world.user(name), 2)
+    ]
+    assert broken.account_id == sound[0].account_id
+    failing = FailingForOne(busy_world.context.database.autocommit, broken.account_id)
+    async with heartbeats_over(busy_world, failing) as heartbeats, asyncio.timeout(60):
+        answers = await asyncio.gather(
+            *(heartbeats.beat(bot.account_id, bot.id) for bot in (broken, *sound)),
+            return_exceptions=True,
+        )
+
+    assert [type(answer) for answer in answers[:2]] == [asyncpg.InternalServerError] * 2
+    assert answers[2:] == [True] * 4
 
 
 async def test_a_bot_whose_row_is_locked_waits_and_delays_no_other(busy_world: World) -> None:
