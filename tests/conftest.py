@@ -34,6 +34,7 @@ from botkeys.transport.client import HttpTransport
 from tests.support.background import background
 from tests.support.database import (
     PATIENT,
+    TEMPLATE,
     Server,
     database_copy,
     make_template,
@@ -42,6 +43,8 @@ from tests.support.database import (
 )
 from tests.support.in_memory import write_to_memory
 from tests.support.limits import ABUNDANT
+from tests.support.statement_rules import read_volatility
+from tests.support.statement_watch import StatementWatch
 from tests.support.world import World, application, served
 
 # The usual deadline of a fifth of a second for an example would test how busy the machine is.
@@ -118,9 +121,28 @@ def nothing_goes_on(session_loop: asyncio.AbstractEventLoop) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def statement_watch() -> Iterator[StatementWatch]:
+    watch = StatementWatch()
+    with watch.running():
+        yield watch
+
+
+@pytest.fixture(autouse=True)
+def every_statement_may_be_distributed(statement_watch: StatementWatch) -> Iterator[None]:
+    """Hold every statement of the service to the rules of tables distributed by account."""
+    yield
+    assert statement_watch.faults() == []
+
+
+@pytest.fixture(scope="session")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, statement_watch: StatementWatch
+) -> Iterator[Server]:
     with running_server(tmp_path_factory.mktemp("data")) as running:
         asyncio.run(make_template(running))
+        statement_watch.volatility = asyncio.run(
+            read_volatility(running.url(TEMPLATE, superuser=True))
+        )
         yield running
 
 

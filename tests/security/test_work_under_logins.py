@@ -45,7 +45,10 @@ from tests.support.positions import trader
 from tests.support.purging import left
 from tests.support.rights import Right, rights_of, unused, unused_here
 from tests.support.routes import RouteUnderTest, one_time_key, routes_of, set_up
+from tests.support.sent_statements import every_sender
 from tests.support.split import Split
+from tests.support.statement_lists import NOT_SENT_HERE
+from tests.support.statement_watch import StatementWatch
 from tests.support.world import Bot, User, World, served
 
 ROUTES = routes_of(Role.ALL)
@@ -71,15 +74,24 @@ KEPT = {
 
 @pytest_asyncio.fixture
 async def recorded(
-    split: Split, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+    split: Split,
+    statement_watch: StatementWatch,
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
 ) -> AsyncIterator[None]:
-    """Record what each login sends; after the last of these tests, look for unused rights.
+    """Record what each login sends. After the last of these tests, look for unused rights, and for
+    functions of the service that have sent nothing.
 
     The tests run in several processes and in any order: each leaves its statements in a folder that
     all of them share. A run of only some of them says nothing about rights.
     """
     split.forget_sent()
     yield
+    statement_watch.add(split.placed)
+    content = {
+        "texts": {login: [*texts] for login, texts in split.sent.items()},
+        "places": sorted({sent.place for sent in split.placed}),
+    }
     folder = tmp_path_factory.getbasetemp()
     if hasattr(request.config, "workerinput"):
         folder = folder.parent
@@ -87,15 +99,19 @@ async def recorded(
     folder.mkdir(exist_ok=True)
     name = sha256(request.node.nodeid.encode()).hexdigest()
     written = folder / f"{name}.part"
-    written.write_text(json.dumps({login: [*texts] for login, texts in split.sent.items()}))
+    written.write_text(json.dumps(content))
     written.rename(folder / name)
     files = [file for file in folder.iterdir() if not file.suffix]
     if len(files) == len(ROUTES) + 1 + len(FURTHER) + len(DELETIONS):
         sent: dict[str, set[str]] = {}
+        places: set[str] = set()
         for file in files:
-            for login, texts in json.loads(file.read_text()).items():
+            of_test = json.loads(file.read_text())
+            for login, texts in of_test["texts"].items():
                 (role,) = documented_logins()[login]
                 sent.setdefault(role, set()).update(texts)
+            places.update(of_test["places"])
+        assert every_sender() - places == NOT_SENT_HERE
         kept = set(rights_of(itertools.chain(*KEPT.values()), sent))
         found = await unused(split.superuser, rights_of(GRANTS, sent), sent)
         assert found == kept, (sorted(found - kept), sorted(kept - found))

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx
+from asyncpg.connection import LoggedQuery
 from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import event, text
@@ -33,6 +35,7 @@ from botkeys.transport.client import ASGITransport, HttpTransport, Rate, Transpo
 from tests.support.database import Server, database_copy, execute
 from tests.support.limits import ABUNDANT
 from tests.support.logins import documented_logins
+from tests.support.sent_statements import Placed, Sent, held, note
 from tests.support.world import Bot, Json, Person, application, served
 
 HELD = {
@@ -82,10 +85,10 @@ def production(folder: Path, url: str) -> Settings:
     )
 
 
-def login(url: str, name: str, sent: set[str]) -> Database:
+def login(url: str, name: str, sent: set[str], placed: Placed) -> Database:
     """Return a pool whose every connection has exactly the rights of this login.
 
-    The text of every statement that it sends is added to `sent`.
+    The text of every statement that it sends is added to `sent`, and to `placed` with its place.
     """
     database = open_database(url, application_name=f"as {name}", pool_size=5)
 
@@ -96,12 +99,20 @@ def login(url: str, name: str, sent: set[str]) -> Database:
         )
         # What goes past SQLAlchemy.
         driver: Driver = connection.driver_connection  # type: ignore[attr-defined]  # the same
-        driver.add_query_logger(lambda query: sent.add(query.query))
+        driver.add_query_logger(past)
+
+    def past(query: LoggedQuery) -> None:
+        sent.add(query.query)
+        place = held().get(query.query, "sent through the driver")
+        placed.setdefault(Sent(place, query.query), query.args)
 
     # Not before it: a listener there sends hot statements another way (`app.db.driver`).
     @event.listens_for(database.engine.sync_engine, "after_cursor_execute")
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+    def through(
+        _connection: object, _cursor: object, statement: str, values: Any, *_: object
+    ) -> None:
         sent.add(statement)
+        note(placed, statement, values)
 
     return database
 
@@ -119,6 +130,8 @@ class Process:
 class Split:
     """Two processes over one database, the databases of its other logins, and the superuser's.
 
+    `placed` has what all logins have sent, with its arguments.
+
     `databases` has one for each login of docs/deployment.md, with exactly its rights. `sent` has
     the texts of the statements of each: of its start, and since `forget_sent`.
     """
@@ -130,6 +143,7 @@ class Split:
     superuser: Database
     keys: KeyFolder
     sent: dict[str, set[str]]
+    placed: Placed
     sent_at_start: dict[str, frozenset[str]]
 
     async def empty(self) -> None:
@@ -145,6 +159,7 @@ class Split:
         for short, texts in self.sent.items():
             texts.clear()
             texts.update(self.sent_at_start[short])
+        self.placed.clear()
 
     def user(self, account: str, role: Role = Role.API) -> Person:
         process = self.api if role is Role.API else self.runtime
@@ -208,6 +223,7 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
         stack.push_async_callback(superuser.close)
         databases = {}
         sent: dict[str, set[str]] = {}
+        placed: Placed = {}
         for short, roles in documented_logins().items():
             who = f"{short}_{uuid4().hex}"
             await execute(
@@ -215,7 +231,7 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
             )
             stack.push_async_callback(execute, server.superuser, f"DROP ROLE {who}")
             sent[short] = set()
-            databases[short] = login(url, who, sent[short])
+            databases[short] = login(url, who, sent[short], placed)
             stack.push_async_callback(databases[short].close)
         processes = {}
         for role, held in HELD.items():
@@ -259,5 +275,6 @@ async def split_service(server: Server, simulator: Simulator, folder: Path) -> A
             superuser,
             keys,
             sent,
+            placed,
             {short: frozenset(texts) for short, texts in sent.items()},
         )
