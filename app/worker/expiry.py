@@ -19,6 +19,8 @@ DAYS = (1, 7, 30)
 
 BATCH = 500
 
+_DESCENDING = sorted(DAYS, reverse=True)
+
 _KEYS = Key.__table__
 
 
@@ -44,8 +46,15 @@ async def _announce(sessions: async_sessionmaker[AsyncSession]) -> int:
         select(_KEYS.c.account_id, _KEYS.c.id, nearest.label("days"))
         .where(
             MAY_EXPIRE,
-            _KEYS.c.expires_at <= now + timedelta(days=max(DAYS)),
-            or_(_KEYS.c.expiry_announced.is_(None), _KEYS.c.expiry_announced > nearest),
+            # One range of the index for each announcement, so that keys which wait for their next
+            # one are not looked at.
+            or_(
+                *(
+                    (_KEYS.c.expiry_announced == last)
+                    & (_KEYS.c.expires_at <= now + timedelta(days=following))
+                    for last, following in zip((None, *_DESCENDING), (*_DESCENDING, 0), strict=True)
+                )
+            ),
         )
         .limit(BATCH)
         .with_for_update(skip_locked=True)

@@ -123,10 +123,10 @@ async def test_keys_that_do_not_expire_cost_the_sweep_nothing(world: World) -> N
         plan = await session.scalars(
             text(
                 "EXPLAIN SELECT id FROM keys WHERE expires_at IS NOT NULL"
-                " AND expiry_announced IS DISTINCT FROM 0"
-                " AND expires_at <= statement_timestamp() + interval '30 days'"
+                " AND expiry_announced IS DISTINCT FROM 0 AND expiry_announced = 30"
+                " AND expires_at <= statement_timestamp() + interval '7 days'"
             )
         )
         plan_text = "\n".join(plan.all())
-    assert "ix_keys_expiry" in plan_text
-    assert "Index Cond: (expires_at <=" in plan_text
+    assert "ix_keys_expiring" in plan_text
+    assert "Index Cond: ((expiry_announced = 30) AND (expires_at <=" in plan_text

@@ -86,6 +86,9 @@ class Presence(Base):
         ForeignKeyConstraint(
             ["account_id", "bot_id"], ["bots.account_id", "bots.id"], ondelete="CASCADE"
         ),
+        Index(
+            "ix_presence_online", "account_id", "bot_id", postgresql_where=text("announced_online")
+        ),
         {"postgresql_with": {"fillfactor": 50}},
     )
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKeyConstraint, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.base import AccountId, Base, RowId
@@ -22,6 +22,7 @@ class DashboardSession(Base):
     __table_args__ = (
         ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
         UniqueConstraint("account_id", "proof"),
+        Index("ix_dashboard_sessions_over", text("least(expires_at, ended_at)")),
     )
 
     account_id: Mapped[AccountId]

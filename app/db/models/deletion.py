@@ -65,6 +65,11 @@ class Operation(Base):
         CheckConstraint("done >= 0 AND total >= 0", "counts"),
         CheckConstraint("(claim IS NULL) = (claimed_until IS NULL)", "claims_lapse"),
         Index("ix_operations_unfinished", "created_at", postgresql_where=UNFINISHED),
+        Index(
+            "ix_operations_finished_at",
+            "finished_at",
+            postgresql_where=text("finished_at IS NOT NULL"),
+        ),
         Index("ix_operations_page", "account_id", text("id DESC")),
         # An account has one import at a time.
         Index(

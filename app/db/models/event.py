@@ -43,7 +43,7 @@ class Event(Base):
         Index("ix_events_of_type", "account_id", "type", _NEWEST),
         Index("ix_events_of_key", "account_id", "key_id", _NEWEST),
         Index("ix_events_of_bot", "account_id", "bot_id", _NEWEST),
-        Index("ix_events_at", "at", postgresql_using="brin"),
+        Index("ix_events_age", "at"),
     )
 
     account_id: Mapped[AccountId]

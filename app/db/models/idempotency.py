@@ -21,7 +21,7 @@ class IdempotencyRecord(Base):
     __tablename__ = "idempotency_records"
     __table_args__ = (
         ForeignKeyConstraint(["account_id"], ["accounts.account_id"]),
-        Index("ix_idempotency_records_age", "account_id", "created_at"),
+        Index("ix_idempotency_records_created_at", "created_at"),
     )
 
     account_id: Mapped[AccountId]

@@ -50,12 +50,12 @@ class Key(Base):
         Index("ix_keys_created_at", "account_id", "created_at", "id"),
         Index("ix_keys_exchange", "account_id", "exchange", "id"),
         Index("ix_keys_expires_at", "account_id", text("coalesce(expires_at, 'infinity')"), "id"),
-        Index("ix_keys_expiry", "expires_at", postgresql_where=MAY_EXPIRE),
         # Finds the keys of a catalogue, of whatever account.
         Index(
             "ix_keys_catalogue",
             *("exchange", "environment", "contract_type", text("coalesce(region, '')")),
         ),
+        Index("ix_keys_expiring", "expiry_announced", "expires_at", postgresql_where=MAY_EXPIRE),
     )
 
     account_id: Mapped[AccountId]

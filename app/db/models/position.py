@@ -54,6 +54,13 @@ class Position(Base):
         CheckConstraint(one_of("close_reason", CLOSE_REASONS), "close_reason"),
         CheckConstraint("quantity >= 0", "quantity_not_negative"),
         Index("ix_positions_held", "account_id", "bot_id", postgresql_where=_HELD),
+        # Without the time, so that a renewal of an opening changes no index.
+        Index(
+            "ix_positions_opening",
+            "account_id",
+            "bot_id",
+            postgresql_where=text("status = 'opening'"),
+        ),
         Index("ix_positions_held_by_key", "account_id", "key_id", "symbol", postgresql_where=_HELD),
         Index("ix_positions_page", "account_id", "environment", *_NEWEST),
         Index("ix_positions_of_key", "account_id", "key_id", "environment", *_NEWEST),

@@ -15,14 +15,14 @@ class PurgedPosition(Base):
     position's id. Anything that began after `purged_at` is another position. It expires after a
     while, and is removed with the bot.
 
-    A purge writes many at once: the index by age adds no cost, and there is no foreign key to
-    check, since each is made from a row of `positions`, which has one.
+    A purge writes many at once: there is no foreign key to check, since each is made from a row of
+    `positions`, which has one.
     """
 
     __tablename__ = "purged_positions"
     __table_args__ = (
         CheckConstraint("octet_length(digest) = 32", "digest_length"),
-        Index("ix_purged_positions_purged_at", "purged_at", postgresql_using="brin"),
+        Index("ix_purged_positions_age", "purged_at"),
     )
 
     account_id: Mapped[AccountId]

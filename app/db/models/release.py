@@ -20,6 +20,7 @@ class Release(Base):
         ),
         Index("ix_releases_recent", "account_id", "bot_id", text("at DESC")),
         Index("ix_releases_of_key", "account_id", "key_id", "at", "id"),
+        Index("ix_releases_at", "at"),
     )
 
     account_id: Mapped[AccountId]

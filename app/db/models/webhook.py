@@ -83,7 +83,7 @@ class WebhookDelivery(Base):
             "next_attempt_at",
             postgresql_where=text("status = 'pending'"),
         ),
-        Index("ix_webhook_deliveries_created_at", "created_at", postgresql_using="brin"),
+        Index("ix_webhook_deliveries_age", "status", "created_at"),
     )
 
     account_id: Mapped[AccountId]

@@ -1,0 +1,176 @@
+"""Measures everything at each size of one installation that grows, and judges the curves."""
+
+import math
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from app.api.openapi import openapi_document
+from app.auth.development_issuer import DevelopmentIssuer
+from app.auth.principal import account_id
+from app.custody.keyfiles import KeyFolder, KeyKind
+from app.custody.webhook_keys import WebhookKeys
+from app.db.engine import Database, open_database
+from app.main import create_app, use_context
+from app.process.startup import intervals, open_context
+from app.settings import Mode, Role, Settings
+from benchmarks.growth.calls import checks, readings
+from benchmarks.growth.measuring import Cost, Meter, lowest
+from benchmarks.growth.scene import Scene, set_scene
+from benchmarks.growth.seeding import grow
+from benchmarks.growth.sweeps import Sweep, catalogue_refresher, sweeps
+
+ACCOUNT = "big"
+TIMES = 3
+SLACK = 60
+"""Buffers by which a curve may rise without being called growth: a level of an index or two for
+each statement, and pages that fill.
+"""
+
+_CONNECTIONS = 4
+_LIMITS: dict[str, Any] = {
+    "requests_per_account": 1_000_000,
+    "requests_per_bot": 1_000_000,
+    "rows_per_bot_and_day": 1_000_000_000,
+    "keys_per_account": 1_000_000,
+    "bots_per_account": 1_000_000,
+    "releases_per_hour": 1_000_000,
+}
+
+
+@dataclass(slots=True)
+class Curve:
+    """What one thing costs by the number of keys. `kind`: reading, check, sweep, idle or gauge."""
+
+    name: str
+    kind: str
+    costs: dict[int, Cost] = field(default_factory=dict)
+
+    @property
+    def buffers(self) -> list[int]:
+        return [cost.buffers for _, cost in sorted(self.costs.items())]
+
+    @property
+    def grows(self) -> bool:
+        return grows({size: cost.buffers for size, cost in self.costs.items()})
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "grows": self.grows,
+            "points": [{"keys": size, **asdict(cost)} for size, cost in sorted(self.costs.items())],
+        }
+
+
+def grows(buffers: dict[int, int]) -> bool:
+    """Return whether buffers rise faster than the logarithm of the size, from the smallest on."""
+    (first, least), *_ = sorted(buffers.items())
+    last, most = max(buffers.items())
+    return most > least * math.log(last) / math.log(first) + SLACK
+
+
+class Curves:
+    """The curves of an installation; `at` measures it at a further size."""
+
+    def __init__(self) -> None:
+        self._curves: dict[tuple[str, str], Curve] = {}
+
+    @property
+    def all(self) -> list[Curve]:
+        return list(self._curves.values())
+
+    def note(self, size: int, name: str, kind: str, cost: Cost) -> None:
+        self._curves.setdefault((kind, name), Curve(name, kind)).costs[size] = cost
+
+    async def at(
+        self,
+        size: int,
+        meter: Meter,
+        document: dict[str, Any],
+        scene: Scene,
+        tasks: list[Sweep],
+        *,
+        times: int = TIMES,
+    ) -> None:
+        """Measure every reading, check and task at this size."""
+        for task in tasks:
+            await task.turn()  # what was due before
+        for call in await readings(document, scene):
+            self.note(size, call.name, "reading", await lowest(meter, call.run, times))
+        for task in tasks:
+            await self._sweep(size, meter, task, times)
+        for calls in checks(scene).values():
+            for call in calls:
+                self.note(size, call.name, "check", await lowest(meter, call.run, times))
+
+    async def _sweep(self, size: int, meter: Meter, task: Sweep, times: int) -> None:
+        self.note(size, task.name, "idle", await lowest(meter, task.turn, times))
+        await task.due()
+        self.note(size, task.name, "sweep", await meter.cost(task.turn))
+        for gauge in task.gauges:
+            self.note(size, gauge.name, "gauge", await lowest(meter, gauge.run, times))
+
+
+async def measure(
+    url: str,
+    owner_url: str,
+    folder: Path,
+    sizes: list[int],
+    report: Callable[[str], None],
+) -> list[Curve]:
+    """Grow an empty, migrated database to each size, and measure there."""
+    settings = Settings(mode=Mode.DEVELOPMENT, data_dir=folder, **_LIMITS)
+    curves = Curves()
+    async with AsyncExitStack() as stack:
+        database, owner = _open(url, stack), _open(owner_url, stack)
+        opened = await stack.enter_async_context(
+            open_context(settings, Role.ALL, database=database)
+        )
+        # No exchange is asked for what it lists: that is there already.
+        refresher = catalogue_refresher(database, opened.exchanges, intervals(settings))
+        context = replace(opened, catalogues=refresher)
+        app = create_app(settings, Role.ALL)
+        use_context(app, context)
+        transport = httpx.ASGITransport(app)
+        http = await stack.enter_async_context(
+            httpx.AsyncClient(transport=transport, base_url="http://botkeys.test")
+        )
+        issuer = DevelopmentIssuer(context.settings.keys_folder)
+        big = account_id(issuer.issuer, ACCOUNT)
+        keys = WebhookKeys(KeyFolder(context.settings.keys_folder).read_secret(KeyKind.WEBHOOK))
+        tasks = await stack.enter_async_context(sweeps(database, owner, refresher, keys))
+        scene = await set_scene(http, issuer.token(ACCOUNT), big, owner, tasks)
+        meter = Meter(owner, [(database, _CONNECTIONS), (owner, _CONNECTIONS)])
+        document = openapi_document(app)
+        begin = 0
+        for size in sizes:
+            report(f"growing to {size:,} keys")
+            await grow(
+                owner_url,
+                big,
+                begin,
+                size,
+                webhook=scene.webhook,
+                audit_key=bytes(context.audit.reveal()),
+            )
+            report(f"measuring at {size:,} keys")
+            await curves.at(size, meter, document, scene, tasks)
+            begin = size
+    return curves.all
+
+
+def _open(url: str, stack: AsyncExitStack) -> Database:
+    database = open_database(
+        url,
+        application_name="botkeys-growth",
+        pool_size=_CONNECTIONS,
+        pool_timeout=60,
+        statement_timeout=600,
+    )
+    stack.push_async_callback(database.close)
+    return database
