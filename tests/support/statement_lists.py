@@ -16,6 +16,8 @@ READINGS = frozenset(
         "app.worker.waiting:_read_operations",
         "app.worker.waiting:_read_outbox",
         "app.worker.waiting:_read_stale_days",
+        # How often bots were asked for heartbeats, once for each process.
+        "app.domains.runtime.heartbeat.writer:_LAST_LEASE",
         # The heads of all accounts with open streams.
         "app.domains.events.watch:_HEADS",
         # Commands of operators.

@@ -12,13 +12,21 @@ PER_SECOND = 50
 LEASE = timedelta(seconds=30)
 
 
-def lived(bots: int, seconds: float, pace: HeartbeatPace, now: list[float]) -> list[float]:
-    """Let bots send heartbeats as they are asked to; return the interval at the end of each second.
+def lived(
+    bots: int,
+    seconds: float,
+    pace: HeartbeatPace,
+    now: list[float],
+    *,
+    within: float = SHORTEST,
+) -> list[float]:
+    """Let bots send heartbeats as they are asked to, the first ones `within` seconds; return the
+    interval at the end of each second.
 
     Fails if a bot was asked for an interval that its lease does not cover, jitter included.
     """
     jitter = random.Random(7)  # noqa: S311  # spreads load, guards nothing
-    due = [(now[0] + jitter.uniform(0, SHORTEST), number) for number in range(bots)]
+    due = [(now[0] + jitter.uniform(0, within), number) for number in range(bots)]
     heapq.heapify(due)
     until = now[0] + seconds
     seen: list[float] = []
@@ -67,3 +75,33 @@ def test_the_lease_grows_with_the_interval() -> None:
     assert pace.lease == LEASE
     lived(9_000, 200, pace, now)
     assert pace.lease == LEASE * 6
+
+
+def test_a_process_that_starts_goes_on_with_the_interval_that_bots_have() -> None:
+    """Rule R101. A fresh one would ask many bots at once to come back much too soon."""
+    now = [0.0]
+    former = HeartbeatPace(PER_SECOND, LEASE, clock=lambda: now[0])
+    lived(9_000, 200, former, now)
+    pace = HeartbeatPace(PER_SECOND, LEASE, clock=lambda: now[0])
+    pace.resume(former.lease.total_seconds())
+    assert (pace.next_in, pace.lease) == (LONGEST, LEASE * 6)
+    assert min(lived(9_000, 100, pace, now, within=LONGEST)) == LONGEST
+
+
+@pytest.mark.parametrize(("lease", "interval"), [(1, 10), (30, 10), (90, 30), (10_000, 60)])
+def test_an_interval_that_is_taken_over_keeps_its_bounds(lease: float, interval: int) -> None:
+    pace = HeartbeatPace(PER_SECOND, LEASE)
+    pace.resume(lease)
+    assert pace.next_in == interval
+
+
+@pytest.mark.parametrize("seconds", [15, 70, 600])
+def test_an_outage_is_no_sign_that_there_are_few_bots(seconds: float) -> None:
+    """Rule R101. All of them come back within seconds, each once it is due."""
+    now = [0.0]
+    pace = HeartbeatPace(PER_SECOND, LEASE, clock=lambda: now[0])
+    lived(2_000, 300, pace, now)
+    before = pace.next_in
+    now[0] += seconds
+    seen = lived(2_000, 60, pace, now, within=before)
+    assert min(seen) >= before * 0.8

@@ -28,6 +28,9 @@ class HeartbeatPace:
 
     The interval grows in steps, at most to the double in ten seconds. So the lease that a heartbeat
     was written with, by the interval before, covers the one that its answer asks for.
+
+    Spans without a single heartbeat are left out of the minute: where there are many bots, the
+    database was away, and all of them come back.
     """
 
     def __init__(
@@ -42,6 +45,16 @@ class HeartbeatPace:
         self._past: deque[float] = deque(maxlen=_SPANS)
         self._present = 0.0
         self.next_in = SHORTEST
+        self.lease = self._lease()
+
+    def resume(self, lease: float) -> None:
+        """Begin with the interval that bots were last asked for, by the lease that they have.
+
+        A process that has just started counts few bots, and would ask those who come first to come
+        back much too soon.
+        """
+        asked = round(lease / self._shortest_lease.total_seconds() * SHORTEST)
+        self.next_in = min(max(asked, SHORTEST), LONGEST)
         self.lease = self._lease()
 
     def beat(self) -> int:
@@ -60,9 +73,9 @@ class HeartbeatPace:
 
     def _set(self, now: float) -> None:
         """Begin a new span, and with it set the pace."""
-        passed = min(int((now - self._span_began) // _SPAN), _SPANS)
+        silent = (now - self._span_began) // _SPAN - 1
+        self._began += silent * _SPAN
         self._past.append(self._present)
-        self._past.extend([0.0] * (passed - 1))
         self._present = 0.0
         self._span_began = now
         seconds = min(now - self._began, _SPAN * _SPANS)

@@ -167,6 +167,20 @@ _LOCK = Statement(
 )
 _LOCK_HEAD = Statement(text("SELECT FROM event_heads WHERE account_id = :account FOR UPDATE"))
 
+_LAST_LEASE = Statement(
+    text(
+        """
+        SELECT avg(extract(epoch FROM lease_until - last_heartbeat_at))
+        FROM (
+            SELECT lease_until, last_heartbeat_at FROM presence
+            WHERE last_heartbeat_at > now() - interval '1 day'
+            LIMIT 1000
+        ) AS asked
+        """
+    )
+)
+"""The average lease of up to 1,000 bots of any accounts: how long it was when they last got one."""
+
 
 class HeartbeatWriter:
     """The writer of a process. While one batch is written the next one gathers."""
@@ -175,6 +189,7 @@ class HeartbeatWriter:
         self._database = database
         self._metrics = metrics
         self.pace = pace
+        self._resumed = False
         self._alone = asyncio.Semaphore(_AT_ONCE)
         self._batcher = Batcher(self._write_batch, size=BATCH, at_once=1)
 
@@ -191,6 +206,8 @@ class HeartbeatWriter:
         await self._batcher.close()
 
     async def _write_batch(self, batch: Batch[BotRef, bool]) -> None:
+        if not self._resumed:
+            await self._resume()
         waiting: Waiting = {}
         for (account_id, bot_id), reply in batch:
             waiting.setdefault(account_id, {}).setdefault(bot_id, []).append(reply)
@@ -208,6 +225,13 @@ class HeartbeatWriter:
         for account_id, bots in waiting.items():
             for bot_id, replies in bots.items():
                 self._batcher.start(self._write_alone((account_id, bot_id), replies))
+
+    async def _resume(self) -> None:
+        """Take over the pace that other processes, or this one before its start, have set."""
+        ((lease,),) = await self._database.autocommit.fetch(_LAST_LEASE)
+        if lease is not None:
+            self.pace.resume(float(lease))
+        self._resumed = True
 
     async def _write_free(self, waiting: Waiting) -> None:
         """Write the bots that exist and are not locked, and remove them from those waiting."""
