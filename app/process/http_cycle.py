@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from app.kit.flag import Flag
 from app.process.connections import Connections
 
 
@@ -24,6 +25,7 @@ class Flow(FlowControl):
 
     def __init__(self, protocol: Connection, transport: asyncio.Transport) -> None:
         super().__init__(transport)
+        self._is_writable_event = cast(asyncio.Event, Flag(is_set=True))
         self._protocol = protocol
 
     def resume_reading(self) -> None:

@@ -98,7 +98,7 @@ async def test_a_configuration_is_built_again_when_a_row_changed_and_only_then(
     bot, _, _ = await world.user().ready_bot()
     rows = await read_one(world.context.database.autocommit, bot.account_id, bot.id)
     others = [row._replace(bot_id=UUID(int=1)) for row in rows]
-    config_cache = ConfigCache(world.context.exchanges, refuse_withdrawal=True, kept=1)
+    config_cache = ConfigCache(world.context.exchanges, refuse_withdrawal=True, documents=1)
 
     first = config_cache.of(rows)
     assert config_cache.of(list(rows)) is first

@@ -3,14 +3,24 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
-from uuid import UUID
 
 from app.domains.bots.config_rows import ConfigRow
 from app.domains.runtime.config.document import config_document
 from app.kit.json_codec import dumps
 from botkeys.exchanges.registry import Exchanges
 
-KEPT = 1000
+DOCUMENTS = 1_000
+SUMMARIES = 50_000
+"""How many a process keeps. A document takes some kilobytes, a summary 350 bytes: it is all that a
+heartbeat and a configuration that has not changed need.
+"""
+
+
+class Summary(NamedTuple):
+    """What a configuration comes to."""
+
+    version: str
+    may_open_positions: bool
 
 
 class Configuration(NamedTuple):
@@ -21,49 +31,63 @@ class Configuration(NamedTuple):
     document: bytes
 
 
-class _Made(NamedTuple):
-    rows: Sequence[ConfigRow]
-    configuration: Configuration
-
-
 class ConfigCache:
     """The cache of a process. It saves work and never reads: the result depends on the rows
-    alone.
+    alone, of which it keeps a hash.
     """
 
-    def __init__(self, exchanges: Exchanges, *, refuse_withdrawal: bool, kept: int = KEPT) -> None:
+    def __init__(
+        self,
+        exchanges: Exchanges,
+        *,
+        refuse_withdrawal: bool,
+        documents: int = DOCUMENTS,
+        summaries: int = SUMMARIES,
+    ) -> None:
         self._exchanges = exchanges
         self._refuse_withdrawal = refuse_withdrawal
-        self._kept = kept
-        self._made: OrderedDict[tuple[UUID, UUID], _Made] = OrderedDict()
+        self._documents: OrderedDict[int, tuple[int, Configuration]] = OrderedDict()
+        self._summaries: OrderedDict[int, tuple[int, Summary]] = OrderedDict()
+        self._most_documents = documents
+        self._most_summaries = summaries
 
     def of(self, rows: Sequence[ConfigRow]) -> Configuration:
         """Return the configuration of the bot whose rows these are. Evicts the least recently used
         first.
         """
-        name = (rows[0].account_id, rows[0].bot_id)
-        known = self._made.get(name)
-        if known is not None and known.rows == rows:
-            self._made.move_to_end(name)
-            return known.configuration
+        return self._of(rows, _name_of(rows), hash(tuple(rows)))
+
+    def summary(self, rows: Sequence[ConfigRow]) -> Summary:
+        """Return the same without the document, which is then built at most once."""
+        name, seen = _name_of(rows), hash(tuple(rows))
+        known = self._summaries.get(name)
+        if known is not None and known[0] == seen:
+            self._summaries.move_to_end(name)
+            return known[1]
+        made = self._of(rows, name, seen)
+        summary = Summary(made.version, made.may_open_positions)
+        self._summaries[name] = (seen, summary)
+        self._summaries.move_to_end(name)
+        if len(self._summaries) > self._most_summaries:
+            self._summaries.popitem(last=False)
+        return summary
+
+    def _of(self, rows: Sequence[ConfigRow], name: int, seen: int) -> Configuration:
+        known = self._documents.get(name)
+        if known is not None and known[0] == seen:
+            self._documents.move_to_end(name)
+            return known[1]
         content = config_document(rows, self._exchanges, refuse_withdrawal=self._refuse_withdrawal)
         # A copy: the buffer that orjson returns keeps its full capacity, several times the content.
         document = bytes(memoryview(dumps(content)))
         made = Configuration(content["version"], content["may_open_positions"], document)
-        self._made[name] = _Made(_sparingly(rows), made)
-        self._made.move_to_end(name)
-        if len(self._made) > self._kept:
-            self._made.popitem(last=False)
+        self._documents[name] = (seen, made)
+        self._documents.move_to_end(name)
+        if len(self._documents) > self._most_documents:
+            self._documents.popitem(last=False)
         return made
 
 
-def _sparingly(rows: Sequence[ConfigRow]) -> Sequence[ConfigRow]:
-    """Return equal rows that share their values. Most values of a row belong to its bot and key,
-    and the driver created them separately for each row.
-    """
-    first = rows[0]
-    same = [
-        ConfigRow._make(ours if ours == own else own for ours, own in zip(first, row, strict=True))
-        for row in rows[1:]
-    ]
-    return [first, *same]
+def _name_of(rows: Sequence[ConfigRow]) -> int:
+    """Return the bot's id as a number, which is hashed faster. The account is part of the rows."""
+    return rows[0].bot_id.int

@@ -58,7 +58,7 @@ class HeartbeatService:
         rows = self._rows or await self._loader.read(account_id, bot_id)
         if not rows:
             raise Unauthenticated(TokenFault.REVOKED)
-        config = self._config_cache.of(rows)
+        config = self._config_cache.summary(rows)
         return {
             "config_version": config.version,
             "may_open_positions": config.may_open_positions,

@@ -219,7 +219,9 @@ class ConfigPublisher:
         if not current or watched.seen == seen:
             return
         try:
-            config = self._config_cache.of(rows)
+            version = self._config_cache.summary(rows).version
+            lacking = [known for known in current if known.lacks(version)]
+            config = self._config_cache.of(rows) if lacking else None
         except Exception as error:  # noqa: BLE001  # a failure of one bot must not affect others
             log.error("stream_failed", exception=type(error).__name__)  # noqa: TRY400  # as above
             for subscription in current:
@@ -229,4 +231,7 @@ class ConfigPublisher:
         watched.seen = seen if current == watched.subscriptions else None
         watched.rows = len(rows)
         for subscription in current:
-            subscription.offer(config)
+            if config is not None and subscription.lacks(version):
+                subscription.offer(config)
+            else:
+                subscription.confirm()

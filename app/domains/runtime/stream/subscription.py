@@ -43,13 +43,21 @@ class Subscription:
     def ended(self) -> bool:
         return self.closed or self._loop.time() >= self._ends_at
 
+    def lacks(self, version: str) -> bool:
+        """Return whether the bot neither has this version nor will get it anyway."""
+        return version != self._offered
+
     def offer(self, config: Configuration) -> None:
-        """Replace the pending configuration, unless the bot has or will get this version anyway."""
-        if config.version != self._offered:
-            self._offered = config.version
-            self._pending = config
-            _wake(self._news)
-        self._was_read()
+        """Replace the pending configuration."""
+        self._offered = config.version
+        self._pending = config
+        _wake(self._news)
+        self.confirm()
+
+    def confirm(self) -> None:
+        """Note that the bot's configuration was read for this stream."""
+        _wake(self._read)
+        self._read = None
 
     async def read(self) -> None:
         """Return once the first configuration was read for this stream, or the stream has ended."""
@@ -82,12 +90,8 @@ class Subscription:
             self.closed = True
             self.revoked, self.replaced = revoked, replaced
             _wake(self._news)
-            self._was_read()
+            self.confirm()
             self._forget(self)
-
-    def _was_read(self) -> None:
-        _wake(self._read)
-        self._read = None
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:
