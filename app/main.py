@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from app.api import health
 from app.api import openapi as documentation
+from app.api.admission import Admission
 from app.api.application import new_application
 from app.api.body_limit import BodyLimitMiddleware
 from app.api.cross_origin import CrossOriginMiddleware
@@ -198,6 +199,7 @@ def use_context(app: FastAPI, context: Context) -> None:
         executor=context.database.autocommit,
         bot_tokens=None if runtime is None else runtime.token,
         limits=context.limits,
+        admission=Admission(),
         sessions=_sessions(context),
     )
     if serves_dashboard(settings, context.role):

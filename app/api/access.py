@@ -31,6 +31,9 @@ class Access:
 
     A route that takes `batches` may be sent more than 64 KiB: up to the limit of the settings. One
     that takes a file of one of the media types `files` reads it piece by piece.
+
+    A `paced` route is for bots, and called by thousands at once when a process has restarted: they
+    are let in a few at a time (`app.api.admission`).
     """
 
     for_bots: bool
@@ -45,6 +48,7 @@ class Access:
     batches: bool = False
     dear: bool = False
     files: tuple[str, ...] = ()
+    paced: bool = False
 
     def scopes_for(self, query: Iterable[tuple[str, str]]) -> tuple[Scope, ...]:
         """Return the scopes that a request with these query parameters needs."""
@@ -88,10 +92,18 @@ def for_bots(
     reads_config: bool = False,
     hot: bool = False,
     batches: bool = False,
+    paced: bool = False,
 ) -> Callable[[Endpoint], Endpoint]:
     """Declare a route for bots, each for its own account and bot only."""
     return _mark(
-        Access(for_bots=True, action=action, reads_config=reads_config, hot=hot, batches=batches)
+        Access(
+            for_bots=True,
+            action=action,
+            reads_config=reads_config,
+            hot=hot,
+            batches=batches,
+            paced=paced,
+        )
     )
 
 

@@ -3,6 +3,7 @@
 from fastapi import Request
 
 from app.api.access import Access
+from app.api.admission import Admission
 from app.auth.authenticator import authenticate_user, named_bot, read_bot_token
 from app.auth.errors import (
     ActAsNotAllowed,
@@ -48,6 +49,7 @@ class Authentication:
         executor: Executor,
         bot_tokens: SecretBytes | None,
         limits: RequestLimits,
+        admission: Admission,
         sessions: SessionLookup | None = None,
     ) -> None:
         self._verifier = verifier
@@ -56,6 +58,7 @@ class Authentication:
         self._executor = executor
         self._bot_tokens = bot_tokens
         self._limits = limits
+        self._admission = admission
         self._sessions = sessions
         self._security = SecurityLog()
 
@@ -118,8 +121,9 @@ class Authentication:
     async def bot(self, request: Request, access: Access) -> BotPrincipal:
         """Return the bot that the token belongs to, and count the request.
 
-        If the route reads the bot's configuration, token and rows come from one statement. Raises
-        `Unauthenticated`, `WrongTokenKind` or `RateLimited`.
+        If the route reads the bot's configuration, token and rows come from one statement. On a
+        paced one the caller has entered `admission`, which the request's state then names. Raises
+        `Unauthenticated`, `WrongTokenKind`, `RateLimited` or `Unavailable`.
         """
         visit = self._visit(request)
         try:
@@ -175,6 +179,9 @@ class Authentication:
         self._limits.bot.require(claimed.bot_id)
         if self._bot_tokens is None:
             raise RuntimeError("a route for bots is served by a process without the role runtime")
+        if access.paced:
+            await self._admission.enter(claimed.account_id)
+            request.scope["state"]["admission"] = self._admission
         if access.reads_config:
             rows = await self._config_rows.read(claimed.account_id, claimed.bot_id)
             request.scope["state"]["config_rows"] = rows

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.api.access import Access
+from app.api.admission import Admission
 from app.api.pipeline import Check, Handler
 from app.api.problems import from_http_exception, validation_problem
 from app.api.shares import Share, Shares
@@ -124,9 +125,13 @@ class _Passage:
         self._lease: ClaimLease | None = None
 
     def end(self) -> None:
-        """Stop renewing the claim."""
+        """Stop renewing the claim, and make room for the next caller of a paced route."""
         if self._lease is not None:
             self._lease.end()
+        if self._access.paced:
+            admission: Admission | None = self._request.scope["state"].pop("admission", None)
+            if admission is not None:
+                admission.leave()
 
     async def answer(self, check: Check, handle: Handler) -> Response:
         caller = await self._authenticate()

@@ -104,7 +104,7 @@ def _event(config: Configuration) -> bytes:
     response_class=Response,
     responses=_STREAM,
 )
-@for_bots()
+@for_bots(reads_config=True, hot=True, paced=True)
 async def stream_config(
     streams: Streams,
     caller: CurrentCaller,

@@ -1,0 +1,100 @@
+"""Lets callers in a few at a time when thousands come at once, as after a restart."""
+
+import asyncio
+from collections import OrderedDict, deque
+from math import ceil
+from uuid import UUID
+
+from app.errors import Unavailable
+
+AT_ONCE = 16
+"""Few enough that whatever else the process does meanwhile waits for a few milliseconds."""
+PATIENCE = 10.0
+"""Seconds that a caller waits in line: less than any proxy waits for the head of a response."""
+LONGEST = 60
+"""Seconds after which a caller that was not let in is asked to come back, at most."""
+_USUAL = 0.003
+_WEIGHT = 0.05
+_FULL = "Very many bots are connecting at the moment. Try again when Retry-After says."
+
+
+class Admission:
+    """Places for `at_once` callers in a process, and a line for the others.
+
+    The accounts in the line take turns, so that one with a thousand bots does not keep the others
+    out. A caller that would have to wait too long is refused at once, and each is asked to come
+    back when its turn would come: at the pace at which the process has let others in.
+    """
+
+    def __init__(self, at_once: int = AT_ONCE, patience: float = PATIENCE) -> None:
+        self._free = at_once
+        self._patience = patience
+        self._lines: OrderedDict[UUID, deque[asyncio.Future[None]]] = OrderedDict()
+        self._waiting = 0
+        self._each = _USUAL
+        self._promised = 0.0
+        self._let_in_at = 0.0
+
+    @property
+    def waiting(self) -> int:
+        """Return how many are in line."""
+        return self._waiting
+
+    async def enter(self, account_id: UUID) -> None:
+        """Return when there is a place; raise `Unavailable` if the line is too long.
+
+        Who has returned from here must `leave`.
+        """
+        if self._free:
+            self._free -= 1
+            return
+        loop = asyncio.get_running_loop()
+        if self._waiting * self._each >= self._patience:
+            raise self._refusal(loop.time())
+        turn = loop.create_future()
+        self._lines.setdefault(account_id, deque()).append(turn)
+        if not self._waiting:
+            self._let_in_at = loop.time()
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._patience):
+                await self._until(turn)
+        except TimeoutError:
+            raise self._refusal(loop.time()) from None
+
+    async def _until(self, turn: asyncio.Future[None]) -> None:
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._waiting -= 1
+            else:
+                self.leave()  # it was let in at the same moment
+            raise
+
+    def leave(self) -> None:
+        """Give the place to the account whose turn it is, or free it."""
+        while self._lines:
+            account_id, line = self._lines.popitem(last=False)
+            while line and line[0].done():
+                line.popleft()
+            if not line:
+                continue
+            turn = line.popleft()
+            if line:
+                self._lines[account_id] = line
+            self._waiting -= 1
+            self._note(turn.get_loop().time())
+            turn.set_result(None)
+            return
+        self._free += 1
+
+    def _refusal(self, now: float) -> Unavailable:
+        """Return a refusal that names a time of its own, after all that wait or were refused."""
+        self._promised = max(self._promised, now + self._waiting * self._each) + self._each
+        return Unavailable(_FULL, retry_after=min(max(1, ceil(self._promised - now)), LONGEST))
+
+    def _note(self, now: float) -> None:
+        """Take note of how long it took until the next one was let in."""
+        self._each += (now - self._let_in_at - self._each) * _WEIGHT
+        self._let_in_at = now
