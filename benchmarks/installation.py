@@ -50,11 +50,20 @@ class Installation:
         """Return a user's token, which the service verifies like any other."""
         return DevelopmentIssuer(self.folder / "api").token(account)
 
-    def service(self, role: Role = "api", processes: int = 1) -> AbstractContextManager[Server]:
-        """Run `botkeys serve --role …` until the context ends."""
+    def service(
+        self,
+        role: Role = "api",
+        processes: int = 1,
+        *,
+        port: int | None = None,
+        **settings: object,
+    ) -> AbstractContextManager[Server]:
+        """Run `botkeys serve --role …` until the context ends, with further settings."""
         botkeys = Path(sys.executable).with_name("botkeys")
         command = (botkeys, "serve", "--role", role, "--processes", str(processes))
-        return running(command, self._environment(role), "/readyz", self.folder / f"{role}.log")
+        environment = self._environment(role)
+        environment |= {f"BOTKEYS_{name.upper()}": str(value) for name, value in settings.items()}
+        return running(command, environment, "/readyz", self.folder / f"{role}.log", port)
 
     def floor(self) -> AbstractContextManager[Server]:
         """Run the bare function with a filled pool; it has the keys of the role `runtime`."""

@@ -82,13 +82,18 @@ def _cpu_seconds(pid: int) -> float:
 
 @contextmanager
 def running(
-    command: Sequence[str | Path], environment: Mapping[str, str], ready: str, log: Path
+    command: Sequence[str | Path],
+    environment: Mapping[str, str],
+    ready: str,
+    log: Path,
+    port: int | None = None,
 ) -> Iterator[Server]:
     """Yield the server once it answers `ready` with 200; stop it when the context ends.
 
-    `environment` has the only Botkeys settings that it sees; the port is added to them.
+    `environment` has the only Botkeys settings that it sees; the port is added to them, a free one
+    unless it is given.
     """
-    port = _free_port()
+    port = _free_port() if port is None else port
     foreign = {name: text for name, text in os.environ.items() if not name.startswith("BOTKEYS_")}
     # With this variable every start would compile all modules again, unlike an installed service.
     foreign.pop("PYTHONDONTWRITEBYTECODE", None)

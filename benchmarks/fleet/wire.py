@@ -1,0 +1,223 @@
+"""A bot's connections to the service, as little work as possible, from an address of its own.
+
+It takes the place of the SDK's `Connection`: the SDK's loops run over it as they are. Their own
+transport would take most of this machine for 20,000 bots, and leave none to the service.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+from botkeys.client.models import refusal
+from botkeys.transport.client import HttpAnswer
+from botkeys.transport.errors import Unreachable
+
+HOST = "127.0.0.1"
+_UNAUTHENTICATED = 401
+_END = b"\r\n\r\n"
+_PATIENCE = 60.0
+
+
+class _Exchange(asyncio.Protocol):
+    """One request and its response, whose head and parts of the body can be awaited."""
+
+    def __init__(self, request: bytes) -> None:
+        self.status = 0
+        self.headers: dict[str, str] = {}
+        self._request = request
+        self._text = b""
+        self._length: int | None = None
+        self._chunked = False
+        self._parts: list[bytes] = []
+        self._ended = self._lost = False
+        self._news: asyncio.Future[None] | None = None
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.write(self._request)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self._lost = True
+        self._wake()
+
+    def data_received(self, data: bytes) -> None:
+        self._text += data
+        if not self.status and not self._read_head():
+            return
+        if self._chunked:
+            self._read_chunks()
+        elif self._text:
+            self._parts.append(self._text)
+            self._length = (self._length or 0) - len(self._text)
+            self._text = b""
+        if not self._chunked and not self._length:
+            self._ended = True
+        self._wake()
+
+    def _read_head(self) -> bool:
+        head, end, rest = self._text.partition(_END)
+        if not end:
+            return False
+        first, *lines = head.decode("latin-1").split("\r\n")
+        self.status = int(first.split(" ")[1])
+        for line in lines:
+            name, _, value = line.partition(":")
+            self.headers[name.lower()] = value.strip()
+        self._text = rest
+        self._length = int(self.headers.get("content-length", "0"))
+        self._chunked = self.headers.get("transfer-encoding") == "chunked"
+        return True
+
+    def _read_chunks(self) -> None:
+        while True:
+            size_text, end, rest = self._text.partition(b"\r\n")
+            if not end:
+                return
+            size = int(size_text, 16)
+            if len(rest) < size + 2:
+                return
+            if not size:
+                self._ended = True
+                return
+            self._parts.append(rest[:size])
+            self._text = rest[size + 2 :]
+
+    def _wake(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    async def _wait(self) -> None:
+        self._news = asyncio.get_running_loop().create_future()
+        await self._news
+
+    async def head(self) -> None:
+        while not self.status:
+            if self._lost:
+                raise Unreachable(HOST, "closed")
+            await self._wait()
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body's parts; raise `Unreachable` if it was cut short."""
+        while True:
+            while self._parts:
+                yield self._parts.pop(0)
+            if self._ended:
+                return
+            if self._lost:
+                raise Unreachable(HOST, "closed")
+            await self._wait()
+
+    async def answer(self) -> HttpAnswer:
+        body = b"".join([chunk async for chunk in self.chunks()])
+        return HttpAnswer(self.status, self.headers, body)
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+
+
+class Wire:
+    """A bot's way to the service; `opened` and `ended` are called with each stream of it."""
+
+    def __init__(
+        self,
+        port: int,
+        token: str,
+        source: str,
+        *,
+        opened: Callable[[], None],
+        ended: Callable[[], None],
+        refused: Callable[[int], None],
+    ) -> None:
+        self._port = port
+        self._token = token
+        self._source = source
+        self._opened = opened
+        self._ended = ended
+        self._refused = refused
+        self._stream: _Exchange | None = None
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        safe: bool | None = None,
+    ) -> HttpAnswer:
+        """Make one request over a connection of its own, as a bot does that calls every 10 s."""
+        del safe
+        content = b"" if body is None else json.dumps(body).encode()
+        sent = dict(headers or {})
+        if body is not None:
+            sent["Content-Type"] = "application/json"
+        if method != "GET":
+            sent["Content-Length"] = str(len(content))
+        exchange = await self._begin(method, path, sent, content)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await exchange.head()
+                answer = await exchange.answer()
+        finally:
+            exchange.close()
+        self.raise_if_revoked(answer)
+        return answer
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, headers: Mapping[str, str], idle_timeout: float
+    ) -> AsyncIterator[_Exchange]:
+        exchange = await self._begin("GET", path, headers, b"")
+        try:
+            async with asyncio.timeout(idle_timeout):
+                await exchange.head()
+        except TimeoutError:
+            exchange.close()
+            raise Unreachable(HOST, "silent") from None
+        if exchange.status != 200:  # HTTP's OK
+            self._refused(exchange.status)
+            try:
+                yield exchange
+            finally:
+                exchange.close()
+            return
+        self._stream = exchange
+        self._opened()
+        try:
+            yield exchange
+        finally:
+            self._stream = None
+            self._ended()
+            exchange.close()
+
+    def raise_if_revoked(self, answer: HttpAnswer) -> None:
+        if answer.status == _UNAUTHENTICATED:
+            raise refusal(answer)
+
+    def drop(self) -> None:
+        """Cut the stream without a word."""
+        if self._stream is not None:
+            self._stream.close()
+
+    async def _begin(
+        self, method: str, path: str, headers: Mapping[str, str], content: bytes
+    ) -> _Exchange:
+        lines = [
+            f"{method} {path} HTTP/1.1",
+            f"Host: {HOST}:{self._port}",
+            f"Authorization: Bearer {self._token}",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
+        request = "\r\n".join((*lines, "", "")).encode() + content
+        try:
+            _, exchange = await asyncio.get_running_loop().create_connection(
+                lambda: _Exchange(request), HOST, self._port, local_addr=(self._source, 0)
+            )
+        except OSError as error:
+            raise Unreachable(HOST, type(error).__name__) from None
+        return exchange
