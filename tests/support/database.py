@@ -1,5 +1,6 @@
 """Databases for tests: real PostgreSQL, real migrations, real privileges."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +18,7 @@ from app.db.engine import Database, open_database
 from app.db.migrate import migrate
 from app.db.outcome import Outcomes
 from app.db.transactions import SessionTransaction
+from tests.support.distributed import Distributed, distributed
 
 TEMPLATE = "botkeys_template"
 FAST = {
@@ -48,6 +50,9 @@ class Server:
 
     superuser: str
     service: str
+    cluster: Distributed | None = None
+    """The Citus cluster of a server named by BOTKEYS_TEST_DATABASE_URL, if it is one's coordinator.
+    """
 
     def url(self, database: str, *, superuser: bool = False) -> str:
         base = make_url(self.superuser if superuser else self.service)
@@ -59,7 +64,10 @@ def running_server(folder: Path) -> Iterator[Server]:
     """Yield an embedded server without durability, or the server named by the environment."""
     other = os.environ.get("BOTKEYS_TEST_DATABASE_URL")
     if other is not None:
-        yield Server(other, other)
+        cluster = asyncio.run(distributed(other))
+        yield Server(other, other, cluster)
+        if cluster is not None:
+            asyncio.run(cluster.close())
         return
     with EmbeddedPostgres(folder / "postgres", settings=FAST) as postgres:
         yield Server(postgres.url("postgres", "postgres"), postgres.url("botkeys_service"))
@@ -78,7 +86,9 @@ async def execute(url: str, *statements: str) -> None:
 
 
 async def make_template(server: Server) -> None:
-    """Create the database that all others are copies of."""
+    """Create the database that all others are copies of; Citus makes no copies."""
+    if server.cluster is not None:
+        return
     await execute(
         server.superuser,
         f"DROP DATABASE IF EXISTS {TEMPLATE}",
@@ -92,6 +102,13 @@ async def make_template(server: Server) -> None:
 @asynccontextmanager
 async def database_copy(server: Server) -> AsyncIterator[str]:
     """Yield the name of a fresh copy of the template, for tests with several connections."""
+    if server.cluster is not None:
+        name = await server.cluster.borrow()
+        try:
+            yield name
+        finally:
+            await server.cluster.give_back(name)
+        return
     name = f"test_{uuid4().hex}"
     await execute(server.superuser, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     try:
