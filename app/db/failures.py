@@ -1,5 +1,7 @@
 """What a database failure means for the request that met it."""
 
+import re
+
 import asyncpg
 from sqlalchemy.connectors.asyncio import AsyncAdapt_Error
 from sqlalchemy.exc import (
@@ -195,12 +197,22 @@ def schema_sentence(error: BaseException) -> str | None:
     return None
 
 
+_ON_SHARD = re.compile(r'constraint "(\w+)_[0-9]+"')
+
+
 def violated_constraint(error: DBAPIError) -> str | None:
-    """Return the name of the constraint that rejected a row, if that is what happened."""
+    """Return the name of the constraint that rejected a row, if that is what happened.
+
+    The coordinator of a Citus cluster passes on a node's message alone, in which the number of the
+    table's shard follows the name.
+    """
     cause: BaseException | None = error.orig
     while cause is not None:
         name = getattr(cause, "constraint_name", None)
         if isinstance(name, str):
             return name
+        if isinstance(cause, asyncpg.IntegrityConstraintViolationError):
+            found = _ON_SHARD.search(str(cause))
+            return found[1] if found else None
         cause = cause.__cause__
     return None

@@ -10,7 +10,14 @@ from sqlalchemy.connectors.asyncio import AsyncAdapt_Error
 from sqlalchemy.exc import DBAPIError, InterfaceError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from app.db.failures import CommitLost, is_answer, is_lost, is_of_database, is_outage
+from app.db.failures import (
+    CommitLost,
+    is_answer,
+    is_lost,
+    is_of_database,
+    is_outage,
+    violated_constraint,
+)
 
 
 def of_server(code: str, severity: str = "ERROR") -> asyncpg.PostgresError:
@@ -109,3 +116,20 @@ def test_a_commit_that_the_server_refused_was_not_made(code: str) -> None:
     """R37."""
     assert is_answer(of_server(code))
     assert is_lost(of_server(code)) == (code == "25006")
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"C": "23505", "n": "uq_keys_account_id_fingerprint"}, "uq_keys_account_id_fingerprint"),
+        ({"C": "23505"}, "uq_keys_account_id_fingerprint"),
+        ({"C": "53100"}, None),
+    ],
+    ids=["of the server itself", "of a node, by a coordinator", "no constraint"],
+)
+def test_a_violated_constraint_has_its_name(fields: dict[str, str], name: str | None) -> None:
+    sentence = (
+        'duplicate key value violates unique constraint "uq_keys_account_id_fingerprint_102009"'
+    )
+    raised = asyncpg.PostgresError.new({"S": "ERROR", "V": "ERROR", "M": sentence, **fields})
+    assert violated_constraint(wrapped(raised)) == name
