@@ -198,6 +198,7 @@ def use_context(app: FastAPI, context: Context) -> None:
         config_rows=context.config_rows,
         executor=context.database.autocommit,
         bot_tokens=None if runtime is None else runtime.token,
+        releases_per_hour=settings.releases_per_hour,
         limits=context.limits,
         admission=Admission(),
         sessions=_sessions(context),

@@ -17,12 +17,13 @@ class Access:
 
     `action` names a write in the audit log; a refused one is recorded under the same name. A route
     that `reads_config` is for bots; its configuration rows (`bots.config_rows`) are read in one
-    statement with the token. `replayable` writes accept an Idempotency-Key; their responses contain
-    no secret, or are stored encrypted if the route `answers_secret`. Routes that work
-    `while_closing` the account, and for tokens from before its closure, concern the operation that
-    closes it, or check the account themselves. `scopes_of_query` are needed in addition where a
-    query parameter has a value. No endpoint checks scopes itself: it is not called for a repeated
-    request, whose stored response needs them as well.
+    statement with the token, as is what a release is made of for the route that `releases`.
+    `replayable` writes accept an Idempotency-Key; their responses contain no secret, or are stored
+    encrypted if the route `answers_secret`. Routes that work `while_closing` the account, and for
+    tokens from before its closure, concern the operation that closes it, or check the account
+    themselves. `scopes_of_query` are needed in addition where a query parameter has a value. No
+    endpoint checks scopes itself: it is not called for a repeated request, whose stored response
+    needs them as well.
 
     A `hot` route is called without the framework's solver of dependencies (`app.api.fast_path`).
     These are called most often, or take less time than the solver does.
@@ -43,6 +44,7 @@ class Access:
     replayable: bool = False
     answers_secret: bool = False
     reads_config: bool = False
+    releases: bool = False
     while_closing: bool = False
     hot: bool = False
     batches: bool = False
@@ -90,6 +92,7 @@ def for_bots(
     *,
     action: str | None = None,
     reads_config: bool = False,
+    releases: bool = False,
     hot: bool = False,
     batches: bool = False,
     paced: bool = False,
@@ -100,6 +103,7 @@ def for_bots(
             for_bots=True,
             action=action,
             reads_config=reads_config,
+            releases=releases,
             hot=hot,
             batches=batches,
             paced=paced,

@@ -129,14 +129,12 @@ def open_database(
     )
     watch(engine.sync_engine)
     sessions = _sessions(engine)
-    hot = transactions(engine, sessions)
+    # Without BEGIN a pooler may send a prepared statement's execution to another server connection.
+    each = AutocommitExecutor(engine, in_transaction=pooler)
+    hot = transactions(engine, sessions, each)
     if pooler:
-        # Without BEGIN a pooler may send a prepared statement's execution to another server
-        # connection.
-        each = AutocommitExecutor(engine, in_transaction=True)
         return Database(engine, sessions, sessions, each, hot, Outcomes(each))
     read_sessions = _sessions(engine.execution_options(isolation_level="AUTOCOMMIT"))
-    each = AutocommitExecutor(engine)
     return Database(engine, sessions, read_sessions, each, hot, Outcomes(each))
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.util import await_only, greenlet_spawn
 
 from app.db import outcome
 from app.db.driver import (
+    AutocommitExecutor,
     Executor,
     Rows,
     SessionExecutor,
@@ -36,6 +37,13 @@ class Transaction(Executor, Protocol):
     def begun(self) -> bool:
         """Return whether it holds a connection."""
 
+    async def at_once(self, statement: Statement, **parameters: Any) -> Rows:
+        """Run one statement in a transaction of its own, committed when this returns: one round
+        trip. No other statement may have begun a transaction.
+
+        Raises `CommitLost` if the connection died meanwhile.
+        """
+
     async def commit(self) -> bool:
         """Commit; return whether there was anything to commit.
 
@@ -56,6 +64,11 @@ class SessionTransaction:
     @property
     def begun(self) -> bool:
         return self._session.in_transaction()
+
+    async def at_once(self, statement: Statement, **parameters: Any) -> Rows:
+        rows = await self.fetch(statement, **parameters)
+        await self.commit()
+        return rows
 
     async def commit(self) -> bool:
         return self.begun and await outcome.commit(self._session)
@@ -124,8 +137,9 @@ class _Open:
 class DriverTransaction:
     """A transaction over any free connection of an engine."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, autocommit: AutocommitExecutor) -> None:
         self._engine = engine.sync_engine
+        self._autocommit = autocommit
         self._open: _Open | None = None
 
     @property
@@ -146,6 +160,11 @@ class DriverTransaction:
             *_, self._open.identity = rows[0]
         return rows
 
+    async def at_once(self, statement: Statement, **parameters: Any) -> Rows:
+        if self._open is not None:
+            raise RuntimeError("this transaction has begun")
+        return await self._autocommit.fetch(statement, **parameters)
+
     async def commit(self) -> bool:
         ended, self._open = self._open, None
         if ended is not None:
@@ -159,13 +178,15 @@ class DriverTransaction:
 
 
 def transactions(
-    engine: AsyncEngine, sessions: async_sessionmaker[AsyncSession]
+    engine: AsyncEngine,
+    sessions: async_sessionmaker[AsyncSession],
+    autocommit: AutocommitExecutor,
 ) -> Callable[[], Transaction]:
     """Return a factory of transactions for requests that write without a session."""
 
     def made() -> Transaction:
         if has_listeners(engine.sync_engine):
             return SessionTransaction(sessions())
-        return DriverTransaction(engine)
+        return DriverTransaction(engine, autocommit)
 
     return made

@@ -20,6 +20,8 @@ from app.db.driver import Executor
 from app.domains.accounts.status import OPEN, AccountStatus, AccountStatusCache
 from app.domains.bots.config_row_loader import ConfigRowLoader
 from app.domains.bots.token_repository import stored_token_hash
+from app.domains.runtime.release.at_once import read_ready
+from app.domains.runtime.release.repository import WINDOW
 from app.domains.sessions.lookup import FoundSession, SessionLookup, claimed_session
 from app.domains.sessions.visitor import read_visitor
 from app.errors import AppError, RateLimited, Unavailable
@@ -36,8 +38,8 @@ _NOTHING_SENT = (TokenFault.MISSING, TokenFault.NO_SESSION)
 class Authentication:
     """The authentication of a process.
 
-    `bot_tokens` is the HMAC key of bots' tokens, which only the role `runtime` holds. Without
-    `sessions` no cookie counts: there is no dashboard.
+    `bot_tokens` is the HMAC key of bots' tokens, which only the role `runtime` holds. A bot gets
+    `releases_per_hour`. Without `sessions` no cookie counts: there is no dashboard.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Authentication:
         config_rows: ConfigRowLoader,
         executor: Executor,
         bot_tokens: SecretBytes | None,
+        releases_per_hour: int,
         limits: RequestLimits,
         admission: Admission,
         sessions: SessionLookup | None = None,
@@ -57,6 +60,7 @@ class Authentication:
         self._config_rows = config_rows
         self._executor = executor
         self._bot_tokens = bot_tokens
+        self._releases_per_hour = releases_per_hour
         self._limits = limits
         self._admission = admission
         self._sessions = sessions
@@ -121,9 +125,10 @@ class Authentication:
     async def bot(self, request: Request, access: Access) -> BotPrincipal:
         """Return the bot that the token belongs to, and count the request.
 
-        If the route reads the bot's configuration, token and rows come from one statement. On a
-        paced one the caller has entered `admission`, which the request's state then names. Raises
-        `Unauthenticated`, `WrongTokenKind`, `RateLimited` or `Unavailable`.
+        If the route reads the bot's configuration or releases its credentials, token and rows come
+        from one statement. On a paced one the caller has entered `admission`, which the request's
+        state then names. Raises `Unauthenticated`, `WrongTokenKind`, `RateLimited` or
+        `Unavailable`.
         """
         visit = self._visit(request)
         try:
@@ -186,6 +191,18 @@ class Authentication:
             rows = await self._config_rows.read(claimed.account_id, claimed.bot_id)
             request.scope["state"]["config_rows"] = rows
             stored = rows[0].token_hash if rows else None
+        elif access.releases:
+            client = request.scope.get("client")
+            ready = await read_ready(
+                self._executor,
+                claimed.account_id,
+                claimed.bot_id,
+                client[0] if client else "",
+                self._releases_per_hour,
+                WINDOW,
+            )
+            request.scope["state"]["ready"] = ready
+            stored = ready.found.token_hash if ready else None
         else:
             stored = await stored_token_hash(self._executor, claimed.account_id, claimed.bot_id)
         key = bytes(self._bot_tokens.reveal())

@@ -120,42 +120,92 @@ class AuditLog:
         locked it.
         """
         account_id = self._caller.account_id
-        if self._caller.client_request_id is not None:
-            details["client_request_id"] = self._caller.client_request_id
-        principal = self._caller.principal
-        if isinstance(principal, UserPrincipal) and principal.session_id is not None:
-            details["session_id"] = str(principal.session_id)
         head = after or await self._head(account_id)
-        entry = Entry(
-            account_id=account_id,
-            sequence=head.sequence + 1,
-            id=self._ids(),
-            at=head.now.astimezone(UTC),
-            actor=self._caller.kind,
-            actor_id=self._caller.name,
+        columns = self._columns(
+            head,
             action=action,
             outcome=outcome,
             code=code,
             target=target,
-            target_id=None if target_id is None else str(target_id),
+            target_id=target_id,
             environment=environment,
-            address=self._caller.address,
-            request_id=self._caller.request_id,
             details=details,
         )
-        key = self._key.reveal()
-        mac = link(key, head.mac, entry)
-        columns = {**entry.members(), "details": dumps(details).decode()}
-        columns |= {"mac": mac, "format": FORMAT}
         if await self._may_seal(account_id, head):
-            columns["seal"] = seal(key, account_id, entry.sequence, mac)
-            columns["sealed_sequence"] = entry.sequence
+            columns["seal"] = self._seal(columns)
+            columns["sealed_sequence"] = columns["sequence"]
         else:
             # Verification goes on reporting it: no new entry may cover up what was cut.
             log.error("audit_log_was_cut", account_id=str(account_id), sequence=head.sequence)
             columns["seal"], columns["sealed_sequence"] = head.seal, head.sealed_sequence
         if not await self._executor.fetch(ADD, **columns):
             raise AuditHeadMoved
+
+    def sealed(
+        self,
+        action: str,
+        after: Head,
+        /,
+        *,
+        target: str,
+        target_id: UUID,
+        environment: str,
+        **details: Any,
+    ) -> dict[str, Any] | None:
+        """Return the columns of an entry that follows a sealed head, with its `seal`; `None` if
+        the head is not sealed by its newest entry.
+
+        Store them only after that very head.
+        """
+        account_id, at = self._caller.account_id, after.sealed_sequence
+        if at != after.sequence or not _is(
+            after.seal, seal(self._key.reveal(), account_id, at, after.mac)
+        ):
+            return None
+        columns = self._columns(
+            after,
+            action=action,
+            outcome="allowed",
+            code=None,
+            target=target,
+            target_id=target_id,
+            environment=environment,
+            details=details,
+        )
+        columns["seal"] = self._seal(columns)
+        return columns
+
+    def _columns(
+        self, head: Head, *, target_id: UUID | str | None, details: dict[str, Any], **members: Any
+    ) -> dict[str, Any]:
+        """Return the columns of the entry after this head, by name."""
+        caller = self._caller
+        if caller.client_request_id is not None:
+            details["client_request_id"] = caller.client_request_id
+        principal = caller.principal
+        if isinstance(principal, UserPrincipal) and principal.session_id is not None:
+            details["session_id"] = str(principal.session_id)
+        entry = Entry(
+            account_id=caller.account_id,
+            sequence=head.sequence + 1,
+            id=self._ids(),
+            at=head.now.astimezone(UTC),
+            actor=caller.kind,
+            actor_id=caller.name,
+            target_id=None if target_id is None else str(target_id),
+            address=caller.address,
+            request_id=caller.request_id,
+            details=details,
+            **members,
+        )
+        columns = {**entry.members(), "details": dumps(details).decode()}
+        columns["mac"] = link(self._key.reveal(), head.mac, entry)
+        columns["format"] = FORMAT
+        return columns
+
+    def _seal(self, columns: dict[str, Any]) -> bytes:
+        key = self._key.reveal()
+        return seal(key, columns["account_id"], columns["sequence"], columns["mac"])
 
     async def _may_seal(self, account_id: UUID, head: Head) -> bool:
         """Return whether the chain really ended at this head, as far as that can be known.

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from app.api.route import CurrentCaller, CurrentWork
 from app.context import Context, CurrentContext
@@ -21,10 +21,12 @@ def _keys(context: Context) -> RuntimeKeys:
 
 
 async def release_service(
-    work: CurrentWork, context: CurrentContext, caller: CurrentCaller
+    work: CurrentWork, context: CurrentContext, caller: CurrentCaller, request: Request
 ) -> ReleaseService:
     bot = caller.bot
     return ReleaseService(
+        ready=request.scope["state"]["ready"],
+        at_once=work.at_once,
         releases=ReleaseRepository(
             executor=work.transaction, account_id=bot.account_id, bot_id=bot.bot_id
         ),

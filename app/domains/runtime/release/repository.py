@@ -30,6 +30,9 @@ from app.db.outcome import IDENTIFIED
 from app.domains.audit.log import Head
 from botkeys.exchanges.model import ContractType, Environment
 
+WINDOW = timedelta(hours=1)
+"""The time in which a bot's releases are limited."""
+
 _ACCOUNT = bindparam("account", type_=Uuid())
 _BOT = bindparam("bot", type_=Uuid())
 _KEY = bindparam("key", type_=Uuid())
@@ -96,7 +99,7 @@ _OF_PAIR = and_(
     _PART.key_id == Key.id,
     _PART.version == -Key.version,
 )
-FOUND = Statement(
+FOUND_MEMBERS = (
     select(
         BotToken.token_hash,
         _WAITING.label("waiting"),
@@ -123,6 +126,7 @@ FOUND = Statement(
     .outerjoin(_PART, _OF_PAIR)
     .where(*_THIS_BOT)
 )
+FOUND = Statement(FOUND_MEMBERS)
 _ADDED = (
     insert(Release)
     .values(
@@ -152,6 +156,9 @@ _HEAD = (
     .cte("head")
     .prefix_with("MATERIALIZED")
 )
+_GRANTED = Statement(
+    select(Release.id).where(Release.account_id == _ACCOUNT, Release.id == bindparam("release"))
+)
 ADD_RELEASE = Statement(
     select(_HEAD.c.sequence, _HEAD.c.mac, _HEAD.c.seal, _HEAD.c.sealed_sequence, _NOW).add_cte(
         _ADDED
@@ -180,6 +187,12 @@ class ReleaseRepository:
             FOUND, **self._names, address=address, others=limit - 1, window=window
         )
         return next(map(Found._make, rows), None)
+
+    async def is_recorded(self, release_id: UUID) -> bool:
+        """Return whether this release is recorded; the bot's lock is held."""
+        return bool(
+            await self._executor.fetch(_GRANTED, account=self._account_id, release=release_id)
+        )
 
     async def add(
         self, release_id: UUID, key_id: UUID, version: int, suite: str, address: str

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/v1/runtime", tags=["runtime"], route_class=EdgeRoute
     response_model=Release,
     responses=problems(NoKey, CredentialsUnreadable),
 )
-@for_bots(action="key.release", hot=True)
+@for_bots(action="key.release", releases=True, hot=True)
 async def release_credentials(
     request: ReleaseRequest, service: Releases, work: CurrentWork
 ) -> Response:

@@ -1,9 +1,9 @@
 """Releases a bot's credentials: checked and recorded first, then opened and sealed to the bot."""
 
 import math
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from prometheus_client import Counter
@@ -13,20 +13,23 @@ from app.auth.principal import BotPrincipal
 from app.custody.errors import UnknownMasterKey
 from app.custody.keyring import ReleasingKeyring
 from app.db.base import new_id
+from app.db.driver import Rows, Statement
+from app.db.failures import CommitLost
 from app.domains.audit.log import AuditLog
 from app.domains.bot_events.event import RecordedEvent
 from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.errors import NoKey
 from app.domains.events.log import EventLog
 from app.domains.events.types import EventType
+from app.domains.runtime.release.at_once import GRANT, Ready
 from app.domains.runtime.release.errors import (
     CredentialsUnreadable,
     MasterKeyMissing,
     ReleaseLimited,
 )
-from app.domains.runtime.release.repository import Found, ReleaseRepository
+from app.domains.runtime.release.repository import WINDOW, Found, ReleaseRepository
 from app.domains.runtime.release.schemas import ReleaseRequest
-from app.errors import InvalidRequest
+from app.errors import InvalidRequest, OutcomeUnknown
 from botkeys import base64url
 from botkeys.exchanges.model import Endpoints
 from botkeys.exchanges.registry import EXCHANGES, Exchanges
@@ -34,7 +37,11 @@ from botkeys.sealing.binding import Binding
 from botkeys.sealing.errors import CannotOpen, InvalidPublicKey
 from botkeys.sealing.suites import PublicKey, SuiteName
 
-WINDOW = timedelta(hours=1)
+
+class AtOnce(Protocol):
+    """Runs a statement that commits by itself (`UnitOfWork.at_once`)."""
+
+    def __call__(self, statement: Statement, /, **parameters: Any) -> Awaitable[Rows]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +59,14 @@ class Ticket:
 class ReleaseService:
     """The releases of one bot. Call `grant`, commit, then call `fulfil`.
 
-    Locks in the order bot, key, audit head.
+    `ready` is what was read with the bot's token. Locks in the order bot, key, audit head.
     """
 
     def __init__(
         self,
         *,
+        ready: Ready,
+        at_once: AtOnce,
         releases: ReleaseRepository,
         events: BotEventRepository,
         exchanges: Exchanges,
@@ -69,6 +78,8 @@ class ReleaseService:
         address: str,
         limit: int,
     ) -> None:
+        self._ready = ready
+        self._at_once = at_once
         self._releases = releases
         self._events = events
         self._exchanges = exchanges
@@ -86,8 +97,66 @@ class ReleaseService:
         An inactive key is released too: its bot has exits to manage.
         """
         recipient = _recipient(request)
+        release_id = new_id()
+        try:
+            recorded = await self._record_at_once(release_id, request.suite)
+        except CommitLost:
+            return await self._grant_after_loss(release_id, recipient)
+        if recorded:
+            return self._ticket(release_id, recipient, self._ready.found)
+        return await self._grant(release_id, recipient)
+
+    async def _record_at_once(self, release_id: UUID, suite: str) -> bool:
+        """Record a release of the usual kind; return `False` if it is not, or no longer, one."""
+        found, head = self._ready
+        if found.key_id is None or found.waiting is not None or found.is_new_address:
+            return False
+        if head is None or found.exchange not in EXCHANGES:
+            return False
+        entry = self._audit.sealed(
+            "key.release",
+            head,
+            target="key",
+            target_id=found.key_id,
+            environment=found.environment,
+            release_id=str(release_id),
+            version=found.version,
+            suite=suite,
+        )
+        if entry is None:
+            return False
+        rows = await self._at_once(
+            GRANT,
+            **entry,
+            bot=self._bot.bot_id,
+            token_hash=self._bot.token_hash,
+            key=found.key_id,
+            version=found.version,
+            previous=head.mac,
+            release=release_id,
+            suite=suite,
+            others=self._limit - 1,
+            window=WINDOW,
+        )
+        return bool(rows)
+
+    async def _grant_after_loss(self, release_id: UUID, recipient: PublicKey) -> Ticket:
+        """Find out under the bot's lock whether the lost statement recorded the release.
+
+        If it did not, it never will once another entry follows the head that it names. Without one
+        it might still.
+        """
+        try:
+            return await self._grant(release_id, recipient, lost=True)
+        except Exception as error:
+            raise OutcomeUnknown from error
+
+    async def _grant(self, release_id: UUID, recipient: PublicKey, *, lost: bool = False) -> Ticket:
+        """Grant a release of any kind, statement by statement."""
         if not await self._releases.lock_assignment():
             raise Unauthenticated(TokenFault.REVOKED)
+        if lost and await self._releases.is_recorded(release_id):
+            return self._ticket(release_id, recipient, self._ready.found)
         found = await self._releases.found(self._address, self._limit, WINDOW)
         # Minting takes the same lock, so a token revoked during the wait releases nothing.
         if found is None or found.token_hash != self._bot.token_hash:
@@ -98,11 +167,12 @@ class ReleaseService:
             raise CredentialsUnreadable
         if found.waiting is not None:
             raise ReleaseLimited(self._limit, math.ceil(found.waiting))
-        release_id = new_id()
+        if lost:
+            release_id = new_id()
         if found.is_new_address:
             await self._report_new_address(found)
         head = await self._releases.add(
-            release_id, found.key_id, found.version, request.suite, self._address
+            release_id, found.key_id, found.version, recipient.suite, self._address
         )
         await self._audit.record(
             "key.release",
@@ -112,7 +182,7 @@ class ReleaseService:
             environment=found.environment,
             release_id=str(release_id),
             version=found.version,
-            suite=request.suite,
+            suite=recipient.suite,
         )
         if found.is_new_address:
             await self._log.add(
@@ -124,6 +194,9 @@ class ReleaseService:
                 exchange=found.exchange,
                 address=self._address,
             )
+        return self._ticket(release_id, recipient, found)
+
+    def _ticket(self, release_id: UUID, recipient: PublicKey, found: Found) -> Ticket:
         return Ticket(
             release_id=release_id,
             binding=Binding(

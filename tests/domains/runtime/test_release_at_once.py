@@ -1,0 +1,108 @@
+"""The usual release, one statement: what is committed while it waits for its locks counts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+import httpx
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.domains.audit.chain import verify
+from app.domains.runtime.release.service import ReleaseService
+from tests.domains.conftest import Asking
+from tests.support.world import Bot, World
+
+
+@dataclass
+class Waiting:
+    """A release that waits for its bot, which `holding` has locked."""
+
+    holding: AsyncSession
+    answer: "asyncio.Task[httpx.Response]"
+
+
+@asynccontextmanager
+async def waiting_release(world: World, bot: Bot) -> AsyncIterator[Waiting]:
+    sessions = world.context.database.sessions
+    async with sessions() as holding:
+        await holding.execute(text("SELECT id FROM bots WHERE id = :id FOR UPDATE"), {"id": bot.id})
+        answer = asyncio.create_task(Asking().ask(bot))
+        async with sessions() as looking:
+            while not await looking.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+                await looking.rollback()
+                await asyncio.sleep(0.01)
+        yield Waiting(holding, answer)
+        await holding.commit()
+    await answer
+
+
+async def is_whole(world: World, bot: Bot) -> bool:
+    async with world.context.database.sessions() as session:
+        chain = await verify(session, world.context.audit, bot.account_id)
+    return chain.broken_at is None and chain.sealed
+
+
+async def test_the_usual_release_needs_no_further_statement(busy_world: World) -> None:
+    bot, _, _ = await busy_world.user().ready_bot()
+
+    with patch.object(ReleaseService, "_grant", side_effect=AssertionError):
+        answers = [await Asking().ask(bot) for _ in range(3)]
+
+    assert [answer.status_code for answer in answers] == [200] * 3
+    assert await is_whole(busy_world, bot)
+
+
+_RELEASED = """
+    INSERT INTO releases (account_id, id, bot_id, key_id, version, suite, address)
+    SELECT account_id, gen_random_uuid(), id, key_id, 1, 'x25519', '127.0.0.1'
+    FROM bots, generate_series(1, 12) WHERE id = :id
+"""
+_MOVED = "UPDATE audit_heads SET sequence = sequence + 1 WHERE account_id = :account"
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "status", "code"),
+    [
+        (["UPDATE bots SET key_id = NULL WHERE id = :id"], 409, "no_key"),
+        (
+            ["UPDATE bot_tokens SET token_hash = sha256('another') WHERE bot_id = :id"],
+            401,
+            "unauthenticated",
+        ),
+        ([_RELEASED, _MOVED], 429, "rate_limited"),
+    ],
+    ids=["unassigned", "minted", "released"],
+)
+async def test_what_is_committed_while_a_release_waits_refuses_it(
+    busy_world: World, meanwhile: list[str], status: int, code: str
+) -> None:
+    """Rule R31."""
+    bot, _, _ = await busy_world.user().ready_bot()
+    names: dict[str, Any] = {"id": bot.id, "account": bot.account_id}
+
+    async with waiting_release(busy_world, bot) as waiting:
+        for change in meanwhile:
+            await waiting.holding.execute(
+                text(change), {name: names[name] for name in names if f":{name}" in change}
+            )
+
+    answer = waiting.answer.result()
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+
+
+async def test_a_release_follows_what_was_recorded_while_it_waited(busy_world: World) -> None:
+    user = busy_world.user()
+    bot, _, _ = await user.ready_bot()
+
+    async with waiting_release(busy_world, bot) as waiting:
+        await user.add_bot("another")
+
+    assert waiting.answer.result().status_code == 200
+    newest = (await user.get("/v1/audit-events?limit=2")).json()["items"]
+    assert [entry["action"] for entry in newest] == ["key.release", "bot.add"]
+    assert await is_whole(busy_world, bot)
