@@ -2,8 +2,9 @@
 
 import asyncio
 
-from sqlalchemy import DateTime, Text, Uuid, bindparam, func, select, update
+from sqlalchemy import DateTime, Text, Uuid, bindparam, select, update
 
+from app.db.clock import NOW
 from app.db.driver import Executor, Statement
 from app.db.failures import is_outage
 from app.db.models import IdempotencyRecord
@@ -30,7 +31,7 @@ _RENEW = Statement(
         IdempotencyRecord.account_id == _HELD.c.account_id,
         IdempotencyRecord.idempotency_key == _HELD.c.idempotency_key,
     )
-    .values(claimed_until=func.clock_timestamp() + CLAIM)
+    .values(claimed_until=NOW + CLAIM)
 )
 
 

@@ -20,11 +20,12 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import Request, Response
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.api.pipeline import MAX_IDEMPOTENCY_KEY
+from app.db.clock import NOW
 from app.db.models import IdempotencyRecord
 from app.errors import IdempotencyKeyReused, InvalidRequest, RequestInProgress
 from botkeys.sealing.binding import encode
@@ -122,23 +123,22 @@ class IdempotencyRepository:
         different request.
         """
         table = IdempotencyRecord
-        now = func.clock_timestamp()
         fresh: dict[str, Any] = {
             "request_hash": claim.hash,
             "action": claim.action,
-            "claimed_until": now + CLAIM,
+            "claimed_until": NOW + CLAIM,
             "status": None,
             "headers": None,
             "body": None,
-            "created_at": now,
+            "created_at": NOW,
         }
         new = insert(table).values(account_id=claim.account_id, idempotency_key=claim.key, **fresh)
-        lapsed = table.status.is_(None) & (table.claimed_until < now)
-        aged = table.created_at < now - RETENTION
+        lapsed = table.status.is_(None) & (table.claimed_until < new.excluded.created_at)
+        aged = new.excluded.created_at - table.created_at > RETENTION
         since = await self._session.scalar(
             new.on_conflict_do_update(
                 index_elements=[table.account_id, table.idempotency_key],
-                set_=fresh,
+                set_={name: new.excluded[name] for name in fresh},
                 where=lapsed | aged,
             ).returning(table.created_at)
         )

@@ -1,12 +1,15 @@
 """Announcement of expiring keys: 30, 7 and 1 days before, and once they have expired."""
 
 from datetime import timedelta
+from itertools import groupby
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import case, func, insert, or_, select, update
+from sqlalchemy import case, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.base import AnyRow, new_id
+from app.db.clock import NOW
 from app.db.driver import SessionExecutor
 from app.db.models import Bot, BotEvent, Key
 from app.db.models.key import MAY_EXPIRE
@@ -24,52 +27,48 @@ _DESCENDING = sorted(DAYS, reverse=True)
 _KEYS = Key.__table__
 
 
+# The time of the statement, which an index can be searched by; clock_timestamp() cannot.
+_NEAREST = case(
+    (_KEYS.c.expires_at <= NOW, 0),
+    *((_KEYS.c.expires_at <= NOW + timedelta(days=days), days) for days in DAYS),
+)
+# One range of the index for each announcement, so that keys which wait for their next one are not
+# looked at.
+_DUE = (
+    MAY_EXPIRE,
+    or_(
+        *(
+            (_KEYS.c.expiry_announced == last)
+            & (_KEYS.c.expires_at <= NOW + timedelta(days=following))
+            for last, following in zip((None, *_DESCENDING), (*_DESCENDING, 0), strict=True)
+        )
+    ),
+)
+_CANDIDATES = select(_KEYS.c.account_id, _KEYS.c.id).where(*_DUE).limit(BATCH)
+
+
 async def announce_expiry(sessions: async_sessionmaker[AsyncSession]) -> int:
     """Write the events that are due, each once with any number of workers; return how many."""
     total = 0
     while True:
-        done = await _announce(sessions)
+        async with sessions() as session:
+            due = sorted((await session.execute(_CANDIDATES)).all())
+        done = 0
+        for account_id, keys in groupby(due, lambda row: row[0]):
+            done += await _announce(sessions, account_id, [key_id for _, key_id in keys])
+            beat()
         total += done
-        beat()
-        if done < BATCH:
+        if not done or len(due) < BATCH:
             return total
 
 
-async def _announce(sessions: async_sessionmaker[AsyncSession]) -> int:
-    # The time of the statement, which an index can be searched by; clock_timestamp() cannot.
-    now = func.statement_timestamp()
-    nearest = case(
-        (_KEYS.c.expires_at <= now, 0),
-        *((_KEYS.c.expires_at <= now + timedelta(days=days), days) for days in DAYS),
-    )
-    due = (
-        select(_KEYS.c.account_id, _KEYS.c.id, nearest.label("days"))
-        .where(
-            MAY_EXPIRE,
-            # One range of the index for each announcement, so that keys which wait for their next
-            # one are not looked at.
-            or_(
-                *(
-                    (_KEYS.c.expiry_announced == last)
-                    & (_KEYS.c.expires_at <= now + timedelta(days=following))
-                    for last, following in zip((None, *_DESCENDING), (*_DESCENDING, 0), strict=True)
-                )
-            ),
-        )
-        .limit(BATCH)
-        .with_for_update(skip_locked=True)
-        .cte("due")
-    )
-    bot_id = (
-        select(Bot.id)
-        .where(Bot.account_id == _KEYS.c.account_id, Bot.key_id == _KEYS.c.id)
-        .scalar_subquery()
-    )
-    announce = (
-        update(Key)
-        .where(_KEYS.c.account_id == due.c.account_id, _KEYS.c.id == due.c.id)
-        .values(expiry_announced=due.c.days)
-        .returning(
+async def _announce(
+    sessions: async_sessionmaker[AsyncSession], account_id: UUID, keys: list[UUID]
+) -> int:
+    """Announce those of an account's keys that are still due and that nobody has locked."""
+    bot_id = select(Bot.id).where(Bot.account_id == account_id, Bot.key_id == _KEYS.c.id)
+    lock = (
+        select(
             _KEYS.c.account_id,
             _KEYS.c.id,
             _KEYS.c.label,
@@ -77,12 +76,23 @@ async def _announce(sessions: async_sessionmaker[AsyncSession]) -> int:
             _KEYS.c.environment,
             _KEYS.c.contract_type,
             _KEYS.c.expires_at,
-            _KEYS.c.expiry_announced.label("days"),
-            bot_id.label("bot_id"),
+            _NEAREST.label("days"),
+            bot_id.scalar_subquery().label("bot_id"),
         )
+        .where(_KEYS.c.account_id == account_id, _KEYS.c.id.in_(keys), *_DUE)
+        .order_by(_KEYS.c.id)
+        .with_for_update(of=_KEYS, skip_locked=True)
     )
     async with sessions.begin() as session:
-        rows = (await session.execute(announce)).all()
+        rows = (await session.execute(lock)).all()
+        for days in {row.days for row in rows}:
+            announced = [row.id for row in rows if row.days == days]
+            await session.execute(
+                update(Key)
+                .where(_KEYS.c.account_id == account_id, _KEYS.c.id.in_(announced))
+                .values(expiry_announced=days)
+                .execution_options(synchronize_session=False)
+            )
         if rows:
             await session.execute(insert(BotEvent), [_event(row) for row in rows])
             await add_events(SessionExecutor(session), [_news(row) for row in rows])

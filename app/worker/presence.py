@@ -1,46 +1,75 @@
 """Announcement of bots that stopped sending heartbeats, even if no request asks about them."""
 
-from sqlalchemy import ARRAY, DateTime, Uuid, bindparam, func, select, text, update
+from itertools import groupby
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker
 
 from app.db.base import new_id
-from app.db.driver import SessionExecutor
+from app.db.driver import SessionExecutor, Statement
 from app.db.models import Presence
-from app.domains.events.log import NewEvent, add_events
-from app.domains.events.types import EventType
 from app.domains.runtime.heartbeat.writer import STOPPED
 from app.worker.watch import beat
 
 BATCH = 1000
 
 _PRESENCE = Presence.__table__
-_BOT = (_PRESENCE.c.account_id, _PRESENCE.c.bot_id)
-_ADD_EVENTS = text(
-    """
-    INSERT INTO bot_events
-        (account_id, id, bot_id, key_id, exchange, environment, contract_type,
-         kind, level, message, at)
-    SELECT gone.account_id, gone.id, gone.bot_id,
-           keys.id, keys.exchange, keys.environment, keys.contract_type,
-           'offline', 'warning', :message, gone.at
-    FROM unnest(:accounts, :bots, :ids, :times) AS gone (account_id, bot_id, id, at)
-    JOIN bots ON bots.account_id = gone.account_id AND bots.id = gone.bot_id
-    LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
-    """
-).bindparams(
-    *(bindparam(name, type_=ARRAY(Uuid())) for name in ("accounts", "bots", "ids")),
-    bindparam("times", type_=ARRAY(DateTime(timezone=True))),
+_LAPSED = (
+    select(_PRESENCE.c.account_id, _PRESENCE.c.bot_id)
+    .where(_PRESENCE.c.announced_online, _PRESENCE.c.lease_until <= func.statement_timestamp())
+    .limit(BATCH)
 )
-_NAMED = text(
-    """
-    SELECT bots.account_id, bots.id, bots.name, bots.key_id, keys.environment, gone.at
-    FROM unnest(:accounts, :bots, :times) AS gone (account_id, bot_id, at)
-    JOIN bots ON bots.account_id = gone.account_id AND bots.id = gone.bot_id
-    LEFT JOIN keys ON keys.account_id = bots.account_id AND keys.id = bots.key_id
-    """
-).bindparams(
-    *(bindparam(name, type_=ARRAY(Uuid())) for name in ("accounts", "bots")),
-    bindparam("times", type_=ARRAY(DateTime(timezone=True))),
+# Locked rows are left to their holders, so the time of the statement is right. The head of the
+# account's events comes last, as everywhere.
+_ANNOUNCE = Statement(
+    text(
+        """
+        WITH gone AS MATERIALIZED (
+            SELECT bot_id, lease_until, array_position(:bots, bot_id) AS place FROM presence
+            WHERE account_id = :account AND bot_id = ANY(:bots)
+              AND announced_online AND lease_until <= statement_timestamp()
+            ORDER BY bot_id
+            FOR UPDATE SKIP LOCKED
+        ), announced AS (
+            UPDATE presence SET announced_online = false
+            FROM gone WHERE presence.account_id = :account AND presence.bot_id = gone.bot_id
+            RETURNING presence.bot_id
+        ), named AS MATERIALIZED (
+            SELECT gone.bot_id, gone.lease_until, (:ids)[gone.place] AS id, bots.name,
+                   keys.id AS key_id, keys.exchange, keys.environment, keys.contract_type,
+                   row_number() OVER (ORDER BY gone.bot_id) AS number
+            FROM gone
+            JOIN bots ON bots.account_id = :account AND bots.id = gone.bot_id
+            LEFT JOIN keys ON keys.account_id = :account AND keys.id = bots.key_id
+        ), recorded AS (
+            INSERT INTO bot_events
+                (account_id, id, bot_id, key_id, exchange, environment, contract_type,
+                 kind, level, message, at)
+            SELECT :account, id, bot_id, key_id, exchange, environment, contract_type,
+                'offline', 'warning', :message, lease_until
+            FROM named
+        ), head AS (
+            INSERT INTO event_heads AS head (account_id, sequence)
+            SELECT :account, count(*) FROM named HAVING count(*) > 0
+            ON CONFLICT (account_id) DO UPDATE SET sequence = head.sequence + excluded.sequence
+            RETURNING account_id, sequence
+        ), added AS (
+            INSERT INTO events (account_id, id, type, at, environment, key_id, bot_id, data)
+            SELECT :account, head.sequence - counted.number + named.number, 'bot.offline',
+                named.lease_until, named.environment, named.key_id, named.bot_id,
+                jsonb_build_object('name', named.name)
+            FROM named
+            CROSS JOIN (SELECT count(*) AS number FROM named) AS counted
+            JOIN head ON head.account_id = :account
+        )
+        SELECT count(*) FROM announced
+        """
+    ).bindparams(
+        bindparam("account", type_=Uuid()),
+        *(bindparam(name, type_=ARRAY(Uuid())) for name in ("bots", "ids")),
+        bindparam("message", type_=Text()),
+    )
 )
 
 
@@ -53,48 +82,27 @@ async def announce_offline(sessions: async_sessionmaker[AsyncSession]) -> int:
     """
     total = 0
     while True:
-        done = await _announce(sessions)
+        async with sessions() as session:
+            lapsed = sorted((await session.execute(_LAPSED)).all())
+        done = 0
+        for account_id, bots in groupby(lapsed, lambda row: row[0]):
+            done += await _announce(sessions, account_id, [bot_id for _, bot_id in bots])
+            beat()
         total += done
-        beat()
-        if done < BATCH:
+        if not done or len(lapsed) < BATCH:
             return total
 
 
-async def _announce(sessions: async_sessionmaker[AsyncSession]) -> int:
-    lapsed = (
-        select(*_BOT)
-        .where(_PRESENCE.c.announced_online, _PRESENCE.c.lease_until <= func.clock_timestamp())
-        .limit(BATCH)
-        .with_for_update(skip_locked=True)
-        .cte("lapsed")
-    )
-    announce = (
-        update(Presence)
-        .where(_BOT[0] == lapsed.c.account_id, _BOT[1] == lapsed.c.bot_id)
-        .values(announced_online=False)
-        .returning(*_BOT, _PRESENCE.c.lease_until)
-    )
+async def _announce(
+    sessions: async_sessionmaker[AsyncSession], account_id: UUID, bots: list[UUID]
+) -> int:
+    """Announce those of an account's bots that are still gone and that nobody has locked."""
     async with sessions.begin() as session:
-        rows = (await session.execute(announce)).all()
-        if rows:
-            gone = {
-                "accounts": [row.account_id for row in rows],
-                "bots": [row.bot_id for row in rows],
-                "times": [row.lease_until for row in rows],
-            }
-            ids = [new_id() for _ in rows]
-            await session.execute(_ADD_EVENTS, {**gone, "message": STOPPED, "ids": ids})
-            offline = [
-                NewEvent(
-                    row.account_id,
-                    EventType.BOT_OFFLINE,
-                    {"name": row.name},
-                    row.environment,
-                    row.key_id,
-                    row.id,
-                    row.at,
-                )
-                for row in await session.execute(_NAMED, gone)
-            ]
-            await add_events(SessionExecutor(session), offline)
-    return len(rows)
+        ((announced,),) = await SessionExecutor(session).fetch(
+            _ANNOUNCE,
+            account=account_id,
+            bots=bots,
+            ids=[new_id() for _ in bots],
+            message=STOPPED,
+        )
+    return int(announced)

@@ -32,6 +32,7 @@ Volatility = Mapping[str, str]
 
 class Rule(StrEnum):
     ACCOUNT = "names no one account"
+    READING = "reads several accounts without locks"
     VOLATILE = "has a volatile function in what changes rows"
     MUTABLE = "has a function that is not immutable where none may be"
     LOCK = "locks rows across accounts"
@@ -115,6 +116,7 @@ class _Statement:
         self._tables: list[_Relation] = []
         self._locking: list[str] = []
         self._correlated: list[str] = []
+        self._changes = False
         self._found: set[Fault] = set()
 
     def faults(self, statement: Any) -> set[Fault]:
@@ -122,7 +124,9 @@ class _Statement:
         distributed = [each for each in self._tables if each.table in DISTRIBUTED]
         loose = self._loose(distributed)
         if loose:
-            self._found.add(Fault(Rule.ACCOUNT, ", ".join(sorted(loose))))
+            reads = not self._changes and not self._locking
+            rule = Rule.READING if reads else Rule.ACCOUNT
+            self._found.add(Fault(rule, ", ".join(sorted(loose))))
             self._found.update(Fault(Rule.LOCK, each) for each in self._locking)
             self._found.update(Fault(Rule.CORRELATED, each) for each in self._correlated)
         if distributed:
@@ -199,6 +203,7 @@ class _Statement:
             ast.UpdateStmt: self._update,
             ast.DeleteStmt: self._delete,
         }[type(query)]
+        self._changes = True
         columns = changing(query, scope)
         if query.withClause is not None:
             self._no_calls("v", Rule.VOLATILE, query.withClause)

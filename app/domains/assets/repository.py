@@ -22,6 +22,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
+from app.db.clock import NOW
 from app.db.driver import Executor, Statement
 from app.db.models import (
     CatalogueInstrument,
@@ -225,9 +226,7 @@ class AssetRepository:
         await self._session.execute(
             update(TradingAsset)
             .where(*self._row(key_id, contract_type, symbol))
-            .values(
-                **columns, revision=TradingAsset.revision + 1, updated_at=func.clock_timestamp()
-            )
+            .values(**columns, revision=TradingAsset.revision + 1, updated_at=NOW)
         )
         await self._notify(key_id)
 

@@ -103,8 +103,8 @@ class PurgeRepository:
         if reached is not None:
             wanted.append(at <= reached)
         end = select(at).where(*wanted).order_by(at.desc()).offset(most).limit(1).scalar_subquery()
-        row = (await self._session.execute(select(_SOON, end))).one()
-        boundary: datetime | None = row[1]
+        await self._session.execute(select(_SOON))
+        boundary: datetime | None = await self._session.scalar(select(end))
         deleted = 0
         if boundary is None or boundary != reached:
             deleted = await self._delete(kind, part, above=boundary, most=reached)

@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.clock import NOW
 from app.db.driver import Executor, Statement
 from app.db.models import Bot, ImportedRow, ImportRefusal, Key, KeyLabel, Operation
 from app.db.models.deletion import IMPORT_TRADES
@@ -56,8 +57,8 @@ _STAGE = Statement(
         WITH alive AS (
             UPDATE operations
             SET total = total + :read, receipt = CAST(CAST(:receipt AS text) AS jsonb),
-                last_progress_at = clock_timestamp(),
-                claimed_until = clock_timestamp() + :seconds * interval '1 second'
+                last_progress_at = statement_timestamp(),
+                claimed_until = statement_timestamp() + :seconds * interval '1 second'
             WHERE account_id = :account AND id = :operation AND claim = :claim
                 AND status = 'running' AND NOT cancel_requested
             RETURNING id
@@ -100,7 +101,7 @@ _FAIL = Statement(
     _REJECTED.values(
         error=bindparam("sentence"),
         status="failed",
-        finished_at=func.clock_timestamp(),
+        finished_at=NOW,
         **_FREE,
     ),
     writes=True,
@@ -227,7 +228,7 @@ class ImportRepository:
                 done=receipt["imported"]["read"] - staged,
                 claim=None,
                 claimed_until=None,
-                last_progress_at=func.clock_timestamp(),
+                last_progress_at=NOW,
             )
             .returning(Operation.id)
             .execution_options(synchronize_session=False)

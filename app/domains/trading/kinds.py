@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, FromClause, Table, Text, and_, func, literal, or_
+from sqlalchemy import ColumnElement, FromClause, Table, Text, and_, false, func, literal, or_, true
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
@@ -110,13 +110,13 @@ def in_scope(rows: FromClause, account_id: UUID, marks: Sequence[Mark]) -> Colum
     """Return whether a row has the environment and key of one of the marks, at any time."""
     parts = []
     for mark in marks:
-        conditions: list[ColumnElement[bool]] = [rows.c.account_id == account_id]
+        conditions: list[ColumnElement[bool]] = [true()]
         if mark.environment is not None:
             conditions.append(rows.c.environment == mark.environment)
         if mark.key_id is not None:
             conditions.append(rows.c.key_id == mark.key_id)
         parts.append(and_(*conditions))
-    return or_(*parts)
+    return and_(rows.c.account_id == account_id, or_(false(), *parts))
 
 
 def cutoff_of(mark: Mark) -> ColumnElement[object]:

@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.base import AnyRow, first_id, new_id
+from app.db.clock import NOW
 from app.db.models import EventHead, Webhook, WebhookDelivery
 from app.domains.events.repository import event_exists
 
@@ -49,20 +50,21 @@ class WebhookRepository:
 
     async def add(self, webhook_id: UUID, **columns: Any) -> None:
         """Add a webhook that gets the events which are committed from now on."""
+        sequence = await self._newest()
         await self._session.execute(
             insert(Webhook).values(
-                account_id=self._account_id, id=webhook_id, sequence=self._newest(), **columns
+                account_id=self._account_id, id=webhook_id, sequence=sequence, **columns
             )
         )
 
     async def change(self, webhook_id: UUID, *, from_now: bool, **columns: Any) -> None:
         """Change columns; with `from_now` it gets only events that are committed from now on."""
         if from_now:
-            columns["sequence"] = self._newest()
+            columns["sequence"] = await self._newest()
         await self._session.execute(
             update(Webhook)
             .where(self._mine(), Webhook.id == webhook_id)
-            .values(**columns, revision=Webhook.revision + 1, updated_at=func.clock_timestamp())
+            .values(**columns, revision=Webhook.revision + 1, updated_at=NOW)
             .execution_options(synchronize_session=False)
         )
 
@@ -72,7 +74,7 @@ class WebhookRepository:
             webhook_id,
             from_now=False,
             secret_version=Webhook.secret_version + 1,
-            former_secret_until=None if overlap is None else func.clock_timestamp() + overlap,
+            former_secret_until=None if overlap is None else NOW + overlap,
         )
 
     async def remove(self, webhook_id: UUID) -> None:
@@ -88,7 +90,7 @@ class WebhookRepository:
                 WebhookDelivery.webhook_id == webhook_id,
                 WebhookDelivery.status == "pending",
             )
-            .values(status="cancelled", next_attempt_at=None, finished_at=func.clock_timestamp())
+            .values(status="cancelled", next_attempt_at=None, finished_at=NOW)
             .execution_options(synchronize_session=False)
         )
 
@@ -160,6 +162,7 @@ class WebhookRepository:
             WebhookDelivery.webhook_id == webhook_id,
         )
 
-    def _newest(self) -> Any:
+    async def _newest(self) -> int:
+        """Return the number of the account's newest event."""
         head = select(EventHead.sequence).where(EventHead.account_id == self._account_id)
-        return func.coalesce(head.scalar_subquery(), 0)
+        return await self._session.scalar(head) or 0

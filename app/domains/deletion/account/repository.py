@@ -7,6 +7,7 @@ from sqlalchemy import Table, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
+from app.db.clock import NOW
 from app.db.models import (
     Account,
     Bot,
@@ -102,18 +103,17 @@ class ClosingRepository:
                 cancel_requested=True,
                 claim=None,
                 claimed_until=None,
-                finished_at=func.clock_timestamp(),
+                finished_at=NOW,
             )
             .execution_options(synchronize_session=False)
         )
 
     async def close(self, operation_id: UUID) -> None:
         """Close the account to everyone, and to all tokens issued until now for good."""
-        now = func.clock_timestamp()
         await self._session.execute(
             update(Account)
             .where(Account.account_id == self._account_id)
-            .values(closing_at=now, tokens_from=now, closing_operation_id=operation_id)
+            .values(closing_at=NOW, tokens_from=NOW, closing_operation_id=operation_id)
         )
         await self._session.execute(notifications.of_closure(self._account_id))
 
