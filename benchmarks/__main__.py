@@ -9,7 +9,6 @@ It exits with 1 if a budget is missed, and with 2 if none is missed but rounds d
 is kept and their median does not keep it.
 """
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,12 +20,9 @@ from benchmarks import comparing, results
 from benchmarks.installation import installation
 from benchmarks.latency import measure_latency
 from benchmarks.measures import MEASURES, chosen
+from benchmarks.output import MISSED, console, exit_status, report_drawn, warn_if_busy
 from benchmarks.plots import draw, draw_kept
-from benchmarks.report import Row, document, is_busy, machine, table
-from benchmarks.spread import Verdict
-
-MISSED, UNCLEAR = 1, 2
-"""Exit statuses."""
+from benchmarks.report import Row, document, machine, table
 
 program = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -50,7 +46,7 @@ def bench(
     """Measure the service against what the same machine does by hand."""
     if context.invoked_subcommand is not None:
         return
-    console = _console()
+    shown = console()
     try:
         with_latency, measures = _chosen(only)
     except ValueError as unknown:
@@ -60,17 +56,12 @@ def bench(
     took: dict[str, float] = {}
     with installation() as ready:
         facts = machine(ready.postgres_version)
-        if is_busy(facts):
-            console.print(
-                f"Other work keeps this machine busy (load {facts['load_average'][0]}): "
-                "ratios stay near, times do not.",
-                style="yellow",
-            )
+        warn_if_busy(shown, facts)
         for measure in measures:
             since = time.monotonic()
             rows += measure.run(ready, quick)
             took[measure.name] = time.monotonic() - since
-            console.print(f"{measure.name}: {took[measure.name]:.0f} s", style="dim")
+            shown.print(f"{measure.name}: {took[measure.name]:.0f} s", style="dim")
         since = time.monotonic()
         curves = measure_latency(ready, quick=quick) if with_latency else []
         took["latency"] = time.monotonic() - since
@@ -79,11 +70,11 @@ def bench(
         "seconds": round(time.monotonic() - began),
         "seconds_of_parts": {name: round(seconds, 1) for name, seconds in took.items()},
     }
-    console.print(table(rows, facts))
+    shown.print(table(rows, facts))
     written = document(rows, facts) | {"latency": [curve.as_json() for curve in curves]}
     results.write(output, written)
-    console.print(f"Written to {output} after {facts['seconds']} s.")
-    _report_drawn(console, draw(written, output.with_suffix("")))
+    shown.print(f"Written to {output} after {facts['seconds']} s.")
+    report_drawn(shown, draw(written, output.with_suffix("")))
     raise typer.Exit(exit_status(rows, heed_budget=budget))
 
 
@@ -94,29 +85,19 @@ def _chosen(only: str) -> tuple[bool, Any]:
     return not names or "latency" in names, chosen(",".join(others)) if others or not names else ()
 
 
-def exit_status(rows: list[Row], *, heed_budget: bool) -> int:
-    """Return 0 only if each budget is kept, at least by the median of the rounds."""
-    if not heed_budget:
-        return 0
-    broken = {row.verdict for row in rows if not row.within}
-    if Verdict.MISSED in broken:
-        return MISSED
-    return UNCLEAR if broken else 0
-
-
 @program.command()
 def keep(
     name: Annotated[str, typer.Argument(help="The release or commit that was measured.")],
 ) -> None:
     """Keep the last results, also those of peers, and draw the plots of docs/benchmarks.md."""
-    console = _console()
+    shown = console()
     try:
         path = results.keep(name)
     except results.NoResults as nothing:
-        _fail(console, str(nothing))
-    console.print(f"Kept in {path}.")
-    _report_drawn(console, draw_kept(results.read(path)))
-    console.print("`make documents` writes them into docs/benchmarks.md.")
+        _fail(shown, str(nothing))
+    shown.print(f"Kept in {path}.")
+    report_drawn(shown, draw_kept(results.read(path)))
+    shown.print("`make documents` writes them into docs/benchmarks.md.")
 
 
 @program.command()
@@ -125,29 +106,18 @@ def compare(
     after: Annotated[str, typer.Argument(help="Likewise.")] = "last",
 ) -> None:
     """Compare two results; exit with 1 if a ratio got worse by more than its rounds differ."""
-    console = _console()
+    shown = console()
     try:
         compared = comparing.compare(results.named(before), results.named(after))
     except results.NoResults as nothing:
-        _fail(console, str(nothing))
-    console.print(comparing.table(compared, before, after))
+        _fail(shown, str(nothing))
+    shown.print(comparing.table(compared, before, after))
     raise typer.Exit(int(any(one.change == "worse" for one in compared)))
 
 
-def _report_drawn(console: Console, drawn: list[Path]) -> None:
-    if drawn:
-        console.print("Drawn: " + ", ".join(str(path) for path in drawn))
-    else:
-        console.print("No plots: `make plots` installs what draws them.", style="yellow")
-
-
-def _fail(console: Console, sentence: str) -> None:
-    console.print(sentence, style="red")
+def _fail(shown: Console, sentence: str) -> None:
+    shown.print(sentence, style="red")
     raise typer.Exit(MISSED)
-
-
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 160)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ RELEASES_PER_HOUR = 100_000
 LIMITS = {
     "BOTKEYS_REQUESTS_PER_ACCOUNT": 1_000_000,
     "BOTKEYS_REQUESTS_PER_BOT": 1_000_000,
+    "BOTKEYS_KEYS_PER_ACCOUNT": 1_000_000,
     "BOTKEYS_ROWS_PER_BOT_AND_DAY": 1_000_000_000,
 }
 """More than a process can do, so that its limits are at work and let everything through."""
@@ -45,6 +46,7 @@ class Installation:
     folder: Path
     database_url: str
     postgres_version: str
+    postgres_pid: int
 
     def token(self, account: str = _ACCOUNT) -> str:
         """Return a user's token, which the service verifies like any other."""
@@ -93,7 +95,7 @@ def installation() -> Iterator[Installation]:
             version = uvloop.run(_prepare_database(postgres))
             _prepare_keys(folder)
             uvloop.run(_register_keys(postgres, KeyFolder(folder / "runtime")))
-            yield Installation(folder, postgres.url(), version)
+            yield Installation(folder, postgres.url(), version, postgres.pid or 0)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -32,24 +32,26 @@ def read(path: Path) -> dict[str, Any]:
     return found
 
 
-def named(name: str) -> dict[str, Any]:
+def named(name: str, folder: Path = KEPT) -> dict[str, Any]:
     """Return what `make bench` measured: of a kept release, of a file, or of the `last` run.
 
     Raise `NoResults`.
     """
     if name == "last":
         return read(LAST_BENCH)
-    path = Path(name) if name.endswith(".json") else KEPT / f"{name}.json"
+    path = Path(name) if name.endswith(".json") else folder / f"{name}.json"
     found = read(path)
     return dict(found["bench"]) if "bench" in found else found
 
 
-def keep(name: str, bench: Path = LAST_BENCH, peers: Path = LAST_PEERS) -> Path:
+def keep(
+    name: str, *, bench: Path = LAST_BENCH, peers: Path = LAST_PEERS, folder: Path = KEPT
+) -> Path:
     """Keep the last results under this name; raise `NoResults` if nothing was measured.
 
     A part that was not measured since stays as it was kept before.
     """
-    path = KEPT / f"{name}.json"
+    path = folder / f"{name}.json"
     found = read(path) if path.exists() else {}
     parts = {"bench": bench, "peers": peers}
     found |= {part: read(source) for part, source in parts.items() if source.exists()}
@@ -59,12 +61,12 @@ def keep(name: str, bench: Path = LAST_BENCH, peers: Path = LAST_PEERS) -> Path:
     return path
 
 
-def newest() -> tuple[str, dict[str, Any]]:
+def newest(folder: Path = KEPT) -> tuple[str, dict[str, Any]]:
     """Return the name and the content of what was measured last of all that is kept.
 
     Raise `NoResults`.
     """
-    kept = [(path.stem, read(path)) for path in KEPT.glob("*.json")]
+    kept = [(path.stem, read(path)) for path in folder.glob("*.json")]
     if not kept:
         raise NoResults("No results are kept.")
     return max(kept, key=lambda one: str(one[1]["bench"]["machine"]["date"]))

@@ -93,7 +93,7 @@ def running(
     `environment` has the only Botkeys settings that it sees; the port is added to them, a free one
     unless it is given.
     """
-    port = _free_port() if port is None else port
+    port = free_port() if port is None else port
     foreign = {name: text for name, text in os.environ.items() if not name.startswith("BOTKEYS_")}
     # With this variable every start would compile all modules again, unlike an installed service.
     foreign.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -130,7 +130,7 @@ def _wait(server: Server, path: str) -> None:
         time.sleep(_TICK)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]

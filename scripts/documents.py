@@ -1,5 +1,5 @@
 """Documents generated from the code: the OpenAPI document, TypeScript's types of what bots send
-and receive, tables of settings, exchanges, events and metrics.
+and receive, tables of settings, exchanges, events and metrics, and figures that were measured.
 
 `python -m scripts.documents` checks that the committed ones match the code, and exits with 1 if one
 does not; with `--write` it writes them.
@@ -17,7 +17,7 @@ from app.main import create_app
 from app.settings import PREFIX, Mode, Settings, file_variable, secret_settings
 from botkeys.exchanges.model import ExchangeProfile
 from botkeys.exchanges.registry import EXCHANGES
-from scripts import metric_table
+from scripts import benchmark_figures, metric_table
 from scripts.typescript import types_for_bots, types_for_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -117,6 +117,11 @@ def metrics() -> str:
     return _renewed("docs/metrics.md", metric_table.HEAD, rows)
 
 
+def benchmarks() -> str:
+    """Return docs/benchmarks.md with the figures that were kept last."""
+    return _renewed("docs/benchmarks.md", benchmark_figures.figures(), [])
+
+
 def _event_row(type_: EventType, described: Described) -> str:
     members = (f"`{name}`: {meaning}" for name, meaning in described.data.items())
     return f"| `{type_}` | {described.meaning} | {'; '.join(members)} |\n"
@@ -159,6 +164,7 @@ DOCUMENTS = {
     "docs/exchanges.md": exchanges,
     "docs/events.md": events,
     "docs/metrics.md": metrics,
+    "docs/benchmarks.md": benchmarks,
     "sdk/typescript/src/api.ts": typescript_types,
     "app/dashboard/types/api.d.ts": page_types,
     "app/dashboard/static/kit/meanings.js": figures,

@@ -7,12 +7,12 @@ import asyncpg
 import httpx
 import pytest
 
-from benchmarks import __main__ as program
 from benchmarks.fleet import FleetBot
 from benchmarks.floor.__main__ import Floor
 from benchmarks.floor.keys import ListKeys
 from benchmarks.installation import installation
 from benchmarks.list_keys import compare, fill, measure
+from benchmarks.output import exit_status
 from benchmarks.report import Row
 from benchmarks.rounds import DifferentAnswers, Effort
 from benchmarks.runtime import compare_configs
@@ -111,7 +111,7 @@ def test_a_missed_budget_is_the_exit_status_unless_it_is_only_reported(
     rounds: list[tuple[float, ...]], heed: bool, status: int
 ) -> None:
     rows = [Row.of_rounds("list", some, "of the floor", "at least", 0.6) for some in rounds]
-    assert program.exit_status(rows, heed_budget=heed) == status
+    assert exit_status(rows, heed_budget=heed) == status
 
 
 @pytest.mark.torture

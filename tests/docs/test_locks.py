@@ -35,7 +35,15 @@ def test_each_lock_file_pins_what_the_smaller_one_pins(smaller: str, larger: str
         assert (name, there.version, there.hashes) == (name, pin.version, pin.hashes)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "requirements").glob("*.lock")), ids=str)
+@pytest.mark.parametrize(
+    "path",
+    sorted(
+        path
+        for folder in ("requirements", "benchmarks/peers")
+        for path in (ROOT / folder).glob("*.lock")
+    ),
+    ids=str,
+)
 def test_no_lock_file_names_a_package_index(path: Path) -> None:
     assert not re.search(r"https?:|--(extra-)?index-url|--find-links|file:", path.read_text())
 
