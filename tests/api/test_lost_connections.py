@@ -247,7 +247,7 @@ async def test_a_change_of_unknown_outcome_is_repeated_with_its_key_and_made_onc
 
 
 async def _let_claims_lapse(stage: Stage) -> None:
-    past = func.clock_timestamp() - timedelta(seconds=1)
+    past = func.statement_timestamp() - timedelta(seconds=1)
     async with stage.beside.context.database.sessions.begin() as session:
         await session.execute(update(IdempotencyRecord).values(claimed_until=past))
 

@@ -173,7 +173,7 @@ async def test_the_claim_of_a_request_that_died_lapses(world: World) -> None:
         status=None,
         headers=None,
         body=None,
-        claimed_until=func.clock_timestamp() - timedelta(seconds=1),
+        claimed_until=func.statement_timestamp() - timedelta(seconds=1),
     )
 
     answer = await user.post("/v1/bots", {"name": "x"}, headers=keyed())
@@ -187,11 +187,11 @@ async def test_an_answer_is_kept_for_a_day(world: World) -> None:
     first = await user.post("/v1/bots", {"name": "x"}, headers=keyed())
     await alter_records(
         world,
-        created_at=func.clock_timestamp() - RETENTION + timedelta(minutes=1),
-        claimed_until=func.clock_timestamp() - CLAIM,
+        created_at=func.statement_timestamp() - RETENTION + timedelta(minutes=1),
+        claimed_until=func.statement_timestamp() - CLAIM,
     )
     kept = await user.post("/v1/bots", {"name": "x"}, headers=keyed())
-    await alter_records(world, created_at=func.clock_timestamp() - RETENTION - CLAIM)
+    await alter_records(world, created_at=func.statement_timestamp() - RETENTION - CLAIM)
     again = await user.post("/v1/bots", {"name": "x"}, headers=keyed())
 
     assert timedelta(hours=24) == RETENTION
@@ -318,7 +318,7 @@ async def overtake(
     async with asyncio.TaskGroup() as group:
         slow = group.create_task(user.post("/v1/keys", body, headers=keyed()))
         await exchanges.asked.wait()
-        lapsed = func.clock_timestamp() - timedelta(seconds=1)
+        lapsed = func.statement_timestamp() - timedelta(seconds=1)
         await alter_records(world, claimed_until=lapsed)
         repeated = await user.post("/v1/keys", body, headers=keyed())
         exchanges.go.set()
@@ -346,7 +346,7 @@ async def test_a_lapsed_claim_can_neither_keep_an_answer_nor_give_the_key_back(
     async with world.context.database.sessions() as session:
         repository = IdempotencyRepository(session=session)
         former = await repository.claim(asked)
-        await alter_records(world, claimed_until=func.clock_timestamp() - timedelta(seconds=1))
+        await alter_records(world, claimed_until=func.statement_timestamp() - timedelta(seconds=1))
         present = await repository.claim(asked)
         assert isinstance(former, Claim)
         assert isinstance(present, Claim)
@@ -365,8 +365,8 @@ async def test_a_refused_request_does_not_give_back_the_key_of_its_successor(
     busy_world: World,
 ) -> None:
     await busy_world.user().post("/v1/bots", {"name": "x"}, headers=keyed())
-    later = func.clock_timestamp() + timedelta(seconds=30)
-    successor = {"claimed_until": later, "created_at": func.clock_timestamp()}
+    later = func.statement_timestamp() + timedelta(seconds=30)
+    successor = {"claimed_until": later, "created_at": func.statement_timestamp()}
     body = busy_world.new_key("withdraw")
 
     async with held(busy_world) as (world, exchanges), asyncio.TaskGroup() as group:
@@ -398,7 +398,7 @@ async def test_the_claim_of_a_slow_request_is_renewed_and_never_taken(
         slow = group.create_task(user.post("/v1/keys", body, headers=keyed()))
         await exchanges.asked.wait()
         await alter_records(
-            busy_world, claimed_until=func.clock_timestamp() + timedelta(seconds=0.5)
+            busy_world, claimed_until=func.statement_timestamp() + timedelta(seconds=0.5)
         )
         async with asyncio.timeout(60):
             while await _left(busy_world) < 1:  # noqa: ASYNC110  # a row has no event
@@ -420,5 +420,5 @@ async def test_a_claim_that_is_not_renewed_is_free_after_five_seconds(world: Wor
 async def _left(world: World) -> float:
     """Return the seconds that are left of the only claim."""
     async with world.context.database.sessions() as session:
-        left = func.extract("epoch", IdempotencyRecord.claimed_until - func.clock_timestamp())
+        left = func.extract("epoch", IdempotencyRecord.claimed_until - func.statement_timestamp())
         return float(await session.scalar(select(left)) or 0)

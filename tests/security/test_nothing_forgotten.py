@@ -37,7 +37,7 @@ _VALUES = {
     "integer": "1",
     "numeric": "1",
     "date": "current_date",
-    "timestamp with time zone": "clock_timestamp() - interval '1 day'",
+    "timestamp with time zone": "statement_timestamp() - interval '1 day'",
     "jsonb": "'{}'",
     "ARRAY": "'{}'",
 }
@@ -62,7 +62,7 @@ _OF_TABLE = {
     "operations": {"kind": "'delete_data'", "status": "'queued'", "scope": """'{"marks": []}'"""},
     "positions": {"status": "'closed'", "close_reason": "'reported'"},
     "trade_days": {"scope": "1"},
-    "webhook_deliveries": {"next_attempt_at": "clock_timestamp()"},
+    "webhook_deliveries": {"next_attempt_at": "statement_timestamp()"},
     "webhooks": {"format": "'standard'"},
 }
 _AFTER_OTHERS = ("import_", "webhook_deliveries")

@@ -44,7 +44,7 @@ async def add_position(
                 status=status,
                 quantity=Decimal(1),
                 close_reason="reported" if status == "closed" else None,
-                expires_at=None if expires_in is None else func.clock_timestamp() + expires_in,
+                expires_at=None if expires_in is None else func.statement_timestamp() + expires_in,
             )
         )
         await session.commit()
@@ -139,7 +139,7 @@ async def trader(world: World, account: str = "alice", *, key: Json | None = Non
 async def let_lapse(world: World, seconds: float = 1) -> None:
     """Let the reservations of all openings have expired this long ago."""
     async with world.context.database.sessions.begin() as session:
-        ago = func.clock_timestamp() - timedelta(seconds=seconds)
+        ago = func.statement_timestamp() - timedelta(seconds=seconds)
         await session.execute(
             update(Position).where(Position.status == "opening").values(expires_at=ago)
         )

@@ -75,7 +75,7 @@ async def test_a_claim_of_a_process_that_died_lapses(world: World) -> None:
         await session.execute(
             text(
                 "UPDATE catalogues SET claim = gen_random_uuid(), "
-                "claimed_until = clock_timestamp() + interval '1 minute'"
+                "claimed_until = statement_timestamp() + interval '1 minute'"
             )
         )
     await age(world, 61)
@@ -83,7 +83,9 @@ async def test_a_claim_of_a_process_that_died_lapses(world: World) -> None:
 
     async with context.database.sessions.begin() as session:
         await session.execute(
-            text("UPDATE catalogues SET claimed_until = clock_timestamp() - interval '1 second'")
+            text(
+                "UPDATE catalogues SET claimed_until = statement_timestamp() - interval '1 second'"
+            )
         )
 
     assert await refresh_due(context.database.sessions, catalogues) == 1

@@ -18,7 +18,7 @@ DAY = timedelta(days=1)
 
 
 async def set_expiry(world: World, key_id: str, left: timedelta) -> None:
-    until = func.clock_timestamp() + left
+    until = func.statement_timestamp() + left
     async with world.context.database.sessions.begin() as session:
         await session.execute(update(Key).where(Key.id == UUID(key_id)).values(expires_at=until))
 

@@ -23,7 +23,7 @@ MARGIN = timedelta(minutes=1)
 async def fill(sessions: Sessions, *, old: int, young: int) -> None:
     """Add rows of each kind that have expired, and others that have not quite."""
     account_id, bot_id = uuid4(), uuid4()
-    now = func.clock_timestamp()
+    now = func.statement_timestamp()
     ages = [(True, MARGIN)] * old + [(False, -MARGIN)] * young
     async with sessions.begin() as session:
         await session.execute(insert(Account).values(account_id=account_id, issuer="", subject=""))

@@ -57,7 +57,7 @@ async def test_an_opening_that_is_renewed_meanwhile_is_not_closed(busy_world: Wo
     )
 
     async with sessions() as renewing, busy_world.context.database.read_sessions() as looking:
-        until = func.clock_timestamp() + timedelta(minutes=1)
+        until = func.statement_timestamp() + timedelta(minutes=1)
         await renewing.execute(update(Position).values(expires_at=until))
         lapsing = asyncio.create_task(lapse_openings(sessions))
         while not await looking.scalar(waiting):

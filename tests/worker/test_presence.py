@@ -23,7 +23,7 @@ async def online_bots(user: User, number: int) -> list[Bot]:
 
 
 async def lapse(world: World, **columns: Any) -> None:
-    until = func.clock_timestamp() - timedelta(seconds=5)
+    until = func.statement_timestamp() - timedelta(seconds=5)
     async with world.context.database.sessions.begin() as session:
         await session.execute(update(Presence).values(lease_until=until, **columns))
 
@@ -101,7 +101,7 @@ async def test_the_worker_tells_of_bots_that_went_and_keys_that_expire(busy_worl
     await lapse(busy_world)
     database, stop = busy_world.context.database, asyncio.Event()
     async with database.sessions.begin() as session:
-        await session.execute(update(Key).values(expires_at=func.clock_timestamp()))
+        await session.execute(update(Key).values(expires_at=func.statement_timestamp()))
 
     working = asyncio.create_task(work(purge_tasks(database), stop))
 

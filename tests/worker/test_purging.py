@@ -106,7 +106,7 @@ async def test_one_that_is_claimed_is_left_alone_until_its_claim_lapses(world: W
         held: dict[str, Any] = {
             "status": "running",
             "claim": text("gen_random_uuid()"),
-            "claimed_until": text(f"clock_timestamp() + {seconds} * interval '1 second'"),
+            "claimed_until": text(f"statement_timestamp() + {seconds} * interval '1 second'"),
         }
         async with sessions.begin() as session:
             await session.execute(

@@ -30,7 +30,7 @@ async def test_what_is_due_is_done_again_and_again_until_it_is_asked_to_stop(
         async with database.sessions.begin() as session:
             new = insert(Account).values(account_id=account_id, issuer="", subject="")
             await session.execute(new)
-            aged = func.clock_timestamp() - 2 * RETENTION
+            aged = func.statement_timestamp() - 2 * RETENTION
             await session.execute(
                 insert(IdempotencyRecord).values(
                     account_id=account_id,

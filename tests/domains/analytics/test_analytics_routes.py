@@ -400,7 +400,7 @@ async def test_the_dashboard_counts_the_environment_and_todays_trades(world: Wor
     idle = await desk.user.add_bot("Idle")
     await add_position(world, desk.account_id, idle["id"], key["id"])
     async with world.context.database.sessions.begin() as session:
-        now: datetime = (await session.execute(select(func.clock_timestamp()))).scalar_one()
+        now: datetime = (await session.execute(select(func.statement_timestamp()))).scalar_one()
         today = start_of(now, "day", ZoneInfo(zone))
         deals = [
             Deal("testnet", FIRST, bot.id, "BTCUSDT", "USDT", Decimal(pnl), Decimal(0), at, at)

@@ -117,7 +117,7 @@ async def test_an_asset_added_while_the_key_is_switched_belongs_to_the_new_type(
 
 
 async def first_heartbeat(session: AsyncSession, bot: Machine) -> None:
-    now = func.clock_timestamp()
+    now = func.statement_timestamp()
     await session.execute(
         insert(Presence).values(
             account_id=bot.account_id,
@@ -145,10 +145,10 @@ async def test_a_switch_waits_for_a_heartbeat_that_prolongs_the_lease(busy_world
     bot, _, key = await user.ready_bot()
     async with busy_world.context.database.sessions.begin() as session:
         await first_heartbeat(session, bot)
-        await session.execute(text("UPDATE presence SET lease_until = clock_timestamp()"))
+        await session.execute(text("UPDATE presence SET lease_until = statement_timestamp()"))
 
     async def beating(session: AsyncSession) -> None:
-        later = "UPDATE presence SET lease_until = clock_timestamp() + interval '30 seconds'"
+        later = "UPDATE presence SET lease_until = statement_timestamp() + interval '30 seconds'"
         await session.execute(text(later))
 
     switch = user.patch(f"/v1/keys/{key['id']}", INVERSE)

@@ -219,7 +219,7 @@ async def test_assets_that_differed_get_one_mode_and_keep_what_they_held(
         await session.execute(
             text(
                 "UPDATE trading_assets SET margin_mode = 'isolated',"
-                " updated_at = clock_timestamp() WHERE symbol = 'ETHUSDT'"
+                " updated_at = statement_timestamp() WHERE symbol = 'ETHUSDT'"
             )
         )
         await session.execute(text(choosing()))

@@ -32,7 +32,7 @@ async def test_every_event_of_the_service_names_exchange_and_contract_type(
     await bot.post("/v1/runtime/heartbeat")
     await asking.ask(bot)
     async with sessions.begin() as session:
-        ended = func.clock_timestamp() - timedelta(seconds=5)
+        ended = func.statement_timestamp() - timedelta(seconds=5)
         await session.execute(update(Presence).values(lease_until=ended))
         await session.execute(update(Key).values(expires_at=ended + timedelta(days=2)))
     await announce_offline(sessions)
@@ -43,7 +43,7 @@ async def test_every_event_of_the_service_names_exchange_and_contract_type(
     look["checked_at"] = datetime.now(UTC).isoformat()
     await bot.post("/v1/runtime/heartbeat", {"credentials": look})
     async with sessions.begin() as session:
-        ended = func.clock_timestamp() - timedelta(seconds=5)
+        ended = func.statement_timestamp() - timedelta(seconds=5)
         await session.execute(update(Presence).values(lease_until=ended))
     await bot.post("/v1/runtime/heartbeat")
     await trading.report("open")

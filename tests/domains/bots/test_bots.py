@@ -88,7 +88,7 @@ async def test_a_bot_is_online_while_its_lease_lasts(world: World) -> None:
     user = world.user()
     bot = await user.mint((await user.add_bot())["id"])
     gone = await user.mint((await user.add_bot())["id"])
-    now = func.clock_timestamp()
+    now = func.statement_timestamp()
     async with world.context.database.sessions() as session:
         for whose, lease in ((bot, timedelta(minutes=1)), (gone, timedelta(seconds=-1))):
             await session.execute(

@@ -232,7 +232,7 @@ async def test_a_bot_that_comes_and_goes_is_an_event_with_its_name(world: World)
         assert (await bot.post("/v1/runtime/heartbeat")).status_code == 200
     (online,) = await events(user, "&type=bot.online")
     async with world.context.database.sessions.begin() as session:
-        ago = func.clock_timestamp() - timedelta(seconds=1)
+        ago = func.statement_timestamp() - timedelta(seconds=1)
         await session.execute(update(Presence).values(lease_until=ago))
     assert await announce_offline(world.context.database.sessions) == 1
     (offline,) = await events(user, "&type=bot.offline")

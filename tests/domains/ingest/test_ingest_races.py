@@ -73,7 +73,7 @@ async def test_a_batch_waits_for_a_deletion_and_then_heeds_its_mark(busy_world: 
         await session.execute(account)
         await session.execute(
             insert(DeletionMark).values(
-                account_id=trading.bot.account_id, id=new_id(), cutoff=func.clock_timestamp()
+                account_id=trading.bot.account_id, id=new_id(), cutoff=func.statement_timestamp()
             )
         )
 
@@ -210,7 +210,7 @@ async def test_a_completion_waits_for_a_deletion_and_changes_nothing_deleted(
         await session.execute(select(Account.account_id).with_for_update(key_share=True))
         await session.execute(
             insert(DeletionMark).values(
-                account_id=trading.bot.account_id, id=new_id(), cutoff=func.clock_timestamp()
+                account_id=trading.bot.account_id, id=new_id(), cutoff=func.statement_timestamp()
             )
         )
 

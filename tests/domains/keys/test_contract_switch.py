@@ -26,7 +26,7 @@ BTC_USD = "BTC-USD-SWAP"
 async def store_heartbeat(world: World, bot: Bot, lease: timedelta) -> None:
     """Store a heartbeat of the bot."""
     async with world.context.database.sessions.begin() as session:
-        now = func.clock_timestamp()
+        now = func.statement_timestamp()
         await session.execute(
             insert(Presence).values(
                 account_id=bot.account_id,

@@ -27,7 +27,7 @@ async def report(bot: Trader, *counts: tuple[str, int], **members: Any) -> httpx
 
 async def let_lapse(world: World) -> None:
     async with world.context.database.sessions.begin() as session:
-        now = func.clock_timestamp()
+        now = func.statement_timestamp()
         await session.execute(update(RestingOrders).values(expires_at=now))
 
 

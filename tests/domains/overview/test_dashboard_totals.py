@@ -71,7 +71,7 @@ async def test_totals_and_lists_agree_on_every_key(world: World, refuse_withdraw
     policy = "reject" if refuse_withdrawal else "warn"
     async with changed(world, settings={"withdrawal_policy": policy}) as other:
         user = other.user()
-        now = func.clock_timestamp()
+        now = func.statement_timestamp()
         situations: list[dict[str, Any]] = [
             {"expires_at": now},
             {"expires_at": now + EXPIRING - timedelta(minutes=1)},

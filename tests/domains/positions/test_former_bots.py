@@ -17,7 +17,7 @@ from tests.support.world import Json, World
 async def pass_grace(world: World, *, over: timedelta = timedelta(seconds=1)) -> None:
     """Let all bots have lost their former keys longer ago than the grace time, by this much."""
     async with world.context.database.sessions.begin() as session:
-        ago = func.clock_timestamp() - GRACE - over
+        ago = func.statement_timestamp() - GRACE - over
         await session.execute(
             update(Assignment).where(Assignment.ended_at.is_not(None)).values(ended_at=ago)
         )

@@ -149,8 +149,8 @@ async def test_a_reservation_that_a_deletion_kept_is_shown_when_it_lapses_and_la
         )
         await session.execute(
             update(Position).values(
-                updated_at=func.clock_timestamp() - timedelta(hours=2, minutes=1),
-                expires_at=func.clock_timestamp() - timedelta(hours=2) + timedelta(minutes=1),
+                updated_at=func.statement_timestamp() - timedelta(hours=2, minutes=1),
+                expires_at=func.statement_timestamp() - timedelta(hours=2) + timedelta(minutes=1),
             )
         )
     assert await listed(trading) == [("closed", "lapsed")]
@@ -215,7 +215,7 @@ async def test_only_recent_positions_are_remembered_by_a_digest_and_with_their_b
         await trading.report("closed", name)
     sessions = world.context.database.sessions
     async with sessions.begin() as session:
-        old = func.clock_timestamp() - REMEMBERED - timedelta(minutes=1)
+        old = func.statement_timestamp() - REMEMBERED - timedelta(minutes=1)
         await session.execute(
             update(Position).where(Position.id == "old").values(updated_at=old, closed_at=old)
         )

@@ -54,7 +54,7 @@ async def test_the_newest_come_first_page_by_page(world: World) -> None:
     async with world.context.database.sessions.begin() as session:
         # Two of the same moment: the rest of the order distinguishes them.
         same = update(Position).where(Position.id.in_(["p2", "p3"]))
-        await session.execute(same.values(created_at=func.clock_timestamp()))
+        await session.execute(same.values(created_at=func.statement_timestamp()))
 
     page = await listed(trading.user, limit=1)
     found = [item["id"] for item in page["items"]]

@@ -236,7 +236,7 @@ def asset(trading: Trader) -> str:
 Steps = Callable[[Trader], list[Awaitable[Any]]]
 
 CAUSES: dict[str, Steps] = {
-    "account_closing": lambda t: [set_rows(t, Account, closing_at=func.clock_timestamp())],
+    "account_closing": lambda t: [set_rows(t, Account, closing_at=func.statement_timestamp())],
     "frozen": lambda t: [t.user.post("/v1/freezes", {"scope": "account"})],
     "bot_paused": lambda t: [t.user.patch(f"/v1/bots/{t.bot.id}", {"paused": True})],
     "no_key": lambda t: [t.unassign()],

@@ -131,7 +131,7 @@ async def test_all_reasons_of_a_real_bot_stand_in_order(world: World) -> None:
             )
         )
         closing = update(Account).where(Account.account_id == bot.account_id)
-        await session.execute(closing.values(closing_at=func.clock_timestamp()))
+        await session.execute(closing.values(closing_at=func.statement_timestamp()))
         await session.commit()
 
     answer = await config(bot)

@@ -44,7 +44,7 @@ async def recorded_events(world: World) -> list[tuple[str, str]]:
 
 async def set_lease(world: World, seconds: float, **columns: Any) -> None:
     """Let all leases end this many seconds from now."""
-    until = func.clock_timestamp() + timedelta(seconds=seconds)
+    until = func.statement_timestamp() + timedelta(seconds=seconds)
     async with world.context.database.sessions.begin() as session:
         await session.execute(update(Presence).values(lease_until=until, **columns))
 
@@ -215,7 +215,7 @@ async def test_heartbeats_that_wait_are_written_together_and_none_before_the_com
     assert gated.sizes == [1, 7]
     async with busy_world.context.database.sessions() as session:
         writers = await session.scalar(text("SELECT count(DISTINCT xmin::text) FROM presence"))
-        left = select(func.count()).where(Presence.lease_until < func.clock_timestamp())
+        left = select(func.count()).where(Presence.lease_until < func.statement_timestamp())
         assert await session.scalar(left) == 0
     assert writers == 2
 
@@ -300,7 +300,7 @@ async def test_a_bot_whose_row_is_locked_waits_and_delays_no_other(busy_world: W
         for _ in range(2):
             await asyncio.gather(*(beat(bot) for bot in free))
         assert not waiting.done()
-        released = await holding.scalar(select(func.clock_timestamp()))
+        released = await holding.scalar(select(func.statement_timestamp()))
         await holding.rollback()
         await waiting
         heartbeat_at = await holding.scalar(

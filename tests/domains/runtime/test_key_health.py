@@ -45,7 +45,7 @@ async def recorded_events(world: World) -> list[BotEvent]:
 async def long_ago(world: World) -> None:
     """Pretend the keys were checked an hour ago, when they were added."""
     async with world.context.database.sessions.begin() as session:
-        before = func.clock_timestamp() - timedelta(hours=1)
+        before = func.statement_timestamp() - timedelta(hours=1)
         await session.execute(update(Key).values(verification_checked_at=before))
 
 

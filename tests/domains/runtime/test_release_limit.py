@@ -32,7 +32,7 @@ async def past_releases(
                     version=1,
                     suite="x25519",
                     address=address,
-                    at=func.clock_timestamp() - age,
+                    at=func.statement_timestamp() - age,
                 )
             )
         await session.commit()
