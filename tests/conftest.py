@@ -34,7 +34,6 @@ from botkeys.transport.client import HttpTransport
 from tests.support.background import background
 from tests.support.database import (
     PATIENT,
-    TEMPLATE,
     Server,
     database_copy,
     make_template,
@@ -139,9 +138,9 @@ def server(
     tmp_path_factory: pytest.TempPathFactory, statement_watch: StatementWatch
 ) -> Iterator[Server]:
     with running_server(tmp_path_factory.mktemp("data")) as running:
-        asyncio.run(make_template(running))
+        template = asyncio.run(make_template(running))
         statement_watch.volatility = asyncio.run(
-            read_volatility(running.url(TEMPLATE, superuser=True))
+            read_volatility(running.url(template, superuser=True))
         )
         yield running
 

@@ -85,10 +85,14 @@ async def execute(url: str, *statements: str) -> None:
         await database.close()
 
 
-async def make_template(server: Server) -> None:
-    """Create the database that all others are copies of; Citus makes no copies."""
+async def make_template(server: Server) -> str:
+    """Create the database that all others are copies of; return its name.
+
+    Citus makes no copies: there it is the first of those that are used again and again.
+    """
     if server.cluster is not None:
-        return
+        async with database_copy(server) as name:
+            return name
     await execute(
         server.superuser,
         f"DROP DATABASE IF EXISTS {TEMPLATE}",
@@ -97,6 +101,7 @@ async def make_template(server: Server) -> None:
     await migrate(server.url(TEMPLATE, superuser=True))
     if server.service != server.superuser:
         await execute(server.superuser, f"GRANT {', '.join(SERVICE_ROLES)} TO botkeys_service")
+    return TEMPLATE
 
 
 @asynccontextmanager
