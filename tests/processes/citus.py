@@ -5,6 +5,8 @@ Debian has no package of Citus; `docs/citus.md` says how it is installed beside 
 
 import asyncio
 import os
+import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -55,6 +57,13 @@ class Citus:
     @property
     def nodes(self) -> list[Debian15]:
         return [self.coordinator, *self.workers]
+
+    @property
+    def errors(self) -> Counter[str]:
+        """Return the errors that the coordinator logged, and how often, without numbers."""
+        assert self.coordinator.process is not None
+        found = re.findall(r"ERROR:  (.*)", self.coordinator.process.text)
+        return Counter(re.sub(r"[0-9]+", "N", each) for each in found)
 
     def url(self, login: str, database: str) -> str:
         """Return the address of the coordinator, the one node that the service knows."""
