@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.types import Message, Send
 
@@ -28,6 +28,45 @@ class StreamLimits:
     retry: float = 1
     maximum: int = 10_000
     of_account: int = 2000
+
+
+CONNECTION = "botkeys.connection"
+"""The name of the request's connection in the scope, where it can be handed over."""
+
+
+class Line(Protocol):
+    """The way to the client for the rest of a response that has begun."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether the client accepts nothing at the moment."""
+
+    def write(self, part: bytes) -> None: ...
+
+    def end(self) -> None:
+        """Complete the response."""
+
+    def cut(self) -> None:
+        """Close the connection without more."""
+
+
+class Taker(Protocol):
+    """What takes a connection over."""
+
+    def feed(self) -> None:
+        """Go on writing: the client accepts more again."""
+
+    def gone(self) -> None:
+        """Note that the client has left."""
+
+
+class Connection(Protocol):
+    """A connection that can be handed over by a response that has begun and not ended.
+
+    The request is over then: its task ends, and nothing remains of it.
+    """
+
+    def hand_over(self, taker: Taker) -> Line: ...
 
 
 async def send_within(send: Send, message: Message, seconds: float) -> None:

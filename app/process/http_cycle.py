@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol, cast
 
-from uvicorn._types import ASGISendEvent
+from uvicorn._types import ASGISendEvent, HTTPScope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+from app.api.streaming import Line, Taker
 from app.kit.flag import Flag
 from app.process.connections import Connections
 
@@ -16,6 +17,8 @@ class Connection(Protocol):
     """What a response needs to know of its connection."""
 
     def reads_again(self) -> None: ...
+
+    def writes_again(self) -> None: ...
 
     def finish(self) -> None: ...
 
@@ -33,6 +36,11 @@ class Flow(FlowControl):
             super().resume_reading()
             self._protocol.reads_again()
 
+    def resume_writing(self) -> None:
+        if self.write_paused:
+            super().resume_writing()
+            self._protocol.writes_again()
+
 
 class Outlet:
     """The transport as a response uses it: closing it is the protocol's business.
@@ -41,13 +49,14 @@ class Outlet:
     is a call of the system, which takes as long as much of what else a short request costs.
     """
 
-    __slots__ = ("_head", "_holds", "_write", "close", "is_closing")
+    __slots__ = ("_head", "_holds", "_write", "abort", "close", "is_closing")
 
     def __init__(self, protocol: Connection, transport: asyncio.Transport) -> None:
         self._write = transport.write
         self._holds = False
         self._head = b""
         self.is_closing = transport.is_closing
+        self.abort = transport.abort
         self.close = protocol.finish
 
     def hold(self) -> None:
@@ -78,6 +87,7 @@ class Cycle(RequestResponseCycle):
 
     connections: Connections
     outlet: Outlet
+    taker: Taker | None = None
 
     def send(self, message: ASGISendEvent) -> Coroutine[Any, Any, None]:
         if not self.response_started:
@@ -85,3 +95,33 @@ class Cycle(RequestResponseCycle):
                 self.keep_alive = False
             self.outlet.hold()
         return super().send(message)
+
+    def hand_over(self, taker: Taker) -> Line:
+        """Let `taker` write the rest of the response, and let go of the request.
+
+        The application's task may end: for it the client has left.
+        """
+        self.taker = taker
+        self._completed = self.on_response
+        self.disconnected = True
+        self.scope = cast(HTTPScope, {})
+        return self
+
+    @property
+    def paused(self) -> bool:
+        return self.flow.write_paused
+
+    def write(self, part: bytes) -> None:
+        self.transport.write(b"%x\r\n%b\r\n" % (len(part), part))
+
+    def end(self) -> None:
+        self.taker = None
+        self.transport.write(b"0\r\n\r\n")
+        self.response_complete = True
+        if not self.keep_alive:
+            self.transport.close()
+        self._completed()
+
+    def cut(self) -> None:
+        self.taker = None
+        self.outlet.abort()

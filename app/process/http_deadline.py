@@ -44,6 +44,7 @@ class Deadline:
     def close(self) -> None:
         """Let nothing lapse any more."""
         self.clear()
+        self._lapsed = _nothing
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -64,3 +65,7 @@ class Deadline:
         awaited = self.awaited
         self.clear()
         self._lapsed(awaited)
+
+
+def _nothing(_: Awaited) -> None:
+    """Take the place of a connection that is lost."""

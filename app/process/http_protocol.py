@@ -27,6 +27,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from app.api.streaming import CONNECTION, Line, Taker
 from app.errors import AppError, RequestHeadTooLarge, RequestTimeout
 from app.kit.flag import Flag
 from app.process.connections import REFUSED_AT_ONCE, Connections
@@ -147,13 +148,23 @@ class HttpProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+        taker = self._taker
         self.pipeline.clear()
         super().connection_lost(exc)
-        self._outlet = None
+        # These refer to each other: without it they would stay until the garbage is collected.
+        self._outlet = self._active = None
+        self.cycle = self.parser = cast(Any, None)
+        if taker is not None:
+            taker.gone()
 
     @property
     def _address(self) -> str:
         return self.client[0] if self.client else ""
+
+    @property
+    def _taker(self) -> Taker | None:
+        """Return what has taken the response over, if anything has."""
+        return self._active.taker if isinstance(self._active, Cycle) else None
 
     @property
     def _answering(self) -> bool:
@@ -277,10 +288,22 @@ class HttpProtocol(HttpToolsProtocol):
             self._piece_bytes = 0
             self._deadline.set(Awaited.BODY, self._timeouts.body)
 
+    def hand_over(self, taker: Taker) -> Line:
+        """Hand over the response that has begun, and let go of the request that it answers."""
+        cycle = cast(Cycle, self._active)
+        if self.cycle is cycle:
+            self.scope, self.headers = cast(Any, {}), []
+        return cycle.hand_over(taker)
+
+    def writes_again(self) -> None:
+        if self._taker is not None:
+            self._taker.feed()
+
     # Callbacks of the parser.
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        cast(dict[str, Any], self.scope)[CONNECTION] = self
         self._begun = True
         self._hosts = []
         self._codings = []

@@ -226,7 +226,9 @@ async def test_a_reader_that_takes_nothing_loses_its_stream(busy_world: World) -
         stuck = await server.config_publisher.subscribe(await principal_of(busy_world, bot), None)
         assert server.config_publisher.count == 2
         async with asyncio.timeout(60):
-            await ConfigEvents(stuck, limits)({"type": "http"}, receive, send)
+            await ConfigEvents(stuck, limits, server.config_publisher.alarms)(
+                {"type": "http"}, receive, send
+            )
         assert stuck.closed
         assert server.config_publisher.count == 1
 
@@ -330,6 +332,26 @@ async def test_an_account_holds_so_many_streams_and_another_has_its_own(
         await server.until_count(0)
         async with server.stream(bots[1]) as stream:
             await stream.config()
+
+
+async def test_an_open_stream_is_no_task_and_one_that_is_left_gives_its_place_back(
+    busy_world: World,
+) -> None:
+    """Rule R103."""
+    user = busy_world.user()
+    bots = [await new_bot(user) for _ in range(6)]
+    async with streaming(busy_world, HINTS_ALONE) as server:
+        async with server.stream(bots[0]) as stream, AsyncExitStack() as stack:
+            await stream.config()
+            await asyncio.sleep(0.05)
+            before = len(asyncio.all_tasks())
+            others = [await stack.enter_async_context(server.stream(bot)) for bot in bots[1:]]
+            for other in others:
+                await other.config()
+            await asyncio.sleep(0.05)
+            assert len(asyncio.all_tasks()) <= before
+            assert server.config_publisher.count == len(bots)
+        await server.until_count(0)
 
 
 async def test_streams_end_when_the_process_is_asked_to_stop(busy_world: World) -> None:

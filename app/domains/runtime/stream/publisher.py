@@ -23,6 +23,7 @@ from app.db import notifications
 from app.db.driver import Executor
 from app.domains.bots.config_rows import ConfigRow, read_many
 from app.domains.runtime.config.cache import ConfigCache
+from app.domains.runtime.stream.feeder import Alarms
 from app.domains.runtime.stream.listener import listen
 from app.domains.runtime.stream.reread_queue import BOTS_AT_ONCE, BotRef, RereadQueue
 from app.domains.runtime.stream.subscription import Subscription
@@ -65,6 +66,7 @@ class ConfigPublisher:
         self._of_account: Counter[UUID] = Counter()
         self._turn = 0
         self._queue = RereadQueue()
+        self._alarms: Alarms | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -72,6 +74,13 @@ class ConfigPublisher:
     def count(self) -> int:
         """Return how many streams are open."""
         return self._count
+
+    @property
+    def alarms(self) -> Alarms:
+        """Return what reminds the streams of this process, made with the first of them."""
+        if self._alarms is None:
+            self._alarms = Alarms()
+        return self._alarms
 
     async def subscribe(self, bot: BotPrincipal, known: str | None) -> Subscription:
         """Return a stream for a bot that has the version `known`, once its configuration was read.
@@ -123,6 +132,8 @@ class ConfigPublisher:
         for watched in list(self._watched.values()):
             for subscription in list(watched.subscriptions):
                 subscription.close()
+        if self._alarms is not None:
+            self._alarms.close()
         for task in self._tasks:
             task.cancel()
         if self._tasks:

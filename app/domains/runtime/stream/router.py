@@ -5,20 +5,22 @@ from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Header, Response
-from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT
 from starlette.types import Message, Receive, Scope, Send
 
 from app.api.access import for_bots
 from app.api.route import CurrentCaller, EdgeRoute
 from app.api.streaming import (
-    RECONNECT_MILLISECONDS,
+    CONNECTION,
     UNBUFFERED,
+    Connection,
     StreamLimits,
     event_stream,
     send_within,
 )
-from app.domains.runtime.config.cache import Configuration
 from app.domains.runtime.stream.deps import Streams
+from app.domains.runtime.stream.feeder import Alarms, Feeder
+from app.domains.runtime.stream.messages import RETRY, config_event
 from app.domains.runtime.stream.subscription import Subscription
 
 _EXAMPLE = """\
@@ -41,21 +43,25 @@ class ConfigEvents(Response):
 
     The framework's own way, a generator, would keep several events in flight to a slow reader, all
     older than the newest, and could not drop a client that accepts nothing. A stream lasts for an
-    hour and a process has thousands of them: each is two tasks and nothing more than it needs.
+    hour and a process has thousands of them: so a `Feeder` takes the connection over once the
+    response has begun. Under a server that hands nothing over, the request's task sends.
     """
 
     media_type = "text/event-stream"
 
-    def __init__(self, subscription: Subscription, limits: StreamLimits) -> None:
+    def __init__(self, subscription: Subscription, limits: StreamLimits, alarms: Alarms) -> None:
         self.status_code = 200
         self.background = None
         self.init_headers(UNBUFFERED)
         self._subscription = subscription
-        self._keep_alive = limits.keep_alive
-        self._patience = limits.patience
+        self._limits = limits
+        self._alarms = alarms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del scope
+        connection: Connection | None = scope.get(CONNECTION)
+        if connection is not None:
+            await self._hand_over(connection, send)
+            return
         leaving = asyncio.create_task(self._close_when_left(receive))
         try:
             await self._send_configs(send)
@@ -65,15 +71,27 @@ class ConfigEvents(Response):
             leaving.cancel()
             self._subscription.close()
 
-    async def _send_configs(self, send: Send) -> None:
-        subscription = self._subscription
+    async def _hand_over(self, connection: Connection, send: Send) -> None:
+        feeder = Feeder(self._subscription, self._limits, self._alarms)
+        try:
+            await self._begin(send)
+            feeder.start(connection)
+        except BaseException:
+            self._subscription.close()
+            raise
+
+    async def _begin(self, send: Send) -> None:
         start = {"status": self.status_code, "headers": self.raw_headers}
         await self._send(send, {"type": "http.response.start", **start})
-        await self._send(send, _part(format_sse_event(retry=RECONNECT_MILLISECONDS)))
+        await self._send(send, _part(RETRY))
+
+    async def _send_configs(self, send: Send) -> None:
+        subscription = self._subscription
+        await self._begin(send)
         while True:
-            config = await subscription.next(self._keep_alive)
+            config = await subscription.next(self._limits.keep_alive)
             if config is not None:
-                await self._send(send, _part(_event(config)))
+                await self._send(send, _part(config_event(config)))
             elif subscription.ended:
                 await self._send(send, {"type": "http.response.body"})
                 return
@@ -81,7 +99,7 @@ class ConfigEvents(Response):
                 await self._send(send, _part(KEEPALIVE_COMMENT))
 
     async def _send(self, send: Send, message: Message) -> None:
-        await send_within(send, message, self._patience)
+        await send_within(send, message, self._limits.patience)
 
     async def _close_when_left(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -91,10 +109,6 @@ class ConfigEvents(Response):
 
 def _part(text: bytes) -> Message:
     return {"type": "http.response.body", "body": text, "more_body": True}
-
-
-def _event(config: Configuration) -> bytes:
-    return format_sse_event(event="config", id=config.version, data_str=config.document.decode())
 
 
 @router.get(
@@ -129,4 +143,4 @@ async def stream_config(
     `If-None-Match` instead, or use the SDK.
     """
     subscription = await streams.subscribe(caller.bot, last_event_id)
-    return ConfigEvents(subscription, streams.limits)
+    return ConfigEvents(subscription, streams.limits, streams.alarms)

@@ -16,6 +16,22 @@ class Subscription:
     seconds, when its token is replaced, its bot deleted, its place needed or its process stopped.
     """
 
+    __slots__ = (
+        "_follower",
+        "_forget",
+        "_loop",
+        "_news",
+        "_offered",
+        "_pending",
+        "_read",
+        "bot",
+        "closed",
+        "ends_at",
+        "replaced",
+        "revoked",
+        "turn",
+    )
+
     def __init__(
         self,
         bot: BotPrincipal,
@@ -30,7 +46,8 @@ class Subscription:
         # Futures, and only while somebody waits: an `asyncio.Event` takes 800 bytes.
         self._read: asyncio.Future[None] | None = self._loop.create_future()
         self._news: asyncio.Future[None] | None = None
-        self._ends_at = self._loop.time() + lifetime
+        self._follower: Callable[[], None] | None = None
+        self.ends_at = self._loop.time() + lifetime
         self._offered = known
         self._pending: Configuration | None = None
         self._forget = forget
@@ -41,7 +58,7 @@ class Subscription:
 
     @property
     def ended(self) -> bool:
-        return self.closed or self._loop.time() >= self._ends_at
+        return self.closed or self._loop.time() >= self.ends_at
 
     def lacks(self, version: str) -> bool:
         """Return whether the bot neither has this version nor will get it anyway."""
@@ -51,7 +68,7 @@ class Subscription:
         """Replace the pending configuration."""
         self._offered = config.version
         self._pending = config
-        _wake(self._news)
+        self._notify()
         self.confirm()
 
     def confirm(self) -> None:
@@ -64,6 +81,17 @@ class Subscription:
         if self._read is not None:
             await self._read
 
+    def follow(self, follower: Callable[[], None]) -> None:
+        """Call `follower` whenever there is news, and at the end; now if there is some already."""
+        self._follower = follower
+        if self.closed or self._pending is not None:
+            follower()
+
+    def take(self) -> Configuration | None:
+        """Return the newest configuration if it was not taken yet."""
+        config, self._pending = self._pending, None
+        return config
+
     async def next(self, seconds: float) -> Configuration | None:
         """Return the newest configuration; `None` if none came within `seconds` or the stream
         ended.
@@ -72,26 +100,28 @@ class Subscription:
         """
         if self._pending is None and not self.closed:
             self._news = news = self._loop.create_future()
-            until = min(self._loop.time() + seconds, self._ends_at)
+            until = min(self._loop.time() + seconds, self.ends_at)
             alarm = self._loop.call_at(until, _wake, news)
             try:
                 await news
             finally:
                 alarm.cancel()
                 self._news = None
-        if self.closed:
-            return None
-        config, self._pending = self._pending, None
-        return config
+        return None if self.closed else self.take()
 
     def close(self, *, revoked: bool = False, replaced: bool = False) -> None:
         """End the stream; `revoked` if its token is no longer valid, `replaced` by newer ones."""
         if not self.closed:
             self.closed = True
             self.revoked, self.replaced = revoked, replaced
-            _wake(self._news)
-            self.confirm()
             self._forget(self)
+            self._notify()
+            self.confirm()
+
+    def _notify(self) -> None:
+        _wake(self._news)
+        if self._follower is not None:
+            self._follower()
 
 
 def _wake(waiting: asyncio.Future[None] | None) -> None:
