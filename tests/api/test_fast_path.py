@@ -291,10 +291,10 @@ def test_these_routes_are_hot() -> None:
         "getSummary",
         "listBotEvents",
         "listEquitySnapshots",
+        "listFunding",
         "listInstruments",
         "listKeys",
         "listPositions",
-        "listFunding",
         "listSignals",
         "listTrades",
         "releaseCredentials",
@@ -306,6 +306,7 @@ def test_these_routes_are_hot() -> None:
         "reportSignals",
         "reportTrades",
         "sendHeartbeat",
+        "streamConfig",
     }
 
 

@@ -28,6 +28,11 @@ class RereadQueue:
         self._due.update(dict.fromkeys(names))
         self._any.set()
 
+    @property
+    def urgent(self) -> bool:
+        """Return whether a bot with a notified change is waiting."""
+        return bool(self._changed)
+
     async def wait(self) -> None:
         """Wait until there are bots to read."""
         await self._any.wait()
