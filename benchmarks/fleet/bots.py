@@ -50,7 +50,7 @@ class Crowd:
 class _Bot:
     """One bot, and its part of what the crowd counts."""
 
-    def __init__(self, crowd: "_Running", token: str, source: str) -> None:
+    def __init__(self, crowd: "RunningCrowd", token: str, source: str) -> None:
         self.wire = Wire(
             crowd.port, token, source, opened=self._opened, ended=self._ended, refused=crowd.refused
         )
@@ -92,7 +92,7 @@ class _Bot:
             self.came.clear()
 
 
-class _Running:
+class RunningCrowd:
     """The crowd, and what it has seen."""
 
     def __init__(self, crowd: Crowd) -> None:
@@ -240,7 +240,9 @@ class _Running:
 async def main() -> None:
     allow_many_connections()
     loop = asyncio.get_running_loop()
-    running = _Running(Crowd(**json.loads(await loop.run_in_executor(None, sys.stdin.readline))))
+    running = RunningCrowd(
+        Crowd(**json.loads(await loop.run_in_executor(None, sys.stdin.readline)))
+    )
     gc.collect()
     gc.freeze()
     print(json.dumps({"bots": len(running.bots)}), flush=True)

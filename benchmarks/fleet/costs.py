@@ -20,6 +20,16 @@ class Cpu:
     def __sub__(self, before: "Cpu") -> "Cpu":
         return Cpu(self.service - before.service, self.database - before.database)
 
+    def __add__(self, more: "Cpu") -> "Cpu":
+        return Cpu(self.service + more.service, self.database + more.database)
+
+    def __mul__(self, factor: float) -> "Cpu":
+        return Cpu(self.service * factor, self.database * factor)
+
+    def text(self, factor: float, unit: str) -> str:
+        service, database = self.service * factor, self.database * factor
+        return f"{service:.3g} + {database:.3g} {unit}"
+
 
 def cpu_of(installation: Installation, *servers: Server) -> Cpu:
     service = sum(_own(pid) for server in servers for pid in family(server.process.pid))

@@ -47,6 +47,10 @@ class _Line:
         except (OSError, EOFError, TimeoutError):
             return 0
 
+    def close(self) -> None:
+        for _, writer in self._free:
+            writer.close()
+
     async def _call(self, request: bytes) -> int:
         while self._free:
             reader, writer = self._free.pop()
@@ -91,6 +95,7 @@ async def run(seconds: float, kinds: list[Kind]) -> dict[str, Any]:
             await asyncio.sleep(due - time.perf_counter())
             calls.append(asyncio.create_task(one(kind, line, encoded[number % len(encoded)], due)))
         await asyncio.gather(*calls)
+        line.close()
 
     began = time.perf_counter()
     await asyncio.gather(*(keep_calling(kind, began) for kind in kinds))

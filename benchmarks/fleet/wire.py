@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+from botkeys.client.connection import unreachable
 from botkeys.client.models import refusal
 from botkeys.transport.client import HttpAnswer
-from botkeys.transport.errors import Unreachable
+from botkeys.transport.errors import TransportError, Unreachable
 
 HOST = "127.0.0.1"
 _UNAUTHENTICATED = 401
@@ -158,15 +159,25 @@ class Wire:
             sent["Content-Type"] = "application/json"
         if method != "GET":
             sent["Content-Length"] = str(len(content))
-        exchange = await self._begin(method, path, sent, content)
+        try:
+            answer = await self._call(method, path, sent, content)
+        except TransportError as error:
+            raise unreachable(error) from None
+        self.raise_if_revoked(answer)
+        return answer
+
+    async def _call(
+        self, method: str, path: str, headers: Mapping[str, str], content: bytes
+    ) -> HttpAnswer:
+        exchange = await self._begin(method, path, headers, content)
         try:
             async with asyncio.timeout(_PATIENCE):
                 await exchange.head()
-                answer = await exchange.answer()
+                return await exchange.answer()
+        except TimeoutError:
+            raise Unreachable(HOST, "silent") from None
         finally:
             exchange.close()
-        self.raise_if_revoked(answer)
-        return answer
 
     @asynccontextmanager
     async def stream(
