@@ -25,6 +25,12 @@ from app.db.transactions import Transaction, transactions
 from app.kit.json_codec import dumps
 
 _HIGHEST_PORT = 65_535
+_VISIBLE_SHARDS = "citus.override_table_visibility"
+"""A setting of Citus, which no other server knows or minds.
+
+Citus hides its shards from queries of the catalog, row by row: with that, the one by which the
+driver learns what an array of UUIDs is takes seconds, on each connection.
+"""
 _ANSWER_SECONDS = 1
 """How long PostgreSQL may take to report that a statement timed out before we stop waiting."""
 
@@ -111,6 +117,8 @@ def open_database(
     else:
         settings["statement_timeout"] = str(int(statement_timeout * 1000))
         settings["idle_in_transaction_session_timeout"] = "60000"
+        if pool_size is not None:
+            settings[_VISIBLE_SHARDS] = "off"
     pool: dict[str, Any] = {"poolclass": NullPool}
     if pool_size is not None:
         pool = {

@@ -47,6 +47,9 @@ _SETTINGS = (
 )
 
 
+_ERROR = re.compile(r"ERROR:  (.*)\n(?:.*(?:DETAIL|HINT|CONTEXT):.*\n)*.*STATEMENT:  (.*)")
+
+
 @dataclass(slots=True)
 class Citus:
     """A running cluster. Each of its databases has nodes of its own: Citus knows no others."""
@@ -60,10 +63,10 @@ class Citus:
 
     @property
     def errors(self) -> Counter[str]:
-        """Return the errors that the coordinator logged, and how often, without numbers."""
+        """Return the errors that the coordinator logged with the statements, and how often."""
         assert self.coordinator.process is not None
-        found = re.findall(r"ERROR:  (.*)", self.coordinator.process.text)
-        return Counter(re.sub(r"[0-9]+", "N", each) for each in found)
+        found = _ERROR.findall(self.coordinator.process.text)
+        return Counter(re.sub(r"[0-9]+", "N", ": ".join(each)) for each in found)
 
     def url(self, login: str, database: str) -> str:
         """Return the address of the coordinator, the one node that the service knows."""

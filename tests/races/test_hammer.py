@@ -51,6 +51,7 @@ async def test_changes_in_random_order_break_no_rule(watched: World) -> None:
     assert {"opening", "open", "closed", "assign", "switch", "activate"} <= done
 
 
+@pytest.mark.usefixtures("at_each_commit")
 async def test_without_locks_the_same_changes_do_break_a_rule(watched: World) -> None:
     """The test of the test: what finds nothing above finds something here."""
     with pytest.raises(Broken) as caught:
@@ -73,6 +74,7 @@ async def test_thousands_of_changes_in_random_order_break_no_rule(
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("seed", range(6, 8))
 @pytest.mark.parametrize("tables", LEFT_OUT, ids=" and ".join)
+@pytest.mark.usefixtures("at_each_commit")
 async def test_a_lock_that_is_left_out_is_noticed(
     watched: World, seed: int, tables: tuple[str, ...]
 ) -> None:

@@ -83,6 +83,7 @@ def take(walk: Steps) -> None:
     walk.teardown()
 
 
+@pytest.mark.usefixtures("at_each_commit")
 async def test_steps_in_any_order_do_what_the_rules_say(watched: World, server: Server) -> None:
     on_tour, by_chance = await walk(watched, server, SHORT)
 
@@ -92,6 +93,7 @@ async def test_steps_in_any_order_do_what_the_rules_say(watched: World, server: 
 
 @pytest.mark.torture
 @pytest.mark.timeout(3600)
+@pytest.mark.usefixtures("at_each_commit")
 async def test_thousands_of_steps_in_any_order_do_what_the_rules_say(
     watched: World, server: Server
 ) -> None:

@@ -1,9 +1,11 @@
 """The worker keeps catalogues fresh."""
 
 from datetime import timedelta
+from uuid import uuid4
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from app.db.models import Catalogue
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.catalogue.repository import CatalogueKey, CatalogueRepository
 from app.worker.catalogue_refresh import refresh_due
@@ -19,15 +21,12 @@ def name(contract_type: ContractType) -> CatalogueKey:
 
 async def age(world: World, seconds: int) -> None:
     """Let that much time pass for all catalogues."""
+    past = timedelta(seconds=seconds)
     async with world.context.database.sessions.begin() as session:
-        await session.execute(
-            text(
-                "UPDATE catalogues SET attempted_at = attempted_at - CAST(:age AS interval), "
-                "prices_fetched_at = prices_fetched_at - CAST(:age AS interval), "
-                "instruments_fetched_at = instruments_fetched_at - CAST(:age AS interval)"
-            ),
-            {"age": timedelta(seconds=seconds)},
-        )
+        for catalogue in await session.scalars(select(Catalogue)):
+            for moment in ("attempted_at", "prices_fetched_at", "instruments_fetched_at"):
+                before = getattr(catalogue, moment)
+                setattr(catalogue, moment, before and before - past)
 
 
 async def test_only_what_is_due_is_fetched_and_instruments_hourly(world: World) -> None:
@@ -74,9 +73,10 @@ async def test_a_claim_of_a_process_that_died_lapses(world: World) -> None:
     async with context.database.sessions.begin() as session:
         await session.execute(
             text(
-                "UPDATE catalogues SET claim = gen_random_uuid(), "
+                "UPDATE catalogues SET claim = :claim, "
                 "claimed_until = statement_timestamp() + interval '1 minute'"
-            )
+            ),
+            {"claim": uuid4()},
         )
     await age(world, 61)
     assert await refresh_due(context.database.sessions, catalogues) == 0

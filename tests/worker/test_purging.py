@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, text, update
@@ -105,7 +106,7 @@ async def test_one_that_is_claimed_is_left_alone_until_its_claim_lapses(world: W
     for seconds, ended in [(60, 0), (-1, 1)]:
         held: dict[str, Any] = {
             "status": "running",
-            "claim": text("gen_random_uuid()"),
+            "claim": uuid4(),
             "claimed_until": text(f"statement_timestamp() + {seconds} * interval '1 second'"),
         }
         async with sessions.begin() as session:

@@ -128,8 +128,8 @@ async def test_an_import_that_began_in_another_order_goes_on_in_it(world: World)
     async with world.context.database.sessions.begin() as session:
         await session.execute(
             text(
-                "UPDATE operations SET scope = jsonb_set(scope, '{marks}', jsonb_build_object("
-                "'after', (scope->'marks'->'reached') - 0))"
+                "UPDATE operations SET scope = jsonb_set(scope, '{marks}', jsonb_set("
+                "'{}', '{after}', (scope->'marks'->'reached') - 0))"
             )
         )
     assert await store(world) == 1
