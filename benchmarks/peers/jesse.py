@@ -126,7 +126,7 @@ def _candidates(port: int, token: str, url: str, memory: Callable[[], Memory]) -
         return lambda effort: load_port(port, requests, effort)
 
     def forget() -> None:
-        asyncio.run(_execute(url, "DELETE FROM exchange_api_keys WHERE name LIKE 'Stored %'"))
+        asyncio.run(_execute(url, "DELETE FROM exchangeapikeys WHERE name LIKE 'Stored %'"))
 
     durable = "synced before the answer (PostgreSQL)"
     return [
