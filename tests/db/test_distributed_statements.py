@@ -46,6 +46,7 @@ BAD = {
         "INSERT INTO accounts (account_id) VALUES ($1) ON CONFLICT DO UPDATE SET at = now()",
         "UPDATE keys SET label = $3 WHERE account_id = $1 AND id = $2 RETURNING now()",
         "UPDATE keys SET updated_at = coalesce($3, now()) WHERE account_id = $1 AND id = $2",
+        "UPDATE operations SET receipt = to_jsonb(receipt) WHERE account_id = $1",
     ),
     Rule.LOCK: (
         "SELECT id FROM keys WHERE expires_at < now() FOR UPDATE SKIP LOCKED",

@@ -266,9 +266,18 @@ class _Statement:
         self._conditions(query.whereClause, scope, conjunct=True)
         self._conditions(query.targetList, scope)
         self._no_calls("v", Rule.VOLATILE, query.targetList, query.whereClause, query.fromClause)
-        for choice in _of((ast.CaseExpr, ast.CoalesceExpr), (query.targetList, query.whereClause)):
-            self._no_calls("vs", Rule.MUTABLE, choice)
+        self._no_mutable_calls((query.targetList, query.whereClause), scope)
         return self._returning(query, scope)
+
+    def _no_mutable_calls(self, parts: Any, scope: _Scope) -> None:
+        """Note functions that are not immutable in a choice, or with a column among its values."""
+        for choice in _of((ast.CaseExpr, ast.CoalesceExpr), parts):
+            self._no_calls("vs", Rule.MUTABLE, choice)
+        for call in _of(ast.FuncCall, parts):
+            for column in _of(ast.ColumnRef, call.args):
+                node = self._value(column, scope)
+                if node is not None and node[0] != "given":
+                    self._no_calls("vs", Rule.MUTABLE, (call,))
 
     def _delete(self, query: Any, scope: _Scope) -> list[tuple[str, Node]]:
         self._table(query.relation, scope)
@@ -276,6 +285,7 @@ class _Statement:
             self._from(item, scope)
         self._conditions(query.whereClause, scope, conjunct=True)
         self._no_calls("v", Rule.VOLATILE, query.whereClause, query.usingClause)
+        self._no_mutable_calls(query.whereClause, scope)
         return self._returning(query, scope)
 
     def _returning(self, query: Any, scope: _Scope) -> list[tuple[str, Node]]:
@@ -377,8 +387,10 @@ class _Statement:
         inner = _Scope(scope, scope.ctes)
         columns = self._query(link.subselect, inner, scope.ctes)
         tables = {str(each.table) for each in self._tables[first:]}
-        if inner.correlated and (tables | scope.tables()) & ACCOUNTLESS:
-            self._correlated.append(", ".join(sorted(tables | scope.tables())))
+        around = scope.tables()
+        # Rows that every node has would be joined with those of each node, and so found repeatedly.
+        if inner.correlated and around and around <= ACCOUNTLESS and tables & DISTRIBUTED:
+            self._correlated.append(", ".join(sorted(tables | around)))
         if conjunct and link.subLinkType == SubLinkType.ANY_SUBLINK and link.operName is None:
             for one, (_, other) in zip(_members(link.testexpr), columns, strict=False):
                 self._same(self._value(one, scope), other)

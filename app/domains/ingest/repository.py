@@ -41,10 +41,10 @@ _COUNTED = Statement(
             "stored": _NEW.excluded.stored
             + case((IngestDay.day >= _NEW.excluded.day, IngestDay.stored), else_=0),
         },
-    ).returning(
-        IngestDay.stored,
-        func.extract("epoch", IngestDay.day + text("interval '1 day'") - func.timezone("UTC", NOW)),
-    )
+    ).returning(IngestDay.stored)
+)
+_LEFT = Statement(
+    select(func.extract("epoch", _TODAY + text("interval '1 day'") - func.timezone("UTC", NOW)))
 )
 _OF_BOT = (Bot.account_id == bindparam("account"), Bot.id == bindparam("bot"))
 _LOCKED_ACCOUNT = (
@@ -93,13 +93,6 @@ _SITUATION = Statement(
     .outerjoin(DeletionMark, DeletionMark.account_id == Bot.account_id)
     .where(*_OF_BOT)
 )
-
-
-class RowsToday(NamedTuple):
-    """The rows that the bot stored on this UTC day, and the seconds until it ends."""
-
-    stored: int
-    left: float
 
 
 class BotAtIngest(NamedTuple):
@@ -195,10 +188,18 @@ class IngestRepository:
         )
         return set(completed.all())
 
-    async def count(self, more: int) -> RowsToday:
-        """Add to the bot's rows of the day. Batches at the same time wait here for each other."""
-        ((stored, left),) = await self._executor.fetch(_COUNTED, **self._of, more=more)
-        return RowsToday(stored, float(left))
+    async def count(self, more: int) -> int:
+        """Add to the bot's rows of the UTC day, and return how many they are now.
+
+        Batches at the same time wait here for each other.
+        """
+        ((stored,),) = await self._executor.fetch(_COUNTED, **self._of, more=more)
+        return int(stored)
+
+    async def left_of_day(self) -> float:
+        """Return the seconds until the UTC day ends."""
+        ((left,),) = await self._executor.fetch(_LEFT)
+        return float(left)
 
     async def mark_stale(self, environment: str, days: Collection[date]) -> None:
         """Mark these UTC days for recomputation, because trades were added to them."""

@@ -250,6 +250,6 @@ class IngestService:
         if stored:
             # The last lock of a batch, so that batches of one bot wait as shortly as possible.
             today = await self._rows.count(len(stored))
-            if today.stored > self._rows_a_day:
-                raise DailyRowsExceeded(self._rows_a_day, today.left)
+            if today > self._rows_a_day:
+                raise DailyRowsExceeded(self._rows_a_day, await self._rows.left_of_day())
         return screened.verdicts(results)

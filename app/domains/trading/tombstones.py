@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Table, Text, delete, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, Table, Text, delete, func, literal_column, select
 from sqlalchemy import cast as sql_cast
 from sqlalchemy.dialects.postgresql import insert
 
@@ -49,11 +49,10 @@ def removal(conditions: Iterable[ColumnElement[bool]]) -> AnySelect:
     # A bot's clock may be ahead: its repeated report must not pass for a later position.
     until = func.greatest(now, gone.c.opened_at, gone.c.closed_at)
     digest = digest_of(gone.c.account_id, gone.c.bot_id, gone.c.id)
-    recent = select(gone.c.account_id, gone.c.bot_id, digest, until).where(
-        gone.c.updated_at > now - REMEMBERED,
-        exists(literal_column("1")).where(
-            Bot.account_id == gone.c.account_id, Bot.id == gone.c.bot_id
-        ),
+    recent = (
+        select(gone.c.account_id, gone.c.bot_id, digest, until)
+        .join(Bot, (Bot.account_id == gone.c.account_id) & (Bot.id == gone.c.bot_id))
+        .where(gone.c.updated_at > now - REMEMBERED)
     )
     new = insert(_PURGED).from_select(["account_id", "bot_id", "digest", "purged_at"], recent)
     remembered = new.on_conflict_do_update(

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
 from app.db.base import AnyRow
+from app.db.clock import NOW
 from app.db.driver import note
 from app.db.models import Account, Bot, Key
 from app.db.outcome import IDENTIFIED
@@ -74,7 +75,7 @@ class HealthRepository:
         await self._session.execute(update(Key).where(*self._key(key_id)).values(**columns))
 
     async def change(self, key_id: UUID, **columns: Any) -> None:
-        counted = {"revision": Key.revision + 1, "updated_at": func.clock_timestamp()}
+        counted = {"revision": Key.revision + 1, "updated_at": NOW}
         await self.looked_at(key_id, **columns, **counted)
         await notifications.notify_of_key(self._session, self._account_id, key_id)
 

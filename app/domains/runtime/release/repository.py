@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import aliased
 
+from app.db.clock import NOW
 from app.db.driver import Executor, Statement
 from app.db.models import AuditHead, Bot, BotToken, Key, KeyCredential, Release
 from app.db.outcome import IDENTIFIED
@@ -143,7 +144,7 @@ _ADDED = (
 _SHOWN = (
     update(Key)
     .where(Key.account_id == _ACCOUNT, Key.id == _KEY)
-    .values(last_release_at=_NOW, last_release_from=_ADDRESS)
+    .values(last_release_at=NOW, last_release_from=_ADDRESS)
     .returning(Key.id)
     .cte("shown")
 )
