@@ -5,8 +5,8 @@
     python -m benchmarks keep 0.1.0        keeps the last results under a name
     python -m benchmarks compare 0.1.0 last
 
-It exits with 1 if a budget is missed, and with 2 if none is missed but rounds disagree whether one
-is kept and their median does not keep it.
+It exits with 1 if a budget is missed or something could not be measured, and with 2 if none is
+missed but rounds disagree whether one is kept, and their median does not keep it.
 """
 
 import time
@@ -54,12 +54,17 @@ def bench(
     began = time.monotonic()
     rows: list[Row] = []
     took: dict[str, float] = {}
+    failed: dict[str, str] = {}
     with installation() as ready:
         facts = machine(ready.postgres_version)
         warn_if_busy(shown, facts)
         for measure in measures:
             since = time.monotonic()
-            rows += measure.run(ready, quick)
+            try:
+                rows += measure.run(ready, quick)
+            except Exception as failure:  # noqa: BLE001  # what else there is, is measured
+                failed[measure.name] = f"{type(failure).__name__}: {failure}"
+                shown.print(f"{measure.name} failed: {failed[measure.name]}", style="bold red")
             took[measure.name] = time.monotonic() - since
             shown.print(f"{measure.name}: {took[measure.name]:.0f} s", style="dim")
         since = time.monotonic()
@@ -71,11 +76,14 @@ def bench(
         "seconds_of_parts": {name: round(seconds, 1) for name, seconds in took.items()},
     }
     shown.print(table(rows, facts))
-    written = document(rows, facts) | {"latency": [curve.as_json() for curve in curves]}
+    written = document(rows, facts) | {
+        "latency": [curve.as_json() for curve in curves],
+        "failed": failed,
+    }
     results.write(output, written)
     shown.print(f"Written to {output} after {facts['seconds']} s.")
     report_drawn(shown, draw(written, output.with_suffix("")))
-    raise typer.Exit(exit_status(rows, heed_budget=budget))
+    raise typer.Exit(MISSED if failed else exit_status(rows, heed_budget=budget))
 
 
 def _chosen(only: str) -> tuple[bool, Any]:

@@ -18,7 +18,9 @@ from benchmarks.streams import measure_stream
 from benchmarks.trading import measure_trading
 
 _FULL = Effort()
-_QUICK = Effort(rounds=3, warm_up=0.2, seconds=0.6, most_rounds=3)
+_FEW = Effort(rounds=5, most_rounds=5)
+_QUICK = Effort(rounds=3, warm_up=0.1, seconds=0.4, most_rounds=3)
+_QUICK_BOTS = 60
 _STARTS = 7
 
 
@@ -36,20 +38,30 @@ def _effort(*, quick: bool) -> Effort:
 
 MEASURES = (
     Measure("list", lambda ready, quick: measure_list(ready, _effort(quick=quick))),
-    Measure("runtime", lambda ready, quick: measure_runtime(ready, _effort(quick=quick))),
-    Measure("processes", lambda ready, quick: measure_processes(ready, _effort(quick=quick))),
+    Measure(
+        "runtime",
+        lambda ready, quick: measure_runtime(
+            ready, _effort(quick=quick), *((_QUICK_BOTS,) if quick else ())
+        ),
+    ),
+    Measure(
+        "processes",
+        lambda ready, quick: measure_processes(
+            ready, *((_QUICK, _QUICK_BOTS) if quick else (_FEW,))
+        ),
+    ),
     Measure("ingest", lambda ready, quick: [measure_ingest(ready, 5 if quick else 25)]),
-    Measure("stream", lambda ready, quick: [measure_stream(ready, *((100, 20) if quick else ()))]),
+    Measure("stream", lambda ready, quick: [measure_stream(ready, *((60, 10) if quick else ()))]),
     Measure("search", lambda ready, quick: [measure_search(ready, _effort(quick=quick))]),
     Measure("refresh", lambda ready, _: [measure_refresh(ready)]),
     Measure(
         "trading",
-        lambda ready, quick: measure_trading(ready, *((20_000, 2_000) if quick else ())),
+        lambda ready, quick: measure_trading(ready, *((5_000, 1_000) if quick else ())),
     ),
-    Measure("purge", lambda ready, quick: [measure_purge(ready, *((20_000, 3) if quick else ()))]),
+    Measure("purge", lambda ready, quick: [measure_purge(ready, *((5_000, 3) if quick else ()))]),
     Measure("start", lambda ready, quick: [measure_cold_start(ready, 3 if quick else _STARTS)]),
     Measure("help", lambda _, quick: [measure_help(3 if quick else _STARTS)]),
-    Measure("signing", lambda _, quick: [measure_signing(*((1, 100) if quick else (5, 500)))]),
+    Measure("signing", lambda _, quick: [measure_signing(*((1, 100) if quick else (5, 300)))]),
 )
 
 

@@ -47,7 +47,7 @@ def named(name: str, folder: Path = KEPT) -> dict[str, Any]:
 def keep(
     name: str, *, bench: Path = LAST_BENCH, peers: Path = LAST_PEERS, folder: Path = KEPT
 ) -> Path:
-    """Keep the last results under this name; raise `NoResults` if nothing was measured.
+    """Keep the last results under this name; raise `NoResults` if nothing was measured in full.
 
     A part that was not measured since stays as it was kept before.
     """
@@ -57,6 +57,8 @@ def keep(
     found |= {part: read(source) for part, source in parts.items() if source.exists()}
     if "bench" not in found:
         raise NoResults("Nothing was measured: run `make bench` first.")
+    if quick := [part for part in parts if found.get(part, {}).get("machine", {}).get("quick")]:
+        raise NoResults(f"Short and inexact, so not kept: the last run of {' and '.join(quick)}.")
     write(path, found)
     return path
 

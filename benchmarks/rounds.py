@@ -28,8 +28,8 @@ class Effort:
 
     rounds: int = 9
     warm_up: float = 0.3
-    seconds: float = 1.2
-    most_rounds: int = 15
+    seconds: float = 1.0
+    most_rounds: int = 13
 
     def load(self, server: Server, requests: Sequence[LoadRequest], status: int = _OK) -> Load:
         return Load(server.port, list(requests), CONNECTIONS, self.warm_up, self.seconds, status)

@@ -1,5 +1,5 @@
 """Builds a release: both distributions, the npm package, the bill of materials and the notices of
-licences.
+licences. docs/benchmarks.md says how it is measured before.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.results import KEPT
 from scripts.lock import read_lock
 from scripts.notices import notices
 from scripts.sbom import SDK, SERVER, bill_of_materials
@@ -95,6 +96,8 @@ def main() -> None:
     else:
         print("No npm package: `make clients` needs Node 20 and its npm", file=sys.stderr)
     write_papers(folder)
+    if not (KEPT / f"{version()}.json").exists():
+        print(f"Not measured: `make bench`, then `benchmarks keep {version()}`", file=sys.stderr)
     for path in sorted(folder.iterdir()):
         print(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 

@@ -65,6 +65,9 @@ def test_what_is_kept_is_found_by_its_name_and_the_newest_by_its_date(tmp_path: 
     keep("0.1.0")  # what was not measured since stays
     assert results.read(folder / "0.1.0.json")["peers"] == {"measured": []}
     assert results.named("0.1.0", folder) == results.named(str(bench))
+    results.write(bench, {**measured(*LESS), "machine": {**MACHINE, "quick": True}})
+    with pytest.raises(results.NoResults, match="inexact"):
+        keep("0.3.0")
     with pytest.raises(results.NoResults, match="9"):
         results.named("9", folder)
 
