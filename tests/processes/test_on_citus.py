@@ -138,14 +138,14 @@ def test_the_main_job_is_done_on_three_nodes(place: Place) -> None:
             answer = api.delete(f"/v1/keys/{trader.key_id}", params={"associated_data": "delete"})
             assert answer.status_code == 202, answer.text
             location = f"/v1/operations/{answer.json()['id']}"
-            assert eventually(
-                lambda api=api, location=location: (
-                    sent(api.get(location), 200)["status"] == "succeeded"
-                )
-            ), sent(api.get(location), 200)
+            assert eventually(partial(_has_succeeded, api, location)), api.get(location).text
     for process in workers:
         assert process.process.poll() is None, process.text
         assert process.is_clean, process.text
+
+
+def _has_succeeded(api: httpx.Client, location: str) -> bool:
+    return bool(sent(api.get(location), 200)["status"] == "succeeded")
 
 
 def test_no_acknowledged_write_is_lost_while_accounts_move_to_a_new_node(

@@ -88,7 +88,7 @@ async def execute(url: str, *statements: str) -> None:
 async def make_template(server: Server) -> str:
     """Create the database that all others are copies of; return its name.
 
-    Citus makes no copies: there it is the first of those that are used again and again.
+    Citus makes no copies: there it is the first database that tests use again and again.
     """
     if server.cluster is not None:
         async with database_copy(server) as name:
