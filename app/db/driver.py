@@ -5,7 +5,7 @@ skipped is its work on each execution, which takes longer than PostgreSQL takes 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, cast
 
 import asyncpg
 from sqlalchemy import ClauseElement, Engine
@@ -14,12 +14,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from sqlalchemy.orm import SessionTransaction
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.util import await_only, greenlet_spawn
 
 from app.db.failures import is_lost, raise_if_lost
+from app.db.lending import Driver, lend
 from app.db.pool import suspect
 
-Driver: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Rows = Sequence[Iterable[Any]]
 
 IDENTITY = "pg_current_xact_id"
@@ -79,30 +78,30 @@ class AutocommitExecutor:
         self._in_transaction = in_transaction
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
-        rows: Rows = await greenlet_spawn(self._fetch, statement, statement.arguments(parameters))
-        return rows
+        return await self._over_one(statement, statement.arguments(parameters))
 
     async def fetch_many(self, statement: Statement, many: Sequence[dict[str, Any]]) -> Rows:
         arguments = [statement.arguments(parameters) for parameters in many]
-        rows: Rows = await greenlet_spawn(self._fetch, statement, arguments, many=True)
-        return rows
+        return await self._over_one(statement, arguments, many=True)
 
-    def _fetch(self, statement: Statement, arguments: list[Any], *, many: bool = False) -> Rows:
-        """Borrow, read and give back in one switch; runs in a greenlet, as the pool requires."""
-        lent, driver = borrow(self._engine)
+    async def _over_one(
+        self, statement: Statement, arguments: list[Any], *, many: bool = False
+    ) -> Rows:
+        loan = await lend(self._engine)
+        in_order = False
         send = self._send_many if many else self._send
         try:
-            rows: Rows = await_only(send(driver, statement.text, arguments))
+            rows = await send(loan.driver, statement.text, arguments)
+            in_order = True
         except BaseException as error:
-            note_failure(self._engine, driver, error)
+            loan.failed(error)
             # Only after a response from the server is the connection known to be usable.
-            if driver.is_closed() or not isinstance(error, asyncpg.PostgresError):
-                discard(lent)
+            in_order = isinstance(error, asyncpg.PostgresError) and not loan.driver.is_closed()
             if statement.writes:
                 raise_if_lost(error)
             raise
         finally:
-            lent.close()
+            await loan.end(in_order=in_order)
         return rows
 
     async def _send(self, driver: Driver, text: str, arguments: list[Any]) -> Rows:
@@ -193,12 +192,6 @@ def has_listeners(engine: Engine) -> bool:
     return bool(engine.dispatch.before_cursor_execute)
 
 
-def borrow(engine: Engine) -> tuple[PoolProxiedConnection, Driver]:
-    """Return a free connection of the pool and its driver connection; call this in a greenlet."""
-    lent = engine.raw_connection()
-    return lent, _driver(lent)
-
-
 def note_failure(engine: Engine, driver: Driver, error: BaseException) -> None:
     """End a connection that is of no more use, and have the rest of the pool looked at.
 
@@ -207,13 +200,6 @@ def note_failure(engine: Engine, driver: Driver, error: BaseException) -> None:
     if is_lost(error):
         driver.terminate()
         suspect(engine.pool)
-
-
-def discard(lent: PoolProxiedConnection) -> None:
-    """Remove a connection from the pool without waiting for a server that may be dead."""
-    if lent.is_valid:
-        _driver(lent).terminate()
-    lent.invalidate()
 
 
 def _driver(lent: PoolProxiedConnection) -> Driver:

@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 from app.db.driver import AutocommitExecutor, BatchExecutor
 from app.db.hosts import Connector, spread_hosts
 from app.db.outcome import Outcomes
-from app.db.pool import watch
+from app.db.pool import LeanPool, watch
 from app.db.tls import PARAMETERS, DatabaseAddressError, tls_dsn
 from app.db.transactions import Transaction, transactions
 from app.kit.json_codec import dumps
@@ -122,6 +122,7 @@ def open_database(
     pool: dict[str, Any] = {"poolclass": NullPool}
     if pool_size is not None:
         pool = {
+            "poolclass": LeanPool,
             "pool_size": pool_size,
             "max_overflow": pool_overflow,
             "pool_timeout": pool_timeout,

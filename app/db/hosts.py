@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from app.db.driver import Driver
+from app.db.lending import Driver
 
 HEAD_START = 0.2
 """Seconds that the host which was right last time has before the others are asked too."""

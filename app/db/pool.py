@@ -13,7 +13,8 @@ from asyncpg import ConnectionDoesNotExistError
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry, Pool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, Pool
+from sqlalchemy.util.queue import Empty
 
 from app.db.failures import is_lost
 
@@ -31,6 +32,32 @@ class _Generation:
 
 
 _GENERATIONS: WeakKeyDictionary[Pool, _Generation] = WeakKeyDictionary()
+
+
+class LeanPool(AsyncAdaptedQueuePool):
+    """A pool whose idle connections can also be taken without SQLAlchemy's object around them."""
+
+    def take(self) -> ConnectionPoolEntry | None:
+        """Return an idle connection to be given back, `None` unless the next one is in order."""
+        generation = _GENERATIONS.get(self)
+        try:
+            entry = self._pool.get_nowait()
+        except Empty:
+            return None
+        driver: Any = entry.driver_connection
+        if (
+            generation is not None
+            and driver is not None
+            and not driver.is_closed()
+            and _UNUSED not in entry.info
+            and entry.info[_BORN] >= generation.since
+        ):
+            return entry
+        self.give_back(entry)
+        return None
+
+    def give_back(self, entry: ConnectionPoolEntry) -> None:
+        self._do_return_conn(entry)
 
 
 def watch(engine: Engine) -> None:

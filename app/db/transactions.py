@@ -4,13 +4,11 @@ Beginning and ending a session's transaction costs more CPU time than the rest o
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from asyncpg.transaction import Transaction as DriversOwn
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
-from sqlalchemy.pool import PoolProxiedConnection
-from sqlalchemy.util import await_only, greenlet_spawn
 
 from app.db import outcome
 from app.db.driver import (
@@ -19,12 +17,10 @@ from app.db.driver import (
     Rows,
     SessionExecutor,
     Statement,
-    borrow,
-    discard,
     has_listeners,
-    note_failure,
 )
 from app.db.failures import is_outage, raise_if_lost
+from app.db.lending import Loan, lend
 
 
 class Transaction(Executor, Protocol):
@@ -78,60 +74,59 @@ class SessionTransaction:
 
 
 class _Open:
-    """A pooled connection with a transaction; the pool requires a greenlet to create and end it."""
+    """A lent connection with a transaction."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._lent: PoolProxiedConnection
-        self._lent, self.driver = borrow(engine)
+    def __init__(self, loan: Loan) -> None:
+        self._loan = loan
+        self.driver = loan.driver
         self._own: DriversOwn = self.driver.transaction()
         self.sound = True
         """Whether every statement so far has succeeded."""
         self.identity: str | None = None
+
+    @classmethod
+    async def begin(cls, engine: Engine) -> Self:
+        opened = cls(await lend(engine))
         try:
-            await_only(self._own.start())
+            await opened._own.start()
         except BaseException as error:
-            self.failed(error)
-            self._give_back(in_order=False)
+            opened.failed(error)
+            await opened._loan.end(in_order=False)
             raise
+        return opened
 
     def failed(self, error: BaseException) -> None:
         self.sound = False
-        note_failure(self._engine, self.driver, error)
+        self._loan.failed(error)
 
-    def commit(self) -> None:
+    async def commit(self) -> None:
         in_order = False
         try:
             if not self.sound:
                 # PostgreSQL would roll back without reporting it.
                 raise RuntimeError("a transaction of which a statement failed cannot be committed")
             try:
-                await_only(self._own.commit())
+                await self._own.commit()
             except Exception as error:
                 self.failed(error)
                 raise_if_lost(error, self.identity)
                 raise
             in_order = True
         finally:
-            self._give_back(in_order=in_order)
+            await self._loan.end(in_order=in_order)
 
-    def rollback(self) -> None:
+    async def rollback(self) -> None:
         """Roll back, or discard the connection if that fails, which has the same effect."""
         in_order = False
         try:
             if not self.driver.is_closed():
-                await_only(self._own.rollback())
+                await self._own.rollback()
                 in_order = True
         except Exception as error:
             if not is_outage(error):
                 raise
         finally:
-            self._give_back(in_order=in_order)
-
-    def _give_back(self, *, in_order: bool) -> None:
-        if not in_order:
-            discard(self._lent)
-        self._lent.close()
+            await self._loan.end(in_order=in_order)
 
 
 class DriverTransaction:
@@ -148,7 +143,7 @@ class DriverTransaction:
 
     async def fetch(self, statement: Statement, **parameters: Any) -> Rows:
         if self._open is None:
-            self._open = await greenlet_spawn(_Open, self._engine)
+            self._open = await _Open.begin(self._engine)
         try:
             rows: Rows = await self._open.driver.fetch(
                 statement.text, *statement.arguments(parameters)
@@ -168,13 +163,13 @@ class DriverTransaction:
     async def commit(self) -> bool:
         ended, self._open = self._open, None
         if ended is not None:
-            await greenlet_spawn(ended.commit)
+            await ended.commit()
         return ended is not None
 
     async def rollback(self) -> None:
         ended, self._open = self._open, None
         if ended is not None:
-            await greenlet_spawn(ended.rollback)
+            await ended.rollback()
 
 
 def transactions(

@@ -1,5 +1,7 @@
 """Connections to a server that died, or takes no writes, leave the pool."""
 
+import asyncio
+
 import asyncpg
 import pytest
 from sqlalchemy import event, func, select, text
@@ -8,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 from app.db.driver import Statement
 from app.db.engine import Database
 from app.db.failures import is_outage
+from app.db.pool import LeanPool
 
 _PID = Statement(select(func.pg_backend_pid()))
 _END = text("SELECT pg_terminate_backend(:pid, 5000)")
@@ -59,3 +62,35 @@ async def test_a_server_that_closes_every_new_connection_is_an_outage(
         await copied_database.autocommit.fetch(_PID)
 
     assert is_outage(refused.value)
+
+
+async def test_what_is_lent_comes_back_however_it_ends(copied_database: Database) -> None:
+    pool = copied_database.engine.sync_engine.pool
+    assert isinstance(pool, LeanPool)
+    ((first,),) = await copied_database.autocommit.fetch(_PID)
+
+    with pytest.raises(asyncpg.DivisionByZeroError):
+        await copied_database.autocommit.fetch(Statement(text("SELECT 1 / 0")))
+    ((same,),) = await copied_database.autocommit.fetch(_PID)
+    given_up = copied_database.transactions()
+    await given_up.fetch(_PID)
+    sleeping = asyncio.create_task(given_up.fetch(Statement(text("SELECT pg_sleep(30)"))))
+    await asyncio.sleep(0)
+    sleeping.cancel()
+    await asyncio.gather(sleeping, return_exceptions=True)
+    await given_up.rollback()
+
+    assert same == first
+    assert (pool.checkedout(), pool.checkedin()) == (0, 1)
+
+
+async def test_more_callers_than_connections_wait_for_their_turn(
+    copied_database: Database,
+) -> None:
+    pool = copied_database.engine.sync_engine.pool
+    assert isinstance(pool, LeanPool)
+
+    rows = await asyncio.gather(*(copied_database.autocommit.fetch(_PID) for _ in range(100)))
+
+    assert 1 < len({pid for ((pid,),) in rows}) <= pool.size()
+    assert pool.checkedout() == 0

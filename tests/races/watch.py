@@ -9,8 +9,9 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from app.db.driver import Driver, driver_connection
+from app.db.driver import driver_connection
 from app.db.engine import open_database
+from app.db.lending import Driver
 from tests.support.database import Server
 from tests.support.world import World
 

@@ -13,8 +13,9 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db.driver import Driver, driver_connection
+from app.db.driver import driver_connection
 from app.db.engine import Database
+from app.db.lending import Driver
 
 _GRANT = re.compile(r"GRANT (?P<rights>.+) ON (?P<on>(?:TABLE|FUNCTION) .+) TO (?P<role>\w+)")
 _RIGHT = re.compile(r"(\w+)(?: \(([\w, ]+)\))?(?:, |$)")

@@ -22,8 +22,8 @@ from app.auth.verifier import TokenVerifier
 from app.context import Context
 from app.custody.files import create_folder
 from app.custody.keyfiles import KeyFolder, KeyKind
-from app.db.driver import Driver
 from app.db.engine import Database, open_database
+from app.db.lending import Driver
 from app.domains.catalogue.refresher import CatalogueRefresher
 from app.domains.runtime.stream.publisher import ConfigPublisher
 from app.process.startup import open_context

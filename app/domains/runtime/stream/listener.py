@@ -10,9 +10,9 @@ from sqlalchemy import URL
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from app.db.base import new_id
-from app.db.driver import Driver
 from app.db.failures import is_outage
 from app.db.hosts import Connector
+from app.db.lending import Driver
 from app.db.notifications import CHANNEL
 
 FIRST_PAUSE = 0.1
