@@ -6,6 +6,7 @@ from fastapi import Depends
 
 from app.api.route import CurrentCaller, CurrentWork
 from app.context import CurrentContext
+from app.db.driver import SessionExecutor
 from app.domains.catalogue.repository import CatalogueRepository
 from app.domains.ingest.repository import IngestRepository
 from app.domains.ingest.service import IngestService
@@ -19,7 +20,7 @@ async def ingest_service(
     return IngestService(
         rows=IngestRepository(session=work.session, account_id=bot.account_id, bot_id=bot.bot_id),
         contracts=ContractRepository(
-            session=work.session, account_id=bot.account_id, bot_id=bot.bot_id
+            executor=SessionExecutor(work.session), account_id=bot.account_id, bot_id=bot.bot_id
         ),
         catalogue=CatalogueRepository(session=work.session),
         refresher=context.catalogues,

@@ -8,7 +8,7 @@ from app.api.pagination import DEFAULT_LIMIT, Cursor, Limit, TextCursors
 from app.api.problems import problems
 from app.api.route import CurrentWork, EdgeRoute
 from app.domains.assets.errors import LeverageNotSettable, MarginModeNotSupported
-from app.domains.positions.deps import PositionReports
+from app.domains.positions.deps import HeldPositions, PositionReports
 from app.domains.positions.errors import REFUSALS, OpeningRefused, PositionConflict
 from app.domains.positions.schemas import Position, PositionId, PositionPage, PositionReport
 from app.domains.positions.serializers import position_document
@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1/runtime/positions", tags=["runtime"], route_class
 )
 @for_bots()
 async def list_held_positions(
-    service: PositionReports, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    service: HeldPositions, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """List the bot's open positions and its reservations that have not lapsed, ordered by id.
 

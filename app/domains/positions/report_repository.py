@@ -6,10 +6,8 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from app.api.pagination import Page
-from app.db.driver import SessionExecutor
+from app.db.driver import Executor
 from app.domains.bots.config_rows import ConfigRow, read_under_locks
 from app.domains.positions import report_statements as statements
 from app.domains.positions.rows import PositionRow
@@ -39,9 +37,11 @@ class PositionReportRepository:
     What a lock protects is read in a later statement.
     """
 
-    def __init__(self, *, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
-        self._executor = SessionExecutor(session)
-        self._contracts = ContractRepository(session=session, account_id=account_id, bot_id=bot_id)
+    def __init__(self, *, executor: Executor, account_id: UUID, bot_id: UUID) -> None:
+        self._executor = executor
+        self._contracts = ContractRepository(
+            executor=executor, account_id=account_id, bot_id=bot_id
+        )
         self._account_id = account_id
         self._bot_id = bot_id
         self._names = {"account": account_id, "bot": bot_id}

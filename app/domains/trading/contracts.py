@@ -5,9 +5,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.driver import SessionExecutor, Statement
+from app.db.driver import Executor, Statement
 from app.db.models import Assignment, Key, KeyLabel
 from app.domains.trading.directory import Directory, look_up
 from app.domains.trading.symbols import Place
@@ -47,8 +46,8 @@ _ORIGIN = Statement(
 class ContractRepository:
     """The SQL of keys that a bot has or had, and of their contracts. Names account and bot."""
 
-    def __init__(self, *, session: AsyncSession, account_id: UUID, bot_id: UUID) -> None:
-        self._executor = SessionExecutor(session)
+    def __init__(self, *, executor: Executor, account_id: UUID, bot_id: UUID) -> None:
+        self._executor = executor
         self._account_id = account_id
         self._bot_id = bot_id
 
