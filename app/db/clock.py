@@ -5,11 +5,7 @@ table that all servers have a copy of: it could return another value for each ro
 `clock_timestamp()` is volatile, so it stands in neither.
 """
 
-from typing import Any
-
-from sqlalchemy import DateTime, Select, func, select
-
-from app.db.base import AnySelect
+from sqlalchemy import DateTime, func
 
 NOW = func.statement_timestamp(type_=DateTime(timezone=True))
 """When the statement began: one value for all its rows and columns.
@@ -17,13 +13,3 @@ NOW = func.statement_timestamp(type_=DateTime(timezone=True))
 It is a time after a lock only if a statement before this one took the lock. A statement that itself
 may wait for a lock began before the wait.
 """
-
-
-def with_time_after(lock: Select[Any]) -> AnySelect:
-    """Return the statement that locks rows and returns them with the time after the wait, last.
-
-    PostgreSQL computes the columns of a query before it waits for the locks that the query takes;
-    those of a query around it afterwards.
-    """
-    locked = lock.subquery("locked")
-    return select(*locked.c, func.clock_timestamp(type_=DateTime(timezone=True)).label("now"))

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import notifications
@@ -45,7 +45,7 @@ class HealthRepository:
         """
         query = (
             select(
-                func.clock_timestamp().label("now"),
+                NOW.label("now"),
                 Key.id,
                 Key.label,
                 Key.exchange,
