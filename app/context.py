@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.api.shares import Shares
+from app.api.shares import Share, Shares
 from app.api.telemetry import Metrics
 from app.api.write_limiter import AccountWriteLimiter
 from app.auth.code_flow import CodeFlow
@@ -64,6 +64,7 @@ class Context:
     exports: ExportQuota = field(default_factory=ExportQuota)
     imports: ImportQuota = field(default_factory=ImportQuota)
     opening_refusals: RefusalWindow = field(default_factory=RefusalWindow)
+    release_turns: Share = field(default_factory=lambda: Share(1))
     operations: OperationStreamQuota = field(default_factory=OperationStreamQuota)
     code_flow: CodeFlow | None = None
     id_tokens: IdTokenVerifier | None = None

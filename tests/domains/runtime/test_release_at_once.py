@@ -106,3 +106,20 @@ async def test_a_release_follows_what_was_recorded_while_it_waited(busy_world: W
     newest = (await user.get("/v1/audit-events?limit=2")).json()["items"]
     assert [entry["action"] for entry in newest] == ["key.release", "bot.add"]
     assert await is_whole(busy_world, bot)
+
+
+async def test_releases_of_an_account_take_turns_and_none_is_decided_twice(
+    busy_world: World,
+) -> None:
+    user = busy_world.user()
+    bots = []
+    for variant in ("trade", "trade_2"):
+        key, document = await user.add_key(variant), await user.add_bot(variant)
+        await user.assign(document["id"], key["id"])
+        bots.append(await user.mint(document["id"]))
+
+    with patch.object(ReleaseService, "_grant", side_effect=AssertionError):
+        answers = await asyncio.gather(*(Asking().ask(bot) for bot in bots * 4))
+
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert await is_whole(busy_world, bots[0])

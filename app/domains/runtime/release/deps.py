@@ -27,6 +27,8 @@ async def release_service(
     return ReleaseService(
         ready=request.scope["state"]["ready"],
         at_once=work.at_once,
+        reader=context.database.autocommit,
+        turns=context.release_turns,
         releases=ReleaseRepository(
             executor=work.transaction, account_id=bot.account_id, bot_id=bot.bot_id
         ),

@@ -8,12 +8,13 @@ from uuid import UUID
 
 from prometheus_client import Counter
 
+from app.api.shares import Share
 from app.auth.errors import TokenFault, Unauthenticated
 from app.auth.principal import BotPrincipal
 from app.custody.errors import UnknownMasterKey
 from app.custody.keyring import ReleasingKeyring
 from app.db.base import new_id
-from app.db.driver import Rows, Statement
+from app.db.driver import Executor, Rows, Statement
 from app.db.failures import CommitLost
 from app.domains.audit.log import AuditLog
 from app.domains.bot_events.event import RecordedEvent
@@ -21,7 +22,7 @@ from app.domains.bot_events.repository import BotEventRepository
 from app.domains.bots.errors import NoKey
 from app.domains.events.log import EventLog
 from app.domains.events.types import EventType
-from app.domains.runtime.release.at_once import GRANT, Ready
+from app.domains.runtime.release.at_once import GRANT, Ready, read_ready
 from app.domains.runtime.release.errors import (
     CredentialsUnreadable,
     MasterKeyMissing,
@@ -36,6 +37,9 @@ from botkeys.exchanges.registry import EXCHANGES, Exchanges
 from botkeys.sealing.binding import Binding
 from botkeys.sealing.errors import CannotOpen, InvalidPublicKey
 from botkeys.sealing.suites import PublicKey, SuiteName
+
+_ATTEMPTS = 2
+"""A release is linked once more if another process, or a user, recorded something meanwhile."""
 
 
 class AtOnce(Protocol):
@@ -59,7 +63,8 @@ class Ticket:
 class ReleaseService:
     """The releases of one bot. Call `grant`, commit, then call `fulfil`.
 
-    `ready` is what was read with the bot's token. Locks in the order bot, key, audit head.
+    `ready` is what was read with the bot's token. Releases of one account take `turns`: each links
+    its audit entry to the one before. Locks in the order bot, key, audit head.
     """
 
     def __init__(
@@ -67,6 +72,8 @@ class ReleaseService:
         *,
         ready: Ready,
         at_once: AtOnce,
+        reader: Executor,
+        turns: Share,
         releases: ReleaseRepository,
         events: BotEventRepository,
         exchanges: Exchanges,
@@ -80,6 +87,8 @@ class ReleaseService:
     ) -> None:
         self._ready = ready
         self._at_once = at_once
+        self._reader = reader
+        self._turns = turns
         self._releases = releases
         self._events = events
         self._exchanges = exchanges
@@ -99,20 +108,53 @@ class ReleaseService:
         recipient = _recipient(request)
         release_id = new_id()
         try:
-            recorded = await self._record_at_once(release_id, request.suite)
+            recorded = await self._record_in_turn(release_id, request.suite)
         except CommitLost:
             return await self._grant_after_loss(release_id, recipient)
         if recorded:
             return self._ticket(release_id, recipient, self._ready.found)
         return await self._grant(release_id, recipient)
 
-    async def _record_at_once(self, release_id: UUID, suite: str) -> bool:
-        """Record a release of the usual kind; return `False` if it is not, or no longer, one."""
+    async def _record_in_turn(self, release_id: UUID, suite: str) -> bool:
+        """Record it as `_record_at_once` does, after those of the account that came before."""
+        account_id = self._bot.account_id
+        stale = not self._turns.take_now(account_id)
+        if stale:
+            await self._turns.take(account_id)
+        try:
+            for _ in range(_ATTEMPTS):
+                # The release before this one has moved the head.
+                if stale and not await self._read_again():
+                    return False
+                recorded = await self._record_at_once(release_id, suite)
+                if recorded is not False:
+                    return bool(recorded)
+                stale = True
+            return False
+        finally:
+            self._turns.give_back(account_id)
+
+    async def _read_again(self) -> bool:
+        ready = await read_ready(
+            self._reader,
+            self._bot.account_id,
+            self._bot.bot_id,
+            self._address,
+            self._limit,
+            WINDOW,
+        )
+        self._ready = ready or self._ready
+        return ready is not None
+
+    async def _record_at_once(self, release_id: UUID, suite: str) -> bool | None:
+        """Record a release of the usual kind; return `None` if it is of another kind, `False` if
+        something has changed since it was read.
+        """
         found, head = self._ready
         if found.key_id is None or found.waiting is not None or found.is_new_address:
-            return False
+            return None
         if head is None or found.exchange not in EXCHANGES:
-            return False
+            return None
         entry = self._audit.sealed(
             "key.release",
             head,
@@ -124,7 +166,7 @@ class ReleaseService:
             suite=suite,
         )
         if entry is None:
-            return False
+            return None
         rows = await self._at_once(
             GRANT,
             **entry,
