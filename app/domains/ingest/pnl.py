@@ -26,6 +26,7 @@ PLACES = 18
 """Decimal places that an inverse result is rounded to: finer than any settlement."""
 
 _STEP = Decimal(1).scaleb(-PLACES)
+_multiply, _subtract = EXACT.multiply, EXACT.subtract
 
 
 def realised_pnl(
@@ -44,14 +45,14 @@ def realised_pnl(
     `side` is `long` or `short`; prices are positive. A price of zero, which the schemas reject,
     raises `decimal.DivisionByZero` or `decimal.InvalidOperation`.
     """
-    size = EXACT.multiply(quantity, contract_size)
-    moved = EXACT.subtract(exit_price, entry_price)
+    size = _multiply(quantity, contract_size)
+    moved = _subtract(exit_price, entry_price)
     if side == "short":
         # The minus operator would round to the precision of the thread's own context.
         moved = moved.copy_negate()
-    gross = EXACT.multiply(moved, size)
+    gross = _multiply(moved, size)
     if contract_type is ContractKind.INVERSE:
         # 1/entry - 1/exit is (exit - entry) / (entry · exit).
-        gross = EXACT.divide(gross, EXACT.multiply(entry_price, exit_price))
+        gross = EXACT.divide(gross, _multiply(entry_price, exit_price))
         gross = EXACT.quantize(gross, _STEP)
-    return EXACT.subtract(gross, fees)
+    return _subtract(gross, fees)

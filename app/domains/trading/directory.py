@@ -160,9 +160,10 @@ class Directory:
 
     def terms(self, listed: Listed, at: datetime) -> Terms:
         """Return the terms of an instrument at a time: those before the first later change."""
-        for former in self._changes(listed):
-            if at < former.changed_at:
-                return Terms(former.size, former.settle)
+        if listed.changed_at is not None:
+            for former in self._changes(listed):
+                if at < former.changed_at:
+                    return Terms(former.size, former.settle)
         return Terms(listed.size, listed.settle)
 
     def terms_during(self, listed: Listed, since: datetime, until: datetime) -> list[Terms]:
@@ -177,8 +178,6 @@ class Directory:
         ]
 
     def _changes(self, listed: Listed) -> list[_Former]:
-        if listed.changed_at is None:
-            return []
         place = (listed.symbol, listed.contract_type, listed.region)
         return [f for f in self._former if (f.symbol, f.contract_type, f.region) == place]
 
