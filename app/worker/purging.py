@@ -36,7 +36,8 @@ log = structlog.get_logger("botkeys.worker")
 
 @dataclass(frozen=True, slots=True)
 class PurgeLimits:
-    """The limits of purging. `batch` is in rows.
+    """The limits of purging. `batch` is in rows, and `at_once` how many batches of one operation
+    are deleted at the same time.
 
     A claim lapses `claim` seconds after the last batch. After `turn` seconds an operation yields to
     another one that waits for a worker.
@@ -45,6 +46,7 @@ class PurgeLimits:
     batch: int = 100_000
     claim: float = 30
     turn: float = 5
+    at_once: int = 2
 
 
 DEFAULT_LIMITS = PurgeLimits()
@@ -78,6 +80,36 @@ async def purge_deleted(
             ended += 1
 
 
+class _Ranges:
+    """The planned batches of a slice, newest first. Each is taken once."""
+
+    def __init__(self, cuts: Sequence[datetime]) -> None:
+        self._cuts = cuts
+        self._next = 0
+        self._unfinished = set(range(len(cuts)))
+
+    @property
+    def left(self) -> bool:
+        """Whether a batch waits to be taken."""
+        return self._next < len(self._cuts)
+
+    @property
+    def reached(self) -> datetime | None:
+        """The time after which nothing is left; `None` if nothing was reached yet."""
+        first = min(self._unfinished, default=len(self._cuts))
+        return self._cuts[first - 1] if first else None
+
+    def take(self) -> tuple[int, datetime | None, datetime] | None:
+        """Return the number of the next batch, the time that it begins below, and its last one."""
+        if not self.left:
+            return None
+        number, self._next = self._next, self._next + 1
+        return number, self._cuts[number - 1] if number else None, self._cuts[number]
+
+    def finish(self, number: int) -> None:
+        self._unfinished.remove(number)
+
+
 class _Purge:
     """One worker's turn on one operation."""
 
@@ -90,6 +122,7 @@ class _Purge:
         self._most = limits.batch
         self._until = _now() + limits.turn
         self._next_event = _now() + PROGRESS_SECONDS
+        self._timed_out = False
 
     async def go_on(self) -> bool:
         """Continue the operation; return whether it has ended, else other workers may continue."""
@@ -141,35 +174,75 @@ class _Purge:
 
     async def _empty(self, kind: DataKind, part: Slice, cuts: Sequence[datetime]) -> bool:
         """Delete batches until nothing is left; return False if another operation is due."""
-        reached: datetime | None = None
-        following = iter(cuts)
-        cut = next(following, None)
+        planned = _Ranges(cuts)
+        while planned.left and not self._timed_out:
+            await self._delete_planned(kind, part, planned)
+            if planned.left and await self._turn_is_over():
+                return False
+        reached = planned.reached
         while True:
             began = _now()
             try:
                 async with self._sessions.begin() as session:
                     repository = PurgeRepository(session=session, claimed=self._claimed)
-                    if cut is None:
-                        rows, further = await repository.purge(kind, part, reached, self._most)
-                    else:
-                        rows = await repository.purge_until(kind, part, reached, cut)
-                        further = cut
+                    rows, further = await repository.purge(kind, part, reached, self._most)
             except SQLAlchemyError as error:
-                if sqlstate(error) != _TIMED_OUT or self._most <= LEAST:
-                    raise
-                self._most = max(LEAST, self._most // 4)
-                cut, following = None, iter(())
-                beat()
+                self._shrink_after(error)
                 continue
             self._note_batch(kind, rows, began)
             if further is None:
                 return True
             reached = further
-            cut = next(following, None)
             await self._add_progress()
             # Checked only after a batch, so that every turn makes progress.
             if await self._turn_is_over():
                 return False
+
+    async def _delete_planned(self, kind: DataKind, part: Slice, planned: _Ranges) -> None:
+        """Delete planned batches, several at once, until none is left or the turn is over.
+
+        Batches share nothing but the operation's row, which each changes last. One that fails ends
+        the others after what they delete now.
+        """
+        failures: list[BaseException] = []
+
+        async def delete_one_after_another() -> None:
+            while not failures and not self._timed_out:
+                found = planned.take()
+                if found is None:
+                    return
+                number, above, cut = found
+                began = _now()
+                try:
+                    async with self._sessions.begin() as session:
+                        repository = PurgeRepository(session=session, claimed=self._claimed)
+                        rows = await repository.purge_until(kind, part, above, cut)
+                except SQLAlchemyError as error:
+                    self._shrink_after(error)
+                    self._timed_out = True
+                    return
+                planned.finish(number)
+                self._note_batch(kind, rows, began)
+                await self._add_progress()
+                if _now() >= self._until:
+                    return
+
+        async def noting_failures() -> None:
+            try:
+                await delete_one_after_another()
+            except Exception as error:  # noqa: BLE001  # raised below, when the others have ended
+                failures.append(error)
+
+        await asyncio.gather(*(noting_failures() for _ in range(self._limits.at_once)))
+        if failures:
+            raise failures[0]
+
+    def _shrink_after(self, error: SQLAlchemyError) -> None:
+        """Make batches smaller if one took too long; raise any other error."""
+        if sqlstate(error) != _TIMED_OUT or self._most <= LEAST:
+            raise error
+        self._most = max(LEAST, self._most // 4)
+        beat()
 
     def _note_batch(self, kind: DataKind, rows: int, began: float) -> None:
         beat()

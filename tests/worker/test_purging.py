@@ -74,7 +74,7 @@ async def test_rows_of_one_time_are_counted_and_deleted_once_however_batches_are
     before = await left(database, bot.account_id)
     answer = await user.post("/v1/data-deletions", {"scope": "all"})
 
-    assert await purge_deleted(database.sessions, PurgeLimits(batch=3)) == 1
+    assert await purge_deleted(database.sessions, PurgeLimits(3, at_once=1)) == 1
 
     operation = (await user.get(answer.headers["location"])).json()
     assert operation["receipt"]["deleted"] == before
@@ -116,3 +116,62 @@ async def test_one_that_is_claimed_is_left_alone_until_its_claim_lapses(world: W
         assert (await user.get(path)).json()["stalled"] is (seconds < 0)
         assert await purge_deleted(sessions) == ended
     assert (await user.get(path)).json()["stalled"] is False
+
+
+async def test_a_planned_batch_that_takes_too_long_is_deleted_in_smaller_ones(
+    busy_world: World,
+) -> None:
+    """Another batch goes on meanwhile, and each row is counted once."""
+    database = busy_world.context.database
+    user = busy_world.user()
+    bot, _, key = await user.ready_bot()
+    await fill(database, bot.account_id, key["id"], rows=700, tables=("trades",))
+    await user.post("/v1/data-deletions", {"scope": "all"})
+    held = text("SELECT FROM trades WHERE account_id = :account AND id = 'r200' FOR SHARE")
+    stopped = text(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+
+    async with asyncio.timeout(60), database.sessions() as holding, database.sessions() as looking:
+        await holding.execute(held, {"account": bot.account_id})
+        purging = asyncio.create_task(
+            purge_deleted(database.sessions, PurgeLimits(batch=150, at_once=2))
+        )
+        while not (await looking.scalars(stopped)).all():
+            await looking.rollback()
+            await asyncio.sleep(0.01)
+        await holding.rollback()
+        assert await purging == 1
+
+    (operation,) = await operations(busy_world)
+    assert operation.receipt == {
+        "deleted": {**each(0), "trades": 700},
+        "kept": {"positions": 0},
+    }
+    assert operation.done == operation.total == 700
+    assert await left(database, bot.account_id) == each(0)
+
+
+async def test_batches_are_deleted_at_the_same_time(busy_world: World) -> None:
+    """While one waits for a row, the others go on."""
+    database = busy_world.context.database
+    user = busy_world.user()
+    bot, _, key = await user.ready_bot()
+    await fill(database, bot.account_id, key["id"], rows=20, tables=("trades",))
+    await user.post("/v1/data-deletions", {"scope": "all"})
+    held = text("SELECT FROM trades WHERE account_id = :account AND id = 'r1' FOR SHARE")
+
+    async with asyncio.timeout(60), database.sessions() as holding:
+        await holding.execute(held, {"account": bot.account_id})
+        purging = asyncio.create_task(purge_deleted(database.sessions, PurgeLimits(batch=5)))
+        for _ in range(3_000):
+            if (await left(database, bot.account_id))["trades"] <= 10:
+                break
+            await asyncio.sleep(0.01)
+        else:
+            pytest.fail("the other batches waited too")
+        await holding.rollback()
+        assert await purging == 1
+
+    assert await left(database, bot.account_id) == each(0)

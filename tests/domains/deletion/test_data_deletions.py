@@ -66,7 +66,7 @@ async def test_what_is_in_the_scope_goes_and_the_rest_stays(
     again = await user.post("/v1/data-deletions", {**wanted, "dry_run": True})
     assert again.json()["counts"] == each(0)
 
-    assert await purge_deleted(world.context.database.sessions, PurgeLimits(batch=1)) == 1
+    assert await purge_deleted(world.context.database.sessions, PurgeLimits(1, at_once=1)) == 1
 
     ended = (await user.get(answer.headers["location"])).json()
     assert ended["status"] == "succeeded"
@@ -182,7 +182,7 @@ async def test_what_a_clock_ahead_reported_is_deleted_too_and_no_other_bot_is_re
         verdicts = (await bot.post("/v1/runtime/events", {"items": [event]})).json()
         assert [result["status"] for result in verdicts["results"]] == [verdict]
     assert (await user.get("/v1/bot-events?environment=testnet")).json()["items"][1:] == []
-    await purge_deleted(database.sessions, PurgeLimits(batch=1))
+    await purge_deleted(database.sessions, PurgeLimits(1, at_once=1))
     ended = (await user.get(answer.headers["location"])).json()
     assert ended["receipt"] == {"deleted": preview["counts"], "kept": preview["kept"]}
     assert ended["done"] == ended["total"] == 4 * len(KINDS)

@@ -40,7 +40,7 @@ async def test_the_data_of_a_key_go_and_those_of_others_stay(world: World, batch
     assert answer.headers["location"] == f"/v1/operations/{queued['id']}"
     assert (await user.get(f"/v1/keys/{key['id']}")).status_code == 404
 
-    assert await purge_deleted(database.sessions, PurgeLimits(batch=batch)) == 1
+    assert await purge_deleted(database.sessions, PurgeLimits(batch, at_once=1)) == 1
 
     ended = (await user.get(answer.headers["location"])).json()
     assert (ended["status"], ended["done"], ended["total"]) == (
@@ -64,7 +64,7 @@ async def test_more_rows_of_one_moment_than_fit_into_a_batch_go_too(world: World
     account_id = await account_of(world)
     await fill(database, account_id, key["id"], rows=7, step=0)
     await user.delete(f"/v1/keys/{key['id']}?associated_data=delete")
-    assert await purge_deleted(database.sessions, PurgeLimits(batch=3)) == 1
+    assert await purge_deleted(database.sessions, PurgeLimits(3, at_once=1)) == 1
     assert await left(database, account_id) == each(0)
 
 

@@ -95,7 +95,7 @@ async def test_an_operation_that_runs_adds_events_of_its_progress(
     await user.delete(f"/v1/bots/{bot.id}/key")
     await fill(database, bot.account_id, key["id"], rows=3)
     begun = (await user.delete(f"/v1/keys/{key['id']}?associated_data=delete")).json()
-    assert await purge_deleted(database.sessions, PurgeLimits(batch=2)) == 1
+    assert await purge_deleted(database.sessions, PurgeLimits(2, at_once=1)) == 1
 
     found = [
         event for event in await events(user) if event["data"].get("operation_id") == begun["id"]

@@ -162,7 +162,7 @@ async def test_afterwards_its_tokens_are_dead_and_a_newer_one_starts_an_empty_ac
     await add_position(world, bot.account_id, str(bot.id), key["id"], name="held")
     operation = await closed(user, "?force=true")
 
-    assert await purge_deleted(database.sessions, PurgeLimits(batch=2)) == 1
+    assert await purge_deleted(database.sessions, PurgeLimits(2, at_once=1)) == 1
 
     assert await left(database, bot.account_id) == each(0)
     ended = (await user.get(f"/v1/operations/{operation['id']}")).json()
