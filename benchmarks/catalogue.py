@@ -8,16 +8,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from statistics import median
 
 from sqlalchemy import text
 
 from app.db.engine import Database, open_database
 from app.domains.catalogue.refresher import CatalogueRefresher, Intervals
 from app.domains.catalogue.repository import CatalogueKey
+from benchmarks.by_hand import ByHand, compare
 from benchmarks.installation import Installation
 from benchmarks.listing import INSTRUMENTS, fill
-from benchmarks.load import Load, LoadRequest
 from benchmarks.report import Row
 from benchmarks.rounds import Effort
 from benchmarks.simulated import LATENCY
@@ -26,7 +25,7 @@ from botkeys.exchanges.registry import EXCHANGES, Exchanges, simulated_hosts
 from botkeys.transport.client import HttpTransport
 
 REFRESH_BUDGET = 1.3
-SEARCH_BUDGET = 10
+SEARCH_BUDGET = 4.0
 _EVERY = Intervals(prices=timedelta(0), instruments=timedelta(0))
 
 
@@ -132,13 +131,36 @@ def measure_search(installation: Installation, effort: Effort) -> Row:
         found = service.call("GET", path, token)
         if not found["items"] or found["next_cursor"] is None:
             raise RuntimeError("the search found too little for the figure to mean anything")
-        load = Load(service.port, [LoadRequest(path, token)], 1, effort.warm_up, effort.seconds)
-        measured = [service.measure(load) for _ in range(3)]
-    return Row(
-        name=f"search of {INSTRUMENTS:,} instruments, p50",
-        value=median(one.p50 for one in measured),
-        unit="ms",
-        kind="at most",
-        budget=SEARCH_BUDGET,
-        details={"p99": f"{median(one.p99 for one in measured):.2f} ms"},
+        by_hand = ByHand(_SEARCH, [len(found["items"])])
+        compared = asyncio.run(
+            compare(
+                installation.database_url,
+                lambda: service.call("GET", path, token)["items"],
+                by_hand,
+                effort.rounds,
+            )
+        )
+    return Row.of_rounds(
+        f"search of {INSTRUMENTS:,} instruments",
+        compared.ratios,
+        "of its SQL",
+        "at most",
+        SEARCH_BUDGET,
+        compared.details,
     )
+
+
+_SEARCH = """
+WITH page AS MATERIALIZED (
+    SELECT symbol, base, quote, settle, max_leverage, margin_modes, tick_size, lot_size,
+        contract_size, expires_at, NOT search_text LIKE 'btc%' AS later
+    FROM instruments
+    WHERE exchange = 'bybit' AND environment = 'live' AND region = '' AND contract_type = 'linear'
+        AND listed AND NOT dated AND search_text LIKE '%btc%'
+    ORDER BY later, symbol LIMIT $1
+)
+SELECT page.*, price, volume_24h FROM page LEFT JOIN instrument_prices AS priced
+    ON exchange = 'bybit' AND environment = 'live' AND region = '' AND contract_type = 'linear'
+    AND priced.symbol = page.symbol
+ORDER BY later, page.symbol
+"""

@@ -63,7 +63,7 @@ class Installation:
         """Run `botkeys serve --role …` until the context ends, with further settings."""
         botkeys = Path(sys.executable).with_name("botkeys")
         command = (botkeys, "serve", "--role", role, "--processes", str(processes))
-        environment = self._environment(role)
+        environment = self.environment(role)
         environment |= {f"BOTKEYS_{name.upper()}": str(value) for name, value in settings.items()}
         return running(command, environment, "/readyz", self.folder / f"{role}.log", port)
 
@@ -71,11 +71,11 @@ class Installation:
         """Run the bare function with a filled pool; it has the keys of the role `runtime`."""
         account = str(account_id(DevelopmentIssuer.issuer, _ACCOUNT))
         options = {"database_url": self.database_url, "account_id": account}
-        environment = {**self._environment("runtime"), "BENCHMARK_FLOOR": json.dumps(options)}
+        environment = {**self.environment("runtime"), "BENCHMARK_FLOOR": json.dumps(options)}
         command = [sys.executable, "-m", "benchmarks.floor"]
         return running(command, environment, "/v1/keys", self.folder / "floor.log")
 
-    def _environment(self, role: Role) -> dict[str, str]:
+    def environment(self, role: Role) -> dict[str, str]:
         return {
             "BOTKEYS_MODE": "development",  # the mode with an issuer of its own
             "BOTKEYS_EXCHANGES": "real",  # no simulator in the process; no exchange is called

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from benchmarks.catalogue import measure_refresh, measure_search
+from benchmarks.events import measure_events
 from benchmarks.ingest import measure_ingest
 from benchmarks.installation import Installation
 from benchmarks.list_keys import measure as measure_list
@@ -51,6 +52,7 @@ MEASURES = (
         ),
     ),
     Measure("ingest", lambda ready, quick: [measure_ingest(ready, 5 if quick else 25)]),
+    Measure("events", lambda ready, quick: [measure_events(ready, *((5, 8) if quick else ()))]),
     Measure("stream", lambda ready, quick: [measure_stream(ready, *((60, 10) if quick else ()))]),
     Measure("search", lambda ready, quick: [measure_search(ready, _effort(quick=quick))]),
     Measure("refresh", lambda ready, _: [measure_refresh(ready)]),

@@ -14,6 +14,8 @@ from benchmarks.report import Row
 from benchmarks.server import Server
 
 BUDGET = 1.0
+"""Of a million rows: what a deletion does besides takes as long as some ten thousand."""
+
 ROWS = 1_000_000
 _PATIENCE = 600.0
 _ACCOUNT = "purged"
@@ -53,7 +55,7 @@ def measure_purge(installation: Installation, rows: int = ROWS, rounds: int = 3)
         [purge / plain for plain, purge in took],
         "of a plain DELETE",
         "at most",
-        BUDGET,
+        BUDGET if rows >= ROWS else None,
         {
             "plain DELETE": " ".join(f"{plain:.1f}" for plain, _ in took) + " s",
             "service and worker": " ".join(f"{purge:.1f}" for _, purge in took) + " s",
