@@ -7,8 +7,10 @@ from uuid import UUID
 
 from app.errors import Unavailable
 
-AT_ONCE = 16
-"""Few enough that whatever else the process does meanwhile waits for a few milliseconds."""
+AT_ONCE = 50
+"""As many as share a statement: few enough that whatever else the process does meanwhile waits for
+some milliseconds, and enough for a database that answers late.
+"""
 PATIENCE = 10.0
 """Seconds that a caller waits in line: less than any proxy waits for the head of a response."""
 LONGEST = 60

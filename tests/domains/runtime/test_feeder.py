@@ -1,6 +1,7 @@
 """A stream after its connection was handed over: what is written, and what ends it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from uuid import UUID
 
@@ -150,3 +151,15 @@ async def test_many_streams_are_reminded_by_one_timer_and_none_is_left_out(alarm
     await until(lambda: all(opened.client.ended for opened in many))
     assert all(set(opened.client.written) == {PING} for opened in many)
     assert all(opened.forgotten == 1 for opened in many)
+
+
+async def test_news_after_the_lifetime_are_sent_and_the_place_is_given_back(
+    alarms: Alarms,
+) -> None:
+    opened = Opened(alarms, StreamLimits(), lifetime=0.02)
+    opened.start()
+    time.sleep(0.03)  # noqa: ASYNC251  # the alarm cannot ring meanwhile
+    opened.subscription.offer(config("late"))
+    assert opened.client.written == [config_event(config("late"))]
+    await until(lambda: opened.client.ended)
+    assert opened.forgotten == 1

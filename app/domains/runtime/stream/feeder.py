@@ -48,7 +48,7 @@ class Feeder:
         line = self._line
         if line is None:
             return
-        if self._subscription.ended:
+        if self._subscription.closed:
             self._line = None
             line.end()
         elif line.paused:
