@@ -9,6 +9,7 @@ each with one line: what was measured.
 import asyncio
 import gc
 import json
+import math
 import random
 import sys
 import time
@@ -211,8 +212,8 @@ class RunningCrowd:
         ordered = sorted(seen)
         answer = {
             "beats": len(ordered),
-            "p50": quantile(ordered, 0.5) * 1000,
-            "p99": quantile(ordered, 0.99) * 1000,
+            "p50": quantile(ordered, 0.5) * 1000 if ordered else math.inf,
+            "p99": quantile(ordered, 0.99) * 1000 if ordered else math.inf,
             "asked": {str(interval): count for interval, count in asked.items()},
             "failed": dict(failed),
             "open": self._open,

@@ -48,19 +48,20 @@ _WARM_SECONDS = 3
 @dataclass(frozen=True, slots=True)
 class Size:
     """`bots` are held by so many `processes`, `storm` of them reconnect at once; `seconds` is how
-    long each steady state is measured.
+    long each steady state is measured, `spread` in how many the bots send their first heartbeats.
     """
 
     bots: int = 20_000
     processes: int = 2
     few: int = 1_000
     storm: int = 5_000
+    spread: float = 60
     seconds: float = 30
     changes: int = 300
 
 
 FULL = Size()
-QUICK = Size(bots=1_000, processes=1, few=1_000, storm=500, seconds=10, changes=50)
+QUICK = Size(bots=1_000, processes=1, few=1_000, storm=500, spread=10, seconds=10, changes=50)
 
 
 def measure_fleet(installation: Installation, size: Size = FULL) -> list[Row]:
@@ -208,8 +209,8 @@ def _beats(
 ) -> tuple[dict[str, Any], Cpu]:
     """Return what bots saw in the last seconds of their heartbeats, and what these took."""
     # Nobody beats at first; the process then learns within seconds how many bots there are.
-    crowd.begin("beat", spread=size.seconds, seconds=size.seconds)
-    time.sleep(size.seconds)
+    crowd.begin("beat", spread=size.spread, seconds=size.seconds)
+    time.sleep(size.spread)
     since = cpu_of(installation, runtime)
     answers = crowd.end()
     took = cpu_of(installation, runtime) - since

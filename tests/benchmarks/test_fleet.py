@@ -59,7 +59,7 @@ def test_costs_are_counted_apart_and_a_process_without_children_is_its_family() 
 @pytest.mark.timeout(600)
 def test_a_stream_takes_little_memory_and_a_small_storm_is_over_soon() -> None:
     """Rules R102, R103."""
-    size = Size(bots=300, processes=2, few=1_000, storm=300, seconds=10, changes=5)
+    size = Size(bots=300, processes=2, few=1_000, storm=300, spread=10, seconds=10, changes=5)
     with installation() as ready:
         rows = measure_fleet(ready, size)
     memory, *others = rows
