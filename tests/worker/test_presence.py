@@ -88,7 +88,8 @@ async def test_a_bot_whose_row_is_held_is_left_to_the_next_turn(busy_world: Worl
     sessions = busy_world.context.database.sessions
     async with asyncio.timeout(60), sessions() as holding:
         await holding.execute(
-            text("SELECT 1 FROM presence WHERE bot_id = :bot FOR UPDATE"), {"bot": held.id}
+            text("SELECT 1 FROM presence WHERE account_id = :account AND bot_id = :bot FOR UPDATE"),
+            {"account": held.account_id, "bot": held.id},
         )
         assert await announce_offline(sessions) == 1
         assert [event.bot_id for event in await offline_events(busy_world)] == [free.id]

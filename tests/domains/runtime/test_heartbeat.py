@@ -295,7 +295,8 @@ async def test_a_bot_whose_row_is_locked_waits_and_delays_no_other(busy_world: W
     await asyncio.gather(*(beat(bot) for bot in (held, *free)))
     await set_lease(busy_world, 0)
     async with asyncio.timeout(60), busy_world.context.database.sessions() as holding:
-        await holding.execute(select(Presence).where(Presence.bot_id == held.id).with_for_update())
+        row = Presence.account_id == held.account_id, Presence.bot_id == held.id
+        await holding.execute(select(Presence).where(*row).with_for_update())
         waiting = asyncio.create_task(beat(held))
         for _ in range(2):
             await asyncio.gather(*(beat(bot) for bot in free))
