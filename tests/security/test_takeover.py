@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.auth.development_issuer import DevelopmentIssuer
 from app.custody.bot_token import mint, token_hash
@@ -442,6 +442,26 @@ async def test_both_parts_of_a_key_pair_are_resealed(split: Split) -> None:
         binding = Binding(row.account_id, key_id, row.version, "deribit", Environment.TESTNET)
         assert len(newer.open(row.sealed_data_key, binding.data_key_info(2))) == 32
     assert sorted(row.version for row in rows) == [-1, 1]
+
+
+async def test_runs_at_once_reseal_each_account_s_data_keys_once(split: Split) -> None:
+    """A run leaves the rows to another that has locked them, and waits for none."""
+    for number, name in enumerate(("alice", "bob"), 1):
+        await split.add_key(name, number)
+    runtime = split.runtime.context.runtime
+    assert runtime is not None
+    newer = MasterPrivateKey(2, bytes(range(32)))
+    releaser = Releaser({**runtime.releasing.releaser()._keys, 2: newer})
+    sessions = split.runtime.context.database.sessions
+
+    async with sessions.begin() as first, sessions.begin() as second:
+        await second.execute(text("SET LOCAL lock_timeout = '1s'"))
+        resealed = await reseal_batch(first, releaser, 2, None)
+        left = await reseal_batch(second, releaser, 2, None)
+    async with sessions() as session:
+        counts = await counts_by_version(session)
+
+    assert (resealed.resealed, left.resealed, counts) == (2, 0, {2: 2})
 
 
 async def test_an_earlier_version_put_back_is_refused_by_the_bot(split: Split) -> None:
