@@ -130,7 +130,7 @@ GRANTS = (
     "GRANT SELECT ON TABLE master_keys TO botkeys_api",
     "GRANT INSERT, SELECT ON TABLE master_keys TO botkeys_runtime",
     "GRANT INSERT, SELECT, UPDATE ON TABLE operations TO botkeys_api",
-    "GRANT SELECT (account_id, claim, claimed_until, created_at, done, environment, id, kind, status, total), UPDATE (claim, claimed_until, phase, total) ON TABLE operations TO botkeys_purge",
+    "GRANT SELECT (account_id, claim, claimed_until, created_at, done, environment, finished_at, id, kind, status, total), UPDATE (claim, claimed_until, phase, total) ON TABLE operations TO botkeys_purge",
     "GRANT DELETE, SELECT, UPDATE ON TABLE operations TO botkeys_worker",
     "GRANT SELECT, UPDATE (close_reason, closed_at, expires_at, locks_key, status, updated_at) ON TABLE positions TO botkeys_api",
     "GRANT SELECT (account_id, closed_at, created_at, environment, expires_at, key_id, status, updated_at) ON TABLE positions TO botkeys_purge",

@@ -69,8 +69,11 @@ NOT_MEASURED = {
 """Operations that nothing is measured of, and why."""
 
 
-async def readings(document: dict[str, Any], scene: Scene) -> list[Call]:
-    """Return the readings, deep pages included: those are walked to here."""
+async def readings(document: dict[str, Any], scene: Scene, *, all_ways: bool) -> list[Call]:
+    """Return the readings: in all ways, or the first page of each without filters.
+
+    Deep pages are walked to here.
+    """
     found: list[Call] = []
     for path, methods in sorted(document["paths"].items()):
         operation = methods.get("get")
@@ -79,11 +82,12 @@ async def readings(document: dict[str, Any], scene: Scene) -> list[Call]:
         caller = scene.bot if path.startswith("/v1/runtime/") else scene.user
         place = path.format(**_names_for(path, scene.names))
         is_list = "cursor" in {one["name"] for one in operation.get("parameters", [])}
-        for query in _queries(document, operation, scene.names):
+        queries = _queries(document, operation, scene.names)
+        for query in queries if all_ways else [{}]:
             paged = {**query, "limit": str(LIMIT)} if is_list else query
             name = " ".join([path, *(f"{key}={value}" for key, value in query.items())])
             found.append(_reading(name, caller, place, paged))
-            if is_list:
+            if is_list and all_ways:
                 pages = DEEP if query else DEEPEST
                 cursor = await _walked(caller, place, paged, pages)
                 if cursor is not None:

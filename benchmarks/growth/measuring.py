@@ -1,14 +1,15 @@
-"""What a call costs the database: the buffers and the rows of our tables that it touched.
+"""What a call costs the database: the buffers of our tables that it touched, and the rows and
+entries of indexes that it read.
 
 They are PostgreSQL's own counters of each table and its indexes, read before and after. So they
 hold for whatever a call sends, the statements within functions included, and do not depend on what
 else the machine does. Nothing else may use the database meanwhile.
 """
 
-import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +26,12 @@ _COUNTED = text(
             + coalesce(toast_blks_hit, 0) + coalesce(toast_blks_read, 0)
             + coalesce(tidx_blks_hit, 0) + coalesce(tidx_blks_read, 0)
         )::bigint AS buffers,
-        sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint AS rows
+        sum(seq_tup_read + coalesce(entries, 0))::bigint AS rows
     FROM pg_statio_user_tables AS io
     JOIN pg_stat_user_tables AS used USING (relid)
+    LEFT JOIN (
+        SELECT relid, sum(idx_tup_read) AS entries FROM pg_stat_user_indexes GROUP BY relid
+    ) AS indexes USING (relid)
     LEFT JOIN pg_inherits ON inhrelid = relid
     LEFT JOIN pg_class AS parent ON parent.oid = inhparent
     GROUP BY 1
@@ -55,11 +59,12 @@ class Cost:
 
 
 class Meter:
-    """Measures calls that use these databases; `counters` may read the statistics."""
+    """Measures calls that use a database's pool; `counters` may read the statistics."""
 
-    def __init__(self, counters: Database, used: Sequence[tuple[Database, int]]) -> None:
+    def __init__(self, counters: Database, used: Database, connections: int) -> None:
         self._counters = counters
         self._used = used
+        self._connections = connections
 
     async def cost(self, call: Callable[[], Awaitable[Any]]) -> Cost:
         await self._flush()
@@ -84,15 +89,12 @@ class Meter:
             return {row.name: (row.buffers, row.rows) for row in found}
 
     async def _flush(self) -> None:
-        """Have each connection of the pools tell what it has counted."""
-        for database, connections in self._used:
-            held = [database.engine.connect() for _ in range(connections)]
-            opened = await asyncio.gather(*(one.__aenter__() for one in held))
-            for connection in opened:
-                await connection.execute(_FLUSH)
-                await connection.rollback()
-            for connection in opened:
-                await connection.close()
+        """Have each connection of the pool tell what it has counted."""
+        async with AsyncExitStack() as stack:
+            for _ in range(self._connections):
+                opened = await stack.enter_async_context(self._used.engine.connect())
+                await opened.execute(_FLUSH)
+                await opened.rollback()
 
 
 async def lowest(meter: Meter, call: Callable[[], Awaitable[Any]], times: int) -> Cost:

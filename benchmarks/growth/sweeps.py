@@ -90,6 +90,11 @@ MADE_DUE: dict[str, tuple[str, ...]] = {
         (account_id) account_id, environment, key_id FROM trade_days WHERE scope = 1 ORDER
         BY account_id LIMIT :due) AS one ON CONFLICT DO NOTHING
         """,
+        """
+        INSERT INTO operations (account_id, id, kind, status, scope, finished_at)
+        SELECT account_id, gen_random_uuid(), 'delete_data', 'succeeded', '{}', now()
+        FROM (SELECT DISTINCT account_id FROM trade_days ORDER BY account_id LIMIT :due) AS one
+        """,
     ),
     "purge": (
         """

@@ -190,13 +190,14 @@ FILLED = (
         "account_id sequence mac",
         "SELECT account_id, keys, decode(repeat('3c', 32), 'hex') FROM growth.accounts",
     ),
+    # After a gap in the big account's numbers, since the service may go on with them meanwhile.
     Filled(
         "audit_events",
         "account_id sequence id at actor actor_id action outcome target target_id environment"
         " address request_id details mac format",
         f"""
         SELECT account_id,
-            CASE WHEN big THEN :audit ELSE 0 END
+            CASE WHEN big THEN :audit + 1000 ELSE 0 END
                 + row_number() OVER (PARTITION BY account_id ORDER BY number, which),
             growth.id('0ad', 4 * number + which),
             growth.ago((number - :begin)::double precision / (:end - :begin), 28), 'user',

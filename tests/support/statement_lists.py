@@ -12,6 +12,7 @@ READINGS = frozenset(
         "app.domains.webhooks.outbox:accounts_with_news",
         "app.domains.webhooks.outbox:due",
         "app.worker.rollups:_due",
+        "app.domains.analytics.rollups:_CUT_LATELY",
         "app.domains.analytics.rollups:mark_cut_days",
         "app.worker.presence:announce_offline",
         "app.worker.expiry:announce_expiry",

@@ -9,11 +9,12 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Date, Delete, Text, Uuid, bindparam, delete, or_, select, text
+from sqlalchemy import ARRAY, Date, Delete, Text, Uuid, bindparam, delete, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.driver import Statement
-from app.db.models import DeletionMark, StaleDay, TradeDay
+from app.db.models import DeletionMark, Operation, StaleDay, TradeDay
+from app.db.models.deletion import DELETIONS, UNFINISHED
 from app.db.models.rollup import BY_BOT, BY_KEY, BY_SYMBOL, SCOPES
 from app.domains.analytics.drawdown_sql import BLOCK, STEPS, folded
 from app.domains.analytics.selection import steps_of_days
@@ -147,29 +148,59 @@ def _of_days(
     )
 
 
+LATELY = timedelta(hours=1)
+"""For how long after a deletion its days are looked for: the sweep that marks them comes round in
+minutes, in the worker that deletes.
+"""
+
+_CUT_LATELY = (
+    select(Operation.account_id)
+    .distinct()
+    .where(
+        Operation.kind.in_(DELETIONS),
+        or_(UNFINISHED, Operation.finished_at > func.statement_timestamp() - LATELY),
+    )
+)
+"""The accounts that something was deleted in, which alone can have a day that a mark cut."""
+
+
 async def mark_cut_days(session: AsyncSession, limit: int) -> int:
     """Mark days as stale if a deletion mark covers part of them; return how many.
 
     Queries detect such days themselves; marking them makes the queries fast again.
     """
+    done = 0
+    for account_id in (await session.scalars(_CUT_LATELY)).all():
+        if done < limit:
+            done += await _mark_cut_days(session, account_id, limit - done)
+    return done
+
+
+async def _mark_cut_days(session: AsyncSession, account_id: UUID, limit: int) -> int:
     days, marks, stale = TradeDay.__table__, DeletionMark.__table__, StaleDay.__table__
     known = select(stale.c.day).where(
-        *(stale.c[name] == days.c[name] for name in ("account_id", "environment", "day"))
+        stale.c.account_id == account_id,
+        *(stale.c[name] == days.c[name] for name in ("environment", "day")),
     )
     query = (
-        select(days.c.account_id, days.c.environment, days.c.day)
+        select(days.c.environment, days.c.day)
         .distinct()
         .join(
             marks,
-            (marks.c.account_id == days.c.account_id)
+            (marks.c.account_id == account_id)
             & or_(marks.c.environment.is_(None), marks.c.environment == days.c.environment)
             & or_(marks.c.key_id.is_(None), marks.c.key_id == days.c.key_id),
         )
-        .where(days.c.scope == BY_KEY, days.c.first_at < marks.c.cutoff, ~known.exists())
+        .where(
+            days.c.account_id == account_id,
+            days.c.scope == BY_KEY,
+            days.c.first_at < marks.c.cutoff,
+            ~known.exists(),
+        )
         .limit(limit)
     )
     rows = (await session.execute(query)).all()
-    for account_id, environment, day in rows:
+    for environment, day in rows:
         await mark_stale(session, account_id, environment, [day])
     return len(rows)
 

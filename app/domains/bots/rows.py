@@ -55,10 +55,13 @@ FACTS = {
     "has_key": "(bots.key_id IS NOT NULL)",
     "key_active": "keys.active",
     **{name: f"keys.{name}" for name in _OF_KEY},
+    # OFFSET 0 keeps PostgreSQL from reading all assets of the account at once: it expects that
+    # every bot of the account is looked at, not only a page of them.
     "has_enabled_assets": """EXISTS (
         SELECT FROM trading_assets
         WHERE account_id = :account AND key_id = keys.id
           AND contract_type = keys.contract_type AND enabled
+        OFFSET 0
     )""",
     "catalogue_known": CATALOGUE_KNOWN,
 }

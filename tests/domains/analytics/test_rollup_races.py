@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy import func, select, text
 
+from app.db.base import new_id
 from app.db.engine import Database
-from app.db.models import StaleDay
+from app.db.models import Operation, StaleDay
 from app.domains.analytics.grouping import Grouping
 from app.domains.analytics.repository import AnalyticsRepository
 from app.domains.analytics.rollups import recompute
@@ -184,6 +185,7 @@ async def test_days_of_which_something_was_deleted_are_recomputed(database: Data
     await recompute_due(database.sessions, wait=AT_ONCE)
     async with database.sessions.begin() as session:
         await ledger.add_mark(session, account, Mark("live", DEAL.key, later.at))
+        session.add(Operation(account_id=account, id=new_id(), kind="delete_data", scope={}))
 
     assert await shown(database, account) == 1
     assert await mark_cut(database.sessions) == 1
