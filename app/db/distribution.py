@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from graphlib import TopologicalSorter
 
-from sqlalchemy import Connection, text
+from sqlalchemy import ARRAY, Connection, Text, bindparam, text
 
 from app.db.base import ACCOUNTLESS
+from app.db.roles import ROLES
 
 COLUMN = "account_id"
 FIRST = "accounts"
@@ -78,6 +79,20 @@ _FUNCTIONS = text(
 )
 """The functions that the other nodes do not know, those that aggregates are made of first."""
 
+_WRITERS = text(
+    """
+    SELECT c.relname::text AS name, r.rolname::text AS role
+    FROM pg_class AS c JOIN pg_dist_partition AS p ON p.logicalrelid = c.oid
+    CROSS JOIN pg_roles AS r
+    WHERE p.partmethod = 'n' AND p.repmodel = 't' AND r.rolname = ANY (:roles)
+    AND has_any_column_privilege(r.oid, c.oid, 'INSERT, UPDATE')
+    AND NOT has_table_privilege(r.oid, c.oid, 'UPDATE, DELETE, TRUNCATE')
+    ORDER BY 1, 2
+    """
+).bindparams(bindparam("roles", type_=ARRAY(Text())))
+"""The reference tables to which roles write that may not change each row of them as a whole."""
+
+_ON_WORKERS = text("SELECT success, result FROM run_command_on_workers(:command)")
 _DISTRIBUTE = text("SELECT create_distributed_table(:name, :column, colocate_with => :beside)")
 _COPY = text("SELECT create_reference_table(:name)")
 _FORGET = text("SELECT truncate_local_data_after_distributing_table(CAST(:name AS regclass))")
@@ -160,6 +175,30 @@ def place(connection: Connection, table: str) -> None:
             connection.execute(_DISTRIBUTE, values)
         case Kind.LOCAL:
             pass
+
+
+def let_writers_lock(connection: Connection) -> None:
+    """Let each role that writes to a reference table take Citus' lock on it, on every worker.
+
+    Citus has writes to such a table wait for each other on one worker, and asks there for the right
+    to change the whole table. So that is given on the workers, for the name of the table alone: the
+    copies that hold the rows keep their rights, and so does the coordinator. To be called in a
+    transaction of its own, once the tables are committed. Raises `NotDistributable`.
+    """
+    given = [
+        f"GRANT UPDATE ON public.{row.name} TO {row.role};"
+        for row in connection.execute(_WRITERS, {"roles": list(ROLES)})
+    ]
+    if not given:
+        return
+    commands = " ".join(("SET LOCAL citus.enable_ddl_propagation = off;", *given))
+    done = connection.execute(_ON_WORKERS, {"command": f"DO $$ BEGIN {commands} END $$"}).all()
+    failed = [row.result for row in done if not row.success]
+    if failed:
+        raise NotDistributable(
+            f"A worker did not take the rights of the roles ({failed[0]}). Run "
+            "`botkeys migrate --distribute` again once it does."
+        )
 
 
 def in_order(tables: Iterable[Table]) -> list[str]:

@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, Text, bindparam, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.distribution import is_distributed, let_writers_lock
 from app.db.engine import open_database
 from app.db.failures import sqlstate
 from app.db.granted import GRANTS
@@ -119,6 +120,8 @@ async def grant_again(url: str, patience: Patience = Patience()) -> None:  # noq
                 if at != head():
                     raise NotMigrated(at)
                 await _grant(connection)
+            if await connection.run_sync(is_distributed):
+                await connection.run_sync(let_writers_lock)
     except DBAPIError as error:
         if sqlstate(error) == _NOT_ALLOWED:
             raise MigrationNotAllowed from None

@@ -5,7 +5,13 @@ from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from app.db.distribution import NotDistributable, distribute_new, is_distributed, is_installed
+from app.db.distribution import (
+    NotDistributable,
+    distribute_new,
+    is_distributed,
+    is_installed,
+    let_writers_lock,
+)
 from app.db.engine import open_database
 from app.db.failures import sqlstate
 from app.db.migration_locks import LOCK_SECONDS, LockWatch, Patience, retry_blocked, take_turn
@@ -93,6 +99,8 @@ async def migrate(
                     await connection.commit()
                     if distribute or await connection.run_sync(is_distributed):
                         await connection.run_sync(distribute_new)
+                        await connection.commit()
+                        await connection.run_sync(let_writers_lock)
                     await connection.commit()
                 except (DBAPIError, NotDistributable):
                     await connection.rollback()
