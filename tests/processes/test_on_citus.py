@@ -131,7 +131,7 @@ def test_the_main_job_is_done_on_three_nodes(place: Place) -> None:
             sent(runtime.post("/v1/runtime/heartbeat", json={}), 200)
             listed = sent(api.get("/v1/bots"), 200)["items"]
             assert [each["online"] for each in listed] == [True]
-            assert sent(api.get("/v1/audit"), 200)["items"]
+            assert sent(api.get("/v1/audit-events"), 200)["items"]
             answer = api.delete(f"/v1/keys/{trader.key_id}")
             assert (answer.status_code, answer.json()["code"]) == (409, "key_assigned")
             assert api.delete(f"/v1/bots/{trader.bot_id}/key").status_code in (200, 204)
