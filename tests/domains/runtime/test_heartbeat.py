@@ -105,6 +105,20 @@ async def heartbeats_over(world: World, executor: BatchExecutor) -> AsyncIterato
     await heartbeat_writer.close()
 
 
+async def test_a_process_that_starts_asks_for_heartbeats_as_often_as_others_did(
+    world: World,
+) -> None:
+    """Rule R101."""
+    bot, _, _ = await world.user().ready_bot()
+    await beat(bot)
+    await set_lease(world, 90, last_heartbeat_at=func.statement_timestamp())
+    async with heartbeats_over(world, world.context.database.autocommit) as heartbeat_writer:
+        assert heartbeat_writer.pace.next_in == 10
+        assert await heartbeat_writer.beat(bot.account_id, bot.id)
+        assert heartbeat_writer.pace.next_in == 30
+        assert heartbeat_writer.pace.lease == 3 * LEASE
+
+
 async def test_a_bot_is_online_after_its_first_heartbeat_and_offline_after_its_lease(
     world: World,
 ) -> None:
