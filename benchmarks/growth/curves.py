@@ -135,6 +135,7 @@ class Curves:
                 self.note(size, call.name, "check", await lowest(meter, call.run, TIMES))
 
     async def _sweep(self, size: int, meter: Meter, task: Sweep, times: int) -> None:
+        await task.settle()
         self.note(size, task.name, "idle", await lowest(meter, task.turn, times))
         await task.due()
         self.note(size, task.name, "sweep", await meter.cost(task.turn))

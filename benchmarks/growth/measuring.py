@@ -59,7 +59,10 @@ class Cost:
 
 
 class Meter:
-    """Measures calls that use a database's pool; `counters` may read the statistics."""
+    """Measures calls that use a database's pool; `counters` may read the statistics.
+
+    Both have so many `connections`.
+    """
 
     def __init__(self, counters: Database, used: Database, connections: int) -> None:
         self._counters = counters
@@ -89,10 +92,10 @@ class Meter:
             return {row.name: (row.buffers, row.rows) for row in found}
 
     async def _flush(self) -> None:
-        """Have each connection of the pool tell what it has counted."""
+        """Have each connection of the pools tell what it has counted."""
         async with AsyncExitStack() as stack:
-            for _ in range(self._connections):
-                opened = await stack.enter_async_context(self._used.engine.connect())
+            for database in self._connections * (self._used, self._counters):
+                opened = await stack.enter_async_context(database.engine.connect())
                 await opened.execute(_FLUSH)
                 await opened.rollback()
 

@@ -131,12 +131,24 @@ MADE_DUE: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """A task. `due` makes its rows due, `turn` runs it; `gauges` are what /metrics reads of it."""
+    """A task. `due` makes its rows due, and `turn` runs it; `settle` ends what it left.
+
+    `gauges` are what /metrics reads of it.
+    """
 
     name: str
     due: Callable[[], Awaitable[Any]]
+    settle: Callable[[], Awaitable[Any]]
     turn: Callable[[], Awaitable[Any]]
     gauges: tuple[Call, ...]
+
+
+_SETTLED = """
+    UPDATE webhook_deliveries
+    SET status = 'cancelled', next_attempt_at = NULL, claim = NULL, finished_at = now()
+    WHERE status = 'pending'
+"""
+"""Ends deliveries that would be attempted again: the addresses of other accounts are unreadable."""
 
 
 class _Arriving(Sender):
@@ -194,7 +206,11 @@ def _sweep(task: Task, database: Database, owner: Database) -> Sweep:
 
         return Call(f"/metrics of {task.name}", read)
 
-    return Sweep(task.name, due, task.turn, tuple(map(reading, range(len(task.gauges)))))
+    async def settle() -> None:
+        async with owner.sessions.begin() as session:
+            await session.execute(text(_SETTLED))
+
+    return Sweep(task.name, due, settle, task.turn, tuple(map(reading, range(len(task.gauges)))))
 
 
 def catalogue_refresher(database: Database, exchanges: Any, intervals: Any) -> _Named:
