@@ -165,14 +165,16 @@ async def test_another_account_s_session_is_not_found(world: World) -> None:
 
 async def test_sessions_that_are_over_are_deleted_after_a_day(world: World) -> None:
     live, ended, expired = [await signed_in(world) for _ in range(3)]
-    ids = {"ended": ended.session_id, "expired": expired.session_id}
     await write(
         world,
-        "UPDATE dashboard_sessions SET"
-        " ended_at = CASE WHEN id = :ended THEN now() - interval '23 hours' END,"
-        " expires_at = CASE WHEN id = :expired THEN now() - interval '25 hours'"
-        " ELSE expires_at END",
-        **ids,
+        "UPDATE dashboard_sessions SET ended_at = now() - interval '23 hours' WHERE id = :ended",
+        ended=ended.session_id,
+    )
+    await write(
+        world,
+        "UPDATE dashboard_sessions SET expires_at = now() - interval '25 hours'"
+        " WHERE id = :expired",
+        expired=expired.session_id,
     )
     assert await sweep(world.context.database.sessions) == 1
     assert await row(world, expired) is None
