@@ -44,14 +44,21 @@ TABLES = (
 FINISHED = "SELECT (finished_at) ON operations"
 
 
+def _alter(statement: str) -> None:
+    """Change a setting of the planner on this server. Citus passes it on to no other."""
+    op.execute("SET LOCAL citus.enable_ddl_propagation = off")
+    op.execute(statement)
+    op.execute("SET LOCAL citus.enable_ddl_propagation = on")
+
+
 def upgrade() -> None:
     # For the days of what was deleted lately.
     op.execute(f"GRANT {FINISHED} TO botkeys_purge")
     for table in TABLES:
-        op.execute(f"ALTER TABLE {table} ALTER COLUMN account_id SET (n_distinct = 100)")
+        _alter(f"ALTER TABLE {table} ALTER COLUMN account_id SET (n_distinct = 100)")
 
 
 def downgrade() -> None:
     op.execute(f"REVOKE {FINISHED} FROM botkeys_purge")
     for table in TABLES:
-        op.execute(f"ALTER TABLE {table} ALTER COLUMN account_id RESET (n_distinct)")
+        _alter(f"ALTER TABLE {table} ALTER COLUMN account_id RESET (n_distinct)")
