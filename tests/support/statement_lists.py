@@ -62,6 +62,7 @@ NOT_SENT_HERE = frozenset(
         "app.db.distribution:go_one_by_one",
         "app.db.distribution:is_distributed",
         "app.db.distribution:is_installed",
+        "app.db.distribution:let_writers_lock",
         "app.db.distribution:place",
         "app.db.grants:_grant",
         "app.db.grants:statements",
@@ -79,6 +80,7 @@ NOT_SENT_HERE = frozenset(
         "app.domains.keys.margin_modes:MarginModes.newest",
         "app.domains.keys.margin_modes:MarginModes.share",
         "app.domains.keys.margin_modes:MarginModes.shared",
+        "app.domains.operations.claims:another_waits",  # asked by a long purge
         "app.domains.runtime.stream.listener:_listen_until_lost",
         "app.domains.webhooks.repository:WebhookRepository.has_event",
         "app.pipeline.idempotency:IdempotencyRepository.release",
