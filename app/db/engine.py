@@ -1,6 +1,6 @@
 """The connection pool of one process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
@@ -25,6 +25,8 @@ from app.db.transactions import Transaction, transactions
 from app.kit.json_codec import dumps
 
 _HIGHEST_PORT = 65_535
+_PARAMETERS = ("host", "port", "passfile", "target_session_attrs")
+_SESSION_ATTRS = ("any", "primary", "standby", "prefer-standby", "read-write", "read-only")
 _VISIBLE_SHARDS = "citus.override_table_visibility"
 """A setting of Citus, which no other server knows or minds.
 
@@ -51,11 +53,29 @@ def driver_url(url: str) -> URL:
     if parsed.port is not None and parsed.port > _HIGHEST_PORT:
         raise DatabaseAddressError(f"The port in the database's address is above {_HIGHEST_PORT}.")
     query = dict(parsed.query)
+    _refuse_unknown(query)
     tls = {name: str(query.pop(name)) for name in PARAMETERS if name in query}
     dsn = tls_dsn(tls)
     if dsn is not None:
         query["dsn"] = dsn
     return parsed.set(query=query)
+
+
+def _refuse_unknown(query: Mapping[str, str | tuple[str, ...]]) -> None:
+    """Raise `DatabaseAddressError` for a parameter that the driver does not take."""
+    known = (*_PARAMETERS, *PARAMETERS)
+    unknown = sorted(query.keys() - set(known))
+    if unknown:
+        raise DatabaseAddressError(
+            f"{unknown[0]} in the database's address is not one of the parameters that are "
+            f"understood: {', '.join(known)}."
+        )
+    wanted = query.get("target_session_attrs", "any")
+    if wanted not in _SESSION_ATTRS:
+        raise DatabaseAddressError(
+            "target_session_attrs in the database's address must be one of "
+            f"{', '.join(_SESSION_ATTRS)}."
+        )
 
 
 def _dumps(value: Any) -> str:

@@ -22,6 +22,14 @@ _BLOCKING = "ACCESS EXCLUSIVE"
 _MADE = re.compile(r"^CREATE TABLE (\w+)")
 _STATEMENTS = (
     (re.compile(r"^ALTER TABLE (?:\w+\.)?(\w+) VALIDATE "), "SHARE UPDATE EXCLUSIVE"),
+    (
+        # https://www.postgresql.org/docs/current/sql-altertable.html: options of columns and tables
+        re.compile(
+            r"^ALTER TABLE (?:ONLY )?(?:\w+\.)?(\w+)"
+            r" (?:(?:ALTER(?: COLUMN)? \w+ )?(?:RE)?SET \(|ALTER(?: COLUMN)? \w+ SET STATISTICS )"
+        ),
+        "SHARE UPDATE EXCLUSIVE",
+    ),
     (re.compile(r"^ALTER TABLE (?:ONLY )?(?:\w+\.)?(\w+) "), _BLOCKING),
     (re.compile(r"^LOCK TABLE (\w+) IN ACCESS EXCLUSIVE "), _BLOCKING),
     (re.compile(r"^LOCK TABLE (\w+) IN SHARE ROW EXCLUSIVE "), "SHARE ROW EXCLUSIVE"),
@@ -36,7 +44,7 @@ _MEANING = {
     _BLOCKING: "neither read nor written meanwhile",
     "SHARE": "read but not written while an index is built",
     "SHARE ROW EXCLUSIVE": "read but not written meanwhile",
-    "SHARE UPDATE EXCLUSIVE": "read and written as usual while rows are checked",
+    "SHARE UPDATE EXCLUSIVE": "read and written as usual, without a vacuum meanwhile",
     "ROW EXCLUSIVE": "read and written as usual, but for the rows that change",
 }
 """What a lock means to others, the strongest first."""

@@ -96,6 +96,8 @@ CREATE TABLE fresh (
 CREATE INDEX ix_fresh ON fresh (id);
 CREATE UNIQUE INDEX ix_keys ON keys (id);
 ALTER TABLE trades VALIDATE CONSTRAINT ck_trades;
+ALTER TABLE releases ALTER COLUMN account_id SET (n_distinct = 100);
+ALTER TABLE signals ALTER COLUMN account_id SET NOT NULL;
 UPDATE trades SET fees = 0;
 UPDATE bots SET name = name;
 ALTER TABLE bots ADD COLUMN more text;
@@ -107,6 +109,8 @@ UPDATE alembic_version SET version_num='0002';
     assert effects_of(sql) == (
         Effect("bots", "ACCESS EXCLUSIVE"),
         Effect("keys", "SHARE"),
+        Effect("releases", "SHARE UPDATE EXCLUSIVE"),
+        Effect("signals", "ACCESS EXCLUSIVE"),
         Effect("trades", "SHARE UPDATE EXCLUSIVE"),
     )
 

@@ -161,6 +161,8 @@ def files(tmp_path: Path) -> dict[str, Path]:
         ({"sslcert": "missing"}, "sslcert in the database's address names a file that does not"),
         ({"sslcert": "certificate", "sslkey": "wrong key"}, "and its private key: "),
         ({"sslcert": "certificate"}, "no sslkey"),
+        ({"connect_timeout": "9"}, "connect_timeout in the database's address is not one of"),
+        ({"target_session_attrs": "rw"}, "must be one of any, primary, standby, prefer-standby"),
     ],
 )
 def test_a_wrong_parameter_or_file_is_named_before_anything_connects(
