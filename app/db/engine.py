@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import orjson
 from sqlalchemy import URL, make_url
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -25,6 +26,7 @@ from app.db.transactions import Transaction, transactions
 from app.kit.json_codec import dumps
 
 _HIGHEST_PORT = 65_535
+_LONGEST_LABEL = 63
 _PARAMETERS = ("host", "port", "passfile", "target_session_attrs")
 _SESSION_ATTRS = ("any", "primary", "standby", "prefer-standby", "read-write", "read-only")
 _VISIBLE_SHARDS = "citus.override_table_visibility"
@@ -54,6 +56,16 @@ def driver_url(url: str) -> URL:
         raise DatabaseAddressError(f"The port in the database's address is above {_HIGHEST_PORT}.")
     query = dict(parsed.query)
     _refuse_unknown(query)
+    try:
+        PGDialect_asyncpg().create_connect_args(parsed)  # type: ignore[no-untyped-call]
+    except (ArgumentError, ValueError):
+        raise DatabaseAddressError(
+            "The parameters host and port of the database's address do not fit together: name one "
+            "port, a number, or host=name:port for each host."
+        ) from None
+    names = (parsed.host or "", *_values(query, "host"))
+    if any(len(label) > _LONGEST_LABEL for name in names for label in _labels(name)):
+        raise DatabaseAddressError("A host's name in the database's address is too long.")
     tls = {name: str(query.pop(name)) for name in PARAMETERS if name in query}
     dsn = tls_dsn(tls)
     if dsn is not None:
@@ -76,6 +88,16 @@ def _refuse_unknown(query: Mapping[str, str | tuple[str, ...]]) -> None:
             "target_session_attrs in the database's address must be one of "
             f"{', '.join(_SESSION_ATTRS)}."
         )
+
+
+def _labels(host: str) -> list[str]:
+    """Return the labels of a host's name, of which each may have 63 characters (RFC 1035)."""
+    return [] if host.startswith("/") else host.partition(":")[0].split(".")
+
+
+def _values(query: Mapping[str, str | tuple[str, ...]], name: str) -> tuple[str, ...]:
+    given = query.get(name, ())
+    return (given,) if isinstance(given, str) else given
 
 
 def _dumps(value: Any) -> str:

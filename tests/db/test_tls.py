@@ -177,9 +177,20 @@ def test_a_wrong_parameter_or_file_is_named_before_anything_connects(
     assert "hidden" not in str(refused.value)
 
 
-def test_an_address_of_another_form_is_refused_without_being_repeated() -> None:
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "db.test:port/botkeys",
+        "db.test/botkeys?port=abc",
+        "/botkeys?host=/a&port=1&port=2",
+        "/botkeys?host=/a&host=/b",
+        f"{'a' * 64}.test/botkeys",
+        f"/botkeys?host={'a' * 64}.test",
+    ],
+)
+def test_an_address_of_another_form_is_refused_without_being_repeated(rest: str) -> None:
     with pytest.raises(DatabaseAddressError) as refused:
-        driver_url("postgresql://somebody:hidden@db.test:port/botkeys")
+        driver_url(f"postgresql://somebody:hidden@{rest}")
 
     assert "hidden" not in str(refused.value)
 
