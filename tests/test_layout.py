@@ -13,6 +13,8 @@ SPEAKS_HTTP = (
     "content_negotiation",
     "progress_stream",
     "events.stream",
+    "stream.feeder",
+    "stream.messages",
     "period",
 )
 """How a module's name ends that knows requests and responses."""

@@ -1,6 +1,5 @@
-"""The service's statements: each names the account, and none needs more than PostgreSQL 15."""
+"""The service's statements: none needs more than PostgreSQL 15."""
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -8,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import event
 
-from app.db.base import ACCOUNTLESS, Base
 from app.domains.catalogue.repository import CatalogueRepository
 from tests.support.catalogue import BINANCE, instrument, list_instruments
 from tests.support.postgresql import newer_than_15
@@ -74,26 +72,6 @@ async def everything(world: World) -> None:
     async with world.context.database.sessions.begin() as session:
         await CatalogueRepository(session=session).notify_bots(BINANCE)
         await CatalogueRepository(session=session).notify_bots(BINANCE, ["BTCUSDT"])
-
-
-async def test_every_statement_on_an_accounts_rows_names_the_account(world: World) -> None:
-    distributed = set(Base.metadata.tables) - ACCOUNTLESS
-    with listening(world) as statements:
-        await everything(world)
-
-    seen: set[str] = set()
-    for statement in set(statements):
-        tables = set(re.findall(r"(?:FROM|JOIN|UPDATE|INTO) (\w+)", statement)) & distributed
-        seen |= tables
-        named = statement.startswith("INSERT") or re.search(
-            r"WHERE [\s\S]*\baccount_id = \$|AS wanted \(account_id\b", statement
-        )
-        assert named or not tables, statement
-        for joined in re.findall(r"JOIN (\w+) (?:AS \w+ )?ON ([\s\S]*?)(?:JOIN|WHERE)", statement):
-            assert joined[0] in ACCOUNTLESS or "account_id = " in joined[1], statement
-    assert seen >= {"accounts", "keys", "key_credentials", "bots", "bot_tokens", "releases"}
-    assert seen >= {"audit_events", "audit_heads", "idempotency_records", "positions", "presence"}
-    assert "trading_assets" in seen
 
 
 async def test_no_statement_uses_what_postgresql_15_does_not_have(world: World) -> None:
